@@ -1,0 +1,244 @@
+"""Django's settings. What a person may change comes from `llmmonitor.environment`; the rest is the shape of the project."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from llmmonitor import __version__
+from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
+from llmmonitor.server.databases import database_settings
+
+try:
+    LLMMONITOR = read_environment()
+except BadEnvironment as problem:
+    sys.exit(str(problem))
+
+BASE_DIR = CHECKOUT
+VERSION = __version__
+DEBUG = LLMMONITOR.debug
+
+
+def _secret_key() -> str:
+    """The signing key: given, or made on the first start and kept in the data directory (mode 0600)."""
+    if LLMMONITOR.secret_key:
+        return LLMMONITOR.secret_key
+    path: Path = LLMMONITOR.data_dir / "secret_key"
+    try:
+        LLMMONITOR.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Exclusive creation: of two first starts at once, one makes the key and the other reads it.
+        with open(
+            path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)
+        ) as file:
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if not path.exists():
+            sys.exit(
+                f"LLMMONITOR_DATA_DIR={LLMMONITOR.data_dir}: cannot be written ({error.strerror}). "
+                "Name a directory that this user may write to."
+            )
+    try:
+        return path.read_text()
+    except OSError as error:
+        sys.exit(
+            f"{path}: cannot be read ({error.strerror}). Run as the user who owns the data directory."
+        )
+
+
+SECRET_KEY = _secret_key()
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+    "llmmonitor.access",
+    "metrics",
+    "dashboard",
+]
+
+# Few, and each of them async-capable: every class-based middleware that is not costs a thread hop a request.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "llmmonitor.access.middleware.AccessMiddleware",
+]
+
+ROOT_URLCONF = "llmmonitor.urls"
+ASGI_APPLICATION = "llmmonitor.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database_settings(LLMMONITOR.database_url, LLMMONITOR.data_dir)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _cache(name: str, max_entries: int) -> dict[str, Any]:
+    """One bounded cache. They are several because each has its own bound: one cannot push out what another needs."""
+    if LLMMONITOR.redis_url:
+        return {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": LLMMONITOR.redis_url,
+            "KEY_PREFIX": f"llmmonitor:{name}",
+        }
+    return {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": name,
+        "OPTIONS": {"MAX_ENTRIES": max_entries},
+    }
+
+
+CACHES = {
+    "default": _cache("default", 1_000),
+    "ring": _cache(
+        "ring", 2_000
+    ),  # 900 ticks of one second, the newest sample of each host, claims of seconds
+    "throttle": _cache("throttle", 20_000),
+    "keys": _cache("keys", 2_000),
+    "queries": _cache("queries", 500),
+}
+
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": (
+        {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {
+                "hosts": [LLMMONITOR.redis_url],
+                "prefix": "llmmonitor",
+                "capacity": 20,
+                "expiry": 10,
+            },
+        }
+        if LLMMONITOR.redis_url
+        else {
+            "BACKEND": "llmmonitor.server.memory_layer.ThreadSafeInMemoryChannelLayer"
+        }
+    )
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+
+ALLOWED_HOSTS = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    LLMMONITOR.host,
+    *LLMMONITOR.allowed_hosts,
+]
+if "*" in LLMMONITOR.allowed_hosts:
+    ALLOWED_HOSTS = ["*"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LLMMONITOR.tls
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Cookies ignore ports: another Django on the same machine must not sign a person out of this one.
+SESSION_COOKIE_NAME = "llmmonitor_session"
+CSRF_COOKIE_NAME = "llmmonitor_csrf"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if LLMMONITOR.tls:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = LLMMONITOR.data_dir / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "llmmonitor.server.static.HashedStaticFilesStorage"},
+}
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["metrics.api.rendering.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "llmmonitor.access.authentication.APIKeyAuthentication",
+        "llmmonitor.access.authentication.PersonAuthentication",
+        "llmmonitor.access.authentication.LoopbackAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["llmmonitor.access.permissions.CanRead"],
+    "DEFAULT_THROTTLE_CLASSES": ["llmmonitor.access.throttles.ReadThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "metrics.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "LLM Monitor",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_PUBLIC": True,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        name: {"level": LLMMONITOR.log_level}
+        for name in ("llmmonitor", "metrics", "dashboard")
+    },
+}

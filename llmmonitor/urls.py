@@ -1,0 +1,13 @@
+"""Addresses: the API stands at the root, as its documentation promises; pages are `/` and `/dashboard/…`."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("llmmonitor.access.urls")),
+    path("", include("metrics.api.urls")),
+    path("", include("dashboard.urls")),
+]

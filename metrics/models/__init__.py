@@ -1,0 +1,37 @@
+"""What is stored. Measurements are written by `metrics.store` and read by `metrics.queries`, by nobody else."""
+
+from metrics.models.annotations import Annotation
+from metrics.models.bookkeeping import RawFloor, RecentId
+from metrics.models.labels import GaugeLabels, Series
+from metrics.models.requests import (
+    ErrorGroup,
+    ErrorGroupRollup,
+    ErrorMetrics,
+    InferenceMetrics,
+)
+from metrics.models.rollups import HISTOGRAM_COLUMNS, GaugeRollup, InferenceRollup
+from metrics.models.samples import (
+    EngineMetrics,
+    GPUMetrics,
+    QueueMetrics,
+    SystemMetrics,
+)
+
+__all__ = [
+    "HISTOGRAM_COLUMNS",
+    "Annotation",
+    "EngineMetrics",
+    "ErrorGroup",
+    "ErrorGroupRollup",
+    "ErrorMetrics",
+    "GPUMetrics",
+    "GaugeLabels",
+    "GaugeRollup",
+    "InferenceMetrics",
+    "InferenceRollup",
+    "QueueMetrics",
+    "RawFloor",
+    "RecentId",
+    "Series",
+    "SystemMetrics",
+]

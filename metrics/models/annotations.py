@@ -1,0 +1,30 @@
+"""Marks on the time axis."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from metrics.models.labels import NAME_LENGTH
+
+
+class Annotation(models.Model):
+    """A deploy, a change of configuration, a note: a line on every chart."""
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        DEPLOY = "deploy"
+        CONFIG = "config"
+        NOTE = "note"
+
+    at = models.DateTimeField(db_index=True)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.NOTE)
+    text = models.CharField(max_length=200)
+    model_name = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    host = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.text}"

@@ -1,0 +1,95 @@
+"""Label sets, interned: rows of measurements hold a number instead of five strings."""
+
+from __future__ import annotations
+
+from django.db import models
+
+# Longest name of a model, provider, service, endpoint or host, in characters.
+NAME_LENGTH = 200
+
+
+class Series(models.Model):
+    """One label set of requests. `tags` holds the metadata keys that `LLMMONITOR_TAGS` promotes, as canonical JSON."""
+
+    OTHER = "__other__"
+
+    model_name = models.CharField(max_length=NAME_LENGTH)
+    provider = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    service = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    endpoint = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    tags = models.CharField(
+        max_length=2_000,
+        blank=True,
+        default="",
+        help_text="JSON object with sorted keys, or empty.",
+    )
+    is_demo = models.BooleanField(default=False)
+    first_seen = models.DateTimeField(help_text="Time of its earliest event.")
+    last_seen = models.DateTimeField(help_text="Time of its latest event.")
+
+    class Meta:
+        verbose_name_plural = "series"
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "model_name",
+                    "provider",
+                    "service",
+                    "endpoint",
+                    "tags",
+                    "is_demo",
+                ],
+                name="series_labels",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return " · ".join(
+            part
+            for part in (
+                self.model_name,
+                self.provider,
+                self.service,
+                self.endpoint,
+                self.tags,
+            )
+            if part
+        )
+
+
+class GaugeLabels(models.Model):
+    """One label set of gauges: a host, a GPU of a host, a model's queue at a source, an engine. Unused labels are empty."""
+
+    host = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    gpu_id = models.CharField(max_length=64, blank=True, default="")
+    model_name = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    kind = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        help_text="Of a queue: engine, track or sdk.",
+    )
+    source = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    is_demo = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name_plural = "gauge labels"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host", "gpu_id", "model_name", "kind", "source", "is_demo"],
+                name="gauge_labels",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return " · ".join(
+            part
+            for part in (
+                self.host,
+                self.gpu_id,
+                self.model_name,
+                self.kind,
+                self.source,
+            )
+            if part
+        )

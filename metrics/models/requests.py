@@ -1,0 +1,148 @@
+"""Raw rows of requests and errors."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from metrics.models.labels import Series
+
+ID_LENGTH = 200
+
+
+class Severity(models.TextChoices):
+    """How bad an error is. A WARNING never counts as a failed request."""
+
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+class InferenceMetrics(models.Model):
+    """One request to a model. Names of model, provider, service and endpoint stand in its series."""
+
+    timestamp = models.DateTimeField()
+    request_id = models.CharField(max_length=ID_LENGTH)
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    labels = models.JSONField(
+        null=True, help_text="Its own labels, when the series is `__other__`."
+    )
+    prompt_tokens = models.BigIntegerField(null=True)
+    completion_tokens = models.BigIntegerField(null=True)
+    total_tokens = models.BigIntegerField(null=True)
+    cached_tokens = models.BigIntegerField(null=True)
+    reasoning_tokens = models.BigIntegerField(null=True)
+    response_time_ms = models.FloatField(null=True)
+    tokens_per_second = models.FloatField(null=True)
+    queue_time_ms = models.FloatField(null=True)
+    processing_time_ms = models.FloatField(null=True)
+    ttft_ms = models.FloatField(null=True)
+    time_per_output_token_ms = models.FloatField(null=True)
+    success = models.BooleanField()
+    outcome = models.CharField(
+        max_length=16,
+        help_text="ok, client_error, rate_limited, server_error, timeout or cancelled.",
+    )
+    status_code = models.IntegerField(null=True)
+    error_type = models.CharField(max_length=200, null=True)
+    error_message = models.TextField(null=True)
+    finish_reason = models.CharField(max_length=64, null=True, help_text="As sent.")
+    operation = models.CharField(max_length=64, null=True)
+    stream = models.BooleanField(null=True)
+    temperature = models.FloatField(null=True)
+    max_tokens = models.BigIntegerField(null=True)
+    cost_usd = models.FloatField(null=True)
+    trace_id = models.CharField(max_length=64, null=True)
+    span_id = models.CharField(max_length=32, null=True)
+    metadata = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "inference metrics"
+        constraints = [
+            # The key that recognises a repeat. Time first, so that inserts land at the end of the index: one over random
+            # ids alone costs several times the insert itself. Windows and pages by time read it, too.
+            models.UniqueConstraint(
+                fields=["timestamp", "request_id"], name="inference_key"
+            )
+        ]
+        indexes = [
+            # Pages and exports of one model read it; retention and `forget` find a model's rows by it.
+            models.Index(fields=["series", "timestamp"], name="inference_series_time"),
+            # An error finds the failed inference it belongs to. Failed rows alone, so it stays small.
+            models.Index(
+                fields=["request_id"],
+                name="inference_failed_id",
+                condition=models.Q(success=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class ErrorGroup(models.Model):
+    """Errors that are the same: same type, same message but for numbers and ids, same top three frames."""
+
+    fingerprint = models.CharField(max_length=40, unique=True)
+    error_type = models.CharField(max_length=200)
+    message = models.TextField(
+        help_text="The message, with its numbers and ids replaced."
+    )
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.message[:80]}"
+
+
+class ErrorMetrics(models.Model):
+    """One error. One row for a request_id: what comes later completes it."""
+
+    timestamp = models.DateTimeField()
+    request_id = models.CharField(max_length=ID_LENGTH, unique=True)
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    labels = models.JSONField(
+        null=True, help_text="Its own labels, when the series is `__other__`."
+    )
+    error_type = models.CharField(max_length=200)
+    error_message = models.TextField(null=True)
+    severity = models.CharField(
+        max_length=8, choices=Severity.choices, default=Severity.ERROR
+    )
+    stack_trace = models.TextField(null=True)
+    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+")
+    counted_outcome = models.CharField(
+        max_length=16,
+        null=True,
+        help_text="The outcome under which this error is counted as a failed request by itself; empty when it is not.",
+    )
+    metadata = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "error metrics"
+        indexes = [
+            models.Index(fields=["timestamp"], name="error_time"),
+            models.Index(fields=["group", "timestamp"], name="error_group_time"),
+            models.Index(fields=["series", "timestamp"], name="error_series_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.error_type} ({self.request_id})"
+
+
+class ErrorGroupRollup(models.Model):
+    """How many errors of a group a series had in an hour."""
+
+    bucket = models.BigIntegerField(help_text="Start of the hour, unix seconds.")
+    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bucket", "group", "series"], name="error_group_rollup_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bucket} group {self.group_id} series {self.series_id}"

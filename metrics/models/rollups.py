@@ -1,0 +1,123 @@
+"""Rollups: what the read path reads. Sums are integers, so any merge order gives the same figure."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from metrics.models.labels import GaugeLabels, Series
+
+# One packed `metrics.histogram.Histogram` each, with count, sum, min and max inside.
+HISTOGRAM_COLUMNS = (
+    "response_time_ms",
+    "processing_time_ms",
+    "queue_time_ms",
+    "ttft_ms",
+    "time_per_output_token_ms",
+    "prompt_tokens_histogram",
+    "completion_tokens_histogram",
+    "tokens_per_second",
+    "failed_response_time_ms",
+)
+OUTCOME_COLUMNS = (
+    "ok",
+    "client_error",
+    "rate_limited",
+    "server_error",
+    "timeout",
+    "cancelled",
+)
+FINISH_COLUMNS = (
+    "finish_stop",
+    "finish_length",
+    "finish_tool",
+    "finish_content_filter",
+    "finish_error",
+    "finish_other",
+)
+SUM_COLUMNS = (
+    "streamed",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost_nanodollars",
+    "unpriced_requests",
+)
+INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
+
+
+class InferenceRollup(models.Model):
+    """The requests of one series in one bucket of 1 s, 1 min or 1 h."""
+
+    resolution = models.IntegerField(help_text="Seconds: 1, 60 or 3600.")
+    bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    ok = models.BigIntegerField(default=0)
+    client_error = models.BigIntegerField(default=0)
+    rate_limited = models.BigIntegerField(default=0)
+    server_error = models.BigIntegerField(default=0)
+    timeout = models.BigIntegerField(default=0)
+    cancelled = models.BigIntegerField(default=0)
+    finish_stop = models.BigIntegerField(default=0)
+    finish_length = models.BigIntegerField(default=0)
+    finish_tool = models.BigIntegerField(default=0)
+    finish_content_filter = models.BigIntegerField(default=0)
+    finish_error = models.BigIntegerField(default=0)
+    finish_other = models.BigIntegerField(default=0)
+    streamed = models.BigIntegerField(default=0)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    total_tokens = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cost_nanodollars = models.BigIntegerField(default=0)
+    unpriced_requests = models.BigIntegerField(default=0)
+    response_time_ms = models.BinaryField(default=b"")
+    processing_time_ms = models.BinaryField(default=b"")
+    queue_time_ms = models.BinaryField(default=b"")
+    ttft_ms = models.BinaryField(default=b"")
+    time_per_output_token_ms = models.BinaryField(default=b"")
+    prompt_tokens_histogram = models.BinaryField(default=b"")
+    completion_tokens_histogram = models.BinaryField(default=b"")
+    tokens_per_second = models.BinaryField(default=b"")
+    failed_response_time_ms = models.BinaryField(default=b"")
+
+    class Meta:
+        constraints = [
+            # Every query reads a range of buckets at one resolution; the write path finds its row by the whole key.
+            models.UniqueConstraint(
+                fields=["resolution", "bucket", "series"], name="inference_rollup_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resolution} s from {self.bucket}, series {self.series_id}"
+
+
+class GaugeRollup(models.Model):
+    """The samples of one gauge and label set in one bucket of 1 min or 1 h."""
+
+    resolution = models.IntegerField(help_text="Seconds: 60 or 3600.")
+    bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
+    metric = models.CharField(max_length=64, help_text="A name of the catalogue.")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    count = models.BigIntegerField()
+    sum = models.FloatField()
+    min = models.FloatField()
+    max = models.FloatField()
+    last = models.FloatField()
+    last_at = models.BigIntegerField(
+        help_text="When `last` was sampled, unix microseconds."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["resolution", "metric", "bucket", "labels"],
+                name="gauge_rollup_key",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric}, {self.resolution} s from {self.bucket}"

@@ -1,0 +1,148 @@
+"""Raw samples of machines, GPUs, queues and serving engines. Below a minute these rows are the resolution."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from metrics.models.labels import NAME_LENGTH, GaugeLabels, Series
+
+
+class SystemMetrics(models.Model):
+    """One sample of a host. GB is 2³⁰ bytes; network and disk bytes are totals since boot."""
+
+    timestamp = models.DateTimeField()
+    host = models.CharField(max_length=NAME_LENGTH)
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    cpu_percent = models.FloatField(null=True)
+    memory_percent = models.FloatField(null=True)
+    memory_used_gb = models.FloatField(null=True)
+    memory_total_gb = models.FloatField(null=True)
+    disk_percent = models.FloatField(null=True)
+    gpu_count = models.IntegerField(null=True)
+    network_bytes_sent = models.BigIntegerField(null=True)
+    network_bytes_recv = models.BigIntegerField(null=True)
+    load_average = models.JSONField(null=True, help_text="Over 1, 5 and 15 minutes.")
+    swap_percent = models.FloatField(null=True)
+    per_core_percent = models.JSONField(null=True)
+    disk_read_bytes = models.BigIntegerField(null=True)
+    disk_write_bytes = models.BigIntegerField(null=True)
+    cpu_count = models.FloatField(null=True)
+    platform = models.CharField(max_length=64, null=True)
+    monitor_cpu_percent = models.FloatField(
+        null=True, help_text="Of this monitor, where it runs on this host."
+    )
+    monitor_memory_mb = models.FloatField(
+        null=True, help_text="Of this monitor, where it runs on this host."
+    )
+
+    class Meta:
+        verbose_name = verbose_name_plural = "system metrics"
+        constraints = [
+            models.UniqueConstraint(fields=["timestamp", "host"], name="system_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
+
+
+class GPUMetrics(models.Model):
+    """One sample of a GPU, or of one MIG instance of it. MB is 2²⁰ bytes."""
+
+    timestamp = models.DateTimeField()
+    host = models.CharField(max_length=NAME_LENGTH)
+    gpu_id = models.CharField(
+        max_length=64,
+        help_text="The device's number; `0:1` for instance 1 on device 0.",
+    )
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=NAME_LENGTH, null=True)
+    temperature = models.FloatField(null=True, help_text="°C")
+    utilization_percent = models.FloatField(null=True)
+    memory_used_mb = models.FloatField(null=True)
+    memory_total_mb = models.FloatField(null=True)
+    memory_percent = models.FloatField(null=True)
+    power_draw_watts = models.FloatField(null=True)
+    power_limit_watts = models.FloatField(null=True)
+    uuid = models.CharField(max_length=96, null=True)
+    memory_utilization_percent = models.FloatField(null=True)
+    sm_clock_mhz = models.FloatField(null=True)
+    memory_clock_mhz = models.FloatField(null=True)
+    fan_percent = models.FloatField(null=True)
+    performance_state = models.IntegerField(null=True)
+    throttle_reasons = models.JSONField(null=True)
+    ecc_uncorrected_total = models.BigIntegerField(null=True)
+    energy_joules = models.FloatField(
+        null=True, help_text="Since the driver was loaded."
+    )
+
+    class Meta:
+        verbose_name = verbose_name_plural = "GPU metrics"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["timestamp", "host", "gpu_id"], name="gpu_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host} GPU {self.gpu_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
+
+
+class QueueKind(models.TextChoices):
+    """Who says how long the queue is; of several, the first in this order is believed."""
+
+    ENGINE = "engine"
+    TRACK = "track"
+    SDK = "sdk"
+
+
+class QueueMetrics(models.Model):
+    """One reading of a model's queue by one source."""
+
+    timestamp = models.DateTimeField()
+    kind = models.CharField(
+        max_length=8, choices=QueueKind.choices, default=QueueKind.TRACK
+    )
+    source = models.CharField(max_length=NAME_LENGTH)
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    pending = models.BigIntegerField(null=True)
+    processing = models.BigIntegerField(null=True)
+    wait_time_ms = models.FloatField(null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "queue metrics"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["timestamp", "source", "series"], name="queue_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
+
+
+class EngineMetrics(models.Model):
+    """One scrape of a serving engine: a column for each `engine.…` metric of the catalogue."""
+
+    timestamp = models.DateTimeField()
+    source = models.CharField(max_length=NAME_LENGTH)
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    running = models.FloatField(null=True)
+    waiting = models.FloatField(null=True)
+    kv_cache_usage_percent = models.FloatField(null=True)
+    prefix_cache_hit_percent = models.FloatField(null=True)
+    preemptions_total = models.FloatField(null=True)
+    prompt_tokens_total = models.FloatField(null=True)
+    generation_tokens_total = models.FloatField(null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "engine metrics"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["timestamp", "source", "series"], name="engine_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
