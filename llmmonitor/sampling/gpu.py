@@ -152,9 +152,7 @@ class GPUSampler:
         known = self._devices.get(key) or self._unseen_at(index)
         if known is None:
             taken = {device.gpu_id for device in self._devices.values()}
-            known = _Device(
-                next(number for number in range(index, index + len(taken) + 1) if number not in taken), None
-            )
+            known = _Device(next(n for n in range(index, index + len(taken) + 1) if n not in taken), None)
         self._devices = {k: device for k, device in self._devices.items() if device is not known} | {key: known}
         known.handle, known.uuid, known.name, known.answers = handle, uuid, name or known.name, answers
 

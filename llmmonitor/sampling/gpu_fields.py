@@ -89,9 +89,9 @@ def _performance_state(nvml: Any, handle: Any) -> tuple[Any, ...]:
 def _text(call: str) -> Ask:
     def ask(nvml: Any, handle: Any) -> tuple[Any, ...]:
         answer = getattr(nvml, call)(handle)
-        return (
-            answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer,
-        )  # bytes: versions before 11.5
+        if isinstance(answer, bytes):  # old versions of the binding
+            answer = answer.decode("utf-8", "replace")
+        return (answer,)
 
     return ask
 

@@ -212,6 +212,14 @@ class AGPUThatFallsOffTheBus:
         assert empty(first)
         assert second["temperature"] == 48
 
+    def test_is_empty_altogether_when_one_call_says_that_it_is_lost(
+        self, driver: FakeNvml, sampler: GPUSampler
+    ) -> None:
+        sampler.sample()
+        driver.gpus[0].errors["nvmlDeviceGetPerformanceState"] = GPU_IS_LOST  # the last call of a sample
+
+        assert [empty(entry) for entry in sampler.sample()] == [True, False]
+
     def test_is_left_alone_until_the_next_start(self, driver: FakeNvml, sampler: GPUSampler, clock: Clock) -> None:
         sampler.sample()
         driver.gpus[0].errors["*"] = GPU_IS_LOST
@@ -225,11 +233,12 @@ class AGPUThatFallsOffTheBus:
         assert {key: n for key, n in driver.calls_by_gpu.items() if key[0] == "GPU-a"} == before
         assert driver.calls["nvmlInitWithFlags"] == 1
 
+    @pytest.mark.parametrize("code", [GPU_IS_LOST, UNKNOWN])
     def test_makes_the_driver_start_again_after_30_seconds_then_more_and_more_seldom(
-        self, driver: FakeNvml, sampler: GPUSampler, clock: Clock
+        self, driver: FakeNvml, sampler: GPUSampler, clock: Clock, code: int
     ) -> None:
         sampler.sample()
-        driver.gpus[0].errors["*"] = GPU_IS_LOST
+        driver.gpus[0].errors["*"] = code
         start = clock.now
         starts = []
         for _ in range(3600):
@@ -250,6 +259,16 @@ class AGPUThatFallsOffTheBus:
         clock.now += 30
 
         assert [entry["temperature"] for entry in sampler.sample()] == [61, 48]
+
+    def test_is_looked_for_after_30_seconds_each_time_that_it_is_lost_anew(
+        self, driver: FakeNvml, sampler: GPUSampler, clock: Clock
+    ) -> None:
+        for _ in range(3):
+            driver.gpus[0].errors.clear()
+            assert [empty(entry) for entry in sampler.sample()] == [False, False]
+            driver.gpus[0].errors["*"] = GPU_IS_LOST
+            assert [empty(entry) for entry in sampler.sample()] == [True, False]
+            clock.now += 30
 
     def test_keeps_its_number_when_the_driver_numbers_the_others_anew(
         self, driver: FakeNvml, sampler: GPUSampler, clock: Clock
@@ -380,6 +399,9 @@ class AGPUCutIntoInstances:
         entries = sampler.sample()
         assert [entry["gpu_id"] for entry in entries] == [0, 1]
         assert entries[0]["utilization_percent"] == 87.0
+
+        cut_up.errors["*"] = GPU_IS_LOST
+        assert [entry["gpu_id"] for entry in sampler.sample()] == [0, 1]
 
     def test_is_lost_with_them(self, cut_up: FakeGPU, sampler: GPUSampler) -> None:
         sampler.sample()

@@ -351,6 +351,12 @@ class ThePathToAControlGroup:
 
         assert self.memory(tmp_path) == (5, GIB)
 
+    def test_does_not_leave_the_mount(self, tmp_path: Path) -> None:
+        write(tmp_path, {"proc/self/cgroup": "0::/../elsewhere", "sys/cgroup.controllers": "memory"})
+        write(tmp_path, {"elsewhere/memory.max": str(GIB), "elsewhere/memory.current": "5"})
+
+        assert self.memory(tmp_path) is None
+
     def test_is_cut_short_when_it_is_absurdly_deep(self, tmp_path: Path) -> None:
         write(tmp_path, {"proc/self/cgroup": "0::/" + "a/" * 5000, "sys/cgroup.controllers": "memory"})
 
