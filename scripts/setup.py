@@ -1,11 +1,11 @@
-"""Makes ``.venv`` and the pages' libraries what the lock files say. Standard library only: it runs before any package is.
+"""Makes ``.venv`` and the pages' libraries what the lock files say. Standard library only: no package is there yet.
 
     python scripts/setup.py server|dev [--check] [--exact-python]
 
 ``server`` is what ``make run`` needs, ``dev`` is that and the tools of the tests and the linter. What was done is
-written to ``.venv/setup.json``; a step is done again only when its input (a lock file, pyproject.toml) has changed. ``--check``
-changes nothing: exit status 0 when there is nothing to do, 1 otherwise. ``--exact-python`` makes ``.venv`` anew when it
-stands on another version than the Python that runs this.
+written to ``.venv/setup.json``; a step is done again only when its input (a lock file, pyproject.toml) has changed.
+``--check`` changes nothing: exit status 0 when there is nothing to do, 1 otherwise. ``--exact-python`` makes ``.venv``
+anew when it stands on another version than the Python that runs this.
 """
 
 from __future__ import annotations
