@@ -1,6 +1,6 @@
 """Checks style, types, the direction of imports and that models and migrations agree; says which of them failed.
 
-    python scripts/lint.py
+python scripts/lint.py
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IMPORT_LINTER = "import sys; from importlinter.cli import lint_imports_command; 
 CHECKS: dict[str, list[str]] = {
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
-    "import-linter": ["-c", IMPORT_LINTER],
+    "import-linter": ["-c", IMPORT_LINTER, "--no-logo"],
     "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
     "mypy": ["-m", "mypy"],
 }

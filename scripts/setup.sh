@@ -1,5 +1,6 @@
 #!/bin/sh
 # setup.sh server|dev [PYTHON]: make .venv hold what the level needs; does nothing when it already does.
+# setup.sh find: only print the Python that .venv would be made from; exit status 1 when there is none.
 # Plain POSIX shell, because this is what runs before any Python is known. The work is in scripts/setup.py.
 set -eu
 
@@ -8,7 +9,7 @@ wanted=${2:-}
 cd "$(dirname "$0")/.."
 
 # The usual case, some 50 ms: everything is there.
-if [ -z "$wanted" ] && [ -x .venv/bin/python ] && .venv/bin/python -I scripts/setup.py "$level" --check; then
+if [ "$level" != find ] && [ -z "$wanted" ] && [ -x .venv/bin/python ] && .venv/bin/python -I scripts/setup.py "$level" --check; then
     exit 0
 fi
 
@@ -29,6 +30,10 @@ fi
 # The newest that the locks were tried on comes first.
 for candidate in python3.13 python3.14 python3.12 python3.11 python3 python; do
     if usable "$candidate"; then
+        if [ "$level" = find ]; then
+            command -v "$candidate"
+            exit 0
+        fi
         exec "$candidate" -I scripts/setup.py "$level"
     fi
 done
