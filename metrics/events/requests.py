@@ -1,0 +1,196 @@
+"""Requests to a model, and errors."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from metrics.events.derive import FinishReason, Outcome, Severity, classify, derive, finish_class
+from metrics.events.types import (
+    PRINTABLE,
+    AnySeverity,
+    Cost,
+    Event,
+    FreeText,
+    Label,
+    Milliseconds,
+    Name,
+    Ours,
+    RequestId,
+    SeriesKey,
+    Speed,
+    StatusCode,
+    Temperature,
+    Tokens,
+    Word,
+)
+
+MAX_ERROR_MESSAGE = 2_000  # characters
+MAX_STACK_TRACE_BYTES = 32_768
+CUT = "\n[… cut …]\n"
+NO_ERROR_TYPE = "Error"  # the type of an error that was sent with a message alone
+UNKNOWN_MODEL = "unknown"  # the model of an error that names none
+
+
+def cut_trace(text: str) -> str:
+    """`text` in at most 32,768 bytes of UTF-8: both its ends, because languages differ in which one matters."""
+    if len(text) * 4 <= MAX_STACK_TRACE_BYTES:
+        return text
+    data = text.encode()
+    if len(data) <= MAX_STACK_TRACE_BYTES:
+        return text
+    half = (MAX_STACK_TRACE_BYTES - len(CUT.encode())) // 2
+    return data[:half].decode(errors="ignore") + CUT + data[-half:].decode(errors="ignore")
+
+
+class InferenceEvent(Event):
+    """One request to a model, at its end.
+
+    Times are in ms, as measured where the event comes from; what was not sent is derived (`metrics.events.derive`) or
+    None. `success` is taken from the status code and the error fields where it was not sent. `outcome` and
+    `finish_class` are always derived. With an error field it also makes a row among the errors (`as_error`).
+    """
+
+    request_id: RequestId
+    model_name: Name
+    provider: Label = ""
+    service: Label = ""
+    endpoint: Label = ""
+    operation: Word | None = None
+    prompt_tokens: Tokens | None = None
+    completion_tokens: Tokens | None = None
+    total_tokens: Tokens | None = None
+    cached_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
+    response_time_ms: Milliseconds | None = None
+    queue_time_ms: Milliseconds | None = None
+    processing_time_ms: Milliseconds | None = None
+    ttft_ms: Milliseconds | None = None
+    time_per_output_token_ms: Milliseconds | None = None
+    tokens_per_second: Speed | None = None
+    success: bool | None = None
+    status_code: StatusCode | None = None
+    error_type: Name | None = None
+    error_message: FreeText | None = None
+    stack_trace: FreeText | None = None
+    severity: AnySeverity | None = None
+    finish_reason: Word | None = None
+    stream: bool | None = None
+    temperature: Temperature | None = None
+    max_tokens: Tokens | None = None
+    cost_usd: Cost | None = None
+    trace_id: Word | None = None
+    span_id: str | None = Field(None, max_length=32, pattern=PRINTABLE)
+    metadata: dict[str, Any] | None = None
+    tags: Ours[tuple[tuple[str, str], ...]] = ()
+    outcome: Ours[Outcome] = Outcome.OK
+    finish_class: Ours[FinishReason | None] = None
+
+    @model_validator(mode="after")
+    def _derive(self) -> Self:
+        own = self.__dict__
+        prompt, completion, total = own["prompt_tokens"], own["completion_tokens"], own["total_tokens"]
+        figures = derive(prompt, completion, own["response_time_ms"], own["queue_time_ms"], own["ttft_ms"])
+        if total is None:
+            own["total_tokens"] = figures.total_tokens
+        elif figures.total_tokens is not None and total < figures.total_tokens:
+            raise PydanticCustomError(
+                "total_tokens",
+                "must be at least prompt_tokens + completion_tokens = {parts}, got {total}",
+                {"field": "total_tokens", "parts": figures.total_tokens, "total": total},
+            )
+        if own["processing_time_ms"] is None:
+            own["processing_time_ms"] = figures.processing_time_ms
+        if own["tokens_per_second"] is None:
+            own["tokens_per_second"] = figures.tokens_per_second
+        if own["time_per_output_token_ms"] is None:
+            own["time_per_output_token_ms"] = figures.time_per_output_token_ms
+        message, trace, status = own["error_message"], own["stack_trace"], own["status_code"]
+        failed = own["error_type"] or message
+        if own["success"] is None:
+            said = bool(failed) and own["severity"] is not Severity.WARNING
+            own["success"] = not (said or (status is not None and status >= 400))
+        if message and len(message) > MAX_ERROR_MESSAGE:
+            own["error_message"] = message[:MAX_ERROR_MESSAGE]
+        if trace:
+            own["stack_trace"] = cut_trace(trace)
+        own["outcome"] = classify(own["success"], status, own["error_type"])
+        own["finish_class"] = finish_class(own["finish_reason"])
+        return self
+
+    @property
+    def labels(self) -> SeriesKey:
+        """The series that it belongs to."""
+        return SeriesKey(self.model_name, self.provider, self.service, self.endpoint, self.tags)
+
+    def as_error(self) -> ErrorEvent | None:
+        """Its row among the errors; None when it carries no error field. `success=False` alone makes none."""
+        if not (self.error_type or self.error_message or self.stack_trace):
+            return None
+        return ErrorEvent(
+            timestamp=self.timestamp,
+            stamped=self.stamped,
+            is_demo=self.is_demo,
+            request_id=self.request_id,
+            error_type=self.error_type or NO_ERROR_TYPE,
+            error_message=self.error_message,
+            stack_trace=self.stack_trace,
+            severity=self.severity or Severity.ERROR,
+            status_code=self.status_code,
+            model_name=self.model_name,
+            provider=self.provider,
+            service=self.service,
+            endpoint=self.endpoint,
+            metadata=self.metadata,
+            tags=self.tags,
+        )
+
+
+class ErrorEvent(Event):
+    """One error. `outcome` is that of the failed request which it stands for when no failed inference has its id.
+
+    One of `error_type` and `error_message` is needed. Of severity WARNING it counts as no failed request.
+    """
+
+    request_id: RequestId
+    error_type: Name | None = None
+    error_message: FreeText | None = None
+    severity: AnySeverity = Severity.ERROR
+    stack_trace: FreeText | None = None
+    status_code: StatusCode | None = None
+    model_name: Name = UNKNOWN_MODEL
+    provider: Label = ""
+    service: Label = ""
+    endpoint: Label = ""
+    metadata: dict[str, Any] | None = None
+    tags: Ours[tuple[tuple[str, str], ...]] = ()
+    outcome: Ours[Outcome] = Outcome.SERVER_ERROR
+
+    @model_validator(mode="after")
+    def _derive(self) -> Self:
+        own = self.__dict__
+        message, trace = own["error_message"], own["stack_trace"]
+        if not own["error_type"]:
+            if not message:
+                raise PydanticCustomError(
+                    "error_type", "is required where error_message is missing", {"field": "error_type"}
+                )
+            own["error_type"] = NO_ERROR_TYPE
+        if message and len(message) > MAX_ERROR_MESSAGE:
+            own["error_message"] = message[:MAX_ERROR_MESSAGE]
+        if trace:
+            own["stack_trace"] = cut_trace(trace)
+        own["outcome"] = classify(False, own["status_code"], own["error_type"])
+        return self
+
+    @property
+    def labels(self) -> SeriesKey:
+        """The series that it belongs to."""
+        return SeriesKey(self.model_name, self.provider, self.service, self.endpoint, self.tags)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it stands for a failed request. A WARNING never does."""
+        return self.severity is not Severity.WARNING

@@ -1,0 +1,146 @@
+"""Nothing of a prompt or a completion is stored: what names content by convention is left out at the door.
+
+A key names content when one of its parts (`gen_ai.input.messages` has three) is such a name, or ends in one
+(`user_prompt`, `rawResponse`). Case, `-`, `_`, blanks and camelCase make no difference. The value's type makes none
+either: a promise that depends on what a value looks like is hard to check. Numbers about content have names of their
+own (`prompt_tokens`, `input_tokens`, `prompt_version`) and stay. Text that is itself JSON with such a key goes, too.
+
+Left out is not forgotten: each path is counted, and the answer names it. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists
+keys that are wanted all the same, each by its own name. Pure: values in, values out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+MAX_STRING = 512  # characters; longer strings are cut
+MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and leaving out; larger is refused
+MAX_DEPTH = 10  # levels; deeper is refused, so that no walk over metadata can run out of stack
+MAX_KEY = 200  # characters of a key, and of a path that an answer names
+
+# A key, or a part of one, that ends in such a word holds text of a prompt or an answer.
+LAST_WORDS = frozenset(
+    [
+        "prompt", "prompts", "messages", "content", "contents", "completion", "completions", "input", "inputs",
+        "output", "outputs", "response", "responses", "answer", "answers", "text", "texts", "instruction",
+        "instructions", "transcript", "transcripts",
+    ]
+)  # fmt: skip
+# A key, or a part of one, that is exactly this: alone it names content, at the end of a longer name it need not
+# (`error_message`, `trace_context`, `retry_history`).
+WHOLE_NAMES = frozenset(
+    [
+        "message", "user_message", "system_message", "assistant_message", "human_message", "ai_message",
+        "chat_history", "history", "conversation", "dialog", "dialogue", "query", "question", "context",
+        "contexts", "retrieved_context", "documents", "retrieved_documents", "choices", "candidates",
+        "generation", "generations", "delta", "parts", "prompt_template", "reasoning", "thinking", "thought",
+        "thoughts", "chain_of_thought", "tool_call", "tool_calls", "function_call", "function_calls",
+        "tool_use", "tool_result", "tool_results", "tool_definitions", "arguments", "tool_arguments",
+        "function_arguments", "body", "request_body", "response_body", "payload", "image", "images",
+        "image_url", "audio", "video", "attachments", "transcription",
+    ]
+)  # fmt: skip
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+SEPARATORS = re.compile(r"[\s_\-]+")
+# `"content":` inside a string, also where the quotes are escaped or single (JSON in JSON, a printed dictionary).
+KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,64})\\*["']\s*:""")
+
+
+class MetadataRefused(Exception):  # noqa: N818 - reads as what happened
+    """Metadata that cannot be stored: where, and why."""
+
+    def __init__(self, path: str, error: str) -> None:
+        super().__init__(path, error)
+        self.path = path[:MAX_KEY]
+        self.error = error
+
+
+@lru_cache(maxsize=8192)
+def normalise(key: str) -> str:
+    """`key` in lower case, words joined by `_`, parts by `.`: `Gen-AI.inputMessages` → `gen_ai.input_messages`."""
+    parts = key.replace("/", ".").replace(":", ".").split(".")
+    return ".".join("_".join(word for word in SEPARATORS.split(CAMEL.sub("_", part).lower()) if word) for part in parts)
+
+
+@lru_cache(maxsize=8192)
+def names_content(key: str) -> bool:
+    """Whether a key holds content by convention."""
+    parts = [part for part in normalise(key).split(".") if part and not part.isdigit()]
+    for part in parts:
+        words = part.split("_")
+        while len(words) > 1 and words[-1].isdigit():  # prompt_1
+            words.pop()
+        if words[-1] in LAST_WORDS or "_".join(words) in WHOLE_NAMES:
+            return True
+    return "_".join(parts[-2:]) in WHOLE_NAMES  # tool.definitions
+
+
+class Cleaner:
+    """Cleans the metadata of one event after another. `keep`: keys that stay although they name content."""
+
+    def __init__(self, keep: tuple[str, ...] = ()) -> None:
+        self._keep = frozenset(normalise(key) for key in keep)
+
+    def drops(self, key: str) -> bool:
+        """Whether what stands under this key is left out."""
+        return names_content(key) and normalise(key) not in self._keep
+
+    def clean(self, metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
+        """A copy of `metadata` that may be stored; the paths of what was left out are added to `dropped`.
+
+        Raises MetadataRefused for what is nested too deep, too large, or holds what no database can (NUL, infinities).
+        """
+        cleaned = self._object(metadata, "metadata", dropped, 1)
+        try:
+            size = len(orjson.dumps(cleaned))
+        except TypeError:  # half a surrogate pair, an integer of more than 64 bits, a type that JSON does not know
+            raise MetadataRefused("metadata", "holds a value that JSON cannot") from None
+        if size > MAX_METADATA_BYTES:
+            raise MetadataRefused("metadata", f"must be at most {MAX_METADATA_BYTES} bytes of JSON, got {size}")
+        return cleaned
+
+    def _object(self, value: dict[str, Any], path: str, dropped: list[str], depth: int) -> dict[str, Any]:
+        kept = {}
+        for key, entry in value.items():
+            if not isinstance(key, str) or "\0" in key or len(key) > MAX_KEY:
+                raise MetadataRefused(path, f"has a key that is no text of at most {MAX_KEY} characters without NUL")
+            here = f"{path}.{key}"
+            if self.drops(key) or (isinstance(entry, str) and self._quotes_content(entry)):
+                dropped.append(here)
+            else:
+                kept[key] = self._value(entry, here, dropped, depth)
+        return kept
+
+    def _value(self, value: Any, path: str, dropped: list[str], depth: int) -> Any:
+        match value:
+            case str():
+                if "\0" in value:
+                    raise MetadataRefused(path, "must not hold a NUL character")
+                return value[:MAX_STRING]
+            case None | bool() | int():
+                return value
+            case float():
+                if not math.isfinite(value):
+                    raise MetadataRefused(path, "must be a finite number")
+                return value
+            case dict() | list() if depth >= MAX_DEPTH:
+                raise MetadataRefused("metadata", f"must be nested at most {MAX_DEPTH} levels deep")
+            case dict():
+                return self._object(value, path, dropped, depth + 1)
+            case list():
+                kept = []
+                for entry in value:
+                    if isinstance(entry, str) and self._quotes_content(entry):
+                        dropped.append(path)
+                    else:
+                        kept.append(self._value(entry, path, dropped, depth + 1))
+                return kept
+        raise MetadataRefused(path, f"must be JSON, got a {type(value).__name__}")
+
+    def _quotes_content(self, text: str) -> bool:
+        return ":" in text and any(self.drops(found) for found in KEY_IN_TEXT.findall(text))
