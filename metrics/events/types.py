@@ -21,9 +21,9 @@ MAX_BIGINT = 2**63 - 1  # counters since boot
 MAX_NUMBER = 1e15  # any other figure: below it a float still tells tenths apart
 DEMO_KEY = "llmmonitor.demo"  # in an event or its metadata: it belongs to the demo and goes with it
 
-# In Rust's regular expressions `$` is the end of the text, not of a line. Cc holds NUL, line breaks and the other
-# control characters; what emoji and right-to-left names need (joiners, marks of direction) is not in it.
-PRINTABLE = r"^[^\p{Cc}]*$"
+# Neither NUL, line breaks nor other control characters. What emoji and right-to-left names need (joiners, marks of
+# direction) is welcome. `$` is the end of the text here, not of a line: these are Rust's regular expressions.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
 def _text(length: int, least: int = 1) -> Any:

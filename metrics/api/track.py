@@ -1,0 +1,136 @@
+"""`POST /track/{inference,error,queue,system}`: events come in. The body goes as it is to `metrics.ingest`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.http import HttpRequest
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from llmmonitor.access.permissions import CanIngest
+from llmmonitor.access.throttles import IngestThrottle
+from metrics.api.track_schema import ANSWER, PROBLEM, request_schema
+from metrics.events import Kind
+from metrics.ingest import Answer, ingest
+from metrics.ingest.answer import problem_answer
+from metrics.ingest.body import Limits, too_large
+
+EXAMPLES: dict[Kind, dict[str, Any]] = {
+    Kind.INFERENCE: {
+        "model_name": "llama-3.1-8b",
+        "prompt_tokens": 120,
+        "completion_tokens": 48,
+        "response_time_ms": 812.5,
+        "success": True,
+    },
+    Kind.ERROR: {"model_name": "llama-3.1-8b", "error_type": "TimeoutError", "error_message": "no answer within 60 s"},
+    Kind.QUEUE: {"source": "gateway-1", "model_name": "llama-3.1-8b", "pending": 3, "processing": 8},
+    Kind.SYSTEM: {
+        "host": "gpu-1",
+        "cpu_percent": 41.5,
+        "memory_percent": 63.0,
+        "gpu_count": 1,
+        "gpu_metrics": [{"gpu_id": 0, "temperature": 71, "utilization_percent": 96}],
+    },
+}
+
+
+def read_body(request: HttpRequest, max_bytes: int) -> bytes | None:
+    """The raw body; None when it is larger than `max_bytes`. What says so beforehand is not read at all."""
+    try:
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        announced = 0  # the reading below is bounded whatever was said
+    if announced > max_bytes:
+        return None
+    body = request.read(max_bytes + 1)
+    return body if len(body) <= max_bytes else None
+
+
+class _TrackView(APIView):
+    """Takes events of one kind."""
+
+    kind: ClassVar[Kind]
+    permission_classes: ClassVar[list[type[BasePermission]]] = [CanIngest]
+    throttle_classes: ClassVar[list[type[BaseThrottle]]] = [IngestThrottle]
+    # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest`'s.
+    parser_classes: ClassVar[list[type[BaseParser]]] = []
+
+    def post(self, request: Request) -> Response:
+        """Store events; 200 means that they are committed."""
+        limits = Limits(max_body_bytes=settings.LLMMONITOR.max_body_bytes)
+        body = read_body(request._request, limits.max_body_bytes)
+        if body is None:
+            refusal = too_large(limits)
+            return _response(problem_answer(refusal.status, refusal.code, refusal.detail))
+        meta = request._request.META
+        return _response(ingest(self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING")))
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.payload, status=answer.status, headers=answer.headers)
+    response.content_type = answer.content_type
+    return response
+
+
+def _documented(kind: Kind, summary: str, description: str) -> Any:
+    return extend_schema(
+        summary=summary,
+        description=f'{description} One object, an array, `{{"events": [...]}}` or lines of JSON; gzip is accepted.',
+        request={"application/json": request_schema(kind), "application/x-ndjson": {"type": "string"}},
+        examples=[OpenApiExample("One event", value=EXAMPLES[kind], request_only=True)],
+        responses={
+            200: ANSWER,
+            422: ANSWER,
+            **{(status, "application/problem+json"): PROBLEM for status in (400, 413, 415, 429, 503)},
+        },
+    )
+
+
+@extend_schema(tags=["track"])
+class TrackInferenceView(_TrackView):
+    """Requests to models."""
+
+    kind = Kind.INFERENCE
+    post = _documented(
+        Kind.INFERENCE,
+        "Record requests",
+        "One request is counted once: a repeat of its timestamp and id is no new one.",
+    )(_TrackView.post)
+
+
+@extend_schema(tags=["track"])
+class TrackErrorView(_TrackView):
+    """Errors."""
+
+    kind = Kind.ERROR
+    post = _documented(
+        Kind.ERROR,
+        "Record errors",
+        "With the request_id of a failed request it describes that one; alone it counts as one.",
+    )(_TrackView.post)
+
+
+@extend_schema(tags=["track"])
+class TrackQueueView(_TrackView):
+    """Queues."""
+
+    kind = Kind.QUEUE
+    post = _documented(Kind.QUEUE, "Record queue lengths", "For services that know their own queue.")(_TrackView.post)
+
+
+@extend_schema(tags=["track"])
+class TrackSystemView(_TrackView):
+    """Machines."""
+
+    kind = Kind.SYSTEM
+    post = _documented(Kind.SYSTEM, "Record samples of machines", "What the agent sends: a host and its GPUs.")(
+        _TrackView.post
+    )

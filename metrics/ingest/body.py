@@ -1,0 +1,168 @@
+"""From a body on the wire to the items in it. Pure: bytes in, parsed JSON out, never more memory than its bounds allow.
+
+Taken are one object, an array, `{"events": [...]}` and lines of JSON (NDJSON), plain or gzip. What can be read of
+NDJSON is read: a broken line is an `Unreadable` item, the others are kept. Everything else that is wrong with a body
+is wrong with the whole of it, and raises `BodyError` with the status to answer.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+import orjson
+
+from metrics.events import Unreadable
+
+JSON_TYPES = frozenset({"application/json"})
+LINE_TYPES = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/jsonlines",
+    }
+)
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+BOM = b"\xef\xbb\xbf"  # PowerShell and some editors put it before JSON
+
+INFLATE_STEP = 65_536  # bytes of input looked at in one go
+MAX_GZIP_MEMBERS = 1_000  # of one body; each costs a copy of what remains of a step
+# `[[],[],…` makes 64 bytes of memory out of three: so many brackets belong to no honest batch. Each event may have a
+# hundred objects and arrays, which at 10,000 events is some 64 MB.
+BRACKETS_PER_EVENT = 100
+
+LINE = re.compile(rb"\S[^\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one request may hold, unpacked."""
+
+    max_body_bytes: int = 16 * 2**20
+    max_events: int = 10_000
+
+
+class BodyError(Exception):
+    """A body that cannot be read: the HTTP status, a code for programs, a sentence for people."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+def too_large(limits: Limits) -> BodyError:
+    """The refusal of a body over the limit, whoever notices it."""
+    return BodyError(
+        413, "too_large", f"The body is larger than {limits.max_body_bytes} bytes (unpacked, too); send it in parts."
+    )
+
+
+def read_items(
+    body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits = Limits()
+) -> list[Any]:
+    """The items of a body, as parsed JSON; a line that is none is an `Unreadable`.
+
+    Raises BodyError: 415 for a type or encoding that is not taken, 413 over a limit, 400 for what is not JSON or empty.
+    """
+    by_line = _is_by_line(content_type)
+    encoding = (content_encoding or "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise BodyError(415, "unsupported_encoding", "Content-Encoding must be gzip, or be left out.")
+    if len(body) > limits.max_body_bytes:
+        raise too_large(limits)
+    if encoding.endswith("gzip"):
+        body = inflate(body, limits)
+    body = body.removeprefix(BOM)
+    if not body.strip():
+        raise BodyError(400, "empty_body", "The body is empty; send one event, an array of events, or lines of JSON.")
+    most_brackets = BRACKETS_PER_EVENT * limits.max_events
+    if len(body) > most_brackets and body.count(b"[") + body.count(b"{") > most_brackets:
+        raise BodyError(413, "too_many_values", f"The body holds more than {most_brackets} objects and arrays.")
+    items = list(_lines(body, limits)) if by_line else _document(body)
+    if not items:
+        raise BodyError(400, "empty_batch", "The batch holds no event.")
+    if len(items) > limits.max_events:
+        raise _too_many(limits)
+    return items
+
+
+def _is_by_line(content_type: str | None) -> bool:
+    """Whether the type is NDJSON. Raises BodyError for one that is not taken, such as those that a form can send."""
+    wanted = "Content-Type must be application/json or application/x-ndjson"
+    if not content_type:
+        raise BodyError(415, "unsupported_media_type", f"{wanted}; it is missing.")
+    message = Message()
+    message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+    media_type = content_type.split(";", 1)[0].strip().lower()
+    if media_type not in JSON_TYPES | LINE_TYPES:
+        raise BodyError(415, "unsupported_media_type", f"{wanted}, not {media_type[:60]!r}.")
+    charset = message.get_param("charset", "utf-8")
+    if not isinstance(charset, str) or charset.strip().lower() not in CHARSETS:
+        raise BodyError(415, "unsupported_charset", "The charset must be utf-8.")
+    return media_type in LINE_TYPES
+
+
+def inflate(body: bytes, limits: Limits) -> bytes:
+    """What a gzip body holds (its members, one after another). Stops at the limit: a bomb costs no more than that."""
+    parts: list[bytes] = []
+    room = limits.max_body_bytes
+    members = 1
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        for start in range(0, len(body), INFLATE_STEP):
+            step = body[start : start + INFLATE_STEP]
+            while step:
+                if stream.eof:
+                    members += 1
+                    if members > MAX_GZIP_MEMBERS:
+                        raise BodyError(400, "bad_gzip", f"The body has more than {MAX_GZIP_MEMBERS} gzip members.")
+                    stream = zlib.decompressobj(wbits=31)
+                part = stream.decompress(step, room + 1)
+                room -= len(part)
+                if room < 0:
+                    raise too_large(limits)
+                parts.append(part)
+                # What is left: the next member, or input whose output would not have fitted (there is none: room was).
+                step = stream.unused_data if stream.eof else stream.unconsumed_tail
+    except zlib.error:
+        raise BodyError(400, "bad_gzip", "The body is not gzip, or is damaged.") from None
+    if not stream.eof:
+        raise BodyError(400, "bad_gzip", "The gzip body ends too early.")
+    return b"".join(parts)
+
+
+def _document(body: bytes) -> list[Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BodyError(400, "bad_json", f"The body is not JSON: {error}.") from None
+    if isinstance(parsed, list):
+        return parsed
+    if isinstance(parsed, dict):
+        events = parsed.get("events", [parsed])
+        if not isinstance(events, list):
+            raise BodyError(400, "bad_batch", 'In {"events": …} there must be an array of events.')
+        return events
+    raise BodyError(400, "bad_batch", 'The body must be an object, an array of objects, or {"events": [...]}.')
+
+
+def _lines(body: bytes, limits: Limits) -> Iterator[Any]:
+    for index, found in enumerate(LINE.finditer(body)):
+        if index >= limits.max_events:
+            raise _too_many(limits)
+        try:
+            yield orjson.loads(found[0])
+        except orjson.JSONDecodeError as error:
+            yield Unreadable(f"is not JSON: {error.msg} at character {error.pos}")
+
+
+def _too_many(limits: Limits) -> BodyError:
+    return BodyError(413, "too_many_events", f"The batch holds more than {limits.max_events} events; send it in parts.")

@@ -1,0 +1,202 @@
+"""What may stand in a body, and what is answered to every other."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.events import Unreadable
+from metrics.ingest.body import BodyError, Limits, inflate, read_items
+
+JSON = "application/json"
+LINES = "application/x-ndjson"
+SMALL = Limits(max_body_bytes=100_000, max_events=10)
+
+
+def read(
+    body: bytes, content_type: str | None = JSON, encoding: str | None = None, limits: Limits = SMALL
+) -> list[Any]:
+    return read_items(body, content_type, encoding, limits)
+
+
+def refusal(body: bytes, content_type: str | None = JSON, encoding: str | None = None) -> tuple[int, str]:
+    with pytest.raises(BodyError) as refused:
+        read(body, content_type, encoding)
+    assert refused.value.detail.endswith(".")
+    return refused.value.status, refused.value.code
+
+
+class ABody:
+    @pytest.mark.parametrize(
+        ("body", "items"),
+        [
+            (b'{"a": 1}', [{"a": 1}]),
+            (b'[{"a": 1}, 2, null]', [{"a": 1}, 2, None]),
+            (b'{"events": [{"a": 1}], "sdk": "x"}', [{"a": 1}]),
+            (b'\xef\xbb\xbf[{"a": 1}]\n', [{"a": 1}]),
+        ],
+    )
+    def test_is_an_object_an_array_or_an_object_with_events(self, body: bytes, items: list[Any]) -> None:
+        assert read(body) == items
+
+    @pytest.mark.parametrize(
+        "content_type", [LINES, "application/ndjson", "application/jsonl", "Application/X-NDJSON; charset=UTF-8"]
+    )
+    def test_is_lines_of_json(self, content_type: str) -> None:
+        assert read(b'\r\n{"a": 1}\r\n\n  {"a": 2}\n \n{"a": 3}', content_type) == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+    def test_keeps_its_good_lines_beside_a_broken_one(self) -> None:
+        first, broken, last = read(b'{"a": 1}\n{"a": \n{"a": 3}\n', LINES)
+        assert (first, last) == ({"a": 1}, {"a": 3})
+        assert isinstance(broken, Unreadable)
+        assert broken.error.startswith("is not JSON: ")
+
+    @pytest.mark.parametrize(
+        "content_type", ['application/json; charset="utf-8"', "application/json;charset=UTF8", "APPLICATION/JSON"]
+    )
+    def test_is_utf_8(self, content_type: str) -> None:
+        assert read('{"a": "é"}'.encode(), content_type) == [{"a": "é"}]
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            None,
+            "",
+            "text/plain",
+            "text/plain; charset=utf-8",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/xml",
+            "application/json/x",
+            "json",
+            "text/plain, application/json",
+        ],
+    )
+    def test_is_refused_for_another_or_no_type(self, content_type: str | None) -> None:
+        assert refusal(b"{}", content_type) == (415, "unsupported_media_type")
+
+    def test_is_refused_for_another_charset_or_encoding(self) -> None:
+        assert refusal(b"{}", "application/json; charset=latin-1") == (415, "unsupported_charset")
+        for encoding in ("deflate", "br", "gzip, gzip", "zstd"):
+            assert refusal(b"{}", JSON, encoding) == (415, "unsupported_encoding")
+
+    @pytest.mark.parametrize("content_type", [JSON, LINES])
+    def test_is_refused_when_it_is_empty(self, content_type: str) -> None:
+        for body in (b"", b" \n ", b"\xef\xbb\xbf"):
+            assert refusal(body, content_type) == (400, "empty_body")
+
+    def test_is_refused_as_an_empty_batch(self) -> None:
+        assert refusal(b"[]") == (400, "empty_batch")
+        assert refusal(b'{"events": []}') == (400, "empty_batch")
+
+    @pytest.mark.parametrize("body", [b"5", b'"x"', b"null", b"true", b'{"events": {}}', b'{"events": null}'])
+    def test_is_refused_when_it_holds_no_events(self, body: bytes) -> None:
+        assert refusal(body) == (400, "bad_batch")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'[{"a": 1}',
+            b'{"a": NaN}',
+            b'{"a": Infinity}',
+            b'{"a": -Infinity}',
+            b'{"a": 1e400}',
+            b'{"a": "\xff"}',
+            b'{"a": "\\ud800"}',
+            b"{'a': 1}",
+            b'{"a": 1} {"a": 2}',
+            b"[" * 999 + b"1",
+            b"\0",
+        ],
+    )
+    def test_is_refused_when_it_is_not_json_and_told_where(self, body: bytes) -> None:
+        with pytest.raises(BodyError, match=r"line \d+ column \d+") as refused:
+            read(body)
+        assert (refused.value.status, refused.value.code) == (400, "bad_json")
+
+    def test_is_refused_when_it_is_nested_without_end(self) -> None:
+        for body in (b"[" * 50_000, b'{"a":' * 50_000, b"[" * 50_000 + b"]" * 50_000):
+            with pytest.raises(BodyError, match="depth limit"):
+                read_items(body, JSON, None)
+
+    def test_is_refused_over_the_limit_of_events(self) -> None:
+        assert len(read(orjson.dumps([{}] * 10))) == 10
+        assert refusal(orjson.dumps([{}] * 11)) == (413, "too_many_events")
+        assert refusal(b"{}\n" * 11, LINES) == (413, "too_many_events")
+        with pytest.raises(BodyError):
+            read_items(orjson.dumps([{}] * 10_001), JSON, None)
+
+    def test_is_refused_over_the_limit_of_bytes(self) -> None:
+        assert read(b"[1]".ljust(100_000)) == [1]
+        assert refusal(b"[1]".ljust(100_001)) == (413, "too_large")
+
+    def test_is_refused_for_brackets_that_would_fill_the_memory(self) -> None:
+        assert refusal(b'{"a": [' + b"[]," * 1001 + b"1]}") == (413, "too_many_values")
+
+    @given(st.binary(max_size=200), st.sampled_from([JSON, LINES, "x", None]), st.sampled_from([None, "gzip"]))
+    def test_is_read_or_refused_and_never_anything_else(
+        self, body: bytes, content_type: str | None, encoding: str | None
+    ) -> None:
+        with suppress(BodyError):
+            assert read(body, content_type, encoding)
+
+
+class AGzipBody:
+    @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
+    def test_is_unpacked(self, encoding: str) -> None:
+        assert read(gzip.compress(b'{"a": 1}'), JSON, encoding) == [{"a": 1}]
+
+    def test_may_have_several_members(self) -> None:
+        assert read(gzip.compress(b'[{"a"') + gzip.compress(b"") + gzip.compress(b": 1}]"), JSON, "gzip") == [{"a": 1}]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"a": 1}',
+            gzip.compress(b'{"a": 1}')[:-1],
+            gzip.compress(b'{"a": 1}')[:12],
+            gzip.compress(b'{"a": 1}') + b"rest",
+            gzip.compress(b'{"a": 1}')[:-8] + bytes(8),
+            zlib.compress(b'{"a": 1}'),
+            b"",
+        ],
+    )
+    def test_is_refused_when_it_is_damaged(self, body: bytes) -> None:
+        assert refusal(body, JSON, "gzip") == (400, "bad_gzip")
+
+    def test_may_unpack_to_the_limit_and_no_further(self) -> None:
+        exact = gzip.compress(b"[1]".ljust(100_000))
+        assert read(exact, JSON, "gzip") == [1]
+        assert read(gzip.compress(b"[1]") + gzip.compress(b" " * 99_997), JSON, "gzip") == [1]
+        assert refusal(gzip.compress(b"[1]".ljust(100_001)), JSON, "gzip") == (413, "too_large")
+        assert refusal(exact + gzip.compress(b" "), JSON, "gzip") == (413, "too_large")
+
+    def test_that_is_a_bomb_costs_no_more_than_the_limit(self) -> None:
+        bomb = gzip.compress(bytes(200 * 2**20), compresslevel=1)
+        limits = Limits(max_body_bytes=2**20)
+        tracemalloc.start()
+        try:
+            with pytest.raises(BodyError) as refused:
+                inflate(bomb, limits)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert refused.value.status == 413
+        assert peak < 4 * 2**20
+
+    def test_is_refused_for_too_many_members(self) -> None:
+        body = gzip.compress(b"") * 1_001
+        assert refusal(body, JSON, "gzip") == (400, "bad_gzip")
+
+    @given(st.lists(st.binary(max_size=2000), min_size=1, max_size=5))
+    def test_unpacks_to_what_was_packed(self, parts: list[bytes]) -> None:
+        packed = b"".join(gzip.compress(part) for part in parts)
+        assert inflate(packed, SMALL) == b"".join(parts)
