@@ -21,6 +21,7 @@ import orjson
 MAX_STRING = 512  # characters; longer strings are cut
 MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and leaving out; larger is refused
 MAX_DEPTH = 10  # levels; deeper is refused, so that no walk over metadata can run out of stack
+MAX_ENTRIES = 2_000  # keys and list entries in all, those left out among them: more never fit into 8 kB
 MAX_KEY = 200  # characters of a key, and of a path that an answer names
 
 # A key, or a part of one, that ends in such a word holds text of a prompt or an answer.
@@ -85,16 +86,19 @@ class Cleaner:
 
     def __init__(self, keep: tuple[str, ...] = ()) -> None:
         self._keep = frozenset(normalise(key) for key in keep)
+        self._entries = 0
 
     def drops(self, key: str) -> bool:
         """Whether what stands under this key is left out."""
-        return names_content(key) and normalise(key) not in self._keep
+        # Longer keys are refused by `clean`; a cache of names must not hold megabytes.
+        return len(key) <= MAX_KEY and names_content(key) and normalise(key) not in self._keep
 
     def clean(self, metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
         """A copy of `metadata` that may be stored; the paths of what was left out are added to `dropped`.
 
         Raises MetadataRefused for what is nested too deep, too large, or holds what no database can (NUL, infinities).
         """
+        self._entries = 0
         cleaned = self._object(metadata, "metadata", dropped, 1)
         try:
             size = len(orjson.dumps(cleaned))
@@ -106,6 +110,7 @@ class Cleaner:
 
     def _object(self, value: dict[str, Any], path: str, dropped: list[str], depth: int) -> dict[str, Any]:
         kept = {}
+        self._count(len(value))
         for key, entry in value.items():
             if not isinstance(key, str) or "\0" in key or len(key) > MAX_KEY:
                 raise MetadataRefused(path, f"has a key that is no text of at most {MAX_KEY} characters without NUL")
@@ -134,6 +139,7 @@ class Cleaner:
                 return self._object(value, path, dropped, depth + 1)
             case list():
                 kept = []
+                self._count(len(value))
                 for entry in value:
                     if isinstance(entry, str) and self._quotes_content(entry):
                         dropped.append(path)
@@ -142,5 +148,12 @@ class Cleaner:
                 return kept
         raise MetadataRefused(path, f"must be JSON, got a {type(value).__name__}")
 
+    def _count(self, entries: int) -> None:
+        self._entries += entries
+        if self._entries > MAX_ENTRIES:
+            raise MetadataRefused("metadata", f"must have at most {MAX_ENTRIES} entries")
+
     def _quotes_content(self, text: str) -> bool:
-        return ":" in text and any(self.drops(found) for found in KEY_IN_TEXT.findall(text))
+        # Of what is cut off nothing is stored, so only what stays is looked at.
+        head = text[:MAX_STRING]
+        return ":" in head and any(self.drops(found) for found in KEY_IN_TEXT.findall(head))

@@ -7,11 +7,8 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, extend_schema
-from rest_framework.parsers import BaseParser
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from llmmonitor.access.permissions import CanIngest
@@ -58,10 +55,10 @@ class _TrackView(APIView):
     """Takes events of one kind."""
 
     kind: ClassVar[Kind]
-    permission_classes: ClassVar[list[type[BasePermission]]] = [CanIngest]
-    throttle_classes: ClassVar[list[type[BaseThrottle]]] = [IngestThrottle]
+    permission_classes = (CanIngest,)
+    throttle_classes = (IngestThrottle,)
     # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest`'s.
-    parser_classes: ClassVar[list[type[BaseParser]]] = []
+    parser_classes = ()
 
     def post(self, request: Request) -> Response:
         """Store events; 200 means that they are committed."""

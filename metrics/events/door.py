@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from metrics.events.refusals import Refused, describe, mend
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, Event, Kind
-from metrics.privacy import MAX_KEY, Cleaner, MetadataRefused
+from metrics.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, MetadataRefused
 
 MAX_PATHS = 50  # of content left out that one answer names; the rest are counted together
 OTHER_PATHS = "…"
@@ -49,7 +49,8 @@ class DoorPolicy:
     raw_floor: datetime | None = None
 
 
-class Rejection(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rejection:
     """One item that was refused: its place in what was sent, the field, and why. Never holds content."""
 
     index: int
@@ -173,11 +174,8 @@ class _Door:
             # Samples have no metadata: what they bring beside their fields is left out, and said.
             left_out.extend(key[:MAX_KEY] for key in (*unknown, *(["metadata"] if metadata else ())))
             return known
-        for key, value in unknown.items():
-            if self._cleaner.drops(key):
-                left_out.append(key[:MAX_KEY])
-            else:  # neither of the two is lost when the metadata has such a key already
-                metadata = {**metadata, (key if key not in metadata else f"event.{key}"): value}
+        if unknown:
+            metadata = {**metadata, **self._kept(unknown, metadata, left_out)}
         try:
             metadata = self._cleaner.clean(metadata, left_out)
         except MetadataRefused as refused:
@@ -190,6 +188,18 @@ class _Door:
 
     def _take_unknown(self, known: dict[str, Any]) -> dict[str, Any]:
         return {key: known.pop(key) for key in list(known) if key not in self._fields}
+
+    def _kept(self, unknown: dict[str, Any], metadata: dict[str, Any], left_out: list[str]) -> dict[str, Any]:
+        """Those unknown fields that name no content, by a key that the metadata does not have already."""
+        if len(unknown) > MAX_ENTRIES:
+            raise Refused("metadata", f"must have at most {MAX_ENTRIES} entries")
+        kept = {}
+        for key, value in unknown.items():
+            if self._cleaner.drops(key):
+                left_out.append(key)
+            else:
+                kept[key if key not in metadata else f"event.{key}"] = value
+        return kept
 
     def _tags(self, metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         found = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from metrics.events.derive import FinishReason, Outcome, Severity, classify, derive, finish_class
@@ -17,7 +18,6 @@ from metrics.events.types import (
     Label,
     Milliseconds,
     Name,
-    Ours,
     RequestId,
     SeriesKey,
     Speed,
@@ -84,9 +84,9 @@ class InferenceEvent(Event):
     trace_id: Word | None = None
     span_id: str | None = Field(None, max_length=32, pattern=PRINTABLE)
     metadata: dict[str, Any] | None = None
-    tags: Ours[tuple[tuple[str, str], ...]] = ()
-    outcome: Ours[Outcome] = Outcome.OK
-    finish_class: Ours[FinishReason | None] = None
+    tags: SkipJsonSchema[tuple[tuple[str, str], ...]] = ()
+    outcome: SkipJsonSchema[Outcome] = Outcome.OK
+    finish_class: SkipJsonSchema[FinishReason | None] = None
 
     @model_validator(mode="after")
     def _derive(self) -> Self:
@@ -165,8 +165,8 @@ class ErrorEvent(Event):
     service: Label = ""
     endpoint: Label = ""
     metadata: dict[str, Any] | None = None
-    tags: Ours[tuple[tuple[str, str], ...]] = ()
-    outcome: Ours[Outcome] = Outcome.SERVER_ERROR
+    tags: SkipJsonSchema[tuple[tuple[str, str], ...]] = ()
+    outcome: SkipJsonSchema[Outcome] = Outcome.SERVER_ERROR
 
     @model_validator(mode="after")
     def _derive(self) -> Self:

@@ -72,9 +72,6 @@ def _utc(value: datetime) -> datetime:
 # ISO 8601, with a zone or without (then UTC), or a unix time: seconds, or milliseconds from 1e11 on.
 Timestamp = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
 
-# Fields that only our own code fills. Sent from outside they are unknown fields like any other, and go to the metadata.
-Ours = SkipJsonSchema
-
 
 class Kind(StrEnum):
     """The kinds of events, named as in their addresses: `/track/<kind>`."""
@@ -106,5 +103,6 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     timestamp: Timestamp
-    stamped: Ours[bool] = True
-    is_demo: Ours[bool] = False
+    # SkipJsonSchema marks what only our own code fills: sent from outside it is an unknown field like any other.
+    stamped: SkipJsonSchema[bool] = True
+    is_demo: SkipJsonSchema[bool] = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def recorded_answer(validated: Validated, recorded: Recorded | None) -> Answer:
         {
             "accepted": accepted,
             "duplicates": duplicates,
-            "rejected": [rejection._asdict() for rejection in rejected],
+            "rejected": [asdict(rejection) for rejection in rejected],
             "request_ids": [made_id for index, made_id in validated.made_ids.items() if index not in refused],
             "dropped": validated.dropped,
         },

@@ -159,6 +159,19 @@ class TheMetadata:
             clean({"k": value})
         assert refused.value.path == path
 
+    def test_is_refused_for_more_entries_than_fit(self) -> None:
+        for metadata in ({f"prompt {n}": 1 for n in range(2_001)}, {"a": [0] * 2_000}, {"a": {"b": [[]] * 2_000}}):
+            with pytest.raises(MetadataRefused, match="2000 entries"):
+                clean(metadata)
+        many = {"model_name": "m", **{f"k{n}": 1 for n in range(3_000)}}
+        [rejection] = validate_many(Kind.INFERENCE, [many], AT, DoorPolicy()).rejected
+        assert rejection.field == "metadata"
+
+    def test_has_no_key_that_a_cache_would_have_to_hold(self) -> None:
+        before = names_content.cache_info().misses
+        [rejection] = validate_many(Kind.INFERENCE, [{"model_name": "m", "p" * 10_000: 1}], AT, DoorPolicy()).rejected
+        assert (rejection.field, names_content.cache_info().misses) == ("metadata", before)
+
     def test_is_not_touched_itself(self) -> None:
         metadata = {"a": {"prompt": 1}, "b": "x" * 600}
         clean(metadata)
