@@ -116,7 +116,7 @@ class GPUSampler:
             self._say_once("no GPU samples: the module pynvml is missing (pip install nvidia-ml-py)")
         # Library not found, driver not loaded: a machine without GPU. Version mismatch: the driver was updated under a
         # running system, and only a reboot or reload helps. NVMLLibraryMismatchError is no NVMLError; hence everything.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._say_once(f"no GPU samples for now: NVML does not start: {error}")
             self._stop()
 
@@ -131,7 +131,7 @@ class GPUSampler:
         self._running = False
         try:
             self._nvml.nvmlShutdown()
-        except Exception as error:  # as in _start; the next start does not depend on it
+        except Exception as error:  # noqa: BLE001  # as in _start; the next start does not depend on it
             logger.debug("NVML does not shut down: %s", error)
 
     def _find(self, index: int) -> None:

@@ -158,7 +158,7 @@ class Answers:
             # older than the call. Neither changes while the process lives.
             except (nvml.NVMLLibraryMismatchError, AttributeError):
                 pass
-            except Exception:  # what ctypes makes of a driver's garbage: a name that is no UTF-8, say
+            except Exception:  # noqa: BLE001  # what ctypes makes of a driver's garbage: a name that is no UTF-8, say
                 self.failed += 1
                 return nothing
             else:

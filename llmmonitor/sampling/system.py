@@ -162,7 +162,7 @@ class SystemSampler:
             return read()
         # Everything: psutil raises its own errors, OSError, NotImplementedError, and what a hardened /proc makes of its
         # parsers (IndexError, ValueError). One unreadable figure must not cost the others.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             if what not in self._complained:
                 self._complained.add(what)
                 logger.info("%s cannot be read on this machine and stays empty: %r", what, error)

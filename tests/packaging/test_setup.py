@@ -1,0 +1,147 @@
+"""Set-up does what is not done yet, once, and begins anew where an earlier run was cut off."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Workshop:
+    """scripts/setup.py in an empty checkout, with pip, venv and npm replaced by notes of what they were asked to do."""
+
+    def __init__(self, module: ModuleType, root: Path) -> None:
+        self.module = module
+        self.root = root
+        self.doings: list[str] = []
+        self.cut_off_at = ""
+
+    def set_up(self, level: str, *, exact_python: bool = False) -> list[str]:
+        """Runs it; answers what it did."""
+        self.doings.clear()
+        self.module.set_up(level, exact_python=exact_python)
+        return list(self.doings)
+
+    def note(self, doing: str) -> None:
+        if doing == self.cut_off_at:
+            raise KeyboardInterrupt
+        self.doings.append(doing)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    specification = importlib.util.spec_from_file_location("setup_of_a_test", ROOT / "scripts" / "setup.py")
+    assert specification is not None
+    assert specification.loader is not None
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    shop = Workshop(module, tmp_path)
+
+    (tmp_path / "requirements").mkdir()
+    for name in ("pyproject.toml", "requirements/server.txt", "requirements/dev.txt"):
+        (tmp_path / name).write_text(f"{name} as it was", encoding="utf-8")
+    folder = tmp_path / ".venv"
+    for name, value in {"ROOT": tmp_path, "VENV": folder, "VENV_PYTHON": folder / "bin" / "python"}.items():
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(module, "DONE", folder / "setup.json")
+    monkeypatch.setattr(module, "UNFINISHED", folder / "setup.unfinished")
+
+    def create_environment(builder: object, place: Path) -> None:
+        shop.note("venv")
+        (place / "bin").mkdir(parents=True)
+        # Stands for the environment's Python: starts, and answers every question with yes.
+        program = place / "bin" / "python"
+        program.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+        program.chmod(0o755)
+        version = ".".join(map(str, sys.version_info[:3]))
+        (place / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {version}\n", encoding="utf-8")
+
+    monkeypatch.setattr(module.venv.EnvBuilder, "create", create_environment)
+    monkeypatch.setattr(module, "run_pip", lambda *arguments, what: shop.note(what))
+    assets: list[str] = []
+    monkeypatch.setattr(module.assets, "are_current", lambda: bool(assets))
+    monkeypatch.setattr(module.assets, "install", lambda: (shop.note("assets"), assets.append("there")))
+    return shop
+
+
+EVERYTHING = ["venv", "requirements/server.txt", "the project itself", "assets"]
+
+
+class TheSetUp:
+    def test_does_everything_the_first_time_and_nothing_the_second(self, workshop: Workshop) -> None:
+        assert workshop.set_up("server") == EVERYTHING
+        assert workshop.set_up("server") == []
+
+    def test_adds_the_tools_for_tests_and_keeps_them_for_the_server(self, workshop: Workshop) -> None:
+        workshop.set_up("server")
+        assert workshop.set_up("dev") == ["requirements/dev.txt"]
+        assert workshop.set_up("server") == []
+        assert workshop.set_up("dev") == []
+
+    def test_has_the_server_when_it_has_the_tools(self, workshop: Workshop) -> None:
+        workshop.set_up("dev")
+        assert workshop.set_up("server") == []
+
+    @pytest.mark.parametrize(
+        ("changed", "doings"),
+        [
+            ("requirements/server.txt", ["requirements/server.txt"]),
+            ("requirements/dev.txt", []),
+            ("pyproject.toml", ["the project itself"]),
+        ],
+    )
+    def test_does_again_what_a_changed_file_asks_for(self, workshop: Workshop, changed: str, doings: list[str]) -> None:
+        workshop.set_up("server")
+        (workshop.root / changed).write_text("as it is now", encoding="utf-8")
+        assert workshop.set_up("server") == doings
+        assert workshop.set_up("server") == []
+
+    @pytest.mark.parametrize("place", ["requirements/server.txt", "the project itself"])
+    def test_begins_anew_where_pip_was_cut_off(self, workshop: Workshop, place: str) -> None:
+        workshop.cut_off_at = place
+        with pytest.raises(KeyboardInterrupt):
+            workshop.set_up("server")
+        workshop.cut_off_at = ""
+        assert workshop.set_up("server") == EVERYTHING
+
+    def test_goes_on_where_npm_was_cut_off(self, workshop: Workshop) -> None:
+        workshop.cut_off_at = "assets"
+        with pytest.raises(KeyboardInterrupt):
+            workshop.set_up("server")
+        workshop.cut_off_at = ""
+        assert workshop.set_up("server") == ["assets"]
+
+    def test_begins_anew_where_the_environments_python_no_longer_starts(self, workshop: Workshop) -> None:
+        workshop.set_up("server")
+        program = workshop.root / ".venv" / "bin" / "python"
+        program.unlink()
+        program.symlink_to("/nowhere/python3")
+        assert workshop.set_up("server") == EVERYTHING[:3]
+
+    def test_begins_anew_in_a_checkout_that_was_moved(
+        self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workshop.set_up("server")
+        moved = workshop.root / "elsewhere"
+        (workshop.root / ".venv").rename(moved)
+        for name in ("VENV", "VENV_PYTHON", "DONE", "UNFINISHED"):
+            inside = getattr(workshop.module, name).relative_to(workshop.root / ".venv")
+            monkeypatch.setattr(workshop.module, name, moved / inside)
+        assert workshop.set_up("server") == EVERYTHING[:3]
+
+    def test_builds_upon_an_environment_that_a_person_has_made(self, workshop: Workshop) -> None:
+        workshop.module.venv.EnvBuilder().create(workshop.root / ".venv")
+        assert workshop.set_up("server") == EVERYTHING[1:]
+        assert workshop.set_up("server", exact_python=True) == []
+
+    def test_changes_the_python_when_another_is_named(self, workshop: Workshop) -> None:
+        workshop.set_up("server")
+        (workshop.root / ".venv" / "pyvenv.cfg").write_text("version = 3.10.1\n", encoding="utf-8")
+        assert workshop.set_up("server") == []
+        assert workshop.set_up("server", exact_python=True) == EVERYTHING[:3]
