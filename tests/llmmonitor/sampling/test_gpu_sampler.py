@@ -6,7 +6,10 @@ from typing import Any
 
 import pynvml
 import pytest
-from fake_nvml import (
+
+from llmmonitor.sampling import GPUSampler
+from llmmonitor.sampling.gpu_fields import FIELDS
+from tests.llmmonitor.sampling.fake_nvml import (
     DRIVER_NOT_LOADED,
     GIB,
     GPU_IS_LOST,
@@ -18,9 +21,6 @@ from fake_nvml import (
     FakeGPU,
     FakeNvml,
 )
-
-from llmmonitor.sampling import GPUSampler
-from llmmonitor.sampling.gpu_fields import FIELDS
 
 
 class Clock:

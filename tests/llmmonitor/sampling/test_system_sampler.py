@@ -8,10 +8,10 @@ from typing import Any
 
 import psutil
 import pytest
-from fake_nvml import FakeGPU, FakeNvml
 
 from llmmonitor.sampling import GPUSampler, HostSampler, SystemSampler, sample_host
 from llmmonitor.sampling.cgroup import Cgroup, CPUUse
+from tests.llmmonitor.sampling.fake_nvml import FakeGPU, FakeNvml
 
 FIELDS = {
     *("host", "platform", "cpu_percent", "cpu_count", "per_core_percent", "memory_percent", "memory_used_gb"),
