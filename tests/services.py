@@ -89,7 +89,7 @@ def _postgres_problem(url: str) -> str:
             return ""
     except psycopg.OperationalError as error:
         return (
-            f"PostgreSQL does not answer at {_without_password(url)} ({str(error).strip().splitlines()[-1]}). "
+            f"PostgreSQL does not answer at {_without_password(url)} ({str(error).strip().splitlines()[0]}). "
             "Install and start it (apt install postgresql, brew install postgresql), "
             "or set LLMMONITOR_TEST_POSTGRES_URL to a user who may create databases."
         )
