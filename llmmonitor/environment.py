@@ -221,6 +221,15 @@ class Environment(BaseSettings):
             raise ValueError("expected postgres://user:password@host:port/name")
         return value or None
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _plain_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            # No "*": on loopback it would open the API to every page on the web.
+            if not re.fullmatch(r"https?://[^/?#@*\s]+", origin):
+                raise ValueError("expected origins such as https://tools.example.com, without a path or a star")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _known_broker(cls, value: str | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from llmmonitor import __version__
+from llmmonitor.access.hosts import own_names
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
 from llmmonitor.server.databases import database_settings
 
@@ -56,7 +57,7 @@ SECRET_KEY = _secret_key()
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "llmmonitor.access.apps.AccessAdminConfig",  # django.contrib.admin, with roles for permissions
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "corsheaders",
     "csp",
     "llmmonitor.access",
     "metrics",
@@ -84,6 +86,13 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "llmmonitor.access.middleware.AccessMiddleware",
 ]
+# Closed unless origins are listed, and without cookies for those: their pages send a key.
+CORS_ALLOWED_ORIGINS = list(LLMMONITOR.cors_origins)
+CORS_ALLOW_CREDENTIALS = False
+CORS_URLS_REGEX = r"^/(?!admin/|login/|logout/)"
+CORS_EXPOSE_HEADERS = ["Retry-After"]
+if CORS_ALLOWED_ORIGINS:
+    MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")
 
 ROOT_URLCONF = "llmmonitor.urls"
 ASGI_APPLICATION = "llmmonitor.asgi.application"
@@ -149,6 +158,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
     )
 }
 
+AUTHENTICATION_BACKENDS = ["llmmonitor.access.roles.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -156,14 +166,9 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
+CSRF_FAILURE_VIEW = "llmmonitor.access.views.csrf_failed"
 
-ALLOWED_HOSTS = [
-    "localhost",
-    "127.0.0.1",
-    "[::1]",
-    LLMMONITOR.host,
-    *LLMMONITOR.allowed_hosts,
-]
+ALLOWED_HOSTS = [*own_names(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]
 if "*" in LLMMONITOR.allowed_hosts:
     ALLOWED_HOSTS = ["*"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LLMMONITOR.tls

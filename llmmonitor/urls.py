@@ -11,3 +11,7 @@ urlpatterns = [
     path("", include("metrics.api.urls")),
     path("", include("dashboard.urls")),
 ]
+
+handler400 = "metrics.api.problems.bad_request"
+handler404 = "metrics.api.problems.not_found"
+handler500 = "metrics.api.problems.server_error"

@@ -1,8 +1,9 @@
-"""The app of access."""
+"""The apps of access: our own, and the admin with our site."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class AccessConfig(AppConfig):
@@ -10,3 +11,11 @@ class AccessConfig(AppConfig):
 
     name = "llmmonitor.access"
     label = "access"
+    default = True
+
+
+class AccessAdminConfig(admin.AdminConfig):
+    """Django's admin with the site of `llmmonitor.access.site`."""
+
+    default_site = "llmmonitor.access.site.MonitorAdminSite"
+    default = False

@@ -1,7 +1,13 @@
-"""Addresses of this part."""
+"""Addresses of signing in and out."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from llmmonitor.access import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("login/", views.LoginView.as_view(), name="login"),
+    path("login/link/<str:token>/", views.login_link, name="login-link"),
+    path("logout/", views.LogoutView.as_view(), name="logout"),
+]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from llmmonitor.server.schedule import WallClock
+
 TICKS = "ticks"
 SLOW = "slow"
 
 broker_url = settings.LLMMONITOR.redis_url or "memory://"
 broker_connection_retry_on_startup = True
 # The in-memory transport has to be asked; 50 ms keeps a beat of one second within 1.001 s.
-broker_transport_options = (
-    {} if settings.LLMMONITOR.redis_url else {"polling_interval": 0.05}
-)
+broker_transport_options = {} if settings.LLMMONITOR.redis_url else {"polling_interval": 0.05}
 
 task_ignore_result = True
 task_acks_late = True
@@ -32,12 +32,13 @@ enable_utc = True
 beat_schedule = {
     "sample": {
         "task": "metrics.tasks.sample",
-        "schedule": 1.0,
+        "schedule": WallClock(1),
         "options": {"expires": 1.0},
     },
+    # A little after the sample, so that a tick carries its own second's.
     "broadcast": {
         "task": "metrics.tasks.broadcast",
-        "schedule": 1.0,
+        "schedule": WallClock(1, offset=0.15),
         "options": {"expires": 1.0},
     },
     "maintain": {

@@ -5,46 +5,18 @@ from __future__ import annotations
 from django.db import models
 
 from metrics.models.labels import GaugeLabels, Series
+from metrics.rollup import FINISH_COLUMNS, HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 
-# One packed `metrics.histogram.Histogram` each, with count, sum, min and max inside.
-HISTOGRAM_COLUMNS = (
-    "response_time_ms",
-    "processing_time_ms",
-    "queue_time_ms",
-    "ttft_ms",
-    "time_per_output_token_ms",
-    "prompt_tokens_histogram",
-    "completion_tokens_histogram",
-    "tokens_per_second",
-    "failed_response_time_ms",
-)
-OUTCOME_COLUMNS = (
-    "ok",
-    "client_error",
-    "rate_limited",
-    "server_error",
-    "timeout",
-    "cancelled",
-)
-FINISH_COLUMNS = (
-    "finish_stop",
-    "finish_length",
-    "finish_tool",
-    "finish_content_filter",
-    "finish_error",
-    "finish_other",
-)
-SUM_COLUMNS = (
-    "streamed",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost_nanodollars",
-    "unpriced_requests",
-)
-INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
+# One packed `metrics.histogram.Histogram` in each of HISTOGRAM_COLUMNS, with count, sum, min and max inside.
+__all__ = [
+    "FINISH_COLUMNS",
+    "HISTOGRAM_COLUMNS",
+    "INTEGER_COLUMNS",
+    "OUTCOME_COLUMNS",
+    "SUM_COLUMNS",
+    "GaugeRollup",
+    "InferenceRollup",
+]
 
 
 class InferenceRollup(models.Model):

@@ -1,0 +1,85 @@
+"""The tiles of the Overview: what each shows, where its figure comes from, and in which direction it is worse.
+
+A tile's figure is that of the last minute while the page is live (`tick`, a path into the tick) and that of the window
+otherwise (`summary`, a name of `/metrics/summary`); its change is always the window against the window before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.formatting import FORMATS, Change, Figure, change
+from metrics import catalogue
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile. `series` is the metric and the statistic of its sparkline."""
+
+    id: str
+    label: str
+    format: str
+    summary: str
+    tick: str
+    series: tuple[str, str]
+    worse: str | None = None
+    # What changes with the demand and not with the health is never red or green.
+    help: str = ""
+
+    @property
+    def series_key(self) -> str:
+        """As the page's store names it."""
+        return "|".join(self.series)
+
+    @property
+    def explanation(self) -> str:
+        """What it shows, in a sentence or two."""
+        return self.help or catalogue.get(self.series[0]).help
+
+
+RESPONSE = "inference.response_time_ms"
+TILES: tuple[Tile, ...] = (
+    Tile("requests", "Requests", "per_second", "requests_per_second", "requests_per_second",
+         ("inference.requests", "rate"), help="Requests that ended in a second, failed ones among them."),
+    Tile("throughput", "Throughput", "throughput", "tokens_per_second", "tokens_per_second",
+         ("inference.completion_tokens", "rate"), help="Output tokens of all requests together, in a second of wall time."),
+    Tile("p50", "P50", "duration", "p50_response_time_ms", "response_time_ms.p50", (RESPONSE, "p50"), "up",
+         "Half of the successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+    Tile("p95", "P95", "duration", "p95_response_time_ms", "response_time_ms.p95", (RESPONSE, "p95"), "up",
+         "95 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+    Tile("p99", "P99", "duration", "p99_response_time_ms", "response_time_ms.p99", (RESPONSE, "p99"), "up",
+         "99 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+    Tile("errors", "Error rate", "percent", "error_rate_percent", "error_rate_percent",
+         ("inference.error_rate_percent", "avg"), "up"),
+    Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", ("queue.pending", "avg"), "up",
+         "Requests that wait, over all queues. Beside them, those being worked on."),
+    Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", ("system.cpu_percent", "avg"), None,
+         "Use of all cores, the mean over the hosts shown."),
+    Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"), None,
+         "Memory in use, the mean over the hosts shown."),
+    Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
+         ("gpu.utilization_percent", "avg"), None, "Share of time in which a kernel ran, the mean over the GPUs shown."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ShownTile:
+    """A tile with its figures, for the first rendering."""
+
+    tile: Tile
+    figure: Figure
+    change: Change
+
+
+def show(summary: dict[str, Any], has_gpu: bool) -> list[ShownTile]:
+    """The tiles with the window's figures. Without a GPU anywhere, its tile is left out."""
+    before = summary.get("previous") or {}
+    found = []
+    for tile in TILES:
+        if tile.id == "gpu" and not has_gpu:
+            continue
+        now = summary.get(tile.summary)
+        moved = change(tile.format, now, before.get(tile.summary), tile.worse)
+        found.append(ShownTile(tile, FORMATS[tile.format](now), moved))
+    return found

@@ -1,0 +1,46 @@
+"""One-time login links: what `up` and `manage.py login-link` print, so that nobody types a password to see the first page.
+
+A link holds for 15 minutes and once, in every process: it is claimed by an update. Opening it signs in at once, as one
+expects of a link from a terminal; a prefetch does not use it up (views.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+
+from llmmonitor.access import audit
+from llmmonitor.access.models import LoginLink
+
+LIFETIME = timedelta(minutes=15)
+TOKEN_BYTES = 32
+
+
+def make_link(user: User, at: datetime | None = None) -> str:
+    """A path that signs `user` in, once, within 15 minutes of `at` (now). Links that nobody can use any more go."""
+    at = at or timezone.now()
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    LoginLink.objects.filter(expires_at__lt=at - LIFETIME).delete()
+    LoginLink.objects.create(hash=_hash(token), user=user, expires_at=at + LIFETIME)
+    audit.record("made login link", actor="the server", subject=user.get_username(), at=at)
+    return reverse("login-link", args=[token])
+
+
+def redeem(token: str, at: datetime | None = None) -> User | None:
+    """The user whom the link signs in; None for one that is unknown, used or too old, or whose user may not sign in."""
+    at = at or timezone.now()
+    links = LoginLink.objects.filter(hash=_hash(token))
+    # Of two clicks at once, one changes the row and the other finds nothing to change.
+    if links.filter(used_at=None, expires_at__gt=at).update(used_at=at) != 1:
+        return None
+    user: User = links.select_related("user").get().user
+    return user if user.is_active else None
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,40 @@
+"""`manage.py create-key`: a key for a program."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from llmmonitor.access.keys import create_key
+from llmmonitor.access.models import Scope
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "Make an API key and print it, this once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name, scopes and end."""
+        parser.add_argument("name", help="What it is for, such as 'vllm on gpu-1'.")
+        parser.add_argument(
+            "--scope", action="append", choices=Scope.values, help="May be repeated. By default: ingest."
+        )
+        parser.add_argument("--days", type=float, help="Days until it expires. By default it does not.")
+
+    def handle(self, *args: Any, name: str, scope: list[str] | None, days: float | None, **options: Any) -> None:
+        """Prints the key alone on stdout, so that it can be piped, and what it is on stderr."""
+        if not name.strip():
+            raise CommandError("The key needs a name.")
+        if days is not None and not 0 < days <= 36_500:
+            raise CommandError(f"--days {days:g}: expected more than 0 and at most 36500.")
+        at = timezone.now()
+        expires_at = at + timedelta(days=days) if days is not None else None
+        key, token = create_key(name.strip(), scope or [Scope.INGEST.value], at=at, expires_at=expires_at)
+        end = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "without end"
+        self.stderr.write(f"{key.name}: {', '.join(key.scopes)}, {end}. Shown this once:")
+        self.stdout.write(token)

@@ -1,0 +1,38 @@
+"""The admin site: for the admin role alone, behind the one login page."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+
+from llmmonitor.access import rights
+from llmmonitor.access.roles import role_of
+
+
+class MonitorAdminSite(AdminSite):
+    """Django's admin, with roles for permissions."""
+
+    site_header = site_title = "LLM Monitor"
+    index_title = "Administration"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Only admins; loopback is nobody here."""
+        return role_of(request.user) == rights.ADMIN
+
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Leads to the login page, which is throttled and logged; tells those who are signed in what they lack."""
+        if self.has_permission(request):
+            return HttpResponseRedirect("/admin/")
+        if request.user.is_authenticated:
+            return render(request, "access/not_admin.html", {"name": request.user.get_username()}, status=403)
+        target = request.GET.get(REDIRECT_FIELD_NAME, "/admin/")
+        return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({REDIRECT_FIELD_NAME: target})}")

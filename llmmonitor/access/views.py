@@ -1,0 +1,104 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView as DjangoLoginView
+from django.contrib.auth.views import LogoutView as DjangoLogoutView
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from llmmonitor.access import audit
+from llmmonitor.access.identity import connection_of
+from llmmonitor.access.loginlink import redeem
+from llmmonitor.access.problems import problem_response
+from llmmonitor.access.throttles import login_wait_seconds
+
+BACKEND = "llmmonitor.access.roles.RoleBackend"
+
+
+class LoginView(DjangoLoginView):
+    """The login page. `next` leads to an address of this server or is not followed."""
+
+    template_name = "access/login.html"
+    redirect_authenticated_user = False
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Checks name and password, some times a minute for one address and one name."""
+        wait_seconds = login_wait_seconds(request, request.POST.get("username", ""), time.time())
+        if wait_seconds:
+            message = f"Too many attempts. Try again in {wait_seconds} s."
+            return render(
+                request,
+                self.template_name,
+                {"form": AuthenticationForm(request), "message": message, "next": self.get_redirect_url()},
+                status=429,
+                headers={"Retry-After": str(wait_seconds)},
+            )
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        return response
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """The form again, and a line in the audit log."""
+        note(self.request, "failed to sign in", str(form.data.get("username", "")))
+        response: HttpResponse = super().form_invalid(form)
+        return response
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponseRedirect:
+        """Signs in and goes on to `next`."""
+        note(self.request, "signed in", form.get_user().get_username())
+        response: HttpResponseRedirect = super().form_valid(form)
+        return response
+
+
+@method_decorator(login_not_required, name="dispatch")
+class LogoutView(DjangoLogoutView):
+    """Signs out, by POST."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Ends the session and leads to the login."""
+        if request.user.is_authenticated:
+            note(request, "signed out", request.user.get_username())
+        response: HttpResponseBase = super().post(request, *args, **kwargs)
+        return response
+
+
+@login_not_required
+@never_cache
+@require_GET
+def login_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Signs in whoever holds a fresh link, and leads to `/`."""
+    # A browser that loads ahead of the click says so: the link is for the click.
+    if "prefetch" in (request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""):
+        return problem_response(403, "prefetch", "A login link is opened, not fetched ahead.")
+    user = redeem(token, timezone.now())
+    headers = {"Referrer-Policy": "no-referrer"}  # the address holds the token, spent as it is
+    if user is None:
+        message = "This link was used before or is older than 15 minutes. `manage.py login-link` prints another."
+        context = {"form": AuthenticationForm(request), "message": message}
+        return render(request, "access/login.html", context, status=410, headers=headers)
+    login(request, user, backend=BACKEND)
+    note(request, "signed in by link", user.get_username())
+    return HttpResponseRedirect(resolve_url("/"), headers=headers)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form without its token: the login again, or a problem."""
+    if request.path == resolve_url("login"):
+        message = "The page was open for too long, or cookies are off. Please try again."
+        return render(request, "access/login.html", {"form": AuthenticationForm(request), "message": message}, status=403)
+    return problem_response(403, "csrf_failed", f"{reason or 'The form carries no valid token.'} Load the page again.")
+
+
+def note(request: HttpRequest, action: str, name: str) -> None:
+    """A line of the audit log about a person at the door."""
+    audit.record(action, actor=name, address=connection_of(request).client or "", at=timezone.now())

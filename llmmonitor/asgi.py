@@ -1,0 +1,52 @@
+"""The ASGI application, for daphne, uvicorn and any other server.
+
+Static files are answered first, before Django and its middleware; a WebSocket goes to the live stream; the rest is Django.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
+
+from django.core.asgi import get_asgi_application
+
+_http = get_asgi_application()
+
+# Below get_asgi_application(), which loads the apps that these need.
+from llmmonitor.server.static import serve_static  # noqa: E402
+from metrics.live.routing import websocket_application  # noqa: E402
+
+_http = serve_static(_http)
+
+DRAIN_SECONDS = 5.0
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answer one connection."""
+    kind = scope["type"]
+    if kind == "http":
+        await _http(scope, receive, send)
+    elif kind == "websocket":
+        await websocket_application(scope, receive, send)
+    elif kind == "lifespan":
+        await _lifespan(receive, send)
+    else:
+        raise ValueError(f"This application answers http and websocket, not {kind}.")
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    """Start and end of the process under a server that tells (uvicorn; `up` and `serve` drain by themselves)."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            import asyncio
+
+            from llmmonitor.server.embedded import drain_recorder
+
+            await asyncio.to_thread(drain_recorder, DRAIN_SECONDS)
+            await send({"type": "lifespan.shutdown.complete"})
+            return

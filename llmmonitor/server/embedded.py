@@ -1,0 +1,134 @@
+"""The worker and the clock inside the server's process (`manage.py up`), and how they end.
+
+Two Celery workers with thread pools, each with its own queue, so that a tick never waits for slow work, and beat with its
+schedule in memory. They are the same tasks and the same schedule as with separate processes; only who runs them differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import sys
+import threading
+import time
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+TICK_THREADS = 3  # sample, broadcast, and one for what comes late
+SLOW_THREADS = 2
+STOP_SECONDS = 5.0
+BEAT_LONGEST_SLEEP_SECONDS = 0.5
+MALLOC_ARENAS = 2
+M_ARENA_MAX = -8  # glibc's number for it
+
+
+class EmbeddedWorkers:
+    """Workers and beat on threads of this process."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._workers: list[Any] = []
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Start them all; returns at once. The first sample and tick are made without waiting for beat."""
+        from llmmonitor.celery import app
+        from llmmonitor.server.celery_settings import SLOW, TICKS
+
+        app.finalize()
+        app.loader.import_default_modules()
+        self._run("first-tick", self._first_tick)
+        for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS)):
+            worker = self._make_worker(app, queue, threads)
+            self._workers.append(worker)
+            self._run(f"worker-{queue}", worker.start)
+        self._run("beat", self._beat, app)
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """End beat, let running tasks finish (at most `timeout` seconds in all)."""
+        self._stop.set()
+        deadline = time.monotonic() + timeout
+        for worker in self._workers:
+            # The worker's own stop waits without a bound for tasks that run; on a thread of its own it may.
+            self._run("stop", worker.stop)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = [thread.name for thread in self._threads if thread.is_alive()]
+        if late:
+            logger.warning("Still running after %.0f s, and left behind: %s.", timeout, ", ".join(late))
+
+    def _run(self, name: str, call: Any, *arguments: Any) -> None:
+        thread = threading.Thread(target=call, args=arguments, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @staticmethod
+    def _make_worker(app: Any, queue: str, threads: int) -> Any:
+        from celery.worker import WorkController
+
+        # Another app instance for each would be the clean way to two queues; selecting is kept on the app, so it is
+        # put back to all queues before each worker selects its own.
+        app.amqp.queues.consume_from = dict(app.amqp.queues)
+        return WorkController(
+            app=app,
+            hostname=f"{queue}@embedded",
+            pool="threads",
+            concurrency=threads,
+            prefetch_multiplier=1,
+            queues=[queue],
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+        )
+
+    def _beat(self, app: Any) -> None:
+        from llmmonitor.server.schedule import MemoryScheduler
+
+        scheduler = MemoryScheduler(app)
+        delay = 0.0
+        while not self._stop.wait(min(delay, BEAT_LONGEST_SLEEP_SECONDS)):
+            try:
+                delay = scheduler.tick() or 0.0
+            except Exception:  # (the clock must not stop)
+                logger.exception("Beat failed and goes on.")
+                delay = 1.0
+        with contextlib.suppress(Exception):
+            scheduler.close()
+
+    @staticmethod
+    def _first_tick() -> None:
+        from django.db import connections
+
+        from metrics import tasks
+
+        tasks.sample()
+        tasks.broadcast()
+        connections.close_all()
+
+
+def drain_recorder(timeout: float) -> bool:
+    """Let the recorder commit what it took; whether all of it was."""
+    module = sys.modules.get("metrics.recorder")
+    if module is None:  # nothing was recorded in this process
+        return True
+    return bool(module.get_recorder().drain(timeout))
+
+
+def keep_memory_small() -> None:
+    """Two allocation arenas instead of eight per core (glibc), so that thirty threads do not each keep pages of their own."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, MALLOC_ARENAS)
+
+
+def settle_memory() -> None:
+    """After the start: take what was loaded out of the collector's sight and give free pages back."""
+    gc.collect()
+    gc.freeze()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

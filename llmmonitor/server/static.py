@@ -1,0 +1,101 @@
+"""Static files: hashed names, collected once into the data directory, served outside Django's middleware.
+
+`prepare` collects only when something changed (a fingerprint of the version and of every file's size and time tells), so
+that a second start does not pay for it. Where nothing was collected (tests, a bare `runserver`) names stay as they are and
+the files are served from where they lie.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+
+FINGERPRINT = ".fingerprint"
+PACKABLE = (".css", ".js", ".svg", ".json", ".map", ".html", ".txt")
+WORTH_PACKING_BYTES = 1_000
+MAX_AGE_SECONDS = 60  # of a name without a hash
+
+
+class HashedStaticFilesStorage(ManifestStaticFilesStorage):
+    """Django's manifest storage with imports between ES modules rewritten, and a packed copy beside each hashed file."""
+
+    support_js_module_import_aggregation = True
+
+    def stored_name(self, name: str) -> str:
+        """The hashed name; the plain one while nothing was collected. Raises ValueError for a file that is not there."""
+        return super().stored_name(name) if self.hashed_files else name
+
+    def post_process(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Django's, and then `name.hash.js.gz` for what is worth packing."""
+        for name, hashed_name, processed in super().post_process(*args, **kwargs):
+            yield name, hashed_name, processed
+        for hashed_name in set(self.hashed_files.values()):
+            path = Path(self.path(hashed_name))
+            packed = path.with_name(path.name + ".gz")
+            if path.suffix in PACKABLE and path.stat().st_size > WORTH_PACKING_BYTES and not packed.exists():
+                packed.write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
+
+
+def fingerprint() -> str:
+    """A digest that changes with the version and with any static file's path, size or time."""
+    digest = hashlib.sha256(f"{settings.VERSION} {sys.version_info[:2]}".encode())
+    for finder in finders.get_finders():
+        for name, storage in finder.list([]):
+            status = os.stat(storage.path(name))  # type: ignore[attr-defined]
+            digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def prepare() -> None:
+    """Collect the static files unless that was done for exactly these. Raises CannotStart when it cannot be done."""
+    from llmmonitor.server.preflight import CannotStart
+
+    root = Path(settings.STATIC_ROOT)
+    wanted = fingerprint()
+    if _collected(root) == wanted:
+        return
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(root / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _collected(root) == wanted:  # another process did it meanwhile
+            return
+        # A child, so that what collecting loads and allocates does not stay in the server.
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "collectstatic", "--noinput", "--verbosity=0"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+            raise CannotStart(f"The static files could not be collected into {root}: {last}")
+        (root / FINGERPRINT).write_text(wanted)
+
+
+def _collected(root: Path) -> str | None:
+    try:
+        return (root / FINGERPRINT).read_text()
+    except OSError:
+        return None
+
+
+def serve_static(application: Any) -> Any:
+    """An ASGI application that answers what lies under STATIC_URL and hands everything else on to `application`."""
+    root = Path(settings.STATIC_ROOT)
+    if settings.DEBUG or not (root / "staticfiles.json").exists():
+        from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+
+        return ASGIStaticFilesHandler(application)
+    from servestatic import ServeStaticASGI
+
+    # No Access-Control-Allow-Origin: which origins may read from this server is a setting, and these are not for others.
+    return ServeStaticASGI(
+        application, root, prefix=settings.STATIC_URL, max_age=MAX_AGE_SECONDS, allow_all_origins=False
+    )

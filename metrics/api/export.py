@@ -1,0 +1,156 @@
+"""`/export/{kind}.{csv,json,ndjson}`: rows as files, streamed in constant memory.
+
+Rows are read by one thread of its own, some hundred at a time, and only when the client has taken the ones before: a
+client that stalls costs one chunk. Two exports run at a time; a third is told to come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from threading import BoundedSemaphore
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+
+from metrics import queries
+from metrics.api import parameters
+from metrics.api.problems import Problem
+from metrics.api.views import ReadView, now
+
+ROWS_PER_CHUNK = 500
+EXPORTS_AT_A_TIME = 2
+CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ndjson": "application/x-ndjson"}
+
+_slots = BoundedSemaphore(EXPORTS_AT_A_TIME)
+
+
+def write_csv(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
+    """Comma-separated values with a head; nested values as JSON."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(columns)
+    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+        for row in chunk:
+            writer.writerow([_cell(row.get(column)) for column in columns])
+        yield _take(buffer)
+    yield _take(buffer)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # A cell that begins like a formula is run by spreadsheets when the file is opened; the quote keeps it text.
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _take(buffer: io.StringIO) -> bytes:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text.encode()
+
+
+def write_json(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
+    """One JSON array."""
+    separator = b"["
+    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+        yield separator + b",\n".join(orjson.dumps(row) for row in chunk)
+        separator = b",\n"
+    yield b"[]\n" if separator == b"[" else b"]\n"
+
+
+def write_ndjson(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
+    """One JSON object a line."""
+    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+        yield b"".join(orjson.dumps(row) + b"\n" for row in chunk)
+
+
+WRITERS: dict[str, Callable[[Iterator[dict[str, Any]], tuple[str, ...]], Iterator[bytes]]] = {
+    "csv": write_csv,
+    "json": write_json,
+    "ndjson": write_ndjson,
+}
+
+
+async def stream(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """`chunks`, each made on one thread when the client asks for it; the slot is given back whatever happens."""
+    loop = asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="export")
+    try:
+        while (chunk := await loop.run_in_executor(executor, next, chunks, None)) is not None:
+            if chunk:
+                yield chunk
+    finally:
+        executor.submit(connection.close)
+        executor.shutdown(wait=False)
+        _slots.release()
+
+
+class ExportView(ReadView):
+    """One kind of rows as a file."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("kind", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(queries.EXPORT_KINDS)),
+            OpenApiParameter("format", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(CONTENT_TYPES)),
+            *parameters.WINDOW_PARAMETERS,
+            *parameters.FILTER_PARAMETERS,
+        ],
+        responses={(200, "text/csv"): OpenApiTypes.BINARY},
+        summary="Rows as a file",
+    )
+    def get(self, request: Request, kind: str, extension: str) -> StreamingHttpResponse:
+        """The rows of a window, oldest first, streamed."""
+        if kind not in queries.EXPORT_KINDS or extension not in WRITERS:
+            raise Problem(
+                404,
+                "unknown_export",
+                f"There is no export {kind[:40]}.{extension[:10]}.",
+                kinds=list(queries.EXPORT_KINDS),
+                formats=list(WRITERS),
+            )
+        at = now()
+        params = request.query_params
+        extras = ("metric", "stat", "step", "group_by") if kind == "history" else ()
+        asked = parameters.read_window(params, at, *extras)
+        series = parameters.read_series(params) if kind == "history" else None
+        if not _slots.acquire(blocking=False):
+            raise Problem(
+                503,
+                "exports_busy",
+                f"{EXPORTS_AT_A_TIME} exports are running; try again when one has ended.",
+                headers={"Retry-After": "3"},
+            )
+        try:
+            table = queries.export(
+                kind,
+                asked.window,
+                asked.filters,
+                now=at,
+                series=series,
+                step=parameters.read_step(params) if kind == "history" else None,
+                group_by=params.get("group_by") or None,
+            )
+            chunks = WRITERS[extension](iter(table.rows), table.columns)
+        except BaseException:
+            _slots.release()
+            raise
+        response = StreamingHttpResponse(stream(chunks), content_type=CONTENT_TYPES[extension])
+        response["Content-Disposition"] = (
+            f'attachment; filename="llmmonitor_{kind}_{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}.{extension}"'
+        )
+        return response

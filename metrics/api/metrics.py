@@ -1,0 +1,111 @@
+"""`/metrics/…`: the newest snapshot, history, summary, distribution and heatmap."""
+
+from __future__ import annotations
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from metrics import catalogue, queries
+from metrics.api import parameters
+from metrics.api.views import ReadView, now
+
+COMMON = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS]
+OUTCOME = OpenApiParameter("outcome", OpenApiTypes.STR, enum=["success", "failed", "all"], description="Whose times.")
+
+
+class CurrentView(ReadView):
+    """The newest live snapshot."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, summary="The newest live snapshot")
+    def get(self, request: Request) -> Response:
+        """The same object that the WebSocket sends each second."""
+        from metrics.live import ticker
+
+        parameters.check_names(request.query_params)
+        return Response(ticker.newest_tick(now()))
+
+
+class SummaryView(ReadView):
+    """The performance summary."""
+
+    @extend_schema(parameters=[*COMMON, OUTCOME], responses=OpenApiTypes.OBJECT, summary="The performance summary")
+    def get(self, request: Request) -> Response:
+        """Each figure of the window, of the window before it, and the change in percent."""
+        at = now()
+        asked = parameters.read_window(request.query_params, at)
+        return Response(queries.summary(asked.window, asked.filters, at).as_dict())
+
+
+class HistoryView(ReadView):
+    """Time series."""
+
+    @extend_schema(
+        parameters=[
+            parameters.METRIC_PARAMETER,
+            parameters.STAT_PARAMETER,
+            *COMMON,
+            parameters.STEP_PARAMETER,
+            OUTCOME,
+            OpenApiParameter("group_by", OpenApiTypes.STR, description="One series for each value of this label."),
+        ],
+        responses=OpenApiTypes.OBJECT,
+        summary="Time series",
+    )
+    def get(self, request: Request) -> Response:
+        """One series for each metric, stat and group. A gap is null, never zero."""
+        at = now()
+        params = request.query_params
+        asked = parameters.read_window(params, at, "metric", "stat", "step", "group_by")
+        answer = queries.series(
+            parameters.read_series(params),
+            asked.window,
+            asked.filters,
+            step=parameters.read_step(params),
+            group_by=params.get("group_by") or None,
+            now=at,
+        )
+        return Response(answer.as_dict())
+
+
+class DistributionView(ReadView):
+    """How the values of one metric are distributed."""
+
+    @extend_schema(
+        parameters=[parameters.METRIC_PARAMETER, *COMMON, OUTCOME],
+        responses=OpenApiTypes.OBJECT,
+        summary="Distribution of a metric",
+    )
+    def get(self, request: Request) -> Response:
+        """Buckets with edges and counts, and the percentiles read off them."""
+        at = now()
+        asked = parameters.read_window(request.query_params, at, "metric")
+        metric = read_histogram(request)
+        return Response(queries.distribution(metric, asked.window, asked.filters, at).as_dict())
+
+
+class HeatmapView(ReadView):
+    """Time × value."""
+
+    @extend_schema(
+        parameters=[parameters.METRIC_PARAMETER, *COMMON, parameters.STEP_PARAMETER, OUTCOME],
+        responses=OpenApiTypes.OBJECT,
+        summary="Heatmap of a metric",
+    )
+    def get(self, request: Request) -> Response:
+        """How many requests fell into each bucket of value, for each step of time."""
+        at = now()
+        asked = parameters.read_window(request.query_params, at, "metric", "step")
+        step = parameters.read_step(request.query_params)
+        metric = read_histogram(request)
+        return Response(queries.heatmap(metric, asked.window, asked.filters, step=step, now=at).as_dict())
+
+
+def read_histogram(request: Request) -> catalogue.Metric:
+    """The one metric asked for, which has to be a distribution; response time when none is named."""
+    metric = parameters.read_metric(request.query_params.get("metric", "inference.response_time_ms"))
+    if metric.kind is not catalogue.Kind.HISTOGRAM:
+        allowed = [each.name for each in catalogue.ALL if each.kind is catalogue.Kind.HISTOGRAM]
+        raise queries.BadQuery("metric", f"{metric.name} is a {metric.kind}: it has no distribution.", allowed=allowed)
+    return metric

@@ -1,0 +1,105 @@
+"""Errors as `application/problem+json` (RFC 9457): what went wrong, where, and what to do, with a code for programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from metrics.queries import BadQuery, QueryTooSlow
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem(status: int, code: str, detail: str, **extras: Any) -> dict[str, Any]:
+    """The body of one problem."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **extras,
+    }
+
+
+def problem_response(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extras: Any
+) -> HttpResponse:
+    """A problem as Django's own response, for code that runs outside REST framework's views."""
+    body = orjson.dumps(problem(status, code, detail, **extras))
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
+
+
+class Problem(exceptions.APIException):
+    """An error that a view raises: status, code, detail, and whatever helps to mend it."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extras: Any
+    ) -> None:
+        super().__init__(detail, code)
+        self.status_code = status
+        self.code = code
+        self.headers = headers or {}
+        self.extras = extras
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's hook: what an exception becomes. None lets it through as a server error."""
+    found = _describe(error)
+    if found is None:
+        return None
+    status, code, detail, headers, extras = found
+    response = Response(problem(status, code, detail, **extras), status=status, headers=headers)
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str, Any]] | None:
+    match error:
+        case Problem():
+            return error.status_code, error.code, str(error.detail), error.headers, error.extras
+        case BadQuery():
+            extras = {"parameter": error.parameter}
+            if error.allowed:
+                extras["allowed"] = list(error.allowed)
+            return 400, "bad_query", str(error.detail), {}, extras
+        case QueryTooSlow():
+            return 503, "query_too_slow", str(error), {"Retry-After": "3"}, {}
+        case OperationalError():
+            return 503, "store_unavailable", "The store cannot be read just now; try again.", {"Retry-After": "2"}, {}
+        case Http404():
+            return 404, "not_found", str(error) or "There is nothing at this address.", {}, {}
+        case PermissionDenied():
+            return 403, "forbidden", str(error) or "This is not allowed.", {}, {}
+        case exceptions.APIException():
+            headers = {}
+            if getattr(error, "auth_header", None):
+                headers["WWW-Authenticate"] = error.auth_header
+            wait = getattr(error, "wait", None)
+            if wait is not None:
+                headers["Retry-After"] = str(max(1, int(wait)))
+            detail = error.detail if isinstance(error.detail, str) else str(error.detail)
+            return error.status_code, str(error.get_codes()), detail, headers, {}
+    return None
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler for addresses that nobody serves."""
+    return problem_response(404, "not_found", f"There is nothing at {request.path[:200]}; /docs lists what there is.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler for what nobody foresaw: the log has the traceback, the answer does not."""
+    return problem_response(500, "internal", "The server failed; its log says why.")
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler for requests that it refuses to look at, such as a Host that is not ours."""
+    return problem_response(400, "bad_request", "The request was refused: its Host or form is not acceptable.")

@@ -1,0 +1,135 @@
+"""Raw rows by cursor: `/requests`, `/errors`, `/errors/groups`; and `/models`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from metrics import queries
+from metrics.api import parameters
+from metrics.api.views import ReadView, now
+
+LIST = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS, *parameters.CURSOR_PARAMETERS]
+
+
+def page(request: Request, answer: Mapping[str, Any]) -> Response:
+    """A page of rows, with its cursors made into addresses."""
+    address = request.build_absolute_uri()
+    links = {
+        name: replace_query_param(address, "cursor", answer[name]) if answer[name] else None
+        for name in ("next", "previous")
+    }
+    return Response({**links, "results": answer["results"]})
+
+
+class RequestsView(ReadView):
+    """Single requests."""
+
+    @extend_schema(parameters=LIST, responses=OpenApiTypes.OBJECT, summary="Single requests, newest first")
+    def get(self, request: Request) -> Response:
+        """Newest first, filterable by labels and by the rows' own fields."""
+        at = now()
+        params = request.query_params
+        parameters.check_names(
+            params, *parameters.WINDOW, *queries.Filters.PARAMETERS, *queries.Filters.RAW_PARAMETERS, "cursor", "limit"
+        )
+        limit = parameters.read_integer(params, "limit", 50, 1, parameters.MAX_PAGE)
+        answer = queries.requests(
+            queries.Filters.from_params(params, raw=True),
+            window=queries.Window.optional(params, at),
+            cursor=params.get("cursor"),
+            limit=limit,
+        )
+        return page(request, answer.as_dict())
+
+
+class RequestView(ReadView):
+    """One request."""
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, summary="One request by the number of its row")
+    def get(self, request: Request, number: int) -> Response:
+        """All that is kept of it."""
+        parameters.check_names(request.query_params)
+        found = queries.request(number)
+        if found is None:
+            raise Http404(f"There is no request {number}; it may have passed its retention.")
+        return Response(found)
+
+
+class ErrorsView(ReadView):
+    """Single errors."""
+
+    @extend_schema(parameters=LIST, responses=OpenApiTypes.OBJECT, summary="Single errors, newest first")
+    def get(self, request: Request) -> Response:
+        """Newest first, filterable by model, type and severity."""
+        at = now()
+        params = request.query_params
+        parameters.check_names(
+            params,
+            *parameters.WINDOW,
+            *queries.Filters.PARAMETERS,
+            *queries.Filters.ERROR_PARAMETERS,
+            "cursor",
+            "limit",
+        )
+        limit = parameters.read_integer(params, "limit", 50, 1, parameters.MAX_PAGE)
+        answer = queries.errors(
+            queries.Filters.from_params(params, errors=True),
+            window=queries.Window.optional(params, at),
+            cursor=params.get("cursor"),
+            limit=limit,
+        )
+        return page(request, answer.as_dict())
+
+
+class ErrorGroupsView(ReadView):
+    """Errors that are the same, grouped."""
+
+    @extend_schema(
+        parameters=[*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS],
+        responses=OpenApiTypes.OBJECT,
+        summary="Errors, grouped",
+    )
+    def get(self, request: Request) -> Response:
+        """Groups by count in the window, with first and last sight and a trend."""
+        at = now()
+        asked = parameters.read_window(request.query_params, at)
+        return Response(
+            {"next": None, "previous": None, "results": queries.error_groups(asked.window, asked.filters, at)}
+        )
+
+
+class ModelsView(ReadView):
+    """The models seen."""
+
+    @extend_schema(parameters=LIST[:-2], responses=OpenApiTypes.OBJECT, summary="Models seen in a window")
+    def get(self, request: Request) -> Response:
+        """One row a model: volume, latency, errors, first and last sight."""
+        at = now()
+        asked = parameters.read_window(request.query_params, at)
+        return Response({"next": None, "previous": None, "results": queries.models(asked.window, asked.filters, at)})
+
+
+class ModelView(ReadView):
+    """One model. Its name may hold slashes."""
+
+    @extend_schema(
+        parameters=[OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH), *parameters.WINDOW_PARAMETERS],
+        responses=OpenApiTypes.OBJECT,
+        summary="One model",
+    )
+    def get(self, request: Request, name: str) -> Response:
+        """Its row of `/models`, wherever in the store it was seen."""
+        at = now()
+        asked = parameters.read_window(request.query_params, at)
+        found = queries.model(name, asked.window, at)
+        if found is None:
+            raise Http404(f"No request to a model {name[:200]!r} was recorded.")
+        return Response(found)

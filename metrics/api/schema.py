@@ -1,0 +1,28 @@
+"""`/schema` and `/docs`: the OpenAPI description, and a page to read and try it, without a word of inline script."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BaseRenderer, TemplateHTMLRenderer
+
+from llmmonitor.access.permissions import CanRead
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI description as JSON."""
+
+    permission_classes: ClassVar[list[type[BasePermission]]] = [CanRead]
+    renderer_classes: ClassVar[list[type[BaseRenderer]]] = [OpenApiJsonRenderer]
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from local files; its script is a second address, so that the strict CSP holds."""
+
+    permission_classes: ClassVar[list[type[BasePermission]]] = [CanRead]
+    renderer_classes: ClassVar[list[type[BaseRenderer]]] = [TemplateHTMLRenderer]
+    template_name = "api/docs.html"
+    url_name = "schema"

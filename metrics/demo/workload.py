@@ -1,0 +1,268 @@
+"""A plausible day of three models on two hosts, with one incident in it. Pure: same seed and end, same events.
+
+The models differ as real ones do: a large and a small model served from one GPU machine, and one behind a provider's
+API. Lengths are lognormal, arrivals Poisson over a daily wave whose busy hour is the present. In the incident the large
+model's queue fills: its requests wait, some time out, its GPUs stay full, and the other models are well.
+
+What it yields are plain dicts in the form that `POST /track/…` takes, so they pass the same door as anyone's events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+DEMO = "llmmonitor.demo"
+DAY_SECONDS = 86_400
+# Before the last two hours the machines are sampled less often: nobody looks closer than a minute there.
+DENSE_SECONDS = 7_200
+DENSE_STEP_SECONDS = 5
+SPARSE_STEP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Model:
+    """How one model is used, and how it behaves when all is well."""
+
+    name: str
+    provider: str
+    service: str
+    host: str | None
+    requests_per_second: float  # at the busy hour
+    prompt_median: float
+    completion_median: float
+    prefill_tokens_per_second: float
+    decode_tokens_per_second: float
+    overhead_ms: float
+    queue_ms: float
+    failure_share: float
+    failure: tuple[str, int, str]  # error type, status, message
+    usd_per_million: tuple[float, float] | None
+
+
+MODELS = (
+    Model(
+        "llama-3-70b", "vllm", "support-chat", "gpu-box-1", 1.1, 900, 170, 5_500, 41, 18, 35, 0.004,
+        ("EngineError", 500, "The engine ended the request: no free block in the KV cache"), None,
+    ),
+    Model(
+        "gpt-4o-mini", "openai", "summaries", None, 0.55, 1_300, 140, 14_000, 92, 240, 0, 0.008,
+        ("RateLimitError", 429, "Rate limit reached for requests"), (0.15, 0.60),
+    ),
+    Model(
+        "qwen-2.5-7b", "vllm", "autocomplete", "gpu-box-1", 0.7, 420, 48, 21_000, 118, 9, 6, 0.001,
+        ("APITimeoutError", 504, "The request took longer than 30 s"), None,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Incident:
+    """When what went wrong."""
+
+    model: str
+    start: datetime
+    end: datetime
+
+    def depth(self, at: float) -> float:
+        """How bad it is at this unix time: 0 outside, rising over three minutes to 1, falling over two."""
+        since, left = at - self.start.timestamp(), self.end.timestamp() - at
+        return max(0.0, min(1.0, since / 180, left / 120))
+
+    def __str__(self) -> str:
+        span = f"{self.start:%Y-%m-%d %H:%M} to {self.end:%H:%M} UTC"
+        return (
+            f"{span}: the queue of {self.model} fills, its requests wait and some time out; the other models are well"
+        )
+
+
+class Workload:
+    """The events of `days` days that end at `end`, and of the seconds after it."""
+
+    def __init__(self, end: datetime, *, days: float = 1.0, seed: int = 1) -> None:
+        self.end = end.astimezone(UTC)
+        self.start = self.end - timedelta(days=days)
+        self.seed = seed
+        self.incident = Incident("llama-3-70b", self.end - timedelta(minutes=34), self.end - timedelta(minutes=17))
+
+    def chunks(self) -> Iterator[tuple[datetime, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]]:
+        """(start, requests, system samples, queue samples) of each half hour, the newest first: the page fills at once."""
+        end = self.end.timestamp()
+        span = 1_800.0
+        while end > self.start.timestamp():
+            start = max(end - span, self.start.timestamp())
+            yield (
+                datetime.fromtimestamp(start, UTC),
+                self.requests(start, end),
+                self.system(start, end),
+                self.queues(start, end),
+            )
+            end = start
+
+    def wave(self, at: float) -> float:
+        """The load at this unix time as a share of the busy hour's."""
+        hours = (at - self.end.timestamp()) / 3_600
+        daily = 0.56 + 0.44 * math.cos(2 * math.pi * hours / 24)
+        return daily * (1 + 0.13 * math.sin(at / 420) + 0.07 * math.sin(at / 97))
+
+    def requests(self, start: float, end: float) -> list[dict[str, Any]]:
+        """What `/track/inference` takes, in order of time, for unix times from `start` up to `end`."""
+        events = []
+        for model in MODELS:
+            random = Random(f"{self.seed}:{model.name}:{start:.3f}")
+            at = start + random.expovariate(model.requests_per_second)
+            while at < end:
+                # Thinning: arrivals at the busy hour's rate, kept with the wave's probability.
+                if random.random() < self.wave(at) / 1.2:
+                    events.append(self.request(model, at, random))
+                at += random.expovariate(model.requests_per_second * 1.2)
+        events.sort(key=lambda event: event["timestamp"])
+        return events
+
+    def request(self, model: Model, at: float, random: Random) -> dict[str, Any]:
+        """One request that ended at `at`."""
+        prompt = max(4, round(random.lognormvariate(math.log(model.prompt_median), 0.75)))
+        completion = max(1, round(random.lognormvariate(math.log(model.completion_median), 0.8)))
+        depth = self.incident.depth(at) if model.name == self.incident.model else 0.0
+        load = self.wave(at)
+        queue = random.expovariate(1 / (model.queue_ms * (0.5 + load))) if model.queue_ms else 0.0
+        queue += depth * random.lognormvariate(math.log(3_900), 0.35)
+        prefill = model.overhead_ms * random.lognormvariate(0, 0.25) + prompt / model.prefill_tokens_per_second * 1_000
+        per_token = 1_000 / model.decode_tokens_per_second * random.lognormvariate(0, 0.12) * (1 + 0.15 * load * load)
+        first = queue + prefill
+        response = first + (completion - 1) * per_token
+        event: dict[str, Any] = {
+            "timestamp": at,
+            "request_id": f"demo-{random.getrandbits(64):016x}",
+            "model_name": model.name,
+            "provider": model.provider,
+            "service": model.service,
+            "endpoint": "/v1/chat/completions",
+            "operation": "chat",
+            "stream": True,
+            "prompt_tokens": prompt,
+            "temperature": random.choice((0.0, 0.2, 0.7)),
+            "max_tokens": 1_024,
+            "queue_time_ms": round(queue, 3),
+            "metadata": {DEMO: True},
+        }
+        failed = random.random() < model.failure_share
+        timed_out = depth > 0.5 and random.random() < 0.07
+        if failed or timed_out:
+            kind, status, message = MODELS[2].failure if timed_out else model.failure
+            event |= {
+                "success": False,
+                "response_time_ms": 30_000.0 if timed_out else round(random.uniform(40, 400), 3),
+                "status_code": status,
+                "error_type": kind,
+                "error_message": message,
+                "finish_reason": "error",
+                "completion_tokens": 0,
+            }
+            if not timed_out:
+                event["queue_time_ms"] = 0.0
+            return event
+        cost = model.usd_per_million
+        event |= {
+            "success": True,
+            "completion_tokens": completion,
+            "response_time_ms": round(response, 3),
+            "ttft_ms": round(first, 3),
+            "status_code": 200,
+            "finish_reason": "length" if completion >= 1_024 else "stop",
+        }
+        if cost:
+            event["cost_usd"] = round((prompt * cost[0] + completion * cost[1]) / 1e6, 9)
+        return event
+
+    def times(self, start: float, end: float, step: int | None = None) -> Iterator[float]:
+        """The unix times at which machines are sampled."""
+        at = math.ceil(start)
+        while at < end:
+            yield float(at)
+            at += step or (DENSE_STEP_SECONDS if self.end.timestamp() - at <= DENSE_SECONDS else SPARSE_STEP_SECONDS)
+
+    def system(self, start: float, end: float, step: int | None = None) -> list[dict[str, Any]]:
+        """What `/track/system` takes: both hosts, one of them with two GPUs."""
+        samples = []
+        for at in self.times(start, end, step):
+            random = Random(f"{self.seed}:system:{at:.0f}")
+            load, depth = self.wave(at), self.incident.depth(at)
+            busy = min(1.0, 0.55 * load + 0.5 * depth)
+            samples.append(self._host("gpu-box-1", at, random, 18 + 22 * load, 70 + 12 * load, 128, 61.0, 2, busy))
+            samples.append(self._host("api-host", at, random, 6 + 14 * load, 5.2 + 1.4 * load, 16, 43.0, 0, busy))
+        return samples
+
+    def _host(
+        self,
+        host: str,
+        at: float,
+        random: Random,
+        cpu: float,
+        used: float,
+        total: float,
+        disk: float,
+        gpus: int,
+        busy: float,
+    ) -> dict[str, Any]:
+        used += random.gauss(0, 0.05)
+        sent = int((at - self.start.timestamp() + DAY_SECONDS) * 1.4e6 * (1 + gpus))
+        return {
+            "timestamp": at,
+            "host": host,
+            "cpu_percent": round(min(100.0, max(0.5, cpu + random.gauss(0, 2.2))), 1),
+            "memory_percent": round(100 * used / total, 1),
+            "memory_used_gb": round(used, 2),
+            "memory_total_gb": float(total),
+            "disk_percent": disk,
+            "gpu_count": gpus,
+            "network_bytes_sent": sent,
+            "network_bytes_recv": sent // 3,
+            "load_average": [round(cpu / 9 + random.random() * 0.3, 2), round(cpu / 9, 2), round(cpu / 9, 2)],
+            "gpu_metrics": [self._gpu(index, random, busy) for index in range(gpus)],
+            DEMO: True,
+        }
+
+    def _gpu(self, index: int, random: Random, busy: float) -> dict[str, Any]:
+        use = min(100.0, max(0.0, 38 + 58 * busy - 4 * index + random.gauss(0, 2.5)))
+        memory = 66_000 + 8_000 * busy - 700 * index
+        return {
+            "gpu_id": index,
+            "name": "NVIDIA A100-SXM4-80GB",
+            "temperature": round(41 + 0.33 * use + random.gauss(0, 0.4)),
+            "utilization_percent": round(use),
+            "memory_used_mb": round(memory),
+            "memory_total_mb": 81_920.0,
+            "memory_percent": round(100 * memory / 81_920, 1),
+            "power_draw_watts": round(95 + 2.9 * use + random.gauss(0, 3), 1),
+            "power_limit_watts": 400.0,
+        }
+
+    def queues(self, start: float, end: float, step: int | None = None) -> list[dict[str, Any]]:
+        """What `/track/queue` takes: the two models that are served here."""
+        samples = []
+        for at in self.times(start, end, step):
+            random = Random(f"{self.seed}:queue:{at:.0f}")
+            load, depth = self.wave(at), self.incident.depth(at)
+            for model in MODELS:
+                if model.host is None:
+                    continue
+                bad = depth if model.name == self.incident.model else 0.0
+                pending = max(0, round(random.gauss(0.6 * load, 0.7) + 41 * bad + random.gauss(0, 2) * bad))
+                samples.append(
+                    {
+                        "timestamp": at,
+                        "source": f"{model.host}:8000",
+                        "model_name": model.name,
+                        "provider": model.provider,
+                        "pending": pending,
+                        "processing": max(0, round(random.gauss(4.5 * load + 11 * bad, 0.9))),
+                        "wait_time_ms": round(model.queue_ms + 3_900 * bad, 1),
+                        DEMO: True,
+                    }
+                )
+        return samples

@@ -1,0 +1,111 @@
+"""The hot ring: the ticks of the last 15 minutes, in the cache that all processes share.
+
+It may be lost at any time: ticks are derived from the store. A tick lies in the slot of its second modulo `SLOTS`, so the
+ring never grows; each slot says which second it holds. Beside the packed tick, a slot holds its brief form, of which a
+client that connects gets the last five minutes (three hundred whole ticks of a busy site would be megabytes).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from django.core.cache import caches
+
+SECONDS = 900
+SLOTS = 960  # a little more than are promised: a reader is never overtaken by the writer
+HISTORY = 300
+BACKFILL_BYTES = 8 * 2**20  # of encoded ticks in one answer; beyond, a page reads its charts anew instead
+CLAIM_SECONDS = 60
+
+Tick = dict[str, Any]
+
+
+def claim(seq: int) -> bool:
+    """Whether the tick of this second is the caller's to send: true for the first who asks, in any process."""
+    cache = _cache()
+    if not cache.add(f"claim:{seq}", 1, timeout=CLAIM_SECONDS):
+        return False
+    # The in-process cache drops what is out of date only when it is full or asked for the key.
+    cache.delete(f"claim:{seq - CLAIM_SECONDS}")
+    return True
+
+
+def put(tick: Tick) -> bytes:
+    """Keep a tick; answers it encoded as JSON (to be sent as it is)."""
+    seq = int(tick["seq"])
+    encoded = encode(tick)
+    brief = orjson.dumps({"seq": seq, "at": tick["at"], "overall": tick["overall"]}, option=orjson.OPT_NON_STR_KEYS)
+    _cache().set_many(
+        {
+            f"tick:{seq % SLOTS}": (seq, zlib.compress(encoded, 1)),
+            f"brief:{seq % SLOTS}": (seq, brief),
+            "latest": seq,
+        },
+        timeout=SECONDS,
+    )
+    return encoded
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """A message as JSON. Not-a-number and infinity become null, as everywhere in the API."""
+    return orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+
+
+def latest_seq() -> int | None:
+    """The second of the newest tick; None while there is none."""
+    seq = _cache().get("latest")
+    return None if seq is None else int(seq)
+
+
+def latest() -> Tick | None:
+    """The newest tick; None while there is none."""
+    encoded = latest_encoded()
+    return None if encoded is None else orjson.loads(encoded)
+
+
+def latest_encoded() -> bytes | None:
+    """The newest tick as JSON."""
+    seq = latest_seq()
+    return None if seq is None else next(iter(_read([seq]).values()), None)
+
+
+def since(seq: int) -> list[bytes] | None:
+    """The ticks after second `seq`, oldest first, each as JSON. None when some of them may be gone.
+
+    They are all there when the tick of `seq` itself still is: the ring drops from the old end only. A ring that was lost
+    (a restart of the one process) does not hold it either.
+    """
+    newest = latest_seq()
+    if newest is None or newest - seq > SECONDS:
+        return None
+    if seq >= newest:
+        return []
+    found = _read(range(seq, newest + 1))
+    if seq not in found or sum(map(len, found.values())) > BACKFILL_BYTES:
+        return None
+    return [encoded for second, encoded in sorted(found.items()) if second > seq]
+
+
+def history(count: int = HISTORY) -> list[bytes]:
+    """`{seq, at, overall}` of the ticks in the last `count` seconds, oldest first, each as JSON."""
+    newest = latest_seq()
+    if newest is None:
+        return []
+    seconds = range(newest - min(count, SECONDS) + 1, newest + 1)
+    found = _cache().get_many([f"brief:{second % SLOTS}" for second in seconds])
+    briefs = dict(found.values())
+    return [briefs[second] for second in seconds if second in briefs]
+
+
+def _read(seconds: Iterable[int]) -> dict[int, bytes]:
+    wanted = list(seconds)
+    found = _cache().get_many([f"tick:{second % SLOTS}" for second in wanted])
+    packed = dict(found.values())
+    return {second: zlib.decompress(packed[second]) for second in wanted if second in packed}
+
+
+def _cache() -> Any:
+    return caches["ring"]

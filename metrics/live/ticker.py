@@ -1,0 +1,71 @@
+"""Builds the snapshot of a second, keeps it in the ring and sends it to everyone who listens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+from metrics.live import ring
+
+logger = logging.getLogger(__name__)
+
+GROUP = "ticks"
+SAY_AGAIN_SECONDS = 60.0
+
+# What went otherwise than it should since the start: "claimed_elsewhere", "failed".
+counts: Counter[str] = Counter()
+
+
+def build_tick(at: datetime) -> dict[str, Any]:
+    """The tick of the second that holds `at`."""
+    from metrics import queries
+
+    snapshot: Any = queries.current(at)
+    body = snapshot if isinstance(snapshot, dict) else snapshot.as_dict()
+    return {"type": "tick", "seq": int(at.timestamp()), **body}
+
+
+def broadcast(at: datetime) -> bool:
+    """Send the tick of this second, unless another process has. Answers whether it was sent; raises nothing."""
+    try:
+        seq = int(at.timestamp())
+        if not ring.claim(seq):
+            counts["claimed_elsewhere"] += 1
+            return False
+        encoded = ring.put(build_tick(at))
+        send_to_group({"type": "live.tick", "seq": seq, "text": encoded.decode()})
+    except Exception as error:  # noqa: BLE001 (a tick that fails must not take the worker with it)
+        counts["failed"] += 1
+        say_once_a_minute(logger, "broadcast", error)
+        return False
+    return True
+
+
+def send_to_group(message: dict[str, Any]) -> None:
+    """Send a message to every live consumer, from any thread."""
+    layer = get_channel_layer()
+    if layer is not None:
+        async_to_sync(layer.group_send)(GROUP, message)
+
+
+_said: dict[tuple[str, str], float] = {}
+_said_lock = threading.Lock()
+
+
+def say_once_a_minute(log: logging.Logger, what: str, error: BaseException) -> None:
+    """Log an error of a task that runs each second: the first of its kind with its traceback, then one line a minute."""
+    kind = (what, type(error).__name__)
+    now = time.monotonic()
+    with _said_lock:
+        before = _said.get(kind)
+        if before is not None and now - before < SAY_AGAIN_SECONDS:
+            return
+        _said[kind] = now
+    log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error if before is None else None)

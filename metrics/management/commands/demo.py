@@ -1,0 +1,60 @@
+"""`manage.py demo`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from metrics import queries
+from metrics.demo import live
+from metrics.demo.filling import FillingFailed, fill
+from metrics.demo.workload import Workload
+from metrics.sending import Sender, SendingFailed
+
+
+class Command(BaseCommand):
+    """Fill in example data."""
+
+    help = "Fill in a plausible day of example data, flagged as demo data; with --live, go on sending it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """How much, and whether to go on."""
+        parser.add_argument("--days", type=float, default=1.0, help="days up to now (default 1, at most 30)")
+        parser.add_argument("--seed", type=int, default=1, help="same seed and time, same events (default 1)")
+        parser.add_argument("--live", action="store_true", help="go on sending over HTTP until Ctrl-C or removal")
+        parser.add_argument("--url", help="the running monitor (default: this machine's)")
+        parser.add_argument("--api-key", help="key with the scope `ingest`, where the monitor asks for one")
+
+    def handle(self, *args: Any, days: float, seed: int, url: str | None, api_key: str | None, **options: Any) -> None:
+        """Fill, say what was put in, and go on if asked to."""
+        if not 0 < days <= 30:
+            raise CommandError(f"--days {days:g}: expected more than 0 and at most 30")
+        now = datetime.now(UTC)
+        workload = Workload(now, days=days, seed=seed)
+        try:
+            filled = fill(workload, now)
+        except FillingFailed as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(
+            f"{filled.requests:,} requests and {filled.samples:,} samples of {days:g} days up to {now:%Y-%m-%d %H:%M} UTC"
+        )
+        self.stdout.write(f"The incident: {workload.incident}.")
+        self.stdout.write("Remove it with `manage.py forget --demo` or the button on the page.")
+        if options["live"]:
+            self.go_on(workload, Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key))
+
+    def go_on(self, workload: Workload, sender: Sender) -> None:
+        """Send what comes after, until Ctrl-C, or until somebody removes the demo data."""
+        self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
+        try:
+            sent = live.send(workload, sender, queries.has_demo)
+        except SendingFailed as error:
+            raise CommandError(str(error)) from None
+        except KeyboardInterrupt:
+            self.stdout.write("")
+        else:
+            self.stdout.write(f"The demo data was removed; {sent:,} requests had been sent.")

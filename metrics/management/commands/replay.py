@@ -1,0 +1,97 @@
+"""`manage.py replay`."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from metrics.replay import formats
+from metrics.replay.player import Plan, Played, play, run_name
+from metrics.sending import Sender, SendingFailed
+
+
+class Command(BaseCommand):
+    """Play a recorded trace to a running monitor."""
+
+    help = "Play a recorded trace (Azure LLM inference, BurstGPT, Mooncake) to a running monitor over HTTP."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """What, how fast, from when, to whom."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--format", choices=formats.NAMES, help="told by the first line when not given")
+        parser.add_argument(
+            "--speed", default="1", help="60 plays an hour in a minute; `max` does not wait (default 1)"
+        )
+        parser.add_argument(
+            "--start",
+            default="now",
+            help="`now` stamps at sending; a time (ISO 8601, or `-2h`, `-30m`, `-1d`) keeps the trace's own spacing",
+        )
+        parser.add_argument("--model", default="trace", help="model name where the trace has none (default `trace`)")
+        parser.add_argument("--url", help="the running monitor (default: this machine's)")
+        parser.add_argument("--api-key", help="key with the scope `ingest`, where the monitor asks for one")
+
+    def handle(self, *args: Any, file: Path, **options: Any) -> None:
+        """Play, telling how far it is, and say what became of it."""
+        start = self.read_start(options["start"])
+        plan = Plan(
+            options["model"],
+            run_name(str(file.resolve()), start, time.time()),
+            self.read_speed(options["speed"]),
+            start,
+        )
+        sender = Sender(options["url"] or f"http://127.0.0.1:{settings.LLMMONITOR.port}", options["api_key"])
+        try:
+            with open(file, encoding="utf-8-sig", newline="") as lines:
+                played = play(formats.read(lines, options["format"]), plan, sender, progress=self.tell)
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise CommandError(f"{file}: not a text file in UTF-8") from None
+        except (formats.BadTrace, SendingFailed) as error:
+            raise CommandError(f"{file}: {error}") from None
+        except KeyboardInterrupt:
+            raise CommandError("stopped") from None
+        self.stdout.write(
+            f"{played.sent:,} sent: {played.accepted:,} stored, {played.duplicates:,} known before, {played.rejected:,} refused"
+        )
+        if played.first_error:
+            self.stdout.write(f"The first refusal: {played.first_error}")
+        if not played.accepted and not played.duplicates:
+            raise CommandError("Nothing was stored.")
+
+    def tell(self, played: Played) -> None:
+        """Progress, on a terminal only."""
+        if self.stdout.isatty():
+            self.stdout.write(f"\r{played.sent:,} sent", ending="")
+
+    def read_speed(self, text: str) -> float | None:
+        """`max`, or how many times faster."""
+        if text == "max":
+            return None
+        try:
+            speed = float(text)
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < 1e6:
+            raise CommandError(f"--speed {text}: expected a number above 0, or `max`")
+        return speed
+
+    def read_start(self, text: str) -> datetime | None:
+        """`now` (None), a time, or a time before now."""
+        if text == "now":
+            return None
+        units = {"m": "minutes", "h": "hours", "d": "days"}
+        try:
+            if text.startswith("-") and text[-1] in units:
+                return datetime.now(UTC) - timedelta(**{units[text[-1]]: float(text[1:-1])})
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise CommandError(f"--start {text}: expected `now`, a time such as 2026-01-31T12:00, or `-2h`") from None
+        return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,52 @@
+"""`manage.py serve`: the server alone, beside separate workers and beat."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+
+class Command(BaseCommand):
+    """The web server of the shapes whose worker and clock are processes of their own."""
+
+    help = "Run the web server alone; `celery -A llmmonitor worker` and `beat` run beside it (REDIS_URL)."
+    requires_system_checks: list[str] = []  # noqa: RUF012
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default=settings.LLMMONITOR.host, help="address to listen on (LLMMONITOR_HOST)")
+        parser.add_argument("--port", type=int, default=settings.LLMMONITOR.port, help="port (LLMMONITOR_PORT)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        from django.db import connections
+
+        from llmmonitor.server import embedded, preflight, running, static
+
+        embedded.keep_memory_small()
+        try:
+            preflight.check_data_dir(settings.LLMMONITOR.data_dir)
+            preflight.check_address(host, port)
+            if preflight.pending_migrations():
+                raise preflight.CannotStart("The database is behind the code. Run `manage.py migrate` first.")
+            preflight.check_assets()
+            static.prepare()
+            connections.close_all()
+            running.run_server(host, port, self._started(host))
+        except preflight.CannotStart as problem:
+            raise CommandError(str(problem)) from None
+        except KeyboardInterrupt:
+            sys.exit(130)
+        running.end_at_once_on_second_interrupt()
+        embedded.drain_recorder(embedded.STOP_SECONDS)
+        connections.close_all()
+
+    def _started(self, host: str) -> Any:
+        from llmmonitor.server.banner import address
+
+        def started(_host: str, port: int) -> None:
+            self.stdout.write(f"LLM Monitor {settings.VERSION} → {address(host, port)}")
+            self.stdout.flush()
+
+        return started

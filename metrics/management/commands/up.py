@@ -1,0 +1,68 @@
+"""`manage.py up`: everything in one process."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+
+class Command(BaseCommand):
+    """Server, worker and clock in one process, on a data directory of its own."""
+
+    help = "Run the monitor: server, worker and clock in one process."
+    # The server's own checks come in its own order, and each with one sentence.
+    requires_system_checks: list[str] = []  # noqa: RUF012
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default=settings.LLMMONITOR.host, help="address to listen on (LLMMONITOR_HOST)")
+        parser.add_argument("--port", type=int, default=settings.LLMMONITOR.port, help="port (LLMMONITOR_PORT)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        from llmmonitor.server import embedded, preflight, static
+        from llmmonitor.server.lock import AlreadyRunning, DataDirectoryLock
+
+        embedded.keep_memory_small()
+        data_dir = settings.LLMMONITOR.data_dir
+        lock = DataDirectoryLock(data_dir)
+        try:
+            preflight.check_data_dir(data_dir)
+            lock.acquire()
+            preflight.check_address(host, port)
+            if preflight.pending_migrations():
+                preflight.migrate()
+            preflight.check_assets()
+            static.prepare()
+            self._serve(host, port)
+        except (preflight.CannotStart, AlreadyRunning) as problem:
+            raise CommandError(str(problem)) from None
+        except KeyboardInterrupt:
+            sys.exit(130)
+        finally:
+            lock.release()
+
+    def _serve(self, host: str, port: int) -> None:
+        from django.db import connections
+
+        from llmmonitor.access.first_start import ensure_admin
+        from llmmonitor.server import embedded, running
+        from llmmonitor.server.banner import welcome
+
+        first = ensure_admin()
+        workers = embedded.EmbeddedWorkers()
+
+        def started(_host: str, actual_port: int) -> None:
+            workers.start()
+            self.stdout.write(welcome(host, actual_port, first))
+            self.stdout.flush()
+
+        connections.close_all()
+        try:
+            running.run_server(host, port, started)
+        finally:
+            running.end_at_once_on_second_interrupt()
+            workers.stop()
+            embedded.drain_recorder(embedded.STOP_SECONDS)
+            connections.close_all()

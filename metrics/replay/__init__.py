@@ -1,0 +1,1 @@
+"""Plays recorded traces of requests through HTTP, like any client."""

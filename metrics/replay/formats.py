@@ -1,0 +1,133 @@
+"""Recorded traces in the forms in which they were published. Pure: lines in, requests out.
+
+- Azure LLM inference trace (CSV: TIMESTAMP, ContextTokens, GeneratedTokens). Arrival times with seven fractional
+  digits, without a zone; no latency, model or failure. Patel et al., "Splitwise", ISCA 2024; data under CC-BY 4.0.
+- BurstGPT (CSV: Timestamp, Model, Request tokens, Response tokens, Total tokens, Log Type; newer files add Session ID
+  and Elapsed time). Seconds since the start; an answer of 0 tokens is a failure. Wang et al., "BurstGPT", 2024.
+- Mooncake (JSON lines: timestamp, input_length, output_length, hash_ids). Milliseconds since the start. Qin et al.,
+  "Mooncake", FAST 2025.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+
+MAX_LINE_CHARACTERS = 100_000
+
+
+class BadTrace(Exception):
+    """The file is not a trace that is known, or one of its lines is broken; the text says where and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedRequest:
+    """One request of a trace: seconds after the trace's first request, and what was recorded of it."""
+
+    offset_seconds: float
+    prompt_tokens: int
+    completion_tokens: int
+    model_name: str | None = None
+    failed: bool = False
+    response_time_ms: float | None = None
+
+
+AZURE = "azure"
+BURSTGPT = "burstgpt"
+MOONCAKE = "mooncake"
+NAMES = (AZURE, BURSTGPT, MOONCAKE)
+
+
+def detect(first_line: str) -> str:
+    """Which trace begins with this line. Raises BadTrace with the forms that are known."""
+    head = first_line.strip().lstrip("\ufeff")
+    columns = {column.strip().strip('"').lower() for column in head.split(",")}
+    if {"timestamp", "contexttokens", "generatedtokens"} <= columns:
+        return AZURE
+    if {"timestamp", "request tokens", "response tokens"} <= columns:
+        return BURSTGPT
+    if head.startswith("{"):
+        try:
+            keys = set(json.loads(head))
+        except ValueError:
+            keys = set()
+        if {"timestamp", "input_length", "output_length"} <= keys:
+            return MOONCAKE
+    raise BadTrace(
+        "line 1: not a known trace. Known are Azure (TIMESTAMP,ContextTokens,GeneratedTokens), BurstGPT "
+        "(Timestamp,Model,Request tokens,Response tokens,…) and Mooncake (JSON lines with timestamp, input_length, "
+        "output_length)."
+    )
+
+
+def read(lines: Iterable[str], name: str | None = None) -> Iterator[TracedRequest]:
+    """The requests of a trace, in the order of the file. Raises BadTrace, with the number of the line."""
+    lines = iter(lines)
+    first = next(lines, None)
+    if first is None:
+        raise BadTrace("the file is empty")
+    name = name or detect(first)
+    if name == MOONCAKE:
+        rows = _mooncake(chain([first], lines))
+    else:
+        reader = csv.DictReader(chain([first.lstrip("\ufeff")], lines), skipinitialspace=True)
+        rows = _azure(reader) if name == AZURE else _burstgpt(reader)
+    origin: float | None = None
+    for at, request in rows:
+        origin = at if origin is None else origin
+        yield TracedRequest(max(0.0, at - origin), *request)
+
+
+Row = tuple[float, tuple[int, int, str | None, bool, float | None]]
+
+
+def _azure(reader: csv.DictReader[str]) -> Iterator[Row]:
+    for row in reader:
+        with _at_line(reader.line_num):
+            # Seven digits of fraction: one more than datetime holds.
+            text, _, fraction = row["TIMESTAMP"].strip().partition(".")
+            at = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() + float(f"0.{fraction or 0}")
+            yield at, (int(row["ContextTokens"]), int(row["GeneratedTokens"]), None, False, None)
+
+
+def _burstgpt(reader: csv.DictReader[str]) -> Iterator[Row]:
+    for row in reader:
+        with _at_line(reader.line_num):
+            completion = int(row["Response tokens"])
+            elapsed = (row.get("Elapsed time") or "").strip()
+            model = (row.get("Model") or "").strip() or None
+            response = float(elapsed) * 1_000 if elapsed else None
+            yield float(row["Timestamp"]), (int(row["Request tokens"]), completion, model, completion == 0, response)
+
+
+def _mooncake(lines: Iterable[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        with _at_line(number):
+            if len(line) > MAX_LINE_CHARACTERS:
+                raise ValueError(f"longer than {MAX_LINE_CHARACTERS} characters")
+            row = json.loads(line)
+            yield (
+                float(row["timestamp"]) / 1_000,
+                (int(row["input_length"]), int(row["output_length"]), None, False, None),
+            )
+
+
+class _at_line:  # noqa: N801 - a context manager, read as a verb
+    """Turns what a broken line raises into a BadTrace that names the line."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyError):
+            raise BadTrace(f"line {self.number}: {error.args[0]} is missing") from None
+        if isinstance(error, ValueError | TypeError | AttributeError):
+            raise BadTrace(f"line {self.number}: {error}") from None

@@ -1,0 +1,193 @@
+"""Label sets become numbers: series of requests, and label sets of gauges.
+
+A process remembers what it has seen, but a remembered number is checked in every transaction that uses it, because another
+process may have forgotten the series meanwhile. What a transaction interned is remembered only after its commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection, models
+
+from metrics.events import SeriesKey
+from metrics.models import GaugeLabels, Series
+from metrics.store.bulk import Insert, db_time, execute, marks
+
+MAX_REMEMBERED = 50_000  # of one kind in one process, some 20 MB; beyond, the memory starts anew
+
+SERIES_COLUMNS = ("model_name", "provider", "service", "endpoint", "tags", "is_demo")
+GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
+
+
+class SeriesLabels(NamedTuple):
+    """The key of a `Series` row."""
+
+    model_name: str
+    provider: str
+    service: str
+    endpoint: str
+    tags: str
+    is_demo: bool
+
+
+class GaugeKey(NamedTuple):
+    """The key of a `GaugeLabels` row."""
+
+    host: str = ""
+    gpu_id: str = ""
+    model_name: str = ""
+    kind: str = ""
+    source: str = ""
+    is_demo: bool = False
+
+
+def series_labels(key: SeriesKey, is_demo: bool) -> SeriesLabels:
+    """The key under which a request's labels are stored."""
+    tags = json.dumps(dict(key.tags), sort_keys=True, ensure_ascii=False, separators=(",", ":")) if key.tags else ""
+    return SeriesLabels(key.model_name, key.provider, key.service, key.endpoint, tags, is_demo)
+
+
+def other_labels(is_demo: bool) -> SeriesLabels:
+    """The series of what came beyond the cap."""
+    return SeriesLabels(Series.OTHER, "", "", "", "", is_demo)
+
+
+class Interner:
+    """One table of label sets. One transaction at a time: `begin`, `intern`, then `remember` after the commit."""
+
+    def __init__(self, model: type[models.Model], columns: tuple[str, ...]) -> None:
+        self.model = model
+        self.columns = columns
+        self._known: dict[Any, int] = {}
+        self._new: dict[Any, int] = {}
+        self._inserts: dict[tuple[str, ...], Insert] = {}
+
+    def begin(self) -> None:
+        """Forget what a transaction that did not commit has interned."""
+        self._new = {}
+
+    def remember(self) -> None:
+        """The transaction has committed."""
+        if len(self._known) + len(self._new) > MAX_REMEMBERED:
+            self._known = {}
+        self._known.update(self._new)
+        self._new = {}
+
+    def find(self, keys: Collection[Any]) -> dict[Any, int]:
+        """The numbers of those keys that are stored."""
+        found = {key: number for key in keys if (number := self._known.get(key)) is not None}
+        if found:
+            here = self._existing(found.values())
+            for key, number in list(found.items()):
+                if number not in here:
+                    del found[key], self._known[key]
+        missing = [key for key in keys if key not in found]
+        if missing:
+            found |= self._select(missing)
+        return found
+
+    def add(self, keys: Iterable[Any], **more: dict[Any, Any]) -> dict[Any, int]:
+        """Store keys that are not there and answer their numbers. `more` holds the values of further columns by key."""
+        keys = sorted(keys)
+        if not keys:
+            return {}
+        names = tuple(more)
+        insert = self._inserts.get(names)
+        if insert is None:
+            insert = self._inserts[names] = Insert(self.model, self.columns + names, conflict=self.columns)
+        insert.run([(*key, *(more[name][key] for name in names)) for key in keys])
+        return self._select(keys)
+
+    def _existing(self, numbers: Iterable[int]) -> set[int]:
+        numbers = list(numbers)
+        here: set[int] = set()
+        lock = " ORDER BY id FOR KEY SHARE" if connection.vendor == "postgresql" else ""
+        for start in range(0, len(numbers), 1_000):
+            some = numbers[start : start + 1_000]
+            statement = f"SELECT id FROM {self._table} WHERE id IN {marks(connection.vendor, len(some))}{lock}"
+            here.update(number for (number,) in execute(statement, some, True))
+        return here
+
+    def _select(self, keys: list[Any]) -> dict[Any, int]:
+        found: dict[Any, int] = {}
+        columns = ", ".join(self.columns)
+        make = type(keys[0])
+        for start in range(0, len(keys), 500):
+            some = keys[start : start + 500]
+            values = marks(connection.vendor, len(some), len(self.columns))
+            statement = f"SELECT id, {columns} FROM {self._table} WHERE ({columns}) IN {values}"
+            for number, *labels in execute(statement, [value for key in some for value in key], True):
+                labels[-1] = bool(labels[-1])
+                found[make(*labels)] = number
+        self._new |= found
+        return found
+
+    @property
+    def _table(self) -> str:
+        return connection.ops.quote_name(self.model._meta.db_table)
+
+
+class Times(NamedTuple):
+    """When the first and the last event of a series happened."""
+
+    first: datetime
+    last: datetime
+
+
+class SeriesInterner:
+    """Series, with their cap and their times of first and last event."""
+
+    def __init__(self, max_series: int) -> None:
+        self._interner = Interner(Series, SERIES_COLUMNS)
+        self._max_series = max_series
+        self.begin, self.remember = self._interner.begin, self._interner.remember
+
+    def intern(self, times: dict[SeriesLabels, Times]) -> tuple[dict[SeriesLabels, int], set[SeriesLabels]]:
+        """The number of each label set, and those of them that share the series `__other__` because of the cap."""
+        found = self._interner.find(times)
+        missing = [key for key in times if key not in found]
+        if not missing:
+            return found, set()
+        room = max(0, self._max_series - Series.objects.exclude(model_name=Series.OTHER).count())
+        over = set(missing[room:])
+        wanted = {key: times[key] for key in missing[:room]}
+        others = {other_labels(key.is_demo) for key in over}
+        for other in others - found.keys():
+            beyond = [times[key] for key in over if key.is_demo == other.is_demo]
+            wanted[other] = Times(min(one.first for one in beyond), max(one.last for one in beyond))
+        found |= self._interner.add(
+            wanted,
+            first_seen={key: one.first for key, one in wanted.items()},
+            last_seen={key: one.last for key, one in wanted.items()},
+        )
+        for key in over:
+            found[key] = found[other_labels(key.is_demo)]
+        return found, over
+
+    @staticmethod
+    def touch(times: dict[int, Times]) -> None:
+        """Widen first_seen and last_seen of series to these times. Exact, and in the order of ids: no two deadlock."""
+        widen(Series._meta.db_table, times)
+
+
+def widen(table: str, times: dict[int, Times]) -> None:
+    """Widen first_seen…last_seen of some rows of a table to these times."""
+    mark = "?" if connection.vendor == "sqlite" else "%s"
+    statement = (
+        f"UPDATE {connection.ops.quote_name(table)} SET "
+        f"first_seen = CASE WHEN first_seen > {mark} THEN {mark} ELSE first_seen END, "
+        f"last_seen = CASE WHEN last_seen < {mark} THEN {mark} ELSE last_seen END "
+        f"WHERE id = {mark} AND (first_seen > {mark} OR last_seen < {mark})"
+    )
+    for number in sorted(times):
+        first, last = db_time(times[number].first), db_time(times[number].last)
+        execute(statement, (first, first, last, last, number, first, last))
+
+
+def gauge_interner() -> Interner:
+    """The label sets of gauges."""
+    return Interner(GaugeLabels, GAUGE_COLUMNS)
