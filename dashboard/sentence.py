@@ -39,7 +39,9 @@ class Sentence:
 def say(summary: dict[str, Any], models: Sequence[dict[str, Any]], window: str, before: str) -> Sentence:
     """The sentence for a window. `window` is "the last hour", `before` "the hour before"."""
     if not summary.get("total_requests"):
-        return Sentence("quiet", f"No request in {window}.", "Machines are still being sampled; requests appear here as they end.")
+        return Sentence(
+            "quiet", f"No request in {window}.", "Machines are still being sampled; requests appear here as they end."
+        )
     failing = sorted(
         (model for model in models if _fails(model)), key=lambda model: model["error_rate_percent"], reverse=True
     )
@@ -50,7 +52,9 @@ def say(summary: dict[str, Any], models: Sequence[dict[str, Any]], window: str, 
         return _say_slow(slow, len(models), before)
     count = int(summary["total_requests"])
     ended = "request" if count == 1 else "requests"
-    text = f"{whole(count)} {ended} in {window}, P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
+    text = (
+        f"{whole(count)} {ended} in {window}, P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
+    )
     return Sentence("ok", "All is well." if len(models) != 1 else f"{models[0]['model_name']} is well.", text)
 
 
@@ -65,7 +69,9 @@ def _say_failing(
         failed = round(worst["total_requests"] * worst["error_rate_percent"] / 100)
     parts = [f"{whole(failed)} of {whole(worst['total_requests'])} requests in {window}."]
     if _ratio(worst) >= SLOW_RATIO:
-        parts.append(f"It is slow, too: P95 {duration(worst['p95_response_time_ms'])}, {_times(_ratio(worst))} as before.")
+        parts.append(
+            f"It is slow, too: P95 {duration(worst['p95_response_time_ms'])}, {_times(_ratio(worst))} as before."
+        )
     others = [model for model in slow if model is not worst]
     parts.append(_others(models, [*failing[1:], *[model for model in others if model not in failing]]))
     state = "critical" if worst["error_rate_percent"] >= 2 * ERROR_PERCENT else "warning"

@@ -44,11 +44,7 @@ def parse_bytes(value: Any) -> Any:
 
 def split_words(value: Any) -> Any:
     """A tuple out of `a, b, c`."""
-    return (
-        tuple(word.strip() for word in value.split(",") if word.strip())
-        if isinstance(value, str)
-        else value
-    )
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
@@ -84,9 +80,7 @@ class Environment(BaseSettings):
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="`redis://host:port/0` for broker, caches and live channel; in-process parts when empty.",
     )
-    debug: bool = Field(
-        False, description="Django's debug pages. Never on a public address."
-    )
+    debug: bool = Field(False, description="Django's debug pages. Never on a public address.")
     log_level: str = Field(
         "INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
@@ -114,23 +108,13 @@ class Environment(BaseSettings):
         False,
         description="The server is reached over HTTPS only: cookies are marked secure.",
     )
-    rate_limit_ingest_per_minute: int = Field(
-        60_000, ge=1, description="Posts a minute for one key or address."
-    )
-    rate_limit_read_per_minute: int = Field(
-        1_200, ge=1, description="Reads a minute for one key or address."
-    )
-    login_attempts_per_minute: int = Field(
-        10, ge=1, description="Login attempts a minute for one address."
-    )
+    rate_limit_ingest_per_minute: int = Field(60_000, ge=1, description="Posts a minute for one key or address.")
+    rate_limit_read_per_minute: int = Field(1_200, ge=1, description="Reads a minute for one key or address.")
+    login_attempts_per_minute: int = Field(10, ge=1, description="Login attempts a minute for one address.")
 
     # What is taken in.
-    max_body_bytes: Bytes = Field(
-        16 * 2**20, description="Largest body accepted, unpacked."
-    )
-    max_events_per_request: int = Field(
-        10_000, ge=1, description="Most events in one request."
-    )
+    max_body_bytes: Bytes = Field(16 * 2**20, description="Largest body accepted, unpacked.")
+    max_events_per_request: int = Field(10_000, ge=1, description="Most events in one request.")
     max_series: int = Field(
         10_000,
         ge=1,
@@ -145,46 +129,28 @@ class Environment(BaseSettings):
         (),
         description="Metadata keys to keep although they name content by convention.",
     )
-    drop_error_text: bool = Field(
-        False, description="Drop error messages and stack traces at the door."
-    )
-    future_tolerance_seconds: int = Field(
-        300, ge=0, description="How far ahead of the server's clock an event may be."
-    )
+    drop_error_text: bool = Field(False, description="Drop error messages and stack traces at the door.")
+    future_tolerance_seconds: int = Field(300, ge=0, description="How far ahead of the server's clock an event may be.")
     max_age_days: int = Field(400, ge=1, description="How old an event may be.")
 
     # How it is written.
-    recorder_max_batch: int = Field(
-        5_000, ge=1, description="Most events in one transaction."
-    )
+    recorder_max_batch: int = Field(5_000, ge=1, description="Most events in one transaction.")
     recorder_max_delay_ms: float = Field(
         5.0, ge=0, le=1000, description="Longest wait for more events before a commit."
     )
-    recorder_queue_events: int = Field(
-        50_000, ge=1, description="Most events that wait for a commit; beyond: 429."
-    )
+    recorder_queue_events: int = Field(50_000, ge=1, description="Most events that wait for a commit; beyond: 429.")
 
     # How long it is kept.
-    raw_inference_days: float = Field(
-        30, gt=0, description="Days that single requests are kept."
-    )
-    errors_days: float = Field(
-        90, gt=0, description="Days that single errors are kept."
-    )
+    raw_inference_days: float = Field(30, gt=0, description="Days that single requests are kept.")
+    errors_days: float = Field(90, gt=0, description="Days that single errors are kept.")
     samples_hours: float = Field(
         24,
         gt=0,
         description="Hours that single host, GPU, queue and engine samples are kept.",
     )
-    one_second_minutes: float = Field(
-        135, gt=0, description="Minutes that one-second figures are kept."
-    )
-    one_minute_days: float = Field(
-        3, gt=0, description="Days that one-minute figures are kept."
-    )
-    one_hour_days: float = Field(
-        400, gt=0, description="Days that one-hour figures are kept."
-    )
+    one_second_minutes: float = Field(135, gt=0, description="Minutes that one-second figures are kept.")
+    one_minute_days: float = Field(3, gt=0, description="Days that one-minute figures are kept.")
+    one_hour_days: float = Field(400, gt=0, description="Days that one-hour figures are kept.")
     recent_id_minutes: float = Field(
         15,
         gt=0,
@@ -198,9 +164,7 @@ class Environment(BaseSettings):
         None,
         description="Free bytes below which the store may not outgrow its size; by default the smaller of 5 % and 1 GiB.",
     )
-    disk_floor: Bytes = Field(
-        256 * 2**20, description="Free bytes below which new events are refused (503)."
-    )
+    disk_floor: Bytes = Field(256 * 2**20, description="Free bytes below which new events are refused (503).")
 
     # How it answers.
     query_budget_seconds: float = Field(
@@ -247,9 +211,7 @@ def read_environment() -> Environment:
             try:
                 secrets[name.lower()] = Path(path).read_text().strip()
             except OSError as error:
-                raise BadEnvironment(
-                    f"LLMMONITOR_{name}_FILE={path}: cannot be read ({error.strerror})"
-                ) from None
+                raise BadEnvironment(f"LLMMONITOR_{name}_FILE={path}: cannot be read ({error.strerror})") from None
     try:
         return Environment(**secrets)
     except ValidationError as error:
@@ -261,6 +223,4 @@ def read_environment() -> Environment:
             else f"LLMMONITOR_{field.upper()}"
         )
         shown = "…" if field in ("secret_key", "admin_password") else first["input"]
-        raise BadEnvironment(
-            f"{variable}={shown}: {first['msg'].removeprefix('Value error, ')}"
-        ) from None
+        raise BadEnvironment(f"{variable}={shown}: {first['msg'].removeprefix('Value error, ')}") from None

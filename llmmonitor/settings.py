@@ -33,9 +33,7 @@ def _secret_key() -> str:
     try:
         LLMMONITOR.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Exclusive creation: of two first starts at once, one makes the key and the other reads it.
-        with open(
-            path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)
-        ) as file:
+        with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(secrets.token_urlsafe(50))
     except FileExistsError:
         pass
@@ -48,9 +46,7 @@ def _secret_key() -> str:
     try:
         return path.read_text()
     except OSError as error:
-        sys.exit(
-            f"{path}: cannot be read ({error.strerror}). Run as the user who owns the data directory."
-        )
+        sys.exit(f"{path}: cannot be read ({error.strerror}). Run as the user who owns the data directory.")
 
 
 SECRET_KEY = _secret_key()
@@ -132,9 +128,7 @@ def _cache(name: str, max_entries: int) -> dict[str, Any]:
 
 CACHES = {
     "default": _cache("default", 1_000),
-    "ring": _cache(
-        "ring", 2_000
-    ),  # 900 ticks of one second, the newest sample of each host, claims of seconds
+    "ring": _cache("ring", 2_000),  # 900 ticks of one second, the newest sample of each host, claims of seconds
     "throttle": _cache("throttle", 20_000),
     "keys": _cache("keys", 2_000),
     "queries": _cache("queries", 500),
@@ -152,9 +146,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
             },
         }
         if LLMMONITOR.redis_url
-        else {
-            "BACKEND": "llmmonitor.server.memory_layer.ThreadSafeInMemoryChannelLayer"
-        }
+        else {"BACKEND": "llmmonitor.server.memory_layer.ThreadSafeInMemoryChannelLayer"}
     )
 }
 
@@ -237,13 +229,8 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
-    },
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        name: {"level": LLMMONITOR.log_level}
-        for name in ("llmmonitor", "metrics", "dashboard")
-    },
+    "loggers": {name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
 }

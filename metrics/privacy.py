@@ -52,7 +52,7 @@ SEPARATORS = re.compile(r"[\s_\-]+")
 KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,64})\\*["']\s*:""")
 
 
-class MetadataRefused(Exception):  # noqa: N818 - reads as what happened
+class MetadataRefused(Exception):
     """Metadata that cannot be stored: where, and why."""
 
     def __init__(self, path: str, error: str) -> None:

@@ -37,7 +37,16 @@ class APIKeyAdmin(admin.ModelAdmin):
     """Makes keys (shown once), revokes them. A key's scopes cannot be widened later: make another."""
 
     form = APIKeyForm
-    list_display = ("name", "prefix", "scope_names", "is_open", "created_at", "expires_at", "last_used_at", "created_by")
+    list_display = (
+        "name",
+        "prefix",
+        "scope_names",
+        "is_open",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "created_by",
+    )
     list_filter = ("revoked_at", "expires_at")
     search_fields = ("name", "prefix")
     list_select_related = ("created_by",)

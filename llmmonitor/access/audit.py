@@ -11,7 +11,9 @@ from llmmonitor.access.models import AuditEntry
 
 logger = logging.getLogger("llmmonitor.access")
 
-KEPT_ENTRIES = 20_000  # years of a team's sign-ins; attempts of strangers are throttled and cannot push these out quickly
+KEPT_ENTRIES = (
+    20_000  # years of a team's sign-ins; attempts of strangers are throttled and cannot push these out quickly
+)
 PRUNE_EVERY = 100
 
 

@@ -62,7 +62,9 @@ def create_key(
 ) -> tuple[APIKey, str]:
     """A new key and its token. The token exists nowhere else: show it, and it is gone. Raises ValidationError for scopes."""
     known_scopes(list(scopes))
-    key = APIKey(name=name[:100], scopes=list(scopes), expires_at=expires_at, created_by=created_by, temporary=temporary)
+    key = APIKey(
+        name=name[:100], scopes=list(scopes), expires_at=expires_at, created_by=created_by, temporary=temporary
+    )
     token = fill_in(key, at)
     key.save()
     actor = created_by.get_username() if created_by else "the server"

@@ -95,7 +95,9 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's view for a form without its token: the login again, or a problem."""
     if request.path == resolve_url("login"):
         message = "The page was open for too long, or cookies are off. Please try again."
-        return render(request, "access/login.html", {"form": AuthenticationForm(request), "message": message}, status=403)
+        return render(
+            request, "access/login.html", {"form": AuthenticationForm(request), "message": message}, status=403
+        )
     return problem_response(403, "csrf_failed", f"{reason or 'The form carries no valid token.'} Load the page again.")
 
 

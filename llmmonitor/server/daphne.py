@@ -25,7 +25,7 @@ from typing import Any
 import daphne.server  # must come before anything else of Twisted: it installs the reactor
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.internet import defer, reactor
+from twisted.internet import defer
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -117,13 +117,15 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
     def _refuse(self, status: int) -> None:
         self.refused = True
         self.requestHeaders.removeHeader(b"Expect")  # the answer is out: no "100 Continue" after it
-        body = json.dumps({
-            "type": "about:blank",
-            "title": "Payload Too Large",
-            "status": status,
-            "detail": f"A body may hold {self.server.max_body_bytes} bytes. Send fewer events in one request.",
-            "code": "body_too_large",
-        }).encode()
+        body = json.dumps(
+            {
+                "type": "about:blank",
+                "title": "Payload Too Large",
+                "status": status,
+                "detail": f"A body may hold {self.server.max_body_bytes} bytes. Send fewer events in one request.",
+                "code": "body_too_large",
+            }
+        ).encode()
         self.channel.transport.write(
             b"HTTP/1.1 413 Payload Too Large\r\nContent-Type: application/problem+json\r\n"
             b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -179,8 +181,8 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
         try:
             await asyncio.wait_for(gate.wait(), self.stall_seconds)
         except TimeoutError:
-                with contextlib.suppress(AttributeError):
-                (protocol.channel.transport if isinstance(protocol, WebRequest) else protocol.transport).abortConnection()
+            with contextlib.suppress(AttributeError):  # it may have gone meanwhile
+                (protocol.channel if isinstance(protocol, WebRequest) else protocol).transport.abortConnection()
 
     def _gate_of(self, protocol: Any) -> Gate | None:
         return self.gates.get(protocol)
@@ -198,7 +200,7 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
             if protocol.finished or protocol.channel is None:
                 return None
             protocol.registerProducer(gate, True)
-            if protocol.channel._waitingForTransport:  # noqa: SLF001 (paused before we were there to be told)
+            if protocol.channel._waitingForTransport:
                 gate.pauseProducing()
         self.gates[protocol] = gate
         return gate

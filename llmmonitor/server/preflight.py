@@ -41,7 +41,9 @@ def check_address(host: str, port: int) -> None:
             # Two sockets with SO_REUSEADDR may be bound to one port; only one of them may listen.
             probe.listen(1)
         except PermissionError:
-            raise CannotStart(f"Port {port} may not be used by this user. Set LLMMONITOR_PORT to one above 1023.") from None
+            raise CannotStart(
+                f"Port {port} may not be used by this user. Set LLMMONITOR_PORT to one above 1023."
+            ) from None
         except OSError as error:
             if error.errno == 98 or "in use" in str(error):
                 raise CannotStart(

@@ -47,7 +47,7 @@ BY_TYPE = {
 UNECHOED = frozenset({"missing", "string_too_short", "string_pattern_mismatch", "string_unicode"})
 
 
-class Refused(Exception):  # noqa: N818 - reads as what happened
+class Refused(Exception):
     """An item that does not come in: the field (None: the whole of it), and why."""
 
     def __init__(self, field: str | None, error: str) -> None:

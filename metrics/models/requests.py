@@ -23,9 +23,7 @@ class InferenceMetrics(models.Model):
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
-    labels = models.JSONField(
-        null=True, help_text="Its own labels, when the series is `__other__`."
-    )
+    labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
     prompt_tokens = models.BigIntegerField(null=True)
     completion_tokens = models.BigIntegerField(null=True)
     total_tokens = models.BigIntegerField(null=True)
@@ -60,9 +58,7 @@ class InferenceMetrics(models.Model):
         constraints = [
             # The key that recognises a repeat. Time first, so that inserts land at the end of the index: one over random
             # ids alone costs several times the insert itself. Windows and pages by time read it, too.
-            models.UniqueConstraint(
-                fields=["timestamp", "request_id"], name="inference_key"
-            )
+            models.UniqueConstraint(fields=["timestamp", "request_id"], name="inference_key")
         ]
         indexes = [
             # Pages and exports of one model read it; retention and `forget` find a model's rows by it.
@@ -84,9 +80,7 @@ class ErrorGroup(models.Model):
 
     fingerprint = models.CharField(max_length=40, unique=True)
     error_type = models.CharField(max_length=200)
-    message = models.TextField(
-        help_text="The message, with its numbers and ids replaced."
-    )
+    message = models.TextField(help_text="The message, with its numbers and ids replaced.")
     first_seen = models.DateTimeField()
     last_seen = models.DateTimeField()
 
@@ -100,14 +94,10 @@ class ErrorMetrics(models.Model):
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH, unique=True)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
-    labels = models.JSONField(
-        null=True, help_text="Its own labels, when the series is `__other__`."
-    )
+    labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
     error_type = models.CharField(max_length=200)
     error_message = models.TextField(null=True)
-    severity = models.CharField(
-        max_length=8, choices=Severity.choices, default=Severity.ERROR
-    )
+    severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.ERROR)
     stack_trace = models.TextField(null=True)
     group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+")
     counted_outcome = models.CharField(
@@ -138,11 +128,7 @@ class ErrorGroupRollup(models.Model):
     count = models.BigIntegerField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["bucket", "group", "series"], name="error_group_rollup_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["bucket", "group", "series"], name="error_group_rollup_key")]
 
     def __str__(self) -> str:
         return f"{self.bucket} group {self.group_id} series {self.series_id}"

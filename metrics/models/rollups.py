@@ -58,9 +58,7 @@ class InferenceRollup(models.Model):
     class Meta:
         constraints = [
             # Every query reads a range of buckets at one resolution; the write path finds its row by the whole key.
-            models.UniqueConstraint(
-                fields=["resolution", "bucket", "series"], name="inference_rollup_key"
-            )
+            models.UniqueConstraint(fields=["resolution", "bucket", "series"], name="inference_rollup_key")
         ]
 
     def __str__(self) -> str:
@@ -79,9 +77,7 @@ class GaugeRollup(models.Model):
     min = models.FloatField()
     max = models.FloatField()
     last = models.FloatField()
-    last_at = models.BigIntegerField(
-        help_text="When `last` was sampled, unix microseconds."
-    )
+    last_at = models.BigIntegerField(help_text="When `last` was sampled, unix microseconds.")
 
     class Meta:
         constraints = [

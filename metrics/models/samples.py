@@ -28,18 +28,12 @@ class SystemMetrics(models.Model):
     disk_write_bytes = models.BigIntegerField(null=True)
     cpu_count = models.FloatField(null=True)
     platform = models.CharField(max_length=64, null=True)
-    monitor_cpu_percent = models.FloatField(
-        null=True, help_text="Of this monitor, where it runs on this host."
-    )
-    monitor_memory_mb = models.FloatField(
-        null=True, help_text="Of this monitor, where it runs on this host."
-    )
+    monitor_cpu_percent = models.FloatField(null=True, help_text="Of this monitor, where it runs on this host.")
+    monitor_memory_mb = models.FloatField(null=True, help_text="Of this monitor, where it runs on this host.")
 
     class Meta:
         verbose_name = verbose_name_plural = "system metrics"
-        constraints = [
-            models.UniqueConstraint(fields=["timestamp", "host"], name="system_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "host"], name="system_key")]
 
     def __str__(self) -> str:
         return f"{self.host} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -71,17 +65,11 @@ class GPUMetrics(models.Model):
     performance_state = models.IntegerField(null=True)
     throttle_reasons = models.JSONField(null=True)
     ecc_uncorrected_total = models.BigIntegerField(null=True)
-    energy_joules = models.FloatField(
-        null=True, help_text="Since the driver was loaded."
-    )
+    energy_joules = models.FloatField(null=True, help_text="Since the driver was loaded.")
 
     class Meta:
         verbose_name = verbose_name_plural = "GPU metrics"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["timestamp", "host", "gpu_id"], name="gpu_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "host", "gpu_id"], name="gpu_key")]
 
     def __str__(self) -> str:
         return f"{self.host} GPU {self.gpu_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -99,9 +87,7 @@ class QueueMetrics(models.Model):
     """One reading of a model's queue by one source."""
 
     timestamp = models.DateTimeField()
-    kind = models.CharField(
-        max_length=8, choices=QueueKind.choices, default=QueueKind.TRACK
-    )
+    kind = models.CharField(max_length=8, choices=QueueKind.choices, default=QueueKind.TRACK)
     source = models.CharField(max_length=NAME_LENGTH)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
     labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
@@ -111,11 +97,7 @@ class QueueMetrics(models.Model):
 
     class Meta:
         verbose_name = verbose_name_plural = "queue metrics"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["timestamp", "source", "series"], name="queue_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "source", "series"], name="queue_key")]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -138,11 +120,7 @@ class EngineMetrics(models.Model):
 
     class Meta:
         verbose_name = verbose_name_plural = "engine metrics"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["timestamp", "source", "series"], name="engine_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "source", "series"], name="engine_key")]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"

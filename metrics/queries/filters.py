@@ -81,7 +81,7 @@ class Filters:
             if values:
                 tags[key] = values
         named = RAW_FILTERS if raw else ERROR_FILTERS if errors else ()
-        readers: dict[str, Any] = {name: _number for name in NUMBER_FILTERS} | {
+        readers: dict[str, Any] = dict.fromkeys(NUMBER_FILTERS, _number) | {
             "status_code": _whole,
             "has_error": _flag,
             "stream": _flag,
@@ -150,7 +150,11 @@ class Filters:
     def as_dict(self) -> dict[str, Any]:
         """The filters that were given, by name."""
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "tags"}
-        given = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value not in (None, ())}
+        given = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in found.items()
+            if value not in (None, ())
+        }
         return given | {TAG_PREFIX + key: list(values) for key, values in self.tags.items()}
 
 

@@ -202,7 +202,9 @@ def _samples(
     if grid.resolution == 1:
         names = [metric.name for metric in metrics]
         rows = _raw_rows(metrics, start, grid.end, ids).annotate(u=UnixSeconds("timestamp")).order_by("timestamp", "id")
-        columns = [metric.source or metric.stored if metric.name == "system.load_1m" else metric.stored for metric in metrics]
+        columns = [
+            metric.source or metric.stored if metric.name == "system.load_1m" else metric.stored for metric in metrics
+        ]
         for number, (instance, at, *values) in enumerate(rows.values_list("labels_id", "u", *columns).iterator(4_000)):
             if not number % 4_000:
                 check_budget()
@@ -224,7 +226,9 @@ def _read_samples(metrics: list[Metric], grid: Grid, ids: Sequence[int] | None, 
     """Cells with everything: sums, the last value, growth since the sample before, and readings that still hold."""
     hold = metrics[0].type == "queue" and grid.resolution == 1 and grid.step < HOLD_BELOW_STEP
     # Far enough back that a bucket reads the same whether it is alone in the window or one of many.
-    reach = LONGEST_HOLD * 2 if hold else RATE_REACH[grid.resolution] if any(m.kind is Kind.COUNTER for m in metrics) else 0
+    reach = (
+        LONGEST_HOLD * 2 if hold else RATE_REACH[grid.resolution] if any(m.kind is Kind.COUNTER for m in metrics) else 0
+    )
     before: dict[tuple[str, int], tuple[float, float, float]] = {}
     for name, instance, at, sums, last in _samples(metrics, grid, ids, reach):
         index = grid.index(at)
@@ -258,7 +262,9 @@ def _hold(cells: Cells, instance: int, grid: Grid, previous: tuple[float, float,
     at, value, interval = previous
     limit = min(at + hold_seconds(interval), until)
     index = max(grid.index(at) + 1, 0)
-    while grid.start + index * grid.step < min(limit, grid.end) and not (until < grid.end and grid.index(until) == index):
+    while grid.start + index * grid.step < min(limit, grid.end) and not (
+        until < grid.end and grid.index(until) == index
+    ):
         cell = Cell()
         cell.add(1, value, value, value)
         cell.last = value
@@ -329,7 +335,9 @@ def totals(
                 if cell.count:
                     # Each segment is one bucket; the window is one, too.
                     merged[name].setdefault((key[0], 0), Cell()).add(cell.count, cell.sum, cell.min, cell.max)
-    labels = read_labels({instance for name, cells in merged.items() if name.startswith("queue.") for instance, _ in cells})
+    labels = read_labels(
+        {instance for name, cells in merged.items() if name.startswith("queue.") for instance, _ in cells}
+    )
     figures: list[float | None] = []
     for metric, stat in pairs:
         cells = merged[metric.name]

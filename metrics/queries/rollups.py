@@ -56,7 +56,9 @@ def read_rows(
             rows = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
             if series_ids is not None and wanted is None:
                 rows = rows.filter(series_id__in=series_ids)
-            for row in rows.order_by("bucket", "series_id").values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS):
+            for row in (
+                rows.order_by("bucket", "series_id").values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS)
+            ):
                 if wanted is None or row[1] in wanted:
                     found.append(row)
                 if not len(found) % CHUNK_ROWS:

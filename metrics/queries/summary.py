@@ -126,7 +126,9 @@ def request_figures(groups: Groups, filters: Filters, seconds: int) -> list[Figu
             "requests_per_second": n / seconds if n else None,
             # Throughput: output tokens per second of wall time, where anybody counted them.
             "tokens_per_second": (
-                int(tokens["completion_tokens"][number]) / seconds if merged["completion_tokens"][number].count else None
+                int(tokens["completion_tokens"][number]) / seconds
+                if merged["completion_tokens"][number].count
+                else None
             ),
             **{name: int(sums[number]) for name, sums in tokens.items()},
             # Failures known by their error alone have no price and no mark that they lack one.
@@ -136,7 +138,9 @@ def request_figures(groups: Groups, filters: Filters, seconds: int) -> list[Figu
         for name, stats in DISTRIBUTIONS:
             histogram = merged[name][number]
             quantiles = histogram.quantiles([float(stat[1:]) / 100 for stat in stats if stat != "avg"])
-            own |= {f"{stat}_{name}": value for stat, value in zip([s for s in stats if s != "avg"], quantiles, strict=True)}
+            own |= {
+                f"{stat}_{name}": value for stat, value in zip([s for s in stats if s != "avg"], quantiles, strict=True)
+            }
             if "avg" in stats:
                 own[f"avg_{name}"] = histogram.mean
         found.append({name: exact(value) for name, value in own.items()})

@@ -287,7 +287,9 @@ def _asked(window: Window, step: int, begin: int, held: Held, now_s: int) -> Pla
     if -(-window.seconds // step) > MAX_ASKED_POINTS:
         least = -(-window.seconds // MAX_ASKED_POINTS)
         allowed = [str(one) for one in STEPS if one >= least and _readable(one, begin, held, now_s)]
-        raise BadQuery("step", f"{step} s would make more than {MAX_ASKED_POINTS:,} points; take {least} s or more.", allowed)
+        raise BadQuery(
+            "step", f"{step} s would make more than {MAX_ASKED_POINTS:,} points; take {least} s or more.", allowed
+        )
     resolution = _readable(step, begin, held, now_s)
     if resolution is None:
         finest = held.finest(begin, now_s)

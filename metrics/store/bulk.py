@@ -105,7 +105,9 @@ class Insert:
             target = "(" + ", ".join(self._column(name) for name in self._conflict) + ")" if self._conflict else ""
             parts.append(f"ON CONFLICT {target}")
             if self._update:
-                parts.append("DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in map(self._column, self._update)))
+                parts.append(
+                    "DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in map(self._column, self._update))
+                )
             else:
                 parts.append("DO NOTHING")
         if self._returning:

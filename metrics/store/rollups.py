@@ -56,8 +56,7 @@ class _Rows:
         for start in range(0, len(keys), _MAX_KEYS):
             some = keys[start : start + _MAX_KEYS]
             statement = (
-                f"SELECT {columns} FROM {table} "
-                f"WHERE ({quoted}) IN {marks(connection.vendor, len(some), width)}{lock}"
+                f"SELECT {columns} FROM {table} WHERE ({quoted}) IN {marks(connection.vendor, len(some), width)}{lock}"
             )
             for row in execute(statement, [part for key in some for part in key], True):
                 found[row[:width]] = row[width:]

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     """The web server of the shapes whose worker and clock are processes of their own."""
 
     help = "Run the web server alone; `celery -A llmmonitor worker` and `beat` run beside it (REDIS_URL)."
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.LLMMONITOR.host, help="address to listen on (LLMMONITOR_HOST)")

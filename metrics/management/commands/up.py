@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     help = "Run the monitor: server, worker and clock in one process."
     # The server's own checks come in its own order, and each with one sentence.
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.LLMMONITOR.host, help="address to listen on (LLMMONITOR_HOST)")
