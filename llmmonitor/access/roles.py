@@ -7,8 +7,15 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.db import DEFAULT_DB_ALIAS
 
 from llmmonitor.access import rights
+
+
+def make_roles(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
+    """Makes the groups that are missing. A handler of post_migrate."""
+    for role in rights.ROLES:
+        Group.objects.using(using).get_or_create(name=role)
 
 
 def role_of(user: AbstractBaseUser | AnonymousUser | None) -> str | None:
