@@ -1,0 +1,39 @@
+"""The read path: every answer about measurements comes from here, and nothing else reads their tables.
+
+Each function takes a window, filters and the present time, and answers frozen dataclasses or plain values with units in
+their names, ready for JSON. Answers over time come from rollups: their cost depends on the rollup rows in the window, never
+on the number of requests. Reading stays within a time budget (`LLMMONITOR_QUERY_BUDGET_SECONDS`): beyond it, QueryTooSlow
+says what to narrow.
+"""
+
+from __future__ import annotations
+
+from metrics.queries.distribution import Distribution, distribution
+from metrics.queries.errors import BadQuery, QueryTooSlow
+from metrics.queries.filters import Filters
+from metrics.queries.heatmap import Heatmap, heatmap
+from metrics.queries.presence import has_demo, has_events
+from metrics.queries.series import SeriesAnswer, series
+from metrics.queries.summary import Summary, summary
+from metrics.queries.window import RANGES, Window
+
+EXPORT_KINDS = ("inference", "errors", "system", "gpu", "queue", "engines", "history")
+
+__all__ = [
+    "EXPORT_KINDS",
+    "RANGES",
+    "BadQuery",
+    "Distribution",
+    "Filters",
+    "Heatmap",
+    "QueryTooSlow",
+    "SeriesAnswer",
+    "Summary",
+    "Window",
+    "distribution",
+    "has_demo",
+    "has_events",
+    "heatmap",
+    "series",
+    "summary",
+]
