@@ -205,6 +205,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["metrics.api.rendering.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "metrics.api.rendering.OneRenderer",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "llmmonitor.access.authentication.APIKeyAuthentication",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.cache import caches
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -53,6 +54,7 @@ class ReadyView(APIView):
         return Response(shown, status=200 if report["status"] == "ok" else 503)
 
 
+@login_not_required
 def robots(request: object) -> HttpResponse:
     """Nothing here is for search engines."""
     return HttpResponse("User-agent: *\nDisallow: /\n", content_type="text/plain")
