@@ -1,9 +1,10 @@
 """Everything that a person may set from outside, read once from the environment.
 
-One typed class, one line a variable: its name is `LLMMONITOR_` and the field in capitals (`DATABASE_URL` and `REDIS_URL` keep
-the names that hosting services give them). `.env` in the working directory is read where it is present. A secret may come
-from a file instead: `LLMMONITOR_ADMIN_PASSWORD_FILE=/run/secrets/admin` fills `admin_password`. A wrong value stops the
-start with one sentence that names the variable, the value and what was expected (`BadEnvironment`).
+One typed class, one line a variable: its name is `LLMMONITOR_` and the field in capitals (`DATABASE_URL` and `REDIS_URL`
+keep the names that hosting services give them). `.env` in the working directory is read where it is present. A secret may
+come from a file instead: `LLMMONITOR_ADMIN_PASSWORD_FILE=/run/secrets/admin` fills `admin_password`. A wrong value stops
+the start with one sentence that names the variable, the value and what was expected (`BadEnvironment`).
+`docs/configuration.md` is written from this class.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class Environment(BaseSettings):
     )
     disk_reserve: Bytes | None = Field(
         None,
-        description="Free bytes below which the store may not outgrow its size; by default the smaller of 5 % and 1 GiB.",
+        description="Free bytes below which the store may not grow; the smaller of 5 % and 1 GiB when empty.",
     )
     disk_floor: Bytes = Field(256 * 2**20, description="Free bytes below which new events are refused (503).")
 

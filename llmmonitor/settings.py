@@ -1,4 +1,4 @@
-"""Django's settings. What a person may change comes from `llmmonitor.environment`; the rest is the shape of the project."""
+"""Django's settings. What a person may change comes from `llmmonitor.environment`; the rest is the project's shape."""
 
 from __future__ import annotations
 

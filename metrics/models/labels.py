@@ -58,7 +58,7 @@ class Series(models.Model):
 
 
 class GaugeLabels(models.Model):
-    """One label set of gauges: a host, a GPU of a host, a model's queue at a source, an engine. Unused labels are empty."""
+    """One label set of gauges: a host, a GPU of it, a model's queue at a source, an engine. Unused labels are empty."""
 
     host = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
     gpu_id = models.CharField(max_length=64, blank=True, default="")

@@ -56,8 +56,8 @@ class InferenceMetrics(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "inference metrics"
         constraints = [
-            # The key that recognises a repeat. Time first, so that inserts land at the end of the index: one over random
-            # ids alone costs several times the insert itself. Windows and pages by time read it, too.
+            # The key that recognises a repeat. Time first, so that inserts land at the end of the index: one over
+            # random ids alone costs several times the insert itself. Windows and pages by time read it, too.
             models.UniqueConstraint(fields=["timestamp", "request_id"], name="inference_key")
         ]
         indexes = [
