@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 RETRYABLE = frozenset({408, 429, 502, 503, 504})
@@ -19,7 +20,14 @@ MAX_WAIT_SECONDS = 5.0
 
 
 class SendingFailed(Exception):
-    """The monitor did not take the events; the text says why."""
+    """The monitor did not take the events; the text says why.
+
+    `wait_seconds`: when to try again (0: soon); None where another try would not help.
+    """
+
+    def __init__(self, text: str, wait_seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.wait_seconds = wait_seconds
 
 
 class Sender:
@@ -32,36 +40,47 @@ class Sender:
         *,
         sleep: Callable[[float], None] = time.sleep,
         opener: Callable[..., Any] | None = None,
+        host: str | None = None,
     ) -> None:
+        """`host`: the Host header, where the address alone would not be answered. Raises SendingFailed."""
+        if not base_url.startswith(("http://", "https://")):
+            raise SendingFailed(f"{base_url}: expected an address such as http://127.0.0.1:8899")
         self.base_url = base_url.rstrip("/")
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        if host:
+            self._headers["Host"] = host
         self._sleep = sleep
         # No proxies: what is sent to loopback must not leave the machine.
         self._open = opener or urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
+    def with_key(self, api_key: str) -> Sender:
+        """The same with this key."""
+        other = copy(self)
+        other._headers = {**self._headers, "Authorization": f"Bearer {api_key}"}
+        return other
+
     def get(self, path: str) -> Any:
         """The JSON at this path, asked once. Raises SendingFailed."""
-        return self._once(urllib.request.Request(self.base_url + path, headers=self._headers))
+        return self._once(urllib.request.Request(self.base_url + path, headers=self._headers))  # noqa: S310 - checked
 
     def post(self, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
         """The monitor's answer to these events. Raises SendingFailed when it refuses them or stays away."""
         body = json.dumps(events).encode()
-        request = urllib.request.Request(self.base_url + path, body, self._headers, method="POST")
+        request = urllib.request.Request(self.base_url + path, body, self._headers, method="POST")  # noqa: S310 - checked
         for attempt in range(ATTEMPTS):
             try:
                 answer: dict[str, Any] = self._once(request)
                 return answer
             except SendingFailed as error:
-                wait = error.args[1]
-                if wait is None or attempt == ATTEMPTS - 1:
-                    raise SendingFailed(error.args[0]) from None
-                self._sleep(min(MAX_WAIT_SECONDS, wait or 0.2 * 2**attempt))
+                if error.wait_seconds is None or attempt == ATTEMPTS - 1:
+                    raise
+                self._sleep(min(MAX_WAIT_SECONDS, error.wait_seconds or 0.2 * 2**attempt))
         raise AssertionError("the loop above ends by returning or raising")
 
     def _once(self, request: urllib.request.Request) -> Any:
-        """One exchange. A SendingFailed carries the seconds to wait before the next try, None when there is no use."""
+        """One exchange."""
         try:
             with self._open(request, timeout=TIMEOUT_SECONDS) as response:
                 return json.loads(response.read())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
+from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
@@ -16,6 +18,17 @@ from llmmonitor.access.permissions import CanDemo, CanRead
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api.views import now
 from metrics.demo import control
+from metrics.sending import Sender
+
+
+def own_sender(request: HttpRequest) -> Sender:
+    """Reaches the server that this request reached: at its own end of the connection, never by the name in the Host
+    header, which whoever asks may choose."""
+    host, port = (*(getattr(request, "scope", {}).get("server") or ()), None, None)[:2]
+    if not host or not port:  # a socket file, or a test
+        host, port = "127.0.0.1", settings.LLMMONITOR.port
+    address = f"[{host}]" if ":" in host else host
+    return Sender(f"http://{address}:{port}", host=request.get_host())
 
 
 class DemoView(APIView):
@@ -35,7 +48,7 @@ class DemoView(APIView):
     @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT}, summary="Show demo data")
     def post(self, request: Request) -> Response:
         """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
-        return Response(control.start(request.build_absolute_uri("/"), at=now()).as_dict(), status=202)
+        return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
     @extend_schema(responses=OpenApiTypes.OBJECT, summary="Remove demo data")
     def delete(self, request: Request) -> Response:

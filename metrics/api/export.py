@@ -150,7 +150,6 @@ class ExportView(ReadView):
             _slots.release()
             raise
         response = StreamingHttpResponse(stream(chunks), content_type=CONTENT_TYPES[extension])
-        response["Content-Disposition"] = (
-            f'attachment; filename="llmmonitor_{kind}_{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}.{extension}"'
-        )
+        span = f"{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}"
+        response["Content-Disposition"] = f'attachment; filename="llmmonitor_{kind}_{span}.{extension}"'
         return response

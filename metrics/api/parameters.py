@@ -49,7 +49,7 @@ def read_metric(name: str, parameter: str = "metric") -> catalogue.Metric:
 
 
 def read_series(params: QueryDict) -> list[tuple[catalogue.Metric, str]]:
-    """The (metric, stat) pairs: each metric with the stat at its place, the last stat for those beyond, or its own default."""
+    """The (metric, stat) pairs: each metric with the stat at its place, the last one beyond, or its own default."""
     names = params.getlist("metric")
     if not names:
         raise BadQuery("metric", "Say which metric.", allowed=catalogue.NAMES)

@@ -52,7 +52,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class OneRenderer(BaseContentNegotiation):
-    """A view answers in its one form. Somebody who accepts something else alone is helped more by JSON than by a 406."""
+    """A view answers in its one form: JSON helps a client that accepts something else alone more than a 406 does."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
         """The view's parser."""

@@ -22,6 +22,7 @@ DAY_SECONDS = 86_400
 DENSE_SECONDS = 7_200
 DENSE_STEP_SECONDS = 5
 SPARSE_STEP_SECONDS = 30
+HIGHEST_WAVE = 1.2  # of the wave, which is 1 at the busy hour give or take its ripples
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ MODELS = (
     ),
 )  # fmt: skip
 
+TROUBLED = MODELS[0].name
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -81,16 +84,30 @@ class Incident:
 
 
 class Workload:
-    """The events of `days` days that end at `end`, and of the seconds after it."""
+    """The events of `days` days that end at `end`, and of the seconds after it.
 
-    def __init__(self, end: datetime, *, days: float = 1.0, seed: int = 1) -> None:
+    `since`: there are events up to this time already, so these begin there. An incident that would be cut is left out.
+    """
+
+    def __init__(self, end: datetime, *, days: float = 1.0, seed: int = 1, since: datetime | None = None) -> None:
         self.end = end.astimezone(UTC)
         self.start = self.end - timedelta(days=days)
+        if since is not None:
+            self.start = min(self.end, max(self.start, since))
         self.seed = seed
-        self.incident = Incident("llama-3-70b", self.end - timedelta(minutes=34), self.end - timedelta(minutes=17))
+        incident = Incident(TROUBLED, self.end - timedelta(minutes=34), self.end - timedelta(minutes=17))
+        self.incident = incident if self.start < incident.start else None
+
+    @property
+    def story(self) -> str:
+        """What happened in it, in a sentence; empty when nothing did."""
+        return str(self.incident or "")
+
+    def _depth(self, at: float) -> float:
+        return self.incident.depth(at) if self.incident else 0.0
 
     def chunks(self) -> Iterator[tuple[datetime, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]]:
-        """(start, requests, system samples, queue samples) of each half hour, the newest first: the page fills at once."""
+        """(start, requests, system samples, queue samples) of each half hour, newest first: the page fills at once."""
         end = self.end.timestamp()
         span = 1_800.0
         while end > self.start.timestamp():
@@ -114,12 +131,13 @@ class Workload:
         events = []
         for model in MODELS:
             random = Random(f"{self.seed}:{model.name}:{start:.3f}")
-            at = start + random.expovariate(model.requests_per_second)
+            # Thinning: arrivals at the highest rate, kept with the wave's probability.
+            most = model.requests_per_second * HIGHEST_WAVE
+            at = start + random.expovariate(most)
             while at < end:
-                # Thinning: arrivals at the busy hour's rate, kept with the wave's probability.
-                if random.random() < self.wave(at) / 1.2:
+                if random.random() < self.wave(at) / HIGHEST_WAVE:
                     events.append(self.request(model, at, random))
-                at += random.expovariate(model.requests_per_second * 1.2)
+                at += random.expovariate(most)
         events.sort(key=lambda event: event["timestamp"])
         return events
 
@@ -127,7 +145,7 @@ class Workload:
         """One request that ended at `at`."""
         prompt = max(4, round(random.lognormvariate(math.log(model.prompt_median), 0.75)))
         completion = max(1, round(random.lognormvariate(math.log(model.completion_median), 0.8)))
-        depth = self.incident.depth(at) if model.name == self.incident.model else 0.0
+        depth = self._depth(at) if model.name == TROUBLED else 0.0
         load = self.wave(at)
         queue = random.expovariate(1 / (model.queue_ms * (0.5 + load))) if model.queue_ms else 0.0
         queue += depth * random.lognormvariate(math.log(3_900), 0.35)
@@ -191,7 +209,7 @@ class Workload:
         samples = []
         for at in self.times(start, end, step):
             random = Random(f"{self.seed}:system:{at:.0f}")
-            load, depth = self.wave(at), self.incident.depth(at)
+            load, depth = self.wave(at), self._depth(at)
             busy = min(1.0, 0.55 * load + 0.5 * depth)
             samples.append(self._host("gpu-box-1", at, random, 18 + 22 * load, 70 + 12 * load, 128, 61.0, 2, busy))
             samples.append(self._host("api-host", at, random, 6 + 14 * load, 5.2 + 1.4 * load, 16, 43.0, 0, busy))
@@ -247,11 +265,11 @@ class Workload:
         samples = []
         for at in self.times(start, end, step):
             random = Random(f"{self.seed}:queue:{at:.0f}")
-            load, depth = self.wave(at), self.incident.depth(at)
+            load, depth = self.wave(at), self._depth(at)
             for model in MODELS:
                 if model.host is None:
                     continue
-                bad = depth if model.name == self.incident.model else 0.0
+                bad = depth if model.name == TROUBLED else 0.0
                 pending = max(0, round(random.gauss(0.6 * load, 0.7) + 41 * bad + random.gauss(0, 2) * bad))
                 samples.append(
                     {

@@ -12,7 +12,7 @@ from metrics.queries.distribution import Distribution, distribution
 from metrics.queries.errors import BadQuery, QueryTooSlow
 from metrics.queries.filters import Filters
 from metrics.queries.heatmap import Heatmap, heatmap
-from metrics.queries.presence import has_demo, has_events
+from metrics.queries.presence import has_demo, has_events, newest_demo
 from metrics.queries.series import SeriesAnswer, series
 from metrics.queries.summary import Summary, summary
 from metrics.queries.window import RANGES, Window
@@ -34,6 +34,7 @@ __all__ = [
     "has_demo",
     "has_events",
     "heatmap",
+    "newest_demo",
     "series",
     "summary",
 ]

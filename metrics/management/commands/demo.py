@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from metrics import queries
 from metrics.demo import live
+from metrics.demo.claim import Claim, Progress, own_claim
 from metrics.demo.filling import FillingFailed, fill
 from metrics.demo.workload import Workload
 from metrics.sending import Sender, SendingFailed
@@ -35,25 +35,33 @@ class Command(BaseCommand):
             raise CommandError(f"--days {days:g}: expected more than 0 and at most 30")
         now = datetime.now(UTC)
         workload = Workload(now, days=days, seed=seed)
+        claim = own_claim()
+        if not claim.take(Progress(0, workload.story)):
+            raise CommandError("Demo data is being sent already, by the server or another command.")
         try:
-            filled = fill(workload, now)
-        except FillingFailed as error:
+            self.fill(workload, claim, now)
+            if options["live"]:
+                self.go_on(workload, claim, Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key))
+        except (FillingFailed, SendingFailed) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(
-            f"{filled.requests:,} requests and {filled.samples:,} samples of {days:g} days up to {now:%Y-%m-%d %H:%M} UTC"
-        )
-        self.stdout.write(f"The incident: {workload.incident}.")
-        self.stdout.write("Remove it with `manage.py forget --demo` or the button on the page.")
-        if options["live"]:
-            self.go_on(workload, Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key))
+        finally:
+            claim.release()
 
-    def go_on(self, workload: Workload, sender: Sender) -> None:
+    def fill(self, workload: Workload, claim: Claim, at: datetime) -> None:
+        """Record it all, and say what that is."""
+        filled = fill(workload, at, lambda share: claim.tell(Progress(round(100 * share), workload.story)))
+        span = f"{workload.start:%Y-%m-%d %H:%M} to {at:%Y-%m-%d %H:%M} UTC"
+        self.stdout.write(f"{filled.requests:,} requests and {filled.samples:,} samples, {span}")
+        if workload.story:
+            self.stdout.write(f"The incident: {workload.story}.")
+        self.stdout.write("Remove it with `manage.py forget --demo` or the button on the page.")
+
+    def go_on(self, workload: Workload, claim: Claim, sender: Sender) -> None:
         """Send what comes after, until Ctrl-C, or until somebody removes the demo data."""
         self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
+        self.stdout.flush()
         try:
-            sent = live.send(workload, sender, queries.has_demo)
-        except SendingFailed as error:
-            raise CommandError(str(error)) from None
+            sent = live.send(workload, sender, lambda: claim.tell(Progress(100, workload.story)))
         except KeyboardInterrupt:
             self.stdout.write("")
         else:

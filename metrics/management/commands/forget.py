@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from metrics.demo.claim import own_claim
+from metrics.demo.control import STOP_SECONDS
 from metrics.forgetting import forget
 
 
@@ -27,6 +29,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, model: str | None, host: str | None, demo: bool, **options: Any) -> None:
         """Remove, and say how much it was."""
+        if demo:
+            own_claim().end(STOP_SECONDS)  # else what is on its way would come after
         forgotten = forget(model=model, host=host, demo=demo, at=datetime.now(UTC))
         if not any(forgotten.counts.values()):
             what = "demo data" if demo else f"model {model}" if model else f"host {host}"

@@ -46,8 +46,8 @@ class Command(BaseCommand):
             self.read_speed(options["speed"]),
             start,
         )
-        sender = Sender(options["url"] or f"http://127.0.0.1:{settings.LLMMONITOR.port}", options["api_key"])
         try:
+            sender = Sender(options["url"] or f"http://127.0.0.1:{settings.LLMMONITOR.port}", options["api_key"])
             with open(file, encoding="utf-8-sig", newline="") as lines:
                 played = play(formats.read(lines, options["format"]), plan, sender, progress=self.tell)
         except OSError as error:
@@ -59,7 +59,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("stopped") from None
         self.stdout.write(
-            f"{played.sent:,} sent: {played.accepted:,} stored, {played.duplicates:,} known before, {played.rejected:,} refused"
+            f"{played.sent:,} sent: {played.accepted:,} stored, {played.duplicates:,} known before, "
+            f"{played.rejected:,} refused"
         )
         if played.first_error:
             self.stdout.write(f"The first refusal: {played.first_error}")
