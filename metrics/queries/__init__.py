@@ -1,17 +1,20 @@
 """The read path: every answer about measurements comes from here, and nothing else reads their tables.
 
-Each function takes a window, filters and the present time, and answers frozen dataclasses or plain values with units in
-their names, ready for JSON. Answers over time come from rollups: their cost depends on the rollup rows in the window, never
-on the number of requests. Reading stays within a time budget (`LLMMONITOR_QUERY_BUDGET_SECONDS`): beyond it, QueryTooSlow
-says what to narrow.
+Each function takes a window, filters and the present time, and answers frozen dataclasses or plain values with units
+in their names, ready for JSON. Answers over time come from rollups: their cost depends on the rollup rows in the window,
+never on the number of requests. Reading stays within a time budget (`LLMMONITOR_QUERY_BUDGET_SECONDS`): beyond it,
+QueryTooSlow says what to narrow.
 """
 
 from __future__ import annotations
 
+from metrics.queries.current import current
 from metrics.queries.distribution import Distribution, distribution
 from metrics.queries.errors import BadQuery, QueryTooSlow
 from metrics.queries.filters import Filters
 from metrics.queries.heatmap import Heatmap, heatmap
+from metrics.queries.host_state import hosts
+from metrics.queries.live import LiveSpec, live_view, parse_specs
 from metrics.queries.presence import has_demo, has_events, newest_demo
 from metrics.queries.series import SeriesAnswer, series
 from metrics.queries.summary import Summary, summary
@@ -26,15 +29,20 @@ __all__ = [
     "Distribution",
     "Filters",
     "Heatmap",
+    "LiveSpec",
     "QueryTooSlow",
     "SeriesAnswer",
     "Summary",
     "Window",
+    "current",
     "distribution",
     "has_demo",
     "has_events",
     "heatmap",
+    "hosts",
+    "live_view",
     "newest_demo",
+    "parse_specs",
     "series",
     "summary",
 ]
