@@ -23,7 +23,7 @@ bench: setup-dev ## Measure side by side; prints tables
 	@exec .venv/bin/python benchmarks/run.py
 
 docs: setup-dev ## Write the generated pages of docs/ anew
-	@exec .venv/bin/python manage.py write_docs
+	@exec .venv/bin/python scripts/docs.py
 
 lock: setup-dev ## Compile requirements/*.txt and package-lock.json anew
 	@exec .venv/bin/python scripts/lock.py

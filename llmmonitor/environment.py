@@ -1,10 +1,10 @@
 """Everything that a person may set from outside, read once from the environment.
 
-One typed class, one line a variable: its name is `LLMMONITOR_` and the field in capitals (`DATABASE_URL` and `REDIS_URL`
-keep the names that hosting services give them). `.env` in the working directory is read where it is present. A secret may
-come from a file instead: `LLMMONITOR_ADMIN_PASSWORD_FILE=/run/secrets/admin` fills `admin_password`. A wrong value stops
-the start with one sentence that names the variable, the value and what was expected (`BadEnvironment`).
-`docs/configuration.md` is written from this class.
+One typed class, one line a variable: its name is `LLMMONITOR_` and the field in capitals (`DATABASE_URL` and
+`REDIS_URL` keep the names that hosting services give them). `.env` in the working directory is read where it is
+present. A secret may come from a file instead: `LLMMONITOR_ADMIN_PASSWORD_FILE=/run/secrets/admin` fills
+`admin_password`. A wrong value stops the start with one sentence that names the variable, the value and what was
+expected (`BadEnvironment`). `docs/configuration.md` is written from this class.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -25,6 +25,21 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRETS = ("ADMIN_PASSWORD", "SECRET_KEY")
+UNPREFIXED = ("database_url", "redis_url")
+# Never shown: URLs may hold passwords.
+HIDDEN = ("admin_password", "secret_key", "database_url", "redis_url")
+# What pydantic means, in words for whoever sets the variable.
+EXPECTED = {
+    "bool_parsing": "expected true or false",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "greater_than": "expected a number above {gt:g}",
+    "greater_than_equal": "expected {ge:g} or more",
+    "less_than_equal": "expected {le:g} or less",
+    "too_long": "expected at most {max_length} entries, separated by commas",
+    "literal_error": "expected {expected}",
+}
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
@@ -82,11 +97,7 @@ class Environment(BaseSettings):
         description="`redis://host:port/0` for broker, caches and live channel; in-process parts when empty.",
     )
     debug: bool = Field(False, description="Django's debug pages. Never on a public address.")
-    log_level: str = Field(
-        "INFO",
-        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
-        description="Least severe level logged.",
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
 
     # Who may come in.
     admin_password: str | None = Field(
@@ -203,9 +214,14 @@ class Environment(BaseSettings):
         return value or None
 
 
+def variable_name(field: str) -> str:
+    """The environment variable that fills this field."""
+    return field.upper() if field in UNPREFIXED else f"LLMMONITOR_{field.upper()}"
+
+
 def read_environment() -> Environment:
     """The environment as settings. Raises BadEnvironment with a sentence to show."""
-    secrets = {}
+    secrets: dict[str, Any] = {}
     for name in SECRETS:
         path = os.environ.get(f"LLMMONITOR_{name}_FILE")
         if path:
@@ -217,11 +233,8 @@ def read_environment() -> Environment:
         return Environment(**secrets)
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][0])
-        variable = (
-            field.upper()
-            if field.isupper() or field in ("database_url", "redis_url")
-            else f"LLMMONITOR_{field.upper()}"
-        )
-        shown = "…" if field in ("secret_key", "admin_password") else first["input"]
-        raise BadEnvironment(f"{variable}={shown}: {first['msg'].removeprefix('Value error, ')}") from None
+        field = str(first["loc"][0]).lower()
+        value = first["input"]
+        shown = "…" if field in HIDDEN else ",".join(value) if isinstance(value, tuple) else value
+        said = EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+        raise BadEnvironment(f"{variable_name(field)}={shown}: {said.format(**first.get('ctx', {}))}") from None
