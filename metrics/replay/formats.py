@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 MAX_LINE_CHARACTERS = 100_000
+MAX_NUMBER = 1e15  # ms: thirty thousand years, and far below where a float loses them
 
 
 class BadTrace(Exception):
@@ -91,17 +92,18 @@ def _azure(reader: csv.DictReader[str]) -> Iterator[Row]:
             # Seven digits of fraction: one more than datetime holds.
             text, _, fraction = row["TIMESTAMP"].strip().partition(".")
             at = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() + float(f"0.{fraction or 0}")
-            yield at, (int(row["ContextTokens"]), int(row["GeneratedTokens"]), None, False, None)
+            yield at, (_tokens(row["ContextTokens"]), _tokens(row["GeneratedTokens"]), None, False, None)
 
 
 def _burstgpt(reader: csv.DictReader[str]) -> Iterator[Row]:
     for row in reader:
         with _at_line(reader.line_num):
-            completion = int(row["Response tokens"])
+            completion = _tokens(row["Response tokens"])
             elapsed = (row.get("Elapsed time") or "").strip()
             model = (row.get("Model") or "").strip() or None
-            response = float(elapsed) * 1_000 if elapsed else None
-            yield float(row["Timestamp"]), (int(row["Request tokens"]), completion, model, completion == 0, response)
+            response = _number(elapsed) * 1_000 if elapsed else None
+            prompt = _tokens(row["Request tokens"])
+            yield _number(row["Timestamp"]), (prompt, completion, model, completion == 0, response)
 
 
 def _mooncake(lines: Iterable[str]) -> Iterator[Row]:
@@ -112,10 +114,28 @@ def _mooncake(lines: Iterable[str]) -> Iterator[Row]:
             if len(line) > MAX_LINE_CHARACTERS:
                 raise ValueError(f"longer than {MAX_LINE_CHARACTERS} characters")
             row = json.loads(line)
-            yield (
-                float(row["timestamp"]) / 1_000,
-                (int(row["input_length"]), int(row["output_length"]), None, False, None),
-            )
+            tokens = _tokens(row["input_length"]), _tokens(row["output_length"])
+            yield _number(row["timestamp"]) / 1_000, (*tokens, None, False, None)
+
+
+def _tokens(value: str | int | None) -> int:
+    try:
+        tokens = int(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        tokens = -1
+    if tokens < 0:
+        raise ValueError(f"expected a number of tokens, got {value!r}")
+    return tokens
+
+
+def _number(value: str | float | None) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < MAX_NUMBER:
+        raise ValueError(f"expected a time since the start, got {value!r}")
+    return number
 
 
 class _at_line:  # noqa: N801 - a context manager, read as a verb
