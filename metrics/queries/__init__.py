@@ -11,16 +11,18 @@ from __future__ import annotations
 from metrics.queries.current import current
 from metrics.queries.distribution import Distribution, distribution
 from metrics.queries.errors import BadQuery, QueryTooSlow
+from metrics.queries.exports import EXPORT_KINDS, Table, export
 from metrics.queries.filters import Filters
+from metrics.queries.groups import error_groups
 from metrics.queries.heatmap import Heatmap, heatmap
 from metrics.queries.host_state import hosts
-from metrics.queries.live import LiveSpec, live_view, parse_specs
-from metrics.queries.presence import has_demo, has_events, newest_demo
+from metrics.queries.live import LiveSpec, check_step, live_view, parse_specs
+from metrics.queries.model_rows import model, models
+from metrics.queries.presence import has_demo, has_events
+from metrics.queries.rows import Page, errors, request, requests
 from metrics.queries.series import SeriesAnswer, series
 from metrics.queries.summary import Summary, summary
 from metrics.queries.window import RANGES, Window
-
-EXPORT_KINDS = ("inference", "errors", "system", "gpu", "queue", "engines", "history")
 
 __all__ = [
     "EXPORT_KINDS",
@@ -30,19 +32,28 @@ __all__ = [
     "Filters",
     "Heatmap",
     "LiveSpec",
+    "Page",
     "QueryTooSlow",
     "SeriesAnswer",
     "Summary",
+    "Table",
     "Window",
+    "check_step",
     "current",
     "distribution",
+    "error_groups",
+    "errors",
+    "export",
     "has_demo",
     "has_events",
     "heatmap",
     "hosts",
     "live_view",
-    "newest_demo",
+    "model",
+    "models",
     "parse_specs",
+    "request",
+    "requests",
     "series",
     "summary",
 ]
