@@ -22,7 +22,7 @@ MAX_NUMBER = 1e15  # ms: thirty thousand years, and far below where a float lose
 
 
 class BadTrace(Exception):
-    """The file is not a trace that is known, or one of its lines is broken; the text says where and what was expected."""
+    """The file is no trace that is known, or one of its lines is broken; the text says where and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class ATrace:
 class ATraceThatIsBroken:
     @pytest.mark.parametrize("text", ["time,tokens\n1,2\n", "{}\n", "{broken\n", "[1]\n", "\x00\x01\n"])
     def test_of_no_known_form_says_which_forms_are_known(self, text: str) -> None:
-        with pytest.raises(BadTrace, match="line 1: not a known trace.*Azure.*BurstGPT.*Mooncake"):
+        with pytest.raises(BadTrace, match=r"line 1: not a known trace.*Azure.*BurstGPT.*Mooncake"):
             requests(text)
 
     def test_that_is_empty_says_so(self) -> None:
