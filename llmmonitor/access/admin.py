@@ -1,31 +1,29 @@
-"""Admin pages of access: keys, people, the audit log."""
+"""Admin pages of access: keys, login links, the audit log. People are in `people.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import LogEntry
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from llmmonitor.access import audit, rights
-from llmmonitor.access.identity import connection_of
+from llmmonitor.access import people  # noqa: F401 - registers its page; Django looks for this file alone
 from llmmonitor.access.keys import fill_in, forget_cached, revoke
-from llmmonitor.access.models import APIKey, AuditEntry, Scope
-from llmmonitor.access.roles import role_of
+from llmmonitor.access.models import APIKey, AuditEntry, LoginLink, Scope
+from llmmonitor.access.noting import note
 
 
 class APIKeyForm(forms.ModelForm):
     """A key's name, scopes and end."""
 
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.INGEST.value]
+    )
 
     class Meta:
         model = APIKey
@@ -74,17 +72,26 @@ class APIKeyAdmin(admin.ModelAdmin):
         return [name for name in self.get_fields(request, obj) if name not in ("name", "expires_at")] if obj else ()
 
     def save_model(self, request: HttpRequest, obj: APIKey, form: forms.ModelForm, change: bool) -> None:
-        """Makes the secret of a new key and shows it, this once."""
-        at = timezone.now()
-        token = None
+        """Makes the secret of a new key, which `response_add` shows."""
         if not change:
-            token = fill_in(obj, at)
-            obj.created_by = request.user if isinstance(request.user, User) else None
+            # On the object, so that it lives as long as this request and is stored nowhere.
+            obj.token = fill_in(obj, timezone.now())  # type: ignore[attr-defined]
+            obj.created_by_id = request.user.pk
         obj.save()
         forget_cached(obj)
-        _note(request, "changed key" if change else "created key", str(obj), at)
-        if token:
-            messages.warning(request, f"The key, shown this once: {token}")
+        note(request, "changed key" if change else "created key", str(obj))
+
+    def response_add(self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The key, this once: in the answer itself, because a message after a redirect travels in a cookie."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Key “{obj.name}” created",
+            "opts": self.opts,
+            "key": obj,
+            "scopes": self.scope_names(obj),
+            "token": obj.token,  # type: ignore[attr-defined]
+        }
+        return TemplateResponse(request, "access/key_created.html", context)
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke_keys(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
@@ -96,7 +103,7 @@ class APIKeyAdmin(admin.ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
         """Deleted is closed at once."""
-        _note(request, "deleted key", str(obj), timezone.now())
+        note(request, "deleted key", str(obj))
         obj.delete()
         forget_cached(obj)
 
@@ -131,48 +138,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_fields = ("actor", "subject", "address")
 
 
-admin.site.unregister(Group)
-admin.site.unregister(User)
+@admin.register(LoginLink)
+class LoginLinkAdmin(ReadOnlyAdmin):
+    """For whom a link was made, and whether it was used."""
 
-
-@admin.register(User)
-class PersonAdmin(DjangoUserAdmin):
-    """People. Their groups are their roles, and nothing else gives rights."""
-
-    list_display = ("username", "role", "email", "is_active", "last_login")
-    list_filter = ("groups", "is_active")
-    filter_horizontal = ()
-    fieldsets = (
-        (None, {"fields": ("username", "password", "email")}),
-        ("Role", {"fields": ("groups", "is_active"), "description": ", ".join(rights.ROLES)}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-    )
-    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "groups")}),)
-    readonly_fields = ("last_login", "date_joined")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With groups at hand, so that the list asks once for all."""
-        return super().get_queryset(request).prefetch_related("groups")
-
-    @admin.display
-    def role(self, user: User) -> str:
-        """The role that counts."""
-        if user.is_superuser:
-            return rights.ADMIN
-        return rights.highest_role(group.name for group in user.groups.all()) or "none"
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
-        """Into the audit log, too."""
-        _note(request, "added user", str(obj), timezone.now())
-        return super().log_addition(request, obj, message)
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
-        """Into the audit log, too."""
-        vars(obj).pop("_llmmonitor_role", None)
-        _note(request, "changed user", f"{obj} ({role_of(obj) or 'no role'})", timezone.now())
-        return super().log_change(request, obj, message)
-
-
-def _note(request: HttpRequest, action: str, subject: str, at: datetime) -> None:
-    actor = request.user.get_username()
-    audit.record(action, actor=actor, subject=subject, address=connection_of(request).client or "", at=at)
+    list_display = ("user", "expires_at", "used_at")
+    list_select_related = ("user",)
+    fields = ("user", "expires_at", "used_at")
+    ordering = ("-pk",)

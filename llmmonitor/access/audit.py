@@ -11,9 +11,8 @@ from llmmonitor.access.models import AuditEntry
 
 logger = logging.getLogger("llmmonitor.access")
 
-KEPT_ENTRIES = (
-    20_000  # years of a team's sign-ins; attempts of strangers are throttled and cannot push these out quickly
-)
+# Years of a team's sign-ins; attempts of strangers are throttled and cannot push these out quickly.
+KEPT_ENTRIES = 20_000
 PRUNE_EVERY = 100
 
 
@@ -33,5 +32,5 @@ def record(action: str, *, actor: str, subject: str = "", address: str = "", at:
 
 
 def _one_line(text: str) -> str:
-    # What strangers type at the login must not be able to fake lines of the log, nor hold a NUL (PostgreSQL refuses it).
+    # What strangers type at the login must not fake lines of the log, nor hold a NUL (PostgreSQL refuses it).
     return "".join(character if character.isprintable() else "�" for character in text[:200])

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NoReturn
 
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
 from llmmonitor.access.identity import Identity, identify_request
+from llmmonitor.access.throttles import refused_wait_seconds
 
 
 class APIKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer llmm_…`. A credential that is presented decides: a wrong one is 401, wherever it comes from."""
+    """`Authorization: Bearer llmm_…`. A presented credential decides: a wrong one is 401, wherever it comes from."""
 
     def authenticate(self, request: Request) -> tuple[Identity, Identity] | None:
-        """The key's identity; None where no key was sent. Raises AuthenticationFailed."""
+        """The key's identity; None where no key was sent. Raises AuthenticationFailed, Throttled after too many."""
         identity = identify_request(request._request)
         if identity.refused:
+            wait_seconds = refused_wait_seconds(request._request, time.time())
+            if wait_seconds:
+                raise Throttled(wait_seconds)
             raise AuthenticationFailed(identity.refused)
         return (identity, identity) if identity.kind == "key" else None
 

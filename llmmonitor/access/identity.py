@@ -112,13 +112,6 @@ def identify_request(request: HttpRequest) -> Identity:
     return found
 
 
-async def aidentify_request(request: HttpRequest) -> Identity:
-    """See identify_request. Leaves the event loop only for one who shows a session or a key that is not cached."""
-    if needs_database(request.META.get("HTTP_AUTHORIZATION"), settings.SESSION_COOKIE_NAME in request.COOKIES):
-        return await sync_to_async(identify_request)(request)
-    return identify_request(request)
-
-
 def connection_of(request: HttpRequest) -> Connection:
     """What a Django request shows. Under ASGI from the scope, whose addresses are the connection's own."""
     scope = getattr(request, "scope", None)

@@ -1,8 +1,8 @@
 """API keys: made, looked up, revoked.
 
-A key is `llmm_` and 256 random bits. It is stored as SHA-256 and found by the hash, so comparing takes no secret-dependent
-time. A look-up is answered from the cache for five seconds, also when nothing was found; a revoked key therefore opens
-nothing after at most five seconds in any process, and at once in the one that revoked it.
+A key is `llmm_` and 256 random bits. It is stored as SHA-256 and found by the hash, so comparing takes no
+secret-dependent time. A look-up is answered from the cache for five seconds, also when nothing was found; a revoked key
+therefore opens nothing after at most five seconds in any process, and at once in the one that revoked it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.core.cache import caches
 from django.db import DatabaseError
+from django.db.models import Q
 from django.utils import timezone
 
 from llmmonitor.access import audit
@@ -60,7 +61,7 @@ def create_key(
     created_by: User | None = None,
     temporary: bool = False,
 ) -> tuple[APIKey, str]:
-    """A new key and its token. The token exists nowhere else: show it, and it is gone. Raises ValidationError for scopes."""
+    """A new key and its token, which is stored nowhere: show it, and it is gone. Raises ValidationError for scopes."""
     known_scopes(list(scopes))
     key = APIKey(
         name=name[:100], scopes=list(scopes), expires_at=expires_at, created_by=created_by, temporary=temporary
@@ -108,8 +109,10 @@ def is_cached(token: str) -> bool:
 def _note_use(key_id: int, at: datetime) -> None:
     if not caches["keys"].add(f"used:{key_id}", 1, LAST_USE_SECONDS):
         return
+    # Without Redis each process has its own cache, and tokens of strangers can push a mark out of it: the row decides.
+    old = Q(last_used_at=None) | Q(last_used_at__lte=at - timedelta(seconds=LAST_USE_SECONDS))
     try:
-        APIKey.objects.filter(pk=key_id).update(last_used_at=at)
+        APIKey.objects.filter(old, pk=key_id).update(last_used_at=at)
     except DatabaseError as error:  # a full disk or a lock: the key is good all the same
         logger.warning("the last use of key %s cannot be written: %s", key_id, error)
 

@@ -1,7 +1,8 @@
-"""One-time login links: what `up` and `manage.py login-link` print, so that nobody types a password to see the first page.
+"""One-time login links, printed by `up` and `manage.py login-link`: nobody types a password to see the first page.
 
 A link holds for 15 minutes and once, in every process: it is claimed by an update. Opening it signs in at once, as one
-expects of a link from a terminal; a prefetch does not use it up (views.py).
+expects of a link from a terminal: it opens the page and not another button. What browsers and chat programs do ahead of
+the click does not use it up where they say so (views.py); where one did, the page says how to print another.
 """
 
 from __future__ import annotations

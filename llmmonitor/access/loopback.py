@@ -11,11 +11,13 @@ In tests: Django's client comes from 127.0.0.1 to a server called "testserver", 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 
 # Each of these is added by proxies only. Names are compared in lower case with "-" for "_".
 PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
+HOST_FORM = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,\s]+)(?::[0-9]+)?")
 PROXY_PREFIXES = ("x-forwarded", "x-envoy-", "x-original-")
 
 
@@ -52,7 +54,6 @@ def is_proxy_header(name: str) -> bool:
 
 
 def without_port(host: str) -> str:
-    """The name of a Host header: `localhost` of `localhost:8899`, `[::1]` of `[::1]:8899`."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    """The name of a Host header, `localhost` of `localhost:8899`; the whole of one that has no such form."""
+    found = HOST_FORM.fullmatch(host)
+    return found[1] if found else host

@@ -1,26 +1,29 @@
 """The gate in front of every view: no page without `read`, no change from somebody else's page.
 
-Closed by default: what is not marked (`login_not_required`, as Django's own login view is) needs the right to read. Views
-of REST framework answer for themselves, with 401 and 403 as problems; one that a browser shows as a page sets
-`is_page = True` and gets the redirect to the login, too. The Host header is checked by Django (`ALLOWED_HOSTS`).
+Closed by default: what is not marked (`login_not_required`, as Django's own login view is) needs the right to read, and
+counts as a read for the rate limit. Views of REST framework answer for themselves, with 401, 403 and 429 as problems;
+one that a browser shows as a page sets `is_page = True` and gets the redirect to the login, too. The Host header is
+checked by Django (`ALLOWED_HOSTS`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 
 from llmmonitor.access import rights
-from llmmonitor.access.identity import Identity, aidentify_request, identify_request
+from llmmonitor.access.identity import Identity, identify_request, needs_database
 from llmmonitor.access.origin import SAFE_METHODS, is_foreign_call
 from llmmonitor.access.permissions import refusal
 from llmmonitor.access.problems import problem_response
+from llmmonitor.access.throttles import page_wait_seconds, refused_wait_seconds
 
 View = Callable[..., Any]
 
@@ -56,7 +59,11 @@ class AccessMiddleware:
         return answer_at_the_gate(request, identify_request(request)) if is_gated(view) else None
 
     async def _aprocess_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        return answer_at_the_gate(request, await aidentify_request(request)) if is_gated(view) else None
+        if not is_gated(view):
+            return None
+        if needs_thread(request):
+            return await sync_to_async(self._process_view)(request, view, args, kwargs)
+        return self._process_view(request, view, args, kwargs)
 
 
 def refuse_foreign_call(request: HttpRequest) -> HttpResponse | None:
@@ -81,18 +88,39 @@ def is_gated(view: View) -> bool:
     return bool(getattr(view, "login_required", True) or getattr(getattr(view, "cls", None), "is_page", False))
 
 
+def needs_thread(request: HttpRequest) -> bool:
+    """Whether the gate's answer takes a database or a cache that is not in memory."""
+    if settings.LLMMONITOR.redis_url:
+        return True
+    return needs_database(request.META.get("HTTP_AUTHORIZATION"), settings.SESSION_COOKIE_NAME in request.COOKIES)
+
+
 def answer_at_the_gate(request: HttpRequest, identity: Identity) -> HttpResponse | None:
     """None for those who may read; else the login, or why signing in was not enough."""
+    at = time.time()
     if rights.READ in identity.can:
-        return None
+        return too_many(page_wait_seconds(request, identity, at))
     if identity.refused:
-        return problem_response(401, "authentication_failed", identity.refused, {"WWW-Authenticate": "Bearer"})
+        return too_many(refused_wait_seconds(request, at)) or problem_response(
+            401, "authentication_failed", identity.refused, {"WWW-Authenticate": "Bearer"}
+        )
     if identity.kind == "key":
         return problem_response(403, "permission_denied", refusal(identity, rights.READ))
     if identity.kind == "user":
         return render(request, "access/no_role.html", {"name": identity.name}, status=403)
-    if request.method not in SAFE_METHODS:
+    # A script that fetches data has no use for the login page; only browsers send this header, and old ones do not.
+    is_fetched = request.META.get("HTTP_SEC_FETCH_DEST", "document") not in ("document", "iframe")
+    if is_fetched or request.method not in SAFE_METHODS:
         return problem_response(
             401, "not_authenticated", refusal(identity, rights.READ), {"WWW-Authenticate": "Bearer"}
         )
     return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
+
+
+def too_many(wait_seconds: int) -> HttpResponse | None:
+    """A 429 that says when to come back; None for 0 seconds."""
+    if not wait_seconds:
+        return None
+    return problem_response(
+        429, "throttled", f"Too many calls. Try again in {wait_seconds} s.", {"Retry-After": str(wait_seconds)}
+    )

@@ -1,7 +1,8 @@
-"""Who may do what, as one table of plain sets. No Django in this file; the rest of the package only looks things up here.
+"""Who may do what, as one table of plain sets. No Django in this file; the rest of the package only looks things up.
 
-Five rights: `read` (pages, GET of the API, live stream, exports), `ingest` (send events), `operate` (acknowledge, silence,
-annotate, dismiss), `demo` (demo data on and off) and `manage` (everything that changes configuration, and the admin).
+Five rights: `read` (pages, GET of the API, live stream, exports), `ingest` (send events), `operate` (acknowledge,
+silence, annotate, dismiss), `demo` (demo data on and off) and `manage` (everything that changes configuration, and the
+admin, which is a page for people: a key has no use for it).
 """
 
 from __future__ import annotations

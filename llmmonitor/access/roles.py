@@ -31,9 +31,10 @@ def role_of(user: AbstractBaseUser | AnonymousUser | None) -> str | None:
 
 
 def give_role(user: User, role: str) -> None:
-    """Makes `role` the only role of the user."""
+    """Makes `role` the only role of the user; an empty one takes the role away."""
     user.groups.remove(*Group.objects.filter(name__in=rights.ROLES))
-    user.groups.add(Group.objects.get(name=role))
+    if role:
+        user.groups.add(Group.objects.get(name=role))
     vars(user).pop("_llmmonitor_role", None)
 
 

@@ -14,7 +14,8 @@ from django.shortcuts import render
 from django.utils.decorators import method_decorator
 
 from llmmonitor.access import rights
-from llmmonitor.access.roles import role_of
+from llmmonitor.access.identity import identify_request
+from llmmonitor.access.problems import problem_response
 
 
 class MonitorAdminSite(AdminSite):
@@ -24,14 +25,18 @@ class MonitorAdminSite(AdminSite):
     index_title = "Administration"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Only admins; loopback is nobody here."""
-        return role_of(request.user) == rights.ADMIN
+        """Only admins. Loopback is nobody here, and a key that is sent along decides: its sender is no person."""
+        identity = identify_request(request)
+        return identity.kind == "user" and rights.MANAGE in identity.can
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Leads to the login page, which is throttled and logged; tells those who are signed in what they lack."""
         if self.has_permission(request):
             return HttpResponseRedirect("/admin/")
+        if identify_request(request).kind == "key":
+            detail = "The administration is a page for people; programs with a key use the API."
+            return problem_response(403, "permission_denied", detail)
         if request.user.is_authenticated:
             return render(request, "access/not_admin.html", {"name": request.user.get_username()}, status=403)
         target = request.GET.get(REDIRECT_FIELD_NAME, "/admin/")

@@ -7,6 +7,7 @@ twice the limit at the turn of the minute.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # importing it reads the settings, which name this module
     from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
+LOGIN_NAME_SHARE = 5
 
 
 def wait_seconds(previous: int, current: int, elapsed_seconds: float, limit: int) -> float:
@@ -124,11 +126,28 @@ class IngestThrottle(_MinuteThrottle):
         return value
 
 
+def page_wait_seconds(request: HttpRequest, identity: Identity, at: float) -> int:
+    """Counts a page as a read; 0 when it may be shown, else the seconds to wait."""
+    who = who_calls(identity, connection_of(request).client)
+    return math.ceil(count_call("read", who, settings.LLMMONITOR.rate_limit_read_per_minute, at))
+
+
+def refused_wait_seconds(request: HttpRequest, at: float) -> int:
+    """Counts a wrong key for the address it came from; 0 while there were few enough, else the seconds to wait."""
+    who = address_group(connection_of(request).client)
+    return math.ceil(count_call("refused", who, settings.LLMMONITOR.rate_limit_read_per_minute, at))
+
+
 def login_wait_seconds(request: HttpRequest, username: str, at: float) -> int:
-    """Counts a try to sign in, for its address and for its name; 0 when it may be made, else the seconds to wait."""
+    """Counts a try to sign in, for its address and for its name; 0 when it may be made, else the seconds to wait.
+
+    A name has some times the tries of an address: guessing from many addresses is bounded, and one stranger who keeps
+    on failing as `admin` does not lock the admin out.
+    """
     limit: int = settings.LLMMONITOR.login_attempts_per_minute
     wait = count_call("login", address_group(connection_of(request).client), limit, at)
     if not wait and username:
-        # Names are what strangers type: bounded, and free of characters that a cache key cannot hold.
-        wait = count_call("login-name", username[:150].lower().encode().hex(), limit, at)
+        # Names are what strangers type: a digest is short, and free of characters that a cache key cannot hold.
+        name = hashlib.sha256(username.lower().encode(errors="replace")).hexdigest()
+        wait = count_call("login-name", name, LOGIN_NAME_SHARE * limit, at)
     return math.ceil(wait)

@@ -17,9 +17,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from llmmonitor.access import audit
-from llmmonitor.access.identity import connection_of
 from llmmonitor.access.loginlink import redeem
+from llmmonitor.access.noting import note
 from llmmonitor.access.problems import problem_response
 from llmmonitor.access.throttles import login_wait_seconds
 
@@ -49,13 +48,13 @@ class LoginView(DjangoLoginView):
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """The form again, and a line in the audit log."""
-        note(self.request, "failed to sign in", str(form.data.get("username", "")))
+        note(self.request, "failed to sign in", actor=str(form.data.get("username", "")))
         response: HttpResponse = super().form_invalid(form)
         return response
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponseRedirect:
         """Signs in and goes on to `next`."""
-        note(self.request, "signed in", form.get_user().get_username())
+        note(self.request, "signed in", actor=form.get_user().get_username())
         response: HttpResponseRedirect = super().form_valid(form)
         return response
 
@@ -67,7 +66,7 @@ class LogoutView(DjangoLogoutView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Ends the session and leads to the login."""
         if request.user.is_authenticated:
-            note(request, "signed out", request.user.get_username())
+            note(request, "signed out")
         response: HttpResponseBase = super().post(request, *args, **kwargs)
         return response
 
@@ -77,30 +76,33 @@ class LogoutView(DjangoLogoutView):
 @require_GET
 def login_link(request: HttpRequest, token: str) -> HttpResponse:
     """Signs in whoever holds a fresh link, and leads to `/`."""
-    # A browser that loads ahead of the click says so: the link is for the click.
-    if "prefetch" in (request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""):
-        return problem_response(403, "prefetch", "A login link is opened, not fetched ahead.")
-    user = redeem(token, timezone.now())
     headers = {"Referrer-Policy": "no-referrer"}  # the address holds the token, spent as it is
+    if is_ahead_of_click(request):
+        return problem_response(403, "prefetch", "A login link is opened, not fetched ahead.", headers)
+    user = redeem(token, timezone.now())
+    if user is None and request.user.is_authenticated:  # a second click on the link that signed them in
+        return HttpResponseRedirect(resolve_url("/"), headers=headers)
     if user is None:
         message = "This link was used before or is older than 15 minutes. `manage.py login-link` prints another."
         context = {"form": AuthenticationForm(request), "message": message}
         return render(request, "access/login.html", context, status=410, headers=headers)
     login(request, user, backend=BACKEND)
-    note(request, "signed in by link", user.get_username())
+    note(request, "signed in by link")
     return HttpResponseRedirect(resolve_url("/"), headers=headers)
+
+
+def is_ahead_of_click(request: HttpRequest) -> bool:
+    """Whether a browser loads this before anybody clicked, or as a part of some page: it says so in these headers."""
+    purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or request.headers.get("X-Moz") or ""
+    return "prefetch" in purpose or request.headers.get("Sec-Fetch-Dest", "document") != "document"
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's view for a form without its token: the login again, or a problem."""
     if request.path == resolve_url("login"):
         message = "The page was open for too long, or cookies are off. Please try again."
-        return render(
-            request, "access/login.html", {"form": AuthenticationForm(request), "message": message}, status=403
-        )
+        if request.headers.get("Origin", "").startswith("https:") and not request.is_secure():
+            message = "This server does not know that it is reached over HTTPS. Start it with LLMMONITOR_TLS=true."
+        context = {"form": AuthenticationForm(request), "message": message, "next": request.POST.get("next", "")}
+        return render(request, "access/login.html", context, status=403)
     return problem_response(403, "csrf_failed", f"{reason or 'The form carries no valid token.'} Load the page again.")
-
-
-def note(request: HttpRequest, action: str, name: str) -> None:
-    """A line of the audit log about a person at the door."""
-    audit.record(action, actor=name, address=connection_of(request).client or "", at=timezone.now())

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 from django.utils import timezone
 
 from llmmonitor.access.keys import create_key
@@ -34,7 +35,10 @@ class Command(BaseCommand):
             raise CommandError(f"--days {days:g}: expected more than 0 and at most 36500.")
         at = timezone.now()
         expires_at = at + timedelta(days=days) if days is not None else None
-        key, token = create_key(name.strip(), scope or [Scope.INGEST.value], at=at, expires_at=expires_at)
+        try:
+            key, token = create_key(name.strip(), scope or [Scope.INGEST.value], at=at, expires_at=expires_at)
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"The key cannot be written ({error}). Has the server been started once?") from None
         end = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "without end"
         self.stderr.write(f"{key.name}: {', '.join(key.scopes)}, {end}. Shown this once:")
         self.stdout.write(token)

@@ -8,9 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
+from django.db.models import Q
 from django.utils import timezone
 
 from llmmonitor.access.loginlink import make_link
+from llmmonitor.access.rights import ADMIN
 
 
 class Command(BaseCommand):
@@ -20,13 +23,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The user and where the server is."""
-        parser.add_argument("--user", help="User name; by default the first active superuser.")
+        parser.add_argument("--user", help="User name; by default the first active admin.")
         parser.add_argument("--base", help="Address of the server, such as https://monitor.example.com.")
 
     def handle(self, *args: Any, user: str | None, base: str | None, **options: Any) -> None:
         """Prints the link alone, so that it can be piped."""
         users = User.objects.filter(is_active=True)
-        found = (users.filter(username=user) if user else users.filter(is_superuser=True)).order_by("pk").first()
+        is_admin = Q(is_superuser=True) | Q(groups__name=ADMIN)
+        try:
+            found = users.filter(Q(username=user) if user else is_admin).order_by("-is_superuser", "pk").first()
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"The database cannot be read ({error}). Has the server been started once?") from None
         if found is None:
             raise CommandError(
                 f"There is no active user called {user!r}." if user else "There is no admin; start the server once."
