@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -146,10 +146,12 @@ class ExportView(ReadView):
                 group_by=params.get("group_by") or None,
             )
             chunks = WRITERS[extension](iter(table.rows), table.columns)
+            # Read before the answer begins: what goes wrong with the question is then a problem, not a broken file.
+            first = next(chunks, b"")
         except BaseException:
             _slots.release()
             raise
-        response = StreamingHttpResponse(stream(chunks), content_type=CONTENT_TYPES[extension])
+        response = StreamingHttpResponse(stream(chain([first], chunks)), content_type=CONTENT_TYPES[extension])
         span = f"{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}"
         response["Content-Disposition"] = f'attachment; filename="llmmonitor_{kind}_{span}.{extension}"'
         return response

@@ -1,9 +1,9 @@
 """The read path: every answer about measurements comes from here, and nothing else reads their tables.
 
 Each function takes a window, filters and the present time, and answers frozen dataclasses or plain values with units
-in their names, ready for JSON. Answers over time come from rollups: their cost depends on the rollup rows in the window,
-never on the number of requests. Reading stays within a time budget (`LLMMONITOR_QUERY_BUDGET_SECONDS`): beyond it,
-QueryTooSlow says what to narrow.
+in their names, ready for JSON. Answers over time come from rollups: their cost depends on the rollup rows in the
+window, never on the number of requests. Reading stays within a time budget (`LLMMONITOR_QUERY_BUDGET_SECONDS`):
+beyond it, QueryTooSlow says what to narrow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from metrics.queries.heatmap import Heatmap, heatmap
 from metrics.queries.host_state import hosts
 from metrics.queries.live import LiveSpec, check_step, live_view, parse_specs
 from metrics.queries.model_rows import model, models
-from metrics.queries.presence import has_demo, has_events
+from metrics.queries.presence import has_demo, has_events, newest_demo
 from metrics.queries.rows import Page, errors, request, requests
 from metrics.queries.series import SeriesAnswer, series
 from metrics.queries.summary import Summary, summary
@@ -51,6 +51,7 @@ __all__ = [
     "live_view",
     "model",
     "models",
+    "newest_demo",
     "parse_specs",
     "request",
     "requests",

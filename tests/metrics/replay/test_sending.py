@@ -76,7 +76,7 @@ class ASender:
 
     def test_gives_up_in_the_end_on_one_that_stays_away(self) -> None:
         monitor, waits = Monitor(*[ConnectionRefusedError("refused")] * 20), list[float]()
-        with pytest.raises(SendingFailed, match="did not answer.*refused"):
+        with pytest.raises(SendingFailed, match=r"did not answer.*refused"):
             sender(monitor, waits).post("/track/inference", [])
         assert len(monitor.requests) == ATTEMPTS
         assert max(waits) <= 5
