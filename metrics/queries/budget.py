@@ -1,8 +1,8 @@
 """A query has a time budget, in the database and in Python, and fails with what to narrow when it is used up.
 
-SQLite is interrupted by its progress handler, PostgreSQL by `statement_timeout`. No transaction is opened on SQLite: the
-settings make every transaction an immediate one, which would take the write lock that the recorder needs. Reads between
-two statements may therefore see a commit; each statement by itself is consistent.
+SQLite is interrupted by its progress handler, PostgreSQL by `statement_timeout`. No transaction is opened on SQLite:
+the settings make every transaction an immediate one, which would take the write lock that the recorder needs. Reads
+between two statements may therefore see a commit; each statement by itself is consistent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def check_budget() -> None:
 
 @contextmanager
 def query_budget(seconds: float | None = None) -> Iterator[None]:
-    """Reading inside is stopped after `seconds` (the setting, by default). Raises QueryTooSlow. A budget in force stays."""
+    """Reading inside stops after `seconds` (the setting, by default); a budget in force stays. Raises QueryTooSlow."""
     if _deadline.get() is not None:
         yield
         return

@@ -1,7 +1,7 @@
 """A short memory for answers about the past.
 
-Used only for a window that ended 15 minutes ago or earlier, so that what was acknowledged is always in the next answer. A
-cached answer is at most five seconds old and says its age.
+Used only for a window that ended 15 minutes ago or earlier, so that what was acknowledged is always in the next
+answer. A cached answer is at most five seconds old and says its age.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def cached(question: tuple[Any, ...], window: Window, now: datetime, compute: Ca
         at, answer = found
         age = (now - at).total_seconds()
         if 0 <= age <= CACHE_SECONDS:
-            return replace(answer, age_seconds=round(age, 3))
+            aged: Answer = replace(answer, age_seconds=round(age, 3))
+            return aged
     answer = compute()
     caches["queries"].set(key, (now, answer), CACHE_SECONDS)
     return answer

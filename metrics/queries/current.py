@@ -1,7 +1,7 @@
 """The snapshot of this second: what a tick says and `/metrics/current` answers.
 
-It runs every second, so it reads what is near: one-second rollups of the last minute by their key, and the newest samples of
-machines and queues by their times. What other apps have to say comes from `metrics.registers.tick_parts`.
+It runs every second, so it reads what is near: one-second rollups of the last minute by their key, and the newest
+samples of machines and queues by their times. What other apps have to say comes from `metrics.registers.tick_parts`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99.9")
 
 @dataclass(frozen=True)
 class Distribution:
-    """Buckets (lower, upper, count), touching and ascending, empty ones among them; values of exactly 0 come as (0, 0, n)."""
+    """Buckets (lower, upper, count), touching, ascending, empty ones among them; values of 0 come as (0, 0, n)."""
 
     metric: Metric
     window: Window

@@ -22,5 +22,6 @@ class QueryTooSlow(Exception):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(
-            f"The query was stopped after {seconds:g} s. Ask for a shorter window, a larger step, fewer metrics or one model."
+            f"The query was stopped after {seconds:g} s. "
+            "Ask for a shorter window, a larger step, fewer metrics or one model."
         )

@@ -1,9 +1,10 @@
 """What a question is narrowed to.
 
-A filter holds for the metrics that have its label: `model`, `provider`, `service`, `endpoint` and the promoted tags for
-requests and errors, `model` for queues and engines, `host` for machines, `host` and `gpu` for GPUs. So a page that is
-narrowed to one model and one host shows that model's requests beside that host's load. A value that nothing has gives no
-data. The other filters (`status_code`, `min_response_time_ms`, …) read single requests and hold for lists and exports only.
+A filter holds for the metrics that have its label: `model`, `provider`, `service`, `endpoint` and the promoted tags
+for requests and errors, `model` for queues and engines, `host` for machines, `host` and `gpu` for GPUs. So a page
+that is narrowed to one model and one host shows that model's requests beside that host's load. A value that nothing
+has gives no data. The other filters (`status_code`, `min_response_time_ms`, …) read single requests and hold for
+lists and exports only.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Filters:
     def from_params(cls, params: Any, raw: bool = False, errors: bool = False) -> Filters:
         """Filters out of a QueryDict (or a dict of strings or lists). Raises BadQuery.
 
-        `raw` reads the filters of single requests, too, `errors` those of single errors. Other parameters are the caller's.
+        `raw` reads the filters of single requests, too, `errors` those of single errors. Other parameters are the
+        caller's.
         """
         tags: dict[str, tuple[str, ...]] = {}
         for key in promoted_tags():
@@ -88,12 +90,9 @@ class Filters:
             "severity": lambda given, name: _choice(given, name, SEVERITIES, str.upper),
         }
         outcomes = (*OUTCOME_GROUPS, *OUTCOMES) if raw else OUTCOME_GROUPS
-        return cls(
-            **{name: _values(params, name) for name in (*LABELS, *MACHINE_LABELS)},
-            tags=tags,
-            outcome=_choice(params, "outcome", outcomes),
-            **{name: readers.get(name, _one)(params, name) for name in named},
-        )
+        given: dict[str, Any] = {name: _values(params, name) for name in (*LABELS, *MACHINE_LABELS)}
+        given |= {name: readers.get(name, _one)(params, name) for name in named}
+        return cls(**given, tags=tags, outcome=_choice(params, "outcome", outcomes))
 
     @classmethod
     def from_dict(cls, given: Any) -> Filters:

@@ -89,12 +89,16 @@ Cells = dict[tuple[int, int], Cell]
 
 @dataclass(frozen=True)
 class Grid:
-    """Which buckets: `count` of `step` seconds from `start`, read at `resolution`. A summary is a grid of one bucket."""
+    """Which buckets: of `step` seconds from `start` to `end`, read at `resolution`. A summary is a grid of one bucket.
+
+    `holds`: whether a reading of a queue fills the short buckets after it in which its source said nothing.
+    """
 
     resolution: int
     start: int
     end: int
     step: int
+    holds: bool = True
 
     def index(self, seconds: float) -> int:
         """The number of the bucket that holds a unix time."""
@@ -131,8 +135,11 @@ def read_cells(pairs: Sequence[tuple[Metric, str]], grid: Grid, filters: Filters
 
 
 def _needs_samples(metric: Metric, stat: str, grid: Grid) -> bool:
-    held = metric.type == "queue" and grid.resolution == 1 and grid.step < HOLD_BELOW_STEP
-    return stat in ("rate", "last") or held
+    return stat in ("rate", "last") or _is_held(metric, grid)
+
+
+def _is_held(metric: Metric, grid: Grid) -> bool:
+    return grid.holds and metric.type == "queue" and grid.resolution == 1 and grid.step < HOLD_BELOW_STEP
 
 
 def _raw_rows(metrics: Sequence[Metric], start: int, end: int, ids: Sequence[int] | None) -> Any:
@@ -168,7 +175,7 @@ def _read_sums(metrics: list[Metric], grid: Grid, ids: Sequence[int] | None, fou
         # Bucket numbers count from 1970; steps of the grid begin at multiples of the step.
         rows = _raw_rows(metrics, grid.start, grid.end, ids)
         whole = grid.end - grid.start == grid.step
-        keys = ("labels_id",) if whole else ("labels_id", "b")
+        keys: tuple[str, ...] = ("labels_id",) if whole else ("labels_id", "b")
         if not whole:
             rows = rows.annotate(b=BucketOf("timestamp", grid.step))
         for row in rows.values(*keys).annotate(**parts).order_by().values_list(*keys, *parts):
@@ -197,7 +204,7 @@ def _read_sums(metrics: list[Metric], grid: Grid, ids: Sequence[int] | None, fou
 def _samples(
     metrics: list[Metric], grid: Grid, ids: Sequence[int] | None, reach: int
 ) -> Iterator[tuple[str, int, float, tuple[int, float, float, float], float]]:
-    """(metric, instance, unix time, (count, sum, min, max), last value) in order of time, from `reach` before the grid."""
+    """(metric, instance, unix time, (count, sum, min, max), last) by time, from `reach` seconds before the grid."""
     start = grid.start - reach
     if grid.resolution == 1:
         names = [metric.name for metric in metrics]
@@ -224,7 +231,7 @@ def _samples(
 
 def _read_samples(metrics: list[Metric], grid: Grid, ids: Sequence[int] | None, found: dict[str, Cells]) -> None:
     """Cells with everything: sums, the last value, growth since the sample before, and readings that still hold."""
-    hold = metrics[0].type == "queue" and grid.resolution == 1 and grid.step < HOLD_BELOW_STEP
+    hold = _is_held(metrics[0], grid)
     # Far enough back that a bucket reads the same whether it is alone in the window or one of many.
     reach = (
         LONGEST_HOLD * 2 if hold else RATE_REACH[grid.resolution] if any(m.kind is Kind.COUNTER for m in metrics) else 0
@@ -330,7 +337,7 @@ def totals(
     """The figures of a whole window."""
     merged: dict[str, Cells] = {metric.name: {} for metric, _ in pairs}
     for resolution, start, end in segments:
-        for name, cells in read_cells(pairs, Grid(resolution, start, end, end - start), filters).items():
+        for name, cells in read_cells(pairs, Grid(resolution, start, end, end - start, holds=False), filters).items():
             for key, cell in cells.items():
                 if cell.count:
                     # Each segment is one bucket; the window is one, too.

@@ -1,6 +1,7 @@
 """Errors that are the same, counted together: same type, same message but for numbers and ids, same top frames.
 
-Whole hours of a long window come from counts by hour; the rest, and short windows, from the single errors by their time.
+Whole hours of a long window come from counts by hour; the rest, and short windows, from the single errors by their
+time.
 """
 
 from __future__ import annotations
@@ -57,18 +58,18 @@ def error_groups(window: Window, filters: Filters, now: datetime) -> list[dict[s
     for number in shown:
         if number not in known:
             continue
-        group, own = known[number], found[number]
+        kept, own = known[number], found[number]
         by_model: dict[str, int] = defaultdict(int)
-        for series, count in own.series.items():
-            by_model[named.get(series, "")] += count
+        for one, count in own.series.items():
+            by_model[named.get(one, "")] += count
         rows.append(
             {
                 "id": number,
-                "error_type": group.error_type,
-                "message": group.message,
+                "error_type": kept.error_type,
+                "message": kept.message,
                 "count": own.count,
-                "first_seen": iso(group.first_seen),
-                "last_seen": iso(group.last_seen),
+                "first_seen": iso(kept.first_seen),
+                "last_seen": iso(kept.last_seen),
                 "models": sorted(by_model, key=lambda name: (-by_model[name], name))[:MODELS_NAMED],
                 "trend": [[start * 1000, own.trend.get(start // chosen.step_seconds, 0)] for start in starts],
             }

@@ -25,7 +25,7 @@ MAX_ROWS = 40
 
 @dataclass(frozen=True)
 class Heatmap:
-    """`counts[time][row]`: row i holds the values from `edges[i]` to `edges[i + 1]`; values of 0 are in the first row."""
+    """`counts[time][row]`: row i holds values from `edges[i]` to `edges[i + 1]`; values of 0 are in the first row."""
 
     metric: Metric
     plan: Plan

@@ -1,8 +1,8 @@
 """The newest sample of each host and of its GPUs, and whether the host still speaks.
 
-`up` means that the newest sample is at most three intervals old (at least 15 s), `stale` that it is older, `down` that
-it is older than a minute (or twice what is `up`). Samples of the last three minutes are found by their index; hosts that
-were silent for longer are known by their rollups, and remembered for ten seconds.
+`up` means that the newest sample is at most three intervals old (at least 15 s), `stale` that it is older, `down`
+that it is older than a minute (or twice what is `up`). Samples of the last three minutes are found by their index;
+hosts that were silent for longer are known by their rollups, and remembered for ten seconds.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ def describe(
 ) -> list[dict[str, Any]]:
     """The hosts, those in a state of `of` with these fields of their newest sample."""
     wanted = {one.host: one.at for one in seen if one.state in of}
-    # Pairs of a time and a host: both lists narrow the index, and the few that do not belong together are left out here.
+    # Pairs of a time and a host: both lists narrow the index, and the few that do not belong together are left out
+    # here.
     pairs = {"timestamp__in": set(wanted.values()), "host__in": list(wanted)}
     samples: dict[str, dict[str, Any]] = {}
     gpus: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -169,9 +170,9 @@ def describe(
             "at": iso(one.at),
             "age_seconds": round(max(0.0, (at - one.at).total_seconds()), 1),
         }
-        own = samples.get(one.host)
-        if own is not None:
-            head |= own | {"gpu_metrics": sorted(gpus[one.host], key=_by_device)}
+        sample = samples.get(one.host)
+        if sample is not None:
+            head |= sample | {"gpu_metrics": sorted(gpus[one.host], key=_by_device)}
         found.append(head)
     return found
 

@@ -1,4 +1,4 @@
-"""The last minute of requests, from one-second rollups: what a tick says of everything, of each model, of a selection."""
+"""The last minute of requests, from one-second rollups: what a tick says of all, of each model, of a selection."""
 
 from __future__ import annotations
 

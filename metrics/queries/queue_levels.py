@@ -1,7 +1,7 @@
 """How long the queues are at this moment, by model.
 
-For each model the first kind of engine, track and sdk that has something to say is believed, and its sources are added. A
-reading holds for three of its source's intervals, at least 15 s; an older one is no data.
+For each model the first kind of engine, track and sdk that has something to say is believed, and its sources are
+added. A reading holds for three of its source's intervals, at least 15 s; an older one is no data.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
     }
     if not newest:
         return {}
-    # By kind, then by label set: two series of one model and source (two providers, say) share a label set and are added.
+    # By kind, then by label set: two series of one model and source (two providers, say) share a label set and are
+    # added.
     by_model: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
     found = QueueMetrics.objects.filter(timestamp__in=set(newest.values()), labels_id__in=list(newest))
     for stamp, labels, model, kind, pending, processing in found.values_list(

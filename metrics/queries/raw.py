@@ -1,8 +1,8 @@
 """Single rows of each table: which fields they show, what narrows them, and reading them in order without holding on.
 
-Rows are ordered by time and then by their own number, and read in pieces that each begin after a known row. So no statement
-stays open between two pieces (an open read keeps SQLite from shortening its log), and rows that arrive meanwhile neither
-repeat nor hide any other.
+Rows are ordered by time and then by their own number, and read in pieces that each begin after a known row. So no
+statement stays open between two pieces (an open read keeps SQLite from shortening its log), and rows that arrive
+meanwhile neither repeat nor hide any other.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from metrics.queries.filters import Filters
 from metrics.queries.host_state import gpu_number
 from metrics.queries.window import Window, iso
 
-# With this many label sets or fewer, each is read by its own index and the pieces are merged; with more, rows are read in
-# order of time and others skipped.
+# With this many label sets or fewer, each is read by its own index and the pieces are merged; with more, rows are
+# read in order of time and others skipped.
 FEW_SERIES = 16
 SERIES_LABELS = ("model_name", "provider", "service", "endpoint")
 
@@ -37,7 +37,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table of single rows. `fields` are shown as they are stored, after the time and, where it has them, the labels."""
+    """A table of single rows. `fields` are shown as they are stored, after the time and the labels of requests."""
 
     model: Any
     fields: tuple[str, ...]

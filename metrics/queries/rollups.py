@@ -1,7 +1,7 @@
 """Reading the rollups of requests: once for all figures that are asked, into groups (a label set, a bucket, or both).
 
-Sums are added and histograms merged with numpy, so the cost depends on the number of rollup rows in the window and never
-on the number of requests.
+Sums are added and histograms merged with numpy, so the cost depends on the number of rollup rows in the window and
+never on the number of requests.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_rows(
 
 
 class Groups:
-    """Rollup rows added up by group. Sums are int64 arrays, histograms lists, each by group number; group -1 is left out."""
+    """Rollup rows added up by group: sums as int64 arrays, histograms as lists. Rows of group -1 are left out."""
 
     def __init__(self, rows: Rows, group_of_row: np.ndarray, count: int) -> None:
         self._rows = rows

@@ -1,8 +1,8 @@
 """Time series: any number of (metric, stat) pairs over one window, from one reading of each table.
 
-The last point is the open bucket: its rates are taken over the part of it that has passed. Gaps are None. With `group_by`
-there is one series for each value of the labels that a metric has; the 50 busiest are answered, and how many were left
-out is said.
+The last point is the open bucket: its rates are taken over the part of it that has passed. Gaps are None. With
+`group_by` there is one series for each value of the labels that a metric has; the 50 busiest are answered, and how
+many were left out is said.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ def _request_lines(
     if own:
         of_series = series_labels({*rows.series.tolist(), *(one for _, one, _ in errors)}, own)
         volume = dict.fromkeys(of_series.values(), 0)
-        each = sum(np.array(rows.columns[column], dtype=np.int64) for column in OUTCOME_COLUMNS)
+        each = np.zeros(len(rows), dtype=np.int64)
+        for column in OUTCOME_COLUMNS:
+            each += np.array(rows.columns[column], dtype=np.int64)
         for one in np.unique(rows.series).tolist():
             if one in of_series:
                 volume[of_series[one]] += int(np.sum(each[rows.series == one]))
@@ -235,7 +237,7 @@ def _error_values(
     groups: Groups,
     seconds: np.ndarray,
 ) -> list[Value]:
-    """Errors by group. Where requests ended without one, none happened; where nothing happened at all, nothing is known."""
+    """Errors by group. Where requests ended without one, none happened; where nothing happened, nothing is known."""
     counts = np.zeros(groups.count, dtype=np.int64)
     for index, one, number in errors:
         group = 0 if number_of is None else number_of.get(one, -1)

@@ -51,11 +51,7 @@ class IntegerDivision(Func):
     """An integer column divided by a positive number, rounded down (both databases do so for what is not negative)."""
 
     output_field = BigIntegerField()
+    template = "(%(expressions)s / %(by)s)"
 
     def __init__(self, expression: Any, by: int) -> None:
-        super().__init__(expression)
-        self.by = int(by)
-
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """The same words on every database."""
-        return super().as_sql(compiler, connection, template="(%(expressions)s / %(by)s)", by=self.by, **context)
+        super().__init__(expression, by=int(by))

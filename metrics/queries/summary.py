@@ -1,8 +1,8 @@
 """The performance summary: one figure each for a whole window, beside those of the window before and the change.
 
-Sums of nothing are 0; every other figure of silence is None. Rates divide by the seconds from the answer's `from` to its
-`to` (where the window reaches past the retention: by those that are kept), and `to` is at the latest the end of the running
-second. Machines: averages over hosts (GPUs) of each one's average, peaks over all of them.
+Sums of nothing are 0; every other figure of silence is None. Rates divide by the seconds from the answer's `from` to
+its `to` (where the window reaches past the retention: by those that are kept), and `to` is at the latest the end of
+the running second. Machines: averages over hosts (GPUs) of each one's average, peaks over all of them.
 """
 
 from __future__ import annotations

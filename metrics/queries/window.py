@@ -1,8 +1,9 @@
 """Which time a question is about, in which buckets it is answered, and from which tables.
 
-Pure arithmetic on whole unix seconds. A window ends at the next whole second after now, so that what was acknowledged a
-moment ago is in the answer. Its edges snap outward to the finest resolution that still holds at that time: a day that
-began three hours before the oldest one-second figures begins at a whole minute, and the answer says which window it was.
+Pure arithmetic on whole unix seconds. A window ends at the next whole second after now, so that what was acknowledged
+a moment ago is in the answer. Its edges snap outward to the finest resolution that still holds at that time: a day
+that began three hours before the oldest one-second figures begins at a whole minute, and the answer says which window
+it was.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The buckets of a series: `points` steps of `step_seconds` from `start` to `end`, read at `resolution` (unix seconds)."""
+    """The buckets of a series: steps of `step_seconds` from `start` to `end` (unix seconds), read at `resolution`."""
 
     step_seconds: int
     resolution: int
@@ -206,7 +207,7 @@ def parse_time(parameter: str, text: Any) -> datetime:
 
 
 def segments(window: Window, now: datetime, held: Held | None = None) -> Tiles:
-    """The window, snapped outward, as the fewest buckets that still hold: hours inside, minutes and seconds at the edges.
+    """The window, snapped outward, as the fewest buckets that still hold: hours inside, finer ones at the edges.
 
     A coarse bucket sticks out of the window only where the finer ones are gone.
     """
