@@ -83,3 +83,19 @@ def show(summary: dict[str, Any], has_gpu: bool) -> list[ShownTile]:
         moved = change(tile.format, now, before.get(tile.summary), tile.worse)
         found.append(ShownTile(tile, FORMATS[tile.format](now), moved))
     return found
+
+
+def specs() -> list[dict[str, Any]]:
+    """What the scripts need to keep the tiles alive."""
+    return [
+        {
+            "id": tile.id,
+            "label": tile.label,
+            "format": tile.format,
+            "summary": tile.summary,
+            "tick": tile.tick,
+            "series": tile.series_key,
+            "worse": tile.worse,
+        }
+        for tile in TILES
+    ]

@@ -1,7 +1,12 @@
-"""Addresses of this part."""
+"""Addresses of the pages: the Overview at the root, the others under `/dashboard/`."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from dashboard import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.overview_page, name="overview"),
+    path("dashboard/data/overview", views.overview_data, name="overview-data"),
+]

@@ -1,0 +1,148 @@
+"""Everything that the Overview shows, gathered once: for its first rendering and for each change of window or filters.
+
+One function answers both, so that a page that was changed on the spot equals one that was loaded. It reads
+`metrics.queries` and nothing else. A part that takes too long is left out and named; the others are shown.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from dashboard import sentence
+from dashboard.parameters import Asked
+from metrics import catalogue, queries
+from metrics.queries import Filters, QueryTooSlow
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+RESPONSE = "inference.response_time_ms"
+# Of all requests in the window together.
+SERIES: tuple[tuple[str, str], ...] = (
+    (RESPONSE, "p50"),
+    (RESPONSE, "p90"),
+    (RESPONSE, "p95"),
+    (RESPONSE, "p99"),
+    (RESPONSE, "avg"),
+    (RESPONSE, "count"),
+    ("inference.queue_time_ms", "avg"),
+    ("inference.ttft_ms", "avg"),
+    ("inference.requests", "rate"),
+    ("inference.failed_requests", "rate"),
+    ("inference.error_rate_percent", "avg"),
+    ("inference.prompt_tokens", "rate"),
+    ("inference.completion_tokens", "rate"),
+    ("queue.pending", "avg"),
+    ("queue.processing", "avg"),
+    ("system.cpu_percent", "avg"),
+    ("system.memory_percent", "avg"),
+    ("gpu.utilization_percent", "avg"),
+    ("gpu.memory_percent", "avg"),
+)
+# Of each model.
+SERIES_BY_MODEL: tuple[tuple[str, str], ...] = (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
+HEATMAP_COLUMNS = 60
+STEPS = (5, 15, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
+
+
+def gather(asked: Asked, now: datetime) -> dict[str, Any]:
+    """The page's data, ready for JSON. Raises what the store raises when it cannot be read at all."""
+    window, filters = asked.window, asked.filters
+    notices = list(asked.notices)
+
+    def part(title: str, ask: Callable[[], Answer]) -> Answer | None:
+        try:
+            return ask()
+        except QueryTooSlow as error:
+            logger.warning("overview: %s: %s", title, error)
+            notices.append(f"{title} is not shown: {error}")
+            return None
+
+    summary = part("The summary", lambda: plain(queries.summary(window, filters, now))) or EMPTY_SUMMARY
+    rows = part("The table of models", lambda: listed(queries.models(window, filters, now))) or []
+    everything = (
+        rows
+        if not narrows(filters)
+        else part("The list of models", lambda: listed(queries.models(window, Filters(), now)))
+    )
+    hosts = part("The list of machines", lambda: listed(queries.hosts(now))) or []
+    return {
+        "now": int(now.timestamp() * 1000),
+        "params": asked.as_dict(),
+        "summary": summary,
+        "history": part("The history", lambda: plain(_series(SERIES, asked, now))),
+        "by_model": part("The history by model", lambda: plain(_series(SERIES_BY_MODEL, asked, now, "model"))),
+        "heatmap": part("The distribution", lambda: plain(_heatmap(asked, now))),
+        "current": plain(queries.current(now)),
+        "models": rows,
+        "hosts": hosts,
+        "options": options(everything or [], hosts),
+        "sentence": sentence.say(summary, rows, asked.span, asked.span_before).as_dict(),
+        "has_events": queries.has_events(),
+        "demo": {"present": queries.has_demo()},
+        "notices": notices,
+    }
+
+
+def _series(pairs: Iterable[tuple[str, str]], asked: Asked, now: datetime, group_by: str | None = None) -> Any:
+    resolved = [(catalogue.get(name), stat) for name, stat in pairs]
+    return queries.series(resolved, asked.window, asked.filters, group_by=group_by, now=now)
+
+
+def _heatmap(asked: Asked, now: datetime) -> Any:
+    try:
+        step = next(one for one in STEPS if asked.window.seconds / one <= HEATMAP_COLUMNS)
+        return queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=step, now=now)
+    except (StopIteration, queries.BadQuery):  # so old that only coarser steps are kept
+        return queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=None, now=now)
+
+
+def narrows(filters: Filters) -> bool:
+    """Whether any filter is set."""
+    return bool(filters.as_dict())
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """An answer of the query layer as a dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "as_dict"):
+        found: dict[str, Any] = value.as_dict()
+        return found
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else {"value": value}
+
+
+def listed(value: Any) -> list[dict[str, Any]]:
+    """A list answered by the query layer, with its rows as dicts."""
+    if hasattr(value, "as_dict"):
+        value = value.as_dict()
+    if isinstance(value, Mapping):
+        value = value.get("results", [])
+    return [plain(row) for row in value]
+
+
+def options(models: Iterable[dict[str, Any]], hosts: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """What the filters offer: values with the number of requests in the window, the busiest first."""
+    by_model: dict[str, int] = {}
+    by_provider: dict[str, int] = {}
+    for row in models:
+        count = int(row.get("total_requests") or 0)
+        by_model[row["model_name"]] = by_model.get(row["model_name"], 0) + count
+        names = row.get("providers") or ([row["provider"]] if row.get("provider") else [])
+        for name in names:
+            by_provider[name] = by_provider.get(name, 0) + count
+    found = {
+        name: [
+            {"value": value, "count": count}
+            for value, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        ]
+        for name, counts in (("model", by_model), ("provider", by_provider))
+    }
+    found["host"] = [{"value": row["host"], "count": None} for row in hosts]
+    return found

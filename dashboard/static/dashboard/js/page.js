@@ -1,0 +1,248 @@
+// What the page shows, in one place: its parameters (those of the address), its data, the series, and the newest tick.
+// Widgets read from it and listen to its topics: "data" (all of it is new), "tick", "params", "connection", "cursor",
+// "theme", "pause".
+
+import { pageData } from "./api.js";
+import { announce } from "./announce.js";
+import { SeriesStore, gaps } from "./series.js";
+import { Topics } from "./store.js";
+
+export const RANGE_SECONDS = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
+export const RANGES = Object.keys(RANGE_SECONDS);
+const DEFAULT_RANGE = "1h";
+const FILTERS = ["model", "provider", "host"];
+const LEAST_WINDOW_MS = 10_000;
+const LONGEST_WINDOW_MS = 400 * 86_400_000;
+const READ_AGAIN_MS = 60_000;
+const SLOW_MS = 3_000;
+
+export class Page {
+  topics = new Topics();
+  series = new SeriesStore();
+  cursor = { time: null, pinned: false };
+  connection = { state: "connecting", detail: "" };
+  tick = null;
+  frozen = null; // the window while paused
+  problem = null;
+  loading = false;
+  #clockOffset = 0;
+  #abort = null;
+  #again = null;
+
+  constructor(data, catalogue, tiles) {
+    this.catalogue = catalogue;
+    this.tiles = tiles;
+    this.#clockOffset = data.now - Date.now();
+    this.take(data);
+    window.addEventListener("popstate", () => this.load());
+  }
+
+  // The server's time, in epoch milliseconds: this clock may be wrong.
+  now() {
+    return Date.now() + this.#clockOffset;
+  }
+
+  correctClock(iso) {
+    const offset = Date.parse(iso) - Date.now();
+    // The tick is some milliseconds old when it arrives; smaller differences are the network's.
+    if (Number.isFinite(offset) && Math.abs(offset - this.#clockOffset) > 1_500) this.#clockOffset = offset;
+  }
+
+  get params() {
+    return this.data.params;
+  }
+
+  // Whether the window ends at "now" and moves with it.
+  get rolling() {
+    return Boolean(this.params.range);
+  }
+
+  get live() {
+    return this.rolling && !this.frozen;
+  }
+
+  get window() {
+    if (this.frozen) return this.frozen;
+    if (!this.rolling) return { from: this.params.from, to: this.params.to };
+    const to = Math.ceil(this.now() / 1000) * 1000;
+    return { from: to - RANGE_SECONDS[this.params.range] * 1000, to };
+  }
+
+  get filters() {
+    return this.params.filters ?? {};
+  }
+
+  get isFiltered() {
+    return Object.keys(this.filters).length > 0;
+  }
+
+  get hasEvents() {
+    return this.data.has_events;
+  }
+
+  // The figures of the last minute for what is chosen; null when there is no tick.
+  get figures() {
+    if (!this.tick) return null;
+    return this.isFiltered ? this.tick.view ?? null : this.tick.overall;
+  }
+
+  // When this monitor recorded nothing: its own machines have no sample then.
+  gaps() {
+    return gaps(this.series.get("system.cpu_percent", "avg"), this.series.step);
+  }
+
+  take(data) {
+    this.data = data;
+    this.problem = null;
+    this.series.load(data.history, data.by_model);
+    if (data.current && !this.tick) this.tick = { ...data.current };
+    this.topics.emit("data");
+  }
+
+  takeTick(tick) {
+    if (tick.at) this.correctClock(tick.at);
+    const firstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
+    this.tick = tick;
+    if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
+    if (firstEvent) this.load();
+    this.topics.emit("tick", tick);
+  }
+
+  setConnection(state, detail = "") {
+    if (this.connection.state === state && this.connection.detail === detail) return;
+    this.connection = { state, detail };
+    this.topics.emit("connection");
+  }
+
+  setCursor(time, pinned = this.cursor.pinned) {
+    if (this.cursor.time === time && this.cursor.pinned === pinned) return;
+    this.cursor = { time, pinned };
+    this.topics.emit("cursor");
+  }
+
+  pause() {
+    if (!this.live) return;
+    this.frozen = this.window;
+    this.pausedAt = this.now();
+    this.topics.emit("pause");
+  }
+
+  resume() {
+    if (this.frozen && this.rolling) {
+      this.frozen = null;
+      this.topics.emit("pause");
+      this.load();
+    } else if (!this.rolling) {
+      this.go({ range: this.lastRange ?? DEFAULT_RANGE });
+    }
+  }
+
+  // Change the address and show what it asks for. `change`: {range} | {from, to} and {filters: {model: […]}}.
+  go(change) {
+    const search = new URLSearchParams(location.search);
+    if (change.range || change.from) {
+      if (this.params.range) this.lastRange = this.params.range;
+      for (const name of ["range", "from", "to"]) search.delete(name);
+      if (change.range) search.set("range", change.range);
+      else {
+        search.set("from", new Date(change.from).toISOString().replace(".000Z", "Z"));
+        search.set("to", new Date(change.to).toISOString().replace(".000Z", "Z"));
+      }
+    }
+    for (const [name, values] of Object.entries(change.filters ?? {})) {
+      search.delete(name);
+      for (const value of values) search.append(name, value);
+    }
+    const query = search.toString();
+    history.pushState({}, "", query ? `?${query}` : location.pathname);
+    return this.load();
+  }
+
+  clearFilters() {
+    return this.go({ filters: Object.fromEntries(FILTERS.map((name) => [name, []])) });
+  }
+
+  look(from, to) {
+    const newest = Math.ceil(this.now() / 1000) * 1000;
+    let length = Math.min(LONGEST_WINDOW_MS, Math.max(LEAST_WINDOW_MS, to - from));
+    const end = Math.min(to, newest);
+    const start = Math.max(0, Math.floor((end - length) / 1000) * 1000);
+    return this.go({ from: start, to: Math.ceil(end / 1000) * 1000 });
+  }
+
+  pan(direction) {
+    const { from, to } = this.window;
+    const by = (direction * (to - from)) / 2;
+    return this.look(from + by, to + by);
+  }
+
+  zoom(factor) {
+    const { from, to } = this.window;
+    const half = ((to - from) * factor) / 2;
+    // A window that ends now goes on to end now.
+    if (this.rolling && !this.frozen) {
+      const index = RANGES.indexOf(this.params.range) + (factor > 1 ? 1 : -1);
+      if (RANGES[index]) return this.go({ range: RANGES[index] });
+    }
+    const middle = (from + to) / 2;
+    return this.look(middle - half, middle + half);
+  }
+
+  back() {
+    history.back();
+  }
+
+  // What a reload of this address would show.
+  async load({ quiet = false } = {}) {
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    const started = performance.now();
+    const slow = setTimeout(() => this.#setLoading("slow"), SLOW_MS);
+    if (!quiet) this.#setLoading("loading");
+    try {
+      const data = await pageData(location.search, abort.signal);
+      if (abort.signal.aborted) return false;
+      if (this.frozen && !quiet) this.frozen = null;
+      this.#clockOffset = data.now - Date.now() + (performance.now() - started) / 2;
+      this.take(data);
+      this.topics.emit("params");
+      if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? ", filtered" : ""}.`);
+      return true;
+    } catch (problem) {
+      if (problem.name === "AbortError") return false;
+      this.problem = problem;
+      this.topics.emit("problem");
+      return false;
+    } finally {
+      clearTimeout(slow);
+      if (this.#abort === abort) this.#setLoading(false);
+      this.#readAgainLater();
+    }
+  }
+
+  cancel() {
+    this.#abort?.abort();
+    this.#setLoading(false);
+  }
+
+  #setLoading(state) {
+    if (this.loading === state) return;
+    this.loading = state;
+    document.getElementById("content").toggleAttribute("aria-busy", Boolean(state));
+    this.topics.emit("loading");
+  }
+
+  // Late events change old buckets: an open page reads its history again each minute.
+  keepFresh() {
+    this.#readAgainLater();
+  }
+
+  #readAgainLater() {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      if (this.live && !document.hidden && this.connection.state !== "disconnected") this.load({ quiet: true });
+      else this.#readAgainLater();
+    }, READ_AGAIN_MS);
+  }
+}

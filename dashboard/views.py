@@ -1,0 +1,75 @@
+"""The pages, and the data of each as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from dashboard import overview, parameters, rows, tiles
+from llmmonitor.access.identity import identify_request
+from metrics import catalogue
+from metrics.queries.window import RANGES
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "llmmonitor_theme"
+
+
+def theme_of(request: HttpRequest) -> str:
+    """The theme that the visitor chose: rendered here, so that nothing flashes."""
+    chosen = request.COOKIES.get(THEME_COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
+    """The Overview's data, with what the visitor may do."""
+    data = overview.gather(parameters.read(request.GET, now), now)
+    data["can"] = sorted(identify_request(request).can)
+    data["version"] = settings.VERSION
+    data["first_event_url"] = request.build_absolute_uri("/track/inference")
+    return data
+
+
+@never_cache
+@require_GET
+@ensure_csrf_cookie
+def overview_page(request: HttpRequest) -> HttpResponse:
+    """`/`: is it healthy now?"""
+    data = page_data(request, timezone.now())
+    has_gpu = any(host.get("gpu_count") for host in data["hosts"])
+    context = {
+        "page": "overview",
+        "theme": theme_of(request),
+        "ranges": list(RANGES),
+        "data": data,
+        "state": "full" if data["has_events"] else "empty",
+        "tiles": tiles.show(data["summary"], has_gpu or data["summary"].get("avg_gpu_utilization_percent") is not None),
+        "models": rows.model_rows(data["models"]),
+        "catalogue": catalogue_for_pages(),
+        "tile_specs": tiles.specs(),
+        "filters": (("model", "Model"), ("provider", "Provider"), ("host", "Host")),
+        "may_demo": "demo" in data["can"],
+    }
+    return render(request, "dashboard/overview.html", context)
+
+
+@never_cache
+@require_GET
+def overview_data(request: HttpRequest) -> JsonResponse:
+    """What the page shows for other parameters: the same as a reload would."""
+    return JsonResponse(page_data(request, timezone.now()))
+
+
+def catalogue_for_pages() -> dict[str, dict[str, Any]]:
+    """What the scripts need of the catalogue: title, unit, help and the worse direction by name."""
+    return {
+        metric.name: {"title": metric.title, "unit": metric.unit, "help": metric.help, "worse": metric.worse}
+        for metric in catalogue.ALL
+    }
