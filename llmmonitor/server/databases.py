@@ -42,7 +42,18 @@ def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def drop_broken_connections() -> None:
+    """Close this thread's connections that have failed, so that its next query opens new ones.
+
+    For threads that live as long as the process and keep theirs: `close_old_connections` would close them each time. (A
+    request's connections end with it, since each request has a thread of its own under ASGI.)
+    """
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        if connection.errors_occurred:
+            connection.close()

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = "ticks"
 SAY_AGAIN_SECONDS = 60.0
+STALE_SECONDS = 3.0
 
 # What went otherwise than it should since the start: "claimed_elsewhere", "failed".
 counts: Counter[str] = Counter()
@@ -32,6 +33,16 @@ def build_tick(at: datetime) -> dict[str, Any]:
     return {"type": "tick", "seq": int(at.timestamp()), **body}
 
 
+def newest_tick(at: datetime) -> dict[str, Any]:
+    """The tick that was sent last, or one of this moment where none was for some seconds (nobody ticks, or not yet)."""
+    seq = ring.latest_seq()
+    if seq is not None and abs(at.timestamp() - seq) <= STALE_SECONDS:
+        found = ring.latest()
+        if found is not None:
+            return found
+    return build_tick(at)
+
+
 def broadcast(at: datetime) -> bool:
     """Send the tick of this second, unless another process has. Answers whether it was sent; raises nothing."""
     try:
@@ -39,8 +50,9 @@ def broadcast(at: datetime) -> bool:
         if not ring.claim(seq):
             counts["claimed_elsewhere"] += 1
             return False
-        encoded = ring.put(build_tick(at))
-        send_to_group({"type": "live.tick", "seq": seq, "text": encoded.decode()})
+        tick = build_tick(at)
+        encoded = ring.put(tick)
+        send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
     except Exception as error:  # noqa: BLE001 (a tick that fails must not take the worker with it)
         counts["failed"] += 1
         say_once_a_minute(logger, "broadcast", error)

@@ -50,12 +50,14 @@ class Command(BaseCommand):
         from llmmonitor.server import embedded, running
         from llmmonitor.server.banner import welcome
 
-        first = ensure_admin()
+        # Before the server's loop runs: from then on this thread must not touch the database.
+        first = ensure_admin(settings.LLMMONITOR.admin_password)
+        link = login_path()
         workers = embedded.EmbeddedWorkers()
 
         def started(_host: str, actual_port: int) -> None:
             workers.start()
-            self.stdout.write(welcome(host, actual_port, first))
+            self.stdout.write(welcome(host, actual_port, link, first))
             self.stdout.flush()
 
         connections.close_all()
@@ -66,3 +68,13 @@ class Command(BaseCommand):
             workers.stop()
             embedded.drain_recorder(embedded.STOP_SECONDS)
             connections.close_all()
+
+
+def login_path() -> str | None:
+    """The path of a new one-time login link for the first admin; None where no admin can sign in."""
+    from django.contrib.auth.models import User
+
+    from llmmonitor.access.loginlink import make_link
+
+    admin = User.objects.filter(is_active=True, is_superuser=True).order_by("pk").first()
+    return make_link(admin) if admin else None

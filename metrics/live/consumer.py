@@ -1,0 +1,211 @@
+"""`WS /ws/metrics`: one client of the live stream, as an ASGI application.
+
+It sends `hello` (the newest tick, the server, the last five minutes), then a `tick` each second. It takes `subscribe`,
+`unsubscribe`, `resume` and `ping`; whatever else comes is answered `{"type": "error", "code", "detail"}`. What a client
+may cost is bounded: its messages by size and rate, what waits for it by the outbox, how many there are by the hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from llmmonitor.access.websocket import NOT_ALLOWED_CODE, SIGNED_OUT_CODE, Denied, acheck_handshake
+from metrics.live import ring
+from metrics.live.hub import BACKFILL_WAIT_SECONDS, TOO_OLD, Client, Hub, TooManyClients, hub_of_this_loop
+from metrics.live.subscriptions import MAX_DISTINCT, TooManySubscriptions, parse
+from metrics.queries import BadQuery
+
+TOO_MANY_CODE = 4429
+MAX_MESSAGE_BYTES = 16 * 2**10  # a subscription to 24 series with 100 long model names is 12 kB
+MESSAGES_PER_SECOND = 5.0
+MESSAGES_AT_ONCE = 30.0  # a page that is clicked through subscribes anew with each click
+CHECK_AGAIN_SECONDS = 30.0  # how long a socket outlives the session or key that opened it
+
+Send = Callable[[dict[str, Any]], Any]
+
+
+async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: Send) -> None:
+    """Serve one WebSocket until it closes."""
+    await receive()  # websocket.connect
+    checked = await acheck_handshake(scope)
+    if isinstance(checked, Denied):
+        await _refuse(send, checked)
+        return
+    hub = hub_of_this_loop()
+    try:
+        with hub.client() as client:
+            await send({"type": "websocket.accept"})
+            await _Connection(scope, receive, send, hub, client).run()
+    except TooManyClients:
+        await _refuse(send, Denied("Too many live connections.", code=TOO_MANY_CODE))
+
+
+async def _refuse(send: Send, denied: Denied) -> None:
+    """Fail the handshake (the server answers 403), or open and close with a code that a page can read."""
+    if denied.code is None:
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": denied.code, "reason": denied.reason[:120]})
+
+
+class _Closed(Exception):
+    """The connection is to end with this code; None when it has ended."""
+
+    def __init__(self, code: int | None = None, reason: str = "") -> None:
+        self.code, self.reason = code, reason
+
+
+class _Connection:
+    """One accepted socket: a reader, a writer and a watch over who it is. The first that ends, ends all."""
+
+    def __init__(self, scope: dict[str, Any], receive: Callable[[], Any], send: Send, hub: Hub, client: Client) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._hub, self._client = hub, client
+        self._allowance = Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+        self._resuming = False
+
+    async def run(self) -> None:
+        """Until the client goes or is sent away."""
+        work = [asyncio.create_task(part()) for part in (self._read, self._write, self._watch)]
+        try:
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in work:
+                task.cancel()
+            ended = await asyncio.gather(*work, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, _Closed):
+                if error.code is not None:
+                    await self._send({"type": "websocket.close", "code": error.code, "reason": error.reason})
+                return
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    # From us to the client
+
+    async def _write(self) -> None:
+        await self._send_text(await self._hub.hello())
+        while True:
+            item = await self._client.outbox.get()
+            await (self._send_text(item) if isinstance(item, str) else item())
+
+    async def _send_text(self, text: str) -> None:
+        """Returns when the client's connection has room for more (where the server can tell)."""
+        await self._send({"type": "websocket.send", "text": text})
+
+    async def _watch(self) -> None:
+        """Whoever signs out or loses a role or key in the meantime is sent away."""
+        while True:
+            await asyncio.sleep(CHECK_AGAIN_SECONDS)
+            checked = await acheck_handshake(self._scope)
+            if isinstance(checked, Denied):
+                code = checked.code if checked.code in (SIGNED_OUT_CODE, NOT_ALLOWED_CODE) else NOT_ALLOWED_CODE
+                raise _Closed(code, checked.reason[:120])
+
+    # From the client to us
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                raise _Closed
+            if not self._allowance.take(time.monotonic()):
+                raise _Closed(TOO_MANY_CODE, "Too many messages.")
+            answer = self._answer(message.get("text"), message.get("bytes"))
+            if answer is not None and not self._client.outbox.put_answer(answer):
+                raise _Closed(TOO_MANY_CODE, "Answers are not read.")
+
+    def _answer(self, text: str | None, data: bytes | None) -> Any:
+        """The answer to a message, or a function that makes it when it can be sent."""
+        content = text if text is not None else data or b""
+        if len(content) > MAX_MESSAGE_BYTES:
+            return error("too_large", f"A message may hold {MAX_MESSAGE_BYTES} bytes.")
+        try:
+            message = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            return error("invalid_json", 'Send JSON, such as {"type": "ping"}.')
+        kind = message.get("type") if isinstance(message, dict) else None
+        handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
+        if handler is None:
+            return error("unknown_type", f"{str(kind)[:60]!r} is no type of message.", tuple(self._HANDLERS))
+        return handler(self, message)
+
+    def _subscribe(self, message: dict[str, Any]) -> str:
+        try:
+            wanted = parse(message, datetime.now(UTC))
+            self._hub.subscribe(self._client, wanted)
+        except BadQuery as problem:
+            return error("bad_query", f"{problem.parameter}: {problem.detail}", problem.allowed)
+        except TooManySubscriptions:
+            return error(
+                "poll", f"{MAX_DISTINCT} different views are live already: read /metrics/history every few seconds."
+            )
+        return ring.encode({"type": "subscribed", "step": wanted.step, "filters": wanted.filters.as_dict()}).decode()
+
+    def _unsubscribe(self, message: dict[str, Any]) -> str:
+        self._hub.unsubscribe(self._client)
+        return '{"type":"unsubscribed"}'
+
+    def _resume(self, message: dict[str, Any]) -> Any:
+        seq = message.get("seq")
+        if type(seq) is not int or not 0 <= seq < 2**53:
+            return error("bad_query", "seq: must be the seq of the last tick that you have.")
+        if self._resuming:
+            return error("busy", "The backfill before has not been sent yet.")
+        self._resuming = True
+
+        async def backfill() -> None:
+            # What is made here lies in memory until the client has taken it: few at once.
+            try:
+                async with asyncio.timeout(BACKFILL_WAIT_SECONDS):
+                    await self._hub.backfills.acquire()
+            except TimeoutError:
+                self._resuming = False
+                await self._send_text(TOO_OLD)
+                return
+            try:
+                await self._send_text(await self._hub.backfill(seq))
+            finally:
+                self._hub.backfills.release()
+                self._resuming = False
+
+        return backfill
+
+    def _ping(self, message: dict[str, Any]) -> str:
+        return '{"type":"pong"}'
+
+    _HANDLERS = {"subscribe": _subscribe, "unsubscribe": _unsubscribe, "resume": _resume, "ping": _ping}
+
+
+class Allowance:
+    """How many messages may come: `per_second` on average, `at_once` in a burst."""
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second, self._at_once = per_second, at_once
+        self._left, self._at = at_once, None
+
+    def take(self, now: float) -> bool:
+        """Whether one more may come at `now` (seconds of a monotonic clock)."""
+        if self._at is not None:
+            self._left = min(self._at_once, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def error(code: str, detail: str, allowed: Any = ()) -> str:
+    """An answer that says what cannot be served."""
+    body: dict[str, Any] = {"type": "error", "code": code, "detail": detail[:500]}
+    if allowed:
+        body["allowed"] = list(allowed)[:100]
+    return ring.encode(body).decode()

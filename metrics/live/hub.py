@@ -1,0 +1,225 @@
+"""One process's side of the live stream: it hears each tick once and hands it to its clients.
+
+There is one hub for each event loop. It is in the group of ticks while it has clients. A client without a subscription
+gets the tick as it came; for the others each distinct subscription is computed once, on a thread of the hub's own and
+never on the loop, and what it gives is joined to the tick. When that takes longer than a second, the next tick goes to
+everybody as it is and the answer after it catches up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from llmmonitor.server.databases import drop_broken_connections
+from metrics.live import ring, ticker
+from metrics.live.outbox import Outbox
+from metrics.live.subscriptions import Subscription, Subscriptions, answer
+from metrics.queries import QueryTooSlow
+from metrics.queries.budget import query_budget
+
+logger = logging.getLogger(__name__)
+
+MAX_CLIENTS = 256  # of one process; each may hold a few hundred kilobytes when it does not read
+HELLO_BYTES = 200_000
+BACKFILLS_AT_ONCE = 4  # each is up to 8 MB until its client has taken it
+BACKFILL_WAIT_SECONDS = 5.0
+VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; those that do not fit go without, and say so
+RETRY_SECONDS = 1.0
+REJOIN_SECONDS = 3600.0  # membership in a group of a Redis layer ends after a day
+STARTED = datetime.now(UTC)
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """What the hub knows of a client: where to put what it shall get, and what it shows."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.subscription: Subscription | None = None
+
+
+class TooManyClients(Exception):
+    """This process has as many live clients as it takes."""
+
+
+class Hub:
+    """The clients of one event loop."""
+
+    def __init__(self, max_clients: int | None = None) -> None:
+        self.subscriptions = Subscriptions()
+        self.backfills = asyncio.Semaphore(BACKFILLS_AT_ONCE)
+        self._max_clients = MAX_CLIENTS if max_clients is None else max_clients
+        self._clients: set[Client] = set()
+        self._listening: asyncio.Task[None] | None = None
+        self._computing: asyncio.Task[None] | None = None
+        self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
+        self._hello: tuple[int | None, asyncio.Future[str]] | None = None
+        # One thread: answers of one tick take turns, and reading keeps one connection to the database.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Client]:
+        """A client while it is connected. Raises TooManyClients."""
+        if len(self._clients) >= self._max_clients:
+            raise TooManyClients
+        client = Client()
+        self._clients.add(client)
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen())
+        try:
+            yield client
+        finally:
+            self._clients.discard(client)
+            self.unsubscribe(client)
+            if not self._clients and self._listening is not None:
+                self._listening.cancel()
+                self._listening = None
+
+    def subscribe(self, client: Client, wanted: Subscription) -> None:
+        """Show a client this instead of what it has shown. Raises TooManySubscriptions: then it shows nothing of its own."""
+        self.unsubscribe(client)
+        self.subscriptions.add(wanted)
+        client.subscription = wanted
+
+    def unsubscribe(self, client: Client) -> None:
+        """Show a client plain ticks again."""
+        if client.subscription is not None:
+            self.subscriptions.discard(client.subscription)
+            client.subscription = None
+
+    async def hello(self) -> str:
+        """What a client gets first. Made once for all that come within a second."""
+        seq = await self.in_thread(ring.latest_seq)
+        if self._hello is None or self._hello[0] != seq or seq is None:
+            self._hello = seq, asyncio.ensure_future(self.in_thread(make_hello))
+        return await asyncio.shield(self._hello[1])
+
+    async def backfill(self, seq: int) -> str:
+        """The answer to `resume`: the ticks after `seq`."""
+        ticks = await self.in_thread(lambda: ring.since(seq))
+        if ticks is None:
+            return TOO_OLD
+        return f'{{"type":"backfill","ticks":[{b",".join(ticks).decode()}]}}'
+
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """Do blocking work on the hub's thread."""
+
+        def run() -> Result:
+            try:
+                return work()
+            finally:
+                drop_broken_connections()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    async def _listen(self) -> None:
+        """Hear the ticks; where the channel layer fails, try again until it answers."""
+        while True:
+            try:
+                await self._hear()
+            except Exception as error:  # noqa: BLE001 (whatever a broker may raise)
+                ticker.say_once_a_minute(logger, "the live channel", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _hear(self) -> None:
+        layer = get_channel_layer()
+        channel = await layer.new_channel()
+        loop = asyncio.get_running_loop()
+        await layer.group_add(ticker.GROUP, channel)
+        joined = loop.time()
+        try:
+            while True:
+                self._deliver(await layer.receive(channel))
+                if loop.time() - joined > REJOIN_SECONDS:
+                    await layer.group_add(ticker.GROUP, channel)
+                    joined = loop.time()
+        finally:
+            with contextlib.suppress(Exception):
+                await layer.group_discard(ticker.GROUP, channel)
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        """Hand a message of the group on: a tick, or a text for everyone (`live.message`)."""
+        text = message["text"]
+        if message.get("type") != "live.tick":
+            for client in self._clients:
+                client.outbox.put_answer(text)
+            return
+        busy = self._computing is not None and not self._computing.done()
+        for client in self._clients:
+            if client.subscription is None or busy:
+                client.outbox.put_tick(text)
+        if len(self.subscriptions) and not busy:
+            at = datetime.fromisoformat(message["at"])
+            self._computing = asyncio.create_task(self._deliver_views(int(message["seq"]), at, text))
+
+    async def _deliver_views(self, seq: int, at: datetime, text: str) -> None:
+        """Join each subscription's answer to the tick, and hand that to whoever holds it."""
+        wanted = {one.key: one for one in self.subscriptions}
+        waiting = [client for client in self._clients if client.subscription is not None]
+        held = {client: client.subscription.key for client in waiting if client.subscription is not None}
+        since = {key: self._answered[key] for key in wanted if key in self._answered}
+        try:
+            texts = await self.in_thread(lambda: join_views(text, at, list(wanted.values()), since))
+        except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
+            ticker.say_once_a_minute(logger, "live views", error)
+            texts = {}
+        for client in waiting:
+            if client in self._clients:
+                client.outbox.put_tick(texts.get(held[client], text))
+        self._answered = since | dict.fromkeys(texts, seq)
+
+
+TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'
+
+
+def join_views(text: str, at: datetime, wanted: list[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
+    """The tick with each subscription's view and buckets, by its key. What does not fit into the time is left out."""
+    found = {}
+    try:
+        with query_budget(VIEWS_SECONDS):
+            for one in wanted:
+                extra = ring.encode(answer(one, at, since.get(one.key))).decode()
+                found[one.key] = f"{text[:-1]},{extra[1:]}"
+    except QueryTooSlow as error:
+        ticker.counts["views_too_slow"] += 1
+        ticker.say_once_a_minute(logger, "live views", error)
+    return found
+
+
+def make_hello() -> str:
+    """The newest tick as `hello`, with the server and as much of the last five minutes as 200 kB hold."""
+    tick = ticker.newest_tick(datetime.now(UTC))
+    server = {"version": settings.VERSION, "start": STARTED.isoformat(timespec="seconds").replace("+00:00", "Z")}
+    head = ring.encode({**tick, "type": "hello", "server": server})
+    briefs = ring.history()
+    room = HELLO_BYTES - len(head) - len(b',"history":[]')
+    taken: list[bytes] = []
+    for brief in reversed(briefs):
+        room -= len(brief) + 1
+        if room < 0:
+            break
+        taken.append(brief)
+    return (head[:-1] + b',"history":[' + b",".join(reversed(taken)) + b"]}").decode()
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def hub_of_this_loop() -> Hub:
+    """The hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = Hub()
+    return hub
