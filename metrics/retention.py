@@ -1,0 +1,197 @@
+"""How long what is kept, and the task that keeps to it.
+
+`Policy` says how long, `maintain` deletes what is older, in small timed steps (`metrics.store.deleting`), and keeps the
+store below its bound on the disk (`metrics.store.shedding`). Raw rows go from the old end, and the raw floor of their
+kind moves in the same transaction (`metrics.store.floors`); a rollup bucket whose raw rows are gone keeps its figures.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, models
+from django.db.models import Exists, OuterRef
+
+from metrics import registers
+from metrics.models import (
+    EngineMetrics,
+    ErrorGroup,
+    ErrorGroupRollup,
+    ErrorMetrics,
+    GaugeLabels,
+    GaugeRollup,
+    GPUMetrics,
+    InferenceMetrics,
+    InferenceRollup,
+    QueueMetrics,
+    RecentId,
+    Series,
+    SystemMetrics,
+)
+from metrics.rollup import GAUGE_RESOLUTIONS, RESOLUTIONS
+from metrics.store import shedding
+from metrics.store.deleting import Steps, manager, matching, oldest_raw, table_name
+from metrics.store.floors import raw_floor
+
+__all__ = ["Policy", "maintain", "raw_floor", "resolutions_for"]
+
+logger = logging.getLogger(__name__)
+
+# Rollups go this much later than they are promised: a question that began before still finds what it counts on.
+READERS_GRACE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long each kind of row is kept. `rollups` by resolution in seconds."""
+
+    raw_inferences: timedelta = timedelta(days=30)
+    errors: timedelta = timedelta(days=90)
+    samples: timedelta = timedelta(hours=24)
+    rollups: Mapping[int, timedelta] = field(
+        default_factory=lambda: {1: timedelta(minutes=135), 60: timedelta(days=3), 3600: timedelta(days=400)}
+    )
+    recent_ids: timedelta = timedelta(minutes=15)
+
+    @classmethod
+    def from_settings(cls) -> Policy:
+        """The policy of this installation."""
+        own = settings.LLMMONITOR
+        return cls(
+            raw_inferences=timedelta(days=own.raw_inference_days),
+            errors=timedelta(days=own.errors_days),
+            samples=timedelta(hours=own.samples_hours),
+            rollups={
+                1: timedelta(minutes=own.one_second_minutes),
+                60: timedelta(days=own.one_minute_days),
+                3600: timedelta(days=own.one_hour_days),
+            },
+            recent_ids=timedelta(minutes=own.recent_id_minutes),
+        )
+
+    def oldest_bucket(self, resolution: int, now: datetime) -> int:
+        """Start, in unix seconds, of the oldest bucket of this resolution that still takes events.
+
+        It is the one that the retention's edge lies in. Readers count on those after it
+        (`metrics.queries.window.Held`).
+        """
+        edge = int((now - self.rollups[resolution]).timestamp() // 1)
+        return edge - edge % resolution
+
+    def resolver(self, now: datetime) -> Callable[[datetime], tuple[int, ...]]:
+        """A function from the time of an event to the resolutions (seconds) that still hold its bucket."""
+        since = [(one, datetime.fromtimestamp(self.oldest_bucket(one, now), UTC)) for one in RESOLUTIONS]
+        all_since = max(start for _, start in since)
+
+        def resolutions_for(at: datetime) -> tuple[int, ...]:
+            if at >= all_since:
+                return RESOLUTIONS
+            return tuple(one for one, start in since if at >= start)
+
+        return resolutions_for
+
+
+def resolutions_for(at: datetime, now: datetime, policy: Policy | None = None) -> tuple[int, ...]:
+    """Which of 1, 60 and 3600 seconds still hold the bucket of an event at `at`. For many events: `Policy.resolver`."""
+    return (policy or Policy.from_settings()).resolver(now)(at)
+
+
+def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None) -> dict[str, int]:
+    """Delete what is older than the policy and what is too much for the disk; the number of rows by table.
+
+    It stops when the time is used up and goes on at the next call; every table gets at least one step. Any number of
+    processes may run it at once. Raises the database's first error after it has tried all tables.
+    """
+    policy = policy or Policy.from_settings()
+    steps = Steps(time.monotonic() + budget_seconds)
+    counts: dict[str, int] = {}
+    failed: DatabaseError | None = None
+
+    def run(name: str, task: Callable[[], int]) -> None:
+        nonlocal failed
+        try:
+            counts[name] = counts.get(name, 0) + task()
+        except DatabaseError as error:
+            logger.warning("retention: %s: %s", name, error)
+            failed = failed or error
+
+    # The bound first: a full disk stops everything, a row that is a minute too old nothing.
+    for name, rows in shedding.keep_bound(now, steps).items():
+        counts[name] = counts.get(name, 0) + rows
+    for model, kind, keep in _raw(policy):
+        run(table_name(model), lambda model=model, kind=kind, keep=keep: steps.run(oldest_raw(model, kind, now - keep)))
+    for found in _outdated(policy, now):
+        run(table_name(found.model), lambda found=found: steps.run(matching(found)))
+    for name, function in registers.retention:
+        run(name, lambda function=function: function(now, steps.deadline))
+    shedding.give_back_pages(steps)
+    if failed:
+        raise failed
+    return counts
+
+
+def _raw(policy: Policy) -> Iterator[tuple[type[models.Model], str, timedelta]]:
+    """The tables of raw rows, the kind of event whose floor they hold, and how long they are kept."""
+    yield InferenceMetrics, "inference", policy.raw_inferences
+    yield ErrorMetrics, "error", policy.errors
+    yield SystemMetrics, "system", policy.samples
+    yield GPUMetrics, "system", policy.samples
+    yield QueueMetrics, "queue", policy.samples
+    yield EngineMetrics, "engine", policy.samples
+
+
+def _outdated(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
+    """All other rows that are too old, in the order of the index that finds them."""
+    yield manager(RecentId).filter(at__lt=now - policy.recent_ids).order_by("at")
+    for resolution in RESOLUTIONS:
+        before = policy.oldest_bucket(resolution, now - READERS_GRACE)
+        yield manager(InferenceRollup).filter(resolution=resolution, bucket__lt=before).order_by("bucket")
+    for resolution in GAUGE_RESOLUTIONS:
+        before = policy.oldest_bucket(resolution, now - READERS_GRACE)
+        # One query a metric: the index has the metric before the bucket.
+        for metric in _metrics(resolution):
+            found = manager(GaugeRollup).filter(resolution=resolution, metric=metric, bucket__lt=before)
+            yield found.order_by("bucket")
+    hours_since = policy.oldest_bucket(3600, now - READERS_GRACE)
+    yield manager(ErrorGroupRollup).filter(bucket__lt=hours_since).order_by("bucket")
+    yield from _unused(policy, now)
+
+
+def _metrics(resolution: int) -> Iterator[str]:
+    """The gauges that have rows at this resolution, each found by one step into the index."""
+    last = ""
+    while True:
+        after = manager(GaugeRollup).filter(resolution=resolution, metric__gt=last).order_by("metric")
+        found = after.values_list("metric", flat=True).first()
+        if found is None:
+            return
+        last = found
+        yield last
+
+
+def _unused(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
+    """Label sets and error groups that nothing refers to any more: they would use up the cap on series."""
+    longest = max(policy.raw_inferences, policy.errors, policy.samples, *policy.rollups.values())
+    old = manager(Series).filter(last_seen__lt=now - longest - READERS_GRACE)
+    yield _without(
+        old, "series", InferenceMetrics, InferenceRollup, ErrorMetrics, ErrorGroupRollup, QueueMetrics, EngineMetrics
+    )
+    groups = manager(ErrorGroup).filter(last_seen__lt=now - min(policy.errors, longest))
+    yield _without(groups, "group", ErrorMetrics, ErrorGroupRollup)
+    if (
+        now.minute == 0
+    ):  # once an hour: nothing says when a label set of gauges was last used, so it looks at all of them
+        gauges = manager(GaugeLabels).all()
+        yield _without(gauges, "labels", GaugeRollup, SystemMetrics, GPUMetrics, QueueMetrics, EngineMetrics)
+
+
+def _without(found: models.QuerySet[Any], field: str, *referring: type[models.Model]) -> models.QuerySet[Any]:
+    for model in referring:
+        found = found.filter(~Exists(manager(model).filter(**{field: OuterRef("pk")})))
+    return found.order_by("pk")
