@@ -14,9 +14,17 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q
 
-from metrics.models import EngineMetrics, ErrorMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
+from metrics.models import (
+    EngineMetrics,
+    ErrorMetrics,
+    GPUMetrics,
+    InferenceMetrics,
+    QueueMetrics,
+    Series,
+    SystemMetrics,
+)
 from metrics.queries.budget import query_budget
-from metrics.queries.filters import Filters
+from metrics.queries.filters import LABELS, SERIES_COLUMN, Filters
 from metrics.queries.host_state import gpu_number
 from metrics.queries.window import Window, iso
 
@@ -61,10 +69,21 @@ class RawTable:
         ids = filters.gauge_label_ids(self.gauge) if self.gauge else filters.series_ids()
         if ids is None:
             return [rows]
-        column = "labels_id" if self.gauge else "series_id"
-        if self.gauge or len(ids) > FEW_SERIES:
-            return [rows.filter(**{f"{column}__in": ids})] if ids else []
-        return [rows.filter(**{column: one}) for one in ids]
+        if self.gauge:
+            return [rows.filter(labels_id__in=ids)] if ids else []
+        others = self._beyond_the_cap(rows, filters)
+        if len(ids) > FEW_SERIES:
+            return [rows.filter(series_id__in=ids), *others]
+        return [*(rows.filter(series_id=one) for one in ids), *others]
+
+    def _beyond_the_cap(self, rows: Any, filters: Filters) -> list[Any]:
+        """Rows of the series `__other__` that keep the labels asked for themselves."""
+        ids = list(Series.objects.filter(model_name=Series.OTHER).values_list("id", flat=True))
+        if not ids:
+            return []
+        named = {f"labels__{SERIES_COLUMN[name]}__in": getattr(filters, name) for name in LABELS}
+        named |= {f"labels__tags__{key}__in": values for key, values in filters.tags.items()}
+        return [rows.filter(series_id__in=ids, **{name: list(values) for name, values in named.items() if values})]
 
     def read(
         self, querysets: Sequence[Any], limit: int, after: Key | None = None, descending: bool = False

@@ -183,9 +183,12 @@ def _request_lines(
         each = np.zeros(len(rows), dtype=np.int64)
         for column in OUTCOME_COLUMNS:
             each += np.array(rows.columns[column], dtype=np.int64)
-        for one in np.unique(rows.series).tolist():
+        present, place_of_row = np.unique(rows.series, return_inverse=True)
+        of_each = np.zeros(len(present), dtype=np.int64)
+        np.add.at(of_each, place_of_row, each)
+        for one, requests in zip(present.tolist(), of_each.tolist(), strict=True):
             if one in of_series:
-                volume[of_series[one]] += int(np.sum(each[rows.series == one]))
+                volume[of_series[one]] += requests
         ranked = sorted(volume, key=lambda labels: (-volume[labels], labels))
         keep, omitted = ranked[:limit], max(0, len(ranked) - limit)
         place = {labels: number for number, labels in enumerate(keep)}
