@@ -37,8 +37,10 @@ def is_loopback_name(name: str | None) -> bool:
         return False
     if name.lower() == "localhost":
         return True
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
     try:
-        address = ip_address(name.strip("[]"))
+        address = ip_address(name)
     except ValueError:
         return False
     # A socket that listens on both families shows an IPv4 client as ::ffff:127.0.0.1.
