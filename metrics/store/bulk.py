@@ -111,7 +111,9 @@ class Insert:
             else:
                 parts.append("DO NOTHING")
         if self._returning:
-            parts.append("RETURNING " + ", ".join(self._column(name) for name in self._returning))
+            # As stored: `+column` has no declared type, which Django's connection would convert by.
+            sign = "+" if vendor == "sqlite" else ""
+            parts.append("RETURNING " + ", ".join(sign + self._column(name) for name in self._returning))
         return " ".join(parts)
 
     def _column(self, name: str) -> str:
