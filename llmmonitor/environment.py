@@ -120,7 +120,7 @@ class Environment(BaseSettings):
         False,
         description="The server is reached over HTTPS only: cookies are marked secure.",
     )
-    rate_limit_ingest_per_minute: int = Field(60_000, ge=1, description="Posts a minute for one key or address.")
+    rate_limit_ingest_per_minute: int = Field(600_000, ge=1, description="Posts a minute for one key or address.")
     rate_limit_read_per_minute: int = Field(1_200, ge=1, description="Reads a minute for one key or address.")
     login_attempts_per_minute: int = Field(10, ge=1, description="Login attempts a minute for one address.")
 

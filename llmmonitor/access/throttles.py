@@ -66,13 +66,13 @@ def count_call(scope: str, who: str, limit: int, at: float) -> float:
 
 
 def address_group(address: str | None) -> str:
-    """The address as a throttle counts it: one IPv6 customer has a /64."""
+    """The address as a throttle counts it: one IPv6 customer has a /64, and an IPv4 client is one on every socket."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:
         return address or "unknown"
-    if isinstance(parsed, IPv6Address) and not parsed.ipv4_mapped:
-        return f"{parsed.exploded[:19]}::/64"
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or f"{parsed.exploded[:19]}::/64")
     return str(parsed)
 
 

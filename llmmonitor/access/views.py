@@ -36,13 +36,9 @@ class LoginView(DjangoLoginView):
         wait_seconds = login_wait_seconds(request, request.POST.get("username", ""), time.time())
         if wait_seconds:
             message = f"Too many attempts. Try again in {wait_seconds} s."
-            return render(
-                request,
-                self.template_name,
-                {"form": AuthenticationForm(request), "message": message, "next": self.get_redirect_url()},
-                status=429,
-                headers={"Retry-After": str(wait_seconds)},
-            )
+            page = login_page(request, 429, message, target=self.get_redirect_url())
+            page["Retry-After"] = str(wait_seconds)
+            return page
         response: HttpResponse = super().post(request, *args, **kwargs)
         return response
 
@@ -76,19 +72,31 @@ class LogoutView(DjangoLogoutView):
 @require_GET
 def login_link(request: HttpRequest, token: str) -> HttpResponse:
     """Signs in whoever holds a fresh link, and leads to `/`."""
-    headers = {"Referrer-Policy": "no-referrer"}  # the address holds the token, spent as it is
+    response = follow_link(request, token)
+    response["Referrer-Policy"] = "no-referrer"  # the address holds the token, spent as it may be
+    return response
+
+
+def follow_link(request: HttpRequest, token: str) -> HttpResponse:
+    """What opening a link is answered."""
     if is_ahead_of_click(request):
-        return problem_response(403, "prefetch", "A login link is opened, not fetched ahead.", headers)
+        return problem_response(403, "prefetch", "A login link is opened, not fetched ahead.")
     user = redeem(token, timezone.now())
-    if user is None and request.user.is_authenticated:  # a second click on the link that signed them in
-        return HttpResponseRedirect(resolve_url("/"), headers=headers)
-    if user is None:
-        message = "This link was used before or is older than 15 minutes. `manage.py login-link` prints another."
-        context = {"form": AuthenticationForm(request), "message": message}
-        return render(request, "access/login.html", context, status=410, headers=headers)
-    login(request, user, backend=BACKEND)
-    note(request, "signed in by link")
-    return HttpResponseRedirect(resolve_url("/"), headers=headers)
+    if user is not None:
+        login(request, user, backend=BACKEND)
+        note(request, "signed in by link")
+    elif not request.user.is_authenticated:  # else it is a second click on the link that signed them in
+        message = (
+            "This link was used before or is older than 15 minutes; manage.py login-link prints another."
+        )
+        return login_page(request, 410, message)
+    return HttpResponseRedirect(resolve_url("/"))
+
+
+def login_page(request: HttpRequest, status: int, message: str, target: str = "") -> HttpResponse:
+    """The login page with a message, empty as it was at first."""
+    context = {"form": AuthenticationForm(request), "message": message, "next": target}
+    return render(request, "access/login.html", context, status=status)
 
 
 def is_ahead_of_click(request: HttpRequest) -> bool:
@@ -103,6 +111,5 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
         message = "The page was open for too long, or cookies are off. Please try again."
         if request.headers.get("Origin", "").startswith("https:") and not request.is_secure():
             message = "This server does not know that it is reached over HTTPS. Start it with LLMMONITOR_TLS=true."
-        context = {"form": AuthenticationForm(request), "message": message, "next": request.POST.get("next", "")}
-        return render(request, "access/login.html", context, status=403)
+        return login_page(request, 403, message, target=request.POST.get("next", ""))
     return problem_response(403, "csrf_failed", f"{reason or 'The form carries no valid token.'} Load the page again.")

@@ -56,7 +56,7 @@ class ARequestIsTheMachinesOwn:
             "localhost:",
             "localhost:x",
             "192.168.1.5",
-            "0.0.0.0",
+            "10.0.0.1",
             "",
         ],
     )

@@ -1,0 +1,104 @@
+"""Links that sign in once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from llmmonitor.access.loginlink import LIFETIME, make_link, redeem
+from llmmonitor.access.models import AuditEntry, LoginLink
+from tests.llmmonitor.access.asking import ELSEWHERE, ask, session_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.door_urls")]
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+def token_of(link: str) -> str:
+    return link.rstrip("/").rpartition("/")[2]
+
+
+class ALoginLink:
+    @pytest.fixture
+    def link(self, admin: User) -> str:
+        return make_link(admin, timezone.now())
+
+    def test_signs_in_and_opens_the_first_page(self, link: str) -> None:
+        reply = ask("GET", link, client=ELSEWHERE)
+
+        assert (reply.status, reply.headers["location"]) == (302, "/")
+        session = reply.cookies["llmmonitor_session"].partition(";")[0]
+        cookie = {"Cookie": f"llmmonitor_session={session}"}
+        assert ask("GET", "/read", headers=cookie, client=ELSEWHERE).json() == {"who": "ada"}
+        assert AuditEntry.objects.filter(action="signed in by link", actor="ada").exists()
+
+    def test_works_once(self, link: str) -> None:
+        ask("GET", link, client=ELSEWHERE)
+
+        again = ask("GET", link, client=ELSEWHERE)
+
+        assert again.status == 410
+        assert "manage.py login-link" in again.text
+        assert "llmmonitor_session" not in again.cookies
+
+    def test_leads_on_whoever_it_has_signed_in_already(self, link: str, admin: User) -> None:
+        ask("GET", link, client=ELSEWHERE)
+
+        assert ask("GET", link, headers=session_of(admin), client=ELSEWHERE).headers["location"] == "/"
+
+    def test_is_not_told_to_other_sites(self, link: str) -> None:
+        assert ask("GET", link).headers["referrer-policy"] == "no-referrer"
+        assert "no-store" in ask("GET", link).headers["cache-control"]
+
+    @pytest.mark.parametrize(
+        "ahead",
+        [
+            {"Sec-Purpose": "prefetch"},
+            {"Sec-Purpose": "prefetch;prerender"},
+            {"Purpose": "prefetch"},
+            {"X-Moz": "prefetch"},
+            {"Sec-Fetch-Dest": "image"},
+            {"Sec-Fetch-Dest": "empty"},
+        ],
+    )
+    def test_is_not_used_up_by_what_comes_ahead_of_the_click(self, link: str, ahead: dict[str, str]) -> None:
+        assert ask("GET", link, headers=ahead, client=ELSEWHERE).status == 403
+
+        assert ask("GET", link, headers={"Sec-Fetch-Dest": "document"}, client=ELSEWHERE).status == 302
+
+    def test_is_not_used_up_by_a_program_that_only_looks_whether_it_is_there(self, link: str) -> None:
+        assert ask("HEAD", link, client=ELSEWHERE).status == 405
+
+        assert ask("GET", link, client=ELSEWHERE).status == 302
+
+    def test_is_stored_as_its_hash_alone(self, link: str) -> None:
+        row = LoginLink.objects.values().get()
+
+        assert not [value for value in row.values() if isinstance(value, str) and token_of(link) in value]
+
+
+class ALoginLinkInTime:
+    def test_holds_for_fifteen_minutes(self, admin: User) -> None:
+        early, late = token_of(make_link(admin, NOW)), token_of(make_link(admin, NOW))
+
+        assert redeem(early, NOW + timedelta(minutes=15) - timedelta(microseconds=1)) == admin
+        assert redeem(late, NOW + timedelta(minutes=15)) is None
+
+    def test_opens_nothing_for_one_who_was_made_inactive(self, admin: User) -> None:
+        token = token_of(make_link(admin, NOW))
+        User.objects.update(is_active=False)
+
+        assert redeem(token, NOW) is None
+
+    def test_is_forgotten_when_it_is_of_no_use_to_anyone(self, admin: User) -> None:
+        make_link(admin, NOW)
+
+        make_link(admin, NOW + 3 * LIFETIME)
+
+        assert LoginLink.objects.count() == 1
+
+    @pytest.mark.parametrize("token", ["x", "x" * 43, "é"])
+    def test_that_nobody_made_opens_nothing(self, admin: User, token: str) -> None:
+        assert redeem(token, NOW) is None
