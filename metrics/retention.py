@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -125,11 +126,11 @@ def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None)
     for name, rows in shedding.keep_bound(now, steps).items():
         counts[name] = counts.get(name, 0) + rows
     for model, kind, keep in _raw(policy):
-        run(table_name(model), lambda model=model, kind=kind, keep=keep: steps.run(oldest_raw(model, kind, now - keep)))
+        run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - keep)))
     for found in _outdated(policy, now):
-        run(table_name(found.model), lambda found=found: steps.run(matching(found)))
+        run(table_name(found.model), partial(steps.run, matching(found)))
     for name, function in registers.retention:
-        run(name, lambda function=function: function(now, steps.deadline))
+        run(name, partial(function, now, steps.deadline))
     shedding.give_back_pages(steps)
     if failed:
         raise failed

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models, transaction
+from django.db import DatabaseError, connection, models, transaction
 
 from metrics.store.floors import raise_floor
+from metrics.store.unavailable import is_transient
 
 STEP_SECONDS = 0.025
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 200, 20, 5_000
 LEAST_REST_SECONDS = 0.002
+MOST_TRIES = 3
 MICROSECOND = timedelta(microseconds=1)
 
 # Deletes up to so many rows and says how many it were. Fewer than asked for: nothing is left.
@@ -61,9 +63,16 @@ class Steps:
 
     def _take(self, step: Step) -> tuple[int, int]:
         rows = self._rows
-        with transaction.atomic():
-            started = self._clock()
-            deleted = step(rows)
+        for tries in range(MOST_TRIES, 0, -1):
+            try:
+                with transaction.atomic():
+                    started = self._clock()
+                    deleted = step(rows)
+                break
+            except DatabaseError as error:
+                # PostgreSQL ends a deadlock by failing one of the two; a step has nothing to lose.
+                if tries == 1 or connection.in_atomic_block or not is_transient(error):
+                    raise
         took = self._clock() - started
         if took > STEP_SECONDS:
             self._rows = max(LEAST_ROWS, rows // 2)

@@ -1,0 +1,179 @@
+"""Forgetting: removes what was recorded of a model, of a host, or as demo data; raw rows, rollups and labels.
+
+The server may run meanwhile. Rows go in small timed steps, and the last of them together with their label sets in one
+transaction: an event of the same model that comes during it either goes with them or is the first of a new series.
+Recorders hold interned numbers, but check each in the transaction that uses it (`metrics.store.series`).
+
+The raw floor stays where it is: a request that comes again after it was forgotten is new, in the raw rows and in the
+rollups. Requests that came beyond the cap of series share the series `__other__` and its rollups; they go by age alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Max, Min, Q
+
+from metrics.models import (
+    EngineMetrics,
+    ErrorGroup,
+    ErrorGroupRollup,
+    ErrorMetrics,
+    GaugeLabels,
+    GaugeRollup,
+    GPUMetrics,
+    InferenceMetrics,
+    InferenceRollup,
+    QueueMetrics,
+    Series,
+    SystemMetrics,
+)
+from metrics.store.deleting import Steps, delete_keys, manager, matching, table_name
+
+logger = logging.getLogger(__name__)
+
+# Rest for each second of work. Less than retention takes: somebody waits for this one.
+REST = 0.25
+MAX_TRIES = 5  # for the last transaction, which a writer of the same model may cross on PostgreSQL
+
+OF_SERIES: tuple[type[models.Model], ...] = (
+    InferenceMetrics,
+    ErrorMetrics,
+    InferenceRollup,
+    ErrorGroupRollup,
+    QueueMetrics,
+    EngineMetrics,
+)
+OF_LABELS: tuple[type[models.Model], ...] = (SystemMetrics, GPUMetrics, QueueMetrics, EngineMetrics, GaugeRollup)
+SOME_IDS = 500  # in one condition
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many rows went, by table."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The label sets to forget."""
+
+    series: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+def forget(
+    *,
+    model: str | None = None,
+    host: str | None = None,
+    demo: bool = False,
+    at: datetime,
+    progress: Callable[[str, int], None] | None = None,
+) -> Forgotten:
+    """Remove all that was recorded of one model, of one host, or flagged as demo data. `at`: now, for the log.
+
+    `progress` is told (table, rows removed so far of it). Raises ValueError unless exactly one of the three is given.
+    """
+    if sum((model is not None, host is not None, bool(demo))) != 1:
+        raise ValueError("forget takes one of model, host and demo")
+    chosen = _choose(model, host, demo)
+    counts: Counter[str] = Counter()
+    if not chosen.series and not chosen.labels:
+        return Forgotten()
+    groups = _groups_of(chosen.series)
+    steps = Steps(math.inf, rest=REST)
+    for found in _rows(chosen):
+        name = table_name(found.model)
+        counts[name] += steps.run(matching(found.order_by("pk")))
+        if progress:
+            progress(name, counts[name])
+    counts.update(_finish(chosen))
+    counts.update(_tidy_groups(groups))
+    forgotten = Forgotten({name: rows for name, rows in counts.items() if rows})
+    what = "demo data" if demo else f"model {model}" if model is not None else f"host {host}"
+    logger.info("forgot %s at %s: %s rows", what, at.isoformat(timespec="seconds"), forgotten.rows)
+    return forgotten
+
+
+def _choose(model: str | None, host: str | None, demo: bool) -> _Chosen:
+    series, labels = manager(Series), manager(GaugeLabels)
+    if model is not None:
+        chosen = series.filter(model_name=model), labels.filter(model_name=model)
+    elif host is not None:
+        chosen = series.none(), labels.filter(host=host)
+    else:
+        chosen = series.filter(is_demo=True), labels.filter(is_demo=True)
+    ids = [tuple(found.order_by("pk").values_list("pk", flat=True)) for found in chosen]
+    return _Chosen(*ids)
+
+
+def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
+    """All rows that belong to the label sets."""
+    for column, ids, tables in (("series", chosen.series, OF_SERIES), ("labels", chosen.labels, OF_LABELS)):
+        for table in tables:
+            for start in range(0, len(ids), SOME_IDS):
+                yield manager(table).filter(**{f"{column}__in": ids[start : start + SOME_IDS]})
+
+
+def _finish(chosen: _Chosen) -> Counter[str]:
+    """Remove the label sets, and the rows that came meanwhile, in one transaction."""
+    for attempt in range(1, MAX_TRIES + 1):
+        counts: Counter[str] = Counter()
+        try:
+            with transaction.atomic():
+                # A writer holds the label sets it uses until it commits. SQLite has one writer anyway.
+                for model, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
+                    list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+                for found in _rows(chosen):
+                    counts[table_name(found.model)] += found._raw_delete(found.db)
+                counts[table_name(Series)] += delete_keys(Series, list(chosen.series))
+                counts[table_name(GaugeLabels)] += delete_keys(GaugeLabels, list(chosen.labels))
+        except IntegrityError:
+            # A row came that refers to a label set and was not seen yet; the next try sees it.
+            if attempt == MAX_TRIES:
+                raise
+        else:
+            return counts
+    raise AssertionError
+
+
+def _groups_of(series: tuple[int, ...]) -> set[int]:
+    """The error groups that these series had errors in."""
+    groups: set[int] = set()
+    for start in range(0, len(series), SOME_IDS):
+        some = series[start : start + SOME_IDS]
+        for table in (ErrorMetrics, ErrorGroupRollup):
+            groups.update(manager(table).filter(series__in=some).values_list("group", flat=True).distinct())
+    return groups
+
+
+def _tidy_groups(groups: set[int]) -> Counter[str]:
+    """Remove the groups that have no errors left; the others were first and last seen with those that they have."""
+    counts: Counter[str] = Counter()
+    for number in sorted(groups):
+        with transaction.atomic():
+            own = Q(group=number)
+            seen = manager(ErrorMetrics).filter(own).aggregate(first=Min("timestamp"), last=Max("timestamp"))
+            hours = manager(ErrorGroupRollup).filter(own).aggregate(first=Min("bucket"), last=Max("bucket"))
+            if seen["first"] is None and hours["first"] is None:
+                counts[table_name(ErrorGroup)] += delete_keys(ErrorGroup, [number])
+                continue
+            # Hours tell of errors whose own rows are gone.
+            first, last = (hours[one] and datetime.fromtimestamp(hours[one], UTC) for one in ("first", "last"))
+            if first is None or (seen["first"] and int(seen["first"].timestamp()) // 3600 * 3600 <= hours["first"]):
+                first = seen["first"]
+            manager(ErrorGroup).filter(pk=number).update(first_seen=first, last_seen=seen["last"] or last)
+    return counts
