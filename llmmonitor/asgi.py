@@ -1,6 +1,7 @@
 """The ASGI application, for daphne, uvicorn and any other server.
 
-Static files are answered first, before Django and its middleware; a WebSocket goes to the live stream; the rest is Django.
+Static files are answered first, before Django and its middleware; a WebSocket goes to the live stream; the rest is
+Django.
 """
 
 from __future__ import annotations

@@ -8,11 +8,19 @@ Ticks and slow work are two queues with their own workers, so that a tick never 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
 
-app = Celery("llmmonitor")
-app.config_from_object("llmmonitor.server.celery_settings")
-app.autodiscover_tasks(["metrics"])
+
+def make_app(**options: Any) -> Celery:
+    """An app with the project's tasks and settings. All apps of a process share what lies in `memory://`."""
+    made = Celery("llmmonitor", **options)
+    made.config_from_object("llmmonitor.server.celery_settings")
+    made.autodiscover_tasks(["metrics"])
+    return made
+
+
+app = make_app()

@@ -1,4 +1,4 @@
-"""Does it work? Each part is tried, not asked: a query is run, a write is begun and rolled back, a cache entry comes back."""
+"""Does it work? Each part is tried, not asked: a query is run, a write begun and rolled back, a cache read back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _try(part: Callable[[], str | None]) -> dict[str, Any]:
     try:
         detail = part()
         status = "ok"
-    except Exception as error:  # a part may fail in any way; readiness says so instead of failing itself
+    except Exception as error:  # noqa: BLE001 (a part may fail in any way; readiness says so instead of failing itself)
         logger.warning("readiness: %s: %s", part.__name__, error)
         detail, status = str(error)[:300] or type(error).__name__, "failing"
     answer: dict[str, Any] = {"status": status, "ms": round((time.monotonic() - started) * 1000, 1)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.conf import settings
+from kombu import Queue
 
 from llmmonitor.server.schedule import WallClock
 
 TICKS = "ticks"
 SLOW = "slow"
 
-broker_url = settings.LLMMONITOR.redis_url or "memory://"
+broker_url = settings.LLMMONITOR.redis_url or "memory://localhost/"  # with a host, or kombu warns that there is none
 broker_connection_retry_on_startup = True
 # The in-memory transport has to be asked; 50 ms keeps a beat of one second within 1.001 s.
 broker_transport_options = {} if settings.LLMMONITOR.redis_url else {"polling_interval": 0.05}
@@ -21,6 +22,8 @@ worker_hijack_root_logger = False
 worker_enable_remote_control = False
 worker_send_task_events = False
 task_default_queue = SLOW
+# A worker that is not told which (`-Q`) consumes both.
+task_queues = (Queue(TICKS), Queue(SLOW))
 task_routes = {
     "metrics.tasks.sample": {"queue": TICKS},
     "metrics.tasks.broadcast": {"queue": TICKS},
@@ -29,6 +32,7 @@ task_routes = {
 timezone = "UTC"
 enable_utc = True
 
+beat_scheduler = "llmmonitor.server.schedule:MemoryScheduler"
 beat_schedule = {
     "sample": {
         "task": "metrics.tasks.sample",

@@ -1,13 +1,14 @@
 """daphne with what it lacks: back-pressure on what it sends, and a bound on what it takes in.
 
-**Sending.** daphne hands every message to the transport at once, so a client that stalls in the middle of a large answer
-makes the server hold all of it. The application awaits `handle_reply`; here that waits while the transport's buffer is
-full (a push producer, which Twisted pauses and resumes). So an export stops reading rows, and a live consumer sees that
-its client is slow. A client that takes nothing for `STALL_SECONDS` is cut off.
+**Sending.** daphne hands every message to the transport at once, so a client that stalls in the middle of a large
+answer makes the server hold all of it. The application awaits `handle_reply`; here that waits while the transport's
+buffer is full (a push producer, which Twisted pauses and resumes). So an export stops reading rows, and a live consumer
+sees that its client is slow. A client that takes nothing for `STALL_SECONDS` is cut off.
 
 **Receiving.** daphne collects a whole body before the application sees any of it. A body that says it is too long is
 refused before a byte of it is kept, one that turns out so (chunked) as soon as it does; the rest of what the client
-sends is thrown away, so that it gets to read the answer. A request that has not arrived whole in time is dropped.
+sends is thrown away, so that it gets to read the answer. A request that has not arrived whole in time is dropped, and
+so is a WebSocket that sends faster than the application reads.
 
 Importing this module installs Twisted's asyncio reactor.
 """
@@ -25,9 +26,11 @@ from typing import Any
 import daphne.server  # must come before anything else of Twisted: it installs the reactor
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.internet import defer
+from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
+
+__all__ = ["BackPressureServer", "reactor"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ STALL_SECONDS = 60.0  # longest that a client of a streamed answer may take noth
 HEADER_SECONDS = 20.0  # for a request's first line and headers, counted from the line
 BODY_SECONDS = 300.0  # for the whole request: 16 MiB at half a megabit a second
 CHECK_SECONDS = 2.0  # how often daphne looks at the clock
+WAITING_MESSAGES = 64  # of one WebSocket, not yet read by the application; beyond, the connection is cut
 DISCARD_FACTOR = 4  # of a refused body, this many times the limit is read and thrown away; then the connection is cut
 
 
@@ -132,6 +136,17 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         )
 
 
+class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
+    """A WebSocket whose unread messages are bounded."""
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+        """Queue a message for the application."""
+        if self.application_queue.qsize() >= WAITING_MESSAGES:
+            self.transport.abortConnection()
+        else:
+            super().onMessage(payload, isBinary)
+
+
 class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
     """daphne's server with the bounds of this module and a stop that lets requests finish.
 
@@ -156,6 +171,7 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
         self.when_failed = when_failed
         self.header_seconds = header_seconds
         self.stall_seconds = stall_seconds
+        self.error: Exception | None = None  # what `when_listening` raised
         self.ports: list[Any] = []
         self.gates: dict[Any, Gate] = {}
         self.stopping = False
@@ -216,6 +232,16 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
     # Start and stop
 
     @property
+    def ws_factory(self) -> Any:
+        """What makes a WebSocket's protocol. daphne makes it in the middle of `run`."""
+        return self._ws_factory
+
+    @ws_factory.setter
+    def ws_factory(self, made: Any) -> None:
+        made.protocol = BoundedSocket
+        self._ws_factory = made
+
+    @property
     def http_factory(self) -> Any:
         """What makes a connection's protocol. daphne makes its own in the middle of `run`; ours takes its place."""
         return self._http_factory
@@ -230,7 +256,11 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
         self.ports.append(port)
         address = port.getHost()
         if self.when_listening and hasattr(address, "port"):
-            self.when_listening(address.host, address.port)
+            try:
+                self.when_listening(address.host, address.port)
+            except Exception as error:  # noqa: BLE001 (Twisted would take it for a failure to listen)
+                self.error = error
+                self.stop()
 
     def listen_error(self, failure: Any) -> None:
         """The socket could not be had (taken since the check)."""
@@ -251,7 +281,8 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
                 with contextlib.suppress(Exception):
                     protocol.sendCloseFrame(code=1001, isReply=False)  # going away: the page reconnects
         deadline = time.monotonic() + grace_seconds
-        while self._in_flight() and time.monotonic() < deadline:
+        # Looked at, not waited for: what is in flight changes while it is waited for.
+        while self._in_flight() and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.stop()
 

@@ -1,7 +1,8 @@
 """The worker and the clock inside the server's process (`manage.py up`), and how they end.
 
-Two Celery workers with thread pools, each with its own queue, so that a tick never waits for slow work, and beat with its
-schedule in memory. They are the same tasks and the same schedule as with separate processes; only who runs them differs.
+Two Celery workers with thread pools, each with its own queue, so that a tick never waits for slow work, and beat with
+its schedule in memory. They are the same tasks and the same schedule as with separate processes; only who runs them
+differs.
 """
 
 from __future__ import annotations
@@ -35,14 +36,13 @@ class EmbeddedWorkers:
 
     def start(self) -> None:
         """Start them all; returns at once. The first sample and tick are made without waiting for beat."""
-        from llmmonitor.celery import app
+        from llmmonitor.celery import app, make_app
         from llmmonitor.server.celery_settings import SLOW, TICKS
 
-        app.finalize()
-        app.loader.import_default_modules()
         self._run("first-tick", self._first_tick)
         for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS)):
-            worker = self._make_worker(app, queue, threads)
+            # Which queues are consumed is a property of the app, so each worker has its own.
+            worker = self._make_worker(make_app(set_as_current=False), queue, threads)
             self._workers.append(worker)
             self._run(f"worker-{queue}", worker.start)
         self._run("beat", self._beat, app)
@@ -69,9 +69,6 @@ class EmbeddedWorkers:
     def _make_worker(app: Any, queue: str, threads: int) -> Any:
         from celery.worker import WorkController
 
-        # Another app instance for each would be the clean way to two queues; selecting is kept on the app, so it is
-        # put back to all queues before each worker selects its own.
-        app.amqp.queues.consume_from = dict(app.amqp.queues)
         return WorkController(
             app=app,
             hostname=f"{queue}@embedded",
@@ -119,7 +116,7 @@ def drain_recorder(timeout: float) -> bool:
 
 
 def keep_memory_small() -> None:
-    """Two allocation arenas instead of eight per core (glibc), so that thirty threads do not each keep pages of their own."""
+    """Two allocation arenas instead of eight per core (glibc): thirty threads shall not each keep their own pages."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, MALLOC_ARENAS)

@@ -1,4 +1,4 @@
-"""One `up` for one data directory: an advisory lock that the system lets go of when its process ends, however it ends."""
+"""One `up` for one data directory: an advisory lock, which ends with its process, however that ends."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The channel layer of the one-process mode: in memory, and safe to send on from any thread.
 
-Channels' own in-memory layer keeps an `asyncio.Queue` for each channel. Such a queue wakes its reader on the loop that the
-reader runs on and is not safe to touch from another thread; a Celery task, which sends from a worker thread (on a loop of
-its own, by `async_to_sync`), would leave the message lying until something else happens to wake the server's loop. So
-this layer remembers on which loop each channel is read and hops there before it touches the queue.
+Channels' own in-memory layer keeps an `asyncio.Queue` for each channel. Such a queue wakes its reader on the loop that
+the reader runs on and is not safe to touch from another thread; a Celery task, which sends from a worker thread (on a
+loop of its own, by `async_to_sync`), would leave the message lying until something else happens to wake the server's
+loop. So this layer remembers on which loop each channel is read and hops there before it touches the queue.
 """
 
 from __future__ import annotations
@@ -118,4 +118,4 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):  # type: ignore[misc
             self.groups.pop(group, None)
 
     def _clean_expired(self) -> None:
-        """Nothing: capacity bounds each queue, and a channel leaves with its consumer. (The base class walks all queues.)"""
+        """Nothing (the base class walks all queues): capacity bounds each, and a channel leaves with its consumer."""

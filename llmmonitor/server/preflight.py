@@ -80,7 +80,7 @@ def pending_migrations() -> bool:
         app, name = unknown[-1]
         raise CannotStart(
             f"The database was written by a newer version of LLM Monitor (it knows the migration {app}.{name}, this "
-            "version does not). Update the code, or set LLMMONITOR_DATA_DIR to another directory."
+            "version does not). Bring the code up to date, or set LLMMONITOR_DATA_DIR to another directory."
         )
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 

@@ -13,8 +13,7 @@ from django.conf import settings
 
 GRACE_SECONDS = 5.0
 SETTLE_SECONDS = 10.0
-# A page shows for hours; past half a day its socket is closed and it connects again. (Membership in a channel layer's group
-# ends after a day without a word.)
+# A page shows for hours; past half a day its socket is closed and it connects again.
 SOCKET_SECONDS = 12 * 3600
 SOCKET_MESSAGE_BYTES = 64 * 2**10  # the consumer refuses above 16 kB with a message; above this the connection ends
 
@@ -51,6 +50,8 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     reactor_.callWhenRunning(_end_on_signals, server)
     reactor_.callLater(SETTLE_SECONDS, settle_memory)
     server.run()
+    if server.error:
+        raise server.error
     if failure:
         raise CannotStart(f"Cannot listen on {host} port {port}: {failure[0]}")
 

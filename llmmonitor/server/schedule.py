@@ -16,8 +16,8 @@ MARGIN_SECONDS = 0.012
 class WallClock(schedule):  # type: ignore[misc]
     """Due once in each whole multiple of `seconds` of the clock, `offset` seconds after it began.
 
-    A plain interval of a second drifts by a millisecond or so at each round, so that once in a quarter of an hour a second
-    has no tick; ticks are numbered by their second, and clients would see a gap.
+    A plain interval of a second drifts by a millisecond or so at each round, so that once in a quarter of an hour a
+    second has no tick; ticks are numbered by their second, and clients would see a gap.
     """
 
     def __init__(self, seconds: float, offset: float = 0.0, **options: Any) -> None:

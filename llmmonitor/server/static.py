@@ -1,8 +1,8 @@
 """Static files: hashed names, collected once into the data directory, served outside Django's middleware.
 
-`prepare` collects only when something changed (a fingerprint of the version and of every file's size and time tells), so
-that a second start does not pay for it. Where nothing was collected (tests, a bare `runserver`) names stay as they are and
-the files are served from where they lie.
+`prepare` collects only when something changed (a fingerprint of the version and of every file's size and time tells),
+so that a second start does not pay for it. Where nothing was collected (tests, a bare `runserver`) names stay as they
+are and the files are served from where they lie.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MAX_AGE_SECONDS = 60  # of a name without a hash
 
 
 class HashedStaticFilesStorage(ManifestStaticFilesStorage):
-    """Django's manifest storage with imports between ES modules rewritten, and a packed copy beside each hashed file."""
+    """Django's manifest storage with imports between ES modules rewritten, and a packed copy of each hashed file."""
 
     support_js_module_import_aggregation = True
 
     def stored_name(self, name: str) -> str:
-        """The hashed name; the plain one while nothing was collected. Raises ValueError for a file that is not there."""
+        """The hashed name, or the plain one while nothing was collected. Raises ValueError for an unknown file."""
         return super().stored_name(name) if self.hashed_files else name
 
     def post_process(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -95,7 +95,7 @@ def serve_static(application: Any) -> Any:
         return ASGIStaticFilesHandler(application)
     from servestatic import ServeStaticASGI
 
-    # No Access-Control-Allow-Origin: which origins may read from this server is a setting, and these are not for others.
+    # No Access-Control-Allow-Origin: which origins may read from this server is a setting; these are not for others.
     return ServeStaticASGI(
         application, root, prefix=settings.STATIC_URL, max_age=MAX_AGE_SECONDS, allow_all_origins=False
     )

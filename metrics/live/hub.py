@@ -87,7 +87,7 @@ class Hub:
                 self._listening = None
 
     def subscribe(self, client: Client, wanted: Subscription) -> None:
-        """Show a client this instead of what it has shown. Raises TooManySubscriptions: then it shows nothing of its own."""
+        """Show a client this instead of what it has shown. Raises TooManySubscriptions; it then gets plain ticks."""
         self.unsubscribe(client)
         self.subscriptions.add(wanted)
         client.subscription = wanted

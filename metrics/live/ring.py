@@ -1,8 +1,8 @@
 """The hot ring: the ticks of the last 15 minutes, in the cache that all processes share.
 
-It may be lost at any time: ticks are derived from the store. A tick lies in the slot of its second modulo `SLOTS`, so the
-ring never grows; each slot says which second it holds. Beside the packed tick, a slot holds its brief form, of which a
-client that connects gets the last five minutes (three hundred whole ticks of a busy site would be megabytes).
+It may be lost at any time: ticks are derived from the store. A tick lies in the slot of its second modulo `SLOTS`, so
+the ring never grows; each slot says which second it holds. Beside the packed tick, a slot holds its brief form, of
+which a client that connects gets the last five minutes (three hundred whole ticks of a busy site would be megabytes).
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def latest_encoded() -> bytes | None:
 def since(seq: int) -> list[bytes] | None:
     """The ticks after second `seq`, oldest first, each as JSON. None when some of them may be gone.
 
-    They are all there when the tick of `seq` itself still is: the ring drops from the old end only. A ring that was lost
-    (a restart of the one process) does not hold it either.
+    They are all there when the tick of `seq` itself still is: the ring drops from the old end only. A ring that was
+    lost (a restart of the one process) does not hold it either.
     """
     newest = latest_seq()
     if newest is None or newest - seq > SECONDS:

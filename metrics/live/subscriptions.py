@@ -1,7 +1,7 @@
 """What pages ask to be shown live, each distinct question once.
 
 `parse` checks a `subscribe` message; `Subscriptions` counts who wants which and bounds how many there are; `answer`
-computes one for one tick, from the query layer alone, so that a tick's buckets are those that `/metrics/history` answers.
+computes one for one tick, from the query layer alone, so that its buckets are those that `/metrics/history` answers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from metrics.queries.window import end_of_now
 
 MAX_DISTINCT = 32  # each is computed every second
 NAMES = ("type", "filters", "step", "series")
-# An event may be committed a moment after the bucket of its time has closed: buckets that closed in these last seconds are
-# answered again.
+# An event may be committed a moment after the bucket of its time has closed: buckets that closed in these last seconds
+# are answered again.
 LOOK_BACK_SECONDS = 5
 MAX_CATCH_UP_POINTS = 60
 
@@ -85,8 +85,8 @@ class Subscriptions:
 def answer(subscription: Subscription, at: datetime, since: int | None = None) -> dict[str, Any]:
     """`{"view": …, "buckets": […]}` for the tick of `at`. `since`: the second of the tick that was answered before.
 
-    The buckets are the open one, the newest closed one, and those before it that may have changed since they were answered.
-    Raises QueryTooSlow.
+    The buckets are the open one, the newest closed one, and those before it that may have changed since they were
+    answered. Raises QueryTooSlow.
     """
     step, filters = subscription.step, subscription.filters
     window = window_of(step, at, since)

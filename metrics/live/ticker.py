@@ -72,7 +72,7 @@ _said_lock = threading.Lock()
 
 
 def say_once_a_minute(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Log an error of a task that runs each second: the first of its kind with its traceback, then one line a minute."""
+    """Log an error of what runs each second: the first of its kind with its traceback, then one line a minute."""
     kind = (what, type(error).__name__)
     now = time.monotonic()
     with _said_lock:
