@@ -8,6 +8,7 @@ may cost is bounded: its messages by size and rate, what waits for it by the out
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,9 +20,13 @@ from llmmonitor.access.websocket import NOT_ALLOWED_CODE, SIGNED_OUT_CODE, Denie
 from metrics.live import ring
 from metrics.live.hub import BACKFILL_WAIT_SECONDS, TOO_OLD, Client, Hub, TooManyClients, hub_of_this_loop
 from metrics.live.subscriptions import MAX_DISTINCT, TooManySubscriptions, parse
+from metrics.live.ticker import say_once_a_minute
 from metrics.queries import BadQuery
 
+logger = logging.getLogger(__name__)
+
 TOO_MANY_CODE = 4429
+TRY_AGAIN_CODE = 1013  # of the registry of close codes: "Try Again Later"
 MAX_MESSAGE_BYTES = 16 * 2**10  # a subscription to 24 series with 100 long model names is 12 kB
 MESSAGES_PER_SECOND = 5.0
 MESSAGES_AT_ONCE = 30.0  # a page that is clicked through subscribes anew with each click
@@ -92,7 +97,12 @@ class _Connection:
     # From us to the client
 
     async def _write(self) -> None:
-        await self._send_text(await self._hub.hello())
+        try:
+            hello = await self._hub.hello()
+        except Exception as error:  # noqa: BLE001 (a store that does not answer, in whatever way)
+            say_once_a_minute(logger, "hello", error)
+            raise _Closed(TRY_AGAIN_CODE, "The store does not answer.") from None
+        await self._send_text(hello)
         while True:
             item = await self._client.outbox.get()
             await (self._send_text(item) if isinstance(item, str) else item())
