@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
@@ -86,7 +87,20 @@ WRITERS: dict[str, Callable[[Iterator[dict[str, Any]], tuple[str, ...]], Iterato
 }
 
 
-async def stream(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+class Slot:
+    """One of the exports that run at a time. Given back by `release`, and also when nobody holds it any more: a client
+    that goes before its answer begins leaves a stream that never runs, and so never comes to its end."""
+
+    def __init__(self) -> None:
+        self.release = weakref.finalize(self, _slots.release)
+
+    @classmethod
+    def take(cls) -> Slot | None:
+        """A slot, or None when all are taken."""
+        return cls() if _slots.acquire(blocking=False) else None
+
+
+async def stream(chunks: Iterator[bytes], slot: Slot) -> AsyncIterator[bytes]:
     """`chunks`, each made on one thread when the client asks for it; the slot is given back whatever happens."""
     loop = asyncio.get_running_loop()
     executor = ThreadPoolExecutor(1, thread_name_prefix="export")
@@ -97,7 +111,7 @@ async def stream(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     finally:
         executor.submit(connection.close)
         executor.shutdown(wait=False)
-        _slots.release()
+        slot.release()
 
 
 class ExportView(ReadView):
@@ -128,7 +142,8 @@ class ExportView(ReadView):
         extras = ("metric", "stat", "step", "group_by") if kind == "history" else ()
         asked = parameters.read_window(params, at, *extras)
         series = parameters.read_series(params) if kind == "history" else None
-        if not _slots.acquire(blocking=False):
+        slot = Slot.take()
+        if slot is None:
             raise Problem(
                 503,
                 "exports_busy",
@@ -149,9 +164,9 @@ class ExportView(ReadView):
             # Read before the answer begins: what goes wrong with the question is then a problem, not a broken file.
             first = next(chunks, b"")
         except BaseException:
-            _slots.release()
+            slot.release()
             raise
-        response = StreamingHttpResponse(stream(chain([first], chunks)), content_type=CONTENT_TYPES[extension])
+        response = StreamingHttpResponse(stream(chain([first], chunks), slot), content_type=CONTENT_TYPES[extension])
         span = f"{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}"
         response["Content-Disposition"] = f'attachment; filename="llmmonitor_{kind}_{span}.{extension}"'
         return response

@@ -22,6 +22,7 @@ class SchemaView(SpectacularAPIView):
 class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI from local files; its script is a second address, so that the strict CSP holds."""
 
+    is_page = True  # whoever has not signed in is led to the login
     permission_classes: ClassVar[list[type[BasePermission]]] = [CanRead]
     renderer_classes: ClassVar[list[type[BaseRenderer]]] = [TemplateHTMLRenderer]
     template_name = "api/docs.html"

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-# Replaced by the final list as soon as all its parts are there.
-import importlib
-from typing import Any
-
 from django.urls import path
 
-urlpatterns: list[Any] = []
-for module, entries in {
-    "track": [
-        ("track/inference", "TrackInferenceView", "track-inference"),
-        ("track/error", "TrackErrorView", "track-error"),
-        ("track/queue", "TrackQueueView", "track-queue"),
-        ("track/system", "TrackSystemView", "track-system"),
-    ],
-    "metrics": [
-        ("metrics/current", "CurrentView", "metrics-current"),
-        ("metrics/summary", "SummaryView", "metrics-summary"),
-        ("metrics/history", "HistoryView", "metrics-history"),
-        ("metrics/distribution", "DistributionView", "metrics-distribution"),
-        ("metrics/heatmap", "HeatmapView", "metrics-heatmap"),
-    ],
-    "rows": [
-        ("models", "ModelsView", "models"),
-        ("models/<path:name>", "ModelView", "model"),
-        ("requests", "RequestsView", "requests"),
-        ("requests/<int:number>", "RequestView", "request"),
-        ("errors", "ErrorsView", "errors"),
-        ("errors/groups", "ErrorGroupsView", "error-groups"),
-    ],
-    "export": [("export/<str:kind>.<str:extension>", "ExportView", "export")],
-    "demo": [("demo", "DemoView", "demo")],
-    "health": [("health", "HealthView", "health"), ("health/ready", "ReadyView", "health-ready")],
-    "schema": [("schema", "SchemaView", "schema"), ("docs", "DocsView", "docs")],
-}.items():
-    try:
-        loaded = importlib.import_module(f"metrics.api.{module}")
-    except ImportError:
-        continue
-    urlpatterns += [path(address, getattr(loaded, view).as_view(), name=name) for address, view, name in entries]
+from metrics.api import demo, export, health, metrics, rows, schema, track
+
+urlpatterns = [
+    path("track/inference", track.TrackInferenceView.as_view(), name="track-inference"),
+    path("track/error", track.TrackErrorView.as_view(), name="track-error"),
+    path("track/queue", track.TrackQueueView.as_view(), name="track-queue"),
+    path("track/system", track.TrackSystemView.as_view(), name="track-system"),
+    path("metrics/current", metrics.CurrentView.as_view(), name="metrics-current"),
+    path("metrics/summary", metrics.SummaryView.as_view(), name="metrics-summary"),
+    path("metrics/history", metrics.HistoryView.as_view(), name="metrics-history"),
+    path("metrics/distribution", metrics.DistributionView.as_view(), name="metrics-distribution"),
+    path("metrics/heatmap", metrics.HeatmapView.as_view(), name="metrics-heatmap"),
+    path("models", rows.ModelsView.as_view(), name="models"),
+    # Names hold slashes: meta-llama/Llama-3.
+    path("models/<path:name>", rows.ModelView.as_view(), name="model"),
+    path("requests", rows.RequestsView.as_view(), name="requests"),
+    path("requests/<int:number>", rows.RequestView.as_view(), name="request"),
+    path("errors", rows.ErrorsView.as_view(), name="errors"),
+    path("errors/groups", rows.ErrorGroupsView.as_view(), name="error-groups"),
+    path("export/<str:kind>.<str:extension>", export.ExportView.as_view(), name="export"),
+    path("demo", demo.DemoView.as_view(), name="demo"),
+    path("health", health.HealthView.as_view(), name="health"),
+    path("health/ready", health.ReadyView.as_view(), name="health-ready"),
+    path("schema", schema.SchemaView.as_view(), name="schema"),
+    path("docs", schema.DocsView.as_view(), name="docs"),
+    path("robots.txt", health.robots, name="robots"),
+]

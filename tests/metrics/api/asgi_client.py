@@ -1,0 +1,155 @@
+"""A client that speaks ASGI to Django's own handler: what a server would send, and Django's test client would not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+from django.core.asgi import get_asgi_application
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+ADDRESS = ("127.0.0.1", 8899)
+
+
+@dataclass
+class Reply:
+    """What came back."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def type(self) -> str:
+        return self.headers.get("content-type", "").split(";")[0]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def problem(self, status: int, code: str) -> dict[str, Any]:
+        """The body, after checking that it is this problem in the form that all problems have."""
+        assert self.type == PROBLEM, (self.status, self.headers, self.body[:500])
+        body: dict[str, Any] = self.json()
+        assert (self.status, body["status"], body["code"]) == (status, status, code), body
+        assert body["type"] == "about:blank"
+        assert body["title"]
+        assert body["detail"]
+        if status in (429, 503):
+            assert 1 <= int(self.headers["retry-after"]) <= 3
+        return body
+
+
+class AsgiClient:
+    """Somebody on this machine who is not signed in, unless `headers` say otherwise."""
+
+    def __init__(self, **headers: str) -> None:
+        self._application = get_asgi_application()
+        self._headers = {"host": "127.0.0.1:8899", **headers}
+
+    def get(self, path: str, **params: Any) -> Reply:
+        return self.request("GET", path, params=params)
+
+    def post(self, path: str, body: Any, content_type: str | None = JSON, **headers: str) -> Reply:
+        return self.request("POST", path, body, content_type=content_type, headers=headers)
+
+    def request(self, method: str, path: str, body: Any = b"", **more: Any) -> Reply:
+        return asyncio.run(self.arequest(method, path, body, **more))
+
+    async def arequest(self, method: str, path: str, body: Any = b"", **more: Any) -> Reply:
+        async with self.open(method, path, body, **more) as (reply, chunks):
+            async for chunk in chunks:
+                reply.body += chunk
+            return reply
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        *,
+        params: dict[str, Any] | None = None,
+        content_type: str | None = None,
+        headers: dict[str, str] | None = None,
+        cut_off: bool = False,
+    ) -> AsyncIterator[tuple[Reply, AsyncIterator[bytes]]]:
+        """The head of the answer, and its body as it is taken: what is not taken is not asked for.
+
+        `body`: bytes, a list of bytes (as sent in chunks, without a length) or anything that becomes JSON. `cut_off`:
+        the client goes before the body's end.
+        """
+        chunked = isinstance(body, list) and bool(body) and all(isinstance(part, bytes) for part in body)
+        parts: list[bytes] = body if chunked else [body if isinstance(body, bytes) else orjson.dumps(body)]
+        own = self._headers | ({} if content_type is None else {"content-type": content_type})
+        own |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        if not chunked:
+            own.setdefault("content-length", str(len(parts[0])))
+        split = urlsplit(path)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": split.path,
+            "raw_path": quote(split.path).encode(),
+            "query_string": (split.query or urlencode(params or {}, doseq=True)).encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode("latin1")) for name, value in own.items()],
+            "client": ("127.0.0.1", 50_000),
+            "server": ADDRESS,
+        }
+        received = _messages(parts, cut_off)
+        finished = asyncio.Event()
+        sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue(1)
+
+        async def receive() -> dict[str, Any]:
+            for message in received:
+                return message
+            await finished.wait()
+            return {"type": "http.disconnect"}
+
+        async def run() -> None:
+            try:
+                await self._application(scope, receive, sent.put)
+            finally:
+                await sent.put({"type": "end"})
+
+        task = asyncio.create_task(run())
+        reply = Reply()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            while (message := await sent.get())["type"] != "end":
+                yield message.get("body", b"")
+                if not message.get("more_body"):
+                    return
+
+        try:
+            start = await sent.get()
+            if start["type"] != "end":
+                reply.status = start["status"]
+                reply.headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+            yield reply, chunks()
+        finally:
+            finished.set()
+            while not task.done():
+                try:
+                    await asyncio.wait_for(sent.get(), 0.02)
+                except TimeoutError:
+                    continue
+            await task
+
+
+def _messages(parts: Iterable[bytes], cut_off: bool) -> Iterator[dict[str, Any]]:
+    parts = list(parts)
+    for place, part in enumerate(parts):
+        yield {"type": "http.request", "body": part, "more_body": cut_off or place < len(parts) - 1}
+    if cut_off:
+        yield {"type": "http.disconnect"}

@@ -1,0 +1,225 @@
+"""What is sent to `/track/*` is what `/requests`, `/errors`, `/metrics/*` answer, from the acknowledgement on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.metrics.api.asgi_client import AsgiClient
+
+pytestmark = pytest.mark.store
+
+# The fourteen fields that the product's documentation promises.
+SEED = {
+    "request_id": "req-0001",
+    "model_name": "llama-3.1-8b",
+    "prompt_tokens": 120,
+    "completion_tokens": 48,
+    "total_tokens": 170,
+    "response_time_ms": 812.5,
+    "tokens_per_second": 61.25,
+    "queue_time_ms": 12.25,
+    "processing_time_ms": 790.125,
+    "success": False,
+    "error_message": "no answer within 60 s",
+    "temperature": 0.7,
+    "max_tokens": 256,
+    "metadata": {"user": "ü-1", "nested": {"list": [1, 2.5, None, True]}},
+}
+
+
+def stamp(**ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(**ago)).isoformat()
+
+
+def results(api: AsgiClient, path: str, **params: Any) -> list[dict[str, Any]]:
+    reply = api.get(path, **params)
+    assert reply.status == 200, reply.body
+    found: list[dict[str, Any]] = reply.json()["results"]
+    return found
+
+
+class AnEvent:
+    def test_comes_back_field_by_field(self, api: AsgiClient) -> None:
+        reply = api.post("/track/inference", SEED)
+        assert reply.status == 200
+        assert reply.json() == {"accepted": 1, "duplicates": 0, "rejected": [], "request_ids": [], "dropped": {}}
+        (row,) = results(api, "/requests", request_id="req-0001")
+        assert {name: row[name] for name in SEED} == SEED
+
+    def test_comes_back_with_all_its_other_fields(self, api: AsgiClient) -> None:
+        sent = {
+            "timestamp": "2026-11-20T10:00:00.123456Z",
+            "request_id": "r",
+            "model_name": "m",
+            "provider": "vllm",
+            "service": "chat",
+            "endpoint": "/v1/chat/completions",
+            "operation": "chat",
+            "stream": True,
+            "response_time_ms": 1000.0,
+            "ttft_ms": 200.0,
+            "time_per_output_token_ms": 20.5,
+            "cached_tokens": 5,
+            "reasoning_tokens": 6,
+            "finish_reason": "end_turn",
+            "status_code": 200,
+            "cost_usd": 0.00125,
+            "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "span_id": "b7ad6b7169203331",
+        }
+        sent["timestamp"] = (datetime.now(UTC) - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+        assert api.post("/track/inference", sent).json()["accepted"] == 1
+        (row,) = results(api, "/requests")
+        assert {name: row[name] for name in sent} == sent
+
+    def test_is_in_the_summary_at_the_acknowledgement(self, api: AsgiClient) -> None:
+        for number in range(1, 4):
+            api.post("/track/inference", {"model_name": "m", "prompt_tokens": 10, "response_time_ms": 5})
+            summary = api.get("/metrics/summary", range="1h").json()
+            assert summary["total_requests"] == number
+            assert summary["prompt_tokens"] == 10 * number
+
+    def test_can_be_read_by_the_number_of_its_row(self, api: AsgiClient) -> None:
+        api.post("/track/inference", SEED)
+        (row,) = results(api, "/requests")
+        found = api.get(f"/requests/{row['id']}").json()
+        assert found["request_id"] == SEED["request_id"]
+        assert found["error"]["error_message"] == SEED["error_message"]
+
+    def test_sent_again_is_a_duplicate(self, api: AsgiClient) -> None:
+        event = {**SEED, "timestamp": stamp(minutes=1)}
+        api.post("/track/inference", event)
+        assert api.post("/track/inference", [event, {**event, "request_id": "other"}]).json()["duplicates"] == 1
+        assert api.get("/metrics/summary").json()["total_requests"] == 2
+
+
+class AnError:
+    ERROR = {
+        "request_id": "failed-1",
+        "error_type": "TimeoutError",
+        "error_message": "no answer within 60 s",
+        "model_name": "m",
+        "endpoint": "/v1/chat",
+        "severity": "CRITICAL",
+        "stack_trace": "Traceback …\n  line 1\nTimeoutError",
+    }
+    INFERENCE = {"request_id": "failed-1", "model_name": "m", "success": False, "response_time_ms": 60_000.0}
+
+    def figures(self, api: AsgiClient) -> tuple[int, float]:
+        summary = api.get("/metrics/summary").json()
+        return summary["total_requests"], summary["error_rate_percent"]
+
+    def test_comes_back_field_by_field(self, api: AsgiClient) -> None:
+        sent = {**self.ERROR, "timestamp": stamp(minutes=1).replace("+00:00", "Z")}
+        api.post("/track/error", sent)
+        (row,) = results(api, "/errors")
+        assert {name: row[name] for name in sent} == sent
+
+    def test_alone_is_one_failed_request(self, api: AsgiClient) -> None:
+        api.post("/track/error", self.ERROR)
+        assert self.figures(api) == (1, 100.0)
+
+    @pytest.mark.parametrize("first", ["the error", "the inference"])
+    def test_with_its_failed_inference_is_still_one(self, api: AsgiClient, first: str) -> None:
+        posts = [("/track/error", self.ERROR), ("/track/inference", self.INFERENCE)]
+        for path, body in posts if first == "the error" else posts[::-1]:
+            assert api.post(path, body).json()["accepted"] == 1
+        assert self.figures(api) == (1, 100.0)
+        assert len(results(api, "/errors")) == 1
+        assert len(results(api, "/requests")) == 1
+
+    def test_that_is_a_warning_counts_as_no_failed_request(self, api: AsgiClient) -> None:
+        api.post("/track/inference", {"model_name": "m", "request_id": "ok-1"})
+        api.post("/track/error", {**self.ERROR, "request_id": "w", "severity": "WARNING"})
+        assert self.figures(api) == (1, 0.0)
+        assert len(results(api, "/errors")) == 1
+
+    def test_is_grouped_with_its_like(self, api: AsgiClient) -> None:
+        errors = [{**self.ERROR, "request_id": f"e{n}", "error_message": f"no answer within {n} s"} for n in range(5)]
+        api.post("/track/error", errors)
+        api.post("/track/error", {"error_type": "Other", "request_id": "o"})
+        groups = results(api, "/errors/groups")
+        assert [(group["error_type"], group["count"]) for group in groups] == [("TimeoutError", 5), ("Other", 1)]
+
+
+class AMachine:
+    SYSTEM_FIELDS = {
+        "cpu_percent": 41.5,
+        "memory_percent": 63.0,
+        "memory_used_gb": 80.25,
+        "memory_total_gb": 128.0,
+        "disk_percent": 55.5,
+        "gpu_count": 2,
+        "network_bytes_sent": 123_456_789_012,
+        "network_bytes_recv": 987_654_321,
+        "load_average": [1.5, 1.25, 1.0],
+    }
+    GPU = {
+        "gpu_id": 0,
+        "name": "NVIDIA H100",
+        "temperature": 71.0,
+        "utilization_percent": 96.0,
+        "memory_used_mb": 70_000.0,
+        "memory_total_mb": 81_559.0,
+        "memory_percent": 85.8,
+        "power_draw_watts": 612.5,
+        "power_limit_watts": 700.0,
+    }
+
+    def test_with_two_gpus_and_one_field_missing_comes_back_whole(self, api: AsgiClient) -> None:
+        gpus = [self.GPU, {**self.GPU, "gpu_id": 1, "power_limit_watts": None}]
+        sample = {"host": "gpu-1", **self.SYSTEM_FIELDS, "gpu_metrics": gpus}
+        assert api.post("/track/system", sample).json()["accepted"] == 1
+        (host,) = api.get("/metrics/current").json()["hosts"]
+        assert host["host"] == "gpu-1"
+        assert {name: host[name] for name in self.SYSTEM_FIELDS} == self.SYSTEM_FIELDS
+        assert [{name: gpu[name] for name in self.GPU} for gpu in host["gpu_metrics"]] == gpus
+
+    def test_is_in_the_exports(self, api: AsgiClient) -> None:
+        gpus = [self.GPU, {**self.GPU, "gpu_id": 1, "power_limit_watts": None}]
+        api.post("/track/system", {"host": "gpu-1", **self.SYSTEM_FIELDS, "gpu_metrics": gpus})
+        (system,) = api.get("/export/system.json").json()
+        assert {name: system[name] for name in self.SYSTEM_FIELDS} == self.SYSTEM_FIELDS
+        exported = api.get("/export/gpu.json").json()
+        assert [{name: gpu[name] for name in self.GPU} for gpu in exported] == gpus
+
+
+class AQueue:
+    def test_is_in_the_snapshot(self, api: AsgiClient) -> None:
+        queue = {"source": "gateway-1", "model_name": "m", "pending": 3, "processing": 8, "wait_time_ms": 12.5}
+        assert api.post("/track/queue", queue).json()["accepted"] == 1
+        found = api.get("/metrics/current").json()["queue"]
+        assert (found["pending"], found["processing"]) == (3, 8)
+
+
+class AName:
+    NAMES = (
+        "🦙 llama 👩‍💻",
+        "שלום-דגם العربية",
+        "meta-llama/Llama-3.1/8B instruct",
+        "x" * 200,
+        "a b&c=d?e#f%20+g;h",
+        "..",
+        "-1",
+    )
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_is_taken_and_found_as_it_was_sent(self, api: AsgiClient, name: str) -> None:
+        labels = {"model_name": name, "provider": name, "service": name, "endpoint": name}
+        api.post("/track/inference", [{**labels, "request_id": "r"}, {"model_name": "other"}])
+        for label in ("model", "provider", "service", "endpoint"):
+            (row,) = results(api, "/requests", **{label: name})
+            assert {key: row[key] for key in labels} == labels
+            assert api.get("/metrics/summary", **{label: name}).json()["total_requests"] == 1
+        found = api.get(f"/models/{name}") if not {"?", "#"} & set(name) else None
+        assert found is None or (found.status, found.json()["model_name"]) == (200, name)
+        assert name in {row["model_name"] for row in results(api, "/models")}
+
+    def test_of_a_host_is_too(self, api: AsgiClient) -> None:
+        name = "מארח/🖥️ 1"
+        api.post("/track/system", [{"host": name, "cpu_percent": 10.0}, {"host": "other", "cpu_percent": 90.0}])
+        answer = api.get("/metrics/history", metric="system.cpu_percent", stat="max", host=name, range="5m").json()
+        assert [value for _, value in answer["series"][0]["points"] if value is not None] == [10.0]
