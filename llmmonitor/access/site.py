@@ -41,3 +41,10 @@ class MonitorAdminSite(AdminSite):
             return render(request, "access/not_admin.html", {"name": request.user.get_username()}, status=403)
         target = request.GET.get(REDIRECT_FIELD_NAME, "/admin/")
         return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({REDIRECT_FIELD_NAME: target})}")
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """As everywhere: noted, and to the login page."""
+        from llmmonitor.access.views import LogoutView
+
+        response: HttpResponse = LogoutView.as_view()(request)
+        return response
