@@ -1,0 +1,208 @@
+"""Forgetting removes exactly what was asked for, in the raw rows and in the rollups."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from metrics import queries
+from metrics.forgetting import forget
+from metrics.models import (
+    ErrorGroup,
+    ErrorMetrics,
+    GaugeLabels,
+    GaugeRollup,
+    GPUMetrics,
+    InferenceMetrics,
+    InferenceRollup,
+    QueueMetrics,
+    RawFloor,
+    Series,
+    SystemMetrics,
+)
+from metrics.rollup import RESOLUTIONS
+from metrics.store.transaction import Store
+from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+
+@pytest.fixture
+def three_models() -> None:
+    """Two models on one host, a third of the demo on another, some minutes long."""
+    for minutes in range(5):
+        for name in ("chatty", "meta-llama/Llama-3 🦙"):
+            at = ago(minutes=minutes)
+            record([request(at, f"{name}-{minutes}", name), failure(at, f"{name}-f{minutes}", name), queue(at, name)])
+            record([request(at, f"{name}-west-{minutes}", name, provider="west", status_code=500)])
+        record([machine(ago(minutes=minutes)), machine(ago(minutes=minutes), "small")])
+        record([request(ago(minutes=minutes), f"demo-{minutes}", "chatty", is_demo=True)])
+        record([queue(ago(minutes=minutes), "demo-model", is_demo=True)])
+        record([machine(ago(minutes=minutes), "demo-host", is_demo=True)])
+
+
+def totals(**series: Any) -> dict[str, Any]:
+    """Raw and rolled-up counts of the requests of some series, which must agree."""
+    raw = InferenceMetrics.objects.filter(**series).count()
+    alone = ErrorMetrics.objects.filter(counted_outcome__isnull=False, **series).count()
+    counts = {resolution: rolled_up(resolution, **series) for resolution in RESOLUTIONS}
+    assert set(counts.values()) == {raw + alone}
+    return {"requests": raw + alone, "errors": ErrorMetrics.objects.filter(**series).count()}
+
+
+@pytest.mark.usefixtures("three_models")
+class WhenForgettingAModel:
+    def test_removes_it_from_raw_rows_and_rollups_alike(self) -> None:
+        forget(model="chatty", at=NOW)
+
+        assert not Series.objects.filter(model_name="chatty").exists()
+        assert not GaugeLabels.objects.filter(model_name="chatty").exists()
+        assert totals(series__model_name="chatty") == {"requests": 0, "errors": 0}
+        assert not QueueMetrics.objects.filter(labels__model_name="chatty").exists()
+        assert not GaugeRollup.objects.filter(labels__model_name="chatty").exists()
+
+    def test_leaves_all_others_as_they_were(self) -> None:
+        others = {"series__model_name": "meta-llama/Llama-3 🦙"}
+        before = totals(**others), list(InferenceRollup.objects.filter(**others).order_by("pk").values())
+        samples = SystemMetrics.objects.count(), GPUMetrics.objects.count()
+        gauges = GaugeRollup.objects.exclude(labels__model_name="chatty").count()
+
+        forget(model="chatty", at=NOW)
+
+        assert before[0]["requests"] == 15
+        assert (totals(**others), list(InferenceRollup.objects.filter(**others).order_by("pk").values())) == before
+        assert (SystemMetrics.objects.count(), GPUMetrics.objects.count()) == samples
+        assert GaugeRollup.objects.count() == gauges
+
+    def test_says_how_much_it_was_by_table(self) -> None:
+        requests = InferenceMetrics.objects.filter(series__model_name="chatty").count()
+        rollups = InferenceRollup.objects.filter(series__model_name="chatty").count()
+
+        forgotten = forget(model="chatty", at=NOW)
+
+        assert forgotten.counts["inference_metrics"] == requests == 15
+        assert forgotten.counts["inference_rollup"] == rollups
+        assert forgotten.counts["error_metrics"] == 5
+        assert forgotten.counts["queue_metrics"] == 5
+        assert forgotten.counts["series"] == 3  # plain, of the provider west, of the demo
+        assert forgotten.rows == sum(forgotten.counts.values())
+
+    def test_takes_names_with_slashes_and_emoji(self) -> None:
+        forget(model="meta-llama/Llama-3 🦙", at=NOW)
+
+        assert set(Series.objects.values_list("model_name", flat=True)) == {"chatty", "demo-model"}
+
+    def test_changes_what_the_pages_show_at_once(self) -> None:
+        def total() -> int:
+            answer = queries.summary(queries.Window.last(3600, NOW), queries.Filters(), NOW).as_dict()
+            return int(answer["total_requests"])
+
+        assert total() == 35
+
+        forget(model="chatty", at=NOW)
+
+        assert total() == 15
+
+    def test_of_which_nothing_is_known_removes_nothing(self) -> None:
+        assert forget(model="nobody", at=NOW).counts == {}
+        assert InferenceMetrics.objects.count() == 25
+
+
+@pytest.mark.usefixtures("three_models")
+class WhenForgettingAHost:
+    def test_removes_its_samples_and_gauges_and_no_others(self) -> None:
+        forgotten = forget(host="big", at=NOW)
+
+        assert forgotten.counts["system_metrics"] == forgotten.counts["gpu_metrics"] == 5
+        assert set(SystemMetrics.objects.values_list("host", flat=True)) == {"small", "demo-host"}
+        assert set(GaugeLabels.objects.exclude(host="").values_list("host", flat=True)) == {"small", "demo-host"}
+        assert not GaugeRollup.objects.filter(labels__host="big").exists()
+        assert InferenceMetrics.objects.count() == 25
+
+
+@pytest.mark.usefixtures("three_models")
+class WhenForgettingTheDemo:
+    def test_leaves_no_trace_of_it_and_everything_else(self) -> None:
+        forget(demo=True, at=NOW)
+
+        assert not queries.has_demo()
+        assert not SystemMetrics.objects.filter(host="demo-host").exists()
+        assert not Series.objects.filter(model_name="demo-model").exists()
+        assert totals(series__model_name="chatty")["requests"] == 15
+        assert {"big", "small"} == set(SystemMetrics.objects.values_list("host", flat=True))
+
+
+class AnErrorGroup:
+    def test_goes_with_its_last_error(self) -> None:
+        record([failure(ago(minutes=1), "f1", "chatty", error_message="context length 4097 exceeded")])
+
+        forgotten = forget(model="chatty", at=NOW)
+
+        assert forgotten.counts["error_group"] == 1
+        assert not ErrorGroup.objects.exists()
+
+    def test_of_two_models_stays_with_the_times_of_those_that_are_left(self) -> None:
+        record([failure(ago(minutes=9), "f1", "chatty"), failure(ago(minutes=1), "f2", "chatty")])
+        record([failure(ago(minutes=5), "f3", "other")])
+
+        forget(model="chatty", at=NOW)
+
+        group = ErrorGroup.objects.get()
+        assert (group.first_seen, group.last_seen) == (ago(minutes=5), ago(minutes=5))
+
+
+class AnEventThatComesAfterwards:
+    def test_begins_the_model_anew_also_in_a_process_that_remembers_it(self) -> None:
+        remembering = Store(clock=lambda: NOW)
+        remembering.commit([request(ago(minutes=1), "a"), queue(ago(minutes=1)), machine(ago(minutes=1))])
+        forget(model="chatty", at=NOW)
+        forget(host="big", at=NOW)
+
+        remembering.commit([request(ago(minutes=1), "b"), queue(ago(minutes=1)), machine(ago(minutes=1))])
+
+        assert list(by_hand()) == ["b"]
+        assert totals(series__model_name="chatty")["requests"] == 1
+        assert SystemMetrics.objects.get().labels.host == "big"
+
+    def test_is_new_though_it_is_the_same_and_is_counted_once(self) -> None:
+        record([request(ago(minutes=1), "again")])
+        forget(model="chatty", at=NOW)
+
+        first, second = (record([request(ago(minutes=1), "again")]) for _ in range(2))
+
+        assert (first.accepted, second.duplicates) == (1, 1)
+        assert totals()["requests"] == 1
+        assert not RawFloor.objects.exists()
+
+
+class TheFunction:
+    @pytest.mark.parametrize("asked", [{}, {"model": "a", "host": "b"}, {"model": "a", "demo": True}])
+    def test_takes_exactly_one_of_model_host_and_demo(self, asked: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="one of model, host and demo"):
+            forget(**asked, at=NOW)
+
+    def test_tells_how_far_it_is(self) -> None:
+        record(one_of_each(ago(minutes=1), "r"))
+        told: list[tuple[str, int]] = []
+
+        forget(model="chatty", at=NOW, progress=lambda table, rows: told.append((table, rows)))
+
+        assert ("inference_metrics", 1) in told
+
+
+class TheCommand:
+    def test_removes_and_prints_how_much_by_table(self) -> None:
+        record(one_of_each(ago(minutes=1), "r"))
+        out = StringIO()
+
+        call_command("forget", model="chatty", stdout=out)
+
+        assert not InferenceMetrics.objects.exists()
+        assert "1 inference_metrics" in out.getvalue()
+
+    def test_fails_when_there_is_nothing_of_that_name(self) -> None:
+        with pytest.raises(CommandError, match="Nothing is recorded of model nobody; nothing was removed"):
+            call_command("forget", model="nobody")
