@@ -1,7 +1,7 @@
 """The arithmetic of rollups: what requests and samples become in buckets of a second, a minute and an hour.
 
-Pure: events in, accumulators out. Counts and sums are integers and histograms add exactly, so batches may come in any order
-and be cut in any way, and the figures are the same. `metrics.store.rollups` loads, merges and writes these accumulators.
+Pure: events in, accumulators out. Counts and sums are integers and histograms add exactly, so batches may come in any
+order and be cut in any way, and the figures are the same. `metrics.store.rollups` loads, merges and writes these.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def bucket_at(
 
 @dataclass(slots=True)
 class GaugeBucket:
-    """The samples of one gauge in one bucket. `last` is the latest sample by its own time, whatever order they came in."""
+    """The samples of one gauge in one bucket. `last` is the latest by its own time, whatever order they came in."""
 
     count: int
     sum: float

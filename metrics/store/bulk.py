@@ -1,7 +1,7 @@
 """Multi-row INSERT, built from the models' fields, so that the models stay the only schema.
 
-One statement for many rows is half as fast again as `executemany` from a thread, which gives up the interpreter's lock at
-every row. Statements are made for a few numbers of rows only: SQLite then finds them prepared in its own cache.
+One statement for many rows is half as fast again as `executemany` from a thread, which gives up the interpreter's lock
+at every row. Statements are made for a few numbers of rows only: SQLite then finds them prepared in its own cache.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from django.db import connection, models
 from django.db.models.fields.json import JSONField
 
-# Numbers of rows in a statement, the largest first. 1,000 rows are 4 statements of 256 less 24: 3 + 3 + 2 + … executions.
+# Numbers of rows in a statement, the largest first: 1,000 rows are 3 × 256 + 3 × 64 + 2 × 16 + 2 × 4.
 CHUNKS = (256, 64, 16, 4, 1)
 MAX_VARIABLES = 32_766  # SQLite's default bound from 3.32 on; PostgreSQL's is 65,535
 
 Row = Sequence[Any]
 Converter = Callable[[Any], Any]
 
-# Fields whose value, once validated, is what the database takes: asking `get_db_prep_save` for each costs ten times the insert.
+# Fields whose value, once validated, is what the database takes: asking `get_db_prep_save` costs ten times the insert.
 PLAIN = (
     models.IntegerField,
     models.FloatField,
@@ -50,6 +50,7 @@ class Insert:
         returning: Sequence[str] = (),
     ) -> None:
         self.model = model
+        self._columns = tuple(columns)
         self.fields = [model._meta.get_field(name) for name in columns]
         self._conflict = conflict
         self._update = update
@@ -98,7 +99,7 @@ class Insert:
         row = "(" + ", ".join([mark] * len(self.fields)) + ")"
         parts = [
             f"INSERT INTO {quote(self.model._meta.db_table)}",
-            "(" + ", ".join(quote(field.column) for field in self.fields) + ")",
+            "(" + ", ".join(map(self._column, self._columns)) + ")",
             "VALUES " + ", ".join([row] * size),
         ]
         if self._conflict is not None:
@@ -117,7 +118,12 @@ class Insert:
         return " ".join(parts)
 
     def _column(self, name: str) -> str:
-        return connection.ops.quote_name(self.model._meta.get_field(name).column)
+        return column_of(self.model, name)
+
+
+def column_of(model: type[models.Model], name: str) -> str:
+    """The quoted column of a field."""
+    return connection.ops.quote_name(str(model._meta.get_field(name).column))  # type: ignore[union-attr]
 
 
 def _sizes(rows: int, columns: int) -> Iterable[int]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
 
-from metrics.events import InferenceEvent, SeriesKey
+from metrics.events import InferenceEvent
 from metrics.models import InferenceMetrics, RecentId
 from metrics.store.bulk import Insert, db_time
+from metrics.store.series import Belonging
 
 # As sent and derived: columns that have the name of their field.
 FIELDS = (
@@ -52,12 +52,6 @@ _key_of = itemgetter("timestamp", "request_id")
 Placed = tuple[int, InferenceEvent]  # an event and its place in the batch
 
 
-def own_labels(key: SeriesKey) -> dict[str, Any]:
-    """The labels that a raw row keeps itself when its series is `__other__`."""
-    labels: dict[str, Any] = {name: value for name, value in key._asdict().items() if name != "tags" and value}
-    return labels | ({"tags": dict(key.tags)} if key.tags else {})
-
-
 class InferenceRows:
     """Writes raw rows of requests. One transaction at a time."""
 
@@ -70,11 +64,8 @@ class InferenceRows:
         )
         self._recent = Insert(RecentId, ("request_id", "at"), conflict=("request_id",), returning=("request_id",))
 
-    def write(self, events: Sequence[Placed], series: Mapping[int, int], over: set[int], at: datetime) -> set[int]:
-        """Insert those that are new and answer the places of those that are not.
-
-        series: place → id of the series; over: places of events whose series is `__other__`. `at`: now.
-        """
+    def write(self, events: Sequence[Placed], belonging: Mapping[int, Belonging], at: datetime) -> set[int]:
+        """Insert those that are new and answer the places of those that are not. `belonging`: by place; `at`: now."""
         places: dict[tuple[datetime, str], int] = {}
         repeats: set[int] = set()
         unstamped = self._unstamped_repeats(events, at)
@@ -84,11 +75,7 @@ class InferenceRows:
         by_place = dict(events)
         # In the order of the index: it grows at its end, and no two transactions wait for each other's rows.
         ordered = sorted(places.items())
-        rows = []
-        for _, place in ordered:
-            event = by_place[place]
-            labels = own_labels(event.labels) if place in over else None
-            rows.append((series[place], labels, *_fields_of(event.__dict__)))
+        rows = [(*belonging[place], *_fields_of(by_place[place].__dict__)) for _, place in ordered]
         written = self._insert.run(rows)
         if len(written) < len(rows):
             new = set(written)

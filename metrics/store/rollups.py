@@ -10,7 +10,7 @@ from django.db import connection, models
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup
 from metrics.rollup import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, BucketKey, GaugeBucket, InferenceBucket
-from metrics.store.bulk import Insert, execute, marks
+from metrics.store.bulk import Insert, column_of, execute, marks
 
 INFERENCE_KEY = ("resolution", "bucket", "series")
 INFERENCE_VALUES = INTEGER_COLUMNS + HISTOGRAM_COLUMNS
@@ -33,23 +33,23 @@ class _Rows:
         self.upsert = Insert(model, columns, conflict=self.key, update=self.values)
         self._claim = Insert(model, columns, conflict=self.key)
 
-    def load(self, keys: Sequence[tuple[Any, ...]], nothing: tuple[Any, ...]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    def load(
+        self,
+        keys: Sequence[tuple[Any, ...]],
+        nothing: tuple[Any, ...],
+        growing: Sequence[tuple[Any, ...]] | None = None,
+    ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """The values of those keys that are stored, locked until the commit.
 
-        On PostgreSQL a missing row is first made with the values `nothing`: without a row there is no lock. Keys must be
-        sorted, so that no two transactions wait for each other.
+        On PostgreSQL a missing row is first made with the values `nothing`, since without a row there is no lock: all,
+        or those of `growing`. Keys must be sorted, so that no two transactions wait for each other.
         """
         postgres = connection.vendor == "postgresql"
         if postgres:
-            self._claim.run([(*key, *nothing) for key in keys])
-        meta = self.model._meta
-        key_columns = [meta.get_field(name).column for name in self.key]
-        columns = ", ".join(
-            connection.ops.quote_name(column)
-            for column in (*key_columns, *(meta.get_field(name).column for name in self.values))
-        )
-        quoted = ", ".join(map(connection.ops.quote_name, key_columns))
-        table = connection.ops.quote_name(meta.db_table)
+            self._claim.run([(*key, *nothing) for key in (keys if growing is None else growing)])
+        quoted = ", ".join(column_of(self.model, name) for name in self.key)
+        columns = ", ".join(column_of(self.model, name) for name in self.key + self.values)
+        table = connection.ops.quote_name(self.model._meta.db_table)
         lock = f" ORDER BY {quoted} FOR UPDATE" if postgres else ""
         width = len(self.key)
         found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
@@ -73,9 +73,9 @@ _NO_GAUGE = (0, 0.0, float("inf"), float("-inf"), 0.0, -(2**62))
 
 
 def add_inference(buckets: dict[BucketKey, InferenceBucket]) -> None:
-    """Add these buckets to the stored ones. A bucket that only takes counts back never makes a row or a negative figure."""
+    """Add these buckets to the stored ones. One that only takes counts back never makes a row or a negative figure."""
     keys = sorted(buckets)
-    stored = _INFERENCE.load(keys, _NO_INFERENCE)
+    stored = _INFERENCE.load(keys, _NO_INFERENCE, [key for key in keys if _counts(buckets[key])])
     rows = []
     for key in keys:
         new, old = buckets[key], stored.get(key)
@@ -128,7 +128,7 @@ def add_gauges(buckets: dict[GaugeBucketKey, GaugeBucket]) -> None:
 def add_groups(counts: dict[GroupKey, int]) -> None:
     """Add to the hourly counts of error groups; a count that falls to nothing goes."""
     keys = sorted(key for key, count in counts.items() if count)
-    stored = _GROUP.load(keys, (0,))
+    stored = _GROUP.load(keys, (0,), [key for key in keys if counts[key] > 0])
     totals = {key: counts[key] + (stored[key][0] if key in stored else 0) for key in keys}
     _GROUP.upsert.run([(*key, total) for key, total in totals.items() if total > 0])
     for bucket, group, series in (key for key in keys if totals[key] <= 0):

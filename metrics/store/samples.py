@@ -17,7 +17,7 @@ from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.rollup import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
 from metrics.store.bulk import Insert, db_time
 from metrics.store.rollups import GaugeBucketKey
-from metrics.store.series import GaugeKey, gauge_interner
+from metrics.store.series import Belonging, GaugeKey, gauge_interner
 
 SYSTEM_FIELDS = (
     "timestamp",
@@ -75,7 +75,7 @@ Read = Callable[[Any], float | None]
 def _reader(metric: catalogue.Metric) -> Read:
     if metric.name == "system.load_1m":
         return lambda sample: sample.load_average[0] if sample.load_average else None
-    return attrgetter(metric.stored)  # type: ignore[no-any-return]
+    return attrgetter(metric.stored)
 
 
 def _readers(*types: str) -> list[tuple[str, Read]]:
@@ -103,10 +103,10 @@ class SampleRows:
         self,
         systems: Sequence[tuple[int, SystemEvent]],
         queues: Sequence[tuple[int, QueueEvent]],
-        series: Mapping[int, int],
+        belonging: Mapping[int, Belonging],
         resolutions_for: ResolutionsFor,
     ) -> tuple[Gauges, set[int]]:
-        """The gauges of what is new, and the places of events that brought nothing new. `series`: place → its id."""
+        """The gauges of what is new, and the places of events that brought nothing new. `belonging`: by place."""
         if not systems and not queues:
             return {}, set()
         labels = self._intern(systems, queues)
@@ -129,9 +129,9 @@ class SampleRows:
 
         rows = {}
         for place, reading in queues:
-            number = labels[_queue_key(reading)]
-            row = (series[place], number, *_queue_row(reading))
-            rows.setdefault((reading.timestamp, reading.source, series[place]), (place, row, reading, number))
+            number, series = labels[_queue_key(reading)], belonging[place].series
+            row = (series, number, *_queue_row(reading))
+            rows.setdefault((reading.timestamp, reading.source, series), (place, row, reading, number))
         new |= _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)
         return gauges.buckets, places - new
 

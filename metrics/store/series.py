@@ -1,7 +1,7 @@
 """Label sets become numbers: series of requests, and label sets of gauges.
 
-A process remembers what it has seen, but a remembered number is checked in every transaction that uses it, because another
-process may have forgotten the series meanwhile. What a transaction interned is remembered only after its commit.
+A process remembers what it has seen, but a remembered number is checked in every transaction that uses it, because
+another process may have forgotten the series meanwhile. What a transaction interned is remembered after its commit.
 """
 
 from __future__ import annotations
@@ -43,6 +43,19 @@ class GaugeKey(NamedTuple):
     kind: str = ""
     source: str = ""
     is_demo: bool = False
+
+
+class Belonging(NamedTuple):
+    """The series of an event, and the labels that its raw row keeps itself when that is `__other__`."""
+
+    series: int
+    labels: dict[str, Any] | None
+
+
+def own_labels(key: SeriesKey) -> dict[str, Any]:
+    """The labels that a raw row keeps itself."""
+    labels: dict[str, Any] = {name: value for name, value in key._asdict().items() if name != "tags" and value}
+    return labels | ({"tags": dict(key.tags)} if key.tags else {})
 
 
 def series_labels(key: SeriesKey, is_demo: bool) -> SeriesLabels:
@@ -105,10 +118,9 @@ class Interner:
     def _existing(self, numbers: Iterable[int]) -> set[int]:
         numbers = list(numbers)
         here: set[int] = set()
-        lock = " ORDER BY id FOR KEY SHARE" if connection.vendor == "postgresql" else ""
         for start in range(0, len(numbers), 1_000):
             some = numbers[start : start + 1_000]
-            statement = f"SELECT id FROM {self._table} WHERE id IN {marks(connection.vendor, len(some))}{lock}"
+            statement = f"SELECT id FROM {self._table} WHERE id IN {marks(connection.vendor, len(some))}{self._held()}"
             here.update(number for (number,) in execute(statement, some, True))
         return here
 
@@ -119,12 +131,17 @@ class Interner:
         for start in range(0, len(keys), 500):
             some = keys[start : start + 500]
             values = marks(connection.vendor, len(some), len(self.columns))
-            statement = f"SELECT id, {columns} FROM {self._table} WHERE ({columns}) IN {values}"
+            statement = f"SELECT id, {columns} FROM {self._table} WHERE ({columns}) IN {values}{self._held()}"
             for number, *labels in execute(statement, [value for key in some for value in key], True):
                 labels[-1] = bool(labels[-1])
                 found[make(*labels)] = number
         self._new |= found
         return found
+
+    @staticmethod
+    def _held() -> str:
+        # Nobody removes them before the commit; in the order of ids, so that no two transactions wait for each other.
+        return " ORDER BY id FOR KEY SHARE" if connection.vendor == "postgresql" else ""
 
     @property
     def _table(self) -> str:

@@ -1,29 +1,33 @@
 """One transaction: validated events in; raw rows, rollups and their bookkeeping out, all of it or nothing.
 
 SQLite takes its write lock at the beginning (`transaction_mode` IMMEDIATE), so transactions follow one another. On
-PostgreSQL they run side by side: rows are inserted and locked in the order of their keys, and the tables always in the
-order of `Store._write`.
+PostgreSQL they run side by side: rows are inserted and locked in the order of their keys, the tables always in the
+order of `Store._write`, and what concerns one failed request waits for an advisory lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
-from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, SystemEvent
+from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, SeriesKey, SystemEvent
 from metrics.retention import Policy
 from metrics.rollup import rollup_events
 from metrics.store import rollups
+from metrics.store.bulk import execute
 from metrics.store.disk import make_room_or_refuse
+from metrics.store.errors import ErrorRows, Report, stored_failures
 from metrics.store.floors import locked_floors
 from metrics.store.inference import InferenceRows
 from metrics.store.recorded import Recorded, Refusal
 from metrics.store.samples import SampleRows
-from metrics.store.series import SeriesInterner, SeriesLabels, Times, series_labels
+from metrics.store.series import Belonging, SeriesInterner, SeriesLabels, Times, own_labels, series_labels
 from metrics.store.unavailable import unavailable_as_such
 
 KINDS: dict[type[Event], Kind] = {
@@ -32,6 +36,9 @@ KINDS: dict[type[Event], Kind] = {
     QueueEvent: Kind.QUEUE,
     SystemEvent: Kind.SYSTEM,
 }
+# Advisory locks are rows in shared memory: so many for a transaction at most, however many of its requests failed.
+LOCK_CLASSES = 64
+LOCK_SPACE = 0x4C4C4D02  # any number that nobody else takes in this database
 
 Clock = Callable[[], datetime]
 Placed = tuple[int, Any]  # an event and its place in the batch
@@ -49,6 +56,7 @@ class Store:
         self._clock = clock
         self._series = SeriesInterner(settings.LLMMONITOR.max_series)
         self._inference = InferenceRows()
+        self._errors = ErrorRows()
         self._samples = SampleRows()
 
     def commit(self, events: Sequence[Event]) -> Recorded:
@@ -73,48 +81,76 @@ class Store:
         for place, event in enumerate(events):
             by_kind[KINDS[type(event)]].append((place, event))
         rejected = _take_out_too_old(by_kind)
-        inference, queues = by_kind[Kind.INFERENCE], by_kind[Kind.QUEUE]
+        inference, errors, queues = by_kind[Kind.INFERENCE], by_kind[Kind.ERROR], by_kind[Kind.QUEUE]
         resolutions_for = Policy.from_settings().resolver(now)
 
-        series, over, times = self._intern([*inference, *queues])
-        repeats = self._inference.write(inference, series, over, now)
-        new = [(event, series[place]) for place, event in inference if place not in repeats]
-        buckets = rollup_events(new, resolutions_for)
-        gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, series, resolutions_for)
-        repeats |= known
+        own_errors = [(place, error) for place, event in inference if (error := event.as_error()) is not None]
+        failed = {event.request_id: place for place, event in inference if not event.success}
+        _lock_requests({event.request_id for _, event in (*errors, *own_errors)} | failed.keys())
+        failures = stored_failures({event.request_id for _, event in errors} - failed.keys())
+        # An error that belongs to a failed inference has its series, whatever it says itself (often no model at all).
+        alone = [(place, event) for place, event in errors if event.request_id not in failures.keys() | failed.keys()]
+        belonging, times = self._intern([*inference, *queues, *alone])
+
+        repeats = self._inference.write(inference, belonging, now)
+        new = [(place, event) for place, event in inference if place not in repeats]
+        buckets = rollup_events(((event, belonging[place].series) for place, event in new), resolutions_for)
+
+        failures |= {name: belonging[place] for name, place in failed.items()}
+        reports = [Report(place, event, belonging.get(place), direct=True) for place, event in errors]
+        reports += [
+            Report(place, event, belonging[place], direct=False) for place, event in own_errors if place not in repeats
+        ]
+        reports.sort(key=attrgetter("place"))
+        changes = self._errors.write(
+            reports, [event for _, event in new if not event.success], failures, buckets, resolutions_for
+        )
+        gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, belonging, resolutions_for)
+        repeats |= changes.repeats | known
 
         rollups.add_inference(buckets)
         rollups.add_gauges(gauges)
+        rollups.add_groups(changes.group_counts)
         self._series.touch(times)
+        self._errors.touch(changes.group_times)
         return Recorded(len(events) - len(repeats) - len(rejected), len(repeats), sorted(repeats), sorted(rejected))
 
-    def _intern(self, events: Sequence[Placed]) -> tuple[dict[int, int], set[int], dict[int, Times]]:
-        """Of each event's place the id of its series; places beyond the cap of series; the times to widen series to."""
-        labels: dict[tuple[Any, ...], SeriesLabels] = {}
+    def _intern(self, events: Sequence[Placed]) -> tuple[dict[int, Belonging], dict[int, Times]]:
+        """What each event belongs to, by its place, and the times to widen the series to."""
+        labels: dict[tuple[SeriesKey, bool], SeriesLabels] = {}
         by_labels: dict[SeriesLabels, list[Placed]] = {}
         for place, event in events:
             key = (event.labels, event.is_demo)
             known = labels.get(key)
             if known is None:
                 known = labels[key] = series_labels(*key)
-                by_labels.setdefault(known, [])
-            by_labels[known].append((place, event))
-        times = {
-            key: Times(min(event.timestamp for _, event in some), max(event.timestamp for _, event in some))
-            for key, some in by_labels.items()
-        }
+            by_labels.setdefault(known, []).append((place, event))
+        times: dict[SeriesLabels, Times] = {}
+        for name, some in by_labels.items():
+            stamps = [event.timestamp for _, event in some]
+            times[name] = Times(min(stamps), max(stamps))
         numbers, over = self._series.intern(times)
-        series: dict[int, int] = {}
-        beyond: set[int] = set()
+        belonging: dict[int, Belonging] = {}
         touched: dict[int, Times] = {}
-        for key, some in by_labels.items():
-            number = numbers[key]
-            series.update((place, number) for place, _ in some)
-            if key in over:
-                beyond.update(place for place, _ in some)
-            first, last = touched.get(number, times[key])
-            touched[number] = Times(min(first, times[key].first), max(last, times[key].last))
-        return series, beyond, touched
+        for name, some in by_labels.items():
+            number = numbers[name]
+            own = Belonging(number, own_labels(some[0][1].labels) if name in over else None)
+            belonging.update((place, own) for place, _ in some)
+            first, last = touched.get(number, times[name])
+            touched[number] = Times(min(first, times[name].first), max(last, times[name].last))
+        return belonging, touched
+
+
+def _lock_requests(request_ids: Iterable[str]) -> None:
+    """On PostgreSQL: wait for other transactions with failures or errors of these requests, and let others wait.
+
+    Two that do not see each other's rows would both count the request. SQLite has one writer at a time.
+    """
+    if connection.vendor == "postgresql":
+        classes = sorted({zlib.crc32(name.encode(errors="replace")) % LOCK_CLASSES for name in request_ids})
+        if classes:
+            statement = "SELECT count(pg_advisory_xact_lock(%s, n)) FROM unnest(%s::int[]) AS n"
+            execute(statement, (LOCK_SPACE, classes), True)
 
 
 def _take_out_too_old(by_kind: Mapping[str, list[Placed]]) -> list[Refusal]:

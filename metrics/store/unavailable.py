@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-# The primary result codes of SQLite that say something about the place and not about the data (sqlite.org/rescode.html).
+# SQLite's primary result codes that say something about the place and not about the data (sqlite.org/rescode.html).
 SQLITE_REASONS = {
     sqlite3.SQLITE_FULL: "disk_full",
     sqlite3.SQLITE_READONLY: "read_only",
@@ -68,7 +68,7 @@ def _reason_of_state(state: str) -> str | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same transaction may well succeed at once: a deadlock that PostgreSQL broke, a connection that was cut."""
+    """Whether the same transaction may well succeed at once: PostgreSQL broke a deadlock, or a connection was cut."""
     cause: Any = error.__cause__ or error
     state = getattr(cause, "sqlstate", None)
     if state is not None:
