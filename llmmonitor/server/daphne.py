@@ -72,7 +72,7 @@ class Gate:
         await self._open.wait()
 
 
-class BoundedRequest(WebRequest):  # type: ignore[misc]
+class BoundedRequest(WebRequest):
     """A request whose body and whose time to arrive are bounded."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -136,7 +136,7 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         )
 
 
-class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
+class BoundedSocket(WebSocketProtocol):
     """A WebSocket whose unread messages are bounded."""
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
@@ -147,7 +147,7 @@ class BoundedSocket(WebSocketProtocol):  # type: ignore[misc]
             super().onMessage(payload, isBinary)
 
 
-class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
+class BackPressureServer(daphne.server.Server):
     """daphne's server with the bounds of this module and a stop that lets requests finish.
 
     `max_body_bytes` bounds a request's body; `when_listening(host, port)` is called once the socket listens, and
@@ -305,7 +305,7 @@ class BackPressureServer(daphne.server.Server):  # type: ignore[misc]
         return waiting
 
 
-class _BoundedFactory(HTTPFactory):  # type: ignore[misc]
+class _BoundedFactory(HTTPFactory):
     """Makes connections whose requests are bounded."""
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802

@@ -20,7 +20,7 @@ from channels.layers import InMemoryChannelLayer
 CAPACITY = 20  # messages that wait on one channel: twenty seconds of ticks; a reader further behind loses what comes
 
 
-class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):  # type: ignore[misc]
+class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
     """Channels' in-memory layer with the hop to the reader's loop.
 
     `dropped` counts the messages that found their channel full since the start. A message to a group is shared by its

@@ -13,7 +13,7 @@ from celery.schedules import schedstate, schedule
 MARGIN_SECONDS = 0.012
 
 
-class WallClock(schedule):  # type: ignore[misc]
+class WallClock(schedule):
     """Due once in each whole multiple of `seconds` of the clock, `offset` seconds after it began.
 
     A plain interval of a second drifts by a millisecond or so at each round, so that once in a quarter of an hour a
@@ -45,7 +45,7 @@ class WallClock(schedule):  # type: ignore[misc]
         return f"<each {self.every:g} s of the clock, {self.offset:g} s in>"
 
 
-class MemoryScheduler(Scheduler):  # type: ignore[misc]
+class MemoryScheduler(Scheduler):
     """Beat's scheduler without the file in which it usually keeps when each task last ran."""
 
     def setup_schedule(self) -> None:

@@ -27,10 +27,25 @@ WORTH_PACKING_BYTES = 1_000
 MAX_AGE_SECONDS = 60  # of a name without a hash
 
 
+# Imports between ES modules. Django's own patterns (`support_js_module_import_aggregation`) begin anywhere: the word
+# "export" in a comment reaches to the next `from "…"`, which is then rewritten twice. A statement begins its line.
+MODULE_IMPORTS = (
+    "*.js",
+    (
+        (
+            r"""(?m)^(?P<matched>(?P<word>import|export)(?P<names>[^;"'()=]*?)\bfrom\s*["'](?P<url>[./][^"']*)["']\s*;)""",
+            """%(word)s%(names)sfrom "%(url)s";""",
+        ),
+        (r"""(?m)^(?P<matched>import\s*["'](?P<url>[./][^"']*)["']\s*;)""", """import "%(url)s";"""),
+        (r"""(?P<matched>import\(\s*["'](?P<url>[./][^"']*)["']\s*\))""", """import("%(url)s")"""),
+    ),
+)
+
+
 class HashedStaticFilesStorage(ManifestStaticFilesStorage):
     """Django's manifest storage with imports between ES modules rewritten, and a packed copy of each hashed file."""
 
-    support_js_module_import_aggregation = True
+    patterns = (*ManifestStaticFilesStorage.patterns, MODULE_IMPORTS)
 
     def stored_name(self, name: str) -> str:
         """The hashed name, or the plain one while nothing was collected. Raises ValueError for an unknown file."""
@@ -52,7 +67,7 @@ def fingerprint() -> str:
     digest = hashlib.sha256(f"{settings.VERSION} {sys.version_info[:2]}".encode())
     for finder in finders.get_finders():
         for name, storage in finder.list([]):
-            status = os.stat(storage.path(name))  # type: ignore[attr-defined]
+            status = os.stat(storage.path(name))
             digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

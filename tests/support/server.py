@@ -6,8 +6,8 @@
     def test_restarts(make_server: MakeServer) -> None:  # several, other settings, not waited for
         server = make_server(env={"LLMMONITOR_MAX_BODY_BYTES": "1000"})
 
-A data directory starts as a copy of one that is migrated and has its static files, so that a start takes a second or two;
-`fresh=True` begins with nothing. `REDIS_URL` is passed on, and that Redis emptied before a server starts anew;
+A data directory starts as a copy of one that is migrated and has its static files, so that a start takes a second or
+two; `fresh=True` begins with nothing. `REDIS_URL` is passed on, and that Redis emptied before a server starts anew;
 `DATABASE_URL` is not, unless it is given in `env`.
 """
 
