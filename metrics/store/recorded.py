@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Refusal(NamedTuple):
     """An event that came too late for its kind's raw floor: its place in the batch, the field, and why."""
 
-    place: int
+    index: int  # type: ignore[assignment]  # hides `tuple.index`; it is what the answer calls it
     field: str | None
     error: str
 
@@ -32,14 +32,14 @@ class Recorded:
     def split(self, sizes: Sequence[int]) -> list[Recorded]:
         """This outcome of several submissions in one batch, as one outcome for each; `sizes` are theirs, in order."""
         parts: list[Recorded] = []
-        places = [one.place for one in self.rejected]
+        places = [one.index for one in self.rejected]
         start = duplicate = refusal = 0
         for size in sizes:
             end = start + size
             next_duplicate = bisect_left(self.duplicate_indexes, end, duplicate)
             next_refusal = bisect_left(places, end, refusal)
             duplicates = [place - start for place in self.duplicate_indexes[duplicate:next_duplicate]]
-            rejected = [one._replace(place=one.place - start) for one in self.rejected[refusal:next_refusal]]
+            rejected = [one._replace(index=one.index - start) for one in self.rejected[refusal:next_refusal]]
             parts.append(Recorded(size - len(duplicates) - len(rejected), len(duplicates), duplicates, rejected))
             start, duplicate, refusal = end, next_duplicate, next_refusal
         return parts
