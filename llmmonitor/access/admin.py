@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -60,16 +59,18 @@ class APIKeyAdmin(admin.ModelAdmin):
         """Whether it opens anything now."""
         return key.is_valid(timezone.now())
 
-    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
         """Three for a new key; all of an old one."""
         if obj is None:
             return ("name", "scopes", "expires_at")
         return ("name", "prefix", "scope_names", "is_open", "expires_at", "created_at", "created_by", "last_used_at",
                 "revoked_at")  # fmt: skip
 
-    def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
         """Of an old key only name and end can be changed."""
-        return [name for name in self.get_fields(request, obj) if name not in ("name", "expires_at")] if obj else ()
+        return (
+            tuple(name for name in self.get_fields(request, obj) if name not in ("name", "expires_at")) if obj else ()
+        )
 
     def save_model(self, request: HttpRequest, obj: APIKey, form: forms.ModelForm, change: bool) -> None:
         """Makes the secret of a new key, which `response_add` shows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -11,7 +10,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from llmmonitor.access.permissions import CanDemo, CanRead
@@ -34,7 +32,7 @@ def own_sender(request: HttpRequest) -> Sender:
 class DemoView(APIView):
     """Example data."""
 
-    throttle_classes: ClassVar[list[type[BaseThrottle]]] = [ReadThrottle]
+    throttle_classes = [ReadThrottle]
 
     def get_permissions(self) -> list[BasePermission]:
         """Reading whether it runs is a read."""

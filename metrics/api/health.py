@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import caches
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.permissions import AllowAny, BasePermission
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from llmmonitor import __version__
@@ -25,9 +24,9 @@ CACHE_SECONDS = 2
 class HealthView(APIView):
     """Alive: the process answers. Asks nothing of the store."""
 
-    authentication_classes: ClassVar[list[type]] = []
-    permission_classes: ClassVar[list[type[BasePermission]]] = [AllowAny]
-    throttle_classes: ClassVar[list[type[BaseThrottle]]] = []
+    authentication_classes = ()
+    permission_classes = [AllowAny]
+    throttle_classes = ()
 
     @extend_schema(responses=OpenApiTypes.OBJECT, summary="Is the process alive?", auth=[])
     def get(self, request: Request) -> Response:
@@ -38,9 +37,9 @@ class HealthView(APIView):
 class ReadyView(APIView):
     """Ready: a real query was answered and a real write was possible, at most two seconds ago."""
 
-    authentication_classes: ClassVar[list[type]] = []
-    permission_classes: ClassVar[list[type[BasePermission]]] = [AllowAny]
-    throttle_classes: ClassVar[list[type[BaseThrottle]]] = []
+    authentication_classes = ()
+    permission_classes = [AllowAny]
+    throttle_classes = ()
 
     @extend_schema(responses=OpenApiTypes.OBJECT, summary="Does it work?", auth=[])
     def get(self, request: Request) -> Response:

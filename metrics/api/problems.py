@@ -66,7 +66,7 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
         case Problem():
             return error.status_code, error.code, str(error.detail), error.headers, error.extras
         case BadQuery():
-            extras = {"parameter": error.parameter}
+            extras: dict[str, Any] = {"parameter": error.parameter}
             if error.allowed:
                 extras["allowed"] = list(error.allowed)
             return 400, "bad_query", str(error.detail), {}, extras
@@ -79,9 +79,9 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
         case PermissionDenied():
             return 403, "forbidden", str(error) or "This is not allowed.", {}, {}
         case exceptions.APIException():
-            headers = {}
-            if getattr(error, "auth_header", None):
-                headers["WWW-Authenticate"] = error.auth_header
+            headers: dict[str, str] = {}
+            if auth_header := getattr(error, "auth_header", None):
+                headers["WWW-Authenticate"] = auth_header
             wait = getattr(error, "wait", None)
             if wait is not None:
                 headers["Retry-After"] = str(max(1, int(wait)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from rest_framework.negotiation import BaseContentNegotiation
@@ -39,7 +39,7 @@ class JSONRenderer(BaseRenderer):
 
     media_type = "application/json"
     format = "json"
-    charset: ClassVar[str | None] = None  # JSON is UTF-8 by definition
+    charset = None  # JSON is UTF-8 by definition
 
     def render(
         self,

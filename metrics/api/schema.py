@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer, TemplateHTMLRenderer
+from rest_framework.renderers import TemplateHTMLRenderer
 
 from llmmonitor.access.permissions import CanRead
 
@@ -15,15 +13,15 @@ from llmmonitor.access.permissions import CanRead
 class SchemaView(SpectacularAPIView):
     """The OpenAPI description as JSON."""
 
-    permission_classes: ClassVar[list[type[BasePermission]]] = [CanRead]
-    renderer_classes: ClassVar[list[type[BaseRenderer]]] = [OpenApiJsonRenderer]
+    permission_classes = [CanRead]
+    renderer_classes = [OpenApiJsonRenderer]
 
 
 class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI from local files; its script is a second address, so that the strict CSP holds."""
 
     is_page = True  # whoever has not signed in is led to the login
-    permission_classes: ClassVar[list[type[BasePermission]]] = [CanRead]
-    renderer_classes: ClassVar[list[type[BaseRenderer]]] = [TemplateHTMLRenderer]
+    permission_classes = [CanRead]
+    renderer_classes = [TemplateHTMLRenderer]
     template_name = "api/docs.html"
     url_name = "schema"

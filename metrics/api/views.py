@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import ClassVar
 
-from rest_framework.permissions import BasePermission
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from llmmonitor.access.permissions import CanRead
@@ -21,5 +18,5 @@ def now() -> datetime:
 class ReadView(APIView):
     """A view for whoever may read."""
 
-    permission_classes: ClassVar[list[type[BasePermission]]] = [CanRead]
-    throttle_classes: ClassVar[list[type[BaseThrottle]]] = [ReadThrottle]
+    permission_classes = [CanRead]
+    throttle_classes = [ReadThrottle]
