@@ -112,7 +112,7 @@ SMALL_PERCENT = 5.0  # a change up to this is said in grey: figures of two windo
 
 
 def change(name: str, now: float | None, before: float | None, worse: str | None) -> Change:
-    """`▲ 118 %` for most figures, `▲ 1.4 points` for percentages, `▲ from 2` for queues and what grew more than tenfold."""
+    """`▲ 118 %` for most, `▲ 1.4 points` for percentages, `▲ from 2` for queues and what grew more than tenfold."""
     if now is None or before is None:
         return NO_CHANGE
     difference = now - before

@@ -90,6 +90,12 @@ def gather(asked: Asked, now: datetime) -> dict[str, Any]:
     }
 
 
+def specs() -> list[dict[str, str]]:
+    """The series as the page subscribes to them."""
+    alone = [{"metric": metric, "stat": stat} for metric, stat in SERIES]
+    return [*alone, *({"metric": metric, "stat": stat, "group_by": "model"} for metric, stat in SERIES_BY_MODEL)]
+
+
 def _series(pairs: Iterable[tuple[str, str]], asked: Asked, now: datetime, group_by: str | None = None) -> Any:
     resolved = [(catalogue.get(name), stat) for name, stat in pairs]
     return queries.series(resolved, asked.window, asked.filters, group_by=group_by, now=now)

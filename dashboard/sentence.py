@@ -25,11 +25,12 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True)
 class Sentence:
-    """State (`ok`, `warning`, `critical`, `quiet`), a headline, and a line that explains it."""
+    """State (`ok`, `warning`, `critical`, `quiet`), a headline, a line that explains it, and the tile it is about."""
 
     state: str
     title: str
     text: str
+    about: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """Ready for JSON."""
@@ -75,7 +76,7 @@ def _say_failing(
     others = [model for model in slow if model is not worst]
     parts.append(_others(models, [*failing[1:], *[model for model in others if model not in failing]]))
     state = "critical" if worst["error_rate_percent"] >= 2 * ERROR_PERCENT else "warning"
-    return Sentence(state, title, " ".join(part for part in parts if part))
+    return Sentence(state, title, " ".join(part for part in parts if part), "errors")
 
 
 def _say_slow(slow: Sequence[dict[str, Any]], models: int, before: str) -> Sentence:
@@ -93,7 +94,7 @@ def _say_slow(slow: Sequence[dict[str, Any]], models: int, before: str) -> Sente
     else:
         parts.append(f"It was {duration(then)} before.")
     parts.append(_others(models, slow[1:]))
-    return Sentence("warning", title, " ".join(part for part in parts if part))
+    return Sentence("warning", title, " ".join(part for part in parts if part), "p95")
 
 
 def _others(models: int, unwell: Sequence[dict[str, Any]]) -> str:

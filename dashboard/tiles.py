@@ -26,6 +26,9 @@ class Tile:
     worse: str | None = None
     # What changes with the demand and not with the health is never red or green.
     help: str = ""
+    # From here on the tile stands out: the thresholds of the default alerts.
+    warning: float | None = None
+    critical: float | None = None
 
     @property
     def series_key(self) -> str:
@@ -43,23 +46,23 @@ TILES: tuple[Tile, ...] = (
     Tile("requests", "Requests", "per_second", "requests_per_second", "requests_per_second",
          ("inference.requests", "rate"), help="Requests that ended in a second, failed ones among them."),
     Tile("throughput", "Throughput", "throughput", "tokens_per_second", "tokens_per_second",
-         ("inference.completion_tokens", "rate"), help="Output tokens of all requests together, in a second of wall time."),
+         ("inference.completion_tokens", "rate"), help="Output tokens of all requests, in a second of wall time."),
     Tile("p50", "P50", "duration", "p50_response_time_ms", "response_time_ms.p50", (RESPONSE, "p50"), "up",
          "Half of the successful requests took this long or less. Read off merged histograms, within 1.1 %."),
     Tile("p95", "P95", "duration", "p95_response_time_ms", "response_time_ms.p95", (RESPONSE, "p95"), "up",
-         "95 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+         "95 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %.", 5_000),
     Tile("p99", "P99", "duration", "p99_response_time_ms", "response_time_ms.p99", (RESPONSE, "p99"), "up",
          "99 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
     Tile("errors", "Error rate", "percent", "error_rate_percent", "error_rate_percent",
-         ("inference.error_rate_percent", "avg"), "up"),
+         ("inference.error_rate_percent", "avg"), "up", warning=5, critical=10),
     Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", ("queue.pending", "avg"), "up",
-         "Requests that wait, over all queues. Beside them, those being worked on."),
+         "Requests that wait, over all queues. Beside them, those being worked on.", 100),
     Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", ("system.cpu_percent", "avg"), None,
-         "Use of all cores, the mean over the hosts shown."),
-    Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"), None,
-         "Memory in use, the mean over the hosts shown."),
+         "Use of all cores, the mean over the hosts shown.", 80),
+    Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"),
+         None, "Memory in use, the mean over the hosts shown.", 85),
     Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
-         ("gpu.utilization_percent", "avg"), None, "Share of time in which a kernel ran, the mean over the GPUs shown."),
+         ("gpu.utilization_percent", "avg"), None, "Share of time in which a kernel ran, the mean over GPUs."),
 )  # fmt: skip
 
 
@@ -72,13 +75,11 @@ class ShownTile:
     change: Change
 
 
-def show(summary: dict[str, Any], has_gpu: bool) -> list[ShownTile]:
-    """The tiles with the window's figures. Without a GPU anywhere, its tile is left out."""
+def show(summary: dict[str, Any]) -> list[ShownTile]:
+    """The tiles with the window's figures. That of the GPU is hidden by the style sheet where there is none."""
     before = summary.get("previous") or {}
     found = []
     for tile in TILES:
-        if tile.id == "gpu" and not has_gpu:
-            continue
         now = summary.get(tile.summary)
         moved = change(tile.format, now, before.get(tile.summary), tile.worse)
         found.append(ShownTile(tile, FORMATS[tile.format](now), moved))
@@ -96,6 +97,8 @@ def specs() -> list[dict[str, Any]]:
             "tick": tile.tick,
             "series": tile.series_key,
             "worse": tile.worse,
+            "warning": tile.warning,
+            "critical": tile.critical,
         }
         for tile in TILES
     ]

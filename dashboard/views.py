@@ -43,17 +43,21 @@ def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
 def overview_page(request: HttpRequest) -> HttpResponse:
     """`/`: is it healthy now?"""
     data = page_data(request, timezone.now())
-    has_gpu = any(host.get("gpu_count") for host in data["hosts"])
+    has_gpu = any(host.get("gpu_count") for host in data["hosts"]) or (
+        data["summary"].get("avg_gpu_utilization_percent") is not None
+    )
     context = {
         "page": "overview",
         "theme": theme_of(request),
         "ranges": list(RANGES),
         "data": data,
         "state": "full" if data["has_events"] else "empty",
-        "tiles": tiles.show(data["summary"], has_gpu or data["summary"].get("avg_gpu_utilization_percent") is not None),
+        "tiles": tiles.show(data["summary"]),
         "models": rows.model_rows(data["models"]),
         "catalogue": catalogue_for_pages(),
+        "has_gpu": has_gpu,
         "tile_specs": tiles.specs(),
+        "series_specs": overview.specs(),
         "filters": (("model", "Model"), ("provider", "Provider"), ("host", "Host")),
         "may_demo": "demo" in data["can"],
     }

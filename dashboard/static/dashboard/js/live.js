@@ -1,0 +1,238 @@
+// The connection: one WebSocket for the tab, with reconnect and backfill; polling where a socket cannot be had.
+// States of the page's connection: connecting, live, catching-up, polling, disconnected, refused.
+
+import { currentTick, signInUrl } from "./api.js";
+import { timeOfDay } from "./format.js";
+
+const DEAD_AFTER_MS = 4_000;
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 30_000;
+const FAILURES_BEFORE_POLLING = 3;
+const POLL_MS = 5_000;
+const SOCKET_AGAIN_MS = 60_000;
+const ASLEEP_AFTER_MS = 60_000;
+const READ_WHILE_POLLING = 3; // each so many polls the charts are read anew
+const KEPT_EVENTS = 20;
+
+const SIGNED_OUT = 4401;
+const NOT_ALLOWED = 4403;
+const TOO_MANY = 4429;
+
+export class Live {
+  events = []; // {at, words}, newest first
+  retryAt = null;
+  #page;
+  #specs;
+  #socket = null;
+  #failures = 0;
+  #polls = 0;
+  #lastMessage = 0;
+  #seq = null;
+  #server = null;
+  #timers = {};
+  #asleep = false;
+  #subscribed = "";
+  #lostAt = null;
+
+  constructor(page, specs) {
+    this.#page = page;
+    this.#specs = specs;
+  }
+
+  start() {
+    this.#open();
+    setInterval(() => this.#watch(), 1_000);
+    window.addEventListener("online", () => this.retry());
+    window.addEventListener("offline", () => this.#note("The browser is offline"));
+    document.addEventListener("visibilitychange", () => this.#seen());
+    this.#page.topics.on("data", () => this.#subscribe());
+    this.#page.topics.on("pause", () => this.#subscribe());
+  }
+
+  // Try now, whatever the waiting time.
+  retry() {
+    if (this.#socket) return;
+    clearTimeout(this.#timers.retry);
+    this.#open();
+  }
+
+  #note(words) {
+    this.events.unshift({ at: this.#page.now(), words });
+    this.events.length = Math.min(this.events.length, KEPT_EVENTS);
+    this.#page.topics.emit("connection-event");
+  }
+
+  #open() {
+    if (this.#socket) return;
+    this.retryAt = null;
+    let socket;
+    try {
+      socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/metrics`);
+    } catch {
+      this.#failed("A socket cannot be opened here");
+      return;
+    }
+    this.#socket = socket;
+    this.#lastMessage = performance.now();
+    this.#subscribed = "";
+    socket.addEventListener("message", (event) => this.#socket === socket && this.#heard(event.data));
+    socket.addEventListener("close", (event) => this.#socket === socket && this.#closed(event));
+  }
+
+  #heard(data) {
+    this.#lastMessage = performance.now();
+    const message = JSON.parse(data);
+    if (message.type === "tick") this.#tick(message);
+    else if (message.type === "hello") this.#hello(message);
+    else if (message.type === "backfill") this.#backfill(message);
+    else if (message.type === "error") this.#note(`${message.code}: ${message.detail}`);
+  }
+
+  #hello(message) {
+    this.#stopPolling();
+    const again = this.#lostAt !== null;
+    const server = `${message.server?.version ?? ""} ${message.server?.start ?? message.server?.started_at ?? ""}`;
+    const restarted = this.#server !== null && server !== this.#server;
+    this.#server = server;
+    this.#failures = 0;
+    this.#note(again ? (restarted ? "Connected again; the server was restarted" : "Connected again") : "Connected");
+    if (message.overall) this.#page.takeTick(message);
+    if (again) {
+      this.#page.setConnection("catching-up");
+      if (this.#seq !== null && !restarted) this.#send({ type: "resume", seq: this.#seq });
+      // Charts are read anew once: what was missed is in the store, whatever the ring still holds.
+      this.#page.load({ quiet: true }).then((done) => {
+        if (!done && this.#page.connection.state !== "catching-up") return;
+        this.#lostAt = null;
+        this.#page.setConnection("live");
+        this.#note("Caught up");
+      });
+    } else {
+      this.#page.setConnection("live");
+    }
+    if (message.seq) this.#seq = message.seq;
+    this.#subscribe();
+  }
+
+  #tick(message) {
+    this.#seq = message.seq;
+    if (message.dropped) this.#note(`${message.dropped} ticks were left out: this browser was too slow`);
+    this.#page.takeTick(message);
+  }
+
+  #backfill(message) {
+    if (message.too_old) this.#note("Away for too long: charts were read anew");
+    else this.#note(`${message.ticks?.length ?? 0} missed ticks came`);
+  }
+
+  #closed(event) {
+    this.#socket = null;
+    if (event.code === SIGNED_OUT) return this.#refused("You are signed out.", signInUrl());
+    if (event.code === NOT_ALLOWED) return this.#refused(event.reason || "Your role may not read live figures.");
+    if (this.#asleep) return undefined;
+    const wait = event.code === TOO_MANY ? Number(/(\d+) s/.exec(event.reason)?.[1] ?? 30) * 1000 : null;
+    return this.#failed(event.code === TOO_MANY ? "Too many live connections" : "Connection lost", wait);
+  }
+
+  #refused(words, signIn = null) {
+    this.#stopPolling();
+    this.#note(words);
+    this.refusal = { words, signIn };
+    this.#page.setConnection("refused", words);
+  }
+
+  #failed(words, wait = null) {
+    this.#failures += 1;
+    if (this.#lostAt === null && this.#page.connection.state !== "connecting") this.#lostAt = this.#page.now();
+    this.#note(words);
+    const polling = this.#failures >= FAILURES_BEFORE_POLLING;
+    if (this.#page.connection.state !== "polling") this.#disconnected();
+    const most = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#failures - 1));
+    const pause = wait ?? (polling ? SOCKET_AGAIN_MS : Math.max(100, Math.random() * most));
+    this.retryAt = performance.now() + pause;
+    this.#timers.retry = setTimeout(() => this.#open(), pause);
+    if (polling && !this.#timers.poll) this.#poll();
+  }
+
+  #disconnected() {
+    const at = this.#page.tick?.at ? Date.parse(this.#page.tick.at) : this.#page.data.now;
+    this.#page.setConnection("disconnected", `data from ${timeOfDay(at)}`);
+  }
+
+  async #poll() {
+    this.#timers.poll = setTimeout(() => this.#poll(), POLL_MS);
+    if (document.hidden) return;
+    try {
+      const tick = await currentTick();
+      if (this.#socket?.readyState === WebSocket.OPEN) return;
+      this.#page.takeTick(tick);
+      const back = this.#page.connection.state === "disconnected";
+      if (back) {
+        // The server is there again, so a socket may be, too.
+        this.#note("The server answers");
+        this.retry();
+      }
+      this.#page.setConnection("polling");
+      if (back || this.#polls++ % READ_WHILE_POLLING === 0) this.#page.load({ quiet: true });
+    } catch (problem) {
+      if (problem.status === 401) this.#refused("You are signed out.", signInUrl());
+      else if (problem.status === 403) this.#refused(problem.message);
+      else if (this.#socket?.readyState !== WebSocket.OPEN) this.#disconnected();
+    }
+  }
+
+  #stopPolling() {
+    clearTimeout(this.#timers.poll);
+    this.#timers.poll = null;
+    this.#polls = 0;
+  }
+
+  #watch() {
+    if (this.#socket && !document.hidden && performance.now() - this.#lastMessage > DEAD_AFTER_MS) {
+      const dead = this.#socket;
+      this.#socket = null;
+      dead.close();
+      this.#failed("No message for 4 s");
+    }
+    this.#page.topics.emit("second");
+  }
+
+  #seen() {
+    clearTimeout(this.#timers.asleep);
+    if (document.hidden) {
+      this.#timers.asleep = setTimeout(() => {
+        this.#asleep = true;
+        this.#lostAt = this.#page.now();
+        this.#socket?.close();
+        this.#socket = null;
+        this.#note("Hidden for a minute: not listening");
+      }, ASLEEP_AFTER_MS);
+    } else {
+      this.#lastMessage = performance.now();
+      this.#asleep = false;
+      this.retry();
+    }
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  // Say what is on screen. A window that does not move needs no buckets.
+  #subscribe() {
+    const page = this.#page;
+    const message =
+      page.rolling || page.isFiltered
+        ? {
+            type: "subscribe",
+            filters: page.filters,
+            step: page.series.step / 1000,
+            series: page.rolling ? this.#specs : [],
+          }
+        : { type: "unsubscribe" };
+    const wanted = JSON.stringify(message);
+    if (wanted === this.#subscribed || this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#subscribed = wanted;
+    this.#send(message);
+  }
+}

@@ -1,0 +1,76 @@
+// The Overview's entry: reads what the server put into the page, mounts what it finds, and begins to listen.
+
+import { forgetColours } from "./charts/palette.js";
+import { mountConnection } from "./connection.js";
+import { find, jsonOf } from "./dom.js";
+import { mountFilters } from "./filters.js";
+import { mountKeyboard } from "./keyboard.js";
+import { Live } from "./live.js";
+import { Page } from "./page.js";
+import { mountRange } from "./range.js";
+import { mountTheme } from "./theme.js";
+import * as heatmap from "./widgets/heatmap.js";
+import * as latency from "./widgets/latency.js";
+import * as machines from "./widgets/machines.js";
+import * as models from "./widgets/models.js";
+import * as notices from "./widgets/notices.js";
+import * as phases from "./widgets/phases.js";
+import * as queue from "./widgets/queue.js";
+import * as requests from "./widgets/requests.js";
+import * as sentence from "./widgets/sentence.js";
+import * as system from "./widgets/system.js";
+import * as throughput from "./widgets/throughput.js";
+import * as tiles from "./widgets/tiles.js";
+import * as welcome from "./widgets/welcome.js";
+
+const WIDGETS = {
+  sentence: sentence.mount,
+  tiles: tiles.mount,
+  welcome: welcome.mount,
+  machines: machines.mount,
+  latency: latency.mount,
+  phases: phases.mount,
+  heatmap: heatmap.mount,
+  requests: requests.mount,
+  throughput: throughput.mount,
+  queue: queue.mount,
+  models: models.mount,
+  cpu: system.mountCpu,
+  memory: system.mountMemory,
+  gpu: system.mountGpu,
+};
+
+// Canvas text falls back to another face when the font is not there yet.
+async function fonts() {
+  const weights = [450, 500, 560, 600, 640].map((weight) => document.fonts.load(`${weight} 12px Inter`));
+  await Promise.race([Promise.allSettled(weights), new Promise((done) => setTimeout(done, 1_500))]);
+}
+
+async function start() {
+  const page = new Page(jsonOf("page-data"), jsonOf("catalogue"), jsonOf("tile-specs"));
+  const live = new Live(page, jsonOf("series-specs"));
+  // First of those who listen: the others draw with the new colours, and after the page has its new shape.
+  page.topics.on("theme", forgetColours);
+  const shape = () => {
+    document.body.classList.toggle("is-full", page.hasEvents);
+    document.body.classList.toggle("is-empty", !page.hasEvents);
+  };
+  page.topics.on("data", shape);
+  shape();
+  mountTheme(page);
+  mountRange(page);
+  mountFilters(page);
+  mountConnection(page, live);
+  mountKeyboard(page);
+  notices.mount(page, live);
+  await fonts();
+  for (const [name, mount] of Object.entries(WIDGETS)) {
+    const root = find(`[data-widget="${name}"]`);
+    if (root) mount(root, page);
+  }
+  live.start();
+  page.keepFresh();
+  document.documentElement.dataset.ready = "true";
+}
+
+start();

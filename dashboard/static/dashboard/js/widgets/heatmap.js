@@ -1,0 +1,156 @@
+// How response times are distributed over time: percentiles hide two humps, this does not. Colour is the square root of
+// the count, in seven steps of one hue.
+
+import { find, setText } from "../dom.js";
+import { duration, moment, text } from "../format.js";
+import { timeAxis, tooltip } from "../charts/options.js";
+import { attachPointer } from "../charts/pointer.js";
+import { colour, mix } from "../charts/palette.js";
+import { savePicture } from "../charts/export.js";
+import { brush } from "../charts/plugins.js";
+import { nextFrame } from "../store.js";
+import { drawNow, mountHelp, mountMenu, stepWords } from "./frame.js";
+
+const MOST_ROWS = 14;
+const STEPS = 7;
+const DAY_MS = 86_400_000;
+
+// Fewer, taller rows: neighbours are added up. Pure.
+export function coarser({ edges, counts }, most = MOST_ROWS) {
+  const rows = Math.max(0, edges.length - 1);
+  const each = Math.max(1, Math.ceil(rows / most));
+  const kept = [];
+  for (let row = 0; row < rows; row += each) kept.push(edges[row]);
+  if (rows) kept.push(edges[rows]);
+  const added = counts.map((column) => {
+    const found = [];
+    for (let row = 0; row < rows; row += each) {
+      let sum = 0;
+      for (let one = row; one < Math.min(rows, row + each); one += 1) sum += column[one];
+      found.push(sum);
+    }
+    return found;
+  });
+  return { edges: kept, counts: added };
+}
+
+export function mount(root, page) {
+  const canvas = find("canvas", root);
+  const title = find(".card-title", root).textContent;
+  let chart = null;
+  let visible = false;
+  let shown = null;
+
+  const cells = () => {
+    const data = page.data.heatmap;
+    if (!data) return { points: [], edges: [], step: 1, total: 0 };
+    const { edges, counts } = coarser(data);
+    const points = [];
+    let total = 0;
+    let most = 0;
+    counts.forEach((column, index) => column.forEach((count, row) => {
+      if (!count) return;
+      total += count;
+      most = Math.max(most, count);
+      points.push({ x: data.times[index], y: row + 0.5, v: count });
+    }));
+    return { points, edges, step: data.step_seconds * 1000, total, most };
+  };
+
+  const build = () => {
+    chart?.destroy();
+    shown = cells();
+    const ground = colour("card");
+    const hue = colour("series-1");
+    const tint = (count) => mix(ground, hue, 0.14 + 0.86 * (Math.ceil(Math.sqrt(count / shown.most) * STEPS) / STEPS));
+    const { from, to } = page.window;
+    const withDay = to - from > DAY_MS;
+    chart = new window.Chart(canvas, {
+      type: "matrix",
+      data: {
+        datasets: [{
+          data: shown.points,
+          backgroundColor: ({ raw }) => (raw ? tint(raw.v) : "transparent"),
+          borderWidth: 0,
+          anchorX: "left",
+          width: ({ chart: own }) => Math.max(1, ((own.chartArea?.width ?? 0) * shown.step) / (own.scales.x.max - own.scales.x.min) - 1),
+          height: ({ chart: own }) => Math.max(1, (own.chartArea?.height ?? 0) / Math.max(1, shown.edges.length - 1) - 1),
+        }],
+      },
+      plugins: [brush],
+      options: {
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        layout: { padding: { top: 6, right: 6 } },
+        scales: {
+          x: { ...timeAxis(), min: from, max: to },
+          y: {
+            type: "linear",
+            reverse: false,
+            min: 0,
+            max: Math.max(1, shown.edges.length - 1),
+            border: { display: false },
+            grid: { display: false },
+            afterFit: (axis) => { axis.width = Math.max(axis.width, 44); },
+            afterBuildTicks: (axis) => {
+              const every = Math.max(1, Math.ceil((shown.edges.length - 1) / 5));
+              axis.ticks = shown.edges.map((_, index) => ({ value: index })).filter(({ value }) => value % every === 0);
+            },
+            ticks: {
+              color: colour("muted"), font: { family: "Inter", size: 11.5, weight: 450 }, padding: 8, autoSkip: false,
+              callback: (value) => edgeWords(shown.edges[value]),
+            },
+          },
+        },
+        plugins: {
+          legend: { display: false },
+          tooltip: tooltip({
+            title: ([item]) => `${moment(item.raw.x, withDay)} – ${moment(item.raw.x + shown.step, withDay)}`,
+            label: ({ raw }) => ` ${text(duration(shown.edges[raw.y - 0.5]))} to ${text(duration(shown.edges[raw.y + 0.5]))}: ${raw.v.toLocaleString("en-US")} request${raw.v === 1 ? "" : "s"}`,
+            labelColor: ({ raw }) => ({ borderColor: "transparent", backgroundColor: tint(raw.v), borderRadius: 2 }),
+            footer: ([item]) => {
+              const column = shown.points.filter(({ x }) => x === item.raw.x).reduce((sum, { v }) => sum + v, 0);
+              return `${Math.round((100 * item.raw.v) / column)} % of the ${column.toLocaleString("en-US")} in this time`;
+            },
+          }),
+        },
+      },
+    });
+    chart.ours = { brush: null };
+  };
+
+  const draw = () => nextFrame(() => {
+    if (!visible) return;
+    build();
+    pointer ??= attachPointer(canvas, page, () => chart);
+    const empty = find("[data-empty]", root);
+    empty.hidden = shown.points.length > 0;
+    setText(empty, "No request ended successfully in this window");
+    const words = [["", shown.total.toLocaleString("en-US")], [`requests, ${stepWords(shown.step / 1000)} × log buckets`, ""]];
+    drawNow(find("[data-now]", root), shown.total ? [[words[0][0], `${words[0][1]}`], words[1]] : [], null, page);
+    canvas.setAttribute("aria-label", `${title}: ${shown.total} requests${shown.total ? `, from ${text(duration(shown.edges[0]))} to ${text(duration(shown.edges.at(-1)))}` : ""}.`);
+  });
+  let pointer = null;
+  new IntersectionObserver(([entry]) => {
+    if (entry.isIntersecting && !visible) {
+      visible = true;
+      draw();
+    }
+  }, { rootMargin: "80px" }).observe(root);
+  page.topics.on("data", draw);
+  page.topics.on("theme", draw);
+  mountHelp(root, page, {
+    help: "How many successful requests took how long, in each step of time. Darker is more (the square root of the count). Two bands mean two kinds of requests, which a percentile hides.",
+    metrics: [["inference.response_time_ms", "count"]],
+  });
+  const own = { get chart() { return chart; } };
+  mountMenu(root, [{ words: "Save as PNG", act: () => savePicture(own, title, page) }]);
+}
+
+// Edges of log buckets, two digits: 0.25 s, 16 s.
+function edgeWords(milliseconds) {
+  if (milliseconds === undefined) return "";
+  const value = milliseconds >= 1000 ? milliseconds / 1000 : milliseconds;
+  return `${Number(value.toPrecision(2))} ${milliseconds >= 1000 ? "s" : "ms"}`;
+}

@@ -1,0 +1,41 @@
+// Percentiles of response time: one hue in four weights.
+
+import { duration, text } from "../format.js";
+import { at as valueAt } from "../series.js";
+import { mountChart } from "./frame.js";
+import { durationMark } from "./scales.js";
+
+const METRIC = "inference.response_time_ms";
+const LINES = [
+  { stat: "p99", label: "P99", width: 1.4, dash: [1.5, 3] },
+  { stat: "p95", label: "P95", width: 1.7, dash: [6, 3] },
+  { stat: "p90", label: "P90", width: 1.1 },
+  { stat: "p50", label: "P50", width: 2.4 },
+];
+const IN_HEAD = ["p50", "p95", "p99"];
+const FEW = 100;
+
+export function mount(root, page) {
+  const say = (value) => text(duration(value));
+  return mountChart(root, page, {
+    type: "line",
+    endLabels: true,
+    help: "How long successful requests took from being sent to their last token: half of them at most P50, 99 of 100 at most P99. Failed requests are left out; the error rate counts them.",
+    metrics: ["p50", "p90", "p95", "p99", "count"].map((stat) => [METRIC, stat]),
+    words: durationMark,
+    say,
+    lines: (own) => LINES.map((line) => ({
+      ...line,
+      colour: "series-1",
+      points: own.series.get(METRIC, line.stat),
+      faint: line.stat === "p99" && (own.data.summary.total_requests ?? 0) < FEW,
+    })),
+    count: (own) => own.series.get(METRIC, "count"),
+    now: (own, time) => IN_HEAD.map((stat) => {
+      if (time !== null) return [stat.toUpperCase(), say(valueAt(own.series.get(METRIC, stat), time, own.series.step))];
+      const minute = own.live ? own.figures?.response_time_ms?.[stat] : own.data.summary[`${stat}_response_time_ms`];
+      return [stat.toUpperCase(), say(minute)];
+    }),
+    empty: () => "No request ended successfully in this window",
+  });
+}

@@ -1,0 +1,56 @@
+// Where the time of a request goes: waiting, working on the prompt, decoding. Means, because these add up.
+
+import { duration, text } from "../format.js";
+import { at as valueAt, last } from "../series.js";
+import { mountChart } from "./frame.js";
+import { durationMark } from "./scales.js";
+
+const QUEUE = ["inference.queue_time_ms", "avg"];
+const FIRST = ["inference.ttft_ms", "avg"];
+const WHOLE = ["inference.response_time_ms", "avg"];
+
+function phases(series) {
+  const whole = series.get(...WHOLE);
+  const queue = new Map(series.get(...QUEUE).map(({ x, y }) => [x, y]));
+  const first = new Map(series.get(...FIRST).map(({ x, y }) => [x, y]));
+  const streamed = [...first.values()].some((value) => value !== null);
+  const parts = { decode: [], prompt: [], queue: [] };
+  for (const { x, y } of whole) {
+    const waited = y === null ? null : (queue.get(x) ?? 0);
+    const begun = y === null ? null : Math.max(waited, first.get(x) ?? (streamed ? waited : 0));
+    parts.queue.push({ x, y: waited });
+    parts.prompt.push({ x, y: y === null ? null : Math.max(0, begun - waited) });
+    parts.decode.push({ x, y: y === null ? null : Math.max(0, y - Math.max(begun, waited)) });
+  }
+  return { ...parts, streamed };
+}
+
+export function mount(root, page) {
+  const say = (value) => text(duration(value));
+  const lines = ({ series }) => {
+    const { queue, prompt, decode, streamed } = phases(series);
+    const drawn = [
+      { label: streamed ? "Decode" : "Work", colour: "series-3", points: decode },
+      ...(streamed ? [{ label: "Prompt", colour: "series-1", points: prompt }] : []),
+      { label: "Queue", colour: "series-2", points: queue },
+    ];
+    return drawn.map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 }));
+  };
+  return mountChart(root, page, {
+    type: "line",
+    stacked: true,
+    legend: true,
+    help: "The mean response time of successful requests, split: time in the queue, from there to the first token (the prompt is worked on), and from the first token to the last (decode). Requests that are not streamed have no first token; then waiting and work is all that can be told apart.",
+    metrics: [WHOLE, FIRST, QUEUE],
+    words: durationMark,
+    say,
+    lines,
+    now: (own, time) => {
+      const shown = lines(own).toReversed().map(({ label, points }) => [
+        label.toLowerCase(), say(time === null ? last(points) : valueAt(points, time, own.series.step)),
+      ]);
+      return [["mean per request:", ""], ...shown];
+    },
+    empty: () => "No request ended successfully in this window",
+  });
+}

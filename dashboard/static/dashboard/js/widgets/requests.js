@@ -1,0 +1,40 @@
+// Requests in a second, those that failed on top.
+
+import { compact, percent, text } from "../format.js";
+import { at as valueAt } from "../series.js";
+import { mountChart } from "./frame.js";
+import { numberMark } from "./scales.js";
+
+const ALL = ["inference.requests", "rate"];
+const FAILED = ["inference.failed_requests", "rate"];
+
+function successful(all, failed) {
+  const found = new Map(failed.map(({ x, y }) => [x, y]));
+  return all.map(({ x, y }) => ({ x, y: y === null ? null : y - (found.get(x) ?? 0) }));
+}
+
+export function mount(root, page) {
+  const rate = (value) => text(compact(value, "per s"));
+  return mountChart(root, page, {
+    type: "bar",
+    stacked: true,
+    legend: true,
+    help: "Requests that ended, in a second of wall time. A request that failed counts once, whatever it failed for.",
+    metrics: [ALL, FAILED, ["inference.error_rate_percent", "avg"]],
+    words: numberMark,
+    say: rate,
+    lines: ({ series }) => [
+      { label: "ok", colour: "series-1", square: true, points: successful(series.get(...ALL), series.get(...FAILED)) },
+      { label: "failed", colour: "critical", square: true, points: series.get(...FAILED) },
+    ],
+    now: (own, time) => {
+      if (time !== null) {
+        const at = (pair) => valueAt(own.series.get(...pair), time, own.series.step);
+        return [["", rate(at(ALL))], ["failed", text(percent(at(["inference.error_rate_percent", "avg"])))]];
+      }
+      const figures = own.live ? own.figures : own.data.summary;
+      return [["", rate(figures?.requests_per_second)], ["failed", text(percent(figures?.error_rate_percent))]];
+    },
+    empty: () => "No request ended in this window",
+  });
+}

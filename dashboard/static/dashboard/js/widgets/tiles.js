@@ -1,0 +1,59 @@
+// The tiles: the last minute while the page is live, the window otherwise; the change is always window against window.
+
+import { drawSparkline } from "../charts/sparkline.js";
+import { find, findAll, setText } from "../dom.js";
+import { FORMATS, NO_DATA, SPACE, whole } from "../format.js";
+import { thin } from "../series.js";
+import { nextFrame } from "../store.js";
+import { change } from "../change.js";
+import { hostsShown, mean } from "./machine-figures.js";
+
+const POINTS = 60;
+
+export function mount(root, page) {
+  const tiles = findAll("[data-tile]", root).map((node) => ({ node, spec: page.tiles.find((spec) => spec.id === node.dataset.tile) }));
+  const draw = () => nextFrame(() => tiles.forEach(({ node, spec }) => drawTile(node, spec, page)));
+  for (const topic of ["data", "tick", "pause"]) page.topics.on(topic, draw);
+  page.topics.on("connection", () => root.classList.toggle("stale", page.connection.state === "disconnected"));
+  draw();
+}
+
+// Where a tile's figure stands in a tick.
+function minuteOf(spec, page) {
+  const [first, second] = spec.tick.split(".");
+  if (first === "hosts") return mean(hostsShown(page).map((host) => host[second]));
+  if (first === "gpus") return mean(hostsShown(page).flatMap((host) => host.gpu_metrics ?? []).map((gpu) => gpu[second]));
+  if (first === "queue") {
+    if (!page.isFiltered) return page.tick?.queue?.[second] ?? null;
+    const points = page.series.get(...spec.series.split("|"));
+    return points.at(-1)?.y ?? points.at(-2)?.y ?? null;
+  }
+  const found = page.figures?.[first];
+  return second ? (found?.[second] ?? null) : (found ?? null);
+}
+
+function drawTile(node, spec, page) {
+  const { summary } = page.data;
+  const value = page.live ? minuteOf(spec, page) : summary[spec.summary];
+  const { number, unit } = FORMATS[spec.format](value);
+  const figure = find("[data-number]", node);
+  setText(figure, number);
+  figure.title = number === NO_DATA ? "no data" : "";
+  setText(find("[data-unit]", node), spec.id === "queue" ? queueUnit(unit, page) : unit);
+  const moved = change(spec.format, summary[spec.summary], summary.previous?.[spec.summary], spec.worse);
+  const target = find("[data-change]", node);
+  setText(target, moved.text || SPACE);
+  target.className = `tile-change ${moved.judgement}`;
+  const { about, state } = page.data.sentence;
+  const over = (limit) => limit !== null && value !== null && value !== undefined && value >= limit;
+  const shout = over(spec.critical) ? "critical" : over(spec.warning) ? "warning" : about === spec.id ? state : "";
+  node.className = `tile ${shout}`;
+  const { from, to } = page.window;
+  const points = page.series.get(...spec.series.split("|"));
+  drawSparkline(find("[data-spark]", node), thin(points, from, to, POINTS), { most: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
+}
+
+function queueUnit(unit, page) {
+  const processing = page.live && !page.isFiltered ? page.tick?.queue?.processing : page.data.summary.avg_queue_processing;
+  return processing === null || processing === undefined ? unit : `${unit} · ${whole(processing).number}${SPACE}in work`;
+}

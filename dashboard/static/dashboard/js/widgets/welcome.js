@@ -1,0 +1,66 @@
+// The first minutes: a line to paste, a listening ear, and the offer of demo data.
+
+import { demoStart, demoState } from "../api.js";
+import { announce } from "../announce.js";
+import { find, setText } from "../dom.js";
+import { minutesAndSeconds } from "../format.js";
+
+const CAUSES_AFTER_SECONDS = 60;
+const ASK_AGAIN_MS = 700;
+
+export function mount(root, page) {
+  if (!root) return;
+  const opened = performance.now();
+  const words = find("#listening-words", root);
+  page.topics.on("second", () => {
+    if (page.hasEvents) return;
+    const seconds = (performance.now() - opened) / 1000;
+    setText(words, `no event yet (${minutesAndSeconds(seconds)})`);
+    find("#causes", root).hidden = seconds < CAUSES_AFTER_SECONDS;
+  });
+  mountCopy(root);
+  const button = find("#demo-show", root);
+  button?.addEventListener("click", () => showDemo(root, page, button));
+}
+
+function mountCopy(root) {
+  const button = find("#copy-snippet", root);
+  button.addEventListener("click", async () => {
+    const snippet = find("#snippet", root);
+    try {
+      await navigator.clipboard.writeText(snippet.textContent);
+      setText(button, "Copied ✓");
+      announce("Command copied");
+    } catch {
+      // Over plain http from another machine there is no clipboard: select it for the person's own copy.
+      getSelection().selectAllChildren(snippet);
+      setText(button, "Press Ctrl C");
+    }
+    setTimeout(() => setText(button, "Copy"), 2_500);
+  });
+}
+
+async function showDemo(root, page, button) {
+  const words = find("#demo-words", root);
+  const progress = find("#demo-progress", root);
+  button.disabled = true;
+  progress.hidden = false;
+  setText(words, "Making a day of it…");
+  try {
+    let state = await demoStart();
+    while (!page.hasEvents || (state.running && (state.progress_percent ?? 100) < 100)) {
+      progress.value = state.progress_percent ?? 0;
+      setText(words, `Making a day of it… ${state.progress_percent ?? 0} %`);
+      await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
+      state = await demoState();
+      if (state.present || !state.running) await page.load({ quiet: true });
+      if (!state.running && !state.present) throw new Error("It stopped before there was anything to show. The server's log says why.");
+    }
+    await page.load({ quiet: true });
+  } catch (problem) {
+    setText(words, `That did not work: ${problem.message}`);
+  } finally {
+    button.disabled = false;
+    progress.hidden = true;
+  }
+}
