@@ -42,7 +42,7 @@ class MonitorAdminSite(AdminSite):
         target = request.GET.get(REDIRECT_FIELD_NAME, "/admin/")
         return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({REDIRECT_FIELD_NAME: target})}")
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """As everywhere: noted, and to the login page."""
         from llmmonitor.access.views import LogoutView
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from metrics.demo.workload import Workload
+from metrics.events import Kind
 from metrics.ingest import ingest
 
 EVENTS_PER_POST = 2_000
@@ -51,7 +52,7 @@ def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = l
 
 def record(kind: str, items: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
     """The answer of the door to one post. Raises FillingFailed when the door does not take it."""
-    answer = ingest(kind, orjson.dumps(items), "application/json", None, at=at)
+    answer = ingest(Kind(kind), orjson.dumps(items), "application/json", None, at=at)
     if answer.status not in (200, 422):
         raise FillingFailed(answer.payload.get("detail", f"the store answered {answer.status}"))
     return answer.payload

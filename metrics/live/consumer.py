@@ -200,7 +200,8 @@ class Allowance:
 
     def __init__(self, per_second: float, at_once: float) -> None:
         self._per_second, self._at_once = per_second, at_once
-        self._left, self._at = at_once, None
+        self._left = at_once
+        self._at: float | None = None
 
     def take(self, now: float) -> bool:
         """Whether one more may come at `now` (seconds of a monotonic clock)."""
