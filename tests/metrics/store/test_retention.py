@@ -236,17 +236,26 @@ class TheRawFloor:
         assert list(by_hand()) == ["r2", "r3"]
         assert retention.raw_floor("inference") == ago(minutes=39) + MICROSECOND
 
-    def test_refuses_an_older_event_by_name_and_changes_nothing(self) -> None:
+    def test_refuses_an_older_event_by_name(self) -> None:
         record([request(ago(minutes=40), "old"), request(ago(minutes=1), "young")])
         maintain()
-        before = hour_summary(), list(InferenceRollup.objects.order_by("pk").values())
 
-        recorded = record([request(ago(minutes=40), "old"), request(ago(minutes=2), "late but in time")])
+        recorded = record([request(ago(minutes=2), "in time"), request(ago(minutes=40), "old")])
 
-        assert recorded.accepted == 1
-        assert [(refusal.index, refusal.field) for refusal in recorded.rejected] == [(0, "timestamp")]
-        assert rolled_up(3600) == 3
-        assert before[0]["total_requests"] == 2
+        (place, field, error) = recorded.rejected[0]
+        assert (recorded.accepted, recorded.duplicates, len(recorded.rejected)) == (1, 0, 1)
+        assert (place, field) == (1, "timestamp")
+        assert "2026-01-20T11:50:30" in error
+        assert hour_summary()["total_requests"] == 3
+
+    def test_lets_a_refused_event_change_nothing(self) -> None:
+        record([request(ago(minutes=40), "old"), request(ago(minutes=1), "young")])
+        maintain()
+        before = hour_summary(), list(InferenceRollup.objects.order_by("pk").values()), list(by_hand())
+
+        record([request(ago(minutes=40), "old"), request(ago(minutes=39), "never seen", "another model")])
+
+        assert (hour_summary(), list(InferenceRollup.objects.order_by("pk").values()), list(by_hand())) == before
 
     def test_is_one_for_requests_and_errors_which_settle_together_what_failed(self) -> None:
         record([request(ago(minutes=40), "failed", status_code=500)])
