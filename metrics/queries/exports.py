@@ -102,7 +102,7 @@ _series = series
 
 def _rows(table: RawTable, filters: Filters, window: Window, condition: Q) -> Iterator[Row]:
     # A generator: nothing is read before the first row is asked, on whichever thread asks.
-    yield from table.walk(table.querysets(filters, window, condition), CHUNK_ROWS)
+    yield from table.walk(table.querysets(filters, condition), window, CHUNK_ROWS)
 
 
 def _points(answer: SeriesAnswer) -> Iterator[Row]:

@@ -21,7 +21,7 @@ from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, 
 from metrics.models.samples import QueueKind
 from metrics.queries.budget import check_budget
 from metrics.queries.filters import Filters
-from metrics.queries.sql import BucketOf, IntegerDivision, UnixSeconds
+from metrics.queries.sql import BucketOf, IntegerDivision, UnixSeconds, narrow
 from metrics.queries.window import at_second
 
 TABLES: dict[str, Any] = {
@@ -144,7 +144,7 @@ def _is_held(metric: Metric, grid: Grid) -> bool:
 
 def _raw_rows(metrics: Sequence[Metric], start: int, end: int, ids: Sequence[int] | None) -> Any:
     rows = TABLES[metrics[0].type].objects.filter(timestamp__gte=at_second(start), timestamp__lt=at_second(end))
-    return rows if ids is None else rows.filter(labels_id__in=ids)
+    return rows if ids is None else narrow(rows, "labels_id", ids)
 
 
 def _rollup_rows(metrics: Sequence[Metric], grid: Grid, start: int, ids: Sequence[int] | None) -> Any:

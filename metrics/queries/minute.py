@@ -47,7 +47,8 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
         columns |= set(histogram_columns(metric, filters.outcome))
     rows = read_rows([(1, window.start_s, window.end_s)], sorted(columns), filters.series_ids())
 
-    model_of = {one: labels[0] for one, labels in series_labels(set(rows.series.tolist()), ("model",)).items()}
+    numbers = set(rows.series.tolist()) if most_models else ()
+    model_of = {one: labels[0] for one, labels in series_labels(numbers, ("model",)).items()}
     each = np.zeros(len(rows), dtype=np.int64)
     for column in OUTCOME_COLUMNS:
         each += np.array(rows.columns[column], dtype=np.int64)

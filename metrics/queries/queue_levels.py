@@ -17,7 +17,8 @@ from django.db.models import Count, Max, Min
 from metrics.models import QueueMetrics
 from metrics.models.samples import QueueKind
 from metrics.queries.filters import Filters
-from metrics.queries.gauges import LONGEST_HOLD, STALE_INTERVALS, STALE_SECONDS, hold_seconds
+from metrics.queries.gauges import LONGEST_HOLD, STALE_INTERVALS, STALE_SECONDS, hold_seconds, read_labels
+from metrics.queries.sql import narrow
 
 UNKNOWN_INTERVAL = STALE_SECONDS / STALE_INTERVALS
 _PRECEDENCE = {kind: number for number, kind in enumerate(QueueKind.values)}
@@ -58,7 +59,7 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
     ahead = timedelta(seconds=settings.LLMMONITOR.future_tolerance_seconds)
     rows = QueueMetrics.objects.filter(timestamp__gt=at - timedelta(seconds=LONGEST_HOLD), timestamp__lte=at + ahead)
     if ids is not None:
-        rows = rows.filter(labels_id__in=ids)
+        rows = narrow(rows, "labels_id", ids)
     newest = {
         labels: last
         for labels, last, first, count in rows.order_by()
@@ -72,12 +73,13 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
     # By kind, then by label set: two series of one model and source (two providers, say) share a label set and are
     # added.
     by_model: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
-    found = QueueMetrics.objects.filter(timestamp__in=set(newest.values()), labels_id__in=list(newest))
-    for stamp, labels, model, kind, pending, processing in found.values_list(
-        "timestamp", "labels_id", "labels__model_name", "kind", "pending", "processing"
+    instances = read_labels(newest)
+    found = QueueMetrics.objects.filter(timestamp__in=set(newest.values()))
+    for stamp, labels, kind, pending, processing in found.values_list(
+        "timestamp", "labels_id", "kind", "pending", "processing"
     ):
-        if stamp == newest[labels]:
-            by_model[model][kind].append(Level(pending, processing))
+        if stamp == newest.get(labels) and labels in instances:
+            by_model[instances[labels].model][kind].append(Level(pending, processing))
     return {
         model: Level.together(kinds[min(kinds, key=lambda kind: _PRECEDENCE.get(kind, len(_PRECEDENCE)))])
         for model, kinds in by_model.items()

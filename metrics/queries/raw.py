@@ -26,6 +26,7 @@ from metrics.models import (
 from metrics.queries.budget import query_budget
 from metrics.queries.filters import LABELS, SERIES_COLUMN, Filters
 from metrics.queries.host_state import gpu_number
+from metrics.queries.sql import narrow
 from metrics.queries.window import Window, iso
 
 # With this many label sets or fewer, each is read by its own index and the pieces are merged; with more, rows are
@@ -61,19 +62,17 @@ class RawTable:
         labels = SERIES_LABELS if self.has_series else ()
         return (*head, *first, *labels, *self.fields[len(first) :], "is_demo")
 
-    def querysets(self, filters: Filters, window: Window | None, condition: Q | None = None) -> list[Any]:
+    def querysets(self, filters: Filters, condition: Q | None = None) -> list[Any]:
         """The rows that are asked, as one statement or as one for each label set. Together they are all, none twice."""
         rows = self.model.objects.filter(condition) if condition else self.model.objects.all()
-        if window is not None:
-            rows = rows.filter(timestamp__gte=window.start, timestamp__lt=window.end)
         ids = filters.gauge_label_ids(self.gauge) if self.gauge else filters.series_ids()
         if ids is None:
             return [rows]
         if self.gauge:
-            return [rows.filter(labels_id__in=ids)] if ids else []
+            return [narrow(rows, "labels_id", ids)] if ids else []
         others = self._beyond_the_cap(rows, filters)
         if len(ids) > FEW_SERIES:
-            return [rows.filter(series_id__in=ids), *others]
+            return [narrow(rows, "series_id", ids), *others]
         return [*(rows.filter(series_id=one) for one in ids), *others]
 
     def _beyond_the_cap(self, rows: Any, filters: Filters) -> list[Any]:
@@ -86,11 +85,16 @@ class RawTable:
         return [rows.filter(series_id__in=ids, **{name: list(values) for name, values in named.items() if values})]
 
     def read(
-        self, querysets: Sequence[Any], limit: int, after: Key | None = None, descending: bool = False
+        self,
+        querysets: Sequence[Any],
+        limit: int,
+        window: Window | None = None,
+        after: Key | None = None,
+        descending: bool = False,
     ) -> list[tuple[Key, Row]]:
-        """The next `limit` rows after a place in this order, each with its own place."""
+        """The next `limit` rows of the window after a place in this order, each with its own place."""
         signs = ("-timestamp", "-id") if descending else ("timestamp", "id")
-        way = "lt" if descending else "gt"
+        bounds = _bounds(window, after, descending)
         labels = (*(f"series__{name}" for name in SERIES_LABELS), "labels") if self.has_series else ()
         if self.gauge and self.has_series:
             labels = labels[:-1]  # there, `labels` is the label set of the gauge
@@ -98,13 +102,7 @@ class RawTable:
         columns = ("timestamp", "id", demo, *labels, *self.fields)
         found: list[tuple[Key, Row]] = []
         for rows in querysets:
-            if after is not None:
-                # The first condition is what an index can use; the second settles rows of the same time.
-                rows = rows.filter(**{f"timestamp__{way}e": after.timestamp}).filter(
-                    Q(**{f"timestamp__{way}": after.timestamp})
-                    | Q(timestamp=after.timestamp, **{f"id__{way}": after.id})
-                )
-            for stamp, number, is_demo, *values in rows.order_by(*signs).values_list(*columns)[:limit]:
+            for stamp, number, is_demo, *values in rows.filter(bounds).order_by(*signs).values_list(*columns)[:limit]:
                 found.append((Key(stamp, number), self._row(stamp, number, is_demo, values)))
         if len(querysets) > 1:
             found.sort(key=lambda one: one[0], reverse=descending)
@@ -125,17 +123,40 @@ class RawTable:
             own["gpu_id"] = gpu_number(own["gpu_id"])
         return {name: own[name] for name in self.names}
 
-    def walk(self, querysets: Sequence[Any], chunk: int) -> Iterator[Row]:
-        """All rows, oldest first, `chunk` at a time; each piece within the time budget. Raises QueryTooSlow."""
+    def walk(self, querysets: Sequence[Any], window: Window, chunk: int) -> Iterator[Row]:
+        """All rows of a window, oldest first, `chunk` at a time; each piece within the time budget. Raises QueryTooSlow."""
         after: Key | None = None
         while True:
             with query_budget():
-                found = self.read(querysets, chunk, after)
+                found = self.read(querysets, chunk, window, after)
             for _, row in found:
                 yield row
             if len(found) < chunk:
                 return
             after = found[-1][0]
+
+
+def _bounds(window: Window | None, after: Key | None, descending: bool) -> Q:
+    """The rows of the window that lie beyond a place.
+
+    One bound each way: of two lower ones SQLite may seek by the window's, and read all before the place once a piece.
+    """
+    found = Q()
+    if window is not None:
+        if after is not None and not window.start <= after.timestamp < window.end:
+            ahead = after.timestamp >= window.end if descending else after.timestamp < window.start
+            if not ahead:
+                return Q(pk__in=())
+            after = None
+        if after is None or descending:
+            found &= Q(timestamp__gte=window.start)
+        if after is None or not descending:
+            found &= Q(timestamp__lt=window.end)
+    if after is None:
+        return found
+    way = "lt" if descending else "gt"
+    same = Q(timestamp=after.timestamp) & Q(**{f"id__{way}": after.id})
+    return found & Q(**{f"timestamp__{way}e": after.timestamp}) & (Q(**{f"timestamp__{way}": after.timestamp}) | same)
 
 
 REQUESTS = RawTable(

@@ -77,8 +77,8 @@ def _page(
     limit = max(1, min(limit, MAX_PAGE))
     back, place = _decode(cursor) if cursor else (False, None)
     with query_budget():
-        querysets = table.querysets(filters, window, condition)
-        found = table.read(querysets, limit + 1, place, descending=not back)
+        querysets = table.querysets(filters, condition)
+        found = table.read(querysets, limit + 1, window, place, descending=not back)
     more = len(found) > limit
     found = found[:limit]
     if back:

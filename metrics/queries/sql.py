@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import BigIntegerField, FloatField, Func
+from django.db.models import BigIntegerField, F, FloatField, Func
+
+
+def narrow(rows: Any, column: str, ids: Iterable[int]) -> Any:
+    """Rows whose `column` is one of `ids`, still found by their time.
+
+    The column has an index of its own (a foreign key), and without the addition SQLite would take it: all of a host's
+    samples for the few of the last minute.
+    """
+    return rows.alias(narrowed=F(column) + 0).filter(narrowed__in=list(ids))
 
 
 class UnixSeconds(Func):
