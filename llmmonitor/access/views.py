@@ -86,9 +86,7 @@ def follow_link(request: HttpRequest, token: str) -> HttpResponse:
         login(request, user, backend=BACKEND)
         note(request, "signed in by link")
     elif not request.user.is_authenticated:  # else it is a second click on the link that signed them in
-        message = (
-            "This link was used before or is older than 15 minutes; manage.py login-link prints another."
-        )
+        message = "This link was used before or is older than 15 minutes; manage.py login-link prints another."
         return login_page(request, 410, message)
     return HttpResponseRedirect(resolve_url("/"))
 

@@ -1,0 +1,122 @@
+"""The middleware in front of every view, and how the settings put it together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from llmmonitor.access import middleware
+from llmmonitor.access.hosts import own_names
+from llmmonitor.access.keys import create_key
+from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, ask, bearer, session_of
+
+pytestmark = pytest.mark.urls("tests.llmmonitor.access.door_urls")
+
+
+class TheGate:
+    @pytest.fixture
+    def threads(self, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        """Whether the gate's answer was worked out on the event loop, for each request."""
+        import asyncio
+
+        found: list[bool] = []
+        answer = middleware.answer_at_the_gate
+
+        def noting(request: HttpRequest, identity: Any) -> HttpResponse | None:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                found.append(False)
+            else:
+                found.append(True)
+            return answer(request, identity)
+
+        monkeypatch.setattr(middleware, "answer_at_the_gate", noting)
+        return found
+
+    def test_stays_on_the_event_loop_for_those_it_needs_no_database_for(self, threads: list[bool]) -> None:
+        assert ask("GET", "/").status == 200
+        assert ask("GET", "/", client=ELSEWHERE).status == 302
+        assert ask("GET", "/", headers={"Authorization": "Basic eA=="}).status == 401
+
+        assert threads == [True, True, True]
+
+    @pytest.mark.django_db
+    def test_leaves_it_for_a_session_and_for_a_key_the_first_time(self, threads: list[bool], viewer: User) -> None:
+        key = bearer(create_key("a program", ["read"], at=timezone.now())[1])
+
+        statuses = [
+            ask("GET", "/", headers=headers, client=ELSEWHERE).status for headers in (session_of(viewer), key, key)
+        ]
+
+        assert statuses == [200, 200, 200]
+        assert threads == [False, False, True]
+
+    def test_is_before_every_view_that_does_not_say_otherwise(self) -> None:
+        def view(request: HttpRequest) -> HttpResponse:
+            raise NotImplementedError
+
+        assert middleware.is_gated(view)
+        view.login_required = False  # type: ignore[attr-defined]
+        assert not middleware.is_gated(view)
+
+    def test_lets_nobody_post_to_a_page(self) -> None:
+        assert ask("POST", "/", client=ELSEWHERE).status == 403  # no token
+
+        form = {"Cookie": f"llmmonitor_csrf={CSRF}", "X-CSRFToken": CSRF}
+        reply = ask("POST", "/", headers=form, client=ELSEWHERE)
+
+        assert reply.status == 401
+        assert reply.headers["content-type"].startswith("application/problem+json")
+
+    def test_works_under_wsgi_too(self) -> None:
+        from django.test import Client
+
+        assert Client(SERVER_NAME="localhost").get("/").status_code == 200
+        assert Client(SERVER_NAME="localhost", REMOTE_ADDR=ELSEWHERE).get("/").status_code == 302
+
+
+class TheSettings:
+    def test_take_only_middleware_that_runs_on_the_event_loop(self) -> None:
+        for name in [*django_settings.MIDDLEWARE, "corsheaders.middleware.CorsMiddleware"]:
+            assert import_string(name).async_capable, name
+
+    def test_send_a_strict_policy_with_every_answer(self) -> None:
+        for path in ("/", "/read", "/login/"):
+            headers = ask("GET", path).headers
+            assert "script-src 'self'" in headers["content-security-policy"]
+            assert "unsafe" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["x-frame-options"] == "DENY"
+
+    def test_let_no_page_elsewhere_bring_a_cookie(self) -> None:
+        assert django_settings.SESSION_COOKIE_HTTPONLY
+        assert django_settings.SESSION_COOKIE_SAMESITE == django_settings.CSRF_COOKIE_SAMESITE == "Lax"
+        assert not django_settings.CORS_ALLOW_CREDENTIALS
+
+
+class AServerThatListens:
+    def test_on_loopback_answers_to_loopback_alone(self) -> None:
+        assert own_names("127.0.0.1") == ["localhost", "127.0.0.1", "[::1]", "127.0.0.1"]
+
+    def test_on_one_address_answers_to_that_too(self) -> None:
+        assert own_names("192.168.1.5")[-1] == "192.168.1.5"
+        assert own_names("fd00::5")[-1] == "[fd00::5]"
+        assert own_names("Monitor.Example.com")[-1] == "monitor.example.com"
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+    def test_on_every_address_answers_to_its_own_and_to_no_star(self, host: str) -> None:
+        import socket
+
+        names = own_names(host)
+
+        assert {"localhost", "127.0.0.1", "[::1]", socket.gethostname().lower()} <= set(names)
+        assert "*" not in names
+        assert "evil.example" not in names
+        assert len(names) == len(set(names))
