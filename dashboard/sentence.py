@@ -86,8 +86,8 @@ def _say_slow(slow: Sequence[dict[str, Any]], models: int, before: str) -> Sente
     parts = []
     wait, wait_before = worst.get("avg_queue_time_ms"), (worst.get("previous") or {}).get("avg_queue_time_ms")
     mean, mean_before = worst.get("avg_response_time_ms"), (worst.get("previous") or {}).get("avg_response_time_ms")
-    if None not in (wait, wait_before, mean, mean_before) and mean > mean_before:
-        if wait - wait_before >= MOSTLY * (mean - mean_before):
+    if None not in (wait, wait_before, mean, mean_before) and (grown := (mean or 0) - (mean_before or 0)) > 0:
+        if (wait or 0) - (wait_before or 0) >= MOSTLY * grown:
             parts.append(f"Its requests wait {duration(wait)} in the queue, where they waited {duration(wait_before)}.")
         else:
             parts.append(f"It is not the queue: its requests wait {duration(wait)} there, as before or nearly so.")

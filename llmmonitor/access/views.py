@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.contrib.auth.views import LogoutView as DjangoLogoutView
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -48,10 +48,10 @@ class LoginView(DjangoLoginView):
         response: HttpResponse = super().form_invalid(form)
         return response
 
-    def form_valid(self, form: AuthenticationForm) -> HttpResponseRedirect:
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Signs in and goes on to `next`."""
         note(self.request, "signed in", actor=form.get_user().get_username())
-        response: HttpResponseRedirect = super().form_valid(form)
+        response: HttpResponse = super().form_valid(form)
         return response
 
 
@@ -59,11 +59,11 @@ class LoginView(DjangoLoginView):
 class LogoutView(DjangoLogoutView):
     """Signs out, by POST."""
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Ends the session and leads to the login."""
         if request.user.is_authenticated:
             note(request, "signed out")
-        response: HttpResponseBase = super().post(request, *args, **kwargs)
+        response: HttpResponse = super().post(request, *args, **kwargs)
         return response
 
 
