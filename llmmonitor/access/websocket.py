@@ -2,7 +2,7 @@
 
 Browsers let any page open a WebSocket to any address and send cookies along: the Origin is checked, or every page on
 the web could read the live stream of its visitor. A socket outlives the request that opened it: whoever keeps it open
-asks `astill_allowed` every few seconds, so that a revoked key and a person who signed out stop here, too.
+asks again every few seconds, so that a revoked key and a person who signed out stop here, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from llmmonitor.access.origin import is_foreign_origin
 FORBIDDEN_STATUS = 403
 SIGNED_OUT_CODE = 4401
 NOT_ALLOWED_CODE = 4403
-TOO_MANY_CODE = 4429  # for the consumer, which counts its sockets
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,6 @@ def check_handshake(scope: dict[str, Any]) -> Identity | Denied:
 async def acheck_handshake(scope: dict[str, Any]) -> Identity | Denied:
     """See check_handshake."""
     return refuse_place(scope) or refuse_identity(await aidentify_scope(scope))
-
-
-async def astill_allowed(scope: dict[str, Any]) -> Denied | None:
-    """Why whoever opened this socket may not keep it; None while they may. Host and Origin do not change: not asked."""
-    found = refuse_identity(await aidentify_scope(scope))
-    return found if isinstance(found, Denied) else None
 
 
 def refuse_place(scope: dict[str, Any]) -> Denied | None:

@@ -30,7 +30,7 @@ TRY_AGAIN_CODE = 1013  # of the registry of close codes: "Try Again Later"
 MAX_MESSAGE_BYTES = 16 * 2**10  # a subscription to 24 series with 100 long model names is 12 kB
 MESSAGES_PER_SECOND = 5.0
 MESSAGES_AT_ONCE = 30.0  # a page that is clicked through subscribes anew with each click
-CHECK_AGAIN_SECONDS = 30.0  # how long a socket outlives the session or key that opened it
+CHECK_AGAIN_SECONDS = 5.0  # how long a socket outlives the session or key that opened it
 
 Send = Callable[[dict[str, Any]], Any]
 

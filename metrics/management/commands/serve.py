@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+if TYPE_CHECKING:
+    from llmmonitor.access.first_start import FirstAdmin
 
 
 class Command(BaseCommand):
@@ -22,7 +25,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         from django.db import connections
 
+        from llmmonitor.access.first_start import ensure_admin
         from llmmonitor.server import embedded, preflight, running, static
+        from metrics.management.commands.up import login_path
 
         embedded.keep_memory_small()
         try:
@@ -32,8 +37,10 @@ class Command(BaseCommand):
                 raise preflight.CannotStart("The database is behind the code. Run `manage.py migrate` first.")
             preflight.check_assets()
             static.prepare()
+            first = ensure_admin(settings.LLMMONITOR.admin_password)
+            login_link = login_path() if first else None  # one of several servers is not to print one each
             connections.close_all()
-            running.run_server(host, port, self._started(host))
+            running.run_server(host, port, self._started(host, login_link, first))
         except preflight.CannotStart as problem:
             raise CommandError(str(problem)) from None
         except KeyboardInterrupt:
@@ -42,11 +49,11 @@ class Command(BaseCommand):
         embedded.drain_recorder(embedded.STOP_SECONDS)
         connections.close_all()
 
-    def _started(self, host: str) -> Any:
-        from llmmonitor.server.banner import address
+    def _started(self, host: str, login_link: str | None, first: FirstAdmin | None) -> Any:
+        from llmmonitor.server.banner import welcome
 
         def started(_host: str, port: int) -> None:
-            self.stdout.write(f"LLM Monitor {settings.VERSION} → {address(host, port)}")
+            self.stdout.write(welcome(host, port, login_link, first))
             self.stdout.flush()
 
         return started

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from llmmonitor.access.identity import Identity
 from llmmonitor.access.keys import create_key, revoke
-from llmmonitor.access.websocket import Denied, acheck_handshake, astill_allowed, check_handshake
+from llmmonitor.access.websocket import Denied, acheck_handshake, check_handshake
 from tests.llmmonitor.access.asking import ELSEWHERE, HERE, bearer, make_scope, session_of
 
 
@@ -71,7 +71,8 @@ class AnOpenSocket:
     def test_may_be_kept_by_who_may_still_read(self, viewer: User) -> None:
         scope = make_scope(headers=session_of(viewer), client=ELSEWHERE, kind="websocket")
 
-        assert async_to_sync(astill_allowed)(scope) is None
+        assert isinstance(check_handshake(scope), Identity)
+        assert isinstance(check_handshake(scope), Identity)
 
     def test_is_lost_with_the_key(self) -> None:
         key, token = create_key("wall", ["read"], at=timezone.now())
@@ -80,8 +81,8 @@ class AnOpenSocket:
 
         revoke(key, actor="ada", at=timezone.now())
 
-        denied = async_to_sync(astill_allowed)(scope)
-        assert denied is not None
+        denied = check_handshake(scope)
+        assert isinstance(denied, Denied)
         assert denied.code == 4401
 
     def test_is_lost_with_the_role(self, viewer: User) -> None:
@@ -90,6 +91,6 @@ class AnOpenSocket:
 
         viewer.groups.clear()
 
-        denied = async_to_sync(astill_allowed)(scope)
-        assert denied is not None
+        denied = check_handshake(scope)
+        assert isinstance(denied, Denied)
         assert denied.code == 4403
