@@ -62,8 +62,8 @@ class RawTable:
         labels = SERIES_LABELS if self.has_series else ()
         return (*head, *first, *labels, *self.fields[len(first) :], "is_demo")
 
-    def querysets(self, filters: Filters, condition: Q | None = None) -> list[Any]:
-        """The rows that are asked, as one statement or as one for each label set. Together they are all, none twice."""
+    def querysets(self, filters: Filters, condition: Q | None = None, few: int = FEW_SERIES) -> list[Any]:
+        """The rows that are asked, in one statement or, of `few` label sets, one for each. Together they are all."""
         rows = self.model.objects.filter(condition) if condition else self.model.objects.all()
         ids = filters.gauge_label_ids(self.gauge) if self.gauge else filters.series_ids()
         if ids is None:
@@ -71,7 +71,7 @@ class RawTable:
         if self.gauge:
             return [narrow(rows, "labels_id", ids)] if ids else []
         others = self._beyond_the_cap(rows, filters)
-        if len(ids) > FEW_SERIES:
+        if len(ids) > few:
             return [narrow(rows, "series_id", ids), *others]
         return [*(rows.filter(series_id=one) for one in ids), *others]
 
@@ -124,7 +124,7 @@ class RawTable:
         return {name: own[name] for name in self.names}
 
     def walk(self, querysets: Sequence[Any], window: Window, chunk: int) -> Iterator[Row]:
-        """All rows of a window, oldest first, `chunk` at a time; each piece within the time budget. Raises QueryTooSlow."""
+        """All rows of a window, oldest first, `chunk` at a time, each piece in the time budget. Raises QueryTooSlow."""
         after: Key | None = None
         while True:
             with query_budget():

@@ -1,0 +1,324 @@
+"""The snapshot of a second."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from metrics import queries
+from metrics.events import Event, GPUSample, QueueEvent, SystemEvent
+from metrics.queries import Filters
+from metrics.queries.numbers import brief
+from metrics.registers import tick_parts
+from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, SLOW, request, write
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+HISTORY = 300  # of the brief ticks that a `hello` carries
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def reading(at: datetime, pending: int, **more: Any) -> QueueEvent:
+    return QueueEvent(**({"timestamp": at, "source": "gateway", "model_name": CHATTY, "pending": pending} | more))
+
+
+def sample(at: datetime, host: str = ALPHA, **more: Any) -> SystemEvent:
+    return SystemEvent(timestamp=at, host=host, **({"cpu_percent": 12.5} | more))
+
+
+@pytest.fixture
+def part() -> Iterator[Any]:
+    """Adds a part of another app to the tick, for one test."""
+    names: list[str] = []
+
+    def add(name: str, function: Any) -> None:
+        names.append(name)
+        tick_parts.add(name, function)
+
+    kept = dict(tick_parts)
+    yield add
+    for name in names:
+        tick_parts.remove(name)
+        if name in kept:
+            tick_parts.add(name, kept[name])
+
+
+class TheTick:
+    def test_of_nothing_says_that_nothing_is_known(self, db: Any) -> None:
+        body = queries.current(NOW)
+
+        nothing = {"avg": None, "p50": None, "p95": None, "p99": None}
+        assert body == {
+            "at": "2026-03-01T12:34:56.250000Z",
+            "window_seconds": 60,
+            "overall": {
+                "requests_per_second": None,
+                "tokens_per_second": None,
+                "response_time_ms": nothing,
+                "ttft_ms": nothing,
+                "error_rate_percent": None,
+                "in_flight": None,
+            },
+            "models": {},
+            "models_omitted": 0,
+            "queue": {"pending": None, "processing": None, "wait_time_ms": {"p50": None, "p95": None}},
+            "hosts": [],
+            "alerts": {"firing": 0, "pending": 0},
+        }
+
+    def test_holds_a_request_from_its_acknowledgement_on(self, db: Any) -> None:
+        write([request(NOW, 1, response_time_ms=120.0, completion_tokens=30)])
+
+        overall = queries.current(NOW)["overall"]
+
+        assert overall["requests_per_second"] == brief(1 / 60)
+        assert overall["tokens_per_second"] == 0.5
+        assert overall["response_time_ms"]["p50"] == 120.0
+
+    def test_names_the_twenty_busiest_models(self, db: Any) -> None:
+        write([request(ago(5 + n / 100), n, model_name=f"model-{n % 7 * (n % 25)}") for n in range(600)])
+
+        body = queries.current(NOW)
+
+        volume: dict[str, int] = {}
+        for n in range(600):
+            name = f"model-{n % 7 * (n % 25)}"
+            volume[name] = volume.get(name, 0) + 1
+        busiest = sorted(volume, key=lambda name: (-volume[name], name))
+        assert list(body["models"]) == busiest[:20]
+        assert body["models_omitted"] == len(busiest) - 20 > 5
+        assert body["overall"]["requests_per_second"] == 10.0
+
+    def test_carries_what_other_apps_have_to_say(self, db: Any, part: Any) -> None:
+        part("alerts", lambda at: {"firing": 2, "pending": at.minute})
+
+        assert queries.current(NOW)["alerts"] == {"firing": 2, "pending": 34}
+
+    def test_goes_on_without_a_part_that_fails(self, db: Any, part: Any, caplog: pytest.LogCaptureFixture) -> None:
+        part("alerts", lambda at: 1 / 0)
+
+        bodies = [queries.current(NOW), queries.current(NOW)]
+
+        assert bodies[0]["alerts"] == bodies[1]["alerts"] == {"firing": 0, "pending": 0}
+        assert len(caplog.records) == 1  # said once, not each second
+
+    def test_of_50_models_and_40_gpus_is_small(self, db: Any) -> None:
+        draw = random.Random(5)
+        events: list[Event] = [
+            request(
+                ago(n / 10),
+                n,
+                model_name=f"an-organisation/a-rather-long-model-name-{n % 50}-instruct",
+                response_time_ms=draw.lognormvariate(6, 1),
+                ttft_ms=draw.lognormvariate(4, 1),
+                completion_tokens=draw.randrange(1_000),
+            )
+            for n in range(500)
+        ]
+        for host in range(5):
+            gpus = tuple(
+                GPUSample(
+                    gpu_id=str(number),
+                    name="NVIDIA H100 80GB HBM3",
+                    temperature=draw.uniform(30, 90),
+                    utilization_percent=draw.uniform(0, 100),
+                    memory_used_mb=draw.uniform(0, 81_559),
+                    memory_total_mb=81_559.0,
+                    memory_percent=draw.uniform(0, 100),
+                    power_draw_watts=draw.uniform(70, 700),
+                    power_limit_watts=700.0,
+                    sm_clock_mhz=1_980.0,
+                )
+                for number in range(8)
+            )
+            figures = {
+                name: draw.uniform(0, 100)
+                for name in ("cpu_percent", "memory_percent", "memory_used_gb", "disk_percent", "swap_percent")
+            }
+            events.append(
+                sample(
+                    ago(1),
+                    f"gpu-node-{host}.example.internal",
+                    load_average=[draw.uniform(0, 99) for _ in range(3)],
+                    per_core_percent=[draw.uniform(0, 100) for _ in range(128)],
+                    gpu_count=8,
+                    gpu_metrics=gpus,
+                    **figures,
+                )
+            )
+        write(events)
+
+        body = queries.current(NOW)
+
+        tick = len(orjson.dumps({"type": "tick", "seq": 1_772_368_496, **body}))
+        brief_tick = len(orjson.dumps({"seq": 1_772_368_496, "at": body["at"], "overall": body["overall"]}))
+        assert sum(len(host["gpu_metrics"]) for host in body["hosts"]) == 40
+        assert (len(body["models"]), body["models_omitted"]) == (20, 30)
+        assert tick < 60_000
+        assert tick + HISTORY * (brief_tick + 1) < 200_000
+
+
+class TheLiveView:
+    def test_shows_a_request_that_was_recorded_a_moment_ago(self, db: Any) -> None:
+        spec = [{"metric": "inference.requests", "stat": "sum"}]
+
+        before = queries.live_view(Filters(), spec, 10, NOW)["buckets"][0]["points"]
+        write([request(NOW - timedelta(milliseconds=1), 1)])
+        after = queries.live_view(Filters(), spec, 10, NOW)["buckets"][0]["points"]
+
+        assert [value for _, value in before] == [None, None]
+        assert [value for _, value in after] == [None, 1]
+
+
+class TheQueue:
+    def test_adds_the_sources_of_the_first_kind_that_speaks(self, db: Any) -> None:
+        write(
+            [
+                reading(ago(3), 7, processing=1),
+                reading(ago(2), 5, source="gateway-2", processing=2),
+                reading(ago(1), 100, source="pod-1", kind="sdk"),
+                reading(ago(1), 2, source="pod-1", kind="sdk", model_name=SLOW),
+            ]
+        )
+
+        body = queries.current(NOW)
+
+        assert body["queue"]["pending"] == 7 + 5 + 2
+        assert body["queue"]["processing"] == 3
+        assert body["overall"]["in_flight"] == 17
+
+    def test_believes_an_engine_before_all_others(self, db: Any) -> None:
+        write([reading(ago(1), 7), reading(ago(1), 4, source="vllm", kind="engine")])
+
+        assert queries.current(NOW)["queue"]["pending"] == 4
+
+    def test_forgets_a_reading_after_fifteen_seconds(self, db: Any) -> None:
+        write([reading(ago(14.9), 7), reading(ago(15.1), 9, model_name=SLOW)])
+
+        assert queries.current(NOW)["queue"]["pending"] == 7
+
+    def test_holds_a_reading_for_three_of_its_source_s_intervals(self, db: Any) -> None:
+        write([reading(ago(65 + 30 * n), 7) for n in range(4)])
+
+        assert queries.current(NOW)["queue"]["pending"] == 7
+        assert queries.current(NOW + timedelta(seconds=26))["queue"]["pending"] is None
+
+    def test_lets_the_next_kind_speak_when_the_first_falls_silent(self, db: Any) -> None:
+        write([reading(ago(40), 4, source="vllm", kind="engine"), reading(ago(1), 7)])
+
+        assert queries.current(NOW)["queue"]["pending"] == 7
+
+    def test_says_nothing_where_only_the_other_half_is_known(self, db: Any) -> None:
+        write([reading(ago(1), 7)])
+
+        assert queries.current(NOW)["queue"]["processing"] is None
+
+
+class TheHosts:
+    def test_show_their_newest_sample_with_every_field(self, db: Any) -> None:
+        gpus = (
+            GPUSample(
+                gpu_id="1",
+                name="NVIDIA L4",
+                temperature=61.0,
+                utilization_percent=37.5,
+                memory_used_mb=1_024.5,
+                memory_total_mb=23_034.0,
+                memory_percent=4.4478,
+                power_draw_watts=None,
+                power_limit_watts=72.0,
+            ),
+            GPUSample(gpu_id="0", name="NVIDIA L4"),
+            GPUSample(gpu_id="0:1", name="MIG 1g.5gb"),
+        )
+        write(
+            [
+                sample(ago(2), cpu_percent=99.0),
+                sample(
+                    ago(1),
+                    cpu_percent=12.345678,
+                    memory_percent=40.0,
+                    memory_used_gb=25.6,
+                    memory_total_gb=64.0,
+                    disk_percent=70.1,
+                    gpu_count=2,
+                    network_bytes_sent=2**50 + 1,
+                    network_bytes_recv=3,
+                    load_average=[0.5, 0.25, 0.125],
+                    gpu_metrics=gpus,
+                ),
+            ]
+        )
+
+        host = queries.current(NOW)["hosts"][0]
+
+        assert host | {"gpu_metrics": []} == host | {
+            "host": ALPHA,
+            "state": "up",
+            "age_seconds": 1.0,
+            "at": "2026-03-01T12:34:55.250000Z",
+            "cpu_percent": 12.345678,
+            "memory_percent": 40.0,
+            "memory_used_gb": 25.6,
+            "memory_total_gb": 64.0,
+            "disk_percent": 70.1,
+            "gpu_count": 2,
+            "network_bytes_sent": 2**50 + 1,
+            "network_bytes_recv": 3,
+            "load_average": [0.5, 0.25, 0.125],
+            "gpu_metrics": [],
+        }
+        assert [gpu["gpu_id"] for gpu in host["gpu_metrics"]] == ["0:1", 0, 1]
+        posted = gpus[0].model_dump(exclude={"gpu_id"}, exclude_unset=True)
+        assert {name: host["gpu_metrics"][2][name] for name in posted} == posted
+
+    def test_are_up_then_stale_then_down(self, db: Any) -> None:
+        write([sample(ago(n)) for n in range(5)])
+
+        states = []
+        for later in (0, 14, 16, 59, 61, 181, 3_600):
+            host = queries.current(NOW + timedelta(seconds=later))["hosts"][0]
+            states.append(host["state"])
+            assert host["age_seconds"] == later
+            assert ("cpu_percent" in host) is (host["state"] != "down")
+
+        assert states == ["up", "up", "stale", "stale", "down", "down", "down"]
+
+    def test_that_speak_seldom_are_given_their_time(self, db: Any) -> None:
+        write([sample(ago(30 * n)) for n in range(6)])
+
+        assert queries.current(NOW + timedelta(seconds=80))["hosts"][0]["state"] == "up"
+
+    def test_whose_clock_runs_ahead_are_up(self, db: Any) -> None:
+        write([sample(NOW + timedelta(seconds=120))])
+
+        host = queries.current(NOW)["hosts"][0]
+
+        assert (host["state"], host["age_seconds"]) == ("up", 0)
+
+    def test_that_are_down_keep_their_last_sample_in_the_list(self, db: Any) -> None:
+        write([sample(ago(7_000)), sample(ago(3_000), cpu_percent=77.0), sample(ago(1), BETA)])
+
+        found = queries.hosts(NOW)
+
+        assert [(one["host"], one["state"], one["cpu_percent"]) for one in found] == [
+            (ALPHA, "down", 77.0),
+            (BETA, "up", 12.5),
+        ]
+
+    def test_are_bounded_and_the_running_ones_come_first(self, db: Any) -> None:
+        write([sample(ago(500), f"a-pod-{n}") for n in range(60)] + [sample(ago(1), "zeta"), sample(ago(1), BETA)])
+
+        body = queries.current(NOW)
+
+        assert len(body["hosts"]) == 50
+        assert body["hosts_omitted"] == 12
+        assert [one["host"] for one in body["hosts"] if one["state"] == "up"] == [BETA, "zeta"]

@@ -1,0 +1,130 @@
+"""What a page follows live is what it would read anew."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from metrics import catalogue, queries
+from metrics.queries import BadQuery, Filters, Window, parse_specs
+from metrics.queries.minute import WINDOW_SECONDS
+from metrics.queries.numbers import brief
+from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+SPECS: list[dict[str, Any]] = [
+    {"metric": "inference.response_time_ms", "stat": "p95"},
+    {"metric": "inference.response_time_ms", "stat": "avg", "group_by": "model"},
+    {"metric": "inference.requests", "stat": "rate"},
+    {"metric": "inference.completion_tokens", "stat": "rate", "group_by": ["model", "service"]},
+    {"metric": "inference.error_rate_percent", "stat": "avg"},
+    {"metric": "inference.cost_usd", "stat": "sum"},
+    {"metric": "error.count", "stat": "sum"},
+    {"metric": "queue.pending", "stat": "avg"},
+    {"metric": "queue.processing", "stat": "last", "group_by": "model"},
+    {"metric": "system.cpu_percent", "stat": "avg"},
+    {"metric": "system.network_bytes_sent", "stat": "rate"},
+    {"metric": "gpu.temperature", "stat": "max", "group_by": "gpu"},
+]
+
+
+class TheBuckets:
+    @pytest.mark.parametrize("step", [1, 5, 10, 60, 300, 3600])
+    @pytest.mark.parametrize("filters", [Filters(), Filters(model=(SLOW,), host=("alpha",))], ids=["all", "one"])
+    def test_equal_what_a_reload_of_the_history_shows(self, known: Known, step: int, filters: Filters) -> None:
+        compared = 0
+        for seconds_ago in (0, 2, 17, 95):
+            at = NOW - timedelta(seconds=seconds_ago)
+
+            live = queries.live_view(filters, SPECS, step, at)["buckets"]
+
+            # Several buckets more than the two, as a page has them that has been open for a while.
+            window = Window.last(5 * step, at)
+            for spec in SPECS:
+                pair = (catalogue.get(spec["metric"]), spec["stat"])
+                stored = queries.series([pair], window, filters, step=step, group_by=spec.get("group_by"), now=at)
+                history = {tuple(line["labels"].items()): line["points"][-2:] for line in stored.as_dict()["series"]}
+                mine = {
+                    tuple(line["labels"].items()): line["points"]
+                    for line in live
+                    if (line["metric"], line["stat"]) == (spec["metric"], spec["stat"])
+                }
+                compared += sum(value is not None for points in mine.values() for _, value in points)
+                for labels, points in mine.items():
+                    assert points == history[labels], spec
+                for labels, points in history.items():
+                    assert labels in mine or [value for _, value in points] == [None, None], spec
+        assert compared > 8
+
+    def test_come_in_the_order_asked_and_once(self, known: Known) -> None:
+        twice = [SPECS[2], SPECS[0], SPECS[2]]
+
+        answer = queries.live_view(Filters(), twice, 10, NOW)
+
+        assert [line["metric"] for line in answer["buckets"]] == ["inference.requests", "inference.response_time_ms"]
+
+
+class TheView:
+    @pytest.mark.parametrize("filters", [Filters(), Filters(model=(CHATTY,)), Filters(outcome="failed")])
+    def test_has_the_figures_of_a_summary_of_the_last_minute(self, known: Known, filters: Filters) -> None:
+        seen = 0
+        for seconds_ago in range(0, 600, 60):
+            at = NOW - timedelta(seconds=seconds_ago)
+
+            view = queries.live_view(filters, [], 10, at)["view"]
+
+            figures = queries.summary(Window.last(WINDOW_SECONDS, at), filters, at).figures
+            assert view["requests_per_second"] == brief(figures["requests_per_second"])
+            assert view["error_rate_percent"] == brief(figures["error_rate_percent"])
+            for stat in ("avg", "p50", "p95", "p99"):
+                assert view["response_time_ms"][stat] == brief(figures[f"{stat}_response_time_ms"])
+            assert view["ttft_ms"]["p95"] == brief(figures["p95_ttft_ms"])
+            seen += view["requests_per_second"] is not None
+        assert seen > 5
+
+    def test_of_the_whole_is_the_overall_of_the_tick(self, known: Known) -> None:
+        assert queries.live_view(Filters(), [], 10, NOW)["view"] == queries.current(NOW)["overall"]
+
+
+class TheTick:
+    def test_says_of_each_model_what_a_summary_says(self, known: Known) -> None:
+        body = queries.current(NOW)
+
+        window = Window.last(60, NOW)
+        assert set(body["models"]) == {one.model_name for one in known.within(window)} != set()
+        for name, own in body["models"].items():
+            figures = queries.summary(window, Filters(model=(name,)), NOW).figures
+            assert own["requests_per_second"] == brief(figures["requests_per_second"])
+            assert own["response_time_ms"]["p99"] == brief(figures["p99_response_time_ms"])
+        assert body["queue"]["wait_time_ms"]["p95"] == brief(
+            queries.summary(window, Filters(), NOW).figures["p95_queue_time_ms"]
+        )
+
+
+class ASpec:
+    @pytest.mark.parametrize(
+        ("given", "parameter"),
+        [
+            ("requests", "series"),
+            ([{"metric": "requests", "stat": "sum"}] * 25, "series"),
+            (["requests"], "series"),
+            ([{"metric": "temperature_of_the_moon", "stat": "avg"}], "metric"),
+            ([{"metric": "memory_percent", "stat": "avg"}], "metric"),  # of a machine or of a GPU
+            ([{"metric": "queue.pending", "stat": "p95"}], "stat"),
+            ([{"metric": "requests", "stat": "sum", "group_by": "colour"}], "group_by"),
+            ([{"metric": "requests", "stat": "sum", "group_by": [1]}], "group_by"),
+        ],
+    )
+    def test_that_cannot_be_served_is_refused_by_name(self, given: Any, parameter: str) -> None:
+        with pytest.raises(BadQuery) as refused:
+            parse_specs(given)
+
+        assert refused.value.parameter == parameter
+
+    @pytest.mark.parametrize("step", [0, -10, "soon", None])
+    def test_needs_a_step_that_is_kept(self, step: Any) -> None:
+        with pytest.raises(BadQuery, match="step"):
+            queries.live_view(Filters(), [], step, NOW)
