@@ -38,7 +38,7 @@ def _secret_key() -> str:
     except FileExistsError:
         pass
     except OSError as error:
-        if not path.exists():
+        if not os.access(path, os.F_OK):  # (`exists` raises where the directory may not even be looked into)
             sys.exit(
                 f"LLMMONITOR_DATA_DIR={LLMMONITOR.data_dir}: cannot be written ({error.strerror}). "
                 "Name a directory that this user may write to."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -10,16 +11,28 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 # read turns into a write, and the busy timeout is how long they queue.
 SQLITE_BUSY_SECONDS = 15
 
-# auto_vacuum holds only when it is set before the first table and before WAL. synchronous=FULL: an acknowledged event
+# synchronous=FULL: an acknowledged event
 # survives a power cut, and with group commit it costs nothing measurable against NORMAL.
 SQLITE_INIT = (
-    "PRAGMA auto_vacuum=INCREMENTAL;"
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
     "PRAGMA cache_size=-16000;"
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA journal_size_limit=67108864;"
 )
+
+
+class VacuumableConnection(sqlite3.Connection):
+    """A connection that makes a new database able to give pages back to the disk.
+
+    `auto_vacuum` holds only when it is set before the first table and before WAL. It is set only then: on a database
+    that exists, the same statement takes the write lock and writes, at every connection of every thread.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if self.execute("PRAGMA page_count").fetchone() == (0,):
+            self.execute("PRAGMA auto_vacuum=INCREMENTAL")
 
 
 def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any]:
@@ -32,6 +45,7 @@ def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any
                 "timeout": SQLITE_BUSY_SECONDS,
                 "transaction_mode": "IMMEDIATE",
                 "init_command": SQLITE_INIT,
+                "factory": VacuumableConnection,
             },
         }
     parts = urlsplit(database_url)

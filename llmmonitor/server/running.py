@@ -25,11 +25,14 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     """
     from daphne.endpoints import build_endpoint_description_strings
 
+    from llmmonitor.access.hosts import own_names
     from llmmonitor.asgi import application
     from llmmonitor.server.daphne import BackPressureServer, reactor
     from llmmonitor.server.embedded import settle_memory
     from llmmonitor.server.preflight import CannotStart
 
+    # `--host` may name another address than the settings have read.
+    settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *own_names(host)]))
     failure: list[str] = []
     server = BackPressureServer(
         application,
@@ -47,7 +50,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
         ping_timeout=30,
     )
     reactor_: Any = reactor
-    reactor_.callWhenRunning(_end_on_signals, server)
+    reactor_.callLater(0, _end_on_signals, server)  # not callWhenRunning, which calls just before the loop runs
     reactor_.callLater(SETTLE_SECONDS, settle_memory)
     server.run()
     if server.error:

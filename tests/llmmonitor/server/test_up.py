@@ -1,0 +1,179 @@
+"""`manage.py up`: it starts, says where it is, ends in order, and refuses to start with one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from tests import services
+from tests.support.server import ROOT, MakeServer, Server, environment
+
+EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "response_time_ms": 5.0, "success": True}
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def tmp_path_of_everyone() -> Iterator[Path]:
+    """A directory that other users may look into (pytest's own are closed to them)."""
+    with tempfile.TemporaryDirectory(prefix="llmmonitor-") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+def refused(data_dir: Path, port: int, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> str:
+    """What an `up` that does not start says: one line, a status that tells, and no traceback."""
+    command = [*prefix, sys.executable, "manage.py", "up"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(data_dir, port, env), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode not in (0, None), ended.stdout
+    said = (ended.stdout + ended.stderr).strip()
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+class AFirstStart:
+    def test_prints_the_address_a_login_link_and_the_password(self, make_server: MakeServer) -> None:
+        server = make_server(fresh=True)
+        assert server.url in server.output
+        found = re.search(rf"{re.escape(server.url)}(/login/link/\S+)", server.output)
+        assert found
+        assert server.get(found[1]).status in (200, 302)
+        assert re.search(r"the user is admin, the password \S{12,} ", server.output)
+        assert oct(server.data_dir.stat().st_mode & 0o777) == "0o700"
+
+    def test_takes_a_password_that_is_set_and_does_not_print_it(self, make_server: MakeServer) -> None:
+        server = make_server(env={"LLMMONITOR_ADMIN_PASSWORD": "correct horse battery"})
+        assert "the user is admin" in server.output
+        assert "correct horse" not in server.output
+
+
+class ASecondStart:
+    def test_has_a_new_link_and_no_password(self, server: Server) -> None:
+        server.stop()
+        before = server.output
+        server.start()
+        after = server.output.removeprefix(before)
+        assert "/login/link/" in after
+        assert "password" not in after
+
+    def test_ticks_at_once(self, server: Server) -> None:
+        server.restart()
+        with connect(server.ws_url) as live:
+            assert '"type":"hello"' in str(live.recv(10))
+            assert '"type":"tick"' in str(live.recv(10))
+
+
+class AStop:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_ends_in_order(self, server: Server, number: int) -> None:
+        assert server.stop(number) == 0
+        assert "Traceback" not in server.output
+
+    def test_finishes_requests_in_flight_and_stores_what_they_bring(self, server: Server) -> None:
+        sent, answers = threading.Event(), []
+
+        def post(name: str) -> None:
+            for number in range(200):
+                try:
+                    reply = server.post("/track/inference", {**EVENT, "request_id": f"{name}-{number}"})
+                except OSError:
+                    return
+                answers.append((f"{name}-{number}", reply.status))
+                sent.set()
+
+        clients = [threading.Thread(target=post, args=(name,)) for name in "abcd"]
+        for client in clients:
+            client.start()
+        assert sent.wait(30)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 15  # 5 s of grace, and a slow machine
+        for client in clients:
+            client.join()
+        acknowledged = {name for name, status in answers if status == 200}
+        assert acknowledged
+        with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+            stored = {name for (name,) in database.execute("SELECT request_id FROM metrics_inferencemetrics")}
+        assert acknowledged <= stored
+
+    def test_tells_live_pages_that_it_goes_away(self, server: Server) -> None:
+        with connect(server.ws_url) as live:
+            live.recv(10)
+            server.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+            deque(live, maxlen=0)  # reads until it is closed
+            assert live.close_code == 1001
+        assert server.stop() == 0
+
+
+class AStartThatCannotBe:
+    def test_names_the_process_that_has_the_data_directory(self, server: Server) -> None:
+        said = refused(server.data_dir, services.free_port())
+        assert str(server.pid) in said
+        assert str(server.data_dir) in said
+
+    def test_names_a_taken_port(self, tmp_path: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            said = refused(tmp_path / "data", port)
+        assert str(port) in said
+        assert "LLMMONITOR_PORT" in said
+
+    def test_names_a_directory_that_cannot_be_written(self, tmp_path_of_everyone: Path) -> None:
+        prefix: tuple[str, ...] = ()
+        path = tmp_path_of_everyone / "of-another"
+        path.mkdir(mode=0o555)
+        if os.getuid() == 0:  # root may write anywhere
+            prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+            if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+                pytest.skip("setpriv (util-linux) is needed to become another user")
+            python_is_readable = [*prefix, sys.executable, "-c", f"open({str(ROOT / 'manage.py')!r})"]
+            if subprocess.run(python_is_readable, capture_output=True, check=False).returncode != 0:
+                pytest.skip("the user nobody cannot read this checkout or its Python")
+        said = refused(path / "data", services.free_port(), prefix=prefix)
+        assert str(path) in said
+        assert "LLMMONITOR_DATA_DIR" in said
+
+    def test_names_the_migration_that_a_newer_version_has_applied(self, make_server: MakeServer) -> None:
+        server = make_server(start=False)
+        with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+            row = ("metrics", "0999_from_the_future", "2100-01-01")
+            database.execute("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", row)
+        said = refused(server.data_dir, server.port)
+        assert "0999_from_the_future" in said
+        assert "newer" in said
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "told"),
+        [
+            ("LLMMONITOR_PORT", "eighty", "eighty"),
+            ("LLMMONITOR_HOST", "no.such.host.invalid", "no.such.host.invalid"),
+            ("DATABASE_URL", "mysql://user:secret@host/name", "postgres://"),
+        ],
+    )
+    def test_names_a_wrong_setting(self, tmp_path: Path, variable: str, value: str, told: str) -> None:
+        said = refused(tmp_path / "data", services.free_port(), {variable: value})
+        assert variable in said
+        assert told in said
+        assert "secret" not in said
+
+    def test_names_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
+        url = f"postgres://someone@127.0.0.1:{services.free_port()}/any"
+        assert "DATABASE_URL" in refused(tmp_path / "data", services.free_port(), {"DATABASE_URL": url})
