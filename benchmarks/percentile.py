@@ -51,8 +51,8 @@ def timed(do: Callable[[], float], rounds: int) -> tuple[float, float]:
     return statistics.median(took), answer
 
 
-def measure() -> str:
-    """The table."""
+def measure(quick: bool = False) -> str:
+    """The table. `quick`: a hundredth of the requests, to see that it runs."""
     now = datetime.now(UTC)
     start = now - timedelta(days=DAYS) + timedelta(seconds=1)
     window = queries.Window.last(DAYS * 86_400, now)
@@ -78,7 +78,7 @@ def measure() -> str:
 
     rows = []
     stored = 0
-    for seed, size in enumerate(SIZES, start=1):
+    for seed, size in enumerate((size // 100 if quick else size for size in SIZES), start=1):
         fill(size - stored, start, seed)
         stored = size
         assert InferenceMetrics.objects.count() == size

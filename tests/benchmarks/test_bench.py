@@ -1,0 +1,38 @@
+"""`make bench` runs and prints its tables. What the figures are is for whoever reads them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+class TheBenchmark:
+    @pytest.mark.parametrize(
+        ("subject", "title", "lines"),
+        [
+            ("ingest", "Batch ingest beside bare sqlite3.executemany of the same rows", 8),
+            ("percentile", "The p99 of response time over 30 days", 6),
+        ],
+    )
+    def test_prints_its_table(self, subject: str, title: str, lines: int) -> None:
+        finished = bench(subject, "--quick")
+        assert finished.returncode == 0, finished.stderr
+        printed = finished.stdout.splitlines()
+        assert printed[0] == title
+        table = printed[4 : printed.index("", 4)]
+        assert len(table) == lines
+
+    def test_names_the_subjects_when_one_is_unknown(self) -> None:
+        finished = bench("speed")
+        assert finished.returncode == 2
+        assert "there is no speed; there are ingest, percentile" in finished.stderr
