@@ -61,6 +61,12 @@ class Steps:
             if deleted < rows or self.over or until():
                 return total
 
+    def pause(self, work: Callable[[], None]) -> None:
+        """Do a piece of work that has its own transaction, and rest after it."""
+        started = self._clock()
+        work()
+        self._sleep(max(LEAST_REST_SECONDS, (self._clock() - started) * self._rest))
+
     def _take(self, step: Step) -> tuple[int, int]:
         rows = self._rows
         for tries in range(MOST_TRIES, 0, -1):

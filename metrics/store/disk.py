@@ -63,6 +63,10 @@ class Limits:
         own = settings.LLMMONITOR
         return cls(own.max_disk, own.disk_floor, own.disk_reserve)
 
+    def reserve_of(self, total_bytes: int) -> int:
+        """The free bytes of a filesystem of this size that are left to others."""
+        return self.reserve if self.reserve is not None else min(RESERVE_BYTES, int(total_bytes * RESERVE_SHARE))
+
 
 def judge(
     store_bytes: int,
@@ -77,7 +81,7 @@ def judge(
 
     `shed`: what to say about rows that went for the bound, if any did.
     """
-    reserve = limits.reserve if limits.reserve is not None else min(RESERVE_BYTES, int(total_bytes * RESERVE_SHARE))
+    reserve = limits.reserve_of(total_bytes)
     if free_bytes is not None and free_bytes < limits.floor:
         text = (
             f"Only {size(free_bytes)} are free on the disk of the store: new events are refused below "
@@ -118,6 +122,13 @@ def disk_state(fresh: bool = False) -> DiskState:
     return state
 
 
+def forget_measured() -> None:
+    """Forget what was measured and said, as a new process has."""
+    global _cached, _said
+    with _lock:
+        _cached = _said = None
+
+
 def _say(state: DiskState) -> None:
     global _said
     kind = None if state.may_grow else "grow" if state.may_accept else "accept"
@@ -154,6 +165,12 @@ def filesystem_bytes() -> tuple[int | None, int]:
         return None, 0
     found = os.statvfs(_file().parent)
     return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+
+
+def others_need_it() -> bool:
+    """Whether less is free than is left to others."""
+    free, total = filesystem_bytes()
+    return free is not None and free < Limits.from_settings().reserve_of(total)
 
 
 def make_room_or_refuse() -> None:

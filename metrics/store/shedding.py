@@ -20,7 +20,7 @@ from django.db import connection, models
 
 from metrics.models import EngineMetrics, ErrorMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
 from metrics.store.deleting import Steps, manager, oldest_raw, table_name
-from metrics.store.disk import disk_state, size
+from metrics.store.disk import others_need_it, size
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def give_back_pages(steps: Steps) -> int:
 
     Not while others fill the disk: what is free in the file is then all the room that the store has.
     """
-    if connection.vendor != "sqlite" or not disk_state(fresh=True).may_accept:
+    if connection.vendor != "sqlite" or connection.in_atomic_block or others_need_it():
         return 0
     page, bound = _pragma("page_size"), int(settings.LLMMONITOR.max_disk)
     free, whole = _pragma("freelist_count") * page, _pragma("page_count") * page
@@ -183,15 +183,15 @@ def give_back_pages(steps: Steps) -> int:
     given = 0
     while given < wanted and not (given and steps.over):
         pages = min(wanted - given, VACUUM_BYTES) // page + 1
-        # Each page is one row of the answer: without fetching them all, SQLite stops after the first.
-        steps.run(partial(_vacuum, pages))
+        steps.pause(partial(_vacuum, pages))
         given += pages * page
     if given:
+        # The file itself shrinks at the next checkpoint. This one waits for nobody.
         connection.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     return given
 
 
-def _vacuum(pages: int, rows: int) -> int:
-    """One step; it deletes no rows, so it is never repeated."""
-    connection.connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-    return 0
+def _vacuum(pages: int) -> None:
+    # A script, because it runs each statement to its end: `execute` would stop at the first page.
+    with connection.wrap_database_errors:
+        connection.connection.executescript(f"PRAGMA incremental_vacuum({pages})")
