@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -29,6 +29,29 @@ class APIKeyForm(forms.ModelForm):
         fields = ("name", "scopes", "expires_at")
 
 
+class KeyStateFilter(admin.SimpleListFilter):
+    """Keys that open something, and those that no longer do."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The three states."""
+        return [("open", "open"), ("revoked", "revoked"), ("expired", "expired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> QuerySet[APIKey]:
+        """The keys in the chosen state."""
+        expired = Q(expires_at__lte=timezone.now())
+        match self.value():
+            case "open":
+                return queryset.filter(~expired, revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+            case "expired":
+                return queryset.filter(expired, revoked_at=None)
+        return queryset
+
+
 @admin.register(APIKey)
 class APIKeyAdmin(admin.ModelAdmin):
     """Makes keys (shown once), revokes them. A key's scopes cannot be widened later: make another."""
@@ -44,7 +67,7 @@ class APIKeyAdmin(admin.ModelAdmin):
         "last_used_at",
         "created_by",
     )
-    list_filter = ("revoked_at", "expires_at")
+    list_filter = (KeyStateFilter,)
     search_fields = ("name", "prefix")
     list_select_related = ("created_by",)
     actions = ("revoke_keys",)

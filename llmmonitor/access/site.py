@@ -23,6 +23,7 @@ class MonitorAdminSite(AdminSite):
 
     site_header = site_title = "LLM Monitor"
     index_title = "Administration"
+    enable_nav_sidebar = False  # lists of measurements need the width
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Only admins. Loopback is nobody here, and a key that is sent along decides: its sender is no person."""

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from llmmonitor.access.keys import TOKEN_FORM, create_key, find_key
+from llmmonitor.access.keys import TOKEN_FORM, create_key, find_key, revoke
 from llmmonitor.access.models import APIKey, AuditEntry
 from llmmonitor.access.roles import role_of
 from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, Reply, ask, session_of
@@ -77,6 +77,17 @@ class TheKeysPage:
 
         assert find_key(token, timezone.now()) is None
         assert AuditEntry.objects.filter(actor="ada", action="deleted key").exists()
+
+    @pytest.mark.parametrize("state", ["open", "revoked", "expired"])
+    def test_lists_keys_by_their_state(self, browser: Browser, state: str) -> None:
+        at = timezone.now()
+        create_key("key that is open", ["read"], at=at)
+        create_key("key that is expired", ["read"], at=at, expires_at=at)
+        revoke(create_key("key that is revoked", ["read"], at=at)[0], actor="ada", at=at)
+
+        page = browser.open(f"/admin/access/apikey/?state={state}").text
+
+        assert re.findall(r"key that is (\w+)</a>", page) == [state]
 
     def test_widens_no_scope_of_a_key_that_is_there(self, browser: Browser) -> None:
         key, _ = create_key("wall", ["read"], at=timezone.now())
