@@ -47,7 +47,10 @@ SERIES: tuple[tuple[str, str], ...] = (
 # Of each model.
 SERIES_BY_MODEL: tuple[tuple[str, str], ...] = (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
 HEATMAP_COLUMNS = 60
-STEPS = (5, 15, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+# Coarser than the API's own choice: a percentile of three requests is noise. The open bucket moves each second.
+CHART_POINTS = 180
+STEPS_OF_RANGES = {"5m": 5, "15m": 10, "1h": 30, "6h": 120, "24h": 600, "7d": 3_600, "30d": 10_800}
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
@@ -71,20 +74,22 @@ def gather(asked: Asked, now: datetime) -> dict[str, Any]:
         if not narrows(filters)
         else part("The list of models", lambda: listed(queries.models(window, Filters(), now)))
     )
+    has_events = queries.has_events()
+    step = chart_step(asked, has_events)
     hosts = part("The list of machines", lambda: listed(queries.hosts(now))) or []
     return {
         "now": int(now.timestamp() * 1000),
         "params": asked.as_dict(),
         "summary": summary,
-        "history": part("The history", lambda: plain(_series(SERIES, asked, now))),
-        "by_model": part("The history by model", lambda: plain(_series(SERIES_BY_MODEL, asked, now, "model"))),
+        "history": part("The history", lambda: plain(_series(SERIES, asked, step, now))),
+        "by_model": part("The history by model", lambda: plain(_series(SERIES_BY_MODEL, asked, step, now, "model"))),
         "heatmap": part("The distribution", lambda: plain(_heatmap(asked, now))),
         "current": plain(queries.current(now)),
         "models": rows,
         "hosts": hosts,
         "options": options(everything or [], hosts),
         "sentence": sentence.say(summary, rows, asked.span, asked.span_before).as_dict(),
-        "has_events": queries.has_events(),
+        "has_events": has_events,
         "demo": {"present": queries.has_demo()},
         "notices": notices,
     }
@@ -96,9 +101,23 @@ def specs() -> list[dict[str, str]]:
     return [*alone, *({"metric": metric, "stat": stat, "group_by": "model"} for metric, stat in SERIES_BY_MODEL)]
 
 
-def _series(pairs: Iterable[tuple[str, str]], asked: Asked, now: datetime, group_by: str | None = None) -> Any:
+def chart_step(asked: Asked, has_events: bool) -> int | None:
+    """Seconds between the points of the charts; None leaves it to the query layer."""
+    if not has_events and asked.window.seconds <= 300:
+        return 1  # machines alone, which are sampled each second
+    if asked.range:
+        return STEPS_OF_RANGES[asked.range]
+    return next((one for one in STEPS if asked.window.seconds / one <= CHART_POINTS), None)
+
+
+def _series(
+    pairs: Iterable[tuple[str, str]], asked: Asked, step: int | None, now: datetime, group_by: str | None = None
+) -> Any:
     resolved = [(catalogue.get(name), stat) for name, stat in pairs]
-    return queries.series(resolved, asked.window, asked.filters, group_by=group_by, now=now)
+    try:
+        return queries.series(resolved, asked.window, asked.filters, step=step, group_by=group_by, now=now)
+    except queries.BadQuery:  # so old that only coarser steps are kept
+        return queries.series(resolved, asked.window, asked.filters, step=None, group_by=group_by, now=now)
 
 
 def _heatmap(asked: Asked, now: datetime) -> Any:

@@ -59,9 +59,11 @@ class Asked:
         }
 
 
-def read(params: QueryDict, now: datetime) -> Asked:
+def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -> Asked:
     """The window and filters in an address. Raises nothing: what is wrong becomes a notice."""
     kept = params.copy()
+    if not any(kept.get(name) for name in WINDOW_NAMES):
+        kept["range"] = default_range
     notices: list[str] = []
     window = _forgiving(kept, notices, lambda: Window.from_params(kept, now), WINDOW_NAMES)
     filters = _forgiving(kept, notices, lambda: Filters.from_params(kept), Filters.PARAMETERS)
@@ -82,7 +84,7 @@ def _forgiving(kept: QueryDict, notices: list[str], ask: Any, names: tuple[str, 
             del kept[error.parameter]
     for name in names:
         kept.pop(name, None)
-    return ask()
+    return ask()  # with none of them there is nothing left to refuse
 
 
 assert set(SPANS) == set(RANGES)  # noqa: S101 (a range without words is a mistake of ours)

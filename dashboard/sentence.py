@@ -17,6 +17,9 @@ from dashboard.formatting import SPACE, duration, percent, whole
 # and slow enough for a person to notice. Errors: the share at which the default rule on errors warns, halved.
 SLOW_RATIO = 1.5
 SLOW_LEAST_MS = 300.0
+# A queue that fills shows in the first token long before it shows in whole response times, which vary by themselves.
+LATE_RATIO = 2.0
+LATE_LEAST_MS = 1_000.0
 ENOUGH_REQUESTS = 20
 ERROR_PERCENT = 5.0
 # This share of a rise is "the queue's" when the wait grew by that much of it.
@@ -51,6 +54,9 @@ def say(summary: dict[str, Any], models: Sequence[dict[str, Any]], window: str, 
         return _say_failing(failing, slow, len(models), window)
     if slow:
         return _say_slow(slow, len(models), before)
+    late = sorted((model for model in models if _lateness(model) >= LATE_RATIO), key=_lateness, reverse=True)
+    if late:
+        return _say_late(late, len(models), before)
     count = int(summary["total_requests"])
     ended = "request" if count == 1 else "requests"
     text = (
@@ -97,6 +103,18 @@ def _say_slow(slow: Sequence[dict[str, Any]], models: int, before: str) -> Sente
     return Sentence("warning", title, " ".join(part for part in parts if part), "p95")
 
 
+def _say_late(late: Sequence[dict[str, Any]], models: int, before: str) -> Sentence:
+    worst = late[0]
+    now = worst["p95_ttft_ms"]
+    title = f"{worst['model_name']} answers late: first token P95 {duration(now)}, {_times(_lateness(worst))} {before}."
+    parts = []
+    wait, wait_before = worst.get("avg_queue_time_ms"), worst["previous"].get("avg_queue_time_ms")
+    if wait is not None and wait_before is not None and wait - wait_before >= MOSTLY * wait:
+        parts.append(f"Its requests wait {duration(wait)} in the queue, where they waited {duration(wait_before)}.")
+    parts.append(_others(models, late[1:]))
+    return Sentence("warning", title, " ".join(part for part in parts if part), "queue" if len(parts) > 1 else "p95")
+
+
 def _others(models: int, unwell: Sequence[dict[str, Any]]) -> str:
     if unwell:
         names = ", ".join(str(model["model_name"]) for model in unwell[:3])
@@ -114,9 +132,18 @@ def _fails(model: dict[str, Any]) -> bool:
 
 def _ratio(model: dict[str, Any]) -> float:
     """How many times the window before its P95 is; 0 where that cannot be said."""
+    return _compare(model, "p95_response_time_ms", SLOW_LEAST_MS)
+
+
+def _lateness(model: dict[str, Any]) -> float:
+    """The same of its first tokens."""
+    return _compare(model, "p95_ttft_ms", LATE_LEAST_MS)
+
+
+def _compare(model: dict[str, Any], name: str, least: float) -> float:
     before = model.get("previous") or {}
-    now, then = model.get("p95_response_time_ms"), before.get("p95_response_time_ms")
-    if not now or not then or now < SLOW_LEAST_MS:
+    now, then = model.get(name), before.get(name)
+    if not now or not then or now < least:
         return 0.0
     if min(model.get("total_requests") or 0, before.get("total_requests") or 0) < ENOUGH_REQUESTS:
         return 0.0

@@ -26,9 +26,6 @@ class Tile:
     worse: str | None = None
     # What changes with the demand and not with the health is never red or green.
     help: str = ""
-    # From here on the tile stands out: the thresholds of the default alerts.
-    warning: float | None = None
-    critical: float | None = None
 
     @property
     def series_key(self) -> str:
@@ -50,17 +47,17 @@ TILES: tuple[Tile, ...] = (
     Tile("p50", "P50", "duration", "p50_response_time_ms", "response_time_ms.p50", (RESPONSE, "p50"), "up",
          "Half of the successful requests took this long or less. Read off merged histograms, within 1.1 %."),
     Tile("p95", "P95", "duration", "p95_response_time_ms", "response_time_ms.p95", (RESPONSE, "p95"), "up",
-         "95 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %.", 5_000),
+         "95 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
     Tile("p99", "P99", "duration", "p99_response_time_ms", "response_time_ms.p99", (RESPONSE, "p99"), "up",
          "99 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
     Tile("errors", "Error rate", "percent", "error_rate_percent", "error_rate_percent",
-         ("inference.error_rate_percent", "avg"), "up", warning=5, critical=10),
+         ("inference.error_rate_percent", "avg"), "up"),
     Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", ("queue.pending", "avg"), "up",
-         "Requests that wait, over all queues. Beside them, those being worked on.", 100),
+         "Requests that wait, over all queues. Beside them, those being worked on."),
     Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", ("system.cpu_percent", "avg"), None,
-         "Use of all cores, the mean over the hosts shown.", 80),
+         "Use of all cores, the mean over the hosts shown."),
     Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"),
-         None, "Memory in use, the mean over the hosts shown.", 85),
+         None, "Memory in use, the mean over the hosts shown."),
     Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
          ("gpu.utilization_percent", "avg"), None, "Share of time in which a kernel ran, the mean over GPUs."),
 )  # fmt: skip
@@ -97,8 +94,6 @@ def specs() -> list[dict[str, Any]]:
             "tick": tile.tick,
             "series": tile.series_key,
             "worse": tile.worse,
-            "warning": tile.warning,
-            "critical": tile.critical,
         }
         for tile in TILES
     ]

@@ -15,10 +15,11 @@ from django.views.decorators.http import require_GET
 
 from dashboard import overview, parameters, rows, tiles
 from llmmonitor.access.identity import identify_request
-from metrics import catalogue
-from metrics.queries.window import RANGES
+from metrics import catalogue, queries
+from metrics.queries.window import DEFAULT_RANGE, RANGES
 
 THEMES = ("auto", "light", "dark")
+FIRST_RANGE = "5m"
 THEME_COOKIE = "llmmonitor_theme"
 
 
@@ -30,7 +31,9 @@ def theme_of(request: HttpRequest) -> str:
 
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """The Overview's data, with what the visitor may do."""
-    data = overview.gather(parameters.read(request.GET, now), now)
+    # Before the first event there is only this machine, which lives in seconds.
+    default_range = DEFAULT_RANGE if queries.has_events() else FIRST_RANGE
+    data = overview.gather(parameters.read(request.GET, now, default_range), now)
     data["can"] = sorted(identify_request(request).can)
     data["version"] = settings.VERSION
     data["first_event_url"] = request.build_absolute_uri("/track/inference")

@@ -27,6 +27,7 @@ export class Page {
   loading = false;
   #clockOffset = 0;
   #abort = null;
+  #reading = null;
   #again = null;
 
   constructor(data, catalogue, tiles) {
@@ -104,7 +105,7 @@ export class Page {
     const firstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
     this.tick = tick;
     if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
-    if (firstEvent) this.load();
+    if (firstEvent) this.load({ quiet: true });
     this.topics.emit("tick", tick);
   }
 
@@ -192,8 +193,17 @@ export class Page {
     history.back();
   }
 
-  // What a reload of this address would show.
-  async load({ quiet = false } = {}) {
+  // What a reload of this address would show. A quiet one joins a reading that is under way; a loud one takes its place.
+  load({ quiet = false } = {}) {
+    if (quiet && this.#reading) return this.#reading;
+    const reading = this.#load(quiet).finally(() => {
+      if (this.#reading === reading) this.#reading = null;
+    });
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #load(quiet) {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;

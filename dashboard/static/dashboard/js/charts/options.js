@@ -48,13 +48,44 @@ export function timeAxis({ stacked = false } = {}) {
   };
 }
 
-export function valueAxis({ stacked = false, words, max, suggestedMax, logarithmic = false }) {
+const NICE = [1, 2, 2.5, 5, 10];
+const NICE_TIMES = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
+const MOST_STEPS = 4;
+
+// The distance of the marks: 1, 2, 2.5 or 5 times a power of ten; for milliseconds that make seconds or minutes, one that
+// is round in these.
+export function niceStep(most, isDuration) {
+  if (isDuration && most > 4_000) {
+    const found = NICE_TIMES.find((seconds) => most / (seconds * 1000) <= MOST_STEPS);
+    if (found) return found * 1000;
+  }
+  const power = 10 ** Math.floor(Math.log10(most / MOST_STEPS));
+  return NICE.find((factor) => most / (factor * power) <= MOST_STEPS) * power;
+}
+
+export function valueAxis({ stacked = false, words, max, suggestedMax, isDuration = false, logarithmic = false }) {
+  const marks = {
+    bounds: "data",
+    afterDataLimits(axis) {
+      const most = Math.max(axis.max, suggestedMax ?? 0);
+      if (!(most > 0) || !Number.isFinite(most)) return;
+      axis.ourStep = niceStep(most, isDuration);
+      axis.min = 0;
+      axis.max = Math.ceil(most / axis.ourStep - 1e-9) * axis.ourStep;
+    },
+    afterBuildTicks(axis) {
+      if (!axis.ourStep) return;
+      axis.ticks = [];
+      for (let mark = 0; mark <= axis.max + axis.ourStep / 2; mark += axis.ourStep) axis.ticks.push({ value: mark });
+    },
+  };
   return {
     type: logarithmic ? "logarithmic" : "linear",
     stacked,
     beginAtZero: !logarithmic,
     max,
     suggestedMax,
+    ...(logarithmic || max ? {} : marks),
     border: { display: false },
     grid: { color: colour("line-soft"), drawTicks: false },
     afterFit(axis) {

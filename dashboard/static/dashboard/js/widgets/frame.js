@@ -58,7 +58,8 @@ function linePairs(page, spec, time) {
 
 export function drawNow(target, pairs, time, page) {
   const parts = pairs.filter(Boolean).flatMap(([words, value], index) => [
-    index ? " · " : "",
+    // A pair whose words begin with a blank goes on with the one before.
+    index ? (words.startsWith(" ") ? "" : " · ") : "",
     words ? `${words} ` : "",
     value ? element("b", {}, value) : "",
   ]);

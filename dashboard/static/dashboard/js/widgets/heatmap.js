@@ -127,8 +127,8 @@ export function mount(root, page) {
     const empty = find("[data-empty]", root);
     empty.hidden = shown.points.length > 0;
     setText(empty, "No request ended successfully in this window");
-    const words = [["", shown.total.toLocaleString("en-US")], [`requests, ${stepWords(shown.step / 1000)} × log buckets`, ""]];
-    drawNow(find("[data-now]", root), shown.total ? [[words[0][0], `${words[0][1]}`], words[1]] : [], null, page);
+    const head = [["", shown.total.toLocaleString("en-US")], [` requests, ${stepWords(shown.step / 1000)} × log buckets`, ""]];
+    drawNow(find("[data-now]", root), shown.total ? head : [], null, page);
     canvas.setAttribute("aria-label", `${title}: ${shown.total} requests${shown.total ? `, from ${text(duration(shown.edges[0]))} to ${text(duration(shown.edges.at(-1)))}` : ""}.`);
   });
   let pointer = null;

@@ -9,7 +9,7 @@ const METRIC = "inference.response_time_ms";
 const LINES = [
   { stat: "p99", label: "P99", width: 1.4, dash: [1.5, 3] },
   { stat: "p95", label: "P95", width: 1.7, dash: [6, 3] },
-  { stat: "p90", label: "P90", width: 1.1 },
+  { stat: "p90", label: "P90", width: 1, faint: true },
   { stat: "p50", label: "P50", width: 2.4 },
 ];
 const IN_HEAD = ["p50", "p95", "p99"];
@@ -23,12 +23,13 @@ export function mount(root, page) {
     help: "How long successful requests took from being sent to their last token: half of them at most P50, 99 of 100 at most P99. Failed requests are left out; the error rate counts them.",
     metrics: ["p50", "p90", "p95", "p99", "count"].map((stat) => [METRIC, stat]),
     words: durationMark,
+    isDuration: true,
     say,
     lines: (own) => LINES.map((line) => ({
       ...line,
       colour: "series-1",
       points: own.series.get(METRIC, line.stat),
-      faint: line.stat === "p99" && (own.data.summary.total_requests ?? 0) < FEW,
+      faint: line.faint || (line.stat === "p99" && (own.data.summary.total_requests ?? 0) < FEW),
     })),
     count: (own) => own.series.get(METRIC, "count"),
     now: (own, time) => IN_HEAD.map((stat) => {

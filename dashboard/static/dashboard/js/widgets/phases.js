@@ -43,13 +43,15 @@ export function mount(root, page) {
     help: "The mean response time of successful requests, split: time in the queue, from there to the first token (the prompt is worked on), and from the first token to the last (decode). Requests that are not streamed have no first token; then waiting and work is all that can be told apart.",
     metrics: [WHOLE, FIRST, QUEUE],
     words: durationMark,
+    isDuration: true,
     say,
     lines,
     now: (own, time) => {
       const shown = lines(own).toReversed().map(({ label, points }) => [
         label.toLowerCase(), say(time === null ? last(points) : valueAt(points, time, own.series.step)),
       ]);
-      return [["mean per request:", ""], ...shown];
+      shown[0][0] = `mean per request: ${shown[0][0]}`;
+      return shown;
     },
     empty: () => "No request ended successfully in this window",
   });

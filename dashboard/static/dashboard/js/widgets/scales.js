@@ -5,7 +5,7 @@ import { SPACE, significant } from "../format.js";
 const trimmed = (value) => significant(value, 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 
 export function durationMark(milliseconds, most) {
-  if (most >= 120_000) return `${trimmed(milliseconds / 60_000)}${SPACE}m`;
+  if (most >= 300_000) return `${trimmed(milliseconds / 60_000)}${SPACE}m`;
   if (most >= 1_000) return `${trimmed(milliseconds / 1_000)}${SPACE}s`;
   return `${trimmed(milliseconds)}${SPACE}ms`;
 }

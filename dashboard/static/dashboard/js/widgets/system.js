@@ -39,7 +39,7 @@ export function mountCpu(root, page) {
       summary: "avg_cpu_percent",
       now: (hosts, say) => [
         ["", say(mean(hosts.map((host) => host.cpu_percent)))],
-        hosts.length === 1 && hosts[0].load_average ? ["now · load", significant(hosts[0].load_average[0])] : ["now", ""],
+        hosts.length === 1 && hosts[0].load_average ? [" now · load", significant(hosts[0].load_average[0])] : [" now", ""],
       ],
     },
   });
@@ -54,8 +54,8 @@ export function mountMemory(root, page) {
       now: (hosts, say) => [
         ["", say(mean(hosts.map((host) => host.memory_percent)))],
         hosts.length === 1 && hosts[0].memory_total_gb
-          ? [`now · ${significant(hosts[0].memory_used_gb)} of ${significant(hosts[0].memory_total_gb)} GiB`, ""]
-          : ["now", ""],
+          ? [` now · ${significant(hosts[0].memory_used_gb)} of ${significant(hosts[0].memory_total_gb)} GiB`, ""]
+          : [" now", ""],
       ],
     },
   });

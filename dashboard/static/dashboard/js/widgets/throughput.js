@@ -56,7 +56,7 @@ export function mount(root, page) {
       const value = time !== null
         ? valueAt(own.series.get(...METRIC), time, own.series.step)
         : (own.live ? own.figures : own.data.summary)?.tokens_per_second;
-      return [["", say(value)], ["output", ""]];
+      return [["", say(value)], [" output", ""]];
     },
     empty: () => "Nobody counted tokens in this window",
   });

@@ -39,21 +39,21 @@ function drawTile(node, spec, page) {
   const figure = find("[data-number]", node);
   setText(figure, number);
   figure.title = number === NO_DATA ? "no data" : "";
-  setText(find("[data-unit]", node), spec.id === "queue" ? queueUnit(unit, page) : unit);
+  setText(find("[data-unit]", node), unit);
+  if (spec.id === "queue") setText(find("[data-aside]", node), inWork(page));
   const moved = change(spec.format, summary[spec.summary], summary.previous?.[spec.summary], spec.worse);
   const target = find("[data-change]", node);
   setText(target, moved.text || SPACE);
   target.className = `tile-change ${moved.judgement}`;
   const { about, state } = page.data.sentence;
-  const over = (limit) => limit !== null && value !== null && value !== undefined && value >= limit;
-  const shout = over(spec.critical) ? "critical" : over(spec.warning) ? "warning" : about === spec.id ? state : "";
-  node.className = `tile ${shout}`;
+  node.className = `tile ${about === spec.id ? state : ""}`;
   const { from, to } = page.window;
   const points = page.series.get(...spec.series.split("|"));
   drawSparkline(find("[data-spark]", node), thin(points, from, to, POINTS), { most: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
 }
 
-function queueUnit(unit, page) {
+// Beside what waits: what is being worked on.
+function inWork(page) {
   const processing = page.live && !page.isFiltered ? page.tick?.queue?.processing : page.data.summary.avg_queue_processing;
-  return processing === null || processing === undefined ? unit : `${unit} · ${whole(processing).number}${SPACE}in work`;
+  return processing === null || processing === undefined ? "" : `${whole(processing).number}${SPACE}in work`;
 }
