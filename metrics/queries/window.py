@@ -285,16 +285,15 @@ def newest(step: int, now: datetime, held: Held | None = None) -> Plan:
 def _asked(window: Window, step: int, begin: int, held: Held, now_s: int) -> Plan:
     if step < 1:
         raise BadQuery("step", "must be a whole number of seconds, 1 or more.")
-    if -(-window.seconds // step) > MAX_ASKED_POINTS:
-        least = -(-window.seconds // MAX_ASKED_POINTS)
-        allowed = [str(one) for one in STEPS if one >= least and _readable(one, begin, held, now_s)]
+    least = -(-window.seconds // MAX_ASKED_POINTS)
+    allowed = [str(one) for one in STEPS if one >= least and _readable(one, begin, held, now_s)]
+    if step < least:
         raise BadQuery(
             "step", f"{step} s would make more than {MAX_ASKED_POINTS:,} points; take {least} s or more.", allowed
         )
     resolution = _readable(step, begin, held, now_s)
     if resolution is None:
         finest = held.finest(begin, now_s)
-        allowed = [str(one) for one in STEPS if one % finest == 0]
         raise BadQuery("step", f"figures this old are kept in buckets of {finest} s; take a multiple of that.", allowed)
     return Plan(step, resolution, _down(window.start_s, step), _up(window.end_s, step))
 
