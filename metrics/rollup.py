@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from metrics.histogram import Histogram
+from metrics.histogram_many import copy_of, histograms_of
 
 if TYPE_CHECKING:
     from metrics.events import InferenceEvent
@@ -58,6 +59,14 @@ SUM_COLUMNS = (
     "cost_nanodollars",
     "unpriced_requests",
 )
+# Tokens are summed; of those that make up a request the distribution is kept, too.
+TOKEN_COLUMNS: tuple[tuple[str, str | None], ...] = (
+    ("prompt_tokens", "prompt_tokens_histogram"),
+    ("completion_tokens", "completion_tokens_histogram"),
+    ("total_tokens", None),
+    ("cached_tokens", None),
+    ("reasoning_tokens", None),
+)
 INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
 
 MAX_SUM = 2**63 - 1  # of a BIGINT; a sum beyond it stays there instead of failing the commit that holds others' events
@@ -100,44 +109,6 @@ class InferenceBucket:
         """Requests that ended, failed ones among them."""
         return sum(self.integers[column] for column in OUTCOME_COLUMNS)
 
-    def add(self, event: InferenceEvent) -> None:
-        """Count one request."""
-        own = self.integers
-        own[event.outcome] += 1
-        if event.finish_class is not None:
-            own["finish_" + event.finish_class] += 1
-        if event.stream:
-            own["streamed"] += 1
-        if event.prompt_tokens is not None:
-            own["prompt_tokens"] += event.prompt_tokens
-            self._record("prompt_tokens_histogram", event.prompt_tokens)
-        if event.completion_tokens is not None:
-            own["completion_tokens"] += event.completion_tokens
-            self._record("completion_tokens_histogram", event.completion_tokens)
-        if event.total_tokens is not None:
-            own["total_tokens"] += event.total_tokens
-        if event.cached_tokens is not None:
-            own["cached_tokens"] += event.cached_tokens
-        if event.reasoning_tokens is not None:
-            own["reasoning_tokens"] += event.reasoning_tokens
-        if event.cost_usd is None:
-            own["unpriced_requests"] += 1
-        else:
-            own["cost_nanodollars"] += round(event.cost_usd * NANO)
-        if event.success:
-            for column in SUCCESS_COLUMNS:
-                value = getattr(event, column)
-                if value is not None:
-                    self._record(column, value)
-        elif event.response_time_ms is not None:
-            self._record("failed_response_time_ms", event.response_time_ms)
-
-    def _record(self, column: str, value: float) -> None:
-        histogram = self.histograms.get(column)
-        if histogram is None:
-            histogram = self.histograms[column] = Histogram()
-        histogram.add(value)
-
     def count_failure(self, outcome: str, n: int = 1) -> None:
         """Count a failed request of which nothing but its error is known; a negative n takes such counts back."""
         self.integers[outcome] += n
@@ -151,8 +122,9 @@ class InferenceBucket:
         for column, histogram in other.histograms.items():
             mine = self.histograms.get(column)
             if mine is None:
-                mine = self.histograms[column] = Histogram()
-            mine.merge(histogram)
+                self.histograms[column] = copy_of(histogram)
+            else:
+                mine.merge(histogram)
 
 
 def rollup_events(
@@ -162,21 +134,76 @@ def rollup_events(
 
     Requests are counted once, at the finest of their resolutions; the coarser buckets are merged from those.
     """
-    finest: dict[tuple[int, int, tuple[int, ...]], InferenceBucket] = {}
+    tallies: dict[tuple[int, int, tuple[int, ...]], _Tally] = {}
     for event, series_id in events:
         resolutions = tuple(resolutions_for(event.timestamp))
         if not resolutions:
             continue
         seconds = int(event.timestamp.timestamp())
         key = (seconds - seconds % min(resolutions), series_id, resolutions)
-        bucket = finest.get(key)
-        if bucket is None:
-            bucket = finest[key] = InferenceBucket()
-        bucket.add(event)
+        tally = tallies.get(key)
+        if tally is None:
+            tally = tallies[key] = _Tally()
+        tally.add(event)
     buckets: dict[BucketKey, InferenceBucket] = {}
-    for (start, series_id, resolutions), bucket in finest.items():
+    for (start, series_id, resolutions), bucket in zip(tallies, _buckets(list(tallies.values())), strict=True):
         for resolution in resolutions:
             bucket_at(buckets, resolution, start, series_id).merge(bucket)
+    return buckets
+
+
+class _Tally:
+    """The requests of one series in one bucket, with the values of their histograms still one by one."""
+
+    __slots__ = ("integers", "values")
+
+    def __init__(self) -> None:
+        self.integers = dict.fromkeys(INTEGER_COLUMNS, 0)
+        self.values: dict[str, list[float]] = {}
+
+    def add(self, event: InferenceEvent) -> None:
+        """Count one request."""
+        own, sent = self.integers, event.__dict__
+        own[sent["outcome"]] += 1
+        if sent["finish_class"] is not None:
+            own["finish_" + sent["finish_class"]] += 1
+        if sent["stream"]:
+            own["streamed"] += 1
+        for column, histogram in TOKEN_COLUMNS:
+            value = sent[column]
+            if value is not None:
+                own[column] += value
+                if histogram is not None:
+                    self._record(histogram, value)
+        cost = sent["cost_usd"]
+        if cost is None:
+            own["unpriced_requests"] += 1
+        else:
+            own["cost_nanodollars"] += round(cost * NANO)
+        if sent["success"]:
+            for column in SUCCESS_COLUMNS:
+                value = sent[column]
+                if value is not None:
+                    self._record(column, value)
+        elif sent["response_time_ms"] is not None:
+            self._record("failed_response_time_ms", sent["response_time_ms"])
+
+    def _record(self, column: str, value: float) -> None:
+        values = self.values.get(column)
+        if values is None:
+            self.values[column] = [value]
+        else:
+            values.append(value)
+
+
+def _buckets(tallies: Sequence[_Tally]) -> list[InferenceBucket]:
+    """The bucket of each tally. All their histograms are filled in one pass."""
+    histograms = iter(histograms_of([values for tally in tallies for values in tally.values.values()]))
+    buckets = []
+    for tally in tallies:
+        bucket = InferenceBucket.of_integers(tally.integers)
+        bucket.histograms = {column: next(histograms) for column in tally.values}
+        buckets.append(bucket)
     return buckets
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from django.db import connection, models
 from django.db.models.fields.json import JSONField
 
@@ -149,11 +150,14 @@ def converter(field: Any, vendor: str) -> Converter | None:
 
 def sqlite_time(value: datetime) -> str:
     """A time as Django writes it to SQLite: UTC without a zone."""
-    return str((value if value.tzinfo is UTC else value.astimezone(UTC)).replace(tzinfo=None))
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[: -len("+00:00")]
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True)
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(value)
 
 
 def _json_for(field: JSONField) -> Converter:

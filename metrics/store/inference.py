@@ -66,11 +66,10 @@ class InferenceRows:
 
     def write(self, events: Sequence[Placed], belonging: Mapping[int, Belonging], at: datetime) -> set[int]:
         """Insert those that are new and answer the places of those that are not. `belonging`: by place; `at`: now."""
+        repeats = self._unstamped_repeats(events, at)
         places: dict[tuple[datetime, str], int] = {}
-        repeats: set[int] = set()
-        unstamped = self._unstamped_repeats(events, at)
         for place, event in events:
-            if place in unstamped or places.setdefault(_key_of(event.__dict__), place) != place:
+            if place not in repeats and places.setdefault(_key_of(event.__dict__), place) != place:
                 repeats.add(place)
         by_place = dict(events)
         # In the order of the index: it grows at its end, and no two transactions wait for each other's rows.
