@@ -193,8 +193,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
-# In the admin: as everywhere else, ISO 8601 and UTC.
-DATE_FORMAT, TIME_FORMAT, DATETIME_FORMAT = "Y-m-d", "H:i:s", "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = "llmmonitor.access.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = LLMMONITOR.data_dir / "static"

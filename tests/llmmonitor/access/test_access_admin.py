@@ -168,7 +168,9 @@ class TheAuditPage:
         entry = AuditEntry.objects.first()
         assert entry is not None
 
-        assert "created key" in browser.open("/admin/access/auditentry/").text
+        page = browser.open("/admin/access/auditentry/").text
+        assert "created key" in page
+        assert f"{entry.at:%Y-%m-%d %H:%M:%S}" in page
         assert browser.send("/admin/access/auditentry/add/").status == 403
         assert browser.send(f"/admin/access/auditentry/{entry.pk}/delete/", post="yes").status == 403
         assert browser.send(f"/admin/access/auditentry/{entry.pk}/change/", actor="x").status == 403
