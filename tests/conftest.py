@@ -8,7 +8,7 @@ import pytest
 
 from tests import services
 from tests.environment import DATA_DIR
-from tests.support.server import make_server, prepared_data_dir, server  # noqa: F401 (fixtures)
+from tests.support.server import make_server, module_server, prepared_data_dir, server  # noqa: F401 (fixtures)
 
 
 def require(service: services.Service) -> str:

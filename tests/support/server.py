@@ -249,6 +249,18 @@ def make_server(prepared_data_dir: Path, tmp_path: Path) -> Iterator[MakeServer]
         server.kill()
 
 
+@pytest.fixture(scope="module")
+def module_server(prepared_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the tests of one module share: for those that do not mind what the others have stored."""
+    if os.environ.get("REDIS_URL"):
+        services.empty_redis(os.environ["REDIS_URL"])
+    server = Server(copy_prepared(prepared_data_dir, tmp_path_factory.mktemp("module") / "data"))
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
     """A server that is ready."""
