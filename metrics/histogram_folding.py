@@ -167,7 +167,7 @@ def _spread(found: dict[int, int], count: int, first: int, last: int, share: Cal
     while done < count:
         # Buckets that receive nothing are skipped by halving: (0, bound] begins with some thousand of them.
         if reached(index) == done:
-            index = bisect_right(range(last), done, lo=index + 1, key=reached)
+            index += 1 + bisect_right(range(index + 1, last), done, key=reached)
         total = reached(index)
         found[index] = found.get(index, 0) + total - done
         index, done = index + 1, total

@@ -6,8 +6,8 @@ nibble); integers are unsigned LEB128 varints; a "thousandth" is the recorded un
 
     0x11  one value: thousandths                                                  12.345 ms → 3 bytes
     0x12  one value that is no whole number of thousandths: float64               9 bytes
-    0x13  sum in thousandths, minimum, maximum - minimum (thousandths), buckets   60 buckets, 10,000 values: 140 bytes
-    0x14  float64 minimum, float64 maximum, sum in thousandths, buckets           the same: 151 bytes
+    0x13  sum in thousandths, minimum, maximum - minimum (thousandths), buckets   58 buckets, 10,000 values: 155 bytes
+    0x14  float64 minimum, float64 maximum, sum in thousandths, buckets           the same: 165 bytes
 
 The empty histogram is no bytes. Buckets run to the end as pairs (gap, count): a bucket's code is 0 for the zero
 bucket, else index - MIN_INDEX + 1, and gap is the number of codes left out since the one before. Nothing says how
