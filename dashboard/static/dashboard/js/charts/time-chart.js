@@ -124,7 +124,7 @@ export class TimeChart {
       pointHoverBackgroundColor: stroke,
       pointHoverBorderWidth: 0,
       pointStyle: "rectRounded",
-      tension: 0.15,
+      cubicInterpolationMode: "monotone", // never below what was measured
       // A missing bucket breaks a line whether it is null or not there at all.
       spanGaps: this.#page.series.step * 1.5,
       ...(bar ? { barPercentage: 1, categoryPercentage: 0.86, barThickness: this.#barWidth(), grouped: false } : {}),

@@ -55,5 +55,5 @@ function drawTile(node, spec, page) {
 // Beside what waits: what is being worked on.
 function inWork(page) {
   const processing = page.live && !page.isFiltered ? page.tick?.queue?.processing : page.data.summary.avg_queue_processing;
-  return processing === null || processing === undefined ? "" : `${whole(processing).number}${SPACE}in work`;
+  return processing === null || processing === undefined ? "" : `${whole(processing).number}${SPACE}active`;
 }
