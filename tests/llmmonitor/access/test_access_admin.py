@@ -64,8 +64,13 @@ class TheKeysPage:
         key, token = create_key("wall", ["read"], at=timezone.now())
         assert find_key(token, timezone.now()) is not None
 
-        browser.send("/admin/access/apikey/", action="revoke_keys", _selected_action=str(key.pk))
+        reply = browser.send("/admin/access/apikey/", action="revoke_keys", _selected_action=str(key.pk))
 
+        message = reply.cookies["messages"].partition(";")[0]
+        browser.headers["Cookie"] += f"; messages={message}"
+        page = browser.open("/admin/access/apikey/")
+        assert "1 revoked." in page.text
+        assert page.cookies["messages"].startswith('""')  # shown, so taken out
         assert find_key(token, timezone.now()) is None
         assert AuditEntry.objects.filter(actor="ada", action="revoked key").exists()
 

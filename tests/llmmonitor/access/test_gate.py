@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from pytest_django import Settings
 
 from llmmonitor.access import middleware
 from llmmonitor.access.hosts import own_names
 from llmmonitor.access.keys import create_key
+from tests.llmmonitor.access import asking
 from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, ask, bearer, session_of
 
 pytestmark = pytest.mark.urls("tests.llmmonitor.access.door_urls")
@@ -84,6 +87,31 @@ class TheSettings:
     def test_take_only_middleware_that_runs_on_the_event_loop(self) -> None:
         for name in [*django_settings.MIDDLEWARE, "corsheaders.middleware.CorsMiddleware"]:
             assert import_string(name).async_capable, name
+
+    @pytest.mark.parametrize("headers", [{}, {"Cookie": "llmmonitor_theme=dark"}])
+    def test_take_nothing_that_leaves_the_event_loop(
+        self, headers: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def hops() -> int:
+            asking.application.cache_clear()
+            counted.clear()
+            ask("GET", "/async", headers=headers)
+            return len(counted)
+
+        counted: list[object] = []
+        call = SyncToAsync.__call__
+
+        def counting(function: SyncToAsync, *args: Any, **kwargs: Any) -> Any:
+            counted.append(function)
+            return call(function, *args, **kwargs)
+
+        monkeypatch.setattr(SyncToAsync, "__call__", counting)
+        with_middleware = hops()
+        settings.MIDDLEWARE = []
+        try:
+            assert with_middleware == hops()
+        finally:
+            asking.application.cache_clear()
 
     def test_send_a_strict_policy_with_every_answer(self) -> None:
         for path in ("/", "/read", "/login/"):

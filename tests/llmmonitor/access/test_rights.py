@@ -102,3 +102,15 @@ class ARole:
 
         assert not User.objects.get(pk=viewer.pk).has_perm("access.add_apikey")
         assert admin.has_perm("access.add_apikey")
+
+
+@pytest.mark.django_db
+class TheDescription:
+    def test_names_the_ways_in(self) -> None:
+        described = ask("GET", "/schema").json()
+
+        schemes = described["components"]["securitySchemes"]
+        assert set(schemes) == {"key", "session"}
+        assert (schemes["key"]["type"], schemes["key"]["scheme"]) == ("http", "bearer")
+        assert schemes["session"]["name"] == "llmmonitor_session"
+        assert described["paths"]["/models"]["get"]["security"] == [{"key": []}, {"session": []}, {}]
