@@ -34,8 +34,8 @@ BY_TYPE = {
     "list_type": "must be an array",
     "tuple_type": "must be an array",
     "finite_number": "must be a finite number",
-    "greater_than_equal": "must be {ge:.15g} or more",
-    "less_than_equal": "must be at most {le:.15g}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be at most {le}",
     "string_too_short": "must not be empty",
     "string_too_long": "must be at most {max_length} characters",
     "string_pattern_mismatch": "must not hold control characters or NUL",
@@ -76,10 +76,15 @@ def _sentence(error: ErrorDetails, context: dict[str, Any]) -> str:
     if kind.startswith("datetime"):
         text = "must be a time in ISO 8601 or unix seconds"
     elif kind in BY_TYPE:
-        text = BY_TYPE[kind].format(**context)
+        text = BY_TYPE[kind].format(**{name: _plain(value) for name, value in context.items()})
     else:
         return error["msg"]  # one of ours
     return text if kind in UNECHOED else f"{text}, got {_echo(error)}"
+
+
+def _plain(bound: Any) -> Any:
+    """A bound as people write it: 100 for 100.0."""
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
 def _echo(error: ErrorDetails) -> str:

@@ -126,6 +126,8 @@ class AsgiClient:
         reply = Reply()
 
         async def chunks() -> AsyncIterator[bytes]:
+            if not reply.status:
+                return  # it was not answered at all
             while (message := await sent.get())["type"] != "end":
                 yield message.get("body", b"")
                 if not message.get("more_body"):

@@ -1,0 +1,274 @@
+"""What is wrong with a post is said: the whole of it by a problem, one event of many by its place and field."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker
+
+from llmmonitor.environment import read_environment
+from metrics.models import InferenceMetrics
+from tests.metrics.api.asgi_client import JSON, AsgiClient
+
+pytestmark = pytest.mark.store
+
+
+@pytest.fixture
+def door(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[AsgiClient]:
+    """Somebody on this machine whose every post is refused: what is not written need not be cleared away."""
+    with django_db_blocker.unblock():
+        yield AsgiClient()
+        assert not InferenceMetrics.objects.exists()
+        connection.close()
+
+
+GOOD = {"model_name": "m", "prompt_tokens": 1}
+MEBIBYTE = 2**20
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+class ABodyThatCannotBeRead:
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            (b'{"model_name": "m", "prompt_tok', "bad_json"),
+            (b'[{"model_name": "m"},', "bad_json"),
+            (b"model_name=m&prompt_tokens=1", "bad_json"),
+            (b'{"model_name": "m", "response_time_ms": NaN}', "bad_json"),
+            (b'{"model_name": "m", "response_time_ms": Infinity}', "bad_json"),
+            (b'{"model_name": "\xff\xfe"}', "bad_json"),
+            (b"[" * 5_000 + b"]" * 5_000, "bad_json"),
+            (b"", "empty_body"),
+            (b"  \n ", "empty_body"),
+            (b"[]", "empty_batch"),
+            (b'{"events": []}', "empty_batch"),
+            (b'"text"', "bad_batch"),
+            (b"null", "bad_batch"),
+            (b'{"events": {"model_name": "m"}}', "bad_batch"),
+        ],
+    )
+    def test_is_a_problem_of_the_whole(self, door: AsgiClient, body: bytes, code: str) -> None:
+        door.post("/track/inference", body).problem(400, code)
+
+    @pytest.mark.parametrize("path", ["/track/inference", "/track/error", "/track/queue", "/track/system"])
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            None,
+            "",
+            "text/plain",
+            "text/plain;charset=UTF-8",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/xml",
+            "nonsense",
+            "application/json; charset=latin-1",
+        ],
+    )
+    def test_is_415_in_any_form_but_json(self, door: AsgiClient, path: str, content_type: str | None) -> None:
+        reply = door.post(path, GOOD, content_type)
+        code = "unsupported_charset" if "latin" in (content_type or "") else "unsupported_media_type"
+        assert "application/json" in reply.problem(415, code)["detail"] or "charset" in code
+
+    def test_in_an_unknown_encoding_is_415(self, door: AsgiClient) -> None:
+        door.post("/track/inference", GOOD, content_encoding="br").problem(415, "unsupported_encoding")
+
+    def test_that_is_no_gzip_though_it_says_so_is_400(self, door: AsgiClient) -> None:
+        door.post("/track/inference", GOOD, content_encoding="gzip").problem(400, "bad_gzip")
+        cut = gzip.compress(json.dumps(GOOD).encode())[:-4]
+        door.post("/track/inference", cut, content_encoding="gzip").problem(400, "bad_gzip")
+
+    def test_of_a_client_that_goes_before_its_end_stores_nothing(self, door: AsgiClient) -> None:
+        whole = json.dumps([GOOD]).encode()
+        door.request("POST", "/track/inference", [whole[:20]], content_type=JSON, cut_off=True)
+
+
+class ABodyThatIsTooLarge:
+    def test_of_10_001_events_is_413(self, door: AsgiClient) -> None:
+        door.post("/track/inference", [GOOD] * 10_001).problem(413, "too_many_events")
+
+    def test_of_17_mebibytes_is_413_whether_it_says_so_or_not(self, door: AsgiClient) -> None:
+        body = b'[{"model_name": "m", "metadata": {"a": "' + b"x" * 17 * MEBIBYTE + b'"}}]'
+        door.post("/track/inference", body).problem(413, "too_large")
+        parts = [body[start : start + MEBIBYTE] for start in range(0, len(body), MEBIBYTE)]
+        door.post("/track/inference", parts).problem(413, "too_large")
+
+    def test_is_not_read_when_it_says_beforehand_that_it_is(self, door: AsgiClient) -> None:
+        door.post("/track/inference", b"{}", content_length=str(17 * MEBIBYTE)).problem(413, "too_large")
+
+    def test_when_unpacked_is_413(self, door: AsgiClient) -> None:
+        bomb = gzip.compress(b" " * 200 * MEBIBYTE, 1)
+        assert len(bomb) < MEBIBYTE
+        door.post("/track/inference", bomb, content_encoding="gzip").problem(413, "too_large")
+
+    def test_of_brackets_is_413(self, door: AsgiClient) -> None:
+        door.post("/track/inference", b"[" + b"[]," * (5 * MEBIBYTE) + b"[]]").problem(413, "too_many_values")
+
+
+def bad(**fields: Any) -> dict[str, Any]:
+    return {**GOOD, **fields}
+
+
+NOW = datetime.now(UTC)
+WRONG = [
+    ("model_name", {"prompt_tokens": 1}, "required"),
+    ("model_name", bad(model_name=7), "text"),
+    ("model_name", bad(model_name=""), "empty"),
+    ("model_name", bad(model_name="x" * 10_000), "200"),
+    ("model_name", bad(model_name="a\0b"), "control"),
+    ("provider", bad(provider="a\nb"), "control"),
+    ("request_id", bad(request_id="x" * 10_000), "200"),
+    ("prompt_tokens", bad(prompt_tokens="12"), "whole number"),
+    ("prompt_tokens", bad(prompt_tokens=1.5), "whole number"),
+    ("prompt_tokens", bad(prompt_tokens=True), "whole number"),
+    ("prompt_tokens", bad(prompt_tokens=-1), "0 or more"),
+    ("prompt_tokens", bad(prompt_tokens=2**63), "9007199254740992"),
+    ("response_time_ms", bad(response_time_ms=-0.5), "0 or more"),
+    ("queue_time_ms", bad(queue_time_ms="fast"), "number"),
+    ("ttft_ms", bad(ttft_ms=1e300), "2592000000"),
+    ("success", bad(success="yes"), "true or false"),
+    ("status_code", bad(status_code=9_999), "599"),
+    ("temperature", bad(temperature=[0.7]), "number"),
+    ("total_tokens", bad(prompt_tokens=60, completion_tokens=50, total_tokens=100), "at least"),
+    ("metadata", bad(metadata="text"), "object"),
+    ("metadata", bad(metadata=deep(50)), "levels deep"),
+    ("metadata", bad(metadata={f"k{n}": "x" * 500 for n in range(20)}), "8192 bytes"),
+    ("timestamp", bad(timestamp="1970-01-01T00:00:00Z"), "400 days"),
+    ("timestamp", bad(timestamp=0), "400 days"),
+    ("timestamp", bad(timestamp="2100-01-01T00:00:00Z"), "ahead"),
+    ("timestamp", bad(timestamp=4_102_444_800), "ahead"),
+    ("timestamp", bad(timestamp="yesterday"), "ISO 8601"),
+    ("timestamp", bad(timestamp=[1]), "ISO 8601"),
+    (None, "text", "object"),
+    (None, [GOOD], "object"),
+    (None, None, "object"),
+]
+
+
+class AnEventThatIsWrong:
+    @pytest.mark.parametrize(("field", "event", "said"), WRONG)
+    def test_is_named_by_its_field_and_not_stored(
+        self, door: AsgiClient, field: str | None, event: Any, said: str
+    ) -> None:
+        reply = door.post("/track/inference", [event])
+        assert (reply.status, reply.type) == (422, JSON)
+        answer = reply.json()
+        assert (answer["accepted"], answer["duplicates"]) == (0, 0)
+        (rejected,) = answer["rejected"]
+        assert (rejected["index"], rejected["field"]) == (0, field)
+        assert said in rejected["error"]
+
+    @pytest.mark.parametrize(
+        ("path", "event", "field"),
+        [
+            ("/track/error", {"model_name": "m"}, "error_type"),
+            ("/track/error", {"error_type": "E", "severity": "FATAL"}, "severity"),
+            ("/track/queue", {"model_name": "m", "pending": 1}, "source"),
+            ("/track/queue", {"model_name": "m", "source": "s", "pending": -1}, "pending"),
+            ("/track/queue", {"model_name": "m", "source": "s", "pending": 1, "kind": "engine"}, "kind"),
+            ("/track/system", {"cpu_percent": 5.0}, "host"),
+            ("/track/system", {"host": "h", "memory_percent": 101.0}, "memory_percent"),
+            ("/track/system", {"host": "h", "load_average": [1.0]}, "load_average"),
+            ("/track/system", {"host": "h", "gpu_metrics": [{"temperature": 1.0}]}, "gpu_metrics.0.gpu_id"),
+        ],
+    )
+    def test_of_any_kind_is(self, door: AsgiClient, path: str, event: Any, field: str) -> None:
+        reply = door.post(path, event)
+        assert reply.status == 422
+        assert [rejected["field"] for rejected in reply.json()["rejected"]] == [field]
+
+    def test_among_a_thousand_costs_the_others_nothing(self, api: AsgiClient) -> None:
+        events: list[Any] = [
+            bad(request_id=f"r{n}", timestamp=(NOW - timedelta(seconds=n)).isoformat()) for n in range(1_000)
+        ]
+        events[413]["response_time_ms"] = -1
+        answer = api.post("/track/inference", events).json()
+        assert (answer["accepted"], answer["duplicates"]) == (999, 0)
+        assert [(one["index"], one["field"]) for one in answer["rejected"]] == [(413, "response_time_ms")]
+        assert InferenceMetrics.objects.count() == 999
+        assert not InferenceMetrics.objects.filter(request_id="r413").exists()
+        assert api.get("/metrics/summary").json()["total_requests"] == 999
+
+    def test_never_has_its_text_repeated(self, api: AsgiClient) -> None:
+        reply = api.post("/track/inference", bad(model_name="SECRET" * 100, prompt_tokens="SECRET"))
+        assert b"SECRET" not in reply.body
+
+
+class ALineThatIsNoJson:
+    def test_is_named_and_the_others_are_stored(self, api: AsgiClient) -> None:
+        body = b'{"model_name": "m"}\n{broken\n\n{"model_name": "n"}\n'
+        answer = api.post("/track/inference", body, "application/x-ndjson").json()
+        assert answer["accepted"] == 2
+        assert [(one["index"], one["field"]) for one in answer["rejected"]] == [(1, None)]
+
+
+class AServerThatIsNotReached:
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+    def test_by_another_method_says_which_are_allowed(self, api: AsgiClient, method: str) -> None:
+        reply = api.request(method, "/track/inference", GOOD, content_type=JSON)
+        reply.problem(405, "method_not_allowed")
+        assert "POST" in reply.headers["allow"]
+
+    @pytest.mark.parametrize("path", ["/track/nothing", "/track", "/metrics/nothing", "/requests/nothing", "/export/x"])
+    def test_at_an_address_that_is_none_says_so(self, api: AsgiClient, path: str) -> None:
+        assert path in api.get(path).problem(404, "not_found")["detail"]
+
+    def test_that_fails_says_nothing_of_why(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: Any, **more: Any) -> None:
+            raise ZeroDivisionError("SECRET")
+
+        monkeypatch.setattr("metrics.queries.summary", fail)
+        reply = api.get("/metrics/summary")
+        assert reply.problem(500, "internal")
+        assert b"SECRET" not in reply.body
+
+    def test_that_is_full_says_when_to_come_again(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        from metrics.recorder import QueueFull, Recorder
+
+        def full(self: Recorder, events: Any) -> None:
+            raise QueueFull()
+
+        monkeypatch.setattr(Recorder, "submit", full)
+        api.post("/track/inference", GOOD).problem(429, "queue_full")
+
+    def test_whose_store_is_down_says_so(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        from metrics.store.transaction import Store
+        from metrics.store.unavailable import StoreUnavailable
+
+        def down(self: Store, events: Any) -> None:
+            raise StoreUnavailable("disk_full")
+
+        monkeypatch.setattr(Store, "commit", down)
+        problem = api.post("/track/inference", GOOD).problem(503, "store_unavailable")
+        assert (problem["reason"], "disk is full" in problem["detail"]) == ("disk_full", True)
+
+    def test_more_often_than_is_allowed_says_when_to_come_again(self, api: AsgiClient) -> None:
+        settings = read_environment().model_copy(update={"rate_limit_ingest_per_minute": 3})
+        with override_settings(LLMMONITOR=settings):
+            replies = [api.post("/track/inference", GOOD) for _ in range(4)]
+        assert [reply.status for reply in replies] == [200, 200, 200, 429]
+        assert 1 <= int(replies[3].headers["retry-after"]) <= 120
+        assert replies[3].json()["code"] == "throttled"
+
+
+class AnotherSite:
+    def test_may_not_post(self, api: AsgiClient) -> None:
+        api.post("/track/inference", GOOD, origin="https://evil.example").problem(403, "foreign_origin")
+        assert not InferenceMetrics.objects.exists()
+
+    def test_may_not_be_the_host(self, api: AsgiClient) -> None:
+        reply = api.post("/track/inference", GOOD, host="evil.example")
+        reply.problem(400, "bad_request")
