@@ -1,0 +1,125 @@
+"""How SQLite finds what is asked: by an index whose range is the window, never by reading a table of single rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from metrics import catalogue, queries
+from metrics.queries import Filters, Window
+from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what it has counted"),
+]
+
+HOUR = Window.last(3_600, NOW)
+NARROW = Filters(model=(CHATTY,), host=(ALPHA,), gpu=("0",))
+RAW = ("inferencemetrics", "errormetrics", "systemmetrics", "gpumetrics", "queuemetrics", "enginemetrics")
+PAIRS = [
+    (catalogue.get(name), stat)
+    for name, stat in (
+        ("inference.response_time_ms", "p95"),
+        ("inference.requests", "rate"),
+        ("error.count", "sum"),
+        ("queue.pending", "avg"),
+        ("queue.pending", "last"),
+        ("system.cpu_percent", "avg"),
+        ("system.network_bytes_sent", "rate"),
+        ("gpu.temperature", "max"),
+    )
+]
+
+
+def steps_of(ask: Callable[[], Any]) -> list[str]:
+    """What SQLite does for each statement, one line a table or sort, statements of settings left out."""
+    with CaptureQueriesContext(connection) as captured:
+        ask()
+    found = []
+    for statement in captured:
+        if statement["sql"].startswith("SELECT"):
+            rows = connection.connection.execute("EXPLAIN QUERY PLAN " + statement["sql"]).fetchall()
+            found += [row[3] for row in rows]
+    return found
+
+
+def check(steps: list[str]) -> None:
+    """Rollups are found by resolution and bucket, single rows by their time."""
+    seen = False
+    for step in steps:
+        table = re.match(r"(SCAN|SEARCH) metrics_(\w+)", step)
+        if not table:
+            continue
+        if table[2] in RAW:
+            assert re.search(r"^SEARCH .* \((.*=\? AND )?timestamp[<>=]\?", step), step
+        if table[2] in ("inferencerollup", "gaugerollup"):
+            assert re.search(r"^SEARCH .*\(resolution=\? AND (metric=\? AND )?bucket>\? AND bucket<\?\)", step), step
+            seen = True
+    assert seen, steps
+
+
+@pytest.mark.parametrize("filters", [Filters(), NARROW], ids=["all", "narrowed"])
+class TheFiguresOfAWindow:
+    def test_of_a_summary_come_from_rollups(self, known: Known, filters: Filters) -> None:
+        check(steps_of(lambda: queries.summary(HOUR, filters, NOW)))
+
+    @pytest.mark.parametrize("step", [10, 60, 3_600])
+    def test_of_a_series_come_from_rollups(self, known: Known, filters: Filters, step: int) -> None:
+        check(steps_of(lambda: queries.series(PAIRS, HOUR, filters, step=step, now=NOW)))
+
+    def test_of_a_live_view_come_from_rollups(self, known: Known, filters: Filters) -> None:
+        specs = [{"metric": metric.name, "stat": stat} for metric, stat in PAIRS]
+
+        check(steps_of(lambda: queries.live_view(filters, specs, 10, NOW)))
+
+    def test_of_a_distribution_come_from_rollups(self, known: Known, filters: Filters) -> None:
+        metric = catalogue.get("inference.ttft_ms")
+
+        check(steps_of(lambda: queries.distribution(metric, HOUR, filters, NOW)))
+        check(steps_of(lambda: queries.heatmap(metric, HOUR, filters, now=NOW)))
+
+    def test_of_the_models_come_from_rollups(self, known: Known, filters: Filters) -> None:
+        steps = steps_of(lambda: queries.models(HOUR, filters, NOW))
+
+        # Each model's newest request alone is looked at, for whether its times were modelled.
+        newest = "SEARCH metrics_inferencemetrics USING INDEX inference_series_time (series_id=?)"
+        check([step for step in steps if step != newest])
+
+
+class TheTick:
+    def test_reads_ranges_of_time_alone(self, known: Known) -> None:
+        check(steps_of(lambda: queries.current(NOW)))
+
+    def test_asks_few_questions(self, known: Known) -> None:
+        with CaptureQueriesContext(connection) as captured:
+            queries.current(NOW)
+
+        assert len(captured) <= 12
+
+
+class APageOfRows:
+    @pytest.mark.parametrize("filters", [Filters(), NARROW], ids=["all", "narrowed"])
+    def test_begins_where_the_page_before_it_ended(self, known: Known, filters: Filters) -> None:
+        first = queries.requests(filters, limit=20)
+
+        steps = steps_of(lambda: queries.requests(filters, limit=20, cursor=first.next))
+
+        # No sort but of rows that share a time.
+        assert not [step for step in steps if "ORDER BY" in step and "RIGHT PART" not in step and "LAST" not in step]
+        assert [step for step in steps if re.search(r"SEARCH metrics_inferencemetrics .*timestamp<\?", step)]
+
+    @pytest.mark.parametrize("kind", ["inference", "system", "gpu", "queue"])
+    def test_of_an_export_is_found_by_its_time(self, known: Known, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queries.exports, "CHUNK_ROWS", 20)
+
+        steps = steps_of(lambda: list(queries.export(kind, HOUR, NARROW, now=NOW).rows))
+
+        raw = [step for step in steps if re.match(rf"\w+ metrics_({'|'.join(RAW)})", step)]
+        assert len(raw) > 2
+        assert all(re.search(r"timestamp>\? AND timestamp<\?\)", step) for step in raw), raw
