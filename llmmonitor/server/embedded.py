@@ -16,6 +16,8 @@ import threading
 import time
 from typing import Any
 
+from django.conf import settings
+
 logger = logging.getLogger(__name__)
 
 TICK_THREADS = 3  # sample, broadcast, and one for what comes late
@@ -31,7 +33,6 @@ class EmbeddedWorkers:
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
-        self._workers: list[Any] = []
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -43,22 +44,34 @@ class EmbeddedWorkers:
         for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS)):
             # Which queues are consumed is a property of the app, so each worker has its own.
             worker = self._make_worker(make_app(set_as_current=False), queue, threads)
-            self._workers.append(worker)
             self._run(f"worker-{queue}", worker.start)
         self._run("beat", self._beat, app)
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """End beat, let running tasks finish (at most `timeout` seconds in all)."""
+        from celery.worker import state
+
         self._stop.set()
         deadline = time.monotonic() + timeout
-        for worker in self._workers:
-            # The worker's own stop waits without a bound for tasks that run; on a thread of its own it may.
-            self._run("stop", worker.stop)
+        # What Celery's own handlers of signals set: each worker ends in its own thread when it looks next.
+        state.should_stop = 0
+        self._wake_workers()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         late = [thread.name for thread in self._threads if thread.is_alive()]
         if late:
             logger.warning("Still running after %.0f s, and left behind: %s.", timeout, ", ".join(late))
+
+    @staticmethod
+    def _wake_workers() -> None:
+        """Workers look up when a message comes, or every two seconds: send each one that is out of date already."""
+        if settings.LLMMONITOR.redis_url:  # (it may be what is down)
+            return
+        from llmmonitor.server.celery_settings import SLOW, TICKS
+        from metrics import tasks
+
+        for queue in (TICKS, SLOW):
+            tasks.broadcast.apply_async(queue=queue, expires=-1)
 
     def _run(self, name: str, call: Any, *arguments: Any) -> None:
         thread = threading.Thread(target=call, args=arguments, name=name, daemon=True)
@@ -75,6 +88,7 @@ class EmbeddedWorkers:
             pool="threads",
             concurrency=threads,
             prefetch_multiplier=1,
+            use_eventloop=False,  # kombu has one event loop for a process, and here are two workers
             queues=[queue],
             without_gossip=True,
             without_mingle=True,

@@ -90,6 +90,7 @@ class ASubscription:
         filters = {"model": ["subscribed", "other"]}
         ask(live, "subscribe", filters=filters, step=2, series=SERIES)
         assert next_of(live, "subscribed")["step"] == 2
+        next_of(live, "tick")  # it may have been on its way already
         seen: dict[tuple[str, ...], dict[int, Any]] = {}
         first_closed = last_closed = None
         for number in range(7):
