@@ -136,7 +136,7 @@ BAD = {
 }
 
 
-class WhatIsNoPackedHistogram:
+class ABlobThatIsNoHistogram:
     @pytest.mark.parametrize("name", BAD)
     def test_is_refused_with_what_is_wrong(self, name: str) -> None:
         blob, message = BAD[name]

@@ -264,7 +264,7 @@ class AServerThatIsNotReached:
         assert replies[3].json()["code"] == "throttled"
 
 
-class AnotherSite:
+class APageOfAnotherSite:
     def test_may_not_post(self, api: AsgiClient) -> None:
         api.post("/track/inference", GOOD, origin="https://evil.example").problem(403, "foreign_origin")
         assert not InferenceMetrics.objects.exists()

@@ -26,7 +26,7 @@ def subscription(model: str = "a", step: int = 10) -> Subscription:
     return parse({"filters": {"model": [model]}, "step": step, "series": series}, NOW)
 
 
-class TwoPages:
+class TheSubscriptionsOfTwoPages:
     def test_that_ask_the_same_share_a_subscription(self) -> None:
         short = {"filters": {"model": "a"}, "step": 10, "series": [{"metric": "response_time_ms"}]}
         full = {

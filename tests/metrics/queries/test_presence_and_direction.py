@@ -17,7 +17,7 @@ from tests.metrics.queries.known_events import CHATTY, NOW, request, write
 
 @pytest.mark.store
 @pytest.mark.django_db
-class WhetherThereAreEvents:
+class TheQuestionWhetherThereAreEvents:
     def test_is_no_in_an_empty_store(self) -> None:
         assert not queries.has_events()
         assert not queries.has_demo()
@@ -78,7 +78,7 @@ class TheQueryLayer:
         assert loaded.strip() == "[]"
 
 
-class FiltersOfALivePage:
+class TheFiltersOfALivePage:
     def test_are_read_from_an_object(self) -> None:
         found = Filters.from_dict({"model": ["a/b", "🐢"], "host": "alpha", "outcome": "failed"})
 
