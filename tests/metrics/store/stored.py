@@ -1,0 +1,115 @@
+"""What the tests of the write path commit, and what must hold of the store at every instant."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from metrics.events import ErrorEvent, Event, InferenceEvent
+from metrics.histogram import Histogram
+from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
+from metrics.rollup import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, RESOLUTIONS, SUCCESS_COLUMNS
+from metrics.store.recorded import Recorded
+from metrics.store.transaction import Store
+
+NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+
+
+def before(**delta: float) -> datetime:
+    """A time before NOW."""
+    return NOW - timedelta(**delta)
+
+
+def request(name: str, at: datetime = NOW, model_name: str = "chatty", **more: Any) -> InferenceEvent:
+    """A request with the usual figures."""
+    fields = {"prompt_tokens": 10, "completion_tokens": 5, "response_time_ms": 120.5, "ttft_ms": 20.25} | more
+    return InferenceEvent(timestamp=at, request_id=name, model_name=model_name, **fields)
+
+
+def failed(name: str, at: datetime = NOW, model_name: str = "chatty", **more: Any) -> InferenceEvent:
+    """A request that failed."""
+    return request(name, at, model_name, **{"success": False, "status_code": 500} | more)
+
+
+def error(name: str, at: datetime = NOW, **more: Any) -> ErrorEvent:
+    """An error of severity ERROR, unless another is given."""
+    fields = {"error_type": "TimeoutError", "model_name": "chatty"} | more
+    return ErrorEvent(timestamp=at, request_id=name, **fields)
+
+
+def commit(*events: Event, at: datetime = NOW) -> Recorded:
+    """Commit events as a process would that has just started."""
+    return Store(clock=lambda: at).commit(events)
+
+
+def outcomes(resolution: int = 60) -> dict[str, int]:
+    """Requests by outcome, over all series; outcomes without a request are left out."""
+    rows = InferenceRollup.objects.filter(resolution=resolution).values_list(*OUTCOME_COLUMNS)
+    totals = [sum(column) for column in zip(*rows, strict=True)] or [0] * len(OUTCOME_COLUMNS)
+    return {name: total for name, total in zip(OUTCOME_COLUMNS, totals, strict=True) if total}
+
+
+def requests(resolution: int = 60) -> int:
+    """Requests that ended, as the rollups have it."""
+    return sum(outcomes(resolution).values())
+
+
+def assert_raw_and_rollups_agree(resolutions: tuple[int, ...] = RESOLUTIONS) -> None:
+    """Every figure of every rollup row is what the raw rows say, computed here anew, one row at a time."""
+    for resolution in resolutions:
+        assert _as_stored(resolution) == _as_computed(resolution)
+    groups: Counter[tuple[int, int, int]] = Counter()
+    for row in ErrorMetrics.objects.all():
+        groups[_start(row.timestamp, 3600), row.group_id, row.series_id] += 1
+    stored = {(row.bucket, row.group_id, row.series_id): row.count for row in ErrorGroupRollup.objects.all()}
+    assert stored == dict(groups)
+
+
+def _start(at: datetime, resolution: int) -> int:
+    return int(at.timestamp()) // resolution * resolution
+
+
+def _as_stored(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
+    found = {}
+    for row in InferenceRollup.objects.filter(resolution=resolution):
+        figures: dict[str, Any] = {name: value for name in INTEGER_COLUMNS if (value := getattr(row, name))}
+        for name in HISTOGRAM_COLUMNS:
+            histogram = Histogram.unpack(bytes(getattr(row, name)))
+            if histogram.count:
+                figures[f"{name}()"] = histogram
+        if figures:  # a bucket whose only error was taken back is empty
+            found[row.bucket, row.series_id] = figures
+    return found
+
+
+def _as_computed(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
+    sums: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    values: dict[tuple[int, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in InferenceMetrics.objects.all():
+        key = (_start(row.timestamp, resolution), row.series_id)
+        own = sums[key]
+        own[row.outcome] += 1
+        own["streamed"] += bool(row.stream)
+        for name in TOKENS:
+            own[name] += getattr(row, name) or 0
+        own["unpriced_requests"] += row.cost_usd is None
+        own["cost_nanodollars"] += round((row.cost_usd or 0) * 1e9)
+        if row.finish_reason:
+            own["finish_" + {"stop": "stop", "length": "length"}.get(row.finish_reason, "other")] += 1
+        timed = SUCCESS_COLUMNS if row.success else ()
+        pairs = [(name, getattr(row, name)) for name in timed]
+        pairs += [(f"{name}_histogram", getattr(row, name)) for name in TOKENS[:2]]
+        if not row.success:
+            pairs.append(("failed_response_time_ms", row.response_time_ms))
+        for name, value in pairs:
+            if value is not None:
+                values[key][f"{name}()"].append(value)
+    for row in ErrorMetrics.objects.exclude(counted_outcome=None):
+        sums[_start(row.timestamp, resolution), row.series_id][row.counted_outcome] += 1
+    return {
+        key: {name: n for name, n in own.items() if n}
+        | {name: Histogram.of(listed) for name, listed in values[key].items()}
+        for key, own in sums.items()
+    }
