@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from metrics.queries import BadQuery, QueryTooSlow
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -73,6 +76,8 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
         case QueryTooSlow():
             return 503, "query_too_slow", str(error), {"Retry-After": "3"}, {}
         case OperationalError():
+            # Said to the operator alone: the database's own words name tables and paths.
+            logger.error("the store cannot be read: %s", error, exc_info=error)
             return 503, "store_unavailable", "The store cannot be read just now; try again.", {"Retry-After": "2"}, {}
         case Http404():
             return 404, "not_found", str(error) or "There is nothing at this address.", {}, {}

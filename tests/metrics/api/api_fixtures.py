@@ -6,9 +6,30 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
+from metrics.models import InferenceMetrics
 from metrics.recorder import close_recorder
 from tests.metrics.api.asgi_client import AsgiClient
+
+
+@pytest.fixture
+def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The empty store, for tests that write nothing: emptying it after each of them would be most of their time.
+
+    It has the name of pytest-django's own fixture, because by that name it knows that a test needs the database.
+    """
+    with django_db_blocker.unblock():
+        yield
+        assert not InferenceMetrics.objects.exists()
+        connection.close()
+
+
+@pytest.fixture
+def door(db: None) -> AsgiClient:
+    """Somebody on this machine whose every call is refused."""
+    return AsgiClient()
 
 
 @pytest.fixture

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import override_settings
-from pytest_django import DjangoDbBlocker
 
 from llmmonitor.environment import read_environment
 from metrics.models import InferenceMetrics
 from tests.metrics.api.asgi_client import JSON, AsgiClient
 
 pytestmark = pytest.mark.store
-
-
-@pytest.fixture
-def door(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[AsgiClient]:
-    """Somebody on this machine whose every post is refused: what is not written need not be cleared away."""
-    with django_db_blocker.unblock():
-        yield AsgiClient()
-        assert not InferenceMetrics.objects.exists()
-        connection.close()
 
 
 GOOD = {"model_name": "m", "prompt_tokens": 1}
