@@ -217,7 +217,7 @@ class ALostServer:
         self, make_server: MakeServer, open_page: Any
     ) -> None:
         server = make_server()
-        page = open_page(f"{server.url}/?range=5m")
+        page = open_page(f"{server.url}/?range=5m", height=2600)  # every chart in sight
         wait_live(page)
         send(server, request(), request(ago_seconds=1))
         expect(page.locator('[data-widget="latency"]')).to_be_visible()

@@ -23,6 +23,7 @@ export class Page {
   connection = { state: "connecting", detail: "" };
   tick = null;
   frozen = null; // the window while paused
+  heldAtPause = null; // requests in its newest buckets then
   problem = null;
   loading = false;
   #clockOffset = 0;
@@ -85,6 +86,11 @@ export class Page {
   get figures() {
     if (!this.tick) return null;
     return this.isFiltered ? this.tick.view ?? null : this.tick.overall;
+  }
+
+  // The figure of the last minute while the page is live, that of the window otherwise. `inTick` reads the former.
+  figure(inTick, inSummary) {
+    return this.live && this.figures ? inTick(this.figures) : this.data.summary[inSummary];
   }
 
   // When this monitor recorded nothing: its own machines have no sample then.

@@ -17,7 +17,8 @@ export function attachPointer(canvas, page, chartOf) {
     const { left, right } = chart.chartArea;
     return chart.scales.x.getValueForPixel(Math.min(right, Math.max(left, x)));
   };
-  const bucket = (time) => Math.floor(time / page.series.step) * page.series.step;
+  // The bucket whose point is nearest, as the tooltip has it.
+  const bucket = (time) => Math.round(time / page.series.step) * page.series.step;
 
   page.topics.on("cursor", () => {
     const chart = chartOf();

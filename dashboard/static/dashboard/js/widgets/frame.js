@@ -237,7 +237,7 @@ function mountTable(root, page, spec, chart) {
 function expand(root, chart) {
   const dialog = document.getElementById("expand-dialog");
   if (dialog.open) return;
-  const marker = document.createComment("");
+  const marker = element("div", { class: root.className, "aria-hidden": "true" }); // keeps the place in the grid
   root.before(marker);
   document.getElementById("expand-body").append(root);
   root.classList.add("is-expanded");

@@ -34,8 +34,7 @@ export function mount(root, page) {
     count: (own) => own.series.get(METRIC, "count"),
     now: (own, time) => IN_HEAD.map((stat) => {
       if (time !== null) return [stat.toUpperCase(), say(valueAt(own.series.get(METRIC, stat), time, own.series.step))];
-      const minute = own.live ? own.figures?.response_time_ms?.[stat] : own.data.summary[`${stat}_response_time_ms`];
-      return [stat.toUpperCase(), say(minute)];
+      return [stat.toUpperCase(), say(own.figure((minute) => minute.response_time_ms?.[stat], `${stat}_response_time_ms`))];
     }),
     empty: () => "No request ended successfully in this window",
   });

@@ -50,7 +50,7 @@ export function mount(root, page) {
       const shown = lines(own).toReversed().map(({ label, points }) => [
         label.toLowerCase(), say(time === null ? last(points) : valueAt(points, time, own.series.step)),
       ]);
-      shown[0][0] = `mean per request: ${shown[0][0]}`;
+      if (time === null) shown[0][0] = `mean per request: ${shown[0][0]}`;
       return shown;
     },
     empty: () => "No request ended successfully in this window",

@@ -32,8 +32,8 @@ export function mount(root, page) {
         const at = (pair) => valueAt(own.series.get(...pair), time, own.series.step);
         return [["", rate(at(ALL))], ["failed", text(percent(at(["inference.error_rate_percent", "avg"])))]];
       }
-      const figures = own.live ? own.figures : own.data.summary;
-      return [["", rate(figures?.requests_per_second)], ["failed", text(percent(figures?.error_rate_percent))]];
+      const figure = (name) => own.figure((minute) => minute[name], name);
+      return [["", rate(figure("requests_per_second"))], ["failed", text(percent(figure("error_rate_percent")))]];
     },
     empty: () => "No request ended in this window",
   });

@@ -55,7 +55,7 @@ export function mount(root, page) {
     now: (own, time) => {
       const value = time !== null
         ? valueAt(own.series.get(...METRIC), time, own.series.step)
-        : (own.live ? own.figures : own.data.summary)?.tokens_per_second;
+        : own.figure((minute) => minute.tokens_per_second, "tokens_per_second");
       return [["", say(value)], [" output", ""]];
     },
     empty: () => "Nobody counted tokens in this window",

@@ -32,9 +32,12 @@ function minuteOf(spec, page) {
   return second ? (found?.[second] ?? null) : (found ?? null);
 }
 
+// Without a socket nobody says the minute's figures for a filter: then it is the window's.
+const figureOf = (spec, page) => (page.live && page.figures ? minuteOf(spec, page) : page.data.summary[spec.summary]);
+
 function drawTile(node, spec, page) {
   const { summary } = page.data;
-  const value = page.live ? minuteOf(spec, page) : summary[spec.summary];
+  const value = figureOf(spec, page);
   const { number, unit } = FORMATS[spec.format](value);
   const figure = find("[data-number]", node);
   setText(figure, number);
