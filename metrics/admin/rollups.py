@@ -1,0 +1,156 @@
+"""Rollups: the figures that pages and API read, bucket by bucket."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from metrics import catalogue
+from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
+from metrics.histogram import Histogram
+from metrics.models import HISTOGRAM_COLUMNS, GaugeRollup, InferenceRollup
+from metrics.rollup import FINISH_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
+
+
+def start_of(bucket: int) -> str:
+    """The start of a bucket, for people."""
+    return f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+class BucketFilter(admin.SimpleListFilter):
+    """Buckets of the last hour, day, week or month."""
+
+    title = "time"
+    parameter_name = "within"
+    SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800, "month": 30 * 86_400}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The spans."""
+        return [(name, f"last {name}") for name in self.SECONDS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The buckets that began within the span."""
+        seconds = self.SECONDS.get(self.value() or "")
+        return queryset.filter(bucket__gte=int(timezone.now().timestamp()) - seconds) if seconds else queryset
+
+
+class ResolutionFilter(admin.SimpleListFilter):
+    """Buckets of one resolution."""
+
+    title = "resolution"
+    parameter_name = "resolution"
+    names = {1: "seconds", 60: "minutes", 3600: "hours"}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The resolutions, by name."""
+        return [(str(seconds), name) for seconds, name in self.names.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The buckets of the chosen one."""
+        value = self.value()
+        known = value is not None and value.isdecimal() and int(value) in self.names
+        return queryset.filter(resolution=int(value or 0)) if known else queryset
+
+
+class MetricFilter(admin.SimpleListFilter):
+    """Rows of one gauge."""
+
+    title = "metric"
+    parameter_name = "metric"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The gauges of the catalogue: distinct values of the column would read the whole table."""
+        types = ("system", "gpu", "queue", "engine", "monitor")
+        return [(metric.name, metric.name) for metric in catalogue.ALL if metric.type in types]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of the chosen one."""
+        return queryset.filter(metric=self.value()) if self.value() else queryset
+
+
+@admin.register(InferenceRollup)
+class InferenceRollupAdmin(ReadOnlyPage):
+    """The requests of a series in a second, a minute or an hour."""
+
+    list_display = ("start", "resolution", "series", "requests", "failed", "completion_tokens", "response_time")
+    list_filter = (BucketFilter, ResolutionFilter, ModelFilter, DemoFilter)
+    list_select_related = ("series",)
+    ordering = ("-resolution", "-bucket", "-series_id")  # an index read backwards
+    search_fields = ("series__model_name", "series__provider", "series__service")
+    fieldsets = (
+        ("Which", {"fields": ("start", "resolution", "series")}),
+        ("Requests by outcome", {"fields": OUTCOME_COLUMNS}),
+        ("Requests by finish reason", {"fields": FINISH_COLUMNS}),
+        ("Sums", {"fields": SUM_COLUMNS}),
+        ("Times and sizes", {"fields": ("histograms",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InferenceRollup]:
+        """Lists show one histogram of nine."""
+        found: QuerySet[InferenceRollup] = super().get_queryset(request)
+        return found.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
+
+    @admin.display(ordering="bucket")
+    def start(self, row: InferenceRollup) -> str:
+        """When the bucket begins."""
+        return start_of(row.bucket)
+
+    @admin.display
+    def requests(self, row: InferenceRollup) -> int:
+        """All of them."""
+        return sum(getattr(row, name) for name in OUTCOME_COLUMNS)
+
+    @admin.display
+    def failed(self, row: InferenceRollup) -> int:
+        """Those that did not succeed."""
+        return self.requests(row) - row.ok
+
+    @admin.display(description="response time p50, p95 (ms)", empty_value="–")
+    def response_time(self, row: InferenceRollup) -> str:
+        """Two percentiles."""
+        half, most = Histogram.unpack(row.response_time_ms).quantiles((0.5, 0.95))
+        return "" if half is None else f"{half:.4g}, {most:.4g}"
+
+    @admin.display(empty_value="–")
+    def histograms(self, row: InferenceRollup) -> SafeString:
+        """Each histogram in a line."""
+        return format_html_join("", "<div>{}: {}</div>", ((name, _line(getattr(row, name))) for name in _filled(row)))
+
+
+def _filled(row: InferenceRollup) -> list[str]:
+    return [name for name in HISTOGRAM_COLUMNS if len(getattr(row, name))]
+
+
+def _line(packed: bytes) -> str:
+    histogram = Histogram.unpack(packed)
+    half, most, worst = histogram.quantiles((0.5, 0.95, 0.99))
+    return f"{histogram.count:,} values, mean {histogram.mean:.5g}, p50 {half:.5g}, p95 {most:.5g}, p99 {worst:.5g}"
+
+
+@admin.register(GaugeRollup)
+class GaugeRollupAdmin(ReadOnlyPage):
+    """The samples of a gauge in a minute or an hour."""
+
+    list_display = ("start", "resolution", "metric", "labels", "count", "average", "min", "max", "last")
+    list_filter = (BucketFilter, ResolutionFilter, MetricFilter, DemoFilter)
+    list_select_related = ("labels",)
+    ordering = ("-resolution", "-metric", "-bucket", "-labels_id")  # an index read backwards
+    search_fields = ("metric", "labels__host", "labels__model_name", "labels__source")
+    fields = ("start", "resolution", "metric", "labels", "count", "average", "sum", "min", "max", "last", "last_at")
+
+    @admin.display(ordering="bucket")
+    def start(self, row: GaugeRollup) -> str:
+        """When the bucket begins."""
+        return start_of(row.bucket)
+
+    @admin.display
+    def average(self, row: GaugeRollup) -> str:
+        """The mean of the samples."""
+        return f"{row.sum / row.count:.6g}" if row.count else ""
