@@ -10,7 +10,7 @@ import asyncio
 import csv
 import io
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from threading import BoundedSemaphore
@@ -100,18 +100,36 @@ class Slot:
         return cls() if _slots.acquire(blocking=False) else None
 
 
-async def stream(chunks: Iterator[bytes], slot: Slot) -> AsyncIterator[bytes]:
-    """`chunks`, each made on one thread when the client asks for it; the slot is given back whatever happens."""
-    loop = asyncio.get_running_loop()
-    executor = ThreadPoolExecutor(1, thread_name_prefix="export")
-    try:
-        while (chunk := await loop.run_in_executor(executor, next, chunks, None)) is not None:
-            if chunk:
-                yield chunk
-    finally:
-        executor.submit(connection.close)
-        executor.shutdown(wait=False)
-        slot.release()
+class Stream:
+    """The pieces of one export, each made on its thread when the client asks for it.
+
+    Its end, or `close`, gives everything back. Django closes the answer that holds it, also when the client has gone.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], slot: Slot) -> None:
+        self._chunks = chunks
+        self._slot = slot
+        self._executor: ThreadPoolExecutor | None = None
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="export")
+        chunk = await asyncio.get_running_loop().run_in_executor(self._executor, next, self._chunks, None)
+        if chunk is None:
+            self.close()
+            raise StopAsyncIteration
+        return chunk
+
+    def close(self) -> None:
+        """Ends it. May be called more than once, and from any thread."""
+        executor, self._executor, self._chunks = self._executor, None, iter(())
+        if executor is not None:
+            executor.submit(connection.close)
+            executor.shutdown(wait=False)
+        self._slot.release()
 
 
 class ExportView(ReadView):
@@ -166,7 +184,7 @@ class ExportView(ReadView):
         except BaseException:
             slot.release()
             raise
-        response = StreamingHttpResponse(stream(chain([first], chunks), slot), content_type=CONTENT_TYPES[extension])
+        response = StreamingHttpResponse(Stream(chain([first], chunks), slot), content_type=CONTENT_TYPES[extension])
         span = f"{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}"
         response["Content-Disposition"] = f'attachment; filename="llmmonitor_{kind}_{span}.{extension}"'
         return response

@@ -25,6 +25,7 @@ class Reply:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    complete: bool = False
 
     @property
     def type(self) -> str:
@@ -131,6 +132,7 @@ class AsgiClient:
             while (message := await sent.get())["type"] != "end":
                 yield message.get("body", b"")
                 if not message.get("more_body"):
+                    reply.complete = True
                     return
 
         try:

@@ -1,0 +1,198 @@
+"""Exports: the rows as files, equal to what the lists say, streamed as they are taken, two at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from metrics.api import export
+from tests.metrics.api.asgi_client import AsgiClient, Reply
+
+pytestmark = pytest.mark.store
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+COUNT = 1_203  # over two pieces of what is read at once
+
+
+@pytest.fixture
+def rows(api: AsgiClient) -> list[dict[str, Any]]:
+    """Requests, oldest first, with everything in them that could be written wrongly."""
+    events = [
+        {
+            "timestamp": (NOW - timedelta(seconds=COUNT - number)).isoformat(),
+            "request_id": f"r{number:04d}",
+            "model_name": ("plain", 'quo"ted, with commas', "zwei\u2028Zeilen 🦙")[number % 3],
+            "prompt_tokens": number,
+            "response_time_ms": number / 7 if number % 5 else None,
+            "success": bool(number % 11),
+            "error_message": None if number % 11 else "first line\nsecond; 'third'",
+            "metadata": {"user": "ü", "list": [1, None]} if number % 2 else None,
+        }
+        for number in range(COUNT)
+    ]
+    assert api.post("/track/inference", events).json()["accepted"] == COUNT
+    found: list[dict[str, Any]] = []
+    address, params = "/requests", {"limit": "500"}
+    while address:
+        page = api.get(address, **params).json()
+        found += page["results"]
+        address, params = page["next"], {}
+    assert len(found) == COUNT
+    return found[::-1]
+
+
+def exported(reply: Reply) -> list[Any]:
+    assert reply.status == 200
+    text = reply.body.decode()
+    match reply.type:
+        case "text/csv":
+            return list(csv.DictReader(io.StringIO(text, newline="")))
+        case "application/x-ndjson":
+            return [json.loads(line) for line in text.split("\n") if line]
+        case "application/json":
+            return list(json.loads(text))
+    raise AssertionError(reply.type)
+
+
+def cell(value: Any) -> str:
+    """What a cell of a CSV file says for a value of JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return str(value)
+
+
+class AnExport:
+    @pytest.mark.parametrize("extension", ["json", "ndjson"])
+    def test_in_json_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]], extension: str) -> None:
+        found = exported(api.get(f"/export/inference.{extension}"))
+        assert found == [{name: row[name] for name in found[0]} for row in rows]
+        assert {"request_id", "model_name", "error_message", "metadata", "response_time_ms"} <= found[0].keys()
+
+    def test_in_csv_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]]) -> None:
+        found = exported(api.get("/export/inference.csv"))
+        assert found == [{name: cell(row[name]) for name in found[0]} for row in rows]
+
+    def test_holds_the_window_and_the_filters_that_were_asked(self, api: AsgiClient, rows: list[Any]) -> None:
+        start = (NOW - timedelta(seconds=100)).isoformat()
+        found = exported(api.get("/export/inference.ndjson", **{"from": start, "model": "plain"}))
+        wanted = [row for row in rows if row["model_name"] == "plain" and int(row["request_id"][1:]) >= COUNT - 100]
+        assert [row["request_id"] for row in found] == [row["request_id"] for row in wanted]
+
+    def test_of_errors_equals_the_list(self, api: AsgiClient, rows: list[Any]) -> None:
+        listed = api.get("/errors", limit=500).json()["results"][::-1]
+        found = exported(api.get("/export/errors.json"))
+        assert len(found) == len(listed) == -(-COUNT // 11)
+        assert found == [{name: row[name] for name in found[0]} for row in listed]
+
+    def test_of_a_history_equals_the_series(self, api: AsgiClient, rows: list[Any]) -> None:
+        asked = {"metric": ["inference.requests", "inference.response_time_ms"], "stat": ["sum", "p95"]}
+        window = {"range": "1h", "step": 60, "group_by": "model"}
+        series = api.get("/metrics/history", **asked, **window).json()["series"]
+        found = exported(api.get("/export/history.json", **asked, **window))
+        assert [(row["metric"], row["stat"], row["labels"], row["value"]) for row in found] == [
+            (line["metric"], line["stat"], line["labels"], value) for line in series for _, value in line["points"]
+        ]
+
+    def test_of_nothing_is_a_file_with_nothing_in_it(self, api: AsgiClient) -> None:
+        assert exported(api.get("/export/inference.json")) == []
+        assert exported(api.get("/export/inference.ndjson")) == []
+        csv_file = api.get("/export/inference.csv")
+        assert exported(csv_file) == []
+        assert csv_file.body.startswith(b"id,timestamp,") or b"request_id" in csv_file.body.split(b"\r\n")[0]
+
+    def test_has_a_name_to_be_saved_under(self, api: AsgiClient) -> None:
+        window = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T12:30:00Z"}
+        reply = api.get("/export/inference.csv", **window)
+        assert reply.headers["content-disposition"] == (
+            'attachment; filename="llmmonitor_inference_20260101T0000_20260102T1230.csv"'
+        )
+
+    @pytest.mark.parametrize("start", "=+-@\t\r")
+    def test_in_csv_runs_nothing_in_a_spreadsheet(self, start: str) -> None:
+        written = b"".join(export.write_csv(iter([{"a": f"{start}SUM(1)", "b": -5}]), ("a", "b"))).decode()
+        (row,) = csv.DictReader(io.StringIO(written, newline=""))
+        assert row == {"a": f"'{start}SUM(1)", "b": "-5"}
+
+
+class TheStream:
+    """Of rows that are made when they are asked for, so that it shows how far it has read."""
+
+    def rows(self, count: int, made: list[int]) -> Any:
+        for number in range(count):
+            made.append(number)
+            yield {"number": number}
+
+    async def test_reads_no_further_than_it_is_taken(self) -> None:
+        made: list[int] = []
+        slot = export.Slot.take()
+        assert slot is not None
+        chunks = export.Stream(export.write_ndjson(self.rows(100_000, made), ("number",)), slot)
+        await anext(chunks)
+        await anext(chunks)
+        assert len(made) == 2 * export.ROWS_PER_CHUNK
+        chunks.close()
+        assert [chunk async for chunk in chunks] == []
+        assert len(made) == 2 * export.ROWS_PER_CHUNK
+
+
+class TheTwoSlots:
+    """`open` reads the head of an answer: the rest waits until it is taken."""
+
+    async def test_let_two_exports_run_and_tell_a_third_to_come_again(self, api: AsgiClient, rows: list[Any]) -> None:
+        async with AsyncExitStack() as running:
+            for _ in range(2):
+                reply, _chunks = await running.enter_async_context(api.open("GET", "/export/inference.csv"))
+                assert reply.status == 200
+            third = await api.arequest("GET", "/export/inference.csv")
+            third.problem(503, "exports_busy")
+        assert (await api.arequest("GET", "/export/inference.csv")).status == 200
+
+    async def test_are_free_again_when_a_client_goes_early(self, api: AsgiClient, rows: list[Any]) -> None:
+        for _ in range(5):
+            async with api.open("GET", "/export/inference.json") as (reply, chunks):
+                assert reply.status == 200
+                await anext(chunks)
+
+    async def test_are_free_again_when_an_export_is_refused(self, api: AsgiClient) -> None:
+        for _ in range(5):
+            (
+                await api.arequest(
+                    "GET", "/export/history.csv", params={"metric": "ttft_ms", "step": "7", "range": "30d"}
+                )
+            ).problem(400, "bad_query")
+        assert (await api.arequest("GET", "/export/inference.csv")).status == 200
+
+    async def test_are_free_again_when_a_stream_was_never_begun(self) -> None:
+        for _ in range(5):
+            slot = export.Slot.take()
+            assert slot is not None
+            stream = export.Stream(iter([b"x"]), slot)
+            del slot, stream
+        await asyncio.sleep(0)
+
+
+class AStreamThatFails:
+    async def test_in_the_middle_is_cut_off_rather_than_ended(
+        self, api: AsgiClient, rows: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(rows: Any, columns: Any) -> Any:
+            yield b"begin"
+            raise RuntimeError("the store went away")
+
+        monkeypatch.setitem(export.WRITERS, "csv", failing)
+        with pytest.raises(RuntimeError, match="went away"):
+            async with api.open("GET", "/export/inference.csv") as (reply, chunks):
+                assert [chunk async for chunk in chunks] == [b"begin"]
+        assert reply.status == 200
+        assert not reply.complete
