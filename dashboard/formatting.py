@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 NO_DATA = "—"
+LEAST = 0.001  # what is smaller than half of this is said to be below it
 SPACE = "\u00a0"  # a figure and its unit stay on one line
 
 
@@ -31,6 +32,8 @@ def significant(value: float, digits: int = 3) -> str:
     """`value` with so many significant digits, never in scientific notation, thousands with a comma."""
     if value == 0:
         return "0"
+    if abs(value) < LEAST / 2:
+        return f"<{LEAST:g}"
     magnitude = math.floor(math.log10(abs(value)))
     places = max(0, digits - 1 - magnitude)
     text = f"{value:,.{places}f}"

@@ -78,7 +78,7 @@ class AnEmptyPage:
         expect(page.locator("#copy-snippet")).to_contain_text("Copied")
         command = page.evaluate("navigator.clipboard.readText()")
 
-        url, body = re.search(r"curl (\S+) -H 'Content-Type: application/json' -d '(.*)'", command, re.S).groups()
+        url, body = re.search(r"curl (\S+) -H 'Content-Type: application/json' -d '(.*)'", command, re.DOTALL).groups()
 
         assert url == f"{server.url}/track/inference"
         assert server.post("/track/inference", body.encode()).json()["accepted"] == 1

@@ -3,6 +3,7 @@
 
 export const NO_DATA = "—";
 export const SPACE = "\u00a0"; // a figure and its unit stay on one line
+const LEAST = 0.001; // what is smaller than half of this is said to be below it
 
 const NOTHING = { number: NO_DATA, unit: "" };
 const isNothing = (value) => value === null || value === undefined || Number.isNaN(value);
@@ -16,8 +17,9 @@ function fixed(value, places) {
 
 export function significant(value, digits = 3) {
   if (value === 0) return "0";
+  if (Math.abs(value) < LEAST / 2) return `<${LEAST}`;
   const magnitude = Math.floor(Math.log10(Math.abs(value)));
-  const places = Math.min(20, Math.max(0, digits - 1 - magnitude));
+  const places = Math.max(0, digits - 1 - magnitude);
   const found = fixed(value, places);
   // 9.996 rounds to 10.00: one digit too many.
   const shown = found.replace(/[,.]/g, "").replace(/^[-0]+/, "");

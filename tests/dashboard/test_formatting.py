@@ -1,0 +1,39 @@
+"""Numbers in words, by one table of cases that the scripts are held to as well (tests/e2e/test_scripts.py)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.formatting import FORMATS, change, duration, significant
+
+HERE = Path(__file__).parent
+FORMAT_CASES = json.loads((HERE / "format_cases.json").read_text(encoding="utf-8"))
+CHANGE_CASES = json.loads((HERE / "change_cases.json").read_text(encoding="utf-8"))
+
+
+class AFigure:
+    @pytest.mark.parametrize(("name", "value", "number", "unit"), FORMAT_CASES)
+    def test_is_said_in_words(self, name: str, value: float | None, number: str, unit: str) -> None:
+        assert FORMATS[name](value) == (number, unit)
+
+    @given(st.floats(min_value=1e-3, max_value=1e12))
+    def test_is_within_half_of_its_third_digit(self, value: float) -> None:
+        assert float(significant(value).replace(",", "")) == pytest.approx(value, rel=0.0051)
+
+    @given(st.floats(min_value=0, max_value=1e9))
+    def test_of_time_is_short(self, milliseconds: float) -> None:
+        assert len(str(duration(milliseconds))) <= 12
+
+
+class AChange:
+    @pytest.mark.parametrize(("name", "now", "before", "worse", "text", "judgement"), CHANGE_CASES)
+    def test_is_said_in_words(
+        self, name: str, now: Any, before: Any, worse: str | None, text: str, judgement: str
+    ) -> None:
+        assert change(name, now, before, worse) == (text, judgement)

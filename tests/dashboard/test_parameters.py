@@ -1,0 +1,65 @@
+"""A page's address."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.http import QueryDict
+
+from dashboard import overview
+from dashboard.parameters import read
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def asked(query: str) -> object:
+    return read(QueryDict(query), NOW)
+
+
+class AnAddress:
+    def test_without_parameters_means_the_last_hour(self) -> None:
+        found = read(QueryDict(""), NOW)
+        assert (found.range, found.window.seconds, found.notices) == ("1h", 3_600, ())
+        assert (found.span, found.span_before) == ("the last hour", "the hour before")
+
+    def test_takes_a_range_and_filters_as_the_api_does(self) -> None:
+        found = read(QueryDict("range=24h&model=a&model=b%2Fc&host=g1"), NOW)
+        assert found.window.seconds == 86_400
+        assert found.filters.as_dict() == {"model": ["a", "b/c"], "host": ["g1"]}
+
+    def test_takes_two_times(self) -> None:
+        found = read(QueryDict("from=2026-03-01T10:00:00Z&to=2026-03-01T11:00:00Z"), NOW)
+        assert (found.range, found.window.seconds, found.span) == (None, 3_600, "this window")
+
+    @pytest.mark.parametrize(
+        ("query", "named"),
+        [
+            ("range=soon", "range was ignored"),
+            ("from=yesterday", "from was ignored"),
+            ("to=2026-03-01T10:00:00Z", "from was ignored"),
+            ("range=1h&from=2026-03-01T10:00:00Z", "range was ignored"),
+            ("outcome=maybe", "outcome was ignored"),
+            ("model=" + "x" * 500, "model was ignored"),
+        ],
+    )
+    def test_names_what_is_wrong_and_shows_the_rest(self, query: str, named: str) -> None:
+        found = read(QueryDict(query + "&provider=vllm"), NOW)
+        assert found.notices[0].startswith(named)
+        assert found.filters.provider == ("vllm",)
+        assert found.window.seconds > 0
+
+    def test_may_hold_what_the_page_does_not_know(self) -> None:
+        assert read(QueryDict("y=log&utm=1"), NOW).notices == ()
+
+
+class TheStep:
+    @pytest.mark.parametrize("name", list(overview.STEPS_OF_RANGES))
+    def test_of_a_range_gives_charts_that_can_be_read(self, name: str) -> None:
+        found = read(QueryDict(f"range={name}"), NOW)
+        step = overview.chart_step(found, has_events=True)
+        assert step is not None
+        assert 50 <= found.window.seconds / step <= 250
+
+    def test_is_a_second_while_there_are_machines_alone(self) -> None:
+        assert overview.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1

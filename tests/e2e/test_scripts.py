@@ -1,0 +1,114 @@
+"""The scripts' pure modules, held to the same cases as their Python twins."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+
+CASES = Path(__file__).parents[1] / "dashboard"
+SCRIPTS = Path(__file__).parents[2] / "dashboard" / "static" / "dashboard" / "js"
+
+
+@pytest.fixture
+def run(module_server: Server, open_page: Any) -> Any:
+    """`run("format.js", "(module, argument) => …", argument)` in the browser."""
+    page = open_page(module_server.url)
+
+    def run(module: str, body: str, argument: Any = None) -> Any:
+        return page.evaluate(
+            f"async (argument) => ({body})(await import('/static/dashboard/js/{module}'), argument)", argument
+        )
+
+    return run
+
+
+class TheScripts:
+    def test_say_figures_as_the_server_does(self, run: Any) -> None:
+        cases = json.loads((CASES / "format_cases.json").read_text(encoding="utf-8"))
+        said = run("format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
+        assert [(one["number"], one["unit"]) for one in said] == [(number, unit) for _, _, number, unit in cases]
+
+    def test_judge_changes_as_the_server_does(self, run: Any) -> None:
+        cases = json.loads((CASES / "change_cases.json").read_text(encoding="utf-8"))
+        said = run("change.js", "(m, cases) => cases.map((one) => m.change(...one.slice(0, 4)))", cases)
+        assert [(one["text"], one["judgement"]) for one in said] == [tuple(one[4:]) for one in cases]
+
+    def test_put_a_bucket_in_the_place_of_the_one_with_the_same_start(self, run: Any) -> None:
+        body = """(m) => { const points = [];
+                  for (const [x, y] of [[1, 1], [3, 3], [2, 2], [3, 9], [3, 9]]) m.place(points, x, y);
+                  return points.map(({ x, y }) => [x, y]); }"""
+        assert run("series.js", body) == [[1, 1], [2, 2], [3, 9]]
+
+    def test_forget_what_is_older_than_the_window(self, run: Any) -> None:
+        body = """(m) => { const store = new m.SeriesStore(); store.step = 1000;
+                  for (let second = 0; second < 5000; second += 1) {
+                    const bucket = { metric: "a", stat: "avg", labels: {}, points: [[second * 1000, 1]] };
+                    store.merge([bucket], (second - 300) * 1000);
+                  }
+                  return store.get("a", "avg").length; }"""
+        assert 300 <= run("series.js", body) <= 303
+
+    def test_call_two_missing_buckets_a_gap_but_not_one(self, run: Any) -> None:
+        body = "(m, points) => m.gaps(points.map(([x, y]) => ({ x, y })), 1)"
+        points = [[0, 1], [1, None], [2, 1], [3, None], [4, None], [5, 1], [9, 1]]
+        assert run("series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
+
+    def test_find_the_value_under_a_time(self, run: Any) -> None:
+        body = """(m, times) => times.map((time) =>
+                    m.at([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
+        assert run("series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
+
+    def test_give_models_colours_that_stay(self, run: Any) -> None:
+        body = """(m) => { localStorage.clear();
+                  const first = m.slotsOf(["a", "b", "c"]); const later = m.slotsOf(["c", "x", "a"]);
+                  return [[...first], [...later]]; }"""
+        first, later = run("charts/palette.js", body)
+        assert first == [["a", "1"], ["b", "2"], ["c", "3"]]
+        assert dict(later) == {"c": "3", "a": "1", "x": "4"}
+
+    @pytest.mark.parametrize(
+        ("most", "is_duration", "step"),
+        [
+            (14.5, False, 5),
+            (0.9, False, 0.25),
+            (41, False, 20),
+            (103_000, True, 30_000),
+            (420, True, 200),
+            (9_000, True, 5_000),
+        ],
+    )
+    def test_mark_axes_with_round_figures(self, run: Any, most: float, is_duration: bool, step: float) -> None:
+        found = run("charts/options.js", "(m, [most, isDuration]) => m.niceStep(most, isDuration)", [most, is_duration])
+        assert found == pytest.approx(step)
+
+    def test_add_up_the_rows_of_a_heatmap(self, run: Any) -> None:
+        body = "(m) => m.coarser({ edges: [1, 2, 4, 8], counts: [[1, 2, 3]] }, 2)"
+        assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
+
+
+def test_modules_import_each_other_in_one_direction() -> None:
+    """Hashed names cannot be worked out for modules that import each other in a circle."""
+    imports = {
+        path: [(path.parent / found).resolve() for found in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8"))]
+        for path in SCRIPTS.rglob("*.js")
+    }
+    done: set[Path] = set()
+
+    def visit(path: Path, above: tuple[Path, ...]) -> None:
+        assert path not in above, f"import cycle: {[one.name for one in (*above, path)]}"
+        assert path in imports, f"{path} is imported and not there"
+        if path not in done:
+            for other in imports[path]:
+                visit(other, (*above, path))
+            done.add(path)
+
+    for path in imports:
+        visit(path, ())
