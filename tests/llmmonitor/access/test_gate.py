@@ -22,6 +22,12 @@ from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, ask, bearer, session
 pytestmark = pytest.mark.urls("tests.llmmonitor.access.door_urls")
 
 
+@pytest.fixture(autouse=True)
+def caches_in_memory(settings: Settings) -> None:
+    """With Redis every look into a cache is a hop, and rightly so."""
+    settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"redis_url": None})
+
+
 class TheGate:
     @pytest.fixture
     def threads(self, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
