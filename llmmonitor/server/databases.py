@@ -16,7 +16,7 @@ SQLITE_BUSY_SECONDS = 15
 SQLITE_INIT = (
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
-    "PRAGMA cache_size=-16000;"
+    "PRAGMA cache_size=-8000;"  # of each connection; a dozen threads have one
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA journal_size_limit=67108864;"
 )

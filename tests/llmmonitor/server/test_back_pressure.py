@@ -1,0 +1,168 @@
+"""What a client that stalls, or sends without end, costs the server: bounded memory, seen over real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from websockets.sync.client import connect
+
+from tests.support.server import Server, copy_prepared
+
+pytestmark = pytest.mark.live
+MB = 2**20
+BODY_LIMIT = 8 * MB
+ROWS = 20_000
+NOTE = {"note-" + str(number): "x" * 250 for number in range(5)}  # so that a row is about two kilobytes
+
+
+@pytest.fixture(scope="module")
+def server(prepared_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with 20,000 requests (40 MB as an export) of 40 models, and two machines of 64 GPUs."""
+    data_dir = copy_prepared(prepared_data_dir, tmp_path_factory.mktemp("pressed") / "data")
+    server = Server(data_dir, {"LLMMONITOR_MAX_BODY_BYTES": str(BODY_LIMIT)})
+    try:
+        server.start()
+        for start in range(0, ROWS, 4_000):
+            events = [
+                {
+                    "model_name": f"model-{number % 40}",
+                    "prompt_tokens": 10,
+                    "completion_tokens": 20,
+                    "response_time_ms": 100.0,
+                    "success": True,
+                    "metadata": NOTE,
+                }
+                for number in range(start, start + 4_000)
+            ]
+            assert server.post("/track/inference", events).status == 200
+        yield server
+    finally:
+        server.kill()
+
+
+def post_machines(server: Server) -> None:
+    """64 GPUs with names of 200 characters each on two machines: they make a tick of some 50 kB."""
+    gpu = {"temperature": 50, "utilization_percent": 10, "memory_used_mb": 1, "memory_total_mb": 2, "name": "G" * 200}
+    machines = [
+        {"host": host, "cpu_percent": 1, "gpu_metrics": [{"gpu_id": one, **gpu} for one in range(64)]}
+        for host in ("a", "b")
+    ]
+    assert server.post("/track/system", machines).status == 200
+
+
+def small_socket(server: Server) -> socket.socket:
+    """A connection on which little is under way: the kernel's own buffers would hide a client that does not read."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    one.connect(("127.0.0.1", server.port))
+    return one
+
+
+def rss(server: Server) -> int:
+    return int(psutil.Process(server.pid).memory_info().rss)
+
+
+class AnExportThatIsNotRead:
+    def test_waits_in_the_database_and_not_in_memory(self, server: Server) -> None:
+        with contextlib.ExitStack() as open_sockets:
+            server.get("/export/inference.ndjson?range=1h&model=model-1")  # what exports load, they have loaded
+            before = rss(server)
+            stalled = [open_sockets.enter_context(small_socket(server)) for _ in range(2)]
+            for one in stalled:
+                one.sendall(b"GET /export/inference.ndjson?range=1h HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert one.recv(1) == b"H"
+            until = time.monotonic() + 4
+            grown = 0
+            while time.monotonic() < until:
+                grown = max(grown, rss(server) - before)
+                assert server.get("/health").status == 200  # others are served meanwhile
+                time.sleep(0.1)
+            assert grown < 30 * MB  # of 80: chunks on their way, and the page caches of two connections
+
+            # And it is whole when it is read after all.
+            stalled[1].close()
+            rows = 0
+            with stalled[0].makefile("rb") as answer:
+                for line in answer:
+                    rows += line.startswith(b"{")
+                    if line == b"0\r\n":
+                        break
+            assert rows == ROWS
+
+
+class ALivePageThatDoesNotRead:
+    def test_loses_ticks_learns_how_many_and_costs_no_memory(self, server: Server) -> None:
+        before = rss(server)
+        # It reads one message ahead and then no more; it will not wait for the answer to its goodbye either.
+        slowly: dict[str, Any] = {"max_queue": 1, "max_size": None, "close_timeout": 0.1}
+        with contextlib.ExitStack() as stack:
+            slow = [stack.enter_context(connect(server.ws_url, sock=small_socket(server), **slowly)) for _ in range(10)]
+            with connect(server.ws_url, max_size=None) as quick:
+                for _ in range(14):
+                    post_machines(server)
+                    quick.recv(20)
+            assert rss(server) - before < 40 * MB
+            seqs, dropped = [], 0
+            while not dropped:
+                message = json.loads(slow[0].recv(20))
+                if message["type"] == "tick":
+                    dropped = message.get("dropped", 0)
+                    seqs.append(message["seq"])
+            assert seqs[-1] - seqs[-2] >= dropped + 1
+
+
+class ABody:
+    def head(self, *lines: str) -> bytes:
+        head = ["POST /track/inference HTTP/1.1", "Host: localhost", "Content-Type: application/json", *lines]
+        return ("\r\n".join(head) + "\r\n\r\n").encode()
+
+    def test_that_says_it_is_too_long_is_refused_before_it_is_sent(self, server: Server) -> None:
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(self.head(f"Content-Length: {BODY_LIMIT + 1}"))
+            answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"body_too_large" in answer
+
+    def test_without_a_length_is_refused_when_it_turns_out_too_long(self, server: Server) -> None:
+        before = rss(server)
+        piece = b"40000\r\n" + b"x" * 0x40000 + b"\r\n"
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(self.head("Transfer-Encoding: chunked"))
+            with contextlib.suppress(ConnectionError):
+                for _ in range(10 * BODY_LIMIT // 0x40000):
+                    client.sendall(piece)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 413") or not answer
+        assert rss(server) - before < 30 * MB
+        assert server.get("/health").status == 200
+
+    def test_that_stays_within_the_bound_is_taken(self, server: Server) -> None:
+        body = json.dumps([{"model_name": "bounded", "response_time_ms": 1.0}]).encode()
+        padded = body + b" " * (BODY_LIMIT - len(body))
+        assert server.post("/track/inference", padded).status == 200
+        assert server.post("/track/inference", padded + b" ").status == 413
+
+
+class AHeader:
+    @pytest.mark.parametrize(
+        "sent",
+        [b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5_000, b"GET /" + b"x" * 200_000, b"\x16\x03\x01" * 1000, b"\r\n" * 9],
+    )
+    def test_without_end_or_sense_ends_the_connection_or_is_refused(self, server: Server, sent: bytes) -> None:
+        client = socket.create_connection(("127.0.0.1", server.port), 20)
+        with client, contextlib.suppress(ConnectionError):
+            client.sendall(sent + b"\r\n\r\n")
+            answer = client.recv(4096)
+            assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+        assert server.get("/health").status == 200
