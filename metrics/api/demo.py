@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -13,6 +12,8 @@ from rest_framework.views import APIView
 
 from llmmonitor.access.permissions import CanDemo, CanRead
 from llmmonitor.access.throttles import ReadThrottle
+from metrics.api import answer_schema
+from metrics.api.answer_schema import PROBLEMS, described
 from metrics.api.views import now
 from metrics.demo import control
 from metrics.sending import Sender
@@ -37,17 +38,17 @@ class DemoView(APIView):
         """Reading whether it runs is a read."""
         return [CanRead() if self.request.method in ("GET", "HEAD", "OPTIONS") else CanDemo()]
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, summary="Is there demo data?")
+    @described("Is there demo data?", answer_schema.DEMO)
     def get(self, request: Request) -> Response:
         """`{"present", "running", "progress_percent", "incident"}`."""
         return Response(control.state().as_dict())
 
-    @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT}, summary="Show demo data")
+    @extend_schema(request=None, responses={202: answer_schema.DEMO, **PROBLEMS}, summary="Show demo data")
     def post(self, request: Request) -> Response:
         """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, summary="Remove demo data")
+    @extend_schema(responses={200: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
     def delete(self, request: Request) -> Response:
         """Stop sending and remove all that is flagged as demo data; says how much that was."""
         return Response(control.remove(at=now()).as_dict())

@@ -25,7 +25,9 @@ from rest_framework.request import Request
 
 from metrics import queries
 from metrics.api import parameters
+from metrics.api.answer_schema import PROBLEMS, list_of
 from metrics.api.problems import Problem
+from metrics.api.track_schema import PROBLEM
 from metrics.api.views import ReadView, now
 
 ROWS_PER_CHUNK = 500
@@ -138,12 +140,23 @@ class ExportView(ReadView):
     @extend_schema(
         parameters=[
             OpenApiParameter("kind", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(queries.EXPORT_KINDS)),
-            OpenApiParameter("format", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(CONTENT_TYPES)),
+            OpenApiParameter("extension", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(CONTENT_TYPES)),
             *parameters.WINDOW_PARAMETERS,
             *parameters.FILTER_PARAMETERS,
+            parameters.METRIC_PARAMETER,
+            parameters.STAT_PARAMETER,
+            *parameters.HISTORY_PARAMETERS,
         ],
-        responses={(200, "text/csv"): OpenApiTypes.BINARY},
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/json"): list_of({"type": "object", "additionalProperties": True}),
+            (200, "application/x-ndjson"): OpenApiTypes.STR,
+            (404, "application/problem+json"): PROBLEM,
+            **PROBLEMS,
+        },
         summary="Rows as a file",
+        description="The rows of a window, oldest first, streamed. `metric`, `stat`, `step` and `group_by` belong to "
+        "the kind `history`.",
     )
     def get(self, request: Request, kind: str, extension: str) -> StreamingHttpResponse:
         """The rows of a window, oldest first, streamed."""

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import caches
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -17,6 +16,7 @@ from rest_framework.views import APIView
 from llmmonitor import __version__
 from llmmonitor.access.identity import identify_request
 from metrics import readiness
+from metrics.api import answer_schema
 
 CACHE_SECONDS = 2
 
@@ -28,7 +28,7 @@ class HealthView(APIView):
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, summary="Is the process alive?", auth=[])
+    @extend_schema(responses={200: answer_schema.HEALTH}, summary="Is the process alive?", auth=[])
     def get(self, request: Request) -> Response:
         """Always 200 while the process answers."""
         return Response({"status": "ok", "version": __version__})
@@ -41,7 +41,7 @@ class ReadyView(APIView):
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, summary="Does it work?", auth=[])
+    @extend_schema(responses=dict.fromkeys((200, 503), answer_schema.READY), summary="Does it work?", auth=[])
     def get(self, request: Request) -> Response:
         """200 when every part works, else 503; the parts are shown to those who may read."""
         cache = caches["default"]

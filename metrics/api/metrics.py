@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from metrics import catalogue, queries
-from metrics.api import parameters
+from metrics.api import answer_schema, parameters
+from metrics.api.answer_schema import described
 from metrics.api.views import ReadView, now
 
 COMMON = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS]
-OUTCOME = OpenApiParameter("outcome", OpenApiTypes.STR, enum=["success", "failed", "all"], description="Whose times.")
+HISTORY = [parameters.METRIC_PARAMETER, parameters.STAT_PARAMETER, *COMMON, *parameters.HISTORY_PARAMETERS]
 
 
 class CurrentView(ReadView):
     """The newest live snapshot."""
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, summary="The newest live snapshot")
+    @described("The newest live snapshot", answer_schema.TICK)
     def get(self, request: Request) -> Response:
         """The same object that the WebSocket sends each second."""
         from metrics.live import ticker
@@ -30,7 +29,7 @@ class CurrentView(ReadView):
 class SummaryView(ReadView):
     """The performance summary."""
 
-    @extend_schema(parameters=[*COMMON, OUTCOME], responses=OpenApiTypes.OBJECT, summary="The performance summary")
+    @described("The performance summary", answer_schema.SUMMARY, COMMON)
     def get(self, request: Request) -> Response:
         """Each figure of the window, of the window before it, and the change in percent."""
         at = now()
@@ -41,18 +40,7 @@ class SummaryView(ReadView):
 class HistoryView(ReadView):
     """Time series."""
 
-    @extend_schema(
-        parameters=[
-            parameters.METRIC_PARAMETER,
-            parameters.STAT_PARAMETER,
-            *COMMON,
-            parameters.STEP_PARAMETER,
-            OUTCOME,
-            OpenApiParameter("group_by", OpenApiTypes.STR, description="One series for each value of this label."),
-        ],
-        responses=OpenApiTypes.OBJECT,
-        summary="Time series",
-    )
+    @described("Time series", answer_schema.HISTORY, HISTORY)
     def get(self, request: Request) -> Response:
         """One series for each metric, stat and group. A gap is null, never zero."""
         at = now()
@@ -72,11 +60,7 @@ class HistoryView(ReadView):
 class DistributionView(ReadView):
     """How the values of one metric are distributed."""
 
-    @extend_schema(
-        parameters=[parameters.METRIC_PARAMETER, *COMMON, OUTCOME],
-        responses=OpenApiTypes.OBJECT,
-        summary="Distribution of a metric",
-    )
+    @described("Distribution of a metric", answer_schema.DISTRIBUTION, [parameters.DISTRIBUTION_PARAMETER, *COMMON])
     def get(self, request: Request) -> Response:
         """Buckets with edges and counts, and the percentiles read off them."""
         at = now()
@@ -88,10 +72,10 @@ class DistributionView(ReadView):
 class HeatmapView(ReadView):
     """Time × value."""
 
-    @extend_schema(
-        parameters=[parameters.METRIC_PARAMETER, *COMMON, parameters.STEP_PARAMETER, OUTCOME],
-        responses=OpenApiTypes.OBJECT,
-        summary="Heatmap of a metric",
+    @described(
+        "Heatmap of a metric",
+        answer_schema.HEATMAP,
+        [parameters.DISTRIBUTION_PARAMETER, *COMMON, parameters.STEP_PARAMETER],
     )
     def get(self, request: Request) -> Response:
         """How many requests fell into each bucket of value, for each step of time."""
@@ -106,6 +90,7 @@ def read_histogram(request: Request) -> catalogue.Metric:
     """The one metric asked for, which has to be a distribution; response time when none is named."""
     metric = parameters.read_metric(request.query_params.get("metric", "inference.response_time_ms"))
     if metric.kind is not catalogue.Kind.HISTOGRAM:
-        allowed = [each.name for each in catalogue.ALL if each.kind is catalogue.Kind.HISTOGRAM]
-        raise queries.BadQuery("metric", f"{metric.name} is a {metric.kind}: it has no distribution.", allowed=allowed)
+        raise queries.BadQuery(
+            "metric", f"{metric.name} is a {metric.kind}: it has no distribution.", allowed=parameters.DISTRIBUTIONS
+        )
     return metric

@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from metrics import catalogue
 from metrics.queries import BadQuery, Filters, Window
+from metrics.queries.filters import NUMBER_FILTERS, OUTCOME_GROUPS
 from metrics.queries.window import RANGES
 
 WINDOW = ("range", "from", "to")
@@ -98,11 +99,34 @@ WINDOW_PARAMETERS = [
 FILTER_PARAMETERS = [
     _text(name, f"Only this {name.replace('_', ' ')}; may be repeated.", many=True)
     for name in ("model", "provider", "service", "endpoint", "host", "gpu")
-]
+] + [_text("outcome", "Whose times; `success` for figures, `all` for lists when not given.", enum=list(OUTCOME_GROUPS))]
+_FILTER_HELP = {
+    "has_error": "`true`: those with an error field.",
+    "stream": "`true`: those whose answer came token by token.",
+    "severity": "WARNING, ERROR or CRITICAL.",
+}
+
+
+def _row_filters(names: tuple[str, ...]) -> list[OpenApiParameter]:
+    return [
+        OpenApiParameter(
+            name,
+            OpenApiTypes.NUMBER if name in NUMBER_FILTERS else OpenApiTypes.STR,
+            description=_FILTER_HELP.get(name, f"Only rows with this {name.replace('_', ' ')}."),
+        )
+        for name in names
+    ]
+
+
+REQUEST_FILTER_PARAMETERS = _row_filters(Filters.RAW_PARAMETERS)
+ERROR_FILTER_PARAMETERS = _row_filters(Filters.ERROR_PARAMETERS)
 STEP_PARAMETER = OpenApiParameter(
     "step", OpenApiTypes.INT, description="Seconds between points; chosen when not given."
 )
 METRIC_PARAMETER = _text("metric", "Name in the catalogue; may be repeated.", many=True, enum=list(catalogue.NAMES))
+DISTRIBUTIONS = [metric.name for metric in catalogue.ALL if metric.kind is catalogue.Kind.HISTOGRAM]
+DISTRIBUTION_PARAMETER = _text("metric", "Response time, when none is named.", enum=DISTRIBUTIONS)
+HISTORY_PARAMETERS = [STEP_PARAMETER, _text("group_by", "One series for each value of this label, or these: `a,b`.")]
 STAT_PARAMETER = _text("stat", "Statistic: one for each metric, or one for all.", many=True)
 CURSOR_PARAMETERS = [
     _text("cursor", "Where the page begins; taken from `next` or `previous`."),

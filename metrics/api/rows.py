@@ -7,16 +7,20 @@ from typing import Any
 
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from metrics import queries
-from metrics.api import parameters
+from metrics.api import answer_schema, parameters
+from metrics.api.answer_schema import described, page_of
 from metrics.api.views import ReadView, now
 
-LIST = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS, *parameters.CURSOR_PARAMETERS]
+WINDOWED = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS]
+LIST = [*WINDOWED, *parameters.CURSOR_PARAMETERS]
+REQUESTS = [*LIST, *parameters.REQUEST_FILTER_PARAMETERS]
+ERRORS = [*LIST, *parameters.ERROR_FILTER_PARAMETERS]
 
 
 def page(request: Request, answer: Mapping[str, Any]) -> Response:
@@ -32,7 +36,7 @@ def page(request: Request, answer: Mapping[str, Any]) -> Response:
 class RequestsView(ReadView):
     """Single requests."""
 
-    @extend_schema(parameters=LIST, responses=OpenApiTypes.OBJECT, summary="Single requests, newest first")
+    @described("Single requests, newest first", page_of(answer_schema.REQUEST_ROW), REQUESTS, operation_id="requests")
     def get(self, request: Request) -> Response:
         """Newest first, filterable by labels and by the rows' own fields."""
         at = now()
@@ -53,7 +57,7 @@ class RequestsView(ReadView):
 class RequestView(ReadView):
     """One request."""
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, summary="One request by the number of its row")
+    @described("One request by the number of its row", answer_schema.REQUEST, may_be_absent=True)
     def get(self, request: Request, number: int) -> Response:
         """All that is kept of it."""
         parameters.check_names(request.query_params)
@@ -66,7 +70,7 @@ class RequestView(ReadView):
 class ErrorsView(ReadView):
     """Single errors."""
 
-    @extend_schema(parameters=LIST, responses=OpenApiTypes.OBJECT, summary="Single errors, newest first")
+    @described("Single errors, newest first", page_of(answer_schema.ERROR_ROW), ERRORS)
     def get(self, request: Request) -> Response:
         """Newest first, filterable by model, type and severity."""
         at = now()
@@ -92,11 +96,7 @@ class ErrorsView(ReadView):
 class ErrorGroupsView(ReadView):
     """Errors that are the same, grouped."""
 
-    @extend_schema(
-        parameters=[*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS],
-        responses=OpenApiTypes.OBJECT,
-        summary="Errors, grouped",
-    )
+    @described("Errors, grouped", page_of(answer_schema.ERROR_GROUP), WINDOWED)
     def get(self, request: Request) -> Response:
         """Groups by count in the window, with first and last sight and a trend."""
         at = now()
@@ -109,7 +109,7 @@ class ErrorGroupsView(ReadView):
 class ModelsView(ReadView):
     """The models seen."""
 
-    @extend_schema(parameters=LIST[:-2], responses=OpenApiTypes.OBJECT, summary="Models seen in a window")
+    @described("Models seen in a window", page_of(answer_schema.MODEL), WINDOWED, operation_id="models")
     def get(self, request: Request) -> Response:
         """One row a model: volume, latency, errors, first and last sight."""
         at = now()
@@ -120,10 +120,11 @@ class ModelsView(ReadView):
 class ModelView(ReadView):
     """One model. Its name may hold slashes."""
 
-    @extend_schema(
-        parameters=[OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH), *parameters.WINDOW_PARAMETERS],
-        responses=OpenApiTypes.OBJECT,
-        summary="One model",
+    @described(
+        "One model",
+        answer_schema.MODEL,
+        [OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH), *WINDOWED],
+        may_be_absent=True,
     )
     def get(self, request: Request, name: str) -> Response:
         """Its row of `/models`, wherever in the store it was seen."""
