@@ -122,6 +122,7 @@ class Recorder:
         self._queued = 0
         self._committed = self._commits = self._refused = 0
         self._last_commit_at: datetime | None = None
+        self._refusing: str | None = None
         self._company = 1  # submissions in the last transaction: how many callers are about
 
     def _check_fork(self) -> None:
@@ -194,6 +195,7 @@ class Recorder:
     def _run(self) -> None:
         from django.db import connections
 
+        store: Committer | None = None
         try:
             store = self._make_store()
             while batch := self._next_batch():
@@ -202,14 +204,18 @@ class Recorder:
                     self._running = []
                     self._finish(batch)
         finally:
-            self._end()
+            self._end(able=store is not None)
             connections.close_all()
 
-    def _end(self) -> None:
-        """Whatever ended the thread: nobody waits for it in vain, and what is left gets another."""
+    def _end(self, able: bool) -> None:
+        """Whatever ended the thread: nobody waits for it in vain, and what is left gets another, if one can work."""
         with self._changed:
             lost, self._running = self._running, []
             self._thread = None
+            if not able:
+                lost += [submission for submission in self._waiting if submission.future.set_running_or_notify_cancel()]
+                self._finish([submission for submission in self._waiting if submission.future.cancelled()])
+                self._waiting.clear()
             if self._waiting and not self._closed:
                 self._start()
         for submission in lost:
@@ -270,6 +276,7 @@ class Recorder:
             for submission in batch:  # one of them is to blame, and the others must not pay for it
                 self._commit(store, [submission])
         else:
+            self._say(None)
             with self._changed:
                 self._commits += 1
                 self._committed += recorded.accepted
@@ -279,13 +286,23 @@ class Recorder:
                 submission.future.set_result(part)
 
     def _refuse(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
-        log.warning("Events are refused: %s (%s)", error.detail, error.reason)
+        self._say(error)
         if error.reason != "locked":
             _reconnect()
         with self._changed:
             self._refused += sum(len(submission.events) for submission in batch)
         for submission in batch:
             _fail(submission, error)
+
+    def _say(self, error: StoreUnavailable | None) -> None:
+        """Log when the store begins to refuse and when that ends: not each of the thousand times between."""
+        reason = error.reason if error is not None else None
+        if reason != self._refusing:
+            self._refusing = reason
+            if error is not None:
+                log.warning("Events are refused: %s (%s)", error.detail, reason)
+            else:
+                log.warning("Events are stored again")
 
 
 def _commit_once_more(store: Committer, events: Sequence[Event]) -> Recorded:

@@ -70,6 +70,8 @@ def _reason_of_state(state: str) -> str | None:
 def is_transient(error: BaseException) -> bool:
     """Whether the same transaction may well succeed at once: PostgreSQL broke a deadlock, or a connection was cut."""
     cause: Any = error.__cause__ or error
+    if getattr(cause, "sqlite_errorcode", None) is not None:
+        return False
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         return state in ("40001", "40P01", "57P01", "57P02", "57P03") or state.startswith("08")

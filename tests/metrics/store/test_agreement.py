@@ -68,7 +68,7 @@ def any_error(draw: st.DrawFn) -> Event:
     )
 
 
-batches = st.lists(st.lists(any_request() | any_error(), max_size=12), min_size=1, max_size=4)
+batches = st.lists(st.lists(any_request() | any_error(), max_size=10), min_size=1, max_size=3)
 
 
 class Undone(Exception):
@@ -98,7 +98,7 @@ class TheStore:
         for batch in sent:
             recorded = store.commit(batch)
             assert recorded.accepted + recorded.duplicates == len(batch)
-            assert_raw_and_rollups_agree()
+        assert_raw_and_rollups_agree()
         counted = ErrorMetrics.objects.exclude(counted_outcome=None)
         assert requests(3600) == InferenceMetrics.objects.count() + counted.count()
         # One request, one failure.
