@@ -81,7 +81,8 @@ def event_schema(kind: Kind) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """`schema` with each reference to one of the (not recursive) definitions replaced by it."""
+    """`schema` in the dialect of OpenAPI 3.0: each reference to one of the (not recursive) definitions replaced by it,
+    and null as a mark of what may be null, where JSON Schema has it as a type."""
     if isinstance(schema, list):
         return [_inlined(entry, definitions) for entry in schema]
     if not isinstance(schema, dict):
@@ -89,4 +90,10 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     if "$ref" in schema:
         own = {key: value for key, value in schema.items() if key != "$ref"}
         return _inlined({**definitions[schema["$ref"].rsplit("/", 1)[-1]], **own}, definitions)
-    return {key: _inlined(value, definitions) for key, value in schema.items()}
+    inlined = {key: _inlined(value, definitions) for key, value in schema.items()}
+    choices = inlined.get("anyOf", [])
+    if {"type": "null"} in choices:
+        others = [choice for choice in choices if choice != {"type": "null"}]
+        own = {key: value for key, value in inlined.items() if key not in ("anyOf", "default")}
+        return {**(others[0] if len(others) == 1 else {"anyOf": others}), **own, "nullable": True}
+    return inlined
