@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
@@ -107,4 +107,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler for requests that it refuses to look at, such as a Host that is not ours."""
-    return problem_response(400, "bad_request", "The request was refused: its Host or form is not acceptable.")
+    if isinstance(exception, DisallowedHost):
+        detail = (
+            "This server does not answer to that name. LLMMONITOR_ALLOWED_HOSTS lists further names that it answers to."
+        )
+        return problem_response(400, "unknown_host", detail)
+    return problem_response(400, "bad_request", "The request was refused: its form is not acceptable.")

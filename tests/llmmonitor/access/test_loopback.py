@@ -124,5 +124,12 @@ class TheApplication:
         assert ask("GET", "/read", host=host).status == 400
         assert ask("GET", "/", host=host).status == 400
 
+    @pytest.mark.urls("llmmonitor.urls")
+    def test_says_what_to_set_for_a_name_that_is_ours(self) -> None:
+        reply = ask("GET", "/", host="monitor.example.com")
+
+        assert (reply.status, reply.json()["code"]) == (400, "unknown_host")
+        assert "LLMMONITOR_ALLOWED_HOSTS" in reply.json()["detail"]
+
     def test_takes_a_connection_over_a_unix_socket_for_no_ones(self) -> None:
         assert ask("GET", "/read", client=None, server=None, host="localhost").status == 401
