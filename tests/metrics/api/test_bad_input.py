@@ -259,4 +259,4 @@ class APageOfAnotherSite:
 
     def test_may_not_be_the_host(self, api: AsgiClient) -> None:
         reply = api.post("/track/inference", GOOD, host="evil.example")
-        reply.problem(400, "bad_request")
+        reply.problem(400, "unknown_host")
