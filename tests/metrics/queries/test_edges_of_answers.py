@@ -1,0 +1,164 @@
+"""What answers do at their edges: zeros, counters that start anew, readings that hold, a crowd of groups, long ago."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from metrics import catalogue, queries
+from metrics.events import QueueEvent, SystemEvent
+from metrics.queries import BadQuery, Filters, Window
+from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, request, write
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+QUEUE_TIME = catalogue.get("inference.queue_time_ms")
+PENDING = catalogue.get("queue.pending")
+EVERYTHING = Filters()
+
+
+def ago(seconds: float) -> Any:
+    return NOW - timedelta(seconds=seconds)
+
+
+class AValueOfZero:
+    @pytest.fixture(autouse=True)
+    def waits(self, db: Any) -> None:
+        """Three requests did not wait, two did."""
+        values = (0.0, 0.0, 12.5, 0.0, 300.0)
+        write([request(ago(10 + n), n, response_time_ms=900.0, queue_time_ms=v) for n, v in enumerate(values)])
+
+    def test_has_the_first_bucket_of_a_distribution(self) -> None:
+        answer = queries.distribution(QUEUE_TIME, Window.last(60, NOW), EVERYTHING, NOW)
+
+        assert answer.buckets[0] == (0.0, 0.0, 3)
+        assert sum(count for _, _, count in answer.buckets) == 5
+        assert (answer.minimum, answer.percentiles["p50"]) == (0.0, 0.0)
+
+    def test_has_the_first_row_of_a_heatmap(self) -> None:
+        answer = queries.heatmap(QUEUE_TIME, Window.last(60, NOW), EVERYTHING, step=60, now=NOW)
+
+        assert answer.edges[0] == 0.0
+        by_row = [sum(column) for column in zip(*answer.counts, strict=True)]
+        rows = {edge: count for edge, count in zip(answer.edges, by_row, strict=False) if count}
+        assert list(rows.values()) == [3, 1, 1]
+        assert round(next(iter(rows))) == 0
+        lower = list(rows)
+        assert lower[1] < 12.5 <= answer.edges[answer.edges.index(lower[1]) + 1]
+        assert lower[2] < 300 <= answer.edges[answer.edges.index(lower[2]) + 1]
+
+    def test_alone_makes_one_row(self) -> None:
+        answer = queries.heatmap(QUEUE_TIME, Window.last(11, NOW), EVERYTHING, step=1, now=NOW)
+
+        assert answer.edges == [0.0, 0.0]
+        assert sum(map(sum, answer.counts)) == 1
+
+
+class ACounter:
+    @pytest.mark.parametrize("step", [10, 60])
+    def test_that_starts_anew_has_grown_by_what_it_shows(self, db: Any, step: int) -> None:
+        # 100 bytes a second; the machine booted a minute ago.
+        sent = [(seconds, 50_000 - seconds * 100) for seconds in range(240, 60, -10)]
+        sent += [(seconds, (60 - seconds) * 100) for seconds in range(50, 0, -10)]
+        write([SystemEvent(timestamp=ago(s), host=ALPHA, network_bytes_sent=total) for s, total in sent])
+
+        answer = queries.series(
+            [(catalogue.get("system.network_bytes_sent"), "rate")],
+            Window.last(200, NOW),
+            EVERYTHING,
+            step=step,
+            now=NOW,
+        )
+
+        found = [value for value in answer.lines[0].values if value is not None]
+        assert len(found) > 2
+        assert all(0 < value <= 100.5 for value in found)
+
+    def test_of_several_machines_grows_by_their_sum(self, db: Any) -> None:
+        write(
+            [
+                SystemEvent(timestamp=ago(s), host=host, network_bytes_sent=10_000 - s * per_second)
+                for host, per_second in ((ALPHA, 5), (BETA, 7))
+                for s in range(0, 100, 5)
+            ]
+        )
+
+        answer = queries.series(
+            [(catalogue.get("system.network_bytes_sent"), "rate")], Window.last(60, NOW), EVERYTHING, step=10, now=NOW
+        )
+
+        assert answer.lines[0].values[1:-1] == [12.0] * (answer.plan.points - 2)
+
+
+class AReadingOfAQueue:
+    def test_fills_the_short_buckets_until_the_next(self, db: Any) -> None:
+        write([QueueEvent(timestamp=ago(s), source="s", model_name=CHATTY, pending=s) for s in (50, 40, 30)])
+
+        answer = queries.series([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
+
+        # It holds for three of its intervals; from the first on, since that is when anybody said anything.
+        at = {answer.plan.start + place: value for place, value in enumerate(answer.lines[0].values)}
+        first = int(ago(50).timestamp())
+        assert [at[first + s] for s in range(50)] == [50] * 10 + [40] * 10 + [30] * 30
+        assert [value for second, value in at.items() if second < first] == [None] * 9
+
+    def test_is_no_data_once_it_is_too_old(self, db: Any) -> None:
+        write([QueueEvent(timestamp=ago(s), source="s", model_name=CHATTY, pending=4) for s in (52, 50)])
+
+        answer = queries.series([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
+
+        held = [place for place, value in enumerate(answer.lines[0].values) if value is not None]
+        assert held[-1] - held[0] + 1 == len(held)
+        assert 15 <= len(held) - 2 <= 16
+
+
+class ACrowdOfGroups:
+    def test_is_cut_to_the_busiest_and_counted(self, db: Any) -> None:
+        write([request(ago(5), n, model_name=f"model-{min(n, 59):02}") for n in range(70)])
+
+        answer = queries.series(
+            [(catalogue.get("inference.requests"), "sum")], Window.last(60, NOW), EVERYTHING, group_by="model", now=NOW
+        )
+
+        assert len(answer.lines) == 50
+        assert answer.as_dict()["groups_omitted"] == 10
+        assert answer.lines[0].labels == {"model": "model-59"}  # eleven requests
+
+    @pytest.mark.parametrize("names", ["colour", "model,provider,service,endpoint", "model;host"])
+    def test_by_what_is_no_label_is_refused(self, db: Any, names: str) -> None:
+        with pytest.raises(BadQuery, match="group_by"):
+            queries.series(
+                [(catalogue.get("inference.requests"), "sum")],
+                Window.last(60, NOW),
+                EVERYTHING,
+                group_by=names,
+                now=NOW,
+            )
+
+
+class AWindowThatIsTooLong:
+    def test_says_since_when_figures_are_kept(self, db: Any) -> None:
+        longest = settings.LLMMONITOR.one_hour_days
+        window = Window.last((longest + 30) * 86_400, NOW)
+        write([request(ago(60), 1)])
+
+        answers = [
+            queries.summary(window, EVERYTHING, NOW).as_dict(),
+            queries.series([(PENDING, "avg")], window, EVERYTHING, now=NOW).as_dict(),
+            queries.distribution(QUEUE_TIME, window, EVERYTHING, NOW).as_dict(),
+            queries.heatmap(QUEUE_TIME, window, EVERYTHING, now=NOW).as_dict(),
+        ]
+
+        for answer in answers:
+            assert answer["retention_from"] in answer["partial"]
+            assert answer["from"] < answer["retention_from"] < answer["to"]
+        assert answers[0]["total_requests"] == 1
+
+    def test_says_nothing_of_the_kind_otherwise(self, db: Any) -> None:
+        answer = queries.summary(Window.last(86_400, NOW), EVERYTHING, NOW).as_dict()
+
+        assert "partial" not in answer
+        assert "retention_from" not in answer
