@@ -58,7 +58,7 @@ def environment(data_dir: Path, port: int, env: Mapping[str, str] | None = None)
 
 @dataclass
 class Server:
-    """One server on one data directory; it may be started again."""
+    """One server on one data directory; it may be started again. `{port}` in the command is its port."""
 
     data_dir: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Server:
         """Start it; returns once it is ready."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.command],
+                [sys.executable, *(part.replace("{port}", str(self.port)) for part in self.command)],
                 cwd=ROOT,
                 env=environment(self.data_dir, self.port, self.env),
                 stdout=log,

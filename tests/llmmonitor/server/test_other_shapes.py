@@ -1,0 +1,94 @@
+"""The other ways to run it: another ASGI server, and servers, worker and clock as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.server import ROOT, MakeServer, Server, environment
+
+UVICORN = ("-m", "uvicorn", "llmmonitor.asgi:application", "--port", "{port}", "--log-level", "warning")
+EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "response_time_ms": 5.0, "success": True}
+
+
+def read_ticks(live: ClientConnection, count: int, seconds: float = 60) -> list[dict[str, object]]:
+    """The next ticks."""
+    ticks: list[dict[str, object]] = []
+    until = time.monotonic() + seconds
+    while len(ticks) < count:
+        message = json.loads(live.recv(max(0.1, until - time.monotonic())))
+        if message["type"] == "tick":
+            ticks.append(message)
+    return ticks
+
+
+class TheServerUnderUvicorn:
+    def test_serves_pages_static_files_and_the_live_stream(self, make_server: MakeServer) -> None:
+        server = make_server(command=UVICORN)
+        page = server.get("/")
+        assert page.status == 200
+        style = re.search(rb'href="(/static/[^"]+\.[0-9a-f]{12}\.css)"', page.body)
+        assert style
+        assert server.get(style[1].decode()).status == 200
+        assert server.post("/track/inference", EVENT).status == 200
+        with connect(server.ws_url) as live:
+            hello = json.loads(live.recv(20))
+            assert hello["type"] == "hello"
+            assert "m" in hello["models"]
+            live.send('{"type": "ping"}')
+            assert json.loads(live.recv(20)) == {"type": "pong"}
+        assert server.stop() in (0, -15)
+        assert "Traceback" not in server.output
+
+
+@contextmanager
+def celery(server: Server, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of Celery on the server's settings."""
+    with server.log_path.with_suffix(f".{arguments[0]}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "llmmonitor", *arguments],
+            cwd=ROOT,
+            env=environment(server.data_dir, server.port, server.env),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.redis
+class TheSeparateProcesses:
+    def test_tick_each_second_once_on_every_server(self, make_server: MakeServer, redis_url: str) -> None:
+        env = {"REDIS_URL": redis_url}
+        first = make_server(env=env, command=("manage.py", "serve"))
+        second = Server(first.data_dir, env, ("manage.py", "serve"))
+        with ExitStack() as running:
+            running.callback(second.kill)
+            second.start()
+            worker = running.enter_context(celery(first, "worker", "--pool", "threads", "--concurrency", "4"))
+            for _ in range(2):  # a second clock does no harm: each second belongs to who claims it first
+                running.enter_context(celery(first, "beat"))
+            lives = [running.enter_context(connect(one.ws_url)) for one in (first, second)]
+            assert first.post("/track/inference", EVENT).status == 200
+            ticks = [read_ticks(live, 4) for live in lives]
+            for found in ticks:
+                seqs = [tick["seq"] for tick in found]
+                assert len(set(seqs)) == len(seqs)
+                assert seqs == sorted(seqs)  # type: ignore[type-var]
+            assert ticks[0][-1]["models"]
+            assert ticks[0][-1]["hosts"]
+            assert {tick["seq"] for tick in ticks[0]} & {tick["seq"] for tick in ticks[1]}
+            assert second.get("/metrics/summary").json()["total_requests"] == 1
+            worker.terminate()
+            assert worker.wait(30) == 0
