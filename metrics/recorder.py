@@ -247,14 +247,11 @@ class Recorder:
     def _gather(self) -> None:
         """Wait a moment for others, when the last transaction had some: alone, waiting only makes one slower."""
         until = time.monotonic() + self._policy.max_delay
-        while len(self._waiting) < self._company and self._waiting_events() < self._policy.max_batch:
+        while len(self._waiting) < self._company and self._queued < self._policy.max_batch:
             left = until - time.monotonic()
             if left <= 0 or self._closed:
                 return
             self._changed.wait(left)
-
-    def _waiting_events(self) -> int:
-        return sum(len(submission.events) for submission in self._waiting)
 
     def _finish(self, batch: Sequence[_Submission]) -> None:
         """These no longer wait for a commit. The lock is held."""

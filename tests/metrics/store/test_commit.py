@@ -106,9 +106,12 @@ class ACommit:
         store = Store(clock=lambda: NOW)
         with monkeypatch.context() as broken, pytest.raises(IntegrityError):
             broken.setattr(rollups, "add_groups", fail)
-            store.commit([request("a")])
-        assert store.commit([request("a")]).accepted == 1
-        assert Series.objects.count() == 1
+            store.commit([request("a", model_name="one")])
+        # The database gives the number that was rolled back to the next series.
+        store.commit([request("b", model_name="two")])
+        store.commit([request("a", model_name="one")])
+        rows = InferenceMetrics.objects.values_list("request_id", "series__model_name")
+        assert sorted(rows) == [("a", "one"), ("b", "two")]
 
 
 class ARepeat:
@@ -211,7 +214,7 @@ class TheSeries:
             store.commit(
                 [
                     request("c", model_name="three", provider="p", tags=(("team", "x"),)),
-                    request("d", model_name="four"),
+                    request("d", before(minutes=2), model_name="four"),
                     request("e", model_name="two"),
                     request("f", model_name="five", is_demo=True),
                     error("g", model_name="six"),
@@ -230,7 +233,17 @@ class TheSeries:
         assert rows["e"].labels is None
         assert Series.objects.filter(model_name="__other__").count() == 2  # one for the demo
         assert rows["f"].series.is_demo
-        assert requests() == 7
+        other = rows["d"].series
+        assert (other.first_seen, other.last_seen) == (before(minutes=2), NOW)
+        with override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": 2})):
+            commit(
+                request("h", model_name="seven"),
+                request("i", before(minutes=5), model_name="eight"),
+                request("j", before(minutes=-1), model_name="nine"),
+            )
+        other.refresh_from_db()
+        assert (other.first_seen, other.last_seen) == (before(minutes=5), before(minutes=-1))
+        assert requests() == 10
         assert_raw_and_rollups_agree()
 
 
