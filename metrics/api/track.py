@@ -60,7 +60,7 @@ class _TrackView(APIView):
     # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest`'s.
     parser_classes = ()
 
-    def post(self, request: Request) -> Response:
+    def take(self, request: Request) -> Response:
         """Store events; 200 means that they are committed."""
         limits = Limits(max_body_bytes=settings.LLMMONITOR.max_body_bytes)
         body = read_body(request._request, limits.max_body_bytes)
@@ -77,7 +77,12 @@ def _response(answer: Answer) -> Response:
     return response
 
 
-def _documented(kind: Kind, summary: str, description: str) -> Any:
+def _post(kind: Kind, summary: str, description: str) -> Any:
+    """The method of one view: a function of its own, because its description is kept on it."""
+
+    def post(self: _TrackView, request: Request) -> Response:
+        return self.take(request)
+
     return extend_schema(
         summary=summary,
         description=f'{description} One object, an array, `{{"events": [...]}}` or lines of JSON; gzip is accepted.',
@@ -86,9 +91,9 @@ def _documented(kind: Kind, summary: str, description: str) -> Any:
         responses={
             200: ANSWER,
             422: ANSWER,
-            **{(status, "application/problem+json"): PROBLEM for status in (400, 413, 415, 429, 503)},
+            **{(status, "application/problem+json"): PROBLEM for status in (400, 401, 403, 413, 415, 429, 503)},
         },
-    )
+    )(post)
 
 
 @extend_schema(tags=["track"])
@@ -96,11 +101,9 @@ class TrackInferenceView(_TrackView):
     """Requests to models."""
 
     kind = Kind.INFERENCE
-    post = _documented(
-        Kind.INFERENCE,
-        "Record requests",
-        "One request is counted once: a repeat of its timestamp and id is no new one.",
-    )(_TrackView.post)
+    post = _post(
+        kind, "Record requests", "One request is counted once: a repeat of its timestamp and id is no new one."
+    )
 
 
 @extend_schema(tags=["track"])
@@ -108,11 +111,9 @@ class TrackErrorView(_TrackView):
     """Errors."""
 
     kind = Kind.ERROR
-    post = _documented(
-        Kind.ERROR,
-        "Record errors",
-        "With the request_id of a failed request it describes that one; alone it counts as one.",
-    )(_TrackView.post)
+    post = _post(
+        kind, "Record errors", "With the request_id of a failed request it describes that one; alone it counts as one."
+    )
 
 
 @extend_schema(tags=["track"])
@@ -120,7 +121,7 @@ class TrackQueueView(_TrackView):
     """Queues."""
 
     kind = Kind.QUEUE
-    post = _documented(Kind.QUEUE, "Record queue lengths", "For services that know their own queue.")(_TrackView.post)
+    post = _post(kind, "Record queue lengths", "For services that know their own queue.")
 
 
 @extend_schema(tags=["track"])
@@ -128,6 +129,4 @@ class TrackSystemView(_TrackView):
     """Machines."""
 
     kind = Kind.SYSTEM
-    post = _documented(Kind.SYSTEM, "Record samples of machines", "What the agent sends: a host and its GPUs.")(
-        _TrackView.post
-    )
+    post = _post(kind, "Record samples of machines", "What the agent sends: a host and its GPUs.")

@@ -1,0 +1,115 @@
+"""The OpenAPI file, tried against the server: what it allows is answered as it says, and nothing fails the server."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.asgi import get_asgi_application
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from metrics import catalogue
+from metrics.api.parameters import DISTRIBUTIONS
+from tests.metrics.api.asgi_client import ADDRESS, AsgiClient
+
+load_all_checks()
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 8  # of each operation: some two hundred calls in all
+callers = count()
+
+
+async def from_this_machine(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The application as somebody on this machine reaches it: each call from another address, for the rate limit."""
+    if scope["type"] == "http":
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() not in (b"host", b"authorization")]
+        number = next(callers)
+        scope = {
+            **scope,
+            "headers": [*headers, (b"host", b"127.0.0.1:8899")],
+            "client": (f"127.1.{number // 250 % 250}.{number % 250 + 1}", 1),
+            "server": ADDRESS,
+        }
+    await get_asgi_application()(scope, receive, send)
+
+
+@pytest.fixture
+def described(api: AsgiClient) -> Any:
+    """The schema as it is served, and a store with something of every kind in it."""
+    api.post(
+        "/track/inference", [{"model_name": "a/b", "response_time_ms": n, "completion_tokens": n} for n in range(5)]
+    )
+    api.post("/track/inference", {"model_name": "m", "success": False, "error_type": "E", "stack_trace": "x"})
+    api.post("/track/error", {"error_type": "E", "metadata": {"a": 1}})
+    api.post("/track/queue", {"source": "s", "model_name": "m", "pending": 1})
+    api.post("/track/system", {"host": "h", "cpu_percent": 1.0, "gpu_metrics": [{"gpu_id": 0}]})
+    schema = schemathesis.openapi.from_dict(api.get("/schema").json())
+    schema.app = from_this_machine
+    return schema.exclude(path="/demo")
+
+
+WINDOW = {"range": "1h"}
+ASKED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("/metrics/current", {}, {}),
+    ("/metrics/summary", {}, {"range": "30d", "model": ["a/b", "m"], "outcome": "all"}),
+    ("/metrics/history", {}, {**WINDOW, "metric": ["ttft_ms", "error.count", "gpu.temperature"], "group_by": "model"}),
+    ("/metrics/distribution", {}, WINDOW),
+    ("/metrics/heatmap", {}, WINDOW),
+    ("/models", {}, WINDOW),
+    ("/models/{name}", {"name": "m"}, WINDOW),
+    ("/requests", {}, {**WINDOW, "limit": 2, "has_error": "false"}),
+    ("/errors", {}, {**WINDOW, "severity": "ERROR"}),
+    ("/errors/groups", {}, {}),
+    ("/export/{kind}.{extension}", {"kind": "inference", "extension": "json"}, {}),
+    ("/export/{kind}.{extension}", {"kind": "history", "extension": "ndjson"}, {"metric": "requests"}),
+    ("/health", {}, {}),
+    ("/health/ready", {}, {}),
+]
+
+
+class TheSchema:
+    @pytest.mark.parametrize(("path", "parts", "query"), ASKED)
+    def test_says_what_is_answered(self, described: Any, path: str, parts: dict[str, str], query: Any) -> None:
+        case = described[path]["GET"].Case(path_parameters=parts, query=query)
+        assert case.call_and_validate(checks=CHECKS).status_code == 200
+
+    def test_says_what_is_answered_about_one_request(self, described: Any, api: AsgiClient) -> None:
+        for row in api.get("/requests").json()["results"]:
+            case = described["/requests/{number}"]["GET"].Case(path_parameters={"number": row["id"]})
+            assert case.call_and_validate(checks=CHECKS).status_code == 200
+
+    @pytest.mark.parametrize("kind", ["inference", "error", "queue", "system"])
+    def test_has_an_example_of_each_event_that_is_taken(self, described: Any, kind: str) -> None:
+        operation = described[f"/track/{kind}"]["POST"]
+        (example,) = operation.definition.raw["requestBody"]["content"]["application/json"]["examples"].values()
+        case = operation.Case(body=example["value"], media_type="application/json")
+        reply = case.call_and_validate(checks=CHECKS)
+        assert reply.json()["accepted"] == 1, (reply.json(), case.body)
+
+    def test_lists_the_metrics_of_the_catalogue(self, described: Any) -> None:
+        for path, names in (("/metrics/history", catalogue.NAMES), ("/metrics/heatmap", DISTRIBUTIONS)):
+            parameters = {one["name"]: one for one in described[path]["GET"].definition.raw["parameters"]}
+            schema = parameters["metric"]["schema"]
+            assert set(schema.get("items", schema)["enum"]) == set(names)
+
+    def test_is_kept_by_each_operation(self, described: Any) -> None:
+        tried = []
+        for found in described.get_all_operations():
+            operation = found.ok()
+
+            @given(case=operation.as_strategy())
+            @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+            def answers_as_it_is_described(case: schemathesis.Case) -> None:
+                case.call_and_validate(checks=CHECKS)
+
+            answers_as_it_is_described()
+            tried.append(operation.label)
+        assert len(tried) == 18
+        assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(tried)
