@@ -232,6 +232,7 @@ class TheSummary:
         assert failed["p95_response_time_ms"] == within_bound(percentile(bad, 0.95))
         both = bad + values(events, "response_time_ms")
         assert everyone["p50_response_time_ms"] == within_bound(percentile(both, 0.5))
+        assert everyone["avg_response_time_ms"] == pytest.approx(mean(both), rel=1e-6)
 
     def test_of_silence_is_no_data_and_never_zero(self, known: Known) -> None:
         silence = Window.of_seconds(HOUR.end_s - 79 * 60, HOUR.end_s - 71 * 60)
