@@ -44,6 +44,8 @@ class Command(BaseCommand):
                 self.go_on(workload, claim, Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key))
         except (FillingFailed, SendingFailed) as error:
             raise CommandError(str(error)) from None
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. What was filled in stays; `manage.py forget --demo` removes it.") from None
         finally:
             claim.release()
 

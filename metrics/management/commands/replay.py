@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--start",
             default="now",
-            help="`now` stamps at sending; a time (ISO 8601, or `-2h`, `-30m`, `-1d`) keeps the trace's own spacing",
+            help="`now` stamps at sending; a time (ISO 8601, or `--start=-2h`, `=-1d`) keeps the trace's own spacing",
         )
         parser.add_argument("--model", default="trace", help="model name where the trace has none (default `trace`)")
         parser.add_argument("--url", help="the running monitor (default: this machine's)")
@@ -94,5 +94,5 @@ class Command(BaseCommand):
                 return datetime.now(UTC) - timedelta(**{units[text[-1]]: float(text[1:-1])})
             at = datetime.fromisoformat(text)
         except ValueError:
-            raise CommandError(f"--start {text}: expected `now`, a time such as 2026-01-31T12:00, or `-2h`") from None
+            raise CommandError(f"--start {text}: expected `now`, a time such as 2026-01-31T12:00, or `=-2h`") from None
         return at if at.tzinfo else at.replace(tzinfo=UTC)
