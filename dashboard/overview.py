@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dashboard import sentence
 from dashboard.parameters import Asked
 from metrics import catalogue, queries
-from metrics.queries import Filters, QueryTooSlow
+from metrics.queries import Filters, QueryTooSlow, Window
+from metrics.queries.window import DEFAULT_RANGE
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ SERIES: tuple[tuple[str, str], ...] = (
 # Of each model.
 SERIES_BY_MODEL: tuple[tuple[str, str], ...] = (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
 HEATMAP_COLUMNS = 60
+YOUNG_SECONDS = 900  # a store whose first request is younger than this is looked at closely
 # Coarser than the API's own choice: a percentile of three requests is noise. The open bucket moves each second.
 CHART_POINTS = 180
 STEPS_OF_RANGES = {"5m": 5, "15m": 10, "1h": 30, "6h": 120, "24h": 600, "7d": 3_600, "30d": 10_800}
@@ -56,43 +58,66 @@ EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_pe
 
 def gather(asked: Asked, now: datetime) -> dict[str, Any]:
     """The page's data, ready for JSON. Raises what the store raises when it cannot be read at all."""
+    found = figures(asked, now)
+    parts = _Parts(found["notices"])
+    step = chart_step(asked, found["has_events"])
+    return found | {
+        "history": parts.read("The history", lambda: plain(_series(SERIES, asked, step, now))),
+        "by_model": parts.read(
+            "The history by model", lambda: plain(_series(SERIES_BY_MODEL, asked, step, now, "model"))
+        ),
+        "current": plain(queries.current(now)),
+    }
+
+
+def figures(asked: Asked, now: datetime) -> dict[str, Any]:
+    """The part of the data that no tick carries: an open page reads it again every few seconds."""
     window, filters = asked.window, asked.filters
     notices = list(asked.notices)
-
-    def part(title: str, ask: Callable[[], Answer]) -> Answer | None:
-        try:
-            return ask()
-        except QueryTooSlow as error:
-            logger.warning("overview: %s: %s", title, error)
-            notices.append(f"{title} is not shown: {error}")
-            return None
-
-    summary = part("The summary", lambda: plain(queries.summary(window, filters, now))) or EMPTY_SUMMARY
-    rows = part("The table of models", lambda: listed(queries.models(window, filters, now))) or []
-    everything = (
-        rows
-        if not narrows(filters)
-        else part("The list of models", lambda: listed(queries.models(window, Filters(), now)))
-    )
-    has_events = queries.has_events()
-    step = chart_step(asked, has_events)
-    hosts = part("The list of machines", lambda: listed(queries.hosts(now))) or []
+    parts = _Parts(notices)
+    summary = parts.read("The summary", lambda: plain(queries.summary(window, filters, now))) or EMPTY_SUMMARY
+    rows = parts.read("The table of models", lambda: listed(queries.models(window, filters, now))) or []
+    everything: list[dict[str, Any]] | None = rows
+    if narrows(filters):
+        everything = parts.read("The list of models", lambda: listed(queries.models(window, Filters(), now)))
+    hosts = parts.read("The list of machines", lambda: listed(queries.hosts(now))) or []
     return {
         "now": int(now.timestamp() * 1000),
         "params": asked.as_dict(),
         "summary": summary,
-        "history": part("The history", lambda: plain(_series(SERIES, asked, step, now))),
-        "by_model": part("The history by model", lambda: plain(_series(SERIES_BY_MODEL, asked, step, now, "model"))),
-        "heatmap": part("The distribution", lambda: plain(_heatmap(asked, now))),
-        "current": plain(queries.current(now)),
+        "heatmap": parts.read("The distribution", lambda: plain(_heatmap(asked, now))),
         "models": rows,
         "hosts": hosts,
         "options": options(everything or [], hosts),
         "sentence": sentence.say(summary, rows, asked.span, asked.span_before).as_dict(),
-        "has_events": has_events,
+        "has_events": queries.has_events(),
         "demo": {"present": queries.has_demo()},
         "notices": notices,
     }
+
+
+class _Parts:
+    """Reads parts of the page; one that takes too long is None and named in the notices."""
+
+    def __init__(self, notices: list[str]) -> None:
+        self._notices = notices
+
+    def read(self, title: str, ask: Callable[[], Answer]) -> Answer | None:
+        try:
+            return ask()
+        except QueryTooSlow as error:
+            logger.warning("overview: %s: %s", title, error)
+            self._notices.append(f"{title} is not shown: {error}")
+            return None
+
+
+def default_range(now: datetime) -> str:
+    """The range of an address that names none: short while there is little to see."""
+    if not queries.has_events():
+        return "5m"
+    seen = [row["first_seen"] for row in listed(queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now))]
+    young = seen and min(datetime.fromisoformat(str(one)) for one in seen) > now - timedelta(seconds=YOUNG_SECONDS)
+    return "15m" if young else DEFAULT_RANGE
 
 
 def specs() -> list[dict[str, str]]:

@@ -58,10 +58,13 @@ def say(summary: dict[str, Any], models: Sequence[dict[str, Any]], window: str, 
     if late:
         return _say_late(late, len(models), before)
     count = int(summary["total_requests"])
-    ended = "request" if count == 1 else "requests"
-    text = (
-        f"{whole(count)} {ended} in {window}, P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
-    )
+    said = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
+    p95 = f"P95 {duration(summary.get('p95_response_time_ms'))}"
+    if count < ENOUGH_REQUESTS:
+        state = "quiet" if summary.get("error_rate_percent") else "ok"
+        text = f"{p95}, {_errors(summary)}. A model is judged from {ENOUGH_REQUESTS} requests on."
+        return Sentence(state, f"{said}.", text)
+    text = f"{said}, {p95}, {_errors(summary)}."
     return Sentence("ok", "All is well." if len(models) != 1 else f"{models[0]['model_name']} is well.", text)
 
 

@@ -9,4 +9,5 @@ from dashboard import views
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.overview_page, name="overview"),
     path("dashboard/data/overview", views.overview_data, name="overview-data"),
+    path("dashboard/data/overview/figures", views.overview_figures, name="overview-figures"),
 ]

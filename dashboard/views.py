@@ -15,11 +15,10 @@ from django.views.decorators.http import require_GET
 
 from dashboard import overview, parameters, rows, tiles
 from llmmonitor.access.identity import identify_request
-from metrics import catalogue, queries
+from metrics import catalogue
 from metrics.queries.window import DEFAULT_RANGE, RANGES
 
 THEMES = ("auto", "light", "dark")
-FIRST_RANGE = "5m"
 THEME_COOKIE = "llmmonitor_theme"
 
 
@@ -29,11 +28,15 @@ def theme_of(request: HttpRequest) -> str:
     return chosen if chosen in THEMES else "auto"
 
 
+def asked(request: HttpRequest, now: datetime) -> parameters.Asked:
+    """What the address asks for."""
+    names_window = any(request.GET.get(name) for name in parameters.WINDOW_NAMES)
+    return parameters.read(request.GET, now, DEFAULT_RANGE if names_window else overview.default_range(now))
+
+
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """The Overview's data, with what the visitor may do."""
-    # Before the first event there is only this machine, which lives in seconds.
-    default_range = DEFAULT_RANGE if queries.has_events() else FIRST_RANGE
-    data = overview.gather(parameters.read(request.GET, now, default_range), now)
+    data = overview.gather(asked(request, now), now)
     data["can"] = sorted(identify_request(request).can)
     data["version"] = settings.VERSION
     data["first_event_url"] = request.build_absolute_uri("/track/inference")
@@ -72,6 +75,14 @@ def overview_page(request: HttpRequest) -> HttpResponse:
 def overview_data(request: HttpRequest) -> JsonResponse:
     """What the page shows for other parameters: the same as a reload would."""
     return JsonResponse(page_data(request, timezone.now()))
+
+
+@never_cache
+@require_GET
+def overview_figures(request: HttpRequest) -> JsonResponse:
+    """The part of it that no tick carries."""
+    now = timezone.now()
+    return JsonResponse(overview.figures(asked(request, now), now))
 
 
 def catalogue_for_pages() -> dict[str, dict[str, Any]]:

@@ -89,7 +89,7 @@ class ThePage:
         html = re.sub(r"<script.*?</script>", "", visitor.get("/").content.decode(), flags=re.DOTALL).replace(
             "\u00a0", " "
         )
-        assert "All is well." in html
+        assert "3 requests in the last 15 minutes." in html
         assert re.search(r"<bdi>llama-3-8b</bdi>.*?1\.2\d s", html, re.DOTALL)
         assert re.search(r'data-tile="p50".*?<span data-number>1\.2\d</span>', html, re.DOTALL)
 
@@ -133,6 +133,19 @@ class TheData:
         assert [row["model_name"] for row in data["models"]] == ["a"]
         assert data["params"]["filters"] == {"model": ["a"]}
         assert {one["value"] for one in data["options"]["model"]} == {"a", "b"}, "the filter offers what it hides"
+
+    def test_carry_the_figures_alone_for_a_page_that_is_open(self, visitor: Client) -> None:
+        requests("a")
+        whole = visitor.get("/dashboard/data/overview").json()
+        part = visitor.get("/dashboard/data/overview/figures").json()
+        assert set(whole) - set(part) == {"history", "by_model", "current", "can", "version", "first_event_url"}
+        assert part["models"] == whole["models"]
+
+    @pytest.mark.parametrize(("age", "range_"), [(60, "15m"), (3_000, "1h")])
+    def test_are_of_a_short_range_while_the_store_is_young(self, visitor: Client, age: int, range_: str) -> None:
+        requests("a", timestamp=(datetime.now(UTC) - timedelta(seconds=age)).isoformat())
+        requests("b")
+        assert visitor.get("/dashboard/data/overview").json()["params"]["range"] == range_
 
     def test_name_what_was_ignored(self, visitor: Client) -> None:
         requests("a")

@@ -66,6 +66,11 @@ class TheSentence:
         assert found.title.replace("\u00a0", " ") == "failing fails: 12 % of its requests."
         assert "Look at slow, too." in found.text
 
+    def test_says_that_requests_are_too_few_to_judge(self) -> None:
+        found = sentence(model(total_requests=7), total_requests=7, error_rate_percent=14.3)
+        assert (found.state, found.title) == ("quiet", "7 requests in the last hour.")
+        assert found.text.replace("\u00a0", " ").startswith("P95 2.00 s, 14 % failed. A model is judged from 20")
+
     def test_does_not_judge_on_few_requests(self) -> None:
         few = {"total_requests": 19}
         assert sentence(model(error_rate_percent=50.0, **few)).state == "ok"

@@ -35,6 +35,7 @@ export async function call(path, { method = "GET", signal } = {}) {
 }
 
 export const pageData = (search, signal) => call(`/dashboard/data/overview${search}`, { signal });
+export const pageFigures = (search, signal) => call(`/dashboard/data/overview/figures${search}`, { signal });
 export const currentTick = (signal) => call("/metrics/current", { signal });
 export const demoState = () => call("/demo");
 export const demoStart = () => call("/demo", { method: "POST" });

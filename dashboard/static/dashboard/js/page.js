@@ -2,7 +2,7 @@
 // Widgets read from it and listen to its topics: "data" (all of it is new), "tick", "params", "connection", "cursor",
 // "theme", "pause".
 
-import { pageData } from "./api.js";
+import { pageData, pageFigures } from "./api.js";
 import { announce } from "./announce.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./store.js";
@@ -14,6 +14,7 @@ const FILTERS = ["model", "provider", "host"];
 const LEAST_WINDOW_MS = 10_000;
 const LONGEST_WINDOW_MS = 400 * 86_400_000;
 const READ_AGAIN_MS = 60_000;
+const FIGURES_AGAIN_MS = 5_000; // in the window of an hour or less; a third as often beyond
 const SLOW_MS = 3_000;
 
 export class Page {
@@ -252,6 +253,34 @@ export class Page {
   // Late events change old buckets: an open page reads its history again each minute.
   keepFresh() {
     this.#readAgainLater();
+    this.#figuresLater();
+  }
+
+  // What ticks do not carry: the sentence, the changes, the table of models, the distribution.
+  #figuresLater() {
+    const long = this.rolling && RANGE_SECONDS[this.params.range] > 3600;
+    setTimeout(async () => {
+      try {
+        if (this.#mayFreshen()) await this.#freshen();
+      } catch {
+        // The connection's own words say what is wrong.
+      }
+      this.#figuresLater();
+    }, long ? 3 * FIGURES_AGAIN_MS : FIGURES_AGAIN_MS);
+  }
+
+  #mayFreshen() {
+    const quiet = !this.hasEvents || this.tick?.overall?.requests_per_second === null;
+    return this.live && !quiet && !document.hidden && !this.#reading && ["live", "polling"].includes(this.connection.state);
+  }
+
+  async #freshen() {
+    const search = location.search;
+    const found = await pageFigures(search);
+    // The person may have moved on, or paused, meanwhile.
+    if (search !== location.search || !this.live || this.#reading || found.params.range !== this.params.range) return;
+    this.data = { ...this.data, ...found };
+    this.topics.emit("figures");
   }
 
   #readAgainLater() {

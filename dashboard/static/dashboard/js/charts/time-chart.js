@@ -48,6 +48,8 @@ export class TimeChart {
       this.#ticks += 1;
       if (page.live && (!reducedMotion() || this.#ticks % QUIET_TICKS === 0)) this.draw();
     });
+    // The hatched tail of a lost connection grows.
+    topics.on("second", () => page.rolling && page.connection.state === "disconnected" && this.draw());
     topics.on("theme", () => this.rebuild());
   }
 

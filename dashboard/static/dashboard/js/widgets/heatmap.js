@@ -99,7 +99,7 @@ export function mount(root, page) {
             },
             ticks: {
               color: colour("muted"), font: { family: "Inter", size: 11.5, weight: 450 }, padding: 8, autoSkip: false,
-              callback: (value) => edgeWords(shown.edges[value]),
+              callback: (value) => edgeWords(shown.edges, value),
             },
           },
         },
@@ -127,7 +127,7 @@ export function mount(root, page) {
     const empty = find("[data-empty]", root);
     empty.hidden = shown.points.length > 0;
     setText(empty, "No request ended successfully in this window");
-    const head = [["", shown.total.toLocaleString("en-US")], [` requests, ${stepWords(shown.step / 1000)} × log buckets`, ""]];
+    const head = [["", shown.total.toLocaleString("en-US")], [` request${shown.total === 1 ? "" : "s"}, ${stepWords(shown.step / 1000)} × log buckets`, ""]];
     drawNow(find("[data-now]", root), shown.total ? head : [], null, page);
     canvas.setAttribute("aria-label", `${title}: ${shown.total} requests${shown.total ? `, from ${text(duration(shown.edges[0]))} to ${text(duration(shown.edges.at(-1)))}` : ""}.`);
   });
@@ -138,7 +138,7 @@ export function mount(root, page) {
       draw();
     }
   }, { rootMargin: "80px" }).observe(root);
-  page.topics.on("data", draw);
+  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   page.topics.on("theme", draw);
   mountHelp(root, page, {
     help: "How many successful requests took how long, in each step of time. Darker is more (the square root of the count). Two bands mean two kinds of requests, which a percentile hides.",
@@ -148,9 +148,11 @@ export function mount(root, page) {
   mountMenu(root, [{ words: "Save as PNG", act: () => savePicture(own, title, page) }]);
 }
 
-// Edges of log buckets, two digits: 0.25 s, 16 s.
-function edgeWords(milliseconds) {
+// Edges of log buckets, two digits (three where two would be the same): 0.25 s, 16 s.
+function edgeWords(edges, index) {
+  const milliseconds = edges[index];
   if (milliseconds === undefined) return "";
+  const close = edges.length > 1 && edges[1] / edges[0] < 1.1;
   const value = milliseconds >= 1000 ? milliseconds / 1000 : milliseconds;
-  return `${Number(value.toPrecision(2))} ${milliseconds >= 1000 ? "s" : "ms"}`;
+  return `${Number(value.toPrecision(close ? 3 : 2))} ${milliseconds >= 1000 ? "s" : "ms"}`;
 }

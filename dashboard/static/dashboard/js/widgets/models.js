@@ -34,7 +34,7 @@ export function mount(root, page) {
     if (!models.length) body.append(element("tr", {}, element("td", { colspan: 10, class: "muted" }, "No model ended a request in this window.")));
     document.getElementById("modelled-note").hidden = !models.some((row) => row.modelled);
   });
-  page.topics.on("data", draw);
+  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   let ticks = 0;
   page.topics.on("tick", () => {
     ticks += 1;

@@ -10,7 +10,7 @@ export function mount(page, live) {
   mountConnection(page, live);
   const list = find("#page-notices");
   const draw = () => list.replaceChildren(...notices(page));
-  for (const topic of ["data", "problem", "loading"]) page.topics.on(topic, draw);
+  for (const topic of ["data", "figures", "problem", "loading"]) page.topics.on(topic, draw);
   draw();
 }
 

@@ -25,7 +25,7 @@ export function mount(root, page) {
       : `${moment(from, true)} to ${moment(to, true)} ${zone}`;
     setText(find("[data-aside]", root), page.hasEvents ? `▲ ▼ against ${page.params.span_before} · ${when}` : when);
   };
-  page.topics.on("data", draw);
+  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   page.topics.on("pause", second);
   page.topics.on("second", second);
   draw();
