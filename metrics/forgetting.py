@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models
 from django.db.models import Max, Min, Q
 
 from metrics.models import (
@@ -36,6 +36,7 @@ from metrics.models import (
     SystemMetrics,
 )
 from metrics.store.deleting import Steps, delete_keys, manager, matching, table_name
+from metrics.store.turns import eager
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def _finish(chosen: _Chosen) -> Counter[str]:
     for attempt in range(1, MAX_TRIES + 1):
         counts: Counter[str] = Counter()
         try:
-            with transaction.atomic():
+            with eager():
                 # A writer holds the label sets it uses until it commits. SQLite has one writer anyway.
                 for model, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
                     list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
@@ -164,7 +165,7 @@ def _tidy_groups(groups: set[int]) -> Counter[str]:
     """Remove the groups that have no errors left; the others were first and last seen with those that they have."""
     counts: Counter[str] = Counter()
     for number in sorted(groups):
-        with transaction.atomic():
+        with eager():
             own = Q(group=number)
             seen = manager(ErrorMetrics).filter(own).aggregate(first=Min("timestamp"), last=Max("timestamp"))
             hours = manager(ErrorGroupRollup).filter(own).aggregate(first=Min("bucket"), last=Max("bucket"))

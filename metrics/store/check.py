@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from metrics.models import RecentId
 from metrics.store.disk import make_room_or_refuse
+from metrics.store.turns import busy_timeout
 from metrics.store.unavailable import unavailable_as_such
 
 WAIT_SECONDS = 2  # for the write lock; a commit holds it for milliseconds
@@ -34,7 +35,6 @@ def write_check() -> None:
 @contextmanager
 def _short_wait() -> Iterator[None]:
     """Waits for locks WAIT_SECONDS at most: who asks for readiness wants an answer."""
-    connection.ensure_connection()
     if connection.vendor != "sqlite":
         if connection.in_atomic_block:
             yield
@@ -47,10 +47,5 @@ def _short_wait() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = DEFAULT")
         return
-    raw = connection.connection
-    (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
-    raw.execute(f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}").fetchone()
-    try:
+    with busy_timeout(WAIT_SECONDS * 1000):
         yield
-    finally:
-        raw.execute(f"PRAGMA busy_timeout = {before}").fetchone()

@@ -1,7 +1,7 @@
 """Deleting in small timed steps: short transactions with a rest after each, so that the recorder never waits long.
 
-A step deletes as many rows as take STEP_SECONDS; how many that is, it finds out. SQLite's waiting writers try again
-every few milliseconds instead of queueing, so without the rest they could starve.
+A step deletes as many rows as take STEP_SECONDS; how many that is, it finds out. Waiting writers of other processes try
+again every few milliseconds instead of queueing, so without the rest they could starve.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, connection, models
 
 from metrics.store.floors import raise_floor
+from metrics.store.turns import eager, writing
 from metrics.store.unavailable import is_transient
 
 STEP_SECONDS = 0.025
@@ -64,14 +65,15 @@ class Steps:
     def pause(self, work: Callable[[], None]) -> None:
         """Do a piece of work that has its own transaction, and rest after it."""
         started = self._clock()
-        work()
+        with writing():
+            work()
         self._sleep(max(LEAST_REST_SECONDS, (self._clock() - started) * self._rest))
 
     def _take(self, step: Step) -> tuple[int, int]:
         rows = self._rows
         for tries in range(MOST_TRIES, 0, -1):
             try:
-                with transaction.atomic():
+                with eager():
                     started = self._clock()
                     deleted = step(rows)
                 break

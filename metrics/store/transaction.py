@@ -28,6 +28,7 @@ from metrics.store.inference import InferenceRows
 from metrics.store.recorded import Recorded, Refusal
 from metrics.store.samples import SampleRows
 from metrics.store.series import Belonging, SeriesInterner, SeriesLabels, Times, own_labels, series_labels
+from metrics.store.turns import writing
 from metrics.store.unavailable import unavailable_as_such
 
 KINDS: dict[type[Event], Kind] = {
@@ -69,7 +70,7 @@ class Store:
             return Recorded(0, 0)
         self._series.begin()
         self._samples.begin()
-        with unavailable_as_such(), transaction.atomic():
+        with writing(), unavailable_as_such(), transaction.atomic():
             make_room_or_refuse()
             recorded = self._write(events, self._clock())
         self._series.remember()
