@@ -15,7 +15,7 @@ from django.db import connection, models
 
 from metrics.events import SeriesKey
 from metrics.models import GaugeLabels, Series
-from metrics.store.bulk import Insert, db_time, execute, marks
+from metrics.store.bulk import Insert, db_time, execute, mark, marks
 
 MAX_REMEMBERED = 50_000  # of one kind in one process, some 20 MB; beyond, the memory starts anew
 
@@ -193,16 +193,15 @@ class SeriesInterner:
 
 def widen(table: str, times: dict[int, Times]) -> None:
     """Widen first_seen…last_seen of some rows of a table to these times."""
-    mark = "?" if connection.vendor == "sqlite" else "%s"
     statement = (
         f"UPDATE {connection.ops.quote_name(table)} SET "
-        f"first_seen = CASE WHEN first_seen > {mark} THEN {mark} ELSE first_seen END, "
-        f"last_seen = CASE WHEN last_seen < {mark} THEN {mark} ELSE last_seen END "
-        f"WHERE id = {mark} AND (first_seen > {mark} OR last_seen < {mark})"
+        f"first_seen = CASE WHEN first_seen > {mark(1)} THEN {mark(1)} ELSE first_seen END, "
+        f"last_seen = CASE WHEN last_seen < {mark(2)} THEN {mark(2)} ELSE last_seen END "
+        f"WHERE id = {mark(3)} AND (first_seen > {mark(1)} OR last_seen < {mark(2)})"
     )
     for number in sorted(times):
         first, last = db_time(times[number].first), db_time(times[number].last)
-        execute(statement, (first, first, last, last, number, first, last))
+        execute(statement, (first, last, number))
 
 
 def gauge_interner() -> Interner:

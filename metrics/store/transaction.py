@@ -150,7 +150,7 @@ def _lock_requests(request_ids: Iterable[str]) -> None:
     if connection.vendor == "postgresql":
         classes = sorted({zlib.crc32(name.encode(errors="replace")) % LOCK_CLASSES for name in request_ids})
         if classes:
-            statement = "SELECT count(pg_advisory_xact_lock(%s, n)) FROM unnest(%s::int[]) AS n"
+            statement = "SELECT count(pg_advisory_xact_lock($1::int, n)) FROM unnest($2::int[]) AS n"
             execute(statement, (LOCK_SPACE, classes), True)
 
 

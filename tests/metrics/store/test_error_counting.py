@@ -80,6 +80,11 @@ class AFailedInference:
         commit(failed("a", before(days=10)))
         assert [outcomes(resolution) for resolution in (1, 60, 3600)] == [{}, {}, {"server_error": 1}]
 
+    def test_takes_over_also_what_is_in_a_bucket_beyond_its_retention(self) -> None:
+        commit(error("a", before(minutes=134)))
+        commit(failed("a", before(minutes=134)), at=before(minutes=-3))  # seconds are kept for 135 minutes
+        assert [outcomes(resolution) for resolution in (1, 60)] == [{}, {"server_error": 1}]
+
     def test_repeated_takes_nothing_back_twice(self) -> None:
         commit(error("a"), error("b"))
         for _ in range(3):
@@ -108,6 +113,10 @@ class AFailedInference:
     def test_that_warns_and_succeeds_is_no_failure(self) -> None:
         commit(request("a", error_message="slow", severity="WARNING"))
         assert (outcomes(), row().severity) == ({"ok": 1}, "WARNING")
+
+    def test_that_says_of_its_error_that_it_succeeded_is_none(self) -> None:
+        commit(request("a", success=True, error_message="tried again", severity="ERROR"))
+        assert (outcomes(), row().counted_outcome) == ({"ok": 1}, None)
 
     @pytest.mark.parametrize("batches", ["one", "many"])
     @pytest.mark.parametrize("order", list(permutations(range(3))))
