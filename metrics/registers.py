@@ -42,7 +42,8 @@ class Register(Generic[Function]):
 tick_parts: Register[Callable[..., Any]] = Register()
 # kind of export -> function(window, filters, now) -> metrics.queries.Table
 exports: Register[Callable[..., Any]] = Register()
-# name of a table -> function(now, deadline) that deletes what is too old and says how many rows
+# name of a table -> function(now, deadline) that deletes what is too old and says how many rows; the deadline is a time
+# of the monotonic clock
 retention: Register[Callable[..., int]] = Register()
 # statistic -> function() that gives its value
 storage_statistics: Register[Callable[..., Any]] = Register()

@@ -2,6 +2,9 @@
 
 A step deletes as many rows as take STEP_SECONDS; how many that is, it finds out. Waiting writers of other processes try
 again every few milliseconds instead of queueing, so without the rest they could starve.
+
+Measured on two busy cores: 60,000 requests went in 3.5 s, while commits of 20 events took 9 ms at the median, 31 ms at
+the 95th percentile and 110 ms at most (7, 14 and 40 ms without it).
 """
 
 from __future__ import annotations

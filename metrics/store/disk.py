@@ -163,7 +163,10 @@ def filesystem_bytes() -> tuple[int | None, int]:
     """Free and all bytes of the filesystem of SQLite's file; (None, 0) on PostgreSQL, whose disk is not ours to see."""
     if connection.vendor != "sqlite":
         return None, 0
-    found = os.statvfs(_file().parent)
+    try:
+        found = os.statvfs(_file().parent)
+    except OSError:  # the directory is gone; whoever opens the database says so
+        return None, 0
     return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 

@@ -75,6 +75,28 @@ class TheVerdictOnTheDisk:
         assert seen(store=50 * GIB, free=None, total=0) == DiskState(50 * GIB, None, True, True, None)
 
 
+class TheStateOfTheDisk:
+    @pytest.mark.django_db
+    def test_needs_no_cache(self, limits: Any, settings: Any) -> None:
+        settings.CACHES = {
+            "default": {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": "redis://127.0.0.1:1/0",  # nobody is there
+            }
+        }
+
+        assert disk.disk_state(fresh=True).may_accept
+
+        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+    @pytest.mark.django_db
+    def test_is_measured_at_most_once_a_second(self, limits: Any) -> None:
+        limits()
+
+        assert disk.disk_state() is disk.disk_state()
+        assert disk.disk_state(fresh=True) is disk.disk_state()
+
+
 class ASize:
     @pytest.mark.parametrize(
         ("number", "text"),
