@@ -60,6 +60,13 @@ def _cache() -> str | None:
     return None
 
 
+def _ticks() -> str | None:
+    # Never failing: a web server works, too, while its worker is started anew.
+    from metrics.live import ticker
+
+    return ticker.state(datetime.now(UTC))
+
+
 def _disk() -> str | None:
     from metrics.store.disk import disk_state
 
@@ -74,5 +81,6 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "write": _write,
     "recorder": _recorder,
     "cache": _cache,
+    "ticks": _ticks,
     "disk": _disk,
 }

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import shared_task
+from celery.signals import task_prerun, task_revoked
 from django.conf import settings
 
+from llmmonitor.server.databases import drop_broken_connections
 from metrics.live import ticker
 
 logger = logging.getLogger(__name__)
@@ -38,37 +40,41 @@ def broadcast() -> None:
 @shared_task(name="metrics.tasks.maintain", expires=60.0)
 def maintain() -> None:
     """Keep every table within its policy."""
-    from metrics import retention
+    from metrics.retention import maintain as keep_within_policy
 
     try:
-        retention.maintain(datetime.now(UTC), MAINTAIN_SECONDS)
+        keep_within_policy(datetime.now(UTC), MAINTAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 (the next minute has another chance)
         ticker.say_once_a_minute(logger, "maintain", error)
 
 
+@task_prerun.connect
+def _mend_connections(**_: Any) -> None:
+    """A worker's threads keep their connections to the database; one that has failed is not used again."""
+    drop_broken_connections()
+
+
+@task_revoked.connect
+def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
+    """A tick that waited for longer than a second is dropped by the worker; how often is shown by /health/ready."""
+    if expired:
+        ticker.count_late()
+
+
 def record_sample(at: datetime) -> None:
-    """One sample of this machine, stamped `at`, through the recorder like any other event."""
+    """One sample of this machine and this monitor, stamped `at`, through the recorder like any other event."""
     from metrics.events import SystemEvent
     from metrics.recorder import get_recorder
 
-    sampler, process = _samplers(os.getpid())
-    with process.oneshot():
-        own = {
-            "monitor_cpu_percent": process.cpu_percent(),
-            "monitor_memory_mb": process.memory_info().rss / 2**20,
-        }
-    event = SystemEvent.model_validate({**sampler.sample(), **own, "timestamp": at, "stamped": True})
+    event = SystemEvent.model_validate({**_sampler(os.getpid()).sample(), "timestamp": at, "stamped": True})
     get_recorder().record([event], timeout=RECORD_SECONDS)
 
 
 @functools.lru_cache(maxsize=1)
-def _samplers(pid: int) -> tuple[Any, Any]:
-    """This process's samplers. (pid: a GPU driver's session and a process handle do not survive a fork.)"""
-    import psutil
-
+def _sampler(pid: int) -> Any:
+    """This process's sampler. (pid: a GPU driver's session does not survive a fork.)"""
     from llmmonitor.sampling import HostSampler
 
-    sampler, process = HostSampler(data_dir=settings.LLMMONITOR.data_dir), psutil.Process(pid)
-    process.cpu_percent()
+    sampler = HostSampler(data_dir=settings.LLMMONITOR.data_dir)
     time.sleep(0.1)  # the first percentage is over this span
-    return sampler, process
+    return sampler

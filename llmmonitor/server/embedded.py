@@ -71,7 +71,7 @@ class EmbeddedWorkers:
         from metrics import tasks
 
         for queue in (TICKS, SLOW):
-            tasks.broadcast.apply_async(queue=queue, expires=-1)
+            tasks.broadcast.apply_async(queue=queue, expires=0.001)
 
     def _run(self, name: str, call: Any, *arguments: Any) -> None:
         thread = threading.Thread(target=call, args=arguments, name=name, daemon=True)

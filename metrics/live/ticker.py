@@ -11,6 +11,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from django.core.cache import caches
 
 from metrics.live import ring
 
@@ -19,8 +20,9 @@ logger = logging.getLogger(__name__)
 GROUP = "ticks"
 SAY_AGAIN_SECONDS = 60.0
 STALE_SECONDS = 3.0
+LATE_KEY = "late"
 
-# What went otherwise than it should since the start: "claimed_elsewhere", "failed".
+# What went otherwise than it should since this process's start: "claimed_elsewhere", "failed", "views_too_slow".
 counts: Counter[str] = Counter()
 
 
@@ -58,6 +60,25 @@ def broadcast(at: datetime) -> bool:
         say_once_a_minute(logger, "broadcast", error)
         return False
     return True
+
+
+def count_late() -> None:
+    """One more tick or sample was dropped because it came too late, in whatever process."""
+    cache = caches["ring"]
+    cache.add(LATE_KEY, 0, timeout=None)
+    cache.incr(LATE_KEY)
+
+
+def state(at: datetime) -> str:
+    """How the ticks are, in words: how old the newest is and how many came too late."""
+    seq = ring.latest_seq()
+    late = int(caches["ring"].get(LATE_KEY, 0))
+    if seq is None:
+        said = "no tick yet: is a worker running?"
+    else:
+        age = max(0.0, at.timestamp() - seq)
+        said = f"the newest tick is {age:.0f} s old" + (": is a worker running?" if age > STALE_SECONDS else "")
+    return f"{said}; {late} came too late and were dropped" if late else said
 
 
 def send_to_group(message: dict[str, Any]) -> None:
