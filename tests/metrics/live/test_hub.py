@@ -1,0 +1,158 @@
+"""One process's clients: how many there may be, each question computed once, and what happens when that is slow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from channels.testing import WebsocketCommunicator
+from django.core.cache import caches
+
+from metrics.live import hub as hub_module
+from metrics.live import ring, ticker
+from metrics.live.consumer import Allowance
+from metrics.live.hub import make_hello
+from metrics.live.routing import websocket_application
+from metrics.queries import QueryTooSlow
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
+HEADERS = [(b"host", b"localhost:8899")]
+
+
+@contextlib.asynccontextmanager
+async def page() -> AsyncIterator[WebsocketCommunicator]:
+    """A page on loopback, its hello read."""
+    client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
+    client.scope |= {"client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8899)}
+    assert (await client.connect(10))[0]
+    assert (await client.receive_json_from(10))["type"] == "hello"
+    yield client
+    await client.disconnect()
+
+
+async def broadcast(second: int) -> None:
+    """A tick, from a thread, as a worker sends it."""
+    at = datetime.fromtimestamp(1_800_000_000 + second, UTC)
+    assert await asyncio.to_thread(ticker.broadcast, at)
+
+
+async def subscribe(client: WebsocketCommunicator, **message: Any) -> None:
+    await client.send_json_to({"type": "subscribe", "step": 1, **message})
+    assert (await client.receive_json_from(10))["type"] == "subscribed"
+
+
+@pytest.fixture(autouse=True)
+def empty_ring() -> None:
+    caches["ring"].clear()
+
+
+class AConnection:
+    async def test_beyond_the_limit_is_closed_with_4429(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hub_module, "MAX_CLIENTS", 2)
+        async with page(), page() as second:
+            late = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
+            late.scope |= {"client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8899)}
+            assert (await late.connect(10))[0]
+            closed = await late.receive_output(10)
+            assert (closed["type"], closed["code"]) == ("websocket.close", 4429)
+            await second.disconnect()
+            async with page():  # there is room again
+                pass
+
+
+class ATick:
+    async def test_reaches_every_page(self) -> None:
+        async with page() as one, page() as other:
+            await broadcast(1)
+            assert (await one.receive_json_from(10))["seq"] == (await other.receive_json_from(10))["seq"]
+
+
+class ASubscription:
+    async def test_is_computed_once_for_all_pages_and_off_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[bytes, int]] = []
+        real = hub_module.answer
+
+        def counted(subscription: Any, *rest: Any) -> Any:
+            asked.append((subscription.key, threading.get_ident()))
+            return real(subscription, *rest)
+
+        monkeypatch.setattr(hub_module, "answer", counted)
+        async with page() as one, page() as other, page() as third, page() as plain:
+            await subscribe(one, filters={"model": "a"})
+            await subscribe(other, filters={"model": ["a"]})
+            await subscribe(third, filters={"model": ["b"]})
+            await broadcast(1)
+            for client in (one, other, third):
+                assert "view" in await client.receive_json_from(10)
+            assert "view" not in await plain.receive_json_from(10)
+        assert len(asked) == len({key for key, _ in asked}) == 2
+        assert threading.get_ident() not in {thread for _, thread in asked}
+
+    async def test_that_takes_long_does_not_hold_up_the_ticks_and_catches_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, go_on, since = threading.Event(), threading.Event(), []
+        real = hub_module.answer
+
+        def slow(subscription: Any, at: datetime, before: int | None) -> Any:
+            since.append(before)
+            begun.set()
+            assert go_on.wait(30)
+            return real(subscription, at, before)
+
+        monkeypatch.setattr(hub_module, "answer", slow)
+        async with page() as client:
+            await subscribe(client, series=[{"metric": "requests"}])
+            await broadcast(1)
+            await asyncio.to_thread(begun.wait, 30)
+            await broadcast(2)
+            tick = await client.receive_json_from(10)
+            assert tick["seq"] == 1_800_000_002
+            assert "buckets" not in tick
+            go_on.set()
+            assert (await client.receive_json_from(10))["seq"] == 1_800_000_001
+            await broadcast(3)
+            tick = await client.receive_json_from(10)
+            points = tick["buckets"][0]["points"]
+            assert since == [None, 1_800_000_001]
+            assert points[0][0] // 1000 <= 1_800_000_001
+            assert points[-1][0] // 1000 == 1_800_000_003
+
+    async def test_that_does_not_fit_into_its_time_leaves_the_tick_plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_slow(*_: Any) -> None:
+            raise QueryTooSlow(3)
+
+        monkeypatch.setattr(hub_module, "answer", too_slow)
+        async with page() as client:
+            await subscribe(client)
+            await broadcast(1)
+            tick = await client.receive_json_from(10)
+            assert tick["type"] == "tick"
+            assert "view" not in tick
+
+
+class AHello:
+    def test_stays_within_its_bound_whatever_the_ring_holds(self) -> None:
+        now = int(datetime.now(UTC).timestamp())
+        for seq in range(now - 300, now + 1):
+            overall = {f"figure_{number}": 123.456 for number in range(50)}
+            ring.put({"type": "tick", "seq": seq, "at": "2026-03-01T12:00:00Z", "overall": overall, "models": {}})
+        hello = make_hello()
+        assert len(hello) <= 200_000
+        history = json.loads(hello)["history"]
+        assert history[-1]["seq"] == now  # the oldest are left out, not the newest
+        assert len(history) > 50
+
+
+class AnAllowance:
+    def test_lets_a_burst_through_and_then_so_many_a_second(self) -> None:
+        allowance = Allowance(per_second=2, at_once=3)
+        assert [allowance.take(10.0) for _ in range(4)] == [True, True, True, False]
+        assert [allowance.take(11.0) for _ in range(3)] == [True, True, False]
+        assert [allowance.take(99.0) for _ in range(4)] == [True, True, True, False]
