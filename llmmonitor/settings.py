@@ -141,7 +141,8 @@ CHANNEL_LAYERS: dict[str, Any] = {
         {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
             "CONFIG": {
-                "hosts": [LLMMONITOR.redis_url],
+                # A receiver waits for five seconds at a time, as long as the client library's own limit.
+                "hosts": [{"address": LLMMONITOR.redis_url, "socket_timeout": 20}],
                 "prefix": "llmmonitor",
                 "capacity": 20,
                 "expiry": 10,

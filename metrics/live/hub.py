@@ -3,7 +3,7 @@
 There is one hub for each event loop. It is in the group of ticks while it has clients. A client without a subscription
 gets the tick as it came; for the others each distinct subscription is computed once, on a thread of the hub's own and
 never on the loop, and what it gives is joined to the tick. When that takes longer than a second, the next tick goes to
-everybody as it is and the answer after it catches up.
+everybody as it is; the answer goes out with the newest tick once it is there, and the answer after it catches up.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Hub:
         self._clients: set[Client] = set()
         self._listening: asyncio.Task[None] | None = None
         self._computing: asyncio.Task[None] | None = None
+        self._newest = ""  # tick, as JSON
         self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
         self._hello: tuple[int | None, asyncio.Future[str]] | None = None
         # One thread: answers of one tick take turns, and reading keeps one connection to the database.
@@ -155,42 +156,43 @@ class Hub:
             for client in self._clients:
                 client.outbox.put_answer(text)
             return
+        self._newest = text
         busy = self._computing is not None and not self._computing.done()
         for client in self._clients:
             if client.subscription is None or busy:
                 client.outbox.put_tick(text)
         if len(self.subscriptions) and not busy:
             at = datetime.fromisoformat(message["at"])
-            self._computing = asyncio.create_task(self._deliver_views(int(message["seq"]), at, text))
+            self._computing = asyncio.create_task(self._deliver_views(int(message["seq"]), at))
 
-    async def _deliver_views(self, seq: int, at: datetime, text: str) -> None:
+    async def _deliver_views(self, seq: int, at: datetime) -> None:
         """Join each subscription's answer to the tick, and hand that to whoever holds it."""
         wanted = {one.key: one for one in self.subscriptions}
         waiting = [client for client in self._clients if client.subscription is not None]
         held = {client: client.subscription.key for client in waiting if client.subscription is not None}
         since = {key: self._answered[key] for key in wanted if key in self._answered}
         try:
-            texts = await self.in_thread(lambda: join_views(text, at, list(wanted.values()), since))
+            views = await self.in_thread(lambda: make_views(at, list(wanted.values()), since))
         except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
             ticker.say_once_a_minute(logger, "live views", error)
-            texts = {}
+            views = {}
+        texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
             if client in self._clients:
-                client.outbox.put_tick(texts.get(held[client], text))
-        self._answered = since | dict.fromkeys(texts, seq)
+                client.outbox.put_tick(texts.get(held[client], self._newest))
+        self._answered = since | dict.fromkeys(views, seq)
 
 
 TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'
 
 
-def join_views(text: str, at: datetime, wanted: list[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
-    """The tick with each subscription's view and buckets, by its key. What does not fit into the time is left out."""
+def make_views(at: datetime, wanted: list[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
+    """Each subscription's answer at the tick of `at`, as JSON, by its key. What takes too long is left out."""
     found = {}
     try:
         with query_budget(VIEWS_SECONDS):
             for one in wanted:
-                extra = ring.encode(answer(one, at, since.get(one.key))).decode()
-                found[one.key] = f"{text[:-1]},{extra[1:]}"
+                found[one.key] = ring.encode(answer(one, at, since.get(one.key))).decode()
     except QueryTooSlow as error:
         ticker.counts["views_too_slow"] += 1
         ticker.say_once_a_minute(logger, "live views", error)
