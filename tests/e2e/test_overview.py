@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -177,6 +179,38 @@ class APage:
         card.get_by_role("button", name="Menu of Response time").click()
         page.get_by_role("menuitem", name="View as table").click()
         expect(card.locator("table")).to_contain_text(re.compile(r"1\.2\d\ss"))
+
+    def test_saves_a_chart_as_picture_drawing_and_figures(
+        self, module_server: Server, open_page: Any, complaints: list[str]
+    ) -> None:
+        send(module_server, *(request(ago_seconds=20 * n) for n in range(1, 20)))
+        page = open_page(f"{module_server.url}/?range=15m", height=2600, theme="dark")
+        saved = {}
+        for widget in ("latency", "requests", "throughput", "heatmap"):
+            card = page.locator(f'[data-widget="{widget}"]')
+            for kind in ("PNG", "SVG", "CSV"):
+                card.locator("[data-menu]").click()
+                item = page.get_by_role("menuitem", name=f"Save as {kind}")
+                if kind == "CSV" and widget == "heatmap":
+                    continue
+                with page.expect_download() as download:
+                    item.click()
+                saved[widget, kind] = Path(download.value.path()).read_bytes()
+
+        for (widget, kind), content in saved.items():
+            if kind == "PNG":
+                assert content.startswith(b"\x89PNG"), widget
+                assert len(content) > 5_000, widget
+            elif kind == "SVG":
+                drawing = ElementTree.fromstring(content)  # noqa: S314 (our own drawing)
+                words = [node.text for node in drawing.iter("{http://www.w3.org/2000/svg}text")]
+                assert page.locator(f"#{widget}-title").inner_text() in words
+                assert len(list(drawing.iter("{http://www.w3.org/2000/svg}path"))) > 4, widget
+                assert b"NaN" not in content
+                assert b"undefined" not in content
+            else:
+                assert content.startswith(b"timestamp,metric,stat,unit,labels,value"), widget
+        assert complaints == []
 
     def test_keeps_the_theme_that_was_chosen(self, module_server: Server, open_page: Any) -> None:
         page = open_page(module_server.url)

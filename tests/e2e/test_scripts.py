@@ -94,6 +94,40 @@ class TheScripts:
         assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
+RULER = "document.createElement('canvas').getContext('2d')"
+
+
+class ADrawing:
+    def test_clips_text_by_a_group_around_it_and_escapes_its_words(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER});
+                   ctx.beginPath(); ctx.rect(0, 0, 10, 10); ctx.clip(); ctx.rotate(1); ctx.fillText("a < b", 1, 2);
+                   return ctx.toString("T & t", "D"); }}"""
+        drawn = run("charts/svg-context.js", body)
+        assert '<g clip-path="url(#clip1)"><text transform="matrix(' in drawn
+        assert ">a &lt; b</text></g>" in drawn
+        assert "<title>T &amp; t</title>" in drawn
+
+    def test_scales_widths_and_dashes_with_its_paths(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER});
+                   ctx.scale(2, 2); ctx.setLineDash([3, 1]); ctx.strokeStyle = "rgba(1, 2, 3, 0.5)";
+                   ctx.beginPath(); ctx.moveTo(1, 1); ctx.lineTo(4, 5); ctx.stroke(); return ctx.toString("", ""); }}"""
+        drawn = run("charts/svg-context.js", body)
+        assert 'd="M2 2L8 10"' in drawn
+        assert 'stroke="rgb(1,2,3)" stroke-opacity="0.5" stroke-width="2" stroke-dasharray="6 2"' in drawn
+
+    def test_refuses_a_path_that_cannot_be_read_back(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER});
+                   try {{ ctx.stroke(new Path2D("M0 0L1 1")); }} catch (problem) {{ return problem.message; }}
+                   return "drawn"; }}"""
+        assert "segment" in run("charts/svg-context.js", body)
+
+    def test_takes_back_what_was_changed_since_it_was_saved(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER}); ctx.fillStyle = "#111111";
+                   ctx.save(); ctx.translate(50, 0); ctx.fillStyle = "#222222"; ctx.restore(); ctx.fillRect(0, 0, 1, 1);
+                   return ctx.toString("", ""); }}"""
+        assert '<path d="M0 0L1 0L1 1L0 1Z" fill="#111111"/>' in run("charts/svg-context.js", body)
+
+
 def test_modules_import_each_other_in_one_direction() -> None:
     """Hashed names cannot be worked out for modules that import each other in a circle."""
     imports = {

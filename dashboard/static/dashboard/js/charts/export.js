@@ -1,11 +1,13 @@
-// Pictures and files of a chart. A picture is drawn again at twice the size on an opaque ground with a caption that says
-// what it shows; figures come from the export call, never from pixels.
+// Pictures and files of a chart. A picture is drawn with a head that says what it shows; figures come from the export call,
+// never from pixels.
 
 import { moment } from "../format.js";
 import { colour } from "./palette.js";
+import { SvgContext } from "./svg-context.js";
 
 const SCALE = 2;
 const HEAD_PX = 46;
+const LEGEND_PX = 20;
 
 function download(url, name) {
   const link = document.createElement("a");
@@ -29,32 +31,76 @@ export function caption(page) {
   return [`${moment(from, true)} to ${moment(to, true)}`, ...filters].join(" · ");
 }
 
-export function savePicture(timeChart, title, page) {
-  const source = timeChart.chart?.canvas ?? timeChart.canvas;
-  if (!source) return;
-  const width = source.clientWidth;
-  const height = source.clientHeight;
-  const picture = document.createElement("canvas");
-  picture.width = width * SCALE;
-  picture.height = (height + HEAD_PX) * SCALE;
-  const ctx = picture.getContext("2d");
-  ctx.scale(SCALE, SCALE);
+const headHeight = (source) => HEAD_PX + (source.legend?.length ? LEGEND_PX : 0);
+
+// Ground, title, what is shown, and the legend that stands beside the chart on the page.
+function paintHead(ctx, width, height, title, page, source) {
   ctx.fillStyle = colour("card");
-  ctx.fillRect(0, 0, width, height + HEAD_PX);
+  ctx.fillRect(0, 0, width, height);
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   ctx.fillStyle = colour("text");
   ctx.font = "640 14px Inter";
-  ctx.fillText(title, 10, 20);
+  ctx.fillText(title, 12, 20);
   ctx.fillStyle = colour("muted");
   ctx.font = "450 11.5px Inter";
-  ctx.fillText(`${caption(page)} · LLM Monitor`, 10, 37);
-  const chart = timeChart.chart;
+  ctx.fillText(`${caption(page)} · LLM Monitor`, 12, 37);
+  let x = 12;
+  for (const line of source.legend ?? []) {
+    ctx.fillStyle = colour(line.colour);
+    ctx.fillRect(x, 48, 14, 4);
+    ctx.fillStyle = colour("muted");
+    ctx.fillText(line.label, x + 20, 54);
+    x += 36 + ctx.measureText(line.label).width;
+  }
+}
+
+// `source`: {chart, config(), legend}: the chart on the page, how to build it again, and its legend.
+export function savePicture(source, title, page) {
+  const { chart } = source;
+  if (!chart) return;
+  const { canvas } = chart;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  const head = headHeight(source);
+  const picture = document.createElement("canvas");
+  picture.width = width * SCALE;
+  picture.height = (height + head) * SCALE;
+  const ctx = picture.getContext("2d");
+  ctx.scale(SCALE, SCALE);
+  paintHead(ctx, width, height + head, title, page, source);
   const ratio = chart.currentDevicePixelRatio;
   chart.options.devicePixelRatio = SCALE;
   chart.resize();
-  ctx.drawImage(source, 0, HEAD_PX, width, height);
+  ctx.drawImage(canvas, 0, head, width, height);
   chart.options.devicePixelRatio = ratio;
   chart.resize();
   download(picture.toDataURL("image/png"), fileName(title, page, "png"));
+}
+
+export function drawSvg(source, title, page) {
+  const { canvas } = source.chart;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  const head = headHeight(source);
+  const ctx = new SvgContext(width, height + head, document.createElement("canvas").getContext("2d"), head);
+  paintHead(ctx, width, height + head, title, page, source);
+  ctx.beginChart();
+  const config = source.config();
+  config.platform = window.Chart.platforms.BasicPlatform;
+  Object.assign(config.options, { responsive: false, animation: false, devicePixelRatio: 1, events: [] });
+  config.options.plugins.tooltip = { enabled: false };
+  for (const dataset of config.data.datasets) dataset.segment = {}; // else lines are stroked through a Path2D
+  const { ours } = source.chart;
+  config.plugins = [{ id: "ours", beforeInit: (chart) => { chart.ours = { ...ours, brush: null }; } }, ...config.plugins];
+  const drawn = new window.Chart(ctx.canvas, config);
+  drawn.destroy();
+  return ctx.toString(`${title}, ${caption(page)}`, `LLM Monitor, made ${new Date(page.now()).toISOString()}`);
+}
+
+export function saveSvg(source, title, page) {
+  if (!source.chart) return;
+  const url = URL.createObjectURL(new Blob([drawSvg(source, title, page)], { type: "image/svg+xml" }));
+  download(url, fileName(title, page, "svg"));
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 export function saveHistory(extension, metrics, page, groupBy) {

@@ -30,6 +30,7 @@ export class TimeChart {
   #visible = false;
   #stale = true;
   #ticks = 0;
+  #lines = null;
 
   constructor(root, page, spec) {
     this.#root = root;
@@ -53,8 +54,10 @@ export class TimeChart {
     topics.on("theme", () => this.rebuild());
   }
 
+  // As they were drawn last; worked out anew with each drawing.
   get lines() {
-    return this.spec.lines(this.#page);
+    this.#lines ??= this.spec.lines(this.#page);
+    return this.#lines;
   }
 
   get chart() {
@@ -83,6 +86,7 @@ export class TimeChart {
 
   #update = () => {
     this.#stale = false;
+    this.#lines = null;
     const lines = this.lines;
     if (!this.#chart || this.#chart.data.datasets.length !== lines.length) this.#build(lines);
     const chart = this.#chart;
@@ -142,9 +146,27 @@ export class TimeChart {
 
   #build(lines) {
     this.#chart?.destroy();
+    this.#chart = new window.Chart(this.#canvas, this.#config(lines));
+    this.#chart.ours = { endLabels: this.spec.endLabels, step: this.#page.series.step, bands: [], brush: null };
+    this.#pointer ??= attachPointer(this.#canvas, this.#page, () => this.#chart);
+  }
+
+  // The same chart, to be drawn once more elsewhere.
+  config() {
+    const found = this.#config(this.lines);
+    const { from, to } = this.#page.window;
+    Object.assign(found.options.scales.x, { min: from, max: to });
+    return found;
+  }
+
+  get legend() {
+    return this.spec.legend ? this.lines : [];
+  }
+
+  #config(lines) {
     const { spec } = this;
     const stacked = Boolean(spec.stacked);
-    this.#chart = new window.Chart(this.#canvas, {
+    return {
       type: spec.type ?? "line",
       data: { datasets: lines.map((line) => this.#dataset(line, lines.length)) },
       plugins: [bands, singles, endLabels, brush],
@@ -172,9 +194,7 @@ export class TimeChart {
         },
         onResize: () => this.draw(),
       },
-    });
-    this.#chart.ours = { endLabels: spec.endLabels, step: this.#page.series.step, bands: [], brush: null };
-    this.#pointer ??= attachPointer(this.#canvas, this.#page, () => this.#chart);
+    };
   }
 
   #pointer = null;

@@ -1,7 +1,7 @@
 // What every card has: the values in its head, its help, its menu, its table, and its name for those who do not see it.
 
 import { announce } from "../announce.js";
-import { saveHistory, savePicture } from "../charts/export.js";
+import { saveHistory, savePicture, saveSvg } from "../charts/export.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { disclosure } from "../disclosure.js";
 import { element, find, setText, svg } from "../dom.js";
@@ -10,6 +10,7 @@ import { at as valueAt, last } from "../series.js";
 
 const DAY_MS = 86_400_000;
 const TABLE_EVERY_MS = 10_000;
+const DESCRIBE_EVERY_MS = 5_000;
 
 // A chart over time with its whole frame. `spec` as in charts/time-chart.js, and besides `help` (a sentence or two) and
 // `metrics` ([[metric, stat], …], for the help and the files).
@@ -18,18 +19,22 @@ export function mountChart(root, page, spec) {
   const chart = new TimeChart(root, page, spec);
   const title = find(".card-title", root).textContent;
   const canvas = find("canvas", root);
+  let describedAt = -Infinity;
   const draw = () => {
-    drawNow(find("[data-now]", root), nowPairs(page, spec), page.cursor.time, page);
-    drawLegend(find("[data-legend]", root), spec.legend ? spec.lines(page) : []);
-    describe(root, canvas, title, page, spec);
+    drawNow(find("[data-now]", root), nowPairs(page, spec, chart), page.cursor.time, page);
+    drawLegend(find("[data-legend]", root), spec.legend ? chart.lines : []);
+    if (performance.now() - describedAt < DESCRIBE_EVERY_MS) return;
+    describedAt = performance.now();
+    describe(root, canvas, title, page, chart);
   };
   chart.onDraw = draw;
-  page.topics.on("cursor", () => drawNow(find("[data-now]", root), nowPairs(page, spec), page.cursor.time, page));
-  page.topics.on("cursor-by-key", (node) => node === canvas && announceNow(title, page, spec));
+  page.topics.on("cursor", () => drawNow(find("[data-now]", root), nowPairs(page, spec, chart), page.cursor.time, page));
+  page.topics.on("cursor-by-key", (node) => node === canvas && announceNow(title, page, spec, chart));
   mountHelp(root, page, spec);
   const table = mountTable(root, page, spec, chart);
   mountMenu(root, [
     { words: "Save as PNG", act: () => savePicture(chart, title, page) },
+    { words: "Save as SVG", act: () => saveSvg(chart, title, page) },
     { words: "Save as CSV", act: () => saveHistory("csv", spec.metrics, page, spec.groupBy) },
     { words: "Save as JSON", act: () => saveHistory("json", spec.metrics, page, spec.groupBy) },
     null,
@@ -44,13 +49,13 @@ export function mountChart(root, page, spec) {
   return chart;
 }
 
-function nowPairs(page, spec) {
-  return spec.now ? spec.now(page, page.cursor.time) : linePairs(page, spec, page.cursor.time);
+function nowPairs(page, spec, chart) {
+  return spec.now ? spec.now(page, page.cursor.time) : linePairs(page, chart, page.cursor.time);
 }
 
 // Without words of its own a head shows each line's newest value, or that under the crosshair.
-function linePairs(page, spec, time) {
-  return spec.lines(page).slice(0, 4).map(({ label, points }) => {
+function linePairs(page, { lines, spec }, time) {
+  return lines.slice(0, 4).map(({ label, points }) => {
     const value = time === null ? last(points) : valueAt(points, time, page.series.step);
     return [label, spec.say(value)];
   });
@@ -87,9 +92,9 @@ export function drawLegend(target, lines) {
   );
 }
 
-function describe(root, canvas, title, page, spec) {
-  const values = linePairs(page, spec, null).map(([label, value]) => `${label} ${value}`).join(", ");
-  const trends = spec.lines(page).slice(0, 4).map(({ label, points }) => `${label} ${trend(points)}`).join(", ");
+function describe(root, canvas, title, page, chart) {
+  const values = linePairs(page, chart, null).map(([label, value]) => `${label} ${value}`).join(", ");
+  const trends = chart.lines.slice(0, 4).map(({ label, points }) => `${label} ${trend(points)}`).join(", ");
   canvas.setAttribute("aria-label", `${title}: ${values}. ${trends}.`);
   setText(find("[data-twin]", root), `${title} over ${page.params.span}. Choose “View as table” in the menu for all values.`);
 }
@@ -104,8 +109,8 @@ function trend(points) {
   return after > before ? "rising" : "falling";
 }
 
-function announceNow(title, page, spec) {
-  const values = nowPairs(page, spec).map(([words, value]) => `${words} ${value}`).join(", ");
+function announceNow(title, page, spec, chart) {
+  const values = nowPairs(page, spec, chart).map(([words, value]) => `${words} ${value}`).join(", ");
   // Said at once: the person asked for it with a key.
   setText(document.getElementById("announcer"), `${title} at ${timeOfDay(page.cursor.time)}: ${values}`);
 }

@@ -6,7 +6,7 @@ import { duration, moment, text } from "../format.js";
 import { timeAxis, tooltip } from "../charts/options.js";
 import { attachPointer } from "../charts/pointer.js";
 import { colour, mix } from "../charts/palette.js";
-import { savePicture } from "../charts/export.js";
+import { savePicture, saveSvg } from "../charts/export.js";
 import { brush } from "../charts/plugins.js";
 import { nextFrame } from "../store.js";
 import { drawNow, mountHelp, mountMenu, stepWords } from "./frame.js";
@@ -57,15 +57,13 @@ export function mount(root, page) {
     return { points, edges, step: data.step_seconds * 1000, total, most };
   };
 
-  const build = () => {
-    chart?.destroy();
-    shown = cells();
+  const config = () => {
     const ground = colour("card");
     const hue = colour("series-1");
     const tint = (count) => mix(ground, hue, 0.14 + 0.86 * (Math.ceil(Math.sqrt(count / shown.most) * STEPS) / STEPS));
     const { from, to } = page.window;
     const withDay = to - from > DAY_MS;
-    chart = new window.Chart(canvas, {
+    return {
       type: "matrix",
       data: {
         datasets: [{
@@ -116,7 +114,13 @@ export function mount(root, page) {
           }),
         },
       },
-    });
+    };
+  };
+
+  const build = () => {
+    chart?.destroy();
+    shown = cells();
+    chart = new window.Chart(canvas, config());
     chart.ours = { brush: null };
   };
 
@@ -144,8 +148,11 @@ export function mount(root, page) {
     help: "How many successful requests took how long, in each step of time. Darker is more (the square root of the count). Two bands mean two kinds of requests, which a percentile hides.",
     metrics: [["inference.response_time_ms", "count"]],
   });
-  const own = { get chart() { return chart; } };
-  mountMenu(root, [{ words: "Save as PNG", act: () => savePicture(own, title, page) }]);
+  const own = { get chart() { return chart; }, config };
+  mountMenu(root, [
+    { words: "Save as PNG", act: () => savePicture(own, title, page) },
+    { words: "Save as SVG", act: () => saveSvg(own, title, page) },
+  ]);
 }
 
 // Edges of log buckets, two digits (three where two would be the same): 0.25 s, 16 s.
