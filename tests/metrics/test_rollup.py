@@ -104,7 +104,7 @@ events = st.builds(
 )
 
 
-class AnyBatches:
+class TheBatches:
     @given(st.lists(st.tuples(events, st.integers(1, 3)), max_size=90), st.integers(0, 90))
     def test_give_the_same_buckets_as_all_at_once(self, sent: list[Any], cut: int) -> None:
         whole = rollup_events(sent, lambda at: RESOLUTIONS)
