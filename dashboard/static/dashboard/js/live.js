@@ -85,7 +85,21 @@ export class Live {
     if (message.type === "tick") this.#tick(message);
     else if (message.type === "hello") this.#hello(message);
     else if (message.type === "backfill") this.#backfill(message);
-    else if (message.type === "error") this.#note(`${message.code}: ${message.detail}`);
+    else if (message.type === "subscribed") this.#readCharts(false);
+    else if (message.type === "error") {
+      this.#note(message.detail);
+      // What cannot be sent with each tick is read every few seconds instead.
+      if (["poll", "bad_query"].includes(message.code)) this.#readCharts(true);
+    }
+  }
+
+  #readCharts(wanted) {
+    clearInterval(this.#timers.charts);
+    if (wanted) {
+      this.#timers.charts = setInterval(() => {
+        if (this.#page.live && !document.hidden) this.#page.load({ quiet: true });
+      }, READ_WHILE_POLLING * POLL_MS);
+    }
   }
 
   #hello(message) {
