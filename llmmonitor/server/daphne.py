@@ -146,6 +146,14 @@ class BoundedSocket(WebSocketProtocol):
         else:
             super().onMessage(payload, isBinary)
 
+    def sendMessage(self, *args: Any, **kwargs: Any) -> None:  # noqa: N802
+        """Send. (Autobahn holds what is sent to the bound of what is received, and drops more without a word.)"""
+        bound, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = bound
+
 
 class BackPressureServer(daphne.server.Server):
     """daphne's server with the bounds of this module and a stop that lets requests finish.

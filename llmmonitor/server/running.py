@@ -15,8 +15,7 @@ GRACE_SECONDS = 5.0
 SETTLE_SECONDS = 10.0
 # A page shows for hours; past half a day its socket is closed and it connects again.
 SOCKET_SECONDS = 12 * 3600
-# Autobahn holds what is sent to the same bound: a backfill may be 8 MiB. The consumer refuses more than 16 kB.
-SOCKET_MESSAGE_BYTES = 9 * 2**20
+SOCKET_MESSAGE_BYTES = 64 * 2**10  # the consumer refuses above 16 kB with a message; above this the connection ends
 
 
 def run_server(host: str, port: int, started: Callable[[str, int], None]) -> None:

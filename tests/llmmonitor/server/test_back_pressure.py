@@ -120,6 +120,20 @@ class ALivePageThatDoesNotRead:
             assert seqs[-1] - seqs[-2] >= dropped + 1
 
 
+class AnAnswerToALivePage:
+    def test_may_be_larger_than_what_the_page_may_send(self, server: Server) -> None:
+        post_machines(server)
+        with connect(server.ws_url, max_size=None) as live:
+            first = json.loads(live.recv(20))
+            for _ in range(3):
+                live.recv(20)
+            live.send(json.dumps({"type": "resume", "seq": first["seq"]}))
+            while (answer := str(live.recv(20))).startswith('{"type":"tick"'):
+                pass
+        assert len(answer) > 100_000
+        assert len(json.loads(answer)["ticks"]) >= 2
+
+
 class ABody:
     def head(self, *lines: str) -> bytes:
         head = ["POST /track/inference HTTP/1.1", "Host: localhost", "Content-Type: application/json", *lines]
