@@ -15,7 +15,7 @@ export function mount(root, page) {
     const chosen = page.filters.host ?? [];
     const hosts = allHosts(page).filter((host) => !chosen.length || chosen.includes(host.host));
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
-    setText(find("[data-now]", root), counts(hosts));
+    setText(find("[data-now]", root), page.connection.state === "disconnected" ? "as last known" : counts(hosts));
     document.body.classList.toggle("has-gpu", hasGpu(page, hosts));
     const present = new Map([...list.children].map((child) => [child.dataset.host, child]));
     const wanted = hosts.map((host) => update(present.get(host.host) ?? make(host), host, page));
@@ -24,7 +24,7 @@ export function mount(root, page) {
     }
     if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, "No sample yet."));
   });
-  for (const topic of ["data", "tick", "second"]) page.topics.on(topic, draw);
+  for (const topic of ["data", "tick", "second", "connection"]) page.topics.on(topic, draw);
   draw();
 }
 
@@ -51,12 +51,14 @@ function make(host) {
 }
 
 function update(node, host, page) {
-  const state = host.state ?? "up";
+  // Nobody tells of a machine while the connection is lost: its last figures must not look alive.
+  const lost = page.connection.state === "disconnected";
+  const state = lost && host.state !== "down" ? "stale" : (host.state ?? "up");
   const age = Math.max(0, (page.now() - Date.parse(host.at)) / 1000);
   node.classList.toggle("is-stale", state !== "up");
   find(".dot", node).className = `dot ${state}`;
   const words = find("[data-age]", node);
-  const prefix = state === "up" ? "sampled" : state === "stale" ? "▲ stale, sampled" : "■ down, last sampled";
+  const prefix = state === "up" ? "sampled" : lost ? "disconnected, sampled" : state === "stale" ? "▲ stale, sampled" : "■ down, last sampled";
   setText(words, `${prefix} ${ago(age)}`);
   words.title = new Date(host.at).toLocaleString();
   const values = find(".machine-values", node);
