@@ -121,6 +121,12 @@ class ADrawing:
                    return "drawn"; }}"""
         assert "segment" in run("charts/svg-context.js", body)
 
+    def test_passes_over_what_is_not_finite_as_a_canvas_does(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER}); ctx.beginPath(); ctx.moveTo(1, 1);
+                   ctx.lineTo(NaN, 2); ctx.arc(1, 1, NaN, 0, 1); ctx.lineTo(3, 3); ctx.stroke();
+                   return ctx.toString("", ""); }}"""
+        assert 'd="M1 1L3 3"' in run("charts/svg-context.js", body)
+
     def test_takes_back_what_was_changed_since_it_was_saved(self, run: Any) -> None:
         body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER}); ctx.fillStyle = "#111111";
                    ctx.save(); ctx.translate(50, 0); ctx.fillStyle = "#222222"; ctx.restore(); ctx.fillRect(0, 0, 1, 1);

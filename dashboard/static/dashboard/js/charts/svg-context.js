@@ -10,6 +10,7 @@ const ANCHOR = { left: "start", start: "start", center: "middle", right: "end", 
 const LOWERED_EM = { top: 0.78, hanging: 0.78, middle: 0.36, bottom: -0.22, ideographic: -0.22, alphabetic: 0 };
 const FONT = /(?:(italic|oblique|normal)\s+)?(?:(\d{3}|bold|normal)\s+)?([\d.]+)px(?:\/\S+)?\s+(.+)/;
 
+const finite = (...values) => values.every(Number.isFinite);
 const short = (value) => String(Math.round(value * 100) / 100);
 const escape = (words) => String(words).replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]);
 
@@ -114,7 +115,7 @@ export class SvgContext {
     return [...this.#dash];
   }
 
-  // Paths, in final coordinates
+  // Paths, in final coordinates. What is not finite is passed over, as a canvas does: gaps in stacked areas make such calls.
 
   #at(x, y) {
     const [a, b, c, d, e, f] = this.#matrix;
@@ -135,22 +136,27 @@ export class SvgContext {
   }
 
   moveTo(x, y) {
+    if (!finite(x, y)) return;
     this.#path += `M${this.#at(x, y)}`;
   }
 
   lineTo(x, y) {
+    if (!finite(x, y)) return;
     this.#path += `${this.#path ? "L" : "M"}${this.#at(x, y)}`;
   }
 
   bezierCurveTo(x1, y1, x2, y2, x, y) {
+    if (!finite(x1, y1, x2, y2, x, y)) return;
     this.#path += `C${this.#at(x1, y1)} ${this.#at(x2, y2)} ${this.#at(x, y)}`;
   }
 
   rect(x, y, width, height) {
+    if (!finite(x, y, width, height)) return;
     this.#path += `M${this.#at(x, y)}L${this.#at(x + width, y)}L${this.#at(x + width, y + height)}L${this.#at(x, y + height)}Z`;
   }
 
   arc(x, y, radius, start, end, backwards = false) {
+    if (!finite(x, y, radius, start, end)) return;
     let sweep = backwards ? start - end : end - start;
     if (sweep >= TURN) sweep = TURN;
     else sweep = ((sweep % TURN) + TURN) % TURN;
@@ -217,6 +223,7 @@ export class SvgContext {
   }
 
   fillText(words, x, y) {
+    if (!finite(x, y)) return;
     const [, style, weight, size, family] = FONT.exec(this.font) ?? [null, null, null, "10", "sans-serif"];
     const lowered = LOWERED_EM[this.textBaseline] ?? 0;
     const look = `${style && style !== "normal" ? ` font-style="${style}"` : ""}${weight && weight !== "normal" ? ` font-weight="${weight}"` : ""}`;
