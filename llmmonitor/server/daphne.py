@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,8 @@ STALL_SECONDS = 60.0  # longest that a client of a streamed answer may take noth
 HEADER_SECONDS = 20.0  # for a request's first line and headers, counted from the line
 BODY_SECONDS = 300.0  # for the whole request: 16 MiB at half a megabit a second
 CHECK_SECONDS = 2.0  # how often daphne looks at the clock
+# The kernel would take up to 4 MB for a client that reads slowly: memory, and an hour of ticks that come too late.
+SOCKET_SEND_BYTES = 128 * 2**10
 WAITING_MESSAGES = 64  # of one WebSocket, not yet read by the application; beyond, the connection is cut
 DISCARD_FACTOR = 4  # of a refused body, this many times the limit is read and thrown away; then the connection is cut
 
@@ -218,6 +221,8 @@ class BackPressureServer(daphne.server.Server):
             return None
         gate = Gate()
         if isinstance(protocol, WebSocketProtocol):
+            with contextlib.suppress(AttributeError, OSError):  # a transport without a socket of its own
+                protocol.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_SEND_BYTES)
             protocol.transport.unregisterProducer()  # the one that HTTP left there at the upgrade
             protocol.transport.registerProducer(gate, True)
         else:
