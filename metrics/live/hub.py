@@ -35,6 +35,7 @@ BACKFILLS_AT_ONCE = 4  # each is up to 8 MB until its client has taken it
 BACKFILL_WAIT_SECONDS = 5.0
 VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; those that do not fit go without, and say so
 RETRY_SECONDS = 1.0
+JOIN_SECONDS = 2.0
 REJOIN_SECONDS = 3600.0  # membership in a group of a Redis layer ends after a day
 STARTED = datetime.now(UTC)
 
@@ -62,6 +63,7 @@ class Hub:
         self._max_clients = MAX_CLIENTS if max_clients is None else max_clients
         self._clients: set[Client] = set()
         self._listening: asyncio.Task[None] | None = None
+        self._joined = asyncio.Event()
         self._computing: asyncio.Task[None] | None = None
         self._newest = ""  # tick, as JSON
         self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
@@ -100,7 +102,9 @@ class Hub:
             client.subscription = None
 
     async def hello(self) -> str:
-        """What a client gets first. Made once for all that come within a second."""
+        """What a client gets first. Made once for all that come within a second, and not before ticks are heard."""
+        with contextlib.suppress(TimeoutError):  # without a broker there are no ticks, but still what the store says
+            await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
         seq = await self.in_thread(ring.latest_seq)
         if self._hello is None or self._hello[0] != seq or seq is None:
             self._hello = seq, asyncio.ensure_future(self.in_thread(make_hello))
@@ -139,6 +143,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         await layer.group_add(ticker.GROUP, channel)
         joined = loop.time()
+        self._joined.set()
         try:
             while True:
                 self._deliver(await layer.receive(channel))
@@ -146,6 +151,7 @@ class Hub:
                     await layer.group_add(ticker.GROUP, channel)
                     joined = loop.time()
         finally:
+            self._joined.clear()
             with contextlib.suppress(Exception):
                 await layer.group_discard(ticker.GROUP, channel)
 

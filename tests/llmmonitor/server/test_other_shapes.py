@@ -49,6 +49,21 @@ class TheServerUnderUvicorn:
         assert "Traceback" not in server.output
 
 
+@pytest.mark.postgres
+class TheServerOnPostgreSQL:
+    def test_makes_its_tables_stores_ticks_and_ends_in_order(self, make_server: MakeServer, postgres_url: str) -> None:
+        server = make_server(env={"DATABASE_URL": postgres_url})
+        assert "the user is admin" in server.output
+        assert server.post("/track/inference", EVENT).json()["accepted"] == 1
+        with connect(server.ws_url) as live:
+            assert read_ticks(live, 2)[-1]["models"]
+        assert server.stop() == 0
+        assert not (server.data_dir / "llmmonitor.sqlite3-wal").exists()
+        server.start()
+        assert server.get("/metrics/summary").json()["total_requests"] == 1
+        assert "Traceback" not in server.output
+
+
 @contextmanager
 def celery(server: Server, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of Celery on the server's settings."""
