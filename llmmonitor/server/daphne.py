@@ -142,6 +142,8 @@ class BoundedRequest(WebRequest):
 class BoundedSocket(WebSocketProtocol):
     """A WebSocket whose unread messages are bounded."""
 
+    maxMessagePayloadSize: int  # noqa: N815 (Autobahn's; in bytes, 0 is no bound)
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """Queue a message for the application."""
         if self.application_queue.qsize() >= WAITING_MESSAGES:

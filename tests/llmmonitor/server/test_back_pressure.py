@@ -16,7 +16,6 @@ from websockets.sync.client import connect
 
 from tests.support.server import Server, copy_prepared
 
-pytestmark = pytest.mark.live
 MB = 2**20
 BODY_LIMIT = 8 * MB
 ROWS = 20_000

@@ -23,7 +23,6 @@ from tests import services
 from tests.support.server import ROOT, MakeServer, Server, environment
 
 EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "response_time_ms": 5.0, "success": True}
-pytestmark = pytest.mark.live
 
 
 @pytest.fixture
@@ -63,6 +62,7 @@ class AFirstStart:
         assert "correct horse" not in server.output
 
 
+@pytest.mark.live
 class ASecondStart:
     def test_has_a_new_link_and_no_password(self, server: Server) -> None:
         server.stop()
@@ -79,6 +79,7 @@ class ASecondStart:
             assert '"type":"tick"' in str(live.recv(10))
 
 
+@pytest.mark.live
 class AStop:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_ends_in_order(self, server: Server, number: int) -> None:
