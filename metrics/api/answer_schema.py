@@ -172,6 +172,7 @@ DEMO = thing(
     {
         "present": FLAG,
         "running": FLAG,
+        "removing": FLAG,
         "progress_percent": {"type": "integer", "nullable": True},
         "incident": MAYBE_TEXT,
     },

@@ -48,7 +48,8 @@ class DemoView(APIView):
         """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
-    @extend_schema(responses={200: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
+    @extend_schema(responses={200: answer_schema.DEMO, 202: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
     def delete(self, request: Request) -> Response:
-        """Stop sending and remove all that is flagged as demo data; says how much that was."""
-        return Response(control.remove(at=now()).as_dict())
+        """Stop sending and remove all that is flagged as demo data; says how much, or that it goes on (202)."""
+        state = control.remove(at=now())
+        return Response(state.as_dict(), status=202 if state.removing else 200)

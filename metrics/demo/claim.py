@@ -29,10 +29,11 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Progress:
-    """What a claim says: the share of the filling that is done, and the incident that is in it."""
+    """What a claim says: the share of the filling that is done and the incident in it, or that all is being removed."""
 
     percent: int
     incident: str
+    removing: bool = False
 
 
 class Claim(Protocol):
@@ -95,7 +96,7 @@ class CachedClaim:
     def read(self) -> Progress | None:
         """See Claim."""
         found = self._cache.get(KEY)
-        return Progress(found["percent"], found["incident"]) if found else None
+        return Progress(**{name: value for name, value in found.items() if name != "token"}) if found else None
 
     def end(self, wait_seconds: float) -> None:
         """See Claim."""

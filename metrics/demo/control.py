@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,8 @@ from metrics.sending import Sender, SendingFailed
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
+# A caller waits so long for the removal of a day, which takes a slow machine a minute; then it is told that it goes on.
+REMOVAL_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class DemoState:
     running: bool
     progress_percent: int | None = None
     incident: str | None = None
+    removing: bool = False
     removed: dict[str, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,6 +47,7 @@ class DemoState:
         return {
             "present": self.present,
             "running": self.running,
+            "removing": self.removing,
             "progress_percent": self.progress_percent,
             "incident": self.incident,
             **({"removed": self.removed} if self.removed is not None else {}),
@@ -54,6 +59,8 @@ def state() -> DemoState:
     progress = own_claim().read()
     if progress is None:
         return DemoState(queries.has_demo(), False)
+    if progress.removing:
+        return DemoState(queries.has_demo(), False, removing=True)
     return DemoState(queries.has_demo(), True, progress.percent, progress.incident or None)
 
 
@@ -67,10 +74,37 @@ def start(sender: Sender, at: datetime) -> DemoState:
 
 
 def remove(at: datetime) -> DemoState:
-    """Stop what runs and remove all that is flagged as demo data."""
-    own_claim().end(STOP_SECONDS)
-    forgotten = forget(demo=True, at=at)
-    return DemoState(False, False, removed=forgotten.counts)
+    """Stop what runs and remove all that is flagged as demo data. `removing`: it takes longer than a caller waits."""
+    claim = own_claim()
+    progress = claim.read()
+    if progress is None or not progress.removing:
+        claim.end(STOP_SECONDS)
+    if not claim.take(Progress(0, "", removing=True)):
+        return state()
+    # Not an executor's: the end of the process would wait for its threads.
+    removal: Future[dict[str, int]] = Future()
+    threading.Thread(target=_remove, args=(claim, at, removal), name="demo", daemon=True).start()
+    try:
+        return DemoState(False, False, removed=removal.result(REMOVAL_SECONDS))
+    except TimeoutError:
+        return state()
+
+
+def _remove(claim: Claim, at: datetime, removal: Future[dict[str, int]]) -> None:
+    def tell(table: str, rows: int) -> None:
+        claim.tell(Progress(0, "", removing=True))  # one that is kept in a cache expires
+
+    try:
+        counts = forget(demo=True, at=at, progress=tell).counts
+    except Exception as error:
+        logger.exception("demo: the data could not be removed")
+        claim.release()
+        removal.set_exception(error)
+    else:
+        claim.release()
+        removal.set_result(counts)
+    finally:
+        connection.close()
 
 
 def _run(workload: Workload, claim: Claim, sender: Sender, at: datetime) -> None:

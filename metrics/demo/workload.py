@@ -1,8 +1,9 @@
 """A plausible day of three models on two hosts, with one incident in it. Pure: same seed and end, same events.
 
 The models differ as real ones do: a large and a small model served from one GPU machine, and one behind a provider's
-API. Lengths are lognormal, arrivals Poisson over a daily wave whose busy hour is the present. In the incident the large
-model's queue fills: its requests wait, some time out, its GPUs stay full, and the other models are well.
+API. Lengths are lognormal, arrivals Poisson over a daily wave whose busy hour is the present: some 40,000 requests a
+day, so that a small machine has them on the page within ten seconds. In the incident the large model's queue fills:
+its requests wait, some time out, its GPUs stay full, and the other models are well.
 
 What it yields are plain dicts in the form that `POST /track/…` takes, so they pass the same door as anyone's events.
 """
@@ -22,6 +23,7 @@ DAY_SECONDS = 86_400
 DENSE_SECONDS = 7_200
 DENSE_STEP_SECONDS = 5
 SPARSE_STEP_SECONDS = 30
+MAX_TOKENS = 1_024
 HIGHEST_WAVE = 1.2  # of the wave, which is 1 at the busy hour give or take its ripples
 
 
@@ -47,15 +49,15 @@ class Model:
 
 MODELS = (
     Model(
-        "llama-3-70b", "vllm", "support-chat", "gpu-box-1", 1.1, 900, 170, 5_500, 41, 18, 35, 0.004,
+        "llama-3-70b", "vllm", "support-chat", "gpu-box-1", 0.5, 900, 100, 5_500, 62, 18, 35, 0.004,
         ("EngineError", 500, "The engine ended the request: no free block in the KV cache"), None,
     ),
     Model(
-        "gpt-4o-mini", "openai", "summaries", None, 0.55, 1_300, 140, 14_000, 92, 240, 0, 0.008,
+        "gpt-4o-mini", "openai", "summaries", None, 0.25, 1_300, 140, 14_000, 92, 240, 0, 0.008,
         ("RateLimitError", 429, "Rate limit reached for requests"), (0.15, 0.60),
     ),
     Model(
-        "qwen-2.5-7b", "vllm", "autocomplete", "gpu-box-1", 0.7, 420, 48, 21_000, 118, 9, 6, 0.001,
+        "qwen-2.5-7b", "vllm", "autocomplete", "gpu-box-1", 0.35, 420, 48, 21_000, 118, 9, 6, 0.001,
         ("APITimeoutError", 504, "The request took longer than 30 s"), None,
     ),
 )  # fmt: skip
@@ -123,7 +125,7 @@ class Workload:
     def wave(self, at: float) -> float:
         """The load at this unix time as a share of the busy hour's."""
         hours = (at - self.end.timestamp()) / 3_600
-        daily = 0.56 + 0.44 * math.cos(2 * math.pi * hours / 24)
+        daily = 0.06 + 0.94 * (0.5 + 0.5 * math.cos(2 * math.pi * hours / 24)) ** 2
         return daily * (1 + 0.13 * math.sin(at / 420) + 0.07 * math.sin(at / 97))
 
     def requests(self, start: float, end: float) -> list[dict[str, Any]]:
@@ -144,7 +146,8 @@ class Workload:
     def request(self, model: Model, at: float, random: Random) -> dict[str, Any]:
         """One request that ended at `at`."""
         prompt = max(4, round(random.lognormvariate(math.log(model.prompt_median), 0.75)))
-        completion = max(1, round(random.lognormvariate(math.log(model.completion_median), 0.8)))
+        completion = max(1, round(random.lognormvariate(math.log(model.completion_median), 0.55)))
+        completion = min(completion, MAX_TOKENS)
         depth = self._depth(at) if model.name == TROUBLED else 0.0
         load = self.wave(at)
         queue = random.expovariate(1 / (model.queue_ms * (0.5 + load))) if model.queue_ms else 0.0
@@ -164,7 +167,7 @@ class Workload:
             "stream": True,
             "prompt_tokens": prompt,
             "temperature": random.choice((0.0, 0.2, 0.7)),
-            "max_tokens": 1_024,
+            "max_tokens": MAX_TOKENS,
             "queue_time_ms": round(queue, 3),
             "metadata": {DEMO: True},
         }
@@ -191,7 +194,7 @@ class Workload:
             "response_time_ms": round(response, 3),
             "ttft_ms": round(first, 3),
             "status_code": 200,
-            "finish_reason": "length" if completion >= 1_024 else "stop",
+            "finish_reason": "length" if completion == MAX_TOKENS else "stop",
         }
         if cost:
             event["cost_usd"] = round((prompt * cost[0] + completion * cost[1]) / 1e6, 9)

@@ -1,0 +1,231 @@
+"""The demo from its button on: filled through the same door, sent on, removed, and never twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from metrics.demo import control, live
+from metrics.demo.claim import Progress, own_claim
+from metrics.demo.filling import fill
+from metrics.demo.workload import Workload
+from metrics.forgetting import forget
+from metrics.models import GaugeLabels, InferenceMetrics, Series, SystemMetrics
+from metrics.sending import Sender, SendingFailed
+from tests.metrics.api.asgi_client import AsgiClient
+
+
+def wait_for(done: Callable[[], object], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    monkeypatch.setattr(Workload.__init__, "__kwdefaults__", {"days": minutes / 1_440, "seed": 1, "since": None})
+
+
+@pytest.fixture
+def short_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo of six minutes."""
+    shorten(monkeypatch, 6)
+
+
+@pytest.fixture
+def day_with_incident(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo of forty minutes, which has the incident in it."""
+    shorten(monkeypatch, 40)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch, api: AsgiClient) -> Iterator[list[tuple[str, int]]]:
+    """What is sent over HTTP: (path, events) of each post, taken by the application. Stops the demo in the end."""
+    posts: list[tuple[str, int]] = []
+
+    def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+        headers = {name.lower(): value for name, value in self._headers.items() if name == "Authorization"}
+        reply = AsgiClient(**headers).post(path, events)
+        assert reply.status == 200, reply.body
+        posts.append((path, len(events)))
+        answer: dict[str, Any] = reply.json()
+        assert not answer["rejected"]
+        return answer
+
+    monkeypatch.setattr(Sender, "post", post)
+    yield posts
+    own_claim().end(20)
+
+
+class TheButton:
+    def test_fills_the_page_and_goes_on_sending(
+        self, api: AsgiClient, day_with_incident: None, sent: list[tuple[str, int]]
+    ) -> None:
+        assert api.get("/demo").json() == {
+            "present": False, "running": False, "removing": False, "progress_percent": None, "incident": None,
+        }  # fmt: skip
+        begun = api.request("POST", "/demo")
+        assert begun.status == 202
+        assert begun.json()["running"] is True
+        assert "llama-3-70b" in begun.json()["incident"]
+
+        wait_for(lambda: {path for path, _ in sent} >= {"/track/system", "/track/queue"})
+
+        state = api.get("/demo").json()
+        assert (state["present"], state["running"], state["progress_percent"]) == (True, True, 100)
+        assert api.get("/metrics/summary", range="1h").json()["total_requests"] > 500
+        assert len(api.get("/models").json()["results"]) == 3
+        assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
+
+    def test_pressed_twice_runs_once(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:
+        first, second = (api.request("POST", "/demo") for _ in range(2))
+        assert (first.status, second.status) == (202, 202)
+        wait_for(lambda: sent)
+        # A second run would have had other ids: each request is there once.
+        expected = sum(len(requests) for _, requests, _, _ in Workload(datetime.now(UTC)).chunks())
+        assert InferenceMetrics.objects.count() == pytest.approx(expected, rel=0.15)
+
+    def test_marks_all_of_it_as_demo(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:
+        api.request("POST", "/demo")
+        wait_for(lambda: sent)
+        assert not Series.objects.filter(is_demo=False).exists()
+        assert not GaugeLabels.objects.filter(is_demo=False).exists()
+
+    def test_takes_it_away_again_and_nothing_else(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]
+    ) -> None:
+        api.post("/track/inference", {"model_name": "llama-3-70b", "provider": "vllm"})
+        api.post("/track/system", {"host": "gpu-box-1", "cpu_percent": 1.0})
+        api.request("POST", "/demo")
+        wait_for(lambda: sent)
+        reply = api.request("DELETE", "/demo")
+        assert reply.status == 200
+        assert sum(reply.json()["removed"].values()) > 300
+        assert api.get("/demo").json()["present"] is False
+        assert InferenceMetrics.objects.count() == SystemMetrics.objects.count() == 1
+        assert api.get("/metrics/summary", range="24h").json()["total_requests"] == 1
+        count = len(sent)
+        time.sleep(1.2)  # a second in which a run that goes on would send
+        assert len(sent) == count
+
+    def test_after_a_restart_says_that_nothing_runs_and_goes_on_without_doubling(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]
+    ) -> None:
+        before = datetime.now(UTC) - timedelta(minutes=3)
+        fill(Workload(before), before)
+        state = api.get("/demo").json()
+        assert (state["present"], state["running"]) == (True, False)
+        stored = InferenceMetrics.objects.count()
+
+        assert api.request("POST", "/demo").json()["incident"] is None
+
+        wait_for(lambda: sent)
+        added = InferenceMetrics.objects.count() - stored
+        assert 50 < added < 600
+        newest = InferenceMetrics.objects.filter(timestamp__gt=before)
+        assert newest.count() == pytest.approx(added, abs=5)
+
+    def test_says_that_a_long_removal_goes_on(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(control, "REMOVAL_SECONDS", 0)
+        at = datetime.now(UTC)
+        fill(Workload(at), at)
+        reply = api.request("DELETE", "/demo")
+        assert (reply.status, reply.json()["removing"]) == (202, True)
+        wait_for(lambda: api.get("/demo").json()["removing"] is False)
+        assert api.get("/demo").json()["present"] is False
+
+
+class TheFilling:
+    def test_begins_with_the_newest_half_hour(self, api: AsgiClient, day_with_incident: None) -> None:
+        at = datetime.now(UTC)
+        filled = fill(Workload(at), at, progress=lambda share: False)
+        oldest = InferenceMetrics.objects.order_by("timestamp").values_list("timestamp", flat=True)[0]
+        assert timedelta(0) < at - oldest <= timedelta(minutes=30)
+        assert filled.requests == InferenceMetrics.objects.count() > 300
+
+    def test_equals_its_rollups(self, api: AsgiClient, short_day: None) -> None:
+        at = datetime.now(UTC)
+        filled = fill(Workload(at), at)
+        assert api.get("/metrics/summary", range="24h").json()["total_requests"] == filled.requests
+        assert InferenceMetrics.objects.count() == filled.requests
+
+    def test_twice_is_stored_once(self, api: AsgiClient, short_day: None) -> None:
+        at = datetime.now(UTC)
+        first, again = fill(Workload(at), at), fill(Workload(at), at)
+        assert (again.requests, again.duplicates) == (0, first.requests + first.samples)
+
+
+class TheSendingOn:
+    def test_sends_each_second_once_and_skips_a_pause(self) -> None:
+        now = [1_800_000_000.0]
+        spans: list[tuple[float, int]] = []
+
+        class Sink:
+            def post(self, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+                if path == "/track/system":
+                    spans.append((min(event["timestamp"] for event in events), len(events)))
+                return {}
+
+        def sleep(seconds: float) -> None:
+            # The second pause is that of a laptop whose lid was closed for an hour.
+            now[0] += 3_600 if len(spans) == 3 else seconds
+
+        workload = Workload(datetime.fromtimestamp(now[0], UTC))
+        live.send(workload, Sink(), lambda: len(spans) < 5, clock=lambda: now[0], sleep=sleep)  # type: ignore[arg-type]
+        assert [start - 1_800_000_000 for start, _ in spans] == [0, 1, 2, 3_593, 3_603]
+        assert [count for _, count in spans] == [2, 2, 2, 20, 2]
+
+
+class TheCommand:
+    def run(self, *arguments: str) -> str:
+        out = StringIO()
+        call_command("demo", *arguments, stdout=out)
+        return out.getvalue()
+
+    def test_says_what_it_put_in_and_what_the_incident_is(self, api: AsgiClient) -> None:
+        said = self.run("--days", "0.025")
+        assert f"{InferenceMetrics.objects.count():,} requests" in said
+        assert "The incident: " in said
+        assert "llama-3-70b" in said
+        assert "forget --demo" in said
+        assert own_claim().read() is None
+
+    def test_can_be_undone(self, api: AsgiClient) -> None:
+        self.run("--days", "0.002")
+        out = StringIO()
+        call_command("forget", "--demo", stdout=out)
+        assert "InferenceMetrics" in out.getvalue() or "metrics" in out.getvalue()
+        assert not InferenceMetrics.objects.exists()
+        assert not forget(demo=True, at=datetime.now(UTC)).counts
+
+    @pytest.mark.parametrize("days", ["0", "-1", "31", "nan"])
+    def test_refuses_days_that_make_no_sense(self, days: str) -> None:
+        with pytest.raises(CommandError, match="expected more than 0 and at most 30"):
+            self.run("--days", days)
+
+    def test_does_not_run_beside_the_button(self, db: None) -> None:
+        claim = own_claim()
+        assert claim.take(Progress(50, ""))
+        try:
+            with pytest.raises(CommandError, match="already"):
+                self.run("--days", "0.002")
+        finally:
+            claim.release()
+
+    def test_says_that_no_server_is_there_to_send_to(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+            raise SendingFailed("http://127.0.0.1:1/track/system did not answer: refused")
+
+        monkeypatch.setattr(Sender, "post", post)
+        with pytest.raises(CommandError, match="did not answer"):
+            self.run("--days", "0.002", "--live")
+        assert InferenceMetrics.objects.exists()
+        assert own_claim().read() is None
