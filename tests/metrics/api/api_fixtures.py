@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import caches
@@ -11,6 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from metrics.models import InferenceMetrics
 from metrics.recorder import close_recorder
+from metrics.sending import Sender
 from tests.metrics.api.asgi_client import AsgiClient
 
 
@@ -39,3 +41,20 @@ def api(transactional_db: None) -> Iterator[AsgiClient]:
         cache.clear()
     yield AsgiClient()
     close_recorder(10)
+
+
+@pytest.fixture
+def posts(monkeypatch: pytest.MonkeyPatch, api: AsgiClient) -> list[tuple[str, int]]:
+    """What our own sender posts, taken by the application without a network: (path, events) of each post."""
+    seen: list[tuple[str, int]] = []
+
+    def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+        headers = {name.lower(): value for name, value in self._headers.items() if name == "Authorization"}
+        reply = AsgiClient(**headers).post(path, events)
+        assert reply.status in (200, 422), reply.body
+        seen.append((path, len(events)))
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+    monkeypatch.setattr(Sender, "post", post)
+    return seen
