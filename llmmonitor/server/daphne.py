@@ -130,7 +130,7 @@ class BoundedRequest(WebRequest):
                 "title": "Payload Too Large",
                 "status": status,
                 "detail": f"A body may hold {self.server.max_body_bytes} bytes. Send fewer events in one request.",
-                "code": "body_too_large",
+                "code": "too_large",
             }
         ).encode()
         self.channel.transport.write(
