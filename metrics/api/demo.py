@@ -51,5 +51,5 @@ class DemoView(APIView):
     @extend_schema(responses={200: answer_schema.DEMO, 202: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
     def delete(self, request: Request) -> Response:
         """Stop sending and remove all that is flagged as demo data; says how much, or that it goes on (202)."""
-        state = control.remove(at=now())
-        return Response(state.as_dict(), status=202 if state.removing else 200)
+        state = control.remove(at=now()).as_dict()
+        return Response(state, status=202 if state.get("removing") else 200)

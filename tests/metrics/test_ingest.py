@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import override_settings
 from rest_framework.test import APIRequestFactory
 
@@ -264,7 +265,7 @@ class TheViews:
         view = getattr(track, f"Track{kind.title()}View").as_view()
         headers = {"HTTP_HOST": "127.0.0.1:8899", "SERVER_NAME": "127.0.0.1", "REMOTE_ADDR": "127.0.0.1", **headers}
         request = APIRequestFactory().generic("POST", f"/track/{kind}", body, content_type=content_type, **headers)
-        return view(request).render()
+        return async_to_sync(view)(request)
 
     @pytest.mark.parametrize(
         ("kind", "item"),
