@@ -237,5 +237,9 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
+    "loggers": {
+        **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
+        # A refused call is an answer, not an event of this server: a client that is wrong all day must not fill the disk.
+        "django.request": {"level": "ERROR"},
+    },
 }
