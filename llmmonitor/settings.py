@@ -239,7 +239,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
-        # A refused call is an answer, not an event of this server: a client that is wrong all day must not fill the disk.
+        # A refused call is an answer: a client that is wrong all day must not fill the disk.
         "django.request": {"level": "ERROR"},
     },
 }
