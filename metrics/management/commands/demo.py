@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from metrics import queries
 from metrics.demo import live
 from metrics.demo.claim import Claim, Progress, own_claim
 from metrics.demo.filling import FillingFailed, fill
@@ -34,7 +35,10 @@ class Command(BaseCommand):
         if not 0 < days <= 30:
             raise CommandError(f"--days {days:g}: expected more than 0 and at most 30")
         now = datetime.now(UTC)
-        workload = Workload(now, days=days, seed=seed)
+        newest = queries.newest_demo()
+        workload = Workload(now, days=days, seed=seed, since=newest)
+        if newest is not None:
+            self.stdout.write(f"There is demo data up to {newest:%Y-%m-%d %H:%M} UTC; what came after it is added.")
         claim = own_claim()
         if not claim.take(Progress(0, workload.story)):
             raise CommandError("Demo data is being sent already, by the server or another command.")

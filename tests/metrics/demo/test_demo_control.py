@@ -186,6 +186,12 @@ class TheCommand:
         assert "forget --demo" in said
         assert own_claim().read() is None
 
+    def test_run_again_adds_what_came_since_and_doubles_nothing(self, api: AsgiClient) -> None:
+        self.run("--days", "0.01")
+        stored = InferenceMetrics.objects.count()
+        assert "There is demo data up to" in self.run("--days", "0.01")
+        assert InferenceMetrics.objects.count() < stored * 1.2
+
     def test_can_be_undone(self, api: AsgiClient) -> None:
         self.run("--days", "0.002")
         out = StringIO()
