@@ -1,0 +1,54 @@
+"""Many threads, and more than one recorder in a process, with the same events at once: each is stored once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from metrics.events import Event
+from metrics.models import ErrorMetrics, InferenceMetrics
+from metrics.recorder import Recorded, Recorder
+from tests.metrics.store.stored import assert_raw_and_rollups_agree, error, failed, request, requests
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
+
+SECONDS = 30
+THREADS = 6
+START = datetime.now(UTC) - timedelta(minutes=5)  # the recorder has the wall clock, and with it retention
+
+
+def batch(number: int) -> list[Event]:
+    """Requests with and without a time of their own, failed ones, and the errors of the batch after the next."""
+    at = START + timedelta(milliseconds=number * 300)
+    stamped: list[Event] = [request(f"{number}-{n}", at, model_name=f"m{n % 3}") for n in range(20)]
+    unstamped: list[Event] = [request(f"{number}-u{n}", START, stamped=False) for n in range(5)]
+    failures: list[Event] = [failed(f"{number}-f{n}", at) for n in range(5)]
+    errors: list[Event] = [error(f"{number + 2}-f{n}", at) for n in range(5)]
+    return [*stamped, *unstamped, *failures, *errors]
+
+
+class TheSameEventsFromManyThreads:
+    def test_are_stored_once_and_answered_as_duplicates_to_all_others(self) -> None:
+        recorders = [Recorder(), Recorder()]
+        together = threading.Barrier(THREADS)
+
+        def post(thread: int) -> list[Recorded]:
+            numbers = list(range(8)) if thread % 3 else list(reversed(range(8)))
+            together.wait(SECONDS)
+            return [recorders[thread % 2].record(batch(number), SECONDS) for number in numbers]
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            answers = [answer for own in pool.map(post, range(THREADS)) for answer in own]
+        assert all(recorder.close(SECONDS) for recorder in recorders)
+
+        sent = 8 * 35
+        assert sum(answer.accepted for answer in answers) == sent
+        assert sum(answer.duplicates for answer in answers) == sent * (THREADS - 1)
+        assert (InferenceMetrics.objects.count(), ErrorMetrics.objects.count()) == (8 * 30, 8 * 5)
+        # Six batches of errors have their failed inference here; those of the last two stand for themselves.
+        assert ErrorMetrics.objects.exclude(counted_outcome=None).count() == 2 * 5
+        assert requests() == 8 * 30 + 2 * 5
+        assert_raw_and_rollups_agree()
