@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection, transaction
 
 from metrics.events import Event
 from metrics.models import ErrorMetrics, InferenceMetrics
 from metrics.recorder import Recorded, Recorder
-from tests.metrics.store.stored import assert_raw_and_rollups_agree, error, failed, request, requests
+from tests.metrics.store.stored import assert_raw_and_rollups_agree, commit, error, failed, outcomes, request, requests
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
 
@@ -52,3 +53,39 @@ class TheSameEventsFromManyThreads:
         assert ErrorMetrics.objects.exclude(counted_outcome=None).count() == 2 * 5
         assert requests() == 8 * 30 + 2 * 5
         assert_raw_and_rollups_agree()
+
+
+class TheTransactionsOfOneRequest:
+    """On PostgreSQL neither has committed when the other looks: only waiting keeps both from counting the request."""
+
+    @pytest.mark.parametrize("error_first", [True, False])
+    def test_count_a_failed_request_once(self, error_first: bool) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite has one writer at a time")
+        # Apart in series and time: no row of theirs makes one wait for the other.
+        pair: list[Event] = [error("r", START - timedelta(hours=2), model_name="m1"), failed("r", START)]
+        first, second = pair if error_first else reversed(pair)
+        after = threading.Thread(target=self.commit_in_its_own_connection, args=(second,))
+
+        with transaction.atomic():
+            commit(first, at=datetime.now(UTC))
+            after.start()
+            while after.is_alive() and not self.somebody_waits():
+                after.join(0.01)
+        after.join(SECONDS)
+
+        assert outcomes(3600) == {"server_error": 1}
+        assert_raw_and_rollups_agree((60, 3600))
+
+    @staticmethod
+    def commit_in_its_own_connection(event: Event) -> None:
+        try:
+            commit(event, at=datetime.now(UTC))
+        finally:
+            connection.close()
+
+    @staticmethod
+    def somebody_waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            return bool(cursor.fetchone()[0])
