@@ -61,6 +61,7 @@ API = {"GET": READ}
 ROWS: dict[str, dict[str, str]] = {
     "": PAGE,
     "dashboard/data/overview": PAGE,
+    "dashboard/data/overview/figures": PAGE,
     "docs": PAGE,
     "schema": API,
     "metrics/current": API,
