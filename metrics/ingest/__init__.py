@@ -73,7 +73,9 @@ async def aingest(
     if isinstance(begun, Answer):
         return begun
     # Not `wait_for`: it would cancel the recorder's future when the time is up or the client has gone.
-    await asyncio.wait([asyncio.wrap_future(begun.future)], timeout=WAIT_SECONDS)
+    waiting = asyncio.wrap_future(begun.future)
+    waiting.add_done_callback(_look_at)
+    await asyncio.wait([waiting], timeout=WAIT_SECONDS)
     return _end(begun)
 
 
@@ -100,6 +102,12 @@ def _begin(
         return problem_answer(429, "queue_full", "Too many events wait to be stored; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
+
+
+def _look_at(waiting: asyncio.Future[Recorded]) -> None:
+    """Takes the error that `_end` answers from the recorder's own future; asyncio logs one that nobody took."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 def _end(waiting: _Waiting) -> Answer:

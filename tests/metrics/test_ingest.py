@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import gzip
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -244,6 +246,17 @@ class ABadPost:
         recorder.future.cancel()
         recorder.future.set_running_or_notify_cancel()
         assert (await post(events(1), recorder)).status == 503
+
+    async def test_leaves_no_error_behind_that_nobody_took(self) -> None:
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+        body = orjson.dumps(events(1))
+        answer = await aingest(Kind.INFERENCE, body, JSON, None, AT, recorder=FakeRecorder(StoreUnavailable("locked")))
+        gc.collect()
+
+        assert answer.status == 503
+        assert complaints == []
 
     async def test_does_not_hide_a_fault_of_ours(self, post: Post) -> None:
         with pytest.raises(ZeroDivisionError):
