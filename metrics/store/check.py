@@ -1,19 +1,23 @@
-"""Does the write path work? A row is written as a commit writes one, and rolled back."""
+"""Does the write path work? A row is written as a commit writes one and rolled back, and the disk takes more."""
 
 from __future__ import annotations
 
+import errno
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from django.db import connection, transaction
 
 from metrics.models import RecentId
 from metrics.store.disk import make_room_or_refuse
-from metrics.store.turns import busy_timeout
-from metrics.store.unavailable import unavailable_as_such
+from metrics.store.turns import busy_timeout, writing
+from metrics.store.unavailable import StoreUnavailable, unavailable_as_such
 
+ROOM_BYTES = 2**20  # what a commit of some thousand events may take
 WAIT_SECONDS = 2  # for the write lock; a commit holds it for milliseconds
 
 
@@ -24,12 +28,29 @@ class _RollBack(Exception):
 def write_check() -> None:
     """Begin a transaction, take the write lock, write a row, roll it back. Raises StoreUnavailable when that fails."""
     try:
-        with unavailable_as_such(), _short_wait(), transaction.atomic():
+        with unavailable_as_such(), writing(), _short_wait(), transaction.atomic():
             make_room_or_refuse()
             RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
             raise _RollBack
     except _RollBack:
-        return
+        pass
+    if connection.vendor == "sqlite":
+        check_room(Path(str(connection.settings_dict["NAME"])).parent)
+
+
+def check_room(directory: Path) -> None:
+    """Write ROOM_BYTES into a nameless file there. Raises StoreUnavailable when they do not fit or may not be written.
+
+    A row that is rolled back needs no new page, so that SQLite finds room for it on a disk that is full.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+            left = ROOM_BYTES
+            while left:
+                left -= file.write(bytes(left))
+    except OSError as error:
+        reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "read_only"
+        raise StoreUnavailable(reason) from error
 
 
 @contextmanager

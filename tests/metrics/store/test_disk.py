@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -357,6 +358,31 @@ class TheWriteCheck:
             connection.close()
 
         assert refused.value.reason == "read_only"
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
+    def test_fails_where_no_byte_more_can_be_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 (check_room closes it)
+        monkeypatch.setattr(check.tempfile, "TemporaryFile", lambda **_: full)
+
+        with pytest.raises(StoreUnavailable) as refused:
+            check.check_room(Path("/"))
+
+        assert refused.value.reason == "disk_full"
+
+    def test_fails_where_no_file_can_be_made(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreUnavailable) as refused:
+            check.check_room(tmp_path / "missing")
+
+        assert refused.value.reason == "read_only"
+
+    def test_tries_the_disk_of_the_store_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[Path] = []
+        monkeypatch.setattr(check, "check_room", tried.append)
+
+        check.write_check()
+
+        name = connection.settings_dict["NAME"]
+        assert tried == ([Path(name).parent] if connection.vendor == "sqlite" else [])
 
     def test_says_that_another_program_holds_the_lock_instead_of_waiting_for_it(
         self, limits: Any, monkeypatch: pytest.MonkeyPatch
