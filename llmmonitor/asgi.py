@@ -11,15 +11,17 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
 # Below get_asgi_application(), which loads the apps that these need.
+from llmmonitor.server.body_bound import bound_bodies  # noqa: E402
 from llmmonitor.server.static import serve_static  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
 
-_http = serve_static(_http)
+_http = serve_static(bound_bodies(_http, settings.LLMMONITOR.max_body_bytes))
 
 DRAIN_SECONDS = 5.0
 

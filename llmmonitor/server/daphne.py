@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 import time
@@ -31,6 +30,8 @@ from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from llmmonitor.server.body_bound import too_large
+
 __all__ = ["BackPressureServer", "reactor"]
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ logger = logging.getLogger(__name__)
 STALL_SECONDS = 60.0  # longest that a client of a streamed answer may take nothing
 HEADER_SECONDS = 20.0  # for a request's first line and headers, counted from the line
 BODY_SECONDS = 300.0  # for the whole request: 16 MiB at half a megabit a second
-CHECK_SECONDS = 2.0  # how often daphne looks at the clock
 # The kernel would take up to 4 MB for a client that reads slowly: memory, and an hour of ticks that come too late.
 SOCKET_SEND_BYTES = 128 * 2**10
 WAITING_MESSAGES = 64  # of one WebSocket, not yet read by the application; beyond, the connection is cut
@@ -91,7 +91,7 @@ class BoundedRequest(WebRequest):
         self.headers_done = True
         if length is not None and length > self.server.max_body_bytes:
             super().gotLength(0)
-            self._refuse(413)
+            self._refuse()
         else:
             super().gotLength(length)
 
@@ -99,7 +99,7 @@ class BoundedRequest(WebRequest):
         """Keep a piece of the body, as long as it is within the bound."""
         self.body_bytes += len(data)
         if not self.refused and self.body_bytes > self.server.max_body_bytes:
-            self._refuse(413)
+            self._refuse()
         if not self.refused:
             super().handleContentChunk(data)
         elif self.body_bytes > DISCARD_FACTOR * self.server.max_body_bytes:
@@ -121,18 +121,10 @@ class BoundedRequest(WebRequest):
             return
         super().check_timeouts()
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self) -> None:
         self.refused = True
         self.requestHeaders.removeHeader(b"Expect")  # the answer is out: no "100 Continue" after it
-        body = json.dumps(
-            {
-                "type": "about:blank",
-                "title": "Payload Too Large",
-                "status": status,
-                "detail": f"A body may hold {self.server.max_body_bytes} bytes. Send fewer events in one request.",
-                "code": "too_large",
-            }
-        ).encode()
+        body = too_large(self.server.max_body_bytes)
         self.channel.transport.write(
             b"HTTP/1.1 413 Payload Too Large\r\nContent-Type: application/problem+json\r\n"
             b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

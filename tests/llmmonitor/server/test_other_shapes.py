@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,16 @@ class TheServerUnderUvicorn:
             assert json.loads(live.recv(20)) == {"type": "pong"}
         assert server.stop() in (0, -15)
         assert "Traceback" not in server.output
+
+    def test_refuses_a_body_without_end_from_anybody(self, make_server: MakeServer) -> None:
+        server = make_server(command=UVICORN, env={"LLMMONITOR_MAX_BODY_BYTES": "1000"})
+        chunk = b"800\r\n" + b"x" * 0x800 + b"\r\n"
+        with socket.create_connection(("127.0.0.1", server.port), 20) as stranger:
+            stranger.sendall(
+                b"POST /track/inference HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.7\r\n"
+                b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk
+            )
+            assert stranger.recv(12) == b"HTTP/1.1 413"
 
 
 @pytest.mark.postgres
