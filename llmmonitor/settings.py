@@ -117,9 +117,10 @@ def _cache(name: str, max_entries: int) -> dict[str, Any]:
     """One bounded cache. They are several because each has its own bound: one cannot push out what another needs."""
     if LLMMONITOR.redis_url:
         return {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "llmmonitor.server.redis_cache.ForgivingRedisCache",
             "LOCATION": LLMMONITOR.redis_url,
             "KEY_PREFIX": f"llmmonitor:{name}",
+            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 5},  # in seconds; without them, none
         }
     return {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -241,5 +242,7 @@ LOGGING = {
         **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
         # A refused call is an answer: a client that is wrong all day must not fill the disk.
         "django.request": {"level": "ERROR"},
+        # So is one for a name that is not ours, or for none that could be one; Django logs each with a traceback.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -1,0 +1,83 @@
+"""The caches while Redis is away: empty, and in nobody's way."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from llmmonitor.server.redis_cache import ForgivingRedisCache
+from tests import services
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> ForgivingRedisCache:
+    """A cache at an address where nothing listens; nothing was said of it yet."""
+    monkeypatch.setattr(ForgivingRedisCache, "_said_at", float("-inf"))
+    return ForgivingRedisCache(f"redis://127.0.0.1:{services.free_port()}/0", {})
+
+
+class ACache:
+    def test_keeps_what_it_is_given_while_redis_answers(self, redis_url: str) -> None:
+        cache = ForgivingRedisCache(redis_url, {})
+
+        cache.set("a", 1, 60)
+        cache.set_many({"b": 2, "c": 3}, 60)
+
+        assert (cache.get("a"), cache.get_many(["b", "c"]), cache.has_key("a")) == (1, {"b": 2, "c": 3}, True)
+        assert (cache.add("a", 2, 60), cache.add("d", 4, 60)) == (False, True)
+        assert (cache.incr("a", 4), cache.decr("a"), cache.touch("a", 60)) == (5, 4, True)
+        assert (cache.delete("a"), cache.delete("a")) == (True, False)
+        cache.delete_many(["b"])
+        assert cache.get_many(["a", "b", "c"]) == {"c": 3}
+        cache.clear()
+        assert cache.get("c", "gone") == "gone"
+
+    @pytest.mark.parametrize(
+        ("operation", "arguments", "answer"),
+        [
+            ("get", ("a",), None),
+            ("get", ("a", 7), 7),
+            ("get_many", (["a"],), {}),
+            ("has_key", ("a",), False),
+            ("set", ("a", 1, 60), None),
+            ("set_many", ({"a": 1}, 60), ["a"]),
+            ("add", ("a", 1, 60), True),
+            ("touch", ("a", 60), False),
+            ("delete", ("a",), False),
+            ("delete_many", (["a"],), None),
+            ("clear", (), None),
+        ],
+    )
+    def test_is_empty_while_redis_is_away(
+        self, away: ForgivingRedisCache, operation: str, arguments: tuple[Any, ...], answer: Any
+    ) -> None:
+        assert getattr(away, operation)(*arguments) == answer
+
+    def test_has_no_number_to_add_to_while_redis_is_away(self, away: ForgivingRedisCache) -> None:
+        for count in (away.incr, away.decr):
+            with pytest.raises(ValueError, match="not found"):
+                count("a")
+
+    def test_says_so_once_a_minute(
+        self, away: ForgivingRedisCache, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = 1_000.0
+        monkeypatch.setattr("llmmonitor.server.redis_cache.time.monotonic", lambda: now)
+        with caplog.at_level(logging.WARNING):
+            away.get("a")
+            away.get("b")
+            now += 60
+            away.get("c")
+
+        assert len([record for record in caplog.records if "going on without the caches" in record.message]) == 2
+
+    def test_lets_calls_through_that_it_would_have_counted(
+        self, away: ForgivingRedisCache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from llmmonitor.access import throttles
+
+        monkeypatch.setattr(throttles, "caches", {"throttle": away})
+
+        assert throttles.count_call("read", "somebody", 1, 0.0) == 0
