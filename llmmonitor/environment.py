@@ -116,6 +116,10 @@ class Environment(BaseSettings):
         (),
         description="Origins whose pages may call the API, such as `https://tools.example.com`.",
     )
+    trust_loopback: bool = Field(
+        True,
+        description="A person at this machine needs no login. Set it to false behind a proxy that adds no header.",
+    )
     tls: bool = Field(
         False,
         description="The server is reached over HTTPS only: cookies are marked secure.",

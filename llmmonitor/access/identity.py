@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.middleware import get_user
 from django.contrib.auth.models import User
+from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest, parse_cookie
 from django.utils import timezone
 
@@ -25,6 +26,8 @@ from llmmonitor.access.keys import KnownKey, find_key, is_cached
 from llmmonitor.access.loopback import is_loopback
 from llmmonitor.access.roles import role_of
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Kind = Literal["user", "key", "loopback", "anonymous"]
 
 
@@ -76,7 +79,9 @@ def identify(
     user = session_user()
     if user is not None:
         return Identity("user", user.get_username(), rights.of_role(role_of(user)), id=user.pk)
-    if is_loopback(connection.client, connection.server, connection.host, connection.header_names):
+    if settings.LLMMONITOR.trust_loopback and is_loopback(
+        connection.client, connection.server, connection.host, connection.header_names
+    ):
         return Identity("loopback", "loopback", rights.LOOPBACK)
     return ANONYMOUS
 
@@ -150,9 +155,22 @@ def identify_scope(scope: dict[str, Any]) -> Identity:
 
 async def aidentify_scope(scope: dict[str, Any]) -> Identity:
     """See identify_scope. Leaves the event loop only for one who shows a session or a key that is not cached."""
-    if needs_database(header(scope, b"authorization"), _session_key(scope) is not None):
-        return await sync_to_async(identify_scope)(scope)
-    return identify_scope(scope)
+    possible = not needs_database(header(scope, b"authorization"), _session_key(scope) is not None)
+    return await on_loop_if(possible, identify_scope, scope)
+
+
+async def on_loop_if(possible: bool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The function's answer: worked out here on the event loop when that looks possible, else on a thread.
+
+    It may prove impossible: what was in the cache a moment ago has expired, and Django's guard lets no query run on a
+    loop. Then it is asked again on a thread. (So the function may be called twice.)
+    """
+    if possible:
+        try:
+            return function(*args, **kwargs)
+        except SynchronousOnlyOperation:
+            pass
+    return await sync_to_async(function)(*args, **kwargs)
 
 
 def needs_database(authorization: str | None, has_session: bool) -> bool:

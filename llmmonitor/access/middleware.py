@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 
 from llmmonitor.access import rights
-from llmmonitor.access.identity import Identity, identify_request, needs_database
+from llmmonitor.access.identity import Identity, identify_request, needs_database, on_loop_if
 from llmmonitor.access.origin import SAFE_METHODS, is_foreign_call
 from llmmonitor.access.permissions import refusal
 from llmmonitor.access.problems import problem_response
@@ -61,9 +61,7 @@ class AccessMiddleware:
     async def _aprocess_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
         if not is_gated(view):
             return None
-        if needs_thread(request):
-            return await sync_to_async(self._process_view)(request, view, args, kwargs)
-        return self._process_view(request, view, args, kwargs)
+        return await on_loop_if(not needs_thread(request), self._process_view, request, view, args, kwargs)
 
 
 def refuse_foreign_call(request: HttpRequest) -> HttpResponse | None:

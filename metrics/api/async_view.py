@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from llmmonitor.access.identity import on_loop_if
 from llmmonitor.access.middleware import needs_thread
 
 
@@ -29,10 +29,7 @@ class AsyncView(APIView):
         self.request: Request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            if needs_thread(request):
-                await sync_to_async(self.initial)(self.request, *args, **kwargs)
-            else:
-                self.initial(self.request, *args, **kwargs)
+            await on_loop_if(not needs_thread(request), self.initial, self.request, *args, **kwargs)
             handler = getattr(self, (request.method or "").lower(), None)
             response = await self._call(handler)
         except Exception as error:  # noqa: BLE001 - what it does not know it raises again

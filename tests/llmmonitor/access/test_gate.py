@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
-from asgiref.sync import SyncToAsync
+from asgiref.sync import SyncToAsync, async_to_sync
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from pytest_django import Settings
 
-from llmmonitor.access import middleware
+from llmmonitor.access import identity, middleware
 from llmmonitor.access.hosts import own_names
 from llmmonitor.access.keys import create_key
 from tests.llmmonitor.access import asking
@@ -64,6 +66,21 @@ class TheGate:
             assert ask("GET", "/", headers=headers, client=ELSEWHERE).status == 200
 
         assert threads == [False, False, True]
+
+    @pytest.mark.django_db
+    def test_asks_again_on_a_thread_when_the_key_was_forgotten_in_between(
+        self, threads: list[bool], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key = bearer(create_key("a program", ["read"], at=timezone.now())[1])
+        monkeypatch.setattr(identity, "is_cached", lambda token: True)  # and a moment later it is not
+
+        assert ask("GET", "/", headers=key, client=ELSEWHERE).status == 200
+        assert threads == [False]
+        caches["keys"].clear()
+        assert ask("GET", "/read", headers=key, client=ELSEWHERE).status == 200
+        caches["keys"].clear()
+        scope = asking.make_scope(headers=key, client=ELSEWHERE)
+        assert async_to_sync(identity.aidentify_scope)(scope).kind == "key"
 
     def test_is_before_every_view_that_does_not_say_otherwise(self) -> None:
         def view(request: HttpRequest) -> HttpResponse:
@@ -118,6 +135,15 @@ class TheSettings:
             assert with_middleware == hops()
         finally:
             asking.application.cache_clear()
+
+    def test_write_no_line_for_a_name_that_is_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written: list[logging.LogRecord] = []
+        monkeypatch.setattr(logging.Logger, "handle", lambda _, record: written.append(record))
+
+        for host in ("evil.example", "\xff", "a,b"):
+            assert ask("GET", "/", host=host).status == 400
+
+        assert [record.name for record in written if record.levelno >= logging.WARNING] == []
 
     def test_send_a_strict_policy_with_every_answer(self) -> None:
         for path in ("/", "/read", "/login/"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django import Settings
 
 from llmmonitor.access.loopback import is_loopback, without_port
 from tests.llmmonitor.access.asking import ELSEWHERE, ask
@@ -115,6 +116,11 @@ class TheApplication:
     @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host"])
     def test_asks_whoever_comes_through_a_proxy_to_sign_in(self, name: str) -> None:
         assert ask("GET", "/read", headers={name: "127.0.0.1"}).status == 401
+
+    def test_asks_everybody_to_sign_in_where_loopback_is_not_trusted(self, settings: Settings) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"trust_loopback": False})
+
+        assert ask("GET", "/read").status == 401
 
     def test_believes_no_address_that_a_header_names(self) -> None:
         assert ask("GET", "/read", client=ELSEWHERE, headers={"X-Forwarded-For": "127.0.0.1"}).status == 401
