@@ -22,7 +22,7 @@ class InferenceMetrics(models.Model):
 
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH)
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
     labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
     prompt_tokens = models.BigIntegerField(null=True)
     completion_tokens = models.BigIntegerField(null=True)
@@ -93,13 +93,13 @@ class ErrorMetrics(models.Model):
 
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH, unique=True)
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+", db_index=False)
     labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
     error_type = models.CharField(max_length=200)
     error_message = models.TextField(null=True)
     severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.ERROR)
     stack_trace = models.TextField(null=True)
-    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+", db_index=False)
     counted_outcome = models.CharField(
         max_length=16,
         null=True,

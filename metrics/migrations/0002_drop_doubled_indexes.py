@@ -1,0 +1,34 @@
+"""The indexes that Django makes for a foreign key by itself, where one over the key and the time is there, too."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("metrics", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="errormetrics",
+            name="group",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="metrics.errorgroup"
+            ),
+        ),
+        migrations.AlterField(
+            model_name="errormetrics",
+            name="series",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="metrics.series"
+            ),
+        ),
+        migrations.AlterField(
+            model_name="inferencemetrics",
+            name="series",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="metrics.series"
+            ),
+        ),
+    ]
