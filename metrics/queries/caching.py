@@ -1,7 +1,8 @@
 """A short memory for answers about the past.
 
-Used only for a window that ended 15 minutes ago or earlier, so that what was acknowledged is always in the next
-answer. A cached answer is at most five seconds old and says its age.
+Used only for a window that ended 15 minutes ago or earlier: what is acknowledged now and happened in the last quarter
+of an hour is in the next answer. An event that comes later than that into such a window may be missing from it for five
+seconds. A cached answer says its age.
 """
 
 from __future__ import annotations
