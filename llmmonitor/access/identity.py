@@ -24,6 +24,7 @@ from llmmonitor.access import rights
 from llmmonitor.access.keys import KnownKey, find_key, is_cached
 from llmmonitor.access.loopback import is_loopback
 from llmmonitor.access.roles import role_of
+from llmmonitor.server.databases import drop_broken_connections
 
 Kind = Literal["user", "key", "loopback", "anonymous"]
 
@@ -151,7 +152,13 @@ def identify_scope(scope: dict[str, Any]) -> Identity:
 async def aidentify_scope(scope: dict[str, Any]) -> Identity:
     """See identify_scope. Leaves the event loop only for one who shows a session or a key that is not cached."""
     if needs_database(header(scope, b"authorization"), _session_key(scope) is not None):
-        return await sync_to_async(identify_scope)(scope)
+        return await sync_to_async(_identify_on_a_thread)(scope)
+    return identify_scope(scope)
+
+
+def _identify_on_a_thread(scope: dict[str, Any]) -> Identity:
+    # WebSockets share one thread that outlives them all: a connection that failed would fail for each of them for ever.
+    drop_broken_connections()
     return identify_scope(scope)
 
 
