@@ -134,7 +134,8 @@ class Environment(BaseSettings):
     max_series: int = Field(
         10_000,
         ge=1,
-        description="Most label sets; events beyond land in the series `__other__`.",
+        description="Most label sets of requests and of samples each. Requests beyond land in the series `__other__`, "
+        "samples beyond are refused.",
     )
     tags: Words = Field(
         (),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import platform
 import time
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from celery import shared_task
 from celery.signals import task_prerun, task_revoked
 from django.conf import settings
 
 from llmmonitor.server.databases import drop_broken_connections
-from metrics.live import ticker
+from metrics.live import ring, ticker
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +26,11 @@ MAINTAIN_SECONDS = 20.0
 
 @shared_task(name="metrics.tasks.sample", expires=1.0)
 def sample() -> None:
-    """Sample this machine and record it."""
+    """Sample this machine and record it: once a second, however many clocks and workers this host has."""
     try:
-        record_sample(datetime.now(UTC))
+        at = _now()
+        if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
+            record_sample(at)
     except Exception as error:  # noqa: BLE001 (the next second has another chance)
         ticker.say_once_a_minute(logger, "sample", error)
 
@@ -34,7 +38,7 @@ def sample() -> None:
 @shared_task(name="metrics.tasks.broadcast", expires=1.0)
 def broadcast() -> None:
     """Send the tick of this second."""
-    ticker.broadcast(datetime.now(UTC))
+    ticker.broadcast(_now())
 
 
 @shared_task(name="metrics.tasks.maintain", expires=60.0)
@@ -43,7 +47,7 @@ def maintain() -> None:
     from metrics.retention import maintain as keep_within_policy
 
     try:
-        keep_within_policy(datetime.now(UTC), MAINTAIN_SECONDS)
+        keep_within_policy(_now(), MAINTAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 (the next minute has another chance)
         ticker.say_once_a_minute(logger, "maintain", error)
 
@@ -68,6 +72,10 @@ def record_sample(at: datetime) -> None:
 
     event = SystemEvent.model_validate({**_sampler(os.getpid()).sample(), "timestamp": at, "stamped": True})
     get_recorder().record([event], timeout=RECORD_SECONDS)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @functools.lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ from llmmonitor.access import rights
 from llmmonitor.access.keys import KnownKey, find_key, is_cached
 from llmmonitor.access.loopback import is_loopback
 from llmmonitor.access.roles import role_of
+from llmmonitor.server.databases import drop_broken_connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -156,7 +157,7 @@ def identify_scope(scope: dict[str, Any]) -> Identity:
 async def aidentify_scope(scope: dict[str, Any]) -> Identity:
     """See identify_scope. Leaves the event loop only for one who shows a session or a key that is not cached."""
     possible = not needs_database(header(scope, b"authorization"), _session_key(scope) is not None)
-    return await on_loop_if(possible, identify_scope, scope)
+    return await on_loop_if(possible, _identify_scope_anew, scope)
 
 
 async def on_loop_if(possible: bool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -171,6 +172,12 @@ async def on_loop_if(possible: bool, function: Callable[P, T], *args: P.args, **
         except SynchronousOnlyOperation:
             pass
     return await sync_to_async(function)(*args, **kwargs)
+
+
+def _identify_scope_anew(scope: dict[str, Any]) -> Identity:
+    # WebSockets share one thread that outlives them all: a connection that failed would fail for each of them for ever.
+    drop_broken_connections()
+    return identify_scope(scope)
 
 
 def needs_database(authorization: str | None, has_session: bool) -> bool:

@@ -13,6 +13,7 @@ from metrics.events.types import (
     Count,
     Event,
     Label,
+    Level,
     Milliseconds,
     Name,
     Percent,
@@ -51,8 +52,8 @@ class QueueEvent(Event):
     provider: Label = ""
     service: Label = ""
     kind: Annotated[QueueKind, Field(strict=False)] = QueueKind.TRACK
-    pending: Count | None = None
-    processing: Count | None = None
+    pending: Level | None = None
+    processing: Level | None = None
     wait_time_ms: Milliseconds | None = None
 
     @property

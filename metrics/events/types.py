@@ -14,7 +14,8 @@ from metrics.events.derive import MAX_TOKENS_PER_SECOND, Severity
 
 NAME_LENGTH = 200  # the columns of `Series`, `GaugeLabels` and the raw tables
 ID_LENGTH = 200
-MAX_TOKENS = 2**53  # the largest whole number that every reader of JSON holds exactly
+MAX_TOKENS = 2**40  # histograms hold values up to 2**50, and sums 63 bits: millions of such requests an hour
+MAX_LEVEL = 10**9  # requests at one time; of ten thousand sources together still exact in a float, and in any JSON
 MAX_DURATION_MS = 30 * 86_400_000.0  # thirty days
 MAX_COST_USD = 100_000.0
 MAX_BIGINT = 2**63 - 1  # counters since boot
@@ -35,6 +36,7 @@ Label = Annotated[str, _text(NAME_LENGTH, least=0)]  # a name that may be empty
 RequestId = Annotated[str, _text(ID_LENGTH)]
 Word = Annotated[str, _text(64, least=0)]
 Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
+Level = Annotated[int, Field(ge=0, le=MAX_LEVEL)]
 Count = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
 Milliseconds = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False)]
 Speed = Annotated[float, Field(ge=0, le=MAX_TOKENS_PER_SECOND, allow_inf_nan=False)]

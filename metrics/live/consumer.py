@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from django.db import Error as DatabaseFailure
 
 from llmmonitor.access.websocket import NOT_ALLOWED_CODE, SIGNED_OUT_CODE, Denied, acheck_handshake
 from metrics.live import ring
@@ -112,10 +113,18 @@ class _Connection:
         await self._send({"type": "websocket.send", "text": text})
 
     async def _watch(self) -> None:
-        """Whoever signs out or loses a role or key in the meantime is sent away."""
+        """Whoever signs out or loses a role or key in the meantime is sent away.
+
+        Nobody is sent away because the database does not answer: ticks tell only what the client was allowed to see a
+        moment ago, and a page that is thrown out would come back with a handshake that fails as well.
+        """
         while True:
             await asyncio.sleep(CHECK_AGAIN_SECONDS)
-            checked = await acheck_handshake(self._scope)
+            try:
+                checked = await acheck_handshake(self._scope)
+            except DatabaseFailure as error:
+                say_once_a_minute(logger, "asking who a live client is", error)
+                continue
             if isinstance(checked, Denied):
                 code = checked.code if checked.code in (SIGNED_OUT_CODE, NOT_ALLOWED_CODE) else NOT_ALLOWED_CODE
                 raise _Closed(code, checked.reason[:120])

@@ -12,7 +12,8 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from metrics.live import ring, ticker
 from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, answer
 from metrics.queries import QueryTooSlow
-from metrics.queries.budget import query_budget
+from metrics.queries.budget import check_budget, query_budget
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Hub:
         self._computing: asyncio.Task[None] | None = None
         self._newest = ""  # tick, as JSON
         self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
+        self._rounds = 0  # of computing all subscriptions
         self._hello: tuple[int | None, asyncio.Future[str]] | None = None
         # One thread: answers of one tick take turns, and reading keeps one connection to the database.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
@@ -173,12 +175,16 @@ class Hub:
 
     async def _deliver_views(self, seq: int, at: datetime) -> None:
         """Join each subscription's answer to the tick, and hand that to whoever holds it."""
-        wanted = {one.key: one for one in self.subscriptions}
+        wanted = deque(self.subscriptions)
+        # Each begins a round in its turn: one that uses up the time leaves out others each time, never the same ones
+        # for ever. By rounds, not by seconds: with a slow one they are several seconds apart, and always as many.
+        wanted.rotate(-self._rounds)
+        self._rounds += 1
         waiting = [client for client in self._clients if client.subscription is not None]
         held = {client: client.subscription.key for client in waiting if client.subscription is not None}
-        since = {key: self._answered[key] for key in wanted if key in self._answered}
+        since = {one.key: self._answered[one.key] for one in wanted if one.key in self._answered}
         try:
-            views = await self.in_thread(lambda: make_views(at, list(wanted.values()), since))
+            views = await self.in_thread(lambda: make_views(at, wanted, since))
         except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
             ticker.say_once_a_minute(logger, "live views", error)
             views = {}
@@ -192,13 +198,22 @@ class Hub:
 TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'
 
 
-def make_views(at: datetime, wanted: list[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
-    """Each subscription's answer at the tick of `at`, as JSON, by its key. What takes too long is left out."""
+def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
+    """Each subscription's answer at the tick of `at`, as JSON, by its key, computed in this order.
+
+    One that fails is left out. Once the time is used up, so are those that have no answer yet.
+    """
     found = {}
     try:
         with query_budget(VIEWS_SECONDS):
             for one in wanted:
-                found[one.key] = ring.encode(answer(one, at, since.get(one.key))).decode()
+                try:
+                    found[one.key] = ring.encode(answer(one, at, since.get(one.key))).decode()
+                except QueryTooSlow:
+                    raise
+                except Exception as error:  # noqa: BLE001 (the others shall have their answers)
+                    check_budget()  # a statement that was stopped because the time is used up has not failed
+                    ticker.say_once_a_minute(logger, "live view", error)
     except QueryTooSlow as error:
         ticker.counts["views_too_slow"] += 1
         ticker.say_once_a_minute(logger, "live views", error)

@@ -23,13 +23,16 @@ CLAIM_SECONDS = 60
 Tick = dict[str, Any]
 
 
-def claim(seq: int) -> bool:
-    """Whether the tick of this second is the caller's to send: true for the first who asks, in any process."""
+def claim(seq: int, what: str = "tick") -> bool:
+    """Whether this second's tick (or another thing done once a second) is the caller's to do.
+
+    True for the first who asks, in any process.
+    """
     cache = _cache()
-    if not cache.add(f"claim:{seq}", 1, timeout=CLAIM_SECONDS):
+    if not cache.add(f"claim:{what}:{seq}", 1, timeout=CLAIM_SECONDS):
         return False
     # The in-process cache drops what is out of date only when it is full or asked for the key.
-    cache.delete(f"claim:{seq - CLAIM_SECONDS}")
+    cache.delete(f"claim:{what}:{seq - CLAIM_SECONDS}")
     return True
 
 

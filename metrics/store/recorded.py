@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """An event that came too late for its kind's raw floor: its place in the batch, the field, and why."""
+    """An event that is too old for its kind's raw floor, or a sample of a label set beyond the cap.
+
+    Its place in the batch, the field, and why.
+    """
 
     index: int  # type: ignore[assignment]  # hides `tuple.index`; it is what the answer calls it
     field: str | None

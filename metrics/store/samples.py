@@ -6,6 +6,7 @@ Which metrics a sample has is read off the catalogue.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -16,8 +17,9 @@ from metrics.events import GPUSample, QueueEvent, SystemEvent
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.rollup import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
 from metrics.store.bulk import Insert, db_time
+from metrics.store.recorded import Refusal
 from metrics.store.rollups import GaugeBucketKey
-from metrics.store.series import Belonging, GaugeKey, gauge_interner
+from metrics.store.series import Belonging, GaugeInterner, GaugeKey
 
 SYSTEM_FIELDS = (
     "timestamp",
@@ -90,26 +92,45 @@ Gauges = dict[GaugeBucketKey, GaugeBucket]
 
 
 class SampleRows:
-    """Writes raw rows of samples. One transaction at a time: `begin`, `write`, then `remember` after the commit."""
+    """Writes raw rows of samples. One transaction at a time: `begin`, `admit`, `write`, `remember` after the commit.
 
-    def __init__(self) -> None:
-        self._interner = gauge_interner()
+    max_label_sets: so many may be stored, of which each costs rollup rows that no disk bound sheds.
+    """
+
+    def __init__(self, max_label_sets: int) -> None:
+        self._max_label_sets = max_label_sets
+        self._interner = GaugeInterner(max_label_sets, own_host=socket.gethostname())
         self.begin, self.remember = self._interner.begin, self._interner.remember
         self._system = _insert(SystemMetrics, ("labels", *SYSTEM_FIELDS), ("timestamp", "host"))
         self._gpu = _insert(GPUMetrics, ("timestamp", "host", "labels", *GPU_FIELDS), ("timestamp", "host", "gpu_id"))
         self._queue = _insert(QueueMetrics, ("series", "labels", *QUEUE_FIELDS), ("timestamp", "source", "series"))
 
+    def admit(
+        self, systems: Sequence[tuple[int, SystemEvent]], queues: Sequence[tuple[int, QueueEvent]], now: datetime
+    ) -> tuple[dict[GaugeKey, int], list[Refusal]]:
+        """The numbers of the label sets, for `write`, and the events whose label sets are beyond the cap."""
+        if not systems and not queues:
+            return {}, []
+        needed = [(place, _system_keys(event)) for place, event in systems]
+        needed += [(place, [_queue_key(reading)]) for place, reading in queues]
+        labels, beyond = self._interner.intern(sorted(needed), now)
+        error = (
+            f"is new, and the {self._max_label_sets} label sets of samples that LLMMONITOR_MAX_SERIES allows are in use"
+        )
+        refused = [Refusal(place, "host", error) for place, _ in systems if place in beyond]
+        return labels, refused + [Refusal(place, "source", error) for place, _ in queues if place in beyond]
+
     def write(
         self,
         systems: Sequence[tuple[int, SystemEvent]],
         queues: Sequence[tuple[int, QueueEvent]],
+        labels: Mapping[GaugeKey, int],
         belonging: Mapping[int, Belonging],
         resolutions_for: ResolutionsFor,
     ) -> tuple[Gauges, set[int]]:
         """The gauges of what is new, and the places of events that brought nothing new. `belonging`: by place."""
         if not systems and not queues:
             return {}, set()
-        labels = self._intern(systems, queues)
         gauges = _GaugeSums(resolutions_for)
         places = {place for place, _ in systems} | {place for place, _ in queues}
 
@@ -135,15 +156,6 @@ class SampleRows:
         new |= _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)
         return gauges.buckets, places - new
 
-    def _intern(
-        self, systems: Sequence[tuple[int, SystemEvent]], queues: Sequence[tuple[int, QueueEvent]]
-    ) -> dict[GaugeKey, int]:
-        keys = {_host_key(event) for _, event in systems}
-        keys |= {_gpu_key(event, gpu) for _, event in systems for gpu in event.gpu_metrics}
-        keys |= {_queue_key(reading) for _, reading in queues}
-        found = self._interner.find(keys)
-        return found | self._interner.add(keys - found.keys())
-
 
 def _insert(model: Any, columns: tuple[str, ...], key: tuple[str, ...]) -> Insert:
     return Insert(model, columns, conflict=key, returning=key)
@@ -155,6 +167,10 @@ def _host_key(event: SystemEvent) -> GaugeKey:
 
 def _gpu_key(event: SystemEvent, gpu: GPUSample) -> GaugeKey:
     return GaugeKey(host=event.host, gpu_id=gpu.gpu_id, is_demo=event.is_demo)
+
+
+def _system_keys(event: SystemEvent) -> list[GaugeKey]:
+    return [_host_key(event), *(_gpu_key(event, gpu) for gpu in event.gpu_metrics)]
 
 
 def _queue_key(event: QueueEvent) -> GaugeKey:

@@ -7,13 +7,14 @@ another process may have forgotten the series meanwhile. What a transaction inte
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, models
 
 from metrics.events import SeriesKey
+from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, Series
 from metrics.store.bulk import Insert, db_time, execute, mark, marks
 
@@ -21,6 +22,10 @@ MAX_REMEMBERED = 50_000  # of one kind in one process, some 20 MB; beyond, the m
 
 SERIES_COLUMNS = ("model_name", "provider", "service", "endpoint", "tags", "is_demo")
 GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
+OWN_RESERVE = 1 + MAX_GPUS
+# Counting reads the whole index. At the cap, not every commit that brings something new may cost that.
+COUNT_AGAIN = timedelta(seconds=10)
+_ADVISORY_LOCK = 0x4C4C4D03  # any number that nobody else takes in this database
 
 
 class SeriesLabels(NamedTuple):
@@ -204,6 +209,61 @@ def widen(table: str, times: dict[int, Times]) -> None:
         execute(statement, (first, last, number))
 
 
-def gauge_interner() -> Interner:
-    """The label sets of gauges."""
-    return Interner(GaugeLabels, GAUGE_COLUMNS)
+class GaugeInterner:
+    """Label sets of gauges, with their cap. What is beyond it has no place to go, so it is refused.
+
+    `own_host` is the machine that this process runs on. Its new label sets may go beyond the cap by OWN_RESERVE, all
+    such machines together: a monitor that others have filled still shows its own machine.
+    """
+
+    def __init__(self, max_label_sets: int, own_host: str) -> None:
+        self._interner = Interner(GaugeLabels, GAUGE_COLUMNS)
+        self._max_label_sets = max_label_sets
+        self._own_host = own_host
+        self._room: tuple[datetime, int] | None = None  # when it was counted, and how much was left then
+        self.begin, self.remember = self._interner.begin, self._interner.remember
+
+    def intern(
+        self, needed: Sequence[tuple[int, Sequence[GaugeKey]]], now: datetime
+    ) -> tuple[dict[GaugeKey, int], set[int]]:
+        """The numbers of label sets, and the places that need one beyond the cap. `needed`: label sets by place.
+
+        A place gets all that it needs or nothing, earlier places first.
+        """
+        found = self._interner.find({key for _, keys in needed for key in keys})
+        missing = [(place, keys) for place, keys in needed if not found.keys() >= set(keys)]
+        if not missing:
+            return found, set()
+        if self._room is not None and abs(now - self._room[0]) < COUNT_AGAIN:
+            hoped, refused = self._share_out(missing, found, self._room[1])
+            if not hoped:
+                return found, refused
+        _one_adds_gauges()
+        found |= self._interner.find({key for _, keys in missing for key in keys} - found.keys())
+        room = self._max_label_sets - GaugeLabels.objects.count()
+        wanted, refused = self._share_out(missing, found, room)
+        self._room = now, room - len(wanted)
+        return found | self._interner.add(wanted), refused
+
+    def _share_out(
+        self, missing: Sequence[tuple[int, Sequence[GaugeKey]]], found: Mapping[GaugeKey, int], room: int
+    ) -> tuple[set[GaugeKey], set[int]]:
+        """The label sets to add where there is room for so many, and the places that get none."""
+        wanted: set[GaugeKey] = set()
+        refused = set()
+        for place, keys in missing:
+            new = set(keys) - found.keys() - wanted
+            if new and len(wanted) + len(new) > room + (OWN_RESERVE if self._is_own(keys) else 0):
+                refused.add(place)
+            else:
+                wanted |= new
+        return wanted, refused
+
+    def _is_own(self, keys: Sequence[GaugeKey]) -> bool:
+        return all(key.host == self._own_host and not key.is_demo for key in keys)
+
+
+def _one_adds_gauges() -> None:
+    # On PostgreSQL two that do not see each other's label sets would both take the last place. SQLite has one writer.
+    if connection.vendor == "postgresql":
+        execute("SELECT pg_advisory_xact_lock($1::bigint)", (_ADVISORY_LOCK,), True)

@@ -58,7 +58,7 @@ class Store:
         self._series = SeriesInterner(settings.LLMMONITOR.max_series)
         self._inference = InferenceRows()
         self._errors = ErrorRows()
-        self._samples = SampleRows()
+        self._samples = SampleRows(settings.LLMMONITOR.max_series)
 
     def commit(self, events: Sequence[Event]) -> Recorded:
         """Store what is new of these events, each once, and answer what became of them.
@@ -82,6 +82,9 @@ class Store:
         for place, event in enumerate(events):
             by_kind[KINDS[type(event)]].append((place, event))
         rejected = _take_out_too_old(by_kind)
+        labels, beyond = self._samples.admit(by_kind[Kind.SYSTEM], by_kind[Kind.QUEUE], now)
+        _take_out(by_kind, beyond)
+        rejected += beyond
         inference, errors, queues = by_kind[Kind.INFERENCE], by_kind[Kind.ERROR], by_kind[Kind.QUEUE]
         resolutions_for = Policy.from_settings().resolver(now)
 
@@ -106,7 +109,7 @@ class Store:
         changes = self._errors.write(
             reports, [event for _, event in new if not event.success], failures, buckets, resolutions_for
         )
-        gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, belonging, resolutions_for)
+        gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, labels, belonging, resolutions_for)
         repeats |= changes.repeats | known
 
         rollups.add_inference(buckets)
@@ -152,6 +155,13 @@ def _lock_requests(request_ids: Iterable[str]) -> None:
         if classes:
             statement = "SELECT count(pg_advisory_xact_lock($1::int, n)) FROM unnest($2::int[]) AS n"
             execute(statement, (LOCK_SPACE, classes), True)
+
+
+def _take_out(by_kind: Mapping[str, list[Placed]], refused: Iterable[Refusal]) -> None:
+    places = {one.index for one in refused}
+    if places:
+        for events in by_kind.values():
+            events[:] = [(place, event) for place, event in events if place not in places]
 
 
 def _take_out_too_old(by_kind: Mapping[str, list[Placed]]) -> list[Refusal]:

@@ -114,7 +114,9 @@ class AnEvent:
         "field",
         ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens", "max_tokens"],
     )
-    @pytest.mark.parametrize("value", [-1, 2**53 + 1, 2**63, 2**64, 1e300, "12", True, 1.5, [], {}, math.nan, math.inf])
+    @pytest.mark.parametrize(
+        "value", [-1, 2**40 + 1, 2**53, 2**63, 2**64, 1e300, "12", True, 1.5, [], {}, math.nan, math.inf]
+    )
     def test_is_refused_for_tokens_that_are_no_count(self, field: str, value: Any) -> None:
         assert refused(**{field: value}).field == field
 
@@ -154,8 +156,8 @@ class AnEvent:
         assert refused(**{field: value}).field == field
 
     def test_takes_the_least_and_the_most(self) -> None:
-        event = inference(prompt_tokens=2**53, response_time_ms=30 * 86_400_000, temperature=-100, cost_usd=0)
-        assert (event.prompt_tokens, event.response_time_ms) == (2**53, 2_592_000_000)
+        event = inference(prompt_tokens=2**40, response_time_ms=30 * 86_400_000, temperature=-100, cost_usd=0)
+        assert (event.prompt_tokens, event.response_time_ms) == (2**40, 2_592_000_000)
 
     def test_takes_null_for_what_was_not_sent_and_a_whole_number_with_a_point(self) -> None:
         fields = dict.fromkeys(InferenceEvent.model_fields.keys() - {"model_name", "stamped", "tags", "outcome"})
@@ -504,6 +506,10 @@ class AQueue:
         assert (event.pending, event.processing, event.wait_time_ms, event.kind) == (3, 2, 1.5, QueueKind.TRACK)
         assert event.labels == SeriesKey("m")
 
+    def test_is_at_most_so_long_that_all_sources_together_are_exact_in_json(self) -> None:
+        event = only(Kind.QUEUE, {"source": "s", "model_name": "m", "pending": 10**9, "processing": 10**9})
+        assert 10_000 * (event.pending + event.processing) < 2**53
+
     @pytest.mark.parametrize(
         ("fields", "field"),
         [
@@ -511,6 +517,8 @@ class AQueue:
             ({"model_name": "m", "pending": 1}, "source"),
             ({"source": "s", "model_name": "m"}, "pending"),
             ({"source": "s", "model_name": "m", "pending": -1}, "pending"),
+            ({"source": "s", "model_name": "m", "pending": 10**9 + 1}, "pending"),
+            ({"source": "s", "model_name": "m", "processing": 2**63 - 1}, "processing"),
             ({"source": "s", "model_name": "m", "pending": 1, "kind": "engine"}, "kind"),
             ({"source": "s", "model_name": "m", "pending": 1, "kind": "other"}, "kind"),
         ],

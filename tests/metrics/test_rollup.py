@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.events import InferenceEvent
+from metrics.events.types import MAX_TOKENS
 from metrics.histogram import Histogram
 from metrics.rollup import (
     MAX_SUM,
@@ -67,10 +68,16 @@ class ABucket:
         total.merge(less)
         assert total.requests == 0
 
+    def test_counts_the_most_tokens_that_a_request_may_have_as_they_are(self) -> None:
+        total = of(event(prompt_tokens=MAX_TOKENS))
+        total.merge(of(event(prompt_tokens=MAX_TOKENS)))
+        assert total.integers["prompt_tokens"] == total.histograms["prompt_tokens_histogram"].sum == 2 * MAX_TOKENS
+        assert 10**6 * total.integers["prompt_tokens"] < MAX_SUM
+
     def test_stays_at_the_largest_sum_that_its_column_holds(self) -> None:
         total = InferenceBucket()
         total.integers["prompt_tokens"] = MAX_SUM - 1
-        total.merge(of(event(prompt_tokens=2**53)))
+        total.merge(of(event(prompt_tokens=2**40)))
         assert total.integers["prompt_tokens"] == MAX_SUM
 
     def test_keeps_what_it_merged_apart(self) -> None:

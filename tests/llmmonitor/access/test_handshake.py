@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -94,3 +95,12 @@ class AnOpenSocket:
         denied = check_handshake(scope)
         assert isinstance(denied, Denied)
         assert denied.code == 4403
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_asked_about_over_a_new_connection_when_the_last_one_failed(self, viewer: User) -> None:
+        scope = make_scope(headers=session_of(viewer), client=ELSEWHERE, kind="websocket")
+        before = connection.connection
+        connection.errors_occurred = True  # as Django notes when the database is gone
+
+        assert isinstance(async_to_sync(acheck_handshake)(scope), Identity)
+        assert connection.connection is not before

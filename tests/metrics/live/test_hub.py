@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from channels.testing import WebsocketCommunicator
 from django.core.cache import caches
+from django.db import InterfaceError, OperationalError
 
+from llmmonitor.access.websocket import Denied
+from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
-from metrics.live import ring, ticker
 from metrics.live.consumer import Allowance
 from metrics.live.hub import make_hello
 from metrics.live.routing import websocket_application
@@ -43,7 +45,7 @@ async def broadcast(second: int) -> None:
 
 
 async def subscribe(client: WebsocketCommunicator, **message: Any) -> None:
-    await client.send_json_to({"type": "subscribe", "step": 1, **message})
+    await client.send_json_to({"type": "subscribe", "step": 1} | message)
     assert (await client.receive_json_from(10))["type"] == "subscribed"
 
 
@@ -126,17 +128,99 @@ class ASubscription:
             assert points[0][0] // 1000 <= 1_800_000_001
             assert points[-1][0] // 1000 == 1_800_000_003
 
-    async def test_that_does_not_fit_into_its_time_leaves_the_tick_plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("stopped", [QueryTooSlow(3), OperationalError("interrupted")])
+    async def test_that_does_not_fit_into_its_time_leaves_the_tick_plain(
+        self, monkeypatch: pytest.MonkeyPatch, stopped: Exception
+    ) -> None:
         def too_slow(*_: Any) -> None:
-            raise QueryTooSlow(3)
+            raise stopped
 
         monkeypatch.setattr(hub_module, "answer", too_slow)
+        monkeypatch.setattr(hub_module, "VIEWS_SECONDS", 0.0)
+        counted = ticker.counts["views_too_slow"]
         async with page() as client:
             await subscribe(client)
             await broadcast(1)
             tick = await client.receive_json_from(10)
             assert tick["type"] == "tick"
             assert "view" not in tick
+        assert ticker.counts["views_too_slow"] == counted + 1
+
+    async def test_that_fails_costs_only_its_own_pages_their_view_and_is_logged(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        real = hub_module.answer
+
+        def failing(subscription: Any, *rest: Any) -> Any:
+            if subscription.step == 7:
+                raise ZeroDivisionError("of this subscription")
+            return real(subscription, *rest)
+
+        monkeypatch.setattr(hub_module, "answer", failing)
+        monkeypatch.setattr(ticker, "_said", {})
+        async with page() as before, page() as failed, page() as after:
+            for client, step in ((before, 1), (failed, 7), (after, 2)):
+                await subscribe(client, step=step)
+            for second in range(3):  # whichever comes first
+                await broadcast(second)
+                assert "view" in await before.receive_json_from(10)
+                assert "view" in await after.receive_json_from(10)
+                assert "view" not in await failed.receive_json_from(10)
+        assert caplog.text.count("ZeroDivisionError: of this subscription") == 2  # once said, with its traceback
+
+    async def test_that_uses_up_the_time_leaves_out_others_each_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = hub_module.answer
+
+        def slow(subscription: Any, *rest: Any) -> Any:
+            if subscription.step == 7:
+                raise QueryTooSlow(3)
+            return real(subscription, *rest)
+
+        monkeypatch.setattr(hub_module, "answer", slow)
+        async with page() as first, page() as second, page() as third:
+            for client, step in ((first, 7), (second, 1), (third, 2)):
+                await subscribe(client, step=step)
+            served = []
+            for round_ in range(3):
+                await broadcast(3 * round_)  # rounds that take long are seconds apart
+                ticks = [await client.receive_json_from(10) for client in (first, second, third)]
+                served.append(["view" in tick for tick in ticks])
+        assert served == [[False, False, False], [False, True, True], [False, False, True]]
+
+
+class AClientThatStays:
+    @pytest.fixture(autouse=True)
+    def asked_without_a_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(consumer, "CHECK_AGAIN_SECONDS", 0.0)
+
+    async def test_outlives_a_store_that_does_not_say_who_it_is_until_it_says_no(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        said: list[Exception | Denied] = [OperationalError("gone"), InterfaceError("closed"), OperationalError("gone")]
+        said.append(Denied("Signed out.", code=4401))
+        real = consumer.acheck_handshake
+
+        async def check(scope: dict[str, Any]) -> Any:
+            if not opened.is_set():
+                return await real(scope)
+            one = said.pop(0)
+            if isinstance(one, Exception):
+                raise one
+            return one
+
+        opened = asyncio.Event()
+        monkeypatch.setattr(consumer, "acheck_handshake", check)
+        monkeypatch.setattr(ticker, "_said", {})
+        async with page() as client:
+            opened.set()
+            closed = await client.receive_output(10)
+        assert (closed["type"], closed["code"]) == ("websocket.close", 4401)
+        assert not said
+        told = [record.getMessage() for record in caplog.records]
+        assert told == [
+            "asking who a live client is failed: OperationalError: gone",
+            "asking who a live client is failed: InterfaceError: closed",
+        ]
 
 
 class AHello:

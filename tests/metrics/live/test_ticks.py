@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from metrics import readiness
+from metrics import readiness, tasks
 from metrics.live import ring, ticker
 from metrics.models import SystemMetrics
 from metrics.recorder import close_recorder
@@ -55,8 +56,6 @@ class TheNewestTick:
 
 class ASampleTask:
     def test_stores_this_machine(self) -> None:
-        from metrics import tasks
-
         try:
             tasks.record_sample(NOW)
         finally:
@@ -66,6 +65,28 @@ class ASampleTask:
         assert 0 < row.memory_percent <= 100
         assert row.monitor_memory_mb > 10
 
+    def test_samples_a_host_once_a_second_whoever_runs_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sampled: list[tuple[str, datetime]] = []
+        monkeypatch.setattr(tasks, "record_sample", lambda at: sampled.append((platform.node(), at)))
+        later = NOW + timedelta(seconds=1)
+        for node, at in [
+            ("this one", NOW),
+            ("this one", NOW + timedelta(milliseconds=500)),
+            ("another", NOW),
+            ("this one", later),
+            ("another", NOW),
+        ]:
+            monkeypatch.setattr(platform, "node", lambda node=node: node)
+            monkeypatch.setattr(tasks, "_now", lambda at=at: at)
+            tasks.sample()
+        assert sampled == [("this one", NOW), ("another", NOW), ("this one", later)]
+
+    def test_leaves_the_tick_of_its_second_to_the_broadcast(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tasks, "record_sample", lambda at: None)
+        monkeypatch.setattr(tasks, "_now", lambda: NOW)
+        tasks.sample()
+        assert ticker.broadcast(NOW)
+
 
 class ATickThatIsLate:
     def test_is_dropped_by_the_worker_and_counted(self) -> None:
@@ -74,7 +95,6 @@ class ATickThatIsLate:
         from kombu.message import Message
 
         from llmmonitor.celery import app
-        from metrics import tasks
 
         headers = {
             "id": "1",
