@@ -10,6 +10,7 @@ import orjson
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -96,7 +97,9 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler for addresses that nobody serves."""
+    """Django's handler for addresses that nobody serves: a page for a person, a problem for programs."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return render(request, "access/not_found.html", {"path": request.path[:200]}, status=404)
     return problem_response(404, "not_found", f"There is nothing at {request.path[:200]}; /docs lists what there is.")
 
 

@@ -214,6 +214,12 @@ class AServerThatIsNotReached:
     def test_at_an_address_that_is_none_says_so(self, api: AsgiClient, path: str) -> None:
         assert path in api.get(path).problem(404, "not_found")["detail"]
 
+    def test_at_an_address_that_is_none_shows_a_person_a_page(self, api: AsgiClient) -> None:
+        reply = api.request("GET", "/dashbord/<b>", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+        assert (reply.status, reply.type) == (404, "text/html")
+        assert b"<code>/dashbord/&lt;b&gt;</code>" in reply.body
+        assert b'href="/"' in reply.body
+
     def test_that_fails_says_nothing_of_why(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*args: Any, **more: Any) -> None:
             raise ZeroDivisionError("SECRET")
