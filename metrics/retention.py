@@ -40,7 +40,7 @@ from metrics.store import shedding
 from metrics.store.deleting import Steps, manager, matching, oldest_raw, table_name
 from metrics.store.floors import raw_floor
 
-__all__ = ["Policy", "maintain", "raw_floor", "resolutions_for"]
+__all__ = ["Policy", "maintain", "raw_floor"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +96,6 @@ class Policy:
             return tuple(one for one, start in since if at >= start)
 
         return resolutions_for
-
-
-def resolutions_for(at: datetime, now: datetime, policy: Policy | None = None) -> tuple[int, ...]:
-    """Which of 1, 60 and 3600 seconds still hold the bucket of an event at `at`. For many events: `Policy.resolver`."""
-    return (policy or Policy.from_settings()).resolver(now)(at)
 
 
 def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None) -> dict[str, int]:

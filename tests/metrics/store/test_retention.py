@@ -44,11 +44,9 @@ MINUTES = {
 
 
 @pytest.fixture(autouse=True)
-def _policies_of_minutes(settings: Any) -> Any:
+def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=MINUTES)
-    floors.forget_read()
-    yield
-    floors.forget_read()
+    monkeypatch.setattr(floors, "_last_read", {})  # as in a new process
 
 
 def maintain(at: Any = NOW) -> dict[str, int]:
@@ -283,15 +281,17 @@ class TheRawFloor:
 
 class TheResolutionsOfAnEvent:
     def test_are_those_that_still_hold_its_bucket(self) -> None:
-        assert retention.resolutions_for(NOW, NOW) == (1, 60, 3600)
-        assert retention.resolutions_for(ago(minutes=14), NOW) == (1, 60, 3600)
-        assert retention.resolutions_for(ago(minutes=16), NOW) == (60, 3600)
-        assert retention.resolutions_for(ago(minutes=119), NOW) == (60, 3600)
-        assert retention.resolutions_for(ago(minutes=122), NOW) == (3600,)
-        assert retention.resolutions_for(ago(days=4), NOW) == ()
+        resolutions_for = retention.Policy.from_settings().resolver(NOW)
+
+        assert resolutions_for(NOW) == (1, 60, 3600)
+        assert resolutions_for(ago(minutes=14)) == (1, 60, 3600)
+        assert resolutions_for(ago(minutes=16)) == (60, 3600)
+        assert resolutions_for(ago(minutes=119)) == (60, 3600)
+        assert resolutions_for(ago(minutes=122)) == (3600,)
+        assert resolutions_for(ago(days=4)) == ()
 
     def test_include_those_of_the_future_that_the_door_lets_in(self) -> None:
-        assert retention.resolutions_for(NOW + timedelta(minutes=5), NOW) == (1, 60, 3600)
+        assert retention.Policy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
 
     def test_keep_old_events_out_of_the_one_second_table(self) -> None:
         record([request(ago(minutes=30), "replayed")])
