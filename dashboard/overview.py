@@ -15,7 +15,7 @@ from dashboard import sentence
 from dashboard.parameters import Asked
 from metrics import catalogue, queries
 from metrics.queries import Filters, QueryTooSlow, Window
-from metrics.queries.window import DEFAULT_RANGE
+from metrics.queries.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ YOUNG_SECONDS = 900  # a store whose first request is younger than this is looke
 # Coarser than the API's own choice: a percentile of three requests is noise. The open bucket moves each second.
 CHART_POINTS = 180
 STEPS_OF_RANGES = {"5m": 5, "15m": 10, "1h": 30, "6h": 120, "24h": 600, "7d": 3_600, "30d": 10_800}
-STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
