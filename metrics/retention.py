@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 # Rollups go this much later than they are promised: a question that began before still finds what it counts on.
 READERS_GRACE = timedelta(minutes=1)
+GAUGE_LABELS_EVERY = timedelta(hours=1)
+
+# When this process last found every label set of gauges in use.
+_gauge_labels_clean_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None)
         run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - policy.raw(kind))))
     for found in _outdated(policy, now):
         run(table_name(found.model), partial(steps.run, matching(found)))
+    run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
     shedding.give_back_pages(steps)
@@ -153,16 +158,26 @@ def _metrics(resolution: int) -> Iterator[str]:
 
 
 def _unused(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
-    """Label sets and error groups that nothing refers to any more: they would use up the cap on series."""
+    """Series and error groups that nothing refers to any more: they would use up the cap on series."""
     longest = max(policy.raw_inferences, policy.errors, policy.samples, *policy.rollups.values())
     old = manager(Series).filter(last_seen__lt=now - longest - READERS_GRACE)
     yield _unreferred(old)
     groups = manager(ErrorGroup).filter(last_seen__lt=now - min(policy.errors, longest))
     yield _unreferred(groups)
-    if (
-        now.minute == 0
-    ):  # once an hour: nothing says when a label set of gauges was last used, so it looks at all of them
-        yield _unreferred(manager(GaugeLabels).all())
+
+
+def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
+    """Delete the label sets of gauges that nothing refers to; how many went.
+
+    Nothing says when one was last used, so it looks at all of them, and does so an hour after it last found none.
+    """
+    global _gauge_labels_clean_at
+    if _gauge_labels_clean_at is not None and abs(now - _gauge_labels_clean_at) < GAUGE_LABELS_EVERY:
+        return 0
+    deleted = steps.run(matching(_unreferred(manager(GaugeLabels).all())))
+    if not deleted:
+        _gauge_labels_clean_at = now
+    return deleted
 
 
 def _unreferred(found: models.QuerySet[Any]) -> models.QuerySet[Any]:

@@ -46,7 +46,9 @@ MINUTES = {
 @pytest.fixture(autouse=True)
 def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=MINUTES)
-    monkeypatch.setattr(floors, "_last_read", {})  # as in a new process
+    # As in a new process.
+    monkeypatch.setattr(floors, "_last_read", {})
+    monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
 
 
 def maintain(at: Any = NOW) -> dict[str, int]:
@@ -139,10 +141,43 @@ class TheRetention:
 
         maintain(NOW + timedelta(days=1))
         assert Series.objects.count() == 1
-        maintain((NOW + timedelta(days=3)).replace(minute=0))
+        maintain((NOW + timedelta(days=3)).replace(minute=17))
 
         assert not Series.objects.exists()
         assert not ErrorGroup.objects.exists()
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_for_unused_label_sets_of_gauges_an_hour_after_it_last_found_none(self) -> None:
+        maintain(NOW)
+        GaugeLabels.objects.create(host="gone")
+
+        maintain(NOW + timedelta(minutes=59))
+        assert GaugeLabels.objects.exists()
+        maintain(NOW + timedelta(minutes=61))
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_again_at_once_while_it_finds_some(self) -> None:
+        GaugeLabels.objects.create(host="gone")
+        maintain(NOW)
+        GaugeLabels.objects.create(host="gone, too")
+
+        maintain(NOW + timedelta(minutes=1))
+
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_again_where_it_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(found: Any) -> Any:
+            if found.model is GaugeLabels:
+                raise DatabaseError("locked")
+            return matching(found)
+
+        GaugeLabels.objects.create(host="gone")
+        with monkeypatch.context() as patch, pytest.raises(DatabaseError):
+            patch.setattr(retention, "matching", broken)
+            maintain(NOW)
+
+        maintain(NOW + timedelta(minutes=1))
+
         assert not GaugeLabels.objects.exists()
 
     def test_forgets_recent_ids(self) -> None:
