@@ -7,8 +7,7 @@ One function answers both, so that a page that was changed on the spot equals on
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from dashboard import sentence
 from dashboard.parameters import Asked
 from metrics import catalogue, queries
 from metrics.queries import Filters, QueryTooSlow, Window
-from metrics.queries.window import DEFAULT_RANGE
+from metrics.queries.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,6 @@ YOUNG_SECONDS = 900  # a store whose first request is younger than this is looke
 # Coarser than the API's own choice: a percentile of three requests is noise. The open bucket moves each second.
 CHART_POINTS = 180
 STEPS_OF_RANGES = {"5m": 5, "15m": 10, "1h": 30, "6h": 120, "24h": 600, "7d": 3_600, "30d": 10_800}
-STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
@@ -62,11 +60,9 @@ def gather(asked: Asked, now: datetime) -> dict[str, Any]:
     parts = _Parts(found["notices"])
     step = chart_step(asked, found["has_events"])
     return found | {
-        "history": parts.read("The history", lambda: plain(_series(SERIES, asked, step, now))),
-        "by_model": parts.read(
-            "The history by model", lambda: plain(_series(SERIES_BY_MODEL, asked, step, now, "model"))
-        ),
-        "current": plain(queries.current(now)),
+        "history": parts.read("The history", lambda: _series(SERIES, asked, step, now)),
+        "by_model": parts.read("The history by model", lambda: _series(SERIES_BY_MODEL, asked, step, now, "model")),
+        "current": queries.current(now),
     }
 
 
@@ -75,17 +71,17 @@ def figures(asked: Asked, now: datetime) -> dict[str, Any]:
     window, filters = asked.window, asked.filters
     notices = list(asked.notices)
     parts = _Parts(notices)
-    summary = parts.read("The summary", lambda: plain(queries.summary(window, filters, now))) or EMPTY_SUMMARY
-    rows = parts.read("The table of models", lambda: listed(queries.models(window, filters, now))) or []
+    summary = parts.read("The summary", lambda: queries.summary(window, filters, now).as_dict()) or EMPTY_SUMMARY
+    rows = parts.read("The table of models", lambda: queries.models(window, filters, now)) or []
     everything: list[dict[str, Any]] | None = rows
     if narrows(filters):
-        everything = parts.read("The list of models", lambda: listed(queries.models(window, Filters(), now)))
-    hosts = parts.read("The list of machines", lambda: listed(queries.hosts(now))) or []
+        everything = parts.read("The list of models", lambda: queries.models(window, Filters(), now))
+    hosts = parts.read("The list of machines", lambda: queries.hosts(now)) or []
     return {
         "now": int(now.timestamp() * 1000),
         "params": asked.as_dict(),
         "summary": summary,
-        "heatmap": parts.read("The distribution", lambda: plain(_heatmap(asked, now))),
+        "heatmap": parts.read("The distribution", lambda: _heatmap(asked, now)),
         "models": rows,
         "hosts": hosts,
         "options": options(everything or [], hosts),
@@ -115,8 +111,8 @@ def default_range(now: datetime) -> str:
     """The range of an address that names none: short while there is little to see."""
     if not queries.has_events():
         return "5m"
-    seen = [row["first_seen"] for row in listed(queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now))]
-    young = seen and min(datetime.fromisoformat(str(one)) for one in seen) > now - timedelta(seconds=YOUNG_SECONDS)
+    seen = [row["first_seen"] for row in queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now)]
+    young = seen and min(datetime.fromisoformat(one) for one in seen) > now - timedelta(seconds=YOUNG_SECONDS)
     return "15m" if young else DEFAULT_RANGE
 
 
@@ -137,20 +133,22 @@ def chart_step(asked: Asked, has_events: bool) -> int | None:
 
 def _series(
     pairs: Iterable[tuple[str, str]], asked: Asked, step: int | None, now: datetime, group_by: str | None = None
-) -> Any:
+) -> dict[str, Any]:
     resolved = [(catalogue.get(name), stat) for name, stat in pairs]
     try:
-        return queries.series(resolved, asked.window, asked.filters, step=step, group_by=group_by, now=now)
+        answer = queries.series(resolved, asked.window, asked.filters, step=step, group_by=group_by, now=now)
     except queries.BadQuery:  # so old that only coarser steps are kept
-        return queries.series(resolved, asked.window, asked.filters, step=None, group_by=group_by, now=now)
+        answer = queries.series(resolved, asked.window, asked.filters, step=None, group_by=group_by, now=now)
+    return answer.as_dict()
 
 
-def _heatmap(asked: Asked, now: datetime) -> Any:
+def _heatmap(asked: Asked, now: datetime) -> dict[str, Any]:
     try:
         step = next(one for one in STEPS if asked.window.seconds / one <= HEATMAP_COLUMNS)
-        return queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=step, now=now)
+        answer = queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=step, now=now)
     except (StopIteration, queries.BadQuery):  # so old that only coarser steps are kept
-        return queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=None, now=now)
+        answer = queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=None, now=now)
+    return answer.as_dict()
 
 
 def narrows(filters: Filters) -> bool:
@@ -158,34 +156,14 @@ def narrows(filters: Filters) -> bool:
     return bool(filters.as_dict())
 
 
-def plain(value: Any) -> dict[str, Any]:
-    """An answer of the query layer as a dict."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "as_dict"):
-        found: dict[str, Any] = value.as_dict()
-        return found
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else {"value": value}
-
-
-def listed(value: Any) -> list[dict[str, Any]]:
-    """A list answered by the query layer, with its rows as dicts."""
-    if hasattr(value, "as_dict"):
-        value = value.as_dict()
-    if isinstance(value, Mapping):
-        value = value.get("results", [])
-    return [plain(row) for row in value]
-
-
 def options(models: Iterable[dict[str, Any]], hosts: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """What the filters offer: values with the number of requests in the window, the busiest first."""
     by_model: dict[str, int] = {}
     by_provider: dict[str, int] = {}
     for row in models:
-        count = int(row.get("total_requests") or 0)
+        count = row["total_requests"]
         by_model[row["model_name"]] = by_model.get(row["model_name"], 0) + count
-        names = row.get("providers") or ([row["provider"]] if row.get("provider") else [])
-        for name in names:
+        for name in row["providers"]:
             by_provider[name] = by_provider.get(name, 0) + count
     found = {
         name: [

@@ -21,21 +21,9 @@ from typing import Any
 from django.db import IntegrityError, models
 from django.db.models import Max, Min, Q
 
-from metrics.models import (
-    EngineMetrics,
-    ErrorGroup,
-    ErrorGroupRollup,
-    ErrorMetrics,
-    GaugeLabels,
-    GaugeRollup,
-    GPUMetrics,
-    InferenceMetrics,
-    InferenceRollup,
-    QueueMetrics,
-    Series,
-    SystemMetrics,
-)
+from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, Series
 from metrics.store.deleting import Steps, delete_keys, manager, matching, table_name
+from metrics.store.tables import referring
 from metrics.store.turns import eager
 
 logger = logging.getLogger(__name__)
@@ -44,15 +32,6 @@ logger = logging.getLogger(__name__)
 REST = 0.25
 MAX_TRIES = 5  # for the last transaction, which a writer of the same model may cross on PostgreSQL
 
-OF_SERIES: tuple[type[models.Model], ...] = (
-    InferenceMetrics,
-    ErrorMetrics,
-    InferenceRollup,
-    ErrorGroupRollup,
-    QueueMetrics,
-    EngineMetrics,
-)
-OF_LABELS: tuple[type[models.Model], ...] = (SystemMetrics, GPUMetrics, QueueMetrics, EngineMetrics, GaugeRollup)
 SOME_IDS = 500  # in one condition
 
 
@@ -123,8 +102,8 @@ def _choose(model: str | None, host: str | None, demo: bool) -> _Chosen:
 
 def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
     """All rows that belong to the label sets."""
-    for column, ids, tables in (("series", chosen.series, OF_SERIES), ("labels", chosen.labels, OF_LABELS)):
-        for table in tables:
+    for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
+        for table, column in referring(labels):
             for start in range(0, len(ids), SOME_IDS):
                 yield manager(table).filter(**{f"{column}__in": ids[start : start + SOME_IDS]})
 

@@ -1,7 +1,7 @@
 """What other apps add to this one, so that it need not know them.
 
 An app fills these in its `AppConfig.ready`: a function for each name. This app reads them where it builds the tick, the
-exports, the retention and the storage statistics.
+exports and the retention.
 """
 
 from __future__ import annotations
@@ -45,5 +45,3 @@ exports: Register[Callable[..., Any]] = Register()
 # name of a table -> function(now, deadline) that deletes what is too old and says how many rows; the deadline is a time
 # of the monotonic clock
 retention: Register[Callable[..., int]] = Register()
-# statistic -> function() that gives its value
-storage_statistics: Register[Callable[..., Any]] = Register()

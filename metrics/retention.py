@@ -20,32 +20,23 @@ from django.db import DatabaseError, models
 from django.db.models import Exists, OuterRef
 
 from metrics import registers
-from metrics.models import (
-    EngineMetrics,
-    ErrorGroup,
-    ErrorGroupRollup,
-    ErrorMetrics,
-    GaugeLabels,
-    GaugeRollup,
-    GPUMetrics,
-    InferenceMetrics,
-    InferenceRollup,
-    QueueMetrics,
-    RecentId,
-    Series,
-    SystemMetrics,
-)
+from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
 from metrics.rollup import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.store import shedding
 from metrics.store.deleting import Steps, manager, matching, oldest_raw, table_name
 from metrics.store.floors import raw_floor
+from metrics.store.tables import RAW, referring
 
-__all__ = ["Policy", "maintain", "raw_floor", "resolutions_for"]
+__all__ = ["Policy", "maintain", "raw_floor"]
 
 logger = logging.getLogger(__name__)
 
 # Rollups go this much later than they are promised: a question that began before still finds what it counts on.
 READERS_GRACE = timedelta(minutes=1)
+GAUGE_LABELS_EVERY = timedelta(hours=1)
+
+# When this process last found every label set of gauges in use.
+_gauge_labels_clean_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +67,10 @@ class Policy:
             recent_ids=timedelta(minutes=own.recent_id_minutes),
         )
 
+    def raw(self, kind: str) -> timedelta:
+        """How long raw rows of a kind of event (inference, error, queue, system, engine) are kept."""
+        return {"inference": self.raw_inferences, "error": self.errors}.get(kind, self.samples)
+
     def oldest_bucket(self, resolution: int, now: datetime) -> int:
         """Start, in unix seconds, of the oldest bucket of this resolution that still takes events.
 
@@ -96,11 +91,6 @@ class Policy:
             return tuple(one for one, start in since if at >= start)
 
         return resolutions_for
-
-
-def resolutions_for(at: datetime, now: datetime, policy: Policy | None = None) -> tuple[int, ...]:
-    """Which of 1, 60 and 3600 seconds still hold the bucket of an event at `at`. For many events: `Policy.resolver`."""
-    return (policy or Policy.from_settings()).resolver(now)(at)
 
 
 def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None) -> dict[str, int]:
@@ -125,26 +115,17 @@ def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None)
     # The bound first: a full disk stops everything, a row that is a minute too old nothing.
     for name, rows in shedding.keep_bound(now, steps).items():
         counts[name] = counts.get(name, 0) + rows
-    for model, kind, keep in _raw(policy):
-        run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - keep)))
+    for model, kind in RAW:
+        run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - policy.raw(kind))))
     for found in _outdated(policy, now):
         run(table_name(found.model), partial(steps.run, matching(found)))
+    run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
     shedding.give_back_pages(steps)
     if failed:
         raise failed
     return counts
-
-
-def _raw(policy: Policy) -> Iterator[tuple[type[models.Model], str, timedelta]]:
-    """The tables of raw rows, the kind of event whose floor they hold, and how long they are kept."""
-    yield InferenceMetrics, "inference", policy.raw_inferences
-    yield ErrorMetrics, "error", policy.errors
-    yield SystemMetrics, "system", policy.samples
-    yield GPUMetrics, "system", policy.samples
-    yield QueueMetrics, "queue", policy.samples
-    yield EngineMetrics, "engine", policy.samples
 
 
 def _outdated(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
@@ -177,22 +158,29 @@ def _metrics(resolution: int) -> Iterator[str]:
 
 
 def _unused(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
-    """Label sets and error groups that nothing refers to any more: they would use up the cap on series."""
+    """Series and error groups that nothing refers to any more: they would use up the cap on series."""
     longest = max(policy.raw_inferences, policy.errors, policy.samples, *policy.rollups.values())
     old = manager(Series).filter(last_seen__lt=now - longest - READERS_GRACE)
-    yield _without(
-        old, "series", InferenceMetrics, InferenceRollup, ErrorMetrics, ErrorGroupRollup, QueueMetrics, EngineMetrics
-    )
+    yield _unreferred(old)
     groups = manager(ErrorGroup).filter(last_seen__lt=now - min(policy.errors, longest))
-    yield _without(groups, "group", ErrorMetrics, ErrorGroupRollup)
-    if (
-        now.minute == 0
-    ):  # once an hour: nothing says when a label set of gauges was last used, so it looks at all of them
-        gauges = manager(GaugeLabels).all()
-        yield _without(gauges, "labels", GaugeRollup, SystemMetrics, GPUMetrics, QueueMetrics, EngineMetrics)
+    yield _unreferred(groups)
 
 
-def _without(found: models.QuerySet[Any], field: str, *referring: type[models.Model]) -> models.QuerySet[Any]:
-    for model in referring:
-        found = found.filter(~Exists(manager(model).filter(**{field: OuterRef("pk")})))
+def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
+    """Delete the label sets of gauges that nothing refers to; how many went.
+
+    Nothing says when one was last used, so it looks at all of them, and does so an hour after it last found none.
+    """
+    global _gauge_labels_clean_at
+    if _gauge_labels_clean_at is not None and abs(now - _gauge_labels_clean_at) < GAUGE_LABELS_EVERY:
+        return 0
+    deleted = steps.run(matching(_unreferred(manager(GaugeLabels).all())))
+    if not deleted:
+        _gauge_labels_clean_at = now
+    return deleted
+
+
+def _unreferred(found: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    for model, column in referring(found.model):
+        found = found.filter(~Exists(manager(model).filter(**{column: OuterRef("pk")})))
     return found.order_by("pk")

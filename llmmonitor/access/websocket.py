@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from llmmonitor.access import rights
-from llmmonitor.access.identity import Identity, aidentify_scope, connection_of_scope, header, identify_scope
+from llmmonitor.access.identity import Identity, aidentify_scope, connection_of_scope, header
 from llmmonitor.access.origin import is_foreign_origin
 
 FORBIDDEN_STATUS = 403
@@ -35,13 +35,8 @@ class Denied:
     code: int | None = None
 
 
-def check_handshake(scope: dict[str, Any]) -> Identity | Denied:
-    """Who opens the socket, or why they may not. May ask the database; `acheck_handshake` is for the event loop."""
-    return refuse_place(scope) or refuse_identity(identify_scope(scope))
-
-
 async def acheck_handshake(scope: dict[str, Any]) -> Identity | Denied:
-    """See check_handshake."""
+    """Who opens the socket, or why they may not. For the event loop; what asks the database leaves it."""
     return refuse_place(scope) or refuse_identity(await aidentify_scope(scope))
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
-import orjson
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,31 +12,10 @@ from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from llmmonitor.access.problems import CONTENT_TYPE, problem_body, problem_response
 from metrics.queries import BadQuery, QueryTooSlow
 
 logger = logging.getLogger(__name__)
-
-CONTENT_TYPE = "application/problem+json"
-
-
-def problem(status: int, code: str, detail: str, **extras: Any) -> dict[str, Any]:
-    """The body of one problem."""
-    return {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        **extras,
-    }
-
-
-def problem_response(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extras: Any
-) -> HttpResponse:
-    """A problem as Django's own response, for code that runs outside REST framework's views."""
-    body = orjson.dumps(problem(status, code, detail, **extras))
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
 class Problem(exceptions.APIException):
@@ -60,7 +37,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if found is None:
         return None
     status, code, detail, headers, extras = found
-    response = Response(problem(status, code, detail, **extras), status=status, headers=headers)
+    response = Response(problem_body(status, code, detail, **extras), status=status, headers=headers)
     response.content_type = CONTENT_TYPE
     return response
 

@@ -21,6 +21,7 @@ MAX_COST_USD = 100_000.0
 MAX_BIGINT = 2**63 - 1  # counters since boot
 MAX_NUMBER = 1e15  # any other figure: below it a float still tells tenths apart
 DEMO_KEY = "llmmonitor.demo"  # in an event or its metadata: it belongs to the demo and goes with it
+MODELLED_KEY = "llmmonitor.modelled"  # in an event's metadata: its times were filled in by a model of latency
 
 # Neither NUL, line breaks nor other control characters. What emoji and right-to-left names need (joiners, marks of
 # direction) is welcome. `$` is the end of the text here, not of a line: these are Rust's regular expressions.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from llmmonitor.access.problems import CONTENT_TYPE, problem_body
 from metrics.events import Rejection, Validated
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Answer:
     @property
     def content_type(self) -> str:
         """The media type of the body: a problem has one of its own."""
-        return "application/problem+json" if "code" in self.payload else "application/json"
+        return CONTENT_TYPE if "code" in self.payload else "application/json"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -33,15 +33,7 @@ class Answer:
 
 def problem_answer(status: int, code: str, detail: str, retry_after: int | None = None, **extras: Any) -> Answer:
     """A refusal of the whole (RFC 9457)."""
-    payload = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **extras,
-    }
-    return Answer(status, payload, retry_after)
+    return Answer(status, problem_body(status, code, detail, **extras), retry_after)
 
 
 def recorded_answer(validated: Validated, recorded: Recorded | None) -> Answer:

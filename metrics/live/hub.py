@@ -158,12 +158,8 @@ class Hub:
                 await layer.group_discard(ticker.GROUP, channel)
 
     def _deliver(self, message: dict[str, Any]) -> None:
-        """Hand a message of the group on: a tick, or a text for everyone (`live.message`)."""
+        """Hand a tick of the group on."""
         text = message["text"]
-        if message.get("type") != "live.tick":
-            for client in self._clients:
-                client.outbox.put_answer(text)
-            return
         self._newest = text
         busy = self._computing is not None and not self._computing.done()
         for client in self._clients:
@@ -215,7 +211,6 @@ def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, 
                     check_budget()  # a statement that was stopped because the time is used up has not failed
                     ticker.say_once_a_minute(logger, "live view", error)
     except QueryTooSlow as error:
-        ticker.counts["views_too_slow"] += 1
         ticker.say_once_a_minute(logger, "live views", error)
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -22,17 +21,12 @@ SAY_AGAIN_SECONDS = 60.0
 STALE_SECONDS = 3.0
 LATE_KEY = "late"
 
-# What went otherwise than it should since this process's start: "claimed_elsewhere", "failed", "views_too_slow".
-counts: Counter[str] = Counter()
-
 
 def build_tick(at: datetime) -> dict[str, Any]:
     """The tick of the second that holds `at`."""
     from metrics import queries
 
-    snapshot: Any = queries.current(at)
-    body = snapshot if isinstance(snapshot, dict) else snapshot.as_dict()
-    return {"type": "tick", "seq": int(at.timestamp()), **body}
+    return {"type": "tick", "seq": int(at.timestamp()), **queries.current(at)}
 
 
 def newest_tick(at: datetime) -> dict[str, Any]:
@@ -50,13 +44,11 @@ def broadcast(at: datetime) -> bool:
     try:
         seq = int(at.timestamp())
         if not ring.claim(seq):
-            counts["claimed_elsewhere"] += 1
             return False
         tick = build_tick(at)
         encoded = ring.put(tick)
         send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
     except Exception as error:  # noqa: BLE001 (a tick that fails must not take the worker with it)
-        counts["failed"] += 1
         say_once_a_minute(logger, "broadcast", error)
         return False
     return True

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from metrics.events.types import MODELLED_KEY
 from metrics.models import InferenceMetrics, Series
 from metrics.queries.budget import check_budget, query_budget
 from metrics.queries.filters import Filters
@@ -18,7 +19,6 @@ from metrics.queries.window import Window, iso, segments
 
 MAX_MODELS = 500  # the busiest
 MAX_ASKED = 100  # how many models are asked whether their newest request was modelled
-MODELLED_KEY = "llmmonitor.modelled"
 
 
 @dataclass

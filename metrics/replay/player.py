@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from metrics.events.types import MODELLED_KEY
 from metrics.replay.formats import TracedRequest
 from metrics.replay.latency import modelled_latency
 from metrics.sending import Sender
 
-MODELLED = "llmmonitor.modelled"
 EVENTS_PER_POST = 1_000
 # What is due within this time goes out together.
 GATHER_SECONDS = 0.2
@@ -65,7 +65,7 @@ def event(request: TracedRequest, place: int, plan: Plan, sent_at: float) -> dic
         body |= {
             "response_time_ms": modelled.response_time_ms,
             "ttft_ms": modelled.ttft_ms,
-            "metadata": {MODELLED: True},
+            "metadata": {MODELLED_KEY: True},
         }
     if request.failed:
         body |= {"error_type": "Failed", "error_message": "The trace recorded no answer."}

@@ -122,13 +122,6 @@ def disk_state(fresh: bool = False) -> DiskState:
     return state
 
 
-def forget_measured() -> None:
-    """Forget what was measured and said, as a new process has."""
-    global _cached, _said
-    with _lock:
-        _cached = _said = None
-
-
 def _say(state: DiskState) -> None:
     global _said
     kind = None if state.may_grow else "grow" if state.may_accept else "accept"

@@ -56,11 +56,6 @@ def raise_floor(kind: str, at: datetime) -> None:
         RawFloor.objects.filter(kind=kind, at__lt=at).update(at=at)
 
 
-def forget_read() -> None:
-    """Forget what was read last, as a new process has."""
-    _last_read.clear()
-
-
 def _read() -> dict[str, datetime]:
     floors = dict(RawFloor.objects.values_list("kind", "at"))
     later = max((floors[kind] for kind in TOGETHER if kind in floors), default=None)

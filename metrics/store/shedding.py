@@ -16,22 +16,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db import connection, models
+from django.db import connection
 
-from metrics.models import EngineMetrics, ErrorMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
+from metrics.models import InferenceMetrics
 from metrics.store.deleting import Steps, manager, oldest_raw, table_name
 from metrics.store.disk import others_need_it, size
+from metrics.store.tables import RAW
 
 logger = logging.getLogger(__name__)
 
-RAW: tuple[tuple[type[models.Model], str], ...] = (
-    (InferenceMetrics, "inference"),
-    (ErrorMetrics, "error"),
-    (SystemMetrics, "system"),
-    (GPUMetrics, "system"),
-    (QueueMetrics, "queue"),
-    (EngineMetrics, "engine"),
-)
 SLICE = timedelta(minutes=10)
 MIN_KEPT = timedelta(minutes=5)
 TARGET_SHARE = 0.95  # of the bound: shed in gulps, not a row for each that comes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.http import QueryDict
@@ -60,6 +60,15 @@ class TheStep:
         step = overview.chart_step(found, has_events=True)
         assert step is not None
         assert 50 <= found.window.seconds / step <= 250
+
+    @pytest.mark.parametrize("days", [2, 60, 179, 200, 400])
+    def test_between_two_times_gives_no_more_points_than_a_chart_shows(self, days: int) -> None:
+        found = read(
+            QueryDict(f"from={NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={NOW:%Y-%m-%dT%H:%M:%SZ}"), NOW
+        )
+        step = overview.chart_step(found, has_events=True)
+        assert step is not None
+        assert found.window.seconds / step <= overview.CHART_POINTS
 
     def test_is_a_second_while_there_are_machines_alone(self) -> None:
         assert overview.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -271,7 +272,7 @@ class TheTable:
         headers = {"Origin": f"http://{HERE}", **someone.headers}
         scope = make_scope(path="/ws/metrics", headers=headers, client=someone.client, kind="websocket")
 
-        answer = websocket.check_handshake(scope)
+        answer = async_to_sync(websocket.acheck_handshake)(scope)
 
         if READ in WHO_MAY[who]:
             assert isinstance(answer, Identity)

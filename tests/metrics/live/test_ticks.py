@@ -33,14 +33,12 @@ class ABroadcast:
         assert ticker.broadcast(NOW + timedelta(seconds=1))
         assert ring.latest_seq() == int(NOW.timestamp()) + 1
 
-    def test_that_fails_raises_nothing_and_is_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_that_fails_raises_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: Any) -> None:
             raise RuntimeError("no store")
 
         monkeypatch.setattr(ticker, "build_tick", fail)
-        before = ticker.counts["failed"]
         assert not ticker.broadcast(NOW)
-        assert ticker.counts["failed"] == before + 1
 
 
 class TheNewestTick:

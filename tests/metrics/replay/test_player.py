@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from metrics.events.types import MODELLED_KEY
 from metrics.replay.formats import TracedRequest
 from metrics.replay.latency import modelled_latency
-from metrics.replay.player import MODELLED, Plan, Played, event, play, run_name
+from metrics.replay.player import Plan, Played, event, play, run_name
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -110,7 +111,7 @@ class ARequestOfATrace:
         body = event(TracedRequest(0, 1_400, 11), 7, self.plan(), 0)
         modelled = modelled_latency(1_400, 11, 7)
         assert (body["response_time_ms"], body["ttft_ms"]) == (modelled.response_time_ms, modelled.ttft_ms)
-        assert body["metadata"] == {MODELLED: True}
+        assert body["metadata"] == {MODELLED_KEY: True}
         assert (body["model_name"], body["prompt_tokens"], body["completion_tokens"]) == ("trace", 1_400, 11)
         assert body["success"] is True
 

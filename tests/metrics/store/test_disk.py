@@ -108,21 +108,19 @@ class ASize:
 
 
 @pytest.fixture
-def limits(settings: Any) -> Iterator[Any]:
-    """A function that changes settings of the environment; what processes remember is forgotten around the test."""
+def limits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A function that changes settings of the environment, in a process that remembers nothing before the test."""
 
     def change(**values: Any) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=values)
-        disk.forget_measured()
+        monkeypatch.setattr(disk, "_cached", None)
 
-    def forget_all() -> None:
-        disk.forget_measured()
-        floors.forget_read()
-        caches["default"].delete(shedding.NOTICE)
-
-    forget_all()
+    monkeypatch.setattr(disk, "_cached", None)
+    monkeypatch.setattr(disk, "_said", None)
+    monkeypatch.setattr(floors, "_last_read", {})
+    caches["default"].delete(shedding.NOTICE)
     yield change
-    forget_all()
+    caches["default"].delete(shedding.NOTICE)
 
 
 def sqlite_only() -> None:

@@ -44,11 +44,11 @@ MINUTES = {
 
 
 @pytest.fixture(autouse=True)
-def _policies_of_minutes(settings: Any) -> Any:
+def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=MINUTES)
-    floors.forget_read()
-    yield
-    floors.forget_read()
+    # As in a new process.
+    monkeypatch.setattr(floors, "_last_read", {})
+    monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
 
 
 def maintain(at: Any = NOW) -> dict[str, int]:
@@ -141,10 +141,43 @@ class TheRetention:
 
         maintain(NOW + timedelta(days=1))
         assert Series.objects.count() == 1
-        maintain((NOW + timedelta(days=3)).replace(minute=0))
+        maintain((NOW + timedelta(days=3)).replace(minute=17))
 
         assert not Series.objects.exists()
         assert not ErrorGroup.objects.exists()
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_for_unused_label_sets_of_gauges_an_hour_after_it_last_found_none(self) -> None:
+        maintain(NOW)
+        GaugeLabels.objects.create(host="gone")
+
+        maintain(NOW + timedelta(minutes=59))
+        assert GaugeLabels.objects.exists()
+        maintain(NOW + timedelta(minutes=61))
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_again_at_once_while_it_finds_some(self) -> None:
+        GaugeLabels.objects.create(host="gone")
+        maintain(NOW)
+        GaugeLabels.objects.create(host="gone, too")
+
+        maintain(NOW + timedelta(minutes=1))
+
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_again_where_it_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(found: Any) -> Any:
+            if found.model is GaugeLabels:
+                raise DatabaseError("locked")
+            return matching(found)
+
+        GaugeLabels.objects.create(host="gone")
+        with monkeypatch.context() as patch, pytest.raises(DatabaseError):
+            patch.setattr(retention, "matching", broken)
+            maintain(NOW)
+
+        maintain(NOW + timedelta(minutes=1))
+
         assert not GaugeLabels.objects.exists()
 
     def test_forgets_recent_ids(self) -> None:
@@ -283,15 +316,17 @@ class TheRawFloor:
 
 class TheResolutionsOfAnEvent:
     def test_are_those_that_still_hold_its_bucket(self) -> None:
-        assert retention.resolutions_for(NOW, NOW) == (1, 60, 3600)
-        assert retention.resolutions_for(ago(minutes=14), NOW) == (1, 60, 3600)
-        assert retention.resolutions_for(ago(minutes=16), NOW) == (60, 3600)
-        assert retention.resolutions_for(ago(minutes=119), NOW) == (60, 3600)
-        assert retention.resolutions_for(ago(minutes=122), NOW) == (3600,)
-        assert retention.resolutions_for(ago(days=4), NOW) == ()
+        resolutions_for = retention.Policy.from_settings().resolver(NOW)
+
+        assert resolutions_for(NOW) == (1, 60, 3600)
+        assert resolutions_for(ago(minutes=14)) == (1, 60, 3600)
+        assert resolutions_for(ago(minutes=16)) == (60, 3600)
+        assert resolutions_for(ago(minutes=119)) == (60, 3600)
+        assert resolutions_for(ago(minutes=122)) == (3600,)
+        assert resolutions_for(ago(days=4)) == ()
 
     def test_include_those_of_the_future_that_the_door_lets_in(self) -> None:
-        assert retention.resolutions_for(NOW + timedelta(minutes=5), NOW) == (1, 60, 3600)
+        assert retention.Policy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
 
     def test_keep_old_events_out_of_the_one_second_table(self) -> None:
         record([request(ago(minutes=30), "replayed")])

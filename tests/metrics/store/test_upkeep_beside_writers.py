@@ -26,10 +26,8 @@ MODELS = ("forgotten", "kept")
 
 
 @pytest.fixture(autouse=True)
-def _new_process() -> Iterator[None]:
-    floors.forget_read()
-    yield
-    floors.forget_read()
+def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floors, "_last_read", {})
 
 
 @contextmanager

@@ -105,12 +105,12 @@ export class Live {
   #hello(message) {
     this.#stopPolling();
     const again = this.#lostAt !== null;
-    const server = `${message.server?.version ?? ""} ${message.server?.start ?? message.server?.started_at ?? ""}`;
+    const server = `${message.server.version} ${message.server.start}`;
     const restarted = this.#server !== null && server !== this.#server;
     this.#server = server;
     this.#failures = 0;
     this.#note(again ? (restarted ? "Connected again; the server was restarted" : "Connected again") : "Connected");
-    if (message.overall) this.#page.takeTick(message);
+    this.#page.takeTick(message);
     if (again) {
       this.#page.setConnection("catching-up");
       if (this.#seq !== null && !restarted) this.#send({ type: "resume", seq: this.#seq });
@@ -124,7 +124,7 @@ export class Live {
     } else {
       this.#page.setConnection("live");
     }
-    if (message.seq) this.#seq = message.seq;
+    this.#seq = message.seq;
     this.#subscribe();
   }
 
@@ -136,7 +136,7 @@ export class Live {
 
   #backfill(message) {
     if (message.too_old) this.#note("Away for too long: charts were read anew");
-    else this.#note(`${message.ticks?.length ?? 0} missed ticks came`);
+    else this.#note(`${message.ticks.length} missed ticks came`);
   }
 
   #closed(event) {
