@@ -6,18 +6,15 @@ Django writes a body to a file in /tmp before a view, and with it any check of w
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
 from typing import Any
 
-STATUS = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+from llmmonitor.access.problems import CONTENT_TYPE, problem_body
 
 
 def too_large(max_bytes: int) -> bytes:
-    """The problem (RFC 9457) that answers a body of more than `max_bytes`."""
+    """The problem that answers a body of more than `max_bytes`."""
     detail = f"A body may hold {max_bytes} bytes. Send fewer events in one request."
-    title = STATUS.phrase
-    problem = {"type": "about:blank", "title": title, "status": STATUS, "detail": detail, "code": "too_large"}
-    return json.dumps(problem).encode()
+    return json.dumps(problem_body(413, "too_large", detail)).encode()
 
 
 def bound_bodies(application: Any, max_bytes: int) -> Any:
@@ -36,11 +33,11 @@ def bound_bodies(application: Any, max_bytes: int) -> Any:
             refused = True
             body = too_large(max_bytes)
             headers = [
-                (b"content-type", b"application/problem+json"),
+                (b"content-type", CONTENT_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),
                 (b"connection", b"close"),
             ]
-            await send({"type": "http.response.start", "status": int(STATUS), "headers": headers})
+            await send({"type": "http.response.start", "status": 413, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
         async def receive_bounded() -> dict[str, Any]:
