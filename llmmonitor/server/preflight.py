@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
 from pathlib import Path
+
+LAST_PORT = 65_535
 
 
 class CannotStart(Exception):
@@ -29,6 +32,8 @@ def check_data_dir(data_dir: Path) -> None:
 
 def check_address(host: str, port: int) -> None:
     """The address must be free to listen on. (Port 0 always is: the system picks one.)"""
+    if not 0 <= port <= LAST_PORT:
+        raise CannotStart(f"{port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to {LAST_PORT}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -45,7 +50,7 @@ def check_address(host: str, port: int) -> None:
                 f"Port {port} may not be used by this user. Set LLMMONITOR_PORT to one above 1023."
             ) from None
         except OSError as error:
-            if error.errno == 98 or "in use" in str(error):
+            if error.errno == errno.EADDRINUSE:
                 raise CannotStart(
                     f"Port {port} on {host} is taken by another program. Set LLMMONITOR_PORT to a free one."
                 ) from None

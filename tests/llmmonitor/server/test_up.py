@@ -33,9 +33,15 @@ def tmp_path_of_everyone() -> Iterator[Path]:
         yield Path(path)
 
 
-def refused(data_dir: Path, port: int, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> str:
+def refused(
+    data_dir: Path,
+    port: int,
+    env: dict[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
+    command: tuple[str, ...] = ("up",),
+) -> str:
     """What an `up` that does not start says: one line, a status that tells, and no traceback."""
-    command = [*prefix, sys.executable, "manage.py", "up"]
+    command = (*prefix, sys.executable, "manage.py", *command)
     ended = subprocess.run(
         command, cwd=ROOT, env=environment(data_dir, port, env), capture_output=True, text=True, timeout=60, check=False
     )
@@ -137,6 +143,11 @@ class AStartThatCannotBe:
         assert str(port) in said
         assert "LLMMONITOR_PORT" in said
 
+    @pytest.mark.parametrize(("command", "port"), [("up", "99999"), ("up", "-1"), ("serve", "65536")])
+    def test_names_a_number_that_is_no_port(self, tmp_path: Path, command: str, port: str) -> None:
+        said = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
+        assert said == f"CommandError: {port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to 65535."
+
     def test_names_a_directory_that_cannot_be_written(self, tmp_path_of_everyone: Path) -> None:
         prefix: tuple[str, ...] = ()
         path = tmp_path_of_everyone / "of-another"
@@ -165,6 +176,7 @@ class AStartThatCannotBe:
         ("variable", "value", "told"),
         [
             ("LLMMONITOR_PORT", "eighty", "eighty"),
+            ("LLMMONITOR_PORT", "99999", "99999"),
             ("LLMMONITOR_HOST", "no.such.host.invalid", "no.such.host.invalid"),
             ("DATABASE_URL", "mysql://user:secret@host/name", "postgres://"),
         ],
