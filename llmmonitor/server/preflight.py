@@ -8,7 +8,11 @@ import socket
 import tempfile
 from pathlib import Path
 
+from llmmonitor.server.databases import SQLITE_FILE
+
 LAST_PORT = 65_535
+# In the data directory: what a server writes to beside the static files. All but the first are SQLite's.
+OWN_FILES = ("lock", SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm")
 
 
 class CannotStart(Exception):
@@ -28,6 +32,19 @@ def check_data_dir(data_dir: Path) -> None:
         ) from None
     if data_dir.stat().st_mode & 0o077 and data_dir.stat().st_uid == os.getuid():
         data_dir.chmod(0o700)
+
+
+def check_own_files(data_dir: Path) -> None:
+    """Those of our files that exist must be ours to read and write. (What is missing will be made.)"""
+    from django.conf import settings
+
+    for name in OWN_FILES[:1] if settings.LLMMONITOR.database_url else OWN_FILES:
+        path = data_dir / name
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise CannotStart(
+                f"{path} cannot be read and written by this user. Change its owner or its mode, or run as the user "
+                "who owns the data directory."
+            )
 
 
 def check_address(host: str, port: int) -> None:

@@ -32,6 +32,7 @@ class Command(BaseCommand):
         embedded.keep_memory_small()
         try:
             preflight.check_data_dir(settings.LLMMONITOR.data_dir)
+            preflight.check_own_files(settings.LLMMONITOR.data_dir)
             preflight.check_address(host, port)
             if preflight.pending_migrations():
                 raise preflight.CannotStart("The database is behind the code. Run `manage.py migrate` first.")

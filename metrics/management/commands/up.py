@@ -29,6 +29,7 @@ class Command(BaseCommand):
         lock = DataDirectoryLock(data_dir)
         try:
             preflight.check_data_dir(data_dir)
+            preflight.check_own_files(data_dir)
             lock.acquire()
             preflight.check_address(host, port)
             if preflight.pending_migrations():

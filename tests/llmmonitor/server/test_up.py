@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,11 +25,14 @@ EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "respons
 
 
 @pytest.fixture
-def tmp_path_of_everyone() -> Iterator[Path]:
-    """A directory that other users may look into (pytest's own are closed to them)."""
-    with tempfile.TemporaryDirectory(prefix="llmmonitor-") as path:
-        Path(path).chmod(0o755)
-        yield Path(path)
+def bound_by_modes() -> tuple[str, ...]:
+    """What to put before a command so that file modes bind it: root, who may write anywhere, runs it without that."""
+    if os.getuid() != 0:
+        return ()
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("setpriv (util-linux) is needed to give up root's right to write anywhere")
+    return prefix
 
 
 def refused(
@@ -148,20 +150,32 @@ class AStartThatCannotBe:
         said = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
         assert said == f"CommandError: {port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to 65535."
 
-    def test_names_a_directory_that_cannot_be_written(self, tmp_path_of_everyone: Path) -> None:
-        prefix: tuple[str, ...] = ()
-        path = tmp_path_of_everyone / "of-another"
+    def test_names_a_directory_that_cannot_be_written(self, tmp_path: Path, bound_by_modes: tuple[str, ...]) -> None:
+        path = tmp_path / "of-another"
         path.mkdir(mode=0o555)
-        if os.getuid() == 0:  # root may write anywhere
-            prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-            if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
-                pytest.skip("setpriv (util-linux) is needed to become another user")
-            python_is_readable = [*prefix, sys.executable, "-c", f"open({str(ROOT / 'manage.py')!r})"]
-            if subprocess.run(python_is_readable, capture_output=True, check=False).returncode != 0:
-                pytest.skip("the user nobody cannot read this checkout or its Python")
-        said = refused(path / "data", services.free_port(), prefix=prefix)
+        said = refused(path / "data", services.free_port(), prefix=bound_by_modes)
         assert str(path) in said
         assert "LLMMONITOR_DATA_DIR" in said
+
+    @pytest.mark.parametrize(
+        ("name", "mode"),
+        [
+            ("lock", 0o400),
+            ("llmmonitor.sqlite3", 0o200),
+            ("llmmonitor.sqlite3", 0o400),
+            ("llmmonitor.sqlite3-wal", 0o400),
+            ("llmmonitor.sqlite3-shm", 0o400),
+        ],
+    )
+    def test_names_a_file_of_its_own_that_it_may_not_use(
+        self, make_server: MakeServer, bound_by_modes: tuple[str, ...], name: str, mode: int
+    ) -> None:
+        server = make_server(start=False)
+        path = server.data_dir / name
+        path.touch()
+        path.chmod(mode)
+        said = refused(server.data_dir, server.port, prefix=bound_by_modes)
+        assert said.startswith(f"CommandError: {path} cannot be read and written by this user. Change its owner or")
 
     def test_names_the_migration_that_a_newer_version_has_applied(self, make_server: MakeServer) -> None:
         server = make_server(start=False)
