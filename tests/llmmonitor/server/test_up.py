@@ -54,6 +54,26 @@ def refused(
     return said
 
 
+def start_with(change: str, server: Server, command: str) -> subprocess.CompletedProcess[str]:
+    """A start that cannot be, in a process where this statement was run before."""
+    code = (
+        "import django; django.setup()\n"
+        "from llmmonitor.server import preflight, static\n"
+        f"{change}\n"
+        f"from django.core.management import execute_from_command_line as run; run(['manage.py', '{command}'])"
+    )
+    env = environment(server.data_dir, server.port, {"DJANGO_SETTINGS_MODULE": "llmmonitor.settings"})
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def users(server: Server) -> list[str]:
+    """The names of those who may sign in."""
+    with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+        return [name for (name,) in database.execute("SELECT username FROM auth_user")]
+
+
 class AFirstStart:
     def test_prints_the_address_a_login_link_and_the_password(self, make_server: MakeServer) -> None:
         server = make_server(fresh=True)
@@ -144,6 +164,34 @@ class AStartThatCannotBe:
             said = refused(tmp_path / "data", port)
         assert str(port) in said
         assert "LLMMONITOR_PORT" in said
+
+    @pytest.mark.parametrize("command", ["up", "serve"])
+    def test_after_the_first_admin_was_made_still_shows_the_password(
+        self, make_server: MakeServer, command: str
+    ) -> None:
+        # The port is taken after every check of it.
+        server, taken = make_server(start=False), socket.socket()
+        with taken:
+            taken.bind(("127.0.0.1", server.port))
+            taken.listen()
+            ended = start_with("preflight.check_address = lambda *address: None", server, command)
+        assert ended.returncode != 0
+        found = re.search(
+            r"did not start, but .*: the user is admin, the password (\S{12,}) \(shown this", ended.stdout
+        )
+        assert found
+        assert users(server) == ["admin"]
+        assert f"Cannot listen on 127.0.0.1 port {server.port}" in ended.stderr.splitlines()[-1]
+
+    @pytest.mark.parametrize("command", ["up", "serve"])
+    def test_because_the_port_was_taken_during_the_start_makes_no_admin(
+        self, make_server: MakeServer, command: str
+    ) -> None:
+        server = make_server(start=False)
+        take = f"import socket; static.prepare = lambda: socket.create_server(('127.0.0.1', {server.port})).detach()"
+        ended = start_with(take, server, command)
+        assert f"Port {server.port} on 127.0.0.1 is taken" in ended.stderr
+        assert users(server) == []
 
     @pytest.mark.parametrize(("command", "port"), [("up", "99999"), ("up", "-1"), ("serve", "65536")])
     def test_names_a_number_that_is_no_port(self, tmp_path: Path, command: str, port: str) -> None:
