@@ -58,7 +58,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "llmmonitor.server.apps.LeanStaticFilesConfig",  # django.contrib.staticfiles, without what no page loads
     "channels",
     "rest_framework",
     "drf_spectacular",

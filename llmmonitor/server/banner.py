@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from django.conf import settings
 
 from llmmonitor.access.first_start import FirstAdmin
@@ -24,7 +28,40 @@ def welcome(host: str, port: int, login_path: str | None, first: FirstAdmin | No
     if login_path:
         lines.append(f"  Sign in (once, within 15 minutes): {base}{login_path}")
     if first is not None:
-        shown = f"{first.password} (shown this once)" if first.password else "as set in LLMMONITOR_ADMIN_PASSWORD"
-        lines.append(f"  First start: the user is {first.username}, the password {shown}")
+        lines.append(f"  First start: {first_login(first)}")
     lines.append(f"  Data in {settings.LLMMONITOR.data_dir} · Ctrl-C stops")
     return "\n".join(lines)
+
+
+def first_login(first: FirstAdmin) -> str:
+    """The first admin's name and password, which is kept nowhere in a form that can be read."""
+    shown = f"{first.password} (shown this once)" if first.password else "as set in LLMMONITOR_ADMIN_PASSWORD"
+    return f"the user is {first.username}, the password {shown}"
+
+
+class Greeting:
+    """Writes what a start has to say, at once and whole."""
+
+    def __init__(self, out: Any) -> None:
+        self.out = out
+        self.said = False
+
+    def say(self, text: str) -> None:
+        """Write the text as lines of its own."""
+        self.said = True
+        self.out.write(text)
+        self.out.flush()
+
+
+@contextmanager
+def greeting(out: Any, first: FirstAdmin | None) -> Iterator[Greeting]:
+    """For the time from the first admin's making to the server's end: `say` the welcome once it listens.
+
+    Where it came to nothing, the password is written on the way out: the next start finds the user and has none to say.
+    """
+    one = Greeting(out)
+    try:
+        yield one
+    finally:
+        if first is not None and not one.said:
+            one.say(f"The server did not start, but its first user was made: {first_login(first)}")

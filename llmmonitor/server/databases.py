@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+SQLITE_FILE = "llmmonitor.sqlite3"  # in the data directory
+
 # Several processes share one SQLite file: immediate transactions queue up for the write lock instead of failing when a
 # read turns into a write, and the busy timeout is how long they queue.
 SQLITE_BUSY_SECONDS = 15
@@ -40,7 +42,7 @@ def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any
     if not database_url:
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(data_dir / "llmmonitor.sqlite3"),
+            "NAME": str(data_dir / SQLITE_FILE),
             "OPTIONS": {
                 "timeout": SQLITE_BUSY_SECONDS,
                 "transaction_mode": "IMMEDIATE",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
 from pathlib import Path
+
+from llmmonitor.server.databases import SQLITE_FILE
+
+LAST_PORT = 65_535
+# In the data directory: what a server writes to beside the static files. All but the first are SQLite's.
+OWN_FILES = ("lock", SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm")
 
 
 class CannotStart(Exception):
@@ -27,8 +34,23 @@ def check_data_dir(data_dir: Path) -> None:
         data_dir.chmod(0o700)
 
 
+def check_own_files(data_dir: Path) -> None:
+    """Those of our files that exist must be ours to read and write. (What is missing will be made.)"""
+    from django.conf import settings
+
+    for name in OWN_FILES[:1] if settings.LLMMONITOR.database_url else OWN_FILES:
+        path = data_dir / name
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise CannotStart(
+                f"{path} cannot be read and written by this user. Change its owner or its mode, or run as the user "
+                "who owns the data directory."
+            )
+
+
 def check_address(host: str, port: int) -> None:
     """The address must be free to listen on. (Port 0 always is: the system picks one.)"""
+    if not 0 <= port <= LAST_PORT:
+        raise CannotStart(f"{port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to {LAST_PORT}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -45,7 +67,7 @@ def check_address(host: str, port: int) -> None:
                 f"Port {port} may not be used by this user. Set LLMMONITOR_PORT to one above 1023."
             ) from None
         except OSError as error:
-            if error.errno == 98 or "in use" in str(error):
+            if error.errno == errno.EADDRINUSE:
                 raise CannotStart(
                     f"Port {port} on {host} is taken by another program. Set LLMMONITOR_PORT to a free one."
                 ) from None

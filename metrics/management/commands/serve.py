@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-
-if TYPE_CHECKING:
-    from llmmonitor.access.first_start import FirstAdmin
 
 
 class Command(BaseCommand):
@@ -27,20 +24,24 @@ class Command(BaseCommand):
 
         from llmmonitor.access.first_start import ensure_admin
         from llmmonitor.server import embedded, preflight, running, static
+        from llmmonitor.server.banner import greeting, welcome
         from metrics.management.commands.up import login_path
 
         embedded.keep_memory_small()
         try:
             preflight.check_data_dir(settings.LLMMONITOR.data_dir)
+            preflight.check_own_files(settings.LLMMONITOR.data_dir)
             preflight.check_address(host, port)
             if preflight.pending_migrations():
                 raise preflight.CannotStart("The database is behind the code. Run `manage.py migrate` first.")
             preflight.check_assets()
             static.prepare()
+            preflight.check_address(host, port)  # once more: it may have been taken while files were collected
             first = ensure_admin(settings.LLMMONITOR.admin_password)
-            login_link = login_path() if first else None  # one of several servers is not to print one each
-            connections.close_all()
-            running.run_server(host, port, self._started(host, login_link, first))
+            with greeting(self.stdout, first) as greet:
+                login_link = login_path() if first else None  # one of several servers is not to print one each
+                connections.close_all()
+                running.run_server(host, port, lambda _host, at: greet.say(welcome(host, at, login_link, first)))
         except preflight.CannotStart as problem:
             raise CommandError(str(problem)) from None
         except KeyboardInterrupt:
@@ -48,12 +49,3 @@ class Command(BaseCommand):
         running.end_at_once_on_second_interrupt()
         embedded.drain_recorder(embedded.STOP_SECONDS)
         connections.close_all()
-
-    def _started(self, host: str, login_link: str | None, first: FirstAdmin | None) -> Any:
-        from llmmonitor.server.banner import welcome
-
-        def started(_host: str, port: int) -> None:
-            self.stdout.write(welcome(host, port, login_link, first))
-            self.stdout.flush()
-
-        return started

@@ -29,6 +29,7 @@ class Command(BaseCommand):
         lock = DataDirectoryLock(data_dir)
         try:
             preflight.check_data_dir(data_dir)
+            preflight.check_own_files(data_dir)
             lock.acquire()
             preflight.check_address(host, port)
             if preflight.pending_migrations():
@@ -47,27 +48,29 @@ class Command(BaseCommand):
         from django.db import connections
 
         from llmmonitor.access.first_start import ensure_admin
-        from llmmonitor.server import embedded, running
-        from llmmonitor.server.banner import welcome
+        from llmmonitor.server import embedded, preflight, running
+        from llmmonitor.server.banner import greeting, welcome
 
+        # Once more: the port may have been taken while files were collected, and no admin is made for nothing.
+        preflight.check_address(host, port)
         # Before the server's loop runs: from then on this thread must not touch the database.
         first = ensure_admin(settings.LLMMONITOR.admin_password)
-        link = login_path()
         workers = embedded.EmbeddedWorkers()
+        with greeting(self.stdout, first) as greet:
+            link = login_path()
 
-        def started(_host: str, actual_port: int) -> None:
-            workers.start()
-            self.stdout.write(welcome(host, actual_port, link, first))
-            self.stdout.flush()
+            def started(_host: str, actual_port: int) -> None:
+                workers.start()
+                greet.say(welcome(host, actual_port, link, first))
 
-        connections.close_all()
-        try:
-            running.run_server(host, port, started)
-        finally:
-            running.end_at_once_on_second_interrupt()
-            workers.stop()
-            embedded.drain_recorder(embedded.STOP_SECONDS)
             connections.close_all()
+            try:
+                running.run_server(host, port, started)
+            finally:
+                running.end_at_once_on_second_interrupt()
+                workers.stop()
+                embedded.drain_recorder(embedded.STOP_SECONDS)
+                connections.close_all()
 
 
 def login_path() -> str | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +25,25 @@ EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "respons
 
 
 @pytest.fixture
-def tmp_path_of_everyone() -> Iterator[Path]:
-    """A directory that other users may look into (pytest's own are closed to them)."""
-    with tempfile.TemporaryDirectory(prefix="llmmonitor-") as path:
-        Path(path).chmod(0o755)
-        yield Path(path)
+def bound_by_modes() -> tuple[str, ...]:
+    """What to put before a command so that file modes bind it: root, who may write anywhere, runs it without that."""
+    if os.getuid() != 0:
+        return ()
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("setpriv (util-linux) is needed to give up root's right to write anywhere")
+    return prefix
 
 
-def refused(data_dir: Path, port: int, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> str:
+def refused(
+    data_dir: Path,
+    port: int,
+    env: dict[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
+    command: tuple[str, ...] = ("up",),
+) -> str:
     """What an `up` that does not start says: one line, a status that tells, and no traceback."""
-    command = [*prefix, sys.executable, "manage.py", "up"]
+    command = (*prefix, sys.executable, "manage.py", *command)
     ended = subprocess.run(
         command, cwd=ROOT, env=environment(data_dir, port, env), capture_output=True, text=True, timeout=60, check=False
     )
@@ -44,6 +52,26 @@ def refused(data_dir: Path, port: int, env: dict[str, str] | None = None, prefix
     assert "Traceback" not in said
     assert len(said.splitlines()) == 1, said
     return said
+
+
+def start_with(change: str, server: Server, command: str) -> subprocess.CompletedProcess[str]:
+    """A start that cannot be, in a process where this statement was run before."""
+    code = (
+        "import django; django.setup()\n"
+        "from llmmonitor.server import preflight, static\n"
+        f"{change}\n"
+        f"from django.core.management import execute_from_command_line as run; run(['manage.py', '{command}'])"
+    )
+    env = environment(server.data_dir, server.port, {"DJANGO_SETTINGS_MODULE": "llmmonitor.settings"})
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def users(server: Server) -> list[str]:
+    """The names of those who may sign in."""
+    with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+        return [name for (name,) in database.execute("SELECT username FROM auth_user")]
 
 
 class AFirstStart:
@@ -137,20 +165,65 @@ class AStartThatCannotBe:
         assert str(port) in said
         assert "LLMMONITOR_PORT" in said
 
-    def test_names_a_directory_that_cannot_be_written(self, tmp_path_of_everyone: Path) -> None:
-        prefix: tuple[str, ...] = ()
-        path = tmp_path_of_everyone / "of-another"
+    @pytest.mark.parametrize("command", ["up", "serve"])
+    def test_after_the_first_admin_was_made_still_shows_the_password(
+        self, make_server: MakeServer, command: str
+    ) -> None:
+        # The port is taken after every check of it.
+        server, taken = make_server(start=False), socket.socket()
+        with taken:
+            taken.bind(("127.0.0.1", server.port))
+            taken.listen()
+            ended = start_with("preflight.check_address = lambda *address: None", server, command)
+        assert ended.returncode != 0
+        found = re.search(
+            r"did not start, but .*: the user is admin, the password (\S{12,}) \(shown this", ended.stdout
+        )
+        assert found
+        assert users(server) == ["admin"]
+        assert f"Cannot listen on 127.0.0.1 port {server.port}" in ended.stderr.splitlines()[-1]
+
+    @pytest.mark.parametrize("command", ["up", "serve"])
+    def test_because_the_port_was_taken_during_the_start_makes_no_admin(
+        self, make_server: MakeServer, command: str
+    ) -> None:
+        server = make_server(start=False)
+        take = f"import socket; static.prepare = lambda: socket.create_server(('127.0.0.1', {server.port})).detach()"
+        ended = start_with(take, server, command)
+        assert f"Port {server.port} on 127.0.0.1 is taken" in ended.stderr
+        assert users(server) == []
+
+    @pytest.mark.parametrize(("command", "port"), [("up", "99999"), ("up", "-1"), ("serve", "65536")])
+    def test_names_a_number_that_is_no_port(self, tmp_path: Path, command: str, port: str) -> None:
+        said = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
+        assert said == f"CommandError: {port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to 65535."
+
+    def test_names_a_directory_that_cannot_be_written(self, tmp_path: Path, bound_by_modes: tuple[str, ...]) -> None:
+        path = tmp_path / "of-another"
         path.mkdir(mode=0o555)
-        if os.getuid() == 0:  # root may write anywhere
-            prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-            if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
-                pytest.skip("setpriv (util-linux) is needed to become another user")
-            python_is_readable = [*prefix, sys.executable, "-c", f"open({str(ROOT / 'manage.py')!r})"]
-            if subprocess.run(python_is_readable, capture_output=True, check=False).returncode != 0:
-                pytest.skip("the user nobody cannot read this checkout or its Python")
-        said = refused(path / "data", services.free_port(), prefix=prefix)
+        said = refused(path / "data", services.free_port(), prefix=bound_by_modes)
         assert str(path) in said
         assert "LLMMONITOR_DATA_DIR" in said
+
+    @pytest.mark.parametrize(
+        ("name", "mode"),
+        [
+            ("lock", 0o400),
+            ("llmmonitor.sqlite3", 0o200),
+            ("llmmonitor.sqlite3", 0o400),
+            ("llmmonitor.sqlite3-wal", 0o400),
+            ("llmmonitor.sqlite3-shm", 0o400),
+        ],
+    )
+    def test_names_a_file_of_its_own_that_it_may_not_use(
+        self, make_server: MakeServer, bound_by_modes: tuple[str, ...], name: str, mode: int
+    ) -> None:
+        server = make_server(start=False)
+        path = server.data_dir / name
+        path.touch()
+        path.chmod(mode)
+        said = refused(server.data_dir, server.port, prefix=bound_by_modes)
+        assert said.startswith(f"CommandError: {path} cannot be read and written by this user. Change its owner or")
 
     def test_names_the_migration_that_a_newer_version_has_applied(self, make_server: MakeServer) -> None:
         server = make_server(start=False)
@@ -165,6 +238,7 @@ class AStartThatCannotBe:
         ("variable", "value", "told"),
         [
             ("LLMMONITOR_PORT", "eighty", "eighty"),
+            ("LLMMONITOR_PORT", "99999", "99999"),
             ("LLMMONITOR_HOST", "no.such.host.invalid", "no.such.host.invalid"),
             ("DATABASE_URL", "mysql://user:secret@host/name", "postgres://"),
         ],
