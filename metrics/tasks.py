@@ -15,6 +15,7 @@ from django.conf import settings
 
 from llmmonitor.server.databases import drop_broken_connections
 from metrics.live import ticker
+from metrics.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def sample() -> None:
     try:
         record_sample(datetime.now(UTC))
     except Exception as error:  # noqa: BLE001 (the next second has another chance)
-        ticker.say_once_a_minute(logger, "sample", error)
+        say_once_a_minute(logger, "sample", error)
 
 
 @shared_task(name="metrics.tasks.broadcast", expires=1.0)
@@ -45,7 +46,7 @@ def maintain() -> None:
     try:
         keep_within_policy(datetime.now(UTC), MAINTAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 (the next minute has another chance)
-        ticker.say_once_a_minute(logger, "maintain", error)
+        say_once_a_minute(logger, "maintain", error)
 
 
 @task_prerun.connect

@@ -26,6 +26,7 @@ from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, answer
 from metrics.queries import QueryTooSlow
 from metrics.queries.budget import query_budget
+from metrics.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class Hub:
             try:
                 await self._hear()
             except Exception as error:  # noqa: BLE001 (whatever a broker may raise)
-                ticker.say_once_a_minute(logger, "the live channel", error)
+                say_once_a_minute(logger, "the live channel", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear(self) -> None:
@@ -176,7 +177,7 @@ class Hub:
         try:
             views = await self.in_thread(lambda: make_views(at, list(wanted.values()), since))
         except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
-            ticker.say_once_a_minute(logger, "live views", error)
+            say_once_a_minute(logger, "live views", error)
             views = {}
         texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
@@ -196,7 +197,7 @@ def make_views(at: datetime, wanted: list[Subscription], since: dict[bytes, int]
             for one in wanted:
                 found[one.key] = ring.encode(answer(one, at, since.get(one.key))).decode()
     except QueryTooSlow as error:
-        ticker.say_once_a_minute(logger, "live views", error)
+        say_once_a_minute(logger, "live views", error)
     return found
 
 
