@@ -17,6 +17,7 @@ from django.conf import settings
 
 from llmmonitor.server.databases import drop_broken_connections
 from metrics.live import ring, ticker
+from metrics.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def sample() -> None:
         if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
             record_sample(at)
     except Exception as error:  # noqa: BLE001 (the next second has another chance)
-        ticker.say_once_a_minute(logger, "sample", error)
+        say_once_a_minute(logger, "sample", error)
 
 
 @shared_task(name="metrics.tasks.broadcast", expires=1.0)
@@ -49,7 +50,7 @@ def maintain() -> None:
     try:
         keep_within_policy(_now(), MAINTAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 (the next minute has another chance)
-        ticker.say_once_a_minute(logger, "maintain", error)
+        say_once_a_minute(logger, "maintain", error)
 
 
 @task_prerun.connect

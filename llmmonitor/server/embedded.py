@@ -8,24 +8,20 @@ differs.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import logging
-import sys
 import threading
 import time
 from typing import Any
 
 from django.conf import settings
 
+from llmmonitor.server.running import STOP_SECONDS
+
 logger = logging.getLogger(__name__)
 
 TICK_THREADS = 3  # sample, broadcast, and one for what comes late
 SLOW_THREADS = 2
-STOP_SECONDS = 5.0
 BEAT_LONGEST_SLEEP_SECONDS = 0.5
-MALLOC_ARENAS = 2
-M_ARENA_MAX = -8  # glibc's number for it
 
 
 class EmbeddedWorkers:
@@ -119,27 +115,3 @@ class EmbeddedWorkers:
         tasks.sample()
         tasks.broadcast()
         connections.close_all()
-
-
-def drain_recorder(timeout: float) -> bool:
-    """Let the recorder commit what it took; whether all of it was."""
-    module = sys.modules.get("metrics.recorder")
-    if module is None:  # nothing was recorded in this process
-        return True
-    return bool(module.get_recorder().drain(timeout))
-
-
-def keep_memory_small() -> None:
-    """Two allocation arenas instead of eight per core (glibc): thirty threads shall not each keep their own pages."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, MALLOC_ARENAS)
-
-
-def settle_memory() -> None:
-    """After the start: take what was loaded out of the collector's sight and give free pages back."""
-    gc.collect()
-    gc.freeze()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 
 GRACE_SECONDS = 5.0
+STOP_SECONDS = 5.0
 SETTLE_SECONDS = 10.0
 # A page shows for hours; past half a day its socket is closed and it connects again.
 SOCKET_SECONDS = 12 * 3600
@@ -28,7 +29,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     from llmmonitor.access.hosts import own_names
     from llmmonitor.asgi import application
     from llmmonitor.server.daphne import BackPressureServer, reactor
-    from llmmonitor.server.embedded import settle_memory
+    from llmmonitor.server.memory import settle_memory
     from llmmonitor.server.preflight import CannotStart
 
     # `--host` may name another address than the settings have read.
@@ -79,3 +80,11 @@ def end_at_once_on_second_interrupt() -> None:
     """After the server's loop: the process is ending, and Ctrl-C ends it now."""
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def drain_recorder(timeout: float) -> bool:
+    """Let the recorder commit what it took; whether all of it was."""
+    module = sys.modules.get("metrics.recorder")
+    if module is None:  # nothing was recorded in this process
+        return True
+    return bool(module.get_recorder().drain(timeout))

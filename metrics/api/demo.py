@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.timezone import now
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -14,7 +15,6 @@ from llmmonitor.access.permissions import CanDemo, CanRead
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api import answer_schema
 from metrics.api.answer_schema import PROBLEMS, described
-from metrics.api.views import now
 from metrics.demo import control
 from metrics.sending import Sender
 

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 from django.db import connection
 from django.http import StreamingHttpResponse
+from django.utils.timezone import now
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -28,7 +29,7 @@ from metrics.api import parameters
 from metrics.api.answer_schema import PROBLEMS, list_of
 from metrics.api.problems import Problem
 from metrics.api.track_schema import PROBLEM
-from metrics.api.views import ReadView, now
+from metrics.api.views import ReadView
 
 ROWS_PER_CHUNK = 500
 EXPORTS_AT_A_TIME = 2

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
 from django.core.cache import caches
-from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -51,9 +49,3 @@ class ReadyView(APIView):
             cache.set("readiness", report, CACHE_SECONDS)
         shown = report if "read" in identify_request(request._request).can else {"status": report["status"]}
         return Response(shown, status=200 if report["status"] == "ok" else 503)
-
-
-@login_not_required
-def robots(request: object) -> HttpResponse:
-    """Nothing here is for search engines."""
-    return HttpResponse("User-agent: *\nDisallow: /\n", content_type="text/plain")

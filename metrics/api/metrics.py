@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.utils.timezone import now
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from metrics import catalogue, queries
 from metrics.api import answer_schema, parameters
 from metrics.api.answer_schema import described
-from metrics.api.views import ReadView, now
+from metrics.api.views import ReadView
 
 COMMON = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS]
 HISTORY = [parameters.METRIC_PARAMETER, parameters.STAT_PARAMETER, *COMMON, *parameters.HISTORY_PARAMETERS]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import Http404
+from django.utils.timezone import now
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -15,7 +16,7 @@ from rest_framework.utils.urls import replace_query_param
 from metrics import queries
 from metrics.api import answer_schema, parameters
 from metrics.api.answer_schema import described, page_of
-from metrics.api.views import ReadView, now
+from metrics.api.views import ReadView
 
 WINDOWED = [*parameters.WINDOW_PARAMETERS, *parameters.FILTER_PARAMETERS]
 LIST = [*WINDOWED, *parameters.CURSOR_PARAMETERS]

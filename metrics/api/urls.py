@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from metrics.api import demo, export, health, metrics, rows, schema, track
+from metrics.api import demo, export, health, metrics, robots, rows, schema, track
 
 urlpatterns = [
     path("track/inference", track.TrackInferenceView.as_view(), name="track-inference"),
@@ -29,5 +29,5 @@ urlpatterns = [
     path("health/ready", health.ReadyView.as_view(), name="health-ready"),
     path("schema", schema.SchemaView.as_view(), name="schema"),
     path("docs", schema.DocsView.as_view(), name="docs"),
-    path("robots.txt", health.robots, name="robots"),
+    path("robots.txt", robots.robots, name="robots"),
 ]

@@ -27,6 +27,7 @@ from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, answer
 from metrics.queries import QueryTooSlow
 from metrics.queries.budget import check_budget, query_budget
+from metrics.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class Hub:
             try:
                 await self._hear()
             except Exception as error:  # noqa: BLE001 (whatever a broker may raise)
-                ticker.say_once_a_minute(logger, "the live channel", error)
+                say_once_a_minute(logger, "the live channel", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear(self) -> None:
@@ -182,7 +183,7 @@ class Hub:
         try:
             views = await self.in_thread(lambda: make_views(at, wanted, since))
         except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
-            ticker.say_once_a_minute(logger, "live views", error)
+            say_once_a_minute(logger, "live views", error)
             views = {}
         texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
@@ -209,9 +210,9 @@ def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, 
                     raise
                 except Exception as error:  # noqa: BLE001 (the others shall have their answers)
                     check_budget()  # a statement that was stopped because the time is used up has not failed
-                    ticker.say_once_a_minute(logger, "live view", error)
+                    say_once_a_minute(logger, "live view", error)
     except QueryTooSlow as error:
-        ticker.say_once_a_minute(logger, "live views", error)
+        say_once_a_minute(logger, "live views", error)
     return found
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +11,11 @@ from channels.layers import get_channel_layer
 from django.core.cache import caches
 
 from metrics.live import ring
+from metrics.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
 
 GROUP = "ticks"
-SAY_AGAIN_SECONDS = 60.0
 STALE_SECONDS = 3.0
 LATE_KEY = "late"
 
@@ -78,19 +76,3 @@ def send_to_group(message: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is not None:
         async_to_sync(layer.group_send)(GROUP, message)
-
-
-_said: dict[tuple[str, str], float] = {}
-_said_lock = threading.Lock()
-
-
-def say_once_a_minute(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Log an error of what runs each second: the first of its kind with its traceback, then one line a minute."""
-    kind = (what, type(error).__name__)
-    now = time.monotonic()
-    with _said_lock:
-        before = _said.get(kind)
-        if before is not None and now - before < SAY_AGAIN_SECONDS:
-            return
-        _said[kind] = now
-    log.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=error if before is None else None)

@@ -9,13 +9,13 @@ the 95th percentile and 110 ms at most (7, 14 and 40 ms without it).
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection, models
+from django.utils.text import camel_case_to_spaces
 
 from metrics.store.floors import raise_floor
 from metrics.store.turns import eager, writing
@@ -135,4 +135,4 @@ def manager(model: type[models.Model]) -> models.Manager[Any]:
 
 def table_name(model: type[models.Model]) -> str:
     """What a table is called in counts: `inference_metrics`, `gpu_metrics`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", model.__name__).lower()
+    return camel_case_to_spaces(model.__name__).replace(" ", "_")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, SeriesKey, SystemEvent
 from metrics.retention import Policy
@@ -45,15 +46,10 @@ Clock = Callable[[], datetime]
 Placed = tuple[int, Any]  # an event and its place in the batch
 
 
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
-
-
 class Store:
     """The way into the tables of measurements. For one thread; any number of stores may write to one database."""
 
-    def __init__(self, clock: Clock = utc_now) -> None:
+    def __init__(self, clock: Clock = timezone.now) -> None:
         self._clock = clock
         self._series = SeriesInterner(settings.LLMMONITOR.max_series)
         self._inference = InferenceRows()

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from django.db import OperationalError, connection, transaction
 
@@ -100,31 +100,18 @@ def eager(longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[None]:
             lock_out_commits()
             yield
         return
-    with writing():
-        atomic = transaction.atomic()
+    with writing(), ExitStack() as begun:
         with busy_timeout(0):
             until = time.monotonic() + longest_wait
             while True:
                 try:
-                    atomic.__enter__()
+                    begun.enter_context(transaction.atomic())
                     break
                 except OperationalError as error:
                     if reason_of(error) != "locked" or time.monotonic() > until:
                         raise
                 time.sleep(ASK_AGAIN_SECONDS)
-        with _begun(atomic):
-            yield
-
-
-@contextmanager
-def _begun(atomic: transaction.Atomic) -> Iterator[None]:
-    """The rest of a transaction that was entered already."""
-    try:
         yield
-    except BaseException as error:
-        atomic.__exit__(type(error), error, error.__traceback__)
-        raise
-    atomic.__exit__(None, None, None)
 
 
 @contextmanager

@@ -23,11 +23,11 @@ class Command(BaseCommand):
         from django.db import connections
 
         from llmmonitor.access.first_start import ensure_admin
-        from llmmonitor.server import embedded, preflight, running, static
+        from llmmonitor.server import memory, preflight, running, static
         from llmmonitor.server.banner import greeting, welcome
         from metrics.management.commands.up import login_path
 
-        embedded.keep_memory_small()
+        memory.keep_memory_small()
         try:
             preflight.check_data_dir(settings.LLMMONITOR.data_dir)
             preflight.check_own_files(settings.LLMMONITOR.data_dir)
@@ -47,5 +47,5 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             sys.exit(130)
         running.end_at_once_on_second_interrupt()
-        embedded.drain_recorder(embedded.STOP_SECONDS)
+        running.drain_recorder(running.STOP_SECONDS)
         connections.close_all()

@@ -21,10 +21,10 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.LLMMONITOR.port, help="port (LLMMONITOR_PORT)")
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
-        from llmmonitor.server import embedded, preflight, static
+        from llmmonitor.server import memory, preflight, static
         from llmmonitor.server.lock import AlreadyRunning, DataDirectoryLock
 
-        embedded.keep_memory_small()
+        memory.keep_memory_small()
         data_dir = settings.LLMMONITOR.data_dir
         lock = DataDirectoryLock(data_dir)
         try:
@@ -69,7 +69,7 @@ class Command(BaseCommand):
             finally:
                 running.end_at_once_on_second_interrupt()
                 workers.stop()
-                embedded.drain_recorder(embedded.STOP_SECONDS)
+                running.drain_recorder(running.STOP_SECONDS)
                 connections.close_all()
 
 

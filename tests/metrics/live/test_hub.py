@@ -16,6 +16,7 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError
 
 from llmmonitor.access.websocket import Denied
+from metrics import repeated_errors
 from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
 from metrics.live.consumer import Allowance
@@ -138,7 +139,7 @@ class ASubscription:
         monkeypatch.setattr(hub_module, "answer", too_slow)
         monkeypatch.setattr(hub_module, "VIEWS_SECONDS", 0.0)
         said: list[str] = []
-        monkeypatch.setattr(ticker, "say_once_a_minute", lambda log, what, error: said.append(what))
+        monkeypatch.setattr(hub_module, "say_once_a_minute", lambda log, what, error: said.append(what))
         async with page() as client:
             await subscribe(client)
             await broadcast(1)
@@ -158,7 +159,7 @@ class ASubscription:
             return real(subscription, *rest)
 
         monkeypatch.setattr(hub_module, "answer", failing)
-        monkeypatch.setattr(ticker, "_said", {})
+        monkeypatch.setattr(repeated_errors, "_said", {})
         async with page() as before, page() as failed, page() as after:
             for client, step in ((before, 1), (failed, 7), (after, 2)):
                 await subscribe(client, step=step)
@@ -211,7 +212,7 @@ class AClientThatStays:
 
         opened = asyncio.Event()
         monkeypatch.setattr(consumer, "acheck_handshake", check)
-        monkeypatch.setattr(ticker, "_said", {})
+        monkeypatch.setattr(repeated_errors, "_said", {})
         async with page() as client:
             opened.set()
             closed = await client.receive_output(10)
