@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from dashboard import sentence
 from dashboard.parameters import Asked
 from metrics import catalogue, queries
-from metrics.queries import Filters, QueryTooSlow, Window
+from metrics.queries import Filters, QueryTooSlow, Ranking, Window
 from metrics.queries.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
@@ -72,8 +72,11 @@ def figures(asked: Asked, now: datetime) -> dict[str, Any]:
     notices = list(asked.notices)
     parts = _Parts(notices)
     summary = parts.read("The summary", lambda: queries.summary(window, filters, now).as_dict()) or EMPTY_SUMMARY
-    rows = parts.read("The table of models", lambda: queries.models(window, filters, now)) or []
-    everything: list[dict[str, Any]] | None = rows
+    shown = parts.read("The table of models", lambda: queries.models(window, filters, now)) or Ranking([], 0)
+    if shown.omitted:
+        notices.append(f"The table shows the busiest {len(shown.results)} models; {shown.omitted} more had requests.")
+    rows = shown.results
+    everything: Ranking | None = shown
     if narrows(filters):
         everything = parts.read("The list of models", lambda: queries.models(window, Filters(), now))
     hosts = parts.read("The list of machines", lambda: queries.hosts(now)) or []
@@ -84,7 +87,7 @@ def figures(asked: Asked, now: datetime) -> dict[str, Any]:
         "heatmap": parts.read("The distribution", lambda: _heatmap(asked, now)),
         "models": rows,
         "hosts": hosts,
-        "options": options(everything or [], hosts),
+        "options": options(everything.results if everything else [], hosts),
         "sentence": sentence.say(summary, rows, asked.span, asked.span_before).as_dict(),
         "has_events": queries.has_events(),
         "demo": {"present": queries.has_demo()},
@@ -111,7 +114,7 @@ def default_range(now: datetime) -> str:
     """The range of an address that names none: short while there is little to see."""
     if not queries.has_events():
         return "5m"
-    seen = [row["first_seen"] for row in queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now)]
+    seen = [row["first_seen"] for row in queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now).results]
     young = seen and min(datetime.fromisoformat(one) for one in seen) > now - timedelta(seconds=YOUNG_SECONDS)
     return "15m" if young else DEFAULT_RANGE
 

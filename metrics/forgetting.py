@@ -5,7 +5,12 @@ transaction: an event of the same model that comes during it either goes with th
 Recorders hold interned numbers, but check each in the transaction that uses it (`metrics.store.series`).
 
 The raw floor stays where it is: a request that comes again after it was forgotten is new, in the raw rows and in the
-rollups. Requests that came beyond the cap of series share the series `__other__` and its rollups; they go by age alone.
+rollups.
+
+Requests and errors of a model that came beyond the cap of series are in the series `__other__`, together with those of
+other models. Their own rows say whose they are, and go, with what they add to the counts of error groups. The rollups
+of requests do not say it: what was rolled up of them stays in the figures of `__other__` until it goes by age, and
+`Forgotten.in_other` says of how many rows that is so. One that comes again afterwards counts there a second time.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +26,11 @@ from typing import Any
 from django.db import IntegrityError, models
 from django.db.models import Max, Min, Q
 
-from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, Series
-from metrics.store.deleting import Steps, delete_keys, manager, matching, table_name
+from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, Series
+from metrics.rollup import bucket_start
+from metrics.store.deleting import Step, Steps, delete_keys, manager, matching, table_name
+from metrics.store.errors import HOUR
+from metrics.store.rollups import GroupKey, add_groups
 from metrics.store.tables import referring
 from metrics.store.turns import eager
 
@@ -32,19 +40,35 @@ logger = logging.getLogger(__name__)
 REST = 0.25
 MAX_TRIES = 5  # for the last transaction, which a writer of the same model may cross on PostgreSQL
 
+# Those of a label set whose rows keep their own labels where they are beyond the cap. (Queues have labels of gauges.)
+OF_OTHER: tuple[type[models.Model], ...] = (InferenceMetrics, ErrorMetrics)
 SOME_IDS = 500  # in one condition
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many rows went, by table."""
+    """How many rows went, by table.
+
+    in_other: how many of them were in the series `__other__`, whose rollups still count them.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
+    in_other: int = 0
 
     @property
     def rows(self) -> int:
         """All of them."""
         return sum(self.counts.values())
+
+    @property
+    def remainder(self) -> str | None:
+        """What is left nevertheless, in words; None where nothing is."""
+        if not self.in_other:
+            return None
+        return (
+            f"{self.in_other:,} of these rows came beyond the cap of series (LLMMONITOR_MAX_SERIES). The rollups of "
+            f"the series {Series.OTHER} still count them, together with those of other models, until they go by age."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +95,31 @@ def forget(
         raise ValueError("forget takes one of model, host and demo")
     chosen = _choose(model, host, demo)
     counts: Counter[str] = Counter()
-    if not chosen.series and not chosen.labels:
-        return Forgotten()
     groups = _groups_of(chosen.series)
     steps = Steps(math.inf, rest=REST)
+    if model is not None:
+        for table in OF_OTHER:
+            name = table_name(table)
+            for found in _beyond_the_cap(table, model):
+                step = matching
+                if table is ErrorMetrics:
+                    step = _counted_errors
+                    groups.update(found.values_list("group", flat=True))
+                counts[name] += steps.run(step(found.order_by("pk")))
+                if progress:
+                    progress(name, counts[name])
+    in_other = counts.total()
     for found in _rows(chosen):
         name = table_name(found.model)
         counts[name] += steps.run(matching(found.order_by("pk")))
         if progress:
             progress(name, counts[name])
-    counts.update(_finish(chosen))
+    if chosen.series or chosen.labels:
+        counts.update(_finish(chosen))
     counts.update(_tidy_groups(groups))
-    forgotten = Forgotten({name: rows for name, rows in counts.items() if rows})
+    forgotten = Forgotten({name: rows for name, rows in counts.items() if rows}, in_other)
+    if not forgotten.rows:
+        return forgotten
     what = "demo data" if demo else f"model {model}" if model is not None else f"host {host}"
     logger.info("forgot %s at %s: %s rows", what, at.isoformat(timespec="seconds"), forgotten.rows)
     return forgotten
@@ -106,6 +143,33 @@ def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
         for table, column in referring(labels):
             for start in range(0, len(ids), SOME_IDS):
                 yield manager(table).filter(**{f"{column}__in": ids[start : start + SOME_IDS]})
+
+
+def _beyond_the_cap(table: type[models.Model], model: str) -> Iterator[models.QuerySet[Any]]:
+    """The rows of a model in the series `__other__`, some at a time; the next come once these are deleted.
+
+    They are looked for outside of any transaction, in the order of an index: there may be many of other models.
+    """
+    for number in manager(Series).filter(model_name=Series.OTHER).values_list("pk", flat=True):
+        found = manager(table).filter(series=number, labels__model_name=model).order_by("timestamp")
+        since = datetime.min.replace(tzinfo=UTC)
+        while some := list(found.filter(timestamp__gte=since).values_list("pk", "timestamp")[:SOME_IDS]):
+            yield manager(table).filter(pk__in=[key for key, _ in some])
+            since = some[-1][1]
+
+
+def _counted_errors(found: models.QuerySet[Any]) -> Step:
+    """A step over errors that takes them back from the hourly counts of their groups in the same transaction."""
+
+    def step(rows: int) -> int:
+        some = list(found.values_list("pk", "timestamp", "group", "series")[:rows])
+        counts: dict[GroupKey, int] = Counter()
+        for _, at, group, series in some:
+            counts[(bucket_start(int(at.timestamp()), HOUR), group, series)] -= 1
+        add_groups(counts)
+        return delete_keys(ErrorMetrics, [key for key, *_ in some])
+
+    return step
 
 
 def _finish(chosen: _Chosen) -> Counter[str]:

@@ -49,10 +49,14 @@ class ForgettingPage(ReadOnlyPage):
             }
             return TemplateResponse(request, "metrics/admin/forget.html", context)
         for name in names:
-            counts = forget_one(name).counts
+            forgotten = forget_one(name)
             note(request, f"forgot {kind}", name)
-            told = ", ".join(f"{rows:,} {table}" for table, rows in counts.items()) or "nothing was left of it"
+            told = (
+                ", ".join(f"{rows:,} {table}" for table, rows in forgotten.counts.items()) or "nothing was left of it"
+            )
             self.message_user(request, f"Forgot {kind} {name}: {told}.", messages.SUCCESS)
+            if forgotten.remainder:
+                self.message_user(request, forgotten.remainder, messages.WARNING)
         return None
 
     @admin.action(description="Forget these models: all their requests, errors and queue samples")

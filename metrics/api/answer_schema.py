@@ -15,6 +15,11 @@ from metrics.queries.summary import DISTRIBUTIONS, MACHINES
 TEXT: dict[str, Any] = {"type": "string"}
 MAYBE_TEXT: dict[str, Any] = {"type": "string", "nullable": True}
 WHOLE: dict[str, Any] = {"type": "integer"}
+OMITTED: dict[str, Any] = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "How many more there are than `results` lists; filters or a shorter window show them.",
+}
 FLAG: dict[str, Any] = {"type": "boolean"}
 FIGURE: dict[str, Any] = {"type": "number", "nullable": True, "description": "Null where nothing is known."}
 TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
@@ -47,9 +52,9 @@ def list_of(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": schema}
 
 
-def page_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """A page of such, with the addresses of the pages beside it."""
-    return thing({"next": MAYBE_TEXT, "previous": MAYBE_TEXT, "results": list_of(schema)})
+def page_of(schema: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
+    """A page of such, with the addresses of the pages beside it; `more`: further properties."""
+    return thing({"next": MAYBE_TEXT, "previous": MAYBE_TEXT, "results": list_of(schema), **more})
 
 
 def row_of(table: RawTable) -> dict[str, Any]:

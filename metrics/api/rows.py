@@ -34,6 +34,11 @@ def page(request: Request, answer: Mapping[str, Any]) -> Response:
     return Response({**links, "results": answer["results"]})
 
 
+def ranking(found: queries.Ranking, omitted: str) -> Response:
+    """A list that is one page, and under the name `omitted` how many it does not show."""
+    return Response({"next": None, "previous": None, "results": found.results, omitted: found.omitted})
+
+
 class RequestsView(ReadView):
     """Single requests."""
 
@@ -97,25 +102,30 @@ class ErrorsView(ReadView):
 class ErrorGroupsView(ReadView):
     """Errors that are the same, grouped."""
 
-    @described("Errors, grouped", page_of(answer_schema.ERROR_GROUP), WINDOWED)
+    @described("Errors, grouped", page_of(answer_schema.ERROR_GROUP, groups_omitted=answer_schema.OMITTED), WINDOWED)
     def get(self, request: Request) -> Response:
-        """Groups by count in the window, with first and last sight and a trend."""
+        """The 200 most frequent groups of the window, with first and last sight and a trend."""
         at = now()
         asked = parameters.read_window(request.query_params, at)
-        return Response(
-            {"next": None, "previous": None, "results": queries.error_groups(asked.window, asked.filters, at)}
-        )
+        found = queries.error_groups(asked.window, asked.filters, at)
+        return ranking(found, "groups_omitted")
 
 
 class ModelsView(ReadView):
     """The models seen."""
 
-    @described("Models seen in a window", page_of(answer_schema.MODEL), WINDOWED, operation_id="models")
+    @described(
+        "Models seen in a window",
+        page_of(answer_schema.MODEL, models_omitted=answer_schema.OMITTED),
+        WINDOWED,
+        operation_id="models",
+    )
     def get(self, request: Request) -> Response:
-        """One row a model: volume, latency, errors, first and last sight."""
+        """One row for each of the 500 busiest models: volume, latency, errors, first and last sight."""
         at = now()
         asked = parameters.read_window(request.query_params, at)
-        return Response({"next": None, "previous": None, "results": queries.models(asked.window, asked.filters, at)})
+        found = queries.models(asked.window, asked.filters, at)
+        return ranking(found, "models_omitted")
 
 
 class ModelView(ReadView):

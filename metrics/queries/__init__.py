@@ -19,6 +19,7 @@ from metrics.queries.host_state import hosts
 from metrics.queries.live import LiveSpec, check_step, live_view, parse_specs
 from metrics.queries.model_rows import model, models
 from metrics.queries.presence import has_demo, has_events, newest_demo
+from metrics.queries.ranking import Ranking
 from metrics.queries.rows import Page, errors, request, requests
 from metrics.queries.series import SeriesAnswer, series
 from metrics.queries.summary import Summary, summary
@@ -34,6 +35,7 @@ __all__ = [
     "LiveSpec",
     "Page",
     "QueryTooSlow",
+    "Ranking",
     "SeriesAnswer",
     "Summary",
     "Table",

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.db.models import Count, Sum
 
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
 from metrics.queries.budget import check_budget, query_budget
 from metrics.queries.filters import Filters
+from metrics.queries.ranking import Ranking
 from metrics.queries.rollups import MAX_IDS_IN_SQL
 from metrics.queries.sql import BucketOf, IntegerDivision
 from metrics.queries.window import COARSEST, Plan, Window, at_second, iso, plan
@@ -33,7 +33,7 @@ class _Group:
     series: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
-def error_groups(window: Window, filters: Filters, now: datetime) -> list[dict[str, Any]]:
+def error_groups(window: Window, filters: Filters, now: datetime) -> Ranking:
     """The groups with errors in the window, the most frequent first. Raises QueryTooSlow.
 
     Each: `id`, `error_type`, `message` (its numbers and ids replaced), `count` in the window, `first_seen` and
@@ -74,7 +74,7 @@ def error_groups(window: Window, filters: Filters, now: datetime) -> list[dict[s
                 "trend": [[start * 1000, own.trend.get(start // chosen.step_seconds, 0)] for start in starts],
             }
         )
-    return rows
+    return Ranking(rows, len(found) - len(shown))
 
 
 def _counts(window: Window, chosen: Plan) -> Iterator[tuple[int, int, int, int]]:

@@ -13,6 +13,7 @@ from metrics.events.types import MODELLED_KEY
 from metrics.models import InferenceMetrics, Series
 from metrics.queries.budget import check_budget, query_budget
 from metrics.queries.filters import Filters
+from metrics.queries.ranking import Ranking
 from metrics.queries.rollups import MAX_IDS_IN_SQL, Groups, read_rows
 from metrics.queries.summary import Figures, elapsed_seconds, request_columns, request_figures
 from metrics.queries.window import Window, iso, segments
@@ -39,7 +40,7 @@ class _Seen:
         self.is_demo = self.is_demo and other.is_demo
 
 
-def models(window: Window, filters: Filters, now: datetime) -> list[dict[str, Any]]:
+def models(window: Window, filters: Filters, now: datetime) -> Ranking:
     """The models that ended a request in the window or in the one before, the busiest first. Raises QueryTooSlow.
 
     Each: `model_name`, `providers`, `first_seen` and `last_seen` (in all that is kept), the figures of requests of a
@@ -54,10 +55,10 @@ def model(name: str, window: Window, now: datetime) -> dict[str, Any] | None:
     """The row of one model; its figures are empty when it was silent. None when it was never seen."""
     with query_budget():
         found = _rows(window, Filters(model=(name,)), now, (name,))
-    return found[0] if found else None
+    return found.results[0] if found.results else None
 
 
-def _rows(window: Window, filters: Filters, now: datetime, always: Iterable[str]) -> list[dict[str, Any]]:
+def _rows(window: Window, filters: Filters, now: datetime, always: Iterable[str]) -> Ranking:
     tiles = segments(window, now)
     before = segments(tiles.window.before(), now)
     ids, columns = filters.series_ids(), request_columns(filters)
@@ -80,7 +81,7 @@ def _rows(window: Window, filters: Filters, now: datetime, always: Iterable[str]
         group = np.array([place.get(model_of.get(one, ""), -1) for one in rows.series.tolist()], dtype=np.int64)
         figures.append(request_figures(Groups(rows, group, len(shown)), filters, seconds))
     modelled = {name for name in shown[:MAX_ASKED] if _is_modelled(seen[name].newest)}
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "model_name": name,
             "providers": sorted(seen[name].providers - {""}),
@@ -93,7 +94,8 @@ def _rows(window: Window, filters: Filters, now: datetime, always: Iterable[str]
         }
         for name, number in place.items()
     ]
-    return sorted(found, key=lambda row: (-row["total_requests"], row["model_name"]))
+    found.sort(key=lambda row: (-row["total_requests"], row["model_name"]))
+    return Ranking(found, len(volume) - len(shown))
 
 
 def _seen(numbers: Iterable[int], always: Iterable[str]) -> tuple[dict[int, str], Mapping[str, _Seen]]:

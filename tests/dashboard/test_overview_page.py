@@ -15,6 +15,7 @@ from dashboard import overview
 from metrics import queries
 from metrics.events import validate_many
 from metrics.events.door import DoorPolicy
+from metrics.queries import model_rows
 from metrics.store.transaction import Store
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +97,19 @@ class ThePage:
     def test_marks_modelled_times(self, visitor: Client) -> None:
         requests("replayed", metadata={"llmmonitor.modelled": True})
         assert '<span class="tag">modelled</span>' in visitor.get("/").content.decode()
+
+    def test_says_when_there_are_more_models_than_its_table_shows(
+        self, visitor: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        requests("a", "b", "c")
+        assert embedded(visitor.get("/").content.decode(), "page-data")["notices"] == []
+        monkeypatch.setattr(model_rows, "MAX_MODELS", 2)
+        for name in ("queries", "ring"):
+            caches[name].clear()
+
+        (notice,) = embedded(visitor.get("/").content.decode(), "page-data")["notices"]
+
+        assert notice == "The table shows the busiest 2 models; 1 more had requests."
 
     def test_has_no_inline_script_or_style(self, visitor: Client) -> None:
         requests("a")

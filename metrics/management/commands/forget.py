@@ -38,3 +38,5 @@ class Command(BaseCommand):
         for table, count in forgotten.counts.items():
             if count:
                 self.stdout.write(f"{count:>12,} {table}")
+        if forgotten.remainder:
+            self.stdout.write(forgotten.remainder)

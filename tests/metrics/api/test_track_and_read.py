@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from metrics.queries import groups as error_groups
 from tests.metrics.api.asgi_client import AsgiClient
 
 pytestmark = pytest.mark.store
@@ -143,6 +144,14 @@ class AnError:
         api.post("/track/error", {"error_type": "Other", "request_id": "o"})
         groups = results(api, "/errors/groups")
         assert [(group["error_type"], group["count"]) for group in groups] == [("TimeoutError", 5), ("Other", 1)]
+
+    def test_of_too_many_kinds_leaves_out_the_rarest_and_says_so(
+        self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(error_groups, "MAX_GROUPS", 2)
+        api.post("/track/error", [{"error_type": kind, "request_id": kind} for kind in ("A", "B", "C", "D", "E")])
+        answer = api.get("/errors/groups").json()
+        assert (len(answer["results"]), answer["groups_omitted"]) == (2, 3)
 
 
 class AMachine:

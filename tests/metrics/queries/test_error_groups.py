@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from metrics import queries
 from metrics.events import ErrorEvent
-from metrics.queries import Filters, Window
+from metrics.queries import Filters, Window, groups
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -53,7 +53,7 @@ class TheGroups:
         ids=["hour", "day", "eight days", "eight days until this morning"],
     )
     def test_count_what_happened_in_the_window(self, errors: list[ErrorEvent], window: Window) -> None:
-        groups = queries.error_groups(window, Filters(), NOW)
+        groups = queries.error_groups(window, Filters(), NOW).results
 
         kinds = {"Timeout", "RateLimited", "Deprecated"}
         by_hand = {kind: len(within(errors, window, kind)) for kind in kinds}
@@ -64,14 +64,14 @@ class TheGroups:
             assert 1 < len(group["trend"]) <= 61
 
     def test_say_when_they_were_seen_first_and_last(self, errors: list[ErrorEvent]) -> None:
-        group = queries.error_groups(HOUR, Filters(), NOW)[0]
+        group = queries.error_groups(HOUR, Filters(), NOW).results[0]
 
         times = [one.timestamp for one in errors if one.error_type == "Timeout"]
         assert group["first_seen"] == min(times).isoformat().replace("+00:00", "Z")
         assert group["last_seen"] == max(times).isoformat().replace("+00:00", "Z")
 
     def test_have_a_trend_that_places_them_in_time(self, errors: list[ErrorEvent]) -> None:
-        group = queries.error_groups(HOUR, Filters(), NOW)[0]
+        group = queries.error_groups(HOUR, Filters(), NOW).results[0]
 
         assert group["error_type"] == "Timeout"
         step = (group["trend"][1][0] - group["trend"][0][0]) // 1000
@@ -81,19 +81,28 @@ class TheGroups:
         }
 
     def test_replace_the_numbers_of_their_message(self, errors: list[ErrorEvent]) -> None:
-        messages = {group["message"] for group in queries.error_groups(HOUR, Filters(), NOW)}
+        messages = {group["message"] for group in queries.error_groups(HOUR, Filters(), NOW).results}
 
         assert len(messages) == 3
         assert not any(digit in message for message in messages for digit in "0123456789")
 
     @pytest.mark.parametrize("window", [HOUR, Window.last(8 * 86_400, NOW)], ids=["hour", "eight days"])
     def test_of_one_model_are_that_model_s(self, errors: list[ErrorEvent], window: Window) -> None:
-        groups = queries.error_groups(window, Filters(model=(SLOW,)), NOW)
+        groups = queries.error_groups(window, Filters(model=(SLOW,)), NOW).results
 
         assert [(group["error_type"], group["models"]) for group in groups] == [("RateLimited", [SLOW])]
 
     def test_of_silence_are_none(self, errors: list[ErrorEvent]) -> None:
-        assert queries.error_groups(Window.last(3_600, NOW - timedelta(days=20)), Filters(), NOW) == []
+        assert queries.error_groups(Window.last(3_600, NOW - timedelta(days=20)), Filters(), NOW).results == []
+
+    def test_are_the_most_frequent_and_say_how_many_more_there_are(
+        self, errors: list[ErrorEvent], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(groups, "MAX_GROUPS", 1)
+
+        found = queries.error_groups(HOUR, Filters(), NOW)
+
+        assert ([group["error_type"] for group in found.results], found.omitted) == (["Timeout"], 2)
 
 
 class TheList:

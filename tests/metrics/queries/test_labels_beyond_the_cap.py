@@ -51,7 +51,7 @@ class ARowBeyondTheCap:
         assert [row["request_id"] for row in table.rows] == ["r-19", "r-14", "r-9", "r-4"]
 
     def test_counts_for_the_shared_series(self) -> None:
-        rows = queries.models(Window.last(60, NOW), Filters(), NOW)
+        rows = queries.models(Window.last(60, NOW), Filters(), NOW).results
 
         volume = {row["model_name"]: row["total_requests"] for row in rows}
         assert volume.pop("__other__") == 12

@@ -14,7 +14,7 @@ import pytest
 from metrics import catalogue, queries
 from metrics.catalogue import Kind, Metric
 from metrics.events import InferenceEvent
-from metrics.queries import Filters, Window
+from metrics.queries import Filters, Window, model_rows
 from tests.metrics.queries.known_events import (
     ALPHA,
     BETA,
@@ -422,7 +422,7 @@ class AHeatmap:
 
 class TheModels:
     def test_have_a_row_each_with_the_figures_of_a_summary(self, known: Known) -> None:
-        rows = queries.models(HOUR, EVERYTHING, NOW)
+        rows = queries.models(HOUR, EVERYTHING, NOW).results
 
         assert [row["model_name"] for row in rows] == [CHATTY, SLOW]
         for row in rows:
@@ -436,6 +436,15 @@ class TheModels:
             assert row["first_seen"] == min(events + seen).isoformat().replace("+00:00", "Z")
         assert [row["providers"] for row in rows] == [["vllm"], ["openai"]]
         assert not any(row["modelled"] or row["is_demo"] for row in rows)
+
+    @pytest.mark.usefixtures("known")
+    def test_are_the_busiest_and_say_how_many_more_there_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert queries.models(HOUR, EVERYTHING, NOW).omitted == 0
+        monkeypatch.setattr(model_rows, "MAX_MODELS", 1)
+
+        found = queries.models(HOUR, EVERYTHING, NOW)
+
+        assert ([row["model_name"] for row in found.results], found.omitted) == ([CHATTY], 1)
 
     def test_can_be_asked_by_a_name_with_slashes_or_emoji(self, known: Known) -> None:
         for name in (CHATTY, SLOW):

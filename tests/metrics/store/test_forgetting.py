@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import Sum
 
-from metrics import queries
+from metrics import forgetting, queries
 from metrics.forgetting import forget
 from metrics.models import (
     ErrorGroup,
+    ErrorGroupRollup,
     ErrorMetrics,
     GaugeLabels,
     GaugeRollup,
@@ -109,6 +111,64 @@ class WhenForgettingAModel:
     def test_of_which_nothing_is_known_removes_nothing(self) -> None:
         assert forget(model="nobody", at=NOW).counts == {}
         assert InferenceMetrics.objects.count() == 25
+
+
+class WhenForgettingAModelBeyondTheCapOfSeries:
+    """Its requests share the series `__other__` with those of other models; each row keeps its own labels."""
+
+    @pytest.fixture(autouse=True)
+    def _crowded(self, settings: Any) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"max_series": 1})
+        record([request(ago(minutes=9), "first", "the one that fits")])
+        for n in range(3):
+            at = ago(minutes=n)
+            record([request(at, f"gone-{n}", "gone 🦙"), request(at, f"stays-{n}", "stays")])
+            record([failure(at, f"gone-f{n}", "gone 🦙"), failure(at, f"stays-f{n}", "stays", error_type="Other")])
+
+    def test_removes_its_own_rows_and_no_others(self) -> None:
+        forgotten = forget(model="gone 🦙", at=NOW)
+
+        assert sorted(by_hand()) == ["first", "stays-0", "stays-1", "stays-2"]
+        assert set(ErrorMetrics.objects.values_list("request_id", flat=True)) == {"stays-f0", "stays-f1", "stays-f2"}
+        assert (forgotten.counts["inference_metrics"], forgotten.counts["error_metrics"]) == (3, 3)
+
+    def test_takes_its_errors_back_from_their_groups(self) -> None:
+        record([failure(ago(minutes=1), "shared", "stays")])  # the same error as the other model's
+
+        forget(model="gone 🦙", at=NOW)
+
+        counts = ErrorGroupRollup.objects.values_list("group__error_type").annotate(n=Sum("count"))
+        assert dict(counts) == {"TimeoutError": 1, "Other": 3}
+        assert ErrorGroup.objects.get(error_type="TimeoutError").first_seen == ago(minutes=1)
+
+    def test_removes_a_group_that_was_its_own(self) -> None:
+        assert forget(model="gone 🦙", at=NOW).counts["error_group"] == 1
+
+    def test_leaves_the_figures_of_the_shared_series_and_says_so(self) -> None:
+        before = rolled_up(3600, series__model_name=Series.OTHER)
+
+        forgotten = forget(model="gone 🦙", at=NOW)
+
+        assert rolled_up(3600, series__model_name=Series.OTHER) == before == 12
+        assert forgotten.in_other == 6
+        assert "__other__" in str(forgotten.remainder)
+
+    def test_finds_more_rows_than_are_read_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(forgetting, "SOME_IDS", 2)
+        record([request(ago(minutes=5), f"gone-too-{n}", "gone 🦙") for n in range(5)])
+
+        assert forget(model="gone 🦙", at=NOW).counts["inference_metrics"] == 8
+        assert not InferenceMetrics.objects.filter(labels__model_name="gone 🦙").exists()
+
+    def test_leaves_nothing_unsaid_of_a_model_that_fits(self) -> None:
+        assert forget(model="the one that fits", at=NOW).remainder is None
+
+    def test_is_said_by_the_command(self) -> None:
+        out = StringIO()
+
+        call_command("forget", model="gone 🦙", stdout=out)
+
+        assert "6 of these rows came beyond the cap of series (LLMMONITOR_MAX_SERIES)" in out.getvalue()
 
 
 @pytest.mark.usefixtures("three_models")
