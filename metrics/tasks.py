@@ -15,6 +15,7 @@ from django.conf import settings
 
 from llmmonitor.server.databases import drop_broken_connections
 from metrics.live import ticker
+from metrics.store.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ def sample() -> None:
     """Sample this machine and record it."""
     try:
         record_sample(datetime.now(UTC))
+    except StoreUnavailable:
+        pass  # the recorder has said so, of all that it refused
     except Exception as error:  # noqa: BLE001 (the next second has another chance)
         ticker.say_once_a_minute(logger, "sample", error)
 

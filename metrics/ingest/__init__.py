@@ -73,7 +73,9 @@ async def aingest(
     if isinstance(begun, Answer):
         return begun
     # Not `wait_for`: it would cancel the recorder's future when the time is up or the client has gone.
-    await asyncio.wait([asyncio.wrap_future(begun.future)], timeout=WAIT_SECONDS)
+    committed = asyncio.wrap_future(begun.future)
+    committed.add_done_callback(_heed)
+    await asyncio.wait([committed], timeout=WAIT_SECONDS)
     return _end(begun)
 
 
@@ -100,6 +102,12 @@ def _begin(
         return problem_answer(429, "queue_full", "Too many events wait to be stored; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
+
+
+def _heed(committed: asyncio.Future[Recorded]) -> None:
+    """Look at how it ended, or asyncio logs a traceback of each error as one that nobody has looked at."""
+    if not committed.cancelled():
+        committed.exception()
 
 
 def _end(waiting: _Waiting) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -229,6 +230,13 @@ class ABadPost:
         assert (answer.status, answer.payload["code"], answer.payload["reason"]) == (503, "store_unavailable", reason)
         assert answer.retry_after in (1, 2, 3)
         assert "accepted" not in answer.payload
+
+    async def test_that_is_refused_leaves_no_traceback_in_the_log(
+        self, post: Post, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await post(events(1), FakeRecorder(StoreUnavailable("disk_full")))
+        gc.collect()  # asyncio speaks up when a failed future goes that nobody has looked at
+        assert caplog.records == []
 
     async def test_is_told_to_come_again_when_the_store_does_not_answer(
         self, post: Post, monkeypatch: pytest.MonkeyPatch

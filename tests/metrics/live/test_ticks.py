@@ -66,6 +66,19 @@ class ASampleTask:
         assert 0 < row.memory_percent <= 100
         assert row.monitor_memory_mb > 10
 
+    def test_leaves_a_store_that_refuses_to_the_recorder_to_say(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        from metrics import tasks
+        from metrics.store.unavailable import StoreUnavailable
+
+        def refuse(at: datetime) -> None:
+            raise StoreUnavailable("disk_full")
+
+        monkeypatch.setattr(tasks, "record_sample", refuse)
+        tasks.sample()
+        assert caplog.records == []
+
 
 class ATickThatIsLate:
     def test_is_dropped_by_the_worker_and_counted(self) -> None:
