@@ -232,16 +232,25 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PUBLIC": True,
 }
 
+
+def is_refusal(record: Any) -> bool:
+    """Whether Django's line says only that a call was answered 503: the answer has the reason."""
+    return getattr(record, "status_code", None) == 503 and not record.exc_info
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {
+        "refusals": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_refusal(record)}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
         # A refused call is an answer: a client that is wrong all day must not fill the disk.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["refusals"]},
         # So is one for a name that is not ours, or for none that could be one; Django logs each with a traceback.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from metrics.events import Event
+from metrics.refusals import Refusals
+from metrics.store import disk
 from metrics.store.recorded import Recorded, Refusal
 from metrics.store.unavailable import StoreUnavailable, is_transient
 
@@ -122,7 +124,7 @@ class Recorder:
         self._queued = 0
         self._committed = self._commits = self._refused = 0
         self._last_commit_at: datetime | None = None
-        self._refusing: str | None = None
+        self._refusals = Refusals()
         self._company = 1  # submissions in the last transaction: how many callers are about
 
     def _check_fork(self) -> None:
@@ -273,7 +275,8 @@ class Recorder:
             for submission in batch:  # one of them is to blame, and the others must not pay for it
                 self._commit(store, [submission])
         else:
-            self._say(None)
+            if self._refusals.stored(time.monotonic()):
+                log.warning("Events are stored again")
             with self._changed:
                 self._commits += 1
                 self._committed += recorded.accepted
@@ -283,23 +286,14 @@ class Recorder:
                 submission.future.set_result(part)
 
     def _refuse(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
-        self._say(error)
+        if self._refusals.refused(error.reason, time.monotonic()):
+            log.warning("Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.place())
         if error.reason != "locked":
             _reconnect()
         with self._changed:
             self._refused += sum(len(submission.events) for submission in batch)
         for submission in batch:
             _fail(submission, error)
-
-    def _say(self, error: StoreUnavailable | None) -> None:
-        """Log when the store begins to refuse and when that ends: not each of the thousand times between."""
-        reason = error.reason if error is not None else None
-        if reason != self._refusing:
-            self._refusing = reason
-            if error is not None:
-                log.warning("Events are refused: %s (%s)", error.detail, reason)
-            else:
-                log.warning("Events are stored again")
 
 
 def _commit_once_more(store: Committer, events: Sequence[Event]) -> Recorded:

@@ -18,6 +18,7 @@ from django.conf import settings
 from llmmonitor.server.databases import drop_broken_connections
 from metrics.live import ring, ticker
 from metrics.repeated_errors import say_once_a_minute
+from metrics.store.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ def sample() -> None:
         at = _now()
         if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
             record_sample(at)
+    except StoreUnavailable:
+        pass  # the recorder has said so, of all that it refused
     except Exception as error:  # noqa: BLE001 (the next second has another chance)
         say_once_a_minute(logger, "sample", error)
 

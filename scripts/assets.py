@@ -30,8 +30,8 @@ NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
 NODE_LOCK = ROOT / "requirements" / "node.txt"
 OLDEST_NPM = 7  # the first that reads lock files of version 3
 
-# Package → the files that pages load, as paths inside the package. A .map file that one of them names comes along,
-# because Django's hashed static files want every file that is named, and so does each package's licence.
+# Package → the files that pages load, as paths inside the package. A .map file that one of them names comes along
+# for developers (`runserver`; it is not collected), and so does each package's licence.
 FILES_OF: dict[str, list[str]] = {
     "chart.js": ["dist/chart.umd.min.js"],
     "chartjs-adapter-date-fns": ["dist/chartjs-adapter-date-fns.bundle.min.js"],

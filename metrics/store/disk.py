@@ -163,6 +163,19 @@ def filesystem_bytes() -> tuple[int | None, int]:
     return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
+def place() -> str:
+    """Where the store lies, for the log: what is sent to clients names no path."""
+    return str(_file()) if connection.vendor == "sqlite" else "in PostgreSQL"
+
+
+def why_full() -> str | None:
+    """What holds the store to its present size, when it is one of our own bounds; None when the disk itself is full."""
+    if connection.vendor != "sqlite":
+        return None
+    state = disk_state()
+    return None if state.may_grow else state.message
+
+
 def others_need_it() -> bool:
     """Whether less is free than is left to others."""
     free, total = filesystem_bytes()

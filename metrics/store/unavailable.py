@@ -24,7 +24,7 @@ SQLITE_REASONS = {
     sqlite3.SQLITE_NOMEM: "down",
 }
 DETAILS = {
-    "disk_full": "The store's disk is full. Free space on it, or lower LLMMONITOR_MAX_DISK.",
+    "disk_full": "The store's disk is full. Free space on it.",
     "read_only": "The store cannot be written. Check the permissions of the data directory and the database file.",
     "locked": "Another program holds the store's write lock. Nothing was stored; try again.",
     "down": "The database does not answer.",
@@ -87,4 +87,10 @@ def unavailable_as_such() -> Iterator[None]:
         reason = reason_of(error)
         if reason is None:
             raise
-        raise StoreUnavailable(reason) from error
+        raise StoreUnavailable(reason, _why_full() if reason == "disk_full" else None) from error
+
+
+def _why_full() -> str | None:
+    from metrics.store.disk import why_full  # (which imports this module)
+
+    return why_full()

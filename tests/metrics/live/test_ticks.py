@@ -85,6 +85,20 @@ class ASampleTask:
         tasks.sample()
         assert ticker.broadcast(NOW)
 
+    def test_leaves_a_store_that_refuses_to_the_recorder_to_say(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        from metrics.store.unavailable import StoreUnavailable
+
+        monkeypatch.setattr(tasks, "_now", lambda: NOW)
+
+        def refuse(at: datetime) -> None:
+            raise StoreUnavailable("disk_full")
+
+        monkeypatch.setattr(tasks, "record_sample", refuse)
+        tasks.sample()
+        assert caplog.records == []
+
 
 class ATickThatIsLate:
     def test_is_dropped_by_the_worker_and_counted(self) -> None:

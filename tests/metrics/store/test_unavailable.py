@@ -16,7 +16,7 @@ from django.db.backends.signals import connection_created
 from metrics.events import Event
 from metrics.models import ErrorMetrics, InferenceMetrics, InferenceRollup, RecentId, Series
 from metrics.recorder import Recorder, StoreUnavailable
-from metrics.store import disk
+from metrics.store import disk, transaction
 from metrics.store.disk import DiskState
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, error, request
 
@@ -107,9 +107,28 @@ class AFullDisk:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")  # no free pages that would hold the events
         state["may_grow"] = False
-        assert "full" in assert_refused(recorder, "disk_full").detail
+        state["message"] = "It does not grow any more, for this reason."
+        assert assert_refused(recorder, "disk_full").detail == "It does not grow any more, for this reason."
         state["may_grow"] = True
         assert_works(recorder)
+
+    def test_that_others_have_filled_is_no_matter_of_our_own_bounds(
+        self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        only_on("sqlite")
+
+        def hold_to_its_size() -> None:
+            connection.connection.execute("PRAGMA max_page_count=1").fetchone()
+
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM")
+        monkeypatch.setattr(transaction, "make_room_or_refuse", hold_to_its_size)
+        monkeypatch.setattr(disk, "disk_state", lambda: DiskState(0, 0, True, True, "Older rows have gone."))
+        detail = assert_refused(recorder, "disk_full").detail
+        assert detail == "The store's disk is full. Free space on it."
+        [said] = [record for record in caplog.records if record.name == "metrics.recorder"]
+        assert (said.levelname, said.exc_info) == ("WARNING", None)
+        assert f"{detail} The store is {connection.settings_dict['NAME']}." in said.getMessage()
 
     def test_below_its_floor_is_said_in_its_own_words(self, recorder: Recorder, state: dict[str, Any]) -> None:
         only_on("sqlite")
