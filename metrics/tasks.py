@@ -16,8 +16,8 @@ from celery.signals import task_prerun, task_revoked
 from django.conf import settings
 
 from llmmonitor.server.databases import drop_broken_connections
+from llmmonitor.server.repeated_errors import say_once_a_minute
 from metrics.live import ring, ticker
-from metrics.repeated_errors import say_once_a_minute
 from metrics.store.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)

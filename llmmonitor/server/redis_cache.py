@@ -8,22 +8,19 @@ come back.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 
-logger = logging.getLogger(__name__)
+from llmmonitor.server.repeated_errors import say_once_a_minute
 
-SAY_AGAIN_SECONDS = 60.0
+logger = logging.getLogger(__name__)
 
 
 class ForgivingRedisCache(RedisCache):
     """Django's cache in Redis, where an operation that fails does nothing and finds nothing."""
-
-    _said_at = float("-inf")
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """The value, or `default`."""
@@ -78,8 +75,5 @@ class ForgivingRedisCache(RedisCache):
         try:
             return operation(*args, **kwargs)
         except RedisError as error:
-            now = time.monotonic()
-            if now - ForgivingRedisCache._said_at >= SAY_AGAIN_SECONDS:
-                ForgivingRedisCache._said_at = now
-                logger.warning("Redis does not answer (%s): going on without the caches", error)
+            say_once_a_minute(logger, "the cache in Redis, without which it goes on,", error)
             return otherwise

@@ -16,7 +16,7 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError
 
 from llmmonitor.access.websocket import Denied
-from metrics import repeated_errors
+from llmmonitor.server import repeated_errors
 from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
 from metrics.live.consumer import Allowance

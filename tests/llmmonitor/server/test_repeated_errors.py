@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from metrics import repeated_errors
-from metrics.repeated_errors import say_once_a_minute
+from llmmonitor.server import repeated_errors
+from llmmonitor.server.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
 
