@@ -18,6 +18,7 @@ from typing import Any
 from django.conf import settings
 
 from metrics.queries.errors import BadQuery
+from metrics.rollup import RESOLUTIONS
 
 RANGES: dict[str, int] = {
     "5m": 300,
@@ -29,8 +30,7 @@ RANGES: dict[str, int] = {
     "30d": 2_592_000,
 }
 DEFAULT_RANGE = "1h"
-RESOLUTIONS = (1, 60, 3600)
-COARSEST = 3600
+COARSEST = RESOLUTIONS[-1]
 MAX_POINTS = 400  # where no step was asked for: about one per pixel pair of a chart
 MAX_ASKED_POINTS = 2_000
 LONGEST_SECONDS = 10 * 366 * 86_400

@@ -8,7 +8,8 @@ import pytest
 from django.http import QueryDict
 
 from dashboard import overview
-from dashboard.parameters import read
+from dashboard.parameters import SPANS, read
+from metrics.queries import RANGES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -22,6 +23,9 @@ class AnAddress:
         found = read(QueryDict(""), NOW)
         assert (found.range, found.window.seconds, found.notices) == ("1h", 3_600, ())
         assert (found.span, found.span_before) == ("the last hour", "the hour before")
+
+    def test_has_words_for_every_range(self) -> None:
+        assert set(SPANS) == set(RANGES)
 
     def test_takes_a_range_and_filters_as_the_api_does(self) -> None:
         found = read(QueryDict("range=24h&model=a&model=b%2Fc&host=g1"), NOW)
