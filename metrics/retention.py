@@ -104,45 +104,59 @@ def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None)
     counts: dict[str, int] = {}
     failed: DatabaseError | None = None
 
-    def run(name: str, task: Callable[[], int]) -> None:
+    def attempt(what: str, task: Callable[[], Mapping[str, int]]) -> None:
         nonlocal failed
         try:
-            counts[name] = counts.get(name, 0) + task()
+            for name, rows in task().items():
+                counts[name] = counts.get(name, 0) + rows
         except DatabaseError as error:
-            logger.warning("retention: %s: %s", name, error)
+            logger.warning("retention: %s: %s", what, error)
             failed = failed or error
 
+    def run(name: str, task: Callable[[], int]) -> None:
+        attempt(name, lambda: {name: task()})
+
+    def give_back() -> dict[str, int]:
+        shedding.give_back_pages(steps)
+        return {}
+
     # The bound first: a full disk stops everything, a row that is a minute too old nothing.
-    for name, rows in shedding.keep_bound(now, steps).items():
-        counts[name] = counts.get(name, 0) + rows
+    attempt("the bound on the disk", lambda: shedding.keep_bound(now, steps))
     for model, kind in RAW:
         run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - policy.raw(kind))))
     for found in _outdated(policy, now):
         run(table_name(found.model), partial(steps.run, matching(found)))
+    for resolution in GAUGE_RESOLUTIONS:
+        run(table_name(GaugeRollup), partial(_clean_gauges, resolution, policy, now, steps))
     run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
-    shedding.give_back_pages(steps)
+    attempt("free pages", give_back)
     if failed:
         raise failed
     return counts
 
 
 def _outdated(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
-    """All other rows that are too old, in the order of the index that finds them."""
+    """The other rows that are too old, in the order of the index that finds them. (It asks the database nothing.)"""
     yield manager(RecentId).filter(at__lt=now - policy.recent_ids).order_by("at")
     for resolution in RESOLUTIONS:
         before = policy.oldest_bucket(resolution, now - READERS_GRACE)
         yield manager(InferenceRollup).filter(resolution=resolution, bucket__lt=before).order_by("bucket")
-    for resolution in GAUGE_RESOLUTIONS:
-        before = policy.oldest_bucket(resolution, now - READERS_GRACE)
-        # One query a metric: the index has the metric before the bucket.
-        for metric in _metrics(resolution):
-            found = manager(GaugeRollup).filter(resolution=resolution, metric=metric, bucket__lt=before)
-            yield found.order_by("bucket")
     hours_since = policy.oldest_bucket(3600, now - READERS_GRACE)
     yield manager(ErrorGroupRollup).filter(bucket__lt=hours_since).order_by("bucket")
     yield from _unused(policy, now)
+
+
+def _clean_gauges(resolution: int, policy: Policy, now: datetime, steps: Steps) -> int:
+    """Delete the gauges of this resolution that are too old; how many went."""
+    before = policy.oldest_bucket(resolution, now - READERS_GRACE)
+    deleted = 0
+    # One query a metric: the index has the metric before the bucket.
+    for metric in _metrics(resolution):
+        found = manager(GaugeRollup).filter(resolution=resolution, metric=metric, bucket__lt=before)
+        deleted += steps.run(matching(found.order_by("bucket")))
+    return deleted
 
 
 def _metrics(resolution: int) -> Iterator[str]:
@@ -162,7 +176,7 @@ def _unused(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
     longest = max(policy.raw_inferences, policy.errors, policy.samples, *policy.rollups.values())
     old = manager(Series).filter(last_seen__lt=now - longest - READERS_GRACE)
     yield _unreferred(old)
-    groups = manager(ErrorGroup).filter(last_seen__lt=now - min(policy.errors, longest))
+    groups = manager(ErrorGroup).filter(last_seen__lt=now - policy.errors)
     yield _unreferred(groups)
 
 

@@ -1,4 +1,4 @@
-"""The indexes that Django makes for a foreign key by itself, where one over the key and the time is there, too."""
+"""The index that Django makes for a foreign key by itself, where one over the key and the time serves all queries."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -15,20 +15,6 @@ class Migration(migrations.Migration):
             name="group",
             field=models.ForeignKey(
                 db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="metrics.errorgroup"
-            ),
-        ),
-        migrations.AlterField(
-            model_name="errormetrics",
-            name="series",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="metrics.series"
-            ),
-        ),
-        migrations.AlterField(
-            model_name="inferencemetrics",
-            name="series",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="metrics.series"
             ),
         ),
     ]

@@ -200,19 +200,27 @@ class TheRetention:
         assert asked[0][0] == NOW
         assert asked[0][1] > time.monotonic()
 
-    def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(self) -> None:
-        def broken(now: Any, deadline: float) -> int:
+    @pytest.mark.parametrize("broken", ["shedding.keep_bound", "_metrics", "shedding.give_back_pages"])
+    def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(
+        self, broken: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any) -> Any:
             raise DatabaseError("no such table")
 
+        monkeypatch.setattr(f"metrics.retention.{broken}", fail)
+        asked: list[str] = []
+        registers.retention.add("history", lambda now, deadline: asked.append("history") or 0)
         record([request(ago(minutes=40), "old")])
-        registers.retention.add("broken", broken)
+        record([request(ago(minutes=4), "a", stamped=False)], at=ago(minutes=4))
         try:
             with pytest.raises(DatabaseError, match="no such table"):
                 maintain()
         finally:
-            registers.retention.remove("broken")
+            registers.retention.remove("history")
 
-        assert not InferenceMetrics.objects.exists()
+        assert not InferenceMetrics.objects.filter(request_id="old").exists()
+        assert not RecentId.objects.exists()
+        assert asked == ["history"]
 
     def test_stops_when_its_time_is_used_up_and_goes_on_the_next_time(self) -> None:
         record([request(ago(minutes=40, seconds=-number / 10), f"r{number}") for number in range(500)])
