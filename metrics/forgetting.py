@@ -26,7 +26,7 @@ from typing import Any
 from django.db import IntegrityError, models
 from django.db.models import Max, Min, Q
 
-from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, Series
+from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
 from metrics.rollup import bucket_start
 from metrics.store.deleting import Step, Steps, delete_keys, manager, matching, table_name
 from metrics.store.errors import HOUR
@@ -85,11 +85,12 @@ def forget(
     host: str | None = None,
     demo: bool = False,
     at: datetime,
-    progress: Callable[[str, int], None] | None = None,
+    progress: Callable[[str, int], None] = lambda table, rows: None,
 ) -> Forgotten:
     """Remove all that was recorded of one model, of one host, or flagged as demo data. `at`: now, for the log.
 
-    `progress` is told (table, rows removed so far of it). Raises ValueError unless exactly one of the three is given.
+    `progress` is told (table, rows removed so far of it), many times a second. Raises ValueError unless exactly one of
+    the three is given.
     """
     if sum((model is not None, host is not None, bool(demo))) != 1:
         raise ValueError("forget takes one of model, host and demo")
@@ -97,23 +98,24 @@ def forget(
     counts: Counter[str] = Counter()
     groups = _groups_of(chosen.series)
     steps = Steps(math.inf, rest=REST)
+
+    def take(table: type[models.Model], step: Step) -> None:
+        name = table_name(table)
+        before = counts[name]
+        counts[name] += steps.run(step, told=lambda rows: progress(name, before + rows))
+
     if model is not None:
         for table in OF_OTHER:
-            name = table_name(table)
             for found in _beyond_the_cap(table, model):
-                step = matching
                 if table is ErrorMetrics:
-                    step = _counted_errors
                     groups.update(found.values_list("group", flat=True))
-                counts[name] += steps.run(step(found.order_by("pk")))
-                if progress:
-                    progress(name, counts[name])
+                    take(table, _counted_errors(found.order_by("pk")))
+                else:
+                    take(table, _with_ids(found.order_by("pk")))
     in_other = counts.total()
     for found in _rows(chosen):
-        name = table_name(found.model)
-        counts[name] += steps.run(matching(found.order_by("pk")))
-        if progress:
-            progress(name, counts[name])
+        step = _with_ids if found.model in OF_OTHER else matching
+        take(found.model, step(found))
     if chosen.series or chosen.labels:
         counts.update(_finish(chosen))
     counts.update(_tidy_groups(groups))
@@ -138,7 +140,19 @@ def _choose(model: str | None, host: str | None, demo: bool) -> _Chosen:
 
 
 def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
-    """All rows that belong to the label sets."""
+    """All rows that belong to the label sets, in the order of the table.
+
+    Those of one label set at a time: its index has them in that order, while those of several would be sorted for each
+    step (1,000 rows a second instead of 50,000).
+    """
+    for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
+        for table, column in referring(labels):
+            for number in ids:
+                yield manager(table).filter(**{column: number}).order_by("pk")
+
+
+def _rows_at_once(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
+    """The same in few queries, without an order."""
     for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
         for table, column in referring(labels):
             for start in range(0, len(ids), SOME_IDS):
@@ -158,13 +172,31 @@ def _beyond_the_cap(table: type[models.Model], model: str) -> Iterator[models.Qu
             since = some[-1][1]
 
 
+def _with_ids(found: models.QuerySet[Any]) -> Step:
+    """A step over requests or errors that forgets their ids in the same transaction: sent again, they are new."""
+
+    def step(rows: int) -> int:
+        some = list(found.values_list("pk", "request_id")[:rows])
+        _forget_ids([name for _, name in some])
+        return delete_keys(found.model, [key for key, _ in some])
+
+    return step
+
+
+def _forget_ids(request_ids: list[str]) -> None:
+    """Forget those that came without a timestamp, whose repeats are recognised by the id alone."""
+    recent = manager(RecentId).filter(request_id__in=request_ids)
+    recent._raw_delete(recent.db)
+
+
 def _counted_errors(found: models.QuerySet[Any]) -> Step:
     """A step over errors that takes them back from the hourly counts of their groups in the same transaction."""
 
     def step(rows: int) -> int:
-        some = list(found.values_list("pk", "timestamp", "group", "series")[:rows])
+        some = list(found.values_list("pk", "request_id", "timestamp", "group", "series")[:rows])
+        _forget_ids([name for _, name, *_ in some])
         counts: dict[GroupKey, int] = Counter()
-        for _, at, group, series in some:
+        for _, _, at, group, series in some:
             counts[(bucket_start(int(at.timestamp()), HOUR), group, series)] -= 1
         add_groups(counts)
         return delete_keys(ErrorMetrics, [key for key, *_ in some])
@@ -181,7 +213,7 @@ def _finish(chosen: _Chosen) -> Counter[str]:
                 # A writer holds the label sets it uses until it commits. SQLite has one writer anyway.
                 for model, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
                     list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
-                for found in _rows(chosen):
+                for found in _rows_at_once(chosen):
                     counts[table_name(found.model)] += found._raw_delete(found.db)
                 counts[table_name(Series)] += delete_keys(Series, list(chosen.series))
                 counts[table_name(GaugeLabels)] += delete_keys(GaugeLabels, list(chosen.labels))

@@ -69,11 +69,12 @@ def _ticks() -> str | None:
 
 def _disk() -> str | None:
     from metrics.store.disk import disk_state
+    from metrics.store.shedding import shed_notice
 
     state = disk_state()
     if not state.may_accept:
         raise RuntimeError(state.message or "too little space: new events are refused")
-    return state.message
+    return state.message or shed_notice()
 
 
 PARTS: dict[str, Callable[[], str | None]] = {

@@ -21,7 +21,7 @@ from django.core.cache import BaseCache, caches
 
 KEY = "demo:running"
 STOPPED_KEY = "demo:stopped"
-EXPIRES_SECONDS = 15  # the holder tells each second, and after each two thousand events while it fills
+EXPIRES_SECONDS = 15  # its holder tells after each second, half hour of filled data, or some rows that it removed
 FILE = "demo.lock"
 TAKE_TRIES = 5  # a reader of the file's state holds its lock for some microseconds
 POLL_SECONDS = 0.05
@@ -132,7 +132,11 @@ class FileClaim:
             os.close(file)
             return False
         self._file = file
-        return self.tell(progress)
+        try:
+            return self.tell(progress)
+        except OSError:  # a full disk: whoever cannot say that they hold it do not
+            self.release()
+            raise
 
     def tell(self, progress: Progress) -> bool:
         """See Claim."""
@@ -159,7 +163,7 @@ class FileClaim:
         except FileNotFoundError:
             return None
         try:
-            if _lock(file):
+            if _lock(file, shared=True):  # so that two who look do not take each other for its holder
                 return None  # what a killed process left
             return Progress(**json.loads(os.pread(file, 4_096, 0)))
         except (ValueError, TypeError):
@@ -186,10 +190,10 @@ class FileClaim:
             return False
 
 
-def _lock(file: int) -> bool:
+def _lock(file: int, shared: bool = False) -> bool:
     # flock, not lockf: two threads of one process that open the file by themselves exclude each other, too.
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

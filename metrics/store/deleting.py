@@ -53,15 +53,19 @@ class Steps:
         """Whether the time is used up."""
         return self._clock() >= self.deadline
 
-    def run(self, step: Step, until: Callable[[], bool] = lambda: False) -> int:
+    def run(
+        self, step: Step, until: Callable[[], bool] = lambda: False, told: Callable[[int], None] = lambda rows: None
+    ) -> int:
         """Repeat a step until it finds nothing more, the deadline passes or `until` holds; how many rows went.
 
-        One step is taken in any case: no table is starved by those before it.
+        One step is taken in any case: no table is starved by those before it. `told` hears after each how many rows
+        have gone so far.
         """
         total = 0
         while True:
             deleted, rows = self._take(step)
             total += deleted
+            told(total)
             if deleted < rows or self.over or until():
                 return total
 

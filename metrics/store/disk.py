@@ -75,12 +75,8 @@ def judge(
     limits: Limits,
     *,
     wal_bytes: int = 0,
-    shed: str | None = None,
 ) -> DiskState:
-    """What follows from these sizes. `wal_bytes`: the part of the store that is its log, which comes and goes.
-
-    `shed`: what to say about rows that went for the bound, if any did.
-    """
+    """What follows from these sizes. `wal_bytes`: the part of the store that is its log, which comes and goes."""
     reserve = limits.reserve_of(total_bytes)
     if free_bytes is not None and free_bytes < limits.floor:
         text = (
@@ -100,7 +96,7 @@ def judge(
             "it does not grow until older rows have gone. Raise the bound, or keep less."
         )
         return DiskState(store_bytes, free_bytes, False, True, text)
-    return DiskState(store_bytes, free_bytes, True, True, shed)
+    return DiskState(store_bytes, free_bytes, True, True, None)
 
 
 _lock = threading.Lock()
@@ -135,11 +131,9 @@ def _say(state: DiskState) -> None:
 
 
 def _measure() -> DiskState:
-    from metrics.store.shedding import shed_notice
-
     free, total = filesystem_bytes()
     own, wal = store_bytes()
-    return judge(own, free, total, Limits.from_settings(), wal_bytes=wal, shed=shed_notice())
+    return judge(own, free, total, Limits.from_settings(), wal_bytes=wal)
 
 
 def store_bytes() -> tuple[int, int]:

@@ -99,18 +99,12 @@ def _say(now: datetime, bound: int, used: int, rows: int) -> None:
             f"{since}."
         )
     logger.warning("disk: %s", text)
-    try:
-        caches["default"].set(NOTICE, text, NOTICE_SECONDS)
-    except Exception as error:  # noqa: BLE001 - a cache that is down raises what its client likes; the log has it
-        logger.warning("disk: the notice of it cannot be kept for the page: %s", error)
+    caches["default"].set(NOTICE, text, NOTICE_SECONDS)
 
 
 def shed_notice() -> str | None:
     """What to tell people about rows that went for the bound within the last day; None when none did."""
-    try:
-        notice: str | None = caches["default"].get(NOTICE)
-    except Exception:  # noqa: BLE001 - commits ask for the state of the disk, and need no cache
-        return None
+    notice: str | None = caches["default"].get(NOTICE)
     return notice
 
 

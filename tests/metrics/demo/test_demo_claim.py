@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import cache, caches
@@ -113,6 +117,28 @@ def _take_and_die(path: Path) -> None:
 
     assert FileClaim(path).take(BEGUN)
     os._exit(1)
+
+
+class AClaimInAFile:
+    def test_that_cannot_be_told_is_not_held(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        claim = FileClaim(tmp_path / "demo.lock")
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+            patch.setattr(os, "pwrite", full)
+            claim.take(Progress(0, ""))
+
+        assert FileClaim(tmp_path / "demo.lock").read() is None
+        assert FileClaim(tmp_path / "demo.lock").take(Progress(0, ""))
+
+    def test_that_nobody_holds_is_nobodys_however_many_look(self, tmp_path: Path) -> None:
+        path = tmp_path / "demo.lock"
+        path.touch()
+        with path.open() as other:  # one who looks at the same moment
+            fcntl.flock(other, fcntl.LOCK_SH)
+
+            assert FileClaim(path).read() is None
 
 
 class AClaimOfAProcessThatDied:

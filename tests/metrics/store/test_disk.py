@@ -67,11 +67,6 @@ class TheVerdictOnTheDisk:
         assert not seen(store=int(5.6 * GIB)).may_grow
         assert seen(store=int(5.6 * GIB), wal_bytes=GIB).may_grow  # the log comes and goes by itself
 
-    def test_says_what_was_shed(self) -> None:
-        state = seen(shed="gone")
-
-        assert (state.may_grow, state.message) == (True, "gone")
-
     def test_knows_no_free_space_of_a_database_server(self) -> None:
         assert seen(store=50 * GIB, free=None, total=0) == DiskState(50 * GIB, None, True, True, None)
 
@@ -168,8 +163,8 @@ class AStoreOverItsBound:
         assert left == [f"r{number:05}" for number in range(1_000 - len(left), 1_000)]
         assert counts["inference_metrics"] == 1_000 - len(left)
         assert "LLMMONITOR_MAX_DISK" in caplog.text
-        assert "of its oldest raw rows were removed" in str(disk.disk_state(fresh=True).message)
-        assert disk.disk_state().may_accept
+        assert "of its oldest raw rows were removed" in str(readiness.check()["parts"]["disk"]["detail"])
+        assert disk.disk_state(fresh=True).may_accept
 
     def test_is_below_it_afterwards_and_sheds_no_more(self, limits: Any) -> None:
         fill(1_000, minutes=300)

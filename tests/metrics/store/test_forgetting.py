@@ -26,6 +26,7 @@ from metrics.models import (
     SystemMetrics,
 )
 from metrics.rollup import RESOLUTIONS
+from metrics.store import deleting
 from metrics.store.transaction import Store
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
 
@@ -96,6 +97,31 @@ class WhenForgettingAModel:
         forget(model="meta-llama/Llama-3 🦙", at=NOW)
 
         assert set(Series.objects.values_list("model_name", flat=True)) == {"chatty", "demo-model"}
+
+    def test_takes_it_as_new_when_it_is_sent_again(self) -> None:
+        def send() -> int:
+            sent = [request(NOW, "again", "chatty", stamped=False), failure(NOW, "again-f", "chatty", stamped=False)]
+            return record(sent, at=NOW).accepted
+
+        assert (send(), send()) == (2, 0)
+
+        forget(model="chatty", at=NOW)
+
+        assert send() == 2
+        assert totals(series__model_name="chatty") == {"requests": 2, "errors": 1}
+
+    def test_tells_of_its_progress_after_every_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(deleting, "FIRST_ROWS", 100)
+        monkeypatch.setattr(deleting, "MOST_ROWS", 100)
+        record([request(ago(seconds=number), f"r{number}", "chatty") for number in range(500)])
+        told: list[tuple[str, int]] = []
+
+        forgotten = forget(model="chatty", at=NOW, progress=lambda table, rows: told.append((table, rows)))
+
+        rows = [rows for table, rows in told if table == "inference_metrics"]
+        assert len(rows) > 500 / 100
+        assert rows == sorted(rows)
+        assert rows[-1] == forgotten.counts["inference_metrics"]
 
     def test_changes_what_the_pages_show_at_once(self) -> None:
         def total() -> int:
