@@ -18,7 +18,6 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, SeriesKey, SystemEvent
-from metrics.retention import Policy
 from metrics.rollup import rollup_events
 from metrics.store import rollups
 from metrics.store.bulk import execute
@@ -26,6 +25,7 @@ from metrics.store.disk import make_room_or_refuse
 from metrics.store.errors import ErrorRows, Report, stored_failures
 from metrics.store.floors import locked_floors
 from metrics.store.inference import InferenceRows
+from metrics.store.policy import Policy
 from metrics.store.recorded import Recorded, Refusal
 from metrics.store.samples import SampleRows
 from metrics.store.series import Belonging, SeriesInterner, SeriesLabels, Times, own_labels, series_labels

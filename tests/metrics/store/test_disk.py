@@ -195,7 +195,7 @@ class AStoreOverItsBound:
 
         recorded = record([request(ago(minutes=299), "r00001")])
 
-        floor = retention.raw_floor("inference")
+        floor = floors.raw_floor("inference")
         assert (recorded.accepted, len(recorded.rejected)) == (0, 1)
         assert floor is not None
         assert floor <= InferenceMetrics.objects.earliest("timestamp").timestamp

@@ -28,6 +28,7 @@ from metrics.models import (
 )
 from metrics.store import floors
 from metrics.store.deleting import MICROSECOND, Steps, matching, oldest_raw
+from metrics.store.policy import Policy
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -128,7 +129,7 @@ class TheRetention:
         assert not ErrorGroupRollup.objects.exists()
 
     def test_never_takes_a_bucket_that_a_reader_counts_on(self) -> None:
-        policy = retention.Policy.from_settings()
+        policy = Policy.from_settings()
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
             for resolution, seconds in queries.window.Held.from_settings().seconds.items():
@@ -239,7 +240,7 @@ class TheRawFloor:
 
         maintain()
 
-        assert retention.raw_floor("inference") is None
+        assert floors.raw_floor("inference") is None
         assert not RawFloor.objects.exists()
 
     def test_moves_with_the_deletion(self) -> None:
@@ -247,14 +248,14 @@ class TheRawFloor:
 
         maintain()
 
-        assert retention.raw_floor("inference") == ago(minutes=10)
-        assert retention.raw_floor("queue") is None
+        assert floors.raw_floor("inference") == ago(minutes=10)
+        assert floors.raw_floor("queue") is None
 
     def test_never_moves_down(self) -> None:
         floors.raise_floor("queue", ago(minutes=5))
         floors.raise_floor("queue", ago(minutes=9))
 
-        assert retention.raw_floor("queue") == ago(minutes=5)
+        assert floors.raw_floor("queue") == ago(minutes=5)
 
     def test_stays_where_it_was_when_the_deletion_fails(self) -> None:
         record([request(ago(minutes=40), "old")])
@@ -267,7 +268,7 @@ class TheRawFloor:
             Steps(time.monotonic() + 5).run(fails)
 
         assert list(by_hand()) == ["old"]
-        assert retention.raw_floor("inference") is None
+        assert floors.raw_floor("inference") is None
 
     def test_is_just_above_the_newest_row_that_went_while_others_wait(self) -> None:
         record([request(ago(minutes=40 - number), f"r{number}") for number in range(4)])
@@ -275,7 +276,7 @@ class TheRawFloor:
         oldest_raw(InferenceMetrics, "inference", ago(minutes=10))(2)
 
         assert list(by_hand()) == ["r2", "r3"]
-        assert retention.raw_floor("inference") == ago(minutes=39) + MICROSECOND
+        assert floors.raw_floor("inference") == ago(minutes=39) + MICROSECOND
 
     def test_refuses_an_older_event_by_name(self) -> None:
         record([request(ago(minutes=40), "old"), request(ago(minutes=1), "young")])
@@ -304,27 +305,27 @@ class TheRawFloor:
 
         recorded = record([failure(ago(minutes=40), "failed")])
 
-        assert retention.raw_floor("error") == ago(minutes=10)
+        assert floors.raw_floor("error") == ago(minutes=10)
         assert (recorded.accepted, len(recorded.rejected)) == (0, 1)
         assert rolled_up(3600) == 1
 
     def test_of_another_process_is_seen_at_once(self) -> None:
-        assert retention.raw_floor("system") is None
+        assert floors.raw_floor("system") is None
 
         RawFloor.objects.create(kind="system", at=ago(minutes=3))
 
-        assert retention.raw_floor("system") == ago(minutes=3)
+        assert floors.raw_floor("system") == ago(minutes=3)
 
     async def test_is_what_was_read_last_where_no_query_may_run(self) -> None:
-        assert retention.raw_floor("system") is None
+        assert floors.raw_floor("system") is None
         await asyncio.to_thread(lambda: floors._last_read.update(system=ago(minutes=3)))
 
-        assert retention.raw_floor("system") == ago(minutes=3)
+        assert floors.raw_floor("system") == ago(minutes=3)
 
 
 class TheResolutionsOfAnEvent:
     def test_are_those_that_still_hold_its_bucket(self) -> None:
-        resolutions_for = retention.Policy.from_settings().resolver(NOW)
+        resolutions_for = Policy.from_settings().resolver(NOW)
 
         assert resolutions_for(NOW) == (1, 60, 3600)
         assert resolutions_for(ago(minutes=14)) == (1, 60, 3600)
@@ -334,7 +335,7 @@ class TheResolutionsOfAnEvent:
         assert resolutions_for(ago(days=4)) == ()
 
     def test_include_those_of_the_future_that_the_door_lets_in(self) -> None:
-        assert retention.Policy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
+        assert Policy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
 
     def test_keep_old_events_out_of_the_one_second_table(self) -> None:
         record([request(ago(minutes=30), "replayed")])
