@@ -1,9 +1,10 @@
 """Nothing of a prompt or a completion is stored: what names content by convention is left out at the door.
 
 A key names content when one of its parts (`gen_ai.input.messages` has three) is such a name, or ends in one
-(`user_prompt`, `rawResponse`). Case, `-`, `_`, blanks and camelCase make no difference. The value's type makes none
-either: a promise that depends on what a value looks like is hard to check. Numbers about content have names of their
-own (`prompt_tokens`, `input_tokens`, `prompt_version`) and stay. Text that is itself JSON with such a key goes, too.
+(`user_prompt`, `rawResponse`), whatever number or form follows it (`messages[0]`, `prompt_v2`, `response_json`). Case,
+`-`, `_`, blanks, camelCase and characters that nobody sees make no difference. The value's type makes none either: a
+promise that depends on what a value looks like is hard to check. Numbers about content have names of their own
+(`prompt_tokens`, `input_tokens`, `prompt_version`) and stay. Text that is itself JSON with such a key goes, too.
 
 Left out is not forgotten: each path is counted, and the answer names it. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists
 keys that are wanted all the same, each by its own name. Pure: values in, values out.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Any
 
@@ -37,19 +39,24 @@ LAST_WORDS = frozenset(
 WHOLE_NAMES = frozenset(
     [
         "message", "user_message", "system_message", "assistant_message", "human_message", "ai_message",
-        "chat_history", "history", "conversation", "dialog", "dialogue", "query", "question", "context",
-        "contexts", "retrieved_context", "documents", "retrieved_documents", "choices", "candidates",
-        "generation", "generations", "delta", "parts", "prompt_template", "reasoning", "thinking", "thought",
-        "thoughts", "chain_of_thought", "tool_call", "tool_calls", "function_call", "function_calls",
+        "developer_message", "tool_message", "chat_message", "input_message", "output_message", "first_message",
+        "last_message", "last_user_message", "chat_history", "history", "conversation", "dialog", "dialogue", "query",
+        "question", "context", "contexts", "retrieved_context", "documents", "retrieved_documents", "choices",
+        "candidates", "generation", "generations", "delta", "parts", "prompt_template", "reasoning", "thinking",
+        "thought", "thoughts", "chain_of_thought", "tool_call", "tool_calls", "function_call", "function_calls",
         "tool_use", "tool_result", "tool_results", "tool_definitions", "arguments", "tool_arguments",
-        "function_arguments", "body", "request_body", "response_body", "payload", "image", "images",
-        "image_url", "audio", "video", "attachments", "transcription",
+        "function_arguments", "body", "request_body", "response_body", "payload", "image", "images", "image_url",
+        "audio", "video", "attachments", "transcription",
     ]
 )  # fmt: skip
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+PARTS = re.compile(r"[./:\[\]]")
 SEPARATORS = re.compile(r"[\s_\-]+")
+# What may follow such a word without making another thing of it: `prompt_v2`, `messages_json`.
+FORM = re.compile(r"\d+|v\d*|json|raw|str|string|b64|base64")
 # `"content":` inside a string, also where the quotes are escaped or single (JSON in JSON, a printed dictionary).
 KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,64})\\*["']\s*:""")
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # JSON's way of writing any character
 
 
 class MetadataRefused(Exception):
@@ -64,8 +71,10 @@ class MetadataRefused(Exception):
 @lru_cache(maxsize=8192)
 def normalise(key: str) -> str:
     """`key` in lower case, words joined by `_`, parts by `.`: `Gen-AI.inputMessages` → `gen_ai.input_messages`."""
-    parts = key.replace("/", ".").replace(":", ".").split(".")
-    return ".".join("_".join(word for word in SEPARATORS.split(CAMEL.sub("_", part).lower()) if word) for part in parts)
+    # NFKC makes one of letters that look alike because they are the same (full-width); Cf is what is not seen at all.
+    visible = "".join(char for char in unicodedata.normalize("NFKC", key) if unicodedata.category(char) != "Cf")
+    parts = (CAMEL.sub("_", part).lower() for part in PARTS.split(visible))
+    return ".".join("_".join(word for word in SEPARATORS.split(part) if word) for part in parts)
 
 
 @lru_cache(maxsize=8192)
@@ -74,8 +83,9 @@ def names_content(key: str) -> bool:
     parts = [part for part in normalise(key).split(".") if part and not part.isdigit()]
     for part in parts:
         words = part.split("_")
-        while len(words) > 1 and words[-1].isdigit():  # prompt_1
+        while len(words) > 1 and FORM.fullmatch(words[-1]):
             words.pop()
+        words[-1] = words[-1].rstrip("0123456789")  # prompt2
         if words[-1] in LAST_WORDS or "_".join(words) in WHOLE_NAMES:
             return True
     return "_".join(parts[-2:]) in WHOLE_NAMES  # tool.definitions
@@ -156,4 +166,7 @@ class Cleaner:
     def _quotes_content(self, text: str) -> bool:
         # Of what is cut off nothing is stored, so only what stays is looked at.
         head = text[:MAX_STRING]
-        return ":" in head and any(self.drops(found) for found in KEY_IN_TEXT.findall(head))
+        if ":" not in head:
+            return False
+        plain = ESCAPED.sub(lambda found: chr(int(found[1], 16)), head)
+        return any(self.drops(found) for found in KEY_IN_TEXT.findall(plain))

@@ -48,6 +48,16 @@ class AKeyThatNamesContent:
             *("tool_calls", "arguments", "query", "documents", "context", "delta", "message", "body"),
             *("Prompt", "MESSAGES", "systemPrompt", "System-Prompt", "user prompt", "rawLLMResponse", "llm_output"),
             *("gen_ai.input.messages", "gen_ai.prompt.0.content", "gen_ai.tool.definitions", "input.value", "prompt_1"),
+            *(
+                "prompt[]",
+                "messages[0]",
+                "messages[0][content]",
+                "prompt_v2",
+                "prompt2",
+                "messages_json",
+                "response_raw",
+            ),
+            *("prompt_2_json", "last_message", "pro\u200bmpt", "\ufeffcontent", "ｐｒｏｍｐｔ", "input\u00a0text"),
             *("llm.input_messages.0.message.content", "gen_ai.system_instructions", "traceloop/entity/input"),
         ],
     )
@@ -75,7 +85,8 @@ class AKeyThatNamesContent:
                 "user",
                 "trace_context",
             ),
-            *("", ".", "_", "0", "текст", "🦙"),
+            *("prompt_hash", "messages_count", "json", "v2", "raw", "string", "context_2_length"),
+            *("", ".", "_", "0", "[]", "текст", "🦙", "\u200b"),
         ],
     )
     def test_is_not_one_that_counts_or_identifies(self, key: str) -> None:
@@ -109,6 +120,8 @@ class ATextThatIsItselfJson:
             orjson.dumps({"x": orjson.dumps({"prompt": SECRET}).decode()}).decode(),
             '{"role": "user", "content": "' + SECRET,
             "sent " + '{"inputText" : "' + SECRET + '"}',
+            r'{"\u0063ontent": "' + SECRET + '"}',
+            r'{"pro\u200bmpt": "' + SECRET + '"}',
         ],
     )
     def test_is_left_out_when_it_holds_content(self, text: str) -> None:
