@@ -1,4 +1,8 @@
-"""Raw samples of machines, GPUs, queues and serving engines. Below a minute these rows are the resolution."""
+"""Raw samples of machines, GPUs, queues and serving engines. Below a minute these rows are the resolution.
+
+The key that recognises a repeat is the time and the label set; for queues and engines the series, too, because two
+providers of one model and source share a label set. Time comes first, so that inserts land at the end of the index.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ class SystemMetrics(models.Model):
 
     class Meta:
         verbose_name = verbose_name_plural = "system metrics"
-        constraints = [models.UniqueConstraint(fields=["timestamp", "host"], name="system_key")]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "labels"], name="system_key")]
 
     def __str__(self) -> str:
         return f"{self.host} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -69,7 +73,7 @@ class GPUMetrics(models.Model):
 
     class Meta:
         verbose_name = verbose_name_plural = "GPU metrics"
-        constraints = [models.UniqueConstraint(fields=["timestamp", "host", "gpu_id"], name="gpu_key")]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "labels"], name="gpu_key")]
 
     def __str__(self) -> str:
         return f"{self.host} GPU {self.gpu_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -97,7 +101,7 @@ class QueueMetrics(models.Model):
 
     class Meta:
         verbose_name = verbose_name_plural = "queue metrics"
-        constraints = [models.UniqueConstraint(fields=["timestamp", "source", "series"], name="queue_key")]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "labels", "series"], name="queue_key")]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -120,7 +124,7 @@ class EngineMetrics(models.Model):
 
     class Meta:
         verbose_name = verbose_name_plural = "engine metrics"
-        constraints = [models.UniqueConstraint(fields=["timestamp", "source", "series"], name="engine_key")]
+        constraints = [models.UniqueConstraint(fields=["timestamp", "labels", "series"], name="engine_key")]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"

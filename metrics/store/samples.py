@@ -1,6 +1,7 @@
 """Samples of machines, GPUs and queues: raw rows, and their gauges for the rollups.
 
-Each is known by its time and what it is of: (timestamp, host), (timestamp, host, GPU), (timestamp, source, series).
+Each is known by its time and its label set, a reading of a queue by its series, too: two hosts, or a host and its
+namesake in the demo, may speak in the same microsecond, and so may two providers of one model and source.
 Which metrics a sample has is read off the catalogue.
 """
 
@@ -101,9 +102,9 @@ class SampleRows:
         self._max_label_sets = max_label_sets
         self._interner = GaugeInterner(max_label_sets, own_host=socket.gethostname())
         self.begin, self.remember = self._interner.begin, self._interner.remember
-        self._system = _insert(SystemMetrics, ("labels", *SYSTEM_FIELDS), ("timestamp", "host"))
-        self._gpu = _insert(GPUMetrics, ("timestamp", "host", "labels", *GPU_FIELDS), ("timestamp", "host", "gpu_id"))
-        self._queue = _insert(QueueMetrics, ("series", "labels", *QUEUE_FIELDS), ("timestamp", "source", "series"))
+        self._system = _insert(SystemMetrics, ("labels", *SYSTEM_FIELDS), ("timestamp", "labels"))
+        self._gpu = _insert(GPUMetrics, ("timestamp", "host", "labels", *GPU_FIELDS), ("timestamp", "labels"))
+        self._queue = _insert(QueueMetrics, ("series", "labels", *QUEUE_FIELDS), ("timestamp", "labels", "series"))
 
     def admit(
         self, systems: Sequence[tuple[int, SystemEvent]], queues: Sequence[tuple[int, QueueEvent]], now: datetime
@@ -137,7 +138,7 @@ class SampleRows:
         rows: dict[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]] = {}
         for place, event in systems:
             number = labels[_host_key(event)]
-            rows.setdefault((event.timestamp, event.host), (place, (number, *_system_row(event)), event, number))
+            rows.setdefault((event.timestamp, number), (place, (number, *_system_row(event)), event, number))
         new = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
 
         rows = {}
@@ -145,14 +146,14 @@ class SampleRows:
             for gpu in event.gpu_metrics:
                 number = labels[_gpu_key(event, gpu)]
                 row = (event.timestamp, event.host, number, *_gpu_row(gpu))
-                rows.setdefault((event.timestamp, event.host, gpu.gpu_id), (place, row, gpu, number))
+                rows.setdefault((event.timestamp, number), (place, row, gpu, number))
         new |= _insert_new(self._gpu, rows, gauges, GPU_GAUGES)
 
         rows = {}
         for place, reading in queues:
             number, series = labels[_queue_key(reading)], belonging[place].series
             row = (series, number, *_queue_row(reading))
-            rows.setdefault((reading.timestamp, reading.source, series), (place, row, reading, number))
+            rows.setdefault((reading.timestamp, number, series), (place, row, reading, number))
         new |= _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)
         return gauges.buckets, places - new
 

@@ -134,10 +134,52 @@ class ARepeat:
         assert gauge("gpu.temperature", labels__host="big", labels__gpu_id="0").count == 2
         assert GPUMetrics.objects.count() == 6
 
-    def test_is_told_by_time_source_and_model(self) -> None:
-        others = [queue(source="other"), queue(model_name="slow"), queue(before(seconds=1)), queue(provider="vllm")]
-        assert commit(queue(), *others) == Recorded(5, 0, [], [])
-        assert commit(queue(kind="sdk"), *others) == Recorded(0, 5, [0, 1, 2, 3, 4], [])
+    def test_is_told_by_time_source_kind_and_series(self) -> None:
+        others = [
+            queue(source="other"),
+            queue(model_name="slow"),
+            queue(before(seconds=1)),
+            queue(provider="vllm"),
+            queue(kind="sdk"),
+        ]
+        assert commit(queue(), *others) == Recorded(6, 0, [], [])
+        assert commit(queue(pending=9), *others) == Recorded(0, 6, [0, 1, 2, 3, 4, 5], [])
+
+
+class TheReadingsOfOneMicrosecond:
+    """Nothing but the label set tells them apart, and for queues the series."""
+
+    def test_of_two_hosts_are_two(self) -> None:
+        events = [machine(NOW, {"gpu_id": 0}, host=host) for host in ("big", "small")]
+        assert commit(*events) == Recorded(2, 0, [], [])
+        assert (SystemMetrics.objects.count(), GPUMetrics.objects.count()) == (2, 2)
+
+    def test_of_a_host_and_of_its_namesake_in_the_demo_are_two(self) -> None:
+        measured, made_up = (machine(NOW, {"gpu_id": 0}, is_demo=demo, cpu_percent=1.0) for demo in (False, True))
+        assert commit(measured) == Recorded(1, 0, [], [])
+        assert commit(made_up, measured) == Recorded(1, 1, [1], [])
+        assert set(SystemMetrics.objects.values_list("labels__is_demo", flat=True)) == {False, True}
+        assert set(GPUMetrics.objects.values_list("labels__is_demo", flat=True)) == {False, True}
+        assert gauge("system.cpu_percent", labels__is_demo=True).count == 1
+
+    def test_of_two_providers_of_one_model_and_source_are_two(self) -> None:
+        readings = [queue(provider="west", pending=3), queue(provider="east", pending=4)]
+        assert commit(*readings) == Recorded(2, 0, [], [])
+        assert commit(*readings) == Recorded(0, 2, [0, 1], [])
+        assert GaugeLabels.objects.count() == 1
+        assert gauge("queue.pending").sum == 7
+
+    def test_of_two_models_beyond_the_cap_of_series_are_two(self) -> None:
+        """They share the series, but not the label set, which has the name of the model."""
+        Series.objects.create(model_name="the one that fits", first_seen=NOW, last_seen=NOW)
+        GaugeLabels.objects.bulk_create(
+            GaugeLabels(model_name=name, kind="track", source="gateway") for name in ("chatty", "slow")
+        )
+        with capped(1):
+            readings = [queue(model_name="chatty"), queue(model_name="slow")]
+            assert commit(*readings) == Recorded(2, 0, [], [])
+            assert commit(*readings) == Recorded(0, 2, [0, 1], [])
+        assert set(QueueMetrics.objects.values_list("series__model_name", flat=True)) == {"__other__"}
 
 
 class AGauge:
