@@ -20,7 +20,7 @@ from django.db.models import Count, Max, Min
 from metrics import catalogue
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
 from metrics.queries.budget import query_budget
-from metrics.queries.gauges import LONGEST_HOLD
+from metrics.queries.gauges import LONGEST_HOLD, read_labels
 from metrics.queries.numbers import exact
 from metrics.queries.queue_levels import held_for
 from metrics.queries.window import iso
@@ -93,13 +93,19 @@ def seen_hosts(at: datetime) -> list[Seen]:
     recent = SystemMetrics.objects.filter(
         timestamp__gt=at - timedelta(seconds=LONGEST_HOLD), timestamp__lte=at + ahead
     ).order_by()
-    found = {}
-    for host, last, first, count in (
-        recent.values("host")
+    # By label set, which the index has, so that no row is read. A host and its namesake in the demo are shown as one.
+    spoken = {
+        labels: times
+        for labels, *times in recent.values("labels_id")
         .annotate(last=Max("timestamp"), first=Min("timestamp"), n=Count("id"))
-        .values_list("host", "last", "first", "n")
-    ):
-        found[host] = Seen(host, last, _state(at - last, held_for(last, first, count)))
+        .values_list("labels_id", "last", "first", "n")
+    }
+    found: dict[str, Seen] = {}
+    for number, labels in read_labels(spoken).items():
+        last, first, count = spoken[number]
+        known = found.get(labels.host)
+        if known is None or known.at < last:
+            found[labels.host] = Seen(labels.host, last, _state(at - last, held_for(last, first, count)))
     for host, last in _silent(at).items():
         if host not in found:
             found[host] = Seen(host, last, "down")
@@ -144,24 +150,26 @@ def describe(
 ) -> list[dict[str, Any]]:
     """The hosts, those in a state of `of` with these fields of their newest sample."""
     wanted = {one.host: one.at for one in seen if one.state in of}
-    # Pairs of a time and a host: both lists narrow the index, and the few that do not belong together are left out
-    # here.
+    # Pairs of a time and a host: the times narrow the index, and the few that do not belong together are left out here.
     pairs = {"timestamp__in": set(wanted.values()), "host__in": list(wanted)}
     samples: dict[str, dict[str, Any]] = {}
-    gpus: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    gpus: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
     if wanted:
-        for host, stamp, is_demo, *values in SystemMetrics.objects.filter(**pairs).values_list(
-            "host", "timestamp", "labels__is_demo", *fields
+        # What was measured comes last, in the place of what the demo says of a namesake at the same time.
+        for host, stamp, is_demo, *values in (
+            SystemMetrics.objects.filter(**pairs)
+            .order_by("-labels__is_demo")
+            .values_list("host", "timestamp", "labels__is_demo", *fields)
         ):
             if wanted[host] == stamp:
                 own = {name: exact(value) for name, value in zip(fields, values, strict=True)}
                 samples[host] = own | ({"is_demo": True} if is_demo else {})
-        for host, stamp, gpu, *values in GPUMetrics.objects.filter(**pairs).values_list(
-            "host", "timestamp", "gpu_id", *gpu_fields
+        for host, stamp, is_demo, gpu, *values in GPUMetrics.objects.filter(**pairs).values_list(
+            "host", "timestamp", "labels__is_demo", "gpu_id", *gpu_fields
         ):
             if wanted[host] == stamp:
                 named = {name: exact(value) for name, value in zip(gpu_fields, values, strict=True)}
-                gpus[host].append({"gpu_id": gpu_number(gpu), **named})
+                gpus[host, is_demo].append({"gpu_id": gpu_number(gpu), **named})
     found = []
     for one in seen:
         head = {
@@ -172,7 +180,8 @@ def describe(
         }
         sample = samples.get(one.host)
         if sample is not None:
-            head |= sample | {"gpu_metrics": sorted(gpus[one.host], key=_by_device)}
+            own_gpus = gpus[one.host, "is_demo" in sample]
+            head |= sample | {"gpu_metrics": sorted(own_gpus, key=_by_device)}
         found.append(head)
     return found
 

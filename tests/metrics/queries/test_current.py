@@ -314,6 +314,20 @@ class TheHosts:
             (BETA, "up", 12.5),
         ]
 
+    @pytest.mark.parametrize("demo_first", [True, False])
+    def test_are_shown_as_measured_where_the_demo_has_a_namesake(self, db: Any, demo_first: bool) -> None:
+        gpu = {"gpu_id": "0", "name": "NVIDIA L4"}
+        both = [
+            sample(ago(1), gpu_metrics=(GPUSample(**gpu | more),), is_demo=demo, cpu_percent=percent)
+            for demo, percent, more in ((True, 1.0, {"name": "made up"}), (False, 2.0, {}))
+        ]
+        write(both if demo_first else both[::-1])
+
+        (host,) = queries.current(NOW)["hosts"]
+
+        assert (host["cpu_percent"], host.get("is_demo")) == (2.0, None)
+        assert [one["name"] for one in host["gpu_metrics"]] == ["NVIDIA L4"]
+
     def test_are_bounded_and_the_running_ones_come_first(self, db: Any) -> None:
         write([sample(ago(500), f"a-pod-{n}") for n in range(60)] + [sample(ago(1), "zeta"), sample(ago(1), BETA)])
 
