@@ -45,6 +45,16 @@ OF_OTHER: tuple[type[models.Model], ...] = (InferenceMetrics, ErrorMetrics)
 SOME_IDS = 500  # in one condition
 
 
+class SharedName(ValueError):
+    """`__other__` was to be forgotten, which is no model."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{Series.OTHER} is not a model but the series of all those that came beyond LLMMONITOR_MAX_SERIES: "
+            "forget each of them by its own name."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """How many rows went, by table.
@@ -90,10 +100,12 @@ def forget(
     """Remove all that was recorded of one model, of one host, or flagged as demo data. `at`: now, for the log.
 
     `progress` is told (table, rows removed so far of it), many times a second. Raises ValueError unless exactly one of
-    the three is given.
+    the three is given, SharedName (one of these) for the model `__other__`.
     """
     if sum((model is not None, host is not None, bool(demo))) != 1:
         raise ValueError("forget takes one of model, host and demo")
+    if model == Series.OTHER:
+        raise SharedName
     chosen = _choose(model, host, demo)
     counts: Counter[str] = Counter()
     groups = _groups_of(chosen.series)

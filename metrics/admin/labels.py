@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from llmmonitor.access.noting import note
 from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
-from metrics.forgetting import Forgotten, forget
+from metrics.forgetting import Forgotten, SharedName, forget
 from metrics.models import GaugeLabels, Series
 
 CONFIRMED = "confirmed"
@@ -61,7 +61,10 @@ class ForgettingPage(ReadOnlyPage):
 
     @admin.action(description="Forget these models: all their requests, errors and queue samples")
     def forget_models(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        """Remove the models of the selected rows, whole."""
+        """Remove the models of the selected rows, whole. `__other__` is left out, and said to be."""
+        if rows.filter(model_name=Series.OTHER).exists():
+            self.message_user(request, str(SharedName()), messages.WARNING)
+            rows = rows.exclude(model_name=Series.OTHER)
         names = sorted(set(rows.exclude(model_name="").values_list("model_name", flat=True)))
         at = timezone.now()
         return self.confirm_and_forget(request, rows, "model", names, lambda name: forget(model=name, at=at))

@@ -17,6 +17,7 @@ from metrics.events.types import (
     FreeText,
     Label,
     Milliseconds,
+    ModelName,
     Name,
     RequestId,
     SeriesKey,
@@ -54,7 +55,7 @@ class InferenceEvent(Event):
     """
 
     request_id: RequestId
-    model_name: Name
+    model_name: ModelName
     provider: Label = ""
     service: Label = ""
     endpoint: Label = ""
@@ -160,7 +161,7 @@ class ErrorEvent(Event):
     severity: AnySeverity = Severity.ERROR
     stack_trace: FreeText | None = None
     status_code: StatusCode | None = None
-    model_name: Name = UNKNOWN_MODEL
+    model_name: ModelName = UNKNOWN_MODEL
     provider: Label = ""
     service: Label = ""
     endpoint: Label = ""

@@ -15,6 +15,7 @@ from metrics.events.types import (
     Label,
     Level,
     Milliseconds,
+    ModelName,
     Name,
     Percent,
     SeriesKey,
@@ -48,7 +49,7 @@ class QueueEvent(Event):
     """
 
     source: Name
-    model_name: Name
+    model_name: ModelName
     provider: Label = ""
     service: Label = ""
     kind: Annotated[QueueKind, Field(strict=False)] = QueueKind.TRACK

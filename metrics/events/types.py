@@ -20,6 +20,9 @@ MAX_DURATION_MS = 30 * 86_400_000.0  # thirty days
 MAX_COST_USD = 100_000.0
 MAX_BIGINT = 2**63 - 1  # counters since boot
 MAX_NUMBER = 1e15  # any other figure: below it a float still tells tenths apart
+# The name under which is recorded what comes beyond the cap of series. No model may have it: its requests would be
+# mixed with those of others for good.
+OTHER_MODEL = "__other__"
 DEMO_KEY = "llmmonitor.demo"  # in an event or its metadata: it belongs to the demo and goes with it
 MODELLED_KEY = "llmmonitor.modelled"  # in an event's metadata: its times were filled in by a model of latency
 
@@ -33,6 +36,19 @@ def _text(length: int, least: int = 1) -> Any:
 
 
 Name = Annotated[str, _text(NAME_LENGTH)]
+
+
+def _not_shared(value: str) -> str:
+    if value == OTHER_MODEL:
+        raise PydanticCustomError(
+            "shared_name",
+            "must not be {name}: this is the series of all models that come beyond LLMMONITOR_MAX_SERIES",
+            {"name": OTHER_MODEL},
+        )
+    return value
+
+
+ModelName = Annotated[Name, AfterValidator(_not_shared)]
 Label = Annotated[str, _text(NAME_LENGTH, least=0)]  # a name that may be empty
 RequestId = Annotated[str, _text(ID_LENGTH)]
 Word = Annotated[str, _text(64, least=0)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from metrics.events.types import OTHER_MODEL
+
 # Longest name of a model, provider, service, endpoint or host, in characters.
 NAME_LENGTH = 200
 
@@ -11,7 +13,7 @@ NAME_LENGTH = 200
 class Series(models.Model):
     """One label set of requests. `tags` holds the metadata keys that `LLMMONITOR_TAGS` promotes, as canonical JSON."""
 
-    OTHER = "__other__"
+    OTHER = OTHER_MODEL
 
     model_name = models.CharField(max_length=NAME_LENGTH)
     provider = models.CharField(max_length=NAME_LENGTH, blank=True, default="")

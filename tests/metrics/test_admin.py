@@ -49,7 +49,7 @@ class Browser:
     def open(self, path: str) -> Reply:
         return ask("GET", f"/admin/metrics/{path}", headers=self.headers, client=ELSEWHERE)
 
-    def send(self, path: str, **form: str) -> Reply:
+    def send(self, path: str, **form: str | list[str]) -> Reply:
         form = {**form, "csrfmiddlewaretoken": CSRF}
         return ask("POST", f"/admin/metrics/{path}", body=form, headers=self.headers, client=ELSEWHERE)
 
@@ -264,6 +264,18 @@ class WhenForgettingInTheAdmin:
         assert not InferenceMetrics.objects.filter(request_id__startswith="chatty").exists()
         assert InferenceMetrics.objects.filter(request_id__startswith="slow").count() == 3
         assert AuditEntry.objects.filter(actor="ada", action="forgot model", subject="chatty").exists()
+
+    def test_the_series_of_what_is_beyond_the_cap_is_left_out_and_said_to_be(self, browser: Browser) -> None:
+        Series.objects.create(model_name="__other__", first_seen=NOW, last_seen=NOW)
+        both = Series.objects.filter(model_name__in=["__other__", "chatty"]).values_list("pk", flat=True)
+        selected = [str(pk) for pk in both]
+
+        page = browser.send("series/", action="forget_models", _selected_action=selected)
+        browser.send("series/", action="forget_models", _selected_action=selected, confirmed="yes")
+
+        assert "__other__ is not a model" in page.text
+        assert "Forget this model?" in page.text
+        assert set(Series.objects.values_list("model_name", flat=True)) == {"__other__", "demo-model", "org/slow 🦙"}
 
     def test_a_host_goes_with_its_gpus(self, browser: Browser) -> None:
         labels = GaugeLabels.objects.get(host="big", gpu_id="")

@@ -111,6 +111,22 @@ class AnEvent:
             assert refusal(Kind.INFERENCE, item).field == "model_name"
 
     @pytest.mark.parametrize(
+        ("kind", "rest"),
+        [
+            (Kind.INFERENCE, {}),
+            (Kind.ERROR, {"error_type": "Timeout"}),
+            (Kind.QUEUE, {"source": "gateway", "pending": 1}),
+        ],
+    )
+    def test_is_refused_under_the_name_that_models_beyond_the_cap_share(self, kind: Kind, rest: dict[str, Any]) -> None:
+        result = validate(kind, {"model_name": "__other__", **rest}, {"model_name": "__other", **rest})
+        assert len(result.events) == 1
+        [rejection] = result.rejected
+        assert (rejection.index, rejection.field) == (0, "model_name")
+        assert rejection.error.startswith("must not be __other__")
+        assert "LLMMONITOR_MAX_SERIES" in rejection.error
+
+    @pytest.mark.parametrize(
         "field",
         ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens", "max_tokens"],
     )

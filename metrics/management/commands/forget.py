@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from metrics.demo.claim import own_claim
 from metrics.demo.control import STOP_SECONDS
-from metrics.forgetting import forget
+from metrics.forgetting import SharedName, forget
 
 
 class Command(BaseCommand):
@@ -31,7 +31,10 @@ class Command(BaseCommand):
         """Remove, and say how much it was."""
         if demo:
             own_claim().end(STOP_SECONDS)  # else what is on its way would come after
-        forgotten = forget(model=model, host=host, demo=demo, at=datetime.now(UTC))
+        try:
+            forgotten = forget(model=model, host=host, demo=demo, at=datetime.now(UTC))
+        except SharedName as shared:
+            raise CommandError(str(shared)) from None
         if not any(forgotten.counts.values()):
             what = "demo data" if demo else f"model {model}" if model else f"host {host}"
             raise CommandError(f"Nothing is recorded of {what}; nothing was removed.")

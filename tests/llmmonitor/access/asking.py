@@ -81,14 +81,14 @@ def ask(
     method: str,
     path: str,
     *,
-    body: bytes | Mapping[str, str] = b"",
+    body: bytes | Mapping[str, str | list[str]] = b"",
     headers: Mapping[str, str] | None = None,
     **where: Any,
 ) -> Reply:
     """One request and its whole answer. A mapping as body is a form; `where` goes to `make_scope`."""
     named = {name.lower(): value for name, value in (headers or {}).items()}
     if not isinstance(body, bytes):
-        body = urlencode(body).encode()
+        body = urlencode(body, doseq=True).encode()
         named.setdefault("content-type", "application/x-www-form-urlencoded")
     if body:
         named["content-length"] = str(len(body))

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import Sum
 
 from metrics import forgetting, queries
-from metrics.forgetting import forget
+from metrics.forgetting import SharedName, forget
 from metrics.models import (
     ErrorGroup,
     ErrorGroupRollup,
@@ -189,6 +189,14 @@ class WhenForgettingAModelBeyondTheCapOfSeries:
     def test_leaves_nothing_unsaid_of_a_model_that_fits(self) -> None:
         assert forget(model="the one that fits", at=NOW).remainder is None
 
+    def test_refuses_the_name_that_they_share(self) -> None:
+        before = InferenceMetrics.objects.count(), ErrorMetrics.objects.count(), rolled_up(3600)
+
+        with pytest.raises(SharedName, match="forget each of them by its own name"):
+            forget(model="__other__", at=NOW)
+
+        assert (InferenceMetrics.objects.count(), ErrorMetrics.objects.count(), rolled_up(3600)) == before
+
     def test_is_said_by_the_command(self) -> None:
         out = StringIO()
 
@@ -292,3 +300,7 @@ class TheCommand:
     def test_fails_when_there_is_nothing_of_that_name(self) -> None:
         with pytest.raises(CommandError, match="Nothing is recorded of model nobody; nothing was removed"):
             call_command("forget", model="nobody")
+
+    def test_fails_in_one_sentence_for_the_series_of_what_is_beyond_the_cap(self) -> None:
+        with pytest.raises(CommandError, match=r"^__other__ is not a model but .*by its own name\.$"):
+            call_command("forget", model="__other__")
