@@ -1,4 +1,4 @@
-"""Label sets become numbers: series of requests, and label sets of gauges.
+"""Label sets become numbers: series of requests, and label sets of gauges; of each so many and no more.
 
 A process remembers what it has seen, but a remembered number is checked in every transaction that uses it, because
 another process may have forgotten the series meanwhile. What a transaction interned is remembered after its commit.
@@ -7,7 +7,7 @@ another process may have forgotten the series meanwhile. What a transaction inte
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -25,7 +25,8 @@ GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
 OWN_RESERVE = 1 + MAX_GPUS
 # Counting reads the whole index. At the cap, not every commit that brings something new may cost that.
 COUNT_AGAIN = timedelta(seconds=10)
-_ADVISORY_LOCK = 0x4C4C4D03  # any number that nobody else takes in this database
+# Any numbers that nobody else takes in this database. Two, because a commit takes other locks between them.
+_GAUGE_LOCK, _SERIES_LOCK = 0x4C4C4D03, 0x4C4C4D04
 
 
 class SeriesLabels(NamedTuple):
@@ -75,14 +76,17 @@ def other_labels(is_demo: bool) -> SeriesLabels:
 
 
 class Interner:
-    """One table of label sets. One transaction at a time: `begin`, `intern`, then `remember` after the commit."""
+    """One table of label sets. One transaction at a time: `begin`, `find` and `add`, `remember` after the commit.
 
-    def __init__(self, model: type[models.Model], columns: tuple[str, ...]) -> None:
+    columns: those of the key. more: further ones that a new row is given.
+    """
+
+    def __init__(self, model: type[models.Model], columns: tuple[str, ...], more: tuple[str, ...] = ()) -> None:
         self.model = model
         self.columns = columns
         self._known: dict[Any, int] = {}
         self._new: dict[Any, int] = {}
-        self._inserts: dict[tuple[str, ...], Insert] = {}
+        self._insert = Insert(model, columns + more, conflict=columns)
 
     def begin(self) -> None:
         """Forget what a transaction that did not commit has interned."""
@@ -108,16 +112,12 @@ class Interner:
             found |= self._select(missing)
         return found
 
-    def add(self, keys: Iterable[Any], **more: dict[Any, Any]) -> dict[Any, int]:
-        """Store keys that are not there and answer their numbers. `more` holds the values of further columns by key."""
-        keys = sorted(keys)
+    def add(self, rows: Mapping[Any, tuple[Any, ...]]) -> dict[Any, int]:
+        """Store keys that are not there, each with the values of the further columns, and answer their numbers."""
+        keys = sorted(rows)
         if not keys:
             return {}
-        names = tuple(more)
-        insert = self._inserts.get(names)
-        if insert is None:
-            insert = self._inserts[names] = Insert(self.model, self.columns + names, conflict=self.columns)
-        insert.run([(*key, *(more[name][key] for name in names)) for key in keys])
+        self._insert.run([(*key, *rows[key]) for key in keys])
         return self._select(keys)
 
     def _existing(self, numbers: Iterable[int]) -> set[int]:
@@ -153,6 +153,53 @@ class Interner:
         return connection.ops.quote_name(self.model._meta.db_table)
 
 
+# Of the keys that are not among the found ones, those to add where there is room for so many, as `Interner.add` takes
+# them.
+Choose = Callable[[Mapping[Any, int], int], Mapping[Any, tuple[Any, ...]]]
+
+
+class CappedInterner(Interner):
+    """A table that holds so many label sets at most; all processes together.
+
+    `counted` are the rows that the cap is for, `lock` the number of its advisory lock. A process whose count is younger
+    than COUNT_AGAIN takes its word that the table is full, so room that others have made is seen after that. Who adds
+    counts anew, and alone.
+    """
+
+    def __init__(
+        self,
+        counted: models.QuerySet[Any],
+        columns: tuple[str, ...],
+        more: tuple[str, ...] = (),
+        *,
+        cap: int,
+        lock: int,
+    ) -> None:
+        super().__init__(counted.model, columns, more)
+        self._counted = counted
+        self._cap = cap
+        self._lock = lock
+        self._last_count: tuple[datetime, int] | None = None  # and when it was taken; None: something was added since
+
+    def intern(self, keys: Collection[Any], choose: Choose, now: datetime) -> dict[Any, int]:
+        """The numbers of those keys that are stored, after those that `choose` names were added."""
+        found = self.find(keys)
+        if len(found) == len(keys):
+            return found
+        if self._last_count is not None:
+            at, count = self._last_count
+            if abs(now - at) < COUNT_AGAIN and not choose(found, self._cap - count):
+                return found
+        if connection.vendor == "postgresql":
+            # Two that do not see each other's label sets would both take the last place. SQLite has one writer.
+            execute("SELECT pg_advisory_xact_lock($1::bigint)", (self._lock,), True)
+            found |= self.find([key for key in keys if key not in found])
+        count = self._counted.count()
+        wanted = choose(found, self._cap - count)
+        self._last_count = None if wanted else (now, count)
+        return found | self.add(wanted)
+
+
 class Times(NamedTuple):
     """When the first and the last event of a series happened."""
 
@@ -161,34 +208,37 @@ class Times(NamedTuple):
 
 
 class SeriesInterner:
-    """Series, with their cap and their times of first and last event."""
+    """Series, with their times of first and last event. Those beyond the cap share the series `__other__`."""
 
     def __init__(self, max_series: int) -> None:
-        self._interner = Interner(Series, SERIES_COLUMNS)
-        self._max_series = max_series
+        self._interner = CappedInterner(
+            Series.objects.exclude(model_name=Series.OTHER),
+            SERIES_COLUMNS,
+            ("first_seen", "last_seen"),
+            cap=max_series,
+            lock=_SERIES_LOCK,
+        )
         self.begin, self.remember = self._interner.begin, self._interner.remember
 
-    def intern(self, times: dict[SeriesLabels, Times]) -> tuple[dict[SeriesLabels, int], set[SeriesLabels]]:
+    def intern(
+        self, times: Mapping[SeriesLabels, Times], now: datetime
+    ) -> tuple[dict[SeriesLabels, int], set[SeriesLabels]]:
         """The number of each label set, and those of them that share the series `__other__` because of the cap."""
-        found = self._interner.find(times)
-        missing = [key for key in times if key not in found]
-        if not missing:
-            return found, set()
-        room = max(0, self._max_series - Series.objects.exclude(model_name=Series.OTHER).count())
-        over = set(missing[room:])
-        wanted = {key: times[key] for key in missing[:room]}
-        others = {other_labels(key.is_demo) for key in over}
-        for other in others - found.keys():
-            beyond = [times[key] for key in over if key.is_demo == other.is_demo]
-            wanted[other] = Times(min(one.first for one in beyond), max(one.last for one in beyond))
-        found |= self._interner.add(
-            wanted,
-            first_seen={key: one.first for key, one in wanted.items()},
-            last_seen={key: one.last for key, one in wanted.items()},
-        )
+
+        def first_come(found: Mapping[SeriesLabels, int], room: int) -> Mapping[SeriesLabels, Times]:
+            missing = [key for key in times if key not in found]
+            return {key: times[key] for key in missing[: max(0, room)]}
+
+        found = self._interner.intern(times, first_come, now)
+        over = times.keys() - found.keys()
+        others: dict[SeriesLabels, Times] = {}
         for key in over:
-            found[key] = found[other_labels(key.is_demo)]
-        return found, over
+            other, (first, last) = other_labels(key.is_demo), times[key]
+            known = others.get(other, times[key])
+            others[other] = Times(min(known.first, first), max(known.last, last))
+        numbers = self._interner.find(others)
+        numbers |= self._interner.add({other: span for other, span in others.items() if other not in numbers})
+        return found | {key: numbers[other_labels(key.is_demo)] for key in over}, over
 
     @staticmethod
     def touch(times: dict[int, Times]) -> None:
@@ -210,17 +260,15 @@ def widen(table: str, times: dict[int, Times]) -> None:
 
 
 class GaugeInterner:
-    """Label sets of gauges, with their cap. What is beyond it has no place to go, so it is refused.
+    """Label sets of gauges. What is beyond the cap has no place to go, so it is refused.
 
     `own_host` is the machine that this process runs on. Its new label sets may go beyond the cap by OWN_RESERVE, all
     such machines together: a monitor that others have filled still shows its own machine.
     """
 
     def __init__(self, max_label_sets: int, own_host: str) -> None:
-        self._interner = Interner(GaugeLabels, GAUGE_COLUMNS)
-        self._max_label_sets = max_label_sets
+        self._interner = CappedInterner(GaugeLabels.objects.all(), GAUGE_COLUMNS, cap=max_label_sets, lock=_GAUGE_LOCK)
         self._own_host = own_host
-        self._room: tuple[datetime, int] | None = None  # when it was counted, and how much was left then
         self.begin, self.remember = self._interner.begin, self._interner.remember
 
     def intern(
@@ -230,40 +278,17 @@ class GaugeInterner:
 
         A place gets all that it needs or nothing, earlier places first.
         """
-        found = self._interner.find({key for _, keys in needed for key in keys})
-        missing = [(place, keys) for place, keys in needed if not found.keys() >= set(keys)]
-        if not missing:
-            return found, set()
-        if self._room is not None and abs(now - self._room[0]) < COUNT_AGAIN:
-            hoped, refused = self._share_out(missing, found, self._room[1])
-            if not hoped:
-                return found, refused
-        _one_adds_gauges()
-        found |= self._interner.find({key for _, keys in missing for key in keys} - found.keys())
-        room = self._max_label_sets - GaugeLabels.objects.count()
-        wanted, refused = self._share_out(missing, found, room)
-        self._room = now, room - len(wanted)
-        return found | self._interner.add(wanted), refused
 
-    def _share_out(
-        self, missing: Sequence[tuple[int, Sequence[GaugeKey]]], found: Mapping[GaugeKey, int], room: int
-    ) -> tuple[set[GaugeKey], set[int]]:
-        """The label sets to add where there is room for so many, and the places that get none."""
-        wanted: set[GaugeKey] = set()
-        refused = set()
-        for place, keys in missing:
-            new = set(keys) - found.keys() - wanted
-            if new and len(wanted) + len(new) > room + (OWN_RESERVE if self._is_own(keys) else 0):
-                refused.add(place)
-            else:
-                wanted |= new
-        return wanted, refused
+        def share_out(found: Mapping[GaugeKey, int], room: int) -> Mapping[GaugeKey, tuple[()]]:
+            wanted: dict[GaugeKey, tuple[()]] = {}
+            for _, keys in needed:
+                new = set(keys) - found.keys() - wanted.keys()
+                if len(wanted) + len(new) <= room + (OWN_RESERVE if self._is_own(keys) else 0):
+                    wanted |= dict.fromkeys(new, ())
+            return wanted
+
+        found = self._interner.intern({key for _, keys in needed for key in keys}, share_out, now)
+        return found, {place for place, keys in needed if not found.keys() >= set(keys)}
 
     def _is_own(self, keys: Sequence[GaugeKey]) -> bool:
         return all(key.host == self._own_host and not key.is_demo for key in keys)
-
-
-def _one_adds_gauges() -> None:
-    # On PostgreSQL two that do not see each other's label sets would both take the last place. SQLite has one writer.
-    if connection.vendor == "postgresql":
-        execute("SELECT pg_advisory_xact_lock($1::bigint)", (_ADVISORY_LOCK,), True)

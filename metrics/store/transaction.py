@@ -90,7 +90,7 @@ class Store:
         failures = stored_failures({event.request_id for _, event in errors} - failed.keys())
         # An error that belongs to a failed inference has its series, whatever it says itself (often no model at all).
         alone = [(place, event) for place, event in errors if event.request_id not in failures.keys() | failed.keys()]
-        belonging, times = self._intern([*inference, *queues, *alone])
+        belonging, times = self._intern([*inference, *queues, *alone], now)
 
         repeats = self._inference.write(inference, belonging, now)
         new = [(place, event) for place, event in inference if place not in repeats]
@@ -115,7 +115,7 @@ class Store:
         self._errors.touch(changes.group_times)
         return Recorded(len(events) - len(repeats) - len(rejected), len(repeats), sorted(repeats), sorted(rejected))
 
-    def _intern(self, events: Sequence[Placed]) -> tuple[dict[int, Belonging], dict[int, Times]]:
+    def _intern(self, events: Sequence[Placed], now: datetime) -> tuple[dict[int, Belonging], dict[int, Times]]:
         """What each event belongs to, by its place, and the times to widen the series to."""
         labels: dict[tuple[SeriesKey, bool], SeriesLabels] = {}
         by_labels: dict[SeriesLabels, list[Placed]] = {}
@@ -129,7 +129,7 @@ class Store:
         for name, some in by_labels.items():
             stamps = [event.timestamp for _, event in some]
             times[name] = Times(min(stamps), max(stamps))
-        numbers, over = self._series.intern(times)
+        numbers, over = self._series.intern(times, now)
         belonging: dict[int, Belonging] = {}
         touched: dict[int, Times] = {}
         for name, some in by_labels.items():

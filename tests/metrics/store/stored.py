@@ -6,6 +6,9 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+from django.test import override_settings
+
 from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
@@ -42,6 +45,11 @@ def error(name: str, at: datetime = NOW, **more: Any) -> ErrorEvent:
 def commit(*events: Event, at: datetime = NOW) -> Recorded:
     """Commit events as a process would that has just started."""
     return Store(clock=lambda: at).commit(events)
+
+
+def capped(label_sets: int) -> Any:
+    """In the block, LLMMONITOR_MAX_SERIES is this many."""
+    return override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": label_sets}))
 
 
 def outcomes(resolution: int = 60) -> dict[str, int]:

@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import IntegrityError
-from django.test import override_settings
 
 from metrics.events import QueueEvent, SystemEvent
 from metrics.models import InferenceMetrics, InferenceRollup, RawFloor, RecentId, Series
@@ -19,6 +17,7 @@ from tests.metrics.store.stored import (
     NOW,
     assert_raw_and_rollups_agree,
     before,
+    capped,
     commit,
     error,
     failed,
@@ -208,7 +207,7 @@ class TheSeries:
         assert_raw_and_rollups_agree()
 
     def test_beyond_the_cap_share_one_and_keep_their_labels_in_the_raw_row(self) -> None:
-        with override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": 2})):
+        with capped(2):
             store = Store(clock=lambda: NOW)
             store.commit([request("a", model_name="one"), request("b", model_name="two")])
             store.commit(
@@ -235,7 +234,7 @@ class TheSeries:
         assert rows["f"].series.is_demo
         other = rows["d"].series
         assert (other.first_seen, other.last_seen) == (before(minutes=2), NOW)
-        with override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": 2})):
+        with capped(2):
             commit(
                 request("h", model_name="seven"),
                 request("i", before(minutes=5), model_name="eight"),

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from metrics.events import Event
-from metrics.models import ErrorMetrics, InferenceMetrics
+from metrics.models import ErrorMetrics, InferenceMetrics, Series
 from metrics.recorder import Recorded, Recorder
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, commit, error, failed, outcomes, request, requests
 
@@ -65,6 +65,8 @@ class TheTransactionsOfOneRequest:
         # Apart in series and time: no row of theirs makes one wait for the other.
         pair: list[Event] = [error("r", START - timedelta(hours=2), model_name="m1"), failed("r", START)]
         first, second = pair if error_first else reversed(pair)
+        # Nor is one of their series new, for which one would wait for the other, too.
+        Series.objects.create(model_name="chatty", first_seen=START, last_seen=START)
         after = threading.Thread(target=self.commit_in_its_own_connection, args=(second,))
 
         with transaction.atomic():

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from django.test import override_settings
-from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue
 from metrics.events import GPUSample, QueueEvent, SystemEvent
@@ -20,7 +14,7 @@ from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, Series, SystemMetrics
 from metrics.store.recorded import Recorded
 from metrics.store.transaction import Store
-from tests.metrics.store.stored import NOW, before, commit, request
+from tests.metrics.store.stored import NOW, before, capped, commit, request
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -201,11 +195,6 @@ class AGauge:
         assert GaugeRollup.objects.filter(metric="system.cpu_percent", resolution=3600).count() == 3
 
 
-def capped(label_sets: int) -> Any:
-    """LLMMONITOR_MAX_SERIES is this many."""
-    return override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": label_sets}))
-
-
 def label_sets() -> set[tuple[str, str, str]]:
     return set(GaugeLabels.objects.values_list("host", "gpu_id", "source"))
 
@@ -245,16 +234,6 @@ class AMachineBeyondTheCap:
         assert label_sets() == {("small", "", ""), ("small", "0", ""), ("last", "", "")}
         assert GPUMetrics.objects.count() == 1
 
-    def test_is_taken_once_there_is_room_again(self) -> None:
-        with capped(1):
-            store = Store(clock=lambda: at)
-            at = NOW
-            store.commit([machine()])
-            assert store.commit([machine(host="new")]).rejected
-            GaugeLabels.objects.all().delete()
-            at += timedelta(seconds=10)
-            assert store.commit([machine(host="new")]).accepted == 1
-
     def test_does_not_keep_out_the_machine_that_the_monitor_runs_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, "gethostname", lambda: "here")
         with capped(1):
@@ -267,30 +246,3 @@ class AMachineBeyondTheCap:
             assert store.commit(many).accepted == MAX_GPUS - 1
             assert store.commit([machine(is_demo=True, host="here")]).rejected
         assert len(label_sets()) == 1 + 1 + MAX_GPUS
-
-    def test_costs_no_count_at_every_commit(self) -> None:
-        with capped(1), CaptureQueriesContext(connection) as asked:
-            store = Store(clock=lambda: NOW)
-            for number in range(20):
-                store.commit([machine(before(seconds=number)), machine(host=f"new {number}")])
-                store.commit([machine(NOW, *[{"gpu_id": gpu} for gpu in range(9)], host=f"with GPUs {number}")])
-        assert sum("COUNT(" in query["sql"] for query in asked) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-class TheMachinesOfManyThreads:
-    def test_stay_within_the_cap_together(self) -> None:
-        together = threading.Barrier(4)
-
-        def post(thread: int) -> int:
-            try:
-                store = Store(clock=lambda: NOW)
-                together.wait(30)
-                answers = [store.commit([machine(host=f"{thread}-{number}")]) for number in range(10)]
-                return sum(answer.accepted for answer in answers)
-            finally:
-                connection.close()
-
-        with capped(7), ThreadPoolExecutor(4) as pool:
-            assert sum(pool.map(post, range(4))) == 7
-        assert len(label_sets()) == SystemMetrics.objects.count() == 7
