@@ -23,6 +23,7 @@ from metrics.live.consumer import Allowance
 from metrics.live.hub import make_hello
 from metrics.live.routing import websocket_application
 from metrics.queries import QueryTooSlow
+from tests.support.patience import LONGEST_WAIT_SECONDS
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 HEADERS = [(b"host", b"localhost:8899")]
@@ -33,10 +34,15 @@ async def page() -> AsyncIterator[WebsocketCommunicator]:
     """A page on loopback, its hello read."""
     client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
     client.scope |= {"client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8899)}
-    assert (await client.connect(10))[0]
-    assert (await client.receive_json_from(10))["type"] == "hello"
+    assert (await client.connect(LONGEST_WAIT_SECONDS))[0]
+    assert (await heard(client))["type"] == "hello"
     yield client
-    await client.disconnect()
+    await client.disconnect(timeout=LONGEST_WAIT_SECONDS)
+
+
+async def heard(client: WebsocketCommunicator) -> dict[str, Any]:
+    """The next message."""
+    return dict(await client.receive_json_from(LONGEST_WAIT_SECONDS))
 
 
 async def broadcast(second: int) -> None:
@@ -47,12 +53,18 @@ async def broadcast(second: int) -> None:
 
 async def subscribe(client: WebsocketCommunicator, **message: Any) -> None:
     await client.send_json_to({"type": "subscribe", "step": 1} | message)
-    assert (await client.receive_json_from(10))["type"] == "subscribed"
+    assert (await heard(client))["type"] == "subscribed"
 
 
 @pytest.fixture(autouse=True)
 def empty_ring() -> None:
     caches["ring"].clear()
+
+
+@pytest.fixture(autouse=True)
+def time_for_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views are left out for what a test does, not because the machine stalled."""
+    monkeypatch.setattr(hub_module, "VIEWS_SECONDS", LONGEST_WAIT_SECONDS)
 
 
 class AConnection:
@@ -61,10 +73,10 @@ class AConnection:
         async with page(), page() as second:
             late = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
             late.scope |= {"client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8899)}
-            assert (await late.connect(10))[0]
-            closed = await late.receive_output(10)
+            assert (await late.connect(LONGEST_WAIT_SECONDS))[0]
+            closed = await late.receive_output(LONGEST_WAIT_SECONDS)
             assert (closed["type"], closed["code"]) == ("websocket.close", 4429)
-            await second.disconnect()
+            await second.disconnect(timeout=LONGEST_WAIT_SECONDS)
             async with page():  # there is room again
                 pass
 
@@ -73,7 +85,7 @@ class ATick:
     async def test_reaches_every_page(self) -> None:
         async with page() as one, page() as other:
             await broadcast(1)
-            assert (await one.receive_json_from(10))["seq"] == (await other.receive_json_from(10))["seq"]
+            assert (await heard(one))["seq"] == (await heard(other))["seq"]
 
 
 class ASubscription:
@@ -92,8 +104,8 @@ class ASubscription:
             await subscribe(third, filters={"model": ["b"]})
             await broadcast(1)
             for client in (one, other, third):
-                assert "view" in await client.receive_json_from(10)
-            assert "view" not in await plain.receive_json_from(10)
+                assert "view" in await heard(client)
+            assert "view" not in await heard(plain)
         assert len(asked) == len({key for key, _ in asked}) == 2
         assert threading.get_ident() not in {thread for _, thread in asked}
 
@@ -106,24 +118,24 @@ class ASubscription:
         def slow(subscription: Any, at: datetime, before: int | None) -> Any:
             since.append(before)
             begun.set()
-            assert go_on.wait(30)
+            assert go_on.wait(LONGEST_WAIT_SECONDS)
             return real(subscription, at, before)
 
         monkeypatch.setattr(hub_module, "answer", slow)
         async with page() as client:
             await subscribe(client, series=[{"metric": "requests"}])
             await broadcast(1)
-            await asyncio.to_thread(begun.wait, 30)
+            await asyncio.to_thread(begun.wait, LONGEST_WAIT_SECONDS)
             await broadcast(2)
-            tick = await client.receive_json_from(10)
+            tick = await heard(client)
             assert tick["seq"] == 1_800_000_002
             assert "buckets" not in tick
             go_on.set()
-            tick = await client.receive_json_from(10)  # late, with the newest tick
+            tick = await heard(client)  # late, with the newest tick
             assert tick["seq"] == 1_800_000_002
             assert tick["buckets"][0]["points"][-1][0] // 1000 == 1_800_000_001
             await broadcast(3)
-            tick = await client.receive_json_from(10)
+            tick = await heard(client)
             points = tick["buckets"][0]["points"]
             assert since == [None, 1_800_000_001]
             assert points[0][0] // 1000 <= 1_800_000_001
@@ -143,7 +155,7 @@ class ASubscription:
         async with page() as client:
             await subscribe(client)
             await broadcast(1)
-            tick = await client.receive_json_from(10)
+            tick = await heard(client)
             assert tick["type"] == "tick"
             assert "view" not in tick
         assert said == ["live views"]  # of all of them, not of one that failed
@@ -165,9 +177,9 @@ class ASubscription:
                 await subscribe(client, step=step)
             for second in range(3):  # whichever comes first
                 await broadcast(second)
-                assert "view" in await before.receive_json_from(10)
-                assert "view" in await after.receive_json_from(10)
-                assert "view" not in await failed.receive_json_from(10)
+                assert "view" in await heard(before)
+                assert "view" in await heard(after)
+                assert "view" not in await heard(failed)
         assert caplog.text.count("ZeroDivisionError: of this subscription") == 2  # once said, with its traceback
 
     async def test_that_uses_up_the_time_leaves_out_others_each_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +197,7 @@ class ASubscription:
             served = []
             for round_ in range(3):
                 await broadcast(3 * round_)  # rounds that take long are seconds apart
-                ticks = [await client.receive_json_from(10) for client in (first, second, third)]
+                ticks = [await heard(client) for client in (first, second, third)]
                 served.append(["view" in tick for tick in ticks])
         assert served == [[False, False, False], [False, True, True], [False, False, True]]
 
@@ -215,7 +227,7 @@ class AClientThatStays:
         monkeypatch.setattr(repeated_errors, "_said", {})
         async with page() as client:
             opened.set()
-            closed = await client.receive_output(10)
+            closed = await client.receive_output(LONGEST_WAIT_SECONDS)
         assert (closed["type"], closed["code"]) == ("websocket.close", 4401)
         assert not said
         told = [record.getMessage() for record in caplog.records]

@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.patience import LONGEST_WAIT_SECONDS
 from tests.support.server import Server
 
 pytestmark = pytest.mark.live
@@ -33,14 +34,19 @@ def event(model: str, **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def live(module_server: Server) -> Iterator[ClientConnection]:
     """A page's connection, its hello read."""
-    with connect(module_server.ws_url, max_size=None) as connection:
+    with opened(module_server, max_size=None) as connection:
         assert next_of(connection, "hello")
         yield connection
 
 
-def next_of(connection: ClientConnection, kind: str, seconds: float = 20) -> dict[str, Any]:
+def opened(server: Server, path: str = "", **more: Any) -> ClientConnection:
+    """A connection of one's own, nothing of it read."""
+    return connect(server.ws_url + path, open_timeout=LONGEST_WAIT_SECONDS, **more)
+
+
+def next_of(connection: ClientConnection, kind: str) -> dict[str, Any]:
     """The next message of this type."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + LONGEST_WAIT_SECONDS
     while (left := until - time.monotonic()) > 0:
         message = json.loads(connection.recv(left))
         if message["type"] == kind:
@@ -54,10 +60,10 @@ def ask(connection: ClientConnection, kind: str, **message: Any) -> None:
 
 class AHello:
     def test_is_a_tick_with_the_server_and_the_last_five_minutes(self, module_server: Server) -> None:
-        with connect(module_server.ws_url) as first:
+        with opened(module_server) as first:
             next_of(first, "tick")
-        with connect(module_server.ws_url) as second:
-            hello = json.loads(second.recv(10))
+        with opened(module_server) as second:
+            hello = json.loads(second.recv(LONGEST_WAIT_SECONDS))
         assert hello["type"] == "hello"
         assert set(hello["server"]) == {"version", "start"}
         assert {"seq", "at", "window_seconds", "overall", "models", "queue", "hosts", "alerts"} <= set(hello)
@@ -139,10 +145,10 @@ class ASubscription:
     def test_beyond_the_thirty_second_is_told_to_poll(self, module_server: Server) -> None:
         with contextlib.ExitStack() as pages:
             for number in range(32):
-                page = pages.enter_context(connect(module_server.ws_url))
+                page = pages.enter_context(opened(module_server))
                 ask(page, "subscribe", filters={"model": [f"m{number}"]}, step=10)
                 next_of(page, "subscribed")
-            late = pages.enter_context(connect(module_server.ws_url))
+            late = pages.enter_context(opened(module_server))
             ask(late, "subscribe", filters={"model": ["m3"]}, step=10)
             next_of(late, "subscribed")  # the same as another's costs nothing
             ask(late, "subscribe", filters={"model": ["m33"]}, step=10)
@@ -230,21 +236,21 @@ class AMessage:
 
 class AHandshake:
     def test_of_another_sites_page_is_refused(self, module_server: Server) -> None:
-        with pytest.raises(InvalidStatus) as refused, connect(module_server.ws_url, origin="https://evil.example"):  # type: ignore[arg-type]
+        with pytest.raises(InvalidStatus) as refused, opened(module_server, origin="https://evil.example"):
             pass
         assert refused.value.response.status_code == 403
 
     def test_of_our_own_page_is_taken(self, module_server: Server) -> None:
-        with connect(module_server.ws_url, origin=module_server.url) as live:  # type: ignore[arg-type]
+        with opened(module_server, origin=module_server.url) as live:
             assert next_of(live, "hello")
 
     def test_through_a_proxy_without_a_login_is_closed(self, module_server: Server) -> None:
-        with connect(module_server.ws_url, additional_headers={"X-Forwarded-For": "203.0.113.9"}) as live:
+        with opened(module_server, additional_headers={"X-Forwarded-For": "203.0.113.9"}) as live:
             with contextlib.suppress(ConnectionClosed):
-                live.recv(10)
+                live.recv(LONGEST_WAIT_SECONDS)
             assert live.close_code == 4401
 
     def test_on_another_path_is_refused(self, module_server: Server) -> None:
-        with pytest.raises(InvalidStatus) as refused, connect(module_server.ws_url + "/more"):
+        with pytest.raises(InvalidStatus) as refused, opened(module_server, path="/more"):
             pass
         assert refused.value.response.status_code == 403
