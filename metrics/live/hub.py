@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 256  # of one process; each may hold a few hundred kilobytes when it does not read
 HELLO_BYTES = 200_000
+HELLO_SECONDS = 1.0  # how long a hello is good for: without a broker no tick says that it is out of date
 BACKFILLS_AT_ONCE = 4  # each is up to 8 MB until its client has taken it
 BACKFILL_WAIT_SECONDS = 5.0
 VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; those that do not fit go without, and say so
@@ -70,7 +71,8 @@ class Hub:
         self._newest = ""  # tick, as JSON
         self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
         self._rounds = 0  # of computing all subscriptions
-        self._hello: tuple[int | None, asyncio.Future[str]] | None = None
+        self._hello: tuple[str, float] | None = None  # and when it is out of date; None once a tick came
+        self._making_hello: asyncio.Task[str] | None = None
         # One thread: answers of one tick take turns, and reading keeps one connection to the database.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
 
@@ -108,10 +110,21 @@ class Hub:
         """What a client gets first. Made once for all that come within a second, and not before ticks are heard."""
         with contextlib.suppress(TimeoutError):  # without a broker there are no ticks, but still what the store says
             await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
-        seq = await self.in_thread(ring.latest_seq)
-        if self._hello is None or self._hello[0] != seq or seq is None:
-            self._hello = seq, asyncio.ensure_future(self.in_thread(make_hello))
-        return await asyncio.shield(self._hello[1])
+        if self._hello is not None and asyncio.get_running_loop().time() < self._hello[1]:
+            return self._hello[0]
+        if self._making_hello is None:
+            self._making_hello = asyncio.create_task(self._make_hello())
+        return await asyncio.shield(self._making_hello)  # one who goes does not take it from the others
+
+    async def _make_hello(self) -> str:
+        newest = self._newest
+        try:
+            text = await self.in_thread(make_hello)
+        finally:
+            self._making_hello = None
+        if self._newest is newest:
+            self._hello = text, asyncio.get_running_loop().time() + HELLO_SECONDS
+        return text
 
     async def backfill(self, seq: int) -> str:
         """The answer to `resume`: the ticks after `seq`."""
@@ -146,6 +159,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         await layer.group_add(ticker.GROUP, channel)
         joined = loop.time()
+        self._hello = None  # a tick may have come while nobody listened
         self._joined.set()
         try:
             while True:
@@ -162,6 +176,7 @@ class Hub:
         """Hand a tick of the group on."""
         text = message["text"]
         self._newest = text
+        self._hello = None
         busy = self._computing is not None and not self._computing.done()
         for client in self._clients:
             if client.subscription is None or busy:

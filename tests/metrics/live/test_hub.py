@@ -20,7 +20,7 @@ from llmmonitor.server import repeated_errors
 from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
 from metrics.live.consumer import Allowance
-from metrics.live.hub import make_hello
+from metrics.live.hub import Hub, make_hello
 from metrics.live.routing import websocket_application
 from metrics.queries import QueryTooSlow
 from tests.support.patience import LONGEST_WAIT_SECONDS
@@ -238,6 +238,80 @@ class AClientThatStays:
 
 
 class AHello:
+    @pytest.fixture
+    def made(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Those that were made, each other than the one before."""
+        made: list[str] = []
+
+        def make() -> str:
+            made.append(f"hello {len(made) + 1}")
+            return made[-1]
+
+        monkeypatch.setattr(hub_module, "make_hello", make)
+        monkeypatch.setattr(hub_module, "HELLO_SECONDS", LONGEST_WAIT_SECONDS)
+        return made
+
+    async def test_is_used_again_until_the_next_tick(self, made: list[str]) -> None:
+        hub = Hub()
+        with hub.client() as client:
+            assert [await hub.hello(), await hub.hello()] == ["hello 1", "hello 1"]
+            await broadcast(1)
+            await client.outbox.get()
+            assert await hub.hello() == "hello 2"
+
+    async def test_is_not_used_again_for_long(self, made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hub_module, "HELLO_SECONDS", 0.0)
+        hub = Hub()
+        with hub.client():
+            assert [await hub.hello(), await hub.hello()] == ["hello 1", "hello 2"]
+
+    async def test_is_not_used_again_when_nobody_listened_in_between(self, made: list[str]) -> None:
+        hub = Hub()
+        for number in (1, 2):
+            with hub.client():
+                assert await hub.hello() == f"hello {number}"
+
+    async def test_in_the_making_is_shared_and_out_of_date_when_a_tick_came_meanwhile(
+        self, made: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        real = hub_module.make_hello
+
+        def slow() -> str:
+            begun.set()
+            assert go_on.wait(LONGEST_WAIT_SECONDS)
+            return real()
+
+        monkeypatch.setattr(hub_module, "make_hello", slow)
+        hub = Hub()
+        with hub.client() as client:
+            first, gone = asyncio.create_task(hub.hello()), asyncio.create_task(hub.hello())
+            assert await asyncio.to_thread(begun.wait, LONGEST_WAIT_SECONDS)
+            gone.cancel()  # takes nothing from the others
+            second = asyncio.create_task(hub.hello())
+            await broadcast(1)
+            await client.outbox.get()
+            go_on.set()
+            assert [await first, await second] == ["hello 1", "hello 1"]
+            assert await hub.hello() == "hello 2"
+
+    async def test_that_failed_is_not_handed_to_those_who_come_later(
+        self, made: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = hub_module.make_hello
+
+        def fail() -> str:
+            raise OperationalError("gone")
+
+        hub = Hub()
+        with hub.client():
+            monkeypatch.setattr(hub_module, "make_hello", fail)
+            for _ in range(2):
+                with pytest.raises(OperationalError):
+                    await hub.hello()
+            monkeypatch.setattr(hub_module, "make_hello", real)
+            assert await hub.hello() == "hello 1"
+
     def test_stays_within_its_bound_whatever_the_ring_holds(self) -> None:
         now = int(datetime.now(UTC).timestamp())
         for seq in range(now - 300, now + 1):
