@@ -40,6 +40,7 @@ VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; those that do n
 RETRY_SECONDS = 1.0
 JOIN_SECONDS = 2.0
 REJOIN_SECONDS = 3600.0  # membership in a group of a Redis layer ends after a day
+KNOWN_AGAIN = 30  # ticks
 STARTED = datetime.now(UTC)
 
 Result = TypeVar("Result")
@@ -69,6 +70,7 @@ class Hub:
         self._joined = asyncio.Event()
         self._computing: asyncio.Task[None] | None = None
         self._newest = ""  # tick, as JSON
+        self._heard: deque[int] = deque(maxlen=KNOWN_AGAIN)  # their seconds, the newest last
         self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
         self._rounds = 0  # of computing all subscriptions
         self._hello: tuple[str, float] | None = None  # and when it is out of date; None once a tick came
@@ -173,8 +175,11 @@ class Hub:
                 await layer.group_discard(ticker.GROUP, channel)
 
     def _deliver(self, message: dict[str, Any]) -> None:
-        """Hand a tick of the group on."""
-        text = message["text"]
+        """Hand a tick of the group on. A broker under load may deliver one twice."""
+        seq, text = int(message["seq"]), message["text"]
+        if seq in self._heard:
+            return
+        self._heard.append(seq)
         self._newest = text
         self._hello = None
         busy = self._computing is not None and not self._computing.done()
@@ -183,7 +188,7 @@ class Hub:
                 client.outbox.put_tick(text)
         if len(self.subscriptions) and not busy:
             at = datetime.fromisoformat(message["at"])
-            self._computing = asyncio.create_task(self._deliver_views(int(message["seq"]), at))
+            self._computing = asyncio.create_task(self._deliver_views(seq, at))
 
     async def _deliver_views(self, seq: int, at: datetime) -> None:
         """Join each subscription's answer to the tick, and hand that to whoever holds it."""

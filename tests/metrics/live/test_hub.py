@@ -88,6 +88,22 @@ class ATick:
             assert (await heard(one))["seq"] == (await heard(other))["seq"]
 
 
+    async def test_that_is_delivered_twice_reaches_a_page_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = ticker.send_to_group
+
+        def send_twice(message: dict[str, Any]) -> None:
+            for _ in range(2):
+                real(message)
+
+        monkeypatch.setattr(ticker, "send_to_group", send_twice)
+        async with page() as plain, page() as subscribed:
+            await subscribe(subscribed)
+            for second in range(3):
+                await broadcast(second)
+                for client in (plain, subscribed):
+                    assert (await heard(client))["seq"] == 1_800_000_000 + second
+
+
 class ASubscription:
     async def test_is_computed_once_for_all_pages_and_off_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[tuple[bytes, int]] = []
