@@ -191,14 +191,13 @@ class Hub:
             self._computing = asyncio.create_task(self._deliver_views(seq, at))
 
     async def _deliver_views(self, seq: int, at: datetime) -> None:
-        """Join each subscription's answer to the tick, and hand that to whoever holds it."""
+        """Join each subscription's answer to the tick, and hand that to whoever holds it by then."""
         wanted = deque(self.subscriptions)
         # Each begins a round in its turn: one that uses up the time leaves out others each time, never the same ones
         # for ever. By rounds, not by seconds: with a slow one they are several seconds apart, and always as many.
         wanted.rotate(-self._rounds)
         self._rounds += 1
         waiting = [client for client in self._clients if client.subscription is not None]
-        held = {client: client.subscription.key for client in waiting if client.subscription is not None}
         since = {one.key: self._answered[one.key] for one in wanted if one.key in self._answered}
         try:
             views = await self.in_thread(lambda: make_views(at, wanted, since))
@@ -207,8 +206,14 @@ class Hub:
             views = {}
         texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
-            if client in self._clients:
-                client.outbox.put_tick(texts.get(held[client], self._newest))
+            if client not in self._clients:
+                continue
+            # It may show something else than when the tick came.
+            text = texts.get(client.subscription.key) if client.subscription is not None else None
+            if text is not None:
+                client.outbox.put_tick(text)
+            elif self._heard[-1] == seq:  # otherwise it has a later one already
+                client.outbox.put_tick(self._newest)
         self._answered = since | dict.fromkeys(views, seq)
 
 

@@ -87,7 +87,6 @@ class ATick:
             await broadcast(1)
             assert (await heard(one))["seq"] == (await heard(other))["seq"]
 
-
     async def test_that_is_delivered_twice_reaches_a_page_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         real = ticker.send_to_group
 
@@ -156,6 +155,42 @@ class ASubscription:
             assert since == [None, 1_800_000_001]
             assert points[0][0] // 1000 <= 1_800_000_001
             assert points[-1][0] // 1000 == 1_800_000_003
+
+    @pytest.mark.parametrize("ticks", [1, 2])
+    async def test_that_was_given_up_meanwhile_is_answered_to_nobody(
+        self, monkeypatch: pytest.MonkeyPatch, ticks: int
+    ) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        real = hub_module.answer
+
+        def slow(*asked: Any) -> Any:
+            begun.set()
+            assert go_on.wait(LONGEST_WAIT_SECONDS)
+            return real(*asked)
+
+        monkeypatch.setattr(hub_module, "answer", slow)
+        async with page() as stays, page() as changes, page() as ends:
+            for client in (stays, changes, ends):
+                await subscribe(client, filters={"model": "a"})
+            await broadcast(1)
+            assert await asyncio.to_thread(begun.wait, LONGEST_WAIT_SECONDS)
+            await subscribe(changes, filters={"model": "b"})
+            await ends.send_json_to({"type": "unsubscribe"})
+            assert (await heard(ends))["type"] == "unsubscribed"
+            if ticks == 2:  # which comes as it is, the answers take long
+                await broadcast(2)
+                for client in (stays, changes, ends):
+                    assert "view" not in await heard(client)
+            go_on.set()
+            assert "view" in await heard(stays)
+            if ticks == 1:
+                assert "view" not in await heard(changes)
+                assert "view" not in await heard(ends)
+            await broadcast(3)
+            seen = [await heard(client) for client in (stays, changes, ends)]
+        assert [(tick["seq"], "view" in tick) for tick in seen] == [
+            (1_800_000_003, True), (1_800_000_003, True), (1_800_000_003, False)
+        ]  # fmt: skip
 
     @pytest.mark.parametrize("stopped", [QueryTooSlow(3), OperationalError("interrupted")])
     async def test_that_does_not_fit_into_its_time_leaves_the_tick_plain(
