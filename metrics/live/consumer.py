@@ -21,7 +21,7 @@ from llmmonitor.access.websocket import NOT_ALLOWED_CODE, SIGNED_OUT_CODE, Denie
 from llmmonitor.server.repeated_errors import say_once_a_minute
 from metrics.live import ring
 from metrics.live.hub import BACKFILL_WAIT_SECONDS, TOO_OLD, Client, Hub, TooManyClients, hub_of_this_loop
-from metrics.live.subscriptions import MAX_DISTINCT, TooManySubscriptions, parse
+from metrics.live.subscriptions import MAX_DISTINCT, TooManySubscriptions, parse, parse_id
 from metrics.queries import BadQuery
 
 logger = logging.getLogger(__name__)
@@ -159,15 +159,18 @@ class _Connection:
 
     def _subscribe(self, message: dict[str, Any]) -> str:
         try:
-            wanted = parse(message, datetime.now(UTC))
-            self._hub.subscribe(self._client, wanted)
+            wanted, subscription_id = parse(message, datetime.now(UTC)), parse_id(message)
+            self._hub.subscribe(self._client, wanted, subscription_id)
         except BadQuery as problem:
             return error("bad_query", f"{problem.parameter}: {problem.detail}", problem.allowed)
         except TooManySubscriptions:
             return error(
                 "poll", f"{MAX_DISTINCT} different views are live already: read /metrics/history every few seconds."
             )
-        return ring.encode({"type": "subscribed", "step": wanted.step, "filters": wanted.filters.as_dict()}).decode()
+        answer: dict[str, Any] = {"type": "subscribed", "step": wanted.step, "filters": wanted.filters.as_dict()}
+        if subscription_id is not None:
+            answer["id"] = subscription_id
+        return ring.encode(answer).decode()
 
     def _unsubscribe(self, message: dict[str, Any]) -> str:
         self._hub.unsubscribe(self._client)

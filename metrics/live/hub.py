@@ -52,6 +52,7 @@ class Client:
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.subscription: Subscription | None = None
+        self.subscription_id: str | None = None  # what the client itself calls it
 
 
 class TooManyClients(Exception):
@@ -96,17 +97,17 @@ class Hub:
                 self._listening.cancel()
                 self._listening = None
 
-    def subscribe(self, client: Client, wanted: Subscription) -> None:
+    def subscribe(self, client: Client, wanted: Subscription, subscription_id: str | None = None) -> None:
         """Show a client this instead of what it has shown. Raises TooManySubscriptions; it then gets plain ticks."""
         self.unsubscribe(client)
         self.subscriptions.add(wanted)
-        client.subscription = wanted
+        client.subscription, client.subscription_id = wanted, subscription_id
 
     def unsubscribe(self, client: Client) -> None:
         """Show a client plain ticks again."""
         if client.subscription is not None:
             self.subscriptions.discard(client.subscription)
-            client.subscription = None
+            client.subscription = client.subscription_id = None
 
     async def hello(self) -> str:
         """What a client gets first. Made once for all that come within a second, and not before ticks are heard."""
@@ -211,7 +212,7 @@ class Hub:
             # It may show something else than when the tick came.
             text = texts.get(client.subscription.key) if client.subscription is not None else None
             if text is not None:
-                client.outbox.put_tick(text)
+                client.outbox.put_tick(text, client.subscription_id)
             elif self._heard[-1] == seq:  # otherwise it has a later one already
                 client.outbox.put_tick(self._newest)
         self._answered = since | dict.fromkeys(views, seq)

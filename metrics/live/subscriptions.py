@@ -20,7 +20,8 @@ from metrics.queries.live import check_step, parse_specs
 from metrics.queries.window import end_of_now
 
 MAX_DISTINCT = 32  # each is computed every second
-NAMES = ("type", "filters", "step", "series")
+NAMES = ("type", "id", "filters", "step", "series")
+MAX_ID_CHARACTERS = 64
 # An event may be committed a moment after the bucket of its time has closed: buckets that closed in these last seconds
 # are answered again.
 LOOK_BACK_SECONDS = 5
@@ -52,6 +53,16 @@ def parse(message: Mapping[str, Any], now: datetime) -> Subscription:
     asked = [(one.metric.name, one.stat, one.group_by) for one in specs]
     key = orjson.dumps([filters.as_dict(), step, asked], option=orjson.OPT_SORT_KEYS)
     return Subscription(filters, step, specs, key)
+
+
+def parse_id(message: Mapping[str, Any]) -> str | None:
+    """What the client calls its subscription: no part of it, so that others may share it. Raises BadQuery."""
+    if "id" not in message:
+        return None
+    given = message["id"]
+    if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID_CHARACTERS:
+        raise BadQuery("id", f"must be a string of 1 to {MAX_ID_CHARACTERS} characters.")
+    return given
 
 
 class Subscriptions:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -163,6 +164,14 @@ class TheExamples:
                 answer = response.json()
                 assert answer["accepted"] >= 1
                 assert (answer["duplicates"], answer["rejected"], answer["dropped"]) == (0, [], {})
+
+    def test_of_a_subscription_is_taken_by_the_live_stream(self) -> None:
+        from metrics.live.subscriptions import parse, parse_id
+
+        (block,) = blocks("docs/api.md", "json")
+        message = json.loads(block)
+        assert [one.metric.name for one in parse(message, datetime.now(UTC)).specs] == ["inference.response_time_ms"]
+        assert parse_id(message) == message["id"]
 
     def test_cover_the_whole_of_the_api(self) -> None:
         from django.urls import get_resolver

@@ -51,9 +51,11 @@ async def broadcast(second: int) -> None:
     assert await asyncio.to_thread(ticker.broadcast, at)
 
 
-async def subscribe(client: WebsocketCommunicator, **message: Any) -> None:
+async def subscribe(client: WebsocketCommunicator, **message: Any) -> dict[str, Any]:
     await client.send_json_to({"type": "subscribe", "step": 1} | message)
-    assert (await heard(client))["type"] == "subscribed"
+    answer = await heard(client)
+    assert answer["type"] == "subscribed"
+    return answer
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +125,32 @@ class ASubscription:
             assert "view" not in await heard(plain)
         assert len(asked) == len({key for key, _ in asked}) == 2
         assert threading.get_ident() not in {thread for _, thread in asked}
+
+    async def test_has_an_id_of_each_page_that_shares_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[bytes] = []
+        real = hub_module.answer
+
+        def counted(subscription: Any, *rest: Any) -> Any:
+            asked.append(subscription.key)
+            return real(subscription, *rest)
+
+        monkeypatch.setattr(hub_module, "answer", counted)
+        async with page() as one, page() as other, page() as nameless:
+            assert (await subscribe(one, id="a"))["id"] == "a"
+            assert (await subscribe(other, id="ü" * 64))["id"] == "ü" * 64
+            assert "id" not in await subscribe(nameless)
+            await broadcast(1)
+            ticks = [await heard(client) for client in (one, other, nameless)]
+            assert [tick.pop("id", None) for tick in ticks] == ["a", "ü" * 64, None]
+            assert ticks[0] == ticks[1] == ticks[2]
+            assert len(asked) == 1
+
+            await subscribe(one, id="b")
+            await subscribe(other)
+            await nameless.send_json_to({"type": "unsubscribe"})
+            assert (await heard(nameless))["type"] == "unsubscribed"
+            await broadcast(2)
+            assert [(await heard(client)).get("id") for client in (one, other, nameless)] == ["b", None, None]
 
     async def test_that_takes_long_does_not_hold_up_the_ticks_and_catches_up(
         self, monkeypatch: pytest.MonkeyPatch
@@ -204,11 +232,11 @@ class ASubscription:
         said: list[str] = []
         monkeypatch.setattr(hub_module, "say_once_a_minute", lambda log, what, error: said.append(what))
         async with page() as client:
-            await subscribe(client)
+            await subscribe(client, id="a")
             await broadcast(1)
             tick = await heard(client)
             assert tick["type"] == "tick"
-            assert "view" not in tick
+            assert {"view", "id"} & set(tick) == set()
         assert said == ["live views"]  # of all of them, not of one that failed
 
     async def test_that_fails_costs_only_its_own_pages_their_view_and_is_logged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -28,6 +29,19 @@ class ASlowClient:
         outbox = Outbox(max_answers=2)
         assert [outbox.put_answer("{}") for _ in range(4)] == [True, True, False, False]
         assert outbox.put_tick('{"seq":1}')
+
+
+class ATickOfASubscription:
+    async def test_carries_the_id_that_it_was_put_with(self) -> None:
+        outbox = Outbox(max_ticks=3)
+        shared = '{"seq":1,"view":{}}'
+        for subscription_id in ("lost", 'a "name"', None, "b"):
+            outbox.put_tick(shared, subscription_id)
+        assert [json.loads(await outbox.get()) for _ in range(3)] == [
+            {"dropped": 1, "id": 'a "name"', "seq": 1, "view": {}},
+            {"seq": 1, "view": {}},
+            {"id": "b", "seq": 1, "view": {}},
+        ]
 
 
 class AnOutbox:
