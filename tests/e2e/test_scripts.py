@@ -94,6 +94,57 @@ class TheScripts:
         assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
+class ALivePage:
+    def test_takes_only_what_answers_the_question_on_screen(self, run: Any) -> None:
+        body = """(m) => {
+            let socket, changed;
+            const asked = [], taken = [];
+            window.WebSocket = class extends EventTarget {
+              static OPEN = 1;
+              readyState = 1;
+              constructor() { super(); socket = this; }
+              send(text) { asked.push(JSON.parse(text)); }
+            };
+            const page = {
+              rolling: true, isFiltered: true, filters: { model: ["a"] }, series: { step: 10000 },
+              connection: { state: "connecting" }, setConnection() {}, now: () => 0, tick: null,
+              topics: { on(topic, listener) { if (topic === "data") changed = listener; }, emit() {} },
+              takeTick(tick) { taken.push(tick); },
+            };
+            const say = (message) =>
+              socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
+            const tickOf = (question) => say({ type: "tick", seq: 1, id: question?.id, view: {}, buckets: [] });
+            new m.Live(page, []).start();
+            say({ type: "hello", seq: 1, server: {} });
+            tickOf(asked[0]);
+            changed();  // read anew, the same question
+            page.filters = { model: ["b"] };
+            changed();
+            for (const question of asked) tickOf(question);
+            page.rolling = page.isFiltered = false;
+            changed();
+            for (const question of [asked[1], undefined]) tickOf(question);
+            return [asked.map(({ type, id }) => [type, id ?? null]),
+                    taken.slice(1).map(({ view, buckets }) => Boolean(view && buckets))];
+        }"""
+        asked, whole = run("live.js", body)
+        assert asked == [["subscribe", "1"], ["subscribe", "2"], ["unsubscribe", None]]
+        assert whole == [True, False, True, False, False]
+
+    def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
+        body = """(m) => {
+            const params = (model) => ({ range: "1h", filters: { model } });
+            const data = (model) => ({ now: Date.now(), has_events: true, params: params(model) });
+            const page = new m.Page(data(["a"]), [], []);
+            page.takeTick({ overall: {}, view: { of: "a" } });
+            page.take(data(["a"]));
+            const same = page.figures;
+            page.take(data(["b"]));
+            return [same, page.figures];
+        }"""
+        assert run("page.js", body) == [{"of": "a"}, None]
+
+
 RULER = "document.createElement('canvas').getContext('2d')"
 
 

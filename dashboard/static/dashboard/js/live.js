@@ -32,6 +32,8 @@ export class Live {
   #timers = {};
   #asleep = false;
   #subscribed = "";
+  #questions = 0; // asked so far: each has its number as id
+  #question = null; // the id of the one on screen
   #lostAt = null;
 
   constructor(page, specs) {
@@ -130,6 +132,11 @@ export class Live {
 
   #tick(message) {
     this.#seq = message.seq;
+    if (message.id !== this.#question) {
+      // It was on its way when the page turned to something else.
+      delete message.view;
+      delete message.buckets;
+    }
     if (message.dropped) this.#note(`${message.dropped} ticks were left out: this browser was too slow`);
     this.#page.takeTick(message);
   }
@@ -247,6 +254,7 @@ export class Live {
     const wanted = JSON.stringify(message);
     if (wanted === this.#subscribed || this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#subscribed = wanted;
-    this.#send(message);
+    this.#question = message.type === "subscribe" ? String((this.#questions += 1)) : null;
+    this.#send(this.#question ? { ...message, id: this.#question } : message);
   }
 }

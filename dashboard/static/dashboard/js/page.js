@@ -100,6 +100,8 @@ export class Page {
   }
 
   take(data) {
+    // The minute's figures on hand are of the filters before.
+    if (this.tick?.view && JSON.stringify(data.params.filters) !== JSON.stringify(this.params.filters)) delete this.tick.view;
     this.data = data;
     this.problem = null;
     this.series.load(data.history, data.by_model);
