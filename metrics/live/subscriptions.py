@@ -101,14 +101,14 @@ def answer(subscription: Subscription, at: datetime, since: int | None = None) -
     """
     step, filters = subscription.step, subscription.filters
     window = window_of(step, at, since)
-    found = queries.live_view(filters, (), step, at)
+    buckets = []
     for group_by in dict.fromkeys(one.group_by for one in subscription.specs):
         pairs = [(one.metric, one.stat) for one in subscription.specs if one.group_by == group_by]
         lines = queries.series(pairs, window, filters, step=step, group_by=group_by, now=at)
         for line in lines.as_dict()["series"]:
             del line["unit"]
-            found["buckets"].append(line)
-    return found
+            buckets.append(line)
+    return {"view": queries.live_view(filters, at), "buckets": buckets}
 
 
 def window_of(step: int, at: datetime, since: int | None) -> Window:

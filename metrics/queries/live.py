@@ -1,5 +1,4 @@
-"""What a page that is live reads each second: the minute's figures for its filters, and the newest two buckets of its
-charts, equal to what `series` answers for the same window."""
+"""What a page that is live may follow: the minute's figures for its filters, and the lines of its charts by a step."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from metrics.queries.errors import BadQuery
 from metrics.queries.filters import Filters
 from metrics.queries.minute import read_minute
 from metrics.queries.queue_levels import queue_levels
-from metrics.queries.series import held_for, parse_group_by, read_lines
-from metrics.queries.window import newest, parse_step
+from metrics.queries.series import held_for, parse_group_by
+from metrics.queries.window import check_kept, parse_step
 
 MAX_SPECS = 24
 
@@ -31,8 +30,6 @@ class LiveSpec:
     @classmethod
     def of(cls, given: Any) -> LiveSpec:
         """A spec out of `{"metric", "stat", "group_by"?}` as a page sends it. Raises BadQuery."""
-        if isinstance(given, LiveSpec):
-            return given
         if not isinstance(given, Mapping):
             raise BadQuery("series", "each must be an object with `metric`, `stat` and, where wanted, `group_by`.")
         named, stat, group_by = given.get("metric"), given.get("stat"), given.get("group_by")
@@ -66,35 +63,11 @@ def check_step(step: Any, specs: Iterable[LiveSpec], now: datetime) -> int:
     found = parse_step(step)
     if found is None:
         raise BadQuery("step", "say how many seconds a bucket is.")
-    newest(found, now, held_for([(one.metric, one.stat) for one in specs]))
+    check_kept(found, now, held_for([(one.metric, one.stat) for one in specs]))
     return found
 
 
-def live_view(filters: Filters, specs: Sequence[Any], step: int, now: datetime) -> dict[str, Any]:
-    """`{"view", "buckets"}` of a subscribed tick. Raises BadQuery and QueryTooSlow.
-
-    `view` has the figures of a tick's `overall` for the filters; `buckets` are `{"metric", "stat", "labels", "points"}`
-    with the newest closed bucket and the open one, in the order of the specs.
-    """
-    asked = parse_specs(specs)
-    step = check_step(step, asked, now)
+def live_view(filters: Filters, now: datetime) -> dict[str, Any]:
+    """The figures of a tick's `overall` for these filters. Raises QueryTooSlow."""
     with query_budget():
-        view = read_minute(filters, now, queue_levels(filters, now), most_models=0).overall
-        lines: dict[LiveSpec, list[dict[str, Any]]] = {}
-        for group_by in dict.fromkeys(one.group_by for one in asked):
-            together = list(dict.fromkeys(one for one in asked if one.group_by == group_by))
-            pairs = [(one.metric, one.stat) for one in together]
-            plan = newest(step, now, held_for(pairs))
-            found, _ = read_lines(pairs, plan, filters, group_by, now)
-            for one in together:
-                lines[one] = [
-                    {
-                        "metric": line.metric.name,
-                        "stat": line.stat,
-                        "labels": line.labels,
-                        "points": line.points(plan.start, plan.step_seconds),
-                    }
-                    for line in found
-                    if (line.metric, line.stat) == (one.metric, one.stat)
-                ]
-    return {"view": view, "buckets": [line for one in dict.fromkeys(asked) for line in lines[one]]}
+        return read_minute(filters, now, queue_levels(filters, now), most_models=0).overall

@@ -272,14 +272,11 @@ def plan(
     return Plan(step, COARSEST, _down(window.start_s, step), _up(window.end_s, step), partial)
 
 
-def newest(step: int, now: datetime, held: Held | None = None) -> Plan:
-    """The newest closed bucket and the open one. Raises BadQuery when nothing is kept in such steps."""
-    end = end_of_now(now)
-    start = _down(end - 1, step) - step
-    resolution = _readable(step, start, held or Held.from_settings(), end - 1)
-    if resolution is None:
+def check_kept(step: int, now: datetime, held: Held) -> None:
+    """Raises BadQuery when the newest closed bucket and the open one are not kept in such steps."""
+    now_s = end_of_now(now) - 1
+    if _readable(step, _down(now_s, step) - step, held, now_s) is None:
         raise BadQuery("step", f"{step} s is not a whole number of buckets that are kept.", [str(one) for one in STEPS])
-    return Plan(step, resolution, start, start + 2 * step)
 
 
 def _asked(window: Window, step: int, begin: int, held: Held, now_s: int) -> Plan:

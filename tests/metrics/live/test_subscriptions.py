@@ -28,7 +28,7 @@ def subscription(model: str = "a", step: int = 10) -> Subscription:
 
 class TheSubscriptionsOfTwoPages:
     def test_that_ask_the_same_share_a_subscription(self) -> None:
-        short = {"filters": {"model": "a"}, "step": 10, "series": [{"metric": "response_time_ms"}]}
+        short = {"filters": {"model": "a"}, "step": 10, "series": [{"metric": "response_time_ms"}] * 2}
         full = {
             "type": "subscribe",
             "step": 10,

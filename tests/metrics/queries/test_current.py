@@ -12,7 +12,7 @@ import pytest
 
 from metrics import queries
 from metrics.events import Event, GPUSample, QueueEvent, SystemEvent
-from metrics.queries import Filters
+from metrics.live.subscriptions import answer, parse
 from metrics.queries.numbers import brief
 from metrics.registers import tick_parts
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, SLOW, request, write
@@ -166,13 +166,13 @@ class TheTick:
         assert tick + HISTORY * (brief_tick + 1) < 200_000
 
 
-class TheLiveView:
+class ALivePage:
     def test_shows_a_request_that_was_recorded_a_moment_ago(self, db: Any) -> None:
-        spec = [{"metric": "inference.requests", "stat": "sum"}]
+        shown = parse({"step": 10, "series": [{"metric": "inference.requests", "stat": "sum"}]}, NOW)
 
-        before = queries.live_view(Filters(), spec, 10, NOW)["buckets"][0]["points"]
+        before = answer(shown, NOW)["buckets"][0]["points"]
         write([request(NOW - timedelta(milliseconds=1), 1)])
-        after = queries.live_view(Filters(), spec, 10, NOW)["buckets"][0]["points"]
+        after = answer(shown, NOW)["buckets"][0]["points"]
 
         assert [value for _, value in before] == [None, None]
         assert [value for _, value in after] == [None, 1]

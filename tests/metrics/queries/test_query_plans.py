@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue, queries
+from metrics.live.subscriptions import answer, parse
 from metrics.queries import Filters, Window
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
 
@@ -73,10 +74,11 @@ class TheFiguresOfAWindow:
     def test_of_a_series_come_from_rollups(self, known: Known, filters: Filters, step: int) -> None:
         check(steps_of(lambda: queries.series(PAIRS, HOUR, filters, step=step, now=NOW)))
 
-    def test_of_a_live_view_come_from_rollups(self, known: Known, filters: Filters) -> None:
+    def test_of_a_live_page_come_from_rollups(self, known: Known, filters: Filters) -> None:
         specs = [{"metric": metric.name, "stat": stat} for metric, stat in PAIRS]
 
-        check(steps_of(lambda: queries.live_view(filters, specs, 10, NOW)))
+        shown = parse({"filters": filters.as_dict(), "step": 10, "series": specs}, NOW)
+        check(steps_of(lambda: answer(shown, NOW)))
 
     def test_of_a_distribution_come_from_rollups(self, known: Known, filters: Filters) -> None:
         metric = catalogue.get("inference.ttft_ms")

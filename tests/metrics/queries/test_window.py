@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.queries import RANGES, BadQuery, Window
-from metrics.queries.window import MAX_ASKED_POINTS, MAX_POINTS, Held, end_of_now, newest, parse_time, plan, segments
+from metrics.queries.window import (
+    MAX_ASKED_POINTS,
+    MAX_POINTS,
+    Held,
+    check_kept,
+    end_of_now,
+    parse_time,
+    plan,
+    segments,
+)
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
 HELD = Held({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
@@ -133,15 +142,16 @@ class APlan:
         assert (chosen.step_seconds, chosen.resolution) == (step, resolution)
 
     @given(st.sampled_from([1, 2, 5, 10, 30, 60, 300, 3_600, 7_200, 86_400]), st.integers(0, 10**6))
-    def test_of_the_newest_buckets_reads_what_the_history_reads(self, step: int, later: int) -> None:
+    def test_of_the_newest_buckets_can_be_had_in_steps_that_are_kept(self, step: int, later: int) -> None:
         now = NOW + timedelta(seconds=later)
 
-        live = newest(step, now, HELD)
+        check_kept(step, now, HELD)
 
-        stored = plan(Window.last(2 * step, now), now, step, HELD)
-        assert (live.step_seconds, live.resolution, live.end) == (step, stored.resolution, stored.end)
-        assert live.points == 2
-        assert live.end >= end_of_now(now) > live.end - step
+        assert plan(Window.last(2 * step, now), now, step, HELD).step_seconds == step
+
+    def test_of_the_newest_buckets_is_refused_in_steps_that_are_not_kept(self) -> None:
+        with pytest.raises(BadQuery, match="step: 100000 s is not"):
+            check_kept(100_000, NOW, HELD)  # no whole minutes, and seconds are gone by then
 
 
 class AWindow:
