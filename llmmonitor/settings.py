@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
-from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
@@ -14,6 +11,7 @@ from llmmonitor import __version__
 from llmmonitor.access.hosts import own_names
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
 from llmmonitor.server.databases import database_settings
+from llmmonitor.server.secret_key import NoSecretKey, secret_key_in
 
 try:
     LLMMONITOR = read_environment()
@@ -24,32 +22,10 @@ BASE_DIR = CHECKOUT
 VERSION = __version__
 DEBUG = LLMMONITOR.debug
 
-
-def _secret_key() -> str:
-    """The signing key: given, or made on the first start and kept in the data directory (mode 0600)."""
-    if LLMMONITOR.secret_key:
-        return LLMMONITOR.secret_key
-    path: Path = LLMMONITOR.data_dir / "secret_key"
-    try:
-        LLMMONITOR.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Exclusive creation: of two first starts at once, one makes the key and the other reads it.
-        with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        if not os.access(path, os.F_OK):  # (`exists` raises where the directory may not even be looked into)
-            sys.exit(
-                f"LLMMONITOR_DATA_DIR={LLMMONITOR.data_dir}: cannot be written ({error.strerror}). "
-                "Name a directory that this user may write to."
-            )
-    try:
-        return path.read_text()
-    except OSError as error:
-        sys.exit(f"{path}: cannot be read ({error.strerror}). Run as the user who owns the data directory.")
-
-
-SECRET_KEY = _secret_key()
+try:
+    SECRET_KEY = LLMMONITOR.secret_key or secret_key_in(LLMMONITOR.data_dir)
+except NoSecretKey as problem:
+    sys.exit(str(problem))
 
 INSTALLED_APPS = [
     "daphne",

@@ -8,7 +8,6 @@ lie.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gzip
 import hashlib
@@ -25,11 +24,12 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 
+from llmmonitor.server.full_disk import FREE_SPACE, NO_ROOM
+
 FINGERPRINT = ".fingerprint"
 PACKABLE = (".css", ".js", ".svg", ".json", ".map", ".html", ".txt")
 WORTH_PACKING_BYTES = 1_000
 MAX_AGE_SECONDS = 60  # of a name without a hash
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The child that collects. sys.path[0] is "" there, and the working directory, where .env is read, may be any.
 COLLECT = (
     "import sys; sys.path[0] = sys.argv[1]; import django; django.setup();"
@@ -143,7 +143,7 @@ def collect(into: str) -> None:
 
 def _in_words(error: OSError) -> str:
     said = error.strerror or str(error)
-    return f"{said}. Free space on its disk." if error.errno in NO_ROOM else f"{said} ({error.filename})."
+    return f"{said}. {FREE_SPACE}" if error.errno in NO_ROOM else f"{said} ({error.filename})."
 
 
 def _beside(root: Path, what: str) -> Path:
