@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -30,9 +31,10 @@ class DataDirectoryLock:
                 f"Another `manage.py up` (pid {holder}) already runs on {self.path.parent}. "
                 "Stop it first, or set LLMMONITOR_DATA_DIR to another directory."
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file
+        with contextlib.suppress(OSError):  # a full disk: the lock holds, and its holder's number is not told
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go of the lock. The file stays: removing it would let two processes lock two files of one name."""

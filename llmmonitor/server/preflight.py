@@ -8,7 +8,9 @@ import socket
 import tempfile
 from pathlib import Path
 
+from llmmonitor.server.database_errors import in_a_sentence
 from llmmonitor.server.databases import SQLITE_FILE
+from llmmonitor.server.full_disk import FREE_SPACE, NO_ROOM
 
 LAST_PORT = 65_535
 # In the data directory: what a server writes to beside the static files. All but the first are SQLite's.
@@ -26,10 +28,8 @@ def check_data_dir(data_dir: Path) -> None:
         with tempfile.TemporaryFile(dir=data_dir):
             pass
     except OSError as error:
-        raise CannotStart(
-            f"The data directory {data_dir} cannot be written ({error.strerror}). "
-            "Set LLMMONITOR_DATA_DIR to a directory that this user may write to."
-        ) from None
+        todo = FREE_SPACE if error.errno in NO_ROOM else "Set LLMMONITOR_DATA_DIR to one that this user may write to."
+        raise CannotStart(f"The data directory {data_dir} cannot be written ({error.strerror}). {todo}") from None
     if data_dir.stat().st_mode & 0o077 and data_dir.stat().st_uid == os.getuid():
         data_dir.chmod(0o700)
 
@@ -92,8 +92,7 @@ def pending_migrations() -> bool:
         executor = MigrationExecutor(connection)
         applied = executor.loader.applied_migrations
     except DatabaseError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CannotStart(f"The database cannot be used ({reason}). {_where()}") from None
+        raise CannotStart(in_a_sentence(error)) from None
     ours = executor.loader.migrated_apps
     unknown = sorted(key for key in applied if key[0] in ours and key not in executor.loader.disk_migrations)
     replaced = {old for migration in executor.loader.replacements.values() for old in migration.replaces}
@@ -115,12 +114,4 @@ def migrate() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
-        raise CannotStart(f"The database could not be brought up to date ({error}). {_where()}") from None
-
-
-def _where() -> str:
-    from django.conf import settings
-
-    if settings.LLMMONITOR.database_url:
-        return "Check DATABASE_URL and that PostgreSQL runs."
-    return f"Check that {settings.DATABASES['default']['NAME']} may be written by this user."
+        raise CannotStart(in_a_sentence(error, "The database could not be brought up to date")) from None

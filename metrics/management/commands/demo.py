@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from llmmonitor.server.commands import StoreCommand
 from metrics import queries
 from metrics.demo import live
 from metrics.demo.claim import Claim, Progress, own_claim
@@ -17,7 +18,7 @@ from metrics.demo.workload import Workload
 from metrics.sending import Sender, SendingFailed
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     """Fill in example data."""
 
     help = "Fill in a plausible day of example data, flagged as demo data; with --live, go on sending it."

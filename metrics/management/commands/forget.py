@@ -6,14 +6,15 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from llmmonitor.server.commands import StoreCommand
 from metrics.demo.claim import own_claim
 from metrics.demo.control import STOP_SECONDS
 from metrics.forgetting import SharedName, forget
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     """Remove what was recorded of a model, of a host, or the demo data."""
 
     help = (

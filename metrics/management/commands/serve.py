@@ -6,10 +6,12 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+
+from llmmonitor.server.commands import StoreCommand
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     """The web server of the shapes whose worker and clock are processes of their own."""
 
     help = "Run the web server alone; `celery -A llmmonitor worker` and `beat` run beside it (REDIS_URL)."

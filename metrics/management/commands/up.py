@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+
+from llmmonitor.server.commands import StoreCommand
+
+logger = logging.getLogger(__name__)
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     """Server, worker and clock in one process, on a data directory of its own."""
 
     help = "Run the monitor: server, worker and clock in one process."
@@ -74,10 +79,17 @@ class Command(BaseCommand):
 
 
 def login_path() -> str | None:
-    """The path of a new one-time login link for the first admin; None where no admin can sign in."""
+    """The path of a new one-time login link for the first admin; None where there is no admin or no room for it."""
     from django.contrib.auth.models import User
+    from django.db import DatabaseError
 
     from llmmonitor.access.loginlink import make_link
+    from llmmonitor.server.database_errors import in_a_sentence
 
     admin = User.objects.filter(is_active=True, is_superuser=True).order_by("pk").first()
-    return make_link(admin) if admin else None
+    try:
+        return make_link(admin) if admin else None
+    except DatabaseError as error:  # a full disk, at which one wants to look
+        sentence = in_a_sentence(error, "There is no link to sign in, for it cannot be written")
+        logger.warning("%s Then `manage.py login-link` prints one.", sentence)
+        return None

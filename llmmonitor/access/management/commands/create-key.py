@@ -6,15 +6,15 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, ProgrammingError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from llmmonitor.access.keys import create_key
 from llmmonitor.access.models import Scope
+from llmmonitor.server.commands import StoreCommand
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     """See the module."""
 
     help = "Make an API key and print it, this once."
@@ -35,10 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"--days {days:g}: expected more than 0 and at most 36500.")
         at = timezone.now()
         expires_at = at + timedelta(days=days) if days is not None else None
-        try:
-            key, token = create_key(name.strip(), scope or [Scope.INGEST.value], at=at, expires_at=expires_at)
-        except (OperationalError, ProgrammingError) as error:
-            raise CommandError(f"The key cannot be written ({error}). Has the server been started once?") from None
+        key, token = create_key(name.strip(), scope or [Scope.INGEST.value], at=at, expires_at=expires_at)
         end = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "without end"
         self.stderr.write(f"{key.name}: {', '.join(key.scopes)}, {end}. Shown this once:")
         self.stdout.write(token)

@@ -7,16 +7,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, ProgrammingError
+from django.core.management.base import CommandError
 from django.db.models import Q
 from django.utils import timezone
 
 from llmmonitor.access.loginlink import make_link
 from llmmonitor.access.rights import ADMIN
+from llmmonitor.server.commands import StoreCommand
 
 
-class Command(BaseCommand):
+class Command(StoreCommand):
     """See the module."""
 
     help = "Print a link that signs in once, within 15 minutes: an admin, or the user that is named."
@@ -30,10 +30,7 @@ class Command(BaseCommand):
         """Prints the link alone, so that it can be piped."""
         users = User.objects.filter(is_active=True)
         is_admin = Q(is_superuser=True) | Q(groups__name=ADMIN)
-        try:
-            found = users.filter(Q(username=user) if user else is_admin).order_by("-is_superuser", "pk").first()
-        except (OperationalError, ProgrammingError) as error:
-            raise CommandError(f"The database cannot be read ({error}). Has the server been started once?") from None
+        found = users.filter(Q(username=user) if user else is_admin).order_by("-is_superuser", "pk").first()
         if found is None:
             raise CommandError(
                 f"There is no active user called {user!r}." if user else "There is no admin; start the server once."
