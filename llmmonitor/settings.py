@@ -96,7 +96,7 @@ def _cache(name: str, max_entries: int) -> dict[str, Any]:
             "BACKEND": "llmmonitor.server.redis_cache.ForgivingRedisCache",
             "LOCATION": LLMMONITOR.redis_url,
             "KEY_PREFIX": f"llmmonitor:{name}",
-            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 5},  # in seconds; without them, none
+            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},  # in seconds; without them, none
         }
     return {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",

@@ -3,20 +3,29 @@
 What the caches hold can be done without: rate limits count from nothing, keys and figures are read from the database.
 So an outage of Redis costs time, and no post and no read. Readiness sees it all the same: what it puts in does not
 come back.
+
+A Redis that is stopped or cut off does not refuse: each call would wait for its time-out, and a page makes several. So
+after one that did, all caches of the process take Redis to be away for some seconds.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from llmmonitor.server.repeated_errors import say_once_a_minute
 
 logger = logging.getLogger(__name__)
+
+SILENT_SECONDS = 5.0
+
+_silent_until = 0.0  # on the monotonic clock; Django makes caches anew for each thread, so it is no cache's own
 
 
 class ForgivingRedisCache(RedisCache):
@@ -72,8 +81,13 @@ class ForgivingRedisCache(RedisCache):
         self._or(None, super().clear)
 
     def _or(self, otherwise: Any, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        global _silent_until
+        if monotonic() < _silent_until:
+            return otherwise
         try:
             return operation(*args, **kwargs)
         except RedisError as error:
+            if isinstance(error, RedisTimeoutError):
+                _silent_until = monotonic() + SILENT_SECONDS
             say_once_a_minute(logger, "the cache in Redis, without which it goes on,", error)
             return otherwise

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
+import redis
+from django.core.cache.backends.redis import RedisCacheClient
 
-from llmmonitor.server import repeated_errors
+from llmmonitor.server import redis_cache, repeated_errors
 from llmmonitor.server.redis_cache import ForgivingRedisCache
 from tests import services
+from tests.conftest import require
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The caches' time, in seconds, at which none of them has met with silence."""
+    now = [1_000.0]
+    monkeypatch.setattr(redis_cache, "_silent_until", 0.0)
+    monkeypatch.setattr(redis_cache, "monotonic", lambda: now[0])
+    return now
 
 
 @pytest.fixture
@@ -74,3 +89,58 @@ class ACache:
         monkeypatch.setattr(throttles, "caches", {"throttle": away})
 
         assert throttles.count_call("read", "somebody", 1, 0.0) == 0
+
+
+class ARedisThatDoesNotAnswer:
+    @pytest.fixture
+    def server(self) -> Iterator[psutil.Process]:
+        """A Redis of this test's own; `suspend` stops it, with its socket open."""
+        if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):
+            pytest.skip("the Redis that is named is not the test's to stop")
+        with services.redis() as found:
+            self.url = require(found)
+            process = psutil.Process(redis.Redis.from_url(self.url).info("server")["process_id"])
+            try:
+                yield process
+            finally:
+                process.resume()
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The keys with which Redis was asked."""
+        keys = []
+        get_client = RedisCacheClient.get_client
+
+        def counted(self: RedisCacheClient, key: str | None = None, **more: Any) -> Any:
+            keys.append(str(key))
+            return get_client(self, key, **more)
+
+        monkeypatch.setattr(RedisCacheClient, "get_client", counted)
+        return keys
+
+    def cache(self) -> ForgivingRedisCache:
+        return ForgivingRedisCache(self.url, {"OPTIONS": {"socket_timeout": 0.2}})
+
+    def test_is_waited_for_once_and_then_left_alone_for_some_seconds_by_every_cache(
+        self, server: psutil.Process, asked: list[str], clock: list[float]
+    ) -> None:
+        self.cache().set("a", 1, 60)
+        server.suspend()
+        asked.clear()
+
+        assert self.cache().get("a", "gone") == "gone"
+        assert self.cache().get("b", "gone") == "gone"
+        assert self.cache().add("c", 1, 60) is True
+        with pytest.raises(ValueError, match="not found"):
+            self.cache().incr("c")
+        assert asked == [":1:a"]
+
+        server.resume()
+        clock[0] += redis_cache.SILENT_SECONDS
+        assert self.cache().get("a", "gone") == 1
+
+    def test_is_another_thing_than_one_that_refuses(self, away: ForgivingRedisCache, asked: list[str]) -> None:
+        away.get("a")
+        away.get("b")
+
+        assert asked == [":1:a", ":1:b"]
