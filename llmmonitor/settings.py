@@ -227,7 +227,8 @@ LOGGING = {
         **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
         # A refused call is an answer: a client that is wrong all day must not fill the disk.
         "django.request": {"level": "ERROR", "filters": ["refusals"]},
-        # So is one for a name that is not ours, or for none that could be one; Django logs each with a traceback.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # So is one to a name that is not ours, to a form of a thousand fields or without its token. Django logs each,
+        # most of them with a traceback.
+        "django.security": {"level": "CRITICAL"},
     },
 }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.log import log_response
+
+from tests.llmmonitor.access.asking import ELSEWHERE, ask
 
 
 class ALineOfDjangoAboutAnAnswer:
@@ -18,3 +22,23 @@ class ALineOfDjangoAboutAnAnswer:
     def test_is_logged_when_it_has_a_traceback(self, caplog: pytest.LogCaptureFixture) -> None:
         log_response("Answered", response=HttpResponse(status=503), exception=RuntimeError("why"))
         assert len(caplog.records) == 1
+
+
+@pytest.mark.django_db
+class ARequestThatIsHostile:
+    @pytest.mark.parametrize(
+        ("method", "request_", "status"),
+        [
+            ("POST", {"path": "/login/", "body": {"username": "vera"}}, 403),  # without the form's token
+            ("POST", {"path": "/login/", "body": {f"field{number}": "" for number in range(1_001)}}, 400),
+            ("GET", {"path": "/login/", "host": "of.another.example"}, 400),
+            ("GET", {"path": "/login/", "host": "no name\x00"}, 400),
+            ("GET", {"path": "/nowhere/%00/"}, 404),
+        ],
+        ids=["token", "fields", "host", "name", "path"],
+    )
+    def test_is_answered_without_a_line(
+        self, method: str, request_: dict[str, Any], status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert ask(method, client=ELSEWHERE, **request_).status == status
+        assert caplog.messages == []

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import Client
@@ -45,7 +45,7 @@ class Reply:
 
 @cache
 def application() -> Any:
-    return get_asgi_application()
+    return ASGIHandler()  # not get_asgi_application, which sets logging up anew, without caplog's handlers
 
 
 def make_scope(
