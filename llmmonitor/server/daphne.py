@@ -8,7 +8,7 @@ sees that its client is slow. A client that takes nothing for `STALL_SECONDS` is
 **Receiving.** daphne collects a whole body before the application sees any of it. A body that says it is too long is
 refused before a byte of it is kept, one that turns out so (chunked) as soon as it does; the rest of what the client
 sends is thrown away, so that it gets to read the answer. A request that has not arrived whole in time is dropped, and
-so is a WebSocket that sends faster than the application reads.
+so is a WebSocket that sends faster than the application reads, or a message in pieces without end.
 
 Importing this module installs Twisted's asyncio reactor.
 """
@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import daphne.server  # must come before anything else of Twisted: it installs the reactor
@@ -28,8 +30,10 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer, reactor
 from twisted.internet.interfaces import IPushProducer
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from zope.interface import implementer
 
+from llmmonitor.access.problems import CONTENT_TYPE, problem_body
 from llmmonitor.server.body_bound import too_large
 
 __all__ = ["BackPressureServer", "reactor"]
@@ -42,6 +46,8 @@ BODY_SECONDS = 300.0  # for the whole request: 16 MiB at half a megabit a second
 # The kernel would take up to 4 MB for a client that reads slowly: memory, and an hour of ticks that come too late.
 SOCKET_SEND_BYTES = 128 * 2**10
 WAITING_MESSAGES = 64  # of one WebSocket, not yet read by the application; beyond, the connection is cut
+MESSAGE_FRAMES = 1_000  # of one message; the bound of its bytes does not count pieces that are empty
+DISCARD_SECONDS = 5.0  # for what follows a first line or headers that are too long
 DISCARD_FACTOR = 4  # of a refused body, this many times the limit is read and thrown away; then the connection is cut
 
 
@@ -124,17 +130,61 @@ class BoundedRequest(WebRequest):
     def _refuse(self) -> None:
         self.refused = True
         self.requestHeaders.removeHeader(b"Expect")  # the answer is out: no "100 Continue" after it
-        body = too_large(self.server.max_body_bytes)
-        self.channel.transport.write(
-            b"HTTP/1.1 413 Payload Too Large\r\nContent-Type: application/problem+json\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
+        self.channel.transport.write(last_answer(413, too_large(self.server.max_body_bytes)))
+
+
+class BoundedChannel(HTTPChannel):
+    """A connection that tells a client whose first line or headers are too long. (Twisted says 400, or nothing.)"""
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        """Take the first line or a header, as long as they are within the bound together."""
+        if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+            self.lineLengthExceeded(line)
+        else:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        """Answer, and throw away what comes for some seconds, so that the client gets to read the answer."""
+        status, code, what = (414, "uri_too_long", "The first line")
+        if self._receivedHeaderSize:
+            status, code, what = (431, "headers_too_large", "The headers")
+        detail = f"{what} of a request may hold {self.totalHeadersSize} bytes."
+        self.transport.write(last_answer(status, json.dumps(problem_body(status, code, detail)).encode()))
+        self.clearLineBuffer()
+        self._networkProducer.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self.dataReceived = lambda data: None
+        self.setTimeout(DISCARD_SECONDS)
+
+
+def last_answer(status: int, problem: bytes) -> bytes:
+    """An answer that is written past the application, before the connection ends."""
+    return b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (
+        status,
+        HTTPStatus(status).phrase.encode(),
+        CONTENT_TYPE.encode(),
+        len(problem),
+        problem,
+    )
 
 
 class BoundedSocket(WebSocketProtocol):
-    """A WebSocket whose unread messages are bounded."""
+    """A WebSocket whose unread messages are bounded, and the pieces of one message, too."""
 
     maxMessagePayloadSize: int  # noqa: N815 (Autobahn's; in bytes, 0 is no bound)
+    frames = 0  # of the message that is coming in
+
+    def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N802, N803
+        """A message begins, with a piece that is told next."""
+        self.frames = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:  # noqa: N802
+        """A piece of a message begins."""
+        self.frames += 1
+        if self.frames > MESSAGE_FRAMES:
+            self.transport.abortConnection()
+        super().onMessageFrameBegin(length)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """Queue a message for the application."""
@@ -314,6 +364,10 @@ class BackPressureServer(daphne.server.Server):
 
 class _BoundedFactory(HTTPFactory):
     """Makes connections whose requests are bounded."""
+
+    def protocol(self) -> Any:
+        """What Twisted's own factory makes, around our channel."""
+        return _GenericHTTPChannelProtocol(BoundedChannel())
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)

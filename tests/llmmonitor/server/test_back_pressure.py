@@ -18,6 +18,9 @@ from tests.support.server import Server, copy_prepared
 
 MB = 2**20
 BODY_LIMIT = 8 * MB
+# First bytes of a WebSocket's frames (RFC 6455).
+TEXT, CONTINUED, FINAL = 0x01, 0x00, 0x80
+MESSAGE_FRAMES = 1_000  # (importing the server's own number would install Twisted's reactor here)
 ROWS = 20_000
 NOTE = {"note-" + str(number): "x" * 250 for number in range(5)}  # so that a row is about two kilobytes
 
@@ -129,6 +132,42 @@ class AnAnswerToALivePage:
         assert len(json.loads(answer)["ticks"]) >= 2
 
 
+class AMessageInPieces:
+    @pytest.fixture
+    def live(self, server: Server) -> Iterator[socket.socket]:
+        """A connection to the live stream with its handshake done, for frames that no client library makes."""
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(
+                b"GET /ws/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            assert client.recv(4096).startswith(b"HTTP/1.1 101")
+            yield client
+
+    def frame(self, kind: int, payload: bytes = b"") -> bytes:
+        """A frame as clients send it, masked with zeros. `kind`: its first byte."""
+        return bytes([kind, 0x80 | len(payload)]) + bytes(4) + payload
+
+    def is_answered(self, live: socket.socket, pieces: int, piece: bytes = b"") -> bool:
+        """Whether the server takes a ping of so many pieces; False: it ends the connection."""
+        ping = b'{"type":"ping"}'
+        told = b""
+        with contextlib.suppress(ConnectionError):
+            live.sendall(self.frame(TEXT, piece) + (pieces - 2) * self.frame(CONTINUED, piece))
+            live.sendall(self.frame(CONTINUED | FINAL, ping))
+            while b'"pong"' not in told and (more := live.recv(65_536)):
+                told += more
+        return b'"pong"' in told
+
+    @pytest.mark.parametrize("piece", [b"", b" "])
+    def test_without_end_ends_the_connection(self, live: socket.socket, piece: bytes) -> None:
+        assert not self.is_answered(live, MESSAGE_FRAMES + 1, piece)
+
+    def test_is_taken_when_they_are_few_each_time(self, live: socket.socket) -> None:
+        assert self.is_answered(live, MESSAGE_FRAMES, b" ")
+        assert self.is_answered(live, MESSAGE_FRAMES)
+
+
 class ABody:
     def head(self, *lines: str) -> bytes:
         head = ["POST /track/inference HTTP/1.1", "Host: localhost", "Content-Type: application/json", *lines]
@@ -161,6 +200,30 @@ class ABody:
         padded = body + b" " * (BODY_LIMIT - len(body))
         assert server.post("/track/inference", padded).status == 200
         assert server.post("/track/inference", padded + b" ").status == 413
+
+
+class ARequestWithTooMuchBeforeItsBody:
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (b"GET /" + b"x" * 17_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+            (b"GET /" + b"x" * 5_000_000, 414),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: " + b"x" * 17_000 + b"\r\n\r\n", 431),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: " + b"x" * 5_000_000, 431),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + 200 * (b"X-Header: " + b"x" * 90 + b"\r\n") + b"\r\n", 431),
+        ],
+        ids=["line", "endless line", "header", "endless header", "headers"],
+    )
+    def test_is_told_so(self, server: Server, sent: bytes, status: int) -> None:
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(sent)
+            with client.makefile("rb") as stream:
+                answer = stream.read()  # to its end, with which the connection ends
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert b"Connection: close" in head
+        assert json.loads(body)["status"] == status
+        assert "16384 bytes" in json.loads(body)["detail"]
 
 
 class AHeader:
