@@ -29,6 +29,7 @@ from llmmonitor.server.full_disk import FREE_SPACE, NO_ROOM
 FINGERPRINT = ".fingerprint"
 PACKABLE = (".css", ".js", ".svg", ".json", ".map", ".html", ".txt")
 WORTH_PACKING_BYTES = 1_000
+COLLECT_SECONDS = 120.0  # it takes some; what takes this long waits for a disk that does not answer
 MAX_AGE_SECONDS = 60  # of a name without a hash
 # The child that collects. sys.path[0] is "" there, and the working directory, where .env is read, may be any.
 COLLECT = (
@@ -118,7 +119,7 @@ def _collect_aside(root: Path, wanted: str) -> None:
         partial.mkdir(mode=0o700)
         # A child, so that what collecting loads and allocates does not stay in the server.
         command = [sys.executable, "-c", COLLECT, str(settings.BASE_DIR), str(partial)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COLLECT_SECONDS)
         if result.returncode != 0:
             last = (result.stderr.strip().splitlines() or ["no message"])[-1]
             raise CannotStart(f"The static files could not be collected into {root}: {last}")
@@ -126,6 +127,11 @@ def _collect_aside(root: Path, wanted: str) -> None:
         if root.exists():
             root.rename(old)
         partial.rename(root)
+    except subprocess.TimeoutExpired:
+        raise CannotStart(
+            f"The static files could not be collected into {root} within {COLLECT_SECONDS:.0f} s. Check that its disk "
+            "answers, and start once more."
+        ) from None
     finally:
         _remove(partial, old)
 

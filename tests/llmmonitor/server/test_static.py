@@ -76,6 +76,16 @@ class ACollection:
         assert (root / "of-an-older-version.js").exists()
         assert {path.name for path in root.parent.iterdir()} == {"static", "static.lock"}
 
+    def test_that_does_not_end_is_ended_and_says_so(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(static, "COLLECT", "import threading; threading.Event().wait()")
+        monkeypatch.setattr(static, "COLLECT_SECONDS", 0.3)
+        with pytest.raises(
+            CannotStart, match=r"could not be collected into .*/static within 0 s\. Check that its disk"
+        ):
+            static.prepare()
+        assert (root / "of-an-older-version.js").exists()
+        assert {path.name for path in root.parent.iterdir()} == {"static", "static.lock"}
+
     def test_is_made_anew_when_other_files_are_left_out(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         before = static.fingerprint()
         left_out = ["*.of-no-file-at-all"]
