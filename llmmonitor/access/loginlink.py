@@ -36,8 +36,10 @@ def redeem(token: str, at: datetime | None = None) -> User | None:
     """The user whom the link signs in; None for one that is unknown, used or too old, or whose user may not sign in."""
     at = at or timezone.now()
     links = LoginLink.objects.filter(hash=_hash(token))
-    # Of two clicks at once, one changes the row and the other finds nothing to change.
-    if links.filter(used_at=None, expires_at__gt=at).update(used_at=at) != 1:
+    fresh = links.filter(used_at=None, expires_at__gt=at)
+    # Looked for first: anybody may try any token, and trying shall not take the turn of those who write. Of two clicks
+    # at once, one changes the row and the other finds nothing to change.
+    if not fresh.exists() or fresh.update(used_at=at) != 1:
         return None
     user: User = links.select_related("user").get().user
     return user if user.is_active else None

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET
 from llmmonitor.access.loginlink import redeem
 from llmmonitor.access.noting import note
 from llmmonitor.access.problems import problem_response
-from llmmonitor.access.throttles import login_wait_seconds
+from llmmonitor.access.throttles import login_wait_seconds, refused_wait_seconds
 
 BACKEND = "llmmonitor.access.roles.RoleBackend"
 
@@ -35,10 +35,7 @@ class LoginView(DjangoLoginView):
         """Checks name and password, some times a minute for one address and one name."""
         wait_seconds = login_wait_seconds(request, request.POST.get("username", ""), time.time())
         if wait_seconds:
-            message = f"Too many attempts. Try again in {wait_seconds} s."
-            page = login_page(request, 429, message, target=self.get_redirect_url())
-            page["Retry-After"] = str(wait_seconds)
-            return page
+            return too_many_attempts(request, wait_seconds, target=self.get_redirect_url())
         response: HttpResponse = super().post(request, *args, **kwargs)
         return response
 
@@ -86,6 +83,9 @@ def follow_link(request: HttpRequest, token: str) -> HttpResponse:
         login(request, user, backend=BACKEND)
         note(request, "signed in by link")
     elif not request.user.is_authenticated:  # else it is a second click on the link that signed them in
+        wait_seconds = refused_wait_seconds(request, time.time())
+        if wait_seconds:
+            return too_many_attempts(request, wait_seconds)
         message = "This link was used before or is older than 15 minutes; manage.py login-link prints another."
         return login_page(request, 410, message)
     return HttpResponseRedirect(resolve_url("/"))
@@ -95,6 +95,13 @@ def login_page(request: HttpRequest, status: int, message: str, target: str = ""
     """The login page with a message, empty as it was at first."""
     context = {"form": AuthenticationForm(request), "message": message, "next": target}
     return render(request, "access/login.html", context, status=status)
+
+
+def too_many_attempts(request: HttpRequest, wait_seconds: int, target: str = "") -> HttpResponse:
+    """The login page for one who has to wait."""
+    page = login_page(request, 429, f"Too many attempts. Try again in {wait_seconds} s.", target)
+    page["Retry-After"] = str(wait_seconds)
+    return page
 
 
 def is_ahead_of_click(request: HttpRequest) -> bool:

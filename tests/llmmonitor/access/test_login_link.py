@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from llmmonitor.access.loginlink import LIFETIME, make_link, redeem
 from llmmonitor.access.models import AuditEntry, LoginLink
@@ -99,6 +102,19 @@ class ALoginLinkInTime:
 
         assert LoginLink.objects.count() == 1
 
+
+class ALinkThatNobodyMade:
     @pytest.mark.parametrize("token", ["x", "x" * 43, "é"])
-    def test_that_nobody_made_opens_nothing(self, admin: User, token: str) -> None:
-        assert redeem(token, NOW) is None
+    def test_opens_nothing_and_keeps_no_writer_waiting(self, admin: User, token: str) -> None:
+        with CaptureQueriesContext(connection) as asked:
+            assert redeem(token, NOW) is None
+
+        assert [query["sql"].split()[0] for query in asked] == ["SELECT"]
+
+    def test_may_be_tried_so_often(self, admin: User, settings: Settings) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"rate_limit_read_per_minute": 2})
+
+        replies = [ask("GET", "/login/link/x/", client=ELSEWHERE) for _ in range(3)]
+
+        assert [reply.status for reply in replies] == [410, 410, 429]
+        assert int(replies[-1].headers["retry-after"]) > 0
