@@ -87,7 +87,8 @@ class Hub:
         client = Client()
         self._clients.add(client)
         if self._listening is None:
-            self._listening = asyncio.create_task(self._listen())
+            self._joined = asyncio.Event()  # a new one: the listening before may still be ending, and clear its own
+            self._listening = asyncio.create_task(self._listen(self._joined))
         try:
             yield client
         finally:
@@ -147,31 +148,31 @@ class Hub:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    async def _listen(self) -> None:
+    async def _listen(self, joined: asyncio.Event) -> None:
         """Hear the ticks; where the channel layer fails, try again until it answers."""
         while True:
             try:
-                await self._hear()
+                await self._hear(joined)
             except Exception as error:  # noqa: BLE001 (whatever a broker may raise)
                 say_once_a_minute(logger, "the live channel", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _hear(self) -> None:
+    async def _hear(self, joined: asyncio.Event) -> None:
         layer = get_channel_layer()
         channel = await layer.new_channel()
         loop = asyncio.get_running_loop()
         await layer.group_add(ticker.GROUP, channel)
-        joined = loop.time()
+        joined_at = loop.time()
         self._hello = None  # a tick may have come while nobody listened
-        self._joined.set()
+        joined.set()
         try:
             while True:
                 self._deliver(await layer.receive(channel))
-                if loop.time() - joined > REJOIN_SECONDS:
+                if loop.time() - joined_at > REJOIN_SECONDS:
                     await layer.group_add(ticker.GROUP, channel)
-                    joined = loop.time()
+                    joined_at = loop.time()
         finally:
-            self._joined.clear()
+            joined.clear()
             with contextlib.suppress(Exception):
                 await layer.group_discard(ticker.GROUP, channel)
 

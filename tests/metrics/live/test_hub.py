@@ -64,9 +64,10 @@ def empty_ring() -> None:
 
 
 @pytest.fixture(autouse=True)
-def time_for_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Views are left out for what a test does, not because the machine stalled."""
-    monkeypatch.setattr(hub_module, "VIEWS_SECONDS", LONGEST_WAIT_SECONDS)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views are left out, and ticks are not heard, for what a test does, not because the machine stalled."""
+    for name in ("VIEWS_SECONDS", "JOIN_SECONDS"):
+        monkeypatch.setattr(hub_module, name, LONGEST_WAIT_SECONDS)
 
 
 class AConnection:
