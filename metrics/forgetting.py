@@ -26,6 +26,7 @@ from typing import Any
 from django.db import IntegrityError, models
 from django.db.models import Max, Min, Q
 
+from metrics import queries
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
 from metrics.rollup import bucket_start
 from metrics.store.deleting import Step, Steps, delete_keys, manager, matching, table_name
@@ -130,6 +131,7 @@ def forget(
         take(found.model, step(found))
     if chosen.series or chosen.labels:
         counts.update(_finish(chosen))
+        queries.look_again_for_silent_hosts()
     counts.update(_tidy_groups(groups))
     forgotten = Forgotten({name: rows for name, rows in counts.items() if rows}, in_other)
     if not forgotten.rows:

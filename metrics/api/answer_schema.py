@@ -97,6 +97,7 @@ SUMMARY = thing(
         **FIGURES,
         "previous": thing({**WINDOW, **FIGURES}),
         "change_percent": thing(dict.fromkeys(FIGURES, FIGURE)),
+        "comparable": FLAG,
     },
     NOTES,
 )

@@ -15,7 +15,7 @@ from metrics.queries.exports import EXPORT_KINDS, Table, export
 from metrics.queries.filters import Filters
 from metrics.queries.groups import error_groups
 from metrics.queries.heatmap import Heatmap, heatmap
-from metrics.queries.host_state import hosts
+from metrics.queries.host_state import hosts, look_again_for_silent_hosts
 from metrics.queries.live import LiveSpec, check_step, live_view, parse_specs
 from metrics.queries.model_rows import model, models
 from metrics.queries.presence import has_demo, has_events, newest_demo
@@ -51,6 +51,7 @@ __all__ = [
     "heatmap",
     "hosts",
     "live_view",
+    "look_again_for_silent_hosts",
     "model",
     "models",
     "newest_demo",

@@ -145,6 +145,11 @@ def _silent(at: datetime) -> Mapping[str, datetime]:
     return found
 
 
+def look_again_for_silent_hosts() -> None:
+    """For when hosts were removed: those that are remembered are looked for anew."""
+    caches["ring"].delete(SILENT_KEY)
+
+
 def describe(
     seen: Sequence[Seen], at: datetime, fields: Sequence[str], gpu_fields: Sequence[str], of: Sequence[str]
 ) -> list[dict[str, Any]]:

@@ -3,6 +3,10 @@
 Sums of nothing are 0; every other figure of silence is None. Rates divide by the seconds from the answer's `from` to
 its `to` (where the window reaches past the retention: by those that are kept), and `to` is at the latest the end of
 the running second. Machines: averages over hosts (GPUs) of each one's average, peaks over all of them.
+
+The figures and changes are true whatever they rest on; `comparable` says whether a change is worth showing. It is when
+the window before holds at least 20 requests, in at least half as many of its 24 equal parts as the window itself: the
+first hour of recording, compared with the minute before it, or a day with the end of a night, is not.
 """
 
 from __future__ import annotations
@@ -44,6 +48,8 @@ MACHINES: tuple[tuple[str, str, str], ...] = (
     ("avg_queue_pending", "queue.pending", "avg"),
     ("avg_queue_processing", "queue.processing", "avg"),
 )
+PARTS = 24
+LEAST_REQUESTS = 20
 TOKEN_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 Figures = dict[str, float | int | None]
@@ -57,11 +63,12 @@ class Summary:
     previous_window: Window
     figures: Figures
     previous: Figures
+    comparable: bool
     retention_from: datetime | None = None
     age_seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON: flat, with `previous` and `change_percent` under the same names."""
+        """Ready for JSON: flat, with `previous` and `change_percent` under the same names, and `comparable`."""
         answer: dict[str, Any] = {"from": iso(self.window.start), "to": iso(self.window.end), **self.figures}
         answer["previous"] = {
             "from": iso(self.previous_window.start), "to": iso(self.previous_window.end), **self.previous
@@ -69,6 +76,7 @@ class Summary:
         answer["change_percent"] = {
             name: change_percent(value, self.previous.get(name)) for name, value in self.figures.items()
         }
+        answer["comparable"] = self.comparable
         if self.age_seconds:
             answer["age_seconds"] = self.age_seconds
         return answer | partial_note(self.retention_from)
@@ -81,11 +89,13 @@ def summary(window: Window, filters: Filters, now: datetime) -> Summary:
         with query_budget():
             tiles = segments(window, now)
             before = segments(tiles.window.before(), now)
+            (figures, parts), (previous, parts_before) = (_figures(one, filters, now) for one in (tiles, before))
             return Summary(
                 tiles.window,
                 before.window,
-                _figures(tiles, filters, now),
-                _figures(before, filters, now),
+                figures,
+                previous,
+                int(previous["total_requests"] or 0) >= LEAST_REQUESTS and 2 * parts_before >= parts,
                 tiles.retention_from,
             )
 
@@ -153,8 +163,10 @@ def machine_figures(tiles: Iterable[tuple[int, int, int]], filters: Filters) -> 
     return {name: exact(value) for (name, _, _), value in zip(MACHINES, values, strict=True)}
 
 
-def _figures(tiles: Tiles, filters: Filters, now: datetime) -> Figures:
+def _figures(tiles: Tiles, filters: Filters, now: datetime) -> tuple[Figures, int]:
+    """The figures of a window, and in how many of its parts a request ended."""
     rows = read_rows(tiles.segments, request_columns(filters), filters.series_ids())
     groups = Groups(rows, np.zeros(len(rows), dtype=np.int64), 1)
     own = request_figures(groups, filters, elapsed_seconds(tiles, now))[0]
-    return own | machine_figures(tiles.segments, filters)
+    parts = np.unique((rows.buckets - tiles.window.start_s) * PARTS // tiles.window.seconds)
+    return own | machine_figures(tiles.segments, filters), len(parts)

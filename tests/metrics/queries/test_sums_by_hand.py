@@ -170,7 +170,7 @@ def check(answer: dict[str, Any], by_hand: dict[str, Any], but: Sequence[str] = 
     differ = {
         name: (value, by_hand.get(name))
         for name, value in answer.items()
-        if name not in ("from", "to", "previous", "change_percent", *but)
+        if name not in ("from", "to", "previous", "change_percent", "comparable", *but)
         and (name not in by_hand or value != by_hand[name])
     }
     assert not differ
