@@ -47,6 +47,7 @@ SERIES: tuple[tuple[str, str], ...] = (
 # Of each model.
 SERIES_BY_MODEL: tuple[tuple[str, str], ...] = (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
 HEATMAP_COLUMNS = 60
+RECENT_SECONDS = 300  # what was wrong in the window and is not in these is over
 YOUNG_SECONDS = 900  # a store whose first request is younger than this is looked at closely
 # Coarser than the API's own choice: a percentile of three requests is noise. The open bucket moves each second.
 CHART_POINTS = 180
@@ -88,11 +89,31 @@ def figures(asked: Asked, now: datetime) -> dict[str, Any]:
         "models": rows,
         "hosts": hosts,
         "options": options(everything.results if everything else [], hosts),
-        "sentence": sentence.say(summary, rows, asked.span, asked.span_before).as_dict(),
+        "sentence": _sentence(asked, summary, rows, hosts, parts, now),
         "has_events": queries.has_events(),
         "demo": {"present": queries.has_demo()},
         "notices": notices,
     }
+
+
+def _sentence(
+    asked: Asked,
+    summary: dict[str, Any],
+    rows: list[dict[str, Any]],
+    hosts: list[dict[str, Any]],
+    parts: _Parts,
+    now: datetime,
+) -> dict[str, str]:
+    recent = Window.last(min(RECENT_SECONDS, asked.window.seconds // 3), now)
+    chosen = [host for host in hosts if not asked.filters.host or host["host"] in asked.filters.host]
+    found = sentence.say(
+        summary, rows, asked.span, asked.span_before,
+        past=asked.range is None,
+        hosts=chosen,
+        recent=lambda: (parts.read("What happened last", lambda: queries.models(recent, asked.filters, now))
+                        or Ranking([], 0)).results,
+    )  # fmt: skip
+    return found.as_dict()
 
 
 class _Parts:

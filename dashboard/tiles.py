@@ -1,7 +1,8 @@
 """The tiles of the Overview: what each shows, where its figure comes from, and in which direction it is worse.
 
 A tile's figure is that of the last minute while the page is live (`tick`, a path into the tick) and that of the window
-otherwise (`summary`, a name of `/metrics/summary`); its change is always the window against the window before.
+otherwise, or where the last minute has none (`summary`, a name of `/metrics/summary`). Its change is always the window
+against the window before, and is left out where that one is too empty to compare with.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class ShownTile:
 
 def show(summary: dict[str, Any]) -> list[ShownTile]:
     """The tiles with the window's figures. That of the GPU is hidden by the style sheet where there is none."""
-    before = summary.get("previous") or {}
+    before = (summary.get("previous") or {}) if summary.get("comparable") else {}
     found = []
     for tile in TILES:
         now = summary.get(tile.summary)

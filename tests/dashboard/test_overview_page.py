@@ -161,6 +161,23 @@ class TheData:
         requests("b")
         assert visitor.get("/dashboard/data/overview").json()["params"]["range"] == range_
 
+    def test_say_that_a_machine_is_down_where_it_is_shown(self, visitor: Client) -> None:
+        requests("a")
+        past = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+        store("system", {"host": "gpu-box-1", "cpu_percent": 5.0, "timestamp": past})
+        store("system", {"host": "vm", "cpu_percent": 5.0})
+        url = "/dashboard/data/overview?range=1h"
+        assert visitor.get(url).json()["sentence"]["title"] == "gpu-box-1 is down."
+        assert visitor.get(f"{url}&host=vm").json()["sentence"]["title"] == "1 request in the last hour."
+
+    def test_say_what_is_over_in_the_past_tense(self, visitor: Client) -> None:
+        at = datetime.now(UTC)
+        fields = {"prompt_tokens": 1, "success": True, "provider": "vllm"}
+        for minutes, response in ((90, 900), (30, 9_000), (1, 900)):
+            own = {**fields, "timestamp": (at - timedelta(minutes=minutes)).isoformat(), "response_time_ms": response}
+            store("inference", *({**own, "request_id": f"{minutes}-{n}", "model_name": "a"} for n in range(30)))
+        assert visitor.get("/dashboard/data/overview?range=1h").json()["sentence"]["title"].startswith("a was slow")
+
     def test_name_what_was_ignored(self, visitor: Client) -> None:
         requests("a")
         data = visitor.get("/dashboard/data/overview?range=soon").json()

@@ -47,12 +47,14 @@ class ThePage:
         assert {str(one.figure) for one in shown.values()} == {"—"}
 
     def test_shows_figures_with_their_change(self) -> None:
-        shown = {
-            one.tile.id: one
-            for one in tiles.show({"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 1_977}})
-        }
+        summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 1_977}, "comparable": True}
+        shown = {one.tile.id: one for one in tiles.show(summary)}
         assert str(shown["p95"].figure).replace("\u00a0", " ") == "4.31 s"
         assert shown["p95"].change.judgement == "worse"
+
+    def test_shows_no_change_against_a_window_that_is_nearly_empty(self) -> None:
+        summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 19}, "comparable": False}
+        assert {one.change.text for one in tiles.show(summary)} == {""}
 
 
 class TheFilters:
