@@ -17,9 +17,9 @@ from django.db import connection
 
 from llmmonitor.access.keys import temporary_key
 from metrics import queries
-from metrics.demo import live
 from metrics.demo.claim import Claim, Progress, own_claim
 from metrics.demo.filling import FillingFailed, fill
+from metrics.demo.live import Live
 from metrics.demo.workload import Workload
 from metrics.forgetting import forget
 from metrics.sending import Sender, SendingFailed
@@ -66,6 +66,7 @@ def state() -> DemoState:
 
 def start(sender: Sender, at: datetime) -> DemoState:
     """Begin to fill and to send, unless that is under way already. `sender` reaches this server; it gets a key here."""
+    at = at.replace(microsecond=0)  # so that the seconds that are sent begin where the filling ends
     workload = Workload(at, since=queries.newest_demo())
     claim = own_claim()
     if claim.take(Progress(0, workload.story)):
@@ -112,10 +113,15 @@ def _run(workload: Workload, claim: Claim, sender: Sender, at: datetime) -> None
         return claim.tell(Progress(round(100 * share), workload.story))
 
     try:
-        fill(workload, at, progress=tell)
-        if tell():
-            with temporary_key("demo", scopes=["ingest"]) as key:
-                live.send(workload, sender.with_key(key), tell)
+        with temporary_key("demo", scopes=["ingest"]) as key:
+            live = Live(workload, sender.with_key(key))
+
+            def filled(share: float) -> bool:
+                live.look_in()  # the page moves while its past is filled in, and no hole is left between the two
+                return tell(share)
+
+            fill(workload, at, progress=filled)
+            live.go_on(tell)
     except (FillingFailed, SendingFailed) as error:
         logger.warning("demo: %s", error)
     except Exception:

@@ -4,38 +4,65 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from metrics.demo.workload import Workload
-from metrics.sending import Sender
+from metrics.sending import Sender, SendingFailed
+
+CAUGHT_UP_SECONDS = 120.0
 
 
-def send(
-    workload: Workload,
-    sender: Sender,
-    go_on: Callable[[], bool],
-    *,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> int:
-    """Send each second's events when it has passed, until `go_on` says no; how many requests were sent.
+class Live:
+    """Sends the seconds of a workload that follow its end, each once and each the same whenever it is sent.
 
-    A pause (a sleeping laptop, a stopped server) is skipped, not caught up.
+    A pause of some seconds is caught up; a long one (a sleeping laptop, a stopped server) is skipped but for its end.
     """
-    sent = 0
-    done = float(int(clock()))
-    while go_on():
-        now = float(int(clock()))
-        if now <= done:
-            sleep(done + 1 - clock() if done + 1 > clock() else 0.05)
-            continue
-        done = max(done, now - 10)
-        requests = workload.requests(done, now)
-        if requests:
-            sender.post("/track/inference", requests)
-            sent += len(requests)
-        sender.post("/track/system", workload.system(done, now, step=1))
-        queues = workload.queues(done, now, step=1)
-        if queues:
-            sender.post("/track/queue", queues)
-        done = now
-    return sent
+
+    def __init__(
+        self,
+        workload: Workload,
+        sender: Sender,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.sent = 0  # requests
+        self._workload = workload
+        self._sender = sender
+        self._clock = clock
+        self._sleep = sleep
+        self._done = workload.end.timestamp()
+        self._refused = False
+
+    def go_on(self, wanted: Callable[[], bool]) -> None:
+        """Send each second's events when it has passed, until `wanted` says no. Raises SendingFailed."""
+        while wanted():
+            if not self._catch_up():
+                self._sleep(max(0.05, self._done + 1 - self._clock()))
+
+    def look_in(self) -> None:
+        """Send what is due, between two steps of something else. What fails here is left to `go_on`, which tells."""
+        if not self._refused:
+            try:
+                self._catch_up()
+            except SendingFailed:
+                self._refused = True
+
+    def _catch_up(self) -> bool:
+        """Send the seconds that have passed; whether there were any."""
+        now = float(int(self._clock()))
+        if now <= self._done:
+            return False
+        begin = max(self._done, now - CAUGHT_UP_SECONDS)
+        seconds = [begin + n for n in range(int(now - begin))]
+        for path, make in (
+            ("/track/inference", self._workload.requests),
+            ("/track/system", lambda start, end: self._workload.system(start, end, step=1)),
+            ("/track/queue", lambda start, end: self._workload.queues(start, end, step=1)),
+        ):
+            events: list[dict[str, Any]] = [event for start in seconds for event in make(start, start + 1)]
+            if events:
+                self._sender.post(path, events)
+                self.sent += len(events) if path == "/track/inference" else 0
+        self._done = now
+        return True

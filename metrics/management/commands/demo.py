@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,9 @@ from django.core.management.base import CommandError
 
 from llmmonitor.server.commands import StoreCommand
 from metrics import queries
-from metrics.demo import live
 from metrics.demo.claim import Claim, Progress, own_claim
 from metrics.demo.filling import FillingFailed, fill
+from metrics.demo.live import Live
 from metrics.demo.workload import Workload
 from metrics.sending import Sender, SendingFailed
 
@@ -35,7 +36,7 @@ class Command(StoreCommand):
         """Fill, say what was put in, and go on if asked to."""
         if not 0 < days <= 30:
             raise CommandError(f"--days {days:g}: expected more than 0 and at most 30")
-        now = datetime.now(UTC)
+        now = datetime.now(UTC).replace(microsecond=0)  # the seconds that are sent begin where the filling ends
         newest = queries.newest_demo()
         workload = Workload(now, days=days, seed=seed, since=newest)
         if newest is not None:
@@ -44,9 +45,13 @@ class Command(StoreCommand):
         if not claim.take(Progress(0, workload.story)):
             raise CommandError("Demo data is being sent already, by the server or another command.")
         try:
-            self.fill(workload, claim, now)
-            if options["live"]:
-                self.go_on(workload, claim, Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key))
+            sender = Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key)
+            live = Live(workload, sender) if options["live"] else None
+            self.fill(workload, claim, now, live)
+            if live:
+                self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
+                self.stdout.flush()
+                self.go_on(live, lambda: claim.tell(Progress(100, workload.story)))
         except (FillingFailed, SendingFailed) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
@@ -54,22 +59,26 @@ class Command(StoreCommand):
         finally:
             claim.release()
 
-    def fill(self, workload: Workload, claim: Claim, at: datetime) -> None:
-        """Record it all, and say what that is."""
-        filled = fill(workload, at, lambda share: claim.tell(Progress(round(100 * share), workload.story)))
+    def fill(self, workload: Workload, claim: Claim, at: datetime, live: Live | None) -> None:
+        """Record it all, and say what that is. Meanwhile the present goes on."""
+
+        def progress(share: float) -> bool:
+            if live:
+                live.look_in()
+            return claim.tell(Progress(round(100 * share), workload.story))
+
+        filled = fill(workload, at, progress)
         span = f"{workload.start:%Y-%m-%d %H:%M} to {at:%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"{filled.requests:,} requests and {filled.samples:,} samples, {span}")
         if workload.story:
             self.stdout.write(f"The incident: {workload.story}.")
         self.stdout.write("Remove it with `manage.py forget --demo` or the button on the page.")
 
-    def go_on(self, workload: Workload, claim: Claim, sender: Sender) -> None:
+    def go_on(self, live: Live, wanted: Callable[[], bool]) -> None:
         """Send what comes after, until Ctrl-C, or until somebody removes the demo data."""
-        self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
-        self.stdout.flush()
         try:
-            sent = live.send(workload, sender, lambda: claim.tell(Progress(100, workload.story)))
+            live.go_on(wanted)
         except KeyboardInterrupt:
             self.stdout.write("")
         else:
-            self.stdout.write(f"The demo data was removed; {sent:,} requests had been sent.")
+            self.stdout.write(f"The demo data was removed; {live.sent:,} requests had been sent.")

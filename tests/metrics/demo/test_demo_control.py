@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from metrics.demo import control, live
+from metrics import queries
+from metrics.demo import control, filling
 from metrics.demo.claim import Progress, own_claim
 from metrics.demo.filling import fill
-from metrics.demo.workload import Workload
+from metrics.demo.live import Live
+from metrics.demo.workload import DENSE_STEP_SECONDS, Workload
 from metrics.forgetting import forget
 from metrics.models import GaugeLabels, InferenceMetrics, Series, SystemMetrics
 from metrics.sending import Sender, SendingFailed
@@ -64,12 +67,43 @@ class TheButton:
         assert "llama-3-70b" in begun.json()["incident"]
 
         wait_for(lambda: {path for path, _ in sent} >= {"/track/system", "/track/queue"})
+        wait_for(lambda: api.get("/demo").json()["progress_percent"] == 100)
 
         state = api.get("/demo").json()
-        assert (state["present"], state["running"], state["progress_percent"]) == (True, True, 100)
+        assert (state["present"], state["running"]) == (True, True)
         assert api.get("/metrics/summary", range="1h").json()["total_requests"] > 500
         assert len(api.get("/models").json()["results"]) == 3
         assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
+
+    def test_sends_the_present_while_it_fills_in_the_past_and_leaves_no_hole(
+        self,
+        api: AsgiClient,
+        day_with_incident: None,
+        sent: list[tuple[str, int]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        recorded: list[str] = []
+        record = filling.record
+
+        def slow_record(kind: str, items: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
+            if kind == "inference" and "queue" in recorded:
+                assert sent, "nothing was sent before the second half hour"
+            if kind == "queue":
+                wait_for(lambda: datetime.now(UTC) > at + timedelta(seconds=3))  # the first half hour takes its time
+            recorded.append(kind)
+            return record(kind, items, at)
+
+        monkeypatch.setattr(filling, "record", slow_record)
+        api.request("POST", "/demo")
+        wait_for(lambda: api.get("/demo").json()["progress_percent"] == 100)
+        count = len(sent)
+        wait_for(lambda: len(sent) > count)
+        own_claim().end(20)
+
+        times = SystemMetrics.objects.filter(host="api-host").order_by("timestamp").values_list("timestamp", flat=True)
+        gaps = [after - before for before, after in pairwise(times)]
+        assert max(gaps) <= timedelta(seconds=DENSE_STEP_SECONDS)
+        assert min(gaps) == timedelta(seconds=1)
 
     def test_pressed_twice_runs_once(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:
         first, second = (api.request("POST", "/demo") for _ in range(2))
@@ -114,10 +148,10 @@ class TheButton:
         assert api.request("POST", "/demo").json()["incident"] is None
 
         wait_for(lambda: sent)
+        own_claim().end(20)  # else one more is counted in the one line than in the other
         added = InferenceMetrics.objects.count() - stored
         assert 50 < added < 600
-        newest = InferenceMetrics.objects.filter(timestamp__gt=before)
-        assert newest.count() == pytest.approx(added, abs=5)
+        assert InferenceMetrics.objects.filter(timestamp__gt=before).count() == pytest.approx(added, abs=5)
 
     def test_says_that_a_long_removal_goes_on(
         self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
@@ -129,6 +163,13 @@ class TheButton:
         assert (reply.status, reply.json()["removing"]) == (202, True)
         wait_for(lambda: api.get("/demo").json()["removing"] is False)
         assert api.get("/demo").json()["present"] is False
+
+    def test_leaves_no_machine_behind(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:
+        long_ago = datetime.now(UTC) - timedelta(minutes=10)  # silent for so long, they are remembered for some seconds
+        fill(Workload(long_ago), long_ago)
+        assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
+        api.request("DELETE", "/demo")
+        assert queries.hosts(datetime.now(UTC)) == []
 
 
 class TheFilling:
@@ -151,25 +192,100 @@ class TheFilling:
         assert (again.requests, again.duplicates) == (0, first.requests + first.samples)
 
 
+START = 1_800_000_000
+
+
+class Sink:
+    """Takes what is sent, and keeps it."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, list[dict[str, Any]]]] = []
+        self.failing = False
+
+    def post(self, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.failing:
+            raise SendingFailed("no")
+        self.posts.append((path, events))
+        return {}
+
+    def of(self, path: str) -> list[dict[str, Any]]:
+        return [event for one, events in self.posts for event in events if one == path]
+
+    def seconds(self) -> list[int]:
+        """In which a machine was sampled."""
+        return [event["timestamp"] - START for event in self.of("/track/system") if event["host"] == "api-host"]
+
+
+class Clock:
+    """Goes on as somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = float(START)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sending(sink: Sink, clock: Clock) -> Live:
+    """Of a workload that ends now."""
+    workload = Workload(datetime.fromtimestamp(START, UTC))
+    return Live(workload, sink, clock=clock, sleep=clock.sleep)  # type: ignore[arg-type]
+
+
 class TheSendingOn:
-    def test_sends_each_second_once_and_skips_a_pause(self) -> None:
-        now = [1_800_000_000.0]
-        spans: list[tuple[float, int]] = []
+    def test_sends_each_second_once_when_it_has_passed(self, sending: Live, sink: Sink, clock: Clock) -> None:
+        sending.go_on(lambda: len(sink.seconds()) < 5)
+        assert sink.seconds() == [0, 1, 2, 3, 4]
+        assert clock.now == START + 5
 
-        class Sink:
-            def post(self, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
-                if path == "/track/system":
-                    spans.append((min(event["timestamp"] for event in events), len(events)))
-                return {}
+    def test_leaves_no_hole_after_the_filling_however_long_it_took(
+        self, sending: Live, sink: Sink, clock: Clock
+    ) -> None:
+        clock.sleep(75.4)
+        sending.go_on(lambda: len(sink.seconds()) < 77)
+        assert sink.seconds() == list(range(77))
 
-        def sleep(seconds: float) -> None:
-            # The second pause is that of a laptop whose lid was closed for an hour.
-            now[0] += 3_600 if len(spans) == 3 else seconds
+    def test_skips_a_long_pause_but_for_its_end(self, sending: Live, sink: Sink, clock: Clock) -> None:
+        sending.go_on(lambda: len(sink.seconds()) < 2)
+        clock.sleep(3_600)
+        sending.go_on(lambda: len(sink.seconds()) < 10)
+        assert sink.seconds()[:3] == [0, 1, 3_602 - 120]
+        assert sink.seconds()[-1] == 3_601
 
-        workload = Workload(datetime.fromtimestamp(now[0], UTC))
-        live.send(workload, Sink(), lambda: len(spans) < 5, clock=lambda: now[0], sleep=sleep)  # type: ignore[arg-type]
-        assert [start - 1_800_000_000 for start, _ in spans] == [0, 1, 2, 3_593, 3_603]
-        assert [count for _, count in spans] == [2, 2, 2, 20, 2]
+    def test_sends_the_same_whether_it_is_late_or_not(self, sending: Live, sink: Sink, clock: Clock) -> None:
+        late_sink = Sink()
+        workload = Workload(datetime.fromtimestamp(START, UTC))
+        Live(workload, late_sink, clock=lambda: START + 60.0).look_in()  # type: ignore[arg-type]
+        sending.go_on(lambda: len(sink.seconds()) < 60)
+        assert late_sink.of("/track/inference") == sink.of("/track/inference")
+        assert len(sink.of("/track/inference")) == sending.sent > 20
+        assert late_sink.of("/track/queue") == sink.of("/track/queue")
+
+    def test_that_fails_does_not_disturb_the_filling_and_is_told_afterwards(
+        self, sending: Live, sink: Sink, clock: Clock
+    ) -> None:
+        sink.failing = True
+        clock.sleep(2)
+        sending.look_in()
+        with pytest.raises(SendingFailed):
+            sending.go_on(lambda: True)
+        sink.failing = False
+        sending.go_on(lambda: not sink.posts)
+        assert sink.seconds() == [0, 1]
 
 
 class TheCommand:
