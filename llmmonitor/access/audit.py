@@ -18,7 +18,8 @@ PRUNE_EVERY = 100
 
 def record(action: str, *, actor: str, subject: str = "", address: str = "", at: datetime) -> None:
     """Notes that `actor` did `action` to `subject`. A store that cannot be written leaves the log line alone."""
-    logger.info("%s: %s %s from %s", _one_line(actor), action, _one_line(subject), address or "this machine")
+    what = f"{action} {_one_line(subject)}".rstrip()
+    logger.info("%s: %s%s", _one_line(actor), what, f", from {address}" if address else "")
     try:
         with transaction.atomic():
             entry = AuditEntry.objects.create(

@@ -39,5 +39,5 @@ def ensure_admin(password: str | None = None) -> FirstAdmin | None:
             User.objects.create_superuser(ADMIN_NAME, password=password or made)
     except IntegrityError:  # another process was first, and shows the password
         return None
-    audit.record("made the first admin", actor="the server", subject=ADMIN_NAME, at=timezone.now())
+    audit.record("created the administrator", actor="the server", subject=ADMIN_NAME, at=timezone.now())
     return FirstAdmin(ADMIN_NAME, made)

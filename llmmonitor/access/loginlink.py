@@ -28,7 +28,7 @@ def make_link(user: User, at: datetime | None = None) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     LoginLink.objects.filter(expires_at__lt=at - LIFETIME).delete()
     LoginLink.objects.create(hash=_hash(token), user=user, expires_at=at + LIFETIME)
-    audit.record("made login link", actor="the server", subject=user.get_username(), at=at)
+    audit.record("created a login link for", actor="the server", subject=user.get_username(), at=at)
     return reverse("login-link", args=[token])
 
 

@@ -34,7 +34,7 @@ class TheFirstAdmin:
         user = User.objects.get(username=first.username)
         assert user.check_password(first.password)
         assert role_of(user) == "admin"
-        assert AuditEntry.objects.get().action == "made the first admin"
+        assert AuditEntry.objects.get().action == "created the administrator"
 
     def test_gets_the_password_of_the_environment_which_is_not_shown(self, settings: Settings) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"admin_password": "from the environment"})
@@ -72,7 +72,7 @@ class TheCommandLoginLink:
 
         call_command("login-link")
 
-        assert AuditEntry.objects.filter(action="made login link", subject="root").exists()
+        assert AuditEntry.objects.filter(action="created a login link for", subject="root").exists()
 
     def test_takes_a_name_and_an_address(self, viewer: User, capsys: pytest.CaptureFixture) -> None:
         call_command("login-link", user="vera", base="https://monitor.example.com/")
@@ -93,7 +93,7 @@ class TheCommandCreateKey:
         known = find_key(printed.out.strip(), timezone.now())
         assert known is not None
         assert (known.name, known.scopes) == ("vllm on gpu-1", ("ingest",))
-        assert "Shown this once" in printed.err
+        assert 'API key "vllm on gpu-1", scope ingest, never expires. Shown this once:' in printed.err
 
     def test_takes_scopes_and_an_end(self, capsys: pytest.CaptureFixture) -> None:
         call_command("create-key", "wall", scope=["read", "ingest"], days=7.0)

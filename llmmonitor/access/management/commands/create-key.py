@@ -36,6 +36,7 @@ class Command(StoreCommand):
         at = timezone.now()
         expires_at = at + timedelta(days=days) if days is not None else None
         key, token = create_key(name.strip(), scope or [Scope.INGEST.value], at=at, expires_at=expires_at)
-        end = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "without end"
-        self.stderr.write(f"{key.name}: {', '.join(key.scopes)}, {end}. Shown this once:")
+        end = f"expires {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "never expires"
+        scopes = f"scope{'s' if len(key.scopes) > 1 else ''} {', '.join(key.scopes)}"
+        self.stderr.write(f'API key "{key.name}", {scopes}, {end}. Shown this once:')
         self.stdout.write(token)
