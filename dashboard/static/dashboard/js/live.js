@@ -21,6 +21,7 @@ const TOO_MANY = 4429;
 export class Live {
   events = []; // {at, words}, newest first
   retryAt = null;
+  #pollAt = null;
   #page;
   #specs;
   #socket = null;
@@ -56,6 +57,11 @@ export class Live {
     if (this.#socket) return;
     clearTimeout(this.#timers.retry);
     this.#open();
+  }
+
+  // When the server is asked next, by whatever way; null while it is being asked.
+  get nextTryAt() {
+    return this.#pollAt === null || this.retryAt === null ? this.retryAt : Math.min(this.retryAt, this.#pollAt);
   }
 
   #note(words) {
@@ -182,6 +188,7 @@ export class Live {
 
   async #poll() {
     this.#timers.poll = setTimeout(() => this.#poll(), POLL_MS);
+    this.#pollAt = performance.now() + POLL_MS;
     if (document.hidden) return;
     try {
       const tick = await currentTick();
@@ -205,6 +212,7 @@ export class Live {
   #stopPolling() {
     clearTimeout(this.#timers.poll);
     this.#timers.poll = null;
+    this.#pollAt = null;
     this.#polls = 0;
   }
 

@@ -1,8 +1,9 @@
 // What stands between the header and the page: demo data, a lost connection, what was ignored or is only partly known.
 
-import { demoRemove, signInUrl } from "../api.js";
+import { Problem, demoRemove, demoState, signInUrl } from "../api.js";
 import { element, find, setText } from "../dom.js";
 
+const ASK_AGAIN_MS = 1_000;
 const PATIENCE_MS = 1_500; // a connection that is back at once is not worth a banner
 
 export function mount(page, live) {
@@ -48,24 +49,54 @@ function banner(kind, said, action, act) {
 
 function mountDemo(page) {
   const target = find("#demo-banner");
+  const words = find(".banner-words", target);
   const button = find("#demo-remove", target);
+  const usual = words.textContent;
+  let removing = false;
+  let present = null;
   const draw = () => {
-    target.hidden = !page.data.demo?.present;
+    const before = present;
+    present = Boolean(page.data.demo?.present);
+    target.hidden = !present && !removing;
+    // Removed meanwhile, by whomever: what the charts still show of it goes at once.
+    if (before && !present && !removing) page.load({ quiet: true });
   };
-  page.topics.on("data", draw);
-  button?.addEventListener("click", async () => {
-    button.disabled = true;
-    setText(button, "Removing…");
+  const remove = async (ask) => {
+    if (removing) return;
+    removing = true;
+    if (button) button.hidden = true;
+    setText(words, "Removing the demo data…");
+    let said = usual;
     try {
-      await demoRemove();
-      await page.load();
+      await until(ask);
     } catch (problem) {
-      setText(find(".banner-words", target), `That did not work: ${problem.message}`);
-    } finally {
-      button.disabled = false;
-      setText(button, "Remove demo data");
+      said = `The demo data could not be removed: ${problem.message}`;
     }
-  });
+    await page.load();
+    removing = false;
+    if (button) button.hidden = false;
+    setText(words, said);
+    draw();
+  };
+  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
+  button?.addEventListener("click", () => remove(demoRemove));
+  draw();
+  // Perhaps it is being removed already: another page's button, or this one's before it was loaded anew.
+  if (present) demoState().then((state) => state.removing && remove(demoState), () => {});
+}
+
+// The removal takes as long as it takes: its state is asked for each second. Raises a Problem when it did not end well.
+async function until(ask) {
+  let state = await ask();
+  while (state.removing) {
+    await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
+    try {
+      state = await demoState();
+    } catch (problem) {
+      if (problem.status) throw problem; // without one the server does not answer just now
+    }
+  }
+  if (state.present) throw new Problem(0, "it stopped before the end. The server's log says why.");
 }
 
 function mountConnection(page, live) {
@@ -87,8 +118,9 @@ function mountConnection(page, live) {
     }
     since ??= performance.now();
     if (performance.now() - since < PATIENCE_MS) return;
-    const wait = live.retryAt === null ? null : Math.max(0, Math.ceil((live.retryAt - performance.now()) / 1000));
-    const words = `Disconnected. What is shown is ${detail}. ${wait === null ? "Trying now…" : `Next try in ${wait} s.`}`;
+    const next = live.nextTryAt;
+    const wait = next === null ? 0 : Math.ceil((next - performance.now()) / 1000);
+    const words = `Disconnected. What is shown is ${detail}. ${wait > 0 ? `Next try in ${wait} s.` : "Trying now…"}`;
     target.className = "banner critical";
     if (target.hidden || !find("span", target) || !find("button", target)) {
       target.replaceChildren(element("span", {}, words), element("button", { type: "button", class: "button", on: { click: () => live.retry() } }, "Retry now"));

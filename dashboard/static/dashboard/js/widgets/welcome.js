@@ -42,21 +42,26 @@ function mountCopy(root) {
 
 async function showDemo(root, page, button) {
   const words = find("#demo-words", root);
+  const usual = words.textContent;
   const progress = find("#demo-progress", root);
   button.disabled = true;
   progress.hidden = false;
   setText(words, "Making a day of it…");
   try {
     let state = await demoStart();
+    let seen = state.present;
     while (!page.hasEvents || (state.running && (state.progress_percent ?? 100) < 100)) {
       progress.value = state.progress_percent ?? 0;
       setText(words, `Making a day of it… ${state.progress_percent ?? 0} %`);
       await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
       state = await demoState();
+      if (state.removing || (!state.running && seen)) break; // somebody wants it gone again
       if (state.present || !state.running) await page.load({ quiet: true });
+      seen ||= state.present;
       if (!state.running && !state.present) throw new Error("It stopped before there was anything to show. The server's log says why.");
     }
     await page.load({ quiet: true });
+    setText(words, usual);
   } catch (problem) {
     setText(words, `That did not work: ${problem.message}`);
   } finally {
