@@ -8,9 +8,13 @@ import { allHosts } from "./machine-figures.js";
 const HIGH_PERCENT = 85;
 const WORDS = { up: "up", stale: "stale", down: "down" };
 const MOST_GPUS = 16;
+const HIDDEN_PX = 8; // less below the edge is worth no hint
 
 export function mount(root, page) {
   const list = find("[data-list]", root);
+  const hint = () => list.classList.toggle("has-more", list.scrollHeight - list.scrollTop - list.clientHeight > HIDDEN_PX);
+  list.addEventListener("scroll", hint, { passive: true });
+  new ResizeObserver(hint).observe(list);
   const draw = () => nextFrame(() => {
     const chosen = page.filters.host ?? [];
     const hosts = allHosts(page).filter((host) => !chosen.length || chosen.includes(host.host));
@@ -23,6 +27,7 @@ export function mount(root, page) {
       list.replaceChildren(...wanted);
     }
     if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, "No sample yet."));
+    hint();
   });
   for (const topic of ["data", "tick", "second", "connection"]) page.topics.on(topic, draw);
   draw();
