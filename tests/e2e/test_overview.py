@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.support.server import Server
 
@@ -90,11 +90,38 @@ class AnEmptyPage:
         expect(page.locator('[data-widget="latency"]')).to_be_visible()
         expect(page.locator("#models-table tbody")).to_contain_text("llama-3-70b")
 
+        expect(tile(page, "cpu")).not_to_have_text(tile(page, "cpu").inner_text())  # its present goes on
+
         page.get_by_role("button", name="Remove demo data").click()
 
         expect(page.locator("#demo-banner")).to_be_hidden(timeout=60_000)
         expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
+        expect(page.locator(".machine")).to_have_count(1)
+        expect(page.locator("#demo-words")).to_contain_text("three models")
         assert complaints == []
+
+    def test_is_there_again_when_a_long_removal_of_demo_data_has_ended(self, server: Server, open_page: Any) -> None:
+        send(server, request(metadata={"llmmonitor.demo": True}))
+        page = open_page(server.url)
+        state = {"present": True, "running": False, "removing": True}
+
+        def answer(route: Route) -> None:
+            if state["removing"]:
+                route.fulfill(status=202, json=state)
+            else:
+                route.continue_()
+
+        page.route("**/demo", answer)
+        page.get_by_role("button", name="Remove demo data").click()
+        expect(page.locator("#demo-banner")).to_contain_text("Removing the demo data…")
+        expect(page.get_by_role("button", name="Remove demo data")).to_be_hidden()
+        expect(page.locator('[data-widget="latency"]')).to_be_visible()
+
+        assert server.request("DELETE", "/demo").status == 200
+        state["removing"] = False
+
+        expect(page.locator("#demo-banner")).to_be_hidden()
+        expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
 
 
 class APage:
@@ -143,6 +170,55 @@ class APage:
         expect(page.get_by_text("No requests match model = nobody")).to_be_visible()
         page.get_by_role("button", name="Drop model").click()
         expect(page.locator("#models-table")).to_contain_text("llama-3-8b")
+
+    def test_says_so_where_the_window_stands_in_for_a_minute_without_requests(
+        self, module_server: Server, open_page: Any
+    ) -> None:
+        send(module_server, *(request("quiet", ago_seconds=600 + n) for n in range(3)))
+        page = open_page(f"{module_server.url}/?range=1h&model=quiet")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text("figures of the last minute")
+        expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
+        expect(page.locator('[data-tile="p50"] [data-aside]')).to_have_text("1h")
+        expect(page.locator('[data-tile="cpu"] [data-aside]')).to_have_text("")
+        expect(page.locator('[data-widget="latency"] [data-now]')).to_have_text(
+            re.compile(r"P99 1\.2\d\ss in the last hour")
+        )
+
+    def test_shows_no_change_against_a_window_that_is_nearly_empty(self, server: Server, open_page: Any) -> None:
+        send(server, *(request(ago_seconds=60 * n) for n in range(1, 59)))
+        send(server, *(request(ago_seconds=3_601 + n) for n in range(30)))
+        page = open_page(f"{server.url}/?range=1h")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text("too little data before to compare")
+        expect(page.locator('[data-tile="requests"] [data-change]')).to_have_text(re.compile(r"^\s*$"))
+
+        send(server, *(request(ago_seconds=3_700 + 60 * n) for n in range(58)))
+        page.reload()
+
+        expect(page.locator(".sentence [data-aside]")).to_contain_text("▲ ▼ 1\u00a0h against the hour before")
+        expect(page.locator('[data-tile="requests"] [data-change]')).to_contain_text("▼")
+
+    def test_hints_at_machines_below_the_edge(self, server: Server, open_page: Any) -> None:
+        send(server, request())
+        for number in range(8):
+            sample = {"host": f"gpu-{number}", "cpu_percent": 10 + number, "memory_percent": 50}
+            assert server.post("/track/system", sample).status == 200
+        page = open_page(server.url)
+        machines = page.locator(".machine-list")
+        expect(page.locator(".machine")).to_have_count(9)
+        expect(machines).to_have_class(re.compile("has-more"))
+        machines.evaluate("(list) => list.scrollTo(0, list.scrollHeight)")
+        expect(machines).not_to_have_class(re.compile("has-more"))
+
+    def test_shows_whole_names_of_models_on_a_phone(self, module_server: Server, open_page: Any) -> None:
+        name = "meta-llama/Llama-3.1-405B-Instruct-FP8-and-a-long-tail"
+        send(module_server, request(name, ago_seconds=5))
+        page = open_page(f"{module_server.url}/?model={name}", width=390, height=844)
+        cell = page.locator("#models-table tbody th")
+        expect(cell).to_have_text(name)
+        cut = """(node) => [node, ...node.querySelectorAll("*")].some((one) =>
+                   one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "visible")"""
+        assert not cell.evaluate(cut)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
 
     def test_pauses_and_resumes_with_a_key(self, module_server: Server, open_page: Any) -> None:
         send(module_server, request())
@@ -288,5 +364,19 @@ class APageWithoutASocket:
             expect(page.locator("#connection")).to_have_text("Polling · 5 s", timeout=30_000)
             send(module_server, request("polled"))
             expect(page.locator("#models-table")).to_contain_text("polled", timeout=30_000)
+        finally:
+            context.close()
+
+    def test_counts_down_to_the_next_question_whichever_way_it_is_asked(
+        self, module_server: Server, browser: Any
+    ) -> None:
+        context = browser.new_context()
+        try:
+            page = context.new_page()
+            page.route_web_socket(re.compile("/ws/metrics"), lambda socket: socket.close())
+            page.route("**/metrics/current", lambda route: route.abort())
+            with page.expect_request("**/metrics/current"):  # the socket is tried again after a minute
+                page.goto(module_server.url)
+            expect(page.locator("#connection-banner")).to_have_text(re.compile(r"Next try in [1-5] s\."))
         finally:
             context.close()

@@ -74,6 +74,45 @@ class TheScripts:
         assert first == [["a", "1"], ["b", "2"], ["c", "3"]]
         assert dict(later) == {"c": "3", "a": "1", "x": "4"}
 
+    def test_show_the_last_minute_while_live_and_the_window_where_it_has_nothing(self, run: Any) -> None:
+        body = """(m) => {
+          const params = { range: "24h", filters: {}, span: "the last 24 hours" };
+          const page = new m.Page({ now: Date.now(), params, summary: { rate: 2, unknown: null } }, {}, []);
+          const found = () => [page.showsMinute, page.figure((minute) => minute.rate, "rate")];
+          const all = [found()];
+          page.tick = { overall: { rate: 0 } };
+          all.push(found());
+          page.tick = { overall: { rate: null } };
+          all.push(found(), [page.showsMinute, page.figure((minute) => minute.unknown, "unknown")]);
+          page.frozen = { from: 0, to: 1 };
+          all.push(found());
+          return all; }"""
+        assert run("page.js", body) == [
+            [False, {"value": 2, "standsIn": False}],
+            [True, {"value": 0, "standsIn": False}],
+            [True, {"value": 2, "standsIn": True}],
+            [True, {"value": None, "standsIn": False}],
+            [False, {"value": 2, "standsIn": False}],
+        ]
+
+    @pytest.mark.parametrize(
+        ("range_", "minute", "comparable", "said"),
+        [
+            ("24h", True, True, "figures of the last minute · ▲ ▼ 24 h against the window before"),
+            ("5m", False, True, "figures of the span · ▲ ▼ 5 min against the window before"),
+            (None, False, True, "figures of the span · ▲ ▼ the span against the window before"),
+            ("7d", True, False, "figures of the last minute · too little data before to compare"),
+        ],
+    )
+    def test_say_what_is_shown_and_what_its_arrows_compare(
+        self, run: Any, range_: str | None, minute: bool, comparable: bool, said: str
+    ) -> None:
+        body = """(m, [range, showsMinute, comparable]) => m.explain({
+                    showsMinute, data: { summary: { comparable } },
+                    params: { range, span: "the span", span_before: "the window before" } })"""
+        found = run("widgets/sentence.js", body, [range_, minute, comparable])
+        assert found.replace("\u00a0", " ") == said
+
     @pytest.mark.parametrize(
         ("most", "is_duration", "step"),
         [

@@ -31,6 +31,8 @@ export class Page {
   #abort = null;
   #reading = null;
   #again = null;
+  #machines = null; // how each one was in the newest tick
+  #machinesChanged = false;
 
   constructor(data, catalogue, tiles) {
     this.catalogue = catalogue;
@@ -89,9 +91,17 @@ export class Page {
     return this.isFiltered ? this.tick.view ?? null : this.tick.overall;
   }
 
-  // The figure of the last minute while the page is live, that of the window otherwise. `inTick` reads the former.
+  // Whether tiles and headings show the last minute; else they show the window. Changes are always of the window.
+  get showsMinute() {
+    return this.live && Boolean(this.figures);
+  }
+
+  // A figure of what is shown; `inTick` reads that of the last minute. Where the minute has none the window stands in.
   figure(inTick, inSummary) {
-    return this.live && this.figures ? inTick(this.figures) : this.data.summary[inSummary];
+    const inMinute = this.showsMinute ? (inTick(this.figures) ?? null) : null;
+    if (inMinute !== null) return { value: inMinute, standsIn: false };
+    const value = this.data.summary[inSummary] ?? null;
+    return { value, standsIn: this.showsMinute && value !== null };
   }
 
   // When this monitor recorded nothing: its own machines have no sample then.
@@ -113,6 +123,9 @@ export class Page {
     if (tick.at) this.correctClock(tick.at);
     const firstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
     this.tick = tick;
+    const machines = (tick.hosts ?? []).map(({ host, state }) => `${host} ${state}`).join();
+    this.#machinesChanged ||= this.#machines !== null && this.#machines !== machines;
+    this.#machines = machines;
     if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
     if (firstEvent) this.load({ quiet: true });
     this.topics.emit("tick", tick);
@@ -272,12 +285,14 @@ export class Page {
   }
 
   #mayFreshen() {
-    const quiet = !this.hasEvents || this.tick?.overall?.requests_per_second === null;
+    const idle = this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
+    const quiet = !this.hasEvents || idle;
     return this.live && !quiet && !document.hidden && !this.#reading && ["live", "polling"].includes(this.connection.state);
   }
 
   async #freshen() {
     const search = location.search;
+    this.#machinesChanged = false;
     const found = await pageFigures(search);
     // The person may have moved on, or paused, meanwhile.
     if (search !== location.search || !this.live || this.#reading || found.params.range !== this.params.range) return;

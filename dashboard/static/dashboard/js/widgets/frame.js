@@ -5,7 +5,7 @@ import { saveHistory, savePicture, saveSvg } from "../charts/export.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { disclosure } from "../disclosure.js";
 import { element, find, setText, svg } from "../dom.js";
-import { moment, text, timeOfDay } from "../format.js";
+import { NO_DATA, moment, text, timeOfDay } from "../format.js";
 import { at as valueAt, last } from "../series.js";
 
 const DAY_MS = 86_400_000;
@@ -49,8 +49,13 @@ export function mountChart(root, page, spec) {
   return chart;
 }
 
+// What stands in a head: [words, value, whether it is the window's because the last minute has none]. Nothing where no
+// value is known and nobody points at a time.
 function nowPairs(page, spec, chart) {
-  return spec.now ? spec.now(page, page.cursor.time) : linePairs(page, chart, page.cursor.time);
+  const { time } = page.cursor;
+  const pairs = (spec.now ? spec.now(page, time) : linePairs(page, chart, time)).filter(Boolean);
+  if (time === null && !pairs.some(([, value]) => value && value !== NO_DATA)) return [];
+  return pairs.some(([, , standsIn]) => standsIn) ? [...pairs, [` in ${page.params.span}`, ""]] : pairs;
 }
 
 // Without words of its own a head shows each line's newest value, or that under the crosshair.
@@ -62,7 +67,7 @@ function linePairs(page, { lines, spec }, time) {
 }
 
 export function drawNow(target, pairs, time, page) {
-  const parts = pairs.filter(Boolean).flatMap(([words, value], index) => [
+  const parts = pairs.flatMap(([words, value], index) => [
     // A pair whose words begin with a blank goes on with the one before.
     index ? (words.startsWith(" ") ? "" : " · ") : "",
     words ? `${words} ` : "",

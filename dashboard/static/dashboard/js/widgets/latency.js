@@ -34,7 +34,8 @@ export function mount(root, page) {
     count: (own) => own.series.get(METRIC, "count"),
     now: (own, time) => IN_HEAD.map((stat) => {
       if (time !== null) return [stat.toUpperCase(), say(valueAt(own.series.get(METRIC, stat), time, own.series.step))];
-      return [stat.toUpperCase(), say(own.figure((minute) => minute.response_time_ms?.[stat], `${stat}_response_time_ms`))];
+      const figure = own.figure((minute) => minute.response_time_ms?.[stat], `${stat}_response_time_ms`);
+      return [stat.toUpperCase(), say(figure.value), figure.standsIn];
     }),
     empty: () => "No request ended successfully in this window",
   });

@@ -58,7 +58,7 @@ function makeRow(row, total, slot, page) {
   const { from, to } = page.window;
   const spark = svg("svg", { class: `spark slot-${slot}`, viewBox: "0 0 100 26", preserveAspectRatio: "none", "aria-hidden": "true", "data-model": row.model_name });
   drawSparkline(spark, thin(page.series.get(...P95, row.model_name), from, to));
-  const slow = isSlow(row);
+  const slow = page.data.summary.comparable && isSlow(row);
   const failing = row.total_requests >= ENOUGH && row.error_rate_percent >= ERROR_PERCENT;
   const cell = (words, kind = "", mark = "") => element("td", { class: `figure ${kind}` }, mark + words);
   const choose = () => page.go({ filters: { model: [row.model_name] } });

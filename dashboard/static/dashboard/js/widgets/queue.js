@@ -28,6 +28,6 @@ export function mount(root, page) {
       const tick = own.live && !own.isFiltered ? own.tick?.queue?.[words] : undefined;
       return [words, say(tick ?? last(points))];
     }),
-    empty: () => "Nobody told of a queue in this window",
+    empty: () => "No queue was reported in this window",
   });
 }

@@ -32,8 +32,14 @@ export function mount(root, page) {
         const at = (pair) => valueAt(own.series.get(...pair), time, own.series.step);
         return [["", rate(at(ALL))], ["failed", text(percent(at(["inference.error_rate_percent", "avg"])))]];
       }
-      const figure = (name) => own.figure((minute) => minute[name], name);
-      return [["", rate(figure("requests_per_second"))], ["failed", text(percent(figure("error_rate_percent")))]];
+      const pair = (words, name, say) => {
+        const { value, standsIn } = own.figure((minute) => minute[name], name);
+        return [words, say(value), standsIn];
+      };
+      return [
+        pair("", "requests_per_second", rate),
+        pair("failed", "error_rate_percent", (value) => text(percent(value))),
+      ];
     },
     empty: () => "No request ended in this window",
   });

@@ -1,13 +1,27 @@
-// How it is, in words. The server finds the words; here they are put in place, with what the arrows compare and the time.
+// How it is, in words. The server finds the words; here they are put in place, with what the tiles show, what their arrows
+// compare, and the time.
 
 import { find, setText } from "../dom.js";
-import { moment, timeOfDay, zoneName } from "../format.js";
+import { SPACE, moment, timeOfDay, zoneName } from "../format.js";
 
 const EMPTY = {
   state: "ok",
   title: "Watching this machine. No request has arrived yet.",
   text: "CPU and memory are live below. Send one request, and latency, throughput and tokens appear beside them.",
 };
+
+const UNITS = { m: "min", h: "h", d: "days" };
+
+// Of what the tiles and headings tell.
+export const figuresOf = (page) => (page.showsMinute ? "the last minute" : page.params.span);
+
+// "figures of the last minute · ▲ ▼ 24 h against the 24 hours before".
+export function explain(page) {
+  const { range, span, span_before: before } = page.params;
+  const length = range ? range.replace(/[mhd]$/, (unit) => `${SPACE}${UNITS[unit]}`) : span;
+  const arrows = page.data.summary.comparable ? `▲ ▼ ${length} against ${before}` : "too little data before to compare";
+  return `figures of ${figuresOf(page)} · ${arrows}`;
+}
 
 export function mount(root, page) {
   const draw = () => {
@@ -20,10 +34,11 @@ export function mount(root, page) {
   const second = () => {
     const { from, to } = page.window;
     const zone = zoneName(to);
+    const lost = page.connection.state === "disconnected" && page.tick?.at;
     const when = page.rolling
-      ? `${timeOfDay(page.frozen ? page.frozen.to : page.now())} ${zone}`
+      ? `${timeOfDay(page.frozen ? page.frozen.to : lost ? Date.parse(page.tick.at) : page.now())} ${zone}`
       : `${moment(from, true)} to ${moment(to, true)} ${zone}`;
-    setText(find("[data-aside]", root), page.hasEvents ? `▲ ▼ against ${page.params.span_before} · ${when}` : when);
+    setText(find("[data-aside]", root), page.hasEvents ? `${explain(page)} · ${when}` : when);
   };
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   page.topics.on("pause", second);

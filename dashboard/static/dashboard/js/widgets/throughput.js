@@ -53,11 +53,11 @@ export function mount(root, page) {
     say,
     lines: (own) => stackable(modelLines(own)).map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 })),
     now: (own, time) => {
-      const value = time !== null
-        ? valueAt(own.series.get(...METRIC), time, own.series.step)
+      const { value, standsIn } = time !== null
+        ? { value: valueAt(own.series.get(...METRIC), time, own.series.step) }
         : own.figure((minute) => minute.tokens_per_second, "tokens_per_second");
-      return [["", say(value)], [" output", ""]];
+      return [["", say(value), standsIn], [" output", ""]];
     },
-    empty: () => "Nobody counted tokens in this window",
+    empty: () => "No tokens were reported in this window",
   });
 }

@@ -1,4 +1,5 @@
 // The tiles: the last minute while the page is live, the window otherwise; the change is always window against window.
+// Where the last minute has no figure that of the window stands in, and the tile says so.
 
 import { drawSparkline } from "../charts/sparkline.js";
 import { find, findAll, setText } from "../dom.js";
@@ -7,12 +8,16 @@ import { thin } from "../series.js";
 import { nextFrame } from "../store.js";
 import { change } from "../change.js";
 import { hostsShown, mean } from "./machine-figures.js";
+import { figuresOf } from "./sentence.js";
 
 const POINTS = 60;
 
 export function mount(root, page) {
   const tiles = findAll("[data-tile]", root).map((node) => ({ node, spec: page.tiles.find((spec) => spec.id === node.dataset.tile) }));
-  const draw = () => nextFrame(() => tiles.forEach(({ node, spec }) => drawTile(node, spec, page)));
+  const draw = () => nextFrame(() => {
+    root.setAttribute("aria-label", `Figures of ${figuresOf(page)}`);
+    tiles.forEach(({ node, spec }) => drawTile(node, spec, page));
+  });
   for (const topic of ["data", "tick", "pause"]) page.topics.on(topic, draw);
   page.topics.on("connection", () => root.classList.toggle("stale", page.connection.state === "disconnected"));
   draw();
@@ -32,19 +37,17 @@ function minuteOf(spec, page) {
   return second ? (found?.[second] ?? null) : (found ?? null);
 }
 
-// Without a socket nobody says the minute's figures for a filter: then it is the window's.
-const figureOf = (spec, page) => (page.live && page.figures ? minuteOf(spec, page) : page.data.summary[spec.summary]);
-
 function drawTile(node, spec, page) {
   const { summary } = page.data;
-  const value = figureOf(spec, page);
+  const { value, standsIn } = page.figure(() => minuteOf(spec, page), spec.summary);
   const { number, unit } = FORMATS[spec.format](value);
   const figure = find("[data-number]", node);
   setText(figure, number);
   figure.title = number === NO_DATA ? "no data" : "";
   setText(find("[data-unit]", node), unit);
-  if (spec.id === "queue") setText(find("[data-aside]", node), inWork(page));
-  const moved = change(spec.format, summary[spec.summary], summary.previous?.[spec.summary], spec.worse);
+  setText(find("[data-aside]", node), standsIn ? page.params.range : spec.id === "queue" ? inWork(page) : "");
+  const before = summary.comparable ? summary.previous?.[spec.summary] : null;
+  const moved = change(spec.format, summary[spec.summary], before, spec.worse);
   const target = find("[data-change]", node);
   setText(target, moved.text || SPACE);
   target.className = `tile-change ${moved.judgement}`;
@@ -57,6 +60,6 @@ function drawTile(node, spec, page) {
 
 // Beside what waits: what is being worked on.
 function inWork(page) {
-  const processing = page.live && !page.isFiltered ? page.tick?.queue?.processing : page.data.summary.avg_queue_processing;
+  const processing = page.showsMinute && !page.isFiltered ? page.tick?.queue?.processing : page.data.summary.avg_queue_processing;
   return processing === null || processing === undefined ? "" : `${whole(processing).number}${SPACE}active`;
 }
