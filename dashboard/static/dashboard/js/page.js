@@ -115,7 +115,8 @@ export class Page {
     this.data = data;
     this.problem = null;
     this.series.load(data.history, data.by_model);
-    if (data.current && !this.tick) this.tick = { ...data.current };
+    // A machine that was removed goes with the data, not with the next tick.
+    if (data.current) this.tick = this.tick ? { ...this.tick, hosts: data.current.hosts } : { ...data.current };
     this.topics.emit("data");
   }
 
