@@ -96,14 +96,15 @@ def _say_well(summary: Row, models: Sequence[Row], window: str, past: bool, sile
     count = int(summary["total_requests"])
     said = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
     evidence = f"P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
-    if silent:
-        return Sentence("warning", _machines(silent), f"{said}, {evidence}")
     few = [row for row in models if (row.get("total_requests") or 0) < ENOUGH_REQUESTS]
+    doubtful = _too_few_to_judge(few)
+    if silent:
+        return Sentence("warning", _machines(silent), f"{said}, {evidence} {doubtful}".rstrip())
     if count < ENOUGH_REQUESTS or len(few) == len(models) > 0:
         state = "quiet" if summary.get("error_rate_percent") else "ok"
         return Sentence(state, f"{said}.", f"{evidence} A model is judged from {ENOUGH_REQUESTS} requests on.")
     verb = "was" if past else "is"
-    if doubtful := _too_few_to_judge(few):
+    if doubtful:
         return Sentence("quiet", f"All {verb} well, as far as can be judged.", f"{said}, {evidence} {doubtful}")
     return Sentence(
         "ok", f"{'All' if len(models) != 1 else models[0]['model_name']} {verb} well.", f"{said}, {evidence}"
