@@ -8,16 +8,20 @@ the click does not use it up where they say so (views.py); where one did, the pa
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.urls import reverse
 from django.utils import timezone
 
 from llmmonitor.access import audit
 from llmmonitor.access.models import LoginLink
+from llmmonitor.server.database_errors import in_a_sentence
 
+logger = logging.getLogger(__name__)
 LIFETIME = timedelta(minutes=15)
 TOKEN_BYTES = 32
 
@@ -30,6 +34,17 @@ def make_link(user: User, at: datetime | None = None) -> str:
     LoginLink.objects.create(hash=_hash(token), user=user, expires_at=at + LIFETIME)
     audit.record("created a login link for", actor="the server", subject=user.get_username(), at=at)
     return reverse("login-link", args=[token])
+
+
+def first_admins_link() -> str | None:
+    """A new link for the first admin, for a start to print; None where there is no admin or no room for it."""
+    admin = User.objects.filter(is_active=True, is_superuser=True).order_by("pk").first()
+    try:
+        return make_link(admin) if admin else None
+    except DatabaseError as error:  # a full disk, at which one wants to look
+        sentence = in_a_sentence(error, "There is no link to sign in, for it cannot be written")
+        logger.warning("%s Then `manage.py login-link` prints one.", sentence)
+        return None
 
 
 def redeem(token: str, at: datetime | None = None) -> User | None:

@@ -25,9 +25,9 @@ class Command(StoreCommand):
         from django.db import connections
 
         from llmmonitor.access.first_start import ensure_admin
+        from llmmonitor.access.loginlink import first_admins_link
         from llmmonitor.server import memory, preflight, running, static
         from llmmonitor.server.banner import greeting, welcome
-        from metrics.management.commands.up import login_path
 
         memory.keep_memory_small()
         try:
@@ -41,9 +41,9 @@ class Command(StoreCommand):
             preflight.check_address(host, port)  # once more: it may have been taken while files were collected
             first = ensure_admin(settings.LLMMONITOR.admin_password)
             with greeting(self.stdout, first) as greet:
-                login_link = login_path() if first else None  # one of several servers is not to print one each
+                link = first_admins_link() if first else None  # one of several servers is not to print one each
                 connections.close_all()
-                running.run_server(host, port, lambda _host, at: greet.say(welcome(host, at, login_link, first)))
+                running.run_server(host, port, lambda _host, at: greet.say(welcome(host, at, link, first)))
         except preflight.CannotStart as problem:
             raise CommandError(str(problem)) from None
         except KeyboardInterrupt:

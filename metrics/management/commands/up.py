@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import Any
 
@@ -10,8 +9,6 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from llmmonitor.server.commands import StoreCommand
-
-logger = logging.getLogger(__name__)
 
 
 class Command(StoreCommand):
@@ -53,6 +50,7 @@ class Command(StoreCommand):
         from django.db import connections
 
         from llmmonitor.access.first_start import ensure_admin
+        from llmmonitor.access.loginlink import first_admins_link
         from llmmonitor.server import embedded, preflight, running
         from llmmonitor.server.banner import greeting, welcome
 
@@ -62,7 +60,7 @@ class Command(StoreCommand):
         first = ensure_admin(settings.LLMMONITOR.admin_password)
         workers = embedded.EmbeddedWorkers()
         with greeting(self.stdout, first) as greet:
-            link = login_path()
+            link = first_admins_link()
 
             def started(_host: str, actual_port: int) -> None:
                 workers.start()
@@ -76,20 +74,3 @@ class Command(StoreCommand):
                 workers.stop()
                 running.drain_recorder(running.STOP_SECONDS)
                 connections.close_all()
-
-
-def login_path() -> str | None:
-    """The path of a new one-time login link for the first admin; None where there is no admin or no room for it."""
-    from django.contrib.auth.models import User
-    from django.db import DatabaseError
-
-    from llmmonitor.access.loginlink import make_link
-    from llmmonitor.server.database_errors import in_a_sentence
-
-    admin = User.objects.filter(is_active=True, is_superuser=True).order_by("pk").first()
-    try:
-        return make_link(admin) if admin else None
-    except DatabaseError as error:  # a full disk, at which one wants to look
-        sentence = in_a_sentence(error, "There is no link to sign in, for it cannot be written")
-        logger.warning("%s Then `manage.py login-link` prints one.", sentence)
-        return None

@@ -12,8 +12,8 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandError
 from django.db import DatabaseError, IntegrityError, OperationalError, connection
 
+from llmmonitor.access.loginlink import first_admins_link
 from llmmonitor.server.commands import StoreCommand
-from metrics.management.commands.up import login_path
 
 
 class Failing(StoreCommand):
@@ -74,7 +74,7 @@ class AReadOnlyDatabase:
             call_command(*command)
 
     def test_costs_a_start_its_login_link_and_no_more(self, caplog: pytest.LogCaptureFixture) -> None:
-        assert login_path() is None
+        assert first_admins_link() is None
         [said] = caplog.messages
         assert said.startswith("There is no link to sign in, for it cannot be written (attempt to write a readonly")
         assert said.endswith(" Then `manage.py login-link` prints one.")
