@@ -204,9 +204,8 @@ class ErrorRows:
         prints = {row.request_id: row.grouped_by for row in rows}
         times: dict[Fingerprint, Times] = {}
         for row in rows:
-            key, at = prints[row.request_id], row.timestamp
-            first, last = times.get(key, (at, at))
-            times[key] = Times(min(first, at), max(last, at))
+            key, at = prints[row.request_id], Times(row.timestamp, row.timestamp)
+            times[key] = at.and_those(times.get(key, at))
         ids = self._groups.intern(times)
         for row in rows:
             row.group = ids[prints[row.request_id].digest]

@@ -206,6 +206,10 @@ class Times(NamedTuple):
     first: datetime
     last: datetime
 
+    def and_those(self, other: Times) -> Times:
+        """Of both together."""
+        return Times(min(self.first, other.first), max(self.last, other.last))
+
 
 class SeriesInterner:
     """Series, with their times of first and last event. Those beyond the cap share the series `__other__`."""
@@ -233,9 +237,8 @@ class SeriesInterner:
         over = times.keys() - found.keys()
         others: dict[SeriesLabels, Times] = {}
         for key in over:
-            other, (first, last) = other_labels(key.is_demo), times[key]
-            known = others.get(other, times[key])
-            others[other] = Times(min(known.first, first), max(known.last, last))
+            other = other_labels(key.is_demo)
+            others[other] = times[key].and_those(others.get(other, times[key]))
         numbers = self._interner.find(others)
         numbers |= self._interner.add({other: span for other, span in others.items() if other not in numbers})
         return found | {key: numbers[other_labels(key.is_demo)] for key in over}, over

@@ -85,18 +85,25 @@ class Store:
         resolutions_for = Policy.from_settings().resolver(now)
 
         own_errors = [(place, error) for place, event in inference if (error := event.as_error()) is not None]
-        failed = {event.request_id: place for place, event in inference if not event.success}
-        _lock_requests({event.request_id for _, event in (*errors, *own_errors)} | failed.keys())
-        failures = stored_failures({event.request_id for _, event in errors} - failed.keys())
+        failed = {event.request_id for _, event in inference if not event.success}
+        _lock_requests({event.request_id for _, event in (*errors, *own_errors)} | failed)
+        failures = stored_failures(event.request_id for _, event in errors)
         # An error that belongs to a failed inference has its series, whatever it says itself (often no model at all).
-        alone = [(place, event) for place, event in errors if event.request_id not in failures.keys() | failed.keys()]
+        alone = [(place, event) for place, event in errors if event.request_id not in failures.keys() | failed]
         belonging, times = self._intern([*inference, *queues, *alone], now)
 
         repeats = self._inference.write(inference, belonging, now)
         new = [(place, event) for place, event in inference if place not in repeats]
         buckets = rollup_events(((event, belonging[place].series) for place, event in new), resolutions_for)
 
-        failures |= {name: belonging[place] for name, place in failed.items()}
+        failures |= {event.request_id: belonging[place] for place, event in new if not event.success}
+        left = [
+            (place, event) for place, event in errors if place not in belonging and event.request_id not in failures
+        ]
+        if left:  # the failure that came with the error repeats a success: it is not stored, and the error is alone
+            own, own_times = self._intern(left, now)
+            belonging |= own
+            times |= {number: one.and_those(times.get(number, one)) for number, one in own_times.items()}
         reports = [Report(place, event, belonging.get(place), direct=True) for place, event in errors]
         reports += [
             Report(place, event, belonging[place], direct=False) for place, event in own_errors if place not in repeats
@@ -136,8 +143,7 @@ class Store:
             number = numbers[name]
             own = Belonging(number, own_labels(some[0][1].labels) if name in over else None)
             belonging.update((place, own) for place, _ in some)
-            first, last = touched.get(number, times[name])
-            touched[number] = Times(min(first, times[name].first), max(last, times[name].last))
+            touched[number] = times[name].and_those(touched.get(number, times[name]))
         return belonging, touched
 
 

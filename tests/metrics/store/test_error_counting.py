@@ -136,6 +136,25 @@ class AFailedInference:
         assert_raw_and_rollups_agree()
 
 
+class AFailureThatRepeatsASuccess:
+    """It has the time and the id of a successful inference: it is not stored and changes nothing."""
+
+    def test_leaves_an_error_what_it_was_when_both_come_again(self) -> None:
+        commit(request("a"), error("a"))
+        assert commit(error("a"), failed("a", model_name="unknown")).duplicates == 2
+        assert outcomes() == {"ok": 1, "timeout": 1}
+        assert row().series.model_name == "chatty"
+        assert commit(error("a")).duplicates == 1
+        assert_raw_and_rollups_agree()
+
+    def test_leaves_a_new_error_alone(self) -> None:
+        commit(request("a"))
+        assert commit(failed("a"), error("a", model_name="slow")) == Recorded(1, 1, [0], [])
+        assert outcomes() == {"ok": 1, "timeout": 1}
+        assert row().series.model_name == "slow"
+        assert_raw_and_rollups_agree()
+
+
 class ALaterEvent:
     def test_completes_the_row_and_takes_nothing_away(self) -> None:
         commit(error("a", error_type="Error", metadata={"k": 1}))
