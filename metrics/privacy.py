@@ -2,9 +2,10 @@
 
 A key names content when one of its parts (`gen_ai.input.messages` has three) is such a name, or ends in one
 (`user_prompt`, `rawResponse`), whatever number or form follows it (`messages[0]`, `prompt_v2`, `response_json`). Case,
-`-`, `_`, blanks, camelCase and characters that nobody sees make no difference. The value's type makes none either: a
-promise that depends on what a value looks like is hard to check. Numbers about content have names of their own
-(`prompt_tokens`, `input_tokens`, `prompt_version`) and stay. Text that is itself JSON with such a key goes, too.
+punctuation, blanks, camelCase and characters that Unicode shows as nothing make no difference. The value's type makes
+none either: a promise that depends on what a value looks like is hard to check. Numbers about content have names of
+their own (`prompt_tokens`, `input_tokens`, `prompt_version`) and stay. Text that is itself JSON with such a key goes,
+too. It is a list of names, tried against those that the tracing libraries use: what somebody calls `note` is kept.
 
 Left out is not forgotten: each path is counted, and the answer names it. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists
 keys that are wanted all the same, each by its own name. Pure: values in, values out.
@@ -31,7 +32,8 @@ LAST_WORDS = frozenset(
     [
         "prompt", "prompts", "messages", "content", "contents", "completion", "completions", "input", "inputs",
         "output", "outputs", "response", "responses", "answer", "answers", "text", "texts", "instruction",
-        "instructions", "transcript", "transcripts",
+        "instructions", "transcript", "transcripts", "choices", "query", "queries", "question", "questions",
+        "reasoning", "thinking", "arguments", "args", "reply", "replies", "conversation", "candidates", "generations",
     ]
 )  # fmt: skip
 # A key, or a part of one, that is exactly this: alone it names content, at the end of a longer name it need not
@@ -40,18 +42,20 @@ WHOLE_NAMES = frozenset(
     [
         "message", "user_message", "system_message", "assistant_message", "human_message", "ai_message",
         "developer_message", "tool_message", "chat_message", "input_message", "output_message", "first_message",
-        "last_message", "last_user_message", "chat_history", "history", "conversation", "dialog", "dialogue", "query",
-        "question", "context", "contexts", "retrieved_context", "documents", "retrieved_documents", "choices",
-        "candidates", "generation", "generations", "delta", "parts", "prompt_template", "reasoning", "thinking",
+        "last_message", "last_user_message", "chat_history", "history", "dialog", "dialogue", "context", "contexts",
+        "retrieved_context", "documents", "retrieved_documents", "generation", "delta", "parts", "prompt_template",
         "thought", "thoughts", "chain_of_thought", "tool_call", "tool_calls", "function_call", "function_calls",
-        "tool_use", "tool_result", "tool_results", "tool_definitions", "arguments", "tool_arguments",
-        "function_arguments", "body", "request_body", "response_body", "payload", "image", "images", "image_url",
-        "audio", "video", "attachments", "transcription",
+        "tool_use", "tool_result", "tool_results", "tool_definitions", "body", "request_body", "response_body",
+        "payload", "image", "images", "image_url", "audio", "video", "attachments", "transcription", "call_result",
+        "tool_call_result", "tool_parameters", "call_parameters", "span_inputs", "retrieved_chunks", "msg",
+        "msgs",
     ]
 )  # fmt: skip
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-PARTS = re.compile(r"[./:\[\]]")
+PARTS = re.compile(r"[^\w\s\-]+")
 SEPARATORS = re.compile(r"[\s_\-]+")
+# Unicode's Default_Ignorable_Code_Point beside the category Cf, after NFKC: joiners, fillers, variation selectors.
+SHOWN_AS_NOTHING = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # What may follow such a word without making another thing of it: `prompt_v2`, `messages_json`.
 FORM = re.compile(r"\d+|v\d*|json|raw|str|string|b64|base64")
 # `"content":` inside a string, also where the quotes are escaped or single (JSON in JSON, a printed dictionary).
@@ -72,7 +76,8 @@ class MetadataRefused(Exception):
 def normalise(key: str) -> str:
     """`key` in lower case, words joined by `_`, parts by `.`: `Gen-AI.inputMessages` → `gen_ai.input_messages`."""
     # NFKC makes one of letters that look alike because they are the same (full-width); Cf is what is not seen at all.
-    visible = "".join(char for char in unicodedata.normalize("NFKC", key) if unicodedata.category(char) != "Cf")
+    shown = SHOWN_AS_NOTHING.sub("", unicodedata.normalize("NFKC", key))
+    visible = "".join(char for char in shown if unicodedata.category(char) != "Cf")
     parts = (CAMEL.sub("_", part).lower() for part in PARTS.split(visible))
     return ".".join("_".join(word for word in SEPARATORS.split(part) if word) for part in parts)
 

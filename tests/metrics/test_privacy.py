@@ -58,6 +58,17 @@ class AKeyThatNamesContent:
                 "response_raw",
             ),
             *("prompt_2_json", "last_message", "pro\u200bmpt", "\ufeffcontent", "ｐｒｏｍｐｔ", "input\u00a0text"),
+            *(
+                "pro\u034fmpt",
+                "prompt\ufe0f",
+                "pro\u3164mpt",
+                "prompt!",
+                "messages(0)",
+                "@message",
+                "gen_ai|prompt",
+                "reply",
+            ),
+            *("user_query", "llm_reasoning", "tool_args", "search-queries"),
             *("llm.input_messages.0.message.content", "gen_ai.system_instructions", "traceloop/entity/input"),
         ],
     )
@@ -91,6 +102,26 @@ class AKeyThatNamesContent:
     )
     def test_is_not_one_that_counts_or_identifies(self, key: str) -> None:
         assert not names_content(key)
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            *("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"),  # OpenTelemetry
+            *("gen_ai.tool.definitions", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"),
+            *("gen_ai.prompt.0.content", "gen_ai.completion.0.content", "traceloop.entity.input"),  # OpenLLMetry
+            *("input.value", "output.value", "llm.input_messages.0.message.content", "llm.prompts"),  # OpenInference
+            *("llm.output_messages.1.message.tool_calls.0.tool_call.function.arguments", "llm.function_call"),
+            *("retrieval.documents.0.document.content", "tool.parameters"),
+            *("$ai_input", "$ai_output_choices"),  # PostHog
+            *("input", "output", "langfuse.observation.input", "langfuse.trace.output"),  # Langfuse
+            *("inputs", "outputs", "generations", "messages"),  # LangSmith
+            *("ai.prompt", "ai.prompt.messages", "ai.response.text", "ai.response.toolCalls"),  # Vercel's AI SDK
+            *("ai.toolCall.args", "ai.toolCall.result"),
+            *("mlflow.spanInputs", "mlflow.spanOutputs"),  # MLflow
+        ],
+    )
+    def test_is_known_by_the_name_that_a_tracing_library_gives_it(self, key: str) -> None:
+        assert clean({key: SECRET}) == ({}, [f"metadata.{key}"])
 
     @pytest.mark.parametrize("value", [SECRET, 3, None, True, [SECRET], {"a": SECRET}, [], {}])
     def test_is_left_out_whatever_it_holds(self, value: Any) -> None:
