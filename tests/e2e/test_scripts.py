@@ -133,6 +133,82 @@ class TheScripts:
         assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
+# `page`, whose server answers with the hour before `now` by half minutes, unless `answer` is set to something else.
+AN_HOUR = """
+    let now = 1_700_000_000_000, answer = null;
+    Date.now = () => now;
+    const hour = () => {
+      const points = Array.from({ length: 120 }, (_, index) => [now - 3600_000 + index * 30_000, 2]);
+      const series = ["inference.requests", "x"].map((metric) => ({ metric, stat: "rate", points }));
+      const params = { range: "1h", filters: {}, span: "the last hour" };
+      return { now, has_events: true, summary: {}, params, history: { step_seconds: 30, series } };
+    };
+    const ask = window.fetch;
+    window.fetch = (path, options) => path.startsWith("/dashboard/data/overview?") || path === "/dashboard/data/overview"
+      ? (answer ? answer(options.signal) : Promise.resolve(Response.json(hour()))) : ask(path, options);
+    const page = new m.Page(hour(), {}, []);
+    const shown = () => {
+      const { from, to } = page.window;
+      return page.series.get("x", "rate").filter(({ x }) => x >= from && x < to).length;
+    };
+    const tick = (at, rate) => page.takeTick({ seq: at / 1000 + 29, overall: {}, buckets:
+      ["inference.requests", "x"].map((metric) => ({ metric, stat: "rate", labels: {}, points: [[at, rate]] })) });
+"""
+
+
+class APausedPage:
+    def test_keeps_what_it_was_paused_on_until_it_is_resumed(self, run: Any) -> None:
+        body = f"""async (m) => {{ {AN_HOUR}
+            page.pause();
+            now += 2 * 3600_000;
+            const quiet = [await page.load({{ quiet: true }}), Boolean(page.frozen), shown()];
+            page.resume();
+            return [quiet, [await page.load({{ quiet: true }}), Boolean(page.frozen), shown() >= 119]]; }}"""
+        assert run("page.js", body) == [["paused", True, 120], ["read", False, True]]
+
+    def test_takes_nothing_from_a_reading_that_began_before(self, run: Any) -> None:
+        body = f"""async (m) => {{ {AN_HOUR}
+            let say;
+            answer = () => new Promise((done) => {{ say = done; }});
+            const reading = page.load({{ quiet: true }});
+            page.pause();
+            now += 2 * 3600_000;
+            say(Response.json(hour()));
+            return [await reading, shown()]; }}"""
+        assert run("page.js", body) == ["paused", 120]
+
+    def test_stays_paused_when_the_present_cannot_be_read(self, run: Any) -> None:
+        body = f"""async (m) => {{ {AN_HOUR}
+            page.pause();
+            answer = async () => new Response("{{}}", {{ status: 503 }});
+            page.resume();
+            return [await page.load({{ quiet: true }}), Boolean(page.frozen), shown()]; }}"""
+        assert run("page.js", body) == ["failed", True, 120]
+
+    def test_counts_what_came_since_and_holds_no_more_for_it(self, run: Any) -> None:
+        body = f"""async (m) => {{ {AN_HOUR}
+            page.tick = {{ seq: now / 1000 - 1 }};
+            page.pause();
+            const begin = now, counts = [page.arrivals];
+            tick(begin, 1);
+            tick(begin, 2);  // the same bucket, as of later
+            counts.push(page.arrivals);
+            for (let bucket = 1; bucket < 1000; bucket += 1) tick(begin + bucket * 30_000, 2);
+            counts.push(page.arrivals);
+            tick(begin, 500);  // of so long ago that no tick brings it again
+            page.tick = {{ seq: begin / 1000 + 29_999 }};
+            return [...counts, page.arrivals, page.series.get("x", "rate").length]; }}"""
+        assert run("page.js", body) == [0, 60, 60_000, 60_000, 120]
+
+    def test_does_not_say_how_much_came_once_it_missed_some(self, run: Any) -> None:
+        body = f"""async (m) => {{ {AN_HOUR}
+            page.pause();
+            await page.load({{ quiet: true }});
+            tick(now, 2);
+            return page.arrivals; }}"""
+        assert run("page.js", body) is None
+
+
 class ALivePage:
     def test_takes_only_what_answers_the_question_on_screen(self, run: Any) -> None:
         body = """(m) => {

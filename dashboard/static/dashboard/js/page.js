@@ -4,6 +4,7 @@
 
 import { pageData, pageFigures } from "./api.js";
 import { announce } from "./announce.js";
+import { Arrivals } from "./arrivals.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./store.js";
 
@@ -24,9 +25,9 @@ export class Page {
   connection = { state: "connecting", detail: "" };
   tick = null;
   frozen = null; // the window while paused
-  heldAtPause = null; // requests in its newest buckets then
   problem = null;
   loading = false;
+  #arrivals = null; // since the pause; null also when some were missed
   #clockOffset = 0;
   #abort = null;
   #reading = null;
@@ -127,8 +128,9 @@ export class Page {
     const machines = (tick.hosts ?? []).map(({ host, state }) => `${host} ${state}`).join();
     this.#machinesChanged ||= this.#machines !== null && this.#machines !== machines;
     this.#machines = machines;
-    if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
-    if (firstEvent) this.load({ quiet: true });
+    if (tick.buckets && this.frozen) this.#arrivals?.take(tick.buckets);
+    else if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
+    if (firstEvent && !this.frozen) this.load({ quiet: true });
     this.topics.emit("tick", tick);
   }
 
@@ -148,13 +150,22 @@ export class Page {
     if (!this.live) return;
     this.frozen = this.window;
     this.pausedAt = this.now();
+    this.#arrivals = new Arrivals(this.series.get("inference.requests", "rate"), this.series.step, this.frozen.to, this.#endOfTick());
     this.topics.emit("pause");
   }
 
+  // How many requests ended since the pause; null when that is not known.
+  get arrivals() {
+    return this.#arrivals?.count(this.#endOfTick()) ?? null;
+  }
+
+  #endOfTick() {
+    return ((this.tick?.seq ?? 0) + 1) * 1000;
+  }
+
+  // What came meanwhile is not here: the page goes on once it has been read.
   resume() {
-    if (this.frozen && this.rolling) {
-      this.frozen = null;
-      this.topics.emit("pause");
+    if (this.frozen) {
       this.load();
     } else if (!this.rolling) {
       this.go({ range: this.lastRange ?? DEFAULT_RANGE });
@@ -216,11 +227,19 @@ export class Page {
     history.back();
   }
 
-  // What a reload of this address would show. A quiet one joins a reading that is under way; a loud one takes its place.
+  // What a reload of this address would show: "read", "failed", "cancelled" or "paused". A quiet one joins a reading that
+  // is under way; a loud one takes its place, and the one before then ends as its successor does. Quietly a paused page
+  // takes nothing: what it shows would be lost, and to resume is to read.
   load({ quiet = false } = {}) {
     if (quiet && this.#reading) return this.#reading;
-    const reading = this.#load(quiet).finally(() => {
-      if (this.#reading === reading) this.#reading = null;
+    if (quiet && this.frozen) {
+      this.#arrivals = null; // who asks has missed some
+      return Promise.resolve("paused");
+    }
+    const reading = this.#load(quiet).then((outcome) => {
+      if (this.#reading !== reading) return this.#reading ?? outcome;
+      this.#reading = null;
+      return outcome;
     });
     this.#reading = reading;
     return reading;
@@ -235,18 +254,21 @@ export class Page {
     if (!quiet) this.#setLoading("loading");
     try {
       const data = await pageData(location.search, abort.signal);
-      if (abort.signal.aborted) return false;
-      if (this.frozen && !quiet) this.frozen = null;
+      if (abort.signal.aborted) return "cancelled";
+      if (quiet && this.frozen) return "paused";
+      const resumed = this.frozen !== null;
+      this.frozen = this.#arrivals = null;
       this.#clockOffset = data.now - Date.now() + (performance.now() - started) / 2;
       this.take(data);
       this.topics.emit("params");
+      if (resumed) this.topics.emit("pause");
       if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? ", filtered" : ""}.`);
-      return true;
+      return "read";
     } catch (problem) {
-      if (problem.name === "AbortError") return false;
+      if (problem.name === "AbortError") return "cancelled";
       this.problem = problem;
       this.topics.emit("problem");
-      return false;
+      return "failed";
     } finally {
       clearTimeout(slow);
       if (this.#abort === abort) this.#setLoading(false);

@@ -28,9 +28,6 @@ export function mountRange(page) {
     setText(find(".live-words", live), words(page));
     find("#pan-forward").disabled = page.live;
   };
-  page.topics.on("pause", () => {
-    page.heldAtPause = page.frozen ? held(page) : null;
-  });
   for (const topic of ["data", "pause", "second"]) page.topics.on(topic, draw);
   draw();
 }
@@ -38,22 +35,8 @@ export function mountRange(page) {
 function words(page) {
   if (page.live) return "Pause";
   if (!page.frozen) return "Go live";
-  const waiting = newRequests(page);
+  const waiting = page.arrivals;
   return `Paused at ${hourAndMinute(page.pausedAt)} · Resume${waiting ? ` (+${waiting.toLocaleString("en-US")} new)` : ""}`;
-}
-
-// How many requests ended since the pause: what the buckets from there on hold now, less what they held then.
-function newRequests(page) {
-  return page.heldAtPause === null ? 0 : Math.max(0, Math.round(held(page) - page.heldAtPause));
-}
-
-function held(page) {
-  const { step } = page.series;
-  const first = Math.floor(page.frozen.to / step) * step - step;
-  const now = ((page.tick?.seq ?? 0) + 1) * 1000;
-  return page.series.get("inference.requests", "rate")
-    .filter(({ x, y }) => y !== null && x >= first)
-    .reduce((sum, { x, y }) => sum + (y * Math.max(0, Math.min(x + step, now) - x)) / 1000, 0);
 }
 
 function mountCustom(page) {

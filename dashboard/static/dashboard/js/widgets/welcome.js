@@ -43,6 +43,7 @@ function mountCopy(root) {
 async function showDemo(root, page, button) {
   const words = find("#demo-words", root);
   const usual = words.textContent;
+  const show = () => page.load({ quiet: !page.frozen }); // a paused page goes on: this was asked for
   const progress = find("#demo-progress", root);
   button.disabled = true;
   progress.hidden = false;
@@ -56,11 +57,11 @@ async function showDemo(root, page, button) {
       await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
       state = await demoState();
       if (state.removing || (!state.running && seen)) break; // somebody wants it gone again
-      if (state.present || !state.running) await page.load({ quiet: true });
+      if (state.present || !state.running) await show();
       seen ||= state.present;
       if (!state.running && !state.present) throw new Error("It stopped before there was anything to show. The server's log says why.");
     }
-    await page.load({ quiet: true });
+    await show();
     setText(words, usual);
   } catch (problem) {
     setText(words, `That did not work: ${problem.message}`);
