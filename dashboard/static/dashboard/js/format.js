@@ -59,7 +59,7 @@ export function whole(value, unit = "") {
   return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
 }
 
-export function gigabytes(value) {
+function gigabytes(value) {
   return isNothing(value) ? NOTHING : figure(significant(value), "GiB");
 }
 

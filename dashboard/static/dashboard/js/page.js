@@ -8,7 +8,7 @@ import { Arrivals } from "./arrivals.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./store.js";
 
-export const RANGE_SECONDS = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
+const RANGE_SECONDS = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
 export const RANGES = Object.keys(RANGE_SECONDS);
 const DEFAULT_RANGE = "1h";
 const FILTERS = ["model", "provider", "host"];

@@ -2,7 +2,7 @@
 // A bucket replaces the one with the same start, so that ticks may come twice, and what is older than the window goes:
 // a page left open for a week holds no more than one that was just loaded.
 
-export const keyOf = (metric, stat, label = "") => (label ? `${metric}|${stat}|${label}` : `${metric}|${stat}`);
+const keyOf = (metric, stat, label = "") => (label ? `${metric}|${stat}|${label}` : `${metric}|${stat}`);
 const labelOf = (labels) => Object.values(labels ?? {}).join("/");
 
 export class SeriesStore {

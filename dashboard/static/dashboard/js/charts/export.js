@@ -25,7 +25,7 @@ function fileName(title, page, extension) {
   return `llmmonitor_${title.toLowerCase().replace(/\W+/g, "-")}_${model}_${stamp(from)}_${stamp(to)}.${extension}`;
 }
 
-export function caption(page) {
+function caption(page) {
   const { from, to } = page.window;
   const filters = Object.entries(page.filters).map(([name, values]) => `${name} ${[values].flat().join(", ")}`);
   return [`${moment(from, true)} to ${moment(to, true)}`, ...filters].join(" · ");
@@ -77,7 +77,7 @@ export function savePicture(source, title, page) {
   download(picture.toDataURL("image/png"), fileName(title, page, "png"));
 }
 
-export function drawSvg(source, title, page) {
+function drawSvg(source, title, page) {
   const { canvas } = source.chart;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   const head = headHeight(source);

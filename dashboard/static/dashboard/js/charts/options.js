@@ -11,7 +11,7 @@ const NICE_MINUTES = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1
 const font = (size = 11.5, weight = 450) => ({ family: "Inter", size, weight });
 
 // Epoch ms of the marks on the time axis: whole minutes (or hours, days) of the viewer's zone.
-export function timeMarks(from, to, most) {
+function timeMarks(from, to, most) {
   const span = to - from;
   const step = (NICE_MINUTES.find((minutes) => span / (minutes * 60_000) <= most) ?? 20_160) * 60_000;
   if (span < TEN_MINUTES) return spaced(from, to, [5, 10, 15, 30, 60].find((one) => span / (one * 1000) <= most) * 1000, 0);
@@ -25,7 +25,7 @@ function spaced(from, to, step, offset) {
   return marks;
 }
 
-export function markWords(ms, span) {
+function markWords(ms, span) {
   if (span >= TWO_DAYS) return dayOfMonth(ms);
   return span < TEN_MINUTES ? timeOfDay(ms) : hourAndMinute(ms);
 }

@@ -5,7 +5,7 @@ import { saveHistory, savePicture, saveSvg } from "../charts/export.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { disclosure } from "../disclosure.js";
 import { element, find, setText, svg } from "../dom.js";
-import { NO_DATA, moment, text, timeOfDay } from "../format.js";
+import { NO_DATA, moment, timeOfDay } from "../format.js";
 import { at as valueAt, last } from "../series.js";
 
 const DAY_MS = 86_400_000;
@@ -81,7 +81,7 @@ export function drawNow(target, pairs, time, page) {
   if (target.textContent !== key) target.replaceChildren(...parts);
 }
 
-export function drawLegend(target, lines) {
+function drawLegend(target, lines) {
   const key = lines.map(({ label, colour }) => `${label}:${colour}`).join("|");
   if (target.dataset.drawn === key) return;
   target.dataset.drawn = key;
@@ -259,5 +259,3 @@ function expand(root, chart) {
   dialog.showModal();
   chart.rebuild();
 }
-
-export const sayWith = (format) => (value) => text(format(value));

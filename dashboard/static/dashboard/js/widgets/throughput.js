@@ -10,7 +10,7 @@ const METRIC = ["inference.completion_tokens", "rate"];
 const MOST = 7;
 
 // The busiest first; beyond seven they are one line, "other".
-export function modelLines(page) {
+function modelLines(page) {
   const names = page.data.models.map((row) => row.model_name);
   const labels = page.series.labels(...METRIC).toSorted((a, b) => rank(names, a) - rank(names, b));
   const slots = slotsOf(labels);
