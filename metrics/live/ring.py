@@ -17,7 +17,7 @@ from django.core.cache import caches
 SECONDS = 900
 SLOTS = 960  # a little more than are promised: a reader is never overtaken by the writer
 HISTORY = 300
-BACKFILL_BYTES = 8 * 2**20  # of encoded ticks in one answer; beyond, a page reads its charts anew instead
+BACKFILL_BYTES = 8 * 2**20  # of encoded ticks in one answer; beyond, a client reads the history instead
 CLAIM_SECONDS = 60
 
 Tick = dict[str, Any]

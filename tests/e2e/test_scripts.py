@@ -133,6 +133,11 @@ class TheScripts:
         assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
+def within(setting: str, body: str) -> str:
+    """A function that first sets up what the body is about."""
+    return f"async (m, argument) => {{ {setting} {body} }}"
+
+
 # `page`, whose server answers with the hour before `now` by half minutes, unless `answer` is set to something else.
 AN_HOUR = """
     let now = 1_700_000_000_000, answer = null;
@@ -144,7 +149,7 @@ AN_HOUR = """
       return { now, has_events: true, summary: {}, params, history: { step_seconds: 30, series } };
     };
     const ask = window.fetch;
-    window.fetch = (path, options) => path.startsWith("/dashboard/data/overview?") || path === "/dashboard/data/overview"
+    window.fetch = (path, options) => /overview([?]|$)/.test(path)
       ? (answer ? answer(options.signal) : Promise.resolve(Response.json(hour()))) : ask(path, options);
     const page = new m.Page(hour(), {}, []);
     const shown = () => {
@@ -158,36 +163,36 @@ AN_HOUR = """
 
 class APausedPage:
     def test_keeps_what_it_was_paused_on_until_it_is_resumed(self, run: Any) -> None:
-        body = f"""async (m) => {{ {AN_HOUR}
+        body = """
             page.pause();
             now += 2 * 3600_000;
-            const quiet = [await page.load({{ quiet: true }}), Boolean(page.frozen), shown()];
+            const quiet = [await page.load({ quiet: true }), Boolean(page.frozen), shown()];
             page.resume();
-            return [quiet, [await page.load({{ quiet: true }}), Boolean(page.frozen), shown() >= 119]]; }}"""
-        assert run("page.js", body) == [["paused", True, 120], ["read", False, True]]
+            return [quiet, [await page.load({ quiet: true }), Boolean(page.frozen), shown() >= 119]];"""
+        assert run("page.js", within(AN_HOUR, body)) == [["paused", True, 120], ["read", False, True]]
 
     def test_takes_nothing_from_a_reading_that_began_before(self, run: Any) -> None:
-        body = f"""async (m) => {{ {AN_HOUR}
+        body = """
             let say;
-            answer = () => new Promise((done) => {{ say = done; }});
-            const reading = page.load({{ quiet: true }});
+            answer = () => new Promise((done) => { say = done; });
+            const reading = page.load({ quiet: true });
             page.pause();
             now += 2 * 3600_000;
             say(Response.json(hour()));
-            return [await reading, shown()]; }}"""
-        assert run("page.js", body) == ["paused", 120]
+            return [await reading, shown()];"""
+        assert run("page.js", within(AN_HOUR, body)) == ["paused", 120]
 
     def test_stays_paused_when_the_present_cannot_be_read(self, run: Any) -> None:
-        body = f"""async (m) => {{ {AN_HOUR}
+        body = """
             page.pause();
-            answer = async () => new Response("{{}}", {{ status: 503 }});
+            answer = async () => new Response("{}", { status: 503 });
             page.resume();
-            return [await page.load({{ quiet: true }}), Boolean(page.frozen), shown()]; }}"""
-        assert run("page.js", body) == ["failed", True, 120]
+            return [await page.load({ quiet: true }), Boolean(page.frozen), shown()];"""
+        assert run("page.js", within(AN_HOUR, body)) == ["failed", True, 120]
 
     def test_counts_what_came_since_and_holds_no_more_for_it(self, run: Any) -> None:
-        body = f"""async (m) => {{ {AN_HOUR}
-            page.tick = {{ seq: now / 1000 - 1 }};
+        body = """
+            page.tick = { seq: now / 1000 - 1 };
             page.pause();
             const begin = now, counts = [page.arrivals];
             tick(begin, 1);
@@ -196,41 +201,82 @@ class APausedPage:
             for (let bucket = 1; bucket < 1000; bucket += 1) tick(begin + bucket * 30_000, 2);
             counts.push(page.arrivals);
             tick(begin, 500);  // of so long ago that no tick brings it again
-            page.tick = {{ seq: begin / 1000 + 29_999 }};
-            return [...counts, page.arrivals, page.series.get("x", "rate").length]; }}"""
-        assert run("page.js", body) == [0, 60, 60_000, 60_000, 120]
+            page.tick = { seq: begin / 1000 + 29_999 };
+            return [...counts, page.arrivals, page.series.get("x", "rate").length];"""
+        assert run("page.js", within(AN_HOUR, body)) == [0, 60, 60_000, 60_000, 120]
 
     def test_does_not_say_how_much_came_once_it_missed_some(self, run: Any) -> None:
-        body = f"""async (m) => {{ {AN_HOUR}
+        body = """
             page.pause();
-            await page.load({{ quiet: true }});
+            await page.load({ quiet: true });
             tick(now, 2);
-            return page.arrivals; }}"""
-        assert run("page.js", body) is None
+            return page.arrivals;"""
+        assert run("page.js", within(AN_HOUR, body)) is None
+
+
+class AReading:
+    def test_tells_what_was_stopped_from_what_failed(self, run: Any) -> None:
+        body = """
+            const outcomes = [await page.load({ quiet: true })];
+            answer = async () => new Response("{}", { status: 503 });
+            outcomes.push(await page.load({ quiet: true }));
+            answer = (signal) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+            const stopped = page.load({ quiet: true });
+            page.cancel();
+            return [...outcomes, await stopped];"""
+        assert run("page.js", within(AN_HOUR, body)) == ["read", "failed", "cancelled"]
+
+    def test_ends_as_the_one_that_took_its_place(self, run: Any) -> None:
+        body = """
+            answer = (signal) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+            const quiet = page.load({ quiet: true });
+            answer = null;
+            return Promise.all([quiet, page.load()]);"""
+        assert run("page.js", within(AN_HOUR, body)) == ["read", "read"]
+
+
+# `live`, of a page whose readings end as `read` is told, on sockets that do and say what the test does.
+A_CONNECTION = """
+    let socket, read;
+    const sent = [], ticks = [], states = [], timers = [];
+    window.WebSocket = class extends EventTarget {
+      static OPEN = 1;
+      readyState = 1;
+      constructor() { super(); socket = this; }
+      send(text) { sent.push(JSON.parse(text)); }
+      close() {}
+    };
+    window.setTimeout = (run, after) => timers.push({ run, after });
+    const pass = (after) => timers.filter((one) => one.after === after && !one.over).forEach((one) => {
+      one.over = true;
+      one.run();
+    });
+    const listeners = {};
+    const page = {
+      rolling: true, isFiltered: false, filters: {}, series: { step: 10000 }, data: { now: 0 }, now: () => 0,
+      tick: null, connection: { state: "connecting" },
+      setConnection(state) { states.push(state); this.connection = { state }; },
+      topics: { on(topic, listener) { listeners[topic] = listener; }, emit(topic) { listeners[topic]?.(); } },
+      takeTick(tick) { ticks.push(tick); },
+      load() { states.push("read"); return new Promise((done) => { read = async (outcome) => done(outcome); }); },
+    };
+    const say = (message) => socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
+    const hello = (seq) => say({ type: "hello", seq, server: {} });
+    const lose = (code = 1006, reason = "") => socket.dispatchEvent(new CloseEvent("close", { code, reason }));
+    const live = new m.Live(page, []);
+    const said = () => live.events.map(({ words }) => words.replace("\u00a0", " "));
+"""
 
 
 class ALivePage:
     def test_takes_only_what_answers_the_question_on_screen(self, run: Any) -> None:
-        body = """(m) => {
-            let socket, changed;
-            const asked = [], taken = [];
-            window.WebSocket = class extends EventTarget {
-              static OPEN = 1;
-              readyState = 1;
-              constructor() { super(); socket = this; }
-              send(text) { asked.push(JSON.parse(text)); }
-            };
-            const page = {
-              rolling: true, isFiltered: true, filters: { model: ["a"] }, series: { step: 10000 },
-              connection: { state: "connecting" }, setConnection() {}, now: () => 0, tick: null,
-              topics: { on(topic, listener) { if (topic === "data") changed = listener; }, emit() {} },
-              takeTick(tick) { taken.push(tick); },
-            };
-            const say = (message) =>
-              socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
+        body = """
+            const asked = sent, taken = ticks, changed = () => page.topics.emit("data");
+            page.isFiltered = true;
+            page.filters = { model: ["a"] };
             const tickOf = (question) => say({ type: "tick", seq: 1, id: question?.id, view: {}, buckets: [] });
-            new m.Live(page, []).start();
-            say({ type: "hello", seq: 1, server: {} });
+            live.start();
+            hello(1);
             tickOf(asked[0]);
             changed();  // read anew, the same question
             page.filters = { model: ["b"] };
@@ -240,11 +286,70 @@ class ALivePage:
             changed();
             for (const question of [asked[1], undefined]) tickOf(question);
             return [asked.map(({ type, id }) => [type, id ?? null]),
-                    taken.slice(1).map(({ view, buckets }) => Boolean(view && buckets))];
-        }"""
-        asked, whole = run("live.js", body)
+                    taken.slice(1).map(({ view, buckets }) => Boolean(view && buckets))];"""
+        asked, whole = run("live.js", within(A_CONNECTION, body))
         assert asked == [["subscribe", "1"], ["subscribe", "2"], ["unsubscribe", None]]
         assert whole == [True, False, True, False, False]
+
+    def test_reads_what_it_missed_from_the_store_and_asks_the_stream_for_nothing(self, run: Any) -> None:
+        body = """
+            live.start();
+            hello(1_000);
+            lose();
+            live.retry();
+            hello(1_012);
+            await read("read");
+            return [states, said().slice(0, 3), sent.map(({ type }) => type)];"""
+        states, said, sent = run("live.js", within(A_CONNECTION, body))
+        assert states == ["live", "disconnected", "catching-up", "read", "live"]
+        assert said == ["Caught up", "Connected again after 12 s", "Connection lost"]
+        assert sent == ["subscribe", "subscribe"]
+
+    def test_is_not_live_when_it_is_lost_again_while_it_catches_up(self, run: Any) -> None:
+        body = """
+            live.start();
+            hello(1);
+            lose();
+            live.retry();
+            hello(2);
+            lose();
+            await read("read");
+            const lost = states.splice(0);
+            live.retry();
+            hello(3);
+            await read("read");
+            return [lost.at(-1), states];"""
+        assert run("live.js", within(A_CONNECTION, body)) == ["disconnected", ["catching-up", "read", "live"]]
+
+    def test_does_not_say_that_it_caught_up_before_it_has_read(self, run: Any) -> None:
+        body = """
+            live.start();
+            hello(1);
+            lose();
+            live.retry();
+            hello(2);
+            await read("failed");
+            const first = [states.at(-1), said()[0]];
+            pass(15_000);
+            await read("cancelled");
+            pass(15_000);
+            await read("read");
+            return [first, said().slice(0, 2), states.slice(2)];"""
+        first, said, states = run("live.js", within(A_CONNECTION, body))
+        assert first == ["read", "What was missed could not be read"]
+        assert said == ["Caught up", "What was missed could not be read"]
+        assert states == ["catching-up", "read", "catching-up", "read", "catching-up", "read", "live"]
+
+    def test_has_nothing_to_catch_up_with_while_it_is_paused(self, run: Any) -> None:
+        body = """
+            live.start();
+            hello(1);
+            lose();
+            live.retry();
+            hello(3);
+            await read("paused");
+            return [states.at(-1), said()[0]];"""
+        assert run("live.js", within(A_CONNECTION, body)) == ["live", "Connected again after 2 s"]
 
     def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
         body = """(m) => {

@@ -1,8 +1,8 @@
-// The connection: one WebSocket for the tab, with reconnect and backfill; polling where a socket cannot be had.
+// The connection: one WebSocket for the tab, with reconnect and catching up; polling where a socket cannot be had.
 // States of the page's connection: connecting, live, catching-up, polling, disconnected, refused.
 
 import { currentTick, signInUrl } from "./api.js";
-import { timeOfDay } from "./format.js";
+import { duration, text, timeOfDay } from "./format.js";
 
 const DEAD_AFTER_MS = 4_000;
 const FIRST_RETRY_MS = 500;
@@ -12,6 +12,7 @@ const POLL_MS = 5_000;
 const SOCKET_AGAIN_MS = 60_000;
 const ASLEEP_AFTER_MS = 60_000;
 const READ_WHILE_POLLING = 3; // each so many polls the charts are read anew
+const CATCH_UP_AGAIN_MS = 15_000;
 const KEPT_EVENTS = 20;
 
 const SIGNED_OUT = 4401;
@@ -28,7 +29,7 @@ export class Live {
   #failures = 0;
   #polls = 0;
   #lastMessage = 0;
-  #seq = null;
+  #seq = null; // the second of the newest tick
   #server = null;
   #timers = {};
   #asleep = false;
@@ -49,7 +50,6 @@ export class Live {
     window.addEventListener("offline", () => this.#note("The browser is offline"));
     document.addEventListener("visibilitychange", () => this.#seen());
     this.#page.topics.on("data", () => this.#subscribe());
-    this.#page.topics.on("pause", () => this.#subscribe());
   }
 
   // Try now, whatever the waiting time.
@@ -92,7 +92,6 @@ export class Live {
     const message = JSON.parse(data);
     if (message.type === "tick") this.#tick(message);
     else if (message.type === "hello") this.#hello(message);
-    else if (message.type === "backfill") this.#backfill(message);
     else if (message.type === "subscribed") this.#readCharts(false);
     else if (message.type === "error") {
       this.#note(message.detail);
@@ -117,23 +116,34 @@ export class Live {
     const restarted = this.#server !== null && server !== this.#server;
     this.#server = server;
     this.#failures = 0;
-    this.#note(again ? (restarted ? "Connected again; the server was restarted" : "Connected again") : "Connected");
-    this.#page.takeTick(message);
-    if (again) {
-      this.#page.setConnection("catching-up");
-      if (this.#seq !== null && !restarted) this.#send({ type: "resume", seq: this.#seq });
-      // Charts are read anew once: what was missed is in the store, whatever the ring still holds.
-      this.#page.load({ quiet: true }).then((done) => {
-        if (!done && this.#page.connection.state !== "catching-up") return;
-        this.#lostAt = null;
-        this.#page.setConnection("live");
-        this.#note("Caught up");
-      });
-    } else {
-      this.#page.setConnection("live");
-    }
+    this.#note(again ? `Connected again${this.#away(message.seq)}${restarted ? "; the server was restarted" : ""}` : "Connected");
     this.#seq = message.seq;
+    this.#page.takeTick(message);
+    if (again) this.#catchUp(this.#socket);
+    else this.#page.setConnection("live");
     this.#subscribe();
+  }
+
+  #away(seq) {
+    if (this.#seq === null) return "";
+    const seconds = Math.max(1, seq - this.#seq);
+    return ` after ${seconds < 60 ? `${seconds} s` : text(duration(seconds * 1000))}`;
+  }
+
+  // What was missed is in the store: the charts are read anew, once. Where this connection is lost meanwhile, the next one
+  // has to.
+  async #catchUp(socket) {
+    this.#page.setConnection("catching-up");
+    const outcome = await this.#page.load({ quiet: true });
+    if (this.#socket !== socket) return;
+    if (outcome === "failed" || outcome === "cancelled") {
+      if (outcome === "failed") this.#note("What was missed could not be read");
+      setTimeout(() => this.#socket === socket && this.#catchUp(socket), CATCH_UP_AGAIN_MS);
+      return;
+    }
+    this.#lostAt = null;
+    this.#page.setConnection("live");
+    if (outcome === "read") this.#note("Caught up");
   }
 
   #tick(message) {
@@ -145,11 +155,6 @@ export class Live {
     }
     if (message.dropped) this.#note(`${message.dropped} ticks were left out: this browser was too slow`);
     this.#page.takeTick(message);
-  }
-
-  #backfill(message) {
-    if (message.too_old) this.#note("Away for too long: charts were read anew");
-    else this.#note(`${message.ticks.length} missed ticks came`);
   }
 
   #closed(event) {
