@@ -351,6 +351,19 @@ class ALivePage:
             return [states.at(-1), said()[0]];"""
         assert run("live.js", within(A_CONNECTION, body)) == ["live", "Connected again after 2 s"]
 
+    def test_reads_anew_some_seconds_after_ticks_were_left_out(self, run: Any) -> None:
+        body = """
+            live.start();
+            hello(1);
+            for (const seq of [5, 9]) say({ type: "tick", seq, dropped: 3 });
+            const before = states.length;
+            pass(5_000);
+            await read("read");
+            say({ type: "tick", seq: 10 });
+            pass(5_000);
+            return [before, states];"""
+        assert run("live.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
+
     def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
         body = """(m) => {
             const params = (model) => ({ range: "1h", filters: { model } });

@@ -13,6 +13,7 @@ const SOCKET_AGAIN_MS = 60_000;
 const ASLEEP_AFTER_MS = 60_000;
 const READ_WHILE_POLLING = 3; // each so many polls the charts are read anew
 const CATCH_UP_AGAIN_MS = 15_000;
+const READ_DROPPED_AFTER_MS = 5_000; // a browser that is too slow has enough to do
 const KEPT_EVENTS = 20;
 
 const SIGNED_OUT = 4401;
@@ -153,8 +154,19 @@ export class Live {
       delete message.view;
       delete message.buckets;
     }
-    if (message.dropped) this.#note(`${message.dropped} ticks were left out: this browser was too slow`);
     this.#page.takeTick(message);
+    if (message.dropped) {
+      this.#note(`${message.dropped} ticks were left out: this browser was too slow`);
+      this.#readDropped();
+    }
+  }
+
+  // The buckets of a tick that was left out do not come again.
+  #readDropped() {
+    this.#timers.dropped ??= setTimeout(() => {
+      this.#timers.dropped = null;
+      if (this.#page.rolling) this.#page.load({ quiet: true });
+    }, READ_DROPPED_AFTER_MS);
   }
 
   #closed(event) {
