@@ -364,6 +364,15 @@ class ALivePage:
             return [before, states];"""
         assert run("live.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
 
+    @pytest.mark.parametrize("reason", ["Too many messages.", "Answers are not read.", "Too many live connections."])
+    def test_says_why_the_server_closed_and_lets_it_rest(self, run: Any, reason: str) -> None:
+        body = """
+            live.start();
+            hello(1);
+            lose(4429, argument);
+            return [said()[0], timers.at(-1).after];"""
+        assert run("live.js", within(A_CONNECTION, body), reason) == [reason, 30_000]
+
     def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
         body = """(m) => {
             const params = (model) => ({ range: "1h", filters: { model } });

@@ -14,6 +14,7 @@ const ASLEEP_AFTER_MS = 60_000;
 const READ_WHILE_POLLING = 3; // each so many polls the charts are read anew
 const CATCH_UP_AGAIN_MS = 15_000;
 const READ_DROPPED_AFTER_MS = 5_000; // a browser that is too slow has enough to do
+const TOO_MANY_WAIT_MS = 30_000;
 const KEPT_EVENTS = 20;
 
 const SIGNED_OUT = 4401;
@@ -174,8 +175,7 @@ export class Live {
     if (event.code === SIGNED_OUT) return this.#refused("You are signed out.", signInUrl());
     if (event.code === NOT_ALLOWED) return this.#refused(event.reason || "Your role may not read live figures.");
     if (this.#asleep) return undefined;
-    const wait = event.code === TOO_MANY ? Number(/(\d+) s/.exec(event.reason)?.[1] ?? 30) * 1000 : null;
-    return this.#failed(event.code === TOO_MANY ? "Too many live connections" : "Connection lost", wait);
+    return this.#failed(event.reason || "Connection lost", event.code === TOO_MANY ? TOO_MANY_WAIT_MS : null);
   }
 
   #refused(words, signIn = null) {
