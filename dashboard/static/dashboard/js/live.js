@@ -132,8 +132,8 @@ export class Live {
     return ` after ${seconds < 60 ? `${seconds} s` : text(duration(seconds * 1000))}`;
   }
 
-  // What was missed is in the store: the charts are read anew, once. Where this connection is lost meanwhile, the next one
-  // has to.
+  // What was missed is in the store: the charts are read anew, once. Where this connection is lost meanwhile, the next
+  // one has to.
   async #catchUp(socket) {
     this.#page.setConnection("catching-up");
     const outcome = await this.#page.load({ quiet: true });

@@ -227,9 +227,9 @@ export class Page {
     history.back();
   }
 
-  // What a reload of this address would show: "read", "failed", "cancelled" or "paused". A quiet one joins a reading that
-  // is under way; a loud one takes its place, and the one before then ends as its successor does. Quietly a paused page
-  // takes nothing: what it shows would be lost, and to resume is to read.
+  // What a reload of this address would show: ends as "read", "failed", "cancelled" or "paused". A quiet one joins a
+  // reading that is under way; a loud one takes its place, and the one before then ends as its successor does. Quietly a
+  // paused page takes nothing: what it shows would be lost, and to resume is to read.
   load({ quiet = false } = {}) {
     if (quiet && this.#reading) return this.#reading;
     if (quiet && this.frozen) {
