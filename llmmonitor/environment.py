@@ -137,6 +137,12 @@ class Environment(BaseSettings):
         description="Most label sets of requests and of samples each. Requests beyond land in the series `__other__`, "
         "samples beyond are refused.",
     )
+    max_error_groups: int = Field(
+        10_000,
+        ge=1,
+        description="Most groups of errors that are the same. Errors beyond land in the group `__other__` of their "
+        "type.",
+    )
     tags: Words = Field(
         (),
         max_length=5,

@@ -115,7 +115,7 @@ def _metrics(resolution: int) -> Iterator[str]:
 
 
 def _unused(policy: Policy, now: datetime) -> Iterator[models.QuerySet[Any]]:
-    """Series and error groups that nothing refers to any more: they would use up the cap on series."""
+    """Series and error groups that nothing refers to any more: they would use up their caps."""
     longest = max(policy.raw_inferences, policy.errors, policy.samples, *policy.rollups.values())
     old = manager(Series).filter(last_seen__lt=now - longest - READERS_GRACE)
     yield _unreferred(old)

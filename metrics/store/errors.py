@@ -142,12 +142,12 @@ def stored_failures(request_ids: Iterable[str]) -> dict[str, Belonging]:
 
 
 class ErrorRows:
-    """Writes raw rows of errors."""
+    """Writes raw rows of errors. One transaction at a time: `begin`, `write`, `touch`, `remember` after the commit."""
 
-    def __init__(self) -> None:
-        self._groups = Groups()
+    def __init__(self, max_groups: int) -> None:
+        self._groups = Groups(max_groups)
         self._upsert = Insert(ErrorMetrics, _KEY + _COMPLETED, conflict=("request_id",), update=_COMPLETED)
-        self.touch = self._groups.touch
+        self.begin, self.touch, self.remember = self._groups.begin, self._groups.touch, self._groups.remember
 
     def write(
         self,
@@ -156,6 +156,7 @@ class ErrorRows:
         failures: Mapping[str, Belonging],
         buckets: dict[BucketKey, InferenceBucket],
         resolutions_for: ResolutionsFor,
+        now: datetime,
     ) -> ErrorChanges:
         """Store these reports, in their order, and settle which rows count as failed requests.
 
@@ -174,7 +175,7 @@ class ErrorRows:
             row.series, row.labels = failures[name]
             row.counted_outcome = None
         changed = [rows[name] for name in sorted(rows) if (row := rows[name]).stored is None or _differs(row)]
-        self._group(changed, changes)
+        self._group(changed, changes, now)
         self._upsert.run([(row.timestamp, row.request_id, *row.values) for row in changed])
         for row in changed:
             _settle(row, changes.group_counts, buckets, resolutions_for)
@@ -199,17 +200,18 @@ class ErrorRows:
         if direct and counts and event.is_failure and row.counted_outcome is None:
             row.counted_outcome = event.outcome
 
-    def _group(self, rows: Sequence[_Row], changes: ErrorChanges) -> None:
+    def _group(self, rows: Sequence[_Row], changes: ErrorChanges, now: datetime) -> None:
         """Give each row its group, and each group the times of its new errors."""
         prints = {row.request_id: row.grouped_by for row in rows}
         times: dict[Fingerprint, Times] = {}
         for row in rows:
             key, at = prints[row.request_id], Times(row.timestamp, row.timestamp)
             times[key] = at.and_those(times.get(key, at))
-        ids = self._groups.intern(times)
+        ids = self._groups.intern(times, now)
         for row in rows:
-            row.group = ids[prints[row.request_id].digest]
-        changes.group_times = {ids[key.digest]: span for key, span in times.items()}
+            row.group = ids[prints[row.request_id]]
+        for key, span in times.items():
+            changes.group_times[ids[key]] = span.and_those(changes.group_times.get(ids[key], span))
 
 
 def _differs(row: _Row) -> bool:

@@ -1,6 +1,9 @@
 """Which errors are the same: same type, same message but for numbers and ids, same top three frames.
 
 Pure. A line number is no part of it: a release that moves a function does not make its errors new ones.
+
+Beyond the cap on groups (`metrics.store.groups`) errors of one type are one group, and beyond that all are. The digest
+of these begins with OTHER_PREFIX, so that no error's own digest, whatever its words are, is theirs.
 """
 
 from __future__ import annotations
@@ -9,9 +12,13 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from metrics.events.types import OTHER_MODEL as OTHER
+
 NO_ID, NO_NUMBER = "<id>", "<n>"
 TOP_FRAMES = 3
 MAX_TYPE = 200  # characters; the column
+MAX_MESSAGE = 500  # characters that a group shows; whole messages stand with the errors, and are shed with them
+OTHER_PREFIX = "other:"
 
 # In this order: what a later pattern would cut to pieces goes first.
 _IDS = re.compile(
@@ -35,7 +42,7 @@ _POSITION = re.compile(r":\d+(?::\d+)?(?=\)|$)")
 
 
 class Fingerprint(NamedTuple):
-    """What an error's group is known by: a digest (40 hexadecimal digits), the type, the message as grouped."""
+    """What an error's group is known by: a digest, the type, the beginning of the message as grouped."""
 
     digest: str
     error_type: str
@@ -45,9 +52,23 @@ class Fingerprint(NamedTuple):
 def fingerprint(error_type: str, message: str | None, stack_trace: str | None) -> Fingerprint:
     """The group that an error belongs to."""
     grouped = grouped_message(message or "")
-    parts = (error_type, grouped, *top_frames(stack_trace or ""))
-    digest = hashlib.sha1("\0".join(parts).encode(errors="replace"), usedforsecurity=False).hexdigest()
-    return Fingerprint(digest, error_type[:MAX_TYPE], grouped)
+    digest = _digest(error_type, grouped, *top_frames(stack_trace or ""))
+    shown = grouped if len(grouped) <= MAX_MESSAGE else f"{grouped[: MAX_MESSAGE - 1]}…"
+    return Fingerprint(digest, error_type[:MAX_TYPE], shown)
+
+
+def other_of_type(one: Fingerprint) -> Fingerprint:
+    """The group of all errors of this one's type that have none of their own."""
+    return Fingerprint(OTHER_PREFIX + _digest(one.error_type)[len(OTHER_PREFIX) :], one.error_type, OTHER)
+
+
+def other_of_all(one: Fingerprint) -> Fingerprint:
+    """The group of all errors whose type has none either."""
+    return Fingerprint(OTHER_PREFIX, OTHER, OTHER)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha1("\0".join(parts).encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 
 def grouped_message(message: str) -> str:

@@ -138,8 +138,7 @@ class Interner:
             values = marks(connection.vendor, len(some), len(self.columns))
             statement = f"SELECT id, {columns} FROM {self._table} WHERE ({columns}) IN {values}{self._held()}"
             for number, *labels in execute(statement, [value for key in some for value in key], True):
-                labels[-1] = bool(labels[-1])
-                found[make(*labels)] = number
+                found[make(*labels)] = number  # (SQLite's 0 and 1 equal the key's False and True)
         self._new |= found
         return found
 

@@ -53,7 +53,7 @@ class Store:
         self._clock = clock
         self._series = SeriesInterner(settings.LLMMONITOR.max_series)
         self._inference = InferenceRows()
-        self._errors = ErrorRows()
+        self._errors = ErrorRows(settings.LLMMONITOR.max_error_groups)
         self._samples = SampleRows(settings.LLMMONITOR.max_series)
 
     def commit(self, events: Sequence[Event]) -> Recorded:
@@ -64,13 +64,13 @@ class Store:
         """
         if not events:
             return Recorded(0, 0)
-        self._series.begin()
-        self._samples.begin()
+        for part in (self._series, self._samples, self._errors):
+            part.begin()
         with writing(), unavailable_as_such(), transaction.atomic():
             make_room_or_refuse()
             recorded = self._write(events, self._clock())
-        self._series.remember()
-        self._samples.remember()
+        for part in (self._series, self._samples, self._errors):
+            part.remember()
         return recorded
 
     def _write(self, events: Sequence[Event], now: datetime) -> Recorded:
@@ -110,7 +110,7 @@ class Store:
         ]
         reports.sort(key=attrgetter("place"))
         changes = self._errors.write(
-            reports, [event for _, event in new if not event.success], failures, buckets, resolutions_for
+            reports, [event for _, event in new if not event.success], failures, buckets, resolutions_for, now
         )
         gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, labels, belonging, resolutions_for)
         repeats |= changes.repeats | known

@@ -104,6 +104,17 @@ class TheGroups:
 
         assert ([group["error_type"] for group in found.results], found.omitted) == (["Timeout"], 2)
 
+    def test_beyond_the_cap_are_one_of_their_type(self, db: Any, settings: Any) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"max_error_groups": 1})
+        write([error(n, n, error_message=f"no tenant {'abcde'[n]}") for n in range(5)])
+
+        found = queries.error_groups(HOUR, Filters(), NOW).results
+
+        assert [(one["error_type"], one["message"], one["count"]) for one in found] == [
+            ("Timeout", "__other__", 4),
+            ("Timeout", "no tenant a", 1),
+        ]
+
 
 class TheList:
     @pytest.mark.parametrize(

@@ -48,8 +48,9 @@ def commit(*events: Event, at: datetime = NOW) -> Recorded:
 
 
 def capped(label_sets: int) -> Any:
-    """In the block, LLMMONITOR_MAX_SERIES is this many."""
-    return override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": label_sets}))
+    """In the block, LLMMONITOR_MAX_SERIES is this many, and so is LLMMONITOR_MAX_ERROR_GROUPS."""
+    caps = {"max_series": label_sets, "max_error_groups": label_sets}
+    return override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update=caps))
 
 
 def outcomes(resolution: int = 60) -> dict[str, int]:
