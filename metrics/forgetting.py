@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 REST = 0.25
 MAX_TRIES = 5  # for the last transaction, which a writer of the same model may cross on PostgreSQL
 
-# Those of a label set whose rows keep their own labels where they are beyond the cap. (Queues have labels of gauges.)
+# Those whose rows have a request's id, and keep their own labels where their series is beyond the cap.
 OF_OTHER: tuple[type[models.Model], ...] = (InferenceMetrics, ErrorMetrics)
 SOME_IDS = 500  # in one condition
 
@@ -197,7 +197,7 @@ def _with_ids(found: models.QuerySet[Any]) -> Step:
     return step
 
 
-def _forget_ids(request_ids: list[str]) -> None:
+def _forget_ids(request_ids: list[str] | models.QuerySet[Any]) -> None:
     """Forget those that came without a timestamp, whose repeats are recognised by the id alone."""
     recent = manager(RecentId).filter(request_id__in=request_ids)
     recent._raw_delete(recent.db)
@@ -228,6 +228,8 @@ def _finish(chosen: _Chosen) -> Counter[str]:
                 for model, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
                     list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
                 for found in _rows_at_once(chosen):
+                    if found.model in OF_OTHER:
+                        _forget_ids(found.values("request_id"))
                     counts[table_name(found.model)] += found._raw_delete(found.db)
                 counts[table_name(Series)] += delete_keys(Series, list(chosen.series))
                 counts[table_name(GaugeLabels)] += delete_keys(GaugeLabels, list(chosen.labels))

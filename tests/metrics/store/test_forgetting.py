@@ -22,6 +22,7 @@ from metrics.models import (
     InferenceRollup,
     QueueMetrics,
     RawFloor,
+    RecentId,
     Series,
     SystemMetrics,
 )
@@ -270,6 +271,24 @@ class AnEventThatComesAfterwards:
         assert (first.accepted, second.duplicates) == (1, 1)
         assert totals()["requests"] == 1
         assert not RawFloor.objects.exists()
+
+    def test_is_new_also_when_it_had_come_while_the_last_rows_went(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def send() -> int:
+            return record([request(NOW, "again", stamped=False), failure(NOW, "again-f", stamped=False)]).accepted
+
+        def finish(*arguments: Any) -> Any:
+            assert send() == 2
+            return finish_as_it_is(*arguments)
+
+        finish_as_it_is = forgetting._finish
+        record([request(ago(minutes=1), "before")])
+        monkeypatch.setattr(forgetting, "_finish", finish)
+
+        forget(model="chatty", at=NOW)
+
+        assert not RecentId.objects.exists()
+        assert send() == 2
+        assert totals() == {"requests": 2, "errors": 1}
 
 
 class TheFunction:
