@@ -9,14 +9,14 @@ sending.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db import connection
+from django.db import connection, models
 
 from metrics.models import InferenceMetrics
 from metrics.store.deleting import Steps, manager, oldest_raw, table_name
@@ -37,12 +37,18 @@ NOTICE_SECONDS = 86_400
 # PostgreSQL: bytes of a row beside its values (header, item pointer, alignment), and of one index entry of it, roughly.
 _PG_ROW_BYTES, _PG_INDEX_BYTES, _PG_SAMPLE_ROWS = 36, 50, 500
 
+# Whether this process has logged that shedding does not help. It does so anew once the store was well below its bound:
+# around the bound it would say it every few minutes.
+_said_over = False
+
 
 def keep_bound(now: datetime, steps: Steps) -> dict[str, int]:
     """Shed the oldest raw rows while the store's rows use more than the bound; how many by table."""
+    global _said_over
     bound = int(settings.LLMMONITOR.max_disk)
     usage = _usage()
-    if usage() <= bound:
+    if (used := usage()) <= bound:
+        _said_over = _said_over and used > bound * TARGET_SHARE
         return {}
     counts: dict[str, int] = {}
 
@@ -63,9 +69,9 @@ def keep_bound(now: datetime, steps: Steps) -> dict[str, int]:
             steps.run(step, until=enough)
             if enough() or steps.over:
                 break
-    _say(now, bound, usage(sum(counts.values())), sum(counts.values()))
+    _say(bound, usage(sum(counts.values())), sum(counts.values()))
     if connection.vendor == "postgresql":
-        _vacuum_postgres()
+        _vacuum_postgres([model for model, _ in RAW if counts.get(table_name(model))])
     return {name: rows for name, rows in counts.items() if rows}
 
 
@@ -83,12 +89,15 @@ def _next_slice(newest: datetime) -> datetime | None:
     return min(datetime.fromtimestamp(begin, UTC) + SLICE, newest)
 
 
-def _say(now: datetime, bound: int, used: int, rows: int) -> None:
+def _say(bound: int, used: int, rows: int) -> None:
+    global _said_over
+    known, _said_over = _said_over, used > bound or (_said_over and used > bound * TARGET_SHARE)
     oldest = manager(InferenceMetrics).order_by("timestamp").values_list("timestamp", flat=True).first()
     if used > bound:
+        done = f"although {rows:,} of its oldest raw rows were" if rows else "and none of its raw rows could be"
         text = (
-            f"The store uses {size(used)} of {size(bound)} (LLMMONITOR_MAX_DISK) although {rows:,} of its oldest raw "
-            "rows were removed now. Raise the bound, or keep rollups for a shorter time."
+            f"The store uses {size(used)} of {size(bound)} (LLMMONITOR_MAX_DISK) {done} removed now. Raise the bound, "
+            "or keep rollups for a shorter time."
         )
     else:
         since = (
@@ -98,7 +107,8 @@ def _say(now: datetime, bound: int, used: int, rows: int) -> None:
             f"The store had reached {size(bound)} (LLMMONITOR_MAX_DISK): {rows:,} of its oldest raw rows were removed, "
             f"{since}."
         )
-    logger.warning("disk: %s", text)
+    if not (known and _said_over):
+        logger.warning("disk: %s", text)
     caches["default"].set(NOTICE, text, NOTICE_SECONDS)
 
 
@@ -150,12 +160,12 @@ def _postgres_usage() -> Callable[..., int]:
     return lambda shed=0: int(min(database, rest + max(0.0, raw - shed * average)))
 
 
-def _vacuum_postgres() -> None:
+def _vacuum_postgres(tables: Iterable[type[models.Model]]) -> None:
     """Makes the space of deleted rows usable again now instead of when autovacuum comes by."""
     if connection.in_atomic_block:
         return
     with connection.cursor() as cursor:
-        for model, _ in RAW:
+        for model in tables:
             cursor.execute(f"VACUUM (ANALYZE) {connection.ops.quote_name(model._meta.db_table)}")
 
 

@@ -14,6 +14,7 @@ import orjson
 import pytest
 from django.core.cache import caches
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from metrics import readiness, retention
 from metrics.ingest import ingest
@@ -112,6 +113,7 @@ def limits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setattr(disk, "_cached", None)
     monkeypatch.setattr(disk, "_said", None)
+    monkeypatch.setattr(shedding, "_said_over", False)
     monkeypatch.setattr(floors, "_last_read", {})
     caches["default"].delete(shedding.NOTICE)
     yield change
@@ -224,6 +226,43 @@ class AStoreOverItsBound:
         assert kept[0] >= NOW - shedding.MIN_KEPT
         assert len(kept) == 51
         assert "Raise the bound" in caplog.text
+
+    def test_that_shedding_cannot_help_says_so_once_until_it_is_below_again(
+        self, limits: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fill(200, minutes=20)
+        caplog.set_level(logging.WARNING, "metrics")
+
+        for bound, said in ((1, 1), (1, 1), (1, 1), (5 * GIB, 1), (1, 2)):
+            limits(max_disk=bound)
+            retention.maintain(NOW, 10.0)
+            assert caplog.text.count("Raise the bound") == said
+        assert "none of its raw rows could be removed" in str(shedding.shed_notice())
+
+    def test_that_is_hardly_below_again_has_not_ended_it(
+        self, limits: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limits(max_disk=1_000)
+        caplog.set_level(logging.WARNING, "metrics")
+
+        for bytes_used, said in ((1_001, 1), (990, 1), (1_001, 1), (940, 1), (1_001, 2)):
+            monkeypatch.setattr(shedding, "_usage", lambda used=bytes_used: lambda shed=0: used)
+            retention.maintain(NOW, 10.0)
+            assert caplog.text.count("Raise the bound") == said
+
+    def test_vacuums_on_postgresql_the_tables_that_lost_rows_and_no_others(self, limits: Any) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite gives pages back by itself")
+        fill(200, minutes=20)
+        limits(max_disk=1)
+
+        with CaptureQueriesContext(connection) as first:
+            retention.maintain(NOW, 10.0)
+        with CaptureQueriesContext(connection) as second:
+            retention.maintain(NOW, 10.0)
+
+        vacuumed = [[query["sql"] for query in asked if "VACUUM" in query["sql"]] for asked in (first, second)]
+        assert vacuumed == [[f'VACUUM (ANALYZE) "{InferenceMetrics._meta.db_table}"'], []]
 
     def test_gives_the_pages_back(self, limits: Any) -> None:
         sqlite_only()
