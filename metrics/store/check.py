@@ -13,7 +13,7 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from metrics.models import RecentId
-from metrics.store.disk import make_room_or_refuse
+from metrics.store.disk import make_room_or_refuse, why_full
 from metrics.store.turns import busy_timeout, writing
 from metrics.store.unavailable import StoreUnavailable, unavailable_as_such
 
@@ -28,7 +28,7 @@ class _RollBack(Exception):
 def write_check() -> None:
     """Begin a transaction, take the write lock, write a row, roll it back. Raises StoreUnavailable when that fails."""
     try:
-        with unavailable_as_such(), writing(), _short_wait(), transaction.atomic():
+        with unavailable_as_such(why_full), writing(), _short_wait(), transaction.atomic():
             make_room_or_refuse()
             RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
             raise _RollBack

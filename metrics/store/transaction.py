@@ -21,7 +21,7 @@ from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, 
 from metrics.rollup import rollup_events
 from metrics.store import rollups
 from metrics.store.bulk import execute
-from metrics.store.disk import make_room_or_refuse
+from metrics.store.disk import make_room_or_refuse, why_full
 from metrics.store.errors import ErrorRows, Report, stored_failures
 from metrics.store.floors import locked_floors
 from metrics.store.inference import InferenceRows
@@ -66,7 +66,7 @@ class Store:
             return Recorded(0, 0)
         for part in (self._series, self._samples, self._errors):
             part.begin()
-        with writing(), unavailable_as_such(), transaction.atomic():
+        with writing(), unavailable_as_such(why_full), transaction.atomic():
             make_room_or_refuse()
             recorded = self._write(events, self._clock())
         for part in (self._series, self._samples, self._errors):

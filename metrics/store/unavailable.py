@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,18 +79,15 @@ def is_transient(error: BaseException) -> bool:
 
 
 @contextmanager
-def unavailable_as_such() -> Iterator[None]:
-    """Turns those errors of the database that are not about the data into StoreUnavailable."""
+def unavailable_as_such(why_full: Callable[[], str | None]) -> Iterator[None]:
+    """Turns those errors of the database that are not about the data into StoreUnavailable.
+
+    `why_full` says what holds the store to its size when it is not the disk itself (`metrics.store.disk`).
+    """
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
         reason = reason_of(error)
         if reason is None:
             raise
-        raise StoreUnavailable(reason, _why_full() if reason == "disk_full" else None) from error
-
-
-def _why_full() -> str | None:
-    from metrics.store.disk import why_full  # (which imports this module)
-
-    return why_full()
+        raise StoreUnavailable(reason, why_full() if reason == "disk_full" else None) from error
