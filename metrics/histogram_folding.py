@@ -7,6 +7,8 @@ lay is a guess, so a quantile of what was folded in is as coarse as the source's
 - A coarser one, or one whose unit is converted, spreads each bucket evenly (in the logarithm) over ours.
 - Explicit bounds spread evenly in the value, as Prometheus' ``histogram_quantile`` interpolates: the first bucket
   begins at 0, and what lies above the last bound counts at that bound (at the maximum, where the source says it).
+
+It is for the readers of OTLP metrics and of engines' Prometheus pages, once they are built.
 """
 
 from __future__ import annotations

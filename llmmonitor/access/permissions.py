@@ -53,7 +53,7 @@ class CanIngest(_Can):
 
 
 class CanOperate(_Can):
-    """Acknowledge, silence, annotate, dismiss."""
+    """Acknowledge, silence, annotate, dismiss: for the views of alerts and annotations, once they are built."""
 
     right = rights.OPERATE
 
@@ -65,6 +65,6 @@ class CanDemo(_Can):
 
 
 class CanManage(_Can):
-    """Everything that changes configuration."""
+    """Everything that changes configuration: for the views of rules, channels, keys and prices, once they are built."""
 
     right = rights.MANAGE
