@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 TOO_MANY_CODE = 4429
 TRY_AGAIN_CODE = 1013  # of the registry of close codes: "Try Again Later"
+NO_STORE = "The store does not answer."
+WHO_IT_IS = "asking who a live client is"  # in the log
 MAX_MESSAGE_BYTES = 16 * 2**10  # a subscription to 24 series with 100 long model names is 12 kB
 MESSAGES_PER_SECOND = 5.0
 MESSAGES_AT_ONCE = 30.0  # a page that is clicked through subscribes anew with each click
@@ -39,7 +41,11 @@ Send = Callable[[dict[str, Any]], Any]
 async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: Send) -> None:
     """Serve one WebSocket until it closes."""
     await receive()  # websocket.connect
-    checked = await acheck_handshake(scope)
+    try:
+        checked = await acheck_handshake(scope)
+    except DatabaseFailure as error:
+        say_once_a_minute(logger, WHO_IT_IS, error)
+        checked = Denied(NO_STORE, code=TRY_AGAIN_CODE)
     if isinstance(checked, Denied):
         await _refuse(send, checked)
         return
@@ -102,7 +108,7 @@ class _Connection:
             hello = await self._hub.hello()
         except Exception as error:  # noqa: BLE001 (a store that does not answer, in whatever way)
             say_once_a_minute(logger, "hello", error)
-            raise _Closed(TRY_AGAIN_CODE, "The store does not answer.") from None
+            raise _Closed(TRY_AGAIN_CODE, NO_STORE) from None
         await self._send_text(hello)
         while True:
             item = await self._client.outbox.get()
@@ -123,7 +129,7 @@ class _Connection:
             try:
                 checked = await acheck_handshake(self._scope)
             except DatabaseFailure as error:
-                say_once_a_minute(logger, "asking who a live client is", error)
+                say_once_a_minute(logger, WHO_IT_IS, error)
                 continue
             if isinstance(checked, Denied):
                 code = checked.code if checked.code in (SIGNED_OUT_CODE, NOT_ALLOWED_CODE) else NOT_ALLOWED_CODE

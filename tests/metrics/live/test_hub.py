@@ -83,6 +83,22 @@ class AConnection:
             async with page():  # there is room again
                 pass
 
+    async def test_while_the_store_does_not_answer_is_told_to_come_again(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fail(scope: dict[str, Any]) -> None:
+            raise OperationalError("disk I/O error")
+
+        monkeypatch.setattr(consumer, "acheck_handshake", fail)
+        monkeypatch.setattr(repeated_errors, "_said", {})
+        for _ in range(3):
+            client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
+            assert (await client.connect(LONGEST_WAIT_SECONDS))[0]
+            closed = await client.receive_output(LONGEST_WAIT_SECONDS)
+            assert (closed["code"], closed["reason"]) == (1013, "The store does not answer.")
+        told = [record.getMessage() for record in caplog.records]
+        assert told == ["asking who a live client is failed: OperationalError: disk I/O error"]
+
 
 class ATick:
     async def test_reaches_every_page(self) -> None:
