@@ -23,13 +23,11 @@ CAPACITY = 20  # messages that wait on one channel: twenty seconds of ticks; a r
 class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
     """Channels' in-memory layer with the hop to the reader's loop.
 
-    `dropped` counts the messages that found their channel full since the start. A message to a group is shared by its
-    receivers, not copied for each: whoever reads it must not change it.
+    A message to a group is shared by its receivers, not copied for each: whoever reads it must not change it.
     """
 
     def __init__(self, capacity: int = CAPACITY, **kwargs: Any) -> None:
         super().__init__(capacity=capacity, **kwargs)
-        self.dropped = 0
         self._loops: dict[str, asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()  # guards `groups` and `_loops`
 
@@ -69,7 +67,7 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
                 self._loops.pop(channel, None)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Put `message` on every channel of the group. Full channels lose it, which `dropped` counts."""
+        """Put `message` on every channel of the group. Full channels lose it."""
         if not isinstance(message, dict):
             raise TypeError(f"A channel message is a dict, not {type(message).__name__}.")
         self.require_valid_group_name(group)
@@ -95,15 +93,15 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
 
     def _put_all(self, channels: Iterable[str], message: dict[str, Any]) -> None:
         for channel in channels:
-            self._put(channel, message)
+            if channel in self._loops:  # its reader may have left since; a queue made anew would stay for ever
+                self._put(channel, message)
 
     def _put(self, channel: str, message: dict[str, Any]) -> bool:
-        """Queue the message on the loop that reads the channel. False, and one more in `dropped`, when it is full."""
+        """Queue the message on the loop that reads the channel. False when it is full."""
         queue = self.channels.setdefault(channel, asyncio.Queue(maxsize=self.get_capacity(channel)))
         try:
             queue.put_nowait((time.time() + self.expiry, dict(message)))
         except asyncio.QueueFull:
-            self.dropped += 1
             return False
         return True
 
