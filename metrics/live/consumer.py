@@ -150,7 +150,7 @@ class _Connection:
 
     def _answer(self, text: str | None, data: bytes | None) -> Any:
         """The answer to a message, or a function that makes it when it can be sent."""
-        content = text if text is not None else data or b""
+        content = data or b"" if text is None else text.encode()
         if len(content) > MAX_MESSAGE_BYTES:
             return error("too_large", f"A message may hold {MAX_MESSAGE_BYTES} bytes.")
         try:

@@ -227,6 +227,7 @@ class AMessage:
             ('{"type": ["subscribe"]}', "unknown_type"),
             ('{"type": "launch"}', "unknown_type"),
             ("x" * 20_000, "too_large"),
+            ("é" * 10_000, "too_large"),  # of two bytes each
         ],
     )
     def test_that_is_not_understood_is_answered(self, live: ClientConnection, sent: str | bytes, code: str) -> None:
