@@ -40,7 +40,6 @@ VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; those that do n
 RETRY_SECONDS = 1.0
 JOIN_SECONDS = 2.0
 REJOIN_SECONDS = 3600.0  # membership in a group of a Redis layer ends after a day
-KNOWN_AGAIN = 30  # ticks
 STARTED = datetime.now(UTC)
 
 Result = TypeVar("Result")
@@ -71,7 +70,7 @@ class Hub:
         self._joined = asyncio.Event()
         self._computing: asyncio.Task[None] | None = None
         self._newest = ""  # tick, as JSON
-        self._heard: deque[int] = deque(maxlen=KNOWN_AGAIN)  # their seconds, the newest last
+        self._newest_seq: int | None = None
         self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
         self._rounds = 0  # of computing all subscriptions
         self._hello: tuple[str, float] | None = None  # and when it is out of date; None once a tick came
@@ -177,12 +176,11 @@ class Hub:
                 await layer.group_discard(ticker.GROUP, channel)
 
     def _deliver(self, message: dict[str, Any]) -> None:
-        """Hand a tick of the group on. A broker under load may deliver one twice."""
+        """Hand a tick of the group on. A broker under load may deliver one twice, and two workers out of order."""
         seq, text = int(message["seq"]), message["text"]
-        if seq in self._heard:
+        if ring.is_late(seq, self._newest_seq):
             return
-        self._heard.append(seq)
-        self._newest = text
+        self._newest, self._newest_seq = text, seq
         self._hello = None
         busy = self._computing is not None and not self._computing.done()
         for client in self._clients:
@@ -214,7 +212,7 @@ class Hub:
             text = texts.get(client.subscription.key) if client.subscription is not None else None
             if text is not None:
                 client.outbox.put_tick(text, client.subscription_id)
-            elif self._heard[-1] == seq:  # otherwise it has a later one already
+            elif self._newest_seq == seq:  # otherwise it has a later one already
                 client.outbox.put_tick(self._newest)
         self._answered = since | dict.fromkeys(views, seq)
 

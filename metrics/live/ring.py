@@ -19,6 +19,7 @@ SLOTS = 960  # a little more than are promised: a reader is never overtaken by t
 HISTORY = 300
 BACKFILL_BYTES = 8 * 2**20  # of encoded ticks in one answer; beyond, a client reads the history instead
 CLAIM_SECONDS = 60
+LATE_SECONDS = 10  # more than a tick takes to be built: LLMMONITOR_QUERY_BUDGET_SECONDS is five
 
 Tick = dict[str, Any]
 
@@ -37,19 +38,26 @@ def claim(seq: int, what: str = "tick") -> bool:
 
 
 def put(tick: Tick) -> bytes:
-    """Keep a tick; answers it encoded as JSON (to be sent as it is)."""
+    """Keep a tick; answers it encoded as JSON (to be sent as it is). One that is late does not become the newest."""
     seq = int(tick["seq"])
     encoded = encode(tick)
     brief = orjson.dumps({"seq": seq, "at": tick["at"], "overall": tick["overall"]}, option=orjson.OPT_NON_STR_KEYS)
-    _cache().set_many(
-        {
-            f"tick:{seq % SLOTS}": (seq, zlib.compress(encoded, 1)),
-            f"brief:{seq % SLOTS}": (seq, brief),
-            "latest": seq,
-        },
-        timeout=SECONDS,
-    )
+    kept: dict[str, Any] = {
+        f"tick:{seq % SLOTS}": (seq, zlib.compress(encoded, 1)),
+        f"brief:{seq % SLOTS}": (seq, brief),
+    }
+    if not is_late(seq, latest_seq()):
+        kept["latest"] = seq
+    _cache().set_many(kept, timeout=SECONDS)
     return encoded
+
+
+def is_late(seq: int, newest: int | None) -> bool:
+    """Whether a tick comes after that of its own or a later second: of two workers, the first may be done last.
+
+    One that is further behind is of a clock that was set back, and the newest from then on.
+    """
+    return newest is not None and newest - LATE_SECONDS < seq <= newest
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

@@ -121,6 +121,18 @@ class ATick:
                 for client in (plain, subscribed):
                     assert (await heard(client))["seq"] == 1_800_000_000 + second
 
+    async def test_that_comes_after_a_later_one_reaches_nobody(self) -> None:
+        async with page() as client:
+            for second in (2, 1, 3):  # the worker that began first was done last
+                await broadcast(second)
+            assert [(await heard(client))["seq"] for _ in range(2)] == [1_800_000_002, 1_800_000_003]
+
+    async def test_of_a_clock_that_was_set_back_reaches_every_page(self) -> None:
+        async with page() as client:
+            for second in (0, -3_600, -3_599):
+                await broadcast(second)
+                assert (await heard(client))["seq"] == 1_800_000_000 + second
+
 
 class ASubscription:
     async def test_is_computed_once_for_all_pages_and_off_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,18 @@ class TheRing:
         fill(range(NOW + 3, NOW + 5))
         assert [orjson.loads(one)["seq"] for one in ring.since(NOW) or ()] == [NOW + 1, NOW + 3, NOW + 4]
 
+    def test_keeps_a_tick_that_is_late_but_not_as_the_newest(self) -> None:
+        fill(range(NOW, NOW + 3))
+        for late in (NOW + 5, NOW + 4):
+            ring.put(tick(late))
+        assert ring.latest() == tick(NOW + 5)
+        assert [orjson.loads(one)["seq"] for one in ring.since(NOW) or ()] == [NOW + 1, NOW + 2, NOW + 4, NOW + 5]
+
+    def test_goes_back_with_a_clock_that_was_set_back(self) -> None:
+        fill(range(NOW, NOW + 3))
+        fill(range(NOW - 3_600, NOW - 3_597))
+        assert ring.latest() == tick(NOW - 3_598)
+
     def test_keeps_fifteen_minutes_and_grows_no_further(self) -> None:
         fill(range(NOW, NOW + 1_000))
         kept = ring.since(NOW + 999 - ring.SECONDS)
