@@ -84,18 +84,17 @@ def latest_encoded() -> bytes | None:
 
 
 def since(seq: int) -> list[bytes] | None:
-    """The ticks after second `seq`, oldest first, each as JSON. None when some of them may be gone.
+    """The ticks after second `seq` that are kept, oldest first, each as JSON. None when they do not continue it.
 
-    They are all there when the tick of `seq` itself still is: the ring drops from the old end only. A ring that was
-    lost (a restart of the one process) does not hold it either.
+    They do when the tick of `seq` itself and the newest are both kept: a ring that was lost (a restart of the one
+    process, an outage of Redis) lacks one of them. A second between them without a tick is one that was not built, or
+    that Redis did not take.
     """
     newest = latest_seq()
-    if newest is None or newest - seq > SECONDS:
+    if newest is None or not 0 <= newest - seq <= SECONDS:
         return None
-    if seq >= newest:
-        return []
     found = _read(range(seq, newest + 1))
-    if seq not in found or sum(map(len, found.values())) > BACKFILL_BYTES:
+    if seq not in found or newest not in found or sum(map(len, found.values())) > BACKFILL_BYTES:
         return None
     return [encoded for second, encoded in sorted(found.items()) if second > seq]
 

@@ -60,6 +60,13 @@ class TheRing:
         assert ring.since(NOW - 1) is None
         assert ring.since(NOW - 5_000) is None
 
+    def test_says_so_of_a_tick_that_it_did_not_keep(self) -> None:
+        fill(range(NOW, NOW + 5))
+        assert ring.since(NOW + 5) is None  # and so not what followed it either
+        caches["ring"].delete(f"tick:{(NOW + 4) % ring.SLOTS}")
+        assert ring.since(NOW + 2) is None
+        assert ring.since(NOW + 4) is None
+
     def test_leaves_a_second_out_that_had_no_tick(self) -> None:
         fill(range(NOW, NOW + 2))
         fill(range(NOW + 3, NOW + 5))
