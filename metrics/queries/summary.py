@@ -5,8 +5,9 @@ its `to` (where the window reaches past the retention: by those that are kept), 
 the running second. Machines: averages over hosts (GPUs) of each one's average, peaks over all of them.
 
 The figures and changes are true whatever they rest on; `comparable` says whether a change is worth showing. It is when
-the window before holds at least 20 requests, in at least half as many of its 24 equal parts as the window itself: the
-first hour of recording, compared with the minute before it, or a day with the end of a night, is not.
+the window before holds at least 20 requests, in at least half as many of its parts as the window itself: the first hour
+of recording, compared with the minute before it, or a day with the end of a night, is not. Parts are at most 24, equal,
+and none finer than the buckets that the window is read from.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ MACHINES: tuple[tuple[str, str, str], ...] = (
     ("avg_queue_pending", "queue.pending", "avg"),
     ("avg_queue_processing", "queue.processing", "avg"),
 )
-PARTS = 24
+PARTS = 24  # at most: a bucket lies in one of them, so five minutes in whole minutes have five
 LEAST_REQUESTS = 20
 TOKEN_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
