@@ -48,7 +48,7 @@ async def _lifespan(receive: Any, send: Any) -> None:
         else:
             import asyncio
 
-            from llmmonitor.server.running import drain_recorder
+            from metrics.recorder import drain_recorder
 
             await asyncio.to_thread(drain_recorder, DRAIN_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})

@@ -36,6 +36,7 @@ __all__ = [
     "Stats",
     "StoreUnavailable",
     "close_recorder",
+    "drain_recorder",
     "get_recorder",
 ]
 
@@ -344,6 +345,12 @@ def close_recorder(timeout: float = CLOSE_SECONDS) -> bool:
     with _making:
         found, _recorder = _recorder, None
     return found is None or found.close(timeout)
+
+
+def drain_recorder(timeout: float) -> bool:
+    """Let this process's recorder, where it has one, commit what it took; whether all of it was."""
+    found = _recorder
+    return found is None or found.drain(timeout)
 
 
 def _unlock_after_fork() -> None:

@@ -80,11 +80,3 @@ def end_at_once_on_second_interrupt() -> None:
     """After the server's loop: the process is ending, and Ctrl-C ends it now."""
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def drain_recorder(timeout: float) -> bool:
-    """Let the recorder commit what it took; whether all of it was."""
-    module = sys.modules.get("metrics.recorder")
-    if module is None:  # nothing was recorded in this process
-        return True
-    return bool(module.get_recorder().drain(timeout))

@@ -24,6 +24,7 @@ from metrics.recorder import (
     Refusal,
     StoreUnavailable,
     close_recorder,
+    drain_recorder,
     get_recorder,
 )
 
@@ -348,6 +349,19 @@ class TheRecorderOfAProcess:
         first = get_recorder()
         assert close_recorder(SECONDS)
         assert get_recorder() is not first
+
+    def test_is_not_made_to_be_drained(self) -> None:
+        assert drain_recorder(0)
+        assert module._recorder is None
+
+    def test_is_drained_where_there_is_one(
+        self, store: FakeStore, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "_recorder", recorder)
+        hold(store, recorder)
+        assert not drain_recorder(0)
+        store.gate.set()
+        assert drain_recorder(SECONDS)
 
     def test_has_the_bounds_of_the_settings(self) -> None:
         own = settings.LLMMONITOR.model_copy(

@@ -28,6 +28,7 @@ class Command(StoreCommand):
         from llmmonitor.access.loginlink import first_admins_link
         from llmmonitor.server import memory, preflight, running, static
         from llmmonitor.server.banner import greeting, welcome
+        from metrics.recorder import drain_recorder
 
         memory.keep_memory_small()
         try:
@@ -49,5 +50,5 @@ class Command(StoreCommand):
         except KeyboardInterrupt:
             sys.exit(130)
         running.end_at_once_on_second_interrupt()
-        running.drain_recorder(running.STOP_SECONDS)
+        drain_recorder(running.STOP_SECONDS)
         connections.close_all()

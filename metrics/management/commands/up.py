@@ -53,6 +53,7 @@ class Command(StoreCommand):
         from llmmonitor.access.loginlink import first_admins_link
         from llmmonitor.server import embedded, preflight, running
         from llmmonitor.server.banner import greeting, welcome
+        from metrics.recorder import drain_recorder
 
         # Once more: the port may have been taken while files were collected, and no admin is made for nothing.
         preflight.check_address(host, port)
@@ -72,5 +73,5 @@ class Command(StoreCommand):
             finally:
                 running.end_at_once_on_second_interrupt()
                 workers.stop()
-                running.drain_recorder(running.STOP_SECONDS)
+                drain_recorder(running.STOP_SECONDS)
                 connections.close_all()
