@@ -210,8 +210,8 @@ SPECTACULAR_SETTINGS = {
 
 
 def is_refusal(record: Any) -> bool:
-    """Whether Django's line says only that a call was answered 503: the answer has the reason."""
-    return getattr(record, "status_code", None) == 503 and not record.exc_info
+    """Whether Django's line says only that a call was answered 503: the answer, or a line once a minute, says why."""
+    return getattr(record, "status_code", None) == 503
 
 
 LOGGING = {

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, PermissionDenied
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body, problem_response
+from llmmonitor.server.repeated_errors import say_once_a_minute
 from metrics.queries import BadQuery, QueryTooSlow
 
 logger = logging.getLogger(__name__)
+
+NO_STORE = "The store does not answer just now; try again."
+NO_STORE_HEADERS = {"Retry-After": "2"}
 
 
 class Problem(exceptions.APIException):
@@ -53,10 +58,9 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
             return 400, "bad_query", str(error.detail), {}, extras
         case QueryTooSlow():
             return 503, "query_too_slow", str(error), {"Retry-After": "3"}, {}
-        case OperationalError():
-            # Said to the operator alone: the database's own words name tables and paths.
-            logger.error("the store cannot be read: %s", error, exc_info=error)
-            return 503, "store_unavailable", "The store cannot be read just now; try again.", {"Retry-After": "2"}, {}
+        case OperationalError() | InterfaceError():
+            _say_that_the_store_is_silent(error)
+            return 503, "store_unavailable", NO_STORE, NO_STORE_HEADERS, {}
         case Http404():
             return 404, "not_found", str(error) or "There is nothing at this address.", {}, {}
         case PermissionDenied():
@@ -73,6 +77,11 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
     return None
 
 
+def _say_that_the_store_is_silent(error: BaseException) -> None:
+    """To the operator alone, and not for each call: the database's own words name tables and paths."""
+    say_once_a_minute(logger, "asking the store", error)
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler for addresses that nobody serves: a page for a person, a problem for programs."""
     if "text/html" in request.headers.get("Accept", ""):
@@ -81,7 +90,15 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler for what nobody foresaw: the log has the traceback, the answer does not."""
+    """Django's handler for what no view has caught: the log has the traceback, the answer does not."""
+    error = sys.exc_info()[1]
+    if isinstance(error, (OperationalError, InterfaceError)):
+        _say_that_the_store_is_silent(error)
+        if "text/html" in request.headers.get("Accept", ""):
+            page = render(request, "access/no_store.html", status=503)
+            page["Retry-After"] = NO_STORE_HEADERS["Retry-After"]
+            return page
+        return problem_response(503, "store_unavailable", NO_STORE, NO_STORE_HEADERS)
     return problem_response(500, "internal", "The server failed; its log says why.")
 
 

@@ -19,10 +19,6 @@ class ALineOfDjangoAboutAnAnswer:
         log_response("Answered: %s", "/", response=answer, request=RequestFactory().get("/"))
         assert len(caplog.records) == lines
 
-    def test_is_logged_when_it_has_a_traceback(self, caplog: pytest.LogCaptureFixture) -> None:
-        log_response("Answered", response=HttpResponse(status=503), exception=RuntimeError("why"))
-        assert len(caplog.records) == 1
-
 
 @pytest.mark.django_db
 class ARequestThatIsHostile:
