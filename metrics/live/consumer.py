@@ -27,7 +27,7 @@ from metrics.queries import BadQuery
 logger = logging.getLogger(__name__)
 
 TOO_MANY_CODE = 4429
-TRY_AGAIN_CODE = 1013  # of the registry of close codes: "Try Again Later"
+TRY_AGAIN_CODE = 4503  # not 1013, "Try Again Later" of the registry: daphne closes with 1000 or from 3000 on only
 NO_STORE = "The store does not answer."
 WHO_IT_IS = "asking who a live client is"  # in the log
 MAX_MESSAGE_BYTES = 16 * 2**10  # a subscription to 24 series with 100 long model names is 12 kB

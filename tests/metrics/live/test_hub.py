@@ -95,7 +95,7 @@ class AConnection:
             client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
             assert (await client.connect(LONGEST_WAIT_SECONDS))[0]
             closed = await client.receive_output(LONGEST_WAIT_SECONDS)
-            assert (closed["code"], closed["reason"]) == (1013, "The store does not answer.")
+            assert (closed["code"], closed["reason"]) == (4503, "The store does not answer.")
         told = [record.getMessage() for record in caplog.records]
         assert told == ["asking who a live client is failed: OperationalError: disk I/O error"]
 

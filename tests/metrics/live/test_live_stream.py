@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from llmmonitor.server.databases import SQLITE_FILE
 from tests.support.patience import LONGEST_WAIT_SECONDS
 from tests.support.server import Server
 
@@ -263,6 +265,16 @@ class AHandshake:
             with contextlib.suppress(ConnectionClosed):
                 live.recv(LONGEST_WAIT_SECONDS)
             assert live.close_code == 4401
+
+    def test_while_the_store_fails_is_closed(self, server: Server) -> None:
+        with contextlib.closing(sqlite3.connect(server.data_dir / SQLITE_FILE)) as database:
+            database.execute("ALTER TABLE django_session RENAME TO away")
+        cookie = {"Cookie": f"llmmonitor_session={'x' * 32}"}
+        with opened(server, additional_headers=cookie) as live:
+            with contextlib.suppress(ConnectionClosed):
+                live.recv(LONGEST_WAIT_SECONDS)
+            assert live.close_code == 4503
+        assert "Exception inside application" not in server.output
 
     def test_on_another_path_is_refused(self, module_server: Server) -> None:
         with pytest.raises(InvalidStatus) as refused, opened(module_server, path="/more"):
