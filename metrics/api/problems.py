@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body, problem_response
 from llmmonitor.server.repeated_errors import say_once_a_minute
+from metrics.demo.claim import ClaimUnknown
 from metrics.queries import BadQuery, QueryTooSlow
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
             return 400, "bad_query", str(error.detail), {}, extras
         case QueryTooSlow():
             return 503, "query_too_slow", str(error), {"Retry-After": "3"}, {}
+        case ClaimUnknown():
+            return 503, "redis_unavailable", str(error), {"Retry-After": "2"}, {}
         case OperationalError() | InterfaceError():
             _say_that_the_store_is_silent(error)
             return 503, "store_unavailable", NO_STORE, NO_STORE_HEADERS, {}

@@ -3,6 +3,8 @@
 The claim says how far the filling is, and is what stops it: whoever takes it away ends the run within a second or two.
 It ends by itself with the process that holds it, however that dies. With Redis it is a key there, which expires.
 Without, all processes stand on one machine and share the data directory, and it is a locked file in it.
+
+It is a lock, not something a cache may forget: while Redis is away nobody can take it, and who has it keeps it.
 """
 
 from __future__ import annotations
@@ -11,16 +13,19 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.cache import BaseCache, caches
+from redis.exceptions import RedisError
 
 KEY = "demo:running"
-STOPPED_KEY = "demo:stopped"
+HOLDER_KEY = "demo:holder"
+NOBODY = ""
 EXPIRES_SECONDS = 15  # its holder tells after each second, half hour of filled data, or some rows that it removed
 FILE = "demo.lock"
 TAKE_TRIES = 5  # a reader of the file's state holds its lock for some microseconds
@@ -36,8 +41,18 @@ class Progress:
     removing: bool = False
 
 
+class ClaimUnknown(Exception):
+    """Nobody can tell who has the claim; so whoever does not have it must not go on."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis does not answer, and only there stands whether demo data is on its way. Try again.")
+
+
 class Claim(Protocol):
-    """The one right to run the demo. An instance is its holder's; others read and end it through their own."""
+    """The one right to run the demo. An instance is its holder's; others read and end it through their own.
+
+    Those who take, read or end it may meet with ClaimUnknown; its holder does not.
+    """
 
     def take(self, progress: Progress) -> bool:
         """Whether it is ours now. False: somebody has it."""
@@ -63,12 +78,16 @@ class Claim(Protocol):
 def own_claim() -> Claim:
     """The claim of this installation."""
     if settings.LLMMONITOR.redis_url:
-        return CachedClaim(caches["default"])
+        return CachedClaim(caches["claim"])
     return FileClaim(settings.LLMMONITOR.data_dir / FILE)
 
 
 class CachedClaim:
-    """A key in the cache that all processes share."""
+    """Two keys in the cache that all processes share: what its holder said last, which expires, and whose it is.
+
+    The second alone takes it away. So a holder outlasts an outage that is longer than the first key lives, and a Redis
+    that comes back empty.
+    """
 
     def __init__(self, cache: BaseCache) -> None:
         self._cache = cache
@@ -76,42 +95,57 @@ class CachedClaim:
 
     def take(self, progress: Progress) -> bool:
         """See Claim."""
-        taken: bool = self._cache.add(KEY, self._value(progress), EXPIRES_SECONDS)
-        return taken
+        with _asking():
+            if not self._cache.add(KEY, self._value(progress), EXPIRES_SECONDS):
+                return False
+            self._cache.set(HOLDER_KEY, self._token, None)
+            return True
 
     def tell(self, progress: Progress) -> bool:
-        """See Claim. A claim that is taken away between the two lines comes back, and the next end() gets it."""
-        if self._is_ours():
-            self._cache.set(KEY, self._value(progress), EXPIRES_SECONDS)
+        """See Claim."""
+        try:
+            if self._cache.get(HOLDER_KEY, self._token) == self._token:
+                self._cache.set(KEY, self._value(progress), EXPIRES_SECONDS)
+                return True
+        except RedisError:
             return True
-        self._cache.set(STOPPED_KEY, self._token, EXPIRES_SECONDS)
+        self.release()
         return False
 
     def release(self) -> None:
         """See Claim."""
-        if self._is_ours():
-            self._cache.delete(KEY)
-        self._cache.set(STOPPED_KEY, self._token, EXPIRES_SECONDS)
+        with suppress(RedisError):  # then it expires
+            if self._is_held_by(self._token):
+                self._cache.delete(KEY)
 
     def read(self) -> Progress | None:
         """See Claim."""
-        found = self._cache.get(KEY)
+        with _asking():
+            found = self._cache.get(KEY)
         return Progress(**{name: value for name, value in found.items() if name != "token"}) if found else None
 
     def end(self, wait_seconds: float) -> None:
         """See Claim."""
-        found = self._cache.get(KEY)
-        if found:
-            self._cache.delete(KEY)
-            _wait(lambda: self._cache.get(STOPPED_KEY) == found["token"], wait_seconds)
-            self._cache.delete(KEY)
+        with _asking():
+            found = self._cache.get(KEY)
+            self._cache.set(HOLDER_KEY, NOBODY, None)
+            if found and not _wait(lambda: not self._is_held_by(found["token"]), wait_seconds):
+                self._cache.delete(KEY)
 
-    def _is_ours(self) -> bool:
+    def _is_held_by(self, token: str) -> bool:
         found = self._cache.get(KEY)
-        return bool(found) and found["token"] == self._token
+        return bool(found) and found["token"] == token
 
     def _value(self, progress: Progress) -> dict[str, Any]:
         return {**asdict(progress), "token": self._token}
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise ClaimUnknown from error
 
 
 class FileClaim:
@@ -199,7 +233,10 @@ def _lock(file: int, shared: bool = False) -> bool:
     return True
 
 
-def _wait(done: Callable[[], bool], seconds: float) -> None:
+def _wait(done: Callable[[], bool], seconds: float) -> bool:
     until = time.monotonic() + seconds
-    while not done() and time.monotonic() < until:
+    while not done():
+        if time.monotonic() >= until:
+            return False
         time.sleep(POLL_SECONDS)
+    return True

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 
 from llmmonitor.server.commands import StoreCommand
 from metrics import queries
-from metrics.demo.claim import Claim, Progress, own_claim
+from metrics.demo.claim import Claim, ClaimUnknown, Progress, own_claim
 from metrics.demo.filling import FillingFailed, fill
 from metrics.demo.live import Live
 from metrics.demo.workload import Workload
@@ -42,9 +42,9 @@ class Command(StoreCommand):
         if newest is not None:
             self.stdout.write(f"There is demo data up to {newest:%Y-%m-%d %H:%M} UTC; what came after it is added.")
         claim = own_claim()
-        if not claim.take(Progress(0, workload.story)):
-            raise CommandError("Demo data is being sent already, by the server or another command.")
         try:
+            if not claim.take(Progress(0, workload.story)):
+                raise CommandError("Demo data is being sent or removed already, by the server or another command.")
             sender = Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key)
             live = Live(workload, sender) if options["live"] else None
             self.fill(workload, claim, now, live)
@@ -52,7 +52,7 @@ class Command(StoreCommand):
                 self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
                 self.stdout.flush()
                 self.go_on(live, lambda: claim.tell(Progress(100, workload.story)))
-        except (FillingFailed, SendingFailed) as error:
+        except (ClaimUnknown, FillingFailed, SendingFailed) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped. What was filled in stays; `manage.py forget --demo` removes it.") from None

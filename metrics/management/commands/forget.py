@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from llmmonitor.server.commands import StoreCommand
-from metrics.demo.claim import own_claim
+from metrics.demo.claim import ClaimUnknown, own_claim
 from metrics.demo.control import STOP_SECONDS
 from metrics.forgetting import SharedName, forget
 
@@ -30,12 +30,12 @@ class Command(StoreCommand):
 
     def handle(self, *args: Any, model: str | None, host: str | None, demo: bool, **options: Any) -> None:
         """Remove, and say how much it was."""
-        if demo:
-            own_claim().end(STOP_SECONDS)  # else what is on its way would come after
         try:
+            if demo:
+                own_claim().end(STOP_SECONDS)  # else what is on its way would come after
             forgotten = forget(model=model, host=host, demo=demo, at=datetime.now(UTC))
-        except SharedName as shared:
-            raise CommandError(str(shared)) from None
+        except (ClaimUnknown, SharedName) as error:
+            raise CommandError(str(error)) from None
         if not any(forgotten.counts.values()):
             what = "demo data" if demo else f"model {model}" if model else f"host {host}"
             raise CommandError(f"Nothing is recorded of {what}; nothing was removed.")

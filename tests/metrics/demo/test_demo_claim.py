@@ -6,6 +6,8 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,9 +16,11 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache, caches
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from metrics.demo.claim import CachedClaim, Claim, FileClaim, Progress
+from metrics.demo.claim import KEY, CachedClaim, Claim, ClaimUnknown, FileClaim, Progress
+from tests import services
 
 BEGUN = Progress(0, "what happens")
 HALF = Progress(50, "what happens")
@@ -117,6 +121,88 @@ def _take_and_die(path: Path) -> None:
 
     assert FileClaim(path).take(BEGUN)
     os._exit(1)
+
+
+@pytest.mark.redis
+class AClaimWhileRedisIsAway:
+    @pytest.fixture
+    def away(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+        """Makes each call of Redis time out, or not."""
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise RedisTimeoutError("Timeout reading from socket")
+
+        def set_away(is_away: bool) -> None:
+            if is_away:
+                monkeypatch.setattr(RedisCacheClient, "get_client", refuse)
+            else:
+                monkeypatch.undo()
+
+        return set_away
+
+    @pytest.fixture
+    def claim(self, redis_url: str) -> Callable[[], Claim]:
+        return lambda: CachedClaim(RedisCache(redis_url, {}))
+
+    def test_stays_its_holders(self, claim: Callable[[], Claim], away: Callable[[bool], None]) -> None:
+        mine = claim()
+        mine.take(BEGUN)
+        away(True)
+        assert mine.tell(HALF)
+        away(False)
+        assert mine.tell(HALF)
+        assert claim().read() == HALF
+
+    def test_cannot_be_taken_read_or_ended(self, claim: Callable[[], Claim], away: Callable[[bool], None]) -> None:
+        away(True)
+        for ask in (lambda: claim().take(BEGUN), claim().read, lambda: claim().end(10)):
+            with pytest.raises(ClaimUnknown, match="Redis does not answer"):
+                ask()
+        away(False)
+        assert claim().read() is None
+
+    def test_that_is_given_back_is_left_to_expire(
+        self, claim: Callable[[], Claim], away: Callable[[bool], None]
+    ) -> None:
+        mine = claim()
+        mine.take(BEGUN)
+        away(True)
+        mine.release()
+        away(False)
+        assert claim().read() == BEGUN
+
+    def test_is_not_nobodys_by_our_settings_either(self) -> None:
+        code = "import django; django.setup(); from metrics.demo.claim import own_claim; own_claim().read()"
+        env = os.environ | {"REDIS_URL": f"redis://127.0.0.1:{services.free_port()}/0"}
+        run = subprocess.run([sys.executable, "-c", code], env=env, check=False, capture_output=True, text=True)
+        assert "ClaimUnknown: Redis does not answer" in run.stderr
+
+    @pytest.mark.parametrize("lost", ["what expires", "everything"])
+    def test_so_long_that_it_expires_stays_its_holders(
+        self, claim: Callable[[], Claim], redis_url: str, lost: str
+    ) -> None:
+        mine = claim()
+        mine.take(BEGUN)
+        cache = RedisCache(redis_url, {})
+        if lost == "everything":  # a Redis that keeps nothing was started anew
+            cache.clear()
+        else:
+            cache.delete(KEY)
+        assert mine.tell(HALF)
+        assert not claim().take(BEGUN)
+
+    @pytest.mark.parametrize("given_back", [False, True])
+    def test_so_long_that_it_expires_goes_to_who_takes_it(
+        self, claim: Callable[[], Claim], redis_url: str, given_back: bool
+    ) -> None:
+        mine, other = claim(), claim()
+        mine.take(BEGUN)
+        RedisCache(redis_url, {}).delete(KEY)
+        other.take(HALF)
+        if given_back:  # a removal that has ended
+            other.release()
+        assert not mine.tell(BEGUN)
+        assert claim().read() == (None if given_back else HALF)
 
 
 class AClaimInAFile:

@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.core.cache.backends.redis import RedisCache
 from django.core.management import CommandError, call_command
 
 from metrics import queries
-from metrics.demo import control, filling
+from metrics.demo import claim, control, filling
 from metrics.demo.claim import Progress, own_claim
 from metrics.demo.filling import fill
 from metrics.demo.live import Live
@@ -21,6 +22,7 @@ from metrics.demo.workload import DENSE_STEP_SECONDS, Workload
 from metrics.forgetting import forget
 from metrics.models import GaugeLabels, InferenceMetrics, Series, SystemMetrics
 from metrics.sending import Sender, SendingFailed
+from tests import services
 from tests.metrics.api.asgi_client import AsgiClient
 
 
@@ -170,6 +172,25 @@ class TheButton:
         assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
         api.request("DELETE", "/demo")
         assert queries.hosts(datetime.now(UTC)) == []
+
+
+class TheButtonWhileRedisIsAway:
+    @pytest.fixture(autouse=True)
+    def _away(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        address = f"redis://127.0.0.1:{services.free_port()}/0"
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"redis_url": address})
+        monkeypatch.setattr(claim, "caches", {"claim": RedisCache(address, {})})
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+    def test_says_that_it_cannot_tell_what_runs(self, api: AsgiClient, method: str) -> None:
+        problem = api.request(method, "/demo").problem(503, "redis_unavailable")
+        assert "Redis does not answer" in problem["detail"]
+
+    @pytest.mark.parametrize("command", [("demo", "--days", "0.002"), ("forget", "--demo")])
+    def test_is_one_with_the_commands(self, api: AsgiClient, command: tuple[str, ...]) -> None:
+        with pytest.raises(CommandError, match="Redis does not answer"):
+            call_command(*command)
+        assert not InferenceMetrics.objects.exists()
 
 
 class TheFilling:
@@ -322,13 +343,13 @@ class TheCommand:
             self.run("--days", days)
 
     def test_does_not_run_beside_the_button(self, db: None) -> None:
-        claim = own_claim()
-        assert claim.take(Progress(50, ""))
+        running = own_claim()
+        assert running.take(Progress(50, ""))
         try:
             with pytest.raises(CommandError, match="already"):
                 self.run("--days", "0.002")
         finally:
-            claim.release()
+            running.release()
 
     def test_says_that_no_server_is_there_to_send_to(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
