@@ -21,11 +21,12 @@ from metrics.demo.claim import Claim, Progress, own_claim
 from metrics.demo.filling import FillingFailed, fill
 from metrics.demo.live import Live
 from metrics.demo.workload import Workload
-from metrics.forgetting import forget
+from metrics.forgetting import Forgotten, forget
 from metrics.sending import Sender, SendingFailed
 
 logger = logging.getLogger(__name__)
 
+REMOVING = Progress(0, "", removing=True)
 STOP_SECONDS = 10.0
 # A caller waits so long for the removal of a day, which takes a slow machine a minute; then it is told that it goes on.
 REMOVAL_SECONDS = 20.0
@@ -76,34 +77,45 @@ def start(sender: Sender, at: datetime) -> DemoState:
 
 def remove(at: datetime) -> DemoState:
     """Stop what runs and remove all that is flagged as demo data. `removing`: it takes longer than a caller waits."""
-    claim = own_claim()
-    progress = claim.read()
-    if progress is None or not progress.removing:
-        claim.end(STOP_SECONDS)
-    if not claim.take(Progress(0, "", removing=True)):
+    claim = claim_removal()
+    if claim is None:
         return state()
     # Not an executor's: the end of the process would wait for its threads.
-    removal: Future[dict[str, int]] = Future()
+    removal: Future[Forgotten] = Future()
     threading.Thread(target=_remove, args=(claim, at, removal), name="demo", daemon=True).start()
     try:
-        return DemoState(False, False, removed=removal.result(REMOVAL_SECONDS))
+        return DemoState(False, False, removed=removal.result(REMOVAL_SECONDS).counts)
     except TimeoutError:
         return state()
 
 
-def _remove(claim: Claim, at: datetime, removal: Future[dict[str, int]]) -> None:
+def claim_removal() -> Claim | None:
+    """Stop what runs, and take the claim, so that nothing begins before the data is gone. None: somebody was faster."""
+    claim = own_claim()
+    progress = claim.read()
+    if progress is None or not progress.removing:
+        claim.end(STOP_SECONDS)
+    return claim if claim.take(REMOVING) else None
+
+
+def forget_demo(claim: Claim, at: datetime) -> Forgotten:
+    """Remove all that is flagged as demo data under this claim, and give it back."""
+
     def tell(table: str, rows: int) -> None:
-        claim.tell(Progress(0, "", removing=True))  # one that is kept in a cache expires
+        claim.tell(REMOVING)  # one that is kept in a cache expires
 
     try:
-        counts = forget(demo=True, at=at, progress=tell).counts
+        return forget(demo=True, at=at, progress=tell)
+    finally:
+        claim.release()
+
+
+def _remove(claim: Claim, at: datetime, removal: Future[Forgotten]) -> None:
+    try:
+        removal.set_result(forget_demo(claim, at))
     except Exception as error:
         logger.exception("demo: the data could not be removed")
-        claim.release()
         removal.set_exception(error)
-    else:
-        claim.release()
-        removal.set_result(counts)
     finally:
         connection.close()
 

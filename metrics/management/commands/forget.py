@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from llmmonitor.server.commands import StoreCommand
-from metrics.demo.claim import ClaimUnknown, own_claim
-from metrics.demo.control import STOP_SECONDS
-from metrics.forgetting import SharedName, forget
+from metrics.demo.claim import ClaimUnknown
+from metrics.demo.control import claim_removal, forget_demo
+from metrics.forgetting import Forgotten, SharedName, forget
 
 
 class Command(StoreCommand):
@@ -31,9 +31,8 @@ class Command(StoreCommand):
     def handle(self, *args: Any, model: str | None, host: str | None, demo: bool, **options: Any) -> None:
         """Remove, and say how much it was."""
         try:
-            if demo:
-                own_claim().end(STOP_SECONDS)  # else what is on its way would come after
-            forgotten = forget(model=model, host=host, demo=demo, at=datetime.now(UTC))
+            at = datetime.now(UTC)
+            forgotten = self.forget_demo(at) if demo else forget(model=model, host=host, at=at)
         except (ClaimUnknown, SharedName) as error:
             raise CommandError(str(error)) from None
         if not any(forgotten.counts.values()):
@@ -44,3 +43,10 @@ class Command(StoreCommand):
                 self.stdout.write(f"{count:>12,} {table}")
         if forgotten.remainder:
             self.stdout.write(forgotten.remainder)
+
+    def forget_demo(self, at: datetime) -> Forgotten:
+        """As the button does."""
+        claim = claim_removal()
+        if claim is None:
+            raise CommandError("Somebody removes the demo data already, or has just begun it anew. Try again.")
+        return forget_demo(claim, at)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.cache.backends.redis import RedisCache
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from metrics import queries
 from metrics.demo import claim, control, filling
@@ -307,6 +308,51 @@ class TheSendingOn:
         sink.failing = False
         sending.go_on(lambda: not sink.posts)
         assert sink.seconds() == [0, 1]
+
+
+class ARemoval:
+    @pytest.fixture(params=["the button", "the command"])
+    def remove(self, request: pytest.FixtureRequest, api: AsgiClient) -> Callable[[], object]:
+        """Removes the demo data."""
+        if request.param == "the button":
+            return lambda: control.remove(datetime.now(UTC))
+        return lambda: call_command("forget", "--demo", stdout=StringIO())
+
+    def test_lets_nothing_begin_before_its_end(
+        self, api: AsgiClient, short_day: None, remove: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at = datetime.now(UTC)
+        fill(Workload(at), at)
+        asked: list[dict[str, Any]] = []
+
+        def forget_and_ask(**what: Any) -> Any:
+            asked.append(api.request("POST", "/demo").json())
+            return forget(**what)
+
+        monkeypatch.setattr(control, "forget", forget_and_ask)
+        remove()
+        assert [(state["removing"], state["running"]) for state in asked] == [(True, False)]
+        assert not queries.has_demo()
+        assert own_claim().read() is None
+
+    def test_that_fails_gives_its_claim_back(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(**what: Any) -> None:
+            raise OperationalError("no")
+
+        monkeypatch.setattr(control, "forget", fail)
+        with pytest.raises(CommandError, match="cannot be used"):
+            call_command("forget", "--demo")
+        assert own_claim().read() is None
+
+    def test_is_not_made_by_the_command_beside_another(self, db: None) -> None:
+        other = own_claim()
+        other.take(control.REMOVING)
+        try:
+            with pytest.raises(CommandError, match="already"):
+                call_command("forget", "--demo")
+            assert other.tell(control.REMOVING)
+        finally:
+            other.release()
 
 
 class TheCommand:
