@@ -132,7 +132,9 @@ def _run(workload: Workload, claim: Claim, sender: Sender, at: datetime) -> None
                 live.look_in()  # the page moves while its past is filled in, and no hole is left between the two
                 return tell(share)
 
-            fill(workload, at, progress=filled)
+            past = fill(workload, at, progress=filled)
+            if past.rejected:
+                logger.warning("demo: %s events were refused, the first: %s", past.rejected, past.first_error)
             live.go_on(tell)
     except (FillingFailed, SendingFailed) as error:
         logger.warning("demo: %s", error)

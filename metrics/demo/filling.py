@@ -18,11 +18,13 @@ EVENTS_PER_POST = 2_000
 
 @dataclass
 class Filled:
-    """What was recorded."""
+    """What became of it."""
 
     requests: int = 0
     samples: int = 0
     duplicates: int = 0
+    rejected: int = 0
+    first_error: str | None = None
 
 
 class FillingFailed(Exception):
@@ -41,6 +43,9 @@ def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = l
             for offset in range(0, len(items), EVENTS_PER_POST):
                 answer = record(kind, items[offset : offset + EVENTS_PER_POST], at)
                 filled.duplicates += answer["duplicates"]
+                filled.rejected += len(answer["rejected"])
+                if answer["rejected"] and filled.first_error is None:
+                    filled.first_error = answer["rejected"][0]["error"]
                 if kind == "inference":
                     filled.requests += answer["accepted"]
                 else:

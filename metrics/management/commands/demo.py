@@ -70,6 +70,10 @@ class Command(StoreCommand):
         filled = fill(workload, at, progress)
         span = f"{workload.start:%Y-%m-%d %H:%M} to {at:%Y-%m-%d %H:%M} UTC"
         self.stdout.write(f"{filled.requests:,} requests and {filled.samples:,} samples, {span}")
+        if filled.rejected:
+            self.stdout.write(f"{filled.rejected:,} were refused. The first refusal: {filled.first_error}")
+            if not (filled.requests or filled.samples or filled.duplicates or live):
+                raise CommandError("Nothing was stored.")
         if workload.story:
             self.stdout.write(f"The incident: {workload.story}.")
         self.stdout.write("Remove it with `manage.py forget --demo` or the button on the page.")

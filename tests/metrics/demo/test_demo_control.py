@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from metrics.demo.filling import fill
 from metrics.demo.live import Live
 from metrics.demo.workload import DENSE_STEP_SECONDS, Workload
 from metrics.forgetting import forget
-from metrics.models import GaugeLabels, InferenceMetrics, Series, SystemMetrics
+from metrics.models import GaugeLabels, InferenceMetrics, RawFloor, Series, SystemMetrics
 from metrics.sending import Sender, SendingFailed
 from tests import services
 from tests.metrics.api.asgi_client import AsgiClient
@@ -212,6 +213,49 @@ class TheFilling:
         at = datetime.now(UTC)
         first, again = fill(Workload(at), at), fill(Workload(at), at)
         assert (again.requests, again.duplicates) == (0, first.requests + first.samples)
+
+
+class AnEventThatTheStoreRefuses:
+    """Because the raw floor is above it: those of the whole day, or of a part of it."""
+
+    @staticmethod
+    def raise_floor(at: datetime) -> None:
+        for kind in ("inference", "system", "queue"):
+            RawFloor.objects.create(kind=kind, at=at)
+
+    def test_is_counted_and_its_reason_is_told(self, api: AsgiClient, short_day: None) -> None:
+        at = datetime.now(UTC)
+        self.raise_floor(at - timedelta(minutes=3))
+        filled = fill(Workload(at), at)
+        sent = sum(len(items) for _, *kinds in Workload(at).chunks() for items in kinds)
+        assert filled.requests == InferenceMetrics.objects.count()
+        assert 0 < filled.rejected == sent - filled.requests - filled.samples < sent
+        assert filled.first_error is not None
+        assert filled.first_error.startswith("must not be before the raw floor")
+
+    def test_is_said_by_the_command(self, api: AsgiClient) -> None:
+        self.raise_floor(datetime.now(UTC) - timedelta(minutes=1))
+        out = StringIO()
+        call_command("demo", "--days", "0.01", stdout=out)
+        assert re.search(r"[1-9][\d,]* were refused\. The first refusal: must not be before the raw", out.getvalue())
+
+    def test_like_all_others_is_a_failure_of_the_command(self, api: AsgiClient) -> None:
+        self.raise_floor(datetime.now(UTC) + timedelta(minutes=1))
+        out = StringIO()
+        with pytest.raises(CommandError, match="Nothing was stored"):
+            call_command("demo", "--days", "0.002", stdout=out)
+        assert "0 requests and 0 samples" in out.getvalue()
+        assert "The first refusal: must not be before the raw floor" in out.getvalue()
+
+    def test_is_in_the_log_of_the_server(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said: list[str] = []
+        monkeypatch.setattr(control.logger, "warning", lambda text, *values: said.append(text % values))
+        self.raise_floor(datetime.now(UTC) - timedelta(minutes=3))
+        api.request("POST", "/demo")
+        wait_for(lambda: said)
+        assert "were refused, the first: must not be before the raw floor" in said[0]
 
 
 START = 1_800_000_000
