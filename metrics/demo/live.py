@@ -9,13 +9,14 @@ from typing import Any
 from metrics.demo.workload import Workload
 from metrics.sending import Sender, SendingFailed
 
-CAUGHT_UP_SECONDS = 120.0
+CAUGHT_UP_SECONDS = 120.0  # at once, and after a long sleep
 
 
 class Live:
     """Sends the seconds of a workload that follow its end, each once and each the same whenever it is sent.
 
-    A pause of some seconds is caught up; a long one (a sleeping laptop, a stopped server) is skipped but for its end.
+    Time that went by with other work is caught up, however long that took. A long sleep while there was nothing to do
+    (a laptop's) is skipped but for its end.
     """
 
     def __init__(
@@ -37,24 +38,29 @@ class Live:
     def go_on(self, wanted: Callable[[], bool]) -> None:
         """Send each second's events when it has passed, until `wanted` says no. Raises SendingFailed."""
         while wanted():
-            if not self._catch_up():
+            now = self._now()
+            if self._done < now:
+                self._catch_up(now)
+            else:
                 self._sleep(max(0.05, self._done + 1 - self._clock()))
+                self._done = max(self._done, self._now() - CAUGHT_UP_SECONDS)
 
     def look_in(self) -> None:
         """Send what is due, between two steps of something else. What fails here is left to `go_on`, which tells."""
-        if not self._refused:
-            try:
-                self._catch_up()
-            except SendingFailed:
-                self._refused = True
+        now = self._now()
+        try:
+            while self._done < now and not self._refused:
+                self._catch_up(now)
+        except SendingFailed:
+            self._refused = True
 
-    def _catch_up(self) -> bool:
-        """Send the seconds that have passed; whether there were any."""
-        now = float(int(self._clock()))
-        if now <= self._done:
-            return False
-        begin = max(self._done, now - CAUGHT_UP_SECONDS)
-        seconds = [begin + n for n in range(int(now - begin))]
+    def _now(self) -> float:
+        return float(int(self._clock()))
+
+    def _catch_up(self, now: float) -> None:
+        """Send some of the seconds that have passed."""
+        end = min(now, self._done + CAUGHT_UP_SECONDS)
+        seconds = [self._done + n for n in range(int(end - self._done))]
         for path, make in (
             ("/track/inference", self._workload.requests),
             ("/track/system", lambda start, end: self._workload.system(start, end, step=1)),
@@ -64,5 +70,4 @@ class Live:
             if events:
                 self._sender.post(path, events)
                 self.sent += len(events) if path == "/track/inference" else 0
-        self._done = now
-        return True
+        self._done = end

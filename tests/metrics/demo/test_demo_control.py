@@ -287,12 +287,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = float(START)
+        self.oversleeps = 0.0  # once
 
     def __call__(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        self.now += seconds + self.oversleeps
+        self.oversleeps = 0.0
 
 
 @pytest.fixture
@@ -318,19 +320,28 @@ class TheSendingOn:
         assert sink.seconds() == [0, 1, 2, 3, 4]
         assert clock.now == START + 5
 
-    def test_leaves_no_hole_after_the_filling_however_long_it_took(
-        self, sending: Live, sink: Sink, clock: Clock
+    @pytest.mark.parametrize("looks_in", [True, False])
+    def test_leaves_no_hole_after_the_filling_however_long_a_step_of_it_took(
+        self, sending: Live, sink: Sink, clock: Clock, looks_in: bool
     ) -> None:
-        clock.sleep(75.4)
-        sending.go_on(lambda: len(sink.seconds()) < 77)
-        assert sink.seconds() == list(range(77))
+        clock.sleep(275.4)
+        if looks_in:
+            sending.look_in()
+            assert sink.seconds() == list(range(275))
+        sending.go_on(lambda: len(sink.seconds()) < 277)
+        assert sink.seconds() == list(range(277))
 
-    def test_skips_a_long_pause_but_for_its_end(self, sending: Live, sink: Sink, clock: Clock) -> None:
-        sending.go_on(lambda: len(sink.seconds()) < 2)
+    def test_can_be_ended_while_it_catches_up(self, sending: Live, sink: Sink, clock: Clock) -> None:
         clock.sleep(3_600)
+        sending.go_on(lambda: not sink.posts)
+        assert sink.seconds() == list(range(120))
+
+    def test_skips_a_long_sleep_but_for_its_end(self, sending: Live, sink: Sink, clock: Clock) -> None:
+        sending.go_on(lambda: len(sink.seconds()) < 2)
+        clock.oversleeps = 3_600
         sending.go_on(lambda: len(sink.seconds()) < 10)
-        assert sink.seconds()[:3] == [0, 1, 3_602 - 120]
-        assert sink.seconds()[-1] == 3_601
+        assert sink.seconds()[:3] == [0, 1, 3_603 - 120]
+        assert sink.seconds()[-1] == 3_602
 
     def test_sends_the_same_whether_it_is_late_or_not(self, sending: Live, sink: Sink, clock: Clock) -> None:
         late_sink = Sink()
