@@ -169,10 +169,20 @@ def last_answer(status: int, problem: bytes) -> bytes:
 
 
 class BoundedSocket(WebSocketProtocol):
-    """A WebSocket whose unread messages are bounded, and the pieces of one message, too."""
+    """A WebSocket whose unread messages are bounded, and the pieces of one message, too; it says why it is closed."""
 
     maxMessagePayloadSize: int  # noqa: N815 (Autobahn's; in bytes, 0 is no bound)
     frames = 0  # of the message that is coming in
+    close_reason: str | None = None
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """A message of the application. daphne passes on the code of a close, not its reason."""
+        self.close_reason = message.get("reason") or None
+        super().handle_reply(message)
+
+    def serverClose(self, code: int | None = None) -> None:  # noqa: N802
+        """The application closes the connection."""
+        self.sendClose(code=1000 if code is None else code, reason=self.close_reason)
 
     def onMessageBegin(self, isBinary: bool) -> None:  # noqa: N802, N803
         """A message begins, with a piece that is told next."""
