@@ -100,7 +100,7 @@ class AFullDisk:
         )
 
     @pytest.mark.parametrize(
-        "command", [("up",), ("serve",), ("login-link",), ("create-key", "x"), ("forget", "--demo"), ("demo",)]
+        "command", [("up",), ("serve",), ("login-link",), ("create-key", "x"), ("forget", "--model", "x"), ("demo",)]
     )
     def test_on_which_the_database_cannot_even_be_read_is_named(
         self, run: RunOnFullDisk, full_disk: Path, unused: Path, command: tuple[str, ...]
@@ -108,6 +108,13 @@ class AFullDisk:
         assert refused(run(unused, NO_ROOM, *command)) == (
             "The database cannot be used (disk I/O error). "
             f"Free space on the disk of {full_disk}/data/llmmonitor.sqlite3."
+        )
+
+    def test_has_no_room_to_say_who_removes_the_example_data(
+        self, run: RunOnFullDisk, full_disk: Path, unused: Path
+    ) -> None:
+        assert refused(run(unused, NO_ROOM, "forget", "--demo")) == (
+            f"{full_disk}/data cannot be written (No space left on device). Free space on its disk."
         )
 
     @pytest.mark.parametrize("command", ["up", "serve"])
