@@ -47,6 +47,7 @@ BODY_SECONDS = 300.0  # for the whole request: 16 MiB at half a megabit a second
 SOCKET_SEND_BYTES = 128 * 2**10
 WAITING_MESSAGES = 64  # of one WebSocket, not yet read by the application; beyond, the connection is cut
 MESSAGE_FRAMES = 1_000  # of one message; the bound of its bytes does not count pieces that are empty
+PINGS_PER_SECOND = 20  # of one WebSocket; beyond, the connection is cut
 DISCARD_SECONDS = 5.0  # for what follows a first line or headers that are too long
 DISCARD_FACTOR = 4  # of a refused body, this many times the limit is read and thrown away; then the connection is cut
 
@@ -169,10 +170,12 @@ def last_answer(status: int, problem: bytes) -> bytes:
 
 
 class BoundedSocket(WebSocketProtocol):
-    """A WebSocket whose unread messages are bounded, and the pieces of one message, too; it says why it is closed."""
+    """A WebSocket whose unread messages, pieces of a message and pings are bounded, and that says why it is closed."""
 
     maxMessagePayloadSize: int  # noqa: N815 (Autobahn's; in bytes, 0 is no bound)
     frames = 0  # of the message that is coming in
+    pings = 0  # in the second that began at `pings_since`
+    pings_since = 0.0
     close_reason: str | None = None
 
     def handle_reply(self, message: dict[str, Any]) -> None:
@@ -195,6 +198,17 @@ class BoundedSocket(WebSocketProtocol):
         if self.frames > MESSAGE_FRAMES:
             self.transport.abortConnection()
         super().onMessageFrameBegin(length)
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        """Answer a ping. The answers wait for a client that does not read where no back-pressure sees them."""
+        now = time.monotonic()
+        if now - self.pings_since >= 1:
+            self.pings, self.pings_since = 0, now
+        self.pings += 1
+        if self.pings > PINGS_PER_SECOND:
+            self.transport.abortConnection()
+        else:
+            super().onPing(payload)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         """Queue a message for the application."""

@@ -19,8 +19,9 @@ from tests.support.server import Server, copy_prepared
 MB = 2**20
 BODY_LIMIT = 8 * MB
 # First bytes of a WebSocket's frames (RFC 6455).
-TEXT, CONTINUED, FINAL = 0x01, 0x00, 0x80
-MESSAGE_FRAMES = 1_000  # (importing the server's own number would install Twisted's reactor here)
+TEXT, CONTINUED, PING, FINAL = 0x01, 0x00, 0x09, 0x80
+MESSAGE_FRAMES = 1_000  # (importing the server's own numbers would install Twisted's reactor here)
+PINGS_PER_SECOND = 20
 ROWS = 20_000
 NOTE = {"note-" + str(number): "x" * 250 for number in range(5)}  # so that a row is about two kilobytes
 
@@ -132,29 +133,50 @@ class AnAnswerToALivePage:
         assert len(json.loads(answer)["ticks"]) >= 2
 
 
+@pytest.fixture
+def live(server: Server) -> Iterator[socket.socket]:
+    """A connection to the live stream with its handshake done, for frames that no client library makes."""
+    with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+        client.sendall(
+            b"GET /ws/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert client.recv(4096).startswith(b"HTTP/1.1 101")
+        yield client
+
+
+def frame(kind: int, payload: bytes = b"") -> bytes:
+    """A frame as clients send it, masked with zeros. `kind`: its first byte."""
+    return bytes([kind, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+class APing:
+    def ends(self, live: socket.socket, pings: int) -> bool:
+        """Whether so many pings at once end the connection; False: ticks go on."""
+        told = b""
+        with contextlib.suppress(ConnectionError):
+            live.sendall(pings * frame(PING | FINAL))
+            while more := live.recv(65_536):
+                told += more
+                if told.count(b'{"type":"tick"') > 2:
+                    return False
+        return True
+
+    def test_is_answered(self, live: socket.socket) -> None:
+        assert not self.ends(live, PINGS_PER_SECOND)
+
+    def test_too_many_of_them_end_the_connection(self, live: socket.socket) -> None:
+        assert self.ends(live, 2 * PINGS_PER_SECOND + 1)  # a second may end among them
+
+
 class AMessageInPieces:
-    @pytest.fixture
-    def live(self, server: Server) -> Iterator[socket.socket]:
-        """A connection to the live stream with its handshake done, for frames that no client library makes."""
-        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
-            client.sendall(
-                b"GET /ws/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-            )
-            assert client.recv(4096).startswith(b"HTTP/1.1 101")
-            yield client
-
-    def frame(self, kind: int, payload: bytes = b"") -> bytes:
-        """A frame as clients send it, masked with zeros. `kind`: its first byte."""
-        return bytes([kind, 0x80 | len(payload)]) + bytes(4) + payload
-
     def is_answered(self, live: socket.socket, pieces: int, piece: bytes = b"") -> bool:
         """Whether the server takes a ping of so many pieces; False: it ends the connection."""
         ping = b'{"type":"ping"}'
         told = b""
         with contextlib.suppress(ConnectionError):
-            live.sendall(self.frame(TEXT, piece) + (pieces - 2) * self.frame(CONTINUED, piece))
-            live.sendall(self.frame(CONTINUED | FINAL, ping))
+            live.sendall(frame(TEXT, piece) + (pieces - 2) * frame(CONTINUED, piece))
+            live.sendall(frame(CONTINUED | FINAL, ping))
             while b'"pong"' not in told and (more := live.recv(65_536)):
                 told += more
         return b'"pong"' in told
