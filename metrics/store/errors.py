@@ -11,7 +11,7 @@ the new.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -106,6 +106,11 @@ class _Row:
         return self.values != before
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the row is of a failure that does not count: an inference says it, which may be kept no longer."""
+        return self.counted_outcome is None and self.severity != Severity.WARNING
+
+    @property
     def values(self) -> tuple[Any, ...]:
         """The columns that a later event may complete."""
         return tuple(getattr(self, name) for name in _COMPLETED)
@@ -141,6 +146,16 @@ def stored_failures(request_ids: Iterable[str]) -> dict[str, Belonging]:
     return found
 
 
+def _succeeded(request_ids: Iterable[str]) -> set[str]:
+    """Those of these requests whose successful inference is stored: what it says of errors settles no other's."""
+    found: set[str] = set()
+    ids = sorted(request_ids)
+    for start in range(0, len(ids), _MAX_KEYS):
+        rows = InferenceMetrics.objects.filter(success=True, request_id__in=ids[start : start + _MAX_KEYS])
+        found.update(rows.values_list("request_id", flat=True))
+    return found
+
+
 class ErrorRows:
     """Writes raw rows of errors. One transaction at a time: `begin`, `write`, `touch`, `remember` after the commit."""
 
@@ -168,8 +183,9 @@ class ErrorRows:
         if not names:
             return changes
         rows = _load(sorted(names))
+        open_names = _succeeded(name for name, row in rows.items() if row.is_settled and name not in failures)
         for report in reports:
-            self._apply(report, rows, failures, changes)
+            self._apply(report, rows, failures, open_names, changes)
         for name in names & rows.keys() & failures.keys():
             row = rows[name]
             row.series, row.labels = failures[name]
@@ -182,23 +198,28 @@ class ErrorRows:
         return changes
 
     @staticmethod
-    def _apply(report: Report, rows: dict[str, _Row], failures: Mapping[str, Belonging], changes: ErrorChanges) -> None:
+    def _apply(
+        report: Report,
+        rows: dict[str, _Row],
+        failures: Mapping[str, Belonging],
+        open_names: Collection[str],
+        changes: ErrorChanges,
+    ) -> None:
         place, event, belonging, direct = report
         row = rows.get(event.request_id)
+        known = row is not None
         if row is None:
             own = failures.get(event.request_id) or belonging
             if own is None:
                 raise ValueError(f"the error {event.request_id!r} has no series")
             row = rows[event.request_id] = _Row.of(event, own)
-            counts = True
-        else:
-            was = row.severity
-            # A stored error that does not count was settled, perhaps by an inference that is no longer kept.
-            counts = row.stored is None or (was == Severity.WARNING and event.is_failure)
-            if not row.complete(event, belonging) and direct:
-                changes.repeats.add(place)
-        if direct and counts and event.is_failure and row.counted_outcome is None:
+        is_open = row.stored is None or not row.is_settled or event.request_id in open_names
+        counts = direct and event.is_failure and is_open and row.counted_outcome is None
+        is_completed = known and row.complete(event, belonging)
+        if counts:
             row.counted_outcome = event.outcome
+        elif direct and known and not is_completed:
+            changes.repeats.add(place)
 
     def _group(self, rows: Sequence[_Row], changes: ErrorChanges, now: datetime) -> None:
         """Give each row its group, and each group the times of its new errors."""

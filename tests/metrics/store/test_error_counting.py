@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from metrics.events import ErrorEvent, Event
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
@@ -44,6 +45,17 @@ class AnErrorByItself:
         commit(request("a"), error("a"))
         assert outcomes() == {"ok": 1, "timeout": 1}
         assert_raw_and_rollups_agree()
+
+    def test_counts_beside_a_request_that_told_of_an_error_and_succeeded(self) -> None:
+        told = request("a", success=True, error_message="tried again", severity="ERROR")
+        for order in ((told, error("a")), (error("a"), told)):
+            point = transaction.savepoint()
+            for event in order:
+                assert commit(event).accepted == 1
+            assert outcomes() == {"ok": 1, "timeout": 1}
+            assert commit(*order).duplicates == 2
+            assert_raw_and_rollups_agree()
+            transaction.savepoint_rollback(point)
 
     def test_that_grows_from_a_warning_to_an_error_counts_from_then_on(self) -> None:
         commit(error("a", severity="WARNING"))
