@@ -34,6 +34,7 @@ LAST_WORDS = frozenset(
         "output", "outputs", "response", "responses", "answer", "answers", "text", "texts", "instruction",
         "instructions", "transcript", "transcripts", "choices", "query", "queries", "question", "questions",
         "reasoning", "thinking", "arguments", "args", "reply", "replies", "conversation", "candidates", "generations",
+        "body", "bodies", "utterance", "utterances",
     ]
 )  # fmt: skip
 # A key, or a part of one, that is exactly this: alone it names content, at the end of a longer name it need not
@@ -45,22 +46,26 @@ WHOLE_NAMES = frozenset(
         "last_message", "last_user_message", "chat_history", "history", "dialog", "dialogue", "context", "contexts",
         "retrieved_context", "documents", "retrieved_documents", "generation", "delta", "parts", "prompt_template",
         "thought", "thoughts", "chain_of_thought", "tool_call", "tool_calls", "function_call", "function_calls",
-        "tool_use", "tool_result", "tool_results", "tool_definitions", "body", "request_body", "response_body",
-        "payload", "image", "images", "image_url", "audio", "video", "attachments", "transcription", "call_result",
-        "tool_call_result", "tool_parameters", "call_parameters", "span_inputs", "retrieved_chunks", "msg",
-        "msgs",
+        "tool_use", "tool_result", "tool_results", "tool_definitions", "payload", "image", "images", "image_url",
+        "audio", "video", "attachments", "transcription", "call_result", "tool_call_result", "tool_parameters",
+        "call_parameters", "span_inputs", "retrieved_chunks", "msg", "msgs", "completion_message", "response_message",
+        "message_body", "user_msg", "assistant_msg", "chat_ctx", "llm_request", "result_object",
+        "all_messages_events",
     ]
 )  # fmt: skip
+# As the whole of a key alone: elsewhere it is a provider (`gen_ai.system`) or a machine.
+SOLE_NAMES = frozenset(["system"])
+RUN_TOGETHER = LAST_WORDS | {name.replace("_", "") for name in WHOLE_NAMES}  # `usermessage`, `PrOmPt`
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 PARTS = re.compile(r"[^\w\s\-]+")
 SEPARATORS = re.compile(r"[\s_\-]+")
 # Unicode's Default_Ignorable_Code_Point beside the category Cf, after NFKC: joiners, fillers, variation selectors.
 SHOWN_AS_NOTHING = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # What may follow such a word without making another thing of it: `prompt_v2`, `messages_json`.
-FORM = re.compile(r"\d+|v\d*|json|raw|str|string|b64|base64")
+FORM = re.compile(r"\d+|v\d*|json|raw|str|string|b64|base64|values?|data|full|preview|parsed|parts?|list|array|object")
 # `"content":` inside a string, also where the quotes are escaped or single (JSON in JSON, a printed dictionary).
-KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,64})\\*["']\s*:""")
-ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # JSON's way of writing any character
+KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,200})\\*["']\s*:""")
+ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")  # JSON's way of writing any character
 
 
 class MetadataRefused(Exception):
@@ -91,9 +96,9 @@ def names_content(key: str) -> bool:
         while len(words) > 1 and FORM.fullmatch(words[-1]):
             words.pop()
         words[-1] = words[-1].rstrip("0123456789")  # prompt2
-        if words[-1] in LAST_WORDS or "_".join(words) in WHOLE_NAMES:
+        if words[-1] in LAST_WORDS or "_".join(words) in WHOLE_NAMES or "".join(words) in RUN_TOGETHER:
             return True
-    return "_".join(parts[-2:]) in WHOLE_NAMES  # tool.definitions
+    return "_".join(parts[-2:]) in WHOLE_NAMES or (len(parts) == 1 and parts[0] in SOLE_NAMES)  # tool.definitions
 
 
 class Cleaner:

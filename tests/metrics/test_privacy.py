@@ -68,7 +68,8 @@ class AKeyThatNamesContent:
                 "gen_ai|prompt",
                 "reply",
             ),
-            *("user_query", "llm_reasoning", "tool_args", "search-queries"),
+            *("user_query", "llm_reasoning", "tool_args", "search-queries", "system", "usermessage", "log_record_body"),
+            *("PrOmPt", "cOntent", "CONTENTs", "MESSAGEs", "prompt_value", "prompt_text_full", "messages_list"),
             *("llm.input_messages.0.message.content", "gen_ai.system_instructions", "traceloop/entity/input"),
         ],
     )
@@ -118,6 +119,7 @@ class AKeyThatNamesContent:
             *("ai.prompt", "ai.prompt.messages", "ai.response.text", "ai.response.toolCalls"),  # Vercel's AI SDK
             *("ai.toolCall.args", "ai.toolCall.result"),
             *("mlflow.spanInputs", "mlflow.spanOutputs"),  # MLflow
+            *("gcp.vertex.agent.llm_request", "lk.chat_ctx", "all_messages_events"),  # Google ADK, LiveKit, Pydantic AI
         ],
     )
     def test_is_known_by_the_name_that_a_tracing_library_gives_it(self, key: str) -> None:
@@ -152,6 +154,8 @@ class ATextThatIsItselfJson:
             '{"role": "user", "content": "' + SECRET,
             "sent " + '{"inputText" : "' + SECRET + '"}',
             r'{"\u0063ontent": "' + SECRET + '"}',
+            r"{\"\\u0063ontent\": \"" + SECRET + '\\"}',
+            '{"' + "x" * 70 + '_prompt": "' + SECRET + '"}',
             r'{"pro\u200bmpt": "' + SECRET + '"}',
         ],
     )
