@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 from django.conf import settings
@@ -10,9 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 
 from llmmonitor.server.database_errors import in_a_sentence
-from llmmonitor.server.full_disk import FREE_SPACE, NO_ROOM
-
-MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
+from llmmonitor.server.full_disk import FREE_SPACE, MAY_NOT_WRITE, NO_ROOM
 
 
 class StoreCommand(BaseCommand):

@@ -14,6 +14,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body, problem_response
+from llmmonitor.server.full_disk import MAY_NOT_WRITE, NO_ROOM
 from llmmonitor.server.repeated_errors import say_once_a_minute
 from metrics.demo.claim import ClaimUnknown
 from metrics.queries import BadQuery, QueryTooSlow
@@ -64,6 +65,10 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
         case OperationalError() | InterfaceError():
             _say_that_the_store_is_silent(error)
             return 503, "store_unavailable", NO_STORE, NO_STORE_HEADERS, {}
+        case OSError() if error.errno in (*NO_ROOM, *MAY_NOT_WRITE):
+            say_once_a_minute(logger, "writing to the data directory", error)
+            detail = f"The server's data directory cannot be written ({error.strerror})."
+            return 503, "data_directory", detail, {"Retry-After": "3"}, {}
         case Http404():
             return 404, "not_found", str(error) or "There is nothing at this address.", {}, {}
         case PermissionDenied():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
 from llmmonitor.server import repeated_errors
+from metrics.demo import control
 from tests.metrics.api.asgi_client import AsgiClient, Reply
 
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
@@ -50,3 +53,17 @@ class AStoreThatFails:
         (line,) = caplog.records
         assert line.getMessage().startswith("asking the store failed: ")
         assert line.exc_info
+
+
+class ADataDirectoryThatCannotBeWritten:
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+    def test_is_told_where_something_is_to_be_written_there(
+        self, door: AsgiClient, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def fail(*args: Any, **more: Any) -> None:
+            raise OSError(number, os.strerror(number), "/secret/place")
+
+        monkeypatch.setattr(control, "start", fail)
+        reply = door.request("POST", "/demo")
+        assert os.strerror(number) in reply.problem(503, "data_directory")["detail"]
+        assert b"/secret/place" not in reply.body
