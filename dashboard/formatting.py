@@ -70,11 +70,13 @@ def compact(value: float | None, unit: str = "") -> Figure:
 
 
 def percent(value: float | None) -> Figure:
-    """One decimal under 10, whole numbers above."""
+    """One decimal under 10, whole numbers above. Little is not nothing: `<0.1`."""
     if value is None:
         return NOTHING
     if value == 0:
         return Figure("0", "%")
+    if 0 < value < 0.05:
+        return Figure("<0.1", "%")
     return Figure(f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}", "%")
 
 

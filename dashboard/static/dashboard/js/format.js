@@ -50,6 +50,7 @@ export function compact(value, unit = "") {
 export function percent(value) {
   if (isNothing(value)) return NOTHING;
   if (value === 0) return figure("0", "%");
+  if (value > 0 && value < 0.05) return figure("<0.1", "%");
   return figure(Math.abs(value) < 9.95 ? value.toFixed(1) : value.toFixed(0), "%");
 }
 
