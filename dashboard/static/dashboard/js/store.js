@@ -22,6 +22,11 @@ export class Topics {
   }
 }
 
+// Run `work` when the browser has nothing better to do.
+export function whenIdle(work) {
+  (window.requestIdleCallback ?? window.setTimeout)(() => work());
+}
+
 const waiting = new Set();
 let asked = false;
 

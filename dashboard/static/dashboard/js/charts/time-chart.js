@@ -11,7 +11,7 @@
 
 import { find, reducedMotion, setText } from "../dom.js";
 import { moment } from "../format.js";
-import { nextFrame } from "../store.js";
+import { nextFrame, whenIdle } from "../store.js";
 import { at as valueAt } from "../series.js";
 import { attachPointer } from "./pointer.js";
 import { timeAxis, tooltip, valueAxis } from "./options.js";
@@ -39,10 +39,10 @@ export class TimeChart {
     this.#canvas = find("canvas", root);
     new IntersectionObserver(([entry]) => {
       this.#visible = entry.isIntersecting;
-      if (this.#visible && this.#stale) this.draw();
+      if (this.#stale) this.#drawAll();
     }, { rootMargin: "80px" }).observe(root);
     const { topics } = page;
-    topics.on("data", () => this.draw());
+    topics.on("data", () => this.#drawAll());
     topics.on("pause", () => this.draw());
     topics.on("connection", () => this.draw());
     topics.on("tick", () => {
@@ -73,10 +73,16 @@ export class TimeChart {
     if (this.#visible) nextFrame(this.#update);
   }
 
+  // Out of sight it is drawn with the data, though not with each tick: whoever prints the page or scrolls fast finds it.
+  #drawAll() {
+    if (this.#visible) this.draw();
+    else whenIdle(() => this.#root.checkVisibility() && this.#update());
+  }
+
   rebuild() {
     this.#chart?.destroy();
     this.#chart = null;
-    this.draw();
+    this.#drawAll();
   }
 
   setLogarithmic(on) {

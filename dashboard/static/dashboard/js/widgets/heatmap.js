@@ -8,7 +8,7 @@ import { attachPointer } from "../charts/pointer.js";
 import { colour, mix } from "../charts/palette.js";
 import { savePicture, saveSvg } from "../charts/export.js";
 import { brush } from "../charts/plugins.js";
-import { nextFrame } from "../store.js";
+import { nextFrame, whenIdle } from "../store.js";
 import { drawNow, mountHelp, mountMenu, stepWords } from "./frame.js";
 
 const MOST_ROWS = 14;
@@ -124,8 +124,8 @@ export function mount(root, page) {
     chart.ours = { brush: null };
   };
 
-  const draw = () => nextFrame(() => {
-    if (!visible) return;
+  const draw = () => (visible ? nextFrame : whenIdle)(() => {
+    if (!root.checkVisibility()) return;
     build();
     pointer ??= attachPointer(canvas, page, () => chart);
     const empty = find("[data-empty]", root);
@@ -137,10 +137,9 @@ export function mount(root, page) {
   });
   let pointer = null;
   new IntersectionObserver(([entry]) => {
-    if (entry.isIntersecting && !visible) {
-      visible = true;
-      draw();
-    }
+    if (visible) return;
+    visible = entry.isIntersecting;
+    draw();
   }, { rootMargin: "80px" }).observe(root);
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   page.topics.on("theme", draw);
