@@ -22,11 +22,11 @@ from django.conf import settings
 from django.db import connection
 
 from benchmarks import report, workload
-from llmmonitor.server.databases import SQLITE_INIT
+from llmmonitor.infra.databases import SQLITE_INIT
 from metrics.events import InferenceEvent, Kind
-from metrics.ingest import ingest
+from metrics.ingest.post import ingest
 from metrics.models import InferenceMetrics
-from metrics.store.transaction import Store
+from metrics.store.writing.transaction import Store
 
 ROUNDS = 5
 BATCHED = 10_000  # events a round, where they come in batches

@@ -21,7 +21,7 @@ from metrics import catalogue, queries
 from metrics.events import InferenceEvent
 from metrics.histogram import RELATIVE_ERROR
 from metrics.models import InferenceMetrics, InferenceRollup
-from metrics.store.transaction import Store
+from metrics.store.writing.transaction import Store
 
 SIZES = (100_000, 1_000_000)
 DAYS = 30

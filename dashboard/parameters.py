@@ -13,7 +13,7 @@ from typing import Any
 from django.http import QueryDict
 
 from metrics.queries import BadQuery, Filters, Window
-from metrics.queries.window import DEFAULT_RANGE
+from metrics.queries.time.window import DEFAULT_RANGE
 
 # As people say it: the last …, the … before.
 SPANS: dict[str, str] = {

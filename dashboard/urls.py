@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from dashboard import views
+from dashboard.overview import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.overview_page, name="overview"),

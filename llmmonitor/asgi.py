@@ -17,8 +17,8 @@ from django.core.asgi import get_asgi_application
 _http = get_asgi_application()
 
 # Below get_asgi_application(), which loads the apps that these need.
-from llmmonitor.server.body_bound import bound_bodies  # noqa: E402
-from llmmonitor.server.static import serve_static  # noqa: E402
+from llmmonitor.http.body_limit import bound_bodies  # noqa: E402
+from llmmonitor.http.static import serve_static  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
 
 _http = serve_static(bound_bodies(_http, settings.LLMMONITOR.max_body_bytes))
@@ -48,7 +48,7 @@ async def _lifespan(receive: Any, send: Any) -> None:
         else:
             import asyncio
 
-            from metrics.recorder import drain_recorder
+            from metrics.ingest.recorder import drain_recorder
 
             await asyncio.to_thread(drain_recorder, DRAIN_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})

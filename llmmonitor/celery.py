@@ -18,7 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
 def make_app(**options: Any) -> Celery:
     """An app with the project's tasks and settings. All apps of a process share what lies in `memory://`."""
     made = Celery("llmmonitor", **options)
-    made.config_from_object("llmmonitor.server.celery_settings")
+    made.config_from_object("llmmonitor.process.celery_settings")
     made.autodiscover_tasks(["metrics"])
     return made
 

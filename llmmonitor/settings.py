@@ -10,8 +10,8 @@ from csp.constants import NONE, SELF
 from llmmonitor import __version__
 from llmmonitor.access.hosts import own_names
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
-from llmmonitor.server.databases import database_settings
-from llmmonitor.server.secret_key import NoSecretKey, secret_key_in
+from llmmonitor.infra.databases import database_settings
+from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
 
 try:
     LLMMONITOR = read_environment()
@@ -34,7 +34,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "llmmonitor.server.apps.LeanStaticFilesConfig",  # django.contrib.staticfiles, without what no page loads
+    "llmmonitor.http.apps.LeanStaticFilesConfig",  # django.contrib.staticfiles, without what no page loads
     "channels",
     "rest_framework",
     "drf_spectacular",
@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "llmmonitor.access",
+    "llmmonitor.process",
     "metrics",
     "dashboard",
 ]
@@ -93,7 +94,7 @@ def _cache(name: str, max_entries: int) -> dict[str, Any]:
     """One bounded cache. They are several because each has its own bound: one cannot push out what another needs."""
     if LLMMONITOR.redis_url:
         return {
-            "BACKEND": "llmmonitor.server.redis_cache.ForgivingRedisCache",
+            "BACKEND": "llmmonitor.infra.redis_cache.ForgivingRedisCache",
             "LOCATION": LLMMONITOR.redis_url,
             "KEY_PREFIX": f"llmmonitor:{name}",
             "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},  # in seconds; without them, none
@@ -129,7 +130,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
             },
         }
         if LLMMONITOR.redis_url
-        else {"BACKEND": "llmmonitor.server.memory_layer.ThreadSafeInMemoryChannelLayer"}
+        else {"BACKEND": "llmmonitor.infra.channel_layer.ThreadSafeInMemoryChannelLayer"}
     )
 }
 
@@ -182,7 +183,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = LLMMONITOR.data_dir / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "llmmonitor.server.static.HashedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "llmmonitor.http.static.HashedStaticFilesStorage"},
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes

@@ -11,5 +11,8 @@ class MetricsConfig(AppConfig):
     name = "metrics"
 
     def ready(self) -> None:
-        """Load the Celery app (its tasks bind to it) and the system checks."""
-        import llmmonitor.celery  # noqa: F401
+        """Connect the queries' receivers to the store's signals."""
+        from metrics.queries.answers.hosts import forget_silent_hosts
+        from metrics.store.upkeep.forgetting import hosts_removed
+
+        hosts_removed.connect(forget_silent_hosts)

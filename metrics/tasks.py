@@ -15,10 +15,10 @@ from celery import shared_task
 from celery.signals import task_prerun, task_revoked
 from django.conf import settings
 
-from llmmonitor.server.databases import drop_broken_connections
-from llmmonitor.server.repeated_errors import say_once_a_minute
+from llmmonitor.infra.databases import drop_broken_connections
+from llmmonitor.infra.throttled_log import say_once_a_minute
 from metrics.live import ring, ticker
-from metrics.store.unavailable import StoreUnavailable
+from metrics.store.availability import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def broadcast() -> None:
 @shared_task(name="metrics.tasks.maintain", expires=60.0)
 def maintain() -> None:
     """Keep every table within its policy."""
-    from metrics.retention import maintain as keep_within_policy
+    from metrics.store.upkeep.retention import maintain as keep_within_policy
 
     try:
         keep_within_policy(_now(), MAINTAIN_SECONDS)
@@ -72,7 +72,7 @@ def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
 def record_sample(at: datetime) -> None:
     """One sample of this machine and this monitor, stamped `at`, through the recorder like any other event."""
     from metrics.events import SystemEvent
-    from metrics.recorder import get_recorder
+    from metrics.ingest.recorder import get_recorder
 
     event = SystemEvent.model_validate({**_sampler(os.getpid()).sample(), "timestamp": at, "stamped": True})
     get_recorder().record([event], timeout=RECORD_SECONDS)

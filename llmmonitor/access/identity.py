@@ -25,7 +25,7 @@ from llmmonitor.access import rights
 from llmmonitor.access.keys import KnownKey, find_key, is_cached
 from llmmonitor.access.loopback import is_loopback
 from llmmonitor.access.roles import role_of
-from llmmonitor.server.databases import drop_broken_connections
+from llmmonitor.infra.databases import drop_broken_connections
 
 P = ParamSpec("P")
 T = TypeVar("T")

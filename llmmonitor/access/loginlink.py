@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from llmmonitor.access import audit
 from llmmonitor.access.models import LoginLink
-from llmmonitor.server.database_errors import in_a_sentence
+from llmmonitor.infra.database_errors import in_a_sentence
 
 logger = logging.getLogger(__name__)
 LIFETIME = timedelta(minutes=15)

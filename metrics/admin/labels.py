@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from llmmonitor.access.noting import note
 from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
-from metrics.forgetting import Forgotten, SharedName, forget
 from metrics.models import GaugeLabels, Series
+from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
 
 CONFIRMED = "confirmed"
 

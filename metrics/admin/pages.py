@@ -12,8 +12,8 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
 from metrics.models import Series
-from metrics.queries.budget import query_budget
-from metrics.queries.errors import QueryTooSlow
+from metrics.queries.exceptions import QueryTooSlow
+from metrics.queries.read.budget import query_budget
 
 MOST_LISTED = 10_000  # rows that one can page through; beyond, a filter finds them
 MOST_CHOICES = 200  # names in a filter at the side; the search finds the others

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 
 from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
 from metrics.admin.rollups import start_of
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, InferenceMetrics
-from metrics.rollup import OUTCOME_COLUMNS
 
 
 class OutcomeFilter(admin.SimpleListFilter):

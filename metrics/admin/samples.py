@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from metrics.admin.pages import MOST_CHOICES, DemoFilter, ModelFilter, ReadOnlyPage
 from metrics.models import EngineMetrics, GaugeLabels, GPUMetrics, QueueMetrics, RawFloor, RecentId, SystemMetrics
-from metrics.store.policy import Policy
+from metrics.store.retention_policy import Policy
 
 
 class HostFilter(admin.SimpleListFilter):

@@ -9,8 +9,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from metrics.api.track_schema import PROBLEM
-from metrics.queries.raw import ERRORS, REQUESTS, RawTable
-from metrics.queries.summary import DISTRIBUTIONS, MACHINES
+from metrics.queries.answers.summary import DISTRIBUTIONS, MACHINES
+from metrics.queries.read.raw_rows import ERRORS, REQUESTS, RawTable
 
 TEXT: dict[str, Any] = {"type": "string"}
 MAYBE_TEXT: dict[str, Any] = {"type": "string", "nullable": True}

@@ -15,8 +15,8 @@ from llmmonitor.access.permissions import CanDemo, CanRead
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api import answer_schema
 from metrics.api.answer_schema import PROBLEMS, described
-from metrics.demo import control
-from metrics.sending import Sender
+from metrics.traffic.demo import control
+from metrics.traffic.sender import Sender
 
 
 def own_sender(request: HttpRequest) -> Sender:

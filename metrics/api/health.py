@@ -13,8 +13,7 @@ from rest_framework.views import APIView
 
 from llmmonitor import __version__
 from llmmonitor.access.identity import identify_request
-from metrics import readiness
-from metrics.api import answer_schema
+from metrics.api import answer_schema, readiness
 
 KEPT_SECONDS = 2.0
 

@@ -12,8 +12,8 @@ from drf_spectacular.utils import OpenApiParameter
 
 from metrics import catalogue
 from metrics.queries import BadQuery, Filters, Window
-from metrics.queries.filters import NUMBER_FILTERS, OUTCOME_GROUPS
-from metrics.queries.window import RANGES
+from metrics.queries.read.filters import NUMBER_FILTERS, OUTCOME_GROUPS
+from metrics.queries.time.window import RANGES
 
 WINDOW = ("range", "from", "to")
 MAX_SERIES = 24

@@ -14,10 +14,10 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body, problem_response
-from llmmonitor.server.full_disk import MAY_NOT_WRITE, NO_ROOM
-from llmmonitor.server.repeated_errors import say_once_a_minute
-from metrics.demo.claim import ClaimUnknown
+from llmmonitor.infra.disk_errors import MAY_NOT_WRITE, NO_ROOM
+from llmmonitor.infra.throttled_log import say_once_a_minute
 from metrics.queries import BadQuery, QueryTooSlow
+from metrics.traffic.demo.claim import ClaimUnknown
 
 logger = logging.getLogger(__name__)
 

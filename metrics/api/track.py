@@ -1,4 +1,4 @@
-"""`POST /track/{inference,error,queue,system}`: events come in. The body goes as it is to `metrics.ingest`.
+"""`POST /track/{inference,error,queue,system}`: events come in. The body goes as it is to `metrics.ingest.post`.
 
 These views run on the event loop: while their events wait for the commit they hold no thread and no connection (tried:
 twice as many single posts a second as on a thread for each).
@@ -20,9 +20,9 @@ from metrics.api.async_view import AsyncView
 from metrics.api.rendering import dump
 from metrics.api.track_schema import ANSWER, PROBLEM, request_schema
 from metrics.events import Kind
-from metrics.ingest import Answer, aingest, ingest
 from metrics.ingest.answer import problem_answer
 from metrics.ingest.body import Limits, too_large
+from metrics.ingest.post import Answer, aingest, ingest
 
 # A body up to this is read and validated on the event loop: 64 kB take a millisecond or two, a hop to a thread as long.
 LOOP_BYTES = 65_536
@@ -65,7 +65,7 @@ class _TrackView(AsyncView):
     kind: ClassVar[Kind]
     permission_classes = (CanIngest,)
     throttle_classes = (IngestThrottle,)
-    # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest`'s.
+    # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest.post`'s.
     parser_classes = ()
 
     async def take(self, request: Request) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from metrics.api import demo, export, health, metrics, robots, rows, schema, track
+from metrics.api import demo, export, health, lists, metrics, robots, schema, track
 
 urlpatterns = [
     path("track/inference", track.TrackInferenceView.as_view(), name="track-inference"),
@@ -16,13 +16,13 @@ urlpatterns = [
     path("metrics/history", metrics.HistoryView.as_view(), name="metrics-history"),
     path("metrics/distribution", metrics.DistributionView.as_view(), name="metrics-distribution"),
     path("metrics/heatmap", metrics.HeatmapView.as_view(), name="metrics-heatmap"),
-    path("models", rows.ModelsView.as_view(), name="models"),
+    path("models", lists.ModelsView.as_view(), name="models"),
     # Names hold slashes: meta-llama/Llama-3.
-    path("models/<path:name>", rows.ModelView.as_view(), name="model"),
-    path("requests", rows.RequestsView.as_view(), name="requests"),
-    path("requests/<int:number>", rows.RequestView.as_view(), name="request"),
-    path("errors", rows.ErrorsView.as_view(), name="errors"),
-    path("errors/groups", rows.ErrorGroupsView.as_view(), name="error-groups"),
+    path("models/<path:name>", lists.ModelView.as_view(), name="model"),
+    path("requests", lists.RequestsView.as_view(), name="requests"),
+    path("requests/<int:number>", lists.RequestView.as_view(), name="request"),
+    path("errors", lists.ErrorsView.as_view(), name="errors"),
+    path("errors/groups", lists.ErrorGroupsView.as_view(), name="error-groups"),
     path("export/<str:kind>.<str:extension>", export.ExportView.as_view(), name="export"),
     path("demo", demo.DemoView.as_view(), name="demo"),
     path("health", health.HealthView.as_view(), name="health"),

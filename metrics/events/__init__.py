@@ -3,7 +3,7 @@
 Whatever the door (REST, OpenTelemetry, SDK, sampler, demo), an event becomes one of four frozen types here, and the
 rest of the program trusts it: numbers are finite and bounded, names fit their columns, times are aware, UTC and within
 what the store accepts, derived fields are filled (`metrics.events.derive`, one place), and nothing of a prompt or a
-completion is left in it (`metrics.privacy`). Nothing in this package knows Django.
+completion is left in it (`metrics.events.privacy`). Nothing in this package knows Django.
 
 `validate_many` is the door: one bad item never costs the others. A thousand plain events take under 10 ms.
 """
@@ -11,10 +11,10 @@ completion is left in it (`metrics.privacy`). Nothing in this package knows Djan
 from __future__ import annotations
 
 from metrics.events.derive import FinishReason, Outcome, Severity, classify, finish_class
-from metrics.events.door import EVENT_TYPES, DoorPolicy, Rejection, Unreadable, Validated, make_id, validate_many
 from metrics.events.requests import ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, Event, Kind, SeriesKey
+from metrics.events.validation import EVENT_TYPES, DoorPolicy, Rejection, Unreadable, Validated, make_id, validate_many
 
 __all__ = [
     "DEMO_KEY",

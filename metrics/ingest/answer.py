@@ -9,7 +9,7 @@ from llmmonitor.access.problems import CONTENT_TYPE, problem_body
 from metrics.events import Rejection, Validated
 
 if TYPE_CHECKING:
-    from metrics.recorder import Recorded
+    from metrics.ingest.recorder import Recorded
 
 
 @dataclass(frozen=True, slots=True)

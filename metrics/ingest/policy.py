@@ -18,7 +18,7 @@ def body_limits() -> Limits:
 
 def door_policy(kind: Kind) -> DoorPolicy:
     """What is accepted of this kind now."""
-    from metrics.store.floors import raw_floor
+    from metrics.store.raw_floors import raw_floor
 
     own = settings.LLMMONITOR
     return DoorPolicy(

@@ -18,7 +18,7 @@ import orjson
 from django.db import Error as DatabaseFailure
 
 from llmmonitor.access.websocket import NOT_ALLOWED_CODE, SIGNED_OUT_CODE, Denied, acheck_handshake
-from llmmonitor.server.repeated_errors import say_once_a_minute
+from llmmonitor.infra.throttled_log import say_once_a_minute
 from metrics.live import ring
 from metrics.live.hub import BACKFILL_WAIT_SECONDS, TOO_OLD, Client, Hub, TooManyClients, hub_of_this_loop
 from metrics.live.subscriptions import MAX_DISTINCT, TooManySubscriptions, parse, parse_id

@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 from channels.layers import get_channel_layer
 from django.conf import settings
 
-from llmmonitor.server.databases import drop_broken_connections
-from llmmonitor.server.repeated_errors import say_once_a_minute
+from llmmonitor.infra.databases import drop_broken_connections
+from llmmonitor.infra.throttled_log import say_once_a_minute
 from metrics.live import ring, ticker
 from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, answer
 from metrics.queries import QueryTooSlow
-from metrics.queries.budget import check_budget, query_budget
+from metrics.queries.read.budget import check_budget, query_budget
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import orjson
 
 from metrics import queries
 from metrics.queries import BadQuery, Filters, LiveSpec, Window
-from metrics.queries.live import check_step, parse_specs
-from metrics.queries.window import end_of_now
+from metrics.queries.answers.live import check_step, parse_specs
+from metrics.queries.time.window import end_of_now
 
 MAX_DISTINCT = 32  # each is computed every second
 NAMES = ("type", "id", "filters", "step", "series")

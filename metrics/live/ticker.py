@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.core.cache import caches
 
-from llmmonitor.server.repeated_errors import say_once_a_minute
+from llmmonitor.infra.throttled_log import say_once_a_minute
 from metrics.live import ring
 
 logger = logging.getLogger(__name__)

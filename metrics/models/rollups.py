@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.models.labels import GaugeLabels, Series
-from metrics.rollup import FINISH_COLUMNS, HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 
-# One packed `metrics.histogram.Histogram` in each of HISTOGRAM_COLUMNS, with count, sum, min and max inside.
+# One packed `metrics.histogram.histogram.Histogram` in each of HISTOGRAM_COLUMNS, with count, sum, min and max inside.
 __all__ = [
     "FINISH_COLUMNS",
     "HISTOGRAM_COLUMNS",

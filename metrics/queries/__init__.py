@@ -8,22 +8,22 @@ beyond it, QueryTooSlow says what to narrow.
 
 from __future__ import annotations
 
-from metrics.queries.current import current
-from metrics.queries.distribution import Distribution, distribution
-from metrics.queries.errors import BadQuery, QueryTooSlow
-from metrics.queries.exports import EXPORT_KINDS, Table, export
-from metrics.queries.filters import Filters
-from metrics.queries.groups import error_groups
-from metrics.queries.heatmap import Heatmap, heatmap
-from metrics.queries.host_state import hosts, look_again_for_silent_hosts
-from metrics.queries.live import LiveSpec, check_step, live_view, parse_specs
-from metrics.queries.model_rows import model, models
-from metrics.queries.presence import has_demo, has_events, newest_demo
-from metrics.queries.ranking import Ranking
-from metrics.queries.rows import Page, errors, request, requests
-from metrics.queries.series import SeriesAnswer, series
-from metrics.queries.summary import Summary, summary
-from metrics.queries.window import RANGES, Window
+from metrics.queries.answers.current import current
+from metrics.queries.answers.distribution import Distribution, distribution
+from metrics.queries.answers.error_groups import error_groups
+from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
+from metrics.queries.answers.heatmap import Heatmap, heatmap
+from metrics.queries.answers.hosts import hosts
+from metrics.queries.answers.lists import Page, errors, request, requests
+from metrics.queries.answers.live import LiveSpec, check_step, live_view, parse_specs
+from metrics.queries.answers.models import model, models
+from metrics.queries.answers.presence import has_demo, has_events, newest_demo
+from metrics.queries.answers.ranking import Ranking
+from metrics.queries.answers.series import SeriesAnswer, series
+from metrics.queries.answers.summary import Summary, summary
+from metrics.queries.exceptions import BadQuery, QueryTooSlow
+from metrics.queries.read.filters import Filters
+from metrics.queries.time.window import RANGES, Window
 
 __all__ = [
     "EXPORT_KINDS",
@@ -51,7 +51,6 @@ __all__ = [
     "heatmap",
     "hosts",
     "live_view",
-    "look_again_for_silent_hosts",
     "model",
     "models",
     "newest_demo",

@@ -33,3 +33,8 @@ def change_percent(now: Any, before: Any) -> float | None:
     if now is None or not before:
         return None
     return float(f"{100 * (now - before) / abs(before):.6g}")
+
+
+def gpu_number(stored: str) -> int | str:
+    """`gpu_id` as it was sent: a number where it is one."""
+    return int(stored) if stored.isdecimal() and stored.isascii() else stored

@@ -3,8 +3,8 @@
 - Below `LLMMONITOR_DISK_FLOOR` free bytes (256 MiB) new events are refused (503): what is left is for the machine.
 - Below `LLMMONITOR_DISK_RESERVE` (the smaller of 5 % and 1 GiB) the store may not outgrow its present size. Nothing of
   it is shed for the sake of others: retention goes on freeing pages inside the file, and those are filled again.
-- Above `LLMMONITOR_MAX_DISK` the oldest raw rows go (`metrics.store.shedding`). Should they come faster than they can
-  go, the file ends at a tenth more.
+- Above `LLMMONITOR_MAX_DISK` the oldest raw rows go (`metrics.store.upkeep.shedding`). Should they come faster than
+  they can go, the file ends at a tenth more.
 
 On SQLite a commit holds the file to its size by `max_page_count`, which belongs to the connection:
 `make_room_or_refuse` sets it inside the transaction, and an insert that finds no free page fails with SQLITE_FULL
@@ -24,7 +24,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from metrics.store.unavailable import StoreUnavailable
+from metrics.store.availability import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 

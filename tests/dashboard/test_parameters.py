@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.http import QueryDict
 
-from dashboard import overview
+from dashboard.overview import data
 from dashboard.parameters import SPANS, read
 from metrics.queries import RANGES
 
@@ -58,10 +58,10 @@ class AnAddress:
 
 
 class TheStep:
-    @pytest.mark.parametrize("name", list(overview.STEPS_OF_RANGES))
+    @pytest.mark.parametrize("name", list(data.STEPS_OF_RANGES))
     def test_of_a_range_gives_charts_that_can_be_read(self, name: str) -> None:
         found = read(QueryDict(f"range={name}"), NOW)
-        step = overview.chart_step(found, has_events=True)
+        step = data.chart_step(found, has_events=True)
         assert step is not None
         assert 50 <= found.window.seconds / step <= 250
 
@@ -70,9 +70,9 @@ class TheStep:
         found = read(
             QueryDict(f"from={NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={NOW:%Y-%m-%dT%H:%M:%SZ}"), NOW
         )
-        step = overview.chart_step(found, has_events=True)
+        step = data.chart_step(found, has_events=True)
         assert step is not None
-        assert found.window.seconds / step <= overview.CHART_POINTS
+        assert found.window.seconds / step <= data.CHART_POINTS
 
     def test_is_a_second_while_there_are_machines_alone(self) -> None:
-        assert overview.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1
+        assert data.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1

@@ -29,7 +29,7 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
-from metrics.queries.errors import QueryTooSlow
+from metrics.queries.exceptions import QueryTooSlow
 from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, Reply, ask, session_of
 from tests.metrics.store.kept import failure, machine, queue, record, request
 

@@ -200,7 +200,7 @@ def prepared_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("prepared") / "data"
     code = (
         "import django; django.setup();"
-        "from llmmonitor.server import preflight, static;"
+        "from llmmonitor.http import static; from llmmonitor.process import preflight;"
         "from django.conf import settings;"
         "preflight.check_data_dir(settings.LLMMONITOR.data_dir); preflight.migrate(); static.prepare()"
     )

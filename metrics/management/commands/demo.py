@@ -10,13 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from llmmonitor.server.commands import StoreCommand
+from llmmonitor.infra.commands import StoreCommand
 from metrics import queries
-from metrics.demo.claim import Claim, ClaimUnknown, Progress, own_claim
-from metrics.demo.filling import FillingFailed, fill
-from metrics.demo.live import Live
-from metrics.demo.workload import Workload
-from metrics.sending import Sender, SendingFailed
+from metrics.traffic.demo.claim import Claim, ClaimUnknown, Progress, own_claim
+from metrics.traffic.demo.filling import FillingFailed, fill
+from metrics.traffic.demo.live import Live
+from metrics.traffic.demo.workload import Workload
+from metrics.traffic.sender import Sender, SendingFailed
 
 
 class Command(StoreCommand):

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from llmmonitor.server.commands import StoreCommand
-from metrics.demo.claim import ClaimUnknown
-from metrics.demo.control import claim_removal, forget_demo
-from metrics.forgetting import Forgotten, SharedName, forget
+from llmmonitor.infra.commands import StoreCommand
+from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
+from metrics.traffic.demo.claim import ClaimUnknown
+from metrics.traffic.demo.control import claim_removal, forget_demo
 
 
 class Command(StoreCommand):

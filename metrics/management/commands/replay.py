@@ -11,9 +11,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from metrics.replay import formats
-from metrics.replay.player import Plan, Played, play, run_name
-from metrics.sending import Sender, SendingFailed
+from metrics.traffic.replay import formats
+from metrics.traffic.replay.player import Plan, Played, play, run_name
+from metrics.traffic.sender import Sender, SendingFailed
 
 
 class Command(BaseCommand):

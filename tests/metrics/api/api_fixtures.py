@@ -10,9 +10,9 @@ from django.core.cache import caches
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from metrics.ingest.recorder import close_recorder
 from metrics.models import InferenceMetrics
-from metrics.recorder import close_recorder
-from metrics.sending import Sender
+from metrics.traffic.sender import Sender
 from tests.metrics.api.asgi_client import AsgiClient
 
 

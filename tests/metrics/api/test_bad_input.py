@@ -224,13 +224,13 @@ class AServerThatIsNotReached:
         def fail(*args: Any, **more: Any) -> None:
             raise ZeroDivisionError("SECRET")
 
-        monkeypatch.setattr("metrics.queries.summary", fail)
+        monkeypatch.setattr("metrics.queries.answers.summary", fail)
         reply = api.get("/metrics/summary")
         assert reply.problem(500, "internal")
         assert b"SECRET" not in reply.body
 
     def test_that_is_full_says_when_to_come_again(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        from metrics.recorder import QueueFull, Recorder
+        from metrics.ingest.recorder import QueueFull, Recorder
 
         def full(self: Recorder, events: Any) -> None:
             raise QueueFull()
@@ -239,8 +239,8 @@ class AServerThatIsNotReached:
         api.post("/track/inference", GOOD).problem(429, "queue_full")
 
     def test_whose_store_is_down_says_so(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        from metrics.store.transaction import Store
-        from metrics.store.unavailable import StoreUnavailable
+        from metrics.store.availability import StoreUnavailable
+        from metrics.store.writing.transaction import Store
 
         def down(self: Store, events: Any) -> None:
             raise StoreUnavailable("disk_full")

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from metrics import readiness
-from metrics.api import health
+from metrics.api import health, readiness
 from tests.metrics.api.asgi_client import AsgiClient
 
 

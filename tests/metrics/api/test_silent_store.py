@@ -12,8 +12,8 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
-from llmmonitor.server import repeated_errors
-from metrics.demo import control
+from llmmonitor.infra import throttled_log
+from metrics.traffic.demo import control
 from tests.metrics.api.asgi_client import AsgiClient, Reply
 
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
@@ -29,7 +29,7 @@ class AStoreThatFails:
         for name in ("queries", "ring"):
             caches[name].clear()
         with monkeypatch.context() as patch:
-            patch.setattr(repeated_errors, "_said", {})
+            patch.setattr(throttled_log, "_said", {})
             patch.setattr(CursorWrapper, "execute", fail)
             yield door
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metrics.queries import groups as error_groups
+from metrics.queries.answers import error_groups
 from tests.metrics.api.asgi_client import AsgiClient
 
 pytestmark = pytest.mark.store

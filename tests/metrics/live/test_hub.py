@@ -16,7 +16,7 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError
 
 from llmmonitor.access.websocket import Denied
-from llmmonitor.server import repeated_errors
+from llmmonitor.infra import throttled_log
 from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
 from metrics.live.consumer import Allowance
@@ -90,7 +90,7 @@ class AConnection:
             raise OperationalError("disk I/O error")
 
         monkeypatch.setattr(consumer, "acheck_handshake", fail)
-        monkeypatch.setattr(repeated_errors, "_said", {})
+        monkeypatch.setattr(throttled_log, "_said", {})
         for _ in range(3):
             client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
             assert (await client.connect(LONGEST_WAIT_SECONDS))[0]
@@ -279,7 +279,7 @@ class ASubscription:
             return real(subscription, *rest)
 
         monkeypatch.setattr(hub_module, "answer", failing)
-        monkeypatch.setattr(repeated_errors, "_said", {})
+        monkeypatch.setattr(throttled_log, "_said", {})
         async with page() as before, page() as failed, page() as after:
             for client, step in ((before, 1), (failed, 7), (after, 2)):
                 await subscribe(client, step=step)
@@ -332,7 +332,7 @@ class AClientThatStays:
 
         opened = asyncio.Event()
         monkeypatch.setattr(consumer, "acheck_handshake", check)
-        monkeypatch.setattr(repeated_errors, "_said", {})
+        monkeypatch.setattr(throttled_log, "_said", {})
         async with page() as client:
             opened.set()
             closed = await client.receive_output(LONGEST_WAIT_SECONDS)

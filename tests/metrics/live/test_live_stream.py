@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from llmmonitor.server.databases import SQLITE_FILE
+from llmmonitor.infra.databases import SQLITE_FILE
 from tests.support.patience import LONGEST_WAIT_SECONDS
 from tests.support.server import Server
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from metrics import readiness, tasks
+from metrics import tasks
+from metrics.api import readiness
+from metrics.ingest.recorder import close_recorder
 from metrics.live import ring, ticker
 from metrics.models import SystemMetrics
-from metrics.recorder import close_recorder
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 NOW = datetime(2026, 3, 1, 12, 0, 0, 150_000, tzinfo=UTC)
@@ -88,7 +89,7 @@ class ASampleTask:
     def test_leaves_a_store_that_refuses_to_the_recorder_to_say(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from metrics.store.unavailable import StoreUnavailable
+        from metrics.store.availability import StoreUnavailable
 
         monkeypatch.setattr(tasks, "_now", lambda: NOW)
 

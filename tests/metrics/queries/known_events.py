@@ -15,7 +15,7 @@ import numpy as np
 
 from metrics.events import Event, GPUSample, InferenceEvent, QueueEvent, SystemEvent
 from metrics.queries import Window
-from metrics.store.transaction import Store
+from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
 CHATTY = "meta-llama/Llama-3.1-8B"

@@ -8,9 +8,9 @@ import pytest
 
 from metrics import queries
 from metrics.events import Kind, validate_many
-from metrics.events.door import DoorPolicy
+from metrics.events.validation import DoorPolicy
 from metrics.queries import Filters, Window
-from metrics.store.transaction import Store
+from metrics.store.writing.transaction import Store
 
 pytestmark = pytest.mark.django_db
 

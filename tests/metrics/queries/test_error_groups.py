@@ -10,7 +10,8 @@ from django.http import QueryDict
 
 from metrics import queries
 from metrics.events import ErrorEvent
-from metrics.queries import Filters, Window, groups
+from metrics.queries import Filters, Window
+from metrics.queries.answers import error_groups
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -98,7 +99,7 @@ class TheGroups:
     def test_are_the_most_frequent_and_say_how_many_more_there_are(
         self, errors: list[ErrorEvent], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(groups, "MAX_GROUPS", 1)
+        monkeypatch.setattr(error_groups, "MAX_GROUPS", 1)
 
         found = queries.error_groups(HOUR, Filters(), NOW)
 

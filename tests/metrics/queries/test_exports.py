@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue, queries
-from metrics.queries import BadQuery, Filters, Table, Window, exports
+from metrics.queries import BadQuery, Filters, Table, Window
+from metrics.queries.answers import exports
 from metrics.registers import exports as added_exports
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, SLOW, Known
 

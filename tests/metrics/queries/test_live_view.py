@@ -10,7 +10,7 @@ import pytest
 from metrics import catalogue, queries
 from metrics.live.subscriptions import answer, parse, window_of
 from metrics.queries import BadQuery, Filters, Window, check_step, parse_specs
-from metrics.queries.minute import WINDOW_SECONDS
+from metrics.queries.answers.minute import WINDOW_SECONDS
 from metrics.queries.numbers import brief
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
 

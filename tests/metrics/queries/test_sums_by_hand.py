@@ -14,7 +14,8 @@ import pytest
 from metrics import catalogue, queries
 from metrics.catalogue import Kind, Metric
 from metrics.events import InferenceEvent
-from metrics.queries import Filters, Window, model_rows
+from metrics.queries import Filters, Window
+from metrics.queries.answers import models
 from tests.metrics.queries.known_events import (
     ALPHA,
     BETA,
@@ -440,7 +441,7 @@ class TheModels:
     @pytest.mark.usefixtures("known")
     def test_are_the_busiest_and_say_how_many_more_there_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert queries.models(HOUR, EVERYTHING, NOW).omitted == 0
-        monkeypatch.setattr(model_rows, "MAX_MODELS", 1)
+        monkeypatch.setattr(models, "MAX_MODELS", 1)
 
         found = queries.models(HOUR, EVERYTHING, NOW)
 

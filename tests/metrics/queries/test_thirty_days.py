@@ -16,7 +16,7 @@ from metrics import catalogue, queries
 from metrics.histogram import Histogram
 from metrics.models import InferenceRollup, Series
 from metrics.queries import Filters, QueryTooSlow, Window
-from metrics.queries.budget import check_budget, query_budget
+from metrics.queries.read.budget import check_budget, query_budget
 from tests.metrics.queries.known_events import NOW, TOLERANCE
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]

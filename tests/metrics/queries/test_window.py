@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.queries import RANGES, BadQuery, Window
-from metrics.queries.window import (
+from metrics.queries.time.window import (
     MAX_ASKED_POINTS,
     MAX_POINTS,
     Held,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import ErrorEvent, Event, GPUSample, InferenceEvent, QueueEvent, SystemEvent
 from metrics.models import InferenceMetrics, InferenceRollup
-from metrics.rollup import OUTCOME_COLUMNS
-from metrics.store.recorded import Recorded
-from metrics.store.transaction import Store
+from metrics.store.outcome import Recorded
+from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 1, 20, 12, 0, 30, tzinfo=UTC)
 

@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.test import override_settings
 
+from metrics.aggregation import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, RESOLUTIONS, SUCCESS_COLUMNS
 from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
-from metrics.rollup import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, RESOLUTIONS, SUCCESS_COLUMNS
-from metrics.store.recorded import Recorded
-from metrics.store.transaction import Store
+from metrics.store.outcome import Recorded
+from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")

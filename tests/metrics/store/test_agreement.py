@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metrics.events import Event
 from metrics.models import ErrorMetrics, InferenceMetrics
-from metrics.store.transaction import Store
+from metrics.store.writing.transaction import Store
 from tests.metrics.store.stored import (
     NOW,
     assert_raw_and_rollups_agree,

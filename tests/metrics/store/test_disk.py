@@ -16,14 +16,15 @@ from django.core.cache import caches
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from metrics import readiness, retention
-from metrics.ingest import ingest
+from metrics.api import readiness
+from metrics.ingest.post import ingest
+from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, GPUMetrics, InferenceMetrics, RecentId, SystemMetrics
-from metrics.recorder import close_recorder
-from metrics.store import check, disk, floors, shedding
-from metrics.store.deleting import Steps
+from metrics.store import disk, raw_floors, write_check
+from metrics.store.availability import StoreUnavailable
 from metrics.store.disk import DiskState, Limits, judge
-from metrics.store.unavailable import StoreUnavailable
+from metrics.store.upkeep import retention, shedding
+from metrics.store.upkeep.deleting import Steps
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, record, request, rolled_up
 
 GIB, MIB = 2**30, 2**20
@@ -114,7 +115,7 @@ def limits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(disk, "_cached", None)
     monkeypatch.setattr(disk, "_said", None)
     monkeypatch.setattr(shedding, "_said_over", False)
-    monkeypatch.setattr(floors, "_last_read", {})
+    monkeypatch.setattr(raw_floors, "_last_read", {})
     caches["default"].delete(shedding.NOTICE)
     yield change
     caches["default"].delete(shedding.NOTICE)
@@ -197,7 +198,7 @@ class AStoreOverItsBound:
 
         recorded = record([request(ago(minutes=299), "r00001")])
 
-        floor = floors.raw_floor("inference")
+        floor = raw_floors.raw_floor("inference")
         assert (recorded.accepted, len(recorded.rejected)) == (0, 1)
         assert floor is not None
         assert floor <= InferenceMetrics.objects.earliest("timestamp").timestamp
@@ -365,7 +366,7 @@ class WhenOthersFillTheDisk:
 @pytest.mark.django_db(transaction=True)
 class TheWriteCheck:
     def test_passes_and_leaves_nothing(self, limits: Any) -> None:
-        check.write_check()
+        write_check.write_check()
 
         assert not RecentId.objects.exists()
 
@@ -374,7 +375,7 @@ class TheWriteCheck:
         limits(disk_floor=FAR_TOO_MUCH)
 
         with pytest.raises(StoreUnavailable) as refused:
-            check.write_check()
+            write_check.write_check()
 
         assert refused.value.reason == "disk_full"
 
@@ -385,7 +386,7 @@ class TheWriteCheck:
             )
         try:
             with pytest.raises(StoreUnavailable) as refused:
-                check.write_check()
+                write_check.write_check()
         finally:
             connection.close()
 
@@ -394,24 +395,24 @@ class TheWriteCheck:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
     def test_fails_where_no_byte_more_can_be_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
         full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 (check_room closes it)
-        monkeypatch.setattr(check.tempfile, "TemporaryFile", lambda **_: full)
+        monkeypatch.setattr(write_check.tempfile, "TemporaryFile", lambda **_: full)
 
         with pytest.raises(StoreUnavailable) as refused:
-            check.check_room(Path("/"))
+            write_check.check_room(Path("/"))
 
         assert refused.value.reason == "disk_full"
 
     def test_fails_where_no_file_can_be_made(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable) as refused:
-            check.check_room(tmp_path / "missing")
+            write_check.check_room(tmp_path / "missing")
 
         assert refused.value.reason == "read_only"
 
     def test_tries_the_disk_of_the_store_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         tried: list[Path] = []
-        monkeypatch.setattr(check, "check_room", tried.append)
+        monkeypatch.setattr(write_check, "check_room", tried.append)
 
-        check.write_check()
+        write_check.write_check()
 
         name = connection.settings_dict["NAME"]
         assert tried == ([Path(name).parent] if connection.vendor == "sqlite" else [])
@@ -420,12 +421,12 @@ class TheWriteCheck:
         self, limits: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sqlite_only()
-        monkeypatch.setattr(check, "WAIT_SECONDS", 0)
+        monkeypatch.setattr(write_check, "WAIT_SECONDS", 0)
         other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
             with pytest.raises(StoreUnavailable) as refused:
-                check.write_check()
+                write_check.write_check()
         finally:
             other.close()
 

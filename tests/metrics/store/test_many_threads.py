@@ -10,8 +10,8 @@ import pytest
 from django.db import connection, transaction
 
 from metrics.events import Event
+from metrics.ingest.recorder import Recorded, Recorder
 from metrics.models import ErrorMetrics, InferenceMetrics, Series
-from metrics.recorder import Recorded, Recorder
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, commit, error, failed, outcomes, request, requests
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
-from metrics.store.recorded import Recorded
+from metrics.store.outcome import Recorded
 from tests.metrics.store.kept import NOW, ago, machine, queue, record
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]

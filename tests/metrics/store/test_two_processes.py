@@ -31,7 +31,7 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 django.setup()
 from metrics.events import ErrorEvent, InferenceEvent
-from metrics.recorder import close_recorder, get_recorder
+from metrics.ingest.recorder import close_recorder, get_recorder
 
 def event(batch, n, start):
     at, name = start + timedelta(milliseconds=batch * 70 + n), f"{{batch}}-{{n}}"

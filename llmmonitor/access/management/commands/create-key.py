@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from llmmonitor.access.keys import create_key
 from llmmonitor.access.models import Scope
-from llmmonitor.server.commands import StoreCommand
+from llmmonitor.infra.commands import StoreCommand
 
 
 class Command(StoreCommand):

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from llmmonitor.access.loginlink import make_link
 from llmmonitor.access.rights import ADMIN
-from llmmonitor.server.commands import StoreCommand
+from llmmonitor.infra.commands import StoreCommand
 
 
 class Command(StoreCommand):

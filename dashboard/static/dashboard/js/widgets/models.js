@@ -78,7 +78,7 @@ function makeRow(row, total, slot, page) {
     element("td", { class: "wide spark-cell figure" }, spark));
 }
 
-// The same judgement as in the sentence (dashboard/sentence.py).
+// The same judgement as in the sentence (dashboard/overview/sentence.py).
 function isSlow(row) {
   const before = row.previous ?? {};
   const enough = Math.min(row.total_requests ?? 0, before.total_requests ?? 0) >= ENOUGH;

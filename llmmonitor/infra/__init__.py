@@ -1,0 +1,1 @@
+"""What every layer above relies on: databases, caches, the channel layer, throttled logging, the signing key."""

@@ -1,0 +1,1 @@
+"""The server's processes: their commands, start-up checks, workers, schedule and shutdown."""

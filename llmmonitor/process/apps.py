@@ -1,0 +1,16 @@
+"""The app that holds the commands `up` and `serve`."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ProcessConfig(AppConfig):
+    """The server's processes."""
+
+    name = "llmmonitor.process"
+    label = "process"
+
+    def ready(self) -> None:
+        """Load the Celery app, which the tasks bind to."""
+        import llmmonitor.celery  # noqa: F401

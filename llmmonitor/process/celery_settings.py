@@ -1,0 +1,53 @@
+"""Celery's settings and the beat schedule."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from kombu import Queue
+
+from llmmonitor.process.schedule import WallClock
+
+TICKS = "ticks"
+SLOW = "slow"
+
+broker_url = settings.LLMMONITOR.redis_url or "memory://localhost/"  # with a host, or kombu warns that there is none
+broker_connection_retry_on_startup = True
+# The in-memory transport has to be asked; 50 ms keeps a beat of one second within 1.001 s.
+broker_transport_options = {} if settings.LLMMONITOR.redis_url else {"polling_interval": 0.05}
+
+task_ignore_result = True
+task_acks_late = True
+worker_prefetch_multiplier = 1
+worker_hijack_root_logger = False
+worker_enable_remote_control = False
+worker_send_task_events = False
+task_default_queue = SLOW
+# A worker that is not told which (`-Q`) consumes both.
+task_queues = (Queue(TICKS), Queue(SLOW))
+task_routes = {
+    "metrics.tasks.sample": {"queue": TICKS},
+    "metrics.tasks.broadcast": {"queue": TICKS},
+    "metrics.tasks.maintain": {"queue": SLOW},
+}
+timezone = "UTC"
+enable_utc = True
+
+beat_scheduler = "llmmonitor.process.schedule:MemoryScheduler"
+beat_schedule = {
+    "sample": {
+        "task": "metrics.tasks.sample",
+        "schedule": WallClock(1),
+        "options": {"expires": 1.0},
+    },
+    # A little after the sample, so that a tick carries its own second's.
+    "broadcast": {
+        "task": "metrics.tasks.broadcast",
+        "schedule": WallClock(1, offset=0.15),
+        "options": {"expires": 1.0},
+    },
+    "maintain": {
+        "task": "metrics.tasks.maintain",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+}

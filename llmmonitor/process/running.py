@@ -1,0 +1,82 @@
+"""Serves until a signal comes, and then ends in order. What `up` and `serve` share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+
+GRACE_SECONDS = 5.0
+STOP_SECONDS = 5.0
+SETTLE_SECONDS = 10.0
+# A page shows for hours; past half a day its socket is closed and it connects again.
+SOCKET_SECONDS = 12 * 3600
+SOCKET_MESSAGE_BYTES = 64 * 2**10  # the consumer refuses above 16 kB with a message; above this the connection ends
+
+
+def run_server(host: str, port: int, started: Callable[[str, int], None]) -> None:
+    """Serve the project on `host`:`port` until SIGINT or SIGTERM. A second SIGINT ends the process at once.
+
+    `started(host, port)` is called once it listens. Raises CannotStart when it cannot. Must run on the main thread.
+    """
+    from daphne.endpoints import build_endpoint_description_strings
+
+    from llmmonitor.access.hosts import own_names
+    from llmmonitor.asgi import application
+    from llmmonitor.http.daphne import BackPressureServer, reactor
+    from llmmonitor.process.memory import settle_memory
+    from llmmonitor.process.preflight import CannotStart
+
+    # `--host` may name another address than the settings have read.
+    settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *own_names(host)]))
+    failure: list[str] = []
+    server = BackPressureServer(
+        application,
+        max_body_bytes=settings.LLMMONITOR.max_body_bytes,
+        when_listening=started,
+        when_failed=failure.append,
+        endpoints=build_endpoint_description_strings(host=host, port=port),
+        server_name="",
+        websocket_timeout=SOCKET_SECONDS,
+        websocket_connect_timeout=10,
+        websocket_handshake_timeout=5,
+        websocket_max_message_size=SOCKET_MESSAGE_BYTES,
+        websocket_max_frame_size=SOCKET_MESSAGE_BYTES,
+        ping_interval=20,
+        ping_timeout=30,
+    )
+    reactor_: Any = reactor
+    reactor_.callLater(0, _end_on_signals, server)  # not callWhenRunning, which calls just before the loop runs
+    reactor_.callLater(SETTLE_SECONDS, settle_memory)
+    server.run()
+    if server.error:
+        raise server.error
+    if failure:
+        raise CannotStart(f"Cannot listen on {host} port {port}: {failure[0]}")
+
+
+def _end_on_signals(server: Any) -> None:
+    loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []
+
+    def end(number: int) -> None:
+        if not ending:
+            if number == signal.SIGINT and sys.stderr.isatty():
+                print("\nStopping; Ctrl-C again stops at once.", file=sys.stderr, flush=True)
+            ending.append(loop.create_task(server.shut_down(GRACE_SECONDS)))
+        elif number == signal.SIGINT:
+            os._exit(130)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+
+
+def end_at_once_on_second_interrupt() -> None:
+    """After the server's loop: the process is ending, and Ctrl-C ends it now."""
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,335 @@
+"""The histogram: counts by bucket with exact count, sum, minimum and maximum, and merging many packed ones at once."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Final, Self
+
+import numpy as np
+
+from metrics.histogram.buckets import (
+    MAX_VALUE,
+    MIN_INDEX,
+    bucket_bounds,
+    bucket_index,
+    bucket_middle,
+)
+from metrics.histogram.folding import check_counts, check_limits, spread_explicit, spread_exponential, sum_of
+from metrics.histogram.packing import MAX_CODE, MAX_COUNT, Content, decode, decode_many, encode
+
+_CODES: Final = MAX_CODE + 1
+_DENSE_CELLS: Final = 2**22  # 32 MiB of counts: 1,637 groups; more are added up by sorting
+
+
+class Histogram:
+    """Counts of recorded values by bucket, with their exact count, sum, minimum and maximum.
+
+    ``counts`` maps a bucket index to its count and leaves out empty buckets; values of exactly 0 are in
+    ``zero_count``. ``minimum`` and ``maximum`` are None when nothing was recorded. After folding in a histogram whose
+    source did not give them, they are estimates (the middle of its lowest and highest bucket). Two histograms are
+    equal when their contents are.
+    """
+
+    __slots__ = ("count", "counts", "maximum", "minimum", "sum_thousandths", "zero_count")
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    counts: dict[int, int]
+    zero_count: int
+    count: int
+    sum_thousandths: int
+    minimum: float | None
+    maximum: float | None
+
+    def __init__(self) -> None:
+        self.counts = {}
+        self.zero_count = 0
+        self.count = 0
+        self.sum_thousandths = 0
+        self.minimum = None
+        self.maximum = None
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """The histogram of some values. Raises ValueError as ``add`` does."""
+        histogram = cls()
+        for value in values:
+            histogram.add(value)
+        return histogram
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return (
+            self.counts == other.counts
+            and self.zero_count == other.zero_count
+            and self.sum_thousandths == other.sum_thousandths
+            and self.minimum == other.minimum
+            and self.maximum == other.maximum
+        )
+
+    def __repr__(self) -> str:
+        if not self.count:
+            return "<Histogram: empty>"
+        return f"<Histogram: {self.count} values, {self.minimum:g}…{self.maximum:g}, mean {self.mean:g}>"
+
+    def add(self, value: float, n: int = 1) -> None:
+        """Record ``value`` ``n`` times. A value above MAX_VALUE counts as MAX_VALUE.
+
+        Raises ValueError for a negative value, NaN or an infinity, for n < 1 and for more than 2**50 values.
+        """
+        value = float(value)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"a histogram holds finite values of 0 or more, got {value!r}")
+        if n < 1 or self.count + n > MAX_COUNT:
+            raise ValueError(f"cannot record a value {n} times in a histogram of {self.count}: 1…2**50 in all")
+        if value > MAX_VALUE:
+            value = MAX_VALUE
+        if value:
+            index = bucket_index(value)
+            self.counts[index] = self.counts.get(index, 0) + n
+        else:
+            value = 0.0  # not -0.0
+            self.zero_count += n
+        self.count += n
+        self.sum_thousandths += round(value * 1000) * n
+        if self.minimum is None or value < self.minimum:
+            self.minimum = value
+        if self.maximum is None or value > self.maximum:
+            self.maximum = value
+
+    def merge(self, other: Histogram) -> None:
+        """Add all that ``other`` holds; the result is that of recording both sets of values here, in any order."""
+        counts = self.counts
+        for index, count in other.counts.items():
+            counts[index] = counts.get(index, 0) + count
+        self.zero_count += other.zero_count
+        self.count += other.count
+        self.sum_thousandths += other.sum_thousandths
+        if other.minimum is not None and (self.minimum is None or other.minimum < self.minimum):
+            self.minimum = other.minimum
+        if other.maximum is not None and (self.maximum is None or other.maximum > self.maximum):
+            self.maximum = other.maximum
+
+    @property
+    def sum(self) -> float:
+        """The sum of the recorded values, in the recorded unit."""
+        return self.sum_thousandths / 1000
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the recorded values, in the recorded unit; None when nothing was recorded."""
+        return self.sum_thousandths / (1000 * self.count) if self.count else None
+
+    def quantile(self, q: float) -> float | None:
+        """The value at or below which a share ``q`` (0…1) of the recorded values lies, in the recorded unit.
+
+        None when nothing was recorded. The answer is the geometric middle of the bucket that holds the value of rank
+        ``ceil(q · n)``, kept within minimum…maximum; the first and the last rank are known and answered exactly.
+        Raises ValueError when q is outside 0…1.
+        """
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, qs: Sequence[float]) -> list[float | None]:
+        """``quantile`` of each of ``qs``, in their order, for one walk over the buckets."""
+        for q in qs:
+            if not 0 <= q <= 1:
+                raise ValueError(f"a quantile is 0…1 (the 95th percentile is 0.95), got {q!r}")
+        if self.minimum is None or self.maximum is None:
+            return [None] * len(qs)
+        indices = sorted(self.counts)
+        reached = list(accumulate((self.counts[index] for index in indices), initial=self.zero_count))
+        answers: list[float | None] = []
+        for q in qs:
+            rank = math.ceil(q * self.count)  # as numpy's inverted_cdf, rounding of the product included
+            if rank <= 1:
+                answers.append(self.minimum)
+            elif rank >= self.count:
+                answers.append(self.maximum)
+            elif rank <= self.zero_count:
+                answers.append(0.0)
+            else:
+                middle = bucket_middle(indices[bisect_left(reached, rank) - 1])
+                answers.append(min(max(middle, self.minimum), self.maximum))
+        return answers
+
+    def buckets(self) -> list[tuple[float, float, int]]:
+        """(lower, upper, count) of each bucket that is not empty, ascending; values of 0 come first, as (0, 0, n)."""
+        found = [(0.0, 0.0, self.zero_count)] if self.zero_count else []
+        found.extend((*bucket_bounds(index), self.counts[index]) for index in sorted(self.counts))
+        return found
+
+    def pack(self) -> bytes:
+        """The histogram as bytes, none for an empty one; the form is in ``histogram_packing``.
+
+        Equal histograms give equal bytes. Raises ValueError for more than 2**50 values.
+        """
+        if self.minimum is None or self.maximum is None:
+            return b""
+        indices = sorted(self.counts)
+        codes = [index - MIN_INDEX + 1 for index in indices]
+        counts = [self.counts[index] for index in indices]
+        if self.zero_count:
+            codes.insert(0, 0)
+            counts.insert(0, self.zero_count)
+        return encode(Content(codes, counts, self.sum_thousandths, self.minimum, self.maximum))
+
+    @classmethod
+    def unpack(cls, data: bytes | memoryview) -> Self:
+        """The histogram that ``pack`` wrote. Raises ValueError that says what is wrong with other data."""
+        histogram = cls()
+        if not len(data):
+            return histogram
+        codes, counts, histogram.sum_thousandths, histogram.minimum, histogram.maximum = decode(bytes(data))
+        histogram._fill(codes, counts)
+        return histogram
+
+    def _fill(self, codes: list[int], counts: list[int]) -> None:
+        self.counts = {code + MIN_INDEX - 1: count for code, count in zip(codes, counts, strict=True)}
+        self.count = sum(counts)
+        self.zero_count = self.counts.pop(MIN_INDEX - 1, 0)
+
+    def add_exponential(
+        self,
+        *,
+        scale: int,
+        zero_count: int,
+        positive_offset: int,
+        positive_counts: Sequence[int],
+        total: float | None,
+        minimum: float | None,
+        maximum: float | None,
+        factor: float = 1.0,
+    ) -> None:
+        """Fold in an OTLP exponential histogram whose values times ``factor`` are in the unit recorded here.
+
+        ``total``, ``minimum`` and ``maximum`` are in the source's unit, None where it gives none. With factor 1 and
+        scale ≥ 5 no accuracy is lost. Raises ValueError, and adds nothing, for what no histogram of values ≥ 0 can be.
+        """
+        values = check_counts(positive_counts, zero_count)
+        minimum, maximum, total = _scaled(minimum, factor), _scaled(maximum, factor), _scaled(total, factor)
+        check_limits(minimum, maximum)
+        counts = spread_exponential(
+            positive_counts, scale=scale, offset=positive_offset, factor=factor, minimum=minimum, maximum=maximum
+        )
+        self._fold(zero_count, counts, values, total, minimum, maximum)
+
+    def add_explicit(
+        self,
+        bounds: Sequence[float],
+        counts: Sequence[int],
+        total: float | None,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+    ) -> None:
+        """Fold in a histogram with explicit upper-inclusive ``bounds`` (Prometheus, OTLP) in the unit recorded here.
+
+        ``counts`` are those of each bucket, not cumulated, one more than bounds; for a counter that only goes up,
+        hand in the increase. The quantiles agree with Prometheus' ``histogram_quantile`` within RELATIVE_ERROR
+        wherever a bucket holds enough values to interpolate. Raises ValueError, and adds nothing, for what no
+        histogram can be.
+        """
+        values = check_counts(counts)
+        check_limits(minimum, maximum)
+        mean = total / values if total is not None and values else None
+        zeros, spread = spread_explicit(bounds, counts, mean=mean, minimum=minimum, maximum=maximum)
+        self._fold(zeros, spread, values, total, minimum, maximum)
+
+    def _fold(
+        self,
+        zeros: int,
+        counts: dict[int, int],
+        values: int,
+        total: float | None,
+        minimum: float | None,
+        maximum: float | None,
+    ) -> None:
+        thousandths = sum_of(total, counts, values)
+        if self.count + values > MAX_COUNT:
+            raise ValueError(f"cannot add {values} values to a histogram of {self.count}: at most 2**50")
+        if not values:
+            return
+        folded = Histogram()
+        folded.counts, folded.zero_count, folded.count, folded.sum_thousandths = counts, zeros, values, thousandths
+        low = 0.0 if zeros else bucket_middle(min(counts))
+        high = bucket_middle(max(counts)) if counts else 0.0
+        # A source may give one of the two; an estimate of the other must not cross it.
+        folded.minimum = min(low if minimum is None else minimum, MAX_VALUE if maximum is None else maximum, MAX_VALUE)
+        folded.maximum = min(max(high if maximum is None else maximum, folded.minimum), MAX_VALUE)
+        self.merge(folded)
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def merge_packed(blobs: Iterable[bytes | memoryview]) -> Histogram:
+    """The histogram of all values in many packed ones: equal to merging them one by one, at a fraction of the time.
+
+    Raises ValueError that names the position of a blob that is no packed histogram.
+    """
+    blobs = list(blobs)
+    return merge_packed_groups(blobs, np.zeros(len(blobs), dtype=np.int64), 1)[0]  # type: ignore[arg-type]
+
+
+def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[int], n_groups: int) -> list[Histogram]:
+    """``merge_packed`` for many groups at once: blob i belongs to group ``groups[i]`` of 0…n_groups-1.
+
+    A chart of 360 points is one call. Groups without blobs are empty histograms. Raises ValueError as ``merge_packed``
+    does, and when the groups do not fit the blobs.
+    """
+    group = np.asarray(groups, dtype=np.int64)
+    if group.shape != (len(blobs),):
+        raise ValueError(f"{len(blobs)} blobs need as many groups, got shape {group.shape}")
+    if len(group) and not 0 <= int(group.min()) <= int(group.max()) < n_groups:
+        raise ValueError(f"groups are 0…{n_groups - 1}, got {int(group.min())}…{int(group.max())}")
+    contents, odd = decode_many(blobs)
+    if float(contents.bucket_count.sum(dtype=np.float64)) > 2**62:
+        return _merge_each(blobs, group.tolist(), range(len(blobs)), [Histogram() for _ in range(n_groups)])
+
+    # Counts as exact integers (bincount's weights are floats); sums in two halves, so that none overflows.
+    keys = group[contents.bucket_blob] * _CODES + contents.bucket_code
+    if n_groups * _CODES <= _DENSE_CELLS:
+        table = np.zeros(n_groups * _CODES, dtype=np.int64)
+        np.add.at(table, keys, contents.bucket_count)
+        cells = np.flatnonzero(table)
+        counts = table[cells]
+    else:
+        cells, inverse = np.unique(keys, return_inverse=True)
+        counts = np.zeros(len(cells), dtype=np.int64)
+        np.add.at(counts, inverse, contents.bucket_count)
+    of_blob = group[contents.blob]
+    low_sums, high_sums = np.zeros(n_groups, dtype=np.int64), np.zeros(n_groups, dtype=np.int64)
+    np.add.at(low_sums, of_blob, contents.sum_thousandths & 0xFFFFFFFF)
+    np.add.at(high_sums, of_blob, contents.sum_thousandths >> 32)
+    minima, maxima = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
+    np.minimum.at(minima, of_blob, contents.minimum)
+    np.maximum.at(maxima, of_blob, contents.maximum)
+
+    edges = np.searchsorted(cells, np.arange(n_groups + 1) * _CODES).tolist()
+    codes, numbers = (cells % _CODES).tolist(), counts.tolist()
+    figures = zip(low_sums.tolist(), high_sums.tolist(), minima.tolist(), maxima.tolist(), strict=True)
+    merged: list[Histogram] = []
+    for start, end, (low_sum, high_sum, minimum, maximum) in zip(edges, edges[1:], figures, strict=False):
+        histogram = Histogram()
+        if end > start:
+            histogram._fill(codes[start:end], numbers[start:end])
+            histogram.sum_thousandths = (high_sum << 32) + low_sum
+            histogram.minimum, histogram.maximum = minimum, maximum
+        merged.append(histogram)
+    return _merge_each(blobs, group.tolist(), odd, merged)
+
+
+def _merge_each(
+    blobs: Sequence[bytes | memoryview], groups: list[int], positions: Iterable[int], merged: list[Histogram]
+) -> list[Histogram]:
+    """Merge the blobs at ``positions`` into their groups, one by one: the slow path of the few that need it."""
+    for position in positions:
+        try:
+            merged[groups[position]].merge(Histogram.unpack(blobs[position]))
+        except ValueError as error:
+            raise ValueError(f"blob {position}: {error}") from error
+    return merged

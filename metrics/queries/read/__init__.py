@@ -1,0 +1,1 @@
+"""Reading rows and rollups from the tables."""

@@ -1,0 +1,1 @@
+"""Windows, steps and resolutions."""

@@ -1,0 +1,43 @@
+"""Why the store cannot take events now, read off the database's own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, InterfaceError
+
+from llmmonitor.infra.database_errors import reason_of
+
+DETAILS = {
+    "disk_full": "The store's disk is full. Free space on it.",
+    "read_only": "The store cannot be written. Check the permissions of the data directory and the database file.",
+    "locked": "Another program holds the store's write lock. Nothing was stored; try again.",
+    "down": "The database does not answer.",
+}
+RETRY_SECONDS = {"locked": 1, "disk_full": 3, "read_only": 3, "down": 2}
+
+
+class StoreUnavailable(Exception):
+    """Nothing can be committed now, and nothing was. `reason` is disk_full, read_only, locked or down."""
+
+    def __init__(self, reason: str, detail: str | None = None, retry_after_seconds: int | None = None) -> None:
+        self.reason = reason
+        self.detail = detail or DETAILS.get(reason, "The store cannot take events now.")
+        self.retry_after_seconds = retry_after_seconds or RETRY_SECONDS.get(reason, 2)
+        super().__init__(self.detail)
+
+
+@contextmanager
+def unavailable_as_such(why_full: Callable[[], str | None]) -> Iterator[None]:
+    """Turns those errors of the database that are not about the data into StoreUnavailable.
+
+    `why_full` says what holds the store to its size when it is not the disk itself (`metrics.store.disk`).
+    """
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        reason = reason_of(error)
+        if reason is None:
+            raise
+        raise StoreUnavailable(reason, why_full() if reason == "disk_full" else None) from error

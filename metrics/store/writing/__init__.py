@@ -1,0 +1,1 @@
+"""One commit: events become rows and rollups."""

@@ -1,0 +1,1 @@
+"""Events that this project sends itself: example data and replayed traces."""

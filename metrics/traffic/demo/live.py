@@ -1,0 +1,73 @@
+"""Goes on with the demo workload second by second, over HTTP, like any client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from metrics.traffic.demo.workload import Workload
+from metrics.traffic.sender import Sender, SendingFailed
+
+CAUGHT_UP_SECONDS = 120.0  # at once, and after a long sleep
+
+
+class Live:
+    """Sends the seconds of a workload that follow its end, each once and each the same whenever it is sent.
+
+    Time that went by with other work is caught up, however long that took. A long sleep while there was nothing to do
+    (a laptop's) is skipped but for its end.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        sender: Sender,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.sent = 0  # requests
+        self._workload = workload
+        self._sender = sender
+        self._clock = clock
+        self._sleep = sleep
+        self._done = workload.end.timestamp()
+        self._refused = False
+
+    def go_on(self, wanted: Callable[[], bool]) -> None:
+        """Send each second's events when it has passed, until `wanted` says no. Raises SendingFailed."""
+        while wanted():
+            now = self._now()
+            if self._done < now:
+                self._catch_up(now)
+            else:
+                self._sleep(max(0.05, self._done + 1 - self._clock()))
+                self._done = max(self._done, self._now() - CAUGHT_UP_SECONDS)
+
+    def look_in(self) -> None:
+        """Send what is due, between two steps of something else. What fails here is left to `go_on`, which tells."""
+        now = self._now()
+        try:
+            while self._done < now and not self._refused:
+                self._catch_up(now)
+        except SendingFailed:
+            self._refused = True
+
+    def _now(self) -> float:
+        return float(int(self._clock()))
+
+    def _catch_up(self, now: float) -> None:
+        """Send some of the seconds that have passed."""
+        end = min(now, self._done + CAUGHT_UP_SECONDS)
+        seconds = [self._done + n for n in range(int(end - self._done))]
+        for path, make in (
+            ("/track/inference", self._workload.requests),
+            ("/track/system", lambda start, end: self._workload.system(start, end, step=1)),
+            ("/track/queue", lambda start, end: self._workload.queues(start, end, step=1)),
+        ):
+            events: list[dict[str, Any]] = [event for start in seconds for event in make(start, start + 1)]
+            if events:
+                self._sender.post(path, events)
+                self.sent += len(events) if path == "/track/inference" else 0
+        self._done = end

@@ -1,0 +1,203 @@
+"""`/` and its data, as the server renders them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+
+from metrics import queries
+from metrics.events import validate_many
+from metrics.events.validation import DoorPolicy
+from metrics.queries.answers import models
+from metrics.store.writing.transaction import Store
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def forgetful_caches() -> None:
+    for name in ("queries", "ring"):
+        caches[name].clear()
+
+
+@pytest.fixture
+def visitor() -> Client:
+    """Somebody on this machine."""
+    return Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
+
+
+def store(kind: Any, *items: dict[str, Any]) -> None:
+    at = datetime.now(UTC)
+    found = validate_many(
+        kind, [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items], at, DoorPolicy()
+    )
+    assert not found.rejected
+    Store().commit(found.events)
+
+
+def requests(*models: str, **fields: Any) -> None:
+    event = {
+        "prompt_tokens": 120,
+        "completion_tokens": 80,
+        "response_time_ms": 1234.5,
+        "success": True,
+        "provider": "vllm",
+    }
+    store(
+        "inference",
+        *({**event, "request_id": f"r{n}", "model_name": model, **fields} for n, model in enumerate(models)),
+    )
+
+
+def embedded(html: str, name: str) -> Any:
+    found = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert found, f"no {name} in the page"
+    return json.loads(found.group(1))
+
+
+class ThePage:
+    def test_of_an_empty_store_shows_how_to_send_the_first_event(self, visitor: Client) -> None:
+        html = visitor.get("/").content.decode()
+        assert 'class="page-overview is-empty' in html
+        assert "curl</span> http://127.0.0.1/track/inference" in html
+        assert "Show me demo data" in html
+        data = embedded(html, "page-data")
+        assert data["has_events"] is False
+        assert data["params"]["range"] == "5m"
+        assert data["first_event_url"] == "http://127.0.0.1/track/inference"
+
+    def test_carries_its_data_under_the_names_that_scripts_read(self, visitor: Client) -> None:
+        requests("a")
+        data = embedded(visitor.get("/").content.decode(), "page-data")
+        assert {
+            "now", "params", "summary", "history", "by_model", "heatmap", "current", "models", "hosts", "options",
+            "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
+        } == set(data)  # fmt: skip
+        asked = {(line["metric"], line["stat"]) for line in data["history"]["series"]}
+        assert asked == set(data.SERIES)
+        assert {line["labels"]["model"] for line in data["by_model"]["series"]} == {"a"}
+        assert data["can"] == ["demo", "ingest", "read"]
+
+    def test_says_its_figures_before_any_script_runs(self, visitor: Client) -> None:
+        requests("llama-3-8b", "llama-3-8b", "gpt-4o")
+        html = re.sub(r"<script.*?</script>", "", visitor.get("/").content.decode(), flags=re.DOTALL).replace(
+            "\u00a0", " "
+        )
+        assert "3 requests in the last 15 minutes." in html
+        assert re.search(r"<bdi>llama-3-8b</bdi>.*?1\.2\d s", html, re.DOTALL)
+        assert re.search(r'data-tile="p50".*?<span data-number>1\.2\d</span>', html, re.DOTALL)
+
+    def test_marks_modelled_times(self, visitor: Client) -> None:
+        requests("replayed", metadata={"llmmonitor.modelled": True})
+        assert '<span class="tag">modelled</span>' in visitor.get("/").content.decode()
+
+    def test_says_when_there_are_more_models_than_its_table_shows(
+        self, visitor: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        requests("a", "b", "c")
+        assert embedded(visitor.get("/").content.decode(), "page-data")["notices"] == []
+        monkeypatch.setattr(models, "MAX_MODELS", 2)
+        for name in ("queries", "ring"):
+            caches[name].clear()
+
+        (notice,) = embedded(visitor.get("/").content.decode(), "page-data")["notices"]
+
+        assert notice == "The table shows the busiest 2 models; 1 more had requests."
+
+    def test_has_no_inline_script_or_style(self, visitor: Client) -> None:
+        requests("a")
+        response = visitor.get("/")
+        html = response.content.decode()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", html)
+        assert set(re.findall(r"<script(?![^>]*\ssrc=)[^>]*type=\"([^\"]+)\"", html)) == {"application/json"}
+        assert "script-src 'self'" in response["Content-Security-Policy"]
+
+    @pytest.mark.parametrize(
+        ("cookie", "theme"), [("dark", "dark"), ("light", "light"), ("auto", "auto"), ('"><script>', "auto")]
+    )
+    def test_comes_in_the_theme_of_the_cookie(self, visitor: Client, cookie: str, theme: str) -> None:
+        visitor.cookies["llmmonitor_theme"] = cookie
+        assert f'<html lang="en" data-theme="{theme}">' in visitor.get("/").content.decode()
+
+    def test_escapes_names(self, visitor: Client) -> None:
+        requests("</script><script>alert(1)</script>")
+        html = visitor.get("/").content.decode()
+        assert "<script>alert" not in html
+        assert embedded(html, "page-data")["models"][0]["model_name"] == "</script><script>alert(1)</script>"
+
+    def test_is_closed_to_strangers(self) -> None:
+        response = Client(REMOTE_ADDR="203.0.113.9", SERVER_NAME="127.0.0.1").get("/")
+        assert response.status_code == 302
+        assert response["Location"].startswith("/login/")
+
+
+class TheData:
+    def test_are_those_of_a_reload(self, visitor: Client) -> None:
+        requests("a", "b")
+        page = embedded(visitor.get("/?range=15m&model=a").content.decode(), "page-data")
+        data = visitor.get("/dashboard/data/overview?range=15m&model=a").json()
+        assert data["models"] == page["models"]
+        assert [row["model_name"] for row in data["models"]] == ["a"]
+        assert data["params"]["filters"] == {"model": ["a"]}
+        assert {one["value"] for one in data["options"]["model"]} == {"a", "b"}, "the filter offers what it hides"
+
+    def test_carry_the_figures_alone_for_a_page_that_is_open(self, visitor: Client) -> None:
+        requests("a")
+        whole = visitor.get("/dashboard/data/overview").json()
+        part = visitor.get("/dashboard/data/overview/figures").json()
+        assert set(whole) - set(part) == {"history", "by_model", "current", "can", "version", "first_event_url"}
+        assert part["models"] == whole["models"]
+
+    @pytest.mark.parametrize(("age", "range_"), [(60, "15m"), (3_000, "1h")])
+    def test_are_of_a_short_range_while_the_store_is_young(self, visitor: Client, age: int, range_: str) -> None:
+        requests("a", timestamp=(datetime.now(UTC) - timedelta(seconds=age)).isoformat())
+        requests("b")
+        assert visitor.get("/dashboard/data/overview").json()["params"]["range"] == range_
+
+    def test_say_that_a_machine_is_down_where_it_is_shown(self, visitor: Client) -> None:
+        requests("a")
+        past = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+        store("system", {"host": "gpu-box-1", "cpu_percent": 5.0, "timestamp": past})
+        store("system", {"host": "vm", "cpu_percent": 5.0})
+        url = "/dashboard/data/overview?range=1h"
+        assert visitor.get(url).json()["sentence"]["title"] == "gpu-box-1 is down."
+        assert visitor.get(f"{url}&host=vm").json()["sentence"]["title"] == "1 request in the last hour."
+
+    def test_say_what_is_over_in_the_past_tense(self, visitor: Client) -> None:
+        at = datetime.now(UTC)
+        fields = {"prompt_tokens": 1, "success": True, "provider": "vllm"}
+        for minutes, response in ((90, 900), (30, 9_000), (1, 900)):
+            own = {**fields, "timestamp": (at - timedelta(minutes=minutes)).isoformat(), "response_time_ms": response}
+            store("inference", *({**own, "request_id": f"{minutes}-{n}", "model_name": "a"} for n in range(30)))
+        assert visitor.get("/dashboard/data/overview?range=1h").json()["sentence"]["title"].startswith("a was slow")
+
+    def test_name_what_was_ignored(self, visitor: Client) -> None:
+        requests("a")
+        data = visitor.get("/dashboard/data/overview?range=soon").json()
+        assert data["params"]["range"] == "1h"
+        assert data["notices"][0].startswith("range was ignored")
+
+    def test_leave_out_a_part_that_takes_too_long_and_say_so(
+        self, visitor: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def too_slow(*_: Any, **__: Any) -> None:
+            raise queries.QueryTooSlow(5)
+
+        requests("a")
+        monkeypatch.setattr(queries, "heatmap", too_slow)
+        data = visitor.get("/dashboard/data/overview").json()
+        assert data["heatmap"] is None
+        assert data["summary"]["total_requests"] == 1
+        assert data["notices"][0].startswith("The distribution is not shown")
+
+    def test_reach_years_back(self, visitor: Client) -> None:
+        requests("a")
+        data = visitor.get("/dashboard/data/overview?from=2025-01-01T00:00:00Z").json()
+        assert data["history"]["step_seconds"] >= 3600
+        assert data["heatmap"]["step_seconds"] >= 3600

@@ -1,0 +1,75 @@
+"""What the tiles read."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.overview import data, tiles
+from metrics import catalogue
+from metrics.queries import Filters
+from metrics.queries.answers.live import MAX_SPECS, parse_specs
+from metrics.queries.answers.summary import DISTRIBUTIONS, MACHINES
+
+SUMMARY_NAMES = {
+    "requests_per_second",
+    "tokens_per_second",
+    "error_rate_percent",
+    *(f"{stat}_{name}" for name, stats in DISTRIBUTIONS for stat in stats),
+    *(name for name, _, _ in MACHINES),
+}
+
+
+@pytest.mark.parametrize("tile", tiles.TILES, ids=lambda tile: tile.id)
+class TheTile:
+    def test_has_a_figure_in_the_summary(self, tile: tiles.Tile) -> None:
+        assert tile.summary in SUMMARY_NAMES
+
+    def test_has_its_sparkline_among_the_series_of_the_page(self, tile: tiles.Tile) -> None:
+        assert tile.series in data.SERIES
+
+    def test_says_what_it_shows(self, tile: tiles.Tile) -> None:
+        assert tile.explanation.endswith(".")
+
+    def test_judges_as_the_catalogue_does_or_not_at_all(self, tile: tiles.Tile) -> None:
+        assert tile.worse in (None, catalogue.get(tile.series[0]).worse)
+
+
+class ThePage:
+    def test_asks_for_series_that_exist(self) -> None:
+        for name, stat in (*data.SERIES, *data.SERIES_BY_MODEL):
+            catalogue.get(name).check_stat(stat)
+
+    def test_may_subscribe_to_all_that_it_shows(self) -> None:
+        assert len(parse_specs(data.specs())) == len(data.SERIES) + len(data.SERIES_BY_MODEL) <= MAX_SPECS
+
+    def test_shows_a_dash_where_nothing_was_measured(self) -> None:
+        shown = {one.tile.id: one for one in tiles.show({"previous": {}})}
+        assert {str(one.figure) for one in shown.values()} == {"—"}
+
+    def test_shows_figures_with_their_change(self) -> None:
+        summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 1_977}, "comparable": True}
+        shown = {one.tile.id: one for one in tiles.show(summary)}
+        assert str(shown["p95"].figure).replace("\u00a0", " ") == "4.31 s"
+        assert shown["p95"].change.judgement == "worse"
+
+    def test_shows_no_change_against_a_window_that_is_nearly_empty(self) -> None:
+        summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 19}, "comparable": False}
+        assert {one.change.text for one in tiles.show(summary)} == {""}
+
+
+class TheFilters:
+    def test_offer_models_and_providers_by_volume_and_every_machine(self) -> None:
+        models = [
+            {"model_name": "small", "providers": ["vllm"], "total_requests": 1},
+            {"model_name": "large", "providers": ["vllm", "openai"], "total_requests": 5},
+        ]
+        found = data.options(models, [{"host": "gpu-box-1"}])
+        assert found == {
+            "model": [{"value": "large", "count": 5}, {"value": "small", "count": 1}],
+            "provider": [{"value": "vllm", "count": 6}, {"value": "openai", "count": 5}],
+            "host": [{"value": "gpu-box-1", "count": None}],
+        }
+
+    def test_narrow_when_any_is_set(self) -> None:
+        assert not data.narrows(Filters())
+        assert data.narrows(Filters(host=("gpu-box-1",)))

@@ -1,0 +1,80 @@
+"""What ends a command of manage.py with one sentence, and what does not."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command, get_commands, load_command_class
+from django.core.management.base import CommandError
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
+
+from llmmonitor.access.loginlink import first_admins_link
+from llmmonitor.infra.commands import StoreCommand
+
+
+class Failing(StoreCommand):
+    """A command whose work raises what it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        raise self.error
+
+
+class ACommand:
+    @pytest.mark.parametrize("name", ["up", "serve", "login-link", "create-key", "forget", "demo"])
+    def test_that_needs_the_store_is_one_of_them(self, name: str) -> None:
+        assert isinstance(load_command_class(get_commands()[name], name), StoreCommand)
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (
+                OperationalError("no such table: auth_user"),
+                "(no such table: auth_user). Has this version of the",
+            ),
+            (OperationalError("unable to open\nand more"), "The database cannot be used (unable to open). Check that "),
+            (DatabaseError(), "The database cannot be used (DatabaseError). Check that "),
+            (OSError(errno.ENOSPC, "No space", "/a/b"), "/a/b cannot be written (No space). Free space on its disk."),
+            (OSError(errno.EROFS, "Read-only", "/a/b"), "/a/b cannot be written (Read-only). Run as the user who owns"),
+        ],
+    )
+    @pytest.mark.skipif(connection.vendor != "sqlite", reason="the sentences about SQLite's file")
+    def test_ends_with_a_sentence_where_the_store_fails_it(self, error: Exception, said: str) -> None:
+        with pytest.raises(CommandError) as ended:
+            call_command(Failing(error))
+        assert said in str(ended.value)
+        assert "\n" not in str(ended.value)
+
+    @pytest.mark.parametrize("error", [IntegrityError("twice"), OSError(errno.ENOENT, "No such file"), ValueError("x")])
+    def test_that_has_a_mistake_of_its_own_shows_where(self, error: Exception) -> None:
+        with pytest.raises(type(error)):
+            call_command(Failing(error))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a PRAGMA of SQLite makes the database read-only")
+class AReadOnlyDatabase:
+    @pytest.fixture(autouse=True)
+    def read_only(self, db: None) -> Iterator[None]:
+        User.objects.create_superuser("ada")
+        # On the connection itself: Django's own runs nothing more in a transaction in which something has failed.
+        connection.connection.execute("PRAGMA query_only=1")
+        yield
+        connection.connection.execute("PRAGMA query_only=0")
+
+    @pytest.mark.parametrize("command", [("login-link",), ("create-key", "wall")])
+    def test_is_named_by_a_command_that_would_write(self, command: tuple[str, ...]) -> None:
+        with pytest.raises(CommandError, match=r"cannot be used \(attempt to write a readonly database\)"):
+            call_command(*command)
+
+    def test_costs_a_start_its_login_link_and_no_more(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert first_admins_link() is None
+        [said] = caplog.messages
+        assert said.startswith("There is no link to sign in, for it cannot be written (attempt to write a readonly")
+        assert said.endswith(" Then `manage.py login-link` prints one.")

@@ -1,0 +1,255 @@
+"""`manage.py up`: it starts, says where it is, ends in order, and refuses to start with one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from tests import services
+from tests.support.server import ROOT, MakeServer, Server, environment
+
+EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "response_time_ms": 5.0, "success": True}
+
+
+@pytest.fixture
+def bound_by_modes() -> tuple[str, ...]:
+    """What to put before a command so that file modes bind it: root, who may write anywhere, runs it without that."""
+    if os.getuid() != 0:
+        return ()
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("setpriv (util-linux) is needed to give up root's right to write anywhere")
+    return prefix
+
+
+def refused(
+    data_dir: Path,
+    port: int,
+    env: dict[str, str] | None = None,
+    prefix: tuple[str, ...] = (),
+    command: tuple[str, ...] = ("up",),
+) -> str:
+    """What an `up` that does not start says: one line, a status that tells, and no traceback."""
+    command = (*prefix, sys.executable, "manage.py", *command)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(data_dir, port, env), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode not in (0, None), ended.stdout
+    said = (ended.stdout + ended.stderr).strip()
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+def start_with(change: str, server: Server, command: str) -> subprocess.CompletedProcess[str]:
+    """A start that cannot be, in a process where this statement was run before."""
+    code = (
+        "import django; django.setup()\n"
+        "from llmmonitor.http import static\n"
+        "from llmmonitor.process import preflight\n"
+        f"{change}\n"
+        f"from django.core.management import execute_from_command_line as run; run(['manage.py', '{command}'])"
+    )
+    env = environment(server.data_dir, server.port, {"DJANGO_SETTINGS_MODULE": "llmmonitor.settings"})
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def users(server: Server) -> list[str]:
+    """The names of those who may sign in."""
+    with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+        return [name for (name,) in database.execute("SELECT username FROM auth_user")]
+
+
+class AFirstStart:
+    def test_prints_the_address_a_login_link_and_the_password(self, make_server: MakeServer) -> None:
+        server = make_server(fresh=True)
+        assert server.url in server.output
+        found = re.search(rf"{re.escape(server.url)}(/login/link/\S+)", server.output)
+        assert found
+        assert server.get(found[1]).status in (200, 302)
+        assert re.search(r"the user is admin, the password \S{12,} ", server.output)
+        assert oct(server.data_dir.stat().st_mode & 0o777) == "0o700"
+
+    def test_takes_a_password_that_is_set_and_does_not_print_it(self, make_server: MakeServer) -> None:
+        server = make_server(env={"LLMMONITOR_ADMIN_PASSWORD": "correct horse battery"})
+        assert "the user is admin" in server.output
+        assert "correct horse" not in server.output
+
+
+@pytest.mark.live
+class ASecondStart:
+    def test_has_a_new_link_and_no_password(self, server: Server) -> None:
+        server.stop()
+        before = server.output
+        server.start()
+        after = server.output.removeprefix(before)
+        assert "/login/link/" in after
+        assert "password" not in after
+
+    def test_ticks_at_once(self, server: Server) -> None:
+        server.restart()
+        with connect(server.ws_url) as live:
+            assert '"type":"hello"' in str(live.recv(10))
+            assert '"type":"tick"' in str(live.recv(10))
+
+
+@pytest.mark.live
+class AStop:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_ends_in_order(self, server: Server, number: int) -> None:
+        assert server.stop(number) == 0
+        assert "Traceback" not in server.output
+
+    def test_finishes_requests_in_flight_and_stores_what_they_bring(self, server: Server) -> None:
+        sent, answers = threading.Event(), []
+
+        def post(name: str) -> None:
+            for number in range(200):
+                try:
+                    reply = server.post("/track/inference", {**EVENT, "request_id": f"{name}-{number}"})
+                except OSError:
+                    return
+                answers.append((f"{name}-{number}", reply.status))
+                sent.set()
+
+        clients = [threading.Thread(target=post, args=(name,)) for name in "abcd"]
+        for client in clients:
+            client.start()
+        assert sent.wait(30)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 15  # 5 s of grace, and a slow machine
+        for client in clients:
+            client.join()
+        acknowledged = {name for name, status in answers if status == 200}
+        assert acknowledged
+        with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+            stored = {name for (name,) in database.execute("SELECT request_id FROM metrics_inferencemetrics")}
+        assert acknowledged <= stored
+
+    def test_tells_live_pages_that_it_goes_away(self, server: Server) -> None:
+        with connect(server.ws_url) as live:
+            live.recv(10)
+            server.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+            deque(live, maxlen=0)  # reads until it is closed
+            assert live.close_code == 1001
+        assert server.stop() == 0
+
+
+class AStartThatCannotBe:
+    def test_names_the_process_that_has_the_data_directory(self, server: Server) -> None:
+        said = refused(server.data_dir, services.free_port())
+        assert str(server.pid) in said
+        assert str(server.data_dir) in said
+
+    def test_names_a_taken_port(self, tmp_path: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            said = refused(tmp_path / "data", port)
+        assert str(port) in said
+        assert "LLMMONITOR_PORT" in said
+
+    @pytest.mark.parametrize("command", ["up", "serve"])
+    def test_after_the_first_admin_was_made_still_shows_the_password(
+        self, make_server: MakeServer, command: str
+    ) -> None:
+        # The port is taken after every check of it.
+        server, taken = make_server(start=False), socket.socket()
+        with taken:
+            taken.bind(("127.0.0.1", server.port))
+            taken.listen()
+            ended = start_with("preflight.check_address = lambda *address: None", server, command)
+        assert ended.returncode != 0
+        found = re.search(
+            r"did not start, but .*: the user is admin, the password (\S{12,}) \(shown this", ended.stdout
+        )
+        assert found
+        assert users(server) == ["admin"]
+        assert f"Cannot listen on 127.0.0.1 port {server.port}" in ended.stderr.splitlines()[-1]
+
+    @pytest.mark.parametrize("command", ["up", "serve"])
+    def test_because_the_port_was_taken_during_the_start_makes_no_admin(
+        self, make_server: MakeServer, command: str
+    ) -> None:
+        server = make_server(start=False)
+        take = f"import socket; static.prepare = lambda: socket.create_server(('127.0.0.1', {server.port})).detach()"
+        ended = start_with(take, server, command)
+        assert f"Port {server.port} on 127.0.0.1 is taken" in ended.stderr
+        assert users(server) == []
+
+    @pytest.mark.parametrize(("command", "port"), [("up", "99999"), ("up", "-1"), ("serve", "65536")])
+    def test_names_a_number_that_is_no_port(self, tmp_path: Path, command: str, port: str) -> None:
+        said = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
+        assert said == f"CommandError: {port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to 65535."
+
+    def test_names_a_directory_that_cannot_be_written(self, tmp_path: Path, bound_by_modes: tuple[str, ...]) -> None:
+        path = tmp_path / "of-another"
+        path.mkdir(mode=0o555)
+        said = refused(path / "data", services.free_port(), prefix=bound_by_modes)
+        assert str(path) in said
+        assert "LLMMONITOR_DATA_DIR" in said
+
+    @pytest.mark.parametrize(
+        ("name", "mode"),
+        [
+            ("lock", 0o400),
+            ("llmmonitor.sqlite3", 0o200),
+            ("llmmonitor.sqlite3", 0o400),
+            ("llmmonitor.sqlite3-wal", 0o400),
+            ("llmmonitor.sqlite3-shm", 0o400),
+        ],
+    )
+    def test_names_a_file_of_its_own_that_it_may_not_use(
+        self, make_server: MakeServer, bound_by_modes: tuple[str, ...], name: str, mode: int
+    ) -> None:
+        server = make_server(start=False)
+        path = server.data_dir / name
+        path.touch()
+        path.chmod(mode)
+        said = refused(server.data_dir, server.port, prefix=bound_by_modes)
+        assert said.startswith(f"CommandError: {path} cannot be read and written by this user. Change its owner or")
+
+    def test_names_the_migration_that_a_newer_version_has_applied(self, make_server: MakeServer) -> None:
+        server = make_server(start=False)
+        with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
+            row = ("metrics", "0999_from_the_future", "2100-01-01")
+            database.execute("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", row)
+        said = refused(server.data_dir, server.port)
+        assert "0999_from_the_future" in said
+        assert "newer" in said
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "told"),
+        [
+            ("LLMMONITOR_PORT", "eighty", "eighty"),
+            ("LLMMONITOR_PORT", "99999", "99999"),
+            ("LLMMONITOR_HOST", "no.such.host.invalid", "no.such.host.invalid"),
+            ("DATABASE_URL", "mysql://user:secret@host/name", "postgres://"),
+        ],
+    )
+    def test_names_a_wrong_setting(self, tmp_path: Path, variable: str, value: str, told: str) -> None:
+        said = refused(tmp_path / "data", services.free_port(), {variable: value})
+        assert variable in said
+        assert told in said
+        assert "secret" not in said
+
+    def test_names_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
+        url = f"postgres://someone@127.0.0.1:{services.free_port()}/any"
+        assert "DATABASE_URL" in refused(tmp_path / "data", services.free_port(), {"DATABASE_URL": url})

@@ -1,0 +1,396 @@
+"""Retention: old raw rows go, figures stay, and what could no longer be recognised is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+
+from metrics import queries, registers
+from metrics.models import (
+    ErrorGroup,
+    ErrorGroupRollup,
+    ErrorMetrics,
+    GaugeLabels,
+    GaugeRollup,
+    GPUMetrics,
+    InferenceMetrics,
+    InferenceRollup,
+    QueueMetrics,
+    RawFloor,
+    RecentId,
+    Series,
+    SystemMetrics,
+)
+from metrics.store import raw_floors
+from metrics.store.retention_policy import Policy
+from metrics.store.upkeep import retention
+from metrics.store.upkeep.deleting import MICROSECOND, Steps, matching, oldest_raw
+from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+MINUTES = {
+    "raw_inference_days": 10 / 1440,
+    "errors_days": 20 / 1440,
+    "samples_hours": 5 / 60,
+    "one_second_minutes": 15.0,
+    "one_minute_days": 120 / 1440,
+    "one_hour_days": 2.0,
+    "recent_id_minutes": 3.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=MINUTES)
+    # As in a new process.
+    monkeypatch.setattr(raw_floors, "_last_read", {})
+    monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
+
+
+def maintain(at: Any = NOW) -> dict[str, int]:
+    return retention.maintain(at, 10.0)
+
+
+def hour_summary() -> dict[str, Any]:
+    """The figures of the last hour, freshly computed."""
+    answer = queries.summary(queries.Window.last(3600, NOW), queries.Filters(), NOW).as_dict()
+    return {name: value for name, value in answer.items() if name != "age_seconds"}
+
+
+class TheRetention:
+    def test_takes_old_raw_rows_and_leaves_young_ones(self) -> None:
+        record([request(ago(minutes=minutes), f"r{minutes}") for minutes in (40, 25, 11, 9, 1)])
+
+        counts = maintain()
+
+        assert list(by_hand()) == ["r9", "r1"]
+        assert counts["inference_metrics"] == 3
+
+    def test_keeps_each_table_as_long_as_its_policy_says(self) -> None:
+        for minutes in (21, 19, 6, 4):
+            record(one_of_each(ago(minutes=minutes), f"r{minutes}"))
+
+        maintain()
+
+        kept = {model: model.objects.count() for model in (ErrorMetrics, SystemMetrics, GPUMetrics, QueueMetrics)}
+        assert kept == {ErrorMetrics: 3, SystemMetrics: 1, GPUMetrics: 1, QueueMetrics: 1}
+        assert InferenceMetrics.objects.count() == 2
+
+    def test_leaves_all_figures_of_a_longer_window_as_they_were(self) -> None:
+        for minutes in range(58):
+            record(
+                [
+                    request(ago(minutes=minutes), f"r{minutes}", response_time_ms=100.0 + 7 * minutes, cost_usd=0.01),
+                    machine(ago(minutes=minutes)),
+                    queue(ago(minutes=minutes)),
+                ]
+            )
+        record([failure(ago(minutes=30), "f1"), request(ago(minutes=31), "f2", status_code=503)])
+        before = hour_summary()
+
+        maintain()
+
+        assert before["total_requests"] == 60
+        assert InferenceMetrics.objects.count() < 15
+        assert hour_summary() == before
+
+    def test_leaves_a_bucket_as_it_is_when_its_raw_rows_are_gone(self) -> None:
+        record([request(ago(minutes=40), "one"), request(ago(minutes=40), "two"), request(ago(minutes=1), "young")])
+        hours = list(InferenceRollup.objects.filter(resolution=3600).order_by("bucket").values())
+        minutes = list(InferenceRollup.objects.filter(resolution=60).order_by("bucket").values())
+
+        maintain()
+
+        assert list(by_hand()) == ["young"]
+        assert list(InferenceRollup.objects.filter(resolution=3600).order_by("bucket").values()) == hours
+        assert list(InferenceRollup.objects.filter(resolution=60).order_by("bucket").values()) == minutes
+
+    def test_takes_rollups_when_their_own_time_is_over(self) -> None:
+        then = ago(hours=3)
+        record([*one_of_each(then, "old"), request(ago(minutes=30), "hour"), request(ago(seconds=1), "new")], at=then)
+
+        maintain()
+
+        assert rolled_up(1) == 1
+        assert rolled_up(60) == 2
+        assert rolled_up(3600) == 4
+        assert not GaugeRollup.objects.filter(resolution=60).exists()
+        assert GaugeRollup.objects.filter(resolution=3600).exists()
+
+        maintain(NOW + timedelta(days=3))
+
+        assert not InferenceRollup.objects.exists()
+        assert not GaugeRollup.objects.exists()
+        assert not ErrorGroupRollup.objects.exists()
+
+    def test_never_takes_a_bucket_that_a_reader_counts_on(self) -> None:
+        policy = Policy.from_settings()
+        for second in range(0, 7200, 7):
+            at = NOW + timedelta(seconds=second)
+            for resolution, seconds in queries.window.Held.from_settings().seconds.items():
+                oldest_read = queries.window.Held.from_settings().floor(resolution, int(at.timestamp()))
+                assert oldest_read >= policy.oldest_bucket(resolution, at)
+                assert oldest_read - policy.oldest_bucket(resolution, at) <= resolution, seconds
+
+    def test_takes_label_sets_and_groups_that_nothing_refers_to(self) -> None:
+        record(one_of_each(NOW, "only"))
+
+        maintain(NOW + timedelta(days=1))
+        assert Series.objects.count() == 1
+        maintain((NOW + timedelta(days=3)).replace(minute=17))
+
+        assert not Series.objects.exists()
+        assert not ErrorGroup.objects.exists()
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_for_unused_label_sets_of_gauges_an_hour_after_it_last_found_none(self) -> None:
+        maintain(NOW)
+        GaugeLabels.objects.create(host="gone")
+
+        maintain(NOW + timedelta(minutes=59))
+        assert GaugeLabels.objects.exists()
+        maintain(NOW + timedelta(minutes=61))
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_again_at_once_while_it_finds_some(self) -> None:
+        GaugeLabels.objects.create(host="gone")
+        maintain(NOW)
+        GaugeLabels.objects.create(host="gone, too")
+
+        maintain(NOW + timedelta(minutes=1))
+
+        assert not GaugeLabels.objects.exists()
+
+    def test_looks_again_where_it_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(found: Any) -> Any:
+            if found.model is GaugeLabels:
+                raise DatabaseError("locked")
+            return matching(found)
+
+        GaugeLabels.objects.create(host="gone")
+        with monkeypatch.context() as patch, pytest.raises(DatabaseError):
+            patch.setattr(retention, "matching", broken)
+            maintain(NOW)
+
+        maintain(NOW + timedelta(minutes=1))
+
+        assert not GaugeLabels.objects.exists()
+
+    def test_forgets_recent_ids(self) -> None:
+        record([request(ago(minutes=4), "a", stamped=False)], at=ago(minutes=4))
+        record([request(ago(minutes=2), "b", stamped=False)], at=ago(minutes=2))
+
+        maintain()
+
+        assert list(RecentId.objects.values_list("request_id", flat=True)) == ["b"]
+
+    def test_calls_what_other_apps_registered(self) -> None:
+        asked = []
+        registers.retention.add("history", lambda now, deadline: asked.append((now, deadline)) or 7)
+        try:
+            counts = maintain()
+        finally:
+            registers.retention.remove("history")
+
+        assert counts["history"] == 7
+        assert asked[0][0] == NOW
+        assert asked[0][1] > time.monotonic()
+
+    @pytest.mark.parametrize("broken", ["shedding.keep_bound", "_metrics", "shedding.give_back_pages"])
+    def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(
+        self, broken: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any) -> Any:
+            raise DatabaseError("no such table")
+
+        monkeypatch.setattr(f"metrics.store.upkeep.retention.{broken}", fail)
+        asked: list[str] = []
+        registers.retention.add("history", lambda now, deadline: asked.append("history") or 0)
+        record([request(ago(minutes=40), "old")])
+        record([request(ago(minutes=4), "a", stamped=False)], at=ago(minutes=4))
+        try:
+            with pytest.raises(DatabaseError, match="no such table"):
+                maintain()
+        finally:
+            registers.retention.remove("history")
+
+        assert not InferenceMetrics.objects.filter(request_id="old").exists()
+        assert not RecentId.objects.exists()
+        assert asked == ["history"]
+
+    def test_stops_when_its_time_is_used_up_and_goes_on_the_next_time(self) -> None:
+        record([request(ago(minutes=40, seconds=-number / 10), f"r{number}") for number in range(500)])
+
+        retention.maintain(NOW, 0.0)
+        left = InferenceMetrics.objects.count()
+        retention.maintain(NOW, 10.0)
+
+        assert 0 < left < 500
+        assert not InferenceMetrics.objects.exists()
+
+
+class TheRawFloor:
+    def test_is_not_there_in_a_store_that_never_lost_a_row(self) -> None:
+        record([request(ago(minutes=1), "young")])
+
+        maintain()
+
+        assert raw_floors.raw_floor("inference") is None
+        assert not RawFloor.objects.exists()
+
+    def test_moves_with_the_deletion(self) -> None:
+        record([request(ago(minutes=40), "old"), request(ago(minutes=1), "young")])
+
+        maintain()
+
+        assert raw_floors.raw_floor("inference") == ago(minutes=10)
+        assert raw_floors.raw_floor("queue") is None
+
+    def test_never_moves_down(self) -> None:
+        raw_floors.raise_floor("queue", ago(minutes=5))
+        raw_floors.raise_floor("queue", ago(minutes=9))
+
+        assert raw_floors.raw_floor("queue") == ago(minutes=5)
+
+    def test_stays_where_it_was_when_the_deletion_fails(self) -> None:
+        record([request(ago(minutes=40), "old")])
+
+        def fails(rows: int) -> int:
+            oldest_raw(InferenceMetrics, "inference", NOW)(rows)
+            raise RuntimeError("power cut")
+
+        with pytest.raises(RuntimeError):
+            Steps(time.monotonic() + 5).run(fails)
+
+        assert list(by_hand()) == ["old"]
+        assert raw_floors.raw_floor("inference") is None
+
+    def test_is_just_above_the_newest_row_that_went_while_others_wait(self) -> None:
+        record([request(ago(minutes=40 - number), f"r{number}") for number in range(4)])
+
+        oldest_raw(InferenceMetrics, "inference", ago(minutes=10))(2)
+
+        assert list(by_hand()) == ["r2", "r3"]
+        assert raw_floors.raw_floor("inference") == ago(minutes=39) + MICROSECOND
+
+    def test_refuses_an_older_event_by_name(self) -> None:
+        record([request(ago(minutes=40), "old"), request(ago(minutes=1), "young")])
+        maintain()
+
+        recorded = record([request(ago(minutes=2), "in time"), request(ago(minutes=40), "old")])
+
+        (place, field, error) = recorded.rejected[0]
+        assert (recorded.accepted, recorded.duplicates, len(recorded.rejected)) == (1, 0, 1)
+        assert (place, field) == (1, "timestamp")
+        assert "2026-01-20T11:50:30" in error
+        assert hour_summary()["total_requests"] == 3
+
+    def test_lets_a_refused_event_change_nothing(self) -> None:
+        record([request(ago(minutes=40), "old"), request(ago(minutes=1), "young")])
+        maintain()
+        before = hour_summary(), list(InferenceRollup.objects.order_by("pk").values()), list(by_hand())
+
+        record([request(ago(minutes=40), "old"), request(ago(minutes=39), "never seen", "another model")])
+
+        assert (hour_summary(), list(InferenceRollup.objects.order_by("pk").values()), list(by_hand())) == before
+
+    def test_is_one_for_requests_and_errors_which_settle_together_what_failed(self) -> None:
+        record([request(ago(minutes=40), "failed", status_code=500)])
+        maintain()
+
+        recorded = record([failure(ago(minutes=40), "failed")])
+
+        assert raw_floors.raw_floor("error") == ago(minutes=10)
+        assert (recorded.accepted, len(recorded.rejected)) == (0, 1)
+        assert rolled_up(3600) == 1
+
+    def test_of_another_process_is_seen_at_once(self) -> None:
+        assert raw_floors.raw_floor("system") is None
+
+        RawFloor.objects.create(kind="system", at=ago(minutes=3))
+
+        assert raw_floors.raw_floor("system") == ago(minutes=3)
+
+    async def test_is_what_was_read_last_where_no_query_may_run(self) -> None:
+        assert raw_floors.raw_floor("system") is None
+        await asyncio.to_thread(lambda: raw_floors._last_read.update(system=ago(minutes=3)))
+
+        assert raw_floors.raw_floor("system") == ago(minutes=3)
+
+
+class TheResolutionsOfAnEvent:
+    def test_are_those_that_still_hold_its_bucket(self) -> None:
+        resolutions_for = Policy.from_settings().resolver(NOW)
+
+        assert resolutions_for(NOW) == (1, 60, 3600)
+        assert resolutions_for(ago(minutes=14)) == (1, 60, 3600)
+        assert resolutions_for(ago(minutes=16)) == (60, 3600)
+        assert resolutions_for(ago(minutes=119)) == (60, 3600)
+        assert resolutions_for(ago(minutes=122)) == (3600,)
+        assert resolutions_for(ago(days=4)) == ()
+
+    def test_include_those_of_the_future_that_the_door_lets_in(self) -> None:
+        assert Policy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
+
+    def test_keep_old_events_out_of_the_one_second_table(self) -> None:
+        record([request(ago(minutes=30), "replayed")])
+
+        assert (rolled_up(1), rolled_up(60), rolled_up(3600)) == (0, 1, 1)
+
+
+class TheSteps:
+    def test_are_short_and_rest_after_each(self) -> None:
+        work = SlowWork(seconds=1.0)
+        steps = Steps(99.0, clock=work.clock, sleep=work.rests.append)
+
+        steps.run(work)
+
+        assert work.asked[0] > work.asked[1] > work.asked[2]  # each took too long, so the next is smaller
+        assert work.rests == [1.0, 1.0]
+
+    def test_grow_while_they_are_quick(self) -> None:
+        work = SlowWork(seconds=0.0)
+        steps = Steps(99.0, clock=work.clock, sleep=work.rests.append)
+
+        steps.run(work)
+
+        assert work.asked[0] < work.asked[1] < work.asked[2]
+
+    def test_end_at_the_deadline(self) -> None:
+        work = SlowWork(seconds=1.0)
+        steps = Steps(1.5, clock=work.clock, sleep=work.rests.append)
+
+        steps.run(work)
+
+        assert len(work.asked) == 2
+
+    def test_take_one_in_any_case(self) -> None:
+        record([request(ago(minutes=40), "old")])
+
+        deleted = Steps(0.0).run(matching(InferenceMetrics.objects.order_by("pk")))
+
+        assert deleted == 1
+
+
+class SlowWork:
+    """A step that takes this long, finds enough to delete twice, and nothing the third time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+        self.asked: list[int] = []
+        self.rests: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def __call__(self, rows: int) -> int:
+        self.asked.append(rows)
+        self.now += self.seconds
+        return rows if len(self.asked) < 3 else 0

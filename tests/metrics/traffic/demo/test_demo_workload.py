@@ -1,0 +1,158 @@
+"""The demo's workload: the same for the same seed, plausible, accepted whole by the door, with one incident in it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from metrics.events import DoorPolicy, InferenceEvent, Kind, SystemEvent, validate_many
+from metrics.traffic.demo.workload import MODELS, Workload
+
+END = datetime(2026, 3, 1, 15, 20, 7, tzinfo=UTC)
+HOUR = 3_600.0
+
+
+@pytest.fixture(scope="module")
+def day() -> Workload:
+    return Workload(END)
+
+
+@pytest.fixture(scope="module")
+def hours(day: Workload) -> list[dict[str, Any]]:
+    """The requests of the last three hours."""
+    return day.requests(END.timestamp() - 3 * HOUR, END.timestamp())
+
+
+def of(events: list[dict[str, Any]], model: str, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
+    first, last = start.timestamp(), end.timestamp()
+    return (one for one in events if one["model_name"] == model and first <= one["timestamp"] < last)
+
+
+class TheWorkload:
+    def test_is_the_same_for_the_same_seed_and_time(self, day: Workload) -> None:
+        at = END.timestamp()
+        assert day.requests(at - 600, at) == Workload(END).requests(at - 600, at)
+        assert day.system(at - 60, at) == Workload(END).system(at - 60, at)
+        assert day.queues(at - 60, at) == Workload(END).queues(at - 60, at)
+
+    def test_differs_with_the_seed(self, day: Workload) -> None:
+        at = END.timestamp()
+        assert day.requests(at - 600, at) != Workload(END, seed=2).requests(at - 600, at)
+
+    def test_covers_a_day_in_half_hours_the_newest_first(self, day: Workload) -> None:
+        chunks = [start for start, *_ in day.chunks()]
+        assert chunks[0] == END - timedelta(minutes=30)
+        assert chunks[-1] == END - timedelta(days=1)
+        assert len(chunks) == 48
+
+    def test_of_several_days_covers_them(self) -> None:
+        assert Workload(END, days=3).start == END - timedelta(days=3)
+
+    def test_begins_where_earlier_data_ends(self) -> None:
+        since = END - timedelta(minutes=5)
+        resumed = Workload(END, since=since)
+        assert [start for start, *_ in resumed.chunks()] == [since]
+        assert resumed.incident is None
+        assert resumed.story == ""
+
+    def test_after_data_of_long_ago_is_a_day_all_the_same(self) -> None:
+        assert Workload(END, since=END - timedelta(days=9)).start == END - timedelta(days=1)
+
+    def test_passes_the_door_whole_and_is_marked_as_demo(self, day: Workload, hours: list[dict[str, Any]]) -> None:
+        at = END.timestamp()
+        for kind, items in (
+            (Kind.INFERENCE, hours),
+            (Kind.SYSTEM, day.system(at - 600, at)),
+            (Kind.QUEUE, day.queues(at - 600, at)),
+        ):
+            found = validate_many(kind, items, END, DoorPolicy())
+            assert not found.rejected
+            assert not found.dropped
+            assert len(found.events) == len(items) > 100
+            assert all(event.is_demo and event.stamped for event in found.events)
+
+    def test_never_repeats_an_id(self, hours: list[dict[str, Any]]) -> None:
+        assert len({one["request_id"] for one in hours}) == len(hours)
+
+    def test_has_three_models_two_hosts_and_gpus(self, day: Workload, hours: list[dict[str, Any]]) -> None:
+        assert {one["model_name"] for one in hours} == {model.name for model in MODELS}
+        samples = day.system(END.timestamp() - 5, END.timestamp())
+        assert {(one["host"], one["gpu_count"], len(one["gpu_metrics"])) for one in samples} == {
+            ("gpu-box-1", 2, 2),
+            ("api-host", 0, 0),
+        }
+
+    def test_is_busiest_now_and_quietest_half_a_day_ago(self, day: Workload) -> None:
+        at = END.timestamp()
+        now, night = (len(day.requests(end - HOUR, end)) for end in (at, at - 12 * HOUR))
+        assert now > 3 * night > 0
+
+    def test_goes_on_each_second_at_the_pace_it_had(self, day: Workload) -> None:
+        at = float(int(END.timestamp()))
+        counts = [len(day.requests(at + n, at + n + 1)) for n in range(300)]
+        before = len(day.requests(at - 300, at))
+        assert sum(counts) == pytest.approx(before, rel=0.3)
+
+    def test_fails_now_and_then(self, hours: list[dict[str, Any]]) -> None:
+        failed = [one for one in hours if not one["success"]]
+        assert 0.002 < len(failed) / len(hours) < 0.03
+        assert {one["status_code"] for one in failed} >= {429, 500, 504}
+
+    def test_has_times_that_add_up(self, hours: list[dict[str, Any]]) -> None:
+        for event in validate_many(Kind.INFERENCE, hours, END, DoorPolicy()).events:
+            assert isinstance(event, InferenceEvent)
+            if event.success:
+                assert 0 <= (event.queue_time_ms or 0) < (event.ttft_ms or 0) <= (event.response_time_ms or 0)
+                assert event.tokens_per_second
+
+
+class TheIncident:
+    def test_is_told_with_its_time_its_model_and_what_happened(self, day: Workload) -> None:
+        assert day.story == (
+            "2026-03-01 14:46 to 15:03 UTC: the queue of llama-3-70b fills, its requests wait and some time out; "
+            "the other models are well"
+        )
+
+    def test_slows_its_model_and_no_other(self, day: Workload, hours: list[dict[str, Any]]) -> None:
+        incident = day.incident
+        assert incident is not None
+        span = incident.end - incident.start
+        for model in MODELS:
+            within, before = (
+                statistics.median(
+                    one["response_time_ms"] for one in of(hours, model.name, start, start + span) if one["success"]
+                )
+                for start in (incident.start, incident.start - span)
+            )
+            assert (within / before > 1.5) == (model.name == incident.model), (model.name, within, before)
+
+    def test_makes_its_model_time_out(self, day: Workload, hours: list[dict[str, Any]]) -> None:
+        incident = day.incident
+        assert incident is not None
+        timeouts = [one for one in hours if one.get("status_code") == 504 and one["model_name"] == incident.model]
+        assert len(timeouts) >= 3
+        assert all(incident.start.timestamp() <= one["timestamp"] <= incident.end.timestamp() for one in timeouts)
+
+    def test_fills_the_queue_and_the_gpus(self, day: Workload) -> None:
+        assert day.incident is not None
+        middle = (day.incident.start + (day.incident.end - day.incident.start) / 2).timestamp()
+        quiet = middle - HOUR
+
+        def pending(at: float) -> int:
+            return sum(one["pending"] for one in day.queues(at, at + 10) if one["model_name"] == "llama-3-70b")
+
+        def busy(at: float) -> float:
+            events = validate_many(Kind.SYSTEM, day.system(at, at + 10), END, DoorPolicy()).events
+            return statistics.mean(
+                gpu.utilization_percent or 0
+                for event in events
+                if isinstance(event, SystemEvent)
+                for gpu in event.gpu_metrics
+            )
+
+        assert pending(middle) > 20 > 5 > pending(quiet) / 2
+        assert busy(middle) > busy(quiet) + 10
