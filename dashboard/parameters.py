@@ -29,7 +29,7 @@ WINDOW_NAMES = ("range", "from", "to")
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageQuery:
     """The window and filters of a page. `range` is None for a window between two fixed times."""
 
     window: Window
@@ -59,7 +59,7 @@ class Asked:
         }
 
 
-def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -> Asked:
+def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -> PageQuery:
     """The window and filters in an address. Raises nothing: what is wrong becomes a notice."""
     kept = params.copy()
     if not any(kept.get(name) for name in WINDOW_NAMES):
@@ -68,7 +68,7 @@ def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -
     window = _forgiving(kept, notices, lambda: Window.from_params(kept, now), WINDOW_NAMES)
     filters = _forgiving(kept, notices, lambda: Filters.from_params(kept), Filters.PARAMETERS)
     fixed = kept.get("from") or kept.get("to")
-    return Asked(window, filters, None if fixed else kept.get("range") or DEFAULT_RANGE, tuple(notices))
+    return PageQuery(window, filters, None if fixed else kept.get("range") or DEFAULT_RANGE, tuple(notices))
 
 
 def _forgiving(kept: QueryDict, notices: list[str], ask: Any, names: tuple[str, ...]) -> Any:

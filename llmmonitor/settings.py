@@ -8,7 +8,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from llmmonitor import __version__
-from llmmonitor.access.hosts import own_names
+from llmmonitor.access.hosts import own_host_names
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
 from llmmonitor.infra.databases import database_settings
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
@@ -144,7 +144,7 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
 CSRF_FAILURE_VIEW = "llmmonitor.access.views.csrf_failed"
 
-ALLOWED_HOSTS = [*own_names(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]
+ALLOWED_HOSTS = [*own_host_names(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]
 if "*" in LLMMONITOR.allowed_hosts:
     ALLOWED_HOSTS = ["*"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LLMMONITOR.tls

@@ -15,8 +15,8 @@ from celery import shared_task
 from celery.signals import task_prerun, task_revoked
 from django.conf import settings
 
-from llmmonitor.infra.databases import drop_broken_connections
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.databases import close_failed_connections
+from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.store.availability import StoreUnavailable
 
@@ -36,7 +36,7 @@ def sample() -> None:
     except StoreUnavailable:
         pass  # the recorder has said so, of all that it refused
     except Exception as error:  # noqa: BLE001 (the next second has another chance)
-        say_once_a_minute(logger, "sample", error)
+        log_throttled(logger, "sample", error)
 
 
 @shared_task(name="metrics.tasks.broadcast", expires=1.0)
@@ -53,13 +53,13 @@ def maintain() -> None:
     try:
         keep_within_policy(_now(), MAINTAIN_SECONDS)
     except Exception as error:  # noqa: BLE001 (the next minute has another chance)
-        say_once_a_minute(logger, "maintain", error)
+        log_throttled(logger, "maintain", error)
 
 
 @task_prerun.connect
-def _mend_connections(**_: Any) -> None:
+def _reset_connections(**_: Any) -> None:
     """A worker's threads keep their connections to the database; one that has failed is not used again."""
-    drop_broken_connections()
+    close_failed_connections()
 
 
 @task_revoked.connect

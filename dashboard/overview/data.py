@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dashboard.overview import sentence
-from dashboard.parameters import Asked
+from dashboard.parameters import PageQuery
 from metrics import catalogue, queries
 from metrics.queries import Filters, QueryTooSlow, Ranking, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS
@@ -55,7 +55,7 @@ STEPS_OF_RANGES = {"5m": 5, "15m": 10, "1h": 30, "6h": 120, "24h": 600, "7d": 3_
 EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
-def gather(asked: Asked, now: datetime) -> dict[str, Any]:
+def gather(asked: PageQuery, now: datetime) -> dict[str, Any]:
     """The page's data, ready for JSON. Raises what the store raises when it cannot be read at all."""
     found = figures(asked, now)
     parts = _Parts(found["notices"])
@@ -67,7 +67,7 @@ def gather(asked: Asked, now: datetime) -> dict[str, Any]:
     }
 
 
-def figures(asked: Asked, now: datetime) -> dict[str, Any]:
+def figures(asked: PageQuery, now: datetime) -> dict[str, Any]:
     """The part of the data that no tick carries: an open page reads it again every few seconds."""
     window, filters = asked.window, asked.filters
     notices = list(asked.notices)
@@ -97,7 +97,7 @@ def figures(asked: Asked, now: datetime) -> dict[str, Any]:
 
 
 def _sentence(
-    asked: Asked,
+    asked: PageQuery,
     summary: dict[str, Any],
     rows: list[dict[str, Any]],
     hosts: list[dict[str, Any]],
@@ -106,7 +106,7 @@ def _sentence(
 ) -> dict[str, str]:
     recent = Window.last(min(RECENT_SECONDS, asked.window.seconds // 3), now)
     chosen = [host for host in hosts if not asked.filters.host or host["host"] in asked.filters.host]
-    found = sentence.say(
+    found = sentence.describe_state(
         summary, rows, asked.span, asked.span_before,
         past=asked.range is None,
         hosts=chosen,
@@ -146,7 +146,7 @@ def specs() -> list[dict[str, str]]:
     return [*alone, *({"metric": metric, "stat": stat, "group_by": "model"} for metric, stat in SERIES_BY_MODEL)]
 
 
-def chart_step(asked: Asked, has_events: bool) -> int | None:
+def chart_step(asked: PageQuery, has_events: bool) -> int | None:
     """Seconds between the points of the charts; None leaves it to the query layer."""
     if not has_events and asked.window.seconds <= 300:
         return 1  # machines alone, which are sampled each second
@@ -156,7 +156,7 @@ def chart_step(asked: Asked, has_events: bool) -> int | None:
 
 
 def _series(
-    pairs: Iterable[tuple[str, str]], asked: Asked, step: int | None, now: datetime, group_by: str | None = None
+    pairs: Iterable[tuple[str, str]], asked: PageQuery, step: int | None, now: datetime, group_by: str | None = None
 ) -> dict[str, Any]:
     resolved = [(catalogue.get(name), stat) for name, stat in pairs]
     try:
@@ -166,7 +166,7 @@ def _series(
     return answer.as_dict()
 
 
-def _heatmap(asked: Asked, now: datetime) -> dict[str, Any]:
+def _heatmap(asked: PageQuery, now: datetime) -> dict[str, Any]:
     try:
         step = next(one for one in STEPS if asked.window.seconds / one <= HEATMAP_COLUMNS)
         answer = queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=step, now=now)

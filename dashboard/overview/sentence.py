@@ -53,7 +53,7 @@ class _Trouble:
     say: Callable[[Row, bool], Sentence]  # in the past tense or not
 
 
-def say(
+def describe_state(
     summary: Row,
     models: Sequence[Row],
     window: str,

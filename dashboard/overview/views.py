@@ -29,7 +29,7 @@ def theme_of(request: HttpRequest) -> str:
     return chosen if chosen in THEMES else "auto"
 
 
-def asked(request: HttpRequest, now: datetime) -> parameters.Asked:
+def asked(request: HttpRequest, now: datetime) -> parameters.PageQuery:
     """What the address asks for."""
     names_window = any(request.GET.get(name) for name in parameters.WINDOW_NAMES)
     return parameters.read(request.GET, now, DEFAULT_RANGE if names_window else data.default_range(now))

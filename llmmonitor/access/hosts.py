@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not listened on
 
 
-def own_names(host: str) -> list[str]:
+def own_host_names(host: str) -> list[str]:
     """What a Host header may name, as entries of `ALLOWED_HOSTS`, when the server listens on `host`.
 
     Loopback always. When it listens on every address: each address of this machine and its host name, none of which a

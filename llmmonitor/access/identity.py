@@ -25,7 +25,7 @@ from llmmonitor.access import rights
 from llmmonitor.access.keys import KnownKey, find_key, is_cached
 from llmmonitor.access.loopback import is_loopback
 from llmmonitor.access.roles import role_of
-from llmmonitor.infra.databases import drop_broken_connections
+from llmmonitor.infra.databases import close_failed_connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -176,7 +176,7 @@ async def on_loop_if(possible: bool, function: Callable[P, T], *args: P.args, **
 
 def _identify_scope_anew(scope: dict[str, Any]) -> Identity:
     # WebSockets share one thread that outlives them all: a connection that failed would fail for each of them for ever.
-    drop_broken_connections()
+    close_failed_connections()
     return identify_scope(scope)
 
 

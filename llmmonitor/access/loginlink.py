@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from llmmonitor.access import audit
 from llmmonitor.access.models import LoginLink
-from llmmonitor.infra.database_errors import in_a_sentence
+from llmmonitor.infra.database_errors import describe_database_error
 
 logger = logging.getLogger(__name__)
 LIFETIME = timedelta(minutes=15)
@@ -42,7 +42,7 @@ def first_admins_link() -> str | None:
     try:
         return make_link(admin) if admin else None
     except DatabaseError as error:  # a full disk, at which one wants to look
-        sentence = in_a_sentence(error, "There is no link to sign in, for it cannot be written")
+        sentence = describe_database_error(error, "There is no link to sign in, for it cannot be written")
         logger.warning("%s Then `manage.py login-link` prints one.", sentence)
         return None
 

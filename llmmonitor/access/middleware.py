@@ -56,7 +56,7 @@ class AccessMiddleware:
         return response
 
     def _process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        return answer_at_the_gate(request, identify_request(request)) if is_gated(view) else None
+        return authorize_page(request, identify_request(request)) if is_gated(view) else None
 
     async def _aprocess_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> HttpResponseBase | None:
         if not is_gated(view):
@@ -93,7 +93,7 @@ def needs_thread(request: HttpRequest) -> bool:
     return needs_database(request.META.get("HTTP_AUTHORIZATION"), settings.SESSION_COOKIE_NAME in request.COOKIES)
 
 
-def answer_at_the_gate(request: HttpRequest, identity: Identity) -> HttpResponse | None:
+def authorize_page(request: HttpRequest, identity: Identity) -> HttpResponse | None:
     """None for those who may read; else the login, or why signing in was not enough."""
     at = time.time()
     if rights.READ in identity.can:

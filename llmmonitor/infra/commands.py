@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 
-from llmmonitor.infra.database_errors import in_a_sentence
+from llmmonitor.infra.database_errors import describe_database_error
 from llmmonitor.infra.disk_errors import FREE_SPACE, MAY_NOT_WRITE, NO_ROOM
 
 
@@ -19,10 +19,10 @@ class StoreCommand(BaseCommand):
         """Django's, which runs `handle`."""
         try:
             return super().execute(*args, **options)
-        except (DataError, IntegrityError):  # these are about what was written, and ours to mend
+        except (DataError, IntegrityError):  # these are about what was written, and ours to coerce
             raise
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(in_a_sentence(error)) from error
+            raise CommandError(describe_database_error(error)) from error
         except OSError as error:
             where = error.filename or settings.LLMMONITOR.data_dir
             if error.errno in NO_ROOM:

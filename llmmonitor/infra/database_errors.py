@@ -66,7 +66,7 @@ def is_transient(error: BaseException) -> bool:
     return connection.vendor == "postgresql" and isinstance(error, OperationalError | InterfaceError)
 
 
-def in_a_sentence(error: Exception, what: str = "The database cannot be used") -> str:
+def describe_database_error(error: Exception, what: str = "The database cannot be used") -> str:
     """`what` failed, the database's own words for why, and what to do."""
     lines = str(error).strip().splitlines()
     return f"{what} ({lines[0] if lines else type(error).__name__}). {_what_to_do(error)}"

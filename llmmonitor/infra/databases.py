@@ -62,7 +62,7 @@ def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any
     }
 
 
-def drop_broken_connections() -> None:
+def close_failed_connections() -> None:
     """Close this thread's connections that have failed, so that its next query opens new ones.
 
     For threads that live as long as the process and keep theirs: `close_old_connections` would close them each time. (A

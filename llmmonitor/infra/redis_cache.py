@@ -19,7 +19,7 @@ from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.throttled_log import log_throttled
 
 logger = logging.getLogger(__name__)
 
@@ -89,5 +89,5 @@ class ForgivingRedisCache(RedisCache):
         except RedisError as error:
             if isinstance(error, RedisTimeoutError):
                 _silent_until = monotonic() + SILENT_SECONDS
-            say_once_a_minute(logger, "the cache in Redis, without which it goes on,", error)
+            log_throttled(logger, "the cache in Redis, without which it goes on,", error)
             return otherwise

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from llmmonitor.infra.database_errors import in_a_sentence
+from llmmonitor.infra.database_errors import describe_database_error
 from llmmonitor.infra.databases import SQLITE_FILE
 from llmmonitor.infra.disk_errors import FREE_SPACE, NO_ROOM
 
@@ -92,7 +92,7 @@ def pending_migrations() -> bool:
         executor = MigrationExecutor(connection)
         applied = executor.loader.applied_migrations
     except DatabaseError as error:
-        raise CannotStart(in_a_sentence(error)) from None
+        raise CannotStart(describe_database_error(error)) from None
     ours = executor.loader.migrated_apps
     unknown = sorted(key for key in applied if key[0] in ours and key not in executor.loader.disk_migrations)
     replaced = {old for migration in executor.loader.replacements.values() for old in migration.replaces}
@@ -114,4 +114,4 @@ def migrate() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
-        raise CannotStart(in_a_sentence(error, "The database could not be brought up to date")) from None
+        raise CannotStart(describe_database_error(error, "The database could not be brought up to date")) from None

@@ -26,14 +26,14 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     """
     from daphne.endpoints import build_endpoint_description_strings
 
-    from llmmonitor.access.hosts import own_names
+    from llmmonitor.access.hosts import own_host_names
     from llmmonitor.asgi import application
     from llmmonitor.http.daphne import BackPressureServer, reactor
-    from llmmonitor.process.memory import settle_memory
+    from llmmonitor.process.memory import release_startup_memory
     from llmmonitor.process.preflight import CannotStart
 
     # `--host` may name another address than the settings have read.
-    settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *own_names(host)]))
+    settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *own_host_names(host)]))
     failure: list[str] = []
     server = BackPressureServer(
         application,
@@ -52,7 +52,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     )
     reactor_: Any = reactor
     reactor_.callLater(0, _end_on_signals, server)  # not callWhenRunning, which calls just before the loop runs
-    reactor_.callLater(SETTLE_SECONDS, settle_memory)
+    reactor_.callLater(SETTLE_SECONDS, release_startup_memory)
     server.run()
     if server.error:
         raise server.error
@@ -76,7 +76,7 @@ def _end_on_signals(server: Any) -> None:
         loop.add_signal_handler(number, end, number)
 
 
-def end_at_once_on_second_interrupt() -> None:
+def exit_on_second_interrupt() -> None:
     """After the server's loop: the process is ending, and Ctrl-C ends it now."""
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

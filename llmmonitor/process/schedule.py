@@ -10,7 +10,7 @@ from typing import Any
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedstate, schedule
 
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.throttled_log import log_throttled
 
 logger = logging.getLogger(__name__)
 
@@ -62,4 +62,4 @@ class MemoryScheduler(Scheduler):
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except Exception as error:  # noqa: BLE001 (the next one may go)
-            say_once_a_minute(logger, f"sending {entry.name}", error)
+            log_throttled(logger, f"sending {entry.name}", error)

@@ -37,7 +37,9 @@ NOTES: dict[str, Any] = {
 }
 
 
-def thing(properties: dict[str, Any], optional: dict[str, Any] | None = None, more: bool = False) -> dict[str, Any]:
+def object_schema(
+    properties: dict[str, Any], optional: dict[str, Any] | None = None, more: bool = False
+) -> dict[str, Any]:
     """An object with these properties; `more`: and others."""
     return {
         "type": "object",
@@ -54,14 +56,14 @@ def list_of(schema: dict[str, Any]) -> dict[str, Any]:
 
 def page_of(schema: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
     """A page of such, with the addresses of the pages beside it; `more`: further properties."""
-    return thing({"next": MAYBE_TEXT, "previous": MAYBE_TEXT, "results": list_of(schema), **more})
+    return object_schema({"next": MAYBE_TEXT, "previous": MAYBE_TEXT, "results": list_of(schema), **more})
 
 
 def row_of(table: RawTable) -> dict[str, Any]:
     """One row of this table."""
     fields = {field.attname: field for field in table.model._meta.concrete_fields}
     labels = {"model_name": TEXT, "provider": TEXT, "service": TEXT, "endpoint": TEXT, "is_demo": FLAG}
-    return thing({name: labels.get(name) or _of_field(fields[name]) for name in table.names})
+    return object_schema({name: labels.get(name) or _of_field(fields[name]) for name in table.names})
 
 
 def _of_field(field: Any) -> dict[str, Any]:
@@ -91,22 +93,22 @@ REQUEST_FIGURES = {
 }
 FIGURES = REQUEST_FIGURES | {name: FIGURE for name, _, _ in MACHINES}
 WINDOW = {"from": TIME, "to": TIME}
-SUMMARY = thing(
+SUMMARY = object_schema(
     {
         **WINDOW,
         **FIGURES,
-        "previous": thing({**WINDOW, **FIGURES}),
-        "change_percent": thing(dict.fromkeys(FIGURES, FIGURE)),
+        "previous": object_schema({**WINDOW, **FIGURES}),
+        "change_percent": object_schema(dict.fromkeys(FIGURES, FIGURE)),
         "comparable": FLAG,
     },
     NOTES,
 )
-SERIES = thing({"metric": TEXT, "stat": TEXT, "unit": TEXT, "labels": LABELS, "points": POINTS})
-HISTORY = thing(
+SERIES = object_schema({"metric": TEXT, "stat": TEXT, "unit": TEXT, "labels": LABELS, "points": POINTS})
+HISTORY = object_schema(
     {**WINDOW, "step_seconds": WHOLE, "resolution": WHOLE, "series": list_of(SERIES)},
     {**NOTES, "groups_omitted": WHOLE},
 )
-DISTRIBUTION = thing(
+DISTRIBUTION = object_schema(
     {
         **WINDOW,
         "metric": TEXT,
@@ -116,11 +118,11 @@ DISTRIBUTION = thing(
         "min": FIGURE,
         "max": FIGURE,
         "percentiles": {"type": "object", "additionalProperties": FIGURE},
-        "buckets": list_of(thing({"lower": {"type": "number"}, "upper": {"type": "number"}, "count": WHOLE})),
+        "buckets": list_of(object_schema({"lower": {"type": "number"}, "upper": {"type": "number"}, "count": WHOLE})),
     },
     NOTES,
 )
-HEATMAP = thing(
+HEATMAP = object_schema(
     {
         **WINDOW,
         "step_seconds": WHOLE,
@@ -132,7 +134,7 @@ HEATMAP = thing(
     },
     NOTES,
 )
-MODEL = thing(
+MODEL = object_schema(
     {
         "model_name": TEXT,
         "providers": list_of(TEXT),
@@ -141,10 +143,10 @@ MODEL = thing(
         "is_demo": FLAG,
         "modelled": {"type": "boolean", "description": "Its times were filled in by a model of latency."},
         **REQUEST_FIGURES,
-        "previous": thing(REQUEST_FIGURES),
+        "previous": object_schema(REQUEST_FIGURES),
     }
 )
-ERROR_GROUP = thing(
+ERROR_GROUP = object_schema(
     {
         "id": WHOLE,
         "error_type": TEXT,
@@ -171,10 +173,10 @@ REQUEST = {
     },
 }
 ERROR_ROW = row_of(ERRORS)
-TICK = thing(
+TICK = object_schema(
     {"type": TEXT, "seq": WHOLE, "at": TIME, "overall": {"type": "object"}, "models": {"type": "object"}}, more=True
 )
-DEMO = thing(
+DEMO = object_schema(
     {
         "present": FLAG,
         "running": FLAG,
@@ -184,9 +186,11 @@ DEMO = thing(
     },
     {"removed": {"type": "object", "additionalProperties": WHOLE, "description": "Rows by table."}},
 )
-HEALTH = thing({"status": {"type": "string", "enum": ["ok"]}, "version": TEXT})
-PART = thing({"status": {"type": "string", "enum": ["ok", "failing"]}, "ms": {"type": "number"}}, {"detail": TEXT})
-READY = thing(
+HEALTH = object_schema({"status": {"type": "string", "enum": ["ok"]}, "version": TEXT})
+PART = object_schema(
+    {"status": {"type": "string", "enum": ["ok", "failing"]}, "ms": {"type": "number"}}, {"detail": TEXT}
+)
+READY = object_schema(
     {"status": {"type": "string", "enum": ["ok", "failing"]}},
     {"parts": {"type": "object", "additionalProperties": PART, "description": "For those who may read."}},
 )

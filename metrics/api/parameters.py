@@ -28,17 +28,17 @@ def check_names(params: QueryDict, *allowed: str) -> None:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageQuery:
     """What most reads ask: over which window, of what."""
 
     window: Window
     filters: Filters
 
 
-def read_window(params: QueryDict, now: datetime, *extras: str) -> Asked:
+def read_window(params: QueryDict, now: datetime, *extras: str) -> PageQuery:
     """The window and the filters; `extras` are the call's own parameters, read by the caller."""
     check_names(params, *WINDOW, *Filters.PARAMETERS, *extras)
-    return Asked(Window.from_params(params, now), Filters.from_params(params))
+    return PageQuery(Window.from_params(params, now), Filters.from_params(params))
 
 
 def read_metric(name: str, parameter: str = "metric") -> catalogue.Metric:

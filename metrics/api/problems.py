@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body, problem_response
 from llmmonitor.infra.disk_errors import MAY_NOT_WRITE, NO_ROOM
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.throttled_log import log_throttled
 from metrics.queries import BadQuery, QueryTooSlow
 from metrics.traffic.demo.claim import ClaimUnknown
 
@@ -26,7 +26,7 @@ NO_STORE_HEADERS = {"Retry-After": "2"}
 
 
 class Problem(exceptions.APIException):
-    """An error that a view raises: status, code, detail, and whatever helps to mend it."""
+    """An error that a view raises: status, code, detail, and whatever helps to coerce it."""
 
     def __init__(
         self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extras: Any
@@ -63,10 +63,10 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
         case ClaimUnknown():
             return 503, "redis_unavailable", str(error), {"Retry-After": "2"}, {}
         case OperationalError() | InterfaceError():
-            _say_that_the_store_is_silent(error)
+            _log_store_error(error)
             return 503, "store_unavailable", NO_STORE, NO_STORE_HEADERS, {}
         case OSError() if error.errno in (*NO_ROOM, *MAY_NOT_WRITE):
-            say_once_a_minute(logger, "writing to the data directory", error)
+            log_throttled(logger, "writing to the data directory", error)
             detail = f"The server's data directory cannot be written ({error.strerror})."
             return 503, "data_directory", detail, {"Retry-After": "3"}, {}
         case Http404():
@@ -85,9 +85,9 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
     return None
 
 
-def _say_that_the_store_is_silent(error: BaseException) -> None:
+def _log_store_error(error: BaseException) -> None:
     """To the operator alone, and not for each call: the database's own words name tables and paths."""
-    say_once_a_minute(logger, "asking the store", error)
+    log_throttled(logger, "asking the store", error)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -101,7 +101,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler for what no view has caught: the log has the traceback, the answer does not."""
     error = sys.exc_info()[1]
     if isinstance(error, (OperationalError, InterfaceError)):
-        _say_that_the_store_is_silent(error)
+        _log_store_error(error)
         if "text/html" in request.headers.get("Accept", ""):
             page = render(request, "access/no_store.html", status=503)
             page["Retry-After"] = NO_STORE_HEADERS["Retry-After"]

@@ -14,17 +14,25 @@ from metrics.events.derive import FinishReason, Outcome, Severity, classify, fin
 from metrics.events.requests import ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, Event, Kind, SeriesKey
-from metrics.events.validation import EVENT_TYPES, DoorPolicy, Rejection, Unreadable, Validated, make_id, validate_many
+from metrics.events.validation import (
+    EVENT_TYPES,
+    IngestPolicy,
+    Rejection,
+    Unreadable,
+    Validated,
+    new_request_id,
+    validate_many,
+)
 
 __all__ = [
     "DEMO_KEY",
     "EVENT_TYPES",
-    "DoorPolicy",
     "ErrorEvent",
     "Event",
     "FinishReason",
     "GPUSample",
     "InferenceEvent",
+    "IngestPolicy",
     "Kind",
     "Outcome",
     "QueueEvent",
@@ -37,6 +45,6 @@ __all__ = [
     "Validated",
     "classify",
     "finish_class",
-    "make_id",
+    "new_request_id",
     "validate_many",
 ]

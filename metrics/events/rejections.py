@@ -102,15 +102,15 @@ def _echo(error: ErrorDetails) -> str:
     return JSON_NAMES.get(type(value), type(value).__name__)
 
 
-def mend(item: dict[str, Any], error: ValidationError) -> dict[str, Any] | None:
-    """`item` as it was meant, where that is beyond doubt: null is "not sent", 12.0 is 12. None: nothing to mend."""
-    mended = {key: value for key, value in item.items() if value is not None}
-    changed = len(mended) < len(item)
+def coerce(item: dict[str, Any], error: ValidationError) -> dict[str, Any] | None:
+    """`item` as it was meant, where that is beyond doubt: null is "not sent", 12.0 is 12. None: nothing to coerce."""
+    coerced = {key: value for key, value in item.items() if value is not None}
+    changed = len(coerced) < len(item)
     for detail in error.errors(include_url=False):
         value = detail["input"]
         if detail["type"] != "int_type" or len(detail["loc"]) != 1 or not isinstance(value, float):
             continue
         if value.is_integer() and abs(value) <= MAX_WHOLE:
-            mended[str(detail["loc"][0])] = int(value)
+            coerced[str(detail["loc"][0])] = int(value)
             changed = True
-    return mended if changed else None
+    return coerced if changed else None

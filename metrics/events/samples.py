@@ -35,7 +35,7 @@ def _device(value: Any) -> Any:
 
 
 class QueueKind(StrEnum):
-    """Who says how long the queue is; of several, the first in this order is believed."""
+    """Who says how long the queue is; of several, the first in this order is used."""
 
     ENGINE = "engine"
     TRACK = "track"

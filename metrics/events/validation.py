@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, MetadataRefused
-from metrics.events.rejections import Refused, describe, mend
+from metrics.events.rejections import Refused, coerce, describe
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, Event, Kind
@@ -26,15 +26,15 @@ EVENT_TYPES: dict[Kind, type[Event]] = {
     Kind.SYSTEM: SystemEvent,
 }
 # Filled by our own code; sent from outside they are unknown fields like any other.
-OUR_FIELDS = frozenset({"stamped", "is_demo", "tags", "outcome", "finish_class"})
-DOOR_FIELDS: dict[Kind, frozenset[str]] = {
-    kind: frozenset(event_type.model_fields) - OUR_FIELDS for kind, event_type in EVENT_TYPES.items()
+INTERNAL_FIELDS = frozenset({"stamped", "is_demo", "tags", "outcome", "finish_class"})
+ACCEPTED_FIELDS: dict[Kind, frozenset[str]] = {
+    kind: frozenset(event_type.model_fields) - INTERNAL_FIELDS for kind, event_type in EVENT_TYPES.items()
 }
 GPU_FIELDS = frozenset(GPUSample.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
-class DoorPolicy:
+class IngestPolicy:
     """What this installation accepts.
 
     tags: metadata keys that become labels. keep_content_keys: keys that stay although they name content. raw_floor:
@@ -67,36 +67,39 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """`events[i]` came from item `indexes[i]`. `made_ids`: index → the id given here; `dropped`: path → how often."""
+    """`events[i]` came from item `indexes[i]`.
+
+    generated_ids: index → the id generated here. dropped: path of a dropped field → how often it was dropped.
+    """
 
     events: list[Event] = field(default_factory=list)
     indexes: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
-    made_ids: dict[int, str] = field(default_factory=dict)
+    generated_ids: dict[int, str] = field(default_factory=dict)
 
 
-def make_id(at: datetime, sequence: int = 0) -> str:
+def new_request_id(at: datetime, sequence: int = 0) -> str:
     """A new id that sorts by time: 32 hexadecimal digits in the layout of UUID version 7 (RFC 9562)."""
     milliseconds = int(at.timestamp() * 1000) & (2**48 - 1)
     return f"{milliseconds:012x}7{sequence & 0xFFF:03x}{2**63 | secrets.randbits(62):016x}"
 
 
-def validate_many(kind: Kind, items: list[Any], at: datetime, policy: DoorPolicy) -> Validated:
+def validate_many(kind: Kind, items: list[Any], at: datetime, policy: IngestPolicy) -> Validated:
     """The events among `items` (parsed JSON), why the others are none. `at`: time of arrival (aware). Never raises."""
-    door = _Door(kind, at, policy)
+    door = Validator(kind, at, policy)
     result = Validated()
     for index, item in enumerate(items):
         left_out: list[str] = []
         try:
-            event, made_id = door.admit(item, index, left_out)
+            event, generated_id = door.admit(item, index, left_out)
         except Refused as refused:
             result.rejected.append(Rejection(index, refused.field, refused.error))
             continue
         result.events.append(event)
         result.indexes.append(index)
-        if made_id is not None:
-            result.made_ids[index] = made_id
+        if generated_id is not None:
+            result.generated_ids[index] = generated_id
         for path in left_out:
             known = path in result.dropped or len(result.dropped) < MAX_PATHS
             name = path if known else OTHER_PATHS
@@ -104,16 +107,16 @@ def validate_many(kind: Kind, items: list[Any], at: datetime, policy: DoorPolicy
     return result
 
 
-class _Door:
+class Validator:
     """Admits the items of one request."""
 
-    def __init__(self, kind: Kind, at: datetime, policy: DoorPolicy) -> None:
+    def __init__(self, kind: Kind, at: datetime, policy: IngestPolicy) -> None:
         self._kind = kind
         self._at = at
         self._policy = policy
         self._cleaner = Cleaner(policy.keep_content_keys)
         self._type = EVENT_TYPES[kind]
-        self._fields = DOOR_FIELDS[kind]
+        self._fields = ACCEPTED_FIELDS[kind]
         self._has_id = "request_id" in self._fields
         self._newest = at + policy.future_tolerance
         self._oldest = at - policy.max_age
@@ -125,13 +128,13 @@ class _Door:
         """The event, and its id where it was made here. Raises Refused."""
         if type(item) is not dict:
             raise Refused.no_object(item) if not isinstance(item, Unreadable) else Refused(None, item.error)
-        made_id = None
+        generated_id = None
         # Sorting out costs more than all the rest: plain items, which are most, are spared it.
         if not (item.keys() <= self._fields and item.get("metadata") is None):
             item = self._sort_out(item, left_out)
         if self._has_id and item.get("request_id") is None:
-            made_id = make_id(self._at, index)
-            item = {**item, "request_id": made_id}
+            generated_id = new_request_id(self._at, index)
+            item = {**item, "request_id": generated_id}
         if item.get("timestamp") is None:
             item = {**item, "timestamp": self._at, "stamped": False}
         event = self._build(item)
@@ -143,17 +146,17 @@ class _Door:
             self._check_queue(event)
         elif isinstance(event, SystemEvent) and event.gpu_metrics:
             self._check_gpus(item["gpu_metrics"], event, left_out)
-        return event, made_id
+        return event, generated_id
 
     def _build(self, item: dict[str, Any]) -> Event:
         try:
             return cast("Event", self._validate(item))
         except ValidationError as error:
-            mended = mend(item, error)
-            if mended is None:
+            coerced = coerce(item, error)
+            if coerced is None:
                 raise describe(error) from None
         try:
-            return cast("Event", self._validate(mended))
+            return cast("Event", self._validate(coerced))
         except ValidationError as error:
             raise describe(error) from None
 

@@ -54,7 +54,9 @@ def recorded_answer(validated: Validated, recorded: Recorded | None) -> Answer:
             "accepted": accepted,
             "duplicates": duplicates,
             "rejected": [asdict(rejection) for rejection in rejected],
-            "request_ids": [made_id for index, made_id in validated.made_ids.items() if index not in refused],
+            "request_ids": [
+                generated_id for index, generated_id in validated.generated_ids.items() if index not in refused
+            ],
             "dropped": validated.dropped,
         },
     )

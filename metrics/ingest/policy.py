@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from metrics.events import DoorPolicy, Kind
+from metrics.events import IngestPolicy, Kind
 from metrics.ingest.body import Limits
 
 
@@ -16,12 +16,12 @@ def body_limits() -> Limits:
     return Limits(max_body_bytes=own.max_body_bytes, max_events=own.max_events_per_request)
 
 
-def door_policy(kind: Kind) -> DoorPolicy:
+def ingest_policy(kind: Kind) -> IngestPolicy:
     """What is accepted of this kind now."""
     from metrics.store.raw_floors import raw_floor
 
     own = settings.LLMMONITOR
-    return DoorPolicy(
+    return IngestPolicy(
         tags=own.tags,
         keep_content_keys=own.keep_content_keys,
         drop_error_text=own.drop_error_text,

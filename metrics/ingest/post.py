@@ -17,16 +17,16 @@ from typing import Protocol
 from metrics.events import Event, Kind, Validated, validate_many
 from metrics.ingest.answer import Answer, problem_answer, recorded_answer
 from metrics.ingest.body import BodyError, read_items
-from metrics.ingest.policy import body_limits, door_policy
+from metrics.ingest.policy import body_limits, ingest_policy
 from metrics.ingest.recorder import QueueFull, Recorded, StoreUnavailable, get_recorder
 
-__all__ = ["Answer", "Taker", "aingest", "ingest"]
+__all__ = ["Answer", "EventSink", "aingest", "ingest"]
 
 # Longer than any commit takes that is not stuck. Whoever gets no answer by then retries; the ids make that safe.
 WAIT_SECONDS = 30.0
 
 
-class Taker(Protocol):
+class EventSink(Protocol):
     """What is asked of a recorder."""
 
     def submit(self, events: Sequence[Event]) -> concurrent.futures.Future[Recorded]:
@@ -49,7 +49,7 @@ def ingest(
     content_encoding: str | None,
     at: datetime | None = None,
     *,
-    recorder: Taker | None = None,
+    recorder: EventSink | None = None,
 ) -> Answer:
     """What to answer to a post of events of this kind, after they are committed. `at`: the time of arrival."""
     begun = _begin(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
@@ -66,7 +66,7 @@ async def aingest(
     content_encoding: str | None,
     at: datetime | None = None,
     *,
-    recorder: Taker | None = None,
+    recorder: EventSink | None = None,
 ) -> Answer:
     """`ingest` for an event loop, waiting for the commit without a thread. It validates on the loop: small bodies."""
     begun = _begin(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
@@ -85,7 +85,7 @@ def _begin(
     content_type: str | None,
     content_encoding: str | None,
     at: datetime,
-    recorder: Taker | None,
+    recorder: EventSink | None,
 ) -> Answer | _Waiting:
     """Everything until the wait: the answer, where no commit is needed for it."""
     kind = Kind(kind)
@@ -93,7 +93,7 @@ def _begin(
         items = read_items(body, content_type, content_encoding, body_limits())
     except BodyError as error:
         return problem_answer(error.status, error.code, error.detail)
-    validated = validate_many(kind, items, at, door_policy(kind))
+    validated = validate_many(kind, items, at, ingest_policy(kind))
     if not validated.events:
         return recorded_answer(validated, None)
     try:

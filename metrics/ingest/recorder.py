@@ -23,7 +23,7 @@ from typing import Protocol
 
 from llmmonitor.infra.database_errors import is_transient
 from metrics.events import Event
-from metrics.ingest.refusal_log import Refusals
+from metrics.ingest.refusal_log import RefusalLog
 from metrics.store import disk
 from metrics.store.availability import StoreUnavailable
 from metrics.store.outcome import Recorded, Refusal
@@ -126,8 +126,8 @@ class Recorder:
         self._queued = 0
         self._committed = self._commits = self._refused = 0
         self._last_commit_at: datetime | None = None
-        self._refusals = Refusals()
-        self._company = 1  # submissions in the last transaction: how many callers are about
+        self._refusals = RefusalLog()
+        self._last_batch_submissions = 1  # submissions in the last transaction: how many callers are about
 
     def _check_fork(self) -> None:
         # After a fork the thread is not there, its lock may be held for ever, and the queue is the parent's to commit.
@@ -245,13 +245,13 @@ class Recorder:
                     else:  # its caller has given up
                         self._finish([submission])
             self._running = batch
-            self._company = len(batch)
+            self._last_batch_submissions = len(batch)
         return batch
 
     def _gather(self) -> None:
         """Wait a moment for others, when the last transaction had some: alone, waiting only makes one slower."""
         until = time.monotonic() + self._policy.max_delay
-        while len(self._waiting) < self._company and self._queued < self._policy.max_batch:
+        while len(self._waiting) < self._last_batch_submissions and self._queued < self._policy.max_batch:
             left = until - time.monotonic()
             if left <= 0 or self._closed:
                 return

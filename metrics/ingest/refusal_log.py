@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-SAY_AGAIN_SECONDS = 60.0
+LOG_INTERVAL_SECONDS = 60.0
 # On a full disk a small commit fits in between the refusals of larger ones: it is over after this long without any.
 CALM_SECONDS = 10.0
 
 
-class Refusals:
+class RefusalLog:
     """Told of each commit, in the order of time; `at` is in seconds of any clock that only moves forward."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Refusals:
         """Events were refused for this reason: whether to say so."""
         self._last_at = at
         said_at = self._said_at.get(reason)
-        if said_at is not None and at - said_at < SAY_AGAIN_SECONDS:
+        if said_at is not None and at - said_at < LOG_INTERVAL_SECONDS:
             return False
         self._said_at[reason] = at
         return True

@@ -18,7 +18,7 @@ import orjson
 from django.db import Error as DatabaseFailure
 
 from llmmonitor.access.websocket import NOT_ALLOWED_CODE, SIGNED_OUT_CODE, Denied, acheck_handshake
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring
 from metrics.live.hub import BACKFILL_WAIT_SECONDS, TOO_OLD, Client, Hub, TooManyClients, hub_of_this_loop
 from metrics.live.subscriptions import MAX_DISTINCT, TooManySubscriptions, parse, parse_id
@@ -44,7 +44,7 @@ async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: 
     try:
         checked = await acheck_handshake(scope)
     except DatabaseFailure as error:
-        say_once_a_minute(logger, WHO_IT_IS, error)
+        log_throttled(logger, WHO_IT_IS, error)
         checked = Denied(NO_STORE, code=TRY_AGAIN_CODE)
     if isinstance(checked, Denied):
         await _refuse(send, checked)
@@ -107,7 +107,7 @@ class _Connection:
         try:
             hello = await self._hub.hello()
         except Exception as error:  # noqa: BLE001 (a store that does not answer, in whatever way)
-            say_once_a_minute(logger, "hello", error)
+            log_throttled(logger, "hello", error)
             raise _Closed(TRY_AGAIN_CODE, NO_STORE) from None
         await self._send_text(hello)
         while True:
@@ -129,7 +129,7 @@ class _Connection:
             try:
                 checked = await acheck_handshake(self._scope)
             except DatabaseFailure as error:
-                say_once_a_minute(logger, WHO_IT_IS, error)
+                log_throttled(logger, WHO_IT_IS, error)
                 continue
             if isinstance(checked, Denied):
                 code = checked.code if checked.code in (SIGNED_OUT_CODE, NOT_ALLOWED_CODE) else NOT_ALLOWED_CODE

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from channels.layers import get_channel_layer
 from django.conf import settings
 
-from llmmonitor.infra.databases import drop_broken_connections
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.databases import close_failed_connections
+from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, answer
@@ -143,7 +143,7 @@ class Hub:
             try:
                 return work()
             finally:
-                drop_broken_connections()
+                close_failed_connections()
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
@@ -153,7 +153,7 @@ class Hub:
             try:
                 await self._hear(joined)
             except Exception as error:  # noqa: BLE001 (whatever a broker may raise)
-                say_once_a_minute(logger, "the live channel", error)
+                log_throttled(logger, "the live channel", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear(self, joined: asyncio.Event) -> None:
@@ -202,7 +202,7 @@ class Hub:
         try:
             views = await self.in_thread(lambda: make_views(at, wanted, since))
         except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
-            say_once_a_minute(logger, "live views", error)
+            log_throttled(logger, "live views", error)
             views = {}
         texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
@@ -235,9 +235,9 @@ def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, 
                     raise
                 except Exception as error:  # noqa: BLE001 (the others shall have their answers)
                     check_budget()  # a statement that was stopped because the time is used up has not failed
-                    say_once_a_minute(logger, "live view", error)
+                    log_throttled(logger, "live view", error)
     except QueryTooSlow as error:
-        say_once_a_minute(logger, "live views", error)
+        log_throttled(logger, "live views", error)
     return found
 
 

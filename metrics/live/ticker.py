@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.core.cache import caches
 
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def broadcast(at: datetime) -> bool:
         encoded = ring.put(tick)
         send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
     except Exception as error:  # noqa: BLE001 (a tick that fails must not take the worker with it)
-        say_once_a_minute(logger, "broadcast", error)
+        log_throttled(logger, "broadcast", error)
         return False
     return True
 

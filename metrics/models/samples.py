@@ -80,7 +80,7 @@ class GPUMetrics(models.Model):
 
 
 class QueueKind(models.TextChoices):
-    """Who says how long the queue is; of several, the first in this order is believed."""
+    """Who says how long the queue is; of several, the first in this order is used."""
 
     ENGINE = "engine"
     TRACK = "track"

@@ -29,10 +29,10 @@ class StoreUnavailable(Exception):
 
 
 @contextmanager
-def unavailable_as_such(why_full: Callable[[], str | None]) -> Iterator[None]:
-    """Turns those errors of the database that are not about the data into StoreUnavailable.
+def translate_database_errors(disk_limit_message: Callable[[], str | None]) -> Iterator[None]:
+    """FairLock those errors of the database that are not about the data into StoreUnavailable.
 
-    `why_full` says what holds the store to its size when it is not the disk itself (`metrics.store.disk`).
+    `disk_limit_message` says what holds the store to its size when it is not the disk itself (`metrics.store.disk`).
     """
     try:
         yield
@@ -40,4 +40,4 @@ def unavailable_as_such(why_full: Callable[[], str | None]) -> Iterator[None]:
         reason = reason_of(error)
         if reason is None:
             raise
-        raise StoreUnavailable(reason, why_full() if reason == "disk_full" else None) from error
+        raise StoreUnavailable(reason, disk_limit_message() if reason == "disk_full" else None) from error

@@ -7,7 +7,7 @@
   they can go, the file ends at a tenth more.
 
 On SQLite a commit holds the file to its size by `max_page_count`, which belongs to the connection:
-`make_room_or_refuse` sets it inside the transaction, and an insert that finds no free page fails with SQLITE_FULL
+`enforce_disk_limits` sets it inside the transaction, and an insert that finds no free page fails with SQLITE_FULL
 (answered 503, disk_full). The disk of a PostgreSQL server is its own affair, perhaps on another machine: its size is
 measured, its free space is not known, and when it is full it says so itself.
 """
@@ -162,7 +162,7 @@ def place() -> str:
     return str(_file()) if connection.vendor == "sqlite" else "in PostgreSQL"
 
 
-def why_full() -> str | None:
+def disk_limit_message() -> str | None:
     """What holds the store to its present size, when it is one of our own bounds; None when the disk itself is full."""
     if connection.vendor != "sqlite":
         return None
@@ -170,13 +170,13 @@ def why_full() -> str | None:
     return None if state.may_grow else state.message
 
 
-def others_need_it() -> bool:
+def is_disk_low() -> bool:
     """Whether less is free than is left to others."""
     free, total = filesystem_bytes()
     return free is not None and free < Limits.from_settings().reserve_of(total)
 
 
-def make_room_or_refuse() -> None:
+def enforce_disk_limits() -> None:
     """For a commit, at the beginning of its transaction. Raises StoreUnavailable when new events are refused.
 
     While the store may not grow, what the commit inserts must find room in free pages of the file.

@@ -43,14 +43,14 @@ def locked_floors() -> dict[str, datetime]:
     return _read()
 
 
-def lock_out_commits() -> None:
+def block_commits() -> None:
     """For upkeep on PostgreSQL, at the beginning of its transaction: no commit runs beside it, so none can deadlock."""
     _lock("pg_advisory_xact_lock")
 
 
 def raise_floor(kind: str, at: datetime) -> None:
     """Move the floor of a kind up to `at`, never down; in the transaction that deletes the rows, before it does."""
-    lock_out_commits()
+    block_commits()
     _, made = RawFloor.objects.get_or_create(kind=kind, defaults={"at": at})
     if not made:
         RawFloor.objects.filter(kind=kind, at__lt=at).update(at=at)

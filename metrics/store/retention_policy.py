@@ -47,7 +47,7 @@ class Policy:
         """Start, in unix seconds, of the oldest bucket of this resolution that still takes events.
 
         It is the one that the retention's edge lies in. Readers count on those after it
-        (`metrics.queries.time.window.Held`).
+        (`metrics.queries.time.window.Retention`).
         """
         edge = int((now - self.rollups[resolution]).timestamp() // 1)
         return edge - edge % resolution

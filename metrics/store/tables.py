@@ -17,7 +17,7 @@ RAW: tuple[tuple[type[models.Model], str], ...] = (
 )
 
 
-def referring(model: type[models.Model]) -> list[tuple[type[models.Model], str]]:
+def referring_tables(model: type[models.Model]) -> list[tuple[type[models.Model], str]]:
     """The tables that refer to a model, each with its column: that of `Series` is `series` everywhere."""
     relations = model._meta.get_fields(include_hidden=True)
     return [(one.related_model, one.field.name) for one in relations if isinstance(one, models.ManyToOneRel)]

@@ -13,8 +13,8 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from metrics.models import RecentId
-from metrics.store.availability import StoreUnavailable, unavailable_as_such
-from metrics.store.disk import make_room_or_refuse, why_full
+from metrics.store.availability import StoreUnavailable, translate_database_errors
+from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.write_lock import busy_timeout, writing
 
 ROOM_BYTES = 2**20  # what a commit of some thousand events may take
@@ -28,8 +28,8 @@ class _RollBack(Exception):
 def write_check() -> None:
     """Begin a transaction, take the write lock, write a row, roll it back. Raises StoreUnavailable when that fails."""
     try:
-        with unavailable_as_such(why_full), writing(), _short_wait(), transaction.atomic():
-            make_room_or_refuse()
+        with translate_database_errors(disk_limit_message), writing(), _short_wait(), transaction.atomic():
+            enforce_disk_limits()
             RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
             raise _RollBack
     except _RollBack:

@@ -19,14 +19,14 @@ from contextlib import ExitStack, contextmanager
 from django.db import OperationalError, connection, transaction
 
 from llmmonitor.infra.database_errors import reason_of
-from metrics.store.raw_floors import lock_out_commits
+from metrics.store.raw_floors import block_commits
 
 # After this the waiting thread goes on all the same, and SQLite decides: turns are for fairness, the lock is SQLite's.
 LONGEST_WAIT_SECONDS = 15.0
 ASK_AGAIN_SECONDS = 0.001
 
 
-class Turns:
+class FairLock:
     """A lock that is handed on to those who wait in their order."""
 
     def __init__(self) -> None:
@@ -67,13 +67,13 @@ class Turns:
                 self._taken = False
 
 
-_turns = Turns()
+_turns = FairLock()
 
 
 def _new_process() -> None:
     # Whoever holds or awaits a turn in the parent is not here to hand it on.
     global _turns
-    _turns = Turns()
+    _turns = FairLock()
 
 
 os.register_at_fork(after_in_child=_new_process)
@@ -97,7 +97,7 @@ def eager(longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[None]:
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         with transaction.atomic():
-            lock_out_commits()
+            block_commits()
             yield
         return
     with writing(), ExitStack() as begun:

@@ -51,7 +51,7 @@ class Command(StoreCommand):
             if live:
                 self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
                 self.stdout.flush()
-                self.go_on(live, lambda: claim.tell(Progress(100, workload.story)))
+                self.send_until_removed(live, lambda: claim.tell(Progress(100, workload.story)))
         except (ClaimUnknown, FillingFailed, SendingFailed) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
@@ -64,7 +64,7 @@ class Command(StoreCommand):
 
         def progress(share: float) -> bool:
             if live:
-                live.look_in()
+                live.send_due()
             return claim.tell(Progress(round(100 * share), workload.story))
 
         filled = fill(workload, at, progress)
@@ -78,10 +78,10 @@ class Command(StoreCommand):
             self.stdout.write(f"The incident: {workload.story}.")
         self.stdout.write("Remove it with `manage.py forget --demo` or the button on the page.")
 
-    def go_on(self, live: Live, wanted: Callable[[], bool]) -> None:
+    def send_until_removed(self, live: Live, wanted: Callable[[], bool]) -> None:
         """Send what comes after, until Ctrl-C, or until somebody removes the demo data."""
         try:
-            live.go_on(wanted)
+            live.run(wanted)
         except KeyboardInterrupt:
             self.stdout.write("")
         else:

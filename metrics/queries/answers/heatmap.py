@@ -16,7 +16,7 @@ from metrics.queries.exceptions import BadQuery
 from metrics.queries.numbers import exact
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import Groups, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns, read_rows
 from metrics.queries.time.window import Plan, Window, at_second, iso, partial_note, plan
 
 MAX_COLUMNS = 120
@@ -61,7 +61,7 @@ def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | Non
         with query_budget():
             columns = {*OUTCOME_COLUMNS, *histogram_columns(metric, filters.outcome)}
             rows = read_rows([(chosen.resolution, chosen.start, chosen.end)], sorted(columns), filters.series_ids())
-            groups = Groups(rows, (rows.buckets - chosen.start) // chosen.step_seconds, chosen.points)
+            groups = GroupedRollups(rows, (rows.buckets - chosen.start) // chosen.step_seconds, chosen.points)
             histograms = groups.histogram_of(metric, filters.outcome)
         zeros = any(one.zero_count for one in histograms)
         shape = width_for(histograms, MAX_ROWS - zeros)

@@ -15,7 +15,7 @@ from metrics.models.rollups import OUTCOME_COLUMNS
 from metrics.queries.answers.queue_levels import Level
 from metrics.queries.numbers import brief_tree
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import Groups, histogram_columns, read_rows, series_labels
+from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns, read_rows, series_labels
 from metrics.queries.time.window import Window
 
 WINDOW_SECONDS = 60
@@ -63,7 +63,7 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
     rest = len(shown)
     place = {name: number for number, name in enumerate(shown)}
     group = np.array([place.get(model_of.get(one, ""), rest) for one in rows.series.tolist()], dtype=np.int64)
-    groups = Groups(rows, group, rest + 1)
+    groups = GroupedRollups(rows, group, rest + 1)
     waits = groups.histogram_of(WAIT, filters.outcome)
     own = _Figures(groups, filters)
     models = {
@@ -77,7 +77,7 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
 class _Figures:
     """Reads figures off groups, of one of them or of several together."""
 
-    def __init__(self, groups: Groups, filters: Filters) -> None:
+    def __init__(self, groups: GroupedRollups, filters: Filters) -> None:
         self._requests, self._ok = groups.requests(), groups.sums("ok")
         self._tokens = groups.sums("completion_tokens")
         self._times = {metric.short: groups.histogram_of(metric, filters.outcome) for metric in (RESPONSE, FIRST_TOKEN)}

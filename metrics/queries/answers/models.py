@@ -15,7 +15,7 @@ from metrics.queries.answers.ranking import Ranking
 from metrics.queries.answers.summary import Figures, elapsed_seconds, request_columns, request_figures
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import MAX_IDS_IN_SQL, Groups, read_rows
+from metrics.queries.read.request_rollups import MAX_IDS_IN_SQL, GroupedRollups, read_rows
 from metrics.queries.time.window import Window, iso, segments
 
 MAX_MODELS = 500  # the busiest
@@ -68,7 +68,7 @@ def _rows(window: Window, filters: Filters, now: datetime, always: Iterable[str]
 
     volume: dict[str, int] = dict.fromkeys((name for name in always if name in seen), 0)
     for rows, _ in readings:
-        requests = Groups(rows, np.arange(len(rows)), len(rows)).requests().tolist()
+        requests = GroupedRollups(rows, np.arange(len(rows)), len(rows)).requests().tolist()
         for number, n in zip(rows.series.tolist(), requests, strict=True):
             if number in model_of:
                 volume[model_of[number]] = volume.get(model_of[number], 0) + n
@@ -79,7 +79,7 @@ def _rows(window: Window, filters: Filters, now: datetime, always: Iterable[str]
     for rows, seconds in readings:
         check_budget()
         group = np.array([place.get(model_of.get(one, ""), -1) for one in rows.series.tolist()], dtype=np.int64)
-        figures.append(request_figures(Groups(rows, group, len(shown)), filters, seconds))
+        figures.append(request_figures(GroupedRollups(rows, group, len(shown)), filters, seconds))
     modelled = {name for name in shown[:MAX_ASKED] if _is_modelled(seen[name].newest)}
     found: list[dict[str, Any]] = [
         {

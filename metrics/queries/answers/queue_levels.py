@@ -1,6 +1,6 @@
 """How long the queues are at this moment, by model.
 
-For each model the first kind of engine, track and sdk that has something to say is believed, and its sources are
+For each model the first kind of engine, track and sdk that has a recent reading is used, and its sources are
 added. A reading holds for three of its source's intervals, at least 15 s; an older one is no data.
 """
 

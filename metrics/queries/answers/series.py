@@ -24,9 +24,9 @@ from metrics.queries.numbers import exact
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import LABELS, TAG_PREFIX, Filters, promoted_tags
-from metrics.queries.read.request_rollups import Groups, columns_for, read_rows, series_labels
+from metrics.queries.read.request_rollups import GroupedRollups, columns_for, read_rows, series_labels
 from metrics.queries.read.sql import BucketOf
-from metrics.queries.time.window import Held, Plan, Window, at_second, end_of_now, iso, partial_note, plan
+from metrics.queries.time.window import Plan, Retention, Window, at_second, end_of_now, iso, partial_note, plan
 
 MAX_GROUPS = 50
 MAX_GROUP_LABELS = 3
@@ -116,9 +116,9 @@ def series(
     return cached(("series", asked, filters, chosen, names), window, now, compute)
 
 
-def held_for(pairs: Sequence[Pair]) -> Held:
+def held_for(pairs: Sequence[Pair]) -> Retention:
     """What is kept of these metrics: gauges alone have raw samples for longer than there are one-second figures."""
-    return Held.from_settings(raw_samples=bool(pairs) and all(metric.type in gauges.TABLES for metric, _ in pairs))
+    return Retention.from_settings(raw_samples=bool(pairs) and all(metric.type in gauges.TABLES for metric, _ in pairs))
 
 
 def parse_group_by(given: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -199,7 +199,7 @@ def _request_lines(
         group = np.where(numbers < 0, -1, numbers * points + offsets)
     else:
         group = offsets
-    groups = Groups(rows, group, len(keep) * points)
+    groups = GroupedRollups(rows, group, len(keep) * points)
     seconds = np.tile(_seconds(chosen, now), len(keep))
     for metric, stat in pairs:
         if metric.type == "error":
@@ -237,7 +237,7 @@ def _error_values(
     stat: str,
     number_of: dict[int, int] | None,
     points: int,
-    groups: Groups,
+    groups: GroupedRollups,
     seconds: np.ndarray,
 ) -> list[Value]:
     """Errors by group. Where requests ended without one, none happened; where nothing happened, nothing is known."""

@@ -27,7 +27,7 @@ from metrics.queries.numbers import change_percent, exact
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import NANO, Groups, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import NANO, GroupedRollups, histogram_columns, read_rows
 from metrics.queries.time.window import Tiles, Window, end_of_now, iso, partial_note, segments
 
 # Name of the histogram figures: (metric, statistics).
@@ -117,7 +117,7 @@ def elapsed_seconds(tiles: Tiles, now: datetime) -> int:
     return max(1, min(tiles.window.end_s, end_of_now(now)) - start)
 
 
-def request_figures(groups: Groups, filters: Filters, seconds: int) -> list[Figures]:
+def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> list[Figures]:
     """The figures of requests of each group."""
     requests = groups.requests()
     ok = groups.sums("ok")
@@ -167,7 +167,7 @@ def machine_figures(tiles: Iterable[tuple[int, int, int]], filters: Filters) -> 
 def _figures(tiles: Tiles, filters: Filters, now: datetime) -> tuple[Figures, int]:
     """The figures of a window, and in how many of its parts a request ended."""
     rows = read_rows(tiles.segments, request_columns(filters), filters.series_ids())
-    groups = Groups(rows, np.zeros(len(rows), dtype=np.int64), 1)
+    groups = GroupedRollups(rows, np.zeros(len(rows), dtype=np.int64), 1)
     own = request_figures(groups, filters, elapsed_seconds(tiles, now))[0]
     parts = np.unique((rows.buckets - tiles.window.start_s) * PARTS // tiles.window.seconds)
     return own | machine_figures(tiles.segments, filters), len(parts)

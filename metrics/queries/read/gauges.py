@@ -4,7 +4,7 @@ A gauge is averaged within each instance (a host, a GPU, a queue's source) and b
 instances as its catalogue entry says after that, so that a host that reports twice as often does not count twice. The
 greatest and least over instances are theirs for percentages, and added where levels are added.
 
-Queues: of the kinds that speak for a model in a bucket, the first of engine, track and sdk is believed.
+Queues: of the kinds that speak for a model in a bucket, the first of engine, track and sdk is preferred_kind.
 """
 
 from __future__ import annotations
@@ -279,8 +279,8 @@ def _hold(cells: Cells, instance: int, grid: Grid, previous: tuple[float, float,
         index += 1
 
 
-def believed(cells: Cells, labels: Mapping[int, Labels]) -> Cells:
-    """Of a queue's cells, those of the kind that is believed for each model and bucket."""
+def preferred_kind(cells: Cells, labels: Mapping[int, Labels]) -> Cells:
+    """Of a queue's cells, those of the kind that is preferred_kind for each model and bucket."""
     best: dict[tuple[str, int], int] = {}
     for instance, index in cells:
         own = labels.get(instance)
@@ -322,7 +322,7 @@ def by_group(
 ) -> dict[tuple[str, ...], dict[int, list[Cell]]]:
     """The cells by the values of these labels, and by bucket."""
     if metric.type == "queue":
-        cells = believed(cells, labels)
+        cells = preferred_kind(cells, labels)
     found: dict[tuple[str, ...], dict[int, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for (instance, index), cell in cells.items():
         own = labels.get(instance)
@@ -348,5 +348,7 @@ def totals(
     figures: list[float | None] = []
     for metric, stat in pairs:
         cells = merged[metric.name]
-        figures.append(combine(metric, stat, (believed(cells, labels) if metric.type == "queue" else cells).values()))
+        figures.append(
+            combine(metric, stat, (preferred_kind(cells, labels) if metric.type == "queue" else cells).values())
+        )
     return figures

@@ -33,7 +33,7 @@ HISTOGRAM_OF = {
 
 
 @dataclass
-class Rows:
+class RollupRows:
     """Rollup rows as columns: bucket starts, series ids, and what was asked."""
 
     buckets: np.ndarray
@@ -46,7 +46,7 @@ class Rows:
 
 def read_rows(
     segments: Iterable[tuple[int, int, int]], columns: Iterable[str], series_ids: Sequence[int] | None
-) -> Rows:
+) -> RollupRows:
     """The rows of these runs of buckets [(resolution, start, end)], with these columns, of these series (None: all)."""
     names = list(dict.fromkeys(columns))
     wanted = set(series_ids) if series_ids is not None and len(series_ids) > MAX_IDS_IN_SQL else None
@@ -65,17 +65,17 @@ def read_rows(
                     check_budget()
             check_budget()
     split = list(zip(*found, strict=True)) or [()] * (2 + len(names))
-    return Rows(
+    return RollupRows(
         np.array(split[0], dtype=np.int64),
         np.array(split[1], dtype=np.int64),
         {name: list(values) for name, values in zip(names, split[2:], strict=True)},
     )
 
 
-class Groups:
-    """Rollup rows added up by group: sums as int64 arrays, histograms as lists. Rows of group -1 are left out."""
+class GroupedRollups:
+    """Rollup rows added up by group: sums as int64 arrays, histograms as lists. RollupRows of group -1 are left out."""
 
-    def __init__(self, rows: Rows, group_of_row: np.ndarray, count: int) -> None:
+    def __init__(self, rows: RollupRows, group_of_row: np.ndarray, count: int) -> None:
         self._rows = rows
         self._kept = np.flatnonzero(group_of_row >= 0)
         self._group = group_of_row[self._kept]

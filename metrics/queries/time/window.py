@@ -40,13 +40,13 @@ _EPOCH_MS = re.compile(r"-?\d{1,15}(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Retention:
     """How many seconds each resolution is kept."""
 
     seconds: Mapping[int, int]
 
     @classmethod
-    def from_settings(cls, raw_samples: bool = False) -> Held:
+    def from_settings(cls, raw_samples: bool = False) -> Retention:
         """The retention in force. `raw_samples`: for gauges, whose raw samples are the resolution below a minute."""
         env = settings.LLMMONITOR
         finest = env.samples_hours * 3600 if raw_samples else env.one_second_minutes * 60
@@ -206,12 +206,12 @@ def parse_time(parameter: str, text: Any) -> datetime:
     return found
 
 
-def segments(window: Window, now: datetime, held: Held | None = None) -> Tiles:
+def segments(window: Window, now: datetime, held: Retention | None = None) -> Tiles:
     """The window, snapped outward, as the fewest buckets that still hold: hours inside, finer ones at the edges.
 
     A coarse bucket sticks out of the window only where the finer ones are gone.
     """
-    held = held or Held.from_settings()
+    held = held or Retention.from_settings()
     now_s = end_of_now(now) - 1
     start = _down(window.start_s, held.finest(window.start_s, now_s))
     end = _up(window.end_s, held.finest(window.end_s - 1, now_s))
@@ -230,7 +230,7 @@ def segments(window: Window, now: datetime, held: Held | None = None) -> Tiles:
     )
 
 
-def _run(position: int, end: int, held: Held, now_s: int) -> tuple[int, int]:
+def _run(position: int, end: int, held: Retention, now_s: int) -> tuple[int, int]:
     """The coarsest resolution whose bucket fits at `position`, and where its run ends."""
     coarser: list[int] = []
     for resolution in reversed(RESOLUTIONS):
@@ -253,11 +253,11 @@ def plan(
     window: Window,
     now: datetime,
     step: int | None = None,
-    held: Held | None = None,
+    held: Retention | None = None,
     max_points: int = MAX_POINTS,
 ) -> Plan:
     """The step and the resolution that answer a series over this window. Raises BadQuery when `step` cannot be had."""
-    held = held or Held.from_settings()
+    held = held or Retention.from_settings()
     now_s = end_of_now(now) - 1
     oldest = min(held.floor(one, now_s) for one in RESOLUTIONS)
     partial = at_second(oldest) if window.start_s < oldest else None
@@ -272,14 +272,14 @@ def plan(
     return Plan(step, COARSEST, _down(window.start_s, step), _up(window.end_s, step), partial)
 
 
-def check_kept(step: int, now: datetime, held: Held) -> None:
+def check_kept(step: int, now: datetime, held: Retention) -> None:
     """Raises BadQuery when the newest closed bucket and the open one are not kept in such steps."""
     now_s = end_of_now(now) - 1
     if _readable(step, _down(now_s, step) - step, held, now_s) is None:
         raise BadQuery("step", f"{step} s is not a whole number of buckets that are kept.", [str(one) for one in STEPS])
 
 
-def _asked(window: Window, step: int, begin: int, held: Held, now_s: int) -> Plan:
+def _asked(window: Window, step: int, begin: int, held: Retention, now_s: int) -> Plan:
     if step < 1:
         raise BadQuery("step", "must be a whole number of seconds, 1 or more.")
     least = -(-window.seconds // MAX_ASKED_POINTS)
@@ -295,7 +295,7 @@ def _asked(window: Window, step: int, begin: int, held: Held, now_s: int) -> Pla
     return Plan(step, resolution, _down(window.start_s, step), _up(window.end_s, step))
 
 
-def _readable(step: int, begin: int, held: Held, now_s: int) -> int | None:
+def _readable(step: int, begin: int, held: Retention, now_s: int) -> int | None:
     """The coarsest resolution that divides the step and still holds at the beginning of the window."""
     usable = [one for one in RESOLUTIONS if step % one == 0 and held.holds(one, begin, now_s)]
     if not usable and step % COARSEST == 0:

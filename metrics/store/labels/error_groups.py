@@ -32,7 +32,7 @@ class _Key(NamedTuple):
     fingerprint: str
 
 
-class Groups:
+class ErrorGroupInterner:
     """Finds and makes groups. One transaction at a time: `begin`, `intern` and `touch`, `remember` after the commit."""
 
     def __init__(self, max_groups: int) -> None:
@@ -62,7 +62,7 @@ class Groups:
             groups = {one: choice(one) for one in times if one not in ids}
             spans: dict[Fingerprint, Times] = {}
             for one, group in groups.items():
-                spans[group] = times[one].and_those(spans.get(group, times[one]))
+                spans[group] = times[one].union(spans.get(group, times[one]))
             found = _found_or_made(interner, spans, now)
             ids |= {one: number for one, group in groups.items() if (number := found.get(_Key(group.digest)))}
         return ids

@@ -51,14 +51,14 @@ class GaugeKey(NamedTuple):
     is_demo: bool = False
 
 
-class Belonging(NamedTuple):
+class SeriesRef(NamedTuple):
     """The series of an event, and the labels that its raw row keeps itself when that is `__other__`."""
 
     series: int
     labels: dict[str, Any] | None
 
 
-def own_labels(key: SeriesKey) -> dict[str, Any]:
+def labels_of_key(key: SeriesKey) -> dict[str, Any]:
     """The labels that a raw row keeps itself."""
     labels: dict[str, Any] = {name: value for name, value in key._asdict().items() if name != "tags" and value}
     return labels | ({"tags": dict(key.tags)} if key.tags else {})
@@ -205,7 +205,7 @@ class Times(NamedTuple):
     first: datetime
     last: datetime
 
-    def and_those(self, other: Times) -> Times:
+    def union(self, other: Times) -> Times:
         """Of both together."""
         return Times(min(self.first, other.first), max(self.last, other.last))
 
@@ -237,7 +237,7 @@ class SeriesInterner:
         others: dict[SeriesLabels, Times] = {}
         for key in over:
             other = other_labels(key.is_demo)
-            others[other] = times[key].and_those(others.get(other, times[key]))
+            others[other] = times[key].union(others.get(other, times[key]))
         numbers = self._interner.find(others)
         numbers |= self._interner.add({other: span for other, span in others.items() if other not in numbers})
         return found | {key: numbers[other_labels(key.is_demo)] for key in over}, over

@@ -54,18 +54,21 @@ class Steps:
         return self._clock() >= self.deadline
 
     def run(
-        self, step: Step, until: Callable[[], bool] = lambda: False, told: Callable[[int], None] = lambda rows: None
+        self,
+        step: Step,
+        until: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[int], None] = lambda rows: None,
     ) -> int:
         """Repeat a step until it finds nothing more, the deadline passes or `until` holds; how many rows went.
 
-        One step is taken in any case: no table is starved by those before it. `told` hears after each how many rows
-        have gone so far.
+        It runs at least one step, so that no table is starved by those before it. `on_progress` is called after each
+        step with the number of rows deleted so far.
         """
         total = 0
         while True:
             deleted, rows = self._take(step)
             total += deleted
-            told(total)
+            on_progress(total)
             if deleted < rows or self.over or until():
                 return total
 

@@ -29,7 +29,7 @@ from django.dispatch import Signal
 
 from metrics.aggregation import bucket_start
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
-from metrics.store.tables import referring
+from metrics.store.tables import referring_tables
 from metrics.store.upkeep.deleting import Step, Steps, delete_keys, manager, matching, table_name
 from metrics.store.write_lock import eager
 from metrics.store.writing.error_rows import HOUR
@@ -104,7 +104,7 @@ def forget(
 ) -> Forgotten:
     """Remove all that was recorded of one model, of one host, or flagged as demo data. `at`: now, for the log.
 
-    `progress` is told (table, rows removed so far of it), many times a second. Raises ValueError unless exactly one of
+    `progress` is called with (table, rows removed so far), many times a second. Raises ValueError unless exactly one of
     the three is given, SharedName (one of these) for the model `__other__`.
     """
     if sum((model is not None, host is not None, bool(demo))) != 1:
@@ -119,7 +119,7 @@ def forget(
     def take(table: type[models.Model], step: Step) -> None:
         name = table_name(table)
         before = counts[name]
-        counts[name] += steps.run(step, told=lambda rows: progress(name, before + rows))
+        counts[name] += steps.run(step, on_progress=lambda rows: progress(name, before + rows))
 
     if model is not None:
         for table in OF_OTHER:
@@ -164,7 +164,7 @@ def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
     step (1,000 rows a second instead of 50,000).
     """
     for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
-        for table, column in referring(labels):
+        for table, column in referring_tables(labels):
             for number in ids:
                 yield manager(table).filter(**{column: number}).order_by("pk")
 
@@ -172,7 +172,7 @@ def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
 def _rows_at_once(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
     """The same in few queries, without an order."""
     for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
-        for table, column in referring(labels):
+        for table, column in referring_tables(labels):
             for start in range(0, len(ids), SOME_IDS):
                 yield manager(table).filter(**{f"{column}__in": ids[start : start + SOME_IDS]})
 

@@ -22,7 +22,7 @@ from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
 from metrics.store.retention_policy import Policy
-from metrics.store.tables import RAW, referring
+from metrics.store.tables import RAW, referring_tables
 from metrics.store.upkeep import shedding
 from metrics.store.upkeep.deleting import Steps, manager, matching, oldest_raw, table_name
 
@@ -60,11 +60,11 @@ def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None)
         attempt(name, lambda: {name: task()})
 
     def give_back() -> dict[str, int]:
-        shedding.give_back_pages(steps)
+        shedding.shrink_file(steps)
         return {}
 
     # The bound first: a full disk stops everything, a row that is a minute too old nothing.
-    attempt("the bound on the disk", lambda: shedding.keep_bound(now, steps))
+    attempt("the bound on the disk", lambda: shedding.enforce_max_disk(now, steps))
     for model, kind in RAW:
         run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - policy.raw(kind))))
     for found in _outdated(policy, now):
@@ -138,6 +138,6 @@ def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
 
 
 def _unreferred(found: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    for model, column in referring(found.model):
+    for model, column in referring_tables(found.model):
         found = found.filter(~Exists(manager(model).filter(**{column: OuterRef("pk")})))
     return found.order_by("pk")

@@ -19,7 +19,7 @@ from django.core.cache import caches
 from django.db import connection, models
 
 from metrics.models import InferenceMetrics
-from metrics.store.disk import others_need_it, size
+from metrics.store.disk import is_disk_low, size
 from metrics.store.tables import RAW
 from metrics.store.upkeep.deleting import Steps, manager, oldest_raw, table_name
 
@@ -42,7 +42,7 @@ _PG_ROW_BYTES, _PG_INDEX_BYTES, _PG_SAMPLE_ROWS = 36, 50, 500
 _said_over = False
 
 
-def keep_bound(now: datetime, steps: Steps) -> dict[str, int]:
+def enforce_max_disk(now: datetime, steps: Steps) -> dict[str, int]:
     """Shed the oldest raw rows while the store's rows use more than the bound; how many by table."""
     global _said_over
     bound = int(settings.LLMMONITOR.max_disk)
@@ -169,12 +169,12 @@ def _vacuum_postgres(tables: Iterable[type[models.Model]]) -> None:
             cursor.execute(f"VACUUM (ANALYZE) {connection.ops.quote_name(model._meta.db_table)}")
 
 
-def give_back_pages(steps: Steps) -> int:
+def shrink_file(steps: Steps) -> int:
     """Shrink SQLite's file by free pages, where they are many or it is over the bound; how many bytes it gave back.
 
     Not while others fill the disk: what is free in the file is then all the room that the store has.
     """
-    if connection.vendor != "sqlite" or connection.in_atomic_block or others_need_it():
+    if connection.vendor != "sqlite" or connection.in_atomic_block or is_disk_low():
         return 0
     page, bound = _pragma("page_size"), int(settings.LLMMONITOR.max_disk)
     free, whole = _pragma("freelist_count") * page, _pragma("page_count") * page

@@ -20,8 +20,8 @@ from metrics.aggregation import RESOLUTIONS, BucketKey, InferenceBucket, Resolut
 from metrics.events import ErrorEvent, InferenceEvent, Severity
 from metrics.events.requests import NO_ERROR_TYPE, UNKNOWN_MODEL
 from metrics.models import ErrorMetrics, InferenceMetrics
-from metrics.store.labels.error_groups import Groups
-from metrics.store.labels.interning import Belonging, Times
+from metrics.store.labels.error_groups import ErrorGroupInterner
+from metrics.store.labels.interning import SeriesRef, Times
 from metrics.store.writing.fingerprint import Fingerprint, fingerprint
 from metrics.store.writing.rollup_rows import GroupKey
 from metrics.store.writing.statements import Insert
@@ -44,11 +44,11 @@ _COMPLETED = (
 
 
 class Report(NamedTuple):
-    """An error that came in. `direct`: as such, not as part of an inference. `belonging` is that of its own labels."""
+    """An error that came in. `direct`: as such, not as part of an inference. `series_ref` is that of its own labels."""
 
     place: int
     event: ErrorEvent
-    belonging: Belonging | None
+    series_ref: SeriesRef | None
     direct: bool
 
 
@@ -77,11 +77,11 @@ class _Row:
     stored: _Row | None = None  # as it is in the table
 
     @classmethod
-    def of(cls, event: ErrorEvent, belonging: Belonging) -> _Row:
+    def of(cls, event: ErrorEvent, series_ref: SeriesRef) -> _Row:
         return cls(
             event.timestamp,
             event.request_id,
-            *belonging,
+            *series_ref,
             event.error_type or NO_ERROR_TYPE,
             event.error_message,
             event.severity,
@@ -90,7 +90,7 @@ class _Row:
             of_unknown_model=event.model_name == UNKNOWN_MODEL,
         )
 
-    def complete(self, event: ErrorEvent, belonging: Belonging | None) -> bool:
+    def complete(self, event: ErrorEvent, series_ref: SeriesRef | None) -> bool:
         """Add what the event knows and the row does not; whether that was anything."""
         before = self.values
         if self.error_type == NO_ERROR_TYPE:
@@ -100,8 +100,8 @@ class _Row:
         self.metadata = self.metadata or event.metadata
         if _RANK[event.severity] > _RANK[Severity(self.severity)]:
             self.severity = event.severity
-        if self.of_unknown_model and belonging is not None and event.model_name != UNKNOWN_MODEL:
-            self.series, self.labels = belonging
+        if self.of_unknown_model and series_ref is not None and event.model_name != UNKNOWN_MODEL:
+            self.series, self.labels = series_ref
             self.of_unknown_model = False
         return self.values != before
 
@@ -133,16 +133,16 @@ class ErrorChanges:
     repeats: set[int] = field(default_factory=set)
 
 
-def stored_failures(request_ids: Iterable[str]) -> dict[str, Belonging]:
+def stored_failures(request_ids: Iterable[str]) -> dict[str, SeriesRef]:
     """Those of these requests that have a failed inference in the store."""
-    found: dict[str, Belonging] = {}
+    found: dict[str, SeriesRef] = {}
     ids = sorted(set(request_ids))
     for start in range(0, len(ids), _MAX_KEYS):
         rows = InferenceMetrics.objects.filter(success=False, request_id__in=ids[start : start + _MAX_KEYS])
         for name, series, labels in rows.order_by("request_id", "timestamp").values_list(
             "request_id", "series_id", "labels"
         ):
-            found.setdefault(name, Belonging(series, labels))
+            found.setdefault(name, SeriesRef(series, labels))
     return found
 
 
@@ -160,7 +160,7 @@ class ErrorRows:
     """Writes raw rows of errors. One transaction at a time: `begin`, `write`, `touch`, `remember` after the commit."""
 
     def __init__(self, max_groups: int) -> None:
-        self._groups = Groups(max_groups)
+        self._groups = ErrorGroupInterner(max_groups)
         self._upsert = Insert(ErrorMetrics, _KEY + _COMPLETED, conflict=("request_id",), update=_COMPLETED)
         self.begin, self.touch, self.remember = self._groups.begin, self._groups.touch, self._groups.remember
 
@@ -168,7 +168,7 @@ class ErrorRows:
         self,
         reports: Sequence[Report],
         new_failures: Sequence[InferenceEvent],
-        failures: Mapping[str, Belonging],
+        failures: Mapping[str, SeriesRef],
         buckets: dict[BucketKey, InferenceBucket],
         resolutions_for: ResolutionsFor,
         now: datetime,
@@ -201,21 +201,21 @@ class ErrorRows:
     def _apply(
         report: Report,
         rows: dict[str, _Row],
-        failures: Mapping[str, Belonging],
+        failures: Mapping[str, SeriesRef],
         open_names: Collection[str],
         changes: ErrorChanges,
     ) -> None:
-        place, event, belonging, direct = report
+        place, event, series_ref, direct = report
         row = rows.get(event.request_id)
         known = row is not None
         if row is None:
-            own = failures.get(event.request_id) or belonging
+            own = failures.get(event.request_id) or series_ref
             if own is None:
                 raise ValueError(f"the error {event.request_id!r} has no series")
             row = rows[event.request_id] = _Row.of(event, own)
         is_open = row.stored is None or not row.is_settled or event.request_id in open_names
         counts = direct and event.is_failure and is_open and row.counted_outcome is None
-        is_completed = known and row.complete(event, belonging)
+        is_completed = known and row.complete(event, series_ref)
         if counts:
             row.counted_outcome = event.outcome
         elif direct and known and not is_completed:
@@ -227,12 +227,12 @@ class ErrorRows:
         times: dict[Fingerprint, Times] = {}
         for row in rows:
             key, at = prints[row.request_id], Times(row.timestamp, row.timestamp)
-            times[key] = at.and_those(times.get(key, at))
+            times[key] = at.union(times.get(key, at))
         ids = self._groups.intern(times, now)
         for row in rows:
             row.group = ids[prints[row.request_id]]
         for key, span in times.items():
-            changes.group_times[ids[key]] = span.and_those(changes.group_times.get(ids[key], span))
+            changes.group_times[ids[key]] = span.union(changes.group_times.get(ids[key], span))
 
 
 def _differs(row: _Row) -> bool:

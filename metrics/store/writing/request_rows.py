@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from metrics.events import InferenceEvent
 from metrics.models import InferenceMetrics, RecentId
-from metrics.store.labels.interning import Belonging
+from metrics.store.labels.interning import SeriesRef
 from metrics.store.writing.statements import Insert, db_time
 
 # As sent and derived: columns that have the name of their field.
@@ -64,8 +64,8 @@ class InferenceRows:
         )
         self._recent = Insert(RecentId, ("request_id", "at"), conflict=("request_id",), returning=("request_id",))
 
-    def write(self, events: Sequence[Placed], belonging: Mapping[int, Belonging], at: datetime) -> set[int]:
-        """Insert those that are new and answer the places of those that are not. `belonging`: by place; `at`: now."""
+    def write(self, events: Sequence[Placed], series_refs: Mapping[int, SeriesRef], at: datetime) -> set[int]:
+        """Insert those that are new and answer the places of those that are not. `series_refs`: by place; `at`: now."""
         repeats = self._unstamped_repeats(events, at)
         places: dict[tuple[datetime, str], int] = {}
         for place, event in events:
@@ -74,7 +74,7 @@ class InferenceRows:
         by_place = dict(events)
         # In the order of the index: it grows at its end, and no two transactions wait for each other's rows.
         ordered = sorted(places.items())
-        rows = [(*belonging[place], *_fields_of(by_place[place].__dict__)) for _, place in ordered]
+        rows = [(*series_refs[place], *_fields_of(by_place[place].__dict__)) for _, place in ordered]
         written = self._insert.run(rows)
         if len(written) < len(rows):
             new = set(written)

@@ -17,7 +17,7 @@ from metrics import catalogue
 from metrics.aggregation import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
 from metrics.events import GPUSample, QueueEvent, SystemEvent
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
-from metrics.store.labels.interning import Belonging, GaugeInterner, GaugeKey
+from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
 from metrics.store.outcome import Refusal
 from metrics.store.writing.rollup_rows import GaugeBucketKey
 from metrics.store.writing.statements import Insert, db_time
@@ -126,10 +126,10 @@ class SampleRows:
         systems: Sequence[tuple[int, SystemEvent]],
         queues: Sequence[tuple[int, QueueEvent]],
         labels: Mapping[GaugeKey, int],
-        belonging: Mapping[int, Belonging],
+        series_refs: Mapping[int, SeriesRef],
         resolutions_for: ResolutionsFor,
     ) -> tuple[Gauges, set[int]]:
-        """The gauges of what is new, and the places of events that brought nothing new. `belonging`: by place."""
+        """The gauges of what is new, and the places of events that brought nothing new. `series_refs`: by place."""
         if not systems and not queues:
             return {}, set()
         gauges = _GaugeSums(resolutions_for)
@@ -151,7 +151,7 @@ class SampleRows:
 
         rows = {}
         for place, reading in queues:
-            number, series = labels[_queue_key(reading)], belonging[place].series
+            number, series = labels[_queue_key(reading)], series_refs[place].series
             row = (series, number, *_queue_row(reading))
             rows.setdefault((reading.timestamp, number, series), (place, row, reading, number))
         new |= _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from metrics.aggregation import rollup_events
 from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, SeriesKey, SystemEvent
-from metrics.store.availability import unavailable_as_such
-from metrics.store.disk import make_room_or_refuse, why_full
-from metrics.store.labels.interning import Belonging, SeriesInterner, SeriesLabels, Times, own_labels, series_labels
+from metrics.store.availability import translate_database_errors
+from metrics.store.disk import disk_limit_message, enforce_disk_limits
+from metrics.store.labels.interning import SeriesInterner, SeriesLabels, SeriesRef, Times, labels_of_key, series_labels
 from metrics.store.outcome import Recorded, Refusal
 from metrics.store.raw_floors import locked_floors
 from metrics.store.retention_policy import Policy
@@ -66,8 +66,8 @@ class Store:
             return Recorded(0, 0)
         for part in (self._series, self._samples, self._errors):
             part.begin()
-        with writing(), unavailable_as_such(why_full), transaction.atomic():
-            make_room_or_refuse()
+        with writing(), translate_database_errors(disk_limit_message), transaction.atomic():
+            enforce_disk_limits()
             recorded = self._write(events, self._clock())
         for part in (self._series, self._samples, self._errors):
             part.remember()
@@ -90,29 +90,31 @@ class Store:
         failures = stored_failures(event.request_id for _, event in errors)
         # An error that belongs to a failed inference has its series, whatever it says itself (often no model at all).
         alone = [(place, event) for place, event in errors if event.request_id not in failures.keys() | failed]
-        belonging, times = self._intern([*inference, *queues, *alone], now)
+        series_refs, times = self._intern([*inference, *queues, *alone], now)
 
-        repeats = self._inference.write(inference, belonging, now)
+        repeats = self._inference.write(inference, series_refs, now)
         new = [(place, event) for place, event in inference if place not in repeats]
-        buckets = rollup_events(((event, belonging[place].series) for place, event in new), resolutions_for)
+        buckets = rollup_events(((event, series_refs[place].series) for place, event in new), resolutions_for)
 
-        failures |= {event.request_id: belonging[place] for place, event in new if not event.success}
+        failures |= {event.request_id: series_refs[place] for place, event in new if not event.success}
         left = [
-            (place, event) for place, event in errors if place not in belonging and event.request_id not in failures
+            (place, event) for place, event in errors if place not in series_refs and event.request_id not in failures
         ]
         if left:  # the failure that came with the error repeats a success: it is not stored, and the error is alone
             own, own_times = self._intern(left, now)
-            belonging |= own
-            times |= {number: one.and_those(times.get(number, one)) for number, one in own_times.items()}
-        reports = [Report(place, event, belonging.get(place), direct=True) for place, event in errors]
+            series_refs |= own
+            times |= {number: one.union(times.get(number, one)) for number, one in own_times.items()}
+        reports = [Report(place, event, series_refs.get(place), direct=True) for place, event in errors]
         reports += [
-            Report(place, event, belonging[place], direct=False) for place, event in own_errors if place not in repeats
+            Report(place, event, series_refs[place], direct=False)
+            for place, event in own_errors
+            if place not in repeats
         ]
         reports.sort(key=attrgetter("place"))
         changes = self._errors.write(
             reports, [event for _, event in new if not event.success], failures, buckets, resolutions_for, now
         )
-        gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, labels, belonging, resolutions_for)
+        gauges, known = self._samples.write(by_kind[Kind.SYSTEM], queues, labels, series_refs, resolutions_for)
         repeats |= changes.repeats | known
 
         rollup_rows.add_inference(buckets)
@@ -122,7 +124,7 @@ class Store:
         self._errors.touch(changes.group_times)
         return Recorded(len(events) - len(repeats) - len(rejected), len(repeats), sorted(repeats), sorted(rejected))
 
-    def _intern(self, events: Sequence[Placed], now: datetime) -> tuple[dict[int, Belonging], dict[int, Times]]:
+    def _intern(self, events: Sequence[Placed], now: datetime) -> tuple[dict[int, SeriesRef], dict[int, Times]]:
         """What each event belongs to, by its place, and the times to widen the series to."""
         labels: dict[tuple[SeriesKey, bool], SeriesLabels] = {}
         by_labels: dict[SeriesLabels, list[Placed]] = {}
@@ -137,14 +139,14 @@ class Store:
             stamps = [event.timestamp for _, event in some]
             times[name] = Times(min(stamps), max(stamps))
         numbers, over = self._series.intern(times, now)
-        belonging: dict[int, Belonging] = {}
+        series_refs: dict[int, SeriesRef] = {}
         touched: dict[int, Times] = {}
         for name, some in by_labels.items():
             number = numbers[name]
-            own = Belonging(number, own_labels(some[0][1].labels) if name in over else None)
-            belonging.update((place, own) for place, _ in some)
-            touched[number] = times[name].and_those(touched.get(number, times[name]))
-        return belonging, touched
+            own = SeriesRef(number, labels_of_key(some[0][1].labels) if name in over else None)
+            series_refs.update((place, own) for place, _ in some)
+            touched[number] = times[name].union(touched.get(number, times[name]))
+        return series_refs, touched
 
 
 def _lock_requests(request_ids: Iterable[str]) -> None:

@@ -129,13 +129,13 @@ def _run(workload: Workload, claim: Claim, sender: Sender, at: datetime) -> None
             live = Live(workload, sender.with_key(key))
 
             def filled(share: float) -> bool:
-                live.look_in()  # the page moves while its past is filled in, and no hole is left between the two
+                live.send_due()  # the page moves while its past is filled in, and no hole is left between the two
                 return tell(share)
 
             past = fill(workload, at, progress=filled)
             if past.rejected:
                 logger.warning("demo: %s events were refused, the first: %s", past.rejected, past.first_error)
-            live.go_on(tell)
+            live.run(tell)
     except (FillingFailed, SendingFailed) as error:
         logger.warning("demo: %s", error)
     except Exception:

@@ -35,7 +35,7 @@ class Live:
         self._done = workload.end.timestamp()
         self._refused = False
 
-    def go_on(self, wanted: Callable[[], bool]) -> None:
+    def run(self, wanted: Callable[[], bool]) -> None:
         """Send each second's events when it has passed, until `wanted` says no. Raises SendingFailed."""
         while wanted():
             now = self._now()
@@ -45,7 +45,7 @@ class Live:
                 self._sleep(max(0.05, self._done + 1 - self._clock()))
                 self._done = max(self._done, self._now() - CAUGHT_UP_SECONDS)
 
-    def look_in(self) -> None:
+    def send_due(self) -> None:
         """Send what is due, between two steps of something else. What fails here is left to `go_on`, which tells."""
         now = self._now()
         try:

@@ -13,7 +13,7 @@ from django.test import Client
 
 from metrics import queries
 from metrics.events import validate_many
-from metrics.events.validation import DoorPolicy
+from metrics.events.validation import IngestPolicy
 from metrics.queries.answers import models
 from metrics.store.writing.transaction import Store
 
@@ -35,7 +35,7 @@ def visitor() -> Client:
 def store(kind: Any, *items: dict[str, Any]) -> None:
     at = datetime.now(UTC)
     found = validate_many(
-        kind, [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items], at, DoorPolicy()
+        kind, [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items], at, IngestPolicy()
     )
     assert not found.rejected
     Store().commit(found.events)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from dashboard.overview.sentence import Sentence, say
+from dashboard.overview.sentence import Sentence, describe_state
 
 
 def model(name: str = "llama-3-70b", previous: dict[str, Any] | None = None, **figures: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def sentence(
         "comparable": True,
         **summary,
     }
-    found = say(
+    found = describe_state(
         figures, models, "the last hour", "the hour before", hosts=hosts, recent=lambda: recent, past=past
     )  # fmt: skip
     return replace(found, title=found.title.replace("\u00a0", " "), text=found.text.replace("\u00a0", " "))

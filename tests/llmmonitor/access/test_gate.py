@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from pytest_django import Settings
 
 from llmmonitor.access import identity, middleware
-from llmmonitor.access.hosts import own_names
+from llmmonitor.access.hosts import own_host_names
 from llmmonitor.access.keys import create_key
 from tests.llmmonitor.access import asking
 from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, ask, bearer, session_of
@@ -37,7 +37,7 @@ class TheGate:
         import asyncio
 
         found: list[bool] = []
-        answer = middleware.answer_at_the_gate
+        answer = middleware.authorize_page
 
         def noting(request: HttpRequest, identity: Any) -> HttpResponse | None:
             try:
@@ -48,7 +48,7 @@ class TheGate:
                 found.append(True)
             return answer(request, identity)
 
-        monkeypatch.setattr(middleware, "answer_at_the_gate", noting)
+        monkeypatch.setattr(middleware, "authorize_page", noting)
         return found
 
     def test_stays_on_the_event_loop_for_those_it_needs_no_database_for(self, threads: list[bool]) -> None:
@@ -161,18 +161,18 @@ class TheSettings:
 
 class AServerThatListens:
     def test_on_loopback_answers_to_loopback_alone(self) -> None:
-        assert own_names("127.0.0.1") == ["localhost", "127.0.0.1", "[::1]", "127.0.0.1"]
+        assert own_host_names("127.0.0.1") == ["localhost", "127.0.0.1", "[::1]", "127.0.0.1"]
 
     def test_on_one_address_answers_to_that_too(self) -> None:
-        assert own_names("192.168.1.5")[-1] == "192.168.1.5"
-        assert own_names("fd00::5")[-1] == "[fd00::5]"
-        assert own_names("Monitor.Example.com")[-1] == "monitor.example.com"
+        assert own_host_names("192.168.1.5")[-1] == "192.168.1.5"
+        assert own_host_names("fd00::5")[-1] == "[fd00::5]"
+        assert own_host_names("Monitor.Example.com")[-1] == "monitor.example.com"
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - named, not listened on
     def test_on_every_address_answers_to_its_own_and_to_no_star(self, host: str) -> None:
         import socket
 
-        names = own_names(host)
+        names = own_host_names(host)
 
         assert {"localhost", "127.0.0.1", "[::1]", socket.gethostname().lower()} <= set(names)
         assert "*" not in names

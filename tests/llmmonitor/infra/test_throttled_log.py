@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from llmmonitor.infra import throttled_log
-from llmmonitor.infra.throttled_log import say_once_a_minute
+from llmmonitor.infra.throttled_log import log_throttled
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class AnErrorThatComesEachSecond:
         self, clock: list[float], caplog: pytest.LogCaptureFixture
     ) -> None:
         for _ in range(125):
-            say_once_a_minute(logger, "the tick", OSError("disk full"))
+            log_throttled(logger, "the tick", OSError("disk full"))
             clock[0] += 1
 
         assert [bool(record.exc_info) for record in caplog.records] == [True, False, False]
@@ -33,8 +33,8 @@ class AnErrorThatComesEachSecond:
 
     @pytest.mark.usefixtures("clock")
     def test_hides_no_other(self, caplog: pytest.LogCaptureFixture) -> None:
-        say_once_a_minute(logger, "the tick", OSError("disk full"))
-        say_once_a_minute(logger, "the tick", ValueError("a bug"))
-        say_once_a_minute(logger, "the sample", OSError("disk full"))
+        log_throttled(logger, "the tick", OSError("disk full"))
+        log_throttled(logger, "the tick", ValueError("a bug"))
+        log_throttled(logger, "the sample", OSError("disk full"))
 
         assert len(caplog.records) == 3

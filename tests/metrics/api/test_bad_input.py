@@ -224,7 +224,7 @@ class AServerThatIsNotReached:
         def fail(*args: Any, **more: Any) -> None:
             raise ZeroDivisionError("SECRET")
 
-        monkeypatch.setattr("metrics.queries.answers.summary", fail)
+        monkeypatch.setattr("metrics.queries.summary", fail)
         reply = api.get("/metrics/summary")
         assert reply.problem(500, "internal")
         assert b"SECRET" not in reply.body

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from metrics.events import (
-    DoorPolicy,
     ErrorEvent,
     Event,
     FinishReason,
     InferenceEvent,
+    IngestPolicy,
     Kind,
     Outcome,
     QueueEvent,
@@ -28,21 +28,21 @@ from metrics.events import (
     Validated,
     classify,
     finish_class,
-    make_id,
+    new_request_id,
     validate_many,
 )
 from metrics.events.derive import MAX_TOKENS_PER_SECOND, derive
 from metrics.events.requests import MAX_STACK_TRACE_BYTES
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-POLICY = DoorPolicy()
+POLICY = IngestPolicy()
 
 
-def validate(kind: Kind, *items: Any, policy: DoorPolicy = POLICY) -> Validated:
+def validate(kind: Kind, *items: Any, policy: IngestPolicy = POLICY) -> Validated:
     return validate_many(kind, list(items), AT, policy)
 
 
-def only(kind: Kind, item: dict[str, Any], policy: DoorPolicy = POLICY) -> Any:
+def only(kind: Kind, item: dict[str, Any], policy: IngestPolicy = POLICY) -> Any:
     """The one event that an item makes."""
     result = validate(kind, item, policy=policy)
     assert result.rejected == []
@@ -50,7 +50,7 @@ def only(kind: Kind, item: dict[str, Any], policy: DoorPolicy = POLICY) -> Any:
     return event
 
 
-def refusal(kind: Kind, item: Any, policy: DoorPolicy = POLICY) -> Rejection:
+def refusal(kind: Kind, item: Any, policy: IngestPolicy = POLICY) -> Rejection:
     """Why an item is refused."""
     result = validate(kind, item, policy=policy)
     assert result.events == []
@@ -221,7 +221,7 @@ class AnEvent:
         assert event.metadata == {"run": 7, "tenant": "other", "event.tenant": "acme"}
 
     def test_carries_the_metadata_keys_that_are_promoted_as_tags(self) -> None:
-        policy = DoorPolicy(tags=("tenant", "beta", "shard", "missing", "long"))
+        policy = IngestPolicy(tags=("tenant", "beta", "shard", "missing", "long"))
         metadata = {"tenant": "acme", "beta": True, "shard": 3, "long": "x" * 300, "other": "o"}
         event = only(Kind.INFERENCE, {"model_name": "m", "metadata": metadata}, policy)
         tags = (("beta", "true"), ("long", "x" * 200), ("shard", "3"), ("tenant", "acme"))
@@ -233,7 +233,7 @@ class AnEvent:
             Kind.INFERENCE, {"model_name": "a"}, {"model_name": "b", "request_id": "mine"}, {"model_name": "c"}
         )
         ids = [event.request_id for event in result.events]  # type: ignore[attr-defined]
-        assert result.made_ids == {0: ids[0], 2: ids[2]}
+        assert result.generated_ids == {0: ids[0], 2: ids[2]}
         assert ids[1] == "mine"
         assert ids[0] < ids[2]
 
@@ -247,7 +247,7 @@ class AnEvent:
 
 class AnIdMadeHere:
     def test_sorts_by_time_and_looks_like_a_uuid_of_version_7(self) -> None:
-        ids = [make_id(AT + timedelta(milliseconds=n)) for n in range(50)]
+        ids = [new_request_id(AT + timedelta(milliseconds=n)) for n in range(50)]
         assert ids == sorted(ids)
         assert len(set(ids)) == 50
         assert {(len(made), made[12], made[16] in "89ab") for made in ids} == {(32, "7", True)}
@@ -300,7 +300,7 @@ class ATimestamp:
         assert "300 s ahead" in refused(timestamp="2100-01-01T00:00:00Z").error
 
     def test_is_refused_below_the_raw_floor_which_is_named(self) -> None:
-        policy = DoorPolicy(raw_floor=AT - timedelta(days=30))
+        policy = IngestPolicy(raw_floor=AT - timedelta(days=30))
         at_floor = {"model_name": "m", "timestamp": "2026-01-30T12:00:00Z"}
         assert validate(Kind.INFERENCE, at_floor, policy=policy).rejected == []
         below = {**at_floor, "timestamp": "2026-01-30T11:59:59.999999Z"}
@@ -475,7 +475,7 @@ class AnError:
         [event] = result.events
         assert isinstance(event, ErrorEvent)
         assert (event.model_name, event.outcome) == ("unknown", Outcome.TIMEOUT)
-        assert result.made_ids == {0: event.request_id}
+        assert result.generated_ids == {0: event.request_id}
 
     def test_is_cut_where_it_is_long(self) -> None:
         event = only(Kind.ERROR, {"error_message": "ü" * 5000, "stack_trace": "first" + "ü" * 40_000 + "last"})
@@ -493,7 +493,7 @@ class AnError:
     @pytest.mark.parametrize("kind", [Kind.ERROR, Kind.INFERENCE])
     def test_leaves_its_words_at_the_door_where_the_setting_says_so(self, kind: Kind) -> None:
         item = {"model_name": "m", "error_message": "secret", "stack_trace": "secret", "request_id": "r"}
-        result = validate(kind, item, policy=DoorPolicy(drop_error_text=True))
+        result = validate(kind, item, policy=IngestPolicy(drop_error_text=True))
         [event] = result.events
         assert "secret" not in repr(event)
         assert result.dropped == {"error_message": 1, "stack_trace": 1}
@@ -634,7 +634,7 @@ ITEM = st.one_of(
 class TheDoor:
     @given(kind=st.sampled_from(Kind), items=st.lists(ITEM, max_size=4), strict=st.booleans())
     def test_takes_or_refuses_any_json_and_never_raises(self, kind: Kind, items: list[Any], strict: bool) -> None:
-        policy = DoorPolicy(tags=("x",), drop_error_text=strict, raw_floor=AT - timedelta(days=1) if strict else None)
+        policy = IngestPolicy(tags=("x",), drop_error_text=strict, raw_floor=AT - timedelta(days=1) if strict else None)
         result = validate_many(kind, items, AT, policy)
         assert len(result.events) == len(result.indexes)
         assert sorted([*result.indexes, *(rejection.index for rejection in result.rejected)]) == list(range(len(items)))

@@ -17,7 +17,7 @@ from django.test import override_settings
 from rest_framework.test import APIRequestFactory
 
 import metrics.ingest.post
-from metrics.events import DoorPolicy, Event, Kind
+from metrics.events import Event, IngestPolicy, Kind
 from metrics.ingest.post import Answer, aingest, ingest
 from metrics.ingest.recorder import QueueFull, Recorded, StoreUnavailable
 
@@ -61,7 +61,9 @@ def recorded(accepted: int = 0, duplicates: int = 0, rejected: list[Any] | None 
 @pytest.fixture(autouse=True)
 def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No raw floor: these tests need no database."""
-    monkeypatch.setattr(metrics.ingest.post, "door_policy", lambda kind: DoorPolicy(raw_floor=AT - timedelta(days=30)))
+    monkeypatch.setattr(
+        metrics.ingest.post, "ingest_policy", lambda kind: IngestPolicy(raw_floor=AT - timedelta(days=30))
+    )
 
 
 @pytest.fixture(params=["in a thread", "on an event loop"])
@@ -339,13 +341,13 @@ class TheViews:
         from metrics.api.track import EXAMPLES
         from metrics.api.track_schema import event_schema
         from metrics.events import validate_many
-        from metrics.events.validation import DOOR_FIELDS
+        from metrics.events.validation import ACCEPTED_FIELDS
 
         schema = event_schema(kind)
-        assert set(schema["properties"]) == DOOR_FIELDS[kind]
+        assert set(schema["properties"]) == ACCEPTED_FIELDS[kind]
         assert b"$ref" not in orjson.dumps(schema)
         assert set(schema["required"]) <= EXAMPLES[kind].keys()
-        assert validate_many(kind, [EXAMPLES[kind]], AT, DoorPolicy()).rejected == []
+        assert validate_many(kind, [EXAMPLES[kind]], AT, IngestPolicy()).rejected == []
 
 
 class TheSettings:

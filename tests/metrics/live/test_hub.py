@@ -259,7 +259,7 @@ class ASubscription:
         monkeypatch.setattr(hub_module, "answer", too_slow)
         monkeypatch.setattr(hub_module, "VIEWS_SECONDS", 0.0)
         said: list[str] = []
-        monkeypatch.setattr(hub_module, "say_once_a_minute", lambda log, what, error: said.append(what))
+        monkeypatch.setattr(hub_module, "log_throttled", lambda log, what, error: said.append(what))
         async with page() as client:
             await subscribe(client, id="a")
             await broadcast(1)

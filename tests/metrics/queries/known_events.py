@@ -112,7 +112,7 @@ def machines() -> list[SystemEvent]:
 
 
 def queues() -> list[QueueEvent]:
-    """One model counted by its SDK and by two sources of its own, which are believed; the other by its SDK alone."""
+    """One model counted by its SDK and by two sources of its own, which are preferred; the other by its SDK alone."""
     draw = random.Random(22)
     sources = (
         ("pod-1", "sdk", CHATTY),

@@ -8,7 +8,7 @@ import pytest
 
 from metrics import queries
 from metrics.events import Kind, validate_many
-from metrics.events.validation import DoorPolicy
+from metrics.events.validation import IngestPolicy
 from metrics.queries import Filters, Window
 from metrics.store.writing.transaction import Store
 
@@ -24,7 +24,7 @@ def store(*ages_minutes: float) -> None:
         {"timestamp": at.isoformat(), "request_id": f"r{n}", "model_name": "a", "response_time_ms": 900}
         for n, at in enumerate(times)
     ]
-    found = validate_many(Kind.INFERENCE, items, NOW, DoorPolicy())
+    found = validate_many(Kind.INFERENCE, items, NOW, IngestPolicy())
     assert not found.rejected
     Store().commit(found.events)
 

@@ -118,7 +118,7 @@ def mean_of_means(each: Sequence[Sequence[float]]) -> float | None:
     return mean([sum(found) / len(found) for found in each if found])
 
 
-def believed(known: Known, window: Window, name: str) -> float:
+def preferred_value(known: Known, window: Window, name: str) -> float:
     """The mean level of all queues: both gateways of the one model, the SDK of the other."""
     total = 0.0
     for source, model in (("gateway-1", CHATTY), ("gateway-2", CHATTY), ("pod-1", SLOW)):
@@ -186,8 +186,8 @@ class TheSummary:
 
         assert answer["total_requests"] > 5
         check(answer, summary_by_hand(known, window), but=("avg_queue_pending", "avg_queue_processing"))
-        assert answer["avg_queue_pending"] == near(believed(known, window, "pending"))
-        assert answer["avg_queue_processing"] == near(believed(known, window, "processing"))
+        assert answer["avg_queue_pending"] == near(preferred_value(known, window, "pending"))
+        assert answer["avg_queue_processing"] == near(preferred_value(known, window, "processing"))
 
     def test_stands_beside_the_window_before_and_the_change(self, known: Known) -> None:
         answer = queries.summary(HOUR, EVERYTHING, NOW).as_dict()
@@ -350,7 +350,7 @@ class ASeries:
         answer = queries.series(pairs, HOUR, EVERYTHING, step=600, now=NOW)
 
         inner = Window.of_seconds(answer.plan.start + 600, answer.plan.start + 1200)
-        assert answer.lines[0].values[1] == near(believed(known, inner, "pending"))
+        assert answer.lines[0].values[1] == near(preferred_value(known, inner, "pending"))
 
     def test_by_source_shows_only_those_that_are_believed(self, known: Known) -> None:
         answer = queries.series(

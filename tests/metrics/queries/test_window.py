@@ -13,7 +13,7 @@ from metrics.queries import RANGES, BadQuery, Window
 from metrics.queries.time.window import (
     MAX_ASKED_POINTS,
     MAX_POINTS,
-    Held,
+    Retention,
     check_kept,
     end_of_now,
     parse_time,
@@ -22,7 +22,7 @@ from metrics.queries.time.window import (
 )
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
-HELD = Held({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
+HELD = Retention({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
 NOW_S = end_of_now(NOW) - 1
 
 # Windows of seconds to months, ending now or long ago.

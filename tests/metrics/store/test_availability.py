@@ -123,7 +123,7 @@ class AFullDisk:
 
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")
-        monkeypatch.setattr(transaction, "make_room_or_refuse", hold_to_its_size)
+        monkeypatch.setattr(transaction, "enforce_disk_limits", hold_to_its_size)
         monkeypatch.setattr(disk, "disk_state", lambda: DiskState(0, 0, True, True, "Older rows have gone."))
         detail = assert_refused(recorder, "disk_full").detail
         assert detail == "The store's disk is full. Free space on it."

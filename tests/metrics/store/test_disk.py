@@ -326,7 +326,7 @@ class WhenOthersFillTheDisk:
         pages = shedding._pragma("page_count")
         limits(disk_reserve=FAR_TOO_MUCH, disk_floor=0, max_disk=1)
 
-        given = shedding.give_back_pages(Steps(time.monotonic() + 5))
+        given = shedding.shrink_file(Steps(time.monotonic() + 5))
 
         assert given == 0
         assert shedding._pragma("page_count") == pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 
 from metrics.models import GaugeLabels, GaugeRollup, InferenceRollup, QueueMetrics, Series
-from metrics.store.tables import RAW, referring
+from metrics.store.tables import RAW, referring_tables
 
 
 class TheRawTables:
@@ -20,13 +20,13 @@ class TheRawTables:
 
 class TheTablesThatReferToALabelSet:
     def test_are_those_with_a_foreign_key_to_it(self) -> None:
-        assert (QueueMetrics, "series") in referring(Series)
-        assert (QueueMetrics, "labels") in referring(GaugeLabels)
-        assert (InferenceRollup, "series") in referring(Series)
-        assert (GaugeRollup, "labels") in referring(GaugeLabels)
+        assert (QueueMetrics, "series") in referring_tables(Series)
+        assert (QueueMetrics, "labels") in referring_tables(GaugeLabels)
+        assert (InferenceRollup, "series") in referring_tables(Series)
+        assert (GaugeRollup, "labels") in referring_tables(GaugeLabels)
 
     def test_do_not_include_requests_for_the_labels_that_they_keep_as_text(self) -> None:
-        columns = {column for _, column in referring(GaugeLabels)}
-        names = {model._meta.model_name for model, _ in referring(GaugeLabels)}
+        columns = {column for _, column in referring_tables(GaugeLabels)}
+        names = {model._meta.model_name for model, _ in referring_tables(GaugeLabels)}
         assert columns == {"labels"}
         assert "inferencemetrics" not in names

@@ -31,7 +31,7 @@ class Command(StoreCommand):
         from llmmonitor.process.banner import greeting, welcome
         from metrics.ingest.recorder import drain_recorder
 
-        memory.keep_memory_small()
+        memory.limit_malloc_arenas()
         try:
             preflight.check_data_dir(settings.LLMMONITOR.data_dir)
             preflight.check_own_files(settings.LLMMONITOR.data_dir)
@@ -50,6 +50,6 @@ class Command(StoreCommand):
             raise CommandError(str(problem)) from None
         except KeyboardInterrupt:
             sys.exit(130)
-        running.end_at_once_on_second_interrupt()
+        running.exit_on_second_interrupt()
         drain_recorder(running.STOP_SECONDS)
         connections.close_all()

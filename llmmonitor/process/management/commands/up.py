@@ -27,7 +27,7 @@ class Command(StoreCommand):
         from llmmonitor.process import memory, preflight
         from llmmonitor.process.data_dir_lock import AlreadyRunning, DataDirectoryLock
 
-        memory.keep_memory_small()
+        memory.limit_malloc_arenas()
         data_dir = settings.LLMMONITOR.data_dir
         lock = DataDirectoryLock(data_dir)
         try:
@@ -72,7 +72,7 @@ class Command(StoreCommand):
             try:
                 running.run_server(host, port, started)
             finally:
-                running.end_at_once_on_second_interrupt()
+                running.exit_on_second_interrupt()
                 workers.stop()
                 drain_recorder(running.STOP_SECONDS)
                 connections.close_all()

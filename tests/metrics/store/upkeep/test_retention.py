@@ -26,6 +26,7 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
+from metrics.queries.time.window import Retention
 from metrics.store import raw_floors
 from metrics.store.retention_policy import Policy
 from metrics.store.upkeep import retention
@@ -133,8 +134,8 @@ class TheRetention:
         policy = Policy.from_settings()
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
-            for resolution, seconds in queries.window.Held.from_settings().seconds.items():
-                oldest_read = queries.window.Held.from_settings().floor(resolution, int(at.timestamp()))
+            for resolution, seconds in Retention.from_settings().seconds.items():
+                oldest_read = Retention.from_settings().floor(resolution, int(at.timestamp()))
                 assert oldest_read >= policy.oldest_bucket(resolution, at)
                 assert oldest_read - policy.oldest_bucket(resolution, at) <= resolution, seconds
 
@@ -202,7 +203,7 @@ class TheRetention:
         assert asked[0][0] == NOW
         assert asked[0][1] > time.monotonic()
 
-    @pytest.mark.parametrize("broken", ["shedding.keep_bound", "_metrics", "shedding.give_back_pages"])
+    @pytest.mark.parametrize("broken", ["shedding.enforce_max_disk", "_metrics", "shedding.shrink_file"])
     def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(
         self, broken: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

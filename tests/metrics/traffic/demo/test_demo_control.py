@@ -321,7 +321,7 @@ def sending(sink: Sink, clock: Clock) -> Live:
 
 class TheSendingOn:
     def test_sends_each_second_once_when_it_has_passed(self, sending: Live, sink: Sink, clock: Clock) -> None:
-        sending.go_on(lambda: len(sink.seconds()) < 5)
+        sending.run(lambda: len(sink.seconds()) < 5)
         assert sink.seconds() == [0, 1, 2, 3, 4]
         assert clock.now == START + 5
 
@@ -331,28 +331,28 @@ class TheSendingOn:
     ) -> None:
         clock.sleep(275.4)
         if looks_in:
-            sending.look_in()
+            sending.send_due()
             assert sink.seconds() == list(range(275))
-        sending.go_on(lambda: len(sink.seconds()) < 277)
+        sending.run(lambda: len(sink.seconds()) < 277)
         assert sink.seconds() == list(range(277))
 
     def test_can_be_ended_while_it_catches_up(self, sending: Live, sink: Sink, clock: Clock) -> None:
         clock.sleep(3_600)
-        sending.go_on(lambda: not sink.posts)
+        sending.run(lambda: not sink.posts)
         assert sink.seconds() == list(range(120))
 
     def test_skips_a_long_sleep_but_for_its_end(self, sending: Live, sink: Sink, clock: Clock) -> None:
-        sending.go_on(lambda: len(sink.seconds()) < 2)
+        sending.run(lambda: len(sink.seconds()) < 2)
         clock.oversleeps = 3_600
-        sending.go_on(lambda: len(sink.seconds()) < 10)
+        sending.run(lambda: len(sink.seconds()) < 10)
         assert sink.seconds()[:3] == [0, 1, 3_603 - 120]
         assert sink.seconds()[-1] == 3_602
 
     def test_sends_the_same_whether_it_is_late_or_not(self, sending: Live, sink: Sink, clock: Clock) -> None:
         late_sink = Sink()
         workload = Workload(datetime.fromtimestamp(START, UTC))
-        Live(workload, late_sink, clock=lambda: START + 60.0).look_in()  # type: ignore[arg-type]
-        sending.go_on(lambda: len(sink.seconds()) < 60)
+        Live(workload, late_sink, clock=lambda: START + 60.0).send_due()  # type: ignore[arg-type]
+        sending.run(lambda: len(sink.seconds()) < 60)
         assert late_sink.of("/track/inference") == sink.of("/track/inference")
         assert len(sink.of("/track/inference")) == sending.sent > 20
         assert late_sink.of("/track/queue") == sink.of("/track/queue")
@@ -362,11 +362,11 @@ class TheSendingOn:
     ) -> None:
         sink.failing = True
         clock.sleep(2)
-        sending.look_in()
+        sending.send_due()
         with pytest.raises(SendingFailed):
-            sending.go_on(lambda: True)
+            sending.run(lambda: True)
         sink.failing = False
-        sending.go_on(lambda: not sink.posts)
+        sending.run(lambda: not sink.posts)
         assert sink.seconds() == [0, 1]
 
 
