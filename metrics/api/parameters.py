@@ -28,17 +28,17 @@ def check_names(params: QueryDict, *allowed: str) -> None:
 
 
 @dataclass(frozen=True)
-class PageQuery:
+class ReadQuery:
     """What most reads ask: over which window, of what."""
 
     window: Window
     filters: Filters
 
 
-def read_window(params: QueryDict, now: datetime, *extras: str) -> PageQuery:
+def read_window(params: QueryDict, now: datetime, *extras: str) -> ReadQuery:
     """The window and the filters; `extras` are the call's own parameters, read by the caller."""
     check_names(params, *WINDOW, *Filters.PARAMETERS, *extras)
-    return PageQuery(Window.from_params(params, now), Filters.from_params(params))
+    return ReadQuery(Window.from_params(params, now), Filters.from_params(params))
 
 
 def read_metric(name: str, parameter: str = "metric") -> catalogue.Metric:

@@ -74,15 +74,15 @@ class ThePage:
 
     def test_carries_its_data_under_the_names_that_scripts_read(self, visitor: Client) -> None:
         requests("a")
-        data = embedded(visitor.get("/").content.decode(), "page-data")
+        page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
             "now", "params", "summary", "history", "by_model", "heatmap", "current", "models", "hosts", "options",
             "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
-        } == set(data)  # fmt: skip
-        asked = {(line["metric"], line["stat"]) for line in data["history"]["series"]}
+        } == set(page)  # fmt: skip
+        asked = {(line["metric"], line["stat"]) for line in page["history"]["series"]}
         assert asked == set(data.SERIES)
-        assert {line["labels"]["model"] for line in data["by_model"]["series"]} == {"a"}
-        assert data["can"] == ["demo", "ingest", "read"]
+        assert {line["labels"]["model"] for line in page["by_model"]["series"]} == {"a"}
+        assert page["can"] == ["demo", "ingest", "read"]
 
     def test_says_its_figures_before_any_script_runs(self, visitor: Client) -> None:
         requests("llama-3-8b", "llama-3-8b", "gpt-4o")
