@@ -11,7 +11,7 @@ CONTENT_TYPE = "application/problem+json"
 
 
 def problem_body(status: int, code: str, detail: str, **extras: Any) -> dict[str, Any]:
-    """What went wrong: a code for programs, a sentence for people, and whatever else helps to coerce it."""
+    """What went wrong: a code for programs, a sentence for people, and whatever else helps to fix it."""
     title = HTTPStatus(status).phrase
     return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **extras}
 

@@ -19,7 +19,7 @@ class StoreCommand(BaseCommand):
         """Django's, which runs `handle`."""
         try:
             return super().execute(*args, **options)
-        except (DataError, IntegrityError):  # these are about what was written, and ours to coerce
+        except (DataError, IntegrityError):  # these are about what was written, and ours to fix
             raise
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(describe_database_error(error)) from error

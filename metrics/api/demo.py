@@ -45,7 +45,7 @@ class DemoView(APIView):
 
     @extend_schema(request=None, responses={202: answer_schema.DEMO, **PROBLEMS}, summary="Show demo data")
     def post(self, request: Request) -> Response:
-        """Begin to fill in a day of example data, and go on sending. PageQuery twice, it runs once."""
+        """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
     @extend_schema(responses={200: answer_schema.DEMO, 202: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")

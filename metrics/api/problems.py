@@ -26,7 +26,7 @@ NO_STORE_HEADERS = {"Retry-After": "2"}
 
 
 class Problem(exceptions.APIException):
-    """An error that a view raises: status, code, detail, and whatever helps to coerce it."""
+    """An error that a view raises: status, code, detail, and whatever helps to fix it."""
 
     def __init__(
         self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extras: Any

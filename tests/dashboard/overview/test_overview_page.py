@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
+from dashboard.overview import data as overview_data
 from metrics import queries
 from metrics.events import validate_many
 from metrics.events.validation import IngestPolicy
@@ -80,7 +81,7 @@ class ThePage:
             "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
         } == set(page)  # fmt: skip
         asked = {(line["metric"], line["stat"]) for line in page["history"]["series"]}
-        assert asked == set(data.SERIES)
+        assert asked == set(overview_data.SERIES)
         assert {line["labels"]["model"] for line in page["by_model"]["series"]} == {"a"}
         assert page["can"] == ["demo", "ingest", "read"]
 
