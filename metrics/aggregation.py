@@ -1,8 +1,8 @@
-"""The arithmetic of rollups: what requests and samples become in buckets of a second, a minute and an hour.
+"""The arithmetic of rollups: events and samples are summed up in buckets of a second, a minute and an hour.
 
-Pure: events in, accumulators out. Counts and sums are integers and histograms add exactly, so batches may come in any
-order and be cut in any way, and the figures are the same. `metrics.store.writing.rollup_rows` loads, merges and writes
-these.
+Pure functions: events in, buckets out. Counts and sums are integers and histograms merge exactly, so the figures do not
+depend on the order of the events or on how they are split into batches. `metrics.store.writing.rollup_rows` writes the
+buckets.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
+from metrics import catalogue
+from metrics.catalogue import Kind, Population
+from metrics.events.derive import FinishReason, Outcome
 from metrics.histogram import Histogram
 from metrics.histogram.bulk import copy_of, histograms_of
 
@@ -19,58 +22,27 @@ if TYPE_CHECKING:
     from metrics.events import InferenceEvent
 
 RESOLUTIONS = (1, 60, 3600)  # seconds
-GAUGE_RESOLUTIONS = (60, 3600)  # below a minute the raw samples are the resolution
+GAUGE_RESOLUTIONS = (60, 3600)  # below a minute, queries read the raw samples
 
-# Percentiles of time and speed are over successful requests: a fast refusal must not flatter, a timeout must not hide.
-SUCCESS_COLUMNS = (
-    "response_time_ms",
-    "processing_time_ms",
-    "queue_time_ms",
-    "ttft_ms",
-    "time_per_output_token_ms",
-    "tokens_per_second",
-)
-HISTOGRAM_COLUMNS = (
-    "response_time_ms",
-    "processing_time_ms",
-    "queue_time_ms",
-    "ttft_ms",
-    "time_per_output_token_ms",
-    "prompt_tokens_histogram",
-    "completion_tokens_histogram",
-    "tokens_per_second",
-    "failed_response_time_ms",
-)
-OUTCOME_COLUMNS = ("ok", "client_error", "rate_limited", "server_error", "timeout", "cancelled")
-FINISH_COLUMNS = (
-    "finish_stop",
-    "finish_length",
-    "finish_tool",
-    "finish_content_filter",
-    "finish_error",
-    "finish_other",
-)
-SUM_COLUMNS = (
-    "streamed",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost_nanodollars",
-    "unpriced_requests",
-)
-# Tokens are summed; of those that make up a request the distribution is kept, too.
-TOKEN_COLUMNS: tuple[tuple[str, str | None], ...] = (
-    ("prompt_tokens", "prompt_tokens_histogram"),
-    ("completion_tokens", "completion_tokens_histogram"),
-    ("total_tokens", None),
-    ("cached_tokens", None),
-    ("reasoning_tokens", None),
-)
+# The columns of `InferenceRollup`, derived from the catalogue.
+HISTOGRAMS = tuple(metric for metric in catalogue.of_type("inference") if metric.kind is Kind.HISTOGRAM)
+HISTOGRAM_COLUMNS = tuple(metric.column for metric in HISTOGRAMS)
+OUTCOME_COLUMNS = tuple(outcome.value for outcome in Outcome)
+FINISH_COLUMNS = tuple(f"finish_{reason}" for reason in FinishReason)
+TOKEN_METRICS = tuple(metric for metric in catalogue.of_type("inference") if metric.unit == "tokens")
+TOKEN_COLUMNS = tuple(metric.field for metric in TOKEN_METRICS)
+SUM_COLUMNS = ("streamed", *TOKEN_COLUMNS, "cost_nanodollars", "unpriced_requests")
 INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
 
-MAX_SUM = 2**63 - 1  # of a BIGINT; a sum beyond it stays there instead of failing the commit that holds others' events
+# (event field, column) of the histograms that a request adds a value to, by its success.
+_RECORDED = {
+    success: tuple(
+        (metric.field, metric.column) for metric in HISTOGRAMS if metric.population in (Population.ALL, population)
+    )
+    for success, population in ((True, Population.SUCCESSFUL), (False, Population.FAILED))
+}
+
+MAX_SUM = 2**63 - 1  # of a BIGINT; a larger sum is stored as this, so that it does not fail the commit of other events
 NANO = 1_000_000_000
 
 ResolutionsFor = Callable[[datetime], Sequence[int]]
@@ -78,7 +50,7 @@ BucketKey = tuple[int, int, int]  # resolution, bucket, series
 
 
 def bucket_start(epoch_seconds: float, resolution: int) -> int:
-    """The start, in unix seconds, of the bucket of this resolution that holds the time."""
+    """Return the start (unix seconds) of the bucket of this resolution that contains the time."""
     seconds = int(epoch_seconds // 1)
     return seconds - seconds % resolution
 
@@ -86,7 +58,7 @@ def bucket_start(epoch_seconds: float, resolution: int) -> int:
 class InferenceBucket:
     """The requests of one series in one bucket, in the columns of `InferenceRollup`.
 
-    `integers` holds every integer column, `histograms` those histogram columns that have values.
+    `integers` has every integer column, `histograms` only the histogram columns that have values.
     """
 
     __slots__ = ("histograms", "integers")
@@ -100,40 +72,40 @@ class InferenceBucket:
 
     @classmethod
     def of_integers(cls, integers: dict[str, int]) -> Self:
-        """A bucket of counts and sums alone; it shares `integers`."""
+        """Return a bucket without histograms. It keeps a reference to `integers`."""
         bucket = cls.__new__(cls)
         bucket.integers, bucket.histograms = integers, {}
         return bucket
 
     @property
     def requests(self) -> int:
-        """Requests that ended, failed ones among them."""
+        """The number of completed requests, including failed ones."""
         return sum(self.integers[column] for column in OUTCOME_COLUMNS)
 
     def count_failure(self, outcome: str, n: int = 1) -> None:
-        """Count a failed request of which nothing but its error is known; a negative n takes such counts back."""
+        """Add `n` failed requests of which only the error is known. A negative `n` subtracts them."""
         self.integers[outcome] += n
 
     def merge(self, other: Self) -> None:
-        """Add all that `other` counted. Sums stay within 0…MAX_SUM."""
-        own = self.integers
+        """Add the contents of `other`. Sums are limited to 0…MAX_SUM."""
+        integers = self.integers
         for column, value in other.integers.items():
             if value:
-                own[column] = max(0, min(own[column] + value, MAX_SUM))
+                integers[column] = max(0, min(integers[column] + value, MAX_SUM))
         for column, histogram in other.histograms.items():
-            mine = self.histograms.get(column)
-            if mine is None:
+            known = self.histograms.get(column)
+            if known is None:
                 self.histograms[column] = copy_of(histogram)
             else:
-                mine.merge(histogram)
+                known.merge(histogram)
 
 
 def rollup_events(
     events: Iterable[tuple[InferenceEvent, int]], resolutions_for: ResolutionsFor
 ) -> dict[BucketKey, InferenceBucket]:
-    """The buckets of these requests, each with its series' id, at the resolutions that still hold them.
+    """Sum up requests, given with the ids of their series, at every resolution whose retention includes them.
 
-    Requests are counted once, at the finest of their resolutions; the coarser buckets are merged from those.
+    Each request is counted once, at the finest of its resolutions. The coarser buckets are merged from the finest.
     """
     tallies: dict[tuple[int, int, tuple[int, ...]], _Tally] = {}
     for event, series_id in events:
@@ -154,7 +126,7 @@ def rollup_events(
 
 
 class _Tally:
-    """The requests of one series in one bucket, with the values of their histograms still one by one."""
+    """The requests of one series in one bucket; values are collected in lists and put into histograms later."""
 
     __slots__ = ("integers", "values")
 
@@ -163,31 +135,24 @@ class _Tally:
         self.values: dict[str, list[float]] = {}
 
     def add(self, event: InferenceEvent) -> None:
-        """Count one request."""
-        own, sent = self.integers, event.__dict__
-        own[sent["outcome"]] += 1
-        if sent["finish_class"] is not None:
-            own["finish_" + sent["finish_class"]] += 1
-        if sent["stream"]:
-            own["streamed"] += 1
-        for column, histogram in TOKEN_COLUMNS:
-            value = sent[column]
-            if value is not None:
-                own[column] += value
-                if histogram is not None:
-                    self._record(histogram, value)
-        cost = sent["cost_usd"]
+        """Add one request."""
+        integers, fields = self.integers, event.__dict__
+        integers[fields["outcome"]] += 1
+        if fields["finish_class"] is not None:
+            integers["finish_" + fields["finish_class"]] += 1
+        if fields["stream"]:
+            integers["streamed"] += 1
+        for column in TOKEN_COLUMNS:
+            integers[column] += fields[column] or 0
+        cost = fields["cost_usd"]
         if cost is None:
-            own["unpriced_requests"] += 1
+            integers["unpriced_requests"] += 1
         else:
-            own["cost_nanodollars"] += round(cost * NANO)
-        if sent["success"]:
-            for column in SUCCESS_COLUMNS:
-                value = sent[column]
-                if value is not None:
-                    self._record(column, value)
-        elif sent["response_time_ms"] is not None:
-            self._record("failed_response_time_ms", sent["response_time_ms"])
+            integers["cost_nanodollars"] += round(cost * NANO)
+        for name, column in _RECORDED[fields["success"]]:
+            value = fields[name]
+            if value is not None:
+                self._record(column, value)
 
     def _record(self, column: str, value: float) -> None:
         values = self.values.get(column)
@@ -198,7 +163,7 @@ class _Tally:
 
 
 def _buckets(tallies: Sequence[_Tally]) -> list[InferenceBucket]:
-    """The bucket of each tally. All their histograms are filled in one pass."""
+    """Return the bucket of each tally. All histograms are filled in one pass."""
     histograms = iter(histograms_of([values for tally in tallies for values in tally.values.values()]))
     buckets = []
     for tally in tallies:
@@ -211,17 +176,17 @@ def _buckets(tallies: Sequence[_Tally]) -> list[InferenceBucket]:
 def bucket_at(
     buckets: dict[BucketKey, InferenceBucket], resolution: int, epoch_seconds: int, series_id: int
 ) -> InferenceBucket:
-    """The bucket that holds this second, made where it is missing."""
+    """Return the bucket that contains this second; create it if it does not exist."""
     key = (resolution, epoch_seconds - epoch_seconds % resolution, series_id)
-    found = buckets.get(key)
-    if found is None:
-        found = buckets[key] = InferenceBucket()
-    return found
+    bucket = buckets.get(key)
+    if bucket is None:
+        bucket = buckets[key] = InferenceBucket()
+    return bucket
 
 
 @dataclass(slots=True)
 class GaugeBucket:
-    """The samples of one gauge in one bucket. `last` is the latest by its own time, whatever order they came in."""
+    """The samples of one gauge in one bucket. `last` is the sample with the latest timestamp."""
 
     count: int
     sum: float
@@ -232,11 +197,11 @@ class GaugeBucket:
 
     @classmethod
     def of(cls, value: float, at_microseconds: int) -> Self:
-        """The bucket of one sample."""
+        """Return the bucket of one sample."""
         return cls(1, value, value, value, value, at_microseconds)
 
     def merge(self, other: Self) -> None:
-        """Add the samples of `other`. Of two at the same microsecond the larger is the last."""
+        """Add the samples of `other`. Of two samples of the same microsecond, the larger is the last."""
         self.count += other.count
         self.sum += other.sum
         self.min = min(self.min, other.min)

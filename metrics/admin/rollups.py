@@ -14,9 +14,9 @@ from django.utils.safestring import SafeString
 
 from metrics import catalogue
 from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
-from metrics.aggregation import FINISH_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
+from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.histogram import Histogram
-from metrics.models import HISTOGRAM_COLUMNS, GaugeRollup, InferenceRollup
+from metrics.models import GaugeRollup, InferenceRollup
 
 
 def start_of(bucket: int) -> str:

@@ -9,7 +9,7 @@ from metrics.models.requests import (
     ErrorMetrics,
     InferenceMetrics,
 )
-from metrics.models.rollups import HISTOGRAM_COLUMNS, GaugeRollup, InferenceRollup
+from metrics.models.rollups import GaugeRollup, InferenceRollup
 from metrics.models.samples import (
     EngineMetrics,
     GPUMetrics,
@@ -18,7 +18,6 @@ from metrics.models.samples import (
 )
 
 __all__ = [
-    "HISTOGRAM_COLUMNS",
     "Annotation",
     "EngineMetrics",
     "ErrorGroup",

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from metrics.events.derive import Severity
 from metrics.models.labels import Series
 
 ID_LENGTH = 200
-
-
-class Severity(models.TextChoices):
-    """How bad an error is. A WARNING never counts as a failed request."""
-
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-    CRITICAL = "CRITICAL"
 
 
 class InferenceMetrics(models.Model):
@@ -26,17 +19,19 @@ class InferenceMetrics(models.Model):
     # as fast (49,600 rows a second for 16,300).
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
     labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
+    operation = models.CharField(max_length=64, null=True)
+    stream = models.BooleanField(null=True)
     prompt_tokens = models.BigIntegerField(null=True)
     completion_tokens = models.BigIntegerField(null=True)
     total_tokens = models.BigIntegerField(null=True)
     cached_tokens = models.BigIntegerField(null=True)
     reasoning_tokens = models.BigIntegerField(null=True)
     response_time_ms = models.FloatField(null=True)
-    tokens_per_second = models.FloatField(null=True)
     queue_time_ms = models.FloatField(null=True)
     processing_time_ms = models.FloatField(null=True)
     ttft_ms = models.FloatField(null=True)
     time_per_output_token_ms = models.FloatField(null=True)
+    tokens_per_second = models.FloatField(null=True)
     success = models.BooleanField()
     outcome = models.CharField(
         max_length=16,
@@ -46,8 +41,6 @@ class InferenceMetrics(models.Model):
     error_type = models.CharField(max_length=200, null=True)
     error_message = models.TextField(null=True)
     finish_reason = models.CharField(max_length=64, null=True, help_text="As sent.")
-    operation = models.CharField(max_length=64, null=True)
-    stream = models.BooleanField(null=True)
     temperature = models.FloatField(null=True)
     max_tokens = models.BigIntegerField(null=True)
     cost_usd = models.FloatField(null=True)
@@ -99,7 +92,11 @@ class ErrorMetrics(models.Model):
     labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
     error_type = models.CharField(max_length=200)
     error_message = models.TextField(null=True)
-    severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.ERROR)
+    severity = models.CharField(
+        max_length=8,
+        choices=[(severity.value, severity.name.capitalize()) for severity in Severity],
+        default=Severity.ERROR,
+    )
     stack_trace = models.TextField(null=True)
     group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+", db_index=False)
     counted_outcome = models.CharField(

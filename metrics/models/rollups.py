@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 
-from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.models.labels import GaugeLabels, Series
-
-# One packed `metrics.histogram.histogram.Histogram` in each of HISTOGRAM_COLUMNS, with count, sum, min and max inside.
-__all__ = [
-    "FINISH_COLUMNS",
-    "HISTOGRAM_COLUMNS",
-    "INTEGER_COLUMNS",
-    "OUTCOME_COLUMNS",
-    "SUM_COLUMNS",
-    "GaugeRollup",
-    "InferenceRollup",
-]
 
 
 class InferenceRollup(models.Model):
-    """The requests of one series in one bucket of 1 s, 1 min or 1 h."""
+    """The requests of one series in one bucket of 1 s, 1 min or 1 h. A BinaryField is a packed histogram."""
 
     resolution = models.IntegerField(help_text="Seconds: 1, 60 or 3600.")
     bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from metrics.events.samples import QueueKind
 from metrics.models.labels import NAME_LENGTH, GaugeLabels, Series
 
 
@@ -79,19 +80,13 @@ class GPUMetrics(models.Model):
         return f"{self.host} GPU {self.gpu_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
 
 
-class QueueKind(models.TextChoices):
-    """Who says how long the queue is; of several, the first in this order is used."""
-
-    ENGINE = "engine"
-    TRACK = "track"
-    SDK = "sdk"
-
-
 class QueueMetrics(models.Model):
     """One reading of a model's queue by one source."""
 
     timestamp = models.DateTimeField()
-    kind = models.CharField(max_length=8, choices=QueueKind.choices, default=QueueKind.TRACK)
+    kind = models.CharField(
+        max_length=8, choices=[(kind.value, kind.name.capitalize()) for kind in QueueKind], default=QueueKind.TRACK
+    )
     source = models.CharField(max_length=NAME_LENGTH)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
     labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")

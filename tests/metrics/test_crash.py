@@ -14,8 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from metrics.aggregation import RESOLUTIONS
-from metrics.models.rollups import OUTCOME_COLUMNS
+from metrics.aggregation import OUTCOME_COLUMNS, RESOLUTIONS
 from tests.support.server import MakeServer, Server
 
 CLIENTS = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER_ONLY = ("settings", "environment", "urls", "asgi", "celery", "access", "server")
+SERVER_ONLY = ("settings", "environment", "urls", "asgi", "celery", "access", "http", "infra", "process")
 
 
 @pytest.fixture(scope="module")

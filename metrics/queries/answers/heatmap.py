@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.catalogue import Metric
-from metrics.models.rollups import OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.distribution import shown_bounds, width_for
 from metrics.queries.exceptions import BadQuery

@@ -23,6 +23,7 @@ from metrics.queries.answers.queue_levels import held_for
 from metrics.queries.numbers import exact, gpu_number
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauges import LONGEST_HOLD, read_labels
+from metrics.queries.read.raw_rows import GPUS, SYSTEM
 from metrics.queries.time.window import iso
 
 DOWN_AFTER = timedelta(seconds=60)
@@ -30,20 +31,11 @@ SILENT_CACHE_SECONDS = 10
 SILENT_KEY = "hosts:silent"
 MAX_HOSTS = 50  # in a tick; a cluster's pods come and go under new names
 MAX_GPUS = 128  # in a tick, at about 330 bytes each
-TICK_FIELDS = (
-    "cpu_percent", "memory_percent", "memory_used_gb", "memory_total_gb", "disk_percent", "swap_percent", "gpu_count",
-    "network_bytes_sent", "network_bytes_recv", "disk_read_bytes", "disk_write_bytes", "load_average", "cpu_count",
-    "monitor_cpu_percent", "monitor_memory_mb",
-)  # fmt: skip
-TICK_GPU_FIELDS = (
-    "name", "temperature", "utilization_percent", "memory_used_mb", "memory_total_mb", "memory_percent",
-    "power_draw_watts", "power_limit_watts", "sm_clock_mhz",
-)  # fmt: skip
-ALL_FIELDS = (*TICK_FIELDS, "platform", "per_core_percent")
-ALL_GPU_FIELDS = (
-    *TICK_GPU_FIELDS, "uuid", "memory_utilization_percent", "memory_clock_mhz", "fan_percent", "performance_state",
-    "throttle_reasons", "ecc_uncorrected_total", "energy_joules",
-)  # fmt: skip
+# A tick has the fields of the catalogue and those that describe them, the list of hosts has all.
+TICK_FIELDS = (*(metric.field for metric in catalogue.of_type("system", "monitor")), "cpu_count")
+TICK_GPU_FIELDS = ("name", *(metric.field for metric in catalogue.of_type("gpu")))
+ALL_FIELDS = tuple(name for name in SYSTEM.fields if name != "host")
+ALL_GPU_FIELDS = tuple(name for name in GPUS.fields if name not in ("host", "gpu_id"))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from metrics import catalogue
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.histogram import Histogram
-from metrics.models.rollups import OUTCOME_COLUMNS
 from metrics.queries.answers.queue_levels import Level
 from metrics.queries.numbers import brief_tree
 from metrics.queries.read.filters import Filters

@@ -15,13 +15,18 @@ from django.conf import settings
 from django.db.models import Count, Max, Min
 
 from metrics.models import QueueMetrics
-from metrics.models.samples import QueueKind
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauges import LONGEST_HOLD, STALE_INTERVALS, STALE_SECONDS, hold_seconds, read_labels
+from metrics.queries.read.gauges import (
+    LONGEST_HOLD,
+    PRECEDENCE,
+    STALE_INTERVALS,
+    STALE_SECONDS,
+    hold_seconds,
+    read_labels,
+)
 from metrics.queries.read.sql import narrow
 
 UNKNOWN_INTERVAL = STALE_SECONDS / STALE_INTERVALS
-_PRECEDENCE = {kind: number for number, kind in enumerate(QueueKind.values)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,6 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
         if stamp == newest.get(labels) and labels in instances:
             by_model[instances[labels].model][kind].append(Level(pending, processing))
     return {
-        model: Level.together(kinds[min(kinds, key=lambda kind: _PRECEDENCE.get(kind, len(_PRECEDENCE)))])
+        model: Level.together(kinds[min(kinds, key=lambda kind: PRECEDENCE.get(kind, len(PRECEDENCE)))])
         for model, kinds in by_model.items()
     }

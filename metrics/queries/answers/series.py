@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from django.db.models import Count
 
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.catalogue import Metric
 from metrics.models import ErrorGroupRollup, ErrorMetrics
-from metrics.models.rollups import OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.numbers import exact

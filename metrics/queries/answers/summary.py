@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from metrics import catalogue
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.histogram import Histogram
-from metrics.models.rollups import OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
 from metrics.queries.numbers import change_percent, exact
 from metrics.queries.read import gauges

@@ -18,16 +18,16 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db.models import Q
 
+from metrics.aggregation import OUTCOME_COLUMNS
+from metrics.events import Severity
 from metrics.models import GaugeLabels, Series
 from metrics.queries.exceptions import BadQuery
 
 LABELS = ("model", "provider", "service", "endpoint")
 MACHINE_LABELS = ("host", "gpu")
 OUTCOME_GROUPS = ("success", "failed", "all")
-OUTCOMES = ("ok", "client_error", "rate_limited", "server_error", "timeout", "cancelled")
 TEXT_FILTERS = ("request_id", "finish_reason", "error_type", "operation", "trace_id")
 NUMBER_FILTERS = ("min_response_time_ms", "max_response_time_ms", "min_ttft_ms", "min_total_tokens")
-SEVERITIES = ("WARNING", "ERROR", "CRITICAL")
 RAW_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream")
 ERROR_FILTERS = ("request_id", "error_type", "severity")
 TAG_PREFIX = "tag."
@@ -87,9 +87,9 @@ class Filters:
             "status_code": _whole,
             "has_error": _flag,
             "stream": _flag,
-            "severity": lambda given, name: _choice(given, name, SEVERITIES, str.upper),
+            "severity": lambda given, name: _choice(given, name, tuple(Severity), str.upper),
         }
-        outcomes = (*OUTCOME_GROUPS, *OUTCOMES) if raw else OUTCOME_GROUPS
+        outcomes = (*OUTCOME_GROUPS, *OUTCOME_COLUMNS) if raw else OUTCOME_GROUPS
         given: dict[str, Any] = {name: _values(params, name) for name in (*LABELS, *MACHINE_LABELS)}
         given |= {name: readers.get(name, _one)(params, name) for name in named}
         return cls(**given, tags=tags, outcome=_choice(params, "outcome", outcomes))

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Max, Min, Sum
 
 from metrics.catalogue import Combine, Kind, Metric
+from metrics.events import QueueKind
 from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, SystemMetrics
-from metrics.models.samples import QueueKind
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, narrow
@@ -46,7 +46,7 @@ STALE_INTERVALS = 3
 STALE_SECONDS = 15
 LONGEST_HOLD = 180
 HOLD_BELOW_STEP = 15
-_PRECEDENCE = {kind: number for number, kind in enumerate(QueueKind.values)}
+PRECEDENCE: dict[str, int] = {kind: number for number, kind in enumerate(QueueKind)}
 
 
 class Labels(NamedTuple):
@@ -165,7 +165,7 @@ def _read_sums(metrics: list[Metric], grid: Grid, ids: Sequence[int] | None, fou
             return
         parts: dict[str, Any] = {}
         for number, metric in enumerate(metrics):
-            column = metric.stored
+            column = metric.column
             parts |= {
                 f"c{number}": Count(column),
                 f"s{number}": Sum(column),
@@ -209,9 +209,7 @@ def _samples(
     if grid.resolution == 1:
         names = [metric.name for metric in metrics]
         rows = _raw_rows(metrics, start, grid.end, ids).annotate(u=UnixSeconds("timestamp")).order_by("timestamp", "id")
-        columns = [
-            metric.source or metric.stored if metric.name == "system.load_1m" else metric.stored for metric in metrics
-        ]
+        columns = [metric.column for metric in metrics]
         for number, (instance, at, *values) in enumerate(rows.values_list("labels_id", "u", *columns).iterator(4_000)):
             if not number % 4_000:
                 check_budget()
@@ -285,13 +283,13 @@ def preferred_kind(cells: Cells, labels: Mapping[int, Labels]) -> Cells:
     for instance, index in cells:
         own = labels.get(instance)
         if own:
-            rank = _PRECEDENCE.get(own.kind, len(_PRECEDENCE))
+            rank = PRECEDENCE.get(own.kind, len(PRECEDENCE))
             key = (own.model, index)
             best[key] = min(best.get(key, rank), rank)
     return {
         (instance, index): cell
         for (instance, index), cell in cells.items()
-        if (own := labels.get(instance)) and best[(own.model, index)] == _PRECEDENCE.get(own.kind, len(_PRECEDENCE))
+        if (own := labels.get(instance)) and best[(own.model, index)] == PRECEDENCE.get(own.kind, len(PRECEDENCE))
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db.models import Q
@@ -46,15 +47,20 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table of single rows. `fields` are shown as they are stored, after the time and the labels of requests."""
+    """A table of single rows: the time, for requests the labels, and then every other column as it is stored."""
 
     model: Any
-    fields: tuple[str, ...]
     gauge: str | None = None  # the type of gauge whose labels narrow it; those of a request when None
     has_series: bool = True
     shows_id: bool = False
 
-    @property
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The columns beside the id, the time and the labels."""
+        columns = (field.attname for field in self.model._meta.concrete_fields)
+        return tuple(name for name in columns if name not in ("id", "timestamp", "series_id", "labels", "labels_id"))
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of a row's values, in order."""
         head = ("id", "timestamp") if self.shows_id else ("timestamp",)
@@ -159,54 +165,12 @@ def _bounds(window: Window | None, after: Key | None, descending: bool) -> Q:
     return found & Q(**{f"timestamp__{way}e": after.timestamp}) & (Q(**{f"timestamp__{way}": after.timestamp}) | same)
 
 
-REQUESTS = RawTable(
-    InferenceMetrics,
-    (
-        "request_id", "operation", "stream", "prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens",
-        "reasoning_tokens", "response_time_ms", "queue_time_ms", "processing_time_ms", "ttft_ms",
-        "time_per_output_token_ms", "tokens_per_second", "success", "outcome", "status_code", "error_type",
-        "error_message", "finish_reason", "temperature", "max_tokens", "cost_usd", "trace_id", "span_id", "metadata",
-    ),
-    shows_id=True,
-)  # fmt: skip
-ERRORS = RawTable(
-    ErrorMetrics,
-    (
-        "request_id", "error_type", "error_message", "severity", "stack_trace", "group_id", "counted_outcome",
-        "metadata",
-    ),
-    shows_id=True,
-)  # fmt: skip
-SYSTEM = RawTable(
-    SystemMetrics,
-    (
-        "host", "cpu_percent", "memory_percent", "memory_used_gb", "memory_total_gb", "disk_percent", "gpu_count",
-        "network_bytes_sent", "network_bytes_recv", "load_average", "swap_percent", "per_core_percent",
-        "disk_read_bytes", "disk_write_bytes", "cpu_count", "platform", "monitor_cpu_percent", "monitor_memory_mb",
-    ),
-    gauge="system",
-    has_series=False,
-)  # fmt: skip
-GPUS = RawTable(
-    GPUMetrics,
-    (
-        "host", "gpu_id", "name", "temperature", "utilization_percent", "memory_used_mb", "memory_total_mb",
-        "memory_percent", "power_draw_watts", "power_limit_watts", "uuid", "memory_utilization_percent",
-        "sm_clock_mhz", "memory_clock_mhz", "fan_percent", "performance_state", "throttle_reasons",
-        "ecc_uncorrected_total", "energy_joules",
-    ),
-    gauge="gpu",
-    has_series=False,
-)  # fmt: skip
-QUEUES = RawTable(QueueMetrics, ("kind", "source", "pending", "processing", "wait_time_ms"), gauge="queue")
-ENGINES = RawTable(
-    EngineMetrics,
-    (
-        "source", "running", "waiting", "kv_cache_usage_percent", "prefix_cache_hit_percent", "preemptions_total",
-        "prompt_tokens_total", "generation_tokens_total",
-    ),
-    gauge="engine",
-)  # fmt: skip
+REQUESTS = RawTable(InferenceMetrics, shows_id=True)
+ERRORS = RawTable(ErrorMetrics, shows_id=True)
+SYSTEM = RawTable(SystemMetrics, gauge="system", has_series=False)
+GPUS = RawTable(GPUMetrics, gauge="gpu", has_series=False)
+QUEUES = RawTable(QueueMetrics, gauge="queue")
+ENGINES = RawTable(EngineMetrics, gauge="engine")
 
 
 def request_condition(filters: Filters) -> Q:

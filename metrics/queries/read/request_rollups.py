@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from metrics.aggregation import OUTCOME_COLUMNS, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
 from metrics.histogram import Histogram, merge_packed, merge_packed_groups
-from metrics.models import HISTOGRAM_COLUMNS, InferenceRollup, Series
-from metrics.models.rollups import OUTCOME_COLUMNS
+from metrics.models import InferenceRollup, Series
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
 
@@ -24,12 +24,6 @@ CHUNK_ROWS = 4_000
 # More ids than this are compared here instead of in the statement (SQLite takes a limited number of parameters).
 MAX_IDS_IN_SQL = 500
 NANO = 1_000_000_000
-# Token sums stand beside their histograms, so totals and rates need no merging.
-SUMMED = {"inference.prompt_tokens": "prompt_tokens", "inference.completion_tokens": "completion_tokens"}
-HISTOGRAM_OF = {
-    "inference.prompt_tokens": "prompt_tokens_histogram",
-    "inference.completion_tokens": "completion_tokens_histogram",
-}
 
 
 @dataclass
@@ -123,7 +117,7 @@ class GroupedRollups:
     def values(self, metric: Metric, stat: str, outcome: str | None, seconds: np.ndarray) -> list[float | int | None]:
         """One statistic by group; `seconds` is the time that each group covers, for rates. None where nothing was."""
         requests = self.requests()
-        if metric.kind is Kind.HISTOGRAM and not (metric.name in SUMMED and stat in ("sum", "rate")):
+        if metric.kind is Kind.HISTOGRAM and not _is_summed(metric, stat):
             return [
                 of_histogram(one, stat, float(length))
                 for one, length in zip(self.histogram_of(metric, outcome), seconds, strict=True)
@@ -149,21 +143,29 @@ class GroupedRollups:
         if metric.short == "cost_usd":
             cost = self.sums("cost_nanodollars")
             return [one / NANO for one in cost.tolist()], (requests > self.sums("unpriced_requests")) | (cost > 0)
-        column = SUMMED.get(metric.name, metric.stored)
-        return self.sums(column).tolist(), requests > 0
+        return self.sums(_sum_column(metric)).tolist(), requests > 0
+
+
+def _is_summed(metric: Metric, stat: str) -> bool:
+    """Return whether the statistic is read from a column of sums: token sums have one beside their histogram."""
+    return stat in ("sum", "rate") and metric.field in TOKEN_COLUMNS
+
+
+def _sum_column(metric: Metric) -> str:
+    return metric.field if metric.field in TOKEN_COLUMNS else metric.column
 
 
 def columns_for(metric: Metric, stat: str, outcome: str | None) -> set[str]:
     """The rollup columns that this statistic reads."""
     found = set(OUTCOME_COLUMNS)
     if metric.kind is Kind.HISTOGRAM:
-        if metric.name in SUMMED and stat in ("sum", "rate"):
-            return found | {SUMMED[metric.name]}
+        if _is_summed(metric, stat):
+            return found | {_sum_column(metric)}
         return found | set(histogram_columns(metric, outcome))
     if metric.short == "cost_usd":
         return found | {"cost_nanodollars", "unpriced_requests"}
     if metric.kind is Kind.COUNT and metric.type == "inference" and metric.short not in ("requests", "failed_requests"):
-        return found | {metric.stored}
+        return found | {metric.column}
     return found
 
 
@@ -173,8 +175,7 @@ def histogram_columns(metric: Metric, outcome: str | None) -> tuple[str, ...]:
         return ("failed_response_time_ms",)
     if metric.name == "inference.response_time_ms" and outcome == "all":
         return ("response_time_ms", "failed_response_time_ms")
-    column = HISTOGRAM_OF.get(metric.name, metric.short)
-    return (column,) if column in HISTOGRAM_COLUMNS else ()
+    return (metric.column,) if metric.kind is Kind.HISTOGRAM else ()
 
 
 def of_histogram(found: Histogram, stat: str, seconds: float) -> float | int | None:

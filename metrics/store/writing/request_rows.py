@@ -13,38 +13,10 @@ from operator import itemgetter
 from metrics.events import InferenceEvent
 from metrics.models import InferenceMetrics, RecentId
 from metrics.store.labels.interning import SeriesRef
-from metrics.store.writing.statements import Insert, db_time
+from metrics.store.writing.statements import Insert, db_time, shared_fields
 
-# As sent and derived: columns that have the name of their field.
-FIELDS = (
-    "timestamp",
-    "request_id",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "response_time_ms",
-    "tokens_per_second",
-    "queue_time_ms",
-    "processing_time_ms",
-    "ttft_ms",
-    "time_per_output_token_ms",
-    "success",
-    "outcome",
-    "status_code",
-    "error_type",
-    "error_message",
-    "finish_reason",
-    "operation",
-    "stream",
-    "temperature",
-    "max_tokens",
-    "cost_usd",
-    "trace_id",
-    "span_id",
-    "metadata",
-)
+# Event fields that have a column of the same name.
+FIELDS = shared_fields(InferenceMetrics, InferenceEvent)
 
 _fields_of = itemgetter(*FIELDS)
 _key_of = itemgetter("timestamp", "request_id")

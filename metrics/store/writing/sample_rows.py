@@ -20,50 +20,12 @@ from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
 from metrics.store.outcome import Refusal
 from metrics.store.writing.rollup_rows import GaugeBucketKey
-from metrics.store.writing.statements import Insert, db_time
+from metrics.store.writing.statements import Insert, db_time, shared_fields
 
-SYSTEM_FIELDS = (
-    "timestamp",
-    "host",
-    "cpu_percent",
-    "memory_percent",
-    "memory_used_gb",
-    "memory_total_gb",
-    "disk_percent",
-    "gpu_count",
-    "network_bytes_sent",
-    "network_bytes_recv",
-    "load_average",
-    "swap_percent",
-    "per_core_percent",
-    "disk_read_bytes",
-    "disk_write_bytes",
-    "cpu_count",
-    "platform",
-    "monitor_cpu_percent",
-    "monitor_memory_mb",
-)
-GPU_FIELDS = (
-    "gpu_id",
-    "name",
-    "uuid",
-    "temperature",
-    "utilization_percent",
-    "memory_used_mb",
-    "memory_total_mb",
-    "memory_percent",
-    "power_draw_watts",
-    "power_limit_watts",
-    "memory_utilization_percent",
-    "sm_clock_mhz",
-    "memory_clock_mhz",
-    "fan_percent",
-    "performance_state",
-    "throttle_reasons",
-    "ecc_uncorrected_total",
-    "energy_joules",
-)
-QUEUE_FIELDS = ("timestamp", "kind", "source", "pending", "processing", "wait_time_ms")
+# Fields of a sample that have a column of the same name.
+SYSTEM_FIELDS = shared_fields(SystemMetrics, SystemEvent)
+GPU_FIELDS = shared_fields(GPUMetrics, GPUSample)
+QUEUE_FIELDS = shared_fields(QueueMetrics, QueueEvent)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -78,7 +40,7 @@ Read = Callable[[Any], float | None]
 def _reader(metric: catalogue.Metric) -> Read:
     if metric.name == "system.load_1m":
         return lambda sample: sample.load_average[0] if sample.load_average else None
-    return attrgetter(metric.stored)
+    return attrgetter(metric.field)
 
 
 def _readers(*types: str) -> list[tuple[str, Read]]:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from django.db import connection, models
 from django.db.models.fields.json import JSONField
+from pydantic import BaseModel
 
 # Numbers of rows in a statement, the largest first: 1,000 rows are 3 × 256 + 3 × 64 + 2 × 16 + 2 × 4.
 CHUNKS = (256, 64, 16, 4, 1)
@@ -123,6 +124,11 @@ class Insert:
 def column_of(model: type[models.Model], name: str) -> str:
     """The quoted column of a field."""
     return connection.ops.quote_name(str(model._meta.get_field(name).column))  # type: ignore[union-attr]
+
+
+def shared_fields(model: type[models.Model], event_type: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names of the event's fields that have a column of the same name, in the order of the model."""
+    return tuple(field.name for field in model._meta.concrete_fields if field.name in event_type.model_fields)
 
 
 def _sizes(rows: int, columns: int) -> Iterable[int]:

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from metrics import catalogue, queries
 from metrics.live.subscriptions import answer, parse
 from metrics.queries import Filters, Window
+from metrics.queries.answers import exports
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
 
 pytestmark = [
@@ -118,7 +119,7 @@ class APageOfRows:
 
     @pytest.mark.parametrize("kind", ["inference", "system", "gpu", "queue"])
     def test_of_an_export_is_found_by_its_time(self, known: Known, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(queries.exports, "CHUNK_ROWS", 20)
+        monkeypatch.setattr(exports, "CHUNK_ROWS", 20)
 
         steps = steps_of(lambda: list(queries.export(kind, HOUR, NARROW, now=NOW).rows))
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.test import override_settings
 
-from metrics.aggregation import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, RESOLUTIONS, SUCCESS_COLUMNS
+from metrics.aggregation import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLUMNS, RESOLUTIONS
 from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
@@ -17,6 +17,10 @@ from metrics.store.outcome import Recorded
 from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
+OF_SUCCESSFUL = (
+    "response_time_ms", "processing_time_ms", "queue_time_ms", "ttft_ms", "time_per_output_token_ms",
+    "tokens_per_second",
+)  # fmt: skip
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 
 
@@ -107,7 +111,7 @@ def _as_computed(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
         own["cost_nanodollars"] += round((row.cost_usd or 0) * 1e9)
         if row.finish_reason:
             own["finish_" + {"stop": "stop", "length": "length"}.get(row.finish_reason, "other")] += 1
-        timed = SUCCESS_COLUMNS if row.success else ()
+        timed = OF_SUCCESSFUL if row.success else ()
         pairs = [(name, getattr(row, name)) for name in timed]
         pairs += [(f"{name}_histogram", getattr(row, name)) for name in TOKENS[:2]]
         if not row.success:
