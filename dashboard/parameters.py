@@ -13,6 +13,7 @@ from typing import Any
 from django.http import QueryDict
 
 from metrics.queries import BadQuery, Filters, Window
+from metrics.queries.parameters import WINDOW_PARAMETERS, filter_names, parse_filters, parse_window
 from metrics.queries.time.window import DEFAULT_RANGE
 
 # As people say it: the last …, the … before.
@@ -25,7 +26,6 @@ SPANS: dict[str, str] = {
     "7d": "7 days",
     "30d": "30 days",
 }
-WINDOW_NAMES = ("range", "from", "to")
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class PageQuery:
 def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -> PageQuery:
     """The window and filters in an address. Raises nothing: what is wrong becomes a notice."""
     kept = params.copy()
-    if not any(kept.get(name) for name in WINDOW_NAMES):
+    if not any(kept.get(name) for name in WINDOW_PARAMETERS):
         kept["range"] = default_range
     notices: list[str] = []
-    window = _forgiving(kept, notices, lambda: Window.from_params(kept, now), WINDOW_NAMES)
-    filters = _forgiving(kept, notices, lambda: Filters.from_params(kept), Filters.PARAMETERS)
+    window = _forgiving(kept, notices, lambda: parse_window(kept, now), WINDOW_PARAMETERS)
+    filters = _forgiving(kept, notices, lambda: parse_filters(kept), filter_names())
     fixed = kept.get("from") or kept.get("to")
     return PageQuery(window, filters, None if fixed else kept.get("range") or DEFAULT_RANGE, tuple(notices))
 

@@ -7,14 +7,14 @@ One function answers both, so that a page that was changed on the spot equals on
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dashboard.overview import sentence
 from dashboard.parameters import PageQuery
 from metrics import catalogue, queries
-from metrics.queries import Filters, QueryTooSlow, Ranking, Window
+from metrics.queries import Filters, QueryTooSlow, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
@@ -23,29 +23,35 @@ Answer = TypeVar("Answer")
 
 RESPONSE = "inference.response_time_ms"
 # Of all requests in the window together.
-SERIES: tuple[tuple[str, str], ...] = (
-    (RESPONSE, "p50"),
-    (RESPONSE, "p90"),
-    (RESPONSE, "p95"),
-    (RESPONSE, "p99"),
-    (RESPONSE, "avg"),
-    (RESPONSE, "count"),
-    ("inference.queue_time_ms", "avg"),
-    ("inference.ttft_ms", "avg"),
-    ("inference.requests", "rate"),
-    ("inference.failed_requests", "rate"),
-    ("inference.error_rate_percent", "avg"),
-    ("inference.prompt_tokens", "rate"),
-    ("inference.completion_tokens", "rate"),
-    ("queue.pending", "avg"),
-    ("queue.processing", "avg"),
-    ("system.cpu_percent", "avg"),
-    ("system.memory_percent", "avg"),
-    ("gpu.utilization_percent", "avg"),
-    ("gpu.memory_percent", "avg"),
+SERIES = tuple(
+    SeriesSpec(catalogue.get(name), stat)
+    for name, stat in (
+        (RESPONSE, "p50"),
+        (RESPONSE, "p90"),
+        (RESPONSE, "p95"),
+        (RESPONSE, "p99"),
+        (RESPONSE, "avg"),
+        (RESPONSE, "count"),
+        ("inference.queue_time_ms", "avg"),
+        ("inference.ttft_ms", "avg"),
+        ("inference.requests", "rate"),
+        ("inference.failed_requests", "rate"),
+        ("inference.error_rate_percent", "avg"),
+        ("inference.prompt_tokens", "rate"),
+        ("inference.completion_tokens", "rate"),
+        ("queue.pending", "avg"),
+        ("queue.processing", "avg"),
+        ("system.cpu_percent", "avg"),
+        ("system.memory_percent", "avg"),
+        ("gpu.utilization_percent", "avg"),
+        ("gpu.memory_percent", "avg"),
+    )
 )
 # Of each model.
-SERIES_BY_MODEL: tuple[tuple[str, str], ...] = (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
+SERIES_BY_MODEL = tuple(
+    SeriesSpec(catalogue.get(name), stat, ("model",))
+    for name, stat in (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
+)
 HEATMAP_COLUMNS = 60
 RECENT_SECONDS = 300  # what was wrong in the window and is not in these is over
 YOUNG_SECONDS = 900  # a store whose first request is younger than this is looked at closely
@@ -62,7 +68,7 @@ def gather(asked: PageQuery, now: datetime) -> dict[str, Any]:
     step = chart_step(asked, found["has_events"])
     return found | {
         "history": parts.read("The history", lambda: _series(SERIES, asked, step, now)),
-        "by_model": parts.read("The history by model", lambda: _series(SERIES_BY_MODEL, asked, step, now, "model")),
+        "by_model": parts.read("The history by model", lambda: _series(SERIES_BY_MODEL, asked, step, now)),
         "current": queries.current(now),
     }
 
@@ -140,10 +146,9 @@ def default_range(now: datetime) -> str:
     return "15m" if young else DEFAULT_RANGE
 
 
-def specs() -> list[dict[str, str]]:
-    """The series as the page subscribes to them."""
-    alone = [{"metric": metric, "stat": stat} for metric, stat in SERIES]
-    return [*alone, *({"metric": metric, "stat": stat, "group_by": "model"} for metric, stat in SERIES_BY_MODEL)]
+def specs() -> list[dict[str, Any]]:
+    """Return the series as the page subscribes to them."""
+    return [spec.as_dict() for spec in (*SERIES, *SERIES_BY_MODEL)]
 
 
 def chart_step(asked: PageQuery, has_events: bool) -> int | None:
@@ -155,14 +160,11 @@ def chart_step(asked: PageQuery, has_events: bool) -> int | None:
     return next((one for one in STEPS if asked.window.seconds / one <= CHART_POINTS), None)
 
 
-def _series(
-    pairs: Iterable[tuple[str, str]], asked: PageQuery, step: int | None, now: datetime, group_by: str | None = None
-) -> dict[str, Any]:
-    resolved = [(catalogue.get(name), stat) for name, stat in pairs]
+def _series(specs: Sequence[SeriesSpec], asked: PageQuery, step: int | None, now: datetime) -> dict[str, Any]:
     try:
-        answer = queries.series(resolved, asked.window, asked.filters, step=step, group_by=group_by, now=now)
+        answer = queries.series(specs, asked.window, asked.filters, step=step, now=now)
     except queries.BadQuery:  # so old that only coarser steps are kept
-        answer = queries.series(resolved, asked.window, asked.filters, step=None, group_by=group_by, now=now)
+        answer = queries.series(specs, asked.window, asked.filters, now=now)
     return answer.as_dict()
 
 

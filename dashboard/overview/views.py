@@ -17,6 +17,7 @@ from dashboard import parameters
 from dashboard.overview import data, model_table, tiles
 from llmmonitor.access.identity import identify_request
 from metrics import catalogue
+from metrics.queries.parameters import WINDOW_PARAMETERS
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 
 THEMES = ("auto", "light", "dark")
@@ -31,7 +32,7 @@ def theme_of(request: HttpRequest) -> str:
 
 def asked(request: HttpRequest, now: datetime) -> parameters.PageQuery:
     """What the address asks for."""
-    names_window = any(request.GET.get(name) for name in parameters.WINDOW_NAMES)
+    names_window = any(request.GET.get(name) for name in WINDOW_PARAMETERS)
     return parameters.read(request.GET, now, DEFAULT_RANGE if names_window else data.default_range(now))
 
 

@@ -25,11 +25,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from metrics import queries
-from metrics.api import parameters
+from metrics.api import openapi_parameters
 from metrics.api.answer_schema import PROBLEMS, list_of
 from metrics.api.problems import Problem
 from metrics.api.track_schema import PROBLEM
 from metrics.api.views import ReadView
+from metrics.queries import parameters
 
 ROWS_PER_CHUNK = 500
 EXPORTS_AT_A_TIME = 2
@@ -142,11 +143,11 @@ class ExportView(ReadView):
         parameters=[
             OpenApiParameter("kind", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(queries.EXPORT_KINDS)),
             OpenApiParameter("extension", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(CONTENT_TYPES)),
-            *parameters.WINDOW_PARAMETERS,
-            *parameters.FILTER_PARAMETERS,
-            parameters.METRIC_PARAMETER,
-            parameters.STAT_PARAMETER,
-            *parameters.HISTORY_PARAMETERS,
+            *openapi_parameters.WINDOW_PARAMETERS,
+            *openapi_parameters.FILTER_PARAMETERS,
+            openapi_parameters.METRIC_PARAMETER,
+            openapi_parameters.STAT_PARAMETER,
+            *openapi_parameters.HISTORY_PARAMETERS,
         ],
         responses={
             (200, "text/csv"): OpenApiTypes.STR,
@@ -171,9 +172,11 @@ class ExportView(ReadView):
             )
         at = now()
         params = request.query_params
-        extras = ("metric", "stat", "step", "group_by") if kind == "history" else ()
-        asked = parameters.read_window(params, at, *extras)
-        series = parameters.read_series(params) if kind == "history" else None
+        is_history = kind == "history"
+        further = parameters.SERIES_PARAMETERS if is_history else ()
+        window, filters = parameters.parse_window_and_filters(params, at, *further)
+        specs = parameters.parse_series(params) if is_history else ()
+        step = parameters.parse_step(params.get("step")) if is_history else None
         slot = Slot.take()
         if slot is None:
             raise Problem(
@@ -183,15 +186,7 @@ class ExportView(ReadView):
                 headers={"Retry-After": "3"},
             )
         try:
-            table = queries.export(
-                kind,
-                asked.window,
-                asked.filters,
-                now=at,
-                series=series,
-                step=parameters.read_step(params) if kind == "history" else None,
-                group_by=params.get("group_by") or None,
-            )
+            table = queries.export(kind, window, filters, now=at, specs=specs, step=step)
             chunks = WRITERS[extension](iter(table.rows), table.columns)
             # Read before the answer begins: what goes wrong with the question is then a problem, not a broken file.
             first = next(chunks, b"")
@@ -199,6 +194,6 @@ class ExportView(ReadView):
             slot.release()
             raise
         response = StreamingHttpResponse(Stream(chain([first], chunks), slot), content_type=CONTENT_TYPES[extension])
-        span = f"{asked.window.start:%Y%m%dT%H%M}_{asked.window.end:%Y%m%dT%H%M}"
+        span = f"{window.start:%Y%m%dT%H%M}_{window.end:%Y%m%dT%H%M}"
         response["Content-Disposition"] = f'attachment; filename="llmmonitor_{kind}_{span}.{extension}"'
         return response

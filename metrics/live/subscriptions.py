@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from metrics import queries
-from metrics.queries import BadQuery, Filters, LiveSpec, Window
-from metrics.queries.answers.live import check_step, parse_specs
+from metrics.queries import BadQuery, Filters, SeriesSpec, Window
+from metrics.queries.parameters import check_names, parse_filters_object, parse_live_step, parse_series_objects
 from metrics.queries.time.window import end_of_now
 
 MAX_DISTINCT = 32  # each is computed every second
@@ -38,20 +38,17 @@ class Subscription:
 
     filters: Filters
     step: int
-    specs: tuple[LiveSpec, ...]
+    specs: tuple[SeriesSpec, ...]
     key: bytes = field(repr=False)
 
 
 def parse(message: Mapping[str, Any], now: datetime) -> Subscription:
     """The subscription that a message asks for. Raises BadQuery."""
-    for name in message:
-        if name not in NAMES:
-            raise BadQuery(str(name)[:60], "is no part of a subscription.", NAMES)
-    filters = Filters.from_dict(message.get("filters") or {})
-    specs = tuple(dict.fromkeys(parse_specs(message.get("series") or [])))
-    step = check_step(message.get("step"), specs, now)
-    asked = [(one.metric.name, one.stat, one.group_by) for one in specs]
-    key = orjson.dumps([filters.as_dict(), step, asked], option=orjson.OPT_SORT_KEYS)
+    check_names(message, *NAMES)
+    filters = parse_filters_object(message.get("filters") or {})
+    specs = parse_series_objects(message.get("series") or [])
+    step = parse_live_step(message.get("step"), specs, now)
+    key = orjson.dumps([filters.as_dict(), step, [spec.as_dict() for spec in specs]], option=orjson.OPT_SORT_KEYS)
     return Subscription(filters, step, specs, key)
 
 
@@ -102,10 +99,9 @@ def answer(subscription: Subscription, at: datetime, since: int | None = None) -
     step, filters = subscription.step, subscription.filters
     window = window_of(step, at, since)
     buckets = []
-    for group_by in dict.fromkeys(one.group_by for one in subscription.specs):
-        pairs = [(one.metric, one.stat) for one in subscription.specs if one.group_by == group_by]
-        lines = queries.series(pairs, window, filters, step=step, group_by=group_by, now=at)
-        for line in lines.as_dict()["series"]:
+    if subscription.specs:
+        series = queries.series(subscription.specs, window, filters, step=step, now=at)
+        for line in series.as_dict()["series"]:
             del line["unit"]
             buckets.append(line)
     return {"view": queries.live_view(filters, at), "buckets": buckets}

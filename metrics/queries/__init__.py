@@ -1,9 +1,12 @@
-"""The read path: every answer about measurements comes from here, and nothing else reads their tables.
+"""The read path. Only this package reads the tables of measurements.
 
-Each function takes a window, filters and the present time, and answers frozen dataclasses or plain values with units
-in their names, ready for JSON. Answers over time come from rollups: their cost depends on the rollup rows in the
-window, never on the number of requests. Reading stays within a time budget (`LLMMONITOR_QUERY_BUDGET_SECONDS`):
-beyond it, QueryTooSlow says what to narrow.
+Each function takes a window, filters and the current time, and returns frozen dataclasses or plain values with units in
+their names, ready for JSON. Figures over time are read from rollups, so the cost of a query depends on the number of
+rollup rows in its window, not on the number of requests. A query that exceeds its time budget
+(`LLMMONITOR_QUERY_BUDGET_SECONDS`) raises QueryTooSlow.
+
+`time` has windows and steps, `read` reads tables, `answers` has a module for each kind of answer, and `parameters`
+parses what clients send.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import hosts
 from metrics.queries.answers.lists import Page, errors, request, requests
-from metrics.queries.answers.live import LiveSpec, check_step, live_view, parse_specs
+from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.models import model, models
 from metrics.queries.answers.presence import has_demo, has_events, newest_demo
 from metrics.queries.answers.ranking import Ranking
@@ -23,6 +26,7 @@ from metrics.queries.answers.series import SeriesAnswer, series
 from metrics.queries.answers.summary import Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryTooSlow
 from metrics.queries.read.filters import Filters
+from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import RANGES, Window
 
 __all__ = [
@@ -32,15 +36,14 @@ __all__ = [
     "Distribution",
     "Filters",
     "Heatmap",
-    "LiveSpec",
     "Page",
     "QueryTooSlow",
     "Ranking",
     "SeriesAnswer",
+    "SeriesSpec",
     "Summary",
     "Table",
     "Window",
-    "check_step",
     "current",
     "distribution",
     "error_groups",
@@ -54,7 +57,6 @@ __all__ = [
     "model",
     "models",
     "newest_demo",
-    "parse_specs",
     "request",
     "requests",
     "series",

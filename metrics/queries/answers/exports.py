@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from metrics import registers
-from metrics.queries.answers.series import Pair, SeriesAnswer, series, unit_of
+from metrics.queries.answers.series import SeriesAnswer, series, unit_of
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.numbers import exact
 from metrics.queries.read.filters import Filters
@@ -28,6 +28,7 @@ from metrics.queries.read.raw_rows import (
     error_condition,
     request_condition,
 )
+from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import Window, at_second, iso
 
 CHUNK_ROWS = 1_000
@@ -73,18 +74,17 @@ def export(
     filters: Filters,
     *,
     now: datetime,
-    series: Sequence[Pair] | None = None,
+    specs: Sequence[SeriesSpec] = (),
     step: int | None = None,
-    group_by: str | Sequence[str] | None = None,
 ) -> Table:
-    """The rows of a window. `series`, `step` and `group_by` belong to the kind `history`: one row for each point.
+    """Return the rows of a window. `specs` and `step` are for the kind `history`: one row for each point.
 
     Raises BadQuery, and QueryTooSlow here or while the rows are read.
     """
     if kind == HISTORY:
-        if not series:
-            raise BadQuery("metric", "say which metric.")
-        return Table(HISTORY_COLUMNS, _points(_series(series, window, filters, step=step, group_by=group_by, now=now)))
+        if not specs:
+            raise BadQuery("metric", "is required.")
+        return Table(HISTORY_COLUMNS, _points(series(specs, window, filters, step=step, now=now)))
     if kind in TABLES:
         table = TABLES[kind]
         condition = {"inference": request_condition, "errors": error_condition}.get(kind, lambda _: Q())(filters)
@@ -94,10 +94,6 @@ def export(
         raise BadQuery("kind", f"{kind[:40]!r} cannot be exported.", EXPORT_KINDS)
     found: Table = added(window, filters, now)
     return found
-
-
-# `series` is the name of a parameter above.
-_series = series
 
 
 def _rows(table: RawTable, filters: Filters, window: Window, condition: Q) -> Iterator[Row]:

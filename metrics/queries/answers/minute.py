@@ -12,8 +12,9 @@ import numpy as np
 from metrics import catalogue
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.histogram import Histogram
-from metrics.queries.answers.queue_levels import Level
+from metrics.queries.answers.queue_levels import Level, queue_levels
 from metrics.queries.numbers import brief_tree
+from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns, read_rows, series_labels
 from metrics.queries.time.window import Window
@@ -72,6 +73,12 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
     overall = own.of(range(rest + 1), Level.together(levels.values()).in_flight)
     wait = dict(zip(("p50", "p95"), _joined(waits).quantiles((0.5, 0.95)), strict=True))
     return Minute(brief_tree(overall), brief_tree(models), len(busiest) - rest, brief_tree(wait))
+
+
+def live_view(filters: Filters, now: datetime) -> dict[str, Any]:
+    """Return what a tick's `overall` has, for these filters. Raises QueryTooSlow."""
+    with query_budget():
+        return read_minute(filters, now, queue_levels(filters, now), most_models=0).overall
 
 
 class _Figures:

@@ -19,20 +19,18 @@ from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.catalogue import Metric
 from metrics.models import ErrorGroupRollup, ErrorMetrics
 from metrics.queries.answers.caching import cached
-from metrics.queries.exceptions import BadQuery
 from metrics.queries.numbers import exact
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
-from metrics.queries.read.filters import LABELS, TAG_PREFIX, Filters, promoted_tags
+from metrics.queries.read.filters import LABELS, TAG_PREFIX, Filters
 from metrics.queries.read.request_rollups import GroupedRollups, columns_for, read_rows, series_labels
 from metrics.queries.read.sql import BucketOf
+from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import Plan, Retention, Window, at_second, end_of_now, iso, partial_note, plan
 
 MAX_GROUPS = 50
-MAX_GROUP_LABELS = 3
 MAX_POINTS_IN_ALL = 200_000
 
-Pair = tuple[Metric, str]
 Value = float | int | None
 
 
@@ -62,12 +60,11 @@ class Line:
 
 @dataclass(frozen=True)
 class SeriesAnswer:
-    """The series of one question."""
+    """The series of one query."""
 
     plan: Plan
     lines: list[Line]
     groups_omitted: int = 0
-    group_by: tuple[str, ...] = ()
     age_seconds: float = field(default=0.0)
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,60 +92,41 @@ def unit_of(metric: Metric, stat: str) -> str:
 
 
 def series(
-    pairs: Sequence[Pair],
-    window: Window,
-    filters: Filters,
-    *,
-    step: int | None = None,
-    group_by: str | Sequence[str] | None = None,
-    now: datetime,
+    specs: Sequence[SeriesSpec], window: Window, filters: Filters, *, step: int | None = None, now: datetime
 ) -> SeriesAnswer:
-    """The series of these metrics and statistics. Raises BadQuery and QueryTooSlow."""
-    names = parse_group_by(group_by)
-    chosen = plan(window, now, step, held_for(pairs))
+    """Return the series of these specs, in their order. Raises BadQuery and QueryTooSlow."""
+    specs = tuple(dict.fromkeys(specs))
+    chosen = plan(window, now, step, retention_of(specs))
 
     def compute() -> SeriesAnswer:
         with query_budget():
-            lines, omitted = read_lines(pairs, chosen, filters, names, now)
-        return SeriesAnswer(chosen, lines, omitted, names)
+            lines, omitted = _read_lines(specs, chosen, filters, now)
+        return SeriesAnswer(chosen, lines, omitted)
 
-    asked = tuple((metric.name, stat) for metric, stat in pairs)
-    return cached(("series", asked, filters, chosen, names), window, now, compute)
-
-
-def held_for(pairs: Sequence[Pair]) -> Retention:
-    """What is kept of these metrics: gauges alone have raw samples for longer than there are one-second figures."""
-    return Retention.from_settings(raw_samples=bool(pairs) and all(metric.type in gauges.TABLES for metric, _ in pairs))
+    key = tuple((spec.metric.name, spec.stat, spec.group_by) for spec in specs)
+    return cached(("series", key, filters, chosen), window, now, compute)
 
 
-def parse_group_by(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """The labels to group by, from `a,b` or a list. Raises BadQuery."""
-    if not given:
-        return ()
-    names = tuple(dict.fromkeys(one.strip() for one in (given.split(",") if isinstance(given, str) else given)))
-    allowed = (*LABELS, "host", "gpu", "source", *(TAG_PREFIX + key for key in promoted_tags()))
-    for name in names:
-        if name not in allowed:
-            raise BadQuery("group_by", f"{name[:40]!r} is not a label.", allowed)
-    if len(names) > MAX_GROUP_LABELS:
-        raise BadQuery("group_by", f"at most {MAX_GROUP_LABELS} labels at once.")
-    return names
+def retention_of(specs: Sequence[SeriesSpec]) -> Retention:
+    """Return how long these metrics are kept. Raw samples of gauges are kept longer than one-second rollups."""
+    only_gauges = bool(specs) and all(spec.metric.type in gauges.TABLES for spec in specs)
+    return Retention.from_settings(raw_samples=only_gauges)
 
 
-def read_lines(
-    pairs: Sequence[Pair], chosen: Plan, filters: Filters, names: Sequence[str], now: datetime
-) -> tuple[list[Line], int]:
-    """The series in the order of the pairs, and the largest number of groups that were left out of any."""
-    limit = max(1, min(MAX_GROUPS, MAX_POINTS_IN_ALL // max(1, chosen.points * len(pairs))))
-    counted = [pair for pair in pairs if pair[0].type in ("inference", "error")]
-    sampled = [pair for pair in pairs if pair[0].type in gauges.TABLES]
-    found: dict[tuple[str, str], list[Line]] = {}
+def _read_lines(specs: Sequence[SeriesSpec], chosen: Plan, filters: Filters, now: datetime) -> tuple[list[Line], int]:
+    """Return the lines of the specs and the largest number of groups that were omitted from one of them."""
+    limit = max(1, min(MAX_GROUPS, MAX_POINTS_IN_ALL // max(1, chosen.points * len(specs))))
+    lines: dict[SeriesSpec, list[Line]] = {}
     omitted = 0
-    if counted:
-        omitted = max(omitted, _request_lines(counted, chosen, filters, names, now, limit, found))
-    if sampled:
-        omitted = max(omitted, _gauge_lines(sampled, chosen, filters, names, limit, found))
-    return [line for metric, stat in dict.fromkeys(pairs) for line in found[(metric.name, stat)]], omitted
+    for group_by in dict.fromkeys(spec.group_by for spec in specs):
+        alike = [spec for spec in specs if spec.group_by == group_by]
+        of_requests = [spec for spec in alike if spec.metric.type in ("inference", "error")]
+        of_gauges = [spec for spec in alike if spec.metric.type in gauges.TABLES]
+        if of_requests:
+            omitted = max(omitted, _request_lines(of_requests, group_by, chosen, filters, now, limit, lines))
+        if of_gauges:
+            omitted = max(omitted, _gauge_lines(of_gauges, group_by, chosen, filters, limit, lines))
+    return [line for spec in specs for line in lines[spec]], omitted
 
 
 def _seconds(chosen: Plan, now: datetime) -> np.ndarray:
@@ -159,19 +137,19 @@ def _seconds(chosen: Plan, now: datetime) -> np.ndarray:
 
 
 def _request_lines(
-    pairs: Sequence[Pair],
+    specs: Sequence[SeriesSpec],
+    group_by: Sequence[str],
     chosen: Plan,
     filters: Filters,
-    names: Sequence[str],
     now: datetime,
     limit: int,
-    found: dict[tuple[str, str], list[Line]],
+    lines: dict[SeriesSpec, list[Line]],
 ) -> int:
-    own = [name for name in names if name in LABELS or name.startswith(TAG_PREFIX)]
+    own = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
     ids = filters.series_ids()
-    columns = set().union(*(columns_for(metric, stat, filters.outcome) for metric, stat in pairs))
+    columns = set().union(*(columns_for(spec.metric, spec.stat, filters.outcome) for spec in specs))
     rows = read_rows([(chosen.resolution, chosen.start, chosen.end)], sorted(columns), ids)
-    errors = _read_errors(chosen, ids) if any(metric.type == "error" for metric, _ in pairs) else []
+    errors = _read_errors(chosen, ids) if any(spec.metric.type == "error" for spec in specs) else []
     points = chosen.points
 
     keep: list[tuple[str, ...]] = [()]
@@ -201,12 +179,13 @@ def _request_lines(
         group = offsets
     groups = GroupedRollups(rows, group, len(keep) * points)
     seconds = np.tile(_seconds(chosen, now), len(keep))
-    for metric, stat in pairs:
+    for spec in specs:
+        metric, stat = spec.metric, spec.stat
         if metric.type == "error":
             values = _error_values(errors, stat, number_of if own else None, points, groups, seconds)
         else:
             values = groups.values(metric, stat, filters.outcome, seconds)
-        found[(metric.name, stat)] = [
+        lines[spec] = [
             Line(metric, stat, dict(zip(own, labels, strict=True)), values[number * points : (number + 1) * points])
             for number, labels in enumerate(keep)
         ]
@@ -253,29 +232,30 @@ def _error_values(
 
 
 def _gauge_lines(
-    pairs: Sequence[Pair],
+    specs: Sequence[SeriesSpec],
+    group_by: Sequence[str],
     chosen: Plan,
     filters: Filters,
-    names: Sequence[str],
     limit: int,
-    found: dict[tuple[str, str], list[Line]],
+    lines: dict[SeriesSpec, list[Line]],
 ) -> int:
     grid = gauges.Grid(chosen.resolution, chosen.start, chosen.end, chosen.step_seconds)
-    cells = gauges.read_cells(pairs, grid, filters)
+    cells = gauges.read_cells(specs, grid, filters)
     labels = gauges.read_labels({instance for one in cells.values() for instance, _ in one})
     omitted = 0
-    for metric, stat in pairs:
+    for spec in specs:
+        metric, stat = spec.metric, spec.stat
         # The number of a GPU means nothing without its host.
-        wanted = {*names, "host"} if "gpu" in names else set(names)
+        wanted = {*group_by, "host"} if "gpu" in group_by else set(group_by)
         own = [name for name in gauges.LABELS_OF[metric.type] if name in wanted]
-        if metric.type != "gpu" and "host" not in names:
+        if metric.type != "gpu" and "host" not in group_by:
             own = [name for name in own if name != "host"]
         by_group = gauges.by_group(metric, cells[metric.name], labels, own)
         if not own:
             by_group.setdefault((), {})
         ranked = sorted(by_group)
         omitted = max(omitted, len(ranked) - limit)
-        found[(metric.name, stat)] = [
+        lines[spec] = [
             Line(
                 metric,
                 stat,

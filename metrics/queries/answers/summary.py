@@ -28,6 +28,7 @@ from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import NANO, GroupedRollups, histogram_columns, read_rows
+from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import Tiles, Window, end_of_now, iso, partial_note, segments
 
 # Name of the histogram figures: (metric, statistics).
@@ -160,7 +161,7 @@ def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> l
 
 def machine_figures(tiles: Iterable[tuple[int, int, int]], filters: Filters) -> Figures:
     """The figures of machines and queues."""
-    values = gauges.totals([(catalogue.get(metric), stat) for _, metric, stat in MACHINES], tiles, filters)
+    values = gauges.totals([SeriesSpec(catalogue.get(metric), stat) for _, metric, stat in MACHINES], tiles, filters)
     return {name: exact(value) for (name, _, _), value in zip(MACHINES, values, strict=True)}
 
 

@@ -22,6 +22,7 @@ from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, 
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, narrow
+from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import at_second
 
 TABLES: dict[str, Any] = {
@@ -114,15 +115,16 @@ def read_labels(ids: Iterable[int]) -> dict[int, Labels]:
     }
 
 
-def read_cells(pairs: Sequence[tuple[Metric, str]], grid: Grid, filters: Filters) -> dict[str, Cells]:
+def read_cells(specs: Sequence[SeriesSpec], grid: Grid, filters: Filters) -> dict[str, Cells]:
     """The cells of each metric by name, with what its statistics need. One pass over each table."""
-    found: dict[str, Cells] = {metric.name: {} for metric, _ in pairs}
-    for kind in dict.fromkeys(metric.type for metric, _ in pairs):
+    found: dict[str, Cells] = {spec.metric.name: {} for spec in specs}
+    for kind in dict.fromkeys(spec.metric.type for spec in specs):
         ids = filters.gauge_label_ids(kind)
         if ids is not None and not ids:
             continue
-        summed = {m.name: m for m, stat in pairs if m.type == kind and not _needs_samples(m, stat, grid)}
-        singly = {m.name: m for m, stat in pairs if m.type == kind and _needs_samples(m, stat, grid)}
+        of_kind = [spec for spec in specs if spec.metric.type == kind]
+        summed = {spec.metric.name: spec.metric for spec in of_kind if not _needs_samples(spec, grid)}
+        singly = {spec.metric.name: spec.metric for spec in of_kind if _needs_samples(spec, grid)}
         # What is read singly has everything that the sums have.
         for name in singly:
             summed.pop(name, None)
@@ -134,8 +136,8 @@ def read_cells(pairs: Sequence[tuple[Metric, str]], grid: Grid, filters: Filters
     return found
 
 
-def _needs_samples(metric: Metric, stat: str, grid: Grid) -> bool:
-    return stat in ("rate", "last") or _is_held(metric, grid)
+def _needs_samples(spec: SeriesSpec, grid: Grid) -> bool:
+    return spec.stat in ("rate", "last") or _is_held(spec.metric, grid)
 
 
 def _is_held(metric: Metric, grid: Grid) -> bool:
@@ -330,12 +332,12 @@ def by_group(
 
 
 def totals(
-    pairs: Sequence[tuple[Metric, str]], segments: Iterable[tuple[int, int, int]], filters: Filters
+    specs: Sequence[SeriesSpec], segments: Iterable[tuple[int, int, int]], filters: Filters
 ) -> list[float | None]:
     """The figures of a whole window."""
-    merged: dict[str, Cells] = {metric.name: {} for metric, _ in pairs}
+    merged: dict[str, Cells] = {spec.metric.name: {} for spec in specs}
     for resolution, start, end in segments:
-        for name, cells in read_cells(pairs, Grid(resolution, start, end, end - start, holds=False), filters).items():
+        for name, cells in read_cells(specs, Grid(resolution, start, end, end - start, holds=False), filters).items():
             for key, cell in cells.items():
                 if cell.count:
                     # Each segment is one bucket; the window is one, too.
@@ -344,7 +346,8 @@ def totals(
         {instance for name, cells in merged.items() if name.startswith("queue.") for instance, _ in cells}
     )
     figures: list[float | None] = []
-    for metric, stat in pairs:
+    for spec in specs:
+        metric, stat = spec.metric, spec.stat
         cells = merged[metric.name]
         figures.append(
             combine(metric, stat, (preferred_kind(cells, labels) if metric.type == "queue" else cells).values())

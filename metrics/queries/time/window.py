@@ -9,11 +9,9 @@ it was.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
@@ -33,10 +31,8 @@ DEFAULT_RANGE = "1h"
 COARSEST = RESOLUTIONS[-1]
 MAX_POINTS = 400  # where no step was asked for: about one per pixel pair of a chart
 MAX_ASKED_POINTS = 2_000
-LONGEST_SECONDS = 10 * 366 * 86_400
 # Steps that people read easily on an axis, in seconds: each a divisor of the next coarser mark (minute, hour, day).
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
-_EPOCH_MS = re.compile(r"-?\d{1,15}(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +78,6 @@ class Window:
         """The last `seconds` up to now, the running second included."""
         end = end_of_now(now)
         return cls.of_seconds(end - seconds, end)
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any], now: datetime) -> Window:
-        """The window of `range`, or of `from` and `to` (ISO 8601 or epoch milliseconds). Raises BadQuery."""
-        name, start, end = params.get("range"), params.get("from"), params.get("to")
-        if not (start or end):
-            if name and name not in RANGES:
-                raise BadQuery("range", f"{str(name)[:40]!r} is not a range.", RANGES)
-            return cls.last(RANGES[name or DEFAULT_RANGE], now)
-        if name:
-            raise BadQuery("range", "either `range`, or `from` and `to`, not both.")
-        if not start:
-            raise BadQuery("from", "`to` needs a `from`, as ISO 8601 or epoch milliseconds.")
-        limit = end_of_now(now)
-        start_s = math.floor(parse_time("from", start).timestamp())
-        end_s = min(math.ceil(parse_time("to", end).timestamp()), limit) if end else limit
-        if start_s >= limit:
-            raise BadQuery("from", "lies in the future.")
-        if end_s <= start_s:
-            raise BadQuery("to", "must be later than `from`.")
-        if end_s - start_s > LONGEST_SECONDS:
-            raise BadQuery("from", "the window may be ten years long at most.")
-        return cls.of_seconds(start_s, end_s)
-
-    @classmethod
-    def optional(cls, params: Mapping[str, Any], now: datetime) -> Window | None:
-        """The window that was asked for, None when none was. Raises BadQuery."""
-        asked = any(params.get(name) for name in ("range", "from", "to"))
-        return cls.from_params(params, now) if asked else None
 
     @property
     def start_s(self) -> int:
@@ -183,27 +150,6 @@ def partial_note(retention_from: datetime | None) -> dict[str, str]:
         "retention_from": iso(retention_from),
         "partial": f"Figures are kept from {iso(retention_from)} on; older times are not in this answer.",
     }
-
-
-def parse_time(parameter: str, text: Any) -> datetime:
-    """A time out of ISO 8601 (without an offset: UTC) or epoch milliseconds. Raises BadQuery."""
-    given = str(text).strip()
-    try:
-        if _EPOCH_MS.fullmatch(given):
-            found = at_second(float(given) / 1000)
-        else:
-            # A `+` in an address arrives as a blank when it was not escaped.
-            found = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", given) if "T" in given else given)
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        found = found.astimezone(UTC)
-        if not 1970 <= found.year < 9000:
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise BadQuery(
-            parameter, f"{given[:40]!r} is not a time; send ISO 8601 or epoch milliseconds.", ["2026-01-31T12:00:00Z"]
-        ) from None
-    return found
 
 
 def segments(window: Window, now: datetime, held: Retention | None = None) -> Tiles:
@@ -301,15 +247,6 @@ def _readable(step: int, begin: int, held: Retention, now_s: int) -> int | None:
     if not usable and step % COARSEST == 0:
         return COARSEST
     return max(usable, default=None)
-
-
-def parse_step(text: Any) -> int | None:
-    """The step in seconds, None when it was not given. Raises BadQuery."""
-    if text in (None, ""):
-        return None
-    if not re.fullmatch(r"\d{1,9}", str(text)) or int(text) < 1:
-        raise BadQuery("step", f"{str(text)[:40]!r} is not a whole number of seconds.", [str(one) for one in STEPS])
-    return int(text)
 
 
 def _down(value: int, unit: int) -> int:

@@ -81,7 +81,7 @@ class ThePage:
             "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
         } == set(page)  # fmt: skip
         asked = {(line["metric"], line["stat"]) for line in page["history"]["series"]}
-        assert asked == set(overview_data.SERIES)
+        assert asked == {(spec.metric.name, spec.stat) for spec in overview_data.SERIES}
         assert {line["labels"]["model"] for line in page["by_model"]["series"]} == {"a"}
         assert page["can"] == ["demo", "ingest", "read"]
 

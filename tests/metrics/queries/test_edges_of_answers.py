@@ -12,6 +12,7 @@ from metrics import catalogue, queries
 from metrics.events import QueueEvent, SystemEvent
 from metrics.queries import BadQuery, Filters, Window
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, request, write
+from tests.metrics.queries.series_of import series_of
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -65,7 +66,7 @@ class ACounter:
         sent += [(seconds, (60 - seconds) * 100) for seconds in range(50, 0, -10)]
         write([SystemEvent(timestamp=ago(s), host=ALPHA, network_bytes_sent=total) for s, total in sent])
 
-        answer = queries.series(
+        answer = series_of(
             [(catalogue.get("system.network_bytes_sent"), "rate")],
             Window.last(200, NOW),
             EVERYTHING,
@@ -86,7 +87,7 @@ class ACounter:
             ]
         )
 
-        answer = queries.series(
+        answer = series_of(
             [(catalogue.get("system.network_bytes_sent"), "rate")], Window.last(60, NOW), EVERYTHING, step=10, now=NOW
         )
 
@@ -97,7 +98,7 @@ class AReadingOfAQueue:
     def test_fills_the_short_buckets_until_the_next(self, db: Any) -> None:
         write([QueueEvent(timestamp=ago(s), source="s", model_name=CHATTY, pending=s) for s in (50, 40, 30)])
 
-        answer = queries.series([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
+        answer = series_of([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
 
         # It holds for three of its intervals; from the first on, since that is when anybody said anything.
         at = {answer.plan.start + place: value for place, value in enumerate(answer.lines[0].values)}
@@ -108,7 +109,7 @@ class AReadingOfAQueue:
     def test_is_no_data_once_it_is_too_old(self, db: Any) -> None:
         write([QueueEvent(timestamp=ago(s), source="s", model_name=CHATTY, pending=4) for s in (52, 50)])
 
-        answer = queries.series([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
+        answer = series_of([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
 
         held = [place for place, value in enumerate(answer.lines[0].values) if value is not None]
         assert held[-1] - held[0] + 1 == len(held)
@@ -119,7 +120,7 @@ class ACrowdOfGroups:
     def test_is_cut_to_the_busiest_and_counted(self, db: Any) -> None:
         write([request(ago(5), n, model_name=f"model-{min(n, 59):02}") for n in range(70)])
 
-        answer = queries.series(
+        answer = series_of(
             [(catalogue.get("inference.requests"), "sum")], Window.last(60, NOW), EVERYTHING, group_by="model", now=NOW
         )
 
@@ -130,7 +131,7 @@ class ACrowdOfGroups:
     @pytest.mark.parametrize("names", ["colour", "model,provider,service,endpoint", "model;host"])
     def test_by_what_is_no_label_is_refused(self, db: Any, names: str) -> None:
         with pytest.raises(BadQuery, match="group_by"):
-            queries.series(
+            series_of(
                 [(catalogue.get("inference.requests"), "sum")],
                 Window.last(60, NOW),
                 EVERYTHING,
@@ -147,7 +148,7 @@ class AWindowThatIsTooLong:
 
         answers = [
             queries.summary(window, EVERYTHING, NOW).as_dict(),
-            queries.series([(PENDING, "avg")], window, EVERYTHING, now=NOW).as_dict(),
+            series_of([(PENDING, "avg")], window, EVERYTHING, now=NOW).as_dict(),
             queries.distribution(QUEUE_TIME, window, EVERYTHING, NOW).as_dict(),
             queries.heatmap(QUEUE_TIME, window, EVERYTHING, now=NOW).as_dict(),
         ]

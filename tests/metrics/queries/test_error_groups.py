@@ -12,6 +12,7 @@ from metrics import queries
 from metrics.events import ErrorEvent
 from metrics.queries import Filters, Window
 from metrics.queries.answers import error_groups
+from metrics.queries.parameters import parse_filters
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -129,7 +130,7 @@ class TheList:
         ],
     )
     def test_is_newest_first_and_narrowed(self, errors: list[ErrorEvent], address: str, expected: list[str]) -> None:
-        filters = Filters.from_params(QueryDict(address), errors=True)
+        filters = parse_filters(QueryDict(address), of_errors=True)
 
         page = queries.errors(filters, window=HOUR)
 

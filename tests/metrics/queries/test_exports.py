@@ -9,10 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue, queries
-from metrics.queries import BadQuery, Filters, Table, Window
+from metrics.queries import BadQuery, Filters, SeriesSpec, Table, Window
 from metrics.queries.answers import exports
 from metrics.registers import exports as added_exports
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, SLOW, Known
+from tests.metrics.queries.series_of import series_of
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -87,9 +88,10 @@ class AnExport:
     def test_of_history_has_a_row_for_each_point(self, known: Known) -> None:
         pairs = [(catalogue.get("inference.requests"), "sum"), (catalogue.get("system.cpu_percent"), "max")]
 
-        found = rows_of("history", series=pairs, step=600, group_by="model")
+        specs = [SeriesSpec(metric, stat, ("model",)) for metric, stat in pairs]
+        found = rows_of("history", specs=specs, step=600)
 
-        series = queries.series(pairs, HOUR, Filters(), step=600, group_by="model", now=NOW)
+        series = series_of(pairs, HOUR, Filters(), step=600, group_by="model", now=NOW)
         assert [row["value"] for row in found] == [
             value for line in series.as_dict()["series"] for _, value in line["points"]
         ]

@@ -9,10 +9,12 @@ import pytest
 
 from metrics import catalogue, queries
 from metrics.live.subscriptions import answer, parse, window_of
-from metrics.queries import BadQuery, Filters, Window, check_step, parse_specs
+from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
 from metrics.queries.numbers import brief
+from metrics.queries.parameters import parse_live_step, parse_series_objects
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
+from tests.metrics.queries.series_of import series_of
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -46,7 +48,7 @@ class TheBuckets:
             window = Window.last(10 * step, at)
             for spec in SPECS:
                 pair = (catalogue.get(spec["metric"]), spec["stat"])
-                stored = queries.series([pair], window, filters, step=step, group_by=spec.get("group_by"), now=at)
+                stored = series_of([pair], window, filters, step=step, group_by=spec.get("group_by"), now=at)
                 history = {tuple(line["labels"].items()): line["points"] for line in stored.as_dict()["series"]}
                 mine = {
                     tuple(line["labels"].items()): line["points"]
@@ -124,11 +126,11 @@ class ASpec:
     )
     def test_that_cannot_be_served_is_refused_by_name(self, given: Any, parameter: str) -> None:
         with pytest.raises(BadQuery) as refused:
-            parse_specs(given)
+            parse_series_objects(given)
 
         assert refused.value.parameter == parameter
 
     @pytest.mark.parametrize("step", [0, -10, "soon", None, 100_000])
     def test_needs_a_step_that_is_kept(self, step: Any) -> None:
         with pytest.raises(BadQuery, match="step"):
-            check_step(step, parse_specs(SPECS), NOW)
+            parse_live_step(step, parse_series_objects(SPECS), NOW)

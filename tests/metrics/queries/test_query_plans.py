@@ -15,6 +15,7 @@ from metrics.live.subscriptions import answer, parse
 from metrics.queries import Filters, Window
 from metrics.queries.answers import exports
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
+from tests.metrics.queries.series_of import series_of
 
 pytestmark = [
     pytest.mark.django_db,
@@ -73,7 +74,7 @@ class TheFiguresOfAWindow:
 
     @pytest.mark.parametrize("step", [10, 60, 3_600])
     def test_of_a_series_come_from_rollups(self, known: Known, filters: Filters, step: int) -> None:
-        check(steps_of(lambda: queries.series(PAIRS, HOUR, filters, step=step, now=NOW)))
+        check(steps_of(lambda: series_of(PAIRS, HOUR, filters, step=step, now=NOW)))
 
     def test_of_a_live_page_come_from_rollups(self, known: Known, filters: Filters) -> None:
         specs = [{"metric": metric.name, "stat": stat} for metric, stat in PAIRS]

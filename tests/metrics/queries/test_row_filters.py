@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from metrics import queries
 from metrics.queries import BadQuery, Filters
+from metrics.queries.parameters import parse_filters
 from tests.metrics.queries.known_events import CHATTY, SLOW, Known
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
 def narrowed(address: str) -> Filters:
     """As the API reads an address."""
-    return Filters.from_params(QueryDict(address), raw=True)
+    return parse_filters(QueryDict(address), of_requests=True)
 
 
 def read_all(filters: Filters) -> list[str]:

@@ -28,6 +28,7 @@ from tests.metrics.queries.known_events import (
     percentile,
     values,
 )
+from tests.metrics.queries.series_of import series_of
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -262,7 +263,7 @@ class ASeries:
     def test_of_every_statistic_of_requests_equals_the_sums_by_hand(self, known: Known, step: int) -> None:
         window = Window.last(1_200, NOW) if step == 1 else HOUR
 
-        answer = queries.series(REQUEST_PAIRS, window, EVERYTHING, step=step, now=NOW)
+        answer = series_of(REQUEST_PAIRS, window, EVERYTHING, step=step, now=NOW)
 
         assert answer.plan.step_seconds == step
         by_bucket = defaultdict(list)
@@ -281,7 +282,7 @@ class ASeries:
     def test_has_null_for_a_gap(self, known: Known) -> None:
         pairs = [(catalogue.get("inference.requests"), "rate"), (catalogue.get("inference.response_time_ms"), "p95")]
 
-        answer = queries.series(pairs, TWO_HOURS, EVERYTHING, step=60, now=NOW)
+        answer = series_of(pairs, TWO_HOURS, EVERYTHING, step=60, now=NOW)
 
         silent = range(HOUR.end_s - 79 * 60, HOUR.end_s - 71 * 60)
         for line in answer.as_dict()["series"]:
@@ -293,7 +294,7 @@ class ASeries:
     def test_by_label_has_a_line_for_each_value(self, known: Known) -> None:
         pairs = [(catalogue.get("inference.requests"), "sum")]
 
-        answer = queries.series(pairs, HOUR, EVERYTHING, step=600, group_by="model,service", now=NOW)
+        answer = series_of(pairs, HOUR, EVERYTHING, step=600, group_by="model,service", now=NOW)
 
         found = {tuple(line.labels.values()): sum(value or 0 for value in line.values) for line in answer.lines}
         window = Window.of_seconds(answer.plan.start, answer.plan.end)
@@ -313,7 +314,7 @@ class ASeries:
             ("system.load_1m", "avg"),
         ]
 
-        answer = queries.series([(catalogue.get(n), s) for n, s in asked], HOUR, EVERYTHING, step=step, now=NOW)
+        answer = series_of([(catalogue.get(n), s) for n, s in asked], HOUR, EVERYTHING, step=step, now=NOW)
 
         for place in range(answer.plan.points):
             start = answer.plan.start + place * step
@@ -338,7 +339,7 @@ class ASeries:
             assert [line.values[place] for line in answer.lines] == [near(value) for value in by_hand]
 
     def test_of_a_counter_is_its_growth_per_second(self, known: Known) -> None:
-        answer = queries.series(
+        answer = series_of(
             [(catalogue.get("system.network_bytes_sent"), "rate")], HOUR, Filters(host=(BETA,)), step=600, now=NOW
         )
 
@@ -347,13 +348,13 @@ class ASeries:
     def test_of_queues_believes_the_first_kind_that_speaks(self, known: Known) -> None:
         pairs = [(catalogue.get("queue.pending"), "avg"), (catalogue.get("queue.pending"), "max")]
 
-        answer = queries.series(pairs, HOUR, EVERYTHING, step=600, now=NOW)
+        answer = series_of(pairs, HOUR, EVERYTHING, step=600, now=NOW)
 
         inner = Window.of_seconds(answer.plan.start + 600, answer.plan.start + 1200)
         assert answer.lines[0].values[1] == near(preferred_value(known, inner, "pending"))
 
     def test_by_source_shows_only_those_that_are_believed(self, known: Known) -> None:
-        answer = queries.series(
+        answer = series_of(
             [(catalogue.get("queue.pending"), "last")], HOUR, EVERYTHING, step=600, group_by="model,source", now=NOW
         )
 

@@ -18,6 +18,7 @@ from metrics.models import InferenceRollup, Series
 from metrics.queries import Filters, QueryTooSlow, Window
 from metrics.queries.read.budget import check_budget, query_budget
 from tests.metrics.queries.known_events import NOW, TOLERANCE
+from tests.metrics.queries.series_of import series_of
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -76,7 +77,7 @@ class AMonth:
     def test_is_a_chart_of_360_points(self, month: list[float]) -> None:
         pairs = [(catalogue.get("inference.response_time_ms"), stat) for stat in ("p50", "p95", "p99")]
 
-        answer = queries.series(pairs, MONTH, Filters(), now=NOW)
+        answer = series_of(pairs, MONTH, Filters(), now=NOW)
 
         assert answer.plan.resolution == 3_600
         assert answer.plan.points in (360, 361)

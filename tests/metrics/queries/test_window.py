@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.queries import RANGES, BadQuery, Window
+from metrics.queries.parameters import parse_optional_window, parse_time, parse_window
 from metrics.queries.time.window import (
     MAX_ASKED_POINTS,
     MAX_POINTS,
     Retention,
     check_kept,
     end_of_now,
-    parse_time,
     plan,
     segments,
 )
@@ -34,7 +34,7 @@ windows = st.builds(
 
 
 def ask(**params: str) -> Window:
-    return Window.from_params(params, NOW)
+    return parse_window(params, NOW)
 
 
 class TheSegments:
@@ -163,7 +163,7 @@ class AWindow:
 
     def test_is_the_last_hour_where_nothing_is_asked(self) -> None:
         assert ask() == ask(range="1h")
-        assert Window.optional({}, NOW) is None
+        assert parse_optional_window({}, NOW) is None
 
     def test_never_ends_after_now(self) -> None:
         assert ask(**{"from": "2026-03-01T12:00:00Z", "to": "2026-03-02T00:00:00Z"}).end_s == NOW_S + 1

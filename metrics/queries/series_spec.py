@@ -1,0 +1,21 @@
+"""Which series a chart, a request or a subscription asks for: the one form in code and in messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from metrics.catalogue import Metric
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSpec:
+    """A statistic of a metric over time; with `group_by`, one series for each combination of these labels' values."""
+
+    metric: Metric
+    stat: str
+    group_by: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the spec as `subscribe` messages and pages write it."""
+        return {"metric": self.metric.name, "stat": self.stat, "group_by": list(self.group_by)}
