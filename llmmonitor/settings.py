@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
@@ -28,6 +30,7 @@ except NoSecretKey as problem:
     sys.exit(str(problem))
 
 INSTALLED_APPS = [
+    "llmmonitor.infra",  # first: it decides which optional libraries the others load
     "daphne",
     "llmmonitor.access.apps.AccessAdminConfig",  # django.contrib.admin, with roles for permissions
     "django.contrib.auth",
@@ -37,7 +40,6 @@ INSTALLED_APPS = [
     "llmmonitor.http.apps.LeanStaticFilesConfig",  # django.contrib.staticfiles, without what no page loads
     "channels",
     "rest_framework",
-    "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
     "csp",
@@ -69,12 +71,16 @@ CORS_EXPOSE_HEADERS = ["Retry-After"]
 if CORS_ALLOWED_ORIGINS:
     MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")
 
+# The package is located without importing it.
+SPECTACULAR_TEMPLATES = Path(str(find_spec("drf_spectacular").origin)).parent / "templates"  # type: ignore[union-attr]
+
 ROOT_URLCONF = "llmmonitor.urls"
 ASGI_APPLICATION = "llmmonitor.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        # drf-spectacular is no app, because its app would load it at every start; its template is Swagger UI's script.
+        "DIRS": [BASE_DIR / "templates", SPECTACULAR_TEMPLATES],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from llmmonitor.access import (
-    openapi,  # noqa: F401 - found by being imported: here, where only the server pays for what it imports
-    views,
-)
+from llmmonitor.access import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", views.LoginView.as_view(), name="login"),

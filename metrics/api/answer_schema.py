@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import models
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
 
+from metrics.api.description import Method, Parameter, describe
 from metrics.api.track_schema import PROBLEM
 from metrics.queries.answers.summary import DISTRIBUTIONS, MACHINES
 from metrics.queries.read.raw_rows import ERRORS, REQUESTS, RawTable
@@ -202,12 +202,12 @@ PROBLEMS = {(status, "application/problem+json"): PROBLEM for status in _STATUSE
 
 def described(
     summary: str,
-    schema: dict[str, Any] | OpenApiTypes,
-    parameters: list[OpenApiParameter] | None = None,
+    schema: Any,
+    parameters: Sequence[Parameter] = (),
     *,
     may_be_absent: bool = False,
     **more: Any,
-) -> Any:
-    """The description of a GET: what it answers, and which problems it may answer instead."""
+) -> Callable[[Method], Method]:
+    """Describe a GET: its response, and the problems that it may return instead."""
     absent = {(404, "application/problem+json"): PROBLEM} if may_be_absent else {}
-    return extend_schema(summary=summary, parameters=parameters, responses={200: schema, **absent, **PROBLEMS}, **more)
+    return describe(summary=summary, parameters=parameters, responses={200: schema, **absent, **PROBLEMS}, **more)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.timezone import now
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +14,7 @@ from llmmonitor.access.permissions import CanDemo, CanRead
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api import answer_schema
 from metrics.api.answer_schema import PROBLEMS, described
+from metrics.api.description import describe
 from metrics.traffic.demo import control
 from metrics.traffic.sender import Sender
 
@@ -43,12 +43,12 @@ class DemoView(APIView):
         """`{"present", "running", "progress_percent", "incident"}`."""
         return Response(control.state().as_dict())
 
-    @extend_schema(request=None, responses={202: answer_schema.DEMO, **PROBLEMS}, summary="Show demo data")
+    @describe(request=None, responses={202: answer_schema.DEMO, **PROBLEMS}, summary="Show demo data")
     def post(self, request: Request) -> Response:
         """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
-    @extend_schema(responses={200: answer_schema.DEMO, 202: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
+    @describe(responses={200: answer_schema.DEMO, 202: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
     def delete(self, request: Request) -> Response:
         """Stop sending and remove all that is flagged as demo data; says how much, or that it goes on (202)."""
         state = control.remove(at=now()).as_dict()

@@ -20,13 +20,12 @@ import orjson
 from django.db import connection
 from django.http import StreamingHttpResponse
 from django.utils.timezone import now
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from metrics import queries
 from metrics.api import openapi_parameters
 from metrics.api.answer_schema import PROBLEMS, list_of
+from metrics.api.description import Parameter, describe
 from metrics.api.problems import Problem
 from metrics.api.track_schema import PROBLEM
 from metrics.api.views import ReadView
@@ -139,10 +138,10 @@ class Stream:
 class ExportView(ReadView):
     """One kind of rows as a file."""
 
-    @extend_schema(
+    @describe(
         parameters=[
-            OpenApiParameter("kind", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(queries.EXPORT_KINDS)),
-            OpenApiParameter("extension", OpenApiTypes.STR, OpenApiParameter.PATH, enum=list(CONTENT_TYPES)),
+            Parameter("kind", enum=tuple(queries.EXPORT_KINDS), location="path"),
+            Parameter("extension", enum=tuple(CONTENT_TYPES), location="path"),
             *openapi_parameters.WINDOW_PARAMETERS,
             *openapi_parameters.FILTER_PARAMETERS,
             openapi_parameters.METRIC_PARAMETER,
@@ -150,9 +149,9 @@ class ExportView(ReadView):
             *openapi_parameters.HISTORY_PARAMETERS,
         ],
         responses={
-            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "text/csv"): str,
             (200, "application/json"): list_of({"type": "object", "additionalProperties": True}),
-            (200, "application/x-ndjson"): OpenApiTypes.STR,
+            (200, "application/x-ndjson"): str,
             (404, "application/problem+json"): PROBLEM,
             **PROBLEMS,
         },

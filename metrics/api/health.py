@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +13,7 @@ from rest_framework.views import APIView
 from llmmonitor import __version__
 from llmmonitor.access.identity import identify_request
 from metrics.api import answer_schema, readiness
+from metrics.api.description import describe
 
 KEPT_SECONDS = 2.0
 
@@ -28,7 +28,7 @@ class HealthView(APIView):
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @extend_schema(responses={200: answer_schema.HEALTH}, summary="Is the process alive?", auth=[])
+    @describe(responses={200: answer_schema.HEALTH}, summary="Is the process alive?", auth=[])
     def get(self, request: Request) -> Response:
         """Always 200 while the process answers."""
         return Response({"status": "ok", "version": __version__})
@@ -41,7 +41,7 @@ class ReadyView(APIView):
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @extend_schema(responses=dict.fromkeys((200, 503), answer_schema.READY), summary="Does it work?", auth=[])
+    @describe(responses=dict.fromkeys((200, 503), answer_schema.READY), summary="Does it work?", auth=[])
     def get(self, request: Request) -> Response:
         """200 when every part works, else 503; the parts are shown to those who may read."""
         report = _newest_report()

@@ -7,8 +7,6 @@ from typing import Any
 
 from django.http import Http404, QueryDict
 from django.utils.timezone import now
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -16,6 +14,7 @@ from rest_framework.utils.urls import replace_query_param
 from metrics import queries
 from metrics.api import answer_schema, openapi_parameters
 from metrics.api.answer_schema import described, page_of
+from metrics.api.description import Parameter
 from metrics.api.views import ReadView
 from metrics.queries import parameters
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
@@ -125,7 +124,7 @@ class ModelView(ReadView):
     @described(
         "One model",
         answer_schema.MODEL,
-        [OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH), *WINDOWED],
+        [Parameter("name", location="path"), *WINDOWED],
         may_be_absent=True,
     )
     def get(self, request: Request, name: str) -> Response:

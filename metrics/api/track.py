@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 
 from llmmonitor.access.permissions import CanIngest
 from llmmonitor.access.throttles import IngestThrottle
 from metrics.api.async_view import AsyncView
+from metrics.api.description import describe
 from metrics.api.rendering import dump
 from metrics.api.track_schema import ANSWER, PROBLEM, request_schema
 from metrics.events import Kind
@@ -93,11 +93,12 @@ def _post(kind: Kind, summary: str, description: str) -> Any:
     async def post(self: _TrackView, request: Request) -> HttpResponse:
         return await self.take(request)
 
-    return extend_schema(
+    return describe(
+        tags=["track"],
         summary=summary,
         description=f'{description} One object, an array, `{{"events": [...]}}` or lines of JSON; gzip is accepted.',
         request={"application/json": request_schema(kind), "application/x-ndjson": {"type": "string"}},
-        examples=[OpenApiExample("One event", value=EXAMPLES[kind], request_only=True)],
+        example=EXAMPLES[kind],
         responses={
             200: ANSWER,
             422: ANSWER,
@@ -106,7 +107,6 @@ def _post(kind: Kind, summary: str, description: str) -> Any:
     )(post)
 
 
-@extend_schema(tags=["track"])
 class TrackInferenceView(_TrackView):
     """Requests to models."""
 
@@ -116,7 +116,6 @@ class TrackInferenceView(_TrackView):
     )
 
 
-@extend_schema(tags=["track"])
 class TrackErrorView(_TrackView):
     """Errors."""
 
@@ -126,7 +125,6 @@ class TrackErrorView(_TrackView):
     )
 
 
-@extend_schema(tags=["track"])
 class TrackQueueView(_TrackView):
     """Queues."""
 
@@ -134,7 +132,6 @@ class TrackQueueView(_TrackView):
     post = _post(kind, "Record queue lengths", "For services that know their own queue.")
 
 
-@extend_schema(tags=["track"])
 class TrackSystemView(_TrackView):
     """Machines."""
 

@@ -1,0 +1,43 @@
+"""The first app: it keeps optional libraries that this project does not use out of the start."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+from django.apps import AppConfig
+
+# (module, optional modules that it imports if they are installed). REST framework has fields for PostgreSQL and a
+# client for coreapi, Kombu has a YAML serializer. Nothing here uses them.
+OPTIONAL = (
+    ("rest_framework.compat", ("django.contrib.postgres", "requests", "pygments", "yaml")),
+    ("kombu.serialization", ("yaml",)),
+)
+
+
+class InfraConfig(AppConfig):
+    """Databases, caches, channel layer, logging."""
+
+    name = "llmmonitor.infra"
+    label = "infra"
+
+    def import_models(self) -> None:
+        """Import what loads optional libraries, without them, before any other app does."""
+        for module, names in OPTIONAL:
+            with as_if_not_installed(*names):
+                import_module(module)
+        super().import_models()
+
+
+@contextmanager
+def as_if_not_installed(*names: str) -> Iterator[None]:
+    """Make imports of these modules fail inside the block. Modules that are already loaded are not affected."""
+    blocked = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]  # None means "cannot be imported"
+    try:
+        yield
+    finally:
+        for name in blocked:
+            del sys.modules[name]

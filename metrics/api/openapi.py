@@ -1,0 +1,69 @@
+"""`/schema` and `/docs`: the OpenAPI document, and a page to read it and to try the API, without inline scripts.
+
+Importing this module loads drf-spectacular and applies the descriptions that the views keep.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import get_resolver
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.renderers import TemplateHTMLRenderer
+
+from llmmonitor.access import openapi_schemes  # noqa: F401 - the schemes are registered by the import
+from llmmonitor.access.permissions import CanRead
+from metrics.api.description import Parameter
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI document as JSON."""
+
+    permission_classes = [CanRead]
+    renderer_classes = [OpenApiJsonRenderer]
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from local files. Its script has an address of its own, as the Content-Security-Policy requires."""
+
+    permission_classes = [CanRead]
+    renderer_classes = [TemplateHTMLRenderer]
+    template_name = "api/docs.html"
+    url_name = "schema"
+
+
+def apply_descriptions() -> None:
+    """Give drf-spectacular the descriptions of all views of the API."""
+    for pattern in get_resolver("metrics.api.urls").url_patterns:
+        view = getattr(pattern.callback, "cls", None)
+        for name in ("get", "post", "delete"):
+            method: Any = getattr(view, name, None)
+            if hasattr(method, "openapi_description"):
+                extend_schema(**_arguments(**method.openapi_description))(method)
+
+
+def _arguments(parameters: Any = (), example: Any = None, **description: Any) -> dict[str, Any]:
+    if parameters:
+        description["parameters"] = [_openapi_parameter(parameter) for parameter in parameters]
+    if example is not None:
+        description["examples"] = [OpenApiExample("One event", value=example, request_only=True)]
+    return description
+
+
+def _openapi_parameter(parameter: Parameter) -> OpenApiParameter:
+    return OpenApiParameter(
+        parameter.name,
+        OpenApiTypes.NUMBER if parameter.type is float else parameter.type,
+        parameter.location,
+        description=parameter.description,
+        many=parameter.many,
+        enum=parameter.enum,
+    )
+
+
+apply_descriptions()
+schema_view = SchemaView.as_view()
+docs_view = DocsView.as_view()
