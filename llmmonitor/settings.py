@@ -37,7 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "llmmonitor.http.apps.LeanStaticFilesConfig",  # django.contrib.staticfiles, without what no page loads
+    "django.contrib.staticfiles",
     "channels",
     "rest_framework",
     "drf_spectacular_sidecar",
@@ -186,10 +186,9 @@ USE_I18N = False
 FORMAT_MODULE_PATH = "llmmonitor.access.formats"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = LLMMONITOR.data_dir / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "llmmonitor.http.static.HashedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "llmmonitor.http.static.FingerprintedStorage"},
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes
