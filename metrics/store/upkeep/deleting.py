@@ -57,7 +57,7 @@ class Steps:
         self,
         step: Step,
         until: Callable[[], bool] = lambda: False,
-        on_progress: Callable[[int], None] = lambda rows: None,
+        on_progress: Callable[[int], object] = lambda rows: None,
     ) -> int:
         """Repeat a step until it finds nothing more, the deadline passes or `until` holds; how many rows went.
 

@@ -100,7 +100,7 @@ def forget(
     host: str | None = None,
     demo: bool = False,
     at: datetime,
-    progress: Callable[[str, int], None] = lambda table, rows: None,
+    progress: Callable[[str, int], object] = lambda table, rows: None,
 ) -> Forgotten:
     """Remove all that was recorded of one model, of one host, or flagged as demo data. `at`: now, for the log.
 
