@@ -1,6 +1,6 @@
 """Numbers as people read them: three significant digits, the unit beside them, an em dash where nothing was measured.
 
-The same rules stand in `static/dashboard/js/format.js`, because a page is rendered here first and lives on there. Both
+The same rules stand in `static/dashboard/js/page/format.js`, because a page is rendered here first and lives on there. Both
 are held to one table of cases, `tests/dashboard/format_cases.json`.
 """
 

@@ -15,19 +15,10 @@ from django.views.decorators.http import require_GET
 
 from dashboard import parameters
 from dashboard.overview import data, model_table, tiles
+from dashboard.page_context import page_context
 from llmmonitor.access.identity import identify_request
-from metrics import catalogue
 from metrics.queries.parameters import WINDOW_PARAMETERS
-from metrics.queries.time.window import DEFAULT_RANGE, RANGES
-
-THEMES = ("auto", "light", "dark")
-THEME_COOKIE = "llmmonitor_theme"
-
-
-def theme_of(request: HttpRequest) -> str:
-    """The theme that the visitor chose: rendered here, so that nothing flashes."""
-    chosen = request.COOKIES.get(THEME_COOKIE, "auto")
-    return chosen if chosen in THEMES else "auto"
+from metrics.queries.time.window import DEFAULT_RANGE
 
 
 def asked(request: HttpRequest, now: datetime) -> parameters.PageQuery:
@@ -55,18 +46,14 @@ def overview_page(request: HttpRequest) -> HttpResponse:
         shown["summary"].get("avg_gpu_utilization_percent") is not None
     )
     context = {
-        "page": "overview",
-        "theme": theme_of(request),
-        "ranges": list(RANGES),
+        **page_context(request, "overview"),
         "data": shown,
         "state": "full" if shown["has_events"] else "empty",
         "tiles": tiles.show(shown["summary"]),
         "models": model_table.model_rows(shown["models"]),
-        "catalogue": catalogue_for_pages(),
         "has_gpu": has_gpu,
         "tile_specs": tiles.specs(),
         "series_specs": data.specs(),
-        "filters": (("model", "Model"), ("provider", "Provider"), ("host", "Host")),
         "may_demo": "demo" in shown["can"],
     }
     return render(request, "dashboard/overview.html", context)
@@ -85,11 +72,3 @@ def overview_figures(request: HttpRequest) -> JsonResponse:
     """The part of it that no tick carries."""
     now = timezone.now()
     return JsonResponse(data.figures(asked(request, now), now))
-
-
-def catalogue_for_pages() -> dict[str, dict[str, Any]]:
-    """What the scripts need of the catalogue: title, unit, help and the worse direction by name."""
-    return {
-        metric.name: {"title": metric.title, "unit": metric.unit, "help": metric.help, "worse": metric.worse}
-        for metric in catalogue.ALL
-    }

@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).parents[2] / "dashboard" / "static" / "dashboard" / "js
 
 @pytest.fixture
 def run(module_server: Server, open_page: Any) -> Any:
-    """`run("format.js", "(module, argument) => …", argument)` in the browser."""
+    """`run("page/format.js", "(module, argument) => …", argument)` in the browser."""
     page = open_page(module_server.url)
 
     def run(module: str, body: str, argument: Any = None) -> Any:
@@ -33,19 +33,19 @@ def run(module_server: Server, open_page: Any) -> Any:
 class TheScripts:
     def test_say_figures_as_the_server_does(self, run: Any) -> None:
         cases = json.loads((CASES / "format_cases.json").read_text(encoding="utf-8"))
-        said = run("format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
+        said = run("page/format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
         assert [(one["number"], one["unit"]) for one in said] == [(number, unit) for _, _, number, unit in cases]
 
     def test_judge_changes_as_the_server_does(self, run: Any) -> None:
         cases = json.loads((CASES / "change_cases.json").read_text(encoding="utf-8"))
-        said = run("change.js", "(m, cases) => cases.map((one) => m.change(...one.slice(0, 4)))", cases)
+        said = run("page/change.js", "(m, cases) => cases.map((one) => m.change(...one.slice(0, 4)))", cases)
         assert [(one["text"], one["judgement"]) for one in said] == [tuple(one[4:]) for one in cases]
 
     def test_put_a_bucket_in_the_place_of_the_one_with_the_same_start(self, run: Any) -> None:
         body = """(m) => { const points = [];
                   for (const [x, y] of [[1, 1], [3, 3], [2, 2], [3, 9], [3, 9]]) m.place(points, x, y);
                   return points.map(({ x, y }) => [x, y]); }"""
-        assert run("series.js", body) == [[1, 1], [2, 2], [3, 9]]
+        assert run("live/series.js", body) == [[1, 1], [2, 2], [3, 9]]
 
     def test_forget_what_is_older_than_the_window(self, run: Any) -> None:
         body = """(m) => { const store = new m.SeriesStore(); store.step = 1000;
@@ -54,17 +54,17 @@ class TheScripts:
                     store.merge([bucket], (second - 300) * 1000);
                   }
                   return store.get("a", "avg").length; }"""
-        assert 300 <= run("series.js", body) <= 303
+        assert 300 <= run("live/series.js", body) <= 303
 
     def test_call_two_missing_buckets_a_gap_but_not_one(self, run: Any) -> None:
         body = "(m, points) => m.gaps(points.map(([x, y]) => ({ x, y })), 1)"
         points = [[0, 1], [1, None], [2, 1], [3, None], [4, None], [5, 1], [9, 1]]
-        assert run("series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
+        assert run("live/series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
 
     def test_find_the_value_under_a_time(self, run: Any) -> None:
         body = """(m, times) => times.map((time) =>
                     m.at([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
-        assert run("series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
+        assert run("live/series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
 
     def test_give_models_colours_that_stay(self, run: Any) -> None:
         body = """(m) => { localStorage.clear();
@@ -87,7 +87,7 @@ class TheScripts:
           page.frozen = { from: 0, to: 1 };
           all.push(found());
           return all; }"""
-        assert run("page.js", body) == [
+        assert run("live/page.js", body) == [
             [False, {"value": 2, "standsIn": False}],
             [True, {"value": 0, "standsIn": False}],
             [True, {"value": 2, "standsIn": True}],
@@ -110,7 +110,7 @@ class TheScripts:
         body = """(m, [range, showsMinute, comparable]) => m.explain({
                     showsMinute, data: { summary: { comparable } },
                     params: { range, span: "the span", span_before: "the window before" } })"""
-        found = run("widgets/sentence.js", body, [range_, minute, comparable])
+        found = run("overview/sentence.js", body, [range_, minute, comparable])
         assert found.replace("\u00a0", " ") == said
 
     @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ class APausedPage:
             const quiet = [await page.load({ quiet: true }), Boolean(page.frozen), shown()];
             page.resume();
             return [quiet, [await page.load({ quiet: true }), Boolean(page.frozen), shown() >= 119]];"""
-        assert run("page.js", within(AN_HOUR, body)) == [["paused", True, 120], ["read", False, True]]
+        assert run("live/page.js", within(AN_HOUR, body)) == [["paused", True, 120], ["read", False, True]]
 
     def test_takes_nothing_from_a_reading_that_began_before(self, run: Any) -> None:
         body = """
@@ -180,7 +180,7 @@ class APausedPage:
             now += 2 * 3600_000;
             say(Response.json(hour()));
             return [await reading, shown()];"""
-        assert run("page.js", within(AN_HOUR, body)) == ["paused", 120]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["paused", 120]
 
     def test_stays_paused_when_the_present_cannot_be_read(self, run: Any) -> None:
         body = """
@@ -188,7 +188,7 @@ class APausedPage:
             answer = async () => new Response("{}", { status: 503 });
             page.resume();
             return [await page.load({ quiet: true }), Boolean(page.frozen), shown()];"""
-        assert run("page.js", within(AN_HOUR, body)) == ["failed", True, 120]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["failed", True, 120]
 
     def test_counts_what_came_since_and_holds_no_more_for_it(self, run: Any) -> None:
         body = """
@@ -203,7 +203,7 @@ class APausedPage:
             tick(begin, 500);  // of so long ago that no tick brings it again
             page.tick = { seq: begin / 1000 + 29_999 };
             return [...counts, page.arrivals, page.series.get("x", "rate").length];"""
-        assert run("page.js", within(AN_HOUR, body)) == [0, 60, 60_000, 60_000, 120]
+        assert run("live/page.js", within(AN_HOUR, body)) == [0, 60, 60_000, 60_000, 120]
 
     def test_does_not_say_how_much_came_once_it_missed_some(self, run: Any) -> None:
         body = """
@@ -211,7 +211,7 @@ class APausedPage:
             await page.load({ quiet: true });
             tick(now, 2);
             return page.arrivals;"""
-        assert run("page.js", within(AN_HOUR, body)) is None
+        assert run("live/page.js", within(AN_HOUR, body)) is None
 
 
 class AReading:
@@ -224,7 +224,7 @@ class AReading:
             const stopped = page.load({ quiet: true });
             page.cancel();
             return [...outcomes, await stopped];"""
-        assert run("page.js", within(AN_HOUR, body)) == ["read", "failed", "cancelled"]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["read", "failed", "cancelled"]
 
     def test_ends_as_the_one_that_took_its_place(self, run: Any) -> None:
         body = """
@@ -232,7 +232,7 @@ class AReading:
             const quiet = page.load({ quiet: true });
             answer = null;
             return Promise.all([quiet, page.load()]);"""
-        assert run("page.js", within(AN_HOUR, body)) == ["read", "read"]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["read", "read"]
 
 
 # `live`, of a page whose readings end as `read` is told, on sockets that do and say what the test does.
@@ -287,7 +287,7 @@ class ALivePage:
             for (const question of [asked[1], undefined]) tickOf(question);
             return [asked.map(({ type, id }) => [type, id ?? null]),
                     taken.slice(1).map(({ view, buckets }) => Boolean(view && buckets))];"""
-        asked, whole = run("live.js", within(A_CONNECTION, body))
+        asked, whole = run("live/connection.js", within(A_CONNECTION, body))
         assert asked == [["subscribe", "1"], ["subscribe", "2"], ["unsubscribe", None]]
         assert whole == [True, False, True, False, False]
 
@@ -300,7 +300,7 @@ class ALivePage:
             hello(1_012);
             await read("read");
             return [states, said().slice(0, 3), sent.map(({ type }) => type)];"""
-        states, said, sent = run("live.js", within(A_CONNECTION, body))
+        states, said, sent = run("live/connection.js", within(A_CONNECTION, body))
         assert states == ["live", "disconnected", "catching-up", "read", "live"]
         assert said == ["Caught up", "Connected again after 12 s", "Connection lost"]
         assert sent == ["subscribe", "subscribe"]
@@ -319,7 +319,7 @@ class ALivePage:
             hello(3);
             await read("read");
             return [lost.at(-1), states];"""
-        assert run("live.js", within(A_CONNECTION, body)) == ["disconnected", ["catching-up", "read", "live"]]
+        assert run("live/connection.js", within(A_CONNECTION, body)) == ["disconnected", ["catching-up", "read", "live"]]
 
     def test_does_not_say_that_it_caught_up_before_it_has_read(self, run: Any) -> None:
         body = """
@@ -335,7 +335,7 @@ class ALivePage:
             pass(15_000);
             await read("read");
             return [first, said().slice(0, 2), states.slice(2)];"""
-        first, said, states = run("live.js", within(A_CONNECTION, body))
+        first, said, states = run("live/connection.js", within(A_CONNECTION, body))
         assert first == ["read", "What was missed could not be read"]
         assert said == ["Caught up", "What was missed could not be read"]
         assert states == ["catching-up", "read", "catching-up", "read", "catching-up", "read", "live"]
@@ -349,7 +349,7 @@ class ALivePage:
             hello(3);
             await read("paused");
             return [states.at(-1), said()[0]];"""
-        assert run("live.js", within(A_CONNECTION, body)) == ["live", "Connected again after 2 s"]
+        assert run("live/connection.js", within(A_CONNECTION, body)) == ["live", "Connected again after 2 s"]
 
     def test_reads_anew_some_seconds_after_ticks_were_left_out(self, run: Any) -> None:
         body = """
@@ -362,7 +362,7 @@ class ALivePage:
             say({ type: "tick", seq: 10 });
             pass(5_000);
             return [before, states];"""
-        assert run("live.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
+        assert run("live/connection.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
 
     @pytest.mark.parametrize("reason", ["Too many messages.", "Answers are not read.", "Too many live connections."])
     def test_says_why_the_server_closed_and_lets_it_rest(self, run: Any, reason: str) -> None:
@@ -371,7 +371,7 @@ class ALivePage:
             hello(1);
             lose(4429, argument);
             return [said()[0], timers.at(-1).after];"""
-        assert run("live.js", within(A_CONNECTION, body), reason) == [reason, 30_000]
+        assert run("live/connection.js", within(A_CONNECTION, body), reason) == [reason, 30_000]
 
     def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
         body = """(m) => {
@@ -384,7 +384,7 @@ class ALivePage:
             page.take(data(["b"]));
             return [same, page.figures];
         }"""
-        assert run("page.js", body) == [{"of": "a"}, None]
+        assert run("live/page.js", body) == [{"of": "a"}, None]
 
 
 RULER = "document.createElement('canvas').getContext('2d')"
@@ -445,3 +445,12 @@ def test_modules_import_each_other_in_one_direction() -> None:
 
     for path in imports:
         visit(path, ())
+
+
+def test_folders_import_in_one_direction() -> None:
+    """A page imports widgets, widgets import charts, and so on; nothing imports back up."""
+    layers = ["page", "live", "charts", "widgets", "overview"]
+    for path in SCRIPTS.rglob("*.js"):
+        for target in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8")):
+            folder = (path.parent / target).resolve().parent.name
+            assert layers.index(folder) <= layers.index(path.parent.name), f"{path} imports {target}"

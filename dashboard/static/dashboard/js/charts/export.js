@@ -1,7 +1,7 @@
 // Pictures and files of a chart. A picture is drawn with a head that says what it shows; figures come from the export call,
 // never from pixels.
 
-import { moment } from "../format.js";
+import { moment } from "../page/format.js";
 import { colour } from "./palette.js";
 import { SvgContext } from "./svg-context.js";
 

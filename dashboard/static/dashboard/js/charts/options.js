@@ -1,7 +1,7 @@
 // Chart.js options that all our charts share: horizontal lines only, five ticks at most, no axis lines, no points.
 
-import { dayOfMonth, hourAndMinute, timeOfDay } from "../format.js";
-import { isPhone } from "../dom.js";
+import { isPhone } from "../page/dom.js";
+import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
 import { colour } from "./palette.js";
 
 const TEN_MINUTES = 600_000;

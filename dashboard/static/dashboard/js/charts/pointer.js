@@ -1,7 +1,7 @@
 // What a pointer and the keys do on a chart: the crosshair that all charts share, the zoom by drawing a rectangle, and
 // moving bucket by bucket with the arrow keys.
 
-import { element } from "../dom.js";
+import { element } from "../page/dom.js";
 
 const LEAST_DRAG_PX = 8;
 const KEYS = { ArrowLeft: -1, ArrowRight: 1 };

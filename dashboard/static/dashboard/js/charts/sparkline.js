@@ -1,6 +1,6 @@
 // A line of sixty points as SVG: no axis, no text, only the shape.
 
-import { svg } from "../dom.js";
+import { svg } from "../page/dom.js";
 
 const WIDTH = 100;
 const HEIGHT = 26;

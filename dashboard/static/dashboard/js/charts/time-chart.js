@@ -9,14 +9,14 @@
 //   empty(page): words when there is nothing,
 // }
 
-import { find, reducedMotion, setText } from "../dom.js";
-import { moment } from "../format.js";
-import { nextFrame, whenIdle } from "../store.js";
-import { at as valueAt } from "../series.js";
-import { attachPointer } from "./pointer.js";
+import { at as valueAt } from "../live/series.js";
+import { find, reducedMotion, setText } from "../page/dom.js";
+import { moment } from "../page/format.js";
+import { nextFrame, whenIdle } from "../page/scheduling.js";
 import { timeAxis, tooltip, valueAxis } from "./options.js";
 import { colour, withAlpha } from "./palette.js";
 import { bands, brush, endLabels, singles } from "./plugins.js";
+import { attachPointer } from "./pointer.js";
 
 const QUIET_TICKS = 5; // with reduced motion, charts step every five seconds
 const DAY_MS = 86_400_000;

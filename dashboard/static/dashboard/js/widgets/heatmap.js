@@ -1,15 +1,15 @@
 // How response times are distributed over time: percentiles hide two humps, this does not. Colour is the square root of
 // the count, in seven steps of one hue.
 
-import { find, setText } from "../dom.js";
-import { duration, moment, text } from "../format.js";
-import { timeAxis, tooltip } from "../charts/options.js";
-import { attachPointer } from "../charts/pointer.js";
-import { colour, mix } from "../charts/palette.js";
 import { savePicture, saveSvg } from "../charts/export.js";
+import { timeAxis, tooltip } from "../charts/options.js";
+import { colour, mix } from "../charts/palette.js";
 import { brush } from "../charts/plugins.js";
-import { nextFrame, whenIdle } from "../store.js";
-import { drawNow, mountHelp, mountMenu, stepWords } from "./frame.js";
+import { attachPointer } from "../charts/pointer.js";
+import { find, setText } from "../page/dom.js";
+import { duration, moment, text } from "../page/format.js";
+import { nextFrame, whenIdle } from "../page/scheduling.js";
+import { drawNow, mountHelp, mountMenu, stepWords } from "./card.js";
 
 const MOST_ROWS = 14;
 const STEPS = 7;

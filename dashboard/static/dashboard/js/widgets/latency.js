@@ -1,9 +1,9 @@
 // Percentiles of response time: one hue in four weights.
 
-import { duration, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { durationMark } from "./scales.js";
+import { durationMark } from "../charts/axis-labels.js";
+import { at as valueAt } from "../live/series.js";
+import { duration, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const METRIC = "inference.response_time_ms";
 const LINES = [

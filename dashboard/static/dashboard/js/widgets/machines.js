@@ -1,9 +1,9 @@
 // The strip of machines: up, stale or down, with a bar for each thing that can run out.
 
-import { element, find, setText, svg } from "../dom.js";
-import { ago, percent, significant, text } from "../format.js";
-import { nextFrame } from "../store.js";
-import { allHosts } from "./machine-figures.js";
+import { element, find, setText, svg } from "../page/dom.js";
+import { ago, percent, significant, text } from "../page/format.js";
+import { nextFrame } from "../page/scheduling.js";
+import { allHosts } from "./machine-values.js";
 
 const HIGH_PERCENT = 85;
 const WORDS = { up: "up", stale: "stale", down: "down" };

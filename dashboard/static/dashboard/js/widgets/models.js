@@ -3,11 +3,11 @@
 import { saveHistory } from "../charts/export.js";
 import { slotsOf } from "../charts/palette.js";
 import { drawSparkline } from "../charts/sparkline.js";
-import { element, find, setText, svg } from "../dom.js";
-import { compact, duration, percent, text, whole } from "../format.js";
-import { thin } from "../series.js";
-import { nextFrame } from "../store.js";
-import { mountMenu } from "./frame.js";
+import { thin } from "../live/series.js";
+import { element, find, setText, svg } from "../page/dom.js";
+import { compact, duration, percent, text, whole } from "../page/format.js";
+import { nextFrame } from "../page/scheduling.js";
+import { mountMenu } from "./card.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
 const MOST_ROWS = 20;

@@ -1,9 +1,9 @@
 // Where the time of a request goes: waiting, working on the prompt, decoding. Means, because these add up.
 
-import { duration, text } from "../format.js";
-import { at as valueAt, last } from "../series.js";
-import { mountChart } from "./frame.js";
-import { durationMark } from "./scales.js";
+import { durationMark } from "../charts/axis-labels.js";
+import { at as valueAt, last } from "../live/series.js";
+import { duration, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const QUEUE = ["inference.queue_time_ms", "avg"];
 const FIRST = ["inference.ttft_ms", "avg"];

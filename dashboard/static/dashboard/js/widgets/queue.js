@@ -1,9 +1,9 @@
 // What waits and what is being worked on.
 
-import { compact, text, whole } from "../format.js";
-import { at as valueAt, last } from "../series.js";
-import { mountChart } from "./frame.js";
-import { numberMark } from "./scales.js";
+import { numberMark } from "../charts/axis-labels.js";
+import { at as valueAt, last } from "../live/series.js";
+import { compact, text, whole } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const PENDING = ["queue.pending", "avg"];
 const PROCESSING = ["queue.processing", "avg"];

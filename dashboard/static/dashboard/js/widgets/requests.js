@@ -1,9 +1,9 @@
 // Requests in a second, those that failed on top.
 
-import { compact, percent, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { numberMark } from "./scales.js";
+import { numberMark } from "../charts/axis-labels.js";
+import { at as valueAt } from "../live/series.js";
+import { compact, percent, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const ALL = ["inference.requests", "rate"];
 const FAILED = ["inference.failed_requests", "rate"];

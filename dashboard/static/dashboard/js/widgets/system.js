@@ -1,10 +1,10 @@
 // CPU, memory and GPU of the machines shown, in percent on a fixed axis.
 
-import { percent, significant, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { hostsShown, mean } from "./machine-figures.js";
-import { percentMark } from "./scales.js";
+import { percentMark } from "../charts/axis-labels.js";
+import { at as valueAt } from "../live/series.js";
+import { percent, significant, text } from "../page/format.js";
+import { mountChart } from "./card.js";
+import { hostsShown, mean } from "./machine-values.js";
 
 function mountPercent(root, page, { help, lines, words }) {
   const say = (value) => text(percent(value));

@@ -1,10 +1,10 @@
 // Output tokens in a second of wall time, by model.
 
+import { numberMark } from "../charts/axis-labels.js";
 import { slotsOf } from "../charts/palette.js";
-import { compact, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { numberMark } from "./scales.js";
+import { at as valueAt } from "../live/series.js";
+import { compact, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const METRIC = ["inference.completion_tokens", "rate"];
 const MOST = 7;

@@ -1,27 +1,27 @@
 // The Overview's entry: reads what the server put into the page, mounts what it finds, and begins to listen.
 
-import { forgetColours } from "./charts/palette.js";
-import { mountConnection } from "./connection.js";
-import { find, jsonOf } from "./dom.js";
-import { mountFilters } from "./filters.js";
-import { mountKeyboard } from "./keyboard.js";
-import { Live } from "./live.js";
-import { Page } from "./page.js";
-import { mountRange } from "./range.js";
-import { mountTheme } from "./theme.js";
-import * as heatmap from "./widgets/heatmap.js";
-import * as latency from "./widgets/latency.js";
-import * as machines from "./widgets/machines.js";
-import * as models from "./widgets/models.js";
-import * as notices from "./widgets/notices.js";
-import * as phases from "./widgets/phases.js";
-import * as queue from "./widgets/queue.js";
-import * as requests from "./widgets/requests.js";
-import * as sentence from "./widgets/sentence.js";
-import * as system from "./widgets/system.js";
-import * as throughput from "./widgets/throughput.js";
-import * as tiles from "./widgets/tiles.js";
-import * as welcome from "./widgets/welcome.js";
+import { forgetColours } from "../charts/palette.js";
+import { Live } from "../live/connection.js";
+import { Page } from "../live/page.js";
+import { mountConnection } from "../page/connection-pill.js";
+import { find, jsonOf } from "../page/dom.js";
+import { mountFilters } from "../page/filters.js";
+import { mountKeyboard } from "../page/keyboard.js";
+import * as notices from "../page/notices.js";
+import { mountRange } from "../page/range.js";
+import { mountTheme } from "../page/theme.js";
+import * as heatmap from "../widgets/heatmap.js";
+import * as latency from "../widgets/latency.js";
+import * as machines from "../widgets/machines.js";
+import * as models from "../widgets/models.js";
+import * as phases from "../widgets/phases.js";
+import * as queue from "../widgets/queue.js";
+import * as requests from "../widgets/requests.js";
+import * as system from "../widgets/system.js";
+import * as throughput from "../widgets/throughput.js";
+import * as sentence from "./sentence.js";
+import * as tiles from "./tiles.js";
+import * as welcome from "./welcome.js";
 
 const WIDGETS = {
   sentence: sentence.mount,

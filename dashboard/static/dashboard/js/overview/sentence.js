@@ -1,8 +1,8 @@
 // How it is, in words. The server finds the words; here they are put in place, with what the tiles show, what their arrows
 // compare, and the time.
 
-import { find, setText } from "../dom.js";
-import { SPACE, moment, timeOfDay, zoneName } from "../format.js";
+import { find, setText } from "../page/dom.js";
+import { SPACE, moment, timeOfDay, zoneName } from "../page/format.js";
 
 const EMPTY = {
   state: "ok",

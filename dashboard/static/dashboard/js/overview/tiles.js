@@ -2,12 +2,12 @@
 // Where the last minute has no figure that of the window stands in, and the tile says so.
 
 import { drawSparkline } from "../charts/sparkline.js";
-import { find, findAll, setText } from "../dom.js";
-import { FORMATS, NO_DATA, SPACE, whole } from "../format.js";
-import { thin } from "../series.js";
-import { nextFrame } from "../store.js";
-import { change } from "../change.js";
-import { hostsShown, mean } from "./machine-figures.js";
+import { thin } from "../live/series.js";
+import { change } from "../page/change.js";
+import { find, findAll, setText } from "../page/dom.js";
+import { FORMATS, NO_DATA, SPACE, whole } from "../page/format.js";
+import { nextFrame } from "../page/scheduling.js";
+import { hostsShown, mean } from "../widgets/machine-values.js";
 import { figuresOf } from "./sentence.js";
 
 const POINTS = 60;

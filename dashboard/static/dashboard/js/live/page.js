@@ -2,14 +2,13 @@
 // Widgets read from it and listen to its topics: "data" (all of it is new), "tick", "params", "connection", "cursor",
 // "theme", "pause".
 
-import { pageData, pageFigures } from "./api.js";
-import { announce } from "./announce.js";
-import { Arrivals } from "./arrivals.js";
+import { announce } from "../page/announce.js";
+import { pageData, pageFigures } from "../page/api.js";
+import { Arrivals } from "./requests-since-pause.js";
 import { SeriesStore, gaps } from "./series.js";
-import { Topics } from "./store.js";
+import { Topics } from "./topics.js";
 
 const RANGE_SECONDS = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
-export const RANGES = Object.keys(RANGE_SECONDS);
 const DEFAULT_RANGE = "1h";
 const FILTERS = ["model", "provider", "host"];
 const LEAST_WINDOW_MS = 10_000;
@@ -19,6 +18,7 @@ const FIGURES_AGAIN_MS = 5_000; // in the window of an hour or less; a third as 
 const SLOW_MS = 3_000;
 
 export class Page {
+  ranges = Object.keys(RANGE_SECONDS);
   topics = new Topics();
   series = new SeriesStore();
   cursor = { time: null, pinned: false };
@@ -216,8 +216,8 @@ export class Page {
     const half = ((to - from) * factor) / 2;
     // A window that ends now goes on to end now.
     if (this.rolling && !this.frozen) {
-      const index = RANGES.indexOf(this.params.range) + (factor > 1 ? 1 : -1);
-      if (RANGES[index]) return this.go({ range: RANGES[index] });
+      const index = this.ranges.indexOf(this.params.range) + (factor > 1 ? 1 : -1);
+      if (this.ranges[index]) return this.go({ range: this.ranges[index] });
     }
     const middle = (from + to) / 2;
     return this.look(middle - half, middle + half);

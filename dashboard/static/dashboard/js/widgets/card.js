@@ -1,12 +1,12 @@
 // What every card has: the values in its head, its help, its menu, its table, and its name for those who do not see it.
 
-import { announce } from "../announce.js";
 import { saveHistory, savePicture, saveSvg } from "../charts/export.js";
 import { TimeChart } from "../charts/time-chart.js";
-import { disclosure } from "../disclosure.js";
-import { element, find, setText, svg } from "../dom.js";
-import { NO_DATA, moment, timeOfDay } from "../format.js";
-import { at as valueAt, last } from "../series.js";
+import { at as valueAt, last } from "../live/series.js";
+import { announce } from "../page/announce.js";
+import { disclosure } from "../page/disclosure.js";
+import { element, find, setText, svg } from "../page/dom.js";
+import { NO_DATA, moment, timeOfDay } from "../page/format.js";
 
 const DAY_MS = 86_400_000;
 const TABLE_EVERY_MS = 10_000;

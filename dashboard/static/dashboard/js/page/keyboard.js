@@ -2,7 +2,6 @@
 
 import { closeOpen } from "./disclosure.js";
 import { find } from "./dom.js";
-import { RANGES } from "./page.js";
 
 export function mountKeyboard(page) {
   const help = find("#help-dialog");
@@ -29,7 +28,7 @@ export function mountKeyboard(page) {
       return;
     }
     if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-    const range = RANGES[Number(event.key) - 1];
+    const range = page.ranges[Number(event.key) - 1];
     const act = range ? () => page.go({ range }) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 // Marks on value axes: one unit for each axis, chosen from its maximum.
 
-import { SPACE, significant } from "../format.js";
+import { SPACE, significant } from "../page/format.js";
 
 const trimmed = (value) => significant(value, 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 

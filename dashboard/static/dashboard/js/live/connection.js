@@ -1,8 +1,8 @@
 // The connection: one WebSocket for the tab, with reconnect and catching up; polling where a socket cannot be had.
 // States of the page's connection: connecting, live, catching-up, polling, disconnected, refused.
 
-import { currentTick, signInUrl } from "./api.js";
-import { duration, text, timeOfDay } from "./format.js";
+import { currentTick, signInUrl } from "../page/api.js";
+import { duration, text, timeOfDay } from "../page/format.js";
 
 const DEAD_AFTER_MS = 4_000;
 const FIRST_RETRY_MS = 500;

@@ -1,9 +1,9 @@
 // The first minutes: a line to paste, a listening ear, and the offer of demo data.
 
-import { demoStart, demoState } from "../api.js";
-import { announce } from "../announce.js";
-import { find, setText } from "../dom.js";
-import { minutesAndSeconds } from "../format.js";
+import { announce } from "../page/announce.js";
+import { demoStart, demoState } from "../page/api.js";
+import { find, setText } from "../page/dom.js";
+import { minutesAndSeconds } from "../page/format.js";
 
 const CAUSES_AFTER_SECONDS = 60;
 const ASK_AGAIN_MS = 700;

@@ -1,7 +1,7 @@
 // What stands between the header and the page: demo data, a lost connection, what was ignored or is only partly known.
 
-import { Problem, demoRemove, demoState, signInUrl } from "../api.js";
-import { element, find, setText } from "../dom.js";
+import { Problem, demoRemove, demoState, signInUrl } from "./api.js";
+import { element, find, setText } from "./dom.js";
 
 const ASK_AGAIN_MS = 1_000;
 const PATIENCE_MS = 1_500; // a connection that is back at once is not worth a banner

@@ -1,0 +1,38 @@
+"""Template context that all pages share: the theme, the controls of the header and the metric catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from metrics import catalogue
+from metrics.queries.time.window import RANGES
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "llmmonitor_theme"
+
+
+def page_context(request: HttpRequest, page: str) -> dict[str, Any]:
+    """Return the context that `base.html` needs. `page` is the name of the page's tab."""
+    return {
+        "page": page,
+        "theme": theme_of(request),
+        "ranges": list(RANGES),
+        "filters": (("model", "Model"), ("provider", "Provider"), ("host", "Host")),
+        "catalogue": catalogue_for_scripts(),
+    }
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return the theme in the visitor's cookie. The server renders it, so that the page does not flash."""
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
+
+
+def catalogue_for_scripts() -> dict[str, dict[str, Any]]:
+    """Return title, unit, help and the worse direction of each metric by its name."""
+    return {
+        metric.name: {"title": metric.title, "unit": metric.unit, "help": metric.help, "worse": metric.worse}
+        for metric in catalogue.ALL
+    }
