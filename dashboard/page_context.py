@@ -6,8 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from dashboard.parameters import FILTERS
 from metrics import catalogue
-from metrics.queries.time.window import RANGES
+from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "llmmonitor_theme"
@@ -18,9 +19,21 @@ def page_context(request: HttpRequest, page: str) -> dict[str, Any]:
     return {
         "page": page,
         "theme": theme_of(request),
-        "ranges": list(RANGES),
-        "filters": (("model", "Model"), ("provider", "Provider"), ("host", "Host")),
+        "ranges": list(RANGES.values()),
+        "filters": FILTERS,
+        "settings": page_settings(),
         "catalogue": catalogue_for_scripts(),
+    }
+
+
+def page_settings() -> dict[str, Any]:
+    """Return the ranges and filters for the page's scripts, so that they are defined here alone."""
+    return {
+        "ranges": [
+            {"name": choice.name, "seconds": choice.seconds, "title": choice.title} for choice in RANGES.values()
+        ],
+        "default_range": DEFAULT_RANGE,
+        "filters": FILTERS,
     }
 
 

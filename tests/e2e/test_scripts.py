@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.page_context import page_settings
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -24,7 +25,11 @@ def run(module_server: Server, open_page: Any) -> Any:
 
     def run(module: str, body: str, argument: Any = None) -> Any:
         return page.evaluate(
-            f"async (argument) => ({body})(await import('/static/dashboard/js/{module}'), argument)", argument
+            f"""async (argument) => {{
+              const settings = {json.dumps(page_settings())};
+              return ({body})(await import('/static/dashboard/js/{module}'), argument, settings);
+            }}""",
+            argument,
         )
 
     return run
@@ -75,9 +80,9 @@ class TheScripts:
         assert dict(later) == {"c": "3", "a": "1", "x": "4"}
 
     def test_show_the_last_minute_while_live_and_the_window_where_it_has_nothing(self, run: Any) -> None:
-        body = """(m) => {
+        body = """(m, _, settings) => {
           const params = { range: "24h", filters: {}, span: "the last 24 hours" };
-          const page = new m.Page({ now: Date.now(), params, summary: { rate: 2, unknown: null } }, {}, []);
+          const page = new m.Page({ settings, data: { now: Date.now(), params, summary: { rate: 2, unknown: null } } });
           const found = () => [page.showsMinute, page.figure((minute) => minute.rate, "rate")];
           const all = [found()];
           page.tick = { overall: { rate: 0 } };
@@ -135,7 +140,7 @@ class TheScripts:
 
 def within(setting: str, body: str) -> str:
     """A function that first sets up what the body is about."""
-    return f"async (m, argument) => {{ {setting} {body} }}"
+    return f"async (m, argument, settings) => {{ {setting} {body} }}"
 
 
 # `page`, whose server answers with the hour before `now` by half minutes, unless `answer` is set to something else.
@@ -151,7 +156,7 @@ AN_HOUR = """
     const ask = window.fetch;
     window.fetch = (path, options) => /overview([?]|$)/.test(path)
       ? (answer ? answer(options.signal) : Promise.resolve(Response.json(hour()))) : ask(path, options);
-    const page = new m.Page(hour(), {}, []);
+    const page = new m.Page({ settings, data: hour() });
     const shown = () => {
       const { from, to } = page.window;
       return page.series.get("x", "rate").filter(({ x }) => x >= from && x < to).length;
@@ -319,7 +324,10 @@ class ALivePage:
             hello(3);
             await read("read");
             return [lost.at(-1), states];"""
-        assert run("live/connection.js", within(A_CONNECTION, body)) == ["disconnected", ["catching-up", "read", "live"]]
+        assert run("live/connection.js", within(A_CONNECTION, body)) == [
+            "disconnected",
+            ["catching-up", "read", "live"],
+        ]
 
     def test_does_not_say_that_it_caught_up_before_it_has_read(self, run: Any) -> None:
         body = """
@@ -374,10 +382,10 @@ class ALivePage:
         assert run("live/connection.js", within(A_CONNECTION, body), reason) == [reason, 30_000]
 
     def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
-        body = """(m) => {
+        body = """(m, _, settings) => {
             const params = (model) => ({ range: "1h", filters: { model } });
             const data = (model) => ({ now: Date.now(), has_events: true, params: params(model) });
-            const page = new m.Page(data(["a"]), [], []);
+            const page = new m.Page({ settings, data: data(["a"]) });
             page.takeTick({ overall: {}, view: { of: "a" } });
             page.take(data(["a"]));
             const same = page.figures;

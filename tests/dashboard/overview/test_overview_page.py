@@ -12,10 +12,12 @@ from django.core.cache import caches
 from django.test import Client
 
 from dashboard.overview import data as overview_data
+from dashboard.page_context import page_settings
 from metrics import queries
 from metrics.events import validate_many
 from metrics.events.validation import IngestPolicy
 from metrics.queries.answers import models
+from metrics.queries.time.window import DEFAULT_RANGE
 from metrics.store.writing.transaction import Store
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +87,17 @@ class ThePage:
         assert {line["labels"]["model"] for line in page["by_model"]["series"]} == {"a"}
         assert page["can"] == ["demo", "ingest", "read"]
 
+    def test_hands_its_ranges_and_filters_to_the_scripts(self, visitor: Client) -> None:
+        settings = embedded(visitor.get("/").content.decode(), "page-settings")
+        assert settings == page_settings()
+        assert {(one["name"], one["seconds"]) for one in settings["ranges"]} >= {("5m", 300), ("30d", 2_592_000)}
+        assert settings["default_range"] == DEFAULT_RANGE
+
+    def test_marks_the_models_that_are_slow_or_fail(self, visitor: Client) -> None:
+        requests(*["a"] * 20, success=False, error_type="timeout")
+        (row,) = embedded(visitor.get("/").content.decode(), "page-data")["models"]
+        assert (row["is_failing"], row["is_slow"]) == (True, False)
+
     def test_says_its_figures_before_any_script_runs(self, visitor: Client) -> None:
         requests("llama-3-8b", "llama-3-8b", "gpt-4o")
         html = re.sub(r"<script.*?</script>", "", visitor.get("/").content.decode(), flags=re.DOTALL).replace(
@@ -109,7 +122,7 @@ class ThePage:
 
         (notice,) = embedded(visitor.get("/").content.decode(), "page-data")["notices"]
 
-        assert notice == "The table shows the busiest 2 models; 1 more had requests."
+        assert notice == "The table shows the 2 models with the most requests. Not shown: 1."
 
     def test_has_no_inline_script_or_style(self, visitor: Client) -> None:
         requests("a")
@@ -195,7 +208,7 @@ class TheData:
         data = visitor.get("/dashboard/data/overview").json()
         assert data["heatmap"] is None
         assert data["summary"]["total_requests"] == 1
-        assert data["notices"][0].startswith("The distribution is not shown")
+        assert data["notices"][0].startswith("The response time distribution could not be loaded")
 
     def test_reach_years_back(self, visitor: Client) -> None:
         requests("a")

@@ -53,44 +53,46 @@ SLOW: dict[str, Any] = {"p95_response_time_ms": 6_120.0, "avg_response_time_ms":
 class TheSentence:
     def test_says_that_all_is_well_and_on_how_much_evidence(self) -> None:
         found = sentence(model("a"), model("b"))
-        assert (found.state, found.title) == ("ok", "All is well.")
+        assert (found.state, found.title) == ("ok", "All models are healthy.")
         assert found.text == "2,000 requests in the last hour, P95 2.00 s, no errors."
 
     def test_names_the_only_model(self) -> None:
-        assert sentence(model("gpt-4o-mini")).title == "gpt-4o-mini is well."
+        assert sentence(model("gpt-4o-mini")).title == "gpt-4o-mini is healthy."
 
     def test_is_quiet_about_silence(self) -> None:
         found = sentence(total_requests=0)
-        assert (found.state, found.title) == ("quiet", "No request in the last hour.")
+        assert (found.state, found.title) == ("quiet", "No requests in the last hour.")
 
     def test_names_the_slow_model_and_blames_the_queue(self) -> None:
         found = sentence(model(**SLOW), model("other"), model("third"))
         assert found.state == "warning"
-        assert found.title == "llama-3-70b is slow: P95 6.12 s, three times the hour before."
-        assert "wait 3.90 s in the queue, up from 50.0 ms" in found.text
-        assert found.text.endswith("The other models are well.")
+        assert found.title == "llama-3-70b is slow: P95 6.12 s, three times as high as in the hour before."
+        assert "wait 3.90 s in the queue on average, up from 50.0 ms" in found.text
+        assert found.text.endswith("The other models are healthy.")
         assert found.about == "p95"
 
     def test_acquits_the_queue(self) -> None:
         found = sentence(model(p95_response_time_ms=6_120, avg_response_time_ms=5_000))
-        assert found.text.startswith("It is not the queue")
+        assert found.text.startswith("The queue is not the cause")
 
     def test_says_that_first_tokens_come_late_before_whole_answers_do(self) -> None:
         found = sentence(model(p95_ttft_ms=5_400, avg_queue_time_ms=1_100), model("other"))
-        assert found.title == ("llama-3-70b answers late: first token P95 5.40 s, 14 times the hour before.")
+        assert found.title == (
+            "llama-3-70b is slow to start: first token P95 5.40 s, 14 times as high as in the hour before."
+        )
         assert found.about == "queue"
 
     def test_puts_errors_before_slowness(self) -> None:
         failing = model("failing", error_rate_percent=12.0, failed_requests=120)
         found = sentence(model("slow", p95_response_time_ms=9_000), failing)
         assert found.state == "critical"
-        assert found.title == "failing fails: 12 % of its requests."
-        assert "Look at slow, too." in found.text
+        assert found.title == "12 % of requests to failing are failing."
+        assert "Also check slow." in found.text
 
     def test_says_that_requests_are_too_few_to_judge(self) -> None:
         found = sentence(model(total_requests=7), total_requests=7, error_rate_percent=14.3)
         assert (found.state, found.title) == ("quiet", "7 requests in the last hour.")
-        assert found.text.startswith("P95 2.00 s, 14 % failed. A model is judged from 20")
+        assert found.text.startswith("P95 2.00 s, 14 % failed. A model is judged once it has 20")
 
     def test_does_not_judge_on_few_requests(self) -> None:
         few: dict[str, Any] = {"total_requests": 19}
@@ -101,18 +103,22 @@ class TheSentence:
         assert sentence(model(p95_response_time_ms=200, previous={"p95_response_time_ms": 20.0})).state == "ok"
 
     def test_says_how_many_times_in_figures_where_no_word_fits(self) -> None:
-        assert "2.00 s, 1.6 times the hour before." in sentence(model(previous={"p95_response_time_ms": 1_250.0})).title
+        assert (
+            "2.00 s, 1.6 times as high as in the hour before."
+            in sentence(model(previous={"p95_response_time_ms": 1_250.0})).title
+        )
 
     def test_does_not_judge_against_a_window_that_is_nearly_empty(self) -> None:
-        assert sentence(model(**SLOW), comparable=False).title == "llama-3-70b is well."
+        assert sentence(model(**SLOW), comparable=False).title == "llama-3-70b is healthy."
 
 
 class ThePast:
     def test_is_told_as_past_where_the_last_minutes_are_as_before(self) -> None:
         found = sentence(model(**SLOW), model("other"), recent=[model(), model("other")])
-        assert found.title == "llama-3-70b was slow: P95 6.12 s, three times the hour before."
+        assert found.title == "llama-3-70b was slow: P95 6.12 s, three times as high as in the hour before."
         assert found.text == (
-            "Its requests waited 3.90 s in the queue, up from 50.0 ms. It is well again. The other model is well."
+            "Its requests waited 3.90 s in the queue on average, up from 50.0 ms. It has recovered. "
+            "The other model is healthy."
         )
         assert (found.state, found.about) == ("ok", "")
 
@@ -125,20 +131,20 @@ class ThePast:
         failed = model("failed", error_rate_percent=12.0, failed_requests=120)
         found = sentence(failed, model("slow", **SLOW), recent=[model("failed"), model("slow", **SLOW)])
         assert found.title.startswith("slow is slow")
-        assert found.text.endswith("Look at failed, too.")
+        assert found.text.endswith("Also check failed.")
 
     def test_of_failures_is_told_as_past(self) -> None:
         failed = model(error_rate_percent=12.0, failed_requests=120)
         found = sentence(failed, recent=[model()])
-        assert (found.state, found.title) == ("ok", "llama-3-70b failed: 12 % of its requests.")
-        assert found.text == "120 of 1,000 requests in the last hour. It is well again."
+        assert (found.state, found.title) == ("ok", "12 % of requests to llama-3-70b failed.")
+        assert found.text == "120 of 1,000 requests in the last hour. It has recovered."
 
     def test_window_is_told_as_past_and_is_still_a_warning(self) -> None:
         found = sentence(model(**SLOW), model("other"), model("third"), past=True)
         assert found.title.startswith("llama-3-70b was slow")
-        assert found.text.endswith("up from 50.0 ms. The other models were well.")
+        assert found.text.endswith("up from 50.0 ms. The other models were healthy.")
         assert (found.state, found.about) == ("warning", "p95")
-        assert sentence(model("a"), model("b"), past=True).title == "All was well."
+        assert sentence(model("a"), model("b"), past=True).title == "All models were healthy."
 
 
 class AMachine:
@@ -148,13 +154,13 @@ class AMachine:
         assert (down.state, down.title) == ("warning", "gpu-box-1 is down.")
         assert down.text == "2,000 requests in the last hour, P95 2.00 s, no errors."
         stale = sentence(model("a"), hosts=[up, host("b", "stale"), host("c", "stale")])
-        assert stale.title == "b and c are late with samples."
-        assert sentence(model("a"), hosts=[up]).title == "a is well."
+        assert stale.title == "No recent samples from b and c."
+        assert sentence(model("a"), hosts=[up]).title == "a is healthy."
 
     def test_that_is_down_is_told_where_no_request_came(self) -> None:
         found = sentence(total_requests=0, hosts=[host("gpu-box-1", "down")])
         assert (found.state, found.title) == ("warning", "gpu-box-1 is down.")
-        assert found.text.startswith("No request in the last hour.")
+        assert found.text.startswith("No requests in the last hour.")
 
     def test_that_is_down_is_told_beside_what_is_wrong_and_before_what_was(self) -> None:
         hosts = [host("gpu-box-1", "down")]
@@ -162,17 +168,17 @@ class AMachine:
         assert sentence(model(**SLOW), recent=[model()], hosts=hosts).title == "gpu-box-1 is down."
 
     def test_of_now_says_nothing_of_another_time(self) -> None:
-        assert sentence(model("a"), hosts=[host("gpu-box-1", "down")], past=True).title == "a was well."
+        assert sentence(model("a"), hosts=[host("gpu-box-1", "down")], past=True).title == "a was healthy."
 
 
 class AModelWithFewRequests:
     def test_that_fail_is_named_and_not_judged(self) -> None:
         few = model("gpt-4o", total_requests=7, failed_requests=3, error_rate_percent=42.9)
         found = sentence(model("a"), few, model("b", total_requests=3))
-        assert (found.state, found.title) == ("quiet", "All is well, as far as can be judged.")
+        assert (found.state, found.title) == ("quiet", "No problems found.")
         assert found.text.endswith("no errors. Too few requests to judge: gpt-4o (3 of 7 failed).")
 
     def test_among_others_that_are_as_few_says_what_it_takes(self) -> None:
         found = sentence(*(model(name, total_requests=10) for name in "abc"), total_requests=30)
         assert found.title == "30 requests in the last hour."
-        assert found.text.endswith("A model is judged from 20 requests on.")
+        assert found.text.endswith("A model is judged once it has 20 requests.")

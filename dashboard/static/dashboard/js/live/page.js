@@ -8,9 +8,6 @@ import { Arrivals } from "./requests-since-pause.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./topics.js";
 
-const RANGE_SECONDS = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
-const DEFAULT_RANGE = "1h";
-const FILTERS = ["model", "provider", "host"];
 const LEAST_WINDOW_MS = 10_000;
 const LONGEST_WINDOW_MS = 400 * 86_400_000;
 const READ_AGAIN_MS = 60_000;
@@ -18,7 +15,6 @@ const FIGURES_AGAIN_MS = 5_000; // in the window of an hour or less; a third as 
 const SLOW_MS = 3_000;
 
 export class Page {
-  ranges = Object.keys(RANGE_SECONDS);
   topics = new Topics();
   series = new SeriesStore();
   cursor = { time: null, pinned: false };
@@ -35,7 +31,9 @@ export class Page {
   #machines = null; // how each one was in the newest tick
   #machinesChanged = false;
 
-  constructor(data, catalogue, tiles) {
+  // `settings`: the ranges and the filters, as the server defines them in dashboard/page_context.py.
+  constructor({ data, settings, catalogue = {}, tiles = [] }) {
+    this.settings = settings;
     this.catalogue = catalogue;
     this.tiles = tiles;
     this.#clockOffset = data.now - Date.now();
@@ -63,6 +61,11 @@ export class Page {
     return Boolean(this.params.range);
   }
 
+  // The chosen range, {name, seconds, title}; none for a window between two fixed times.
+  get range() {
+    return this.settings.ranges.find(({ name }) => name === this.params.range);
+  }
+
   get live() {
     return this.rolling && !this.frozen;
   }
@@ -71,7 +74,7 @@ export class Page {
     if (this.frozen) return this.frozen;
     if (!this.rolling) return { from: this.params.from, to: this.params.to };
     const to = Math.ceil(this.now() / 1000) * 1000;
-    return { from: to - RANGE_SECONDS[this.params.range] * 1000, to };
+    return { from: to - this.range.seconds * 1000, to };
   }
 
   get filters() {
@@ -168,7 +171,7 @@ export class Page {
     if (this.frozen) {
       this.load();
     } else if (!this.rolling) {
-      this.go({ range: this.lastRange ?? DEFAULT_RANGE });
+      this.go({ range: this.lastRange ?? this.settings.default_range });
     }
   }
 
@@ -194,7 +197,7 @@ export class Page {
   }
 
   clearFilters() {
-    return this.go({ filters: Object.fromEntries(FILTERS.map((name) => [name, []])) });
+    return this.go({ filters: Object.fromEntries(Object.keys(this.settings.filters).map((name) => [name, []])) });
   }
 
   look(from, to) {
@@ -216,8 +219,9 @@ export class Page {
     const half = ((to - from) * factor) / 2;
     // A window that ends now goes on to end now.
     if (this.rolling && !this.frozen) {
-      const index = this.ranges.indexOf(this.params.range) + (factor > 1 ? 1 : -1);
-      if (this.ranges[index]) return this.go({ range: this.ranges[index] });
+      const { ranges } = this.settings;
+      const range = ranges[ranges.indexOf(this.range) + (factor > 1 ? 1 : -1)];
+      if (range) return this.go({ range: range.name });
     }
     const middle = (from + to) / 2;
     return this.look(middle - half, middle + half);
@@ -296,7 +300,7 @@ export class Page {
 
   // What ticks do not carry: the sentence, the changes, the table of models, the distribution.
   #figuresLater() {
-    const long = this.rolling && RANGE_SECONDS[this.params.range] > 3600;
+    const long = this.rolling && this.range.seconds > 3600;
     setTimeout(async () => {
       try {
         if (this.#mayFreshen()) await this.#freshen();

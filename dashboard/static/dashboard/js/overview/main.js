@@ -47,7 +47,12 @@ async function fonts() {
 }
 
 async function start() {
-  const page = new Page(jsonOf("page-data"), jsonOf("catalogue"), jsonOf("tile-specs"));
+  const page = new Page({
+    data: jsonOf("page-data"),
+    settings: jsonOf("page-settings"),
+    catalogue: jsonOf("catalogue"),
+    tiles: jsonOf("tile-specs"),
+  });
   const live = new Live(page, jsonOf("series-specs"));
   // First of those who listen: the others draw with the new colours, and after the page has its new shape.
   page.topics.on("theme", forgetColours);

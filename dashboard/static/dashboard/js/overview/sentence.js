@@ -4,12 +4,6 @@
 import { find, setText } from "../page/dom.js";
 import { SPACE, moment, timeOfDay, zoneName } from "../page/format.js";
 
-const EMPTY = {
-  state: "ok",
-  title: "Watching this machine. No request has arrived yet.",
-  text: "CPU and memory are live below. Send one request, and latency, throughput and tokens appear beside them.",
-};
-
 const UNITS = { m: "min", h: "h", d: "days" };
 
 // Of what the tiles and headings tell.
@@ -25,7 +19,7 @@ export function explain(page) {
 
 export function mount(root, page) {
   const draw = () => {
-    const { state, title, text } = page.hasEvents ? page.data.sentence : EMPTY;
+    const { state, title, text } = page.data.sentence;
     root.dataset.state = state;
     setText(find("[data-title]", root), title);
     setText(find("[data-text]", root), text);

@@ -6,7 +6,6 @@ import { whole } from "./format.js";
 
 const SEARCHABLE_PAST = 8;
 const MOST_SHOWN = 200;
-const LABELS = { model: "Model", provider: "Provider", host: "Host" };
 
 export function mountFilters(page) {
   for (const root of findAll("[data-filter]")) mountFilter(root, page);
@@ -44,7 +43,7 @@ function mountFilter(root, page) {
   };
   const panel = disclosure(button, menu, {
     onOpen() {
-      const list = element("div", { class: "filter-list", role: "group", "aria-label": LABELS[name] });
+      const list = element("div", { class: "filter-list", role: "group", "aria-label": page.settings.filters[name] });
       const search = options().length > SEARCHABLE_PAST
         ? element("input", { type: "search", class: "filter-search", placeholder: `Find a ${name}`, "aria-label": `Find a ${name}` })
         : null;
@@ -75,7 +74,7 @@ function drawChips(page) {
       element("button", {
         type: "button", class: "chip", "aria-label": `Remove the filter ${name} ${value}`,
         on: { click: () => page.go({ filters: { [name]: values.filter((one) => one !== value) } }) },
-      }, element("span", { class: "muted" }, LABELS[name] ?? name), element("bdi", {}, value), element("span", { "aria-hidden": "true" }, "✕")))),
+      }, element("span", { class: "muted" }, page.settings.filters[name] ?? name), element("bdi", {}, value), element("span", { "aria-hidden": "true" }, "✕")))),
     ...(all.length ? [element("button", { type: "button", class: "chip clear", on: { click: () => page.go({ filters: Object.fromEntries(all.map(([name]) => [name, []])) }) } }, "Clear all")] : []),
   );
 }

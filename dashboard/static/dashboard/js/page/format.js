@@ -60,10 +60,6 @@ export function whole(value, unit = "") {
   return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
 }
 
-function gigabytes(value) {
-  return isNothing(value) ? NOTHING : figure(significant(value), "GiB");
-}
-
 export const FORMATS = {
   duration,
   per_second: (value) => compact(value, "per s"),
@@ -71,7 +67,6 @@ export const FORMATS = {
   percent,
   requests: (value) => whole(value),
   pending: (value) => whole(value, "pending"),
-  gigabytes,
   compact,
 };
 

@@ -28,8 +28,8 @@ export function mountKeyboard(page) {
       return;
     }
     if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-    const range = page.ranges[Number(event.key) - 1];
-    const act = range ? () => page.go({ range }) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const range = page.settings.ranges[Number(event.key) - 1];
+    const act = range ? () => page.go({ range: range.name }) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
     event.preventDefault();
     act();

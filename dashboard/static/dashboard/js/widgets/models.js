@@ -11,9 +11,6 @@ import { mountMenu } from "./card.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
 const MOST_ROWS = 20;
-const SLOW_RATIO = 1.5;
-const ENOUGH = 20;
-const ERROR_PERCENT = 5;
 
 export function mount(root, page) {
   const body = find("tbody", root);
@@ -58,8 +55,7 @@ function makeRow(row, total, slot, page) {
   const { from, to } = page.window;
   const spark = svg("svg", { class: `spark slot-${slot}`, viewBox: "0 0 100 26", preserveAspectRatio: "none", "aria-hidden": "true", "data-model": row.model_name });
   drawSparkline(spark, thin(page.series.get(...P95, row.model_name), from, to));
-  const slow = page.data.summary.comparable && isSlow(row);
-  const failing = row.total_requests >= ENOUGH && row.error_rate_percent >= ERROR_PERCENT;
+  const { is_slow: slow, is_failing: failing } = row; // judged by dashboard/overview/health.py
   const cell = (words, kind = "", mark = "") => element("td", { class: `figure ${kind}` }, mark + words);
   const choose = () => page.go({ filters: { model: [row.model_name] } });
   return element("tr", {},
@@ -76,11 +72,4 @@ function makeRow(row, total, slot, page) {
     cell(text(compact(row.avg_tokens_per_second, "tok/s")), "wide"),
     cell(text(percent(row.error_rate_percent)), failing ? "critical" : "", failing ? "■ " : ""),
     element("td", { class: "wide spark-cell figure" }, spark));
-}
-
-// The same judgement as in the sentence (dashboard/overview/sentence.py).
-function isSlow(row) {
-  const before = row.previous ?? {};
-  const enough = Math.min(row.total_requests ?? 0, before.total_requests ?? 0) >= ENOUGH;
-  return enough && row.p95_response_time_ms >= 300 && row.p95_response_time_ms >= SLOW_RATIO * before.p95_response_time_ms;
 }
