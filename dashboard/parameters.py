@@ -20,7 +20,7 @@ from metrics.queries.time.window import DEFAULT_RANGE
 Parsed = TypeVar("Parsed")
 
 # The filters in the header, with their labels.
-FILTERS = {"model": "Model", "provider": "Provider", "host": "Host"}
+FILTERS = {"model": "Model", "provider": "Provider", "host": "Machine"}
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class PageQuery:
 
     @property
     def span(self) -> str:
-        """`the last hour`, `the last 6 hours`, or `this window`."""
-        return f"the last {self._length}" if self.range else "this window"
+        """`the last hour`, `the last 6 hours`, or `this time range`."""
+        return f"the last {self._length}" if self.range else "this time range"
 
     @property
     def span_before(self) -> str:
-        """`the hour before`, `the 6 hours before`, or `the window before`."""
-        return f"the {self._length} before" if self.range else "the window before"
+        """`the hour before`, `the 6 hours before`, or `the time range before`."""
+        return f"the {self._length} before" if self.range else "the time range before"
 
     @property
     def _length(self) -> str:
@@ -78,7 +78,7 @@ def _parse_tolerantly(
         try:
             return parse()
         except BadQuery as error:
-            allowed = f" It may be {', '.join(error.allowed[:12])}." if error.allowed else ""
+            allowed = f" Allowed values: {', '.join(error.allowed[:12])}." if error.allowed else ""
             notices.append(f"{error.parameter} was ignored: {error.detail}{allowed}")
             if error.parameter not in params:
                 break

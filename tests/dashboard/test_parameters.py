@@ -38,7 +38,7 @@ class AnAddress:
 
     def test_takes_two_times(self) -> None:
         found = read(QueryDict("from=2026-03-01T10:00:00Z&to=2026-03-01T11:00:00Z"), NOW)
-        assert (found.range, found.window.seconds, found.span) == (None, 3_600, "this window")
+        assert (found.range, found.window.seconds, found.span) == (None, 3_600, "this time range")
 
     @pytest.mark.parametrize(
         ("query", "named"),

@@ -97,7 +97,7 @@ class AnEmptyPage:
         expect(page.locator("#demo-banner")).to_be_hidden(timeout=60_000)
         expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
         expect(page.locator(".machine")).to_have_count(1)
-        expect(page.locator("#demo-words")).to_contain_text("three models")
+        expect(page.locator("#demo-words")).to_contain_text("Three models")
         assert complaints == []
 
     def test_is_there_again_when_a_long_removal_of_demo_data_has_ended(self, server: Server, open_page: Any) -> None:
@@ -164,11 +164,11 @@ class APage:
         page.get_by_role("button", name="Clear all").click()
         expect(page.locator("#models-table")).to_contain_text("gpt-4o")
 
-    def test_names_the_filter_to_drop_when_nothing_matches(self, module_server: Server, open_page: Any) -> None:
+    def test_names_the_filter_to_remove_when_nothing_matches(self, module_server: Server, open_page: Any) -> None:
         send(module_server, request())
         page = open_page(f"{module_server.url}/?model=nobody")
         expect(page.get_by_text("No requests match model = nobody")).to_be_visible()
-        page.get_by_role("button", name="Drop model").click()
+        page.get_by_role("button", name="Remove the model filter").click()
         expect(page.locator("#models-table")).to_contain_text("llama-3-8b")
 
     def test_says_so_where_the_window_stands_in_for_a_minute_without_requests(
@@ -176,7 +176,7 @@ class APage:
     ) -> None:
         send(module_server, *(request("quiet", ago_seconds=600 + n) for n in range(3)))
         page = open_page(f"{module_server.url}/?range=1h&model=quiet")
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("figures of the last minute")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text("Values: the last minute")
         expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
         expect(page.locator('[data-tile="p50"] [data-aside]')).to_have_text("1h")
         expect(page.locator('[data-tile="cpu"] [data-aside]')).to_have_text("")
@@ -188,13 +188,17 @@ class APage:
         send(server, *(request(ago_seconds=60 * n) for n in range(1, 59)))
         send(server, *(request(ago_seconds=3_601 + n) for n in range(30)))
         page = open_page(f"{server.url}/?range=1h")
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("too little data before to compare")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text(
+            "not enough data to compare with the hour before"
+        )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_have_text(re.compile(r"^\s*$"))
 
         send(server, *(request(ago_seconds=3_700 + 60 * n) for n in range(58)))
         page.reload()
 
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("▲ ▼ 1\u00a0h against the hour before")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text(
+            "▲ ▼ the last hour compared with the hour before"
+        )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_contain_text("▼")
 
     def test_hints_at_machines_below_the_edge(self, server: Server, open_page: Any) -> None:
@@ -252,7 +256,7 @@ class APage:
         send(module_server, request(ago_seconds=20))
         page = open_page(module_server.url)
         card = page.locator('[data-widget="latency"]')
-        card.get_by_role("button", name="Menu of Response time").click()
+        card.get_by_role("button", name="Response time menu").click()
         page.get_by_role("menuitem", name="View as table").click()
         expect(card.locator("table")).to_contain_text(re.compile(r"1\.2\d\ss"))
 
@@ -377,6 +381,6 @@ class APageWithoutASocket:
             page.route("**/metrics/current", lambda route: route.abort())
             with page.expect_request("**/metrics/current"):  # the socket is tried again after a minute
                 page.goto(module_server.url)
-            expect(page.locator("#connection-banner")).to_have_text(re.compile(r"Next try in [1-5] s\."))
+            expect(page.locator("#connection-banner")).to_have_text(re.compile(r"Next attempt in [1-5] s\."))
         finally:
             context.close()

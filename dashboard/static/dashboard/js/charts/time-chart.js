@@ -106,7 +106,7 @@ export class TimeChart {
     const empty = find("[data-empty]", this.#root);
     const nothing = this.isEmpty;
     empty.hidden = !nothing;
-    if (nothing) setText(empty, this.spec.empty?.(this.#page) ?? "No data in this window");
+    if (nothing) setText(empty, this.spec.empty?.(this.#page) ?? "No data in this time range");
     this.onDraw?.();
   };
 
@@ -217,6 +217,6 @@ export class TimeChart {
     const points = this.spec.count?.(this.#page);
     const count = points && ms !== undefined ? valueAt(points, ms, this.#page.series.step) : null;
     if (count === null || count === undefined) return "";
-    return `n = ${count.toLocaleString("en-US")}${count < 100 ? ", few for a P99" : ""}`;
+    return `n = ${count.toLocaleString("en-US")}${count < 100 ? ", too few for a reliable P99" : ""}`;
   }
 }

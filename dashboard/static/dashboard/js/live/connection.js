@@ -79,7 +79,7 @@ export class Live {
     try {
       socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/metrics`);
     } catch {
-      this.#failed("A socket cannot be opened here");
+      this.#failed("The browser cannot open a WebSocket");
       return;
     }
     this.#socket = socket;
@@ -118,7 +118,7 @@ export class Live {
     const restarted = this.#server !== null && server !== this.#server;
     this.#server = server;
     this.#failures = 0;
-    this.#note(again ? `Connected again${this.#away(message.seq)}${restarted ? "; the server was restarted" : ""}` : "Connected");
+    this.#note(again ? `Reconnected${this.#away(message.seq)}${restarted ? "; the server was restarted" : ""}` : "Connected");
     this.#seq = message.seq;
     this.#page.takeTick(message);
     if (again) this.#catchUp(this.#socket);
@@ -139,7 +139,7 @@ export class Live {
     const outcome = await this.#page.load({ quiet: true });
     if (this.#socket !== socket) return;
     if (outcome === "failed" || outcome === "cancelled") {
-      if (outcome === "failed") this.#note("What was missed could not be read");
+      if (outcome === "failed") this.#note("The missed data could not be loaded");
       setTimeout(() => this.#socket === socket && this.#catchUp(socket), CATCH_UP_AGAIN_MS);
       return;
     }
@@ -157,7 +157,7 @@ export class Live {
     }
     this.#page.takeTick(message);
     if (message.dropped) {
-      this.#note(`${message.dropped} ticks were left out: this browser was too slow`);
+      this.#note(`Skipped ${message.dropped} update${message.dropped === 1 ? "" : "s"} because this browser is too slow`);
       this.#readDropped();
     }
   }
@@ -173,7 +173,7 @@ export class Live {
   #closed(event) {
     this.#socket = null;
     if (event.code === SIGNED_OUT) return this.#refused("You are signed out.", signInUrl());
-    if (event.code === NOT_ALLOWED) return this.#refused(event.reason || "Your role may not read live figures.");
+    if (event.code === NOT_ALLOWED) return this.#refused(event.reason || "Your role does not allow reading live values.");
     if (this.#asleep) return undefined;
     return this.#failed(event.reason || "Connection lost", event.code === TOO_MANY ? TOO_MANY_WAIT_MS : null);
   }
@@ -214,7 +214,7 @@ export class Live {
       const back = this.#page.connection.state === "disconnected";
       if (back) {
         // The server is there again, so a socket may be, too.
-        this.#note("The server answers");
+        this.#note("The server responds again");
         this.retry();
       }
       this.#page.setConnection("polling");
@@ -251,7 +251,7 @@ export class Live {
         this.#lostAt = this.#page.now();
         this.#socket?.close();
         this.#socket = null;
-        this.#note("Hidden for a minute: not listening");
+        this.#note("Updates paused: the tab was hidden for a minute");
       }, ASLEEP_AFTER_MS);
     } else {
       this.#lastMessage = performance.now();

@@ -266,7 +266,7 @@ export class Page {
       this.take(data);
       this.topics.emit("params");
       if (resumed) this.topics.emit("pause");
-      if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? ", filtered" : ""}.`);
+      if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? " with filters" : ""}.`);
       return "read";
     } catch (problem) {
       if (problem.name === "AbortError") return "cancelled";

@@ -2,19 +2,16 @@
 // compare, and the time.
 
 import { find, setText } from "../page/dom.js";
-import { SPACE, moment, timeOfDay, zoneName } from "../page/format.js";
-
-const UNITS = { m: "min", h: "h", d: "days" };
+import { moment, timeOfDay, zoneName } from "../page/format.js";
 
 // Of what the tiles and headings tell.
 export const figuresOf = (page) => (page.showsMinute ? "the last minute" : page.params.span);
 
-// "figures of the last minute · ▲ ▼ 24 h against the 24 hours before".
+// "Values: the last minute · ▲ ▼ the last 24 hours compared with the 24 hours before".
 export function explain(page) {
-  const { range, span, span_before: before } = page.params;
-  const length = range ? range.replace(/[mhd]$/, (unit) => `${SPACE}${UNITS[unit]}`) : span;
-  const arrows = page.data.summary.comparable ? `▲ ▼ ${length} against ${before}` : "too little data before to compare";
-  return `figures of ${figuresOf(page)} · ${arrows}`;
+  const { span, span_before: before } = page.params;
+  const arrows = page.data.summary.comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
+  return `Values: ${figuresOf(page)} · ${arrows}`;
 }
 
 export function mount(root, page) {

@@ -15,7 +15,7 @@ const POINTS = 60;
 export function mount(root, page) {
   const tiles = findAll("[data-tile]", root).map((node) => ({ node, spec: page.tiles.find((spec) => spec.id === node.dataset.tile) }));
   const draw = () => nextFrame(() => {
-    root.setAttribute("aria-label", `Figures of ${figuresOf(page)}`);
+    root.setAttribute("aria-label", `Values of ${figuresOf(page)}`);
     tiles.forEach(({ node, spec }) => drawTile(node, spec, page));
   });
   for (const topic of ["data", "tick", "pause"]) page.topics.on(topic, draw);

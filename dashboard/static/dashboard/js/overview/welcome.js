@@ -34,7 +34,7 @@ function mountCopy(root) {
     } catch {
       // Over plain http from another machine there is no clipboard: select it for the person's own copy.
       getSelection().selectAllChildren(snippet);
-      setText(button, "Press Ctrl C");
+      setText(button, "Press Ctrl+C");
     }
     setTimeout(() => setText(button, "Copy"), 2_500);
   });
@@ -47,24 +47,24 @@ async function showDemo(root, page, button) {
   const progress = find("#demo-progress", root);
   button.disabled = true;
   progress.hidden = false;
-  setText(words, "Making a day of it…");
+  setText(words, "Creating one day of demo data…");
   try {
     let state = await demoStart();
     let seen = state.present;
     while (!page.hasEvents || (state.running && (state.progress_percent ?? 100) < 100)) {
       progress.value = state.progress_percent ?? 0;
-      setText(words, `Making a day of it… ${state.progress_percent ?? 0} %`);
+      setText(words, `Creating one day of demo data… ${state.progress_percent ?? 0} %`);
       await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
       state = await demoState();
       if (state.removing || (!state.running && seen)) break; // somebody wants it gone again
       if (state.present || !state.running) await show();
       seen ||= state.present;
-      if (!state.running && !state.present) throw new Error("It stopped before there was anything to show. The server's log says why.");
+      if (!state.running && !state.present) throw new Error("the demo stopped before it created any data. See the server log.");
     }
     await show();
     setText(words, usual);
   } catch (problem) {
-    setText(words, `That did not work: ${problem.message}`);
+    setText(words, `The demo data could not be created: ${problem.message}`);
   } finally {
     button.disabled = false;
     progress.hidden = true;

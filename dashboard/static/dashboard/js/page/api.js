@@ -24,14 +24,14 @@ export async function call(path, { method = "GET", signal } = {}) {
     answer = await fetch(path, options);
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;
-    throw new Problem(0, "The server does not answer.");
+    throw new Problem(0, "The server does not respond.");
   }
   // The gate sends those who are signed out to the login page; a redirect that is not followed has no status.
   if (answer.type === "opaqueredirect" || answer.status === 401) throw new Problem(401, "You are signed out.");
   const body = answer.status === 204 ? null : await answer.json().catch(() => null);
   if (answer.ok) return body;
   const retry = Number(answer.headers.get("Retry-After")) || null;
-  throw new Problem(answer.status, body?.detail ?? `The server answered ${answer.status}.`, { ...body, retry_after: retry });
+  throw new Problem(answer.status, body?.detail ?? `The server responded with status ${answer.status}.`, { ...body, retry_after: retry });
 }
 
 export const pageData = (search, signal) => call(`/dashboard/data/overview${search}`, { signal });

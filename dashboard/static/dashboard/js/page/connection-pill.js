@@ -29,7 +29,7 @@ export function mountConnection(page, live) {
   };
   const drawEvents = () => {
     const skew = Math.round((Date.now() - page.now()) / 1000);
-    setText(find("#connection-now"), Math.abs(skew) * 1000 > SKEW_MS ? `This computer's clock is ${Math.abs(skew)} s ${skew > 0 ? "ahead of" : "behind"} the server's; times here are the server's.` : WORDS[page.connection.state](page));
+    setText(find("#connection-now"), Math.abs(skew) * 1000 > SKEW_MS ? `The clock of this computer is ${Math.abs(skew)} s ${skew > 0 ? "ahead of" : "behind"} the server's clock. The page shows server time.` : WORDS[page.connection.state](page));
     find("#connection-events").replaceChildren(
       ...live.events.map(({ at, words }) => element("li", {}, element("time", { datetime: new Date(at).toISOString() }, timeOfDay(at)), element("span", {}, words))));
   };

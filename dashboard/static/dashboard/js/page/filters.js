@@ -16,6 +16,7 @@ export function mountFilters(page) {
 
 function mountFilter(root, page) {
   const name = root.dataset.filter;
+  const label = page.settings.filters[name].toLowerCase();
   const button = find("button", root);
   const menu = find(".filter-menu", root);
   const chosen = () => page.filters[name] ?? [];
@@ -38,14 +39,14 @@ function mountFilter(root, page) {
         return element("label", { class: "filter-option", title: value }, box, element("bdi", {}, value),
           count === null ? null : element("span", { class: "count" }, whole(count).number));
       }),
-      ...(found.length ? [] : [element("p", { class: "filter-none" }, query ? `Nothing is called “${query}”.` : "None seen yet.")]),
+      ...(found.length ? [] : [element("p", { class: "filter-none" }, query ? `No ${label} matches “${query}”.` : `No ${label} yet.`)]),
     );
   };
   const panel = disclosure(button, menu, {
     onOpen() {
       const list = element("div", { class: "filter-list", role: "group", "aria-label": page.settings.filters[name] });
       const search = options().length > SEARCHABLE_PAST
-        ? element("input", { type: "search", class: "filter-search", placeholder: `Find a ${name}`, "aria-label": `Find a ${name}` })
+        ? element("input", { type: "search", class: "filter-search", placeholder: `Find a ${label}`, "aria-label": `Find a ${label}` })
         : null;
       search?.addEventListener("input", () => drawList(list, search.value));
       menu.replaceChildren(...(search ? [search] : []), list);
@@ -72,7 +73,7 @@ function drawChips(page) {
   target.replaceChildren(
     ...all.flatMap(([name, values]) => values.map((value) =>
       element("button", {
-        type: "button", class: "chip", "aria-label": `Remove the filter ${name} ${value}`,
+        type: "button", class: "chip", "aria-label": `Remove the filter ${page.settings.filters[name] ?? name}: ${value}`,
         on: { click: () => page.go({ filters: { [name]: values.filter((one) => one !== value) } }) },
       }, element("span", { class: "muted" }, page.settings.filters[name] ?? name), element("bdi", {}, value), element("span", { "aria-hidden": "true" }, "✕")))),
     ...(all.length ? [element("button", { type: "button", class: "chip clear", on: { click: () => page.go({ filters: Object.fromEntries(all.map(([name]) => [name, []])) }) } }, "Clear all")] : []),

@@ -21,12 +21,12 @@ function notices(page) {
   if (page.problem) {
     const said = page.problem.status === 401
       ? [page.problem.message, " ", element("a", { href: signInUrl() }, "Sign in")]
-      : [`The page could not be read anew: ${page.problem.message}`, page.problem.requestId ? ` (request ${page.problem.requestId})` : ""];
+      : [`The page could not be refreshed: ${page.problem.message}`, page.problem.requestId ? ` (request ${page.problem.requestId})` : ""];
     found.push(banner("critical", said, "Try again", () => page.load()));
   }
   if (page.loading === "slow") {
     const models = page.filters.model?.length ?? page.data.options?.model?.length ?? 0;
-    found.push(banner("", [`Still loading: ${page.params.span.replace(/^the /, "")} over ${models} models.`], "Cancel", () => page.cancel()));
+    found.push(banner("", [`Still loading the data of ${models} model${models === 1 ? "" : "s"} for ${page.params.span}.`], "Cancel", () => page.cancel()));
   }
   for (const words of page.data.notices ?? []) found.push(banner("warning", [words]));
   const partial = history?.partial ?? summary?.partial;
@@ -37,9 +37,9 @@ function notices(page) {
 
 function noMatch(page) {
   const names = ["model", "provider"].filter((name) => page.filters[name]);
-  if (!names.length) return banner("", ["No request in this window."], "Clear all filters", () => page.clearFilters());
+  if (!names.length) return banner("", ["No requests in this time range."], "Clear all filters", () => page.clearFilters());
   const said = names.map((name) => `${name} = ${page.filters[name].join(" or ")}`).join(", ");
-  return banner("", [`No requests match ${said} in ${page.params.span}.`], `Drop ${names[0]}`, () => page.go({ filters: { [names[0]]: [] } }));
+  return banner("", [`No requests match ${said} in ${page.params.span}.`], `Remove the ${names[0]} filter`, () => page.go({ filters: { [names[0]]: [] } }));
 }
 
 function banner(kind, said, action, act) {
@@ -96,7 +96,7 @@ async function until(ask) {
       if (problem.status) throw problem; // without one the server does not answer just now
     }
   }
-  if (state.present) throw new Problem(0, "it stopped before the end. The server's log says why.");
+  if (state.present) throw new Problem(0, "the removal stopped early. See the server log.");
 }
 
 function mountConnection(page, live) {
@@ -108,7 +108,7 @@ function mountConnection(page, live) {
       target.hidden = false;
       target.className = "banner critical";
       const { words, signIn } = live.refusal;
-      target.replaceChildren(element("span", {}, words), signIn ? element("a", { href: signIn }, "Sign in and come back here") : "");
+      target.replaceChildren(element("span", {}, words), signIn ? element("a", { href: signIn }, "Sign in and return to this page") : "");
       return;
     }
     if (state !== "disconnected") {
@@ -120,7 +120,7 @@ function mountConnection(page, live) {
     if (performance.now() - since < PATIENCE_MS) return;
     const next = live.nextTryAt;
     const wait = next === null ? 0 : Math.ceil((next - performance.now()) / 1000);
-    const words = `Disconnected. What is shown is ${detail}. ${wait > 0 ? `Next try in ${wait} s.` : "Trying now…"}`;
+    const words = `Disconnected. The page shows ${detail}. ${wait > 0 ? `Next attempt in ${wait} s.` : "Connecting…"}`;
     target.className = "banner critical";
     if (target.hidden || !find("span", target) || !find("button", target)) {
       target.replaceChildren(element("span", {}, words), element("button", { type: "button", class: "button", on: { click: () => live.retry() } }, "Retry now"));

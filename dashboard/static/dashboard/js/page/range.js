@@ -57,7 +57,7 @@ function mountCustom(page) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const [from, to] = ["from", "to"].map((name) => new Date(form.elements[name].value).getTime());
-    const wrong = !(from < to) ? "The end must be later than the start." : from > page.now() ? "The start lies in the future." : "";
+    const wrong = !(from < to) ? "The end must be later than the start." : from > page.now() ? "The start is in the future." : "";
     problem.hidden = !wrong;
     setText(problem, wrong);
     if (wrong) return;

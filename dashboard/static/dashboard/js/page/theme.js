@@ -13,7 +13,7 @@ export function mountTheme(page) {
     root.dataset.theme = next;
     button.dataset.themeNow = next;
     button.title = `Theme: ${next}`;
-    button.setAttribute("aria-label", `Theme: ${next}. Change it`);
+    button.setAttribute("aria-label", `Theme: ${next}. Change the theme`);
     find('meta[name="color-scheme"]').content = next === "auto" ? "light dark" : next;
     document.cookie = `llmmonitor_theme=${next}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
     page.topics.emit("theme");

@@ -38,11 +38,11 @@ export function mountChart(root, page, spec) {
     { words: "Save as CSV", act: () => saveHistory("csv", spec.metrics, page, spec.groupBy) },
     { words: "Save as JSON", act: () => saveHistory("json", spec.metrics, page, spec.groupBy) },
     null,
-    { words: "Copy link, rolling", act: () => copyLink(page, false), when: () => page.rolling },
-    { words: "Copy link, this moment", act: () => copyLink(page, true) },
+    { words: "Copy link to this range", act: () => copyLink(page, false), when: () => page.rolling },
+    { words: "Copy link to this moment", act: () => copyLink(page, true) },
     null,
     { words: () => (table.isOpen ? "Hide the table" : "View as table"), act: () => table.toggle() },
-    { words: "Expand", act: () => expand(root, chart) },
+    { words: "Enlarge", act: () => expand(root, chart) },
   ]);
   mountScale(root, chart);
   root.addEventListener("frame-expand", () => expand(root, chart));
@@ -101,12 +101,12 @@ function describe(root, canvas, title, page, chart) {
   const values = linePairs(page, chart, null).map(([label, value]) => `${label} ${value}`).join(", ");
   const trends = chart.lines.slice(0, 4).map(({ label, points }) => `${label} ${trend(points)}`).join(", ");
   canvas.setAttribute("aria-label", `${title}: ${values}. ${trends}.`);
-  setText(find("[data-twin]", root), `${title} over ${page.params.span}. Choose “View as table” in the menu for all values.`);
+  setText(find("[data-twin]", root), `${title} for ${page.params.span}. To see all values, choose “View as table” in the menu.`);
 }
 
 function trend(points) {
   const known = points.filter(({ y }) => y !== null);
-  if (known.length < 4) return "too short to say";
+  if (known.length < 4) return "without a clear trend";
   const mean = (part) => part.reduce((sum, { y }) => sum + y, 0) / part.length;
   const half = Math.floor(known.length / 2);
   const [before, after] = [mean(known.slice(0, half)), mean(known.slice(half))];
@@ -132,7 +132,7 @@ export function mountHelp(root, page, spec) {
       panel.replaceChildren(
         element("p", {}, spec.help),
         element("p", {}, element("code", {}, names.join(", "))),
-        element("p", { class: "muted" }, `One point for each ${stepWords(step)}. Percentiles come from merged histograms, within 1.1 %.`),
+        element("p", { class: "muted" }, `One point per ${stepWords(step)}. Percentiles are accurate to 1.1 %.`),
       );
     },
   });

@@ -109,7 +109,7 @@ export function mount(root, page) {
             labelColor: ({ raw }) => ({ borderColor: "transparent", backgroundColor: tint(raw.v), borderRadius: 2 }),
             footer: ([item]) => {
               const column = shown.points.filter(({ x }) => x === item.raw.x).reduce((sum, { v }) => sum + v, 0);
-              return `${Math.round((100 * item.raw.v) / column)} % of the ${column.toLocaleString("en-US")} in this time`;
+              return `${Math.round((100 * item.raw.v) / column)} % of ${column.toLocaleString("en-US")} requests in this column`;
             },
           }),
         },
@@ -130,8 +130,8 @@ export function mount(root, page) {
     pointer ??= attachPointer(canvas, page, () => chart);
     const empty = find("[data-empty]", root);
     empty.hidden = shown.points.length > 0;
-    setText(empty, "No request ended successfully in this window");
-    const head = [["", shown.total.toLocaleString("en-US")], [` request${shown.total === 1 ? "" : "s"}, ${stepWords(shown.step / 1000)} × log buckets`, ""]];
+    setText(empty, "No successful requests in this time range");
+    const head = [["", shown.total.toLocaleString("en-US")], [` request${shown.total === 1 ? "" : "s"} · one column per ${stepWords(shown.step / 1000)}`, ""]];
     drawNow(find("[data-now]", root), shown.total ? head : [], null, page);
     canvas.setAttribute("aria-label", `${title}: ${shown.total} requests${shown.total ? `, from ${text(duration(shown.edges[0]))} to ${text(duration(shown.edges.at(-1)))}` : ""}.`);
   });
@@ -144,7 +144,7 @@ export function mount(root, page) {
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   page.topics.on("theme", draw);
   mountHelp(root, page, {
-    help: "How many successful requests took how long, in each step of time. Darker is more (the square root of the count). Two bands mean two kinds of requests, which a percentile hides.",
+    help: "The number of successful requests by response time, over time. Darker means more requests (on a square-root scale). Two separate bands mean two kinds of requests, which percentiles do not show.",
     metrics: [["inference.response_time_ms", "count"]],
   });
   const own = { get chart() { return chart; }, config };

@@ -20,7 +20,7 @@ export function mount(root, page) {
   return mountChart(root, page, {
     type: "line",
     endLabels: true,
-    help: "How long successful requests took from being sent to their last token: half of them at most P50, 99 of 100 at most P99. Failed requests are left out; the error rate counts them.",
+    help: "The time from sending a request to its last token, for successful requests. 50 % of them took at most P50, 99 % at most P99. Failed requests are not included; the error rate counts them.",
     metrics: ["p50", "p90", "p95", "p99", "count"].map((stat) => [METRIC, stat]),
     words: durationMark,
     isDuration: true,
@@ -37,6 +37,6 @@ export function mount(root, page) {
       const figure = own.figure((minute) => minute.response_time_ms?.[stat], `${stat}_response_time_ms`);
       return [stat.toUpperCase(), say(figure.value), figure.standsIn];
     }),
-    empty: () => "No request ended successfully in this window",
+    empty: () => "No successful requests in this time range",
   });
 }

@@ -19,14 +19,14 @@ export function mount(root, page) {
     const chosen = page.filters.host ?? [];
     const hosts = allHosts(page).filter((host) => !chosen.length || chosen.includes(host.host));
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
-    setText(find("[data-now]", root), page.connection.state === "disconnected" ? "as last known" : counts(hosts));
+    setText(find("[data-now]", root), page.connection.state === "disconnected" ? "last known values" : counts(hosts));
     document.body.classList.toggle("has-gpu", hasGpu(page, hosts));
     const present = new Map([...list.children].map((child) => [child.dataset.host, child]));
     const wanted = hosts.map((host) => update(present.get(host.host) ?? make(host), host, page));
     if (wanted.length !== list.children.length || wanted.some((node, index) => list.children[index] !== node)) {
       list.replaceChildren(...wanted);
     }
-    if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, "No sample yet."));
+    if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, "No samples yet."));
     hint();
   });
   for (const topic of ["data", "tick", "second", "connection"]) page.topics.on(topic, draw);

@@ -28,7 +28,7 @@ export function mount(root, page) {
       body.append(element("tr", {}, element("td", { colspan: 10 },
         element("button", { type: "button", class: "mini", on: { click: () => { all = true; draw(); } } }, `Show ${more} more`))));
     }
-    if (!models.length) body.append(element("tr", {}, element("td", { colspan: 10, class: "muted" }, "No model ended a request in this window.")));
+    if (!models.length) body.append(element("tr", {}, element("td", { colspan: 10, class: "muted" }, "No requests in this time range.")));
     document.getElementById("modelled-note").hidden = !models.some((row) => row.modelled);
   });
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
@@ -61,8 +61,8 @@ function makeRow(row, total, slot, page) {
   return element("tr", {},
     element("th", { scope: "row" },
       element("span", { class: `swatch slot-${slot}`, "aria-hidden": "true" }),
-      element("button", { type: "button", class: "link", title: `Show ${row.model_name} alone`, on: { click: choose } }, element("bdi", {}, row.model_name)),
-      row.modelled ? element("span", { class: "tag", title: "Response times were modelled from the token counts" }, "modelled") : null),
+      element("button", { type: "button", class: "link", title: `Show only ${row.model_name}`, on: { click: choose } }, element("bdi", {}, row.model_name)),
+      row.modelled ? element("span", { class: "tag", title: "Response times are modelled from the token counts" }, "modelled") : null),
     cell(text(whole(row.total_requests)), "wide"),
     cell(text(percent(total ? (100 * row.total_requests) / total : null)), "wide"),
     cell(text(duration(row.p50_response_time_ms))),

@@ -30,7 +30,7 @@ export function mount(root, page) {
   const lines = ({ series }) => {
     const { queue, prompt, decode, streamed } = phases(series);
     const drawn = [
-      { label: streamed ? "Decode" : "Work", colour: "series-3", points: decode },
+      { label: streamed ? "Decode" : "Processing", colour: "series-3", points: decode },
       ...(streamed ? [{ label: "Prompt", colour: "series-1", points: prompt }] : []),
       { label: "Queue", colour: "series-2", points: queue },
     ];
@@ -40,7 +40,7 @@ export function mount(root, page) {
     type: "line",
     stacked: true,
     legend: true,
-    help: "The mean response time of successful requests, split: time in the queue, from there to the first token (the prompt is worked on), and from the first token to the last (decode). Requests that are not streamed have no first token; then waiting and work is all that can be told apart.",
+    help: "The average response time of successful requests, in three phases: waiting in the queue, from there to the first token (prompt), and from the first to the last token (decode). Requests without streaming report no first token, so they have two phases: queue and processing.",
     metrics: [WHOLE, FIRST, QUEUE],
     words: durationMark,
     isDuration: true,
@@ -50,9 +50,9 @@ export function mount(root, page) {
       const shown = lines(own).toReversed().map(({ label, points }) => [
         label.toLowerCase(), say(time === null ? last(points) : valueAt(points, time, own.series.step)),
       ]);
-      if (time === null) shown[0][0] = `mean per request: ${shown[0][0]}`;
+      if (time === null) shown[0][0] = `average per request: ${shown[0][0]}`;
       return shown;
     },
-    empty: () => "No request ended successfully in this window",
+    empty: () => "No successful requests in this time range",
   });
 }

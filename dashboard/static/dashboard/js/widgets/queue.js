@@ -14,20 +14,21 @@ export function mount(root, page) {
     type: "line",
     legend: true,
     suggestedMax: 4,
-    help: "Requests that wait, and those being worked on, over all queues: as the serving engine tells, else as services told, else as clients counted.",
+    help: "Requests that wait (pending) and requests that are being processed (active), in all queues. The values come from the serving engine, or from services where no engine reports them, or from clients where no service does.",
     metrics: [PENDING, PROCESSING],
     words: numberMark,
     say: (value) => text(value !== null && Math.abs(value) < 1000 ? whole(value) : compact(value)),
     lines: ({ series }) => [
       { label: "pending", colour: "series-2", points: series.get(...PENDING) },
-      { label: "processing", colour: "series-1", points: series.get(...PROCESSING) },
+      { label: "active", colour: "series-1", points: series.get(...PROCESSING) },
     ],
-    now: (own, time) => [["pending", PENDING], ["processing", PROCESSING]].map(([words, pair]) => {
-      const points = own.series.get(...pair);
-      if (time !== null) return [words, say(valueAt(points, time, own.series.step))];
-      const tick = own.live && !own.isFiltered ? own.tick?.queue?.[words] : undefined;
-      return [words, say(tick ?? last(points))];
-    }),
-    empty: () => "No queue was reported in this window",
+    now: ({ live, isFiltered, series, tick }, time) => [["pending", PENDING, "pending"], ["active", PROCESSING, "processing"]].map(
+      ([label, metric, name]) => {
+        const points = series.get(...metric);
+        if (time !== null) return [label, say(valueAt(points, time, series.step))];
+        const current = live && !isFiltered ? tick?.queue?.[name] : undefined;
+        return [label, say(current ?? last(points))];
+      }),
+    empty: () => "No queue data in this time range",
   });
 }

@@ -19,12 +19,12 @@ export function mount(root, page) {
     type: "bar",
     stacked: true,
     legend: true,
-    help: "Requests that ended, in a second of wall time. A request that failed counts once, whatever it failed for.",
+    help: "Finished requests per second. A failed request counts once, whatever the error.",
     metrics: [ALL, FAILED, ["inference.error_rate_percent", "avg"]],
     words: numberMark,
     say: rate,
     lines: ({ series }) => [
-      { label: "ok", colour: "series-1", square: true, points: successful(series.get(...ALL), series.get(...FAILED)) },
+      { label: "successful", colour: "series-1", square: true, points: successful(series.get(...ALL), series.get(...FAILED)) },
       { label: "failed", colour: "critical", square: true, points: series.get(...FAILED) },
     ],
     now: (own, time) => {
@@ -41,6 +41,6 @@ export function mount(root, page) {
         pair("failed", "error_rate_percent", (value) => text(percent(value))),
       ];
     },
-    empty: () => "No request ended in this window",
+    empty: () => "No requests in this time range",
   });
 }

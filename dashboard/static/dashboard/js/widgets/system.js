@@ -27,13 +27,13 @@ function mountPercent(root, page, { help, lines, words }) {
       }
       return words.now(hostsShown(own), say);
     },
-    empty: () => words.empty ?? "No sample in this window",
+    empty: () => words.empty ?? "No samples in this time range",
   });
 }
 
 export function mountCpu(root, page) {
   return mountPercent(root, page, {
-    help: "Use of all cores, the mean over the machines shown. Inside a container: of what the container may use.",
+    help: "Use of all cores, average of the machines shown. In a container, relative to the container's limit.",
     lines: [{ metric: "system.cpu_percent", label: "CPU", colour: "series-1" }],
     words: {
       summary: "avg_cpu_percent",
@@ -47,7 +47,7 @@ export function mountCpu(root, page) {
 
 export function mountMemory(root, page) {
   return mountPercent(root, page, {
-    help: "Memory in use, the mean over the machines shown. Inside a container: of what the container may use.",
+    help: "Memory in use, average of the machines shown. In a container, relative to the container's limit.",
     lines: [{ metric: "system.memory_percent", label: "Memory", colour: "series-1" }],
     words: {
       summary: "avg_memory_percent",
@@ -63,7 +63,7 @@ export function mountMemory(root, page) {
 
 export function mountGpu(root, page) {
   return mountPercent(root, page, {
-    help: "Utilisation is the share of time in which a kernel ran; memory is what is taken of the GPU's own. Means over the GPUs shown.",
+    help: "Utilisation is the share of time in which the GPU was busy. Memory is the share of the GPU's memory in use. Averages of the GPUs shown.",
     lines: [
       { metric: "gpu.utilization_percent", label: "utilisation", colour: "series-1" },
       { metric: "gpu.memory_percent", label: "memory", colour: "series-2" },

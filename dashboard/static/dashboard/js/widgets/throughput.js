@@ -20,7 +20,7 @@ function modelLines(page) {
     points: page.series.get(...METRIC, name),
   }));
   const rest = labels.slice(MOST);
-  if (rest.length) lines.push({ label: `${rest.length} others`, colour: "series-other", dash: [4, 3], points: sum(rest.map((name) => page.series.get(...METRIC, name))) });
+  if (rest.length) lines.push({ label: `${rest.length} other model${rest.length === 1 ? "" : "s"}`, colour: "series-other", dash: [4, 3], points: sum(rest.map((name) => page.series.get(...METRIC, name))) });
   return lines;
 }
 
@@ -47,7 +47,7 @@ export function mount(root, page) {
     stacked: true,
     legend: true,
     groupBy: "model",
-    help: "Throughput: output tokens of all requests together, in a second of wall time, by model. How fast one request is generated is another figure, the generation speed.",
+    help: "Output tokens per second of all requests together, by model. The speed of a single request is the generation speed in the table of models.",
     metrics: [METRIC],
     words: numberMark,
     say,
@@ -58,6 +58,6 @@ export function mount(root, page) {
         : own.figure((minute) => minute.tokens_per_second, "tokens_per_second");
       return [["", say(value), standsIn], [" output", ""]];
     },
-    empty: () => "No tokens were reported in this window",
+    empty: () => "No tokens reported in this time range",
   });
 }
