@@ -1,8 +1,8 @@
-"""The tiles of the Overview: what each shows, where its figure comes from, and in which direction it is worse.
+"""The tiles of the Overview: the value, the sparkline and the help text of each, and the direction that is worse.
 
-A tile's figure is that of the last minute while the page is live (`tick`, a path into the tick) and that of the window
-otherwise, or where the last minute has none (`summary`, a name of `/metrics/summary`). Its change is always the window
-against the window before, and is left out where that one is too empty to compare with.
+A live page shows the value of the last minute (`tick`, a path in the tick). Otherwise, or where the last minute has no
+value, it shows that of the window (`summary`, a name in `/metrics/summary`). The change compares the window with the
+window before. It is empty where the window before has too little data.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ class Tile:
     summary: str
     tick: str
     series: tuple[str, str]
-    worse: str | None = None
-    # What changes with the demand and not with the health is never red or green.
+    worse: str | None = None  # "up" or "down"; None where a change says nothing about health, and is grey
     help: str = ""
 
     @property
     def series_key(self) -> str:
-        """As the page's store names it."""
+        """The key of the series in the page's scripts."""
         return "|".join(self.series)
 
     @property
     def explanation(self) -> str:
-        """What it shows, in a sentence or two."""
+        """The help text: its own, or that of the metric."""
         return self.help or catalogue.get(self.series[0]).help
 
 
@@ -60,13 +59,13 @@ TILES: tuple[Tile, ...] = (
     Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"),
          None, "Memory in use, average of the machines shown."),
     Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
-         ("gpu.utilization_percent", "avg"), None, "Share of time in which the GPU was busy, average of the GPUs shown."),
+         ("gpu.utilization_percent", "avg"), None, "Share of time in which the GPU was busy, average of the GPUs."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ShownTile:
-    """A tile with its figures, for the first rendering."""
+    """A tile with its value, for the first rendering."""
 
     tile: Tile
     figure: Figure
@@ -74,22 +73,22 @@ class ShownTile:
 
 
 def show(summary: dict[str, Any]) -> list[ShownTile]:
-    """The tiles with the window's figures. That of the GPU is hidden by the style sheet where there is none."""
+    """Return the tiles with the values of the window. The style sheet hides the GPU tile where there is no GPU."""
     before = (summary.get("previous") or {}) if summary.get("comparable") else {}
-    found = []
+    tiles = []
     for tile in TILES:
         now = summary.get(tile.summary)
-        moved = change(tile.format, now, before.get(tile.summary), tile.worse)
-        found.append(ShownTile(tile, FORMATS[tile.format](now), moved))
-    return found
+        tiles.append(
+            ShownTile(tile, FORMATS[tile.format](now), change(tile.format, now, before.get(tile.summary), tile.worse))
+        )
+    return tiles
 
 
 def specs() -> list[dict[str, Any]]:
-    """What the scripts need to keep the tiles alive."""
+    """Return the tiles for the page's scripts, which update them."""
     return [
         {
             "id": tile.id,
-            "label": tile.label,
             "format": tile.format,
             "summary": tile.summary,
             "tick": tile.tick,

@@ -1,18 +1,18 @@
-// What the page shows, in one place: its parameters (those of the address), its data, the series, and the newest tick.
-// Widgets read from it and listen to its topics: "data" (all of it is new), "tick", "params", "connection", "cursor",
-// "theme", "pause".
+// The state of the page: its parameters (those of the address), its data, the series and the newest tick.
+// Widgets read it and listen to its topics: "data" (all data is new), "figures" (data that ticks do not carry), "tick",
+// "second", "connection", "connection-event", "cursor", "cursor-by-key", "theme", "pause", "problem", "loading".
 
 import { announce } from "../page/announce.js";
 import { pageData, pageFigures } from "../page/api.js";
-import { Arrivals } from "./requests-since-pause.js";
+import { RequestsSincePause } from "./requests-since-pause.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./topics.js";
 
-const LEAST_WINDOW_MS = 10_000;
+const SHORTEST_WINDOW_MS = 10_000;
 const LONGEST_WINDOW_MS = 400 * 86_400_000;
-const READ_AGAIN_MS = 60_000;
-const FIGURES_AGAIN_MS = 5_000; // in the window of an hour or less; a third as often beyond
-const SLOW_MS = 3_000;
+const RELOAD_MS = 60_000;
+const REFRESH_MS = 5_000; // up to a range of one hour; three times as long for longer ranges
+const SLOW_AFTER_MS = 3_000;
 
 export class Page {
   topics = new Topics();
@@ -20,15 +20,15 @@ export class Page {
   cursor = { time: null, pinned: false };
   connection = { state: "connecting", detail: "" };
   tick = null;
-  frozen = null; // the window while paused
+  pausedWindow = null; // the window while the page is paused
   problem = null;
-  loading = false;
-  #arrivals = null; // since the pause; null also when some were missed
+  loading = false; // false, "loading" or "slow"
+  #newRequests = null; // RequestsSincePause; null also where ticks were missed
   #clockOffset = 0;
   #abort = null;
-  #reading = null;
-  #again = null;
-  #machines = null; // how each one was in the newest tick
+  #loadInProgress = null;
+  #reloadTimer = null;
+  #machineStates = null; // in the newest tick
   #machinesChanged = false;
 
   // `settings`: the ranges and the filters, as the server defines them in dashboard/page_context.py.
@@ -37,18 +37,18 @@ export class Page {
     this.catalogue = catalogue;
     this.tiles = tiles;
     this.#clockOffset = data.now - Date.now();
-    this.take(data);
+    this.setData(data);
     window.addEventListener("popstate", () => this.load());
   }
 
-  // The server's time, in epoch milliseconds: this clock may be wrong.
+  // The server's time in epoch milliseconds, because the clock of this computer may be wrong.
   now() {
     return Date.now() + this.#clockOffset;
   }
 
-  correctClock(iso) {
+  #correctClock(iso) {
     const offset = Date.parse(iso) - Date.now();
-    // The tick is some milliseconds old when it arrives; smaller differences are the network's.
+    // Smaller differences come from the network: a tick is some milliseconds old when it arrives.
     if (Number.isFinite(offset) && Math.abs(offset - this.#clockOffset) > 1_500) this.#clockOffset = offset;
   }
 
@@ -56,22 +56,22 @@ export class Page {
     return this.data.params;
   }
 
-  // Whether the window ends at "now" and moves with it.
+  // Whether the window ends now and moves with the time.
   get rolling() {
     return Boolean(this.params.range);
   }
 
-  // The chosen range, {name, seconds, title}; none for a window between two fixed times.
+  // The chosen range, {name, seconds, title}; undefined for a window between two fixed times.
   get range() {
     return this.settings.ranges.find(({ name }) => name === this.params.range);
   }
 
   get live() {
-    return this.rolling && !this.frozen;
+    return this.rolling && !this.pausedWindow;
   }
 
   get window() {
-    if (this.frozen) return this.frozen;
+    if (this.pausedWindow) return this.pausedWindow;
     if (!this.rolling) return { from: this.params.from, to: this.params.to };
     const to = Math.ceil(this.now() / 1000) * 1000;
     return { from: to - this.range.seconds * 1000, to };
@@ -89,51 +89,52 @@ export class Page {
     return this.data.has_events;
   }
 
-  // The figures of the last minute for what is chosen; null when there is no tick.
-  get figures() {
+  // The values of the last minute for the chosen filters; null without a tick.
+  get lastMinute() {
     if (!this.tick) return null;
     return this.isFiltered ? this.tick.view ?? null : this.tick.overall;
   }
 
-  // Whether tiles and headings show the last minute; else they show the window. Changes are always of the window.
-  get showsMinute() {
-    return this.live && Boolean(this.figures);
+  // Whether tiles and headings show the last minute. Otherwise they show the window. Changes always compare windows.
+  get showsLastMinute() {
+    return this.live && Boolean(this.lastMinute);
   }
 
-  // A figure of what is shown; `inTick` reads that of the last minute. Where the minute has none the window stands in.
-  figure(inTick, inSummary) {
-    const inMinute = this.showsMinute ? (inTick(this.figures) ?? null) : null;
-    if (inMinute !== null) return { value: inMinute, standsIn: false };
-    const value = this.data.summary[inSummary] ?? null;
-    return { value, standsIn: this.showsMinute && value !== null };
+  // The current value of a figure: `read` returns it for the last minute, `summaryName` is its name in the summary.
+  // Where the last minute has no value, that of the window is used, and `fromWindow` is true.
+  currentValue(read, summaryName) {
+    const current = this.showsLastMinute ? (read(this.lastMinute) ?? null) : null;
+    if (current !== null) return { value: current, fromWindow: false };
+    const value = this.data.summary[summaryName] ?? null;
+    return { value, fromWindow: this.showsLastMinute && value !== null };
   }
 
-  // When this monitor recorded nothing: its own machines have no sample then.
+  // When the monitor recorded nothing: then the machine it runs on has no samples.
   gaps() {
     return gaps(this.series.get("system.cpu_percent", "avg"), this.series.step);
   }
 
-  take(data) {
-    // The minute's figures on hand are of the filters before.
+  setData(data) {
+    // The values of the last minute belong to the filters before.
     if (this.tick?.view && JSON.stringify(data.params.filters) !== JSON.stringify(this.params.filters)) delete this.tick.view;
     this.data = data;
     this.problem = null;
     this.series.load(data.history, data.by_model);
-    // A machine that was removed goes with the data, not with the next tick.
+    // The machines come from the data, so that a removed machine disappears before the next tick.
     if (data.current) this.tick = this.tick ? { ...this.tick, hosts: data.current.hosts } : { ...data.current };
     this.topics.emit("data");
   }
 
-  takeTick(tick) {
-    if (tick.at) this.correctClock(tick.at);
-    const firstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
+  applyTick(tick) {
+    if (tick.at) this.#correctClock(tick.at);
+    const isFirstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
     this.tick = tick;
-    const machines = (tick.hosts ?? []).map(({ host, state }) => `${host} ${state}`).join();
-    this.#machinesChanged ||= this.#machines !== null && this.#machines !== machines;
-    this.#machines = machines;
-    if (tick.buckets && this.frozen) this.#arrivals?.take(tick.buckets);
+    const states = (tick.hosts ?? []).map(({ host, state }) => `${host} ${state}`).join();
+    this.#machinesChanged ||= this.#machineStates !== null && this.#machineStates !== states;
+    this.#machineStates = states;
+    if (tick.buckets && this.pausedWindow) this.#newRequests?.add(tick.buckets);
     else if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
-    if (firstEvent && !this.frozen) this.load({ quiet: true });
+    if (isFirstEvent && !this.pausedWindow) this.load({ quiet: true });
     this.topics.emit("tick", tick);
   }
 
@@ -151,32 +152,30 @@ export class Page {
 
   pause() {
     if (!this.live) return;
-    this.frozen = this.window;
+    this.pausedWindow = this.window;
     this.pausedAt = this.now();
-    this.#arrivals = new Arrivals(this.series.get("inference.requests", "rate"), this.series.step, this.frozen.to, this.#endOfTick());
+    const rates = this.series.get("inference.requests", "rate");
+    this.#newRequests = new RequestsSincePause(rates, this.series.step, this.pausedWindow.to, this.#endOfTick());
     this.topics.emit("pause");
   }
 
-  // How many requests ended since the pause; null when that is not known.
-  get arrivals() {
-    return this.#arrivals?.count(this.#endOfTick()) ?? null;
+  // The number of requests that finished since the pause; null where it is unknown.
+  get requestsSincePause() {
+    return this.#newRequests?.count(this.#endOfTick()) ?? null;
   }
 
   #endOfTick() {
     return ((this.tick?.seq ?? 0) + 1) * 1000;
   }
 
-  // What came meanwhile is not here: the page goes on once it has been read.
+  // A paused page does not store the ticks it receives, so it loads its data to continue.
   resume() {
-    if (this.frozen) {
-      this.load();
-    } else if (!this.rolling) {
-      this.go({ range: this.lastRange ?? this.settings.default_range });
-    }
+    if (this.pausedWindow) this.load();
+    else if (!this.rolling) this.navigate({ range: this.lastRange ?? this.settings.default_range });
   }
 
-  // Change the address and show what it asks for. `change`: {range} | {from, to} and {filters: {model: […]}}.
-  go(change) {
+  // Change the address and load its data. `change`: {range} or {from, to}, and {filters: {model: […]}}.
+  navigate(change) {
     const search = new URLSearchParams(location.search);
     if (change.range || change.from) {
       if (this.params.range) this.lastRange = this.params.range;
@@ -197,56 +196,58 @@ export class Page {
   }
 
   clearFilters() {
-    return this.go({ filters: Object.fromEntries(Object.keys(this.settings.filters).map((name) => [name, []])) });
+    return this.navigate({ filters: Object.fromEntries(Object.keys(this.settings.filters).map((name) => [name, []])) });
   }
 
-  look(from, to) {
+  // Show the window between two times, within the limits of length and not in the future.
+  showWindow(from, to) {
     const newest = Math.ceil(this.now() / 1000) * 1000;
-    let length = Math.min(LONGEST_WINDOW_MS, Math.max(LEAST_WINDOW_MS, to - from));
+    const length = Math.min(LONGEST_WINDOW_MS, Math.max(SHORTEST_WINDOW_MS, to - from));
     const end = Math.min(to, newest);
     const start = Math.max(0, Math.floor((end - length) / 1000) * 1000);
-    return this.go({ from: start, to: Math.ceil(end / 1000) * 1000 });
+    return this.navigate({ from: start, to: Math.ceil(end / 1000) * 1000 });
   }
 
   pan(direction) {
     const { from, to } = this.window;
-    const by = (direction * (to - from)) / 2;
-    return this.look(from + by, to + by);
+    const distance = (direction * (to - from)) / 2;
+    return this.showWindow(from + distance, to + distance);
   }
 
   zoom(factor) {
     const { from, to } = this.window;
-    const half = ((to - from) * factor) / 2;
-    // A window that ends now goes on to end now.
-    if (this.rolling && !this.frozen) {
+    // A live page changes to the next range, so that its window still ends now.
+    if (this.live) {
       const { ranges } = this.settings;
       const range = ranges[ranges.indexOf(this.range) + (factor > 1 ? 1 : -1)];
-      if (range) return this.go({ range: range.name });
+      if (range) return this.navigate({ range: range.name });
     }
     const middle = (from + to) / 2;
-    return this.look(middle - half, middle + half);
+    const half = ((to - from) * factor) / 2;
+    return this.showWindow(middle - half, middle + half);
   }
 
   back() {
     history.back();
   }
 
-  // What a reload of this address would show: ends as "read", "failed", "cancelled" or "paused". A quiet one joins a
-  // reading that is under way; a loud one takes its place, and the one before then ends as its successor does. Quietly a
-  // paused page takes nothing: what it shows would be lost, and to resume is to read.
+  // Load the data of the current address, as a reload would. Resolves to "loaded", "failed", "cancelled" or "paused".
+  //
+  // A quiet load shows no progress. It joins a load in progress, and it does not change a paused page, whose data would
+  // be lost. Any other load replaces a load in progress, which then resolves to the outcome of its successor.
   load({ quiet = false } = {}) {
-    if (quiet && this.#reading) return this.#reading;
-    if (quiet && this.frozen) {
-      this.#arrivals = null; // who asks has missed some
+    if (quiet && this.#loadInProgress) return this.#loadInProgress;
+    if (quiet && this.pausedWindow) {
+      this.#newRequests = null; // a quiet load means that ticks were missed
       return Promise.resolve("paused");
     }
-    const reading = this.#load(quiet).then((outcome) => {
-      if (this.#reading !== reading) return this.#reading ?? outcome;
-      this.#reading = null;
+    const load = this.#load(quiet).then((outcome) => {
+      if (this.#loadInProgress !== load) return this.#loadInProgress ?? outcome;
+      this.#loadInProgress = null;
       return outcome;
     });
-    this.#reading = reading;
-    return reading;
+    this.#loadInProgress = load;
+    return load;
   }
 
   async #load(quiet) {
@@ -254,29 +255,28 @@ export class Page {
     const abort = new AbortController();
     this.#abort = abort;
     const started = performance.now();
-    const slow = setTimeout(() => this.#setLoading("slow"), SLOW_MS);
+    const slowTimer = setTimeout(() => this.#setLoading("slow"), SLOW_AFTER_MS);
     if (!quiet) this.#setLoading("loading");
     try {
       const data = await pageData(location.search, abort.signal);
       if (abort.signal.aborted) return "cancelled";
-      if (quiet && this.frozen) return "paused";
-      const resumed = this.frozen !== null;
-      this.frozen = this.#arrivals = null;
+      if (quiet && this.pausedWindow) return "paused";
+      const resumed = this.pausedWindow !== null;
+      this.pausedWindow = this.#newRequests = null;
       this.#clockOffset = data.now - Date.now() + (performance.now() - started) / 2;
-      this.take(data);
-      this.topics.emit("params");
+      this.setData(data);
       if (resumed) this.topics.emit("pause");
       if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? " with filters" : ""}.`);
-      return "read";
+      return "loaded";
     } catch (problem) {
       if (problem.name === "AbortError") return "cancelled";
       this.problem = problem;
       this.topics.emit("problem");
       return "failed";
     } finally {
-      clearTimeout(slow);
+      clearTimeout(slowTimer);
       if (this.#abort === abort) this.#setLoading(false);
-      this.#readAgainLater();
+      this.#scheduleReload();
     }
   }
 
@@ -292,46 +292,47 @@ export class Page {
     this.topics.emit("loading");
   }
 
-  // Late events change old buckets: an open page reads its history again each minute.
-  keepFresh() {
-    this.#readAgainLater();
-    this.#figuresLater();
+  startRefreshing() {
+    this.#scheduleReload();
+    this.#scheduleRefresh();
   }
 
-  // What ticks do not carry: the sentence, the changes, the table of models, the distribution.
-  #figuresLater() {
-    const long = this.rolling && this.range.seconds > 3600;
+  // Refresh what ticks do not carry: the sentence, the changes, the table of models, the distribution.
+  #scheduleRefresh() {
+    const isLong = this.rolling && this.range.seconds > 3600;
     setTimeout(async () => {
       try {
-        if (this.#mayFreshen()) await this.#freshen();
+        if (this.#mayRefresh()) await this.#refresh();
       } catch {
-        // The connection's own words say what is wrong.
+        // The state of the connection is shown elsewhere.
       }
-      this.#figuresLater();
-    }, long ? 3 * FIGURES_AGAIN_MS : FIGURES_AGAIN_MS);
+      this.#scheduleRefresh();
+    }, isLong ? 3 * REFRESH_MS : REFRESH_MS);
   }
 
-  #mayFreshen() {
-    const idle = this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
-    const quiet = !this.hasEvents || idle;
-    return this.live && !quiet && !document.hidden && !this.#reading && ["live", "polling"].includes(this.connection.state);
+  #mayRefresh() {
+    const isIdle = this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
+    const isConnected = ["live", "polling"].includes(this.connection.state);
+    return this.live && this.hasEvents && !isIdle && !document.hidden && !this.#loadInProgress && isConnected;
   }
 
-  async #freshen() {
+  async #refresh() {
     const search = location.search;
     this.#machinesChanged = false;
-    const found = await pageFigures(search);
-    // The person may have moved on, or paused, meanwhile.
-    if (search !== location.search || !this.live || this.#reading || found.params.range !== this.params.range) return;
-    this.data = { ...this.data, ...found };
+    const figures = await pageFigures(search);
+    // Meanwhile the user may have changed the address or paused the page.
+    const isCurrent = search === location.search && figures.params.range === this.params.range;
+    if (!isCurrent || !this.live || this.#loadInProgress) return;
+    this.data = { ...this.data, ...figures };
     this.topics.emit("figures");
   }
 
-  #readAgainLater() {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => {
+  // Late events change old buckets, so an open page loads its data once a minute.
+  #scheduleReload() {
+    clearTimeout(this.#reloadTimer);
+    this.#reloadTimer = setTimeout(() => {
       if (this.live && !document.hidden && this.connection.state !== "disconnected") this.load({ quiet: true });
-      else this.#readAgainLater();
-    }, READ_AGAIN_MS);
+      else this.#scheduleReload();
+    }, RELOAD_MS);
   }
 }

@@ -1,42 +1,43 @@
-// How many requests ended since a pause: what the buckets from there on hold now, less what they held then. Pure.
-// Kept are the newest buckets, which a tick may still change; of those before, their sum: a pause may last for days.
+// The number of requests that finished since the page was paused: what the buckets from there on hold now, less what they
+// held then. Pure. A pause may last for days, so old buckets are reduced to their sum; ticks change only the newest.
 
 import { place } from "./series.js";
 
-const KEPT = 64; // a tick brings up to 60 buckets again
+const MAX_BUCKETS = 64; // a tick repeats up to 60 buckets
 
-export class Arrivals {
+export class RequestsSincePause {
   #step;
   #points;
-  #oldest; // what begins before this is settled
-  #settled = 0;
-  #before;
+  #oldest; // buckets that start before this do not change any more
+  #settled = 0; // requests in those buckets
+  #countAtPause;
 
-  // `points` are requests per second by start of bucket; `now` is the end of the newest second that they know of.
-  constructor(points, step, pausedAt, now) {
+  // `points` are requests per second by start of bucket. `dataUntil` is the end of the newest second they include.
+  constructor(points, step, pausedAt, dataUntil) {
     this.#step = step;
     this.#oldest = Math.floor(pausedAt / step) * step - step;
     this.#points = points.filter(({ x }) => x >= this.#oldest);
-    this.#before = this.#held(now);
+    this.#countAtPause = this.#total(dataUntil);
   }
 
-  take(buckets) {
+  add(buckets) {
     for (const { metric, stat, labels, points } of buckets) {
       if (metric !== "inference.requests" || stat !== "rate" || Object.keys(labels ?? {}).length) continue;
       for (const [x, y] of points) if (x >= this.#oldest) place(this.#points, x, y);
     }
-    while (this.#points.length > KEPT) {
+    while (this.#points.length > MAX_BUCKETS) {
       const { x, y } = this.#points.shift();
       this.#settled += ((y ?? 0) * this.#step) / 1000;
       this.#oldest = x + this.#step;
     }
   }
 
-  count(now) {
-    return Math.max(0, Math.round(this.#held(now) - this.#before));
+  count(dataUntil) {
+    return Math.max(0, Math.round(this.#total(dataUntil) - this.#countAtPause));
   }
 
-  #held(now) {
-    return this.#points.reduce((sum, { x, y }) => sum + ((y ?? 0) * Math.max(0, Math.min(x + this.#step, now) - x)) / 1000, this.#settled);
+  #total(dataUntil) {
+    const inBucket = ({ x, y }) => ((y ?? 0) * Math.max(0, Math.min(x + this.#step, dataUntil) - x)) / 1000;
+    return this.#points.reduce((sum, point) => sum + inBucket(point), this.#settled);
   }
 }

@@ -1,6 +1,6 @@
-// The points of every series on the page, as {x: epoch ms, y: value or null}, by start of bucket. Pure.
-// A bucket replaces the one with the same start, so that ticks may come twice, and what is older than the window goes:
-// a page left open for a week holds no more than one that was just loaded.
+// The points of every series on the page: {x: start of the bucket in epoch ms, y: value or null}. Pure.
+// A bucket replaces the bucket with the same start, so that a tick may repeat it. Buckets older than the window are
+// deleted, so that a page that is open for a week holds no more than one that was just loaded.
 
 const keyOf = (metric, stat, label = "") => (label ? `${metric}|${stat}|${label}` : `${metric}|${stat}`);
 const labelOf = (labels) => Object.values(labels ?? {}).join("/");
@@ -10,40 +10,37 @@ export class SeriesStore {
   #points = new Map();
   #groups = new Map();
 
-  // Take the place of all that is there. Both are answers of the history call.
-  load(history, grouped) {
+  // Replace all series. Both arguments are responses of /metrics/history, the second grouped by model.
+  load(history, byModel) {
     this.#points.clear();
     this.#groups.clear();
     if (history) this.step = history.step_seconds * 1000;
-    for (const answer of [history, grouped]) {
-      for (const one of answer?.series ?? []) {
-        const points = one.points.map(([x, y]) => ({ x, y }));
-        this.#put(one, points);
-      }
+    for (const response of [history, byModel]) {
+      for (const series of response?.series ?? []) this.#set(series, series.points.map(([x, y]) => ({ x, y })));
     }
   }
 
-  #put(one, points) {
-    const label = labelOf(one.labels);
-    this.#points.set(keyOf(one.metric, one.stat, label), points);
+  #set({ metric, stat, labels }, points) {
+    const label = labelOf(labels);
+    this.#points.set(keyOf(metric, stat, label), points);
     if (!label) return;
-    const group = keyOf(one.metric, one.stat);
+    const group = keyOf(metric, stat);
     if (!this.#groups.has(group)) this.#groups.set(group, new Set());
     this.#groups.get(group).add(label);
   }
 
-  // Newest buckets of a tick: [{metric, stat, labels, points}].
+  // Add the newest buckets of a tick, [{metric, stat, labels, points}], and delete buckets before `oldest`.
   merge(buckets, oldest) {
-    for (const one of buckets) {
-      const key = keyOf(one.metric, one.stat, labelOf(one.labels));
-      if (!this.#points.has(key)) this.#put(one, []);
+    for (const series of buckets) {
+      const key = keyOf(series.metric, series.stat, labelOf(series.labels));
+      if (!this.#points.has(key)) this.#set(series, []);
       const points = this.#points.get(key);
-      for (const [x, y] of one.points) place(points, x, y);
+      for (const [x, y] of series.points) place(points, x, y);
     }
     for (const points of this.#points.values()) {
-      let old = 0;
-      while (old < points.length && points[old].x < oldest - this.step) old += 1;
-      if (old) points.splice(0, old);
+      let expired = 0;
+      while (expired < points.length && points[expired].x < oldest - this.step) expired += 1;
+      if (expired) points.splice(0, expired);
     }
   }
 
@@ -55,20 +52,15 @@ export class SeriesStore {
     return [...(this.#groups.get(keyOf(metric, stat)) ?? [])];
   }
 
-  // The start of the newest bucket of which anything is known.
+  // The start of the newest bucket that has a value in any series; null where none has.
   newest() {
-    let found = null;
-    for (const points of this.#points.values()) {
-      for (let index = points.length - 1; index >= 0; index -= 1) {
-        if (points[index].y === null) continue;
-        if (found === null || points[index].x > found) found = points[index].x;
-        break;
-      }
-    }
-    return found;
+    const starts = [...this.#points.values()].map((points) => points.findLast(({ y }) => y !== null)?.x);
+    const known = starts.filter((start) => start !== undefined);
+    return known.length ? Math.max(...known) : null;
   }
 }
 
+// Insert a point by its time, in place of the one with the same time.
 export function place(points, x, y) {
   let index = points.length;
   while (index > 0 && points[index - 1].x > x) index -= 1;
@@ -76,16 +68,13 @@ export function place(points, x, y) {
   else points.splice(index, 0, { x, y });
 }
 
-// The newest value, and null when the newest few buckets hold none.
-export function last(points, within = 3) {
-  for (let index = points.length - 1; index >= Math.max(0, points.length - within); index -= 1) {
-    if (points[index].y !== null) return points[index].y;
-  }
-  return null;
+// The newest value; null where the newest `within` buckets have none.
+export function lastValue(points, within = 3) {
+  return points.slice(-within).findLast(({ y }) => y !== null)?.y ?? null;
 }
 
-// The value of the bucket that holds this time.
-export function at(points, time, step) {
+// The value of the bucket that contains this time; null where there is none.
+export function valueAt(points, time, step) {
   let low = 0;
   let high = points.length - 1;
   while (low <= high) {
@@ -97,26 +86,26 @@ export function at(points, time, step) {
   return null;
 }
 
-// Runs of buckets without a value between the first and the last that have one: [{from, to}], of two buckets or more.
+// Gaps of at least two buckets between the first and the last bucket with a value: [{from, to}].
 export function gaps(points, step) {
-  const found = [];
+  const result = [];
   let previous = null;
   for (const point of points) {
     if (point.y === null) continue;
-    if (previous !== null && point.x - previous > 2 * step) found.push({ from: previous + step, to: point.x });
+    if (previous !== null && point.x - previous > 2 * step) result.push({ from: previous + step, to: point.x });
     previous = point.x;
   }
-  return found;
+  return result;
 }
 
-// At most `most` points, each the mean of the known values of its part of the window; for sparklines.
-export function thin(points, from, to, most = 60) {
-  const width = (to - from) / most;
-  const sums = new Array(most).fill(0);
-  const counts = new Array(most).fill(0);
+// `count` values for a sparkline, each the average of its part of the window, or null where that has none.
+export function thin(points, from, to, count = 60) {
+  const width = (to - from) / count;
+  const sums = new Array(count).fill(0);
+  const counts = new Array(count).fill(0);
   for (const { x, y } of points) {
     if (y === null || x < from || x >= to) continue;
-    const slot = Math.min(most - 1, Math.floor((x - from) / width));
+    const slot = Math.min(count - 1, Math.floor((x - from) / width));
     sums[slot] += y;
     counts[slot] += 1;
   }

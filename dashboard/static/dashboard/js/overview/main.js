@@ -1,13 +1,13 @@
-// The Overview's entry: reads what the server put into the page, mounts what it finds, and begins to listen.
+// The entry script of the Overview: reads the data in the page, mounts the header and the widgets, and connects.
 
 import { forgetColours } from "../charts/palette.js";
-import { Live } from "../live/connection.js";
+import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
-import { mountConnection } from "../page/connection-pill.js";
-import { find, jsonOf } from "../page/dom.js";
+import { mountConnectionPill } from "../page/connection-pill.js";
+import { embeddedJson, find } from "../page/dom.js";
 import { mountFilters } from "../page/filters.js";
 import { mountKeyboard } from "../page/keyboard.js";
-import * as notices from "../page/notices.js";
+import { mountNotices } from "../page/notices.js";
 import { mountRange } from "../page/range.js";
 import { mountTheme } from "../page/theme.js";
 import * as heatmap from "../widgets/heatmap.js";
@@ -39,42 +39,44 @@ const WIDGETS = {
   memory: system.mountMemory,
   gpu: system.mountGpu,
 };
+const FONT_WEIGHTS = [450, 500, 560, 600, 640];
+const FONT_TIMEOUT_MS = 1_500;
 
-// Canvas text falls back to another face when the font is not there yet.
-async function fonts() {
-  const weights = [450, 500, 560, 600, 640].map((weight) => document.fonts.load(`${weight} 12px Inter`));
-  await Promise.race([Promise.allSettled(weights), new Promise((done) => setTimeout(done, 1_500))]);
+// Wait for the font, because a canvas draws text in another font while it is not loaded.
+async function loadFonts() {
+  const weights = FONT_WEIGHTS.map((weight) => document.fonts.load(`${weight} 12px Inter`));
+  await Promise.race([Promise.allSettled(weights), new Promise((resolve) => setTimeout(resolve, FONT_TIMEOUT_MS))]);
 }
 
 async function start() {
   const page = new Page({
-    data: jsonOf("page-data"),
-    settings: jsonOf("page-settings"),
-    catalogue: jsonOf("catalogue"),
-    tiles: jsonOf("tile-specs"),
+    data: embeddedJson("page-data"),
+    settings: embeddedJson("page-settings"),
+    catalogue: embeddedJson("catalogue"),
+    tiles: embeddedJson("tile-specs"),
   });
-  const live = new Live(page, jsonOf("series-specs"));
-  // First of those who listen: the others draw with the new colours, and after the page has its new shape.
+  const connection = new LiveConnection(page, embeddedJson("series-specs"));
+  // These listeners come first, because the widgets need the new colours and the new layout.
   page.topics.on("theme", forgetColours);
-  const shape = () => {
+  const showLayout = () => {
     document.body.classList.toggle("is-full", page.hasEvents);
     document.body.classList.toggle("is-empty", !page.hasEvents);
   };
-  page.topics.on("data", shape);
-  shape();
+  page.topics.on("data", showLayout);
+  showLayout();
   mountTheme(page);
   mountRange(page);
   mountFilters(page);
-  mountConnection(page, live);
+  mountConnectionPill(page, connection);
   mountKeyboard(page);
-  notices.mount(page, live);
-  await fonts();
+  mountNotices(page, connection);
+  await loadFonts();
   for (const [name, mount] of Object.entries(WIDGETS)) {
     const root = find(`[data-widget="${name}"]`);
     if (root) mount(root, page);
   }
-  live.start();
-  page.keepFresh();
+  connection.start();
+  page.startRefreshing();
   document.documentElement.dataset.ready = "true";
 }
 

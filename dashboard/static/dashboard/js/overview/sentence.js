@@ -1,17 +1,17 @@
-// How it is, in words. The server finds the words; here they are put in place, with what the tiles show, what their arrows
-// compare, and the time.
+// The sentence about the health of the models, which the server writes, and beside it the time and what the values are of.
 
 import { find, setText } from "../page/dom.js";
 import { moment, timeOfDay, zoneName } from "../page/format.js";
 
-// Of what the tiles and headings tell.
-export const figuresOf = (page) => (page.showsMinute ? "the last minute" : page.params.span);
+// The time that the values of tiles and headings are of.
+export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
 
-// "Values: the last minute · ▲ ▼ the last 24 hours compared with the 24 hours before".
-export function explain(page) {
+// "Values: the last minute · ▲ ▼ the last 24 hours compared with the 24 hours before"
+export function describeValues(page) {
   const { span, span_before: before } = page.params;
-  const arrows = page.data.summary.comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
-  return `Values: ${figuresOf(page)} · ${arrows}`;
+  const { comparable } = page.data.summary;
+  const changes = comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
+  return `Values: ${valuesSpan(page)} · ${changes}`;
 }
 
 export function mount(root, page) {
@@ -20,19 +20,21 @@ export function mount(root, page) {
     root.dataset.state = state;
     setText(find("[data-title]", root), title);
     setText(find("[data-text]", root), text);
-    second();
+    drawAside();
   };
-  const second = () => {
-    const { from, to } = page.window;
-    const zone = zoneName(to);
-    const lost = page.connection.state === "disconnected" && page.tick?.at;
-    const when = page.rolling
-      ? `${timeOfDay(page.frozen ? page.frozen.to : lost ? Date.parse(page.tick.at) : page.now())} ${zone}`
-      : `${moment(from, true)} to ${moment(to, true)} ${zone}`;
-    setText(find("[data-aside]", root), page.hasEvents ? `${explain(page)} · ${when}` : when);
+  const drawAside = () => {
+    const time = timeText(page);
+    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page)} · ${time}` : time);
   };
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
-  page.topics.on("pause", second);
-  page.topics.on("second", second);
+  for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);
   draw();
+}
+
+function timeText(page) {
+  const { from, to } = page.window;
+  if (!page.rolling) return `${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`;
+  const disconnected = page.connection.state === "disconnected" && page.tick?.at;
+  const now = disconnected ? Date.parse(page.tick.at) : page.now();
+  return `${timeOfDay(page.pausedWindow ? page.pausedWindow.to : now)} ${zoneName(to)}`;
 }

@@ -1,26 +1,26 @@
-// The first minutes: a line to paste, a listening ear, and the offer of demo data.
+// The card of a new installation: a command that sends the first event, and a button that creates demo data.
 
 import { announce } from "../page/announce.js";
 import { demoStart, demoState } from "../page/api.js";
 import { find, setText } from "../page/dom.js";
 import { minutesAndSeconds } from "../page/format.js";
 
-const CAUSES_AFTER_SECONDS = 60;
-const ASK_AGAIN_MS = 700;
+const SHOW_CAUSES_AFTER_SECONDS = 60;
+const POLL_MS = 700;
+const COPIED_MS = 2_500;
 
 export function mount(root, page) {
-  if (!root) return;
-  const opened = performance.now();
-  const words = find("#listening-words", root);
+  const openedAt = performance.now();
+  const text = find("#listening-text", root);
   page.topics.on("second", () => {
     if (page.hasEvents) return;
-    const seconds = (performance.now() - opened) / 1000;
-    setText(words, `no event yet (${minutesAndSeconds(seconds)})`);
-    find("#causes", root).hidden = seconds < CAUSES_AFTER_SECONDS;
+    const seconds = (performance.now() - openedAt) / 1000;
+    setText(text, `no event yet (${minutesAndSeconds(seconds)})`);
+    find("#causes", root).hidden = seconds < SHOW_CAUSES_AFTER_SECONDS;
   });
   mountCopy(root);
   const button = find("#demo-show", root);
-  button?.addEventListener("click", () => showDemo(root, page, button));
+  button?.addEventListener("click", () => createDemo(root, page, button));
 }
 
 function mountCopy(root) {
@@ -32,39 +32,43 @@ function mountCopy(root) {
       setText(button, "Copied ✓");
       announce("Command copied");
     } catch {
-      // Over plain http from another machine there is no clipboard: select it for the person's own copy.
+      // Browsers offer no clipboard over plain HTTP from another machine: select the text, so that the user can copy it.
       getSelection().selectAllChildren(snippet);
       setText(button, "Press Ctrl+C");
     }
-    setTimeout(() => setText(button, "Copy"), 2_500);
+    setTimeout(() => setText(button, "Copy"), COPIED_MS);
   });
 }
 
-async function showDemo(root, page, button) {
-  const words = find("#demo-words", root);
-  const usual = words.textContent;
-  const show = () => page.load({ quiet: !page.frozen }); // a paused page goes on: this was asked for
+// Start the demo and show its progress. The page shows the first data as soon as there is some.
+async function createDemo(root, page, button) {
+  const text = find("#demo-text", root);
+  const defaultText = text.textContent;
+  const load = () => page.load({ quiet: !page.pausedWindow }); // also a paused page shows the data
   const progress = find("#demo-progress", root);
+  const showProgress = (percent) => {
+    progress.value = percent;
+    setText(text, `Creating one day of demo data… ${percent} %`);
+  };
   button.disabled = true;
   progress.hidden = false;
-  setText(words, "Creating one day of demo data…");
+  showProgress(0);
   try {
     let state = await demoStart();
-    let seen = state.present;
+    let wasPresent = state.present;
     while (!page.hasEvents || (state.running && (state.progress_percent ?? 100) < 100)) {
-      progress.value = state.progress_percent ?? 0;
-      setText(words, `Creating one day of demo data… ${state.progress_percent ?? 0} %`);
-      await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
+      showProgress(state.progress_percent ?? 0);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       state = await demoState();
-      if (state.removing || (!state.running && seen)) break; // somebody wants it gone again
-      if (state.present || !state.running) await show();
-      seen ||= state.present;
+      if (state.removing || (!state.running && wasPresent)) break; // another user removes it
+      if (state.present || !state.running) await load();
+      wasPresent ||= state.present;
       if (!state.running && !state.present) throw new Error("the demo stopped before it created any data. See the server log.");
     }
-    await show();
-    setText(words, usual);
+    await load();
+    setText(text, defaultText);
   } catch (problem) {
-    setText(words, `The demo data could not be created: ${problem.message}`);
+    setText(text, `The demo data could not be created: ${problem.message}`);
   } finally {
     button.disabled = false;
     progress.hidden = true;

@@ -1,17 +1,16 @@
-// Calls of the server. A failure becomes a Problem with words that can be shown.
+// Requests to the server. An error becomes a Problem, whose message can be shown.
 
 import { cookie } from "./dom.js";
 
 export class Problem extends Error {
-  constructor(status, detail, more = {}) {
+  constructor(status, detail, requestId = null) {
     super(detail);
-    this.status = status;
-    this.requestId = more.request_id ?? null;
-    this.retryAfter = more.retry_after ?? null;
+    this.status = status; // 0 where there was no response
+    this.requestId = requestId;
   }
 }
 
-export async function call(path, { method = "GET", signal } = {}) {
+async function call(path, { method = "GET", signal } = {}) {
   const headers = { Accept: "application/json" };
   const options = { method, signal, headers, credentials: "same-origin", redirect: "manual" };
   if (method !== "GET") {
@@ -19,24 +18,23 @@ export async function call(path, { method = "GET", signal } = {}) {
     headers["X-CSRFToken"] = cookie("llmmonitor_csrf") ?? "";
     if (method === "POST") options.body = "{}";
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, options);
+    response = await fetch(path, options);
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;
     throw new Problem(0, "The server does not respond.");
   }
-  // The gate sends those who are signed out to the login page; a redirect that is not followed has no status.
-  if (answer.type === "opaqueredirect" || answer.status === 401) throw new Problem(401, "You are signed out.");
-  const body = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (answer.ok) return body;
-  const retry = Number(answer.headers.get("Retry-After")) || null;
-  throw new Problem(answer.status, body?.detail ?? `The server responded with status ${answer.status}.`, { ...body, retry_after: retry });
+  // A user who is signed out is redirected to the login page. A redirect that is not followed has no status.
+  if (response.type === "opaqueredirect" || response.status === 401) throw new Problem(401, "You are signed out.");
+  const body = response.status === 204 ? null : await response.json().catch(() => null);
+  if (response.ok) return body;
+  throw new Problem(response.status, body?.detail ?? `The server responded with status ${response.status}.`, body?.request_id);
 }
 
 export const pageData = (search, signal) => call(`/dashboard/data/overview${search}`, { signal });
-export const pageFigures = (search, signal) => call(`/dashboard/data/overview/figures${search}`, { signal });
-export const currentTick = (signal) => call("/metrics/current", { signal });
+export const pageFigures = (search) => call(`/dashboard/data/overview/figures${search}`);
+export const currentTick = () => call("/metrics/current");
 export const demoState = () => call("/demo");
 export const demoStart = () => call("/demo", { method: "POST" });
 export const demoRemove = () => call("/demo", { method: "DELETE" });

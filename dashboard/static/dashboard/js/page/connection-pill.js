@@ -1,10 +1,10 @@
-// The pill in the header: the connection in words. It opens the last twenty connection events.
+// The pill in the header that shows the state of the connection, and its dialog with the newest connection events.
 
 import { announce } from "./announce.js";
 import { element, find, setText } from "./dom.js";
 import { timeOfDay } from "./format.js";
 
-const WORDS = {
+const TEXTS = {
   connecting: () => "Connecting…",
   live: (page) => (page.live ? "Live · 1 s" : "Live"),
   "catching-up": () => "Catching up…",
@@ -14,24 +14,24 @@ const WORDS = {
 };
 const SKEW_MS = 5_000;
 
-export function mountConnection(page, live) {
+export function mountConnectionPill(page, connection) {
   const pill = find("#connection");
   const dialog = find("#connection-dialog");
-  let before = null;
+  let previousState = null;
   const draw = () => {
     const { state } = page.connection;
-    const words = WORDS[state](page);
+    const text = TEXTS[state](page);
     pill.dataset.state = state === "refused" ? "disconnected" : state;
-    setText(find(".pill-words", pill), words);
-    if (before !== null && before !== state && state !== "catching-up") announce(words);
-    before = state;
+    setText(find(".pill-text", pill), text);
+    if (previousState !== null && previousState !== state && state !== "catching-up") announce(text);
+    previousState = state;
     if (dialog.open) drawEvents();
   };
   const drawEvents = () => {
-    const skew = Math.round((Date.now() - page.now()) / 1000);
-    setText(find("#connection-now"), Math.abs(skew) * 1000 > SKEW_MS ? `The clock of this computer is ${Math.abs(skew)} s ${skew > 0 ? "ahead of" : "behind"} the server's clock. The page shows server time.` : WORDS[page.connection.state](page));
+    setText(find("#connection-state"), clockSkew(page) ?? TEXTS[page.connection.state](page));
     find("#connection-events").replaceChildren(
-      ...live.events.map(({ at, words }) => element("li", {}, element("time", { datetime: new Date(at).toISOString() }, timeOfDay(at)), element("span", {}, words))));
+      ...connection.events.map(({ at, text }) =>
+        element("li", {}, element("time", { datetime: new Date(at).toISOString() }, timeOfDay(at)), element("span", {}, text))));
   };
   pill.addEventListener("click", () => {
     drawEvents();
@@ -40,4 +40,12 @@ export function mountConnection(page, live) {
   for (const topic of ["connection", "pause", "data"]) page.topics.on(topic, draw);
   page.topics.on("connection-event", () => dialog.open && drawEvents());
   draw();
+}
+
+// A sentence about the difference of the two clocks; null where it is small.
+function clockSkew(page) {
+  const seconds = Math.round((Date.now() - page.now()) / 1000);
+  if (Math.abs(seconds) * 1000 <= SKEW_MS) return null;
+  const direction = seconds > 0 ? "ahead of" : "behind";
+  return `The clock of this computer is ${Math.abs(seconds)} s ${direction} the server's clock. The page shows server time.`;
 }

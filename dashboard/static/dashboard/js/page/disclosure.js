@@ -1,40 +1,39 @@
-// A button that opens something beside it: closes on Escape, on a click elsewhere, and when another one opens.
+// A button that opens a panel. The panel closes on Escape, on a click elsewhere, and when another panel opens.
 
-let openNow = null;
+let openPanel = null;
 
-export function disclosure(button, panel, { onOpen, onClose } = {}) {
+export function disclosure(button, panel, { onOpen } = {}) {
   const self = {
     get isOpen() {
       return !panel.hidden;
     },
     open() {
-      if (openNow && openNow !== self) openNow.close();
-      openNow = self;
+      if (openPanel && openPanel !== self) openPanel.close();
+      openPanel = self;
       panel.hidden = false;
       button.setAttribute("aria-expanded", "true");
       onOpen?.();
     },
-    close(focusBack = false) {
+    close(focusButton = false) {
       if (panel.hidden) return;
-      if (openNow === self) openNow = null;
+      if (openPanel === self) openPanel = null;
       panel.hidden = true;
       button.setAttribute("aria-expanded", "false");
-      if (focusBack) button.focus();
-      onClose?.();
+      if (focusButton) button.focus();
     },
-    holds: (node) => panel.contains(node) || button.contains(node),
+    contains: (node) => panel.contains(node) || button.contains(node),
   };
   button.addEventListener("click", () => (self.isOpen ? self.close() : self.open()));
   return self;
 }
 
-// Answers whether there was something to close.
-export function closeOpen() {
-  if (!openNow) return false;
-  openNow.close(true);
+// Close the open panel, if any. Returns whether there was one.
+export function closeOpenPanel() {
+  if (!openPanel) return false;
+  openPanel.close(true);
   return true;
 }
 
 document.addEventListener("pointerdown", (event) => {
-  if (openNow && !openNow.holds(event.target)) openNow.close();
+  if (openPanel && !openPanel.contains(event.target)) openPanel.close();
 });

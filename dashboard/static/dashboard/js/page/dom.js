@@ -1,44 +1,44 @@
-// Small helpers around the document. Nothing here writes a style attribute: the page's policy forbids those.
+// Helpers for the document. Nothing here writes a style attribute, because the Content-Security-Policy forbids it.
 
 export const find = (selector, root = document) => root.querySelector(selector);
 export const findAll = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// element("b", { class: "x", on: { click } }, "text", other)
+// Create an element: element("b", { class: "x", on: { click } }, "text", otherElement). Null children are omitted.
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  fill(made, attributes);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  const node = document.createElement(tag);
+  setAttributes(node, attributes);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
 }
 
 export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  fill(made, attributes);
-  made.append(...children);
-  return made;
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  setAttributes(node, attributes);
+  node.append(...children);
+  return node;
 }
 
-function fill(made, attributes) {
+function setAttributes(node, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name === "on") for (const [event, listener] of Object.entries(value)) made.addEventListener(event, listener);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+    if (name === "on") for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
   }
 }
 
-// Only when it differs: a text that is written anew each second would lose a selection.
+// Set the text only where it differs: replacing it each second would clear the user's selection.
 export function setText(node, value) {
   if (node && node.textContent !== value) node.textContent = value;
 }
 
-export function jsonOf(id) {
-  const node = document.getElementById(id);
-  return node ? JSON.parse(node.textContent) : null;
+// The data that the template embedded with `json_script`.
+export function embeddedJson(id) {
+  return JSON.parse(document.getElementById(id).textContent);
 }
 
 export function cookie(name) {
-  const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));
-  return found ? decodeURIComponent(found.slice(name.length + 1)) : null;
+  const pair = document.cookie.split("; ").find((text) => text.startsWith(`${name}=`));
+  return pair ? decodeURIComponent(pair.slice(name.length + 1)) : null;
 }
 
 export const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

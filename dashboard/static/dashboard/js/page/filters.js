@@ -1,11 +1,11 @@
-// Model, provider and host: several of each, with counts, searchable past eight; what is chosen stands as chips below.
+// The filters (model, provider, machine): each a menu with several choices, and a chip for each chosen value.
 
 import { disclosure } from "./disclosure.js";
 import { element, find, findAll, setText } from "./dom.js";
 import { whole } from "./format.js";
 
-const SEARCHABLE_PAST = 8;
-const MOST_SHOWN = 200;
+const SEARCH_FROM = 9; // a menu with at least this many options has a search field
+const MAX_OPTIONS = 200;
 
 export function mountFilters(page) {
   for (const root of findAll("[data-filter]")) mountFilter(root, page);
@@ -21,46 +21,46 @@ function mountFilter(root, page) {
   const menu = find(".filter-menu", root);
   const chosen = () => page.filters[name] ?? [];
   const options = () => {
-    const found = page.data.options?.[name] ?? [];
-    const missing = chosen().filter((value) => !found.some((one) => one.value === value));
-    return [...found, ...missing.map((value) => ({ value, count: 0 }))];
+    const known = page.data.options?.[name] ?? [];
+    const missing = chosen().filter((value) => !known.some((option) => option.value === value));
+    return [...known, ...missing.map((value) => ({ value, count: 0 }))];
   };
-  const toggle = (value, on) =>
-    page.go({ filters: { [name]: on ? [...chosen(), value] : chosen().filter((one) => one !== value) } });
+  const toggle = (value, on) => page.navigate({ filters: { [name]: on ? [...chosen(), value] : without(chosen(), value) } });
 
-  const drawList = (list, query) => {
-    const wanted = query.trim().toLowerCase();
-    const found = options().filter(({ value }) => value.toLowerCase().includes(wanted)).slice(0, MOST_SHOWN);
+  const drawOptions = (list, query) => {
+    const text = query.trim().toLowerCase();
+    const matches = options().filter(({ value }) => value.toLowerCase().includes(text)).slice(0, MAX_OPTIONS);
     list.replaceChildren(
-      ...found.map(({ value, count }) => {
-        const box = element("input", { type: "checkbox", value });
-        box.checked = chosen().includes(value);
-        box.addEventListener("change", () => toggle(value, box.checked));
-        return element("label", { class: "filter-option", title: value }, box, element("bdi", {}, value),
+      ...matches.map(({ value, count }) => {
+        const checkbox = element("input", { type: "checkbox", value });
+        checkbox.checked = chosen().includes(value);
+        checkbox.addEventListener("change", () => toggle(value, checkbox.checked));
+        return element("label", { class: "filter-option", title: value }, checkbox, element("bdi", {}, value),
           count === null ? null : element("span", { class: "count" }, whole(count).number));
       }),
-      ...(found.length ? [] : [element("p", { class: "filter-none" }, query ? `No ${label} matches “${query}”.` : `No ${label} yet.`)]),
+      ...(matches.length ? [] : [element("p", { class: "filter-none" }, query ? `No ${label} matches “${query}”.` : `No ${label} yet.`)]),
     );
   };
   const panel = disclosure(button, menu, {
     onOpen() {
       const list = element("div", { class: "filter-list", role: "group", "aria-label": page.settings.filters[name] });
-      const search = options().length > SEARCHABLE_PAST
+      const search = options().length >= SEARCH_FROM
         ? element("input", { type: "search", class: "filter-search", placeholder: `Find a ${label}`, "aria-label": `Find a ${label}` })
         : null;
-      search?.addEventListener("input", () => drawList(list, search.value));
+      search?.addEventListener("input", () => drawOptions(list, search.value));
       menu.replaceChildren(...(search ? [search] : []), list);
-      drawList(list, "");
+      drawOptions(list, "");
       (search ?? find("input", list))?.focus();
     },
   });
   const draw = () => {
-    const now = chosen();
+    const values = chosen();
     const count = page.data.options?.[name]?.length ?? 0;
-    setText(find(".filter-now", root), now.length === 0 ? (count > 1 ? `All ${count}` : "All") : now.length === 1 ? now[0] : `${now.length} of ${count}`);
+    const all = count > 1 ? `All ${count}` : "All";
+    setText(find(".filter-value", root), values.length === 0 ? all : values.length === 1 ? values[0] : `${values.length} of ${count}`);
     if (!panel.isOpen) return;
-    // The list stays as it is under the pointer; only the ticks follow.
-    for (const box of findAll("input[type=checkbox]", menu)) box.checked = now.includes(box.value);
+    // An open list keeps its order, so that no option moves away from the pointer. Only the checkboxes are updated.
+    for (const checkbox of findAll("input[type=checkbox]", menu)) checkbox.checked = values.includes(checkbox.value);
   };
   page.topics.on("data", draw);
   draw();
@@ -68,14 +68,20 @@ function mountFilter(root, page) {
 
 function drawChips(page) {
   const target = find("#chips");
-  const all = Object.entries(page.filters).filter(([, values]) => Array.isArray(values));
-  target.hidden = all.length === 0;
+  const filters = Object.entries(page.filters).filter(([, values]) => Array.isArray(values));
+  target.hidden = filters.length === 0;
+  const chip = (name, values, value) => {
+    const label = page.settings.filters[name] ?? name;
+    return element("button", {
+      type: "button", class: "chip", "aria-label": `Remove the filter ${label}: ${value}`,
+      on: { click: () => page.navigate({ filters: { [name]: without(values, value) } }) },
+    }, element("span", { class: "muted" }, label), element("bdi", {}, value), element("span", { "aria-hidden": "true" }, "✕"));
+  };
+  const clear = () => page.navigate({ filters: Object.fromEntries(filters.map(([name]) => [name, []])) });
   target.replaceChildren(
-    ...all.flatMap(([name, values]) => values.map((value) =>
-      element("button", {
-        type: "button", class: "chip", "aria-label": `Remove the filter ${page.settings.filters[name] ?? name}: ${value}`,
-        on: { click: () => page.go({ filters: { [name]: values.filter((one) => one !== value) } }) },
-      }, element("span", { class: "muted" }, page.settings.filters[name] ?? name), element("bdi", {}, value), element("span", { "aria-hidden": "true" }, "✕")))),
-    ...(all.length ? [element("button", { type: "button", class: "chip clear", on: { click: () => page.go({ filters: Object.fromEntries(all.map(([name]) => [name, []])) }) } }, "Clear all")] : []),
+    ...filters.flatMap(([name, values]) => values.map((value) => chip(name, values, value))),
+    ...(filters.length ? [element("button", { type: "button", class: "chip clear", on: { click: clear } }, "Clear all")] : []),
   );
 }
+
+const without = (values, removed) => values.filter((value) => value !== removed);

@@ -1,14 +1,14 @@
-// What stands between the header and the page: demo data, a lost connection, what was ignored or is only partly known.
+// The banners between the header and the content: demo data, a lost connection, ignored parameters, partial data.
 
 import { Problem, demoRemove, demoState, signInUrl } from "./api.js";
 import { element, find, setText } from "./dom.js";
 
-const ASK_AGAIN_MS = 1_000;
-const PATIENCE_MS = 1_500; // a connection that is back at once is not worth a banner
+const POLL_MS = 1_000;
+const BANNER_AFTER_MS = 1_500; // a connection that returns sooner needs no banner
 
-export function mount(page, live) {
-  mountDemo(page);
-  mountConnection(page, live);
+export function mountNotices(page, connection) {
+  mountDemoBanner(page);
+  mountConnectionBanner(page, connection);
   const list = find("#page-notices");
   const draw = () => list.replaceChildren(...notices(page));
   for (const topic of ["data", "figures", "problem", "loading"]) page.topics.on(topic, draw);
@@ -16,90 +16,96 @@ export function mount(page, live) {
 }
 
 function notices(page) {
-  const found = [];
+  const banners = [];
   const { history, summary } = page.data;
-  if (page.problem) {
-    const said = page.problem.status === 401
-      ? [page.problem.message, " ", element("a", { href: signInUrl() }, "Sign in")]
-      : [`The page could not be refreshed: ${page.problem.message}`, page.problem.requestId ? ` (request ${page.problem.requestId})` : ""];
-    found.push(banner("critical", said, "Try again", () => page.load()));
-  }
+  if (page.problem) banners.push(problemBanner(page));
   if (page.loading === "slow") {
     const models = page.filters.model?.length ?? page.data.options?.model?.length ?? 0;
-    found.push(banner("", [`Still loading the data of ${models} model${models === 1 ? "" : "s"} for ${page.params.span}.`], "Cancel", () => page.cancel()));
+    const text = `Still loading the data of ${models} model${models === 1 ? "" : "s"} for ${page.params.span}.`;
+    banners.push(banner("", [text], "Cancel", () => page.cancel()));
   }
-  for (const words of page.data.notices ?? []) found.push(banner("warning", [words]));
+  for (const text of page.data.notices ?? []) banners.push(banner("warning", [text]));
   const partial = history?.partial ?? summary?.partial;
-  if (partial) found.push(banner("", [partial]));
-  if (page.hasEvents && page.isFiltered && !summary.total_requests) found.push(noMatch(page));
-  return found;
+  if (partial) banners.push(banner("", [partial]));
+  if (page.hasEvents && page.isFiltered && !summary.total_requests) banners.push(noMatchBanner(page));
+  return banners;
 }
 
-function noMatch(page) {
+function problemBanner(page) {
+  const { message, requestId, status } = page.problem;
+  const content = status === 401
+    ? [message, " ", element("a", { href: signInUrl() }, "Sign in")]
+    : [`The page could not be refreshed: ${message}`, requestId ? ` (request ${requestId})` : ""];
+  return banner("critical", content, "Try again", () => page.load());
+}
+
+function noMatchBanner(page) {
   const names = ["model", "provider"].filter((name) => page.filters[name]);
   if (!names.length) return banner("", ["No requests in this time range."], "Clear all filters", () => page.clearFilters());
-  const said = names.map((name) => `${name} = ${page.filters[name].join(" or ")}`).join(", ");
-  return banner("", [`No requests match ${said} in ${page.params.span}.`], `Remove the ${names[0]} filter`, () => page.go({ filters: { [names[0]]: [] } }));
+  const filters = names.map((name) => `${name} = ${page.filters[name].join(" or ")}`).join(", ");
+  const [name] = names;
+  return banner("", [`No requests match ${filters} in ${page.params.span}.`], `Remove the ${name} filter`,
+    () => page.navigate({ filters: { [name]: [] } }));
 }
 
-function banner(kind, said, action, act) {
-  return element("div", { class: `banner ${kind}`, role: "status" }, element("span", {}, ...said),
-    action ? element("button", { type: "button", class: "button", on: { click: act } }, action) : null);
+function banner(kind, content, action, onClick) {
+  return element("div", { class: `banner ${kind}`, role: "status" }, element("span", {}, ...content),
+    action ? element("button", { type: "button", class: "button", on: { click: onClick } }, action) : null);
 }
 
-function mountDemo(page) {
+function mountDemoBanner(page) {
   const target = find("#demo-banner");
-  const words = find(".banner-words", target);
+  const text = find(".banner-text", target);
   const button = find("#demo-remove", target);
-  const usual = words.textContent;
+  const defaultText = text.textContent;
   let removing = false;
   let present = null;
   const draw = () => {
-    const before = present;
+    const wasPresent = present;
     present = Boolean(page.data.demo?.present);
     target.hidden = !present && !removing;
-    // Removed meanwhile, by whomever: what the charts still show of it goes at once.
-    if (before && !present && !removing) page.load({ quiet: true });
+    // The demo data was removed elsewhere: reload, so that the charts do not show it any more.
+    if (wasPresent && !present && !removing) page.load({ quiet: true });
   };
-  const remove = async (ask) => {
+  const remove = async (request) => {
     if (removing) return;
     removing = true;
     if (button) button.hidden = true;
-    setText(words, "Removing the demo data…");
-    let said = usual;
+    setText(text, "Removing the demo data…");
+    let outcome = defaultText;
     try {
-      await until(ask);
+      await waitUntilRemoved(request);
     } catch (problem) {
-      said = `The demo data could not be removed: ${problem.message}`;
+      outcome = `The demo data could not be removed: ${problem.message}`;
     }
     await page.load();
     removing = false;
     if (button) button.hidden = false;
-    setText(words, said);
+    setText(text, outcome);
     draw();
   };
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   button?.addEventListener("click", () => remove(demoRemove));
   draw();
-  // Perhaps it is being removed already: another page's button, or this one's before it was loaded anew.
+  // A removal may already be running, started on another page or before a reload of this one.
   if (present) demoState().then((state) => state.removing && remove(demoState), () => {});
 }
 
-// The removal takes as long as it takes: its state is asked for each second. Raises a Problem when it did not end well.
-async function until(ask) {
-  let state = await ask();
+// Poll the state of the removal, which may take long, until it ends. Throws a Problem where it did not succeed.
+async function waitUntilRemoved(request) {
+  let state = await request();
   while (state.removing) {
-    await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     try {
       state = await demoState();
     } catch (problem) {
-      if (problem.status) throw problem; // without one the server does not answer just now
+      if (problem.status) throw problem; // without a status the server is unreachable, perhaps for a moment
     }
   }
   if (state.present) throw new Problem(0, "the removal stopped early. See the server log.");
 }
 
-function mountConnection(page, live) {
+function mountConnectionBanner(page, connection) {
   const target = find("#connection-banner");
   let since = null;
   const draw = () => {
@@ -107,8 +113,8 @@ function mountConnection(page, live) {
     if (state === "refused") {
       target.hidden = false;
       target.className = "banner critical";
-      const { words, signIn } = live.refusal;
-      target.replaceChildren(element("span", {}, words), signIn ? element("a", { href: signIn }, "Sign in and return to this page") : "");
+      const { text, signInUrl: url } = connection.refusal;
+      target.replaceChildren(element("span", {}, text), url ? element("a", { href: url }, "Sign in and return to this page") : "");
       return;
     }
     if (state !== "disconnected") {
@@ -117,15 +123,16 @@ function mountConnection(page, live) {
       return;
     }
     since ??= performance.now();
-    if (performance.now() - since < PATIENCE_MS) return;
-    const next = live.nextTryAt;
-    const wait = next === null ? 0 : Math.ceil((next - performance.now()) / 1000);
-    const words = `Disconnected. The page shows ${detail}. ${wait > 0 ? `Next attempt in ${wait} s.` : "Connecting…"}`;
+    if (performance.now() - since < BANNER_AFTER_MS) return;
+    const retryAt = connection.nextAttemptAt;
+    const delay = retryAt === null ? 0 : Math.ceil((retryAt - performance.now()) / 1000);
+    const text = `Disconnected. The page shows ${detail}. ${delay > 0 ? `Next attempt in ${delay} s.` : "Connecting…"}`;
     target.className = "banner critical";
     if (target.hidden || !find("span", target) || !find("button", target)) {
-      target.replaceChildren(element("span", {}, words), element("button", { type: "button", class: "button", on: { click: () => live.retry() } }, "Retry now"));
+      const retry = element("button", { type: "button", class: "button", on: { click: () => connection.retry() } }, "Retry now");
+      target.replaceChildren(element("span", {}, text), retry);
     } else {
-      setText(find("span", target), words);
+      setText(find("span", target), text);
     }
     target.hidden = false;
   };

@@ -1,27 +1,27 @@
-// Run drawings when the browser is ready for them, so that many changes cost one drawing.
+// Drawing when the browser is ready, so that several changes cost one drawing.
 
-// Run `work` when the browser has nothing better to do.
+// Run `work` when the browser is idle.
 export function whenIdle(work) {
   (window.requestIdleCallback ?? window.setTimeout)(() => work());
 }
 
-const waiting = new Set();
-let asked = false;
+const pending = new Set();
+let requested = false;
 
-// Run `draw` in the next frame, once. While the tab is hidden no frame comes, so nothing is drawn.
+// Run `draw` once in the next animation frame. A hidden tab gets no frames, so it draws nothing.
 export function nextFrame(draw) {
-  waiting.add(draw);
-  if (asked) return;
-  asked = true;
+  pending.add(draw);
+  if (requested) return;
+  requested = true;
   requestAnimationFrame(() => {
-    asked = false;
-    const now = [...waiting];
-    waiting.clear();
-    for (const one of now) {
+    requested = false;
+    const drawings = [...pending];
+    pending.clear();
+    for (const drawing of drawings) {
       try {
-        one();
-      } catch (problem) {
-        reportError(problem);
+        drawing();
+      } catch (error) {
+        reportError(error);
       }
     }
   });

@@ -1,18 +1,16 @@
-// Figures of machines out of a tick.
+// Values of the machines in a tick.
 
-export const known = (values) => values.filter((value) => value !== null && value !== undefined);
-
-export function mean(values) {
-  const found = known(values);
-  return found.length ? found.reduce((sum, value) => sum + value, 0) / found.length : null;
+export function average(values) {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
 }
 
-// The machines of the newest tick that are up and chosen.
-export function hostsShown(page) {
+// The machines of the newest tick that pass the filter.
+export function chosenHosts(page) {
   const chosen = page.filters.host ?? [];
-  return allHosts(page).filter((host) => host.state !== "down" && (!chosen.length || chosen.includes(host.host)));
+  const hosts = page.tick?.hosts ?? page.data.current?.hosts ?? page.data.hosts ?? [];
+  return hosts.filter((host) => !chosen.length || chosen.includes(host.host));
 }
 
-export function allHosts(page) {
-  return page.tick?.hosts ?? page.data.current?.hosts ?? page.data.hosts ?? [];
-}
+// Those of them that are not down.
+export const runningHosts = (page) => chosenHosts(page).filter((host) => host.state !== "down");
