@@ -77,7 +77,7 @@ function createRow(row, total, slot, page) {
     cell(text(duration(row.p95_ttft_ms)), "wide"),
     cell(text(compact(row.avg_tokens_per_second, "tok/s")), "wide"),
     cell(text(percent(row.error_rate_percent)), isFailing ? "critical" : "", isFailing ? "■ " : ""),
-    element("td", { class: "wide spark-cell figure" }, sparkline));
+    element("td", { class: "figure wide" }, sparkline));
   drawSparklines(node, page);
   return node;
 }
