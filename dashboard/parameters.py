@@ -39,8 +39,8 @@ class PageQuery:
 
     @property
     def span_before(self) -> str:
-        """`the hour before`, `the 6 hours before`, or `the time range before`."""
-        return f"the {self._length} before" if self.range else "the time range before"
+        """`the previous hour`, `the previous 6 hours`, or `the previous time range`."""
+        return f"the previous {self._length or 'time range'}"
 
     @property
     def _length(self) -> str:

@@ -68,7 +68,7 @@ def describe_state(
     hosts: Sequence[Row] = (),
     recent: Callable[[], Sequence[Row]] = lambda: (),
 ) -> Sentence:
-    """Return the sentence for a window. `window` is "the last hour", `before` "the hour before".
+    """Return the sentence for a window. `window` is "the last hour", `before` "the previous hour".
 
     `past` is True for a window that does not end now. `hosts` are the machines as they are now. `recent` returns the
     models' rows of the last minutes; it is called where there was a problem in the window, to see whether it is over.

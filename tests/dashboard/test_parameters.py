@@ -22,13 +22,13 @@ class AnAddress:
     def test_without_parameters_means_the_last_hour(self) -> None:
         query = read(QueryDict(""), NOW)
         assert (query.range, query.window.seconds, query.notices) == ("1h", 3_600, ())
-        assert (query.span, query.span_before) == ("the last hour", "the hour before")
+        assert (query.span, query.span_before) == ("the last hour", "the previous hour")
 
     @pytest.mark.parametrize("name", RANGES)
     def test_has_words_for_every_range(self, name: str) -> None:
         query = read(QueryDict(f"range={name}"), NOW)
         length = RANGES[name].title.removeprefix("1 ")
-        assert (query.span, query.span_before) == (f"the last {length}", f"the {length} before")
+        assert (query.span, query.span_before) == (f"the last {length}", f"the previous {length}")
         assert query.window.seconds == RANGES[name].seconds
 
     def test_takes_a_range_and_filters_as_the_api_does(self) -> None:

@@ -189,7 +189,7 @@ class APage:
         send(server, *(request(ago_seconds=3_601 + n) for n in range(30)))
         page = open_page(f"{server.url}/?range=1h")
         expect(page.locator(".sentence [data-aside]")).to_contain_text(
-            "not enough data to compare with the hour before"
+            "not enough data to compare with the previous hour"
         )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_have_text(re.compile(r"^\s*$"))
 
@@ -197,7 +197,7 @@ class APage:
         page.reload()
 
         expect(page.locator(".sentence [data-aside]")).to_contain_text(
-            "▲ ▼ the last hour compared with the hour before"
+            "▲ ▼ the last hour compared with the previous hour"
         )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_contain_text("▼")
 

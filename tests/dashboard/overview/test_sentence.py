@@ -38,7 +38,7 @@ def sentence(
         **summary,
     }
     result = describe_state(
-        figures, models, "the last hour", "the hour before", hosts=hosts, recent=lambda: recent, past=past
+        figures, models, "the last hour", "the previous hour", hosts=hosts, recent=lambda: recent, past=past
     )  # fmt: skip
     return replace(result, title=result.title.replace("\u00a0", " "), text=result.text.replace("\u00a0", " "))
 
@@ -66,7 +66,7 @@ class TheSentence:
     def test_names_the_slow_model_and_blames_the_queue(self) -> None:
         result = sentence(model(**SLOW), model("other"), model("third"))
         assert result.state == "warning"
-        assert result.title == "llama-3-70b is slow: P95 6.12 s, three times as high as in the hour before."
+        assert result.title == "llama-3-70b is slow: P95 6.12 s, three times as high as in the previous hour."
         assert "wait 3.90 s in the queue on average, up from 50.0 ms" in result.text
         assert result.text.endswith("The other models are healthy.")
         assert result.about == "p95"
@@ -78,7 +78,7 @@ class TheSentence:
     def test_names_the_model_whose_first_tokens_are_late(self) -> None:
         result = sentence(model(p95_ttft_ms=5_400, avg_queue_time_ms=1_100), model("other"))
         assert result.title == (
-            "llama-3-70b is slow to start: first token P95 5.40 s, 14 times as high as in the hour before."
+            "llama-3-70b is slow to start: first token P95 5.40 s, 14 times as high as in the previous hour."
         )
         assert result.about == "queue"
 
@@ -104,7 +104,7 @@ class TheSentence:
 
     def test_names_a_ratio_in_figures_where_no_word_fits(self) -> None:
         assert (
-            "2.00 s, 1.6 times as high as in the hour before."
+            "2.00 s, 1.6 times as high as in the previous hour."
             in sentence(model(previous={"p95_response_time_ms": 1_250.0})).title
         )
 
@@ -115,7 +115,7 @@ class TheSentence:
 class ThePast:
     def test_is_in_the_past_tense_where_the_last_minutes_are_as_before(self) -> None:
         result = sentence(model(**SLOW), model("other"), recent=[model(), model("other")])
-        assert result.title == "llama-3-70b was slow: P95 6.12 s, three times as high as in the hour before."
+        assert result.title == "llama-3-70b was slow: P95 6.12 s, three times as high as in the previous hour."
         assert result.text == (
             "Its requests waited 3.90 s in the queue on average, up from 50.0 ms. It has recovered. "
             "The other model is healthy."

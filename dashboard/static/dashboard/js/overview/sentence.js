@@ -6,7 +6,7 @@ import { moment, timeOfDay, zoneName } from "../page/format.js";
 // The time that the values of tiles and headings are of.
 export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
 
-// "Values: the last minute · ▲ ▼ the last 24 hours compared with the 24 hours before"
+// "Values: the last minute · ▲ ▼ the last 24 hours compared with the previous 24 hours"
 export function describeValues(page) {
   const { span, span_before: before } = page.params;
   const { comparable } = page.data.summary;
