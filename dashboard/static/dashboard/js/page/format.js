@@ -1,14 +1,14 @@
-// Numbers as people read them: three significant digits, the unit beside them, an em dash where nothing was measured.
-// The same rules as dashboard/formatting.py; both are held to tests/dashboard/format_cases.json. Pure: no document here.
+// Numbers for people: three significant digits, then the unit; an em dash where there is no data. Pure functions.
+// The rules are those of dashboard/formatting.py. Tests check both against tests/dashboard/format_cases.json.
 
 export const NO_DATA = "—";
-export const SPACE = "\u00a0"; // a figure and its unit stay on one line
-const LEAST = 0.001; // what is smaller than half of this is said to be below it
+export const SPACE = "\u00a0"; // no-break: a number and its unit stay on one line
+const LEAST = 0.001; // values below half of this are shown as "<0.001"
 
-const NOTHING = { number: NO_DATA, unit: "" };
-const isNothing = (value) => value === null || value === undefined || Number.isNaN(value);
+const NO_FIGURE = { number: NO_DATA, unit: "" };
+const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
 
-export const figure = (number, unit = "") => ({ number, unit });
+const figure = (number, unit = "") => ({ number, unit });
 export const text = ({ number, unit }) => (unit ? number + SPACE + unit : number);
 
 function fixed(value, places) {
@@ -20,48 +20,44 @@ export function significant(value, digits = 3) {
   if (Math.abs(value) < LEAST / 2) return `<${LEAST}`;
   const magnitude = Math.floor(Math.log10(Math.abs(value)));
   const places = Math.max(0, digits - 1 - magnitude);
-  const found = fixed(value, places);
+  const rounded = fixed(value, places);
   // 9.996 rounds to 10.00: one digit too many.
-  const shown = found.replace(/[,.]/g, "").replace(/^[-0]+/, "");
-  return places && shown.length > digits ? fixed(value, places - 1) : found;
+  const shown = rounded.replace(/[,.]/g, "").replace(/^[-0]+/, "");
+  return places && shown.length > digits ? fixed(value, places - 1) : rounded;
 }
 
 // 0.42 ms, 184 ms, 1.84 s, 1 m 32 s, 2 h 5 m.
 export function duration(milliseconds) {
-  if (isNothing(milliseconds)) return NOTHING;
+  if (isMissing(milliseconds)) return NO_FIGURE;
   if (milliseconds < 999.5) return figure(milliseconds === 0 ? "0" : significant(milliseconds), "ms");
   const seconds = milliseconds / 1000;
   if (seconds < 59.95) return figure(significant(seconds), "s");
-  const whole = Math.round(seconds);
-  if (whole < 3600) return figure(`${Math.floor(whole / 60)}${SPACE}m${SPACE}${whole % 60}`, "s");
-  return figure(`${Math.floor(whole / 3600)}${SPACE}h${SPACE}${Math.floor((whole % 3600) / 60)}`, "m");
+  const total = Math.round(seconds);
+  if (total < 3600) return figure(`${Math.floor(total / 60)}${SPACE}m${SPACE}${total % 60}`, "s");
+  return figure(`${Math.floor(total / 3600)}${SPACE}h${SPACE}${Math.floor((total % 3600) / 60)}`, "m");
 }
 
-// 12.4, 1.84 k, 3.10 M with the unit after the prefix.
+// A number with a prefix for large values: 12.4, 1.84 k, 3.10 M; the unit follows the prefix.
 export function compact(value, unit = "") {
-  if (isNothing(value)) return NOTHING;
+  if (isMissing(value)) return NO_FIGURE;
   for (const [limit, divisor, prefix] of [[999.5e6, 1e9, "G"], [999.5e3, 1e6, "M"], [999.5, 1e3, "k"]]) {
     if (Math.abs(value) >= limit) return figure(significant(value / divisor), unit ? prefix + SPACE + unit : prefix);
   }
   return figure(significant(value), unit);
 }
 
-// One decimal under 10, whole numbers above.
+// One decimal below 10, none above. Small values are shown as <0.1, not as 0.
 export function percent(value) {
-  if (isNothing(value)) return NOTHING;
+  if (isMissing(value)) return NO_FIGURE;
   if (value === 0) return figure("0", "%");
   if (value > 0 && value < 0.05) return figure("<0.1", "%");
   return figure(Math.abs(value) < 9.95 ? value.toFixed(1) : value.toFixed(0), "%");
 }
 
-// A count: 1,414; a mean of counts keeps one decimal under 10.
+// A count: 1,414. An average of counts has one decimal below 10.
 export function whole(value, unit = "") {
-  if (isNothing(value)) return NOTHING;
+  if (isMissing(value)) return NO_FIGURE;
   return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
-}
-
-function gigabytes(value) {
-  return isNothing(value) ? NOTHING : figure(significant(value), "GiB");
 }
 
 export const FORMATS = {
@@ -71,11 +67,10 @@ export const FORMATS = {
   percent,
   requests: (value) => whole(value),
   pending: (value) => whole(value, "pending"),
-  gigabytes,
   compact,
 };
 
-// Times, in the viewer's zone.
+// Times, in the time zone of the browser.
 
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const shortClock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -90,18 +85,19 @@ export function zoneName(ms) {
   return zoned.formatToParts(ms).find((part) => part.type === "timeZoneName")?.value ?? "";
 }
 
-// "24 Nov, 14:31" where the day matters, else "14:31:10".
+// "24 Nov, 14:31", or without the day "14:31:10".
 export function moment(ms, withDay) {
   return withDay ? `${day.format(ms)}, ${shortClock.format(ms)}` : clock.format(ms);
 }
 
+// "0:07", "12:30", and from an hour on "1 h 5 m".
 export function minutesAndSeconds(seconds) {
-  const all = Math.max(0, Math.floor(seconds));
-  const rest = String(all % 60).padStart(2, "0");
-  return all < 3600 ? `${Math.floor(all / 60)}:${rest}` : `${Math.floor(all / 3600)} h ${Math.floor((all % 3600) / 60)} m`;
+  const total = Math.max(0, Math.floor(seconds));
+  if (total >= 3600) return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} m`;
+  return `${Math.floor(total / 60)}:${String(total % 60).padStart(2, "0")}`;
 }
 
-// "now", "3 s ago", "2 m ago".
+// "now", "3 s ago", "2 min ago".
 export function ago(seconds) {
   if (seconds < 1) return "now";
   if (seconds < 100) return `${Math.round(seconds)} s ago`;

@@ -1,14 +1,13 @@
-// Keys, off inside inputs and while a dialog is open.
+// Keyboard shortcuts. They are off inside inputs and while a dialog is open.
 
-import { closeOpen } from "./disclosure.js";
-import { find } from "./dom.js";
-import { RANGES } from "./page.js";
+import { closeOpenPanel } from "./disclosure.js";
+import { find, findAll } from "./dom.js";
 
 export function mountKeyboard(page) {
   const help = find("#help-dialog");
   find("#help").addEventListener("click", () => help.showModal());
   const focusedCard = () => document.activeElement?.closest?.("[data-widget]");
-  const keys = {
+  const shortcuts = {
     "?": () => help.showModal(),
     l: () => (page.live ? page.pause() : page.resume()),
     "[": () => page.pan(-1),
@@ -17,26 +16,27 @@ export function mountKeyboard(page) {
     "=": () => page.zoom(0.5),
     "+": () => page.zoom(0.5),
     "/": () => find('[data-filter="model"] button').click(),
-    e: () => find("[data-menu]", focusedCard() ?? document.createElement("i"))?.click(),
-    f: () => focusedCard()?.dispatchEvent(new Event("frame-expand")),
-    Escape: () => closeOpen() || page.setCursor(null, false),
+    e: () => focusedCard()?.querySelector("[data-menu]")?.click(),
+    f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),
   };
+  page.settings.ranges.forEach((range, index) => {
+    shortcuts[index + 1] = () => page.navigate({ range: range.name });
+  });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (find("dialog[open]")) return;
     if (event.key === "Escape") {
-      keys.Escape();
+      if (!closeOpenPanel()) page.setCursor(null, false);
       return;
     }
     if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-    const range = RANGES[Number(event.key) - 1];
-    const act = range ? () => page.go({ range }) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act) return;
+    const shortcut = shortcuts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!shortcut) return;
     event.preventDefault();
-    act();
+    shortcut();
   });
-  // A click beside a dialog closes it.
-  for (const dialog of document.querySelectorAll("dialog")) {
+  // A click outside of a dialog closes it.
+  for (const dialog of findAll("dialog")) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
 }
