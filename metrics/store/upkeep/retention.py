@@ -23,7 +23,7 @@ from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
 from metrics.store.retention_policy import Policy
 from metrics.store.tables import RAW, referring_tables
-from metrics.store.upkeep import shedding
+from metrics.store.upkeep import disk_limit
 from metrics.store.upkeep.deleting import Steps, manager, matching, oldest_raw, table_name
 
 logger = logging.getLogger(__name__)
@@ -60,11 +60,11 @@ def maintain(now: datetime, budget_seconds: float, policy: Policy | None = None)
         attempt(name, lambda: {name: task()})
 
     def give_back() -> dict[str, int]:
-        shedding.shrink_file(steps)
+        disk_limit.shrink_file(steps)
         return {}
 
     # The bound first: a full disk stops everything, a row that is a minute too old nothing.
-    attempt("the bound on the disk", lambda: shedding.enforce_max_disk(now, steps))
+    attempt("the bound on the disk", lambda: disk_limit.enforce_max_disk(now, steps))
     for model, kind in RAW:
         run(table_name(model), partial(steps.run, oldest_raw(model, kind, now - policy.raw(kind))))
     for found in _outdated(policy, now):

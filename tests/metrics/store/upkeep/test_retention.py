@@ -203,7 +203,7 @@ class TheRetention:
         assert asked[0][0] == NOW
         assert asked[0][1] > time.monotonic()
 
-    @pytest.mark.parametrize("broken", ["shedding.enforce_max_disk", "_metrics", "shedding.shrink_file"])
+    @pytest.mark.parametrize("broken", ["disk_limit.enforce_max_disk", "_metrics", "disk_limit.shrink_file"])
     def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(
         self, broken: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
