@@ -30,8 +30,8 @@ from django.db import connection, models
 
 from metrics.models import InferenceMetrics
 from metrics.store.disk import REMOVAL_SHARE, format_bytes, sqlite_pragma
-from metrics.store.tables import RAW
-from metrics.store.upkeep.deleting import Step, Steps, manager, oldest_raw, table_name
+from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
+from metrics.store.upkeep.tables import RAW_TABLES, manager, table_name
 
 logger = logging.getLogger(__name__)
 
@@ -77,17 +77,19 @@ def _remove_by_time(target: float, newest: datetime, steps: Steps) -> Counter[st
     def is_enough() -> bool:
         return used_bytes() <= target
 
-    while not is_enough() and not steps.over and (end := _end_of_oldest_slice(newest)) is not None:
-        for model, kind in RAW:
-            counts[table_name(model)] += steps.run(oldest_raw(model, kind, end), until=is_enough)
-            if is_enough() or steps.over:
+    while not is_enough() and not steps.is_over and (end := _end_of_oldest_slice(newest)) is not None:
+        for model, kind in RAW_TABLES:
+            counts[table_name(model)] += steps.run(oldest_raw_rows(model, kind, end), until=is_enough)
+            if is_enough() or steps.is_over:
                 break
     return counts
 
 
 def _end_of_oldest_slice(newest: datetime) -> datetime | None:
     """Return the end of the ten minutes that contain the oldest raw row, at most `newest`. None: no row is older."""
-    first = [manager(model).order_by("timestamp").values_list("timestamp", flat=True).first() for model, _ in RAW]
+    first = [
+        manager(model).order_by("timestamp").values_list("timestamp", flat=True).first() for model, _ in RAW_TABLES
+    ]
     oldest = min((timestamp for timestamp in first if timestamp is not None), default=newest)
     if oldest >= newest:
         return None
@@ -96,7 +98,7 @@ def _end_of_oldest_slice(newest: datetime) -> datetime | None:
 
 
 def _remove_from_full_tables(target: float, newest: datetime, steps: Steps) -> Counter[str]:
-    tables = [(model, kind, _postgres_table(model)) for model, kind in RAW]
+    tables = [(model, kind, _postgres_table(model)) for model, kind in RAW_TABLES]
     raw_bytes = sum(table.size for _, _, table in tables)
     share = min(1.0, (used_bytes() - target) / max(1, raw_bytes))
     counts: Counter[str] = Counter()
@@ -105,7 +107,7 @@ def _remove_from_full_tables(target: float, newest: datetime, steps: Steps) -> C
             continue
         rows = math.ceil((manager(model).count() + table.dead_rows) * share) - table.dead_rows
         if rows > 0:
-            counts[table_name(model)] = steps.run(_limited(oldest_raw(model, kind, newest), rows))
+            counts[table_name(model)] = steps.run(_limited(oldest_raw_rows(model, kind, newest), rows))
         if (counts[table_name(model)] or table.dead_rows) and not connection.in_atomic_block:
             with connection.cursor() as cursor:
                 cursor.execute(f"VACUUM (ANALYZE) {connection.ops.quote_name(model._meta.db_table)}")
@@ -188,9 +190,9 @@ def shrink_file(steps: Steps) -> int:
     if free > max(FREE_BYTES, size * FREE_SHARE):
         wanted = max(wanted, free - int(size * FREE_SHARE / 2))
     returned = 0
-    while returned < wanted and not (returned and steps.over):
+    while returned < wanted and not (returned and steps.is_over):
         pages = min(wanted - returned, VACUUM_BYTES) // page + 1
-        steps.pause(partial(_vacuum_sqlite, pages))
+        steps.run_once(partial(_vacuum_sqlite, pages))
         returned += pages * page
     if returned:
         # The file itself shrinks at the next checkpoint. A passive checkpoint does not wait for readers or writers.

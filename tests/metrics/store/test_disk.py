@@ -415,23 +415,23 @@ class TheWriteCheck:
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
     def test_fails_where_no_byte_more_can_be_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 (check_room closes it)
+        full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 (check_disk closes it)
         monkeypatch.setattr(write_check.tempfile, "TemporaryFile", lambda **_: full)
 
         with pytest.raises(StoreUnavailable) as refused:
-            write_check.check_room(Path("/"))
+            write_check.check_disk(Path("/"))
 
         assert refused.value.reason == "disk_full"
 
     def test_fails_where_no_file_can_be_made(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable) as refused:
-            write_check.check_room(tmp_path / "missing")
+            write_check.check_disk(tmp_path / "missing")
 
         assert refused.value.reason == "read_only"
 
     def test_tries_the_disk_of_the_store_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         tried: list[Path] = []
-        monkeypatch.setattr(write_check, "check_room", tried.append)
+        monkeypatch.setattr(write_check, "check_disk", tried.append)
 
         write_check.write_check()
 
@@ -442,7 +442,7 @@ class TheWriteCheck:
         self, limits: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         only_on("sqlite")
-        monkeypatch.setattr(write_check, "WAIT_SECONDS", 0)
+        monkeypatch.setattr(write_check, "LOCK_SECONDS", 0)
         other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
