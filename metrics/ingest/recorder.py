@@ -289,7 +289,9 @@ class Recorder:
 
     def _refuse(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
         if self._refusals.refused(error.reason, time.monotonic()):
-            log.warning("Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.place())
+            log.warning(
+                "Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.store_location()
+            )
         if error.reason != "locked":
             _reconnect()
         with self._changed:

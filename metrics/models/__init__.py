@@ -1,4 +1,4 @@
-"""What is stored. Measurements are written by `metrics.store` and read by `metrics.queries`, by nobody else."""
+"""The database tables. `metrics.store` writes measurements, and `metrics.queries` and `metrics.admin` read them."""
 
 from metrics.models.annotations import Annotation
 from metrics.models.bookkeeping import RawFloor, RecentId

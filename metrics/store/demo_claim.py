@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from metrics.models import DemoClaim
-from metrics.store.write_lock import writing
+from metrics.store.write_lock import write_lock
 
 EXPIRES_SECONDS = 15.0
 HEARTBEAT_SECONDS = 1.0  # the claim is written at most this often, unless its progress changes
@@ -42,7 +42,7 @@ class Claim:
 
     def acquire(self, progress: Progress) -> bool:
         """Return whether this instance now owns the claim. False: another one does."""
-        with writing():
+        with write_lock():
             DemoClaim.objects.bulk_create([DemoClaim(pk=ROW)], ignore_conflicts=True)
             free = DemoClaim.objects.filter(Q(owner="") | Q(heartbeat_at__lt=_oldest_heartbeat()))
             return free.update(owner=self._token, stopping=False, heartbeat_at=timezone.now(), **asdict(progress)) == 1
@@ -56,7 +56,7 @@ class Claim:
         if self._written is not None and self._written[0] == progress and now - self._written[1] < HEARTBEAT_SECONDS:
             return True
         try:
-            with writing():
+            with write_lock():
                 held = DemoClaim.objects.filter(owner=self._token, stopping=False)
                 is_held = held.update(heartbeat_at=timezone.now(), **asdict(progress)) == 1
         except DatabaseError:
@@ -82,7 +82,7 @@ def stop_owner(wait_seconds: float) -> None:
     owner = DemoClaim.objects.exclude(owner="").values_list("owner", flat=True).first()
     if owner is None:
         return
-    with writing():
+    with write_lock():
         DemoClaim.objects.filter(owner=owner).update(stopping=True)
     until = time.monotonic() + wait_seconds
     while time.monotonic() < until:
@@ -94,7 +94,7 @@ def stop_owner(wait_seconds: float) -> None:
 
 def _clear(owner: str) -> None:
     try:
-        with writing():
+        with write_lock():
             DemoClaim.objects.filter(owner=owner).update(owner="", heartbeat_at=None, stopping=False)
     except DatabaseError:
         return

@@ -17,10 +17,10 @@ from tests.metrics.store.stored import (
     NOW,
     assert_raw_and_rollups_agree,
     before,
-    capped,
     commit,
     error,
     failed,
+    limited,
     outcomes,
     request,
     requests,
@@ -206,8 +206,8 @@ class TheSeries:
         assert store.commit([request("a")]).accepted == 1
         assert_raw_and_rollups_agree()
 
-    def test_beyond_the_cap_share_one_and_keep_their_labels_in_the_raw_row(self) -> None:
-        with capped(2):
+    def test_beyond_the_limit_share_one_and_keep_their_labels_in_the_raw_row(self) -> None:
+        with limited(2):
             store = Store(clock=lambda: NOW)
             store.commit([request("a", model_name="one"), request("b", model_name="two")])
             store.commit(
@@ -234,7 +234,7 @@ class TheSeries:
         assert rows["f"].series.is_demo
         other = rows["d"].series
         assert (other.first_seen, other.last_seen) == (before(minutes=2), NOW)
-        with capped(2):
+        with limited(2):
             commit(
                 request("h", model_name="seven"),
                 request("i", before(minutes=5), model_name="eight"),

@@ -14,7 +14,7 @@ from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, Series, SystemMetrics
 from metrics.store.outcome import Recorded
 from metrics.store.writing.transaction import Store
-from tests.metrics.store.stored import NOW, before, capped, commit, request
+from tests.metrics.store.stored import NOW, before, commit, limited, request
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -34,7 +34,7 @@ FULL_GPU = {
     "memory_clock_mhz": 2_619.0,
     "fan_percent": 0.0,
     "performance_state": 0,
-    "throttle_reasons": ["sw_power_cap"],
+    "throttle_reasons": ["sw_power_limit"],
     "ecc_uncorrected_total": 2**40,
     "energy_joules": 1e9,
 }
@@ -163,13 +163,13 @@ class TheReadingsOfOneMicrosecond:
         assert GaugeLabels.objects.count() == 1
         assert gauge("queue.pending").sum == 7
 
-    def test_of_two_models_beyond_the_cap_of_series_are_two(self) -> None:
+    def test_of_two_models_beyond_the_limit_of_series_are_two(self) -> None:
         """They share the series, but not the label set, which has the name of the model."""
         Series.objects.create(model_name="the one that fits", first_seen=NOW, last_seen=NOW)
         GaugeLabels.objects.bulk_create(
             GaugeLabels(model_name=name, kind="track", source="gateway") for name in ("chatty", "slow")
         )
-        with capped(1):
+        with limited(1):
             readings = [queue(model_name="chatty"), queue(model_name="slow")]
             assert commit(*readings) == Recorded(2, 0, [], [])
             assert commit(*readings) == Recorded(0, 2, [0, 1], [])
@@ -199,11 +199,11 @@ def label_sets() -> set[tuple[str, str, str]]:
     return set(GaugeLabels.objects.values_list("host", "gpu_id", "source"))
 
 
-class AMachineBeyondTheCap:
+class AMachineBeyondTheLimit:
     """A label set of samples costs rollup rows for 400 days, and clients choose the names."""
 
     def test_is_refused_by_name_and_the_others_go_on(self) -> None:
-        with capped(2):
+        with limited(2):
             commit(machine(before(seconds=9)), queue(before(seconds=9)))
             answer = commit(
                 machine(host="new", cpu_percent=1.0),
@@ -221,13 +221,13 @@ class AMachineBeyondTheCap:
         assert not GaugeRollup.objects.filter(metric="system.cpu_percent").exists()
 
     def test_leaves_the_series_of_its_model_alone(self) -> None:
-        with capped(1):
+        with limited(1):
             commit(queue(before(hours=1)))
             commit(queue(source="new"), queue(source="new", model_name="unheard of"))
         assert list(Series.objects.values_list("model_name", "last_seen")) == [("chatty", before(hours=1))]
 
     def test_is_stored_with_all_its_gpus_or_not_at_all(self) -> None:
-        with capped(3):
+        with limited(3):
             gpus = [{"gpu_id": number} for number in range(3)]
             answer = commit(machine(NOW, *gpus), machine(NOW, *gpus[:1], host="small"), machine(host="last"))
         assert [one.index for one in answer.rejected] == [0]
@@ -236,12 +236,12 @@ class AMachineBeyondTheCap:
 
     def test_does_not_keep_out_the_machine_that_the_monitor_runs_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, "gethostname", lambda: "here")
-        with capped(1):
+        with limited(1):
             store = Store(clock=lambda: NOW)
             store.commit([machine()])
             assert store.commit([machine(host="new"), machine(NOW, {"gpu_id": 0}, host="here")]).accepted == 1
             assert store.commit([machine(before(seconds=1), {"gpu_id": 0}, host="here")]).accepted == 1
-            # Nor is its name a way past the cap.
+            # Nor is its name a way past the limit.
             many = [machine(NOW, {"gpu_id": f"made up {number}"}, host="here") for number in range(200)]
             assert store.commit(many).accepted == MAX_GPUS - 1
             assert store.commit([machine(is_demo=True, host="here")]).rejected

@@ -1,4 +1,4 @@
-"""What the admin pages of large tables that nobody edits have in common."""
+"""Base class and filters of the admin pages of large read-only tables."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from metrics.models import Series
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read.budget import query_budget
 
-MOST_LISTED = 10_000  # rows that one can page through; beyond, a filter finds them
-MOST_CHOICES = 200  # names in a filter at the side; the search finds the others
+MAX_LISTED = 10_000  # rows in the pages of a list; use filters for the others
+MAX_CHOICES = 200  # names in a filter; use the search for the others
 
 
-class ShortPaginator(Paginator):
-    """Counts no further than it shows: a COUNT of ten million rows reads them all."""
+class LimitedPaginator(Paginator):
+    """Lists at most MAX_LISTED rows. A COUNT of ten million rows would read all of them."""
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, MOST_LISTED at most."""
+        """Return the number of rows, at most MAX_LISTED."""
         rows = cast("QuerySet[Any]", self.object_list)
-        return len(rows.order_by().values_list("pk", flat=True)[:MOST_LISTED])
+        return len(rows.order_by().values_list("pk", flat=True)[:MAX_LISTED])
 
 
-class ReadOnlyPage(admin.ModelAdmin):
-    """Rows that the monitor writes. A page that takes too long says so instead of holding up the store."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """A page of rows that the monitor writes. A list that exceeds the time limit shows an error message."""
 
-    paginator = ShortPaginator
+    paginator = LimitedPaginator
     show_full_result_count = False
     list_per_page = 50
-    actions: Any = None  # and with it goes the one that deletes
+    actions: Any = None  # removes the action "delete selected"
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody adds."""
+        """Return False."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes."""
+        """Return False."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes; `forget` does, with everything that belongs together."""
+        """Return False. `forget` deletes rows together with the rows that belong to them."""
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, rendered within the time that a query may take."""
+        """Render the list within the time limit of a query."""
         try:
             with query_budget():
                 response = super().changelist_view(request, extra_context)
                 return response.render() if isinstance(response, TemplateResponse) else response
         except QueryTooSlow as slow:
-            text = f"Stopped after {slow.seconds:g} s. Choose a model and a shorter time at the side, then search."
+            text = f"Stopped after {slow.seconds:g} s. Choose a model and a shorter time in the filters, then search."
             self.message_user(request, text, messages.ERROR)
-            # Without parameters it is the plain list, which an index answers.
+            # Without parameters, the list is read in the order of an index.
             return HttpResponseRedirect(request.path) if request.GET else _too_slow(request, text)
 
 
@@ -67,20 +67,20 @@ def _too_slow(request: HttpRequest, text: str) -> HttpResponse:
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """Rows of one model. The names are those of the series, a small table."""
+    """Filters by model. The names come from the series, which is a small table."""
 
     title = "model"
     parameter_name = "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The names of models, and the one that is chosen."""
-        names = Series.objects.order_by("model_name").values_list("model_name", flat=True).distinct()[:MOST_CHOICES]
-        chosen = request.GET.get(self.parameter_name)
-        listed = [*names, *([chosen] if chosen and chosen not in names else [])]
+        """Return the names of models, with the selected name."""
+        names = Series.objects.order_by("model_name").values_list("model_name", flat=True).distinct()[:MAX_CHOICES]
+        selected = request.GET.get(self.parameter_name)
+        listed = [*names, *([selected] if selected and selected not in names else [])]
         return [(name, name) for name in listed]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows of the chosen model, found by the ids of its series: the index begins with them."""
+        """Return the rows of the selected model, by the ids of its series, because the index starts with them."""
         name = self.value()
         if name is None:
             return queryset
@@ -90,17 +90,17 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class DemoFilter(admin.SimpleListFilter):
-    """Demo data or measurements."""
+    """Filters demo data."""
 
     title = "demo data"
     parameter_name = "demo"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Yes and no."""
+        """Return yes and no."""
         return [("yes", "only demo data"), ("no", "without demo data")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """By the flag of the labels."""
+        """Return the rows whose label set has the selected flag."""
         if self.value() is None:
             return queryset
         fields = {field.name for field in queryset.model._meta.get_fields()}

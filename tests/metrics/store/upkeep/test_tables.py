@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 
 from metrics.models import GaugeLabels, GaugeRollup, InferenceRollup, QueueMetrics, Series
-from metrics.store.tables import RAW, referring_tables
+from metrics.store.upkeep.tables import RAW_TABLES, referring_tables
 
 
 class TheRawTables:
@@ -15,7 +15,7 @@ class TheRawTables:
             for model in apps.get_app_config("metrics").get_models()
             if any(field.name == "timestamp" for field in model._meta.fields)
         }
-        assert {model for model, _ in RAW} == timed
+        assert {model for model, _ in RAW_TABLES} == timed
 
 
 class TheTablesThatReferToALabelSet:
