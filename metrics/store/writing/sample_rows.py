@@ -15,10 +15,9 @@ from typing import Any
 
 from metrics import catalogue
 from metrics.aggregation import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
-from metrics.events import GPUSample, QueueEvent, SystemEvent
+from metrics.events import GPUSample, QueueEvent, Rejection, SystemEvent
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
-from metrics.store.outcome import Refusal
 from metrics.store.writing.rollup_rows import GaugeBucketKey
 from metrics.store.writing.statements import Insert, db_time, shared_fields
 
@@ -70,7 +69,7 @@ class SampleRows:
 
     def intern(
         self, systems: Sequence[tuple[int, SystemEvent]], queues: Sequence[tuple[int, QueueEvent]], now: datetime
-    ) -> tuple[dict[GaugeKey, int], list[Refusal]]:
+    ) -> tuple[dict[GaugeKey, int], list[Rejection]]:
         """Return the ids of the label sets, for `write`, and the events whose label sets are beyond the limit."""
         if not systems and not queues:
             return {}, []
@@ -78,8 +77,8 @@ class SampleRows:
         needed += [(index, [_queue_key(reading)]) for index, reading in queues]
         labels, over_limit = self._interner.intern(sorted(needed), now)
         error = f"is new, and all {self._max_label_sets} label sets of samples (LLMMONITOR_MAX_SERIES) are in use"
-        refused = [Refusal(index, "host", error) for index, _ in systems if index in over_limit]
-        return labels, refused + [Refusal(index, "source", error) for index, _ in queues if index in over_limit]
+        rejected = [Rejection(index, "host", error) for index, _ in systems if index in over_limit]
+        return labels, rejected + [Rejection(index, "source", error) for index, _ in queues if index in over_limit]
 
     def write(
         self,

@@ -18,11 +18,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from metrics.aggregation import rollup_events
-from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, SeriesKey, SystemEvent
+from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, Rejection, SeriesKey, SystemEvent
 from metrics.store.availability import translate_database_errors
+from metrics.store.commit_result import CommitResult
 from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.labels.interning import SeriesInterner, SeriesLabels, SeriesRef, Times, labels_of_key, series_labels
-from metrics.store.outcome import Recorded, Refusal
 from metrics.store.raw_floors import locked_floors
 from metrics.store.retention_policy import RetentionPolicy
 from metrics.store.write_lock import write_lock
@@ -56,24 +56,24 @@ class Store:
         self._errors = ErrorRows(settings.LLMMONITOR.max_error_groups)
         self._samples = SampleRows(settings.LLMMONITOR.max_series)
 
-    def commit(self, events: Sequence[Event]) -> Recorded:
+    def commit(self, events: Sequence[Event]) -> CommitResult:
         """Store the new events, each once. Return the numbers of accepted, duplicate and rejected events.
 
         Raise StoreUnavailable when the database cannot commit now, or the database's error when it does not accept the
         data. In both cases no event is stored.
         """
         if not events:
-            return Recorded(0, 0)
+            return CommitResult(0, 0)
         for part in (self._series, self._samples, self._errors):
             part.begin()
         with write_lock(), translate_database_errors(disk_limit_message), transaction.atomic():
             enforce_disk_limits()
-            recorded = self._write(events, self._clock())
+            result = self._write(events, self._clock())
         for part in (self._series, self._samples, self._errors):
             part.remember()
-        return recorded
+        return result
 
-    def _write(self, events: Sequence[Event], now: datetime) -> Recorded:
+    def _write(self, events: Sequence[Event], now: datetime) -> CommitResult:
         by_kind: dict[str, list[Indexed]] = {kind: [] for kind in Kind}
         for index, event in enumerate(events):
             by_kind[KINDS[type(event)]].append((index, event))
@@ -124,9 +124,9 @@ class Store:
         rollup_rows.add_groups(changes.group_counts)
         self._series.touch(times)
         self._errors.touch(changes.group_times)
-        return Recorded(
-            len(events) - len(duplicates) - len(rejected), len(duplicates), sorted(duplicates), sorted(rejected)
-        )
+        rejected.sort(key=attrgetter("index"))
+        accepted = len(events) - len(duplicates) - len(rejected)
+        return CommitResult(accepted, len(duplicates), sorted(duplicates), rejected)
 
     def _intern(self, events: Sequence[Indexed], now: datetime) -> tuple[dict[int, SeriesRef], dict[int, Times]]:
         """Return the series of each event by its index, and the first and last time of the events of each series."""
@@ -165,24 +165,24 @@ def _lock_requests(request_ids: Iterable[str]) -> None:
             execute(statement, (LOCK_SPACE, classes), True)
 
 
-def _remove(by_kind: Mapping[str, list[Indexed]], rejected: Iterable[Refusal]) -> None:
+def _remove(by_kind: Mapping[str, list[Indexed]], rejected: Iterable[Rejection]) -> None:
     indexes = {rejection.index for rejection in rejected}
     if indexes:
         for events in by_kind.values():
             events[:] = [(index, event) for index, event in events if index not in indexes]
 
 
-def _remove_too_old(by_kind: Mapping[str, list[Indexed]]) -> list[Refusal]:
+def _remove_too_old(by_kind: Mapping[str, list[Indexed]]) -> list[Rejection]:
     """Remove and return the events before the raw floor of their kind.
 
     Validation has checked this, but the floor may have risen since then.
     """
-    rejected: list[Refusal] = []
+    rejected: list[Rejection] = []
     for kind, floor in locked_floors().items():
         events = by_kind.get(kind, [])
         old = [index for index, event in events if event.timestamp < floor]
         if old:
             events[:] = [(index, event) for index, event in events if event.timestamp >= floor]
             error = f"must not be before {floor:%Y-%m-%dT%H:%M:%S.%fZ}: single events are not kept that long"
-            rejected += [Refusal(index, "timestamp", error) for index in old]
+            rejected += [Rejection(index, "timestamp", error) for index in old]
     return rejected

@@ -9,7 +9,7 @@ from typing import Any
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import ErrorEvent, Event, GPUSample, InferenceEvent, QueueEvent, SystemEvent
 from metrics.models import InferenceMetrics, InferenceRollup
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 1, 20, 12, 0, 30, tzinfo=UTC)
@@ -20,7 +20,7 @@ def ago(**delta: float) -> datetime:
     return NOW - timedelta(**delta)
 
 
-def record(events: list[Any], at: datetime = NOW) -> Recorded:
+def record(events: list[Any], at: datetime = NOW) -> CommitResult:
     """Commit events as a recorder does at this time."""
     return Store(clock=lambda: at).commit(events)
 

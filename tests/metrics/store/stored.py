@@ -13,7 +13,7 @@ from metrics.aggregation import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLU
 from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
@@ -46,7 +46,7 @@ def error(name: str, at: datetime = NOW, **more: Any) -> ErrorEvent:
     return ErrorEvent(timestamp=at, request_id=name, **fields)
 
 
-def commit(*events: Event, at: datetime = NOW) -> Recorded:
+def commit(*events: Event, at: datetime = NOW) -> CommitResult:
     """Commit events as a process that has just started."""
     return Store(clock=lambda: at).commit(events)
 

@@ -286,10 +286,10 @@ class TheRawFloor:
 
         recorded = record([request(ago(minutes=2), "in time"), request(ago(minutes=40), "old")])
 
-        (place, field, error) = recorded.rejected[0]
-        assert (recorded.accepted, recorded.duplicates, len(recorded.rejected)) == (1, 0, 1)
-        assert (place, field) == (1, "timestamp")
-        assert "2026-01-20T11:50:30" in error
+        [rejection] = recorded.rejected
+        assert (recorded.accepted, recorded.duplicates) == (1, 0)
+        assert (rejection.index, rejection.field) == (1, "timestamp")
+        assert "2026-01-20T11:50:30" in rejection.error
         assert hour_summary()["total_requests"] == 3
 
     def test_lets_a_refused_event_change_nothing(self) -> None:

@@ -12,7 +12,7 @@ from metrics import catalogue
 from metrics.events import GPUSample, QueueEvent, SystemEvent
 from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, Series, SystemMetrics
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.stored import NOW, before, commit, limited, request
 
@@ -113,17 +113,17 @@ class ASample:
 class ARepeat:
     def test_is_a_duplicate_and_changes_nothing(self) -> None:
         events = [machine(NOW, FULL_GPU, **FULL_SYSTEM), queue()]
-        assert commit(*events, *events) == Recorded(2, 2, [2, 3], [])
+        assert commit(*events, *events) == CommitResult(2, 2, [2, 3], [])
         figures = list(GaugeRollup.objects.order_by("id").values())
-        assert commit(*events) == Recorded(0, 2, [0, 1], [])
+        assert commit(*events) == CommitResult(0, 2, [0, 1], [])
         assert list(GaugeRollup.objects.order_by("id").values()) == figures
         assert [one.objects.count() for one in (SystemMetrics, GPUMetrics, QueueMetrics)] == [1, 1, 1]
 
     def test_is_told_by_time_host_and_gpu(self) -> None:
         commit(machine(NOW, {"gpu_id": 0, "temperature": 50.0}))
         both = [{"gpu_id": 0, "temperature": 50.0}, {"gpu_id": "0:1", "temperature": 40.0}]
-        assert commit(machine(NOW, *both)) == Recorded(1, 0, [], [])  # its second GPU is new
-        assert commit(machine(NOW, *both)) == Recorded(0, 1, [0], [])
+        assert commit(machine(NOW, *both)) == CommitResult(1, 0, [], [])  # its second GPU is new
+        assert commit(machine(NOW, *both)) == CommitResult(0, 1, [0], [])
         assert commit(machine(NOW, *both, host="small"), machine(before(seconds=1), *both)).accepted == 2
         assert gauge("gpu.temperature", labels__host="big", labels__gpu_id="0").count == 2
         assert GPUMetrics.objects.count() == 6
@@ -136,8 +136,8 @@ class ARepeat:
             queue(provider="vllm"),
             queue(kind="sdk"),
         ]
-        assert commit(queue(), *others) == Recorded(6, 0, [], [])
-        assert commit(queue(pending=9), *others) == Recorded(0, 6, [0, 1, 2, 3, 4, 5], [])
+        assert commit(queue(), *others) == CommitResult(6, 0, [], [])
+        assert commit(queue(pending=9), *others) == CommitResult(0, 6, [0, 1, 2, 3, 4, 5], [])
 
 
 class TheReadingsOfOneMicrosecond:
@@ -145,21 +145,21 @@ class TheReadingsOfOneMicrosecond:
 
     def test_of_two_hosts_are_two(self) -> None:
         events = [machine(NOW, {"gpu_id": 0}, host=host) for host in ("big", "small")]
-        assert commit(*events) == Recorded(2, 0, [], [])
+        assert commit(*events) == CommitResult(2, 0, [], [])
         assert (SystemMetrics.objects.count(), GPUMetrics.objects.count()) == (2, 2)
 
     def test_of_a_host_and_of_its_namesake_in_the_demo_are_two(self) -> None:
         measured, made_up = (machine(NOW, {"gpu_id": 0}, is_demo=demo, cpu_percent=1.0) for demo in (False, True))
-        assert commit(measured) == Recorded(1, 0, [], [])
-        assert commit(made_up, measured) == Recorded(1, 1, [1], [])
+        assert commit(measured) == CommitResult(1, 0, [], [])
+        assert commit(made_up, measured) == CommitResult(1, 1, [1], [])
         assert set(SystemMetrics.objects.values_list("labels__is_demo", flat=True)) == {False, True}
         assert set(GPUMetrics.objects.values_list("labels__is_demo", flat=True)) == {False, True}
         assert gauge("system.cpu_percent", labels__is_demo=True).count == 1
 
     def test_of_two_providers_of_one_model_and_source_are_two(self) -> None:
         readings = [queue(provider="west", pending=3), queue(provider="east", pending=4)]
-        assert commit(*readings) == Recorded(2, 0, [], [])
-        assert commit(*readings) == Recorded(0, 2, [0, 1], [])
+        assert commit(*readings) == CommitResult(2, 0, [], [])
+        assert commit(*readings) == CommitResult(0, 2, [0, 1], [])
         assert GaugeLabels.objects.count() == 1
         assert gauge("queue.pending").sum == 7
 
@@ -171,8 +171,8 @@ class TheReadingsOfOneMicrosecond:
         )
         with limited(1):
             readings = [queue(model_name="chatty"), queue(model_name="slow")]
-            assert commit(*readings) == Recorded(2, 0, [], [])
-            assert commit(*readings) == Recorded(0, 2, [0, 1], [])
+            assert commit(*readings) == CommitResult(2, 0, [], [])
+            assert commit(*readings) == CommitResult(0, 2, [0, 1], [])
         assert set(QueueMetrics.objects.values_list("series__model_name", flat=True)) == {"__other__"}
 
 
