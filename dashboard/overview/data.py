@@ -105,11 +105,8 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
 
 
 def _with_health(row: dict[str, Any], comparable: bool) -> dict[str, Any]:
-    return {
-        **row,
-        "is_failing": bool(health.failing(row)),
-        "is_slow": comparable and bool(health.slowness(row)),
-    }
+    is_slow = comparable and bool(health.SLOW.ratio(row))
+    return {**row, "is_failing": bool(health.error_rate(row)), "is_slow": is_slow}
 
 
 def _sentence(

@@ -11,18 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from dashboard.formatting import SPACE, duration, percent, whole
-from dashboard.overview.health import (
-    ENOUGH_REQUESTS,
-    ERROR_PERCENT,
-    LATE_LEAST_MS,
-    LATE_RATIO,
-    SLOW_LEAST_MS,
-    SLOW_RATIO,
-    Row,
-    failing,
-    lateness,
-    slowness,
-)
+from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 
 QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
 MAX_NAMES = 3
@@ -121,8 +110,8 @@ def _healthy(summary: Row, models: Sequence[Row], window: str, past: bool, silen
 def _problems(window: str, before: str, comparable: bool) -> tuple[_Problem, ...]:
     """Return the kinds of problems, the worst kind first."""
 
-    def compared(ratio: Callable[[Row], float]) -> Callable[[Row], float]:
-        return lambda row: ratio(row) if comparable else 0.0
+    def compared(increase: Increase) -> Callable[[Row], float]:
+        return lambda row: increase.ratio(row) if comparable else 0.0
 
     def describe_failing(row: Row, past: bool) -> Sentence:
         rate = row["error_rate_percent"]
@@ -130,38 +119,31 @@ def _problems(window: str, before: str, comparable: bool) -> tuple[_Problem, ...
         if failed is None:
             failed = round(row["total_requests"] * rate / 100)
         text = f"{whole(failed)} of {whole(row['total_requests'])} requests in {window}."
-        if ratio := compared(slowness)(row):
+        if ratio := compared(SLOW)(row):
             p95 = duration(row["p95_response_time_ms"])
             text += f" It {'was' if past else 'is'} also slow: P95 {p95}, {_times(ratio)} in {before}."
         title = f"{percent(rate)} of requests to {row['model_name']} {'failed' if past else 'are failing'}."
         return Sentence("critical" if rate >= 2 * ERROR_PERCENT else "warning", title, text, "errors")
 
     def describe_slow(row: Row, past: bool) -> Sentence:
-        p95, times = duration(row["p95_response_time_ms"]), _times(slowness(row))
+        p95, times = duration(row["p95_response_time_ms"]), _times(SLOW.ratio(row))
         title = f"{row['model_name']} {'was' if past else 'is'} slow: P95 {p95}, {times} in {before}."
         return Sentence("warning", title, _why_slow(row, past, before), "p95")
 
     def describe_late(row: Row, past: bool) -> Sentence:
-        p95, times = duration(row["p95_ttft_ms"]), _times(lateness(row))
+        p95, times = duration(row["p95_ttft_ms"]), _times(LATE.ratio(row))
         verb = "was" if past else "is"
         title = f"{row['model_name']} {verb} slow to start: first token P95 {p95}, {times} in {before}."
         why = _why_late(row, past)
         return Sentence("warning", title, why, "queue" if why else "p95")
 
-    def back_to_normal(name: str, least: float, ratio: float) -> Callable[[Row, Row], bool]:
-        def is_over(row: Row, recent: Row) -> bool:
-            value = recent.get(name)
-            return value is not None and (value < least or value < ratio * row["previous"][name])
-
-        return is_over
-
     def few_errors(_: Row, recent: Row) -> bool:
         return (recent.get("error_rate_percent") or 0) < ERROR_PERCENT
 
     return (
-        _Problem(failing, few_errors, describe_failing),
-        _Problem(compared(slowness), back_to_normal("p95_response_time_ms", SLOW_LEAST_MS, SLOW_RATIO), describe_slow),
-        _Problem(compared(lateness), back_to_normal("p95_ttft_ms", LATE_LEAST_MS, LATE_RATIO), describe_late),
+        _Problem(error_rate, few_errors, describe_failing),
+        _Problem(compared(SLOW), SLOW.is_over, describe_slow),
+        _Problem(compared(LATE), LATE.is_over, describe_late),
     )
 
 

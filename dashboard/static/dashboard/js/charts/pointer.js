@@ -77,7 +77,7 @@ export function attachPointer(canvas, page, chartOf) {
   });
   canvas.addEventListener("dblclick", () => {
     page.setCursor(null, false);
-    page.back();
+    history.back();
   });
   canvas.addEventListener("keydown", (event) => {
     const { from, to } = page.window;

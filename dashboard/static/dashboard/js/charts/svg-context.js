@@ -111,10 +111,6 @@ export class SvgContext {
     this.#dash = [...dash];
   }
 
-  getLineDash() {
-    return [...this.#dash];
-  }
-
   // Paths, in final coordinates. As on a canvas, calls with values that are not finite are ignored; gaps in stacked areas
   // make such calls.
 

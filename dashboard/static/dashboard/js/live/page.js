@@ -227,10 +227,6 @@ export class Page {
     return this.showWindow(middle - half, middle + half);
   }
 
-  back() {
-    history.back();
-  }
-
   // Load the data of the current address, as a reload would. Resolves to "loaded", "failed", "cancelled" or "paused".
   //
   // A quiet load shows no progress. It joins a load in progress, and it does not change a paused page, whose data would
