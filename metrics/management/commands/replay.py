@@ -30,8 +30,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--start",
             default="now",
-            help="`now`: events get the time of sending; a time (ISO 8601, `--start=-2h`, `--start=-1d`): events keep their "
-            "intervals",
+            help="`now`, or a time (ISO 8601, `--start=-2h`, `--start=-1d`) from which on events keep their intervals",
         )
         parser.add_argument("--model", default="trace", help="model name if the trace has none (default `trace`)")
         parser.add_argument("--url", help="URL of the running monitor (default: on this machine)")
