@@ -191,7 +191,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "llmmonitor.http.static.FingerprintedStorage"},
 }
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # llmmonitor.http limits every body
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["metrics.api.rendering.JSONRenderer"],
