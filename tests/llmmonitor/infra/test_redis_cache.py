@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> ForgivingRedisCache:
     """A cache at an address where nothing listens; nothing was said of it yet."""
-    monkeypatch.setattr(throttled_log, "_said", {})
+    monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
     return ForgivingRedisCache(f"redis://127.0.0.1:{services.free_port()}/0", {})
 
 
