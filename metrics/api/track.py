@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from rest_framework.request import Request
 
 from llmmonitor.access.permissions import CanIngest
@@ -20,8 +19,6 @@ from metrics.api.description import describe
 from metrics.api.rendering import dump
 from metrics.api.track_schema import ANSWER, PROBLEM, request_schema
 from metrics.events import Kind
-from metrics.ingest.answer import problem_answer
-from metrics.ingest.body import Limits, too_large
 from metrics.ingest.post import Answer, aingest, ingest
 
 # A body up to this is read and validated on the event loop: 64 kB take a millisecond or two, a hop to a thread as long.
@@ -47,18 +44,6 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
 }
 
 
-def read_body(request: HttpRequest, max_bytes: int) -> bytes | None:
-    """The raw body; None when it is larger than `max_bytes`. What says so beforehand is not read at all."""
-    try:
-        announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        announced = 0  # the reading below is bounded whatever was said
-    if announced > max_bytes:
-        return None
-    body = request.read(max_bytes + 1)
-    return body if len(body) <= max_bytes else None
-
-
 class _TrackView(AsyncView):
     """Takes events of one kind."""
 
@@ -70,11 +55,7 @@ class _TrackView(AsyncView):
 
     async def take(self, request: Request) -> HttpResponse:
         """Store events; 200 means that they are committed."""
-        limits = Limits(max_body_bytes=settings.LLMMONITOR.max_body_bytes)
-        body = read_body(request._request, limits.max_body_bytes)
-        if body is None:
-            refusal = too_large(limits)
-            return _response(problem_answer(refusal.status, refusal.code, refusal.detail))
+        body = request._request.read()  # llmmonitor.http has rejected a body that is too large
         meta = request._request.META
         arguments = self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING")
         if len(body) <= LOOP_BYTES:

@@ -90,7 +90,7 @@ class AConnection:
             raise OperationalError("disk I/O error")
 
         monkeypatch.setattr(consumer, "acheck_handshake", fail)
-        monkeypatch.setattr(throttled_log, "_said", {})
+        monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
         for _ in range(3):
             client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
             assert (await client.connect(LONGEST_WAIT_SECONDS))[0]
@@ -279,7 +279,7 @@ class ASubscription:
             return real(subscription, *rest)
 
         monkeypatch.setattr(hub_module, "compute_view", failing)
-        monkeypatch.setattr(throttled_log, "_said", {})
+        monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
         async with page() as before, page() as failed, page() as after:
             for client, step in ((before, 1), (failed, 7), (after, 2)):
                 await subscribe(client, step=step)
@@ -332,7 +332,7 @@ class AClientThatStays:
 
         opened = asyncio.Event()
         monkeypatch.setattr(consumer, "acheck_handshake", check)
-        monkeypatch.setattr(throttled_log, "_said", {})
+        monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
         async with page() as client:
             opened.set()
             closed = await client.receive_output(LONGEST_WAIT_SECONDS)
