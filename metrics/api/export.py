@@ -23,12 +23,11 @@ from django.utils.timezone import now
 from rest_framework.request import Request
 
 from metrics import queries
-from metrics.api import openapi_parameters
-from metrics.api.answer_schema import PROBLEMS, list_of
-from metrics.api.description import Parameter, describe
-from metrics.api.problems import Problem
-from metrics.api.track_schema import PROBLEM
-from metrics.api.views import ReadView
+from metrics.api.base_views import ReadView
+from metrics.api.error_handlers import Problem
+from metrics.api.openapi.description import Parameter, describe
+from metrics.api.openapi.parameters import SERIES, WINDOW_AND_FILTERS
+from metrics.api.openapi.response_schemas import PROBLEMS, list_of, problems
 from metrics.queries import parameters
 
 ROWS_PER_CHUNK = 500
@@ -142,17 +141,14 @@ class ExportView(ReadView):
         parameters=[
             Parameter("kind", enum=tuple(queries.EXPORT_KINDS), location="path"),
             Parameter("extension", enum=tuple(CONTENT_TYPES), location="path"),
-            *openapi_parameters.WINDOW_PARAMETERS,
-            *openapi_parameters.FILTER_PARAMETERS,
-            openapi_parameters.METRIC_PARAMETER,
-            openapi_parameters.STAT_PARAMETER,
-            *openapi_parameters.HISTORY_PARAMETERS,
+            *WINDOW_AND_FILTERS,
+            *SERIES,
         ],
         responses={
             (200, "text/csv"): str,
             (200, "application/json"): list_of({"type": "object", "additionalProperties": True}),
             (200, "application/x-ndjson"): str,
-            (404, "application/problem+json"): PROBLEM,
+            **problems(404),
             **PROBLEMS,
         },
         summary="Rows as a file",

@@ -12,8 +12,9 @@ from rest_framework.views import APIView
 
 from llmmonitor import __version__
 from llmmonitor.access.identity import identify_request
-from metrics.api import answer_schema, readiness
-from metrics.api.description import describe
+from metrics.api import readiness
+from metrics.api.openapi import response_schemas as schemas
+from metrics.api.openapi.description import describe
 
 KEPT_SECONDS = 2.0
 
@@ -28,7 +29,7 @@ class HealthView(APIView):
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @describe(responses={200: answer_schema.HEALTH}, summary="Is the process alive?", auth=[])
+    @describe(responses={200: schemas.HEALTH}, summary="Is the process alive?", auth=[])
     def get(self, request: Request) -> Response:
         """Always 200 while the process answers."""
         return Response({"status": "ok", "version": __version__})
@@ -41,7 +42,7 @@ class ReadyView(APIView):
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @describe(responses=dict.fromkeys((200, 503), answer_schema.READY), summary="Does it work?", auth=[])
+    @describe(responses=dict.fromkeys((200, 503), schemas.READY), summary="Does it work?", auth=[])
     def get(self, request: Request) -> Response:
         """200 when every part works, else 503; the parts are shown to those who may read."""
         report = _newest_report()

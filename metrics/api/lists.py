@@ -12,18 +12,13 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from metrics import queries
-from metrics.api import answer_schema, openapi_parameters
-from metrics.api.answer_schema import described, page_of
-from metrics.api.description import Parameter
-from metrics.api.views import ReadView
+from metrics.api.base_views import ReadView
+from metrics.api.openapi import response_schemas as schemas
+from metrics.api.openapi.description import Parameter, describe_get
+from metrics.api.openapi.parameters import ERROR_LIST, REQUEST_LIST, WINDOW_AND_FILTERS
 from metrics.queries import parameters
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.read.filters import ERROR_FILTERS, REQUEST_FILTERS
-
-WINDOWED = [*openapi_parameters.WINDOW_PARAMETERS, *openapi_parameters.FILTER_PARAMETERS]
-LIST = [*WINDOWED, *openapi_parameters.CURSOR_PARAMETERS]
-REQUESTS = [*LIST, *openapi_parameters.REQUEST_FILTER_PARAMETERS]
-ERRORS = [*LIST, *openapi_parameters.ERROR_FILTER_PARAMETERS]
 
 
 def read_list(
@@ -59,7 +54,9 @@ def ranking(rows: queries.Ranking, omitted: str) -> Response:
 class RequestsView(ReadView):
     """Single requests."""
 
-    @described("Single requests, newest first", page_of(answer_schema.REQUEST_ROW), REQUESTS, operation_id="requests")
+    @describe_get(
+        "Single requests, newest first", schemas.page_of(schemas.REQUEST_ROW), REQUEST_LIST, operation_id="requests"
+    )
     def get(self, request: Request) -> Response:
         """Newest first; filters by label and by the fields of the rows."""
         at = now()
@@ -70,7 +67,7 @@ class RequestsView(ReadView):
 class RequestView(ReadView):
     """One request."""
 
-    @described("One request by the id of its row", answer_schema.REQUEST, may_be_absent=True)
+    @describe_get("One request by the id of its row", schemas.REQUEST, may_be_missing=True)
     def get(self, request: Request, number: int) -> Response:
         """All fields of the request, and its error."""
         parameters.check_names(request.query_params)
@@ -83,7 +80,7 @@ class RequestView(ReadView):
 class ErrorsView(ReadView):
     """Single errors."""
 
-    @described("Single errors, newest first", page_of(answer_schema.ERROR_ROW), ERRORS)
+    @describe_get("Single errors, newest first", schemas.page_of(schemas.ERROR_ROW), ERROR_LIST)
     def get(self, request: Request) -> Response:
         """Newest first; filters by label, type and severity."""
         at = now()
@@ -94,7 +91,9 @@ class ErrorsView(ReadView):
 class ErrorGroupsView(ReadView):
     """Errors in groups."""
 
-    @described("Errors, grouped", page_of(answer_schema.ERROR_GROUP, groups_omitted=answer_schema.OMITTED), WINDOWED)
+    @describe_get(
+        "Errors, grouped", schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED), WINDOW_AND_FILTERS
+    )
     def get(self, request: Request) -> Response:
         """The 200 most frequent groups of the window, with the times of the first and last error and a trend."""
         at = now()
@@ -105,10 +104,10 @@ class ErrorGroupsView(ReadView):
 class ModelsView(ReadView):
     """The models."""
 
-    @described(
+    @describe_get(
         "Models with requests in a window",
-        page_of(answer_schema.MODEL, models_omitted=answer_schema.OMITTED),
-        WINDOWED,
+        schemas.page_of(schemas.MODEL, models_omitted=schemas.OMITTED),
+        WINDOW_AND_FILTERS,
         operation_id="models",
     )
     def get(self, request: Request) -> Response:
@@ -121,11 +120,11 @@ class ModelsView(ReadView):
 class ModelView(ReadView):
     """One model. Its name may contain slashes."""
 
-    @described(
+    @describe_get(
         "One model",
-        answer_schema.MODEL,
-        [Parameter("name", location="path"), *WINDOWED],
-        may_be_absent=True,
+        schemas.MODEL,
+        (Parameter("name", location="path"), *WINDOW_AND_FILTERS),
+        may_be_missing=True,
     )
     def get(self, request: Request, name: str) -> Response:
         """The model's row of `/models`."""

@@ -15,10 +15,11 @@ from rest_framework.request import Request
 
 from llmmonitor.access.permissions import CanIngest
 from llmmonitor.access.throttles import IngestThrottle
-from metrics.api.async_view import AsyncView
-from metrics.api.description import describe
-from metrics.api.rendering import dump
-from metrics.api.track_schema import ANSWER, PROBLEM, request_schema
+from metrics.api.base_views import AsyncView
+from metrics.api.openapi.description import describe
+from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
+from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
+from metrics.api.renderers import dump
 from metrics.events import Kind
 from metrics.ingest.answer import problem_answer
 from metrics.ingest.body import Limits, too_large
@@ -26,25 +27,6 @@ from metrics.ingest.post import Answer, aingest, ingest
 
 # A body up to this is read and validated on the event loop: 64 kB take a millisecond or two, a hop to a thread as long.
 LOOP_BYTES = 65_536
-
-EXAMPLES: dict[Kind, dict[str, Any]] = {
-    Kind.INFERENCE: {
-        "model_name": "llama-3.1-8b",
-        "prompt_tokens": 120,
-        "completion_tokens": 48,
-        "response_time_ms": 812.5,
-        "success": True,
-    },
-    Kind.ERROR: {"model_name": "llama-3.1-8b", "error_type": "TimeoutError", "error_message": "no answer within 60 s"},
-    Kind.QUEUE: {"source": "gateway-1", "model_name": "llama-3.1-8b", "pending": 3, "processing": 8},
-    Kind.SYSTEM: {
-        "host": "gpu-1",
-        "cpu_percent": 41.5,
-        "memory_percent": 63.0,
-        "gpu_count": 1,
-        "gpu_metrics": [{"gpu_id": 0, "temperature": 71, "utilization_percent": 96}],
-    },
-}
 
 
 def read_body(request: HttpRequest, max_bytes: int) -> bytes | None:
@@ -100,9 +82,9 @@ def _post(kind: Kind, summary: str, description: str) -> Any:
         request={"application/json": request_schema(kind), "application/x-ndjson": {"type": "string"}},
         example=EXAMPLES[kind],
         responses={
-            200: ANSWER,
-            422: ANSWER,
-            **{(status, "application/problem+json"): PROBLEM for status in (400, 401, 403, 413, 415, 429, 503)},
+            200: TRACK_RESULT,
+            422: TRACK_RESULT,
+            **problems(400, 401, 403, 413, 415, 429, 503),
         },
     )(post)
 

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from metrics import catalogue
-from metrics.api.openapi_parameters import DISTRIBUTIONS
+from metrics.api.openapi.parameters import DISTRIBUTIONS
 from tests.metrics.api.asgi_client import ADDRESS, AsgiClient
 
 load_all_checks()

@@ -1,8 +1,4 @@
-"""REST framework's view on the event loop: the same authentication, permissions, throttles and errors, and no thread.
-
-REST framework knows threads only. Its `dispatch` is repeated here with an `await` before the handler; what it calls
-leaves the loop only where it would ask the database or Redis: for a key that is not cached, a session, shared counters.
-"""
+"""Base classes of the API's views."""
 
 from __future__ import annotations
 
@@ -16,15 +12,29 @@ from rest_framework.views import APIView
 
 from llmmonitor.access.identity import on_loop_if
 from llmmonitor.access.middleware import needs_thread
+from llmmonitor.access.permissions import CanRead
+from llmmonitor.access.throttles import ReadThrottle
+
+
+class ReadView(APIView):
+    """A view that requires the right to read."""
+
+    permission_classes = [CanRead]
+    throttle_classes = [ReadThrottle]
 
 
 class AsyncView(APIView):
-    """A view whose methods are coroutines."""
+    """A view whose handlers are coroutines that run on the event loop.
+
+    REST framework's `dispatch` is synchronous. This one has the same steps and awaits the handler. Authentication,
+    permissions and throttles run in a thread only if they may use the database or Redis: for a key that is not cached,
+    a session, or counters in Redis.
+    """
 
     async def dispatch(  # type: ignore[override]
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """As APIView's."""
+        """Check the request, await the handler of its method, and return the response."""
         self.args, self.kwargs = args, kwargs
         self.request: Request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
@@ -32,9 +42,9 @@ class AsyncView(APIView):
             await on_loop_if(not needs_thread(request), self.initial, self.request, *args, **kwargs)
             handler = getattr(self, (request.method or "").lower(), None)
             response = await self._call(handler)
-        except Exception as error:  # noqa: BLE001 - what it does not know it raises again
+        except Exception as error:  # noqa: BLE001 - handle_exception raises unknown exceptions again
             response = self.handle_exception(error)
-        # Any response of Django's will do; the stubs know only its own.
+        # finalize_response accepts any response of Django; the type stubs allow only REST framework's.
         self.response = self.finalize_response(self.request, response, *args, **kwargs)  # type: ignore[arg-type]
         return self.response
 
@@ -47,5 +57,5 @@ class AsyncView(APIView):
         return self.http_method_not_allowed(request, *args, **kwargs)
 
     async def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        """As APIView's."""
+        """Return the response to OPTIONS, as APIView does."""
         return super().options(request, *args, **kwargs)

@@ -51,7 +51,7 @@ class JSONRenderer(BaseRenderer):
         return b"" if data is None else dump(data)
 
 
-class OneRenderer(BaseContentNegotiation):
+class IgnoreClientContentNegotiation(BaseContentNegotiation):
     """A view answers in its one form: JSON helps a client that accepts something else alone more than a 406 does."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
