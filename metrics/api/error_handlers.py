@@ -1,4 +1,8 @@
-"""Errors as `application/problem+json` (RFC 9457): what went wrong, where, and what to do, with a code for programs."""
+"""Error responses of the server as `application/problem+json` (RFC 9457).
+
+`exception_handler` is for REST framework's views. `bad_request`, `not_found` and `server_error` are Django's handlers
+for everything else.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,12 @@ from metrics.traffic.demo.claim import ClaimUnknown
 
 logger = logging.getLogger(__name__)
 
-NO_STORE = "The store does not answer just now; try again."
-NO_STORE_HEADERS = {"Retry-After": "2"}
+DATABASE_UNAVAILABLE = "The database is not available. Try again."
+DATABASE_UNAVAILABLE_HEADERS = {"Retry-After": "2"}
 
 
 class Problem(exceptions.APIException):
-    """An error that a view raises: status, code, detail, and whatever helps to fix it."""
+    """An error response that a view raises. `extras` are further members of its body."""
 
     def __init__(
         self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extras: Any
@@ -39,17 +43,18 @@ class Problem(exceptions.APIException):
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """REST framework's hook: what an exception becomes. None lets it through as a server error."""
-    found = _describe(error)
-    if found is None:
+    """Return the response to an exception of a view. If it is None, REST framework raises the exception again."""
+    problem = _problem_of(error)
+    if problem is None:
         return None
-    status, code, detail, headers, extras = found
+    status, code, detail, headers, extras = problem
     response = Response(problem_body(status, code, detail, **extras), status=status, headers=headers)
     response.content_type = CONTENT_TYPE
     return response
 
 
-def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str, Any]] | None:
+def _problem_of(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str, Any]] | None:
+    """Return the status, code, detail, headers and further members of the response; None for an unknown exception."""
     match error:
         case Problem():
             return error.status_code, error.code, str(error.detail), error.headers, error.extras
@@ -64,15 +69,15 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
             return 503, "redis_unavailable", str(error), {"Retry-After": "2"}, {}
         case OperationalError() | InterfaceError():
             _log_store_error(error)
-            return 503, "store_unavailable", NO_STORE, NO_STORE_HEADERS, {}
+            return 503, "store_unavailable", DATABASE_UNAVAILABLE, DATABASE_UNAVAILABLE_HEADERS, {}
         case OSError() if error.errno in (*NO_ROOM, *MAY_NOT_WRITE):
             log_throttled(logger, "writing to the data directory", error)
-            detail = f"The server's data directory cannot be written ({error.strerror})."
+            detail = f"Cannot write to the server's data directory ({error.strerror}). The server's log has the path."
             return 503, "data_directory", detail, {"Retry-After": "3"}, {}
         case Http404():
             return 404, "not_found", str(error) or "There is nothing at this address.", {}, {}
         case PermissionDenied():
-            return 403, "forbidden", str(error) or "This is not allowed.", {}, {}
+            return 403, "forbidden", str(error) or "You do not have permission to do this.", {}, {}
         case exceptions.APIException():
             headers: dict[str, str] = {}
             if auth_header := getattr(error, "auth_header", None):
@@ -86,35 +91,33 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
 
 
 def _log_store_error(error: BaseException) -> None:
-    """To the operator alone, and not for each call: the database's own words name tables and paths."""
-    log_throttled(logger, "asking the store", error)
+    # Only in the log: the database's message may contain names of tables and paths.
+    log_throttled(logger, "database query", error)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler for addresses that nobody serves: a page for a person, a problem for programs."""
+    """Return the response to an unknown path: a page for browsers, a problem for programs."""
     if "text/html" in request.headers.get("Accept", ""):
         return render(request, "access/not_found.html", {"path": request.path[:200]}, status=404)
-    return problem_response(404, "not_found", f"There is nothing at {request.path[:200]}; /docs lists what there is.")
+    return problem_response(404, "not_found", f"There is nothing at {request.path[:200]}. /docs lists the API.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler for what no view has caught: the log has the traceback, the answer does not."""
+    """Return the response to an uncaught exception. Only the log has the traceback."""
     error = sys.exc_info()[1]
     if isinstance(error, (OperationalError, InterfaceError)):
         _log_store_error(error)
         if "text/html" in request.headers.get("Accept", ""):
             page = render(request, "access/no_store.html", status=503)
-            page["Retry-After"] = NO_STORE_HEADERS["Retry-After"]
+            page["Retry-After"] = DATABASE_UNAVAILABLE_HEADERS["Retry-After"]
             return page
-        return problem_response(503, "store_unavailable", NO_STORE, NO_STORE_HEADERS)
-    return problem_response(500, "internal", "The server failed; its log says why.")
+        return problem_response(503, "store_unavailable", DATABASE_UNAVAILABLE, DATABASE_UNAVAILABLE_HEADERS)
+    return problem_response(500, "internal", "Internal server error. The server's log has the details.")
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler for requests that it refuses to look at, such as a Host that is not ours."""
+    """Return the response to a request that Django rejects, such as one with an unknown Host header."""
     if isinstance(exception, DisallowedHost):
-        detail = (
-            "This server does not answer to that name. LLMMONITOR_ALLOWED_HOSTS lists further names that it answers to."
-        )
+        detail = "The host name of this URL is not allowed. Add it to LLMMONITOR_ALLOWED_HOSTS on the server."
         return problem_response(400, "unknown_host", detail)
-    return problem_response(400, "bad_request", "The request was refused: its form is not acceptable.")
+    return problem_response(400, "bad_request", "The request is malformed or was rejected for security reasons.")

@@ -1,4 +1,4 @@
-"""Lists: `/requests` and `/errors` by cursor, `/errors/groups` and `/models` in one page."""
+"""`/requests` and `/errors` in pages with a cursor; `/errors/groups` and `/models` in one page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.read.filters import ERROR_FILTERS, REQUEST_FILTERS
 
 
-def read_list(
+def parse_list(
     params: QueryDict, now: datetime, *, of_requests: bool = False, of_errors: bool = False
 ) -> dict[str, Any]:
     """Return the arguments of a query for a list of single rows."""
-    further = REQUEST_FILTERS if of_requests else ERROR_FILTERS
-    names = (*parameters.WINDOW_PARAMETERS, *parameters.filter_names(), *further, "cursor", "limit")
+    row_filters = REQUEST_FILTERS if of_requests else ERROR_FILTERS
+    names = (*parameters.WINDOW_PARAMETERS, *parameters.filter_names(), *row_filters, "cursor", "limit")
     parameters.check_names(params, *names)
     return {
         "filters": parameters.parse_filters(params, of_requests=of_requests, of_errors=of_errors),
@@ -47,7 +47,7 @@ def page(request: Request, rows: queries.Page) -> Response:
 
 
 def ranking(rows: queries.Ranking, omitted: str) -> Response:
-    """Return a list that is one page; the field named by `omitted` has the number of rows that it leaves out."""
+    """Return a list in one page. `omitted` is the name of the field with the number of further rows."""
     return Response({"next": None, "previous": None, "results": rows.results, omitted: rows.omitted})
 
 
@@ -58,10 +58,10 @@ class RequestsView(ReadView):
         "Single requests, newest first", schemas.page_of(schemas.REQUEST_ROW), REQUEST_LIST, operation_id="requests"
     )
     def get(self, request: Request) -> Response:
-        """Newest first; filters by label and by the fields of the rows."""
+        """Newest first, with filters by label and by fields of the request."""
         at = now()
         params = request.query_params
-        return page(request, queries.requests(**read_list(params, at, of_requests=True)))
+        return page(request, queries.requests(**parse_list(params, at, of_requests=True)))
 
 
 class RequestView(ReadView):
@@ -82,17 +82,17 @@ class ErrorsView(ReadView):
 
     @describe_get("Single errors, newest first", schemas.page_of(schemas.ERROR_ROW), ERROR_LIST)
     def get(self, request: Request) -> Response:
-        """Newest first; filters by label, type and severity."""
+        """Newest first, with filters by label, type and severity."""
         at = now()
         params = request.query_params
-        return page(request, queries.errors(**read_list(params, at, of_errors=True)))
+        return page(request, queries.errors(**parse_list(params, at, of_errors=True)))
 
 
 class ErrorGroupsView(ReadView):
     """Errors in groups."""
 
     @describe_get(
-        "Errors, grouped", schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED), WINDOW_AND_FILTERS
+        "Groups of errors", schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED), WINDOW_AND_FILTERS
     )
     def get(self, request: Request) -> Response:
         """The 200 most frequent groups of the window, with the times of the first and last error and a trend."""
@@ -127,7 +127,7 @@ class ModelView(ReadView):
         may_be_missing=True,
     )
     def get(self, request: Request, name: str) -> Response:
-        """The model's row of `/models`."""
+        """The row of this model in `/models`."""
         at = now()
         window, _ = parameters.parse_window_and_filters(request.query_params, at)
         row = queries.model(name, window, at)

@@ -71,7 +71,7 @@ class HeatmapView(ReadView):
         (DISTRIBUTION_METRIC, *WINDOW_AND_FILTERS, STEP),
     )
     def get(self, request: Request) -> Response:
-        """The number of requests in each bucket of values, for each step of time."""
+        """The number of requests in each bucket of values, in each step."""
         at = now()
         params = request.query_params
         window, filters = parameters.parse_window_and_filters(params, at, "metric", "step")

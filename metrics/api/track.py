@@ -1,7 +1,7 @@
-"""`POST /track/{inference,error,queue,system}`: events come in. The body goes as it is to `metrics.ingest.post`.
+"""`POST /track/{inference,error,queue,system}`: pass the body to `metrics.ingest.post`.
 
-These views run on the event loop: while their events wait for the commit they hold no thread and no connection (tried:
-twice as many single posts a second as on a thread for each).
+These views run on the event loop, so that a request uses no thread and no database connection while its events wait
+for the commit. That doubled the number of single posts per second, compared with a thread for each request.
 """
 
 from __future__ import annotations
@@ -25,60 +25,61 @@ from metrics.ingest.answer import problem_answer
 from metrics.ingest.body import Limits, too_large
 from metrics.ingest.post import Answer, aingest, ingest
 
-# A body up to this is read and validated on the event loop: 64 kB take a millisecond or two, a hop to a thread as long.
-LOOP_BYTES = 65_536
+# A larger body is validated in a thread. 64 KiB take one or two milliseconds, as long as the switch to a thread.
+MAX_LOOP_BYTES = 65_536
 
 
 def read_body(request: HttpRequest, max_bytes: int) -> bytes | None:
-    """The raw body; None when it is larger than `max_bytes`. What says so beforehand is not read at all."""
+    """Return the raw body, or None if it is larger than `max_bytes`. It is not read if Content-Length is larger."""
     try:
-        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+        content_length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
-        announced = 0  # the reading below is bounded whatever was said
-    if announced > max_bytes:
+        content_length = 0  # the limit also applies to the read below
+    if content_length > max_bytes:
         return None
     body = request.read(max_bytes + 1)
     return body if len(body) <= max_bytes else None
 
 
 class _TrackView(AsyncView):
-    """Takes events of one kind."""
+    """Base class: stores events of one kind."""
 
     kind: ClassVar[Kind]
     permission_classes = (CanIngest,)
     throttle_classes = (IngestThrottle,)
-    # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest.post`'s.
+    # No parsers: `metrics.ingest.post` checks the media type and parses the body.
     parser_classes = ()
 
-    async def take(self, request: Request) -> HttpResponse:
-        """Store events; 200 means that they are committed."""
+    async def store(self, request: Request) -> HttpResponse:
+        """Store the events of the body. The status 200 means that they are committed."""
         limits = Limits(max_body_bytes=settings.LLMMONITOR.max_body_bytes)
         body = read_body(request._request, limits.max_body_bytes)
         if body is None:
-            refusal = too_large(limits)
-            return _response(problem_answer(refusal.status, refusal.code, refusal.detail))
+            error = too_large(limits)
+            return _response(problem_answer(error.status, error.code, error.detail))
         meta = request._request.META
         arguments = self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING")
-        if len(body) <= LOOP_BYTES:
+        if len(body) <= MAX_LOOP_BYTES:
             return _response(await aingest(*arguments))
         return _response(await sync_to_async(ingest)(*arguments))
 
 
 def _response(answer: Answer) -> HttpResponse:
-    # Not REST framework's Response, which Django would render on a thread.
+    # Not REST framework's Response, because Django renders that in a thread.
     return HttpResponse(dump(answer.payload), answer.content_type, answer.status, headers=answer.headers)
 
 
 def _post(kind: Kind, summary: str, description: str) -> Any:
-    """The method of one view: a function of its own, because its description is kept on it."""
+    """Return the `post` method of a view. Each view needs its own function, because it stores the description."""
 
     async def post(self: _TrackView, request: Request) -> HttpResponse:
-        return await self.take(request)
+        return await self.store(request)
 
     return describe(
         tags=["track"],
         summary=summary,
-        description=f'{description} One object, an array, `{{"events": [...]}}` or lines of JSON; gzip is accepted.',
+        description=f'{description} The body is one event, an array, `{{"events": [...]}}` or lines of JSON. It may be '
+        "compressed with gzip.",
         request={"application/json": request_schema(kind), "application/x-ndjson": {"type": "string"}},
         example=EXAMPLES[kind],
         responses={
@@ -94,7 +95,9 @@ class TrackInferenceView(_TrackView):
 
     kind = Kind.INFERENCE
     post = _post(
-        kind, "Record requests", "One request is counted once: a repeat of its timestamp and id is no new one."
+        kind,
+        "Record requests",
+        "Send a request when it has ended. Events with the same timestamp and request_id are counted once.",
     )
 
 
@@ -103,7 +106,10 @@ class TrackErrorView(_TrackView):
 
     kind = Kind.ERROR
     post = _post(
-        kind, "Record errors", "With the request_id of a failed request it describes that one; alone it counts as one."
+        kind,
+        "Record errors",
+        "An error with the request_id of a failed request belongs to that request. Any other error counts as one "
+        "failed request, unless its severity is WARNING.",
     )
 
 
@@ -111,11 +117,11 @@ class TrackQueueView(_TrackView):
     """Queues."""
 
     kind = Kind.QUEUE
-    post = _post(kind, "Record queue lengths", "For services that know their own queue.")
+    post = _post(kind, "Record queue lengths", "For services that measure their own queue.")
 
 
 class TrackSystemView(_TrackView):
-    """Machines."""
+    """Hosts and their GPUs."""
 
     kind = Kind.SYSTEM
-    post = _post(kind, "Record samples of machines", "What the agent sends: a host and its GPUs.")
+    post = _post(kind, "Record samples of hosts", "A sample has the values of a host and its GPUs.")

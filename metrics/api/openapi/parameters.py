@@ -67,7 +67,7 @@ DISTRIBUTION_METRIC = Parameter(
     "metric", description="Metric with a distribution. Default: the response time.", enum=DISTRIBUTIONS
 )
 SERIES = (
-    Parameter("metric", description="Name in the catalogue. May be repeated.", many=True, enum=catalogue.NAMES),
+    Parameter("metric", description="Name of a metric. May be repeated.", many=True, enum=catalogue.NAMES),
     Parameter("stat", description="Statistic: one for each metric, or one for all.", many=True),
     STEP,
     Parameter(

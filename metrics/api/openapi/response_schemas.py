@@ -34,7 +34,7 @@ NOTES: dict[str, Any] = {
         **TIME,
         "description": "Start of the stored data, if the window begins before it.",
     },
-    "partial": {"type": "string", "description": "A sentence for people about `retention_from`."},
+    "partial": {"type": "string", "description": "`retention_from` as a sentence for people."},
 }
 
 
