@@ -119,9 +119,6 @@ CACHES = {
     "keys": _cache("keys", 2_000),
     "queries": _cache("queries", 500),
 }
-if LLMMONITOR.redis_url:
-    # A lock, not a cache: an outage must not look as if nobody had it.
-    CACHES["claim"] = _cache("claim", 0) | {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
 
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": (

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 
 from llmmonitor.infra.commands import StoreCommand
 from metrics import queries
-from metrics.traffic.demo.claim import Claim, ClaimUnknown, Progress, own_claim
+from metrics.store.demo_claim import Claim, Progress
 from metrics.traffic.demo.filling import FillingFailed, fill
 from metrics.traffic.demo.live import Live
 from metrics.traffic.demo.workload import Workload
@@ -41,9 +41,9 @@ class Command(StoreCommand):
         workload = Workload(now, days=days, seed=seed, since=newest)
         if newest is not None:
             self.stdout.write(f"There is demo data up to {newest:%Y-%m-%d %H:%M} UTC; what came after it is added.")
-        claim = own_claim()
+        claim = Claim()
         try:
-            if not claim.take(Progress(0, workload.story)):
+            if not claim.acquire(Progress(0, workload.story)):
                 raise CommandError("Demo data is being sent or removed already, by the server or another command.")
             sender = Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key)
             live = Live(workload, sender) if options["live"] else None
@@ -51,8 +51,8 @@ class Command(StoreCommand):
             if live:
                 self.stdout.write(f"Sending to {sender.base_url}; Ctrl-C ends it.")
                 self.stdout.flush()
-                self.send_until_removed(live, lambda: claim.tell(Progress(100, workload.story)))
-        except (ClaimUnknown, FillingFailed, SendingFailed) as error:
+                self.send_until_removed(live, lambda: claim.renew(Progress(100, workload.story)))
+        except (FillingFailed, SendingFailed) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped. What was filled in stays; `manage.py forget --demo` removes it.") from None
@@ -65,7 +65,7 @@ class Command(StoreCommand):
         def progress(share: float) -> bool:
             if live:
                 live.send_due()
-            return claim.tell(Progress(round(100 * share), workload.story))
+            return claim.renew(Progress(round(100 * share), workload.story))
 
         filled = fill(workload, at, progress)
         span = f"{workload.start:%Y-%m-%d %H:%M} to {at:%Y-%m-%d %H:%M} UTC"

@@ -10,7 +10,6 @@ from django.core.management.base import CommandError
 
 from llmmonitor.infra.commands import StoreCommand
 from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
-from metrics.traffic.demo.claim import ClaimUnknown
 from metrics.traffic.demo.control import claim_removal, forget_demo
 
 
@@ -33,7 +32,7 @@ class Command(StoreCommand):
         try:
             at = datetime.now(UTC)
             forgotten = self.forget_demo(at) if demo else forget(model=model, host=host, at=at)
-        except (ClaimUnknown, SharedName) as error:
+        except SharedName as error:
             raise CommandError(str(error)) from None
         if not any(forgotten.counts.values()):
             what = "demo data" if demo else f"model {model}" if model else f"host {host}"

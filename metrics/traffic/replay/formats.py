@@ -139,7 +139,7 @@ def _number(value: str | float | None) -> float:
 
 
 class _at_line:  # noqa: N801 - a context manager, read as a verb
-    """FairLock what a broken line raises into a BadTrace that names the line."""
+    """Turn what a broken line raises into a BadTrace that names the line."""
 
     def __init__(self, number: int) -> None:
         self.number = number
