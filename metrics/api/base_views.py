@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -40,21 +40,15 @@ class AsyncView(APIView):
         self.headers = self.default_response_headers
         try:
             await on_loop_if(not needs_thread(request), self.initial, self.request, *args, **kwargs)
-            handler = getattr(self, (request.method or "").lower(), None)
-            response = await self._call(handler)
+            method = (request.method or "").lower()
+            handler = getattr(self, method, None) if method in self.http_method_names else None
+            if handler is None:
+                raise MethodNotAllowed(method.upper())
+            response = await handler(self.request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - handle_exception raises unknown exceptions again
             response = self.handle_exception(error)
-        # finalize_response accepts any response of Django; the type stubs allow only REST framework's.
-        self.response = self.finalize_response(self.request, response, *args, **kwargs)  # type: ignore[arg-type]
+        self.response = self.finalize_response(self.request, response, *args, **kwargs)
         return self.response
-
-    async def _call(self, handler: Callable[..., Awaitable[HttpResponseBase]] | None) -> HttpResponseBase:
-        if handler is None or (self.request.method or "").lower() not in self.http_method_names:
-            handler = self._not_allowed
-        return await handler(self.request, *self.args, **self.kwargs)
-
-    async def _not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.http_method_not_allowed(request, *args, **kwargs)
 
     async def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """Return the response to OPTIONS, as APIView does."""

@@ -43,38 +43,33 @@ class Problem(exceptions.APIException):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response to an exception of a view. If it is None, REST framework raises the exception again."""
-    problem = _problem_of(error)
+    problem = _as_problem(error)
     if problem is None:
         return None
-    status, code, detail, headers, extras = problem
-    response = Response(problem_body(status, code, detail, **extras), status=status, headers=headers)
-    response.content_type = CONTENT_TYPE
-    return response
+    body = problem_body(problem.status_code, problem.code, str(problem.detail), **problem.extras)
+    return Response(body, problem.status_code, headers=problem.headers, content_type=CONTENT_TYPE)
 
 
-def _problem_of(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str, Any]] | None:
-    """Return the status, code, detail, headers and further members of the response; None for an unknown exception."""
+def _as_problem(error: Exception) -> Problem | None:
     match error:
         case Problem():
-            return error.status_code, error.code, str(error.detail), error.headers, error.extras
+            return error
         case BadQuery():
-            extras: dict[str, Any] = {"parameter": error.parameter}
-            if error.allowed:
-                extras["allowed"] = list(error.allowed)
-            return 400, "bad_query", str(error.detail), {}, extras
+            extras: dict[str, Any] = {"allowed": list(error.allowed)} if error.allowed else {}
+            return Problem(400, "bad_query", str(error.detail), parameter=error.parameter, **extras)
         case QueryTooSlow():
-            return 503, "query_too_slow", str(error), {"Retry-After": "3"}, {}
+            return Problem(503, "query_too_slow", str(error), {"Retry-After": "3"})
         case OperationalError() | InterfaceError():
-            _log_store_error(error)
-            return 503, "store_unavailable", DATABASE_UNAVAILABLE, DATABASE_UNAVAILABLE_HEADERS, {}
+            _log_database_error(error)
+            return Problem(503, "store_unavailable", DATABASE_UNAVAILABLE, DATABASE_UNAVAILABLE_HEADERS)
         case OSError() if error.errno in (*NO_ROOM, *MAY_NOT_WRITE):
             log_throttled(logger, "writing to the data directory", error)
             detail = f"Cannot write to the server's data directory ({error.strerror}). The server's log has the path."
-            return 503, "data_directory", detail, {"Retry-After": "3"}, {}
+            return Problem(503, "data_directory", detail, {"Retry-After": "3"})
         case Http404():
-            return 404, "not_found", str(error) or "There is nothing at this address.", {}, {}
+            return Problem(404, "not_found", str(error) or "There is nothing at this address.")
         case PermissionDenied():
-            return 403, "forbidden", str(error) or "You do not have permission to do this.", {}, {}
+            return Problem(403, "forbidden", str(error) or "You do not have permission to do this.")
         case exceptions.APIException():
             headers: dict[str, str] = {}
             if auth_header := getattr(error, "auth_header", None):
@@ -82,12 +77,11 @@ def _problem_of(error: Exception) -> tuple[int, str, str, dict[str, str], dict[s
             wait = getattr(error, "wait", None)
             if wait is not None:
                 headers["Retry-After"] = str(max(1, int(wait)))
-            detail = error.detail if isinstance(error.detail, str) else str(error.detail)
-            return error.status_code, str(error.get_codes()), detail, headers, {}
+            return Problem(error.status_code, str(error.get_codes()), str(error.detail), headers)
     return None
 
 
-def _log_store_error(error: BaseException) -> None:
+def _log_database_error(error: BaseException) -> None:
     # Only in the log: the database's message may contain names of tables and paths.
     log_throttled(logger, "database query", error)
 
@@ -103,7 +97,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response to an uncaught exception. Only the log has the traceback."""
     error = sys.exc_info()[1]
     if isinstance(error, (OperationalError, InterfaceError)):
-        _log_store_error(error)
+        _log_database_error(error)
         if "text/html" in request.headers.get("Accept", ""):
             page = render(request, "access/no_store.html", status=503)
             page["Retry-After"] = DATABASE_UNAVAILABLE_HEADERS["Retry-After"]

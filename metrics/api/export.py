@@ -164,13 +164,8 @@ class ExportView(ReadView):
         `metric`, `stat`, `step` and `group_by` are only for the kind `history`.
         """
         if kind not in queries.EXPORT_KINDS or extension not in WRITERS:
-            raise Problem(
-                404,
-                "unknown_export",
-                f"There is no export {kind[:40]}.{extension[:10]}.",
-                kinds=list(queries.EXPORT_KINDS),
-                formats=list(WRITERS),
-            )
+            detail = f"There is no export {kind[:40]}.{extension[:10]}."
+            raise Problem(404, "unknown_export", detail, kinds=list(queries.EXPORT_KINDS), formats=list(WRITERS))
         at = now()
         params = request.query_params
         is_history = kind == "history"
@@ -180,12 +175,8 @@ class ExportView(ReadView):
         step = parameters.parse_step(params.get("step")) if is_history else None
         slot = Slot.acquire()
         if slot is None:
-            raise Problem(
-                503,
-                "exports_busy",
-                f"{MAX_RUNNING_EXPORTS} exports are running. Try again when one has finished.",
-                headers={"Retry-After": "3"},
-            )
+            detail = f"{MAX_RUNNING_EXPORTS} exports are running. Try again when one has finished."
+            raise Problem(503, "exports_busy", detail, {"Retry-After": "3"})
         try:
             table = queries.export(kind, window, filters, now=at, specs=specs, step=step)
             chunks = WRITERS[extension](iter(table.rows), table.columns)

@@ -21,15 +21,13 @@ from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.read.filters import ERROR_FILTERS, REQUEST_FILTERS
 
 
-def parse_list(
-    params: QueryDict, now: datetime, *, of_requests: bool = False, of_errors: bool = False
-) -> dict[str, Any]:
-    """Return the arguments of a query for a list of single rows."""
+def parse_list(params: QueryDict, now: datetime, *, of_requests: bool) -> dict[str, Any]:
+    """Return the arguments of a query for a list of requests, or of errors."""
     row_filters = REQUEST_FILTERS if of_requests else ERROR_FILTERS
     names = (*parameters.WINDOW_PARAMETERS, *parameters.filter_names(), *row_filters, "cursor", "limit")
     parameters.check_names(params, *names)
     return {
-        "filters": parameters.parse_filters(params, of_requests=of_requests, of_errors=of_errors),
+        "filters": parameters.parse_filters(params, of_requests=of_requests, of_errors=not of_requests),
         "window": parameters.parse_optional_window(params, now),
         "cursor": params.get("cursor"),
         "limit": parameters.parse_integer(params, "limit", PAGE, 1, MAX_PAGE),
@@ -59,9 +57,7 @@ class RequestsView(ReadView):
     )
     def get(self, request: Request) -> Response:
         """Newest first, with filters by label and by fields of the request."""
-        at = now()
-        params = request.query_params
-        return page(request, queries.requests(**parse_list(params, at, of_requests=True)))
+        return page(request, queries.requests(**parse_list(request.query_params, now(), of_requests=True)))
 
 
 class RequestView(ReadView):
@@ -83,9 +79,7 @@ class ErrorsView(ReadView):
     @describe_get("Single errors, newest first", schemas.page_of(schemas.ERROR_ROW), ERROR_LIST)
     def get(self, request: Request) -> Response:
         """Newest first, with filters by label, type and severity."""
-        at = now()
-        params = request.query_params
-        return page(request, queries.errors(**parse_list(params, at, of_errors=True)))
+        return page(request, queries.errors(**parse_list(request.query_params, now(), of_requests=False)))
 
 
 class ErrorGroupsView(ReadView):
@@ -121,10 +115,7 @@ class ModelView(ReadView):
     """One model. Its name may contain slashes."""
 
     @describe_get(
-        "One model",
-        schemas.MODEL,
-        (Parameter("name", location="path"), *WINDOW_AND_FILTERS),
-        may_be_missing=True,
+        "One model", schemas.MODEL, (Parameter("name", location="path"), *WINDOW_AND_FILTERS), may_be_missing=True
     )
     def get(self, request: Request, name: str) -> Response:
         """The row of this model in `/models`."""

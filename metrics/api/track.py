@@ -27,6 +27,7 @@ from metrics.ingest.post import Answer, aingest, ingest
 
 # A larger body is validated in a thread. 64 KiB take one or two milliseconds, as long as the switch to a thread.
 MAX_LOOP_BYTES = 65_536
+BODY = 'The body is one event, an array, `{"events": [...]}` or lines of JSON. It may be compressed with gzip.'
 
 
 def read_body(request: HttpRequest, max_bytes: int) -> bytes | None:
@@ -78,15 +79,10 @@ def _post(kind: Kind, summary: str, description: str) -> Any:
     return describe(
         tags=["track"],
         summary=summary,
-        description=f'{description} The body is one event, an array, `{{"events": [...]}}` or lines of JSON. It may be '
-        "compressed with gzip.",
+        description=f"{description} {BODY}",
         request={"application/json": request_schema(kind), "application/x-ndjson": {"type": "string"}},
         example=EXAMPLES[kind],
-        responses={
-            200: TRACK_RESULT,
-            422: TRACK_RESULT,
-            **problems(400, 401, 403, 413, 415, 429, 503),
-        },
+        responses={200: TRACK_RESULT, 422: TRACK_RESULT, **problems(400, 401, 403, 413, 415, 429, 503)},
     )(post)
 
 

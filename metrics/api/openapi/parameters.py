@@ -19,7 +19,7 @@ from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 DISTRIBUTIONS = tuple(metric.name for metric in catalogue.ALL if metric.kind is catalogue.Kind.HISTOGRAM)
 _ROW_FILTER_DESCRIPTIONS = {
     "has_error": "`true`: only requests that failed or have an error. `false`: only the others.",
-    "stream": "`true`: only streamed responses. `false`: only others.",
+    "stream": "`true`: only streamed responses. `false`: only the others.",
     "severity": "WARNING, ERROR or CRITICAL.",
 }
 

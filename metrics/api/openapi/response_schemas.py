@@ -30,10 +30,7 @@ POINTS: dict[str, Any] = {
 # Optional properties of every response about a window.
 NOTES: dict[str, Any] = {
     "age_seconds": {"type": "number", "description": "Age of the response, if it is from the cache."},
-    "retention_from": {
-        **TIME,
-        "description": "Start of the stored data, if the window begins before it.",
-    },
+    "retention_from": {**TIME, "description": "Start of the stored data, if the window begins before it."},
     "partial": {"type": "string", "description": "`retention_from` as a sentence for people."},
 }
 
@@ -102,7 +99,7 @@ def problems(*statuses: int) -> dict[tuple[int, str], Any]:
     return {(status, "application/problem+json"): PROBLEM for status in statuses}
 
 
-PROBLEMS = problems(400, 401, 403, 429, 503)  # of every view that reads
+PROBLEMS = problems(400, 401, 403, 429, 503)  # the errors of every view that reads
 
 TRACK_RESULT: dict[str, Any] = {
     "type": "object",
