@@ -1,12 +1,14 @@
 #!/usr/bin/env python
 """The command line of LLM Monitor: `manage.py up`, `manage.py help`."""
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
     """Run one management command."""
+    gc.disable()  # Loading makes many objects and no garbage. ProcessConfig.ready() enables the collector.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
     try:
         from django.core.management import execute_from_command_line

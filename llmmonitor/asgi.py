@@ -17,11 +17,11 @@ from django.core.asgi import get_asgi_application
 _http = get_asgi_application()
 
 # Below get_asgi_application(), which loads the apps that these need.
-from llmmonitor.http.body_limit import bound_bodies  # noqa: E402
+from llmmonitor.http.body_limit import limit_bodies  # noqa: E402
 from llmmonitor.http.static import serve_static  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
 
-_http = serve_static(bound_bodies(_http, settings.LLMMONITOR.max_body_bytes))
+_http = serve_static(limit_bodies(_http, settings.LLMMONITOR.max_body_bytes))
 
 DRAIN_SECONDS = 5.0
 

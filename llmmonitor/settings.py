@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,8 @@ from llmmonitor.access.hosts import own_host_names
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
 from llmmonitor.infra.databases import database_settings
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy only adds and sorts; a thread per core costs memory
 
 try:
     LLMMONITOR = read_environment()
@@ -188,7 +191,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "llmmonitor.http.static.FingerprintedStorage"},
 }
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # llmmonitor.http limits every body
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["metrics.api.renderers.JSONRenderer"],

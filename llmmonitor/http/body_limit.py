@@ -1,6 +1,7 @@
-"""No body is longer than the limit, whatever server stands in front: our daphne refuses one by itself, others do not.
+"""The limit on request bodies for every ASGI server. daphne's own check (http/daphne.py) precedes this one.
 
-Django writes a body to a file in /tmp before a view, and with it any check of who sends it, gets to run.
+Django writes a body to a temporary file before it calls a view, and so before any check of the client. Therefore the
+limit is enforced in front of Django.
 """
 
 from __future__ import annotations
@@ -11,27 +12,27 @@ from typing import Any
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body
 
 
-def too_large(max_bytes: int) -> bytes:
-    """The problem that answers a body of more than `max_bytes`."""
-    detail = f"A body may hold {max_bytes} bytes. Send fewer events in one request."
+def too_large_problem(max_bytes: int) -> bytes:
+    """Return the JSON body of the 413 response."""
+    detail = f"A body may have at most {max_bytes} bytes. Send fewer events in one request."
     return json.dumps(problem_body(413, "too_large", detail)).encode()
 
 
-def bound_bodies(application: Any, max_bytes: int) -> Any:
-    """An ASGI application that hands requests on to `application`, and answers 413 for a body beyond `max_bytes`.
+def limit_bodies(application: Any, max_bytes: int) -> Any:
+    """Return an ASGI application that responds with 413 to a larger body and passes other requests to `application`.
 
-    A body that says its length is refused unread; one that is chunked as soon as it is too long. For the application
-    that is a client who has gone.
+    A body with a larger Content-Length is rejected before it is read; a chunked body as soon as it exceeds the limit.
+    The application then receives a disconnect.
     """
 
-    async def bounded(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def limited(scope: dict[str, Any], receive: Any, send: Any) -> None:
         body_bytes = 0
-        refused = False
+        rejected = False
 
-        async def refuse() -> None:
-            nonlocal refused
-            refused = True
-            body = too_large(max_bytes)
+        async def reject() -> None:
+            nonlocal rejected
+            rejected = True
+            body = too_large_problem(max_bytes)
             headers = [
                 (b"content-type", CONTENT_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),
@@ -40,32 +41,32 @@ def bound_bodies(application: Any, max_bytes: int) -> Any:
             await send({"type": "http.response.start", "status": 413, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
-        async def receive_bounded() -> dict[str, Any]:
+        async def receive_limited() -> dict[str, Any]:
             nonlocal body_bytes
-            if refused:
+            if rejected:
                 return {"type": "http.disconnect"}
             message: dict[str, Any] = await receive()
             if message["type"] == "http.request":
                 body_bytes += len(message.get("body", b""))
                 if body_bytes > max_bytes:
-                    await refuse()
+                    await reject()
                     return {"type": "http.disconnect"}
             return message
 
-        async def send_unless_refused(message: dict[str, Any]) -> None:
-            if not refused:
+        async def send_unless_rejected(message: dict[str, Any]) -> None:
+            if not rejected:
                 await send(message)
 
-        if _stated_length(scope) > max_bytes:
-            await refuse()
+        if _content_length(scope) > max_bytes:
+            await reject()
         else:
-            await application(scope, receive_bounded, send_unless_refused)
+            await application(scope, receive_limited, send_unless_rejected)
 
-    return bounded
+    return limited
 
 
-def _stated_length(scope: dict[str, Any]) -> int:
-    """What Content-Length says; 0 where it says nothing that is a number."""
+def _content_length(scope: dict[str, Any]) -> int:
+    """Return the Content-Length header, or 0 if it is missing or not a number."""
     for name, value in scope["headers"]:
         if name.lower() == b"content-length" and value.isdigit():
             return int(value)

@@ -34,7 +34,7 @@ from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from zope.interface import implementer
 
 from llmmonitor.access.problems import CONTENT_TYPE, problem_body
-from llmmonitor.http.body_limit import too_large
+from llmmonitor.http.body_limit import too_large_problem
 
 __all__ = ["BackPressureServer", "reactor"]
 
@@ -131,7 +131,7 @@ class BoundedRequest(WebRequest):
     def _refuse(self) -> None:
         self.refused = True
         self.requestHeaders.removeHeader(b"Expect")  # the answer is out: no "100 Continue" after it
-        self.channel.transport.write(last_answer(413, too_large(self.server.max_body_bytes)))
+        self.channel.transport.write(last_answer(413, too_large_problem(self.server.max_body_bytes)))
 
 
 class BoundedChannel(HTTPChannel):

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
 
 # (module, optional modules that it imports if they are installed). REST framework has fields for PostgreSQL and a
-# client for coreapi, Kombu has a YAML serializer. Nothing here uses them.
+# client for coreapi, Kombu has a YAML serializer, Twisted has TLS. Nothing here uses them.
 OPTIONAL = (
+    ("daphne.server", ("OpenSSL", "service_identity", "click")),
     ("rest_framework.compat", ("django.contrib.postgres", "requests", "pygments", "yaml")),
     ("kombu.serialization", ("yaml",)),
 )
@@ -23,12 +25,12 @@ class InfraConfig(AppConfig):
     name = "llmmonitor.infra"
     label = "infra"
 
-    def import_models(self) -> None:
+    def __init__(self, *args: Any) -> None:
         """Import what loads optional libraries, without them, before any other app does."""
+        super().__init__(*args)
         for module, names in OPTIONAL:
             with as_if_not_installed(*names):
                 import_module(module)
-        super().import_models()
 
 
 @contextmanager

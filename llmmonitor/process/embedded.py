@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -78,6 +79,7 @@ class EmbeddedWorkers:
     def _make_worker(app: Any, queue: str, threads: int) -> Any:
         from celery.worker import WorkController
 
+        os.environ["CELERY_SKIP_CHECKS"] = "true"  # each worker would run Django's system checks before it starts
         return WorkController(
             app=app,
             hostname=f"{queue}@embedded",

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from rest_framework.request import Request
 
 from llmmonitor.access.permissions import CanIngest
@@ -21,25 +20,11 @@ from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
 from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
 from metrics.api.renderers import dump
 from metrics.events import Kind
-from metrics.ingest.answer import problem_answer
-from metrics.ingest.body import Limits, too_large
 from metrics.ingest.post import Answer, aingest, ingest
 
 # A larger body is validated in a thread. 64 KiB take one or two milliseconds, as long as the switch to a thread.
 MAX_LOOP_BYTES = 65_536
 BODY = 'The body is one event, an array, `{"events": [...]}` or lines of JSON. It may be compressed with gzip.'
-
-
-def read_body(request: HttpRequest, max_bytes: int) -> bytes | None:
-    """Return the raw body, or None if it is larger than `max_bytes`. It is not read if Content-Length is larger."""
-    try:
-        content_length = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        content_length = 0  # the limit also applies to the read below
-    if content_length > max_bytes:
-        return None
-    body = request.read(max_bytes + 1)
-    return body if len(body) <= max_bytes else None
 
 
 class _TrackView(AsyncView):
@@ -53,11 +38,7 @@ class _TrackView(AsyncView):
 
     async def store(self, request: Request) -> HttpResponse:
         """Store the events of the body. The status 200 means that they are committed."""
-        limits = Limits(max_body_bytes=settings.LLMMONITOR.max_body_bytes)
-        body = read_body(request._request, limits.max_body_bytes)
-        if body is None:
-            error = too_large(limits)
-            return _response(problem_answer(error.status, error.code, error.detail))
+        body = request._request.read()  # llmmonitor.http has rejected a body that is too large
         meta = request._request.META
         arguments = self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING")
         if len(body) <= MAX_LOOP_BYTES:

@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from llmmonitor.infra.database_errors import is_transient
+from llmmonitor.infra.throttled_log import LogThrottle
 from metrics.events import Event
-from metrics.ingest.refusal_log import RefusalLog
 from metrics.store import disk
 from metrics.store.availability import StoreUnavailable
 from metrics.store.commit_result import CommitResult
@@ -125,7 +125,7 @@ class Recorder:
         self._queued = 0
         self._committed = self._commits = self._refused = 0
         self._last_commit_at: datetime | None = None
-        self._refusals = RefusalLog()
+        self._failures = LogThrottle()
         self._last_batch_submissions = 1  # submissions in the last transaction: how many callers are about
 
     def _check_fork(self) -> None:
@@ -276,7 +276,7 @@ class Recorder:
             for submission in batch:  # one of them is to blame, and the others must not pay for it
                 self._commit(store, [submission])
         else:
-            if self._refusals.stored(time.monotonic()):
+            if self._failures.succeeded(time.monotonic()):
                 log.warning("Events are stored again")
             with self._changed:
                 self._commits += 1
@@ -287,7 +287,7 @@ class Recorder:
                 submission.future.set_result(part)
 
     def _refuse(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
-        if self._refusals.refused(error.reason, time.monotonic()):
+        if self._failures.failed(error.reason, time.monotonic()):
             log.warning(
                 "Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.store_location()
             )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -145,3 +148,15 @@ class TheSetUp:
         (workshop.root / ".venv" / "pyvenv.cfg").write_text("version = 3.10.1\n", encoding="utf-8")
         assert workshop.set_up("server") == []
         assert workshop.set_up("server", exact_python=True) == EVERYTHING[:3]
+
+
+class MakeRun:
+    def test_prints_nothing_before_the_text_of_the_server(self, tmp_path: Path) -> None:
+        shutil.copy(ROOT / "Makefile", tmp_path)
+        for name, text in {"scripts/setup.sh": "exit 0", ".venv/bin/python": '#!/bin/sh\necho "$@"'}.items():
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
+            (tmp_path / name).chmod(0o755)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make test`
+        finished = subprocess.run(["make", "run"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        assert finished.stdout + finished.stderr == "manage.py up\n"

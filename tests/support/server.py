@@ -53,6 +53,7 @@ def environment(data_dir: Path, port: int, env: Mapping[str, str] | None = None)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LLMMONITOR_")}
     kept.pop("DATABASE_URL", None)
     own = {"LLMMONITOR_DATA_DIR": str(data_dir), "LLMMONITOR_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    own["CI"] = "true"  # so that `up` opens no browser
     own["LLMMONITOR_QUERY_BUDGET_SECONDS"] = os.environ["LLMMONITOR_QUERY_BUDGET_SECONDS"]  # see tests.environment
     return kept | own | dict(env or {})
 

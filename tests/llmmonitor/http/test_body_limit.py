@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmmonitor.http.body_limit import bound_bodies
+from llmmonitor.http.body_limit import limit_bodies
 
 LIMIT = 10
 
@@ -28,7 +28,7 @@ class Exchange:
         self.sent: list[dict[str, Any]] = []  # to the client
 
     async def run(self) -> Exchange:
-        await bound_bodies(self._application, LIMIT)(self.scope, self._receive, self._send)
+        await limit_bodies(self._application, LIMIT)(self.scope, self._receive, self._send)
         return self
 
     @property

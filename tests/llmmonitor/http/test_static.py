@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from collections.abc import Iterator
@@ -42,6 +43,23 @@ class TheFilesOfAPage:
             reply = module_server.get(f"{prefix}dashboard/css/base.css")
             assert reply.status == 200
             assert reply.headers["Cache-Control"] == f"max-age={static.MAX_AGE_SECONDS}, public"
+
+    def test_are_compressed_for_clients_that_accept_it(self, module_server: Server) -> None:
+        path = f"/static/{static.fingerprint()}/vendor/chart.umd.min.js"
+        plain = module_server.get(path)
+        packed = module_server.get(path, headers={"Accept-Encoding": "gzip, br"})
+        assert (packed.status, packed.headers["Content-Encoding"]) == (200, "gzip")
+        assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+        assert gzip.decompress(packed.body) == plain.body
+        assert len(packed.body) < len(plain.body) / 2
+        known = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+        assert module_server.get(path, headers=known).status == 304
+
+    def test_of_a_compressed_kind_are_not_compressed(self, module_server: Server) -> None:
+        path = f"/static/{static.fingerprint()}/vendor/inter-latin-wght-normal.woff2"
+        reply = module_server.get(path, headers={"Accept-Encoding": "gzip"})
+        assert reply.status == 200
+        assert "Content-Encoding" not in reply.headers
 
     @pytest.mark.parametrize("name", ["nothing.js", "..%2f..%2fsettings.py", "dashboard/", ""])
     def test_are_nothing_else(self, module_server: Server, name: str) -> None:

@@ -21,7 +21,7 @@ from tests.conftest import require
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The caches' time, in seconds, at which none of them has met with silence."""
     now = [1_000.0]
-    monkeypatch.setattr(redis_cache, "_silent_until", 0.0)
+    monkeypatch.setattr(redis_cache, "_paused_until", 0.0)
     monkeypatch.setattr(redis_cache, "monotonic", lambda: now[0])
     return now
 
@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> ForgivingRedisCache:
     """A cache at an address where nothing listens; nothing was said of it yet."""
-    monkeypatch.setattr(throttled_log, "_said", {})
+    monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
     return ForgivingRedisCache(f"redis://127.0.0.1:{services.free_port()}/0", {})
 
 
@@ -136,7 +136,7 @@ class ARedisThatDoesNotAnswer:
         assert asked == [":1:a"]
 
         server.resume()
-        clock[0] += redis_cache.SILENT_SECONDS
+        clock[0] += redis_cache.PAUSE_SECONDS
         assert self.cache().get("a", "gone") == 1
 
     def test_is_another_thing_than_one_that_refuses(self, away: ForgivingRedisCache, asked: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""An error of what runs each second is told once a minute."""
+"""A failure that repeats each second is logged once a minute."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import logging
 import pytest
 
 from llmmonitor.infra import throttled_log
-from llmmonitor.infra.throttled_log import log_throttled
+from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 
 logger = logging.getLogger(__name__)
 
 
-class AnErrorThatComesEachSecond:
+class AnErrorThatRepeatsEachSecond:
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-        """The time, in seconds; nothing was said before."""
+        """The time, in seconds; nothing was logged before."""
         time = [1_000.0]
-        monkeypatch.setattr(throttled_log, "_said", {})
+        monkeypatch.setattr(throttled_log, "_throttle", LogThrottle())
         monkeypatch.setattr(throttled_log.time, "monotonic", lambda: time[0])
         return time
 
@@ -38,3 +38,41 @@ class AnErrorThatComesEachSecond:
         log_throttled(logger, "the sample", OSError("disk full"))
 
         assert len(caplog.records) == 3
+
+
+class AFailure:
+    def test_is_logged_once_a_minute(self) -> None:
+        throttle = LogThrottle()
+        logged = [second for second in range(150) if throttle.failed("disk_full", 1000.0 + second)]
+        assert logged == [0, 60, 120]
+
+    def test_is_logged_for_each_kind(self) -> None:
+        throttle = LogThrottle()
+        logged = [throttle.failed(kind, 1.0) for kind in ("disk_full", "locked", "disk_full", "locked")]
+        assert logged == ["first", "first", None, None]
+
+    def test_between_successes_does_not_make_more_lines(self) -> None:
+        throttle = LogThrottle()
+        logged: list[tuple[int, str]] = []
+        for second in range(70):
+            if throttle.failed("disk_full", float(second)):
+                logged.append((second, "failed"))
+            if throttle.succeeded(second + 0.5):
+                logged.append((second, "succeeded"))
+        assert logged == [(0, "failed"), (60, "failed")]
+
+
+class TheEndOfFailures:
+    def test_is_logged_once_after_some_seconds_without_a_failure(self) -> None:
+        throttle = LogThrottle()
+        throttle.failed("disk_full", 0.0)
+        assert [second for second in range(1, 30) if throttle.succeeded(float(second))] == [10]
+
+    def test_is_not_logged_when_nothing_failed(self) -> None:
+        assert not LogThrottle().succeeded(100.0)
+
+    def test_lets_the_next_failure_be_logged_at_once(self) -> None:
+        throttle = LogThrottle()
+        throttle.failed("disk_full", 0.0)
+        throttle.succeeded(15.0)
+        assert throttle.failed("disk_full", 20.0) == "first"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 import webbrowser
+from pathlib import Path
 
 import pytest
 
 from llmmonitor.process.browser import has_display, open_browser
+from tests.support.server import MakeServer
 
 
 class ADisplay:
@@ -36,16 +39,61 @@ class ADisplay:
 class TheBrowser:
     def test_is_opened_without_holding_up_the_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
         opened: list[str] = []
-        go_on, done = threading.Event(), threading.Event()
+        started, done = threading.Event(), threading.Event()
 
         def slow(url: str) -> None:
-            go_on.wait(10)
+            started.wait(10)
             opened.append(url)
             done.set()
 
         monkeypatch.setattr(webbrowser, "open", slow)
         open_browser("http://127.0.0.1:8899/")
         assert opened == []
-        go_on.set()
+        started.set()
         assert done.wait(10)
         assert opened == ["http://127.0.0.1:8899/"]
+
+    def test_that_cannot_be_opened_is_reported(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def failing(url: str) -> bool:
+            raise webbrowser.Error("no browser")
+
+        monkeypatch.setattr(webbrowser, "open", failing)
+        open_browser("http://127.0.0.1:8899/")
+        until = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < until:
+            time.sleep(0.01)
+        assert "http://127.0.0.1:8899/" in caplog.text
+
+
+class AStart:
+    @pytest.fixture
+    def display(self, tmp_path: Path) -> dict[str, str]:
+        """Variables with a display and a browser that writes the URL to a file."""
+        program = tmp_path / "browser"
+        program.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/part && mv {tmp_path}/part {tmp_path}/opened\n')
+        program.chmod(0o755)
+        return {"CI": "", "DISPLAY": ":0", "BROWSER": f"{program} %s"}
+
+    def test_opens_the_login_link(self, make_server: MakeServer, display: dict[str, str], tmp_path: Path) -> None:
+        server = make_server(env=display)
+        until = time.monotonic() + 20
+        while not (tmp_path / "opened").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        url = (tmp_path / "opened").read_text().strip()
+        assert url.startswith(f"{server.url}/login/link/")
+        assert url in server.output
+
+    @pytest.mark.parametrize("command", [("up", "--no-browser"), ("serve",)])
+    def test_opens_nothing(
+        self, make_server: MakeServer, display: dict[str, str], tmp_path: Path, command: tuple[str, ...]
+    ) -> None:
+        server = make_server(env=display, start=False)
+        server.command = ("manage.py", *command)
+        server.start(wait=False)
+        until = time.monotonic() + 20
+        while "Ctrl-C stops" not in server.output and time.monotonic() < until:
+            time.sleep(0.05)
+        assert server.stop() == 0  # the browser is started before the text is printed
+        assert not (tmp_path / "opened").exists()

@@ -58,7 +58,7 @@ class ATaskThatCannotBeSent:
     def test_is_logged_once_a_minute_and_stops_nothing(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(throttled_log, "_said", {})
+        monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
         broker = f"redis://127.0.0.1:{services.free_port()}/0"  # where nothing listens
         app = Celery(broker=broker)
         app.conf.task_publish_retry = False

@@ -1,4 +1,4 @@
-"""A client that calls Django's ASGI handler as a server does, including what Django's test client cannot send."""
+"""An ASGI client of Django's handler behind the limit on bodies. It sends what Django's test client cannot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+
+from llmmonitor.http.body_limit import limit_bodies
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -51,7 +54,7 @@ class AsgiClient:
     """A client on this machine. It is not signed in, unless `headers` have credentials."""
 
     def __init__(self, **headers: str) -> None:
-        self._application = get_asgi_application()
+        self._application = limit_bodies(get_asgi_application(), settings.LLMMONITOR.max_body_bytes)
         self._headers = {"host": "127.0.0.1:8899", **headers}
 
     def get(self, path: str, **params: Any) -> Reply:

@@ -29,7 +29,7 @@ class ADatabaseThatFails:
         for name in ("queries", "ring"):
             caches[name].clear()
         with monkeypatch.context() as patch:
-            patch.setattr(throttled_log, "_said", {})
+            patch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
             patch.setattr(CursorWrapper, "execute", fail)
             yield empty_api
 

@@ -221,7 +221,7 @@ class AnEventThatTheStoreRefuses:
         self.raise_floor(datetime.now(UTC) - timedelta(minutes=1))
         out = StringIO()
         call_command("demo", "--days", "0.01", stdout=out)
-        assert re.search(r"[1-9][\d,]* were refused\. The first refusal: must not be before the raw", out.getvalue())
+        assert re.search(r"[1-9][\d,]* were rejected\. The first error: must not be before the raw", out.getvalue())
 
     def test_like_all_others_is_a_failure_of_the_command(self, api: AsgiClient) -> None:
         self.raise_floor(datetime.now(UTC) + timedelta(minutes=1))
@@ -229,7 +229,7 @@ class AnEventThatTheStoreRefuses:
         with pytest.raises(CommandError, match="Nothing was stored"):
             call_command("demo", "--days", "0.002", stdout=out)
         assert "0 requests and 0 samples" in out.getvalue()
-        assert "The first refusal: must not be before the raw floor" in out.getvalue()
+        assert "The first error: must not be before the raw floor" in out.getvalue()
 
     def test_is_in_the_log_of_the_server(
         self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
@@ -438,10 +438,10 @@ class TheCommand:
 
     def test_says_that_no_server_is_there_to_send_to(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
-            raise SendingFailed("http://127.0.0.1:1/track/system did not answer: refused")
+            raise SendingFailed("http://127.0.0.1:1/track/system did not respond: refused")
 
         monkeypatch.setattr(Sender, "post", post)
-        with pytest.raises(CommandError, match="did not answer"):
+        with pytest.raises(CommandError, match="did not respond"):
             self.run("--days", "0.002", "--live")
         assert InferenceMetrics.objects.exists()
         assert current_progress() is None
