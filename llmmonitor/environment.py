@@ -1,10 +1,8 @@
-"""Everything that a person may set from outside, read once from the environment.
+"""The settings of an installation, read once from environment variables and from `.env` in the working directory.
 
-One typed class, one line a variable: its name is `LLMMONITOR_` and the field in capitals (`DATABASE_URL` and
-`REDIS_URL` keep the names that hosting services give them). `.env` in the working directory is read where it is
-present. A secret may come from a file instead: `LLMMONITOR_ADMIN_PASSWORD_FILE=/run/secrets/admin` fills
-`admin_password`. A wrong value stops the start with one sentence that names the variable, the value and what was
-expected (`BadEnvironment`). `docs/configuration.md` is written from this class.
+The variable of a field is `LLMMONITOR_` and the field's name in capitals. `DATABASE_URL` and `REDIS_URL` have the names
+that hosting services use. A secret can be read from a file: `LLMMONITOR_ADMIN_PASSWORD_FILE=/run/secrets/admin` sets
+`admin_password`. `docs/configuration.md` is generated from this class.
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRETS = ("ADMIN_PASSWORD", "SECRET_KEY")
 UNPREFIXED = ("database_url", "redis_url")
-# Never shown: URLs may hold passwords.
+# Not shown in error messages. URLs may contain passwords.
 HIDDEN = ("admin_password", "secret_key", "database_url", "redis_url")
-# What pydantic means, in words for whoever sets the variable.
+# Pydantic's error types in words for the person who sets the variable.
 EXPECTED = {
     "bool_parsing": "expected true or false",
     "int_parsing": "expected a whole number",
@@ -45,21 +43,21 @@ UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
 
 class BadEnvironment(Exception):
-    """A variable holds what cannot be used; the text is the sentence to show."""
+    """A variable has an invalid value. The message names the variable, the value and what was expected."""
 
 
 def parse_bytes(value: Any) -> Any:
-    """A size in bytes out of `5GiB`, `500 MB` or a plain number."""
+    """Return the number of bytes in a size such as `5GiB`, `500 MB` or `1024`."""
     if not isinstance(value, str):
         return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
-    if not found or found[2] not in UNITS:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+    if not match or match[2] not in UNITS:
         raise ValueError("expected a size such as 5GiB, 500MB or a number of bytes")
-    return int(float(found[1]) * UNITS[found[2]])
+    return int(float(match[1]) * UNITS[match[2]])
 
 
 def split_words(value: Any) -> Any:
-    """A tuple out of `a, b, c`."""
+    """Return the tuple of words in `a, b, c`."""
     return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
@@ -68,7 +66,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 
 
 class Environment(BaseSettings):
-    """The settings of one installation. Frozen: read at the start, the same until the end."""
+    """The settings of one installation. They do not change while the process runs."""
 
     model_config = SettingsConfigDict(
         env_prefix="LLMMONITOR_",
@@ -79,117 +77,100 @@ class Environment(BaseSettings):
         populate_by_name=True,
     )
 
-    # Where it listens and lives.
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8899, ge=0, le=65535, description="Port to listen on.")
-    data_dir: Path = Field(
-        CHECKOUT / "data",
-        description="Directory of the database and the secret key (mode 0700).",
-    )
+    # Addresses, data and services.
+    host: str = Field("127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(8899, ge=0, le=65535, description="Port that the server listens on.")
+    data_dir: Path = Field(CHECKOUT / "data", description="Directory of the database and the secret key (mode 0700).")
     database_url: str | None = Field(
         None,
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
-        description="`postgres://user:password@host:port/name`; SQLite in the data directory when empty.",
+        description="`postgres://user:password@host:port/name`. If empty, SQLite in the data directory.",
     )
     redis_url: str | None = Field(
         None,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
-        description="`redis://host:port/0` for broker, caches and live channel; in-process parts when empty.",
+        description="`redis://host:port/0` for the broker, the caches and the live channel. If empty, without Redis.",
     )
-    debug: bool = Field(False, description="Django's debug pages. Never on a public address.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
+    debug: bool = Field(False, description="Show Django's debug pages. Do not use this on a public address.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
 
-    # Who may come in.
+    # Access.
     admin_password: str | None = Field(
-        None,
-        description="Password of the first admin; a random one is printed when empty.",
+        None, description="Password of the first admin. If empty, a random password is printed."
     )
     secret_key: str | None = Field(
-        None,
-        description="Django's signing key; made and kept in the data directory when empty.",
+        None, description="Django's signing key. If empty, a key is generated and stored in the data directory."
     )
     allowed_hosts: Words = Field(
-        (),
-        description="Host names that the server answers to, beside loopback and its own address.",
+        (), description="Host names that requests may use, in addition to loopback and the server's own address."
     )
     cors_origins: Words = Field(
-        (),
-        description="Origins whose pages may call the API, such as `https://tools.example.com`.",
+        (), description="Origins whose pages may call the API, such as `https://tools.example.com`."
     )
     trust_loopback: bool = Field(
         True,
-        description="A person at this machine needs no login. Set it to false behind a proxy that adds no header.",
+        description="Requests from this machine need no login. Set it to false behind a proxy that adds no header.",
     )
-    tls: bool = Field(
-        False,
-        description="The server is reached over HTTPS only: cookies are marked secure.",
+    tls: bool = Field(False, description="Clients use HTTPS only: cookies are marked secure.")
+    rate_limit_ingest_per_minute: int = Field(
+        600_000, ge=1, description="Maximum posts per minute of a key or an address."
     )
-    rate_limit_ingest_per_minute: int = Field(600_000, ge=1, description="Posts a minute for one key or address.")
-    rate_limit_read_per_minute: int = Field(1_200, ge=1, description="Reads a minute for one key or address.")
-    login_attempts_per_minute: int = Field(10, ge=1, description="Login attempts a minute for one address.")
+    rate_limit_read_per_minute: int = Field(1_200, ge=1, description="Maximum reads per minute of a key or an address.")
+    login_attempts_per_minute: int = Field(10, ge=1, description="Maximum login attempts per minute of an address.")
 
-    # What is taken in.
-    max_body_bytes: Bytes = Field(16 * 2**20, description="Largest body accepted, unpacked.")
-    max_events_per_request: int = Field(10_000, ge=1, description="Most events in one request.")
+    # Ingest.
+    max_body_bytes: Bytes = Field(16 * 2**20, description="Maximum size of a request body, also after decompression.")
+    max_events_per_request: int = Field(10_000, ge=1, description="Maximum number of events in a request.")
     max_series: int = Field(
         10_000,
         ge=1,
-        description="Most label sets of requests and of samples each. Requests beyond land in the series `__other__`, "
-        "samples beyond are refused.",
+        description="Maximum number of label sets, of requests and of samples each. Further requests are counted in "
+        "the series `__other__`; further samples are rejected.",
     )
     max_error_groups: int = Field(
         10_000,
         ge=1,
-        description="Most groups of errors that are the same. Errors beyond land in the group `__other__` of their "
-        "type.",
+        description="Maximum number of error groups. Further errors are counted in `__other__`, by type.",
     )
-    tags: Words = Field(
-        (),
-        max_length=5,
-        description="Metadata keys (at most five) to filter and group by.",
-    )
+    tags: Words = Field((), max_length=5, description="Metadata keys to filter and group by; at most five.")
     keep_content_keys: Words = Field(
-        (),
-        description="Metadata keys to keep although they name content by convention.",
+        (), description="Metadata keys to store although their names usually denote content."
     )
-    drop_error_text: bool = Field(False, description="Drop error messages and stack traces at the door.")
-    future_tolerance_seconds: int = Field(300, ge=0, description="How far ahead of the server's clock an event may be.")
-    max_age_days: int = Field(400, ge=1, description="How old an event may be.")
+    drop_error_text: bool = Field(False, description="Drop error messages and stack traces on ingest.")
+    future_tolerance_seconds: int = Field(
+        300, ge=0, description="Seconds that an event may be ahead of the server's clock."
+    )
+    max_age_days: int = Field(400, ge=1, description="Maximum age of an event, in days.")
 
-    # How it is written.
-    recorder_max_batch: int = Field(5_000, ge=1, description="Most events in one transaction.")
+    # Commits.
+    recorder_max_batch: int = Field(5_000, ge=1, description="Maximum number of events in a transaction.")
     recorder_max_delay_ms: float = Field(
-        5.0, ge=0, le=1000, description="Longest wait for more events before a commit."
+        5.0, ge=0, le=1000, description="Maximum wait for more events before a commit, in milliseconds."
     )
-    recorder_queue_events: int = Field(50_000, ge=1, description="Most events that wait for a commit; beyond: 429.")
+    recorder_queue_events: int = Field(
+        50_000, ge=1, description="Maximum number of events that wait for a commit. Further posts get 429."
+    )
 
-    # How long it is kept.
-    raw_inference_days: float = Field(30, gt=0, description="Days that single requests are kept.")
-    errors_days: float = Field(90, gt=0, description="Days that single errors are kept.")
-    samples_hours: float = Field(
-        24,
-        gt=0,
-        description="Hours that single host, GPU, queue and engine samples are kept.",
-    )
-    one_second_minutes: float = Field(135, gt=0, description="Minutes that one-second figures are kept.")
-    one_minute_days: float = Field(3, gt=0, description="Days that one-minute figures are kept.")
-    one_hour_days: float = Field(400, gt=0, description="Days that one-hour figures are kept.")
+    # Retention and disk.
+    raw_inference_days: float = Field(30, gt=0, description="Days to keep single requests.")
+    errors_days: float = Field(90, gt=0, description="Days to keep single errors.")
+    samples_hours: float = Field(24, gt=0, description="Hours to keep single host, GPU, queue and engine samples.")
+    one_second_minutes: float = Field(135, gt=0, description="Minutes to keep one-second rollups.")
+    one_minute_days: float = Field(3, gt=0, description="Days to keep one-minute rollups.")
+    one_hour_days: float = Field(400, gt=0, description="Days to keep one-hour rollups.")
     recent_id_minutes: float = Field(
-        15,
-        gt=0,
-        description="Minutes in which a repeat without a timestamp is recognised.",
+        15, gt=0, description="Minutes in which a repeated event without a timestamp is detected."
     )
     max_disk: Bytes = Field(
-        5 * 2**30,
-        description="Most bytes the store may use; the oldest raw rows go first.",
+        5 * 2**30, description="Maximum size of the store. If it is exceeded, the oldest raw rows are deleted."
     )
-    disk_floor: Bytes = Field(256 * 2**20, description="Free bytes below which new events are refused (503).")
+    disk_floor: Bytes = Field(
+        256 * 2**20, description="Minimum free disk space. Below it, new events are rejected with 503."
+    )
 
-    # How it answers.
+    # Queries.
     query_budget_seconds: float = Field(
-        5.0,
-        gt=0,
-        description="Longest time a query may take before it is stopped (503).",
+        5.0, gt=0, description="Maximum duration of a query. A longer query is stopped with 503."
     )
 
     @field_validator("data_dir")
@@ -208,7 +189,7 @@ class Environment(BaseSettings):
     @classmethod
     def _plain_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            # No "*": on loopback it would open the API to every page on the web.
+            # "*" is not allowed: on loopback, every page on the web could then call the API.
             if not re.fullmatch(r"https?://[^/?#@*\s]+", origin):
                 raise ValueError("expected origins such as https://tools.example.com, without a path or a star")
         return value
@@ -222,12 +203,12 @@ class Environment(BaseSettings):
 
 
 def variable_name(field: str) -> str:
-    """The environment variable that fills this field."""
+    """Return the environment variable of a field."""
     return field.upper() if field in UNPREFIXED else f"LLMMONITOR_{field.upper()}"
 
 
 def read_environment() -> Environment:
-    """The environment as settings. Raises BadEnvironment with a sentence to show."""
+    """Return the settings. Raises BadEnvironment."""
     secrets: dict[str, Any] = {}
     for name in SECRETS:
         path = os.environ.get(f"LLMMONITOR_{name}_FILE")
@@ -243,5 +224,5 @@ def read_environment() -> Environment:
         field = str(first["loc"][0]).lower()
         value = first["input"]
         shown = "…" if field in HIDDEN else ",".join(value) if isinstance(value, tuple) else value
-        said = EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-        raise BadEnvironment(f"{variable_name(field)}={shown}: {said.format(**first.get('ctx', {}))}") from None
+        expected = EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+        raise BadEnvironment(f"{variable_name(field)}={shown}: {expected.format(**first.get('ctx', {}))}") from None

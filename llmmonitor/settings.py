@@ -194,8 +194,8 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # llmmonitor.http limits every body
 
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["metrics.api.rendering.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "metrics.api.rendering.OneRenderer",
+    "DEFAULT_RENDERER_CLASSES": ["metrics.api.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "metrics.api.renderers.IgnoreClientContentNegotiation",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "llmmonitor.access.authentication.APIKeyAuthentication",
@@ -205,7 +205,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["llmmonitor.access.permissions.CanRead"],
     "DEFAULT_THROTTLE_CLASSES": ["llmmonitor.access.throttles.ReadThrottle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "metrics.api.problems.exception_handler",
+    "EXCEPTION_HANDLER": "metrics.api.error_handlers.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

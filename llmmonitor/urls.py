@@ -12,6 +12,6 @@ urlpatterns = [
     path("", include("dashboard.urls")),
 ]
 
-handler400 = "metrics.api.problems.bad_request"
-handler404 = "metrics.api.problems.not_found"
-handler500 = "metrics.api.problems.server_error"
+handler400 = "metrics.api.error_handlers.bad_request"
+handler404 = "metrics.api.error_handlers.not_found"
+handler500 = "metrics.api.error_handlers.server_error"

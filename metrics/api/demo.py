@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from llmmonitor.access.permissions import CanDemo, CanRead
 from llmmonitor.access.throttles import ReadThrottle
-from metrics.api import answer_schema
-from metrics.api.answer_schema import PROBLEMS, described
-from metrics.api.description import describe
+from metrics.api.openapi import response_schemas as schemas
+from metrics.api.openapi.description import describe, describe_get
+from metrics.api.openapi.response_schemas import PROBLEMS
 from metrics.traffic.demo import control
 from metrics.traffic.sender import Sender
 
@@ -38,17 +38,17 @@ class DemoView(APIView):
         """Reading whether it runs is a read."""
         return [CanRead() if self.request.method in ("GET", "HEAD", "OPTIONS") else CanDemo()]
 
-    @described("Is there demo data?", answer_schema.DEMO)
+    @describe_get("Is there demo data?", schemas.DEMO)
     def get(self, request: Request) -> Response:
         """`{"present", "running", "progress_percent", "incident"}`."""
         return Response(control.state().as_dict())
 
-    @describe(request=None, responses={202: answer_schema.DEMO, **PROBLEMS}, summary="Show demo data")
+    @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Show demo data")
     def post(self, request: Request) -> Response:
         """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
-    @describe(responses={200: answer_schema.DEMO, 202: answer_schema.DEMO, **PROBLEMS}, summary="Remove demo data")
+    @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove demo data")
     def delete(self, request: Request) -> Response:
         """Stop sending and remove all that is flagged as demo data; says how much, or that it goes on (202)."""
         state = control.remove(at=now()).as_dict()

@@ -1,7 +1,7 @@
 """`/export/{kind}.{csv,json,ndjson}`: rows as files, streamed in constant memory.
 
-Rows are read by one thread of its own, some hundred at a time, and only when the client has taken the ones before: a
-client that stalls costs one chunk. Two exports run at a time; a third is told to come back.
+Each export has its own thread. It reads the next chunk of rows after the client has received the previous one, so that
+a slow client costs the memory of one chunk. At most two exports run at a time; further ones get the status 503.
 """
 
 from __future__ import annotations
@@ -23,31 +23,30 @@ from django.utils.timezone import now
 from rest_framework.request import Request
 
 from metrics import queries
-from metrics.api import openapi_parameters
-from metrics.api.answer_schema import PROBLEMS, list_of
-from metrics.api.description import Parameter, describe
-from metrics.api.problems import Problem
-from metrics.api.track_schema import PROBLEM
-from metrics.api.views import ReadView
+from metrics.api.base_views import ReadView
+from metrics.api.error_handlers import Problem
+from metrics.api.openapi.description import Parameter, describe
+from metrics.api.openapi.parameters import SERIES, WINDOW_AND_FILTERS
+from metrics.api.openapi.response_schemas import PROBLEMS, list_of, problems
 from metrics.queries import parameters
 
 ROWS_PER_CHUNK = 500
-EXPORTS_AT_A_TIME = 2
+MAX_RUNNING_EXPORTS = 2
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ndjson": "application/x-ndjson"}
 
-_slots = BoundedSemaphore(EXPORTS_AT_A_TIME)
+_slots = BoundedSemaphore(MAX_RUNNING_EXPORTS)
 
 
 def write_csv(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
-    """Comma-separated values with a head; nested values as JSON."""
+    """Yield the rows as CSV with a header row. Objects and arrays are written as JSON."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(columns)
     while chunk := list(islice(rows, ROWS_PER_CHUNK)):
         for row in chunk:
             writer.writerow([_cell(row.get(column)) for column in columns])
-        yield _take(buffer)
-    yield _take(buffer)
+        yield _flush(buffer)
+    yield _flush(buffer)
 
 
 def _cell(value: Any) -> Any:
@@ -55,13 +54,14 @@ def _cell(value: Any) -> Any:
         return orjson.dumps(value).decode()
     if isinstance(value, bool):
         return "true" if value else "false"
-    # A cell that begins like a formula is run by spreadsheets when the file is opened; the quote keeps it text.
+    # Spreadsheets run a cell that begins with one of these as a formula. The quote makes it text.
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
 
 
-def _take(buffer: io.StringIO) -> bytes:
+def _flush(buffer: io.StringIO) -> bytes:
+    """Return the content of the buffer, and empty it."""
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()
@@ -69,7 +69,7 @@ def _take(buffer: io.StringIO) -> bytes:
 
 
 def write_json(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
-    """One JSON array."""
+    """Yield the rows as one JSON array."""
     separator = b"["
     while chunk := list(islice(rows, ROWS_PER_CHUNK)):
         yield separator + b",\n".join(orjson.dumps(row) for row in chunk)
@@ -78,7 +78,7 @@ def write_json(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iter
 
 
 def write_ndjson(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
-    """One JSON object a line."""
+    """Yield the rows as JSON objects, one per line."""
     while chunk := list(islice(rows, ROWS_PER_CHUNK)):
         yield b"".join(orjson.dumps(row) + b"\n" for row in chunk)
 
@@ -91,22 +91,26 @@ WRITERS: dict[str, Callable[[Iterator[dict[str, Any]], tuple[str, ...]], Iterato
 
 
 class Slot:
-    """One of the exports that run at a time. Given back by `release`, and also when nobody holds it any more: a client
-    that goes before its answer begins leaves a stream that never runs, and so never comes to its end."""
+    """The permission to run an export. There are MAX_RUNNING_EXPORTS of them.
+
+    `release` returns it. Garbage collection returns it, too, because a stream is neither read nor closed if the client
+    disconnects before the response starts.
+    """
 
     def __init__(self) -> None:
         self.release = weakref.finalize(self, _slots.release)
 
     @classmethod
-    def take(cls) -> Slot | None:
-        """A slot, or None when all are taken."""
+    def acquire(cls) -> Slot | None:
+        """Return a slot, or None if all are in use."""
         return cls() if _slots.acquire(blocking=False) else None
 
 
 class Stream:
-    """The pieces of one export, each made on its thread when the client asks for it.
+    """The chunks of one export. Each is read in the thread of the export when the client is ready for it.
 
-    Its end, or `close`, gives everything back. Django closes the answer that holds it, also when the client has gone.
+    The end of the stream, or `close`, releases the thread, its database connection and the slot. Django closes the
+    stream with its response, also if the client has disconnected.
     """
 
     def __init__(self, chunks: Iterator[bytes], slot: Slot) -> None:
@@ -127,7 +131,7 @@ class Stream:
         return chunk
 
     def close(self) -> None:
-        """Ends it. May be called more than once, and from any thread."""
+        """Release everything. May be called more than once, and from any thread."""
         executor, self._executor, self._chunks = self._executor, None, iter(())
         if executor is not None:
             executor.submit(connection.close)
@@ -136,58 +140,47 @@ class Stream:
 
 
 class ExportView(ReadView):
-    """One kind of rows as a file."""
+    """The rows of one kind as a file."""
 
     @describe(
         parameters=[
             Parameter("kind", enum=tuple(queries.EXPORT_KINDS), location="path"),
             Parameter("extension", enum=tuple(CONTENT_TYPES), location="path"),
-            *openapi_parameters.WINDOW_PARAMETERS,
-            *openapi_parameters.FILTER_PARAMETERS,
-            openapi_parameters.METRIC_PARAMETER,
-            openapi_parameters.STAT_PARAMETER,
-            *openapi_parameters.HISTORY_PARAMETERS,
+            *WINDOW_AND_FILTERS,
+            *SERIES,
         ],
         responses={
             (200, "text/csv"): str,
             (200, "application/json"): list_of({"type": "object", "additionalProperties": True}),
             (200, "application/x-ndjson"): str,
-            (404, "application/problem+json"): PROBLEM,
+            **problems(404),
             **PROBLEMS,
         },
         summary="Rows as a file",
-        description="The rows of a window, oldest first, streamed. `metric`, `stat`, `step` and `group_by` belong to "
-        "the kind `history`.",
     )
     def get(self, request: Request, kind: str, extension: str) -> StreamingHttpResponse:
-        """The rows of a window, oldest first, streamed."""
+        """The rows of a window, oldest first, as a stream.
+
+        `metric`, `stat`, `step` and `group_by` are only for the kind `history`.
+        """
         if kind not in queries.EXPORT_KINDS or extension not in WRITERS:
-            raise Problem(
-                404,
-                "unknown_export",
-                f"There is no export {kind[:40]}.{extension[:10]}.",
-                kinds=list(queries.EXPORT_KINDS),
-                formats=list(WRITERS),
-            )
+            detail = f"There is no export {kind[:40]}.{extension[:10]}."
+            raise Problem(404, "unknown_export", detail, kinds=list(queries.EXPORT_KINDS), formats=list(WRITERS))
         at = now()
         params = request.query_params
         is_history = kind == "history"
-        further = parameters.SERIES_PARAMETERS if is_history else ()
-        window, filters = parameters.parse_window_and_filters(params, at, *further)
+        series_parameters = parameters.SERIES_PARAMETERS if is_history else ()
+        window, filters = parameters.parse_window_and_filters(params, at, *series_parameters)
         specs = parameters.parse_series(params) if is_history else ()
         step = parameters.parse_step(params.get("step")) if is_history else None
-        slot = Slot.take()
+        slot = Slot.acquire()
         if slot is None:
-            raise Problem(
-                503,
-                "exports_busy",
-                f"{EXPORTS_AT_A_TIME} exports are running; try again when one has ended.",
-                headers={"Retry-After": "3"},
-            )
+            detail = f"{MAX_RUNNING_EXPORTS} exports are running. Try again when one has finished."
+            raise Problem(503, "exports_busy", detail, {"Retry-After": "3"})
         try:
             table = queries.export(kind, window, filters, now=at, specs=specs, step=step)
             chunks = WRITERS[extension](iter(table.rows), table.columns)
-            # Read before the answer begins: what goes wrong with the question is then a problem, not a broken file.
+            # Read before the response starts, so that a failed query gets an error response, not a broken file.
             first = next(chunks, b"")
         except BaseException:
             slot.release()

@@ -1,4 +1,4 @@
-"""`/health` and `/health/ready`: alive, and really working."""
+"""`/health` and `/health/ready`: whether the process runs, and whether all its parts work."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ from rest_framework.views import APIView
 
 from llmmonitor import __version__
 from llmmonitor.access.identity import identify_request
-from metrics.api import answer_schema, readiness
-from metrics.api.description import describe
+from metrics.api import readiness
+from metrics.api.openapi import response_schemas as schemas
+from metrics.api.openapi.description import describe
 
-KEPT_SECONDS = 2.0
+CACHE_SECONDS = 2.0
 
-# When it is out of date (on the monotonic clock) and what it says. Of this process alone: another's may work.
-_report: tuple[float, dict[str, Any]] | None = None
+# When the last report expires (monotonic clock), and the report. It is about this process, so it is in no shared cache.
+_cached_report: tuple[float, dict[str, Any]] | None = None
 
 
 class HealthView(APIView):
-    """Alive: the process answers. Asks nothing of the store."""
+    """Liveness."""
 
     authentication_classes = ()
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @describe(responses={200: answer_schema.HEALTH}, summary="Is the process alive?", auth=[])
+    @describe(responses={200: schemas.HEALTH}, summary="Is the process running?", auth=[])
     def get(self, request: Request) -> Response:
-        """Always 200 while the process answers."""
+        """200 while the process runs. The database is not accessed."""
         return Response({"status": "ok", "version": __version__})
 
 
 class ReadyView(APIView):
-    """Ready: a real query was answered and a real write was possible, at most two seconds ago."""
+    """Readiness: the result of checks that ran at most two seconds ago."""
 
     authentication_classes = ()
     permission_classes = [AllowAny]
     throttle_classes = ()
 
-    @describe(responses=dict.fromkeys((200, 503), answer_schema.READY), summary="Does it work?", auth=[])
+    @describe(responses=dict.fromkeys((200, 503), schemas.READY), summary="Do all parts of the server work?", auth=[])
     def get(self, request: Request) -> Response:
-        """200 when every part works, else 503; the parts are shown to those who may read."""
-        report = _newest_report()
+        """200 if every part works, else 503. Clients that may read get the status of each part."""
+        report = _current_report()
         shown = report if "read" in identify_request(request._request).can else {"status": report["status"]}
         return Response(shown, status=200 if report["status"] == "ok" else 503)
 
 
-def _newest_report() -> dict[str, Any]:
-    global _report
-    kept = _report
-    if kept is None or time.monotonic() >= kept[0]:
+def _current_report() -> dict[str, Any]:
+    global _cached_report
+    cached = _cached_report
+    if cached is None or time.monotonic() >= cached[0]:
         report = readiness.check()
-        _report = kept = time.monotonic() + KEPT_SECONDS, report
-    return kept[1]
+        _cached_report = cached = time.monotonic() + CACHE_SECONDS, report
+    return cached[1]

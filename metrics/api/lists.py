@@ -1,4 +1,4 @@
-"""Lists: `/requests` and `/errors` by cursor, `/errors/groups` and `/models` in one page."""
+"""`/requests` and `/errors` in pages with a cursor; `/errors/groups` and `/models` in one page."""
 
 from __future__ import annotations
 
@@ -12,29 +12,22 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from metrics import queries
-from metrics.api import answer_schema, openapi_parameters
-from metrics.api.answer_schema import described, page_of
-from metrics.api.description import Parameter
-from metrics.api.views import ReadView
+from metrics.api.base_views import ReadView
+from metrics.api.openapi import response_schemas as schemas
+from metrics.api.openapi.description import Parameter, describe_get
+from metrics.api.openapi.parameters import ERROR_LIST, REQUEST_LIST, WINDOW_AND_FILTERS
 from metrics.queries import parameters
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.read.filters import ERROR_FILTERS, REQUEST_FILTERS
 
-WINDOWED = [*openapi_parameters.WINDOW_PARAMETERS, *openapi_parameters.FILTER_PARAMETERS]
-LIST = [*WINDOWED, *openapi_parameters.CURSOR_PARAMETERS]
-REQUESTS = [*LIST, *openapi_parameters.REQUEST_FILTER_PARAMETERS]
-ERRORS = [*LIST, *openapi_parameters.ERROR_FILTER_PARAMETERS]
 
-
-def read_list(
-    params: QueryDict, now: datetime, *, of_requests: bool = False, of_errors: bool = False
-) -> dict[str, Any]:
-    """Return the arguments of a query for a list of single rows."""
-    further = REQUEST_FILTERS if of_requests else ERROR_FILTERS
-    names = (*parameters.WINDOW_PARAMETERS, *parameters.filter_names(), *further, "cursor", "limit")
+def parse_list(params: QueryDict, now: datetime, *, of_requests: bool) -> dict[str, Any]:
+    """Return the arguments of a query for a list of requests, or of errors."""
+    row_filters = REQUEST_FILTERS if of_requests else ERROR_FILTERS
+    names = (*parameters.WINDOW_PARAMETERS, *parameters.filter_names(), *row_filters, "cursor", "limit")
     parameters.check_names(params, *names)
     return {
-        "filters": parameters.parse_filters(params, of_requests=of_requests, of_errors=of_errors),
+        "filters": parameters.parse_filters(params, of_requests=of_requests, of_errors=not of_requests),
         "window": parameters.parse_optional_window(params, now),
         "cursor": params.get("cursor"),
         "limit": parameters.parse_integer(params, "limit", PAGE, 1, MAX_PAGE),
@@ -52,25 +45,25 @@ def page(request: Request, rows: queries.Page) -> Response:
 
 
 def ranking(rows: queries.Ranking, omitted: str) -> Response:
-    """Return a list that is one page; the field named by `omitted` has the number of rows that it leaves out."""
+    """Return a list in one page. `omitted` is the name of the field with the number of further rows."""
     return Response({"next": None, "previous": None, "results": rows.results, omitted: rows.omitted})
 
 
 class RequestsView(ReadView):
     """Single requests."""
 
-    @described("Single requests, newest first", page_of(answer_schema.REQUEST_ROW), REQUESTS, operation_id="requests")
+    @describe_get(
+        "Single requests, newest first", schemas.page_of(schemas.REQUEST_ROW), REQUEST_LIST, operation_id="requests"
+    )
     def get(self, request: Request) -> Response:
-        """Newest first; filters by label and by the fields of the rows."""
-        at = now()
-        params = request.query_params
-        return page(request, queries.requests(**read_list(params, at, of_requests=True)))
+        """Newest first, with filters by label and by fields of the request."""
+        return page(request, queries.requests(**parse_list(request.query_params, now(), of_requests=True)))
 
 
 class RequestView(ReadView):
     """One request."""
 
-    @described("One request by the id of its row", answer_schema.REQUEST, may_be_absent=True)
+    @describe_get("One request by the id of its row", schemas.REQUEST, may_be_missing=True)
     def get(self, request: Request, number: int) -> Response:
         """All fields of the request, and its error."""
         parameters.check_names(request.query_params)
@@ -83,18 +76,18 @@ class RequestView(ReadView):
 class ErrorsView(ReadView):
     """Single errors."""
 
-    @described("Single errors, newest first", page_of(answer_schema.ERROR_ROW), ERRORS)
+    @describe_get("Single errors, newest first", schemas.page_of(schemas.ERROR_ROW), ERROR_LIST)
     def get(self, request: Request) -> Response:
-        """Newest first; filters by label, type and severity."""
-        at = now()
-        params = request.query_params
-        return page(request, queries.errors(**read_list(params, at, of_errors=True)))
+        """Newest first, with filters by label, type and severity."""
+        return page(request, queries.errors(**parse_list(request.query_params, now(), of_requests=False)))
 
 
 class ErrorGroupsView(ReadView):
     """Errors in groups."""
 
-    @described("Errors, grouped", page_of(answer_schema.ERROR_GROUP, groups_omitted=answer_schema.OMITTED), WINDOWED)
+    @describe_get(
+        "Groups of errors", schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED), WINDOW_AND_FILTERS
+    )
     def get(self, request: Request) -> Response:
         """The 200 most frequent groups of the window, with the times of the first and last error and a trend."""
         at = now()
@@ -105,10 +98,10 @@ class ErrorGroupsView(ReadView):
 class ModelsView(ReadView):
     """The models."""
 
-    @described(
+    @describe_get(
         "Models with requests in a window",
-        page_of(answer_schema.MODEL, models_omitted=answer_schema.OMITTED),
-        WINDOWED,
+        schemas.page_of(schemas.MODEL, models_omitted=schemas.OMITTED),
+        WINDOW_AND_FILTERS,
         operation_id="models",
     )
     def get(self, request: Request) -> Response:
@@ -121,14 +114,11 @@ class ModelsView(ReadView):
 class ModelView(ReadView):
     """One model. Its name may contain slashes."""
 
-    @described(
-        "One model",
-        answer_schema.MODEL,
-        [Parameter("name", location="path"), *WINDOWED],
-        may_be_absent=True,
+    @describe_get(
+        "One model", schemas.MODEL, (Parameter("name", location="path"), *WINDOW_AND_FILTERS), may_be_missing=True
     )
     def get(self, request: Request, name: str) -> Response:
-        """The model's row of `/models`."""
+        """The row of this model in `/models`."""
         at = now()
         window, _ = parameters.parse_window_and_filters(request.query_params, at)
         row = queries.model(name, window, at)

@@ -7,24 +7,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from metrics import queries
-from metrics.api import answer_schema, openapi_parameters
-from metrics.api.answer_schema import described
-from metrics.api.views import ReadView
+from metrics.api.base_views import ReadView
+from metrics.api.openapi import response_schemas as schemas
+from metrics.api.openapi.description import describe_get
+from metrics.api.openapi.parameters import DISTRIBUTION_METRIC, SERIES, STEP, WINDOW_AND_FILTERS
 from metrics.queries import parameters
-
-WINDOW = [*openapi_parameters.WINDOW_PARAMETERS, *openapi_parameters.FILTER_PARAMETERS]
-HISTORY = [
-    openapi_parameters.METRIC_PARAMETER,
-    openapi_parameters.STAT_PARAMETER,
-    *WINDOW,
-    *openapi_parameters.HISTORY_PARAMETERS,
-]
 
 
 class CurrentView(ReadView):
     """The newest tick."""
 
-    @described("The newest tick", answer_schema.TICK)
+    @describe_get("The newest tick", schemas.TICK)
     def get(self, request: Request) -> Response:
         """The object that the WebSocket sends each second."""
         from metrics.live import ticker
@@ -36,7 +29,7 @@ class CurrentView(ReadView):
 class SummaryView(ReadView):
     """The performance summary."""
 
-    @described("The performance summary", answer_schema.SUMMARY, WINDOW)
+    @describe_get("The performance summary", schemas.SUMMARY, WINDOW_AND_FILTERS)
     def get(self, request: Request) -> Response:
         """Each figure of the window and of the window before it, and the change in percent."""
         at = now()
@@ -47,7 +40,7 @@ class SummaryView(ReadView):
 class HistoryView(ReadView):
     """Time series."""
 
-    @described("Time series", answer_schema.HISTORY, HISTORY)
+    @describe_get("Time series", schemas.HISTORY, (*SERIES, *WINDOW_AND_FILTERS))
     def get(self, request: Request) -> Response:
         """One series for each metric, statistic and group. A step without data is null, not zero."""
         at = now()
@@ -60,9 +53,7 @@ class HistoryView(ReadView):
 class DistributionView(ReadView):
     """The distribution of a metric."""
 
-    @described(
-        "Distribution of a metric", answer_schema.DISTRIBUTION, [openapi_parameters.DISTRIBUTION_PARAMETER, *WINDOW]
-    )
+    @describe_get("Distribution of a metric", schemas.DISTRIBUTION, (DISTRIBUTION_METRIC, *WINDOW_AND_FILTERS))
     def get(self, request: Request) -> Response:
         """Buckets with bounds and counts, and percentiles."""
         at = now()
@@ -74,13 +65,13 @@ class DistributionView(ReadView):
 class HeatmapView(ReadView):
     """Counts by time and value."""
 
-    @described(
+    @describe_get(
         "Heatmap of a metric",
-        answer_schema.HEATMAP,
-        [openapi_parameters.DISTRIBUTION_PARAMETER, *WINDOW, openapi_parameters.STEP_PARAMETER],
+        schemas.HEATMAP,
+        (DISTRIBUTION_METRIC, *WINDOW_AND_FILTERS, STEP),
     )
     def get(self, request: Request) -> Response:
-        """The number of requests in each bucket of values, for each step of time."""
+        """The number of requests in each bucket of values, in each step."""
         at = now()
         params = request.query_params
         window, filters = parameters.parse_window_and_filters(params, at, "metric", "step")

@@ -1,4 +1,8 @@
-"""Does it work? Each part is tried, not asked: a query is run, a write begun and rolled back, a cache read back."""
+"""Checks of the parts that the server needs.
+
+Each check uses its part: it runs a query, begins a write and rolls it back, or writes a value to the cache and reads
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +18,22 @@ logger = logging.getLogger(__name__)
 
 
 def check() -> dict[str, Any]:
-    """`{"status": "ok" | "failing", "parts": {name: {"status", "ms", "detail"?}}}`."""
-    parts = {name: _try(part) for name, part in PARTS.items()}
+    """Run all checks. Return `{"status": "ok" | "failing", "parts": {name: {"status", "ms", "detail"?}}}`."""
+    parts = {name: _run(name, part_check) for name, part_check in PARTS.items()}
     failing = any(part["status"] == "failing" for part in parts.values())
     return {"status": "failing" if failing else "ok", "parts": parts}
 
 
-def _try(part: Callable[[], str | None]) -> dict[str, Any]:
+def _run(name: str, part_check: Callable[[], str | None]) -> dict[str, Any]:
     started = time.monotonic()
     try:
-        detail = part()
+        detail = part_check()
         status = "ok"
-    except Exception as error:  # noqa: BLE001 (a part may fail in any way; readiness says so instead of failing itself)
-        logger.warning("readiness: %s: %s", part.__name__, error)
+    except Exception as error:  # noqa: BLE001 - any exception means that the part is failing
+        logger.warning("Readiness check %s failed: %s", name, error)
         detail, status = str(error)[:300] or type(error).__name__, "failing"
-    answer: dict[str, Any] = {"status": status, "ms": round((time.monotonic() - started) * 1000, 1)}
-    return answer | ({"detail": detail} if detail else {})
+    result: dict[str, Any] = {"status": status, "ms": round((time.monotonic() - started) * 1000, 1)}
+    return result | ({"detail": detail} if detail else {})
 
 
 def _query() -> str | None:
@@ -49,19 +53,18 @@ def _write() -> str | None:
 def _recorder() -> str | None:
     from metrics.ingest.recorder import get_recorder
 
-    stats = get_recorder().stats()
-    return f"{stats.queued_events} events wait"
+    return f"{get_recorder().stats().queued_events} events queued"
 
 
 def _cache() -> str | None:
     caches["ring"].set("readiness", 1, 5)
     if caches["ring"].get("readiness") != 1:
-        raise RuntimeError("a value that was put into the cache did not come back")
+        raise RuntimeError("A value that was written to the cache cannot be read.")
     return None
 
 
 def _ticks() -> str | None:
-    # Never failing: a web server works, too, while its worker is started anew.
+    # This check never fails, because a web server works while its worker restarts.
     from metrics.live import ticker
 
     return ticker.state(datetime.now(UTC))

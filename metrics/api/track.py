@@ -1,7 +1,7 @@
-"""`POST /track/{inference,error,queue,system}`: events come in. The body goes as it is to `metrics.ingest.post`.
+"""`POST /track/{inference,error,queue,system}`: pass the body to `metrics.ingest.post`.
 
-These views run on the event loop: while their events wait for the commit they hold no thread and no connection (tried:
-twice as many single posts a second as on a thread for each).
+These views run on the event loop, so that a request uses no thread and no database connection while its events wait
+for the commit. That doubled the number of single posts per second, compared with a thread for each request.
 """
 
 from __future__ import annotations
@@ -14,77 +14,56 @@ from rest_framework.request import Request
 
 from llmmonitor.access.permissions import CanIngest
 from llmmonitor.access.throttles import IngestThrottle
-from metrics.api.async_view import AsyncView
-from metrics.api.description import describe
-from metrics.api.rendering import dump
-from metrics.api.track_schema import ANSWER, PROBLEM, request_schema
+from metrics.api.base_views import AsyncView
+from metrics.api.openapi.description import describe
+from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
+from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
+from metrics.api.renderers import dump
 from metrics.events import Kind
 from metrics.ingest.post import Answer, aingest, ingest
 
-# A body up to this is read and validated on the event loop: 64 kB take a millisecond or two, a hop to a thread as long.
-LOOP_BYTES = 65_536
-
-EXAMPLES: dict[Kind, dict[str, Any]] = {
-    Kind.INFERENCE: {
-        "model_name": "llama-3.1-8b",
-        "prompt_tokens": 120,
-        "completion_tokens": 48,
-        "response_time_ms": 812.5,
-        "success": True,
-    },
-    Kind.ERROR: {"model_name": "llama-3.1-8b", "error_type": "TimeoutError", "error_message": "no answer within 60 s"},
-    Kind.QUEUE: {"source": "gateway-1", "model_name": "llama-3.1-8b", "pending": 3, "processing": 8},
-    Kind.SYSTEM: {
-        "host": "gpu-1",
-        "cpu_percent": 41.5,
-        "memory_percent": 63.0,
-        "gpu_count": 1,
-        "gpu_metrics": [{"gpu_id": 0, "temperature": 71, "utilization_percent": 96}],
-    },
-}
+# A larger body is validated in a thread. 64 KiB take one or two milliseconds, as long as the switch to a thread.
+MAX_LOOP_BYTES = 65_536
+BODY = 'The body is one event, an array, `{"events": [...]}` or lines of JSON. It may be compressed with gzip.'
 
 
 class _TrackView(AsyncView):
-    """Takes events of one kind."""
+    """Base class: stores events of one kind."""
 
     kind: ClassVar[Kind]
     permission_classes = (CanIngest,)
     throttle_classes = (IngestThrottle,)
-    # None: the body is read here, and whatever its type is, the answer to it is `metrics.ingest.post`'s.
+    # No parsers: `metrics.ingest.post` checks the media type and parses the body.
     parser_classes = ()
 
-    async def take(self, request: Request) -> HttpResponse:
-        """Store events; 200 means that they are committed."""
+    async def store(self, request: Request) -> HttpResponse:
+        """Store the events of the body. The status 200 means that they are committed."""
         body = request._request.read()  # llmmonitor.http has rejected a body that is too large
         meta = request._request.META
         arguments = self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING")
-        if len(body) <= LOOP_BYTES:
+        if len(body) <= MAX_LOOP_BYTES:
             return _response(await aingest(*arguments))
         return _response(await sync_to_async(ingest)(*arguments))
 
 
 def _response(answer: Answer) -> HttpResponse:
-    # Not REST framework's Response, which Django would render on a thread.
+    # Not REST framework's Response, because Django renders that in a thread.
     return HttpResponse(dump(answer.payload), answer.content_type, answer.status, headers=answer.headers)
 
 
 def _post(kind: Kind, summary: str, description: str) -> Any:
-    """The method of one view: a function of its own, because its description is kept on it."""
+    """Return the `post` method of a view. Each view needs its own function, because it stores the description."""
 
     async def post(self: _TrackView, request: Request) -> HttpResponse:
-        return await self.take(request)
+        return await self.store(request)
 
     return describe(
         tags=["track"],
         summary=summary,
-        description=f'{description} One object, an array, `{{"events": [...]}}` or lines of JSON; gzip is accepted.',
+        description=f"{description} {BODY}",
         request={"application/json": request_schema(kind), "application/x-ndjson": {"type": "string"}},
         example=EXAMPLES[kind],
-        responses={
-            200: ANSWER,
-            422: ANSWER,
-            **{(status, "application/problem+json"): PROBLEM for status in (400, 401, 403, 413, 415, 429, 503)},
-        },
+        responses={200: TRACK_RESULT, 422: TRACK_RESULT, **problems(400, 401, 403, 413, 415, 429, 503)},
     )(post)
 
 
@@ -93,7 +72,9 @@ class TrackInferenceView(_TrackView):
 
     kind = Kind.INFERENCE
     post = _post(
-        kind, "Record requests", "One request is counted once: a repeat of its timestamp and id is no new one."
+        kind,
+        "Record requests",
+        "Send a request when it has ended. Events with the same timestamp and request_id are counted once.",
     )
 
 
@@ -102,7 +83,10 @@ class TrackErrorView(_TrackView):
 
     kind = Kind.ERROR
     post = _post(
-        kind, "Record errors", "With the request_id of a failed request it describes that one; alone it counts as one."
+        kind,
+        "Record errors",
+        "An error with the request_id of a failed request belongs to that request. Any other error counts as one "
+        "failed request, unless its severity is WARNING.",
     )
 
 
@@ -110,11 +94,11 @@ class TrackQueueView(_TrackView):
     """Queues."""
 
     kind = Kind.QUEUE
-    post = _post(kind, "Record queue lengths", "For services that know their own queue.")
+    post = _post(kind, "Record queue lengths", "For services that measure their own queue.")
 
 
 class TrackSystemView(_TrackView):
-    """Machines."""
+    """Hosts and their GPUs."""
 
     kind = Kind.SYSTEM
-    post = _post(kind, "Record samples of machines", "What the agent sends: a host and its GPUs.")
+    post = _post(kind, "Record samples of hosts", "A sample has the values of a host and its GPUs.")

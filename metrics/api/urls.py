@@ -1,31 +1,37 @@
-"""Addresses of the API. They stand at the root, as its documentation promises."""
+"""URLs of the API. They have no common prefix."""
 
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from metrics.api import demo, export, health, lists, metrics, robots, track
+from metrics.api import demo, export, health, lists, metrics, track
 
 
-# These two load drf-spectacular, which the start of a server must not do.
+# These two import drf-spectacular when they are called, because a server must not import it at its start.
 @csrf_exempt
 @login_not_required
 def schema(request: HttpRequest) -> HttpResponseBase:
-    """`/schema`. The view itself checks who may read."""
-    from metrics.api.openapi import schema_view
+    """Return the OpenAPI document. The view checks the right to read."""
+    from metrics.api.openapi.views import schema_view
 
     return schema_view(request)
 
 
 def docs(request: HttpRequest) -> HttpResponseBase:
-    """`/docs`. A page: the middleware sends a visitor who is not signed in to the login."""
-    from metrics.api.openapi import docs_view
+    """Return the page of Swagger UI. The middleware redirects a visitor who is not signed in to the login."""
+    from metrics.api.openapi.views import docs_view
 
     return docs_view(request)
+
+
+@login_not_required
+def robots(request: HttpRequest) -> HttpResponse:
+    """Return `/robots.txt`: search engines must not index this server."""
+    return HttpResponse("User-agent: *\nDisallow: /\n", content_type="text/plain")
 
 
 urlpatterns = [
@@ -39,7 +45,7 @@ urlpatterns = [
     path("metrics/distribution", metrics.DistributionView.as_view(), name="metrics-distribution"),
     path("metrics/heatmap", metrics.HeatmapView.as_view(), name="metrics-heatmap"),
     path("models", lists.ModelsView.as_view(), name="models"),
-    # Names hold slashes: meta-llama/Llama-3.
+    # Names may contain slashes: meta-llama/Llama-3.
     path("models/<path:name>", lists.ModelView.as_view(), name="model"),
     path("requests", lists.RequestsView.as_view(), name="requests"),
     path("requests/<int:number>", lists.RequestView.as_view(), name="request"),
@@ -51,5 +57,5 @@ urlpatterns = [
     path("health/ready", health.ReadyView.as_view(), name="health-ready"),
     path("schema", schema, name="schema"),
     path("docs", docs, name="docs"),
-    path("robots.txt", robots.robots, name="robots"),
+    path("robots.txt", robots, name="robots"),
 ]

@@ -1,4 +1,4 @@
-"""Fixtures for tests that send and read through the API, with the real recorder and store behind it."""
+"""Fixtures for tests that send and read through the API, with the real recorder and database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.metrics.api.asgi_client import AsgiClient
 
 @pytest.fixture
 def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """The empty store, for tests that write nothing: emptying it after each of them would be most of their time.
+    """An empty database for tests that store nothing. It is not emptied after each test, because that takes long.
 
-    It has the name of pytest-django's own fixture, because by that name it knows that a test needs the database.
+    It has the name of pytest-django's fixture, by which pytest-django detects that a test uses the database.
     """
     with django_db_blocker.unblock():
         yield
@@ -29,14 +29,14 @@ def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[No
 
 
 @pytest.fixture
-def door(db: None) -> AsgiClient:
-    """Somebody on this machine whose every call is refused."""
+def empty_api(db: None) -> AsgiClient:
+    """A client on this machine and an empty database. The test must store nothing."""
     return AsgiClient()
 
 
 @pytest.fixture
 def api(transactional_db: None) -> Iterator[AsgiClient]:
-    """Somebody on this machine, before an empty store."""
+    """A client on this machine and an empty database, in which the test may store events."""
     for cache in caches.all():
         cache.clear()
     yield AsgiClient()
@@ -45,16 +45,16 @@ def api(transactional_db: None) -> Iterator[AsgiClient]:
 
 @pytest.fixture
 def posts(monkeypatch: pytest.MonkeyPatch, api: AsgiClient) -> list[tuple[str, int]]:
-    """What our own sender posts, taken by the application without a network: (path, events) of each post."""
-    seen: list[tuple[str, int]] = []
+    """Pass the posts of Sender to the application without a network. Return (path, number of events) of each post."""
+    posts: list[tuple[str, int]] = []
 
     def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
         headers = {name.lower(): value for name, value in self._headers.items() if name == "Authorization"}
         reply = AsgiClient(**headers).post(path, events)
         assert reply.status in (200, 422), reply.body
-        seen.append((path, len(events)))
-        answer: dict[str, Any] = reply.json()
-        return answer
+        posts.append((path, len(events)))
+        result: dict[str, Any] = reply.json()
+        return result
 
     monkeypatch.setattr(Sender, "post", post)
-    return seen
+    return posts

@@ -23,7 +23,7 @@ ADDRESS = ("127.0.0.1", 8899)
 
 @dataclass
 class Reply:
-    """What came back."""
+    """A response."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Reply:
         return json.loads(self.body)
 
     def problem(self, status: int, code: str) -> dict[str, Any]:
-        """The body, after checking that it is this problem in the form that all problems have."""
+        """Assert that the response is this problem, in the form of all problems. Return its body."""
         assert self.type == PROBLEM, (self.status, self.headers, self.body[:500])
         body: dict[str, Any] = self.json()
         assert (self.status, body["status"], body["code"]) == (status, status, code), body
@@ -51,7 +51,7 @@ class Reply:
 
 
 class AsgiClient:
-    """Somebody on this machine who is not signed in, unless `headers` say otherwise."""
+    """A client on this machine. It is not signed in, unless `headers` have credentials."""
 
     def __init__(self, **headers: str) -> None:
         self._application = limit_bodies(get_asgi_application(), settings.LLMMONITOR.max_body_bytes)
@@ -84,17 +84,17 @@ class AsgiClient:
         headers: dict[str, str] | None = None,
         cut_off: bool = False,
     ) -> AsyncIterator[tuple[Reply, AsyncIterator[bytes]]]:
-        """The head of the answer, and its body as it is taken: what is not taken is not asked for.
+        """Send a request. Return the head of the response and an iterator that reads its body.
 
-        `body`: bytes, a list of bytes (as sent in chunks, without a length) or anything that becomes JSON. `cut_off`:
-        the client goes before the body's end.
+        The application cannot send more of the body than the iterator has read. `body`: bytes, a list of bytes (sent in
+        chunks, without Content-Length) or data for JSON. `cut_off`: disconnect before the end of the body.
         """
         chunked = isinstance(body, list) and bool(body) and all(isinstance(part, bytes) for part in body)
         parts: list[bytes] = body if chunked else [body if isinstance(body, bytes) else orjson.dumps(body)]
-        own = self._headers | ({} if content_type is None else {"content-type": content_type})
-        own |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        all_headers = self._headers | ({} if content_type is None else {"content-type": content_type})
+        all_headers |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if not chunked:
-            own.setdefault("content-length", str(len(parts[0])))
+            all_headers.setdefault("content-length", str(len(parts[0])))
         split = urlsplit(path)
         scope = {
             "type": "http",
@@ -106,16 +106,16 @@ class AsgiClient:
             "raw_path": quote(split.path).encode(),
             "query_string": (split.query or urlencode(params or {}, doseq=True)).encode(),
             "root_path": "",
-            "headers": [(name.encode(), value.encode("latin1")) for name, value in own.items()],
+            "headers": [(name.encode(), value.encode("latin1")) for name, value in all_headers.items()],
             "client": ("127.0.0.1", 50_000),
             "server": ADDRESS,
         }
-        received = _messages(parts, cut_off)
+        request_messages = _messages(parts, cut_off)
         finished = asyncio.Event()
         sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue(1)
 
         async def receive() -> dict[str, Any]:
-            for message in received:
+            for message in request_messages:
                 return message
             await finished.wait()
             return {"type": "http.disconnect"}
@@ -131,7 +131,7 @@ class AsgiClient:
 
         async def chunks() -> AsyncIterator[bytes]:
             if not reply.status:
-                return  # it was not answered at all
+                return  # no response was started
             while (message := await sent.get())["type"] != "end":
                 yield message.get("body", b"")
                 if not message.get("more_body"):
@@ -156,7 +156,7 @@ class AsgiClient:
 
 def _messages(parts: Iterable[bytes], cut_off: bool) -> Iterator[dict[str, Any]]:
     parts = list(parts)
-    for place, part in enumerate(parts):
-        yield {"type": "http.request", "body": part, "more_body": cut_off or place < len(parts) - 1}
+    for index, part in enumerate(parts):
+        yield {"type": "http.request", "body": part, "more_body": cut_off or index < len(parts) - 1}
     if cut_off:
         yield {"type": "http.disconnect"}

@@ -1,7 +1,7 @@
-"""Makes the API's fixtures known here."""
+"""The fixtures of the API's tests."""
 
 from __future__ import annotations
 
-from tests.metrics.api.api_fixtures import api, db, door
+from tests.metrics.api.api_fixtures import api, db, empty_api
 
-__all__ = ["api", "db", "door"]
+__all__ = ["api", "db", "empty_api"]

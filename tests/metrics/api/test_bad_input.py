@@ -1,4 +1,4 @@
-"""What is wrong with a post is said: the whole of it by a problem, one event of many by its place and field."""
+"""Bad bodies and bad events: a bad body gets a problem, a bad event is rejected with its index and field."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class ABodyThatCannotBeRead:
             (b'{"events": {"model_name": "m"}}', "bad_batch"),
         ],
     )
-    def test_is_a_problem_of_the_whole(self, door: AsgiClient, body: bytes, code: str) -> None:
-        door.post("/track/inference", body).problem(400, code)
+    def test_is_a_problem_of_the_whole(self, empty_api: AsgiClient, body: bytes, code: str) -> None:
+        empty_api.post("/track/inference", body).problem(400, code)
 
     @pytest.mark.parametrize("path", ["/track/inference", "/track/error", "/track/queue", "/track/system"])
     @pytest.mark.parametrize(
@@ -66,44 +66,44 @@ class ABodyThatCannotBeRead:
             "application/json; charset=latin-1",
         ],
     )
-    def test_is_415_in_any_form_but_json(self, door: AsgiClient, path: str, content_type: str | None) -> None:
-        reply = door.post(path, GOOD, content_type)
+    def test_is_415_in_any_form_but_json(self, empty_api: AsgiClient, path: str, content_type: str | None) -> None:
+        reply = empty_api.post(path, GOOD, content_type)
         code = "unsupported_charset" if "latin" in (content_type or "") else "unsupported_media_type"
         assert "application/json" in reply.problem(415, code)["detail"] or "charset" in code
 
-    def test_in_an_unknown_encoding_is_415(self, door: AsgiClient) -> None:
-        door.post("/track/inference", GOOD, content_encoding="br").problem(415, "unsupported_encoding")
+    def test_in_an_unknown_encoding_is_415(self, empty_api: AsgiClient) -> None:
+        empty_api.post("/track/inference", GOOD, content_encoding="br").problem(415, "unsupported_encoding")
 
-    def test_that_is_no_gzip_though_it_says_so_is_400(self, door: AsgiClient) -> None:
-        door.post("/track/inference", GOOD, content_encoding="gzip").problem(400, "bad_gzip")
+    def test_that_is_not_gzip_but_has_the_header_is_400(self, empty_api: AsgiClient) -> None:
+        empty_api.post("/track/inference", GOOD, content_encoding="gzip").problem(400, "bad_gzip")
         cut = gzip.compress(json.dumps(GOOD).encode())[:-4]
-        door.post("/track/inference", cut, content_encoding="gzip").problem(400, "bad_gzip")
+        empty_api.post("/track/inference", cut, content_encoding="gzip").problem(400, "bad_gzip")
 
-    def test_of_a_client_that_goes_before_its_end_stores_nothing(self, door: AsgiClient) -> None:
+    def test_of_a_client_that_disconnects_early_stores_nothing(self, empty_api: AsgiClient) -> None:
         whole = json.dumps([GOOD]).encode()
-        door.request("POST", "/track/inference", [whole[:20]], content_type=JSON, cut_off=True)
+        empty_api.request("POST", "/track/inference", [whole[:20]], content_type=JSON, cut_off=True)
 
 
 class ABodyThatIsTooLarge:
-    def test_of_10_001_events_is_413(self, door: AsgiClient) -> None:
-        door.post("/track/inference", [GOOD] * 10_001).problem(413, "too_many_events")
+    def test_of_10_001_events_is_413(self, empty_api: AsgiClient) -> None:
+        empty_api.post("/track/inference", [GOOD] * 10_001).problem(413, "too_many_events")
 
-    def test_of_17_mebibytes_is_413_whether_it_says_so_or_not(self, door: AsgiClient) -> None:
+    def test_of_17_mebibytes_is_413_with_and_without_content_length(self, empty_api: AsgiClient) -> None:
         body = b'[{"model_name": "m", "metadata": {"a": "' + b"x" * 17 * MEBIBYTE + b'"}}]'
-        door.post("/track/inference", body).problem(413, "too_large")
+        empty_api.post("/track/inference", body).problem(413, "too_large")
         parts = [body[start : start + MEBIBYTE] for start in range(0, len(body), MEBIBYTE)]
-        door.post("/track/inference", parts).problem(413, "too_large")
+        empty_api.post("/track/inference", parts).problem(413, "too_large")
 
-    def test_is_not_read_when_it_says_beforehand_that_it_is(self, door: AsgiClient) -> None:
-        door.post("/track/inference", b"{}", content_length=str(17 * MEBIBYTE)).problem(413, "too_large")
+    def test_is_not_read_if_content_length_is_too_large(self, empty_api: AsgiClient) -> None:
+        empty_api.post("/track/inference", b"{}", content_length=str(17 * MEBIBYTE)).problem(413, "too_large")
 
-    def test_when_unpacked_is_413(self, door: AsgiClient) -> None:
+    def test_when_unpacked_is_413(self, empty_api: AsgiClient) -> None:
         bomb = gzip.compress(b" " * 200 * MEBIBYTE, 1)
         assert len(bomb) < MEBIBYTE
-        door.post("/track/inference", bomb, content_encoding="gzip").problem(413, "too_large")
+        empty_api.post("/track/inference", bomb, content_encoding="gzip").problem(413, "too_large")
 
-    def test_of_brackets_is_413(self, door: AsgiClient) -> None:
-        door.post("/track/inference", b"[" + b"[]," * (5 * MEBIBYTE) + b"[]]").problem(413, "too_many_values")
+    def test_of_brackets_is_413(self, empty_api: AsgiClient) -> None:
+        empty_api.post("/track/inference", b"[" + b"[]," * (5 * MEBIBYTE) + b"[]]").problem(413, "too_many_values")
 
 
 def bad(**fields: Any) -> dict[str, Any]:
@@ -147,17 +147,17 @@ WRONG = [
 
 
 class AnEventThatIsWrong:
-    @pytest.mark.parametrize(("field", "event", "said"), WRONG)
+    @pytest.mark.parametrize(("field", "event", "text"), WRONG)
     def test_is_named_by_its_field_and_not_stored(
-        self, door: AsgiClient, field: str | None, event: Any, said: str
+        self, empty_api: AsgiClient, field: str | None, event: Any, text: str
     ) -> None:
-        reply = door.post("/track/inference", [event])
+        reply = empty_api.post("/track/inference", [event])
         assert (reply.status, reply.type) == (422, JSON)
         answer = reply.json()
         assert (answer["accepted"], answer["duplicates"]) == (0, 0)
         (rejected,) = answer["rejected"]
         assert (rejected["index"], rejected["field"]) == (0, field)
-        assert said in rejected["error"]
+        assert text in rejected["error"]
 
     @pytest.mark.parametrize(
         ("path", "event", "field"),
@@ -173,8 +173,8 @@ class AnEventThatIsWrong:
             ("/track/system", {"host": "h", "gpu_metrics": [{"temperature": 1.0}]}, "gpu_metrics.0.gpu_id"),
         ],
     )
-    def test_of_any_kind_is(self, door: AsgiClient, path: str, event: Any, field: str) -> None:
-        reply = door.post(path, event)
+    def test_of_any_kind_is(self, empty_api: AsgiClient, path: str, event: Any, field: str) -> None:
+        reply = empty_api.post(path, event)
         assert reply.status == 422
         assert [rejected["field"] for rejected in reply.json()["rejected"]] == [field]
 
@@ -185,7 +185,9 @@ class AnEventThatIsWrong:
         events[413]["response_time_ms"] = -1
         answer = api.post("/track/inference", events).json()
         assert (answer["accepted"], answer["duplicates"]) == (999, 0)
-        assert [(one["index"], one["field"]) for one in answer["rejected"]] == [(413, "response_time_ms")]
+        assert [(rejection["index"], rejection["field"]) for rejection in answer["rejected"]] == [
+            (413, "response_time_ms")
+        ]
         assert InferenceMetrics.objects.count() == 999
         assert not InferenceMetrics.objects.filter(request_id="r413").exists()
         assert api.get("/metrics/summary").json()["total_requests"] == 999
@@ -200,7 +202,7 @@ class ALineThatIsNoJson:
         body = b'{"model_name": "m"}\n{broken\n\n{"model_name": "n"}\n'
         answer = api.post("/track/inference", body, "application/x-ndjson").json()
         assert answer["accepted"] == 2
-        assert [(one["index"], one["field"]) for one in answer["rejected"]] == [(1, None)]
+        assert [(rejection["index"], rejection["field"]) for rejection in answer["rejected"]] == [(1, None)]
 
 
 class AServerThatIsNotReached:
@@ -220,7 +222,7 @@ class AServerThatIsNotReached:
         assert b"<code>/dashbord/&lt;b&gt;</code>" in reply.body
         assert b'href="/"' in reply.body
 
-    def test_that_fails_says_nothing_of_why(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_that_fails_does_not_reveal_why(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*args: Any, **more: Any) -> None:
             raise ZeroDivisionError("SECRET")
 
@@ -229,7 +231,7 @@ class AServerThatIsNotReached:
         assert reply.problem(500, "internal")
         assert b"SECRET" not in reply.body
 
-    def test_that_is_full_says_when_to_come_again(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_with_a_full_queue_sends_retry_after(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         from metrics.ingest.recorder import QueueFull, Recorder
 
         def full(self: Recorder, events: Any) -> None:
@@ -238,7 +240,7 @@ class AServerThatIsNotReached:
         monkeypatch.setattr(Recorder, "submit", full)
         api.post("/track/inference", GOOD).problem(429, "queue_full")
 
-    def test_whose_store_is_down_says_so(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_with_a_full_disk_sends_the_reason(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         from metrics.store.availability import StoreUnavailable
         from metrics.store.writing.transaction import Store
 
@@ -249,7 +251,7 @@ class AServerThatIsNotReached:
         problem = api.post("/track/inference", GOOD).problem(503, "store_unavailable")
         assert (problem["reason"], "disk is full" in problem["detail"]) == ("disk_full", True)
 
-    def test_more_often_than_is_allowed_says_when_to_come_again(self, api: AsgiClient) -> None:
+    def test_more_often_than_allowed_sends_retry_after(self, api: AsgiClient) -> None:
         settings = read_environment().model_copy(update={"rate_limit_ingest_per_minute": 3})
         with override_settings(LLMMONITOR=settings):
             replies = [api.post("/track/inference", GOOD) for _ in range(4)]

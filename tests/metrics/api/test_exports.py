@@ -1,4 +1,4 @@
-"""Exports: the rows as files, equal to what the lists say, streamed as they are taken, two at a time."""
+"""Exports: rows as files, equal to the lists, streamed as the client reads them, at most two at a time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.metrics.api.asgi_client import AsgiClient, Reply
 pytestmark = pytest.mark.store
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-COUNT = 1_203  # over two pieces of what is read at once
+COUNT = 1_203  # more than two chunks
 
 
 @pytest.fixture
 def rows(api: AsgiClient) -> list[dict[str, Any]]:
-    """Requests, oldest first, with everything in them that could be written wrongly."""
+    """Requests, oldest first, with values that are hard to write correctly."""
     events = [
         {
             "timestamp": (NOW - timedelta(seconds=COUNT - number)).isoformat(),
@@ -38,14 +38,14 @@ def rows(api: AsgiClient) -> list[dict[str, Any]]:
         for number in range(COUNT)
     ]
     assert api.post("/track/inference", events).json()["accepted"] == COUNT
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     address, params = "/requests", {"limit": "500"}
     while address:
         page = api.get(address, **params).json()
-        found += page["results"]
+        rows += page["results"]
         address, params = page["next"], {}
-    assert len(found) == COUNT
-    return found[::-1]
+    assert len(rows) == COUNT
+    return rows[::-1]
 
 
 def exported(reply: Reply) -> list[Any]:
@@ -62,7 +62,7 @@ def exported(reply: Reply) -> list[Any]:
 
 
 def cell(value: Any) -> str:
-    """What a cell of a CSV file says for a value of JSON."""
+    """Return the CSV cell of a JSON value."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -75,32 +75,32 @@ def cell(value: Any) -> str:
 class AnExport:
     @pytest.mark.parametrize("extension", ["json", "ndjson"])
     def test_in_json_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]], extension: str) -> None:
-        found = exported(api.get(f"/export/inference.{extension}"))
-        assert found == [{name: row[name] for name in found[0]} for row in rows]
-        assert {"request_id", "model_name", "error_message", "metadata", "response_time_ms"} <= found[0].keys()
+        exported_rows = exported(api.get(f"/export/inference.{extension}"))
+        assert exported_rows == [{name: row[name] for name in exported_rows[0]} for row in rows]
+        assert {"request_id", "model_name", "error_message", "metadata", "response_time_ms"} <= exported_rows[0].keys()
 
     def test_in_csv_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]]) -> None:
-        found = exported(api.get("/export/inference.csv"))
-        assert found == [{name: cell(row[name]) for name in found[0]} for row in rows]
+        exported_rows = exported(api.get("/export/inference.csv"))
+        assert exported_rows == [{name: cell(row[name]) for name in exported_rows[0]} for row in rows]
 
     def test_holds_the_window_and_the_filters_that_were_asked(self, api: AsgiClient, rows: list[Any]) -> None:
         start = (NOW - timedelta(seconds=100)).isoformat()
-        found = exported(api.get("/export/inference.ndjson", **{"from": start, "model": "plain"}))
-        wanted = [row for row in rows if row["model_name"] == "plain" and int(row["request_id"][1:]) >= COUNT - 100]
-        assert [row["request_id"] for row in found] == [row["request_id"] for row in wanted]
+        exported_rows = exported(api.get("/export/inference.ndjson", **{"from": start, "model": "plain"}))
+        expected = [row for row in rows if row["model_name"] == "plain" and int(row["request_id"][1:]) >= COUNT - 100]
+        assert [row["request_id"] for row in exported_rows] == [row["request_id"] for row in expected]
 
     def test_of_errors_equals_the_list(self, api: AsgiClient, rows: list[Any]) -> None:
         listed = api.get("/errors", limit=500).json()["results"][::-1]
-        found = exported(api.get("/export/errors.json"))
-        assert len(found) == len(listed) == -(-COUNT // 11)
-        assert found == [{name: row[name] for name in found[0]} for row in listed]
+        exported_rows = exported(api.get("/export/errors.json"))
+        assert len(exported_rows) == len(listed) == -(-COUNT // 11)
+        assert exported_rows == [{name: row[name] for name in exported_rows[0]} for row in listed]
 
     def test_of_a_history_equals_the_series(self, api: AsgiClient, rows: list[Any]) -> None:
-        asked = {"metric": ["inference.requests", "inference.response_time_ms"], "stat": ["sum", "p95"]}
+        params = {"metric": ["inference.requests", "inference.response_time_ms"], "stat": ["sum", "p95"]}
         window = {"range": "1h", "step": 60, "group_by": "model"}
-        series = api.get("/metrics/history", **asked, **window).json()["series"]
-        found = exported(api.get("/export/history.json", **asked, **window))
-        assert [(row["metric"], row["stat"], row["labels"], row["value"]) for row in found] == [
+        series = api.get("/metrics/history", **params, **window).json()["series"]
+        exported_rows = exported(api.get("/export/history.json", **params, **window))
+        assert [(row["metric"], row["stat"], row["labels"], row["value"]) for row in exported_rows] == [
             (line["metric"], line["stat"], line["labels"], value) for line in series for _, value in line["points"]
         ]
 
@@ -126,30 +126,30 @@ class AnExport:
 
 
 class TheStream:
-    """Of rows that are made when they are asked for, so that it shows how far it has read."""
+    """A stream of rows from a generator, which records how far it was read."""
 
-    def rows(self, count: int, made: list[int]) -> Any:
+    def rows(self, count: int, read: list[int]) -> Any:
         for number in range(count):
-            made.append(number)
+            read.append(number)
             yield {"number": number}
 
-    async def test_reads_no_further_than_it_is_taken(self) -> None:
-        made: list[int] = []
-        slot = export.Slot.take()
+    async def test_reads_no_further_than_its_client(self) -> None:
+        read: list[int] = []
+        slot = export.Slot.acquire()
         assert slot is not None
-        chunks = export.Stream(export.write_ndjson(self.rows(100_000, made), ("number",)), slot)
+        chunks = export.Stream(export.write_ndjson(self.rows(100_000, read), ("number",)), slot)
         await anext(chunks)
         await anext(chunks)
-        assert len(made) == 2 * export.ROWS_PER_CHUNK
+        assert len(read) == 2 * export.ROWS_PER_CHUNK
         chunks.close()
         assert [chunk async for chunk in chunks] == []
-        assert len(made) == 2 * export.ROWS_PER_CHUNK
+        assert len(read) == 2 * export.ROWS_PER_CHUNK
 
 
 class TheTwoSlots:
-    """`open` reads the head of an answer: the rest waits until it is taken."""
+    """`open` reads only the head of a response, so the export keeps running."""
 
-    async def test_let_two_exports_run_and_tell_a_third_to_come_again(self, api: AsgiClient, rows: list[Any]) -> None:
+    async def test_let_two_exports_run_and_refuse_a_third(self, api: AsgiClient, rows: list[Any]) -> None:
         async with AsyncExitStack() as running:
             for _ in range(2):
                 reply, _chunks = await running.enter_async_context(api.open("GET", "/export/inference.csv"))
@@ -158,7 +158,7 @@ class TheTwoSlots:
             third.problem(503, "exports_busy")
         assert (await api.arequest("GET", "/export/inference.csv")).status == 200
 
-    async def test_are_free_again_when_a_client_goes_early(self, api: AsgiClient, rows: list[Any]) -> None:
+    async def test_are_free_again_when_a_client_disconnects_early(self, api: AsgiClient, rows: list[Any]) -> None:
         for _ in range(5):
             async with api.open("GET", "/export/inference.json") as (reply, chunks):
                 assert reply.status == 200
@@ -173,9 +173,9 @@ class TheTwoSlots:
             ).problem(400, "bad_query")
         assert (await api.arequest("GET", "/export/inference.csv")).status == 200
 
-    async def test_are_free_again_when_a_stream_was_never_begun(self) -> None:
+    async def test_are_free_again_when_a_stream_was_never_read(self) -> None:
         for _ in range(5):
-            slot = export.Slot.take()
+            slot = export.Slot.acquire()
             assert slot is not None
             stream = export.Stream(iter([b"x"]), slot)
             del slot, stream
@@ -188,10 +188,10 @@ class AStreamThatFails:
     ) -> None:
         def failing(rows: Any, columns: Any) -> Any:
             yield b"begin"
-            raise RuntimeError("the store went away")
+            raise RuntimeError("the database failed")
 
         monkeypatch.setitem(export.WRITERS, "csv", failing)
-        with pytest.raises(RuntimeError, match="went away"):
+        with pytest.raises(RuntimeError, match="database failed"):
             async with api.open("GET", "/export/inference.csv") as (reply, chunks):
                 assert [chunk async for chunk in chunks] == [b"begin"]
         assert reply.status == 200

@@ -1,4 +1,4 @@
-"""`/health/ready`: what a process says of itself."""
+"""`/health/ready`: the report of a process, and how long it is cached."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from tests.metrics.api.asgi_client import AsgiClient
 
 
 @pytest.fixture(autouse=True)
-def asked_for_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_report", None)
+def without_cached_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_cached_report", None)
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, *statuses: str) -> list[str]:
-    """What the checks from now on find, each once; those that are left were not asked for."""
-    left = list(statuses)
+def replace_checks(monkeypatch: pytest.MonkeyPatch, *statuses: str) -> list[str]:
+    """Give each further check one of these statuses. Return the list of those that are not used yet."""
+    unused = list(statuses)
 
     def check() -> dict[str, Any]:
-        return {"status": left.pop(0), "parts": {}}
+        return {"status": unused.pop(0), "parts": {}}
 
     monkeypatch.setattr(readiness, "check", check)
-    return left
+    return unused
 
 
 class TheReadiness:
-    def test_is_checked_once_for_all_who_ask_at_once(self, monkeypatch: pytest.MonkeyPatch, door: AsgiClient) -> None:
-        monkeypatch.setattr(health, "KEPT_SECONDS", 3_600.0)
-        left = answers(monkeypatch, "failing", "ok")
-        assert [door.get("/health/ready").status for _ in range(3)] == [503] * 3
-        assert left == ["ok"]
+    def test_is_checked_once_for_several_requests(self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient) -> None:
+        monkeypatch.setattr(health, "CACHE_SECONDS", 3_600.0)
+        unused = replace_checks(monkeypatch, "failing", "ok")
+        assert [empty_api.get("/health/ready").status for _ in range(3)] == [503] * 3
+        assert unused == ["ok"]
 
-    def test_is_checked_anew_when_it_is_out_of_date(self, monkeypatch: pytest.MonkeyPatch, door: AsgiClient) -> None:
-        monkeypatch.setattr(health, "KEPT_SECONDS", 0.0)
-        answers(monkeypatch, "ok", "failing", "ok")
-        assert [door.get("/health/ready").status for _ in range(3)] == [200, 503, 200]
+    def test_is_checked_again_when_the_report_has_expired(
+        self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient
+    ) -> None:
+        monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
+        replace_checks(monkeypatch, "ok", "failing", "ok")
+        assert [empty_api.get("/health/ready").status for _ in range(3)] == [200, 503, 200]
 
-    def test_of_a_process_is_never_another_s(self, monkeypatch: pytest.MonkeyPatch, door: AsgiClient) -> None:
-        answers(monkeypatch, "ok", "failing")
-        assert door.get("/health/ready").status == 200
-        monkeypatch.setattr(health, "_report", None)  # as in another process, which shares the caches in Redis
-        assert door.get("/health/ready").status == 503
+    def test_of_a_process_is_never_another_s(self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient) -> None:
+        replace_checks(monkeypatch, "ok", "failing")
+        assert empty_api.get("/health/ready").status == 200
+        monkeypatch.setattr(health, "_cached_report", None)  # as in another process, which shares the caches in Redis
+        assert empty_api.get("/health/ready").status == 503

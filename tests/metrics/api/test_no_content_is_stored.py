@@ -1,4 +1,4 @@
-"""The promise: nothing of a prompt or a completion is stored. Looked for in the bytes of the database itself."""
+"""No content of prompts or completions is stored. The tests search the bytes of the database."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.metrics.api.asgi_client import AsgiClient
 
 SECRETS = {name: f"PRIVATE-{number}-{name}" for number, name in enumerate(("prompt", "input", "output", "content"))}
 SECRETS["messages"] = "PRIVATE-9-messages"
-KEPT = "kept-in-the-store-0451"
+STORED = "kept-in-the-store-0451"
 
 
 def with_content(**metadata: Any) -> dict[str, Any]:
-    return {"model_name": "m", "request_id": KEPT, "metadata": {"user": "u", **metadata}}
+    return {"model_name": "m", "request_id": STORED, "metadata": {"user": "u", **metadata}}
 
 
 EVENT = {
@@ -46,37 +46,37 @@ DROPPED = {
 
 
 def bytes_of_the_store() -> bytes:
-    """Everything that the database has on disk, the write-ahead log among it; of PostgreSQL, all rows as text."""
+    """Return the bytes of the database files and of the write-ahead log. For PostgreSQL, return all rows as text."""
     if connection.vendor == "sqlite":
         path = Path(connection.settings_dict["NAME"])
-        return b"".join(found.read_bytes() for found in path.parent.glob(path.name + "*"))
-    found = []
+        return b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
+    rows = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names():
             cursor.execute(f'SELECT row_to_json(t)::text FROM "{table}" t')  # noqa: S608 - our own tables
-            found += [row[0] for row in cursor.fetchall()]
-    return "\n".join(found).encode()
+            rows += [row[0] for row in cursor.fetchall()]
+    return "\n".join(rows).encode()
 
 
 @pytest.mark.store
 class TheStore:
     @pytest.mark.parametrize("path", ["/track/inference", "/track/error"])
-    def test_holds_no_word_of_what_was_sent_as_content(self, api: AsgiClient, path: str) -> None:
+    def test_has_no_content_that_was_sent(self, api: AsgiClient, path: str) -> None:
         event = EVENT if path == "/track/inference" else {**EVENT, "error_type": "E"}
         answer = api.post(path, [event, {**event, "request_id": "second"}]).json()
         assert answer["accepted"] == 2
         stored = bytes_of_the_store()
-        assert KEPT.encode() in stored
+        assert STORED.encode() in stored
         for name, secret in SECRETS.items():
             assert secret.encode() not in stored, name
         assert b"PRIVATE" not in stored
 
-    def test_names_each_thing_that_was_left_out(self, api: AsgiClient) -> None:
+    def test_names_each_field_that_was_dropped(self, api: AsgiClient) -> None:
         dropped = api.post("/track/inference", EVENT).json()["dropped"]
         assert dropped == dict.fromkeys(DROPPED, 1)
         assert InferenceMetrics.objects.get().metadata["user"] == "u"
 
-    def test_answers_without_a_word_of_it_when_the_event_is_refused(self, api: AsgiClient) -> None:
+    def test_does_not_repeat_content_when_it_rejects_an_event(self, api: AsgiClient) -> None:
         reply = api.post("/track/inference", {**EVENT, "prompt_tokens": "PRIVATE", "model_name": ["PRIVATE"]})
         assert reply.status == 422
         assert b"PRIVATE" not in reply.body

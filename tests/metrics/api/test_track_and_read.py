@@ -1,4 +1,4 @@
-"""What is sent to `/track/*` is what `/requests`, `/errors`, `/metrics/*` answer, from the acknowledgement on."""
+"""Events sent to `/track/*` are in `/requests`, `/errors` and `/metrics/*` as soon as they are acknowledged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.metrics.api.asgi_client import AsgiClient
 
 pytestmark = pytest.mark.store
 
-# The fourteen fields that the product's documentation promises.
+# The fourteen fields in the product's documentation.
 SEED = {
     "request_id": "req-0001",
     "model_name": "llama-3.1-8b",
@@ -38,8 +38,8 @@ def stamp(**ago: float) -> str:
 def results(api: AsgiClient, path: str, **params: Any) -> list[dict[str, Any]]:
     reply = api.get(path, **params)
     assert reply.status == 200, reply.body
-    found: list[dict[str, Any]] = reply.json()["results"]
-    return found
+    rows: list[dict[str, Any]] = reply.json()["results"]
+    return rows
 
 
 class AnEvent:
@@ -86,9 +86,9 @@ class AnEvent:
     def test_can_be_read_by_the_number_of_its_row(self, api: AsgiClient) -> None:
         api.post("/track/inference", SEED)
         (row,) = results(api, "/requests")
-        found = api.get(f"/requests/{row['id']}").json()
-        assert found["request_id"] == SEED["request_id"]
-        assert found["error"]["error_message"] == SEED["error_message"]
+        shown = api.get(f"/requests/{row['id']}").json()
+        assert shown["request_id"] == SEED["request_id"]
+        assert shown["error"]["error_message"] == SEED["error_message"]
 
     def test_sent_again_is_a_duplicate(self, api: AsgiClient) -> None:
         event = {**SEED, "timestamp": stamp(minutes=1)}
@@ -138,14 +138,14 @@ class AnError:
         assert self.figures(api) == (1, 0.0)
         assert len(results(api, "/errors")) == 1
 
-    def test_is_grouped_with_its_like(self, api: AsgiClient) -> None:
+    def test_is_grouped_with_similar_errors(self, api: AsgiClient) -> None:
         errors = [{**self.ERROR, "request_id": f"e{n}", "error_message": f"no answer within {n} s"} for n in range(5)]
         api.post("/track/error", errors)
         api.post("/track/error", {"error_type": "Other", "request_id": "o"})
         groups = results(api, "/errors/groups")
         assert [(group["error_type"], group["count"]) for group in groups] == [("TimeoutError", 5), ("Other", 1)]
 
-    def test_of_too_many_kinds_leaves_out_the_rarest_and_says_so(
+    def test_of_too_many_groups_omits_the_rarest_and_counts_them(
         self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(error_groups, "MAX_GROUPS", 2)
@@ -200,8 +200,8 @@ class AQueue:
     def test_is_in_the_snapshot(self, api: AsgiClient) -> None:
         queue = {"source": "gateway-1", "model_name": "m", "pending": 3, "processing": 8, "wait_time_ms": 12.5}
         assert api.post("/track/queue", queue).json()["accepted"] == 1
-        found = api.get("/metrics/current").json()["queue"]
-        assert (found["pending"], found["processing"]) == (3, 8)
+        shown = api.get("/metrics/current").json()["queue"]
+        assert (shown["pending"], shown["processing"]) == (3, 8)
 
 
 class AName:
@@ -216,15 +216,16 @@ class AName:
     )
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_is_taken_and_found_as_it_was_sent(self, api: AsgiClient, name: str) -> None:
+    def test_is_stored_and_matched_as_it_was_sent(self, api: AsgiClient, name: str) -> None:
         labels = {"model_name": name, "provider": name, "service": name, "endpoint": name}
         api.post("/track/inference", [{**labels, "request_id": "r"}, {"model_name": "other"}])
         for label in ("model", "provider", "service", "endpoint"):
             (row,) = results(api, "/requests", **{label: name})
             assert {key: row[key] for key in labels} == labels
             assert api.get("/metrics/summary", **{label: name}).json()["total_requests"] == 1
-        found = api.get(f"/models/{name}") if not {"?", "#"} & set(name) else None
-        assert found is None or (found.status, found.json()["model_name"]) == (200, name)
+        if not {"?", "#"} & set(name):
+            reply = api.get(f"/models/{name}")
+            assert (reply.status, reply.json()["model_name"]) == (200, name)
         assert name in {row["model_name"] for row in results(api, "/models")}
 
     def test_of_a_host_is_too(self, api: AsgiClient) -> None:

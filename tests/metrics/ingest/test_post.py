@@ -319,8 +319,7 @@ class TheViews:
 
     @pytest.mark.parametrize("kind", Kind)
     def test_describe_what_they_take(self, kind: Kind) -> None:
-        from metrics.api.track import EXAMPLES
-        from metrics.api.track_schema import event_schema
+        from metrics.api.openapi.request_schemas import EXAMPLES, event_schema
         from metrics.events import validate_many
         from metrics.events.validation import ACCEPTED_FIELDS
 

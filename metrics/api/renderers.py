@@ -1,7 +1,7 @@
-"""JSON out of what views answer. orjson: four times as fast as the standard library's on a history of 24 series.
+"""Render the data of views as JSON.
 
-A number that JSON does not have (NaN, infinities) becomes null, because a gap is no figure; times are ISO 8601 in UTC
-with a Z, to the microsecond where there are any.
+orjson is four times as fast as the standard library on a history of 24 series. It writes NaN and infinity as null, and
+times as ISO 8601 in UTC with a Z.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 
 
 def dump(value: Any) -> bytes:
-    """`value` as JSON."""
-    return orjson.dumps(value, _other, OPTIONS)
+    """Return `value` as JSON."""
+    return orjson.dumps(value, _convert, OPTIONS)
 
 
-def _other(value: Any) -> Any:
-    """What orjson does not know: lazy texts, sets, decimals, other mappings and sequences."""
+def _convert(value: Any) -> Any:
+    """Convert a value of a type that orjson does not support. Unknown types, such as lazy texts, become strings."""
     match value:
         case Mapping():
             return dict(value)
@@ -35,7 +35,7 @@ def _other(value: Any) -> Any:
 
 
 class JSONRenderer(BaseRenderer):
-    """The only renderer: whatever a client says that it accepts, it gets JSON."""
+    """Render every response as JSON."""
 
     media_type = "application/json"
     format = "json"
@@ -47,17 +47,20 @@ class JSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The body; empty when there is nothing to say."""
+        """Return the body. It is empty if the data is None."""
         return b"" if data is None else dump(data)
 
 
-class OneRenderer(BaseContentNegotiation):
-    """A view answers in its one form: JSON helps a client that accepts something else alone more than a 406 does."""
+class IgnoreClientContentNegotiation(BaseContentNegotiation):
+    """Select the view's only renderer, whatever the Accept header contains.
+
+    JSON is more useful to a client than a response with the status 406.
+    """
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
-        """The view's parser."""
+        """Return the view's parser."""
         return parsers[0] if parsers else None
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
-        """The view's renderer and its media type."""
+        """Return the view's renderer and its media type."""
         return renderers[0], renderers[0].media_type

@@ -1,4 +1,4 @@
-"""The OpenAPI file, tried against the server: what it allows is answered as it says, and nothing fails the server."""
+"""Requests that the OpenAPI document allows: each response is as described, and none is a server error."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from metrics import catalogue
-from metrics.api.openapi_parameters import DISTRIBUTIONS
+from metrics.api.openapi.parameters import DISTRIBUTIONS
 from tests.metrics.api.asgi_client import ADDRESS, AsgiClient
 
 load_all_checks()
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 8  # of each operation: some two hundred calls in all
-callers = count()
+EXAMPLES = 8  # of each operation: about two hundred requests in total
+client_numbers = count()
 
 
-async def from_this_machine(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """The application as somebody on this machine reaches it: each call from another address, for the rate limit."""
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The application for clients on this machine. Each request has another address, because of the rate limit."""
     if scope["type"] == "http":
         headers = [(name, value) for name, value in scope["headers"] if name.lower() not in (b"host", b"authorization")]
-        number = next(callers)
+        number = next(client_numbers)
         scope = {
             **scope,
             "headers": [*headers, (b"host", b"127.0.0.1:8899")],
@@ -42,7 +42,7 @@ async def from_this_machine(scope: dict[str, Any], receive: Any, send: Any) -> N
 
 @pytest.fixture
 def described(api: AsgiClient) -> Any:
-    """The schema as it is served, and a store with something of every kind in it."""
+    """The schema from `/schema`, and a database with events of every kind."""
     api.post(
         "/track/inference", [{"model_name": "a/b", "response_time_ms": n, "completion_tokens": n} for n in range(5)]
     )
@@ -51,12 +51,12 @@ def described(api: AsgiClient) -> Any:
     api.post("/track/queue", {"source": "s", "model_name": "m", "pending": 1})
     api.post("/track/system", {"host": "h", "cpu_percent": 1.0, "gpu_metrics": [{"gpu_id": 0}]})
     schema = schemathesis.openapi.from_dict(api.get("/schema").json())
-    schema.app = from_this_machine
+    schema.app = application
     return schema.exclude(path="/demo")
 
 
 WINDOW = {"range": "1h"}
-ASKED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+REQUESTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("/metrics/current", {}, {}),
     ("/metrics/summary", {}, {"range": "30d", "model": ["a/b", "m"], "outcome": "all"}),
     ("/metrics/history", {}, {**WINDOW, "metric": ["ttft_ms", "error.count", "gpu.temperature"], "group_by": "model"}),
@@ -75,18 +75,18 @@ ASKED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 class TheSchema:
-    @pytest.mark.parametrize(("path", "parts", "query"), ASKED)
-    def test_says_what_is_answered(self, described: Any, path: str, parts: dict[str, str], query: Any) -> None:
+    @pytest.mark.parametrize(("path", "parts", "query"), REQUESTS)
+    def test_describes_the_response(self, described: Any, path: str, parts: dict[str, str], query: Any) -> None:
         case = described[path]["GET"].Case(path_parameters=parts, query=query)
         assert case.call_and_validate(checks=CHECKS).status_code == 200
 
-    def test_says_what_is_answered_about_one_request(self, described: Any, api: AsgiClient) -> None:
+    def test_describes_the_response_about_one_request(self, described: Any, api: AsgiClient) -> None:
         for row in api.get("/requests").json()["results"]:
             case = described["/requests/{number}"]["GET"].Case(path_parameters={"number": row["id"]})
             assert case.call_and_validate(checks=CHECKS).status_code == 200
 
     @pytest.mark.parametrize("kind", ["inference", "error", "queue", "system"])
-    def test_has_an_example_of_each_event_that_is_taken(self, described: Any, kind: str) -> None:
+    def test_has_an_example_of_each_event_that_is_accepted(self, described: Any, kind: str) -> None:
         operation = described[f"/track/{kind}"]["POST"]
         (example,) = operation.definition.raw["requestBody"]["content"]["application/json"]["examples"].values()
         case = operation.Case(body=example["value"], media_type="application/json")
@@ -95,21 +95,23 @@ class TheSchema:
 
     def test_lists_the_metrics_of_the_catalogue(self, described: Any) -> None:
         for path, names in (("/metrics/history", catalogue.NAMES), ("/metrics/heatmap", DISTRIBUTIONS)):
-            parameters = {one["name"]: one for one in described[path]["GET"].definition.raw["parameters"]}
+            parameters = {
+                parameter["name"]: parameter for parameter in described[path]["GET"].definition.raw["parameters"]
+            }
             schema = parameters["metric"]["schema"]
             assert set(schema.get("items", schema)["enum"]) == set(names)
 
     def test_is_kept_by_each_operation(self, described: Any) -> None:
-        tried = []
-        for found in described.get_all_operations():
-            operation = found.ok()
+        operations = []
+        for result in described.get_all_operations():
+            operation = result.ok()
 
             @given(case=operation.as_strategy())
             @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-            def answers_as_it_is_described(case: schemathesis.Case) -> None:
+            def responds_as_described(case: schemathesis.Case) -> None:
                 case.call_and_validate(checks=CHECKS)
 
-            answers_as_it_is_described()
-            tried.append(operation.label)
-        assert len(tried) == 18
-        assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(tried)
+            responds_as_described()
+            operations.append(operation.label)
+        assert len(operations) == 18
+        assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(operations)

@@ -1,4 +1,4 @@
-"""What is answered, and what is logged, while the database fails."""
+"""Responses and log lines while the database or the data directory fails."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BROWSER = {"accept": "text/html,*/*;q=0.8"}
 SIGNED_IN = {"cookie": "llmmonitor_session=abcdefghijklmnopqrstuvwxyz012345"}
 
 
-class AStoreThatFails:
+class ADatabaseThatFails:
     @pytest.fixture(params=[OperationalError, InterfaceError])
-    def door(self, door: AsgiClient, monkeypatch: pytest.MonkeyPatch, request: Any) -> Iterator[AsgiClient]:
+    def empty_api(self, empty_api: AsgiClient, monkeypatch: pytest.MonkeyPatch, request: Any) -> Iterator[AsgiClient]:
         def fail(*args: Any, **more: Any) -> None:
             raise request.param("SECRET")
 
@@ -31,39 +31,39 @@ class AStoreThatFails:
         with monkeypatch.context() as patch:
             patch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
             patch.setattr(CursorWrapper, "execute", fail)
-            yield door
+            yield empty_api
 
-    @pytest.mark.parametrize("headers", [{}, SIGNED_IN], ids=["in the view", "at the gate"])
-    def test_is_told_to_a_person_on_a_page(self, door: AsgiClient, headers: dict[str, str]) -> None:
-        reply = door.request("GET", "/", headers=BROWSER | headers)
+    @pytest.mark.parametrize("headers", [{}, SIGNED_IN], ids=["in the view", "in the middleware"])
+    def test_is_a_page_for_browsers(self, empty_api: AsgiClient, headers: dict[str, str]) -> None:
+        reply = empty_api.request("GET", "/", headers=BROWSER | headers)
         assert (reply.status, reply.type, reply.headers["retry-after"]) == (503, "text/html", "2")
         assert b"The store does not answer" in reply.body
         assert b"SECRET" not in reply.body
 
     @pytest.mark.parametrize("path", ["/", "/dashboard/data/overview", "/metrics/summary", "/requests"])
-    def test_is_a_problem_for_programs(self, door: AsgiClient, path: str) -> None:
-        reply = door.get(path)
+    def test_is_a_problem_for_programs(self, empty_api: AsgiClient, path: str) -> None:
+        reply = empty_api.get(path)
         reply.problem(503, "store_unavailable")
         assert b"SECRET" not in reply.body
 
-    def test_is_logged_once_however_many_ask(self, door: AsgiClient, caplog: pytest.LogCaptureFixture) -> None:
-        replies: list[Reply] = [door.request("GET", "/", headers=BROWSER) for _ in range(3)]
-        replies += [door.get(path) for path in ("/", "/metrics/summary", "/requests")]
+    def test_is_logged_once_for_several_requests(self, empty_api: AsgiClient, caplog: pytest.LogCaptureFixture) -> None:
+        replies: list[Reply] = [empty_api.request("GET", "/", headers=BROWSER) for _ in range(3)]
+        replies += [empty_api.get(path) for path in ("/", "/metrics/summary", "/requests")]
         assert {reply.status for reply in replies} == {503}
         (line,) = caplog.records
-        assert line.getMessage().startswith("asking the store failed: ")
+        assert line.getMessage().startswith("database query failed: ")
         assert line.exc_info
 
 
 class ADataDirectoryThatCannotBeWritten:
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-    def test_is_told_where_something_is_to_be_written_there(
-        self, door: AsgiClient, monkeypatch: pytest.MonkeyPatch, number: int
+    def test_is_a_problem_of_a_request_that_writes_there(
+        self, empty_api: AsgiClient, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
         def fail(*args: Any, **more: Any) -> None:
             raise OSError(number, os.strerror(number), "/secret/place")
 
         monkeypatch.setattr(control, "start", fail)
-        reply = door.request("POST", "/demo")
+        reply = empty_api.request("POST", "/demo")
         assert os.strerror(number) in reply.problem(503, "data_directory")["detail"]
         assert b"/secret/place" not in reply.body

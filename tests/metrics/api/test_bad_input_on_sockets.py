@@ -1,6 +1,6 @@
-"""Bad input against a server that runs: what only a socket can do wrong, and the same list as over the application.
+"""Bad input for a running server: malformed HTTP on a socket, and bad bodies and events.
 
-Nothing of it is stored, nothing of it fails the server, and whoever comes after is served.
+Nothing of it is stored, the server does not fail, and it serves the next client.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(autouse=True)
-def stays_well(module_server: Server) -> Iterator[None]:
-    """After each test one event is stored, and nothing else was; the log has no traceback of ours."""
+def server_keeps_working(module_server: Server) -> Iterator[None]:
+    """After each test, check that it stored nothing, that an event can be stored, and that the log has no traceback."""
     before = total(module_server)
     yield
-    assert total(module_server) == before, "something of it was stored"
+    assert total(module_server) == before, "bad input was stored"
     assert module_server.post("/track/inference", GOOD).json()["accepted"] == 1
     assert total(module_server) == before + 1
     assert "Traceback" not in module_server.output, module_server.output[-3_000:]
@@ -38,7 +38,7 @@ def total(server: Server) -> int:
 
 
 class RawConnection:
-    """A socket to the server: what is sent is exactly what is written here."""
+    """A socket to the server, for requests that no HTTP client sends."""
 
     def __init__(self, server: Server) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
@@ -55,15 +55,15 @@ class RawConnection:
         self.send("\r\n".join((*fixed, *lines, "", "")).encode())
 
     def send(self, data: bytes) -> bool:
-        """Whether the server took it."""
+        """Send the data. Return False if the server has closed the connection."""
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True
 
-    def answer(self) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON that the server answers."""
+    def response(self) -> tuple[int, dict[str, Any]]:
+        """Return the status and the JSON body of the response."""
         reader = self.socket.makefile("rb")
         status = int(reader.readline().split()[1])
         headers = {}
@@ -79,7 +79,7 @@ class RawConnection:
         return status, json.loads(body)
 
     def is_refused(self) -> bool:
-        """Whether it was answered 400, or cut off without a word."""
+        """Return whether the server responded with 400 or closed the connection."""
         try:
             head = self.socket.recv(64)
         except ConnectionResetError:
@@ -93,14 +93,14 @@ class RawConnection:
             return True
 
 
-def refused(reply: Reply, status: int, code: str) -> None:
+def assert_refused(reply: Reply, status: int, code: str) -> None:
     assert reply.headers["Content-Type"] == "application/problem+json", (reply.status, reply.body)
     body = reply.json()
     assert (reply.status, body["status"], body["code"]) == (status, status, code), body
 
 
 class ABodyOnTheWire:
-    def test_that_is_shorter_than_it_says_is_not_stored(self, module_server: Server) -> None:
+    def test_that_is_shorter_than_content_length_is_not_stored(self, module_server: Server) -> None:
         with RawConnection(module_server) as connection:
             connection.head("Content-Length: 1000")
             connection.send(json.dumps(GOOD).encode())
@@ -124,21 +124,21 @@ class ABodyOnTheWire:
     def test_of_17_mebibytes_is_refused_by_its_length(self, module_server: Server) -> None:
         with RawConnection(module_server) as connection:
             connection.head(f"Content-Length: {17 * MEBIBYTE}")
-            # Before a byte of it is sent.
-            status, problem = connection.answer()
+            # No byte of the body has been sent.
+            status, problem = connection.response()
         assert (status, problem["code"]) == (413, "too_large")
 
-    def test_of_17_mebibytes_in_chunks_is_refused_while_it_comes(self, module_server: Server) -> None:
+    def test_of_17_mebibytes_in_chunks_is_refused_before_its_end(self, module_server: Server) -> None:
         chunk = b"%x\r\n%b\r\n" % (MEBIBYTE, b" " * MEBIBYTE)
         with RawConnection(module_server) as connection:
             connection.head("Transfer-Encoding: chunked")
             for _ in range(17):
                 if not connection.send(chunk):
                     break
-            status, problem = connection.answer()
+            status, problem = connection.response()
         assert (status, problem["code"]) == (413, "too_large")
 
-    def test_that_comes_slowly_holds_nobody_up(self, module_server: Server) -> None:
+    def test_that_is_slow_delays_no_other_request(self, module_server: Server) -> None:
         whole = json.dumps({**GOOD, "prompt_tokens": -1}).encode()
         slow = [RawConnection(module_server) for _ in range(20)]
         for connection in slow:
@@ -150,13 +150,13 @@ class ABodyOnTheWire:
         waited = time.monotonic() - started
         for connection in slow:
             connection.send(whole[5:])
-            status, answer = connection.answer()
+            status, answer = connection.response()
             assert (status, answer["rejected"][0]["field"]) == (422, "prompt_tokens")
             connection.socket.close()
-        # Far above what an answer takes, far below the time that a slow body is given.
+        # Much longer than a response takes, and much shorter than the time limit of a slow body.
         assert waited < 20
 
-    def test_of_a_client_that_goes_at_once_leaves_nothing(self, module_server: Server) -> None:
+    def test_of_a_client_that_disconnects_at_once_stores_nothing(self, module_server: Server) -> None:
         for _ in range(20):
             with RawConnection(module_server) as connection:
                 connection.head("Content-Length: 100")
@@ -164,7 +164,7 @@ class ABodyOnTheWire:
     def test_that_is_a_gzip_bomb_is_refused(self, module_server: Server) -> None:
         bomb = gzip.compress(b" " * 200 * MEBIBYTE, 1)
         reply = module_server.post("/track/inference", bomb, {**JSON, "Content-Encoding": "gzip"})
-        refused(reply, 413, "too_large")
+        assert_refused(reply, 413, "too_large")
 
 
 EVENTS: list[tuple[bytes | Any, int, str]] = [
@@ -193,12 +193,12 @@ class APost:
         ("body", "status", "code"), EVENTS, ids=[case[2] + str(n) for n, case in enumerate(EVENTS)]
     )
     def test_that_cannot_be_read_is_a_problem(self, module_server: Server, body: Any, status: int, code: str) -> None:
-        refused(module_server.post("/track/inference", body), status, code)
+        assert_refused(module_server.post("/track/inference", body), status, code)
 
     @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "nonsense", ""])
     def test_of_another_type_is_refused(self, module_server: Server, content_type: str) -> None:
         reply = module_server.post("/track/inference", GOOD, {"Content-Type": content_type})
-        refused(reply, 415, "unsupported_media_type")
+        assert_refused(reply, 415, "unsupported_media_type")
 
     def test_without_a_type_is_refused(self, module_server: Server) -> None:
         body = json.dumps(GOOD).encode()
@@ -207,14 +207,14 @@ class APost:
                 b"POST /track/inference HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n\r\n%b"
                 % (connection.host.encode(), len(body), body)
             )
-            status, problem = connection.answer()
+            status, problem = connection.response()
         assert (status, problem["code"]) == (415, "unsupported_media_type")
 
     @pytest.mark.parametrize(("fields", "field"), WRONG, ids=[f"{case[1]}{n}" for n, case in enumerate(WRONG)])
     def test_with_a_wrong_field_names_it(self, module_server: Server, fields: dict[str, Any], field: str) -> None:
         reply = module_server.post("/track/inference", {**GOOD, **fields})
         assert reply.status == 422
-        assert [one["field"] for one in reply.json()["rejected"]] == [field]
+        assert [rejection["field"] for rejection in reply.json()["rejected"]] == [field]
 
     def test_with_one_wrong_event_among_a_thousand_stores_the_others(
         self, make_server: MakeServer, module_server: Server
@@ -224,13 +224,15 @@ class APost:
         events[413]["response_time_ms"] = -1
         answer = server.post("/track/inference", events).json()
         assert answer["accepted"] == 999
-        assert [(one["index"], one["field"]) for one in answer["rejected"]] == [(413, "response_time_ms")]
+        assert [(rejection["index"], rejection["field"]) for rejection in answer["rejected"]] == [
+            (413, "response_time_ms")
+        ]
         assert total(server) == 999
 
     def test_through_a_proxy_is_refused_without_a_key(self, module_server: Server) -> None:
         reply = module_server.post("/track/inference", GOOD, {"X-Forwarded-For": "203.0.113.9"})
-        refused(reply, 401, "not_authenticated")
+        assert_refused(reply, 401, "not_authenticated")
 
     def test_of_a_page_elsewhere_is_refused(self, module_server: Server) -> None:
         reply = module_server.post("/track/inference", GOOD, {"Origin": "https://evil.example"})
-        refused(reply, 403, "foreign_origin")
+        assert_refused(reply, 403, "foreign_origin")

@@ -1,6 +1,6 @@
-"""`/schema` and `/docs`: the OpenAPI document, and a page to read it and to try the API, without inline scripts.
+"""`/schema` and `/docs`: the OpenAPI document, and Swagger UI for it.
 
-Importing this module loads drf-spectacular and applies the descriptions that the views keep.
+Importing this module imports drf-spectacular and passes the descriptions of the views to it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.renderers import TemplateHTMLRenderer
 
-from llmmonitor.access import openapi_schemes  # noqa: F401 - the schemes are registered by the import
+from llmmonitor.access import openapi_schemes  # noqa: F401 - the import registers the schemes
 from llmmonitor.access.permissions import CanRead
-from metrics.api.description import Parameter
+from metrics.api.openapi.description import Parameter
 
 
 class SchemaView(SpectacularAPIView):
@@ -27,7 +27,7 @@ class SchemaView(SpectacularAPIView):
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from local files. Its script has an address of its own, as the Content-Security-Policy requires."""
+    """Swagger UI from local files. Its script has its own URL: the Content-Security-Policy allows no inline scripts."""
 
     permission_classes = [CanRead]
     renderer_classes = [TemplateHTMLRenderer]
@@ -36,16 +36,16 @@ class DocsView(SpectacularSwaggerSplitView):
 
 
 def apply_descriptions() -> None:
-    """Give drf-spectacular the descriptions of all views of the API."""
+    """Pass the descriptions of all views of the API to drf-spectacular."""
     for pattern in get_resolver("metrics.api.urls").url_patterns:
         view = getattr(pattern.callback, "cls", None)
         for name in ("get", "post", "delete"):
             method: Any = getattr(view, name, None)
             if hasattr(method, "openapi_description"):
-                extend_schema(**_arguments(**method.openapi_description))(method)
+                extend_schema(**_extend_schema_arguments(**method.openapi_description))(method)
 
 
-def _arguments(parameters: Any = (), example: Any = None, **description: Any) -> dict[str, Any]:
+def _extend_schema_arguments(parameters: Any = (), example: Any = None, **description: Any) -> dict[str, Any]:
     if parameters:
         description["parameters"] = [_openapi_parameter(parameter) for parameter in parameters]
     if example is not None:

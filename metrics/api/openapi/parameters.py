@@ -1,0 +1,78 @@
+"""Query parameters for the OpenAPI document. `metrics.queries.parameters` parses them."""
+
+from __future__ import annotations
+
+from metrics import catalogue
+from metrics.api.openapi.description import Parameter
+from metrics.queries.answers.lists import MAX_PAGE, PAGE
+from metrics.queries.parameters import MAX_GROUP_LABELS
+from metrics.queries.read.filters import (
+    ERROR_FILTERS,
+    HOST_LABELS,
+    LABELS,
+    NUMBER_FILTERS,
+    OUTCOME_GROUPS,
+    REQUEST_FILTERS,
+)
+from metrics.queries.time.window import DEFAULT_RANGE, RANGES
+
+DISTRIBUTIONS = tuple(metric.name for metric in catalogue.ALL if metric.kind is catalogue.Kind.HISTOGRAM)
+_ROW_FILTER_DESCRIPTIONS = {
+    "has_error": "`true`: only requests that failed or have an error. `false`: only the others.",
+    "stream": "`true`: only streamed responses. `false`: only the others.",
+    "severity": "WARNING, ERROR or CRITICAL.",
+}
+
+
+def _row_filter(name: str) -> Parameter:
+    limit, _, column = name.partition("_")
+    if name in NUMBER_FILTERS:
+        description = f"Only rows with a `{column}` of at {'least' if limit == 'min' else 'most'} this value."
+    else:
+        description = _ROW_FILTER_DESCRIPTIONS.get(name, f"Only rows with this `{name}`.")
+    return Parameter(name, float if name in NUMBER_FILTERS else str, description)
+
+
+WINDOW = (
+    Parameter(
+        "range",
+        description="Length of a window that ends now. Default: "
+        f"`{DEFAULT_RANGE}`; `/requests` and `/errors` have no default.",
+        enum=tuple(RANGES),
+    ),
+    Parameter("from", description="Start of the window: ISO 8601, or epoch milliseconds."),
+    Parameter("to", description="End of the window. Default: now."),
+)
+FILTERS = (
+    *(
+        Parameter(name, description=f"Only this {name}. May be repeated.", many=True)
+        for name in (*LABELS, *HOST_LABELS)
+    ),
+    Parameter(
+        "outcome",
+        description="For lists: only requests with this outcome; default: `all`. For figures: the outcome of the "
+        "requests whose times are used; default: `success`.",
+        enum=OUTCOME_GROUPS,
+    ),
+)
+WINDOW_AND_FILTERS = (*WINDOW, *FILTERS)
+CURSOR = (
+    Parameter("cursor", description="Start of the page, from `next` or `previous` of another page."),
+    Parameter("limit", int, f"Number of rows on the page, at most {MAX_PAGE}. Default: {PAGE}."),
+)
+REQUEST_LIST = (*WINDOW_AND_FILTERS, *CURSOR, *map(_row_filter, REQUEST_FILTERS))
+ERROR_LIST = (*WINDOW_AND_FILTERS, *CURSOR, *map(_row_filter, ERROR_FILTERS))
+STEP = Parameter("step", int, "Seconds between two points. Default: depends on the length of the window.")
+DISTRIBUTION_METRIC = Parameter(
+    "metric", description="Metric with a distribution. Default: the response time.", enum=DISTRIBUTIONS
+)
+SERIES = (
+    Parameter("metric", description="Name of a metric. May be repeated.", many=True, enum=catalogue.NAMES),
+    Parameter("stat", description="Statistic: one for each metric, or one for all.", many=True),
+    STEP,
+    Parameter(
+        "group_by",
+        description=f"Label, or up to {MAX_GROUP_LABELS} labels as `a,b`. The response has one series for each "
+        "combination of their values.",
+    ),
+)

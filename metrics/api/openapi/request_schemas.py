@@ -1,0 +1,79 @@
+"""The schemas and examples of the bodies of `POST /track/…`.
+
+They are generated from the event models, so that the OpenAPI document describes what the validation accepts.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from metrics.events import EVENT_TYPES, Kind
+
+EXAMPLES: dict[Kind, dict[str, Any]] = {
+    Kind.INFERENCE: {
+        "model_name": "llama-3.1-8b",
+        "prompt_tokens": 120,
+        "completion_tokens": 48,
+        "response_time_ms": 812.5,
+        "success": True,
+    },
+    Kind.ERROR: {"model_name": "llama-3.1-8b", "error_type": "TimeoutError", "error_message": "no answer within 60 s"},
+    Kind.QUEUE: {"source": "gateway-1", "model_name": "llama-3.1-8b", "pending": 3, "processing": 8},
+    Kind.SYSTEM: {
+        "host": "gpu-1",
+        "cpu_percent": 41.5,
+        "memory_percent": 63.0,
+        "gpu_count": 1,
+        "gpu_metrics": [{"gpu_id": 0, "temperature": 71, "utilization_percent": 96}],
+    },
+}
+GENERATED_FIELDS = ("timestamp", "request_id")  # the server generates them if they are missing
+
+
+@lru_cache
+def request_schema(kind: Kind) -> dict[str, Any]:
+    """Return the schema of a body: an event, an array of events, or an object with the array as `events`."""
+    event = event_schema(kind)
+    batch = {"type": "array", "items": event}
+    return {
+        "oneOf": [event, batch, {"type": "object", "required": ["events"], "properties": {"events": batch}}],
+    }
+
+
+@lru_cache
+def event_schema(kind: Kind) -> dict[str, Any]:
+    """Return the schema of one event."""
+    schema = EVENT_TYPES[kind].model_json_schema()
+    definitions = schema.pop("$defs", {})
+    event: dict[str, Any] = _to_openapi(schema, definitions)
+    event["required"] = [name for name in event["required"] if name not in GENERATED_FIELDS]
+    # Unknown fields are allowed: they are stored in `metadata`.
+    event["additionalProperties"] = True
+    event["properties"]["timestamp"] = {
+        "description": "Time of the event: ISO 8601 (UTC if it has no offset), or Unix time in seconds, or in "
+        "milliseconds from 1e11 on. Default: the time when the server receives the event.",
+        "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
+    }
+    return event
+
+
+def _to_openapi(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Return a JSON Schema in the dialect of OpenAPI 3.0.
+
+    Each `$ref` is replaced by its definition (definitions are not recursive), and the type `null` by `nullable`.
+    """
+    if isinstance(schema, list):
+        return [_to_openapi(entry, definitions) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        siblings = {key: value for key, value in schema.items() if key != "$ref"}
+        return _to_openapi({**definitions[schema["$ref"].rsplit("/", 1)[-1]], **siblings}, definitions)
+    converted = {key: _to_openapi(value, definitions) for key, value in schema.items()}
+    choices = converted.get("anyOf", [])
+    if {"type": "null"} in choices:
+        types = [choice for choice in choices if choice != {"type": "null"}]
+        siblings = {key: value for key, value in converted.items() if key not in ("anyOf", "default")}
+        return {**(types[0] if len(types) == 1 else {"anyOf": types}), **siblings, "nullable": True}
+    return converted
