@@ -1,11 +1,12 @@
-"""One validated event: the only form in which anything measured comes in.
+"""Events: their types, their validation, and the fields that are derived from others.
 
-Whatever the door (REST, OpenTelemetry, SDK, sampler, demo), an event becomes one of four frozen types here, and the
-rest of the program trusts it: numbers are finite and bounded, names fit their columns, times are aware, UTC and within
-what the store accepts, derived fields are filled (`metrics.events.derive`, one place), and nothing of a prompt or a
-completion is left in it (`metrics.events.privacy`). Nothing in this package knows Django.
+Every source (REST, OpenTelemetry, SDK, sampler, demo) produces one of four frozen event types, and the rest of the
+program relies on them: numbers are finite and within limits, names fit their columns, times are aware, in UTC and
+within the accepted range, derived fields are set (`metrics.events.derive`), and fields with the text of a prompt or a
+completion are removed (`metrics.events.privacy`). This package does not import Django.
 
-`validate_many` is the door: one bad item never costs the others. A thousand plain events take under 10 ms.
+`validate_many` validates the items of a request, each by itself: an invalid item does not affect the others.
+Validating a thousand plain events takes less than 10 ms.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What follows from what was sent. Every derived field of a request is filled here and nowhere else.
+"""The derived fields of a request: total tokens, processing time, speed, outcome and finish class.
 
-A value that was given wins over the derived one; a derived value that would be negative, infinite or a division by zero
-stays None. Pure: numbers and strings in, numbers and strings out.
+A value that was sent takes precedence over the derived one. A derived value that would be negative, infinite or a
+division by zero is None.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-# Speeds beyond this are artefacts of a clock (two stamps within the same microsecond), not of a model. It also keeps
-# every sum of speeds in a bucket far below what a column holds.
+# A higher speed is an artefact of the clock (two times within the same microsecond). The limit also keeps every sum of
+# speeds in a bucket far below the maximum of its column.
 MAX_TOKENS_PER_SECOND = 1e9
 
 
 class Outcome(StrEnum):
-    """How a request ended. Everything but `ok` is a failed request."""
+    """The result of a request. Every outcome except `ok` is a failure."""
 
     OK = "ok"
     CLIENT_ERROR = "client_error"
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why a model stopped, whatever its provider calls it."""
+    """Why a model stopped: one name for the words of all providers."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -39,7 +39,7 @@ class FinishReason(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad an error is. A WARNING never counts as a failed request."""
+    """The severity of an error. A WARNING does not count as a failed request."""
 
     WARNING = "WARNING"
     ERROR = "ERROR"
@@ -60,7 +60,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     for word in words.split()
 }
 
-# Tried in this order on `error_type` with everything but its letters and digits taken out.
+# Searched in this order, in the letters and digits of `error_type`.
 ERROR_TYPES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
     (re.compile("ratelimit|toomanyrequests|quota|throttl|resourceexhausted|^(http)?429"), Outcome.RATE_LIMITED),
     (re.compile("timeout|timedout|deadlineexceeded|^(http)?(408|504)"), Outcome.TIMEOUT),
@@ -73,12 +73,12 @@ ERROR_TYPES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
         Outcome.CLIENT_ERROR,
     ),
 )
-NOT_A_LETTER = re.compile("[^a-z0-9]+")
+NOT_ALPHANUMERIC = re.compile("[^a-z0-9]+")
 
 
 @lru_cache(maxsize=4096)
 def classify(success: bool, status_code: int | None, error_type: str | None) -> Outcome:
-    """How a request ended. A status code from 400 decides; without one the words of `error_type` do."""
+    """The outcome of a request: from a status code of 400 or more, otherwise from the words of `error_type`."""
     if success:
         return Outcome.OK
     if status_code is not None and status_code >= 400:
@@ -89,7 +89,7 @@ def classify(success: bool, status_code: int | None, error_type: str | None) -> 
         if status_code == 499:
             return Outcome.CANCELLED
         return Outcome.CLIENT_ERROR if status_code < 500 else Outcome.SERVER_ERROR
-    words = NOT_A_LETTER.sub("", error_type.lower()) if error_type else ""
+    words = NOT_ALPHANUMERIC.sub("", error_type.lower()) if error_type else ""
     for pattern, outcome in ERROR_TYPES:
         if words and pattern.search(words):
             return outcome
@@ -98,14 +98,14 @@ def classify(success: bool, status_code: int | None, error_type: str | None) -> 
 
 @lru_cache(maxsize=1024)
 def finish_class(finish_reason: str | None) -> FinishReason | None:
-    """The class of a provider's own word; None when none was sent."""
+    """The finish reason for a provider's own word; None if none was sent."""
     if not finish_reason:
         return None
     return FINISH_REASONS.get(finish_reason.strip().lower().replace("-", "_"), FinishReason.OTHER)
 
 
-class Figures(NamedTuple):
-    """The derived figures of one request, in the units of their names."""
+class DerivedValues(NamedTuple):
+    """The derived numbers of one request, in the units of their names."""
 
     total_tokens: int | None
     processing_time_ms: float | None
@@ -119,29 +119,29 @@ def derive(
     response_time_ms: float | None,
     queue_time_ms: float | None,
     ttft_ms: float | None,
-) -> Figures:
-    """What follows from tokens and times. What cannot be known, or would be negative or infinite, is None.
+) -> DerivedValues:
+    """Derive values from tokens and times. A value that is unknown, negative or infinite is None.
 
-    - total_tokens: the sum of those parts that were sent (an embedding has no output tokens);
-    - processing_time_ms: response time less queue time; without a queue, all of it;
-    - tokens_per_second: output tokens over the seconds after the first token where that is known, else over processing
-      time;
-    - time_per_output_token_ms: the time after the first token over the tokens after the first; needs a known ttft_ms.
+    - total_tokens: the sum of the parts that were sent (an embedding has no output tokens).
+    - processing_time_ms: response time minus queue time; without a queue time, the response time.
+    - tokens_per_second: output tokens divided by the time after the first token if ttft_ms is known, otherwise by the
+      processing time.
+    - time_per_output_token_ms: the time after the first token divided by the number of further tokens; needs ttft_ms.
     """
     total = (
         None if prompt_tokens is None and completion_tokens is None else (prompt_tokens or 0) + (completion_tokens or 0)
     )
     if response_time_ms is None:
-        return Figures(total, None, None, None)
+        return DerivedValues(total, None, None, None)
     processing = response_time_ms - (queue_time_ms or 0.0)
     decode = None if ttft_ms is None else response_time_ms - ttft_ms
     speed = per_token = None
     if completion_tokens is not None:
-        over = processing if decode is None else decode
-        if over > 0:
-            speed = completion_tokens / over * 1000.0
+        duration = processing if decode is None else decode
+        if duration > 0:
+            speed = completion_tokens / duration * 1000.0
             if speed > MAX_TOKENS_PER_SECOND:
                 speed = None
         if decode is not None and decode >= 0 and completion_tokens > 1:
             per_token = decode / (completion_tokens - 1)
-    return Figures(total, processing if processing >= 0 else None, speed, per_token)
+    return DerivedValues(total, processing if processing >= 0 else None, speed, per_token)

@@ -1,14 +1,14 @@
-"""Nothing of a prompt or a completion is stored: what names content by convention is left out at the door.
+"""Dropping the text of prompts and completions from metadata, by the names of its keys.
 
-A key names content when one of its parts (`gen_ai.input.messages` has three) is such a name, or ends in one
-(`user_prompt`, `rawResponse`), whatever number or form follows it (`messages[0]`, `prompt_v2`, `response_json`). Case,
-punctuation, blanks, camelCase and characters that Unicode shows as nothing make no difference. The value's type makes
-none either: a promise that depends on what a value looks like is hard to check. Numbers about content have names of
-their own (`prompt_tokens`, `input_tokens`, `prompt_version`) and stay. Text that is itself JSON with such a key goes,
-too. It is a list of names, tried against those that the tracing libraries use: what somebody calls `note` is kept.
+A key names content if one of its parts (`gen_ai.input.messages` has three) is a name for content or ends in one
+(`user_prompt`, `rawResponse`), also with a number or a form after it (`messages[0]`, `prompt_v2`, `response_json`).
+Case, punctuation, spaces, camelCase and invisible characters are ignored. The type of the value does not matter,
+because a rule about values would be hard to check. Numbers about content have other names (`prompt_tokens`,
+`input_tokens`, `prompt_version`) and are kept. A string that is itself JSON with such a key is dropped, too. The names
+are those that the tracing libraries use; a key with an unusual name, such as `note`, is kept.
 
-Left out is not forgotten: each path is counted, and the answer names it. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists
-keys that are wanted all the same, each by its own name. Pure: values in, values out.
+Each dropped path is counted and returned to the client. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists keys to keep
+although they name content.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any
 import orjson
 
 MAX_STRING = 512  # characters; longer strings are cut
-MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and leaving out; larger is refused
-MAX_DEPTH = 10  # levels; deeper is refused, so that no walk over metadata can run out of stack
-MAX_ENTRIES = 2_000  # keys and list entries in all, those left out among them: more never fit into 8 kB
-MAX_KEY = 200  # characters of a key, and of a path that an answer names
+MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and dropping; larger metadata is rejected
+MAX_DEPTH = 10  # levels; deeper metadata is rejected, so that recursion over it is limited
+MAX_ENTRIES = 2_000  # keys and list entries in total, including dropped ones: more do not fit into 8 kB
+MAX_KEY = 200  # characters of a key, and of a path in a response
 
-# A key, or a part of one, that ends in such a word holds text of a prompt or an answer.
+# A key, or a part of a key, that ends in one of these words holds the text of a prompt or a completion.
 LAST_WORDS = frozenset(
     [
         "prompt", "prompts", "messages", "content", "contents", "completion", "completions", "input", "inputs",
@@ -37,8 +37,8 @@ LAST_WORDS = frozenset(
         "body", "bodies", "utterance", "utterances",
     ]
 )  # fmt: skip
-# A key, or a part of one, that is exactly this: alone it names content, at the end of a longer name it need not
-# (`error_message`, `trace_context`, `retry_history`).
+# Names of content only if they are the whole key or a whole part of it. At the end of a longer name they may mean
+# something else (`error_message`, `trace_context`, `retry_history`).
 WHOLE_NAMES = frozenset(
     [
         "message", "user_message", "system_message", "assistant_message", "human_message", "ai_message",
@@ -53,7 +53,7 @@ WHOLE_NAMES = frozenset(
         "all_messages_events",
     ]
 )  # fmt: skip
-# As the whole of a key alone: elsewhere it is a provider (`gen_ai.system`) or a machine.
+# Names of content only if they are the whole key: elsewhere `system` is a provider (`gen_ai.system`) or a host.
 SOLE_NAMES = frozenset(["system"])
 RUN_TOGETHER = LAST_WORDS | {name.replace("_", "") for name in WHOLE_NAMES}  # `usermessage`, `PrOmPt`
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -61,15 +61,15 @@ PARTS = re.compile(r"[^\w\s\-]+")
 SEPARATORS = re.compile(r"[\s_\-]+")
 # Unicode's Default_Ignorable_Code_Point beside the category Cf, after NFKC: joiners, fillers, variation selectors.
 SHOWN_AS_NOTHING = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# What may follow such a word without making another thing of it: `prompt_v2`, `messages_json`.
+# Suffixes that do not change the meaning of such a word: `prompt_v2`, `messages_json`.
 FORM = re.compile(r"\d+|v\d*|json|raw|str|string|b64|base64|values?|data|full|preview|parsed|parts?|list|array|object")
-# `"content":` inside a string, also where the quotes are escaped or single (JSON in JSON, a printed dictionary).
+# `"content":` in a string, also with escaped or single quotes (JSON in JSON, a printed dictionary).
 KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,200})\\*["']\s*:""")
-ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")  # JSON's way of writing any character
+ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")  # an escaped character in JSON
 
 
-class MetadataRefused(Exception):
-    """Metadata that cannot be stored: where, and why."""
+class InvalidMetadata(Exception):
+    """Raised for metadata that cannot be stored. `path`: where; `error`: why."""
 
     def __init__(self, path: str, error: str) -> None:
         super().__init__(path, error)
@@ -80,7 +80,7 @@ class MetadataRefused(Exception):
 @lru_cache(maxsize=8192)
 def normalise(key: str) -> str:
     """`key` in lower case, words joined by `_`, parts by `.`: `Gen-AI.inputMessages` → `gen_ai.input_messages`."""
-    # NFKC makes one of letters that look alike because they are the same (full-width); Cf is what is not seen at all.
+    # NFKC unifies variants of a letter (full-width); characters of category Cf are invisible.
     shown = SHOWN_AS_NOTHING.sub("", unicodedata.normalize("NFKC", key))
     visible = "".join(char for char in shown if unicodedata.category(char) != "Cf")
     parts = (CAMEL.sub("_", part).lower() for part in PARTS.split(visible))
@@ -89,7 +89,7 @@ def normalise(key: str) -> str:
 
 @lru_cache(maxsize=8192)
 def names_content(key: str) -> bool:
-    """Whether a key holds content by convention."""
+    """Whether a key names content."""
     parts = [part for part in normalise(key).split(".") if part and not part.isdigit()]
     for part in parts:
         words = part.split("_")
@@ -102,30 +102,31 @@ def names_content(key: str) -> bool:
 
 
 class Cleaner:
-    """Cleans the metadata of one event after another. `keep`: keys that stay although they name content."""
+    """Drops content from the metadata of events. `keep`: keys to keep although they name content."""
 
     def __init__(self, keep: tuple[str, ...] = ()) -> None:
         self._keep = frozenset(normalise(key) for key in keep)
         self._entries = 0
 
     def drops(self, key: str) -> bool:
-        """Whether what stands under this key is left out."""
-        # Longer keys are refused by `clean`; a cache of names must not hold megabytes.
+        """Whether the value of this key is dropped."""
+        # Longer keys are rejected by `clean`. They are not looked up here, because the caches of names would grow.
         return len(key) <= MAX_KEY and names_content(key) and normalise(key) not in self._keep
 
     def clean(self, metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
-        """A copy of `metadata` that may be stored; the paths of what was left out are added to `dropped`.
+        """A copy of `metadata` without content. The paths of dropped values are added to `dropped`.
 
-        Raises MetadataRefused for what is nested too deep, too large, or holds what no database can (NUL, infinities).
+        Raises InvalidMetadata if it is nested too deep, too large, or holds values that cannot be stored (NUL,
+        infinities).
         """
         self._entries = 0
         cleaned = self._object(metadata, "metadata", dropped, 1)
         try:
             size = len(orjson.dumps(cleaned))
-        except TypeError:  # half a surrogate pair, an integer of more than 64 bits, a type that JSON does not know
-            raise MetadataRefused("metadata", "holds a value that JSON cannot") from None
+        except TypeError:  # half a surrogate pair, an integer of more than 64 bits, a type without a JSON form
+            raise InvalidMetadata("metadata", "holds a value that JSON cannot") from None
         if size > MAX_METADATA_BYTES:
-            raise MetadataRefused("metadata", f"must be at most {MAX_METADATA_BYTES} bytes of JSON, got {size}")
+            raise InvalidMetadata("metadata", f"must be at most {MAX_METADATA_BYTES} bytes of JSON, got {size}")
         return cleaned
 
     def _object(self, value: dict[str, Any], path: str, dropped: list[str], depth: int) -> dict[str, Any]:
@@ -133,7 +134,7 @@ class Cleaner:
         self._count(len(value))
         for key, entry in value.items():
             if not isinstance(key, str) or "\0" in key or len(key) > MAX_KEY:
-                raise MetadataRefused(path, f"has a key that is no text of at most {MAX_KEY} characters without NUL")
+                raise InvalidMetadata(path, f"has a key that is not text of at most {MAX_KEY} characters without NUL")
             here = f"{path}.{key}"
             if self.drops(key) or (isinstance(entry, str) and self._quotes_content(entry)):
                 dropped.append(here)
@@ -145,16 +146,16 @@ class Cleaner:
         match value:
             case str():
                 if "\0" in value:
-                    raise MetadataRefused(path, "must not hold a NUL character")
+                    raise InvalidMetadata(path, "must not hold a NUL character")
                 return value[:MAX_STRING]
             case None | bool() | int():
                 return value
             case float():
                 if not math.isfinite(value):
-                    raise MetadataRefused(path, "must be a finite number")
+                    raise InvalidMetadata(path, "must be a finite number")
                 return value
             case dict() | list() if depth >= MAX_DEPTH:
-                raise MetadataRefused("metadata", f"must be nested at most {MAX_DEPTH} levels deep")
+                raise InvalidMetadata("metadata", f"must be nested at most {MAX_DEPTH} levels deep")
             case dict():
                 return self._object(value, path, dropped, depth + 1)
             case list():
@@ -166,15 +167,15 @@ class Cleaner:
                     else:
                         kept.append(self._value(entry, path, dropped, depth + 1))
                 return kept
-        raise MetadataRefused(path, f"must be JSON, got a {type(value).__name__}")
+        raise InvalidMetadata(path, f"must be JSON, got a {type(value).__name__}")
 
     def _count(self, entries: int) -> None:
         self._entries += entries
         if self._entries > MAX_ENTRIES:
-            raise MetadataRefused("metadata", f"must have at most {MAX_ENTRIES} entries")
+            raise InvalidMetadata("metadata", f"must have at most {MAX_ENTRIES} entries")
 
     def _quotes_content(self, text: str) -> bool:
-        # Of what is cut off nothing is stored, so only what stays is looked at.
+        # Only the part that is stored is searched.
         head = text[:MAX_STRING]
         if ":" not in head:
             return False

@@ -1,4 +1,4 @@
-"""Why an item is refused, in words that a client's author can act on. Never a word of content: text is not echoed."""
+"""Error messages of rejected items. They do not repeat text that was sent, because it may be content."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-MAX_ECHO = 60  # characters of a value that a message repeats
+MAX_ECHO = 60  # characters of a sent value in a message
 MAX_ERROR = 300  # characters of a message
-MAX_WHOLE = 2**53  # the largest whole number that a float holds exactly
+MAX_WHOLE = 2**53  # whole numbers up to here are exact in a float
 
 JSON_NAMES = {
     dict: "an object",
@@ -20,7 +20,7 @@ JSON_NAMES = {
     float: "a number",
     type(None): "null",
 }
-# Texts of these fields are times and words from a list: to repeat them helps and gives nothing away.
+# The text of these fields is a time or a word from a list, so a message may repeat it.
 ECHOED_TEXT = frozenset({"timestamp", "severity", "kind"})
 BY_TYPE = {
     "missing": "is required",
@@ -47,8 +47,8 @@ BY_TYPE = {
 UNECHOED = frozenset({"missing", "string_too_short", "string_pattern_mismatch", "string_unicode"})
 
 
-class Refused(Exception):
-    """An item that does not come in: the field (None: the whole of it), and why."""
+class InvalidItem(Exception):
+    """Raised for an item that is not a valid event. `field`: None if the whole item is invalid; `error`: why."""
 
     def __init__(self, field: str | None, error: str) -> None:
         super().__init__(field, error)
@@ -56,35 +56,35 @@ class Refused(Exception):
         self.error = error[:MAX_ERROR]
 
     @classmethod
-    def no_object(cls, item: Any) -> Refused:
-        """An item that is not even an object."""
+    def not_an_object(cls, item: Any) -> InvalidItem:
+        """The error for an item that is not a JSON object."""
         return cls(None, f"must be an object, got {JSON_NAMES.get(type(item), type(item).__name__)}")
 
 
-def describe(error: ValidationError) -> Refused:
-    """The first thing that is wrong, and how many more there are."""
-    found = error.errors(include_url=False)
-    first = found[0]
+def describe(error: ValidationError) -> InvalidItem:
+    """The first validation error, with the number of further errors."""
+    errors = error.errors(include_url=False)
+    first = errors[0]
     context = first.get("ctx", {})
     field = ".".join(str(step) for step in first["loc"]) or context.get("field")
-    text = _sentence(first, context)
-    return Refused(field, text if len(found) == 1 else f"{text} (and {len(found) - 1} more)")
+    message = _message(first, context)
+    return InvalidItem(field, message if len(errors) == 1 else f"{message} (and {len(errors) - 1} more)")
 
 
-def _sentence(error: ErrorDetails, context: dict[str, Any]) -> str:
+def _message(error: ErrorDetails, context: dict[str, Any]) -> str:
     kind = error["type"]
     if kind.startswith("datetime"):
         text = "must be a time in ISO 8601 or unix seconds"
     elif kind in BY_TYPE:
         text = BY_TYPE[kind].format(**{name: _plain(value) for name, value in context.items()})
     else:
-        return error["msg"]  # one of ours
+        return error["msg"]  # raised by our own validators
     return text if kind in UNECHOED else f"{text}, got {_echo(error)}"
 
 
-def _plain(bound: Any) -> Any:
-    """A bound as people write it: 100 for 100.0."""
-    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
+def _plain(limit: Any) -> Any:
+    """A limit without needless decimals: 100 for 100.0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _echo(error: ErrorDetails) -> str:
@@ -103,7 +103,7 @@ def _echo(error: ErrorDetails) -> str:
 
 
 def coerce(item: dict[str, Any], error: ValidationError) -> dict[str, Any] | None:
-    """`item` as it was meant, where that is beyond doubt: null is "not sent", 12.0 is 12. None: nothing to coerce."""
+    """A copy of `item` without nulls (a null means "not sent") and with 12.0 as 12; None if that changes nothing."""
     coerced = {key: value for key, value in item.items() if value is not None}
     changed = len(coerced) < len(item)
     for detail in error.errors(include_url=False):

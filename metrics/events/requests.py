@@ -1,4 +1,4 @@
-"""Requests to a model, and errors."""
+"""The events of requests and of errors."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from metrics.events.types import (
 MAX_ERROR_MESSAGE = 2_000  # characters
 MAX_STACK_TRACE_BYTES = 32_768
 CUT = "\n[… cut …]\n"
-NO_ERROR_TYPE = "Error"  # the type of an error that was sent with a message alone
-UNKNOWN_MODEL = "unknown"  # the model of an error that names none
+NO_ERROR_TYPE = "Error"  # the type of an error that was sent without a type
+UNKNOWN_MODEL = "unknown"  # the model of an error that was sent without a model
 
 
 def cut_trace(text: str) -> str:
-    """`text` in at most 32,768 bytes of UTF-8: both its ends, because languages differ in which one matters."""
+    """`text` in at most 32,768 bytes of UTF-8: its start and its end, because languages differ in which one matters."""
     if len(text) * 4 <= MAX_STACK_TRACE_BYTES:
         return text
     data = text.encode()
@@ -47,11 +47,11 @@ def cut_trace(text: str) -> str:
 
 
 class InferenceEvent(Event):
-    """One request to a model, at its end.
+    """One finished request to a model.
 
-    Times are in ms, as measured where the event comes from; what was not sent is derived (`metrics.events.derive`) or
-    None. `success` is taken from the status code and the error fields where it was not sent. `outcome` and
-    `finish_class` are always derived. With an error field it also makes a row among the errors (`as_error`).
+    Times are in ms, as measured by the sender. A field that was not sent is derived (`metrics.events.derive`) or None.
+    If `success` was not sent, it follows from the status code and the error fields. `outcome` and `finish_class` are
+    always derived. A request with an error field is stored as an error, too (`as_error`).
     """
 
     request_id: RequestId
@@ -93,26 +93,26 @@ class InferenceEvent(Event):
     def _derive(self) -> Self:
         own = self.__dict__
         prompt, completion, total = own["prompt_tokens"], own["completion_tokens"], own["total_tokens"]
-        figures = derive(prompt, completion, own["response_time_ms"], own["queue_time_ms"], own["ttft_ms"])
+        derived = derive(prompt, completion, own["response_time_ms"], own["queue_time_ms"], own["ttft_ms"])
         if total is None:
-            own["total_tokens"] = figures.total_tokens
-        elif figures.total_tokens is not None and total < figures.total_tokens:
+            own["total_tokens"] = derived.total_tokens
+        elif derived.total_tokens is not None and total < derived.total_tokens:
             raise PydanticCustomError(
                 "total_tokens",
                 "must be at least prompt_tokens + completion_tokens = {parts}, got {total}",
-                {"field": "total_tokens", "parts": figures.total_tokens, "total": total},
+                {"field": "total_tokens", "parts": derived.total_tokens, "total": total},
             )
         if own["processing_time_ms"] is None:
-            own["processing_time_ms"] = figures.processing_time_ms
+            own["processing_time_ms"] = derived.processing_time_ms
         if own["tokens_per_second"] is None:
-            own["tokens_per_second"] = figures.tokens_per_second
+            own["tokens_per_second"] = derived.tokens_per_second
         if own["time_per_output_token_ms"] is None:
-            own["time_per_output_token_ms"] = figures.time_per_output_token_ms
+            own["time_per_output_token_ms"] = derived.time_per_output_token_ms
         message, trace, status = own["error_message"], own["stack_trace"], own["status_code"]
         failed = own["error_type"] or message
         if own["success"] is None:
-            said = bool(failed) and own["severity"] is not Severity.WARNING
-            own["success"] = not (said or (status is not None and status >= 400))
+            reported = bool(failed) and own["severity"] is not Severity.WARNING
+            own["success"] = not (reported or (status is not None and status >= 400))
         if message and len(message) > MAX_ERROR_MESSAGE:
             own["error_message"] = message[:MAX_ERROR_MESSAGE]
         if trace:
@@ -123,11 +123,11 @@ class InferenceEvent(Event):
 
     @property
     def labels(self) -> SeriesKey:
-        """The series that it belongs to."""
+        """The labels of its series."""
         return SeriesKey(self.model_name, self.provider, self.service, self.endpoint, self.tags)
 
     def as_error(self) -> ErrorEvent | None:
-        """Its row among the errors; None when it carries no error field. `success=False` alone makes none."""
+        """The request as an error event; None if it has no error field, even if `success` is False."""
         if not (self.error_type or self.error_message or self.stack_trace):
             return None
         return ErrorEvent(
@@ -150,9 +150,9 @@ class InferenceEvent(Event):
 
 
 class ErrorEvent(Event):
-    """One error. `outcome` is that of the failed request which it stands for when no failed inference has its id.
+    """One error. If no failed request has its id, it also counts as a failed request with its `outcome`.
 
-    One of `error_type` and `error_message` is needed. Of severity WARNING it counts as no failed request.
+    `error_type` or `error_message` is required. An error of severity WARNING does not count as a failed request.
     """
 
     request_id: RequestId
@@ -188,10 +188,10 @@ class ErrorEvent(Event):
 
     @property
     def labels(self) -> SeriesKey:
-        """The series that it belongs to."""
+        """The labels of its series."""
         return SeriesKey(self.model_name, self.provider, self.service, self.endpoint, self.tags)
 
     @property
     def is_failure(self) -> bool:
-        """Whether it stands for a failed request. A WARNING never does."""
+        """Whether it counts as a failed request. A WARNING does not."""
         return self.severity is not Severity.WARNING

@@ -1,4 +1,4 @@
-"""Samples of queues, machines and GPUs. What a device cannot say is null, never a reason to refuse the rest."""
+"""The events of queues, hosts and GPUs. Values that a device does not report are null."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from metrics.events.types import (
 
 MAX_GPUS = 64  # of one host, MIG instances among them: eight GPUs of seven instances are 64 entries
 MAX_CORES = 1_024
-# Of one core, as `top` counts: a process on many cores has more than 100 %.
+# Percent of one core, as in `top`: a process on many cores has more than 100 %.
 CpuPercent = Annotated[float, Field(ge=0, le=100 * MAX_CORES, allow_inf_nan=False)]
 Celsius = Annotated[float, Field(ge=-273.15, le=1_000, allow_inf_nan=False)]
 
 
 def _device(value: Any) -> Any:
-    """A GPU's number may come as a number; a MIG instance (`0:1`) can only be text, so text is what is kept."""
+    """A GPU's index as text: it may be sent as a number, but a MIG instance (`0:1`) is always text."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class QueueKind(StrEnum):
-    """Who says how long the queue is; of several, the first in this order is used."""
+    """The source of a queue reading. If there are several for a model, the first in this order is used."""
 
     ENGINE = "engine"
     TRACK = "track"
@@ -43,9 +43,10 @@ class QueueKind(StrEnum):
 
 
 class QueueEvent(Event):
-    """How many requests of a model wait and are worked on, as one source says. `wait_time_ms`: how long one waits now.
+    """Numbers of waiting and running requests of a model, from one source. `wait_time_ms`: the current queue time.
 
-    `kind` is `track` or `sdk` (counted by our SDK); `engine` is left to our scraper and refused at the door.
+    `kind` is `track` or `sdk` (counted by our SDK). `engine` is for readings of LLM Monitor itself; from clients it is
+    rejected.
     """
 
     source: Name
@@ -59,12 +60,12 @@ class QueueEvent(Event):
 
     @property
     def labels(self) -> SeriesKey:
-        """The series that it belongs to."""
+        """The labels of its series."""
         return SeriesKey(self.model_name, self.provider, self.service)
 
 
 class GPUSample(BaseModel):
-    """One GPU, or one MIG instance of it. MB is 2²⁰ bytes; energy and ECC errors count since the driver's start."""
+    """One GPU or MIG instance. Fields in MB are in MiB; energy and ECC errors are totals since the driver started."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
@@ -93,12 +94,12 @@ class GPUSample(BaseModel):
 
     @property
     def number(self) -> int | str:
-        """`gpu_id` as it was sent: a number where it is one."""
+        """`gpu_id` as a number if it is a number, otherwise as text."""
         return int(self.gpu_id) if self.gpu_id.isdecimal() and self.gpu_id.isascii() else self.gpu_id
 
 
 class SystemEvent(Event):
-    """One sample of a host. GB is 2³⁰ bytes; bytes of network and disks are totals since boot."""
+    """One sample of a host. Fields in GB are in GiB; bytes of network and disks are totals since boot."""
 
     host: Name
     platform: Word | None = None

@@ -1,4 +1,4 @@
-"""The types and bounds that events are made of. Each bound says what it protects."""
+"""The field types of events, with their limits."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from metrics.events.derive import MAX_TOKENS_PER_SECOND, Severity
 
 NAME_LENGTH = 200  # the columns of `Series`, `GaugeLabels` and the raw tables
 ID_LENGTH = 200
-MAX_TOKENS = 2**40  # histograms hold values up to 2**50, and sums 63 bits: millions of such requests an hour
-MAX_LEVEL = 10**9  # requests at one time; of ten thousand sources together still exact in a float, and in any JSON
+MAX_TOKENS = 2**40  # histograms hold values up to 2**50 and sums have 63 bits: millions of such requests an hour fit
+MAX_LEVEL = 10**9  # requests at one time; the sum over ten thousand sources is still exact in a float and in JSON
 MAX_DURATION_MS = 30 * 86_400_000.0  # thirty days
 MAX_COST_USD = 100_000.0
 MAX_BIGINT = 2**63 - 1  # counters since boot
-MAX_NUMBER = 1e15  # any other figure: below it a float still tells tenths apart
-# The name under which is recorded what comes beyond the cap of series. No model may have it: its requests would be
-# mixed with those of others for good.
+MAX_NUMBER = 1e15  # of any other number: up to here a float is exact to tenths
+# The model name of requests beyond the limit of series. A model must not have this name, because its requests could
+# not be told apart from the others.
 OTHER_MODEL = "__other__"
-DEMO_KEY = "llmmonitor.demo"  # in an event or its metadata: it belongs to the demo and goes with it
-MODELLED_KEY = "llmmonitor.modelled"  # in an event's metadata: its times were filled in by a model of latency
+DEMO_KEY = "llmmonitor.demo"  # in an event or its metadata: the event belongs to the demo and is deleted with it
+MODELLED_KEY = "llmmonitor.modelled"  # in an event's metadata: its times come from a model of latency
 
-# Neither NUL, line breaks nor other control characters. What emoji and right-to-left names need (joiners, marks of
-# direction) is welcome. `$` is the end of the text here, not of a line: these are Rust's regular expressions.
+# No NUL, line breaks or other control characters. Characters that emoji and right-to-left names need (joiners, marks
+# of direction) are allowed. These are Rust's regular expressions: `$` matches only at the end of the text.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 
-def _text(length: int, least: int = 1) -> Any:
-    return Field(min_length=least, max_length=length, pattern=PRINTABLE)
+def _text(max_length: int, min_length: int = 1) -> Any:
+    return Field(min_length=min_length, max_length=max_length, pattern=PRINTABLE)
 
 
 Name = Annotated[str, _text(NAME_LENGTH)]
 
 
-def _not_shared(value: str) -> str:
+def _not_other_model(value: str) -> str:
     if value == OTHER_MODEL:
         raise PydanticCustomError(
             "shared_name",
-            "must not be {name}: this is the series of all models that come beyond LLMMONITOR_MAX_SERIES",
+            "must not be {name}: this is the series of all models beyond LLMMONITOR_MAX_SERIES",
             {"name": OTHER_MODEL},
         )
     return value
 
 
-ModelName = Annotated[Name, AfterValidator(_not_shared)]
-Label = Annotated[str, _text(NAME_LENGTH, least=0)]  # a name that may be empty
+ModelName = Annotated[Name, AfterValidator(_not_other_model)]
+Label = Annotated[str, _text(NAME_LENGTH, min_length=0)]  # a name that may be empty
 RequestId = Annotated[str, _text(ID_LENGTH)]
-Word = Annotated[str, _text(64, least=0)]
+Word = Annotated[str, _text(64, min_length=0)]
 Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 Level = Annotated[int, Field(ge=0, le=MAX_LEVEL)]
 Count = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
@@ -65,7 +65,7 @@ StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 
 def _no_nul(value: str) -> str:
-    # PostgreSQL's text cannot hold NUL. In a message it says nothing, so it is replaced and the message kept.
+    # PostgreSQL's text type cannot hold NUL. It has no meaning in a message, so it is replaced.
     return value.replace("\0", "\ufffd") if "\0" in value else value
 
 
@@ -88,12 +88,12 @@ def _utc(value: datetime) -> datetime:
         raise PydanticCustomError("timestamp", "must be a time between the years 1 and 9999") from None
 
 
-# ISO 8601, with a zone or without (then UTC), or a unix time: seconds, or milliseconds from 1e11 on.
+# ISO 8601, with a time zone or in UTC; or a Unix time in seconds, or from 1e11 in milliseconds.
 Timestamp = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
 
 
 class Kind(StrEnum):
-    """The kinds of events, named as in their addresses: `/track/<kind>`."""
+    """The kinds of events, as in the path `/track/<kind>`."""
 
     INFERENCE = "inference"
     ERROR = "error"
@@ -112,16 +112,16 @@ class SeriesKey(NamedTuple):
 
 
 class Event(BaseModel):
-    """What all events have in common.
+    """The fields that all events have.
 
-    timestamp: when it happened (a request: when it ended), aware, UTC, to the microsecond.
-    stamped: False when it came without a time and the server gave it one.
-    is_demo: belongs to the demo. Set by our own code or through the metadata key `llmmonitor.demo`.
+    timestamp: time of the event (of a request: its end), aware, in UTC, to the microsecond.
+    stamped: False if the event was sent without a time and the server set it.
+    is_demo: the event belongs to the demo. Set by our own code or by the metadata key `llmmonitor.demo`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
     timestamp: Timestamp
-    # SkipJsonSchema marks what only our own code fills: sent from outside it is an unknown field like any other.
+    # SkipJsonSchema marks fields that only our own code sets. From a client they are unknown fields.
     stamped: SkipJsonSchema[bool] = True
     is_demo: SkipJsonSchema[bool] = False

@@ -1,15 +1,15 @@
-"""Which bucket a value falls into, and what a bucket's edges are: the scale of every histogram.
+"""The buckets of histograms: the bucket of a value, and the edges of a bucket.
 
 Base-2 exponential buckets with OpenTelemetry's semantics (opentelemetry-proto, ExponentialHistogram): bucket ``i``
-holds the values in (BASE**i, BASE**(i+1)], so that a value at an edge belongs below it and values under 1 have
-negative indices. At scale 5 there are 32 buckets to each doubling; the geometric middle of a bucket is within 1.09 %
-of all that it holds.
+holds the values in (BASE**i, BASE**(i+1)], so a value at an edge belongs to the lower bucket, and values below 1 have
+negative indices. At scale 5 there are 32 buckets per power of two, and the geometric middle of a bucket is within
+1.09 % of each of its values.
 
-One table of 32 correctly rounded edges serves the scalar and the numpy path. Two machines, two C libraries and both
-paths agree on every double, where a logarithm would differ in its last bit exactly at the edges.
+The scalar and the numpy code use the same table of 32 correctly rounded edges. So the result is the same for every
+double on every platform; a logarithm would differ in its last bit at the edges.
 
-The range is bounded: values of 2**-30 (about 1e-9) or less but above 0 share the lowest bucket, values above 2**50
-(about 1.1e15) count as 2**50. That makes 2,560 buckets, whatever is sent.
+The range is limited: positive values up to 2**-30 (about 1e-9) are in the lowest bucket, and values above 2**50 (about
+1.1e15) count as 2**50. That makes 2,560 buckets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 SCALE: Final = 5
 BASE: Final = float(2 ** (2**-SCALE))
-RELATIVE_ERROR: Final = BASE**0.5 - 1  # 0.01089: from a bucket's geometric middle to either of its edges
+RELATIVE_ERROR: Final = BASE**0.5 - 1  # 0.01089: from the geometric middle of a bucket to its edges
 
 PER_OCTAVE: Final = 2**SCALE
 MIN_INDEX: Final = -30 * PER_OCTAVE
@@ -40,7 +40,7 @@ def _octave_edges() -> list[float]:
         return [float(Decimal(2) ** (Decimal(k) / PER_OCTAVE) / 2) for k in range(PER_OCTAVE)]
 
 
-# Halved, because frexp answers a mantissa in [0.5, 1).
+# Halved, because frexp returns a mantissa in [0.5, 1).
 _EDGES: Final = _octave_edges()
 _EDGES_ARRAY: Final = np.array(_EDGES)
 
@@ -50,7 +50,7 @@ def _edge(index: int) -> float:
     return math.ldexp(_EDGES[step], octave + 1)
 
 
-# Position 0 is bucket MIN_INDEX. Geometric middles are what a quantile answers.
+# Position 0 is bucket MIN_INDEX. A quantile is the geometric middle of a bucket.
 UPPERS: Final = [_edge(index + 1) for index in range(MIN_INDEX, MAX_INDEX + 1)]
 MIDDLES: Final = [math.sqrt(_edge(index) * _edge(index + 1)) for index in range(MIN_INDEX, MAX_INDEX + 1)]
 
@@ -58,8 +58,8 @@ MIDDLES: Final = [math.sqrt(_edge(index) * _edge(index + 1)) for index in range(
 def bucket_index(value: float) -> int:
     """The index of the bucket that holds ``value`` (> 0): ceil(log(value) / log(BASE)) - 1, exact at every edge.
 
-    The answer stays within MIN_INDEX…MAX_INDEX. Raises ValueError for 0 (it has a bucket of its own, without an index),
-    for a negative value, NaN and infinities.
+    The result is limited to MIN_INDEX…MAX_INDEX. Raises ValueError for 0 (its bucket has no index), negative values,
+    NaN and infinities.
     """
     if not 0 < value < math.inf:
         raise ValueError(f"a bucket index needs a finite value above 0, got {value!r}")
@@ -69,7 +69,7 @@ def bucket_index(value: float) -> int:
 
 
 def bucket_indices(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """bucket_index of each value of an array; the values must be finite and above 0 (not checked here)."""
+    """``bucket_index`` of each value of an array. The values must be finite and above 0; this is not checked."""
     mantissas, exponents = np.frexp(values)
     indices = (exponents.astype(np.int64) - 1) * PER_OCTAVE + np.searchsorted(_EDGES_ARRAY, mantissas, side="left") - 1
     clamped: NDArray[Any] = np.clip(indices, MIN_INDEX, MAX_INDEX)

@@ -1,4 +1,4 @@
-"""The histogram: counts by bucket with exact count, sum, minimum and maximum, and merging many packed ones at once."""
+"""The histogram: counts by bucket, with exact count, sum, minimum and maximum; merging of many packed histograms."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from metrics.histogram.folding import check_counts, check_limits, spread_explici
 from metrics.histogram.packing import MAX_CODE, MAX_COUNT, Content, decode, decode_many, encode
 
 _CODES: Final = MAX_CODE + 1
-_DENSE_CELLS: Final = 2**22  # 32 MiB of counts: 1,637 groups; more are added up by sorting
+_DENSE_CELLS: Final = 2**22  # 32 MiB of counts: 1,637 groups; for more groups, counts are summed by sorting
 
 
 class Histogram:
     """Counts of recorded values by bucket, with their exact count, sum, minimum and maximum.
 
-    ``counts`` maps a bucket index to its count and leaves out empty buckets; values of exactly 0 are in
-    ``zero_count``. ``minimum`` and ``maximum`` are None when nothing was recorded. After folding in a histogram whose
-    source did not give them, they are estimates (the middle of its lowest and highest bucket). Two histograms are
-    equal when their contents are.
+    ``counts`` maps the index of a bucket to its count, without empty buckets; values of exactly 0 are in
+    ``zero_count``. ``minimum`` and ``maximum`` are None if nothing was recorded. After adding a histogram of another
+    source without them, they are estimates (the middle of its lowest and highest bucket). Histograms with equal
+    contents are equal.
     """
 
     __slots__ = ("count", "counts", "maximum", "minimum", "sum_thousandths", "zero_count")
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     counts: dict[int, int]
     zero_count: int
@@ -53,7 +53,7 @@ class Histogram:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
-        """The histogram of some values. Raises ValueError as ``add`` does."""
+        """The histogram of the values. Raises ValueError as ``add`` does."""
         histogram = cls()
         for value in values:
             histogram.add(value)
@@ -101,7 +101,7 @@ class Histogram:
             self.maximum = value
 
     def merge(self, other: Histogram) -> None:
-        """Add all that ``other`` holds; the result is that of recording both sets of values here, in any order."""
+        """Add the contents of ``other``. The result is the same as recording both sets of values, in any order."""
         counts = self.counts
         for index, count in other.counts.items():
             counts[index] = counts.get(index, 0) + count
@@ -120,51 +120,51 @@ class Histogram:
 
     @property
     def mean(self) -> float | None:
-        """The mean of the recorded values, in the recorded unit; None when nothing was recorded."""
+        """The mean of the recorded values, in the recorded unit; None if nothing was recorded."""
         return self.sum_thousandths / (1000 * self.count) if self.count else None
 
     def quantile(self, q: float) -> float | None:
-        """The value at or below which a share ``q`` (0…1) of the recorded values lies, in the recorded unit.
+        """The value that a share ``q`` (0…1) of the recorded values does not exceed, in the recorded unit.
 
-        None when nothing was recorded. The answer is the geometric middle of the bucket that holds the value of rank
-        ``ceil(q · n)``, kept within minimum…maximum; the first and the last rank are known and answered exactly.
-        Raises ValueError when q is outside 0…1.
+        None if nothing was recorded. The result is the geometric middle of the bucket of the value of rank
+        ``ceil(q · n)``, limited to minimum…maximum; it is exact for the first and the last rank. Raises ValueError if q
+        is outside 0…1.
         """
         return self.quantiles((q,))[0]
 
     def quantiles(self, qs: Sequence[float]) -> list[float | None]:
-        """``quantile`` of each of ``qs``, in their order, for one walk over the buckets."""
+        """``quantile`` of each of ``qs``, in their order, in one pass over the buckets."""
         for q in qs:
             if not 0 <= q <= 1:
                 raise ValueError(f"a quantile is 0…1 (the 95th percentile is 0.95), got {q!r}")
         if self.minimum is None or self.maximum is None:
             return [None] * len(qs)
         indices = sorted(self.counts)
-        reached = list(accumulate((self.counts[index] for index in indices), initial=self.zero_count))
-        answers: list[float | None] = []
+        cumulative = list(accumulate((self.counts[index] for index in indices), initial=self.zero_count))
+        quantiles: list[float | None] = []
         for q in qs:
-            rank = math.ceil(q * self.count)  # as numpy's inverted_cdf, rounding of the product included
+            rank = math.ceil(q * self.count)  # as numpy's inverted_cdf, including the rounding of the product
             if rank <= 1:
-                answers.append(self.minimum)
+                quantiles.append(self.minimum)
             elif rank >= self.count:
-                answers.append(self.maximum)
+                quantiles.append(self.maximum)
             elif rank <= self.zero_count:
-                answers.append(0.0)
+                quantiles.append(0.0)
             else:
-                middle = bucket_middle(indices[bisect_left(reached, rank) - 1])
-                answers.append(min(max(middle, self.minimum), self.maximum))
-        return answers
+                middle = bucket_middle(indices[bisect_left(cumulative, rank) - 1])
+                quantiles.append(min(max(middle, self.minimum), self.maximum))
+        return quantiles
 
     def buckets(self) -> list[tuple[float, float, int]]:
-        """(lower, upper, count) of each bucket that is not empty, ascending; values of 0 come first, as (0, 0, n)."""
-        found = [(0.0, 0.0, self.zero_count)] if self.zero_count else []
-        found.extend((*bucket_bounds(index), self.counts[index]) for index in sorted(self.counts))
-        return found
+        """(lower, upper, count) of each bucket that is not empty, ascending. Values of 0 are first, as (0, 0, n)."""
+        buckets = [(0.0, 0.0, self.zero_count)] if self.zero_count else []
+        buckets.extend((*bucket_bounds(index), self.counts[index]) for index in sorted(self.counts))
+        return buckets
 
     def pack(self) -> bytes:
-        """The histogram as bytes, none for an empty one; the form is in ``histogram_packing``.
+        """The histogram as bytes (``metrics.histogram.packing``); an empty histogram has no bytes.
 
-        Equal histograms give equal bytes. Raises ValueError for more than 2**50 values.
+        Equal histograms have equal bytes. Raises ValueError for more than 2**50 values.
         """
         if self.minimum is None or self.maximum is None:
             return b""
@@ -178,7 +178,7 @@ class Histogram:
 
     @classmethod
     def unpack(cls, data: bytes | memoryview) -> Self:
-        """The histogram that ``pack`` wrote. Raises ValueError that says what is wrong with other data."""
+        """The histogram from the bytes of ``pack``. Raises ValueError for other data."""
         histogram = cls()
         if not len(data):
             return histogram
@@ -203,10 +203,10 @@ class Histogram:
         maximum: float | None,
         factor: float = 1.0,
     ) -> None:
-        """Fold in an OTLP exponential histogram whose values times ``factor`` are in the unit recorded here.
+        """Add an OTLP exponential histogram. ``factor`` converts its unit into the recorded unit.
 
-        ``total``, ``minimum`` and ``maximum`` are in the source's unit, None where it gives none. With factor 1 and
-        scale ≥ 5 no accuracy is lost. Raises ValueError, and adds nothing, for what no histogram of values ≥ 0 can be.
+        ``total``, ``minimum`` and ``maximum`` are in the source's unit, or None if unknown. With factor 1 and scale ≥
+        5, no accuracy is lost. Raises ValueError, and adds nothing, if the arguments are not a histogram of values ≥ 0.
         """
         values = check_counts(positive_counts, zero_count)
         minimum, maximum, total = _scaled(minimum, factor), _scaled(maximum, factor), _scaled(total, factor)
@@ -225,12 +225,11 @@ class Histogram:
         minimum: float | None = None,
         maximum: float | None = None,
     ) -> None:
-        """Fold in a histogram with explicit upper-inclusive ``bounds`` (Prometheus, OTLP) in the unit recorded here.
+        """Add a histogram with explicit upper-inclusive ``bounds`` (Prometheus, OTLP), in the recorded unit.
 
-        ``counts`` are those of each bucket, not cumulated, one more than bounds; for a counter that only goes up,
-        hand in the increase. The quantiles agree with Prometheus' ``histogram_quantile`` within RELATIVE_ERROR
-        wherever a bucket holds enough values to interpolate. Raises ValueError, and adds nothing, for what no
-        histogram can be.
+        ``counts`` are per bucket, not cumulative, and one more than the bounds; of a cumulative counter, pass the
+        increase. The quantiles agree with Prometheus' ``histogram_quantile`` within RELATIVE_ERROR if a bucket holds
+        enough values to interpolate. Raises ValueError, and adds nothing, if the arguments are not a histogram.
         """
         values = check_counts(counts)
         check_limits(minimum, maximum)
@@ -256,7 +255,7 @@ class Histogram:
         folded.counts, folded.zero_count, folded.count, folded.sum_thousandths = counts, zeros, values, thousandths
         low = 0.0 if zeros else bucket_middle(min(counts))
         high = bucket_middle(max(counts)) if counts else 0.0
-        # A source may give one of the two; an estimate of the other must not cross it.
+        # If the source gives one of the two, the estimate of the other is limited by it.
         folded.minimum = min(low if minimum is None else minimum, MAX_VALUE if maximum is None else maximum, MAX_VALUE)
         folded.maximum = min(max(high if maximum is None else maximum, folded.minimum), MAX_VALUE)
         self.merge(folded)
@@ -267,9 +266,9 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 
 def merge_packed(blobs: Iterable[bytes | memoryview]) -> Histogram:
-    """The histogram of all values in many packed ones: equal to merging them one by one, at a fraction of the time.
+    """Merge packed histograms: the same result as merging them one by one, in a fraction of the time.
 
-    Raises ValueError that names the position of a blob that is no packed histogram.
+    Raises ValueError, with the position, for a blob that is not a packed histogram.
     """
     blobs = list(blobs)
     return merge_packed_groups(blobs, np.zeros(len(blobs), dtype=np.int64), 1)[0]  # type: ignore[arg-type]
@@ -278,8 +277,8 @@ def merge_packed(blobs: Iterable[bytes | memoryview]) -> Histogram:
 def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[int], n_groups: int) -> list[Histogram]:
     """``merge_packed`` for many groups at once: blob i belongs to group ``groups[i]`` of 0…n_groups-1.
 
-    A chart of 360 points is one call. Groups without blobs are empty histograms. Raises ValueError as ``merge_packed``
-    does, and when the groups do not fit the blobs.
+    A chart of 360 points needs one call. Groups without blobs are empty histograms. Raises ValueError as
+    ``merge_packed`` does, and if the groups do not match the blobs.
     """
     group = np.asarray(groups, dtype=np.int64)
     if group.shape != (len(blobs),):
@@ -290,7 +289,7 @@ def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[in
     if float(contents.bucket_count.sum(dtype=np.float64)) > 2**62:
         return _merge_each(blobs, group.tolist(), range(len(blobs)), [Histogram() for _ in range(n_groups)])
 
-    # Counts as exact integers (bincount's weights are floats); sums in two halves, so that none overflows.
+    # Counts are exact integers (bincount's weights are floats). Sums are added in two halves, so they do not overflow.
     keys = group[contents.bucket_blob] * _CODES + contents.bucket_code
     if n_groups * _CODES <= _DENSE_CELLS:
         table = np.zeros(n_groups * _CODES, dtype=np.int64)
@@ -311,9 +310,9 @@ def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[in
 
     edges = np.searchsorted(cells, np.arange(n_groups + 1) * _CODES).tolist()
     codes, numbers = (cells % _CODES).tolist(), counts.tolist()
-    figures = zip(low_sums.tolist(), high_sums.tolist(), minima.tolist(), maxima.tolist(), strict=True)
+    totals = zip(low_sums.tolist(), high_sums.tolist(), minima.tolist(), maxima.tolist(), strict=True)
     merged: list[Histogram] = []
-    for start, end, (low_sum, high_sum, minimum, maximum) in zip(edges, edges[1:], figures, strict=False):
+    for start, end, (low_sum, high_sum, minimum, maximum) in zip(edges, edges[1:], totals, strict=False):
         histogram = Histogram()
         if end > start:
             histogram._fill(codes[start:end], numbers[start:end])
@@ -326,7 +325,7 @@ def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[in
 def _merge_each(
     blobs: Sequence[bytes | memoryview], groups: list[int], positions: Iterable[int], merged: list[Histogram]
 ) -> list[Histogram]:
-    """Merge the blobs at ``positions`` into their groups, one by one: the slow path of the few that need it."""
+    """Merge the blobs at ``positions`` into their groups one by one, for blobs that ``decode_many`` does not decode."""
     for position in positions:
         try:
             merged[groups[position]].merge(Histogram.unpack(blobs[position]))

@@ -1,18 +1,17 @@
-"""The bytes of a packed histogram: written by one function, read one by one or many thousands at a time.
+"""The binary format of histograms: encoding, decoding, and decoding of thousands at a time.
 
-A rollup row holds nine of these, and at one second most hold a single event; so one event takes 2 to 9 bytes, and
-reading is possible without a Python loop over rows. The first byte is version 1 (high nibble) and the form (low
-nibble); integers are unsigned LEB128 varints; a "thousandth" is the recorded unit / 1000 (µs for ms):
+A rollup row holds nine histograms, and at a resolution of one second most hold a single value. So a single value takes
+2 to 9 bytes, and many rows are decoded without a Python loop. The first byte is version 1 (high nibble) and the form
+(low nibble); integers are unsigned LEB128 varints; a thousandth is a thousandth of the recorded unit (µs for ms):
 
     0x11  one value: thousandths                                                  12.345 ms → 3 bytes
-    0x12  one value that is no whole number of thousandths: float64               9 bytes
+    0x12  one value that is not a whole number of thousandths: float64            9 bytes
     0x13  sum in thousandths, minimum, maximum - minimum (thousandths), buckets   58 buckets, 10,000 values: 155 bytes
     0x14  float64 minimum, float64 maximum, sum in thousandths, buckets           the same: 165 bytes
 
-The empty histogram is no bytes. Buckets run to the end as pairs (gap, count): a bucket's code is 0 for the zero
-bucket, else index - MIN_INDEX + 1, and gap is the number of codes left out since the one before. Nothing says how
-many follow, so there is no length to lie about: what decoding allocates is bounded by the bytes at hand, at most
-MAX_PACKED_BYTES.
+The empty histogram has no bytes. Buckets are pairs (gap, count) up to the end: the code of a bucket is 0 for the zero
+bucket, otherwise index - MIN_INDEX + 1, and the gap is the number of codes skipped since the previous bucket. The
+number of buckets is not stored, so the length of the blob limits the memory for decoding.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ ONE_FLOAT: Final = 0x12
 MANY_EXACT: Final = 0x13
 MANY_FLOAT: Final = 0x14
 
-MAX_COUNT: Final = 2**50  # 1e15 values: 2,561 counts of this size still add up within 63 bits
+MAX_COUNT: Final = 2**50  # 1e15 values: the sum of 2,561 such counts fits into 63 bits
 MAX_SUM_BYTES: Final = 17  # MAX_COUNT values of MAX_VALUE: 50 + 50 + 10 bits, 16 varint bytes and one to spare
-MAX_EXACT: Final = 2**53  # thousandths up to here convert to float64 and back without loss
-MAX_PACKED_BYTES: Final = 32 * 2**10  # 2,561 buckets of two-byte gaps and eight-byte counts, and the head
+MAX_EXACT: Final = 2**53  # thousandths below this convert to float64 and back without loss
+MAX_PACKED_BYTES: Final = 32 * 2**10  # 2,561 buckets of two-byte gaps and eight-byte counts, and the header
 MAX_CODE: Final = N_BUCKETS
 
 _LEAD: Final = {ONE_EXACT: 1, ONE_FLOAT: 9, MANY_EXACT: 1, MANY_FLOAT: 17}
@@ -43,7 +42,7 @@ _LEADS: Final = np.array([_LEAD.get(form, 0) for form in range(256)], dtype=np.i
 
 
 class Content(NamedTuple):
-    """What a blob holds: bucket codes with their counts, ascending, and the exact figures beside them."""
+    """The contents of a blob: ascending bucket codes with their counts, and the exact sum, minimum and maximum."""
 
     codes: list[int]
     counts: list[int]
@@ -54,7 +53,8 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What many blobs hold, as arrays: a row per (blob, bucket) and a row per blob; blobs by position in the input."""
+    """The contents of many blobs, as arrays: one row per (blob, bucket) and one row per blob. A blob is identified by
+    its position in the input."""
 
     bucket_blob: NDArray[np.int64]
     bucket_code: NDArray[np.int64]
@@ -71,7 +71,7 @@ def code_of(value: float) -> int:
 
 
 def thousandths(value: float) -> int:
-    """``value`` in whole thousandths, half to even: what a sum adds up."""
+    """``value`` in whole thousandths, rounded half to even."""
     return round(value * 1000)
 
 
@@ -83,7 +83,7 @@ def _varint(out: bytearray, number: int) -> None:
 
 
 def _exact(value: float) -> int | None:
-    """``value`` in thousandths if that says it exactly, else None."""
+    """``value`` in thousandths if that is exact, otherwise None."""
     whole = thousandths(value)
     return whole if whole < MAX_EXACT and whole / 1000 == value else None
 
@@ -94,7 +94,7 @@ def encode(content: Content) -> bytes:
     if sum(counts) > MAX_COUNT:
         raise ValueError(f"a packed histogram holds at most 2**50 values, got {sum(counts)}")
     low = _exact(minimum)
-    # The one-value forms say the value and nothing else: only where everything follows from it.
+    # The one-value forms hold only the value, so everything else must follow from it.
     if counts == [1] and minimum == maximum and total == thousandths(minimum) and codes[0] == code_of(minimum):
         if low is None:
             return struct.pack("<Bd", ONE_FLOAT, minimum)
@@ -136,15 +136,15 @@ def _varints(body: bytes) -> list[int]:
 
 
 def decode(blob: bytes) -> Content:
-    """What a non-empty blob holds. Raises ValueError that says what is wrong with one ``encode`` cannot have made."""
+    """The contents of a non-empty blob. Raises ValueError for bytes that ``encode`` cannot have written."""
     if len(blob) > MAX_PACKED_BYTES:
-        raise ValueError(f"packed histogram: {len(blob)} bytes, at most {MAX_PACKED_BYTES} are possible")
+        raise ValueError(f"packed histogram: {len(blob)} bytes; the maximum is {MAX_PACKED_BYTES}")
     form = blob[0]
     lead = _LEAD.get(form)
     if lead is None:
-        raise ValueError(f"packed histogram: unknown first byte 0x{form:02x}; from a newer version, or none at all")
+        raise ValueError(f"packed histogram: unknown first byte 0x{form:02x}; from a newer version, or not a histogram")
     if len(blob) < lead:
-        raise ValueError(f"packed histogram: cut off after {len(blob)} bytes, its head has {lead}")
+        raise ValueError(f"packed histogram: cut off after {len(blob)} bytes; its header has {lead}")
     numbers = _varints(blob[lead:])
     if form in (ONE_EXACT, ONE_FLOAT):
         if len(numbers) != (form == ONE_EXACT):
@@ -154,7 +154,7 @@ def decode(blob: bytes) -> Content:
         return Content([code_of(value)], [1], thousandths(value), value, value)
     head = 3 if form == MANY_EXACT else 1
     if len(numbers) < head + 2 or (len(numbers) - head) % 2:
-        raise ValueError(f"packed histogram: {len(numbers)} integers do not make a head and whole (gap, count) pairs")
+        raise ValueError(f"packed histogram: {len(numbers)} integers are not a header and (gap, count) pairs")
     if form == MANY_EXACT:
         minimum, maximum = _float(numbers[1]), _float(numbers[1] + numbers[2])
     else:
@@ -167,28 +167,28 @@ def decode(blob: bytes) -> Content:
         following += gap + 1
     counts = numbers[head + 1 :: 2]
     if codes[-1] > MAX_CODE:
-        raise ValueError(f"packed histogram: bucket code {codes[-1]}, the last is {MAX_CODE}")
+        raise ValueError(f"packed histogram: bucket code {codes[-1]}; the maximum is {MAX_CODE}")
     if 0 in counts or sum(counts) > MAX_COUNT:
-        raise ValueError("packed histogram: a bucket without values, or more than 2**50 values")
+        raise ValueError("packed histogram: an empty bucket, or more than 2**50 values")
     return Content(codes, counts, numbers[0], minimum, maximum)
 
 
 def _float(whole: int) -> float:
     if whole >= MAX_EXACT:
-        raise ValueError(f"packed histogram: {whole} thousandths, a value in this form stays below 2**53")
+        raise ValueError(f"packed histogram: {whole} thousandths; the limit of this form is 2**53")
     return whole / 1000
 
 
 def _check_range(minimum: float, maximum: float) -> None:
-    if not 0 <= minimum <= maximum <= MAX_VALUE:  # false for NaN, too
+    if not 0 <= minimum <= maximum <= MAX_VALUE:  # also for NaN
         raise ValueError(f"packed histogram: minimum {minimum!r} and maximum {maximum!r} are not 0 ≤ min ≤ max ≤ 2**50")
 
 
 def decode_many(blobs: Sequence[bytes | memoryview]) -> tuple[Contents, list[int]]:
-    """What many blobs hold, and the positions of those to be read one by one with ``decode``.
+    """The contents of many blobs, and the positions of the blobs that need ``decode``.
 
-    Left to ``decode`` is whatever is not plainly valid, so that its errors are the only ones and nothing is guessed
-    here, and sums beyond 63 bits. Empty blobs appear in neither. No Python loop runs over blobs, buckets or bytes.
+    Those are blobs that may be invalid, so that only ``decode`` raises errors, and blobs with sums of more than 63
+    bits. Empty blobs are in neither result. There is no Python loop over blobs, buckets or bytes.
     """
     lengths = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs))
     where = np.flatnonzero(lengths)
@@ -200,7 +200,7 @@ def decode_many(blobs: Sequence[bytes | memoryview]) -> tuple[Contents, list[int
     lengths = lengths[where]
     starts = np.cumsum(lengths) - lengths
     leads = _LEADS[data[starts]]
-    # A blob that ends within an integer would run into the next one, so such blobs leave before any integer is read.
+    # A blob that ends within an integer would run into the next blob, so such blobs are removed first.
     plain = (leads > 0) & (lengths >= leads) & (lengths <= MAX_PACKED_BYTES)
     plain &= (data[starts + lengths - 1] < 128) | (lengths == leads)
     plain_lengths = lengths[plain]
@@ -227,7 +227,7 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], size: int) ->
 def _decode_plain(
     data: NDArray[np.uint8], lengths: NDArray[np.int64], where: NDArray[np.int64]
 ) -> tuple[Contents, NDArray[np.bool_]]:
-    """Decode blobs whose lead is whole and whose last integer is complete; also a mask of those that proved valid."""
+    """Decode blobs with a complete header and a complete last integer. Also returns a mask of the valid blobs."""
     if not len(lengths):
         return _no_contents(), np.zeros(0, dtype=bool)
     starts = np.cumsum(lengths) - lengths
@@ -237,7 +237,7 @@ def _decode_plain(
     body_ends = np.cumsum(lengths - leads)
     body_starts = body_ends - (lengths - leads)
 
-    # All integers of all blobs: almost all have one byte, so each further byte is added to those few that have it.
+    # All integers of all blobs. Almost all have one byte; further bytes are added to those that have them.
     last_bytes = np.flatnonzero(body < 128)
     first_bytes = np.concatenate(([0], last_bytes[:-1] + 1)).astype(np.int64)[: len(last_bytes)]
     n_bytes = last_bytes - first_bytes + 1
@@ -255,10 +255,10 @@ def _decode_plain(
     many = ~(one_exact | one_float)
     heads = np.where(forms == MANY_EXACT, 3, 1)
     good = np.where(many, (n_numbers >= heads + 2) & ((n_numbers - heads) % 2 == 0), n_numbers == one_exact)
-    if len(longer):  # more than nine bytes: 63 bits do not hold it
+    if len(longer):  # more than nine bytes do not fit into 63 bits
         good[np.searchsorted(body_ends, first_bytes[longer], side="right")] = False
 
-    # Minimum and maximum. Blobs that failed above must not be read at positions that they do not have.
+    # Minimum and maximum, only of blobs that are valid so far: others may be too short.
     minimum, maximum = np.zeros(len(lengths)), np.zeros(len(lengths))
     for form, offset, target in ((ONE_FLOAT, 1, minimum), (MANY_FLOAT, 1, minimum), (MANY_FLOAT, 9, maximum)):
         chosen = np.flatnonzero((forms == form) & good)
@@ -273,9 +273,9 @@ def _decode_plain(
     minimum[chosen], maximum[chosen] = low / 1000, (low + span) / 1000
     good[chosen[(low >= MAX_EXACT) | (span >= MAX_EXACT) | (low + span >= MAX_EXACT)]] = False
     maximum[~many] = minimum[~many]
-    good &= (minimum >= 0) & (minimum <= maximum) & (maximum <= MAX_VALUE)  # false for NaN, too
+    good &= (minimum >= 0) & (minimum <= maximum) & (maximum <= MAX_VALUE)  # also false for NaN
 
-    # Buckets of the general forms: codes are running sums of the gaps within each blob.
+    # Buckets of the other forms: codes are running sums of the gaps of each blob.
     chosen = np.flatnonzero(many & good)
     n_pairs = (n_numbers[chosen] - heads[chosen]) // 2
     pairs = numbers[_ranges(at[chosen] + heads[chosen], 2 * n_pairs, len(numbers))]
@@ -288,7 +288,7 @@ def _decode_plain(
     if len(sane):
         fine = np.logical_and.reduceat(sane, ends - n_pairs)
         totals = np.add.reduceat(counts.astype(np.float64), ends - n_pairs)
-        # Totals are rounded here: anything near the bound is left to exact integers.
+        # Totals are rounded floats here: `decode` checks blobs near the limit with exact integers.
         good[chosen[~fine | (totals > MAX_COUNT // 2)]] = False
     kept = np.repeat(good[chosen], n_pairs)
 

@@ -1,1 +1,1 @@
-"""The way in: a posted body is read, validated, recorded in a group commit, and answered."""
+"""Ingest: reads a posted body, validates its items, records them in a group commit, and builds the response."""

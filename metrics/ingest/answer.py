@@ -1,4 +1,4 @@
-"""What a post of events is answered."""
+"""Responses to posted events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and the body to answer, ready for JSON. `retry_after`: seconds, where trying again may help."""
+    """A status and a body, ready for JSON. `retry_after`: seconds, if a retry may succeed."""
 
     status: int
     payload: dict[str, Any]
@@ -22,24 +22,25 @@ class Answer:
 
     @property
     def content_type(self) -> str:
-        """The media type of the body: a problem has one of its own."""
+        """The media type of the body; problem details have their own."""
         return CONTENT_TYPE if "code" in self.payload else "application/json"
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers beside the content type."""
+        """The headers other than the content type."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
 def problem_answer(status: int, code: str, detail: str, retry_after: int | None = None, **extras: Any) -> Answer:
-    """A refusal of the whole (RFC 9457)."""
+    """An error response for the whole request (problem details, RFC 9457)."""
     return Answer(status, problem_body(status, code, detail, **extras), retry_after)
 
 
 def recorded_answer(validated: Validated, recorded: CommitResult | None) -> Answer:
-    """The answer after the commit; accepted, duplicates and rejected are disjoint and add up to what was sent.
+    """The response after the commit. Accepted, duplicate and rejected events add up to the events that were sent.
 
-    200, or 422 in the same form when every event was refused. `recorded` is None when there was nothing to record.
+    The status is 200, or 422 with the same body if every event was rejected. `recorded` is None if there was nothing to
+    record.
     """
     rejected = list(validated.rejected)
     accepted = duplicates = 0
@@ -47,7 +48,7 @@ def recorded_answer(validated: Validated, recorded: CommitResult | None) -> Answ
         accepted, duplicates = recorded.accepted, recorded.duplicates
         rejected += [replace(rejection, index=validated.indexes[rejection.index]) for rejection in recorded.rejected]
     rejected.sort(key=lambda rejection: rejection.index)
-    refused = {rejection.index for rejection in rejected}
+    rejected_indexes = {rejection.index for rejection in rejected}
     return Answer(
         200 if accepted or duplicates else 422,
         {
@@ -55,7 +56,7 @@ def recorded_answer(validated: Validated, recorded: CommitResult | None) -> Answ
             "duplicates": duplicates,
             "rejected": [asdict(rejection) for rejection in rejected],
             "request_ids": [
-                generated_id for index, generated_id in validated.generated_ids.items() if index not in refused
+                generated_id for index, generated_id in validated.generated_ids.items() if index not in rejected_indexes
             ],
             "dropped": validated.dropped,
         },

@@ -1,8 +1,8 @@
-"""From a body on the wire to the items in it. Pure: bytes in, parsed JSON out, never more memory than its bounds allow.
+"""Parsing of request bodies into items, within limits of size and number.
 
-Taken are one object, an array, `{"events": [...]}` and lines of JSON (NDJSON), plain or gzip. What can be read of
-NDJSON is read: a broken line is an `Unreadable` item, the others are kept. Everything else that is wrong with a body
-is wrong with the whole of it, and raises `BodyError` with the status to answer.
+Accepted are one object, an array, `{"events": [...]}`, and lines of JSON (NDJSON), plain or compressed with gzip. A
+line that is not JSON becomes an `Unreadable` item and does not affect the others. For any other error, `BodyError` is
+raised with the status of the response.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ LINE_TYPES = frozenset(
     }
 )
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-BOM = b"\xef\xbb\xbf"  # PowerShell and some editors put it before JSON
+BOM = b"\xef\xbb\xbf"  # PowerShell and some editors write it before JSON
 
-INFLATE_STEP = 65_536  # bytes of input looked at in one go
-MAX_GZIP_MEMBERS = 1_000  # of one body; each costs a copy of what remains of a step
-# `[[],[],…` makes 64 bytes of memory out of three: so many brackets belong to no honest batch. Each event may have a
-# hundred objects and arrays, which at 10,000 events is some 64 MB.
+INFLATE_STEP = 65_536  # bytes of input per step
+MAX_GZIP_MEMBERS = 1_000  # of one body; each copies the rest of a step
+# `[[],[],…` needs 64 bytes of memory for three bytes of JSON. Each event may have a hundred objects and arrays: some
+# 64 MB for 10,000 events.
 BRACKETS_PER_EVENT = 100
 
 LINE = re.compile(rb"\S[^\n]*")
@@ -42,14 +42,14 @@ LINE = re.compile(rb"\S[^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one request may hold, unpacked."""
+    """The limits of one request, after decompression."""
 
     max_body_bytes: int = 16 * 2**20
     max_events: int = 10_000
 
 
 class BodyError(Exception):
-    """A body that cannot be read: the HTTP status, a code for programs, a sentence for people."""
+    """Raised for a body that cannot be parsed: the HTTP status, a code for programs, a sentence for people."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -59,23 +59,25 @@ class BodyError(Exception):
 
 
 def too_large(limits: Limits) -> BodyError:
-    """The refusal of a body over the limit, whoever notices it."""
+    """The error for a body over the limit."""
     return BodyError(
-        413, "too_large", f"The body is larger than {limits.max_body_bytes} bytes (unpacked, too); send it in parts."
+        413,
+        "too_large",
+        f"The body is larger than {limits.max_body_bytes} bytes, possibly after decompression; send it in parts.",
     )
 
 
 def read_items(
     body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits = Limits()
 ) -> list[Any]:
-    """The items of a body, as parsed JSON; a line that is none is an `Unreadable`.
+    """The items of a body, as parsed JSON. A line that is not JSON is an `Unreadable`.
 
-    Raises BodyError: 415 for a type or encoding that is not taken, 413 over a limit, 400 for what is not JSON or empty.
+    Raises BodyError: 415 for an unsupported type or encoding, 413 over a limit, 400 for an empty body or invalid JSON.
     """
     by_line = _is_by_line(content_type)
     encoding = (content_encoding or "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise BodyError(415, "unsupported_encoding", "Content-Encoding must be gzip, or be left out.")
+        raise BodyError(415, "unsupported_encoding", "Content-Encoding must be gzip or absent.")
     if len(body) > limits.max_body_bytes:
         raise too_large(limits)
     if encoding.endswith("gzip"):
@@ -83,9 +85,9 @@ def read_items(
     body = body.removeprefix(BOM)
     if not body.strip():
         raise BodyError(400, "empty_body", "The body is empty; send one event, an array of events, or lines of JSON.")
-    most_brackets = BRACKETS_PER_EVENT * limits.max_events
-    if len(body) > most_brackets and body.count(b"[") + body.count(b"{") > most_brackets:
-        raise BodyError(413, "too_many_values", f"The body holds more than {most_brackets} objects and arrays.")
+    max_brackets = BRACKETS_PER_EVENT * limits.max_events
+    if len(body) > max_brackets and body.count(b"[") + body.count(b"{") > max_brackets:
+        raise BodyError(413, "too_many_values", f"The body holds more than {max_brackets} objects and arrays.")
     items = list(_lines(body, limits)) if by_line else _document(body)
     if not items:
         raise BodyError(400, "empty_batch", "The batch holds no event.")
@@ -95,7 +97,7 @@ def read_items(
 
 
 def _is_by_line(content_type: str | None) -> bool:
-    """Whether the type is NDJSON. Raises BodyError for one that is not taken, such as those that a form can send."""
+    """Whether the type is NDJSON. Raises BodyError for an unsupported type, such as the types that a form can send."""
     wanted = "Content-Type must be application/json or application/x-ndjson"
     if not content_type:
         raise BodyError(415, "unsupported_media_type", f"{wanted}; it is missing.")
@@ -111,9 +113,9 @@ def _is_by_line(content_type: str | None) -> bool:
 
 
 def inflate(body: bytes, limits: Limits) -> bytes:
-    """What a gzip body holds (its members, one after another). Stops at the limit: a bomb costs no more than that."""
+    """Decompress a gzip body with all its members. Stops at the limit, which bounds compression bombs."""
     parts: list[bytes] = []
-    room = limits.max_body_bytes
+    remaining = limits.max_body_bytes
     members = 1
     stream = zlib.decompressobj(wbits=31)
     try:
@@ -125,15 +127,15 @@ def inflate(body: bytes, limits: Limits) -> bytes:
                     if members > MAX_GZIP_MEMBERS:
                         raise BodyError(400, "bad_gzip", f"The body has more than {MAX_GZIP_MEMBERS} gzip members.")
                     stream = zlib.decompressobj(wbits=31)
-                part = stream.decompress(step, room + 1)
-                room -= len(part)
-                if room < 0:
+                part = stream.decompress(step, remaining + 1)
+                remaining -= len(part)
+                if remaining < 0:
                     raise too_large(limits)
                 parts.append(part)
-                # What is left: the next member, or input whose output would not have fitted (there is none: room was).
+                # The rest is the next member, or empty: all output of this one fitted.
                 step = stream.unused_data if stream.eof else stream.unconsumed_tail
     except zlib.error:
-        raise BodyError(400, "bad_gzip", "The body is not gzip, or is damaged.") from None
+        raise BodyError(400, "bad_gzip", "The body is not valid gzip.") from None
     if not stream.eof:
         raise BodyError(400, "bad_gzip", "The gzip body ends too early.")
     return b"".join(parts)
@@ -155,11 +157,11 @@ def _document(body: bytes) -> list[Any]:
 
 
 def _lines(body: bytes, limits: Limits) -> Iterator[Any]:
-    for index, found in enumerate(LINE.finditer(body)):
+    for index, line in enumerate(LINE.finditer(body)):
         if index >= limits.max_events:
             raise _too_many(limits)
         try:
-            yield orjson.loads(found[0])
+            yield orjson.loads(line[0])
         except orjson.JSONDecodeError as error:
             yield Unreadable(f"is not JSON: {error.msg} at character {error.pos}")
 

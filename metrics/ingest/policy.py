@@ -1,4 +1,4 @@
-"""What this installation takes in, out of its settings and its raw floors."""
+"""The limits and the validation policy of this installation, from its settings and its raw floors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from metrics.ingest.body import Limits
 
 
 def body_limits() -> Limits:
-    """The bounds of one request."""
+    """The limits of one request."""
     own = settings.LLMMONITOR
     return Limits(max_body_bytes=own.max_body_bytes, max_events=own.max_events_per_request)
 
 
 def ingest_policy(kind: Kind) -> IngestPolicy:
-    """What is accepted of this kind now."""
+    """The current validation policy for events of this kind."""
     from metrics.store.raw_floors import raw_floor
 
     own = settings.LLMMONITOR

@@ -1,8 +1,8 @@
-"""What happens to a body that is posted: it is read, validated, recorded and answered. One for all doors.
+"""Handling of posted events: parse, validate, record, respond.
 
-It takes a body and answers a status and a dict; it knows no request, so that a view, the lane beside Django and a test
-call the same. An answer of 200 is given only after the commit that holds its events. What cannot be recorded now is
-answered 429 (too many wait) or 503 (the store cannot commit) with `Retry-After`, and nothing of it was acknowledged.
+The functions take a body and return a status and a dict, independent of Django's request, so that every endpoint and
+the tests use the same code. The response is 200 only after the commit of the events. If they cannot be recorded now,
+the response is 429 (queue full) or 503 (database unavailable) with `Retry-After`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable, g
 
 __all__ = ["Answer", "EventSink", "aingest", "ingest"]
 
-# Longer than any commit takes that is not stuck. Whoever gets no answer by then retries; the ids make that safe.
-WAIT_SECONDS = 30.0
+# Longer than any commit that is not blocked. A client that gets no response by then retries, safely with the same ids.
+COMMIT_TIMEOUT_SECONDS = 30.0
 
 
 class EventSink(Protocol):
-    """What is asked of a recorder."""
+    """The part of a recorder that is used here."""
 
     def submit(self, events: Sequence[Event]) -> concurrent.futures.Future[CommitResult]:
-        """Takes events; the future is done when they are committed."""
+        """Queue events. The future is done when they are committed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Events that wait for their commit, and what is needed to answer then."""
+class _PendingCommit:
+    """Submitted events with the future of their commit."""
 
     validated: Validated
     future: concurrent.futures.Future[CommitResult]
@@ -51,12 +51,12 @@ def ingest(
     *,
     recorder: EventSink | None = None,
 ) -> Answer:
-    """What to answer to a post of events of this kind, after they are committed. `at`: the time of arrival."""
-    begun = _begin(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
-    if isinstance(begun, Answer):
-        return begun
-    concurrent.futures.wait([begun.future], WAIT_SECONDS)
-    return _end(begun)
+    """Record posted events and return the response after their commit. `at`: the time of arrival."""
+    pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
+    if isinstance(pending, Answer):
+        return pending
+    concurrent.futures.wait([pending.future], COMMIT_TIMEOUT_SECONDS)
+    return _result(pending)
 
 
 async def aingest(
@@ -68,26 +68,26 @@ async def aingest(
     *,
     recorder: EventSink | None = None,
 ) -> Answer:
-    """`ingest` for an event loop, waiting for the commit without a thread. It validates on the loop: small bodies."""
-    begun = _begin(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
-    if isinstance(begun, Answer):
-        return begun
-    # Not `wait_for`: it would cancel the recorder's future when the time is up or the client has gone.
-    waiting = asyncio.wrap_future(begun.future)
-    waiting.add_done_callback(_look_at)
-    await asyncio.wait([waiting], timeout=WAIT_SECONDS)
-    return _end(begun)
+    """`ingest` for an event loop. It validates on the loop, so use it for small bodies."""
+    pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
+    if isinstance(pending, Answer):
+        return pending
+    # Not `wait_for`: on a timeout or a disconnect it would cancel the recorder's future.
+    waiting = asyncio.wrap_future(pending.future)
+    waiting.add_done_callback(_retrieve_exception)
+    await asyncio.wait([waiting], timeout=COMMIT_TIMEOUT_SECONDS)
+    return _result(pending)
 
 
-def _begin(
+def _submit(
     kind: Kind,
     body: bytes,
     content_type: str | None,
     content_encoding: str | None,
     at: datetime,
     recorder: EventSink | None,
-) -> Answer | _Waiting:
-    """Everything until the wait: the answer, where no commit is needed for it."""
+) -> Answer | _PendingCommit:
+    """Parse, validate and submit events. Returns a response if there is nothing to wait for."""
     kind = Kind(kind)
     try:
         items = read_items(body, content_type, content_encoding, body_limits())
@@ -97,27 +97,27 @@ def _begin(
     if not validated.events:
         return recorded_answer(validated, None)
     try:
-        return _Waiting(validated, (recorder or get_recorder()).submit(validated.events))
+        return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events))
     except QueueFull:
-        return problem_answer(429, "queue_full", "Too many events wait to be stored; try again.", retry_after=1)
+        return problem_answer(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
 
 
-def _look_at(waiting: asyncio.Future[CommitResult]) -> None:
-    """Takes the error that `_end` answers from the recorder's own future; asyncio logs one that nobody took."""
+def _retrieve_exception(waiting: asyncio.Future[CommitResult]) -> None:
+    """Retrieve the exception, so that asyncio does not log it: `_result` reads it from the recorder's own future."""
     if not waiting.cancelled():
         waiting.exception()
 
 
-def _end(waiting: _Waiting) -> Answer:
-    """The answer when the wait is over, for whatever reason."""
+def _result(pending: _PendingCommit) -> Answer:
+    """The response after waiting for the commit."""
     try:
-        return recorded_answer(waiting.validated, waiting.future.result(timeout=0))
+        return recorded_answer(pending.validated, pending.future.result(timeout=0))
     except StoreUnavailable as error:
         return _unavailable(error)
     except TimeoutError:
-        detail = "The store has not answered in time. It may yet store the events: a retry with the same ids is safe."
+        detail = "The commit takes too long. The events may still be stored: a retry with the same ids is safe."
         return problem_answer(503, "store_busy", detail, retry_after=3)
     except concurrent.futures.CancelledError:
         return problem_answer(503, "shutting_down", "The server is stopping; nothing was stored.", retry_after=2)

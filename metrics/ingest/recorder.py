@@ -1,9 +1,9 @@
-"""The recorder: one thread that commits what many callers hand in, together, and tells each what became of theirs.
+"""The recorder: one thread that commits the events of many callers together and returns each caller its result.
 
-A commit costs the same for one event and for a thousand, so what gathers while one runs goes into the next. A future
-is done only after the commit that holds its events: an answer means stored. The queue is bounded (`QueueFull`); what
-cannot be committed is an error for everyone in that transaction (`StoreUnavailable`), with nothing of it stored; and
-data that the database does not take fails its own submission alone.
+A commit costs about the same for one event and for a thousand, so the events that arrive during a commit share the next
+one. A future is done only after the commit of its events. The queue is limited (`QueueFull`). If a transaction fails,
+nothing of it is stored and all its callers get the error (`StoreUnavailable`); events that the database rejects fail
+only their own submission.
 """
 
 from __future__ import annotations
@@ -45,25 +45,29 @@ log = logging.getLogger(__name__)
 
 
 class QueueFull(Exception):
-    """So many events wait already that these were not taken; nothing of them was stored."""
+    """Raised if the queue has no room for the events. None of them is stored."""
 
     def __init__(self, retry_after_seconds: int = 1) -> None:
         self.retry_after_seconds = retry_after_seconds
-        super().__init__("Too many events wait to be stored.")
+        super().__init__("Too many events are waiting for their commit.")
 
 
 class Committer(Protocol):
-    """What a recorder commits with; `metrics.store.writing.transaction.Store`."""
+    """The part of `metrics.store.writing.transaction.Store` that a recorder uses."""
 
     def commit(self, events: Sequence[Event]) -> CommitResult:
-        """Store the events in one transaction, or raise with nothing stored."""
+        """Store the events in one transaction, or raise and store nothing."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecorderPolicy:
-    """max_batch: events in one transaction (a larger submission is one by itself). max_delay: seconds that a commit
-    waits for more, when others are about. max_queued: events that wait or are being committed."""
+    """The limits of a recorder.
+
+    max_batch: events in one transaction; a larger submission has its own transaction.
+    max_delay: maximum seconds that a commit waits for further events.
+    max_queued: events that are waiting or being committed.
+    """
 
     max_batch: int = 5_000
     max_delay: float = 0.005
@@ -71,7 +75,7 @@ class RecorderPolicy:
 
     @classmethod
     def from_settings(cls) -> RecorderPolicy:
-        """As this installation has it."""
+        """The limits of this installation."""
         from django.conf import settings
 
         own = settings.LLMMONITOR
@@ -80,8 +84,11 @@ class RecorderPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """queued_events: not yet committed. committed_events: new ones, since the start of the process. refused: events
-    that were turned away by a full queue or an unavailable store."""
+    """The counters of a recorder.
+
+    queued_events: not yet committed. committed_events: accepted events since the start of the process. refused: events
+    that were not stored because the queue was full or the database was unavailable.
+    """
 
     queued_events: int
     committed_events: int
@@ -103,7 +110,7 @@ def _store() -> Committer:
 
 
 class Recorder:
-    """Takes events from any thread and commits them on its own, which is started by the first of them."""
+    """Accepts events from any thread and commits them on its own thread, which the first submission starts."""
 
     def __init__(
         self,
@@ -126,16 +133,16 @@ class Recorder:
         self._committed = self._commits = self._refused = 0
         self._last_commit_at: datetime | None = None
         self._failures = LogThrottle()
-        self._last_batch_submissions = 1  # submissions in the last transaction: how many callers are about
+        self._last_batch_submissions = 1  # submissions in the last transaction: an estimate of concurrent callers
 
     def _check_fork(self) -> None:
-        # After a fork the thread is not there, its lock may be held for ever, and the queue is the parent's to commit.
+        # After a fork, the thread does not exist, its lock may be held, and the parent commits the queue.
         if self._pid != os.getpid():
             self._reset()
 
     def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
-        """Take events; the future is done when they are committed, or failed with StoreUnavailable or the database's
-        own error. Raises QueueFull, and StoreUnavailable when the recorder was closed."""
+        """Queue events. The future is done when they are committed, or fails with StoreUnavailable or the database's
+        error. Raises QueueFull, and StoreUnavailable after `close`."""
         self._check_fork()
         future: Future[CommitResult] = Future()
         if not events:
@@ -144,7 +151,7 @@ class Recorder:
         with self._changed:
             if self._closed:
                 raise StoreUnavailable("down", "The server is stopping; nothing was stored.")
-            # Alone in the queue even a submission above the bound is taken: told to try again it would never get in.
+            # An empty queue accepts a submission above the limit, because a retry could never succeed.
             if self._queued and self._queued + len(events) > self._policy.max_queued:
                 self._refused += len(events)
                 raise QueueFull()
@@ -155,26 +162,28 @@ class Recorder:
         return future
 
     def record(self, events: Sequence[Event], timeout: float | None = None) -> CommitResult:
-        """`submit`, and wait for the commit. Raises TimeoutError after `timeout` seconds; they may yet be stored."""
+        """`submit`, and wait for the commit. Raises TimeoutError after `timeout` seconds; the events may still be
+        stored."""
         return self.submit(events).result(timeout)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until nothing is left to commit, at most so many seconds; whether nothing is."""
+        """Wait until the queue is empty, for at most `timeout` seconds. Returns whether it is."""
         self._check_fork()
         with self._changed:
             return self._changed.wait_for(lambda: not self._queued, timeout)
 
     def close(self, timeout: float = CLOSE_SECONDS) -> bool:
-        """Take no more, commit what waits, end the thread. Whether all was committed; what was not is cancelled."""
+        """Accept no more events, commit the queue, and stop the thread. Returns whether everything was committed; the
+        rest is cancelled."""
         self._check_fork()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             drained = self._changed.wait_for(lambda: not self._queued, timeout)
-            left, thread = list(self._waiting), self._thread
+            uncommitted, thread = list(self._waiting), self._thread
             self._waiting.clear()
-            self._finish(left)
-        for submission in left:
+            self._finish(uncommitted)
+        for submission in uncommitted:
             submission.future.cancel()
             submission.future.set_running_or_notify_cancel()
         if thread is not None and drained:
@@ -182,15 +191,13 @@ class Recorder:
         return drained
 
     def stats(self) -> Stats:
-        """How it is doing. Never waits for a commit."""
+        """The current counters. Does not wait for a commit."""
         self._check_fork()
         with self._changed:
             return Stats(self._queued, self._committed, self._commits, self._last_commit_at, self._refused)
 
-    # From here on: the thread.
-
     def _start(self) -> None:
-        """Start the thread, the first time and when it has died. The lock is held."""
+        """Start the thread if it does not run. The caller holds the lock."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
             self._thread.start()
@@ -207,15 +214,15 @@ class Recorder:
                     self._running = []
                     self._finish(batch)
         finally:
-            self._end(able=store is not None)
+            self._stop(can_restart=store is not None)
             connections.close_all()
 
-    def _end(self, able: bool) -> None:
-        """Whatever ended the thread: nobody waits for it in vain, and what is left gets another, if one can work."""
+    def _stop(self, can_restart: bool) -> None:
+        """When the thread ends: fail the running batch, and start another thread for the queue if that can work."""
         with self._changed:
             lost, self._running = self._running, []
             self._thread = None
-            if not able:
+            if not can_restart:
                 lost += [submission for submission in self._waiting if submission.future.set_running_or_notify_cancel()]
                 self._finish([submission for submission in self._waiting if submission.future.cancelled()])
                 self._waiting.clear()
@@ -227,7 +234,7 @@ class Recorder:
             self._finish(lost)
 
     def _next_batch(self) -> list[_Submission]:
-        """The submissions of the next transaction; none when the recorder was closed and all is done."""
+        """The submissions of the next transaction; none if the recorder is closed and the queue is empty."""
         batch: list[_Submission] = []
         size = 0
         with self._changed:
@@ -241,39 +248,39 @@ class Recorder:
                     if submission.future.set_running_or_notify_cancel():
                         batch.append(submission)
                         size += len(submission.events)
-                    else:  # its caller has given up
+                    else:  # cancelled by its caller
                         self._finish([submission])
             self._running = batch
             self._last_batch_submissions = len(batch)
         return batch
 
     def _gather(self) -> None:
-        """Wait a moment for others, when the last transaction had some: alone, waiting only makes one slower."""
-        until = time.monotonic() + self._policy.max_delay
+        """Wait up to `max_delay` for as many submissions as the last transaction had. A single caller does not wait."""
+        deadline = time.monotonic() + self._policy.max_delay
         while len(self._waiting) < self._last_batch_submissions and self._queued < self._policy.max_batch:
-            left = until - time.monotonic()
-            if left <= 0 or self._closed:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._closed:
                 return
-            self._changed.wait(left)
+            self._changed.wait(remaining)
 
     def _finish(self, batch: Sequence[_Submission]) -> None:
-        """These no longer wait for a commit. The lock is held."""
+        """Remove the submissions from the count of the queue. The caller holds the lock."""
         self._queued -= sum(len(submission.events) for submission in batch)
         self._changed.notify_all()
 
     def _commit(self, store: Committer, batch: Sequence[_Submission]) -> None:
-        """Commit these in one transaction and tell each what became of it."""
+        """Commit the submissions in one transaction and set their futures."""
         try:
-            recorded = _commit_once_more(store, [event for submission in batch for event in submission.events])
+            recorded = _commit_with_retry(store, [event for submission in batch for event in submission.events])
         except StoreUnavailable as error:
             self._refuse(batch, error)
-        except Exception as error:  # whatever it is: its callers are told, and the thread goes on
+        except Exception as error:  # of any kind: the callers get it, and the thread continues
             _reconnect()
             if len(batch) == 1:
-                log.error("Events that the store did not take", exc_info=error)
+                log.error("The database rejected events", exc_info=error)
                 _fail(batch[0], error)
                 return
-            for submission in batch:  # one of them is to blame, and the others must not pay for it
+            for submission in batch:  # alone, so that only the submission with the invalid event fails
                 self._commit(store, [submission])
         else:
             if self._failures.succeeded(time.monotonic()):
@@ -299,21 +306,21 @@ class Recorder:
             _fail(submission, error)
 
 
-def _commit_once_more(store: Committer, events: Sequence[Event]) -> CommitResult:
-    """Commit; and once more when the database says that the same may well succeed now."""
+def _commit_with_retry(store: Committer, events: Sequence[Event]) -> CommitResult:
+    """Commit, with one retry after a transient error."""
     try:
         return store.commit(events)
     except StoreUnavailable as error:
         if error.__cause__ is None or not is_transient(error.__cause__):
             raise
-        log.info("Commit is tried again: %s", error.__cause__)
+        log.info("Retrying the commit: %s", error.__cause__)
     _reconnect()
     return store.commit(events)
 
 
 def _reconnect() -> None:
-    """Leave the connection to its fate: what failed may be its own state (a server that restarted, a file opened
-    read-only), which a new one does not have."""
+    """Close the connection, so that the next query opens a new one: the old one may be the cause of the error (a server
+    that restarted, a file opened read-only)."""
     from django.db import connection
 
     with contextlib.suppress(Exception):
@@ -326,38 +333,39 @@ def _fail(submission: _Submission, error: BaseException) -> None:
 
 
 _recorder: Recorder | None = None
-_making = threading.Lock()
+_creation_lock = threading.Lock()
 
 
 def get_recorder() -> Recorder:
-    """The recorder of this process, made at the first call. After a fork the child makes its own."""
+    """The recorder of this process, created by the first call. After a fork, the child creates its own."""
     global _recorder
-    found = _recorder
-    if found is None:
-        with _making:
-            found = _recorder
-            if found is None:
-                found = _recorder = Recorder()
-    return found
+    recorder = _recorder
+    if recorder is None:
+        with _creation_lock:
+            recorder = _recorder
+            if recorder is None:
+                recorder = _recorder = Recorder()
+    return recorder
 
 
 def close_recorder(timeout: float = CLOSE_SECONDS) -> bool:
-    """Commit what waits and end the thread; whether all was committed. The next `get_recorder` makes another."""
+    """Commit the queue and stop the thread. Returns whether everything was committed. The next `get_recorder` creates
+    another recorder."""
     global _recorder
-    with _making:
-        found, _recorder = _recorder, None
-    return found is None or found.close(timeout)
+    with _creation_lock:
+        recorder, _recorder = _recorder, None
+    return recorder is None or recorder.close(timeout)
 
 
 def drain_recorder(timeout: float) -> bool:
-    """Let this process's recorder, where it has one, commit what it took; whether all of it was."""
-    found = _recorder
-    return found is None or found.drain(timeout)
+    """Wait until the recorder of this process, if there is one, has committed its queue. Returns whether it has."""
+    recorder = _recorder
+    return recorder is None or recorder.drain(timeout)
 
 
 def _unlock_after_fork() -> None:
-    global _making
-    _making = threading.Lock()
+    global _creation_lock
+    _creation_lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_unlock_after_fork)

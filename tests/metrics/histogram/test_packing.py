@@ -126,13 +126,13 @@ BAD = {
     "infinity": (struct.pack("<Bd", 0x12, math.inf), "0 ≤ min ≤ max"),
     "a negative value": (struct.pack("<Bd", 0x12, -1.5), "0 ≤ min ≤ max"),
     "a value beyond the range": (struct.pack("<Bd", 0x12, 2.0**51), "0 ≤ min ≤ max"),
-    "a head alone": (b"\x13\x05\x05\x00", "do not make a head"),
-    "half a pair": (b"\x13\x05\x05\x00\x01", "do not make a head"),
-    "a bucket without values": (b"\x13\x05\x05\x00\x01\x00", "a bucket without values"),
+    "a head alone": (b"\x13\x05\x05\x00", "are not a header"),
+    "half a pair": (b"\x13\x05\x05\x00\x01", "are not a header"),
+    "a bucket without values": (b"\x13\x05\x05\x00\x01\x00", "an empty bucket"),
     "a bucket beyond the last": (b"\x13\x05\x05\x00\xff\x7f\x01", "bucket code 16383"),
     "too many values": (b"\x13\x05\x05\x00\x01" + b"\xff" * 8 + b"\x7f", r"more than 2\*\*50 values"),
     "minimum above maximum": (struct.pack("<Bdd", 0x14, 2.0, 1.0) + b"\x05\x01\x02", "0 ≤ min ≤ max"),
-    "too long": (b"\x13" + b"\x01" * MAX_PACKED_BYTES, "at most 32768"),
+    "too long": (b"\x13" + b"\x01" * MAX_PACKED_BYTES, "maximum is 32768"),
 }
 
 

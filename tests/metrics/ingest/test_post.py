@@ -237,7 +237,7 @@ class ABadPost:
     async def test_is_told_to_come_again_when_the_store_does_not_answer(
         self, post: Post, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(metrics.ingest.post, "WAIT_SECONDS", 0.01)
+        monkeypatch.setattr(metrics.ingest.post, "COMMIT_TIMEOUT_SECONDS", 0.01)
         recorder = SilentRecorder()
         answer = await post(events(1), recorder)
         assert (answer.status, answer.payload["code"], answer.retry_after) == (503, "store_busy", 3)
