@@ -13,7 +13,7 @@ import pytest
 from metrics import queries
 from metrics.events import Event, GPUSample, QueueEvent, SystemEvent
 from metrics.live.subscriptions import answer, parse
-from metrics.queries.numbers import brief
+from metrics.queries.rounding import round_for_tick
 from metrics.registers import tick_parts
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, SLOW, request, write
 
@@ -79,7 +79,7 @@ class TheTick:
 
         overall = queries.current(NOW)["overall"]
 
-        assert overall["requests_per_second"] == brief(1 / 60)
+        assert overall["requests_per_second"] == round_for_tick(1 / 60)
         assert overall["tokens_per_second"] == 0.5
         assert overall["response_time_ms"]["p50"] == 120.0
 

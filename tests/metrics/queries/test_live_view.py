@@ -11,8 +11,8 @@ from metrics import catalogue, queries
 from metrics.live.subscriptions import compute_view, parse, window_of
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
-from metrics.queries.numbers import brief
 from metrics.queries.parameters import parse_live_step, parse_series_objects
+from metrics.queries.rounding import round_for_tick
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
 from tests.metrics.queries.series_of import series_of
 
@@ -83,11 +83,11 @@ class TheView:
             view = compute_view(parse({"filters": filters.as_dict(), "step": 10}, at), at)["view"]
 
             figures = queries.summary(Window.last(WINDOW_SECONDS, at), filters, at).figures
-            assert view["requests_per_second"] == brief(figures["requests_per_second"])
-            assert view["error_rate_percent"] == brief(figures["error_rate_percent"])
+            assert view["requests_per_second"] == round_for_tick(figures["requests_per_second"])
+            assert view["error_rate_percent"] == round_for_tick(figures["error_rate_percent"])
             for stat in ("avg", "p50", "p95", "p99"):
-                assert view["response_time_ms"][stat] == brief(figures[f"{stat}_response_time_ms"])
-            assert view["ttft_ms"]["p95"] == brief(figures["p95_ttft_ms"])
+                assert view["response_time_ms"][stat] == round_for_tick(figures[f"{stat}_response_time_ms"])
+            assert view["ttft_ms"]["p95"] == round_for_tick(figures["p95_ttft_ms"])
             seen += view["requests_per_second"] is not None
         assert seen > 5
 
@@ -103,9 +103,9 @@ class TheTick:
         assert set(body["models"]) == {one.model_name for one in known.within(window)} != set()
         for name, own in body["models"].items():
             figures = queries.summary(window, Filters(model=(name,)), NOW).figures
-            assert own["requests_per_second"] == brief(figures["requests_per_second"])
-            assert own["response_time_ms"]["p99"] == brief(figures["p99_response_time_ms"])
-        assert body["queue"]["wait_time_ms"]["p95"] == brief(
+            assert own["requests_per_second"] == round_for_tick(figures["requests_per_second"])
+            assert own["response_time_ms"]["p99"] == round_for_tick(figures["p99_response_time_ms"])
+        assert body["queue"]["wait_time_ms"]["p95"] == round_for_tick(
             queries.summary(window, Filters(), NOW).figures["p95_queue_time_ms"]
         )
 

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from metrics.queries import RANGES, BadQuery, Window
 from metrics.queries.parameters import parse_optional_window, parse_time, parse_window
-from metrics.queries.time.window import (
-    MAX_ASKED_POINTS,
+from metrics.queries.time.plan import (
     MAX_POINTS,
+    MAX_POINTS_OF_STEP,
     Retention,
     check_kept,
-    end_of_now,
-    plan,
-    segments,
+    plan_steps,
+    split_window,
 )
+from metrics.queries.time.window import end_of_now
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
-HELD = Retention({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
+RETENTION = Retention({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
 NOW_S = end_of_now(NOW) - 1
 
 # Windows of seconds to months, ending now or long ago.
@@ -40,89 +40,89 @@ def ask(**params: str) -> Window:
 class TheSegments:
     @given(windows)
     def test_tile_the_window_without_gap_or_overlap(self, window: Window) -> None:
-        tiles = segments(window, NOW, HELD)
+        split = split_window(window, NOW, RETENTION)
 
         position = None
-        for resolution, start, end in tiles.segments:
+        for resolution, start, end in split.segments:
             assert start < end
             assert start % resolution == end % resolution == 0
             assert position in (None, start)
             position = end
-        if tiles.segments:
-            assert tiles.window.end_s == position
-            assert tiles.retention_from is not None or tiles.segments[0][1] == tiles.window.start_s
+        if split.segments:
+            assert split.window.end_s == position
+            assert split.retention_from is not None or split.segments[0][1] == split.window.start_s
 
     @given(windows)
     def test_cover_the_window_and_no_more_than_the_edges_need(self, window: Window) -> None:
-        tiles = segments(window, NOW, HELD)
+        split = split_window(window, NOW, RETENTION)
 
-        assert tiles.window.start_s <= window.start_s
-        assert tiles.window.end_s >= window.end_s
-        coarsest = [HELD.finest(at, NOW_S) for at in (window.start_s, window.end_s - 1)]
-        assert window.start_s - tiles.window.start_s < coarsest[0]
-        assert tiles.window.end_s - window.end_s < max(coarsest[1], 3_600 if tiles.retention_from else 0, 1)
+        assert split.window.start_s <= window.start_s
+        assert split.window.end_s >= window.end_s
+        coarsest = [RETENTION.finest(at, NOW_S) for at in (window.start_s, window.end_s - 1)]
+        assert window.start_s - split.window.start_s < coarsest[0]
+        assert split.window.end_s - window.end_s < max(coarsest[1], 3_600 if split.retention_from else 0, 1)
 
     @given(windows)
     def test_read_only_buckets_that_are_kept(self, window: Window) -> None:
-        for resolution, start, _ in segments(window, NOW, HELD).segments:
-            assert start >= HELD.floor(resolution, NOW_S)
+        for resolution, start, _ in split_window(window, NOW, RETENTION).segments:
+            assert start >= RETENTION.oldest_bucket(resolution, NOW_S)
 
     @given(windows)
     def test_are_few_buckets(self, window: Window) -> None:
-        tiles = segments(window, NOW, HELD)
+        split = split_window(window, NOW, RETENTION)
 
-        buckets = sum((end - start) // resolution for resolution, start, end in tiles.segments)
+        buckets = sum((end - start) // resolution for resolution, start, end in split.segments)
         hours = window.seconds / 3_600
         # Hours inside, at most an hour's minutes and a minute's seconds at each end, and what the finer floors cut.
         assert buckets <= hours + 2 * (60 + 60) + 60 + 60
 
     def test_of_an_hour_are_minutes_with_edges_of_seconds(self) -> None:
-        assert segments(Window.last(3_600, NOW), NOW, HELD).segments == (
+        assert split_window(Window.last(3_600, NOW), NOW, RETENTION).segments == (
             (1, NOW_S - 3_599, NOW_S - 3_599 + 3),
             (60, NOW_S - 3_596, NOW_S - 56),
             (1, NOW_S - 56, NOW_S + 1),
         )
 
     def test_reach_back_to_what_is_kept_and_say_so(self) -> None:
-        tiles = segments(Window.last(500 * 86_400, NOW), NOW, HELD)
+        split = split_window(Window.last(500 * 86_400, NOW), NOW, RETENTION)
 
-        assert tiles.retention_from is not None
-        assert abs((NOW - tiles.retention_from) - timedelta(days=400)) <= timedelta(hours=1)
+        assert split.retention_from is not None
+        assert abs((NOW - split.retention_from) - timedelta(days=400)) <= timedelta(hours=1)
 
 
 class APlan:
     @given(windows)
     def test_has_a_readable_number_of_points_that_cover_the_window(self, window: Window) -> None:
-        chosen = plan(window, NOW, held=HELD)
+        plan = plan_steps(window, NOW, retention=RETENTION)
 
-        assert 1 <= chosen.points <= MAX_POINTS + 1
-        assert chosen.step_seconds % chosen.resolution == 0
-        assert chosen.start % chosen.step_seconds == chosen.end % chosen.step_seconds == 0
-        assert chosen.start <= window.start_s < chosen.start + chosen.step_seconds
-        assert chosen.end - chosen.step_seconds < window.end_s <= chosen.end
+        assert 1 <= plan.points <= MAX_POINTS + 1
+        assert plan.step_seconds % plan.resolution == 0
+        assert plan.start % plan.step_seconds == plan.end % plan.step_seconds == 0
+        assert plan.start <= window.start_s < plan.start + plan.step_seconds
+        assert plan.end - plan.step_seconds < window.end_s <= plan.end
 
     @given(windows)
     def test_reads_a_resolution_that_is_kept_where_any_is(self, window: Window) -> None:
-        chosen = plan(window, NOW, held=HELD)
+        plan = plan_steps(window, NOW, retention=RETENTION)
 
-        oldest = max(window.start_s, HELD.floor(3_600, NOW_S))
+        oldest = max(window.start_s, RETENTION.oldest_bucket(3_600, NOW_S))
         if oldest < window.end_s:
-            assert HELD.holds(chosen.resolution, oldest, NOW_S) or chosen.resolution == 3_600
+            assert RETENTION.keeps(plan.resolution, oldest, NOW_S) or plan.resolution == 3_600
 
     @given(windows, st.sampled_from([1, 5, 7, 60, 90, 300, 3_600, 7_200]))
     def test_honours_a_step_or_refuses_it_with_those_that_go(self, window: Window, step: int) -> None:
         refused: BadQuery | None = None
         try:
-            chosen = plan(window, NOW, step, HELD)
+            plan = plan_steps(window, NOW, step, RETENTION)
         except BadQuery as found:
             refused = found
         if refused is None:
-            assert chosen.step_seconds == step
-            assert chosen.points <= MAX_ASKED_POINTS + 1
+            assert plan.step_seconds == step
+            assert plan.points <= MAX_POINTS_OF_STEP + 1
             return
         assert refused.parameter == "step"
         for allowed in refused.allowed:
-            assert plan(window, NOW, int(allowed), HELD).step_seconds == int(allowed)
+            assert plan_steps(window, NOW, int(allowed), RETENTION).step_seconds == int(allowed)
 
     @pytest.mark.parametrize(
         ("name", "step", "resolution"),
@@ -137,21 +137,21 @@ class APlan:
         ],
     )
     def test_of_each_range_has_its_step(self, name: str, step: int, resolution: int) -> None:
-        chosen = plan(Window.last(RANGES[name].seconds, NOW), NOW, held=HELD)
+        plan = plan_steps(Window.last(RANGES[name].seconds, NOW), NOW, retention=RETENTION)
 
-        assert (chosen.step_seconds, chosen.resolution) == (step, resolution)
+        assert (plan.step_seconds, plan.resolution) == (step, resolution)
 
     @given(st.sampled_from([1, 2, 5, 10, 30, 60, 300, 3_600, 7_200, 86_400]), st.integers(0, 10**6))
     def test_of_the_newest_buckets_can_be_had_in_steps_that_are_kept(self, step: int, later: int) -> None:
         now = NOW + timedelta(seconds=later)
 
-        check_kept(step, now, HELD)
+        check_kept(step, now, RETENTION)
 
-        assert plan(Window.last(2 * step, now), now, step, HELD).step_seconds == step
+        assert plan_steps(Window.last(2 * step, now), now, step, RETENTION).step_seconds == step
 
     def test_of_the_newest_buckets_is_refused_in_steps_that_are_not_kept(self) -> None:
         with pytest.raises(BadQuery, match="step: 100000 s is not"):
-            check_kept(100_000, NOW, HELD)  # no whole minutes, and seconds are gone by then
+            check_kept(100_000, NOW, RETENTION)  # no whole minutes, and seconds are gone by then
 
 
 class AWindow:
