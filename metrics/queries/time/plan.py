@@ -36,17 +36,17 @@ class Retention:
         finest = env.samples_hours * 3600 if raw_samples else env.one_second_minutes * 60
         return cls({1: int(finest), 60: int(env.one_minute_days * 86400), 3600: int(env.one_hour_days * 86400)})
 
-    def oldest_bucket(self, resolution: int, now_s: int) -> int:
-        """Return the start of the oldest bucket that cannot have expired yet, in unix seconds."""
+    def oldest_complete(self, resolution: int, now_s: int) -> int:
+        """Return the start of the oldest bucket that is complete, in unix seconds."""
         return _round_up(now_s - self.seconds[resolution], resolution)
 
     def oldest(self, now_s: int) -> int:
-        """Return the start of the oldest bucket of all resolutions, in unix seconds."""
-        return min(self.oldest_bucket(resolution, now_s) for resolution in RESOLUTIONS)
+        """Return the start of the oldest complete bucket of all resolutions, in unix seconds."""
+        return min(self.oldest_complete(resolution, now_s) for resolution in RESOLUTIONS)
 
     def keeps(self, resolution: int, at_s: int, now_s: int) -> bool:
         """Return whether the bucket that contains this second is kept."""
-        return _round_down(at_s, resolution) >= self.oldest_bucket(resolution, now_s)
+        return _round_down(at_s, resolution) >= self.oldest_complete(resolution, now_s)
 
     def finest(self, at_s: int, now_s: int) -> int:
         """Return the finest resolution whose bucket of this second is kept; the coarsest if none is."""
@@ -65,7 +65,7 @@ class Segment(NamedTuple):
 class SplitWindow:
     """A window of whole buckets, as segments that touch and do not overlap.
 
-    `retention_from` is the start of the oldest kept bucket if the window starts before it, else None.
+    `retention_from` is the start of the oldest complete bucket if the window starts before it, else None.
     """
 
     window: Window
@@ -130,7 +130,7 @@ def _segment_at(position: int, end: int, retention: Retention, now_s: int) -> Se
             stop = _round_down(end, resolution)
             for other in coarser:
                 # The segment ends where a coarser bucket fits.
-                begin = max(_round_up(position, other), retention.oldest_bucket(other, now_s))
+                begin = max(_round_up(position, other), retention.oldest_complete(other, now_s))
                 if position < begin and begin + other <= end:
                     stop = min(stop, begin)
             return Segment(resolution, position, max(stop, position + resolution))

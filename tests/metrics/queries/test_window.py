@@ -1,4 +1,4 @@
-"""Which time a question is about, in which buckets it is answered: arithmetic on whole seconds."""
+"""Windows, and the buckets that are read for them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ windows = st.builds(
 )
 
 
-def ask(**params: str) -> Window:
+def parse(**params: str) -> Window:
     return parse_window(params, NOW)
 
 
 class TheSegments:
     @given(windows)
-    def test_tile_the_window_without_gap_or_overlap(self, window: Window) -> None:
+    def test_cover_the_window_without_gap_or_overlap(self, window: Window) -> None:
         split = split_window(window, NOW, RETENTION)
 
         position = None
@@ -65,7 +65,7 @@ class TheSegments:
     @given(windows)
     def test_read_only_buckets_that_are_kept(self, window: Window) -> None:
         for resolution, start, _ in split_window(window, NOW, RETENTION).segments:
-            assert start >= RETENTION.oldest_bucket(resolution, NOW_S)
+            assert start >= RETENTION.oldest_complete(resolution, NOW_S)
 
     @given(windows)
     def test_are_few_buckets(self, window: Window) -> None:
@@ -73,7 +73,8 @@ class TheSegments:
 
         buckets = sum((end - start) // resolution for resolution, start, end in split.segments)
         hours = window.seconds / 3_600
-        # Hours inside, at most an hour's minutes and a minute's seconds at each end, and what the finer floors cut.
+        # Hours inside; at each end at most the minutes of an hour and the seconds of a minute, and as many at the
+        # starts of the retentions.
         assert buckets <= hours + 2 * (60 + 60) + 60 + 60
 
     def test_of_an_hour_are_minutes_with_edges_of_seconds(self) -> None:
@@ -83,7 +84,7 @@ class TheSegments:
             (1, NOW_S - 56, NOW_S + 1),
         )
 
-    def test_reach_back_to_what_is_kept_and_say_so(self) -> None:
+    def test_start_with_the_retention_and_have_its_start(self) -> None:
         split = split_window(Window.last(500 * 86_400, NOW), NOW, RETENTION)
 
         assert split.retention_from is not None
@@ -102,26 +103,26 @@ class APlan:
         assert plan.end - plan.step_seconds < window.end_s <= plan.end
 
     @given(windows)
-    def test_reads_a_resolution_that_is_kept_where_any_is(self, window: Window) -> None:
+    def test_reads_a_resolution_that_is_kept_if_there_is_one(self, window: Window) -> None:
         plan = plan_steps(window, NOW, retention=RETENTION)
 
-        oldest = max(window.start_s, RETENTION.oldest_bucket(3_600, NOW_S))
+        oldest = max(window.start_s, RETENTION.oldest_complete(3_600, NOW_S))
         if oldest < window.end_s:
             assert RETENTION.keeps(plan.resolution, oldest, NOW_S) or plan.resolution == 3_600
 
     @given(windows, st.sampled_from([1, 5, 7, 60, 90, 300, 3_600, 7_200]))
-    def test_honours_a_step_or_refuses_it_with_those_that_go(self, window: Window, step: int) -> None:
-        refused: BadQuery | None = None
+    def test_has_the_given_step_or_rejects_it_with_those_that_are_possible(self, window: Window, step: int) -> None:
+        rejected: BadQuery | None = None
         try:
             plan = plan_steps(window, NOW, step, RETENTION)
-        except BadQuery as found:
-            refused = found
-        if refused is None:
+        except BadQuery as error:
+            rejected = error
+        if rejected is None:
             assert plan.step_seconds == step
             assert plan.points <= MAX_POINTS_OF_STEP + 1
             return
-        assert refused.parameter == "step"
-        for allowed in refused.allowed:
+        assert rejected.parameter == "step"
+        for allowed in rejected.allowed:
             assert plan_steps(window, NOW, int(allowed), RETENTION).step_seconds == int(allowed)
 
     @pytest.mark.parametrize(
@@ -142,39 +143,39 @@ class APlan:
         assert (plan.step_seconds, plan.resolution) == (step, resolution)
 
     @given(st.sampled_from([1, 2, 5, 10, 30, 60, 300, 3_600, 7_200, 86_400]), st.integers(0, 10**6))
-    def test_of_the_newest_buckets_can_be_had_in_steps_that_are_kept(self, step: int, later: int) -> None:
+    def test_of_the_newest_buckets_is_possible_in_steps_that_are_kept(self, step: int, later: int) -> None:
         now = NOW + timedelta(seconds=later)
 
         check_kept(step, now, RETENTION)
 
         assert plan_steps(Window.last(2 * step, now), now, step, RETENTION).step_seconds == step
 
-    def test_of_the_newest_buckets_is_refused_in_steps_that_are_not_kept(self) -> None:
+    def test_of_the_newest_buckets_is_rejected_in_steps_that_are_not_kept(self) -> None:
         with pytest.raises(BadQuery, match="step: 100000 s is not"):
-            check_kept(100_000, NOW, RETENTION)  # no whole minutes, and seconds are gone by then
+            check_kept(100_000, NOW, RETENTION)  # not whole minutes, and the one-second rollups have expired
 
 
 class AWindow:
-    def test_ends_with_the_running_second(self) -> None:
-        window = ask(range="5m")
+    def test_ends_with_the_current_second(self) -> None:
+        window = parse(range="5m")
 
         assert window.end == datetime(2026, 3, 1, 12, 34, 57, tzinfo=UTC)
         assert window.seconds == 300
 
-    def test_is_the_last_hour_where_nothing_is_asked(self) -> None:
-        assert ask() == ask(range="1h")
+    def test_is_the_last_hour_without_parameters(self) -> None:
+        assert parse() == parse(range="1h")
         assert parse_optional_window({}, NOW) is None
 
     def test_never_ends_after_now(self) -> None:
-        assert ask(**{"from": "2026-03-01T12:00:00Z", "to": "2026-03-02T00:00:00Z"}).end_s == NOW_S + 1
+        assert parse(**{"from": "2026-03-01T12:00:00Z", "to": "2026-03-02T00:00:00Z"}).end_s == NOW_S + 1
 
-    def test_takes_whole_seconds_outward(self) -> None:
-        window = ask(**{"from": "1772366400250", "to": "2026-03-01T12:10:00.001Z"})
+    def test_is_extended_to_whole_seconds(self) -> None:
+        window = parse(**{"from": "1772366400250", "to": "2026-03-01T12:10:00.001Z"})
 
         assert (window.start_s, window.end_s) == (1_772_366_400, 1_772_367_001)
 
     def test_before_it_is_as_long_and_touches_it(self) -> None:
-        window = ask(range="6h")
+        window = parse(range="6h")
 
         assert (window.before().end, window.before().seconds) == (window.start, window.seconds)
 
@@ -193,18 +194,18 @@ class AWindow:
             ({"from": "9" * 15}, "from"),
         ],
     )
-    def test_that_makes_no_sense_is_refused_by_name(self, params: dict[str, str], parameter: str) -> None:
-        with pytest.raises(BadQuery) as refused:
-            ask(**params)
+    def test_that_is_wrong_is_rejected_with_the_parameter(self, params: dict[str, str], parameter: str) -> None:
+        with pytest.raises(BadQuery) as rejected:
+            parse(**params)
 
-        assert refused.value.parameter == parameter
+        assert rejected.value.parameter == parameter
 
     @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001
     def test_reads_a_time_in_any_zone(self, at: Any, minutes: int) -> None:
         sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
         offset = timedelta(minutes=minutes)
 
-        # A `+` that was not escaped arrives as a blank.
+        # A `+` that was not escaped arrives as a space.
         for mark in {sign, " " if sign == "+" else sign}:
-            found = parse_time("from", f"{at.isoformat()}{mark}{hours:02}:{rest:02}")
-            assert found.replace(tzinfo=None) == at - offset
+            time = parse_time("from", f"{at.isoformat()}{mark}{hours:02}:{rest:02}")
+            assert time.replace(tzinfo=None) == at - offset

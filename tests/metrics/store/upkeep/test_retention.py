@@ -135,7 +135,7 @@ class TheRetention:
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
             for resolution, seconds in Retention.from_settings().seconds.items():
-                oldest_read = Retention.from_settings().oldest_bucket(resolution, int(at.timestamp()))
+                oldest_read = Retention.from_settings().oldest_complete(resolution, int(at.timestamp()))
                 assert oldest_read >= policy.oldest_bucket(resolution, at)
                 assert oldest_read - policy.oldest_bucket(resolution, at) <= resolution, seconds
 
