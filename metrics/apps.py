@@ -12,7 +12,7 @@ class MetricsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the queries' receivers to the store's signals."""
-        from metrics.queries.answers.hosts import forget_silent_hosts
+        from metrics.queries.answers.hosts import clear_host_cache
         from metrics.store.upkeep.forgetting import hosts_removed
 
-        hosts_removed.connect(forget_silent_hosts)
+        hosts_removed.connect(clear_host_cache)

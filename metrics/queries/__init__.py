@@ -21,8 +21,8 @@ from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.models import model, models
 from metrics.queries.answers.presence import has_demo, has_events, newest_demo
-from metrics.queries.answers.ranking import Ranking
-from metrics.queries.answers.series import SeriesAnswer, series
+from metrics.queries.answers.results import Ranking
+from metrics.queries.answers.series import SeriesResult, series
 from metrics.queries.answers.summary import Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryTooSlow
 from metrics.queries.read.filters import Filters
@@ -39,7 +39,7 @@ __all__ = [
     "Page",
     "QueryTooSlow",
     "Ranking",
-    "SeriesAnswer",
+    "SeriesResult",
     "SeriesSpec",
     "Summary",
     "Table",

@@ -1,4 +1,4 @@
-"""Why a question cannot be answered."""
+"""The errors of queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class BadQuery(ValueError):
-    """The question is wrong: which parameter, why, and what would be allowed (400)."""
+    """A parameter is wrong. The message has its name, the reason and the allowed values (response 400)."""
 
     def __init__(self, parameter: str, detail: str, allowed: Iterable[str] = ()) -> None:
         self.parameter = parameter
@@ -17,7 +17,7 @@ class BadQuery(ValueError):
 
 
 class QueryTooSlow(Exception):
-    """The answer took longer than `LLMMONITOR_QUERY_BUDGET_SECONDS` (503); the text says what to narrow."""
+    """The query exceeded its time budget. The message says how to make it faster (response 503)."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

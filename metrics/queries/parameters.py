@@ -30,7 +30,8 @@ from metrics.queries.read.filters import (
     promoted_tags,
 )
 from metrics.queries.series_spec import SeriesSpec
-from metrics.queries.time.window import DEFAULT_RANGE, RANGES, STEPS, Window, at_second, check_kept, end_of_now
+from metrics.queries.time.plan import check_kept
+from metrics.queries.time.window import DEFAULT_RANGE, RANGES, STEPS, Window, at_second, end_of_now
 
 WINDOW_PARAMETERS = ("range", "from", "to")
 SERIES_PARAMETERS = ("metric", "stat", "group_by", "step")
@@ -148,7 +149,7 @@ def parse_histogram(name: str | None) -> catalogue.Metric:
     """Return the metric of this name, which must have a distribution; response time if no name is given."""
     metric = parse_metric(name or "inference.response_time_ms")
     if metric.kind is not catalogue.Kind.HISTOGRAM:
-        allowed = [one.name for one in catalogue.ALL if one.kind is catalogue.Kind.HISTOGRAM]
+        allowed = [other.name for other in catalogue.ALL if other.kind is catalogue.Kind.HISTOGRAM]
         raise BadQuery("metric", f"{metric.name} is a {metric.kind}; it has no distribution.", allowed)
     return metric
 

@@ -47,7 +47,7 @@ class RetentionPolicy:
         """Return the start, in unix seconds, of the oldest bucket of a resolution that events are still added to.
 
         It contains the end of the retention, so it may be incomplete. Queries read the buckets after it
-        (`metrics.queries.time.window.Retention`).
+        (`metrics.queries.time.plan.Retention`).
         """
         oldest = int((now - self.rollups[resolution]).timestamp() // 1)
         return oldest - oldest % resolution

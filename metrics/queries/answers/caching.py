@@ -1,8 +1,7 @@
-"""A short memory for answers about the past.
+"""A cache for results about the past.
 
-Used only for a window that ended 15 minutes ago or earlier: what is acknowledged now and happened in the last quarter
-of an hour is in the next answer. An event that comes later than that into such a window may be missing from it for five
-seconds. A cached answer says its age.
+It is used only for windows that ended at least 15 minutes ago. An event of the last 15 minutes is therefore in the next
+result after its response. An older event may be missing from results for five seconds. A cached result has its age.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from metrics.queries.time.window import Window
 CACHE_SECONDS = 5
 SETTLED_SECONDS = 15 * 60
 
-Answer = TypeVar("Answer", bound=Any)
+Result = TypeVar("Result", bound=Any)
 
 
-def cached(question: tuple[Any, ...], window: Window, now: datetime, compute: Callable[[], Answer]) -> Answer:
-    """The answer (a frozen dataclass with `age_seconds`) out of the cache, or computed."""
+def cached(query: tuple[Any, ...], window: Window, now: datetime, compute: Callable[[], Result]) -> Result:
+    """Return the result (a frozen dataclass with `age_seconds`) from the cache, or compute it."""
     if (now - window.end).total_seconds() < SETTLED_SECONDS:
         return compute()
-    # Answers depend on now by what is still kept: seconds of difference do not matter, 5 s apart it is asked again.
-    key = "answer:" + hashlib.sha256(repr((question, window)).encode()).hexdigest()
-    found = caches["queries"].get(key)
-    if found is not None:
-        at, answer = found
+    # The key does not contain `now`. A result depends on it only through the retention, where 5 s make no difference.
+    key = "answer:" + hashlib.sha256(repr((query, window)).encode()).hexdigest()
+    entry = caches["queries"].get(key)
+    if entry is not None:
+        at, result = entry
         age = (now - at).total_seconds()
         if 0 <= age <= CACHE_SECONDS:
-            aged: Answer = replace(answer, age_seconds=round(age, 3))
+            aged: Result = replace(result, age_seconds=round(age, 3))
             return aged
-    answer = compute()
-    caches["queries"].set(key, (now, answer), CACHE_SECONDS)
-    return answer
+    result = compute()
+    caches["queries"].set(key, (now, result), CACHE_SECONDS)
+    return result

@@ -1,7 +1,7 @@
-"""The snapshot of this second: what a tick says and `/metrics/current` answers.
+"""The snapshot of the current second: the body of a tick, and of `/metrics/current`.
 
-It runs every second, so it reads what is near: one-second rollups of the last minute by their key, and the newest
-samples of machines and queues by their times. What other apps have to say comes from `metrics.registers.tick_parts`.
+It is computed every second, so it reads little: the one-second rollups of the last minute, and the newest samples of
+hosts and queues by their times. Other apps add parts to it through `metrics.registers.tick_parts`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from metrics.registers import tick_parts
 
 logger = logging.getLogger(__name__)
 
-_complained: set[str] = set()
+_failed_parts: set[str] = set()
 
 
 def current(at: datetime) -> dict[str, Any]:
-    """The body of the tick of the second that holds `at`. Raises QueryTooSlow.
+    """Return the body of the tick of the second that contains `at`. Raises QueryTooSlow.
 
-    `overall` and `models` are over the last 60 s, the running second among them; a figure of which nothing is known is
-    None. `queue` holds the levels of now and the waits of the minute's requests.
+    `overall` and `models` are over the last 60 s, including the current second. Unknown figures are None. `queue` has
+    the current queue lengths, and the queue times of the requests of the last 60 s.
     """
     with query_budget():
-        everything = Filters()
-        levels = queue_levels(everything, at)
-        minute = read_minute(everything, at, levels)
-        level = Level.together(levels.values())
+        unfiltered = Filters()
+        levels = queue_levels(unfiltered, at)
+        minute = read_minute(unfiltered, at, levels)
+        level = Level.sum_of(levels.values())
         body: dict[str, Any] = {
             "at": iso(at),
             "window_seconds": WINDOW_SECONDS,
@@ -48,18 +48,18 @@ def current(at: datetime) -> dict[str, Any]:
             **tick_hosts(at),
             "alerts": {"firing": 0, "pending": 0},
         }
-    return body | _registered(at)
+    return body | _parts_of_other_apps(at)
 
 
-def _registered(at: datetime) -> dict[str, Any]:
-    """The parts of other apps. One that fails is left out and said once: the rest of the tick goes on."""
-    found = {}
+def _parts_of_other_apps(at: datetime) -> dict[str, Any]:
+    """Return the parts of other apps. A part that fails is omitted, and logged once until it works again."""
+    parts = {}
     for name, function in tick_parts:
         try:
-            found[name] = function(at)
-            _complained.discard(name)
+            parts[name] = function(at)
+            _failed_parts.discard(name)
         except Exception:
-            if name not in _complained:
-                _complained.add(name)
-                logger.exception("tick: the part %r failed; ticks go on without it", name)
-    return found
+            if name not in _failed_parts:
+                _failed_parts.add(name)
+                logger.exception("The part %r of the tick failed. Ticks are sent without it until it works.", name)
+    return parts

@@ -1,6 +1,6 @@
-"""Rows as a table to be written to a file, oldest first, in constant memory.
+"""Rows as a table that is written to a file, oldest first, with constant memory.
 
-Rows are read a thousand at a time, each piece by its key and within the time budget; nothing stays open in between.
+Rows are read in chunks of a thousand, each by its key and with a time budget of its own. Nothing stays open in between.
 """
 
 from __future__ import annotations
@@ -9,25 +9,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from metrics import registers
-from metrics.queries.answers.series import SeriesAnswer, series, unit_of
+from metrics.queries.answers.series import SeriesResult, series, unit_of
 from metrics.queries.exceptions import BadQuery
-from metrics.queries.numbers import exact
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.raw_rows import (
-    ENGINES,
-    ERRORS,
-    GPUS,
-    QUEUES,
-    REQUESTS,
-    SYSTEM,
-    RawTable,
-    Row,
-    error_condition,
-    request_condition,
-)
+from metrics.queries.read.raw_rows import ENGINES, ERRORS, GPUS, QUEUES, REQUESTS, SYSTEM, RawTable, Row
+from metrics.queries.rounding import round_figure
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import Window, at_second, iso
 
@@ -46,14 +33,14 @@ HISTORY_COLUMNS = ("timestamp", "metric", "stat", "unit", "labels", "value")
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns and an iterator over the rows, which reads as it is asked and may be walked once."""
+    """The names of the columns, and an iterator that reads the rows as it advances. It can be used once."""
 
     columns: tuple[str, ...]
     rows: Iterator[Row]
 
 
 class _Kinds(Collection[str]):
-    """The kinds of exports: our own, and those that other apps add while the program starts."""
+    """The kinds of exports: those of this app, and those that other apps add when the process starts."""
 
     def __iter__(self) -> Iterator[str]:
         return iter((*TABLES, HISTORY, *registers.exports.names()))
@@ -77,41 +64,38 @@ def export(
     specs: Sequence[SeriesSpec] = (),
     step: int | None = None,
 ) -> Table:
-    """Return the rows of a window. `specs` and `step` are for the kind `history`: one row for each point.
+    """Return the rows of a window. `specs` and `step` are for the kind `history`, which has a row for each point.
 
-    Raises BadQuery, and QueryTooSlow here or while the rows are read.
+    Raises BadQuery. Raises QueryTooSlow here or while the rows are read.
     """
     if kind == HISTORY:
         if not specs:
             raise BadQuery("metric", "is required.")
         return Table(HISTORY_COLUMNS, _points(series(specs, window, filters, step=step, now=now)))
     if kind in TABLES:
-        table = TABLES[kind]
-        condition = {"inference": request_condition, "errors": error_condition}.get(kind, lambda _: Q())(filters)
-        return Table(table.names, _rows(table, filters, window, condition))
-    added = registers.exports.get(kind)
-    if added is None:
+        return Table(TABLES[kind].names, _rows(TABLES[kind], filters, window))
+    read_table = registers.exports.get(kind)
+    if read_table is None:
         raise BadQuery("kind", f"{kind[:40]!r} cannot be exported.", EXPORT_KINDS)
-    found: Table = added(window, filters, now)
-    return found
+    table: Table = read_table(window, filters, now)
+    return table
 
 
-def _rows(table: RawTable, filters: Filters, window: Window, condition: Q) -> Iterator[Row]:
-    # A generator: nothing is read before the first row is asked, on whichever thread asks.
-    # Each label set's own statement reads a whole piece of which the merge may use little: so for one or two only.
-    yield from table.walk(table.querysets(filters, condition, few=2), window, CHUNK_ROWS)
+def _rows(table: RawTable, filters: Filters, window: Window) -> Iterator[Row]:
+    # A generator, so that nothing is read before the first row is requested, in the thread that requests it.
+    # The statement of each label set reads a whole chunk, of which the merge may use little. So there are at most two.
+    yield from table.iterate(table.querysets(filters, max_statements=2), window, CHUNK_ROWS)
 
 
-def _points(answer: SeriesAnswer) -> Iterator[Row]:
-    plan = answer.plan
-    for line in answer.lines:
+def _points(result: SeriesResult) -> Iterator[Row]:
+    for line in result.lines:
         unit = unit_of(line.metric, line.stat)
-        for index, value in enumerate(line.values):
+        for step, value in enumerate(line.values):
             yield {
-                "timestamp": iso(at_second(plan.start + index * plan.step_seconds)),
+                "timestamp": iso(at_second(result.plan.start + step * result.plan.step_seconds)),
                 "metric": line.metric.name,
                 "stat": line.stat,
                 "unit": unit,
                 "labels": line.labels,
-                "value": exact(value),
+                "value": round_figure(value),
             }

@@ -1,4 +1,4 @@
-"""Time × value: how many requests fell into each bucket of value in each step of time."""
+"""The number of requests by time and by value."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.catalogue import Metric
 from metrics.queries.answers.caching import cached
-from metrics.queries.answers.distribution import shown_bounds, width_for
+from metrics.queries.answers.distribution import display_bounds, display_width
+from metrics.queries.answers.results import notes
 from metrics.queries.exceptions import BadQuery
-from metrics.queries.numbers import exact
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns, read_rows
-from metrics.queries.time.window import Plan, Window, at_second, iso, partial_note, plan
+from metrics.queries.rounding import round_figure
+from metrics.queries.time.plan import Plan, plan_steps
+from metrics.queries.time.window import Window, at_second, iso
 
 MAX_COLUMNS = 120
 MAX_ROWS = 40
@@ -25,7 +26,7 @@ MAX_ROWS = 40
 
 @dataclass(frozen=True)
 class Heatmap:
-    """`counts[time][row]`: row i holds values from `edges[i]` to `edges[i + 1]`; values of 0 are in the first row."""
+    """`counts[time][row]`: row i has values from `edges[i]` to `edges[i + 1]`. Values of 0 are in the first row."""
 
     metric: Metric
     plan: Plan
@@ -34,50 +35,48 @@ class Heatmap:
     age_seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        own = self.plan
-        answer: dict[str, Any] = {
-            "from": iso(at_second(own.start)),
-            "to": iso(at_second(own.end)),
-            "step_seconds": own.step_seconds,
+        """Return the heatmap ready for JSON."""
+        start, end, step = self.plan.start, self.plan.end, self.plan.step_seconds
+        return {
+            "from": iso(at_second(start)),
+            "to": iso(at_second(end)),
+            "step_seconds": step,
             "metric": self.metric.name,
             "unit": self.metric.unit,
-            "edges": [exact(edge) for edge in self.edges],
-            "times": [(own.start + index * own.step_seconds) * 1000 for index in range(own.points)],
+            "edges": [round_figure(edge) for edge in self.edges],
+            "times": [second * 1000 for second in range(start, end, step)],
             "counts": self.counts,
+            **notes(self.age_seconds, self.plan.retention_from),
         }
-        if self.age_seconds:
-            answer["age_seconds"] = self.age_seconds
-        return answer | partial_note(own.retention_from)
 
 
 def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | None = None, now: datetime) -> Heatmap:
-    """The heatmap of a metric that has a distribution. Raises BadQuery and QueryTooSlow."""
-    chosen = plan(window, now, step, max_points=MAX_COLUMNS)
-    if chosen.points > MAX_COLUMNS + 1:
-        raise BadQuery("step", f"{step} s would make {chosen.points:,} columns; a heatmap has {MAX_COLUMNS} at most.")
+    """Return the heatmap of a metric that is stored as a histogram. Raises BadQuery and QueryTooSlow."""
+    plan = plan_steps(window, now, step, max_points=MAX_COLUMNS)
+    if plan.points > MAX_COLUMNS + 1:
+        raise BadQuery("step", f"{step} s would make {plan.points:,} columns; a heatmap has at most {MAX_COLUMNS}.")
 
     def compute() -> Heatmap:
         with query_budget():
-            columns = {*OUTCOME_COLUMNS, *histogram_columns(metric, filters.outcome)}
-            rows = read_rows([(chosen.resolution, chosen.start, chosen.end)], sorted(columns), filters.series_ids())
-            groups = GroupedRollups(rows, (rows.buckets - chosen.start) // chosen.step_seconds, chosen.points)
-            histograms = groups.histogram_of(metric, filters.outcome)
-        zeros = any(one.zero_count for one in histograms)
-        shape = width_for(histograms, MAX_ROWS - zeros)
-        edges = [0.0] if zeros else []
-        width, first, last = shape or (1, 0, -1)
+            columns = histogram_columns(metric, filters.outcome)
+            rows = read_rows([plan.segment], columns, filters.series_ids())
+            groups = GroupedRollups(rows, (rows.buckets - plan.start) // plan.step_seconds, plan.points)
+            histograms = groups.histograms(metric, filters.outcome)
+        has_zeros = any(histogram.zero_count for histogram in histograms)
+        joined = display_width(histograms, MAX_ROWS - has_zeros)
+        edges = [0.0] if has_zeros else []
+        width, first, last = joined or (1, 0, -1)
         for number in range(first, last + 1):
-            lower, upper = shown_bounds(number, width)
+            lower, upper = display_bounds(number, width)
             edges += [lower, upper] if number == first else [upper]
-        if zeros and shape is None:
+        if has_zeros and joined is None:
             edges.append(0.0)
-        counts = np.zeros((chosen.points, max(0, len(edges) - 1)), dtype=np.int64)
-        for time, one in enumerate(histograms):
-            if one.zero_count:
-                counts[time, 0] += one.zero_count
-            for index, count in one.counts.items():
-                counts[time, index // width - first + zeros] += count
-        return Heatmap(metric, chosen, edges, counts.tolist())
+        counts = np.zeros((plan.points, max(0, len(edges) - 1)), dtype=np.int64)
+        for time, histogram in enumerate(histograms):
+            if histogram.zero_count:
+                counts[time, 0] += histogram.zero_count
+            for index, count in histogram.counts.items():
+                counts[time, index // width - first + has_zeros] += count
+        return Heatmap(metric, plan, edges, counts.tolist())
 
-    return cached(("heatmap", metric.name, filters, chosen), window, now, compute)
+    return cached(("heatmap", metric.name, filters, plan), window, now, compute)

@@ -1,4 +1,4 @@
-"""Whether there is anything to show, and whether any of it is demo data."""
+"""Whether there are events, and whether there is example data."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from metrics.models import ErrorMetrics, GaugeLabels, InferenceRollup, Series
 
 
 def has_events() -> bool:
-    """Whether any request or error is held. Samples of machines do not count: the monitor takes those by itself."""
+    """Return whether there is a request or an error. Host samples do not count: the monitor takes them by itself."""
     return InferenceRollup.objects.exists() or ErrorMetrics.objects.exists()
 
 
 def has_demo() -> bool:
-    """Whether any demo data is held, of requests or of machines."""
+    """Return whether there is example data, of requests or of samples."""
     return Series.objects.filter(is_demo=True).exists() or GaugeLabels.objects.filter(is_demo=True).exists()
 
 
 def newest_demo() -> datetime | None:
-    """When the latest demo request ended; None when there is none."""
-    latest: datetime | None = Series.objects.filter(is_demo=True).aggregate(latest=Max("last_seen"))["latest"]
-    return latest
+    """Return the time of the newest example request; None if there is none."""
+    newest: datetime | None = Series.objects.filter(is_demo=True).aggregate(newest=Max("last_seen"))["newest"]
+    return newest

@@ -1,7 +1,7 @@
-"""How long the queues are at this moment, by model.
+"""The current queue length of each model.
 
-For each model the first kind of engine, track and sdk that has a recent reading is used, and its sources are
-added. A reading holds for three of its source's intervals, at least 15 s; an older one is no data.
+For each model, the first kind of engine, track and sdk that has a valid sample is used, and the values of its sources
+are added. A sample is valid for three intervals of its source, at least 15 s.
 """
 
 from __future__ import annotations
@@ -9,83 +9,57 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-from django.conf import settings
-from django.db.models import Count, Max, Min
+from datetime import datetime
 
 from metrics.models import QueueMetrics
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauges import (
-    LONGEST_HOLD,
-    PRECEDENCE,
-    STALE_INTERVALS,
-    STALE_SECONDS,
-    hold_seconds,
-    read_labels,
-)
-from metrics.queries.read.sql import narrow
-
-UNKNOWN_INTERVAL = STALE_SECONDS / STALE_INTERVALS
+from metrics.queries.read.gauge_buckets import rank_of_kind
+from metrics.queries.read.gauges import newest_samples, read_labels
+from metrics.queries.read.sql import filter_without_index
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Requests that wait and requests worked on; None where nobody says."""
+    """The number of waiting requests and of requests in processing; None if no source reports it."""
 
     pending: int | None = None
     processing: int | None = None
 
     @property
     def in_flight(self) -> int | None:
-        """Both together."""
-        known = [one for one in (self.pending, self.processing) if one is not None]
-        return sum(known) if known else None
+        """The sum of both."""
+        return _sum_of_known((self.pending, self.processing))
 
     @classmethod
-    def together(cls, levels: Iterable[Level]) -> Level:
-        """The sum of several; what is unknown in all of them stays so."""
-        found = list(levels)
-        pending = [one.pending for one in found if one.pending is not None]
-        processing = [one.processing for one in found if one.processing is not None]
-        return cls(sum(pending) if pending else None, sum(processing) if processing else None)
+    def sum_of(cls, levels: Iterable[Level]) -> Level:
+        """Return the sum. A number that is unknown in all levels is unknown in the sum."""
+        listed = list(levels)
+        return cls(
+            _sum_of_known(level.pending for level in listed), _sum_of_known(level.processing for level in listed)
+        )
 
 
-def held_for(newest: datetime, oldest: datetime, count: int) -> timedelta:
-    """How long the newest of `count` readings holds, by the mean interval between them."""
-    interval = (newest - oldest).total_seconds() / (count - 1) if count > 1 else UNKNOWN_INTERVAL
-    return timedelta(seconds=hold_seconds(interval))
+def _sum_of_known(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
-    """The level of each model's queue."""
+    """Return the current level of each model's queue."""
     ids = filters.gauge_label_ids("queue")
-    # A source whose clock runs ahead of ours still speaks of now.
-    ahead = timedelta(seconds=settings.LLMMONITOR.future_tolerance_seconds)
-    rows = QueueMetrics.objects.filter(timestamp__gt=at - timedelta(seconds=LONGEST_HOLD), timestamp__lte=at + ahead)
-    if ids is not None:
-        rows = narrow(rows, "labels_id", ids)
+    rows = QueueMetrics.objects.all() if ids is None else filter_without_index(QueueMetrics.objects, "labels_id", ids)
     newest = {
-        labels: last
-        for labels, last, first, count in rows.order_by()
-        .values("labels_id")
-        .annotate(last=Max("timestamp"), first=Min("timestamp"), n=Count("id"))
-        .values_list("labels_id", "last", "first", "n")
-        if at - last <= held_for(last, first, count)
+        instance: time for instance, (time, valid_for) in newest_samples(rows, at).items() if at - time <= valid_for
     }
     if not newest:
         return {}
-    # By kind, then by label set: two series of one model and source (two providers, say) share a label set and are
-    # added.
-    by_model: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
-    instances = read_labels(newest)
-    found = QueueMetrics.objects.filter(timestamp__in=set(newest.values()))
-    for stamp, labels, kind, pending, processing in found.values_list(
+    labels = read_labels(newest)
+    # All levels of a kind are added: also two providers of a model at one source, which share a label set.
+    by_kind: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
+    samples = QueueMetrics.objects.filter(timestamp__in=set(newest.values()))
+    for time, instance, kind, pending, processing in samples.values_list(
         "timestamp", "labels_id", "kind", "pending", "processing"
     ):
-        if stamp == newest.get(labels) and labels in instances:
-            by_model[instances[labels].model][kind].append(Level(pending, processing))
-    return {
-        model: Level.together(kinds[min(kinds, key=lambda kind: PRECEDENCE.get(kind, len(PRECEDENCE)))])
-        for model, kinds in by_model.items()
-    }
+        if time == newest.get(instance) and instance in labels:
+            by_kind[labels[instance].model][kind].append(Level(pending, processing))
+    return {model: Level.sum_of(kinds[min(kinds, key=rank_of_kind)]) for model, kinds in by_kind.items()}

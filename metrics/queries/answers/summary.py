@@ -1,13 +1,12 @@
-"""The performance summary: one figure each for a whole window, beside those of the window before and the change.
+"""The performance summary: the figures of a window, those of the previous window, and the change.
 
-Sums of nothing are 0; every other figure of silence is None. Rates divide by the seconds from the answer's `from` to
-its `to` (where the window reaches past the retention: by those that are kept), and `to` is at the latest the end of
-the running second. Machines: averages over hosts (GPUs) of each one's average, peaks over all of them.
+Counts and sums without requests are 0; every other figure without data is None. Rates are per second from the result's
+`from` to its `to`, or from the start of the retention if the window starts before it. `to` is at most the end of the
+current second. Averages of hosts and GPUs are averages over the instances' averages; peaks are over all samples.
 
-The figures and changes are true whatever they rest on; `comparable` says whether a change is worth showing. It is when
-the window before holds at least 20 requests, in at least half as many of its parts as the window itself: the first hour
-of recording, compared with the minute before it, or a day with the end of a night, is not. Parts are at most 24, equal,
-and none finer than the buckets that the window is read from.
+`comparable` is whether a change is worth showing. Both windows are divided into at most 24 equal parts, none shorter
+than the buckets that are read. They are comparable if the previous window has at least 20 requests, and requests in at
+least half as many parts as the window itself. The first hour of recording is not comparable with the hour before it.
 """
 
 from __future__ import annotations
@@ -20,18 +19,24 @@ from typing import Any
 import numpy as np
 
 from metrics import catalogue
-from metrics.aggregation import OUTCOME_COLUMNS
-from metrics.histogram import Histogram
+from metrics.aggregation import NANO, OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
-from metrics.queries.numbers import change_percent, exact
+from metrics.queries.answers.results import notes
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import NANO, GroupedRollups, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import (
+    GroupedRollups,
+    averages_and_percentiles,
+    histogram_columns,
+    read_rows,
+)
+from metrics.queries.rounding import round_figure
 from metrics.queries.series_spec import SeriesSpec
-from metrics.queries.time.window import Tiles, Window, end_of_now, iso, partial_note, segments
+from metrics.queries.time.plan import Segment, SplitWindow, split_window
+from metrics.queries.time.window import Window, end_of_now, iso
 
-# Name of the histogram figures: (metric, statistics).
+# (metric, statistics) of the figures that are read from histograms
 DISTRIBUTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("response_time_ms", ("avg", "p50", "p95", "p99")),
     ("ttft_ms", ("avg", "p95")),
@@ -40,6 +45,7 @@ DISTRIBUTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prompt_tokens", ("avg", "p50", "p95", "p99")),
     ("completion_tokens", ("avg", "p50", "p95", "p99")),
 )
+# (figure, metric, statistic) of hosts, GPUs and queues
 MACHINES: tuple[tuple[str, str, str], ...] = (
     ("peak_memory_percent", "system.memory_percent", "max"),
     ("avg_memory_percent", "system.memory_percent", "avg"),
@@ -50,8 +56,8 @@ MACHINES: tuple[tuple[str, str, str], ...] = (
     ("avg_queue_pending", "queue.pending", "avg"),
     ("avg_queue_processing", "queue.processing", "avg"),
 )
-PARTS = 24  # at most: a bucket lies in one of them, so five minutes in whole minutes have five
-LEAST_REQUESTS = 20
+PARTS = 24
+MIN_COMPARABLE_REQUESTS = 20
 TOKEN_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 Figures = dict[str, float | int | None]
@@ -59,7 +65,7 @@ Figures = dict[str, float | int | None]
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of one window."""
+    """The figures of a window and of the previous one."""
 
     window: Window
     previous_window: Window
@@ -70,105 +76,108 @@ class Summary:
     age_seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON: flat, with `previous` and `change_percent` under the same names, and `comparable`."""
-        answer: dict[str, Any] = {"from": iso(self.window.start), "to": iso(self.window.end), **self.figures}
-        answer["previous"] = {
-            "from": iso(self.previous_window.start), "to": iso(self.previous_window.end), **self.previous
-        }  # fmt: skip
-        answer["change_percent"] = {
-            name: change_percent(value, self.previous.get(name)) for name, value in self.figures.items()
+        """Return the figures, `previous` and `change_percent` with the same names, and `comparable`, ready for JSON."""
+        return {
+            "from": iso(self.window.start),
+            "to": iso(self.window.end),
+            **self.figures,
+            "previous": {
+                "from": iso(self.previous_window.start),
+                "to": iso(self.previous_window.end),
+                **self.previous,
+            },
+            "change_percent": {
+                name: _change_percent(value, self.previous.get(name)) for name, value in self.figures.items()
+            },
+            "comparable": self.comparable,
+            **notes(self.age_seconds, self.retention_from),
         }
-        answer["comparable"] = self.comparable
-        if self.age_seconds:
-            answer["age_seconds"] = self.age_seconds
-        return answer | partial_note(self.retention_from)
+
+
+def _change_percent(value: float | int | None, previous: float | int | None) -> float | None:
+    if value is None or not previous:
+        return None
+    return float(f"{100 * (value - previous) / abs(previous):.6g}")
 
 
 def summary(window: Window, filters: Filters, now: datetime) -> Summary:
-    """The summary of a window. Raises QueryTooSlow."""
+    """Return the summary of a window. Raises QueryTooSlow."""
 
     def compute() -> Summary:
         with query_budget():
-            tiles = segments(window, now)
-            before = segments(tiles.window.before(), now)
-            (figures, parts), (previous, parts_before) = (_figures(one, filters, now) for one in (tiles, before))
+            split = split_window(window, now)
+            split_before = split_window(split.window.before(), now)
+            figures, parts = _figures(split, filters, now)
+            previous, previous_parts = _figures(split_before, filters, now)
             return Summary(
-                tiles.window,
-                before.window,
+                split.window,
+                split_before.window,
                 figures,
                 previous,
-                int(previous["total_requests"] or 0) >= LEAST_REQUESTS and 2 * parts_before >= parts,
-                tiles.retention_from,
+                int(previous["total_requests"] or 0) >= MIN_COMPARABLE_REQUESTS and 2 * previous_parts >= parts,
+                split.retention_from,
             )
 
     return cached(("summary", filters), window, now, compute)
 
 
 def request_columns(filters: Filters) -> list[str]:
-    """The rollup columns behind the figures of requests."""
-    found = {*OUTCOME_COLUMNS, *TOKEN_SUMS, "cost_nanodollars", "unpriced_requests"}
+    """Return the rollup columns that the figures of requests are computed from."""
+    columns = {*OUTCOME_COLUMNS, *TOKEN_SUMS, "cost_nanodollars", "unpriced_requests"}
     for name, _ in DISTRIBUTIONS:
-        found |= set(histogram_columns(catalogue.get(f"inference.{name}"), filters.outcome))
-    return sorted(found)
+        columns |= set(histogram_columns(catalogue.get(f"inference.{name}"), filters.outcome))
+    return sorted(columns)
 
 
-def elapsed_seconds(tiles: Tiles, now: datetime) -> int:
-    """The seconds that rates divide by."""
-    start = max(tiles.window.start_s, tiles.segments[0][1]) if tiles.segments else tiles.window.start_s
-    return max(1, min(tiles.window.end_s, end_of_now(now)) - start)
+def elapsed_seconds(split: SplitWindow, now: datetime) -> int:
+    """Return the seconds that rates are divided by."""
+    start = max(split.window.start_s, split.segments[0].start) if split.segments else split.window.start_s
+    return max(1, min(split.window.end_s, end_of_now(now)) - start)
 
 
 def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> list[Figures]:
-    """The figures of requests of each group."""
-    requests = groups.requests()
-    ok = groups.sums("ok")
-    found: list[Figures] = []
-    merged: dict[str, list[Histogram]] = {
-        name: groups.histogram_of(catalogue.get(f"inference.{name}"), filters.outcome) for name, _ in DISTRIBUTIONS
-    }
+    """Return the figures of requests of each group. Rates are divided by `seconds`."""
+    requests, ok = groups.requests, groups.sums("ok")
     cost, unpriced = groups.sums("cost_nanodollars"), groups.sums("unpriced_requests")
     tokens = {name: groups.sums(name) for name in TOKEN_SUMS}
-    for number in range(groups.count):
-        n, good = int(requests[number]), int(ok[number])
-        own: Figures = {
-            "total_requests": n,
-            "failed_requests": n - good,
-            "success_rate_percent": 100 * good / n if n else None,
-            "error_rate_percent": 100 * (n - good) / n if n else None,
-            "requests_per_second": n / seconds if n else None,
-            # Throughput: output tokens per second of wall time, where anybody counted them.
-            "tokens_per_second": (
-                int(tokens["completion_tokens"][number]) / seconds
-                if merged["completion_tokens"][number].count
-                else None
-            ),
-            **{name: int(sums[number]) for name, sums in tokens.items()},
-            # Failures known by their error alone have no price and no mark that they lack one.
-            "cost_usd": int(cost[number]) / NANO if cost[number] or good > unpriced[number] else None,
-            "unpriced_requests": int(unpriced[number]),
+    histograms = {
+        name: groups.histograms(catalogue.get(f"inference.{name}"), filters.outcome) for name, _ in DISTRIBUTIONS
+    }
+    rows: list[Figures] = []
+    for group in range(groups.count):
+        total, successful = int(requests[group]), int(ok[group])
+        has_tokens = histograms["completion_tokens"][group].count
+        figures: Figures = {
+            "total_requests": total,
+            "failed_requests": total - successful,
+            "success_rate_percent": 100 * successful / total if total else None,
+            "error_rate_percent": 100 * (total - successful) / total if total else None,
+            "requests_per_second": total / seconds if total else None,
+            # Throughput: the output tokens of all requests per second, if their numbers were sent.
+            "tokens_per_second": int(tokens["completion_tokens"][group]) / seconds if has_tokens else None,
+            **{name: int(sums[group]) for name, sums in tokens.items()},
+            # A failure of which only the error is known has no cost, but is not counted as unpriced.
+            "cost_usd": int(cost[group]) / NANO if cost[group] or successful > unpriced[group] else None,
+            "unpriced_requests": int(unpriced[group]),
         }
         for name, stats in DISTRIBUTIONS:
-            histogram = merged[name][number]
-            quantiles = histogram.quantiles([float(stat[1:]) / 100 for stat in stats if stat != "avg"])
-            own |= {
-                f"{stat}_{name}": value for stat, value in zip([s for s in stats if s != "avg"], quantiles, strict=True)
-            }
-            if "avg" in stats:
-                own[f"avg_{name}"] = histogram.mean
-        found.append({name: exact(value) for name, value in own.items()})
-    return found
+            values = averages_and_percentiles(histograms[name][group], stats)
+            figures |= {f"{stat}_{name}": value for stat, value in values.items()}
+        rows.append({name: round_figure(value) for name, value in figures.items()})
+    return rows
 
 
-def machine_figures(tiles: Iterable[tuple[int, int, int]], filters: Filters) -> Figures:
-    """The figures of machines and queues."""
-    values = gauges.totals([SeriesSpec(catalogue.get(metric), stat) for _, metric, stat in MACHINES], tiles, filters)
-    return {name: exact(value) for (name, _, _), value in zip(MACHINES, values, strict=True)}
+def _machine_figures(segments: Iterable[Segment], filters: Filters) -> Figures:
+    """Return the figures of hosts, GPUs and queues."""
+    specs = [SeriesSpec(catalogue.get(metric), stat) for _, metric, stat in MACHINES]
+    values = gauges.totals(specs, segments, filters)
+    return {name: round_figure(value) for (name, _, _), value in zip(MACHINES, values, strict=True)}
 
 
-def _figures(tiles: Tiles, filters: Filters, now: datetime) -> tuple[Figures, int]:
-    """The figures of a window, and in how many of its parts a request ended."""
-    rows = read_rows(tiles.segments, request_columns(filters), filters.series_ids())
+def _figures(split: SplitWindow, filters: Filters, now: datetime) -> tuple[Figures, int]:
+    """Return the figures of a window, and the number of its parts that have requests."""
+    rows = read_rows(split.segments, request_columns(filters), filters.series_ids())
     groups = GroupedRollups(rows, np.zeros(len(rows), dtype=np.int64), 1)
-    own = request_figures(groups, filters, elapsed_seconds(tiles, now))[0]
-    parts = np.unique((rows.buckets - tiles.window.start_s) * PARTS // tiles.window.seconds)
-    return own | machine_figures(tiles.segments, filters), len(parts)
+    figures = request_figures(groups, filters, elapsed_seconds(split, now))[0]
+    parts = np.unique((rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
+    return figures | _machine_figures(split.segments, filters), len(parts)

@@ -1,8 +1,8 @@
-"""A query has a time budget, in the database and in Python, and fails with what to narrow when it is used up.
+"""The time budget of a query, in the database and in Python.
 
-SQLite is interrupted by its progress handler, PostgreSQL by `statement_timeout`. No transaction is opened on SQLite:
-the settings make every transaction an immediate one, which would take the write lock that the recorder needs. Reads
-between two statements may therefore see a commit; each statement by itself is consistent.
+On SQLite a progress handler interrupts the statement, on PostgreSQL `statement_timeout` cancels it. No transaction is
+opened, because the settings make every transaction on SQLite an immediate one, which takes the write lock that the
+recorder needs. Two statements of a query may therefore see different commits; each statement alone is consistent.
 """
 
 from __future__ import annotations
@@ -18,31 +18,35 @@ from django.db import DatabaseError, OperationalError, connection
 
 from metrics.queries.exceptions import QueryTooSlow
 
-# Virtual-machine steps of SQLite between two looks at the clock: some 0.2 ms.
+# SQLite calls the progress handler after this number of virtual-machine instructions, about 0.2 ms.
 PROGRESS_STEPS = 20_000
 
+# (time of the monotonic clock, seconds of the budget)
 _deadline: ContextVar[tuple[float, float] | None] = ContextVar("query_deadline", default=None)
 
 
 def check_budget() -> None:
-    """Raises QueryTooSlow when the budget in force is used up. Cheap; called between pieces of work in Python."""
-    found = _deadline.get()
-    if found and time.monotonic() > found[0]:
-        raise QueryTooSlow(found[1])
+    """Raise QueryTooSlow if the current budget is used up. It is cheap, for calls between steps of work in Python."""
+    current = _deadline.get()
+    if current and time.monotonic() > current[0]:
+        raise QueryTooSlow(current[1])
 
 
 @contextmanager
 def query_budget(seconds: float | None = None) -> Iterator[None]:
-    """Reading inside stops after `seconds` (the setting, by default); a budget in force stays. Raises QueryTooSlow."""
+    """Limit the time of the reads inside to `seconds`, by default the setting. Raises QueryTooSlow.
+
+    Inside another budget it has no effect: the outer one applies.
+    """
     if _deadline.get() is not None:
         yield
         return
     allowed = settings.LLMMONITOR.query_budget_seconds if seconds is None else seconds
     deadline = time.monotonic() + allowed
     token = _deadline.set((deadline, allowed))
-    limit = _limit_postgres if connection.vendor == "postgresql" else _limit_sqlite
+    limit = _limit_postgres(allowed) if connection.vendor == "postgresql" else _limit_sqlite(deadline)
     try:
-        with limit(deadline, allowed):
+        with limit:
             yield
     except OperationalError as error:
         if time.monotonic() > deadline or _was_stopped(error):
@@ -53,7 +57,7 @@ def query_budget(seconds: float | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _limit_sqlite(deadline: float, allowed: float) -> Iterator[None]:
+def _limit_sqlite(deadline: float) -> Iterator[None]:
     connection.ensure_connection()
     raw: Any = connection.connection
     raw.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
@@ -65,14 +69,14 @@ def _limit_sqlite(deadline: float, allowed: float) -> Iterator[None]:
 
 
 @contextmanager
-def _limit_postgres(deadline: float, allowed: float) -> Iterator[None]:
-    # For the session, not LOCAL: a transaction around all reads would hold back the vacuum, and a failed one the reset.
+def _limit_postgres(seconds: float) -> Iterator[None]:
+    # Set for the session instead of with SET LOCAL: a transaction around all reads would hold back VACUUM.
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(max(1, int(allowed * 1000)))])
+        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(max(1, int(seconds * 1000)))])
     try:
         yield
     finally:
-        # In a transaction that failed this is refused, and not needed: its rollback takes the setting back.
+        # In a failed transaction this statement fails, too. The rollback of the transaction then resets the timeout.
         with suppress(DatabaseError), connection.cursor() as cursor:
             cursor.execute("SET statement_timeout TO DEFAULT")
 

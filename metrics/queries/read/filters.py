@@ -58,21 +58,9 @@ class Filters:
     min_ttft_ms: float | None = None
     min_total_tokens: float | None = None
 
-    @property
-    def raw(self) -> dict[str, Any]:
-        """The filters of single rows that are set."""
-        return {
-            name: getattr(self, name) for name in {*REQUEST_FILTERS, *ERROR_FILTERS} if getattr(self, name) is not None
-        }
-
-    @property
-    def by_series(self) -> bool:
-        """Whether a filter selects label sets of requests."""
-        return any(getattr(self, name) for name in LABELS) or bool(self.tags)
-
     def series_ids(self) -> list[int] | None:
         """Return the ids of the selected label sets of requests; None for all."""
-        if not self.by_series:
+        if not self.tags and not any(getattr(self, name) for name in LABELS):
             return None
         rows = Series.objects.filter(self.series_condition()).values_list("id", "tags")
         return [series_id for series_id, tags in rows.iterator(chunk_size=2000) if self._has_tags(tags)]
@@ -104,7 +92,7 @@ class Filters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the filters that are set, by name."""
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "tags"}
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "tags"}
         listed = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()

@@ -1,13 +1,13 @@
-"""Single rows of each table: which fields they show, what narrows them, and reading them in order without holding on.
+"""Reading single rows in the order of time: their columns, their filters, and pages that continue after a row.
 
-Rows are ordered by time and then by their own number, and read in pieces that each begin after a known row. So no
-statement stays open between two pieces (an open read keeps SQLite from shortening its log), and rows that arrive
-meanwhile neither repeat nor hide any other.
+Rows are ordered by time and id. They are read in chunks, and each chunk starts after a known row. No statement stays
+open between two chunks, because an open read prevents SQLite from shortening its write-ahead log. Rows that arrive in
+the meantime cause neither repeated nor missing rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,22 +24,21 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
-from metrics.queries.numbers import gpu_number
 from metrics.queries.read.budget import query_budget
-from metrics.queries.read.filters import LABELS, SERIES_COLUMN, Filters
-from metrics.queries.read.sql import narrow
+from metrics.queries.read.filters import ERROR_FILTERS, LABELS, SERIES_COLUMN, TEXT_FILTERS, Filters
+from metrics.queries.read.sql import filter_without_index
 from metrics.queries.time.window import Window, iso
 
-# With this many label sets or fewer, each is read by its own index and the pieces are merged; with more, rows are
-# read in order of time and others skipped.
-FEW_SERIES = 16
-SERIES_LABELS = ("model_name", "provider", "service", "endpoint")
+# Up to this number of label sets, each is read with its own index and the results are merged. Of more label sets, the
+# rows are read in the order of time and the others skipped.
+MAX_STATEMENTS = 16
+SERIES_LABELS = tuple(SERIES_COLUMN.values())
 
 Row = dict[str, Any]
 
 
 class Key(NamedTuple):
-    """A row's place in the order."""
+    """The position of a row in the order of time and id."""
 
     timestamp: datetime
     id: int
@@ -47,16 +46,17 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table of single rows: the time, for requests the labels, and then every other column as it is stored."""
+    """A table of single rows. A row has its time, for requests and errors its labels, and every column of the table."""
 
     model: Any
-    gauge: str | None = None  # the type of gauge whose labels narrow it; those of a request when None
+    condition: Callable[[Filters], Q] = lambda _: Q()  # the filters of single rows
+    gauge: str | None = None  # the type of gauge, whose labels are filtered; None: the labels of requests are
     has_series: bool = True
     shows_id: bool = False
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """The columns beside the id, the time and the labels."""
+        """The columns except the id, the time and the labels."""
         columns = (field.attname for field in self.model._meta.concrete_fields)
         return tuple(name for name in columns if name not in ("id", "timestamp", "series_id", "labels", "labels_id"))
 
@@ -68,27 +68,27 @@ class RawTable:
         labels = SERIES_LABELS if self.has_series else ()
         return (*head, *first, *labels, *self.fields[len(first) :], "is_demo")
 
-    def querysets(self, filters: Filters, condition: Q | None = None, few: int = FEW_SERIES) -> list[Any]:
-        """The rows that are asked, in one statement or, of `few` label sets, one for each. Together they are all."""
-        rows = self.model.objects.filter(condition) if condition else self.model.objects.all()
+    def querysets(self, filters: Filters, max_statements: int = MAX_STATEMENTS) -> list[Any]:
+        """Return the filtered rows: one queryset, or one for each label set if there are few. They do not overlap."""
+        rows = self.model.objects.filter(self.condition(filters))
         ids = filters.gauge_label_ids(self.gauge) if self.gauge else filters.series_ids()
         if ids is None:
             return [rows]
         if self.gauge:
-            return [narrow(rows, "labels_id", ids)] if ids else []
-        others = self._beyond_the_cap(rows, filters)
-        if len(ids) > few:
-            return [narrow(rows, "series_id", ids), *others]
-        return [*(rows.filter(series_id=one) for one in ids), *others]
+            return [filter_without_index(rows, "labels_id", ids)] if ids else []
+        others = self._rows_of_other(rows, filters)
+        if len(ids) > max_statements:
+            return [filter_without_index(rows, "series_id", ids), *others]
+        return [*(rows.filter(series_id=series_id) for series_id in ids), *others]
 
-    def _beyond_the_cap(self, rows: Any, filters: Filters) -> list[Any]:
-        """Rows of the series `__other__` that keep the labels asked for themselves."""
+    def _rows_of_other(self, rows: Any, filters: Filters) -> list[Any]:
+        """Return the rows of the series `__other__` whose own labels match."""
         ids = list(Series.objects.filter(model_name=Series.OTHER).values_list("id", flat=True))
         if not ids:
             return []
-        named = {f"labels__{SERIES_COLUMN[name]}__in": getattr(filters, name) for name in LABELS}
-        named |= {f"labels__tags__{key}__in": values for key, values in filters.tags.items()}
-        return [rows.filter(series_id__in=ids, **{name: list(values) for name, values in named.items() if values})]
+        lookups = {f"labels__{SERIES_COLUMN[name]}__in": getattr(filters, name) for name in LABELS}
+        lookups |= {f"labels__tags__{key}__in": values for key, values in filters.tags.items()}
+        return [rows.filter(series_id__in=ids, **{name: list(values) for name, values in lookups.items() if values})]
 
     def read(
         self,
@@ -98,109 +98,117 @@ class RawTable:
         after: Key | None = None,
         descending: bool = False,
     ) -> list[tuple[Key, Row]]:
-        """The next `limit` rows of the window after a place in this order, each with its own place."""
-        signs = ("-timestamp", "-id") if descending else ("timestamp", "id")
-        bounds = _bounds(window, after, descending)
-        labels = (*(f"series__{name}" for name in SERIES_LABELS), "labels") if self.has_series else ()
-        if self.gauge and self.has_series:
-            labels = labels[:-1]  # there, `labels` is the label set of the gauge
-        demo = "labels__is_demo" if self.gauge else "series__is_demo"
-        columns = ("timestamp", "id", demo, *labels, *self.fields)
-        found: list[tuple[Key, Row]] = []
-        for rows in querysets:
-            for stamp, number, is_demo, *values in rows.filter(bounds).order_by(*signs).values_list(*columns)[:limit]:
-                found.append((Key(stamp, number), self._row(stamp, number, is_demo, values)))
+        """Return the next `limit` rows of the window after a key in this order, each with its key."""
+        order = ("-timestamp", "-id") if descending else ("timestamp", "id")
+        condition = _range_condition(window, after, descending)
+        labels = tuple(f"series__{name}" for name in SERIES_LABELS) if self.has_series else ()
+        if self.has_series and not self.gauge:
+            labels = (*labels, "labels")
+        is_demo = "labels__is_demo" if self.gauge else "series__is_demo"
+        columns = ("timestamp", "id", is_demo, *labels, *self.fields)
+        rows: list[tuple[Key, Row]] = []
+        for queryset in querysets:
+            selected = queryset.filter(condition).order_by(*order).values_list(*columns)[:limit]
+            rows += [(Key(*values[:2]), self._row(*values)) for values in selected]
         if len(querysets) > 1:
-            found.sort(key=lambda one: one[0], reverse=descending)
-        return found[:limit]
+            rows.sort(key=lambda row: row[0], reverse=descending)
+        return rows[:limit]
 
-    def _row(self, stamp: datetime, number: int, is_demo: bool, values: Sequence[Any]) -> Row:
-        own: Row = {"id": number, "timestamp": iso(stamp), "is_demo": is_demo}
+    def _row(self, timestamp: datetime, row_id: int, is_demo: bool, *values: Any) -> Row:
+        row: Row = {"id": row_id, "timestamp": iso(timestamp), "is_demo": is_demo}
         if self.has_series:
-            own |= dict(zip(SERIES_LABELS, values, strict=False))
+            row |= dict(zip(SERIES_LABELS, values, strict=False))
             values = values[len(SERIES_LABELS) :]
             if not self.gauge:
-                # A row beyond the cap on label sets keeps its own labels.
+                # A row of the series `__other__` has its own labels.
                 if isinstance(values[0], Mapping):
-                    own |= {name: value for name, value in values[0].items() if name in SERIES_LABELS}
+                    row |= {name: value for name, value in values[0].items() if name in SERIES_LABELS}
                 values = values[1:]
-        own |= dict(zip(self.fields, values, strict=True))
-        if "gpu_id" in own:
-            own["gpu_id"] = gpu_number(own["gpu_id"])
-        return {name: own[name] for name in self.names}
+        row |= dict(zip(self.fields, values, strict=True))
+        if "gpu_id" in row:
+            row["gpu_id"] = gpu_number(row["gpu_id"])
+        return {name: row[name] for name in self.names}
 
-    def walk(self, querysets: Sequence[Any], window: Window, chunk: int) -> Iterator[Row]:
-        """All rows of a window, oldest first, `chunk` at a time, each piece in the time budget. Raises QueryTooSlow."""
+    def iterate(self, querysets: Sequence[Any], window: Window, chunk: int) -> Iterator[Row]:
+        """Yield all rows of a window, oldest first. Each chunk has a time budget of its own. Raises QueryTooSlow."""
         after: Key | None = None
         while True:
             with query_budget():
-                found = self.read(querysets, chunk, window, after)
-            for _, row in found:
+                rows = self.read(querysets, chunk, window, after)
+            for _, row in rows:
                 yield row
-            if len(found) < chunk:
+            if len(rows) < chunk:
                 return
-            after = found[-1][0]
+            after = rows[-1][0]
 
 
-def _bounds(window: Window | None, after: Key | None, descending: bool) -> Q:
-    """The rows of the window that lie beyond a place.
+def gpu_number(stored: str) -> int | str:
+    """Return a `gpu_id` as it was sent: a number if it is one."""
+    return int(stored) if stored.isdecimal() and stored.isascii() else stored
 
-    One bound each way: of two lower ones SQLite may seek by the window's, and read all before the place once a piece.
+
+def _range_condition(window: Window | None, after: Key | None, descending: bool) -> Q:
+    """Return the condition of the rows of the window that follow a key.
+
+    It has one lower and one upper limit. Given two lower limits, SQLite may start at that of the window, and read all
+    rows before the key again for each chunk.
     """
-    found = Q()
+    condition = Q()
     if window is not None:
         if after is not None and not window.start <= after.timestamp < window.end:
-            ahead = after.timestamp >= window.end if descending else after.timestamp < window.start
-            if not ahead:
+            precedes_window = after.timestamp >= window.end if descending else after.timestamp < window.start
+            if not precedes_window:
                 return Q(pk__in=())
             after = None
         if after is None or descending:
-            found &= Q(timestamp__gte=window.start)
+            condition &= Q(timestamp__gte=window.start)
         if after is None or not descending:
-            found &= Q(timestamp__lt=window.end)
+            condition &= Q(timestamp__lt=window.end)
     if after is None:
-        return found
-    way = "lt" if descending else "gt"
-    same = Q(timestamp=after.timestamp) & Q(**{f"id__{way}": after.id})
-    return found & Q(**{f"timestamp__{way}e": after.timestamp}) & (Q(**{f"timestamp__{way}": after.timestamp}) | same)
+        return condition
+    operator = "lt" if descending else "gt"
+    same_time = Q(timestamp=after.timestamp) & Q(**{f"id__{operator}": after.id})
+    return (
+        condition
+        & Q(**{f"timestamp__{operator}e": after.timestamp})
+        & (Q(**{f"timestamp__{operator}": after.timestamp}) | same_time)
+    )
 
 
-REQUESTS = RawTable(InferenceMetrics, shows_id=True)
-ERRORS = RawTable(ErrorMetrics, shows_id=True)
+# Django's lookup for each filter of single rows.
+_REQUEST_LOOKUPS = {
+    **{name: name for name in ("status_code", *TEXT_FILTERS, "stream")},
+    "min_response_time_ms": "response_time_ms__gte",
+    "max_response_time_ms": "response_time_ms__lte",
+    "min_ttft_ms": "ttft_ms__gte",
+    "min_total_tokens": "total_tokens__gte",
+}
+_ERROR_LOOKUPS = {name: name for name in ERROR_FILTERS}
+
+
+def _request_condition(filters: Filters) -> Q:
+    """Return the condition of the filters of single requests, including the outcome."""
+    condition = _lookup_condition(filters, _REQUEST_LOOKUPS)
+    if filters.has_error is not None:
+        failed = Q(success=False) | Q(error_type__isnull=False) | Q(error_message__isnull=False)
+        condition &= failed if filters.has_error else ~failed
+    match filters.outcome:
+        case None | "all":
+            return condition
+        case "success" | "failed":
+            return condition & Q(success=filters.outcome == "success")
+    return condition & Q(outcome=filters.outcome)
+
+
+def _lookup_condition(filters: Filters, lookups: Mapping[str, str]) -> Q:
+    """Return the condition of those of the filters that are set."""
+    values = {lookup: getattr(filters, name) for name, lookup in lookups.items()}
+    return Q(**{lookup: value for lookup, value in values.items() if value is not None})
+
+
+REQUESTS = RawTable(InferenceMetrics, _request_condition, shows_id=True)
+ERRORS = RawTable(ErrorMetrics, lambda filters: _lookup_condition(filters, _ERROR_LOOKUPS), shows_id=True)
 SYSTEM = RawTable(SystemMetrics, gauge="system", has_series=False)
 GPUS = RawTable(GPUMetrics, gauge="gpu", has_series=False)
 QUEUES = RawTable(QueueMetrics, gauge="queue")
 ENGINES = RawTable(EngineMetrics, gauge="engine")
-
-
-def request_condition(filters: Filters) -> Q:
-    """The filters of single requests, and the outcome, as a condition."""
-    found = Q()
-    for name in ("request_id", "status_code", "finish_reason", "error_type", "operation", "trace_id", "stream"):
-        value = getattr(filters, name)
-        if value is not None:
-            found &= Q(**{name: value})
-    for name, column in (
-        ("min_response_time_ms", "response_time_ms__gte"),
-        ("max_response_time_ms", "response_time_ms__lte"),
-        ("min_ttft_ms", "ttft_ms__gte"),
-        ("min_total_tokens", "total_tokens__gte"),
-    ):
-        value = getattr(filters, name)
-        if value is not None:
-            found &= Q(**{column: value})
-    if filters.has_error is not None:
-        failed = Q(success=False) | Q(error_type__isnull=False) | Q(error_message__isnull=False)
-        found &= failed if filters.has_error else ~failed
-    match filters.outcome:
-        case None | "all":
-            return found
-        case "success" | "failed":
-            return found & Q(success=filters.outcome == "success")
-    return found & Q(outcome=filters.outcome)
-
-
-def error_condition(filters: Filters) -> Q:
-    """The filters of single errors as a condition."""
-    named = {name: getattr(filters, name) for name in ("request_id", "error_type", "severity")}
-    return Q(**{name: value for name, value in named.items() if value is not None})

@@ -1,126 +1,177 @@
-"""Reading the rollups of requests: once for all figures that are asked, into groups (a label set, a bucket, or both).
+"""Reading the rollups of requests.
 
-Sums are added and histograms merged with numpy, so the cost depends on the number of rollup rows in the window and
-never on the number of requests.
+`read_rows` reads the rollup rows of a query once, for all its figures. `GroupedRollups` adds them up by group: by label
+set, by step, or by both. Sums are added and histograms merged with numpy, so the cost depends on the number of rollup
+rows in the window, not on the number of requests.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
-from metrics.aggregation import OUTCOME_COLUMNS, TOKEN_COLUMNS
+from metrics.aggregation import NANO, OUTCOME_COLUMNS, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
 from metrics.histogram import Histogram, merge_packed, merge_packed_groups
 from metrics.models import InferenceRollup, Series
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
+from metrics.queries.read.sql import MAX_IDS_IN_SQL, chunks
+from metrics.queries.time.plan import Segment
 
 CHUNK_ROWS = 4_000
-# More ids than this are compared here instead of in the statement (SQLite takes a limited number of parameters).
-MAX_IDS_IN_SQL = 500
-NANO = 1_000_000_000
+
+Group = TypeVar("Group", bound=Hashable)
 
 
-@dataclass
 class RollupRows:
-    """Rollup rows as columns: bucket starts, series ids, and what was asked."""
+    """Rollup rows by column: `buckets` (their starts), `series` (ids of label sets), and the columns that were read."""
 
-    buckets: np.ndarray
-    series: np.ndarray
-    columns: dict[str, list[Any]] = field(default_factory=dict)
+    def __init__(self, rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> None:
+        buckets, series, *columns = list(zip(*rows, strict=True)) or [()] * (2 + len(names))
+        self.buckets = np.array(buckets, dtype=np.int64)
+        self.series = np.array(series, dtype=np.int64)
+        self._columns = dict(zip(names, columns, strict=True))
+        self._integers: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.buckets)
 
+    def blobs(self, column: str) -> Sequence[bytes]:
+        """Return the packed histograms of a column."""
+        return self._columns[column]
 
-def read_rows(
-    segments: Iterable[tuple[int, int, int]], columns: Iterable[str], series_ids: Sequence[int] | None
-) -> RollupRows:
-    """The rows of these runs of buckets [(resolution, start, end)], with these columns, of these series (None: all)."""
+    def integers(self, column: str) -> np.ndarray:
+        """Return the values of an integer column."""
+        if column not in self._integers:
+            self._integers[column] = np.array(self._columns[column], dtype=np.int64)
+        return self._integers[column]
+
+    @cached_property
+    def requests(self) -> np.ndarray:
+        """The number of completed requests of each row, including failed ones."""
+        total = np.zeros(len(self), dtype=np.int64)
+        for column in OUTCOME_COLUMNS:
+            total += self.integers(column)
+        return total
+
+    @cached_property
+    def _distinct_series(self) -> tuple[list[int], np.ndarray]:
+        """The ids of the series, and for each row the position of its series in them."""
+        ids, positions = np.unique(self.series, return_inverse=True)
+        return ids.tolist(), positions
+
+    @property
+    def series_ids(self) -> list[int]:
+        """The ids of the series that have rows."""
+        return self._distinct_series[0]
+
+    def requests_by(self, group_of_series: Mapping[int, Group]) -> dict[Group, int]:
+        """Return the number of completed requests of each group. Rows of other series are omitted."""
+        ids, positions = self._distinct_series
+        counts = np.zeros(len(ids), dtype=np.int64)
+        np.add.at(counts, positions, self.requests)
+        totals: dict[Group, int] = {}
+        for series_id, count in zip(ids, counts.tolist(), strict=True):
+            if series_id in group_of_series:
+                group = group_of_series[series_id]
+                totals[group] = totals.get(group, 0) + count
+        return totals
+
+    def group_numbers(self, number_of_series: Mapping[int, int], default: int) -> np.ndarray:
+        """Return the number of each row's group; `default` for the rows of other series."""
+        ids, positions = self._distinct_series
+        numbers = np.array([number_of_series.get(series_id, default) for series_id in ids], dtype=np.int64)
+        return np.take(numbers, positions)
+
+
+def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: Sequence[int] | None) -> RollupRows:
+    """Return these columns of the rollup rows of some segments and series (None: all series)."""
     names = list(dict.fromkeys(columns))
-    wanted = set(series_ids) if series_ids is not None and len(series_ids) > MAX_IDS_IN_SQL else None
-    found: list[tuple[Any, ...]] = []
+    # A long list of ids is compared here, because a statement has a limited number of parameters.
+    compared = set(series_ids) if series_ids is not None and len(series_ids) > MAX_IDS_IN_SQL else None
+    rows: list[tuple[Any, ...]] = []
     if series_ids is None or len(series_ids):
         for resolution, start, end in segments:
-            rows = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
-            if series_ids is not None and wanted is None:
-                rows = rows.filter(series_id__in=series_ids)
-            for row in (
-                rows.order_by("bucket", "series_id").values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS)
-            ):
-                if wanted is None or row[1] in wanted:
-                    found.append(row)
-                if not len(found) % CHUNK_ROWS:
+            queryset = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
+            if series_ids is not None and compared is None:
+                queryset = queryset.filter(series_id__in=series_ids)
+            queryset = queryset.order_by("bucket", "series_id")
+            for row in queryset.values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS):
+                if compared is None or row[1] in compared:
+                    rows.append(row)
+                if not len(rows) % CHUNK_ROWS:
                     check_budget()
             check_budget()
-    split = list(zip(*found, strict=True)) or [()] * (2 + len(names))
-    return RollupRows(
-        np.array(split[0], dtype=np.int64),
-        np.array(split[1], dtype=np.int64),
-        {name: list(values) for name, values in zip(names, split[2:], strict=True)},
-    )
+    return RollupRows(rows, names)
 
 
 class GroupedRollups:
-    """Rollup rows added up by group: sums as int64 arrays, histograms as lists. RollupRows of group -1 are left out."""
+    """Rollup rows added up by group, as arrays or lists with an item for each group.
+
+    `group_of_row` has the group of each row, from 0 to `count` - 1. Rows with a negative number are omitted.
+    """
 
     def __init__(self, rows: RollupRows, group_of_row: np.ndarray, count: int) -> None:
         self._rows = rows
-        self._kept = np.flatnonzero(group_of_row >= 0)
-        self._group = group_of_row[self._kept]
+        self._included = np.flatnonzero(group_of_row >= 0)
+        self._group = group_of_row[self._included]
         self.count = count
         self._sums: dict[str, np.ndarray] = {}
         self._histograms: dict[str, list[Histogram]] = {}
 
     def sums(self, column: str) -> np.ndarray:
-        """The sums of an integer column."""
+        """Return the sums of an integer column."""
         if column not in self._sums:
-            total = np.zeros(self.count, dtype=np.int64)
-            np.add.at(total, self._group, np.array(self._rows.columns[column], dtype=np.int64)[self._kept])
-            self._sums[column] = total
+            self._sums[column] = self._add_up(self._rows.integers(column))
         return self._sums[column]
 
+    @cached_property
     def requests(self) -> np.ndarray:
-        """Requests that ended, failed ones among them."""
-        total = np.zeros(self.count, dtype=np.int64)
-        for column in OUTCOME_COLUMNS:
-            total += self.sums(column)
-        return total
+        """The numbers of completed requests, including failed ones."""
+        return self._add_up(self._rows.requests)
 
-    def histograms(self, column: str) -> list[Histogram]:
-        """The merged histograms of a column."""
+    def _add_up(self, values: np.ndarray) -> np.ndarray:
+        totals = np.zeros(self.count, dtype=np.int64)
+        np.add.at(totals, self._group, values[self._included])
+        return totals
+
+    def _merged(self, column: str) -> list[Histogram]:
+        """Return the merged histograms of a column."""
         if column not in self._histograms:
             check_budget()
-            blobs = self._rows.columns[column]
-            if len(self._kept) != len(blobs):
-                blobs = [blobs[row] for row in self._kept.tolist()]
+            blobs = self._rows.blobs(column)
+            if len(self._included) != len(blobs):
+                blobs = [blobs[row] for row in self._included.tolist()]
             if self.count == 1:
                 self._histograms[column] = [merge_packed(blobs)]
             else:
                 self._histograms[column] = merge_packed_groups(blobs, self._group, self.count)  # type: ignore[arg-type]
         return self._histograms[column]
 
-    def histogram_of(self, metric: Metric, outcome: str | None) -> list[Histogram]:
-        """The histograms that a distribution metric reads, for this outcome."""
+    def histograms(self, metric: Metric, outcome: str | None) -> list[Histogram]:
+        """Return the distributions of a metric over the requests with this outcome; empty if it has none."""
         columns = histogram_columns(metric, outcome)
         if not columns:
             return [Histogram()] * self.count
         if len(columns) == 1:
-            return self.histograms(columns[0])
-        return [_joined(parts) for parts in zip(*(self.histograms(one) for one in columns), strict=True)]
+            return self._merged(columns[0])
+        return [merged(parts) for parts in zip(*(self._merged(column) for column in columns), strict=True)]
 
     def values(self, metric: Metric, stat: str, outcome: str | None, seconds: np.ndarray) -> list[float | int | None]:
-        """One statistic by group; `seconds` is the time that each group covers, for rates. None where nothing was."""
-        requests = self.requests()
+        """Return a statistic of each group; None for a group without requests.
+
+        `seconds` is the time that each group covers, for rates.
+        """
+        requests = self.requests
         if metric.kind is Kind.HISTOGRAM and not _is_summed(metric, stat):
             return [
-                of_histogram(one, stat, float(length))
-                for one, length in zip(self.histogram_of(metric, outcome), seconds, strict=True)
+                _statistic(histogram, stat, float(length))
+                for histogram, length in zip(self.histograms(metric, outcome), seconds, strict=True)
             ]
         if metric.kind is Kind.RATIO:
             ok = self.sums("ok")
@@ -128,21 +179,23 @@ class GroupedRollups:
             return [100 * int(p) / int(r) if r else None for p, r in zip(part, requests, strict=True)]
         if stat == "count" and metric.unit != "requests":
             return [int(r) if r else None for r in requests]
-        amount, known = self._amounts(metric, requests)
-        total: list[float | int | None] = [a if k else None for a, k in zip(amount, known, strict=True)]
+        amounts, known = self._amounts(metric)
+        totals: list[float | int | None] = [a if k else None for a, k in zip(amounts, known, strict=True)]
         if stat == "rate":
-            return [a / float(s) if a is not None and s else None for a, s in zip(total, seconds, strict=True)]
-        return total
+            return [t / float(s) if t is not None and s else None for t, s in zip(totals, seconds, strict=True)]
+        return totals
 
-    def _amounts(self, metric: Metric, requests: np.ndarray) -> tuple[list[float | int], np.ndarray]:
-        """The metric's total by group, and whether there is one."""
+    def _amounts(self, metric: Metric) -> tuple[list[float | int], np.ndarray]:
+        """Return the total of each group, and whether it is known."""
+        requests = self.requests
         if metric.short == "requests":
             return requests.tolist(), requests > 0
         if metric.short == "failed_requests":
             return (requests - self.sums("ok")).tolist(), requests > 0
         if metric.short == "cost_usd":
             cost = self.sums("cost_nanodollars")
-            return [one / NANO for one in cost.tolist()], (requests > self.sums("unpriced_requests")) | (cost > 0)
+            known = (requests > self.sums("unpriced_requests")) | (cost > 0)
+            return [nanodollars / NANO for nanodollars in cost.tolist()], known
         return self.sums(_sum_column(metric)).tolist(), requests > 0
 
 
@@ -156,21 +209,21 @@ def _sum_column(metric: Metric) -> str:
 
 
 def columns_for(metric: Metric, stat: str, outcome: str | None) -> set[str]:
-    """The rollup columns that this statistic reads."""
-    found = set(OUTCOME_COLUMNS)
+    """Return the rollup columns that a statistic is computed from."""
+    columns = set(OUTCOME_COLUMNS)
     if metric.kind is Kind.HISTOGRAM:
         if _is_summed(metric, stat):
-            return found | {_sum_column(metric)}
-        return found | set(histogram_columns(metric, outcome))
+            return columns | {_sum_column(metric)}
+        return columns | set(histogram_columns(metric, outcome))
     if metric.short == "cost_usd":
-        return found | {"cost_nanodollars", "unpriced_requests"}
+        return columns | {"cost_nanodollars", "unpriced_requests"}
     if metric.kind is Kind.COUNT and metric.type == "inference" and metric.short not in ("requests", "failed_requests"):
-        return found | {metric.column}
-    return found
+        return columns | {metric.column}
+    return columns
 
 
 def histogram_columns(metric: Metric, outcome: str | None) -> tuple[str, ...]:
-    """The histograms behind a metric. Of failed requests only the response time has one."""
+    """Return the histogram columns of a metric. Failed requests have a histogram only of the response time."""
     if metric.name == "inference.response_time_ms" and outcome == "failed":
         return ("failed_response_time_ms",)
     if metric.name == "inference.response_time_ms" and outcome == "all":
@@ -178,44 +231,61 @@ def histogram_columns(metric: Metric, outcome: str | None) -> tuple[str, ...]:
     return (metric.column,) if metric.kind is Kind.HISTOGRAM else ()
 
 
-def of_histogram(found: Histogram, stat: str, seconds: float) -> float | int | None:
-    """One statistic of a merged histogram; `rate` is its sum per second. None when it is empty."""
-    if not found.count:
+def merged(histograms: Sequence[Histogram]) -> Histogram:
+    """Return the histogram of all values."""
+    if len(histograms) == 1:
+        return histograms[0]
+    total = Histogram()
+    for histogram in histograms:
+        total.merge(histogram)
+    return total
+
+
+def averages_and_percentiles(histogram: Histogram, stats: Sequence[str]) -> dict[str, float | None]:
+    """Return these statistics (`avg`, `p50`, `p99.9`, …) from one pass over the buckets; None if it is empty."""
+    names = [stat for stat in stats if stat != "avg"]
+    values = dict(zip(names, histogram.quantiles([_quantile(name) for name in names]), strict=True))
+    return {stat: histogram.mean if stat == "avg" else values[stat] for stat in stats}
+
+
+def _statistic(histogram: Histogram, stat: str, seconds: float) -> float | int | None:
+    """Return a statistic; `rate` is the sum per second. None if the histogram is empty."""
+    if not histogram.count:
         return None
     match stat:
         case "avg":
-            return found.mean
+            return histogram.mean
         case "min":
-            return found.minimum
+            return histogram.minimum
         case "max":
-            return found.maximum
+            return histogram.maximum
         case "sum":
-            return found.sum
+            return histogram.sum
         case "count":
-            return found.count
+            return histogram.count
         case "rate":
-            return found.sum / seconds if seconds else None
-    return found.quantile(float(stat[1:]) / 100)
+            return histogram.sum / seconds if seconds else None
+    return histogram.quantile(_quantile(stat))
 
 
-def _joined(parts: Sequence[Histogram]) -> Histogram:
-    joined = Histogram()
-    for one in parts:
-        joined.merge(one)
-    return joined
+def _quantile(percentile: str) -> float:
+    return float(percentile[1:]) / 100
 
 
 def series_labels(ids: Iterable[int], group_by: Sequence[str]) -> dict[int, tuple[str, ...]]:
-    """The values of these labels for each series."""
-    columns = [SERIES_COLUMN.get(one, "tags") for one in group_by]
-    wanted = list(ids)
-    found: dict[int, tuple[str, ...]] = {}
-    for start in range(0, len(wanted), MAX_IDS_IN_SQL):
-        part = Series.objects.filter(id__in=wanted[start : start + MAX_IDS_IN_SQL])
-        for one, *values in part.values_list("id", *dict.fromkeys(columns)):
-            by_column = dict(zip(dict.fromkeys(columns), values, strict=True))
-            found[one] = tuple(_label(name, by_column[SERIES_COLUMN.get(name, "tags")]) for name in group_by)
-    return found
+    """Return the values of these labels by the id of the series."""
+    columns = tuple(dict.fromkeys(SERIES_COLUMN.get(name, "tags") for name in group_by))
+    labels: dict[int, tuple[str, ...]] = {}
+    for chunk in chunks(ids):
+        for series_id, *values in Series.objects.filter(id__in=chunk).values_list("id", *columns):
+            by_column = dict(zip(columns, values, strict=True))
+            labels[series_id] = tuple(_label(name, by_column[SERIES_COLUMN.get(name, "tags")]) for name in group_by)
+    return labels
+
+
+def model_names(ids: Iterable[int]) -> dict[int, str]:
+    """Return the name of the model by the id of the series."""
+    return {series_id: labels[0] for series_id, labels in series_labels(ids, ("model",)).items()}
 
 
 def _label(name: str, value: str) -> str:

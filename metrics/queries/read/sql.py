@@ -1,29 +1,40 @@
-"""The few expressions that SQLite and PostgreSQL spell differently."""
+"""SQL that the ORM does not have: bucket numbers and unix times on SQLite and PostgreSQL, and filters by many ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from django.db.models import BigIntegerField, F, FloatField, Func
 
+MAX_IDS_IN_SQL = 500  # SQLite limits the number of parameters of a statement
 
-def narrow(rows: Any, column: str, ids: Iterable[int]) -> Any:
-    """Rows whose `column` is one of `ids`, still found by their time.
+Value = TypeVar("Value")
 
-    The column has an index of its own (a foreign key), and without the addition SQLite would take it: all of a host's
-    samples for the few of the last minute.
+
+def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Yield the values in lists that are short enough for an `IN` condition."""
+    listed = list(values)
+    for start in range(0, len(listed), MAX_IDS_IN_SQL):
+        yield listed[start : start + MAX_IDS_IN_SQL]
+
+
+def filter_without_index(rows: Any, column: str, ids: Iterable[int]) -> Any:
+    """Return the rows whose `column` is in `ids`, without using the index of the column.
+
+    SQLite would prefer this index to the one on the time. It would read all samples of a host to return those of the
+    last minute.
     """
-    return rows.alias(narrowed=F(column) + 0).filter(narrowed__in=list(ids))
+    return rows.alias(without_index=F(column) + 0).filter(without_index__in=list(ids))
 
 
 class UnixSeconds(Func):
-    """A timestamp as unix seconds with fractions."""
+    """A timestamp as unix seconds with a fraction."""
 
     output_field = FloatField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Text in, so that the fraction is taken as written: the built-in date functions round it to milliseconds."""
+        """Read the fraction from the text, because SQLite's date functions round it to milliseconds."""
         template = (
             "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER)"
             " + CAST('0' || substr(%(expressions)s, 20) AS REAL))"
@@ -31,14 +42,14 @@ class UnixSeconds(Func):
         return super().as_sql(compiler, connection, template=template, **context)
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """The epoch, as PostgreSQL has it."""
+        """Extract the epoch."""
         return super().as_sql(
             compiler, connection, template="EXTRACT(EPOCH FROM %(expressions)s)::double precision", **context
         )
 
 
 class BucketOf(Func):
-    """The number of the bucket of `step` seconds that a timestamp falls into: unix seconds divided by the step."""
+    """The number of the bucket of `step` seconds that contains a timestamp: its unix seconds divided by the step."""
 
     output_field = BigIntegerField()
 
@@ -47,18 +58,18 @@ class BucketOf(Func):
         self.step = int(step)
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Integer division of the seconds as written."""
+        """Divide the whole seconds of the text as integers."""
         template = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / %(step)s)"
         return super().as_sql(compiler, connection, template=template, step=self.step, **context)
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Integer division of the floor of the epoch."""
+        """Divide the rounded-down epoch as integers."""
         template = "(FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint / %(step)s)"
         return super().as_sql(compiler, connection, template=template, step=self.step, **context)
 
 
 class IntegerDivision(Func):
-    """An integer column divided by a positive number, rounded down (both databases do so for what is not negative)."""
+    """An integer column, not negative, divided by a positive number and rounded down."""
 
     output_field = BigIntegerField()
     template = "(%(expressions)s / %(by)s)"

@@ -1,1 +1,1 @@
-"""Windows, steps and resolutions."""
+"""The window of a query, and the buckets that it reads."""

@@ -1,4 +1,4 @@
-"""The known events, written once for the tests of a module: reading changes nothing."""
+"""The known events. They are written once for the tests of a module, because queries change nothing."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tests.metrics.queries.known_events import Known, machines, queues, requests
 
 
 @pytest.fixture(autouse=True)
-def forgetful_caches() -> None:
-    """No answer of one test is another's."""
+def empty_caches() -> None:
+    """Clear the caches, so that no test reads a result of another one."""
     for name in ("queries", "ring"):
         caches[name].clear()
 
 
 @pytest.fixture(scope="module")
 def written_events(django_db_setup: None, django_db_blocker: Any) -> Iterator[Known]:
-    """Inside a transaction that is rolled back after the module; each test's own is a savepoint in it."""
-    found = Known(requests(), machines(), queues())
+    """Write the known events in a transaction that is rolled back after the module. Each test runs in a savepoint."""
+    known = Known(requests(), machines(), queues())
     with django_db_blocker.unblock():
-        whole = transaction.atomic()
-        whole.__enter__()
-        write([*found.requests, *found.machines, *found.queues])
-    yield found
+        transaction_of_module = transaction.atomic()
+        transaction_of_module.__enter__()
+        write([*known.requests, *known.machines, *known.queues])
+    yield known
     with django_db_blocker.unblock():
         transaction.set_rollback(True)
-        whole.__exit__(None, None, None)
+        transaction_of_module.__exit__(None, None, None)
 
 
 @pytest.fixture
 def known(written_events: Known, db: None) -> Known:
-    """300 requests, and what machines and queues said meanwhile."""
+    """300 requests, and samples of hosts and queues of the same two hours."""
     return written_events

@@ -1,6 +1,6 @@
-"""300 requests over two hours, two models, some failed; two machines, three GPUs and three queues beside them.
+"""300 requests of two models over two hours, some of them failed, and samples of two hosts, three GPUs and four queues.
 
-Written through the store's own transaction at a fixed time, so that a test can compute every figure from these lists.
+The store writes them at a fixed time, so that a test can compute every figure from these lists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
 CHATTY = "meta-llama/Llama-3.1-8B"
 SLOW = "gpt-4o 🐢"
 ALPHA, BETA = "alpha", "beta"
-TOLERANCE = 0.011  # of a percentile; the histogram promises 1.09 %
+TOLERANCE = 0.011  # of a percentile; the histogram guarantees 1.09 %
 FAILURES = (
     (429, "RateLimitError"),
     (500, "ServerError"),
@@ -32,29 +32,29 @@ FAILURES = (
 
 
 def write(events: Sequence[Event], now: datetime = NOW) -> None:
-    """Store them all, as new."""
+    """Store the events. None may be a duplicate."""
     recorded = Store(clock=lambda: now).commit(events)
     assert recorded.accepted == len(events), recorded
 
 
 def request(at: datetime, number: int, **more: Any) -> InferenceEvent:
-    """A request that ended at this time."""
+    """Return a request that ended at this time."""
     return InferenceEvent(timestamp=at, request_id=f"r-{number}", **({"model_name": CHATTY} | more))
 
 
 def requests() -> list[InferenceEvent]:
-    """The 300. Nothing ended between 80 and 70 minutes ago; every sixth failed; some lack tokens, some a price."""
+    """Return 300 requests, none between 80 and 70 minutes ago. Every sixth failed; some lack tokens, some a cost."""
     draw = random.Random(20)
     begin = NOW - timedelta(hours=2)
-    found = []
-    while len(found) < 300:
+    events = []
+    while len(events) < 300:
         at = begin + timedelta(seconds=round(draw.uniform(0, 7_199.9), 3))
         if timedelta(minutes=70) <= NOW - at <= timedelta(minutes=80):
             continue
-        number = len(found)
+        number = len(events)
         slow = draw.random() < 0.3
         response = round(draw.lognormvariate(7.5 if slow else 5.5, 0.8), 3)
-        own: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "model_name": SLOW if slow else CHATTY,
             "provider": "openai" if slow else "vllm",
             "service": draw.choice(("chat", "search")),
@@ -62,30 +62,30 @@ def requests() -> list[InferenceEvent]:
             "stream": draw.random() < 0.5,
         }
         if draw.random() < 0.9:
-            own |= {"prompt_tokens": draw.randrange(10, 4_000), "completion_tokens": draw.randrange(2, 900)}
+            fields |= {"prompt_tokens": draw.randrange(10, 4_000), "completion_tokens": draw.randrange(2, 900)}
         if draw.random() < 0.5:
-            own["queue_time_ms"] = round(response * draw.uniform(0, 0.3), 3)
+            fields["queue_time_ms"] = round(response * draw.uniform(0, 0.3), 3)
         if draw.random() < 0.7:
-            own["ttft_ms"] = round(response * draw.uniform(0.3, 0.6), 3)
+            fields["ttft_ms"] = round(response * draw.uniform(0.3, 0.6), 3)
         if slow:
-            own["cost_usd"] = round(draw.uniform(0.0001, 0.02), 6)
+            fields["cost_usd"] = round(draw.uniform(0.0001, 0.02), 6)
         if number % 6 == 0:
             status, kind = FAILURES[number // 6 % len(FAILURES)]
-            own |= {"success": False, "status_code": status, "error_type": kind}
+            fields |= {"success": False, "status_code": status, "error_type": kind}
         else:
-            own["finish_reason"] = draw.choice(("stop", "length", "tool_calls"))
-        found.append(request(at, number, **own))
-    return found
+            fields["finish_reason"] = draw.choice(("stop", "length", "tool_calls"))
+        events.append(request(at, number, **fields))
+    return events
 
 
 def machines() -> list[SystemEvent]:
-    """Alpha speaks each 20 s and has two GPUs, of which one cannot say its power; beta each 30 s, with one."""
+    """Return samples of alpha every 20 s with two GPUs, one without its power, and of beta every 30 s with one GPU."""
     draw = random.Random(21)
-    found = []
+    events = []
     for host, seconds, gpus in ((ALPHA, 20, ("0", "1")), (BETA, 30, ("0",))):
         for step in range(7_200 // seconds):
             at = NOW - timedelta(seconds=step * seconds + 1.5)
-            found.append(
+            events.append(
                 SystemEvent(
                     timestamp=at,
                     host=host,
@@ -108,11 +108,11 @@ def machines() -> list[SystemEvent]:
                     ),
                 )
             )
-    return found
+    return events
 
 
 def queues() -> list[QueueEvent]:
-    """One model counted by its SDK and by two sources of its own, which are preferred; the other by its SDK alone."""
+    """Return samples of one model's queue from an SDK and from two `track` sources, and of the other's from an SDK."""
     draw = random.Random(22)
     sources = (
         ("pod-1", "sdk", CHATTY),
@@ -136,32 +136,32 @@ def queues() -> list[QueueEvent]:
 
 @dataclass
 class Known:
-    """What was written."""
+    """The events that were written."""
 
     requests: list[InferenceEvent]
     machines: list[SystemEvent]
     queues: list[QueueEvent]
 
     def within(self, window: Window, of: Callable[[InferenceEvent], bool] = lambda _: True) -> list[InferenceEvent]:
-        """The requests of a window."""
-        return [one for one in self.requests if window.start <= one.timestamp < window.end and of(one)]
+        """Return the requests of a window."""
+        return [event for event in self.requests if window.start <= event.timestamp < window.end and of(event)]
 
 
 def values(events: Iterable[InferenceEvent], name: str) -> list[float]:
-    """A metric's values as its distribution counts them: times and speeds of successes, tokens of all."""
-    own = "response_time_ms" if name == "failed_response_time_ms" else name
+    """Return the values in a metric's distribution: times and speeds of successful requests, tokens of all."""
+    field = "response_time_ms" if name == "failed_response_time_ms" else name
     if name == "failed_response_time_ms":
-        events = [one for one in events if not one.success]
+        events = [event for event in events if not event.success]
     elif name not in ("prompt_tokens", "completion_tokens"):
-        events = [one for one in events if one.success]
-    return [value for one in events if (value := getattr(one, own)) is not None]
+        events = [event for event in events if event.success]
+    return [value for event in events if (value := getattr(event, field)) is not None]
 
 
-def percentile(found: Sequence[float], share: float) -> float | None:
-    """As numpy's inverted_cdf; None of nothing."""
-    return float(np.quantile(found, share, method="inverted_cdf")) if found else None
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Return the percentile as numpy's inverted_cdf; None if there are no values."""
+    return float(np.quantile(values, share, method="inverted_cdf")) if values else None
 
 
-def mean(found: Sequence[float]) -> float | None:
-    """None of nothing."""
-    return sum(found) / len(found) if found else None
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean; None if there are no values."""
+    return sum(values) / len(values) if values else None

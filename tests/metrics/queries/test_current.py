@@ -1,4 +1,4 @@
-"""The snapshot of a second."""
+"""The body of a tick."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from metrics import queries
 from metrics.events import Event, GPUSample, QueueEvent, SystemEvent
-from metrics.live.subscriptions import answer, parse
-from metrics.queries.numbers import brief
+from metrics.live.subscriptions import compute_view, parse
+from metrics.queries.rounding import round_for_tick
 from metrics.registers import tick_parts
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, SLOW, request, write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
-HISTORY = 300  # of the brief ticks that a `hello` carries
+HISTORY = 300  # of the short ticks that a `hello` message has
 
 
 def ago(seconds: float) -> datetime:
@@ -36,34 +36,34 @@ def sample(at: datetime, host: str = ALPHA, **more: Any) -> SystemEvent:
 
 @pytest.fixture
 def part() -> Iterator[Any]:
-    """Adds a part of another app to the tick, for one test."""
+    """Return a function that adds a part of another app to the tick, until the test ends."""
     names: list[str] = []
 
     def add(name: str, function: Any) -> None:
         names.append(name)
         tick_parts.add(name, function)
 
-    kept = dict(tick_parts)
+    previous = dict(tick_parts)
     yield add
     for name in names:
         tick_parts.remove(name)
-        if name in kept:
-            tick_parts.add(name, kept[name])
+        if name in previous:
+            tick_parts.add(name, previous[name])
 
 
 class TheTick:
-    def test_of_nothing_says_that_nothing_is_known(self, db: Any) -> None:
+    def test_without_data_has_only_unknown_figures(self, db: Any) -> None:
         body = queries.current(NOW)
 
-        nothing = {"avg": None, "p50": None, "p95": None, "p99": None}
+        unknown = {"avg": None, "p50": None, "p95": None, "p99": None}
         assert body == {
             "at": "2026-03-01T12:34:56.250000Z",
             "window_seconds": 60,
             "overall": {
                 "requests_per_second": None,
                 "tokens_per_second": None,
-                "response_time_ms": nothing,
-                "ttft_ms": nothing,
+                "response_time_ms": unknown,
+                "ttft_ms": unknown,
                 "error_rate_percent": None,
                 "in_flight": None,
             },
@@ -74,12 +74,12 @@ class TheTick:
             "alerts": {"firing": 0, "pending": 0},
         }
 
-    def test_holds_a_request_from_its_acknowledgement_on(self, db: Any) -> None:
+    def test_contains_a_request_as_soon_as_it_is_acknowledged(self, db: Any) -> None:
         write([request(NOW, 1, response_time_ms=120.0, completion_tokens=30)])
 
         overall = queries.current(NOW)["overall"]
 
-        assert overall["requests_per_second"] == brief(1 / 60)
+        assert overall["requests_per_second"] == round_for_tick(1 / 60)
         assert overall["tokens_per_second"] == 0.5
         assert overall["response_time_ms"]["p50"] == 120.0
 
@@ -97,18 +97,18 @@ class TheTick:
         assert body["models_omitted"] == len(busiest) - 20 > 5
         assert body["overall"]["requests_per_second"] == 10.0
 
-    def test_carries_what_other_apps_have_to_say(self, db: Any, part: Any) -> None:
+    def test_has_the_parts_of_other_apps(self, db: Any, part: Any) -> None:
         part("alerts", lambda at: {"firing": 2, "pending": at.minute})
 
         assert queries.current(NOW)["alerts"] == {"firing": 2, "pending": 34}
 
-    def test_goes_on_without_a_part_that_fails(self, db: Any, part: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_is_sent_without_a_part_that_fails(self, db: Any, part: Any, caplog: pytest.LogCaptureFixture) -> None:
         part("alerts", lambda at: 1 / 0)
 
         bodies = [queries.current(NOW), queries.current(NOW)]
 
         assert bodies[0]["alerts"] == bodies[1]["alerts"] == {"firing": 0, "pending": 0}
-        assert len(caplog.records) == 1  # said once, not each second
+        assert len(caplog.records) == 1  # logged once, not every second
 
     def test_of_50_models_and_40_gpus_is_small(self, db: Any) -> None:
         draw = random.Random(5)
@@ -159,27 +159,27 @@ class TheTick:
         body = queries.current(NOW)
 
         tick = len(orjson.dumps({"type": "tick", "seq": 1_772_368_496, **body}))
-        brief_tick = len(orjson.dumps({"seq": 1_772_368_496, "at": body["at"], "overall": body["overall"]}))
+        short_tick = len(orjson.dumps({"seq": 1_772_368_496, "at": body["at"], "overall": body["overall"]}))
         assert sum(len(host["gpu_metrics"]) for host in body["hosts"]) == 40
         assert (len(body["models"]), body["models_omitted"]) == (20, 30)
         assert tick < 60_000
-        assert tick + HISTORY * (brief_tick + 1) < 200_000
+        assert tick + HISTORY * (short_tick + 1) < 200_000
 
 
 class ALivePage:
     def test_shows_a_request_that_was_recorded_a_moment_ago(self, db: Any) -> None:
-        shown = parse({"step": 10, "series": [{"metric": "inference.requests", "stat": "sum"}]}, NOW)
+        subscription = parse({"step": 10, "series": [{"metric": "inference.requests", "stat": "sum"}]}, NOW)
 
-        before = answer(shown, NOW)["buckets"][0]["points"]
+        before = compute_view(subscription, NOW)["buckets"][0]["points"]
         write([request(NOW - timedelta(milliseconds=1), 1)])
-        after = answer(shown, NOW)["buckets"][0]["points"]
+        after = compute_view(subscription, NOW)["buckets"][0]["points"]
 
         assert [value for _, value in before] == [None, None]
         assert [value for _, value in after] == [None, 1]
 
 
 class TheQueue:
-    def test_adds_the_sources_of_the_first_kind_that_speaks(self, db: Any) -> None:
+    def test_adds_the_sources_of_the_first_kind_that_has_samples(self, db: Any) -> None:
         write(
             [
                 reading(ago(3), 7, processing=1),
@@ -195,28 +195,28 @@ class TheQueue:
         assert body["queue"]["processing"] == 3
         assert body["overall"]["in_flight"] == 17
 
-    def test_believes_an_engine_before_all_others(self, db: Any) -> None:
+    def test_prefers_an_engine_to_all_others(self, db: Any) -> None:
         write([reading(ago(1), 7), reading(ago(1), 4, source="vllm", kind="engine")])
 
         assert queries.current(NOW)["queue"]["pending"] == 4
 
-    def test_forgets_a_reading_after_fifteen_seconds(self, db: Any) -> None:
+    def test_ignores_a_sample_after_fifteen_seconds(self, db: Any) -> None:
         write([reading(ago(14.9), 7), reading(ago(15.1), 9, model_name=SLOW)])
 
         assert queries.current(NOW)["queue"]["pending"] == 7
 
-    def test_holds_a_reading_for_three_of_its_source_s_intervals(self, db: Any) -> None:
+    def test_uses_a_sample_for_three_of_its_source_s_intervals(self, db: Any) -> None:
         write([reading(ago(65 + 30 * n), 7) for n in range(4)])
 
         assert queries.current(NOW)["queue"]["pending"] == 7
         assert queries.current(NOW + timedelta(seconds=26))["queue"]["pending"] is None
 
-    def test_lets_the_next_kind_speak_when_the_first_falls_silent(self, db: Any) -> None:
+    def test_uses_the_next_kind_when_the_first_has_no_valid_sample(self, db: Any) -> None:
         write([reading(ago(40), 4, source="vllm", kind="engine"), reading(ago(1), 7)])
 
         assert queries.current(NOW)["queue"]["pending"] == 7
 
-    def test_says_nothing_where_only_the_other_half_is_known(self, db: Any) -> None:
+    def test_has_no_number_of_requests_in_processing_if_only_pending_is_known(self, db: Any) -> None:
         write([reading(ago(1), 7)])
 
         assert queries.current(NOW)["queue"]["processing"] is None
@@ -292,12 +292,12 @@ class TheHosts:
 
         assert states == ["up", "up", "stale", "stale", "down", "down", "down"]
 
-    def test_that_speak_seldom_are_given_their_time(self, db: Any) -> None:
+    def test_with_a_long_interval_stay_up_longer(self, db: Any) -> None:
         write([sample(ago(30 * n)) for n in range(6)])
 
         assert queries.current(NOW + timedelta(seconds=80))["hosts"][0]["state"] == "up"
 
-    def test_whose_clock_runs_ahead_are_up(self, db: Any) -> None:
+    def test_whose_clock_is_ahead_are_up(self, db: Any) -> None:
         write([sample(NOW + timedelta(seconds=120))])
 
         host = queries.current(NOW)["hosts"][0]
@@ -307,15 +307,15 @@ class TheHosts:
     def test_that_are_down_keep_their_last_sample_in_the_list(self, db: Any) -> None:
         write([sample(ago(7_000)), sample(ago(3_000), cpu_percent=77.0), sample(ago(1), BETA)])
 
-        found = queries.hosts(NOW)
+        hosts = queries.hosts(NOW)
 
-        assert [(one["host"], one["state"], one["cpu_percent"]) for one in found] == [
+        assert [(host["host"], host["state"], host["cpu_percent"]) for host in hosts] == [
             (ALPHA, "down", 77.0),
             (BETA, "up", 12.5),
         ]
 
     @pytest.mark.parametrize("demo_first", [True, False])
-    def test_are_shown_as_measured_where_the_demo_has_a_namesake(self, db: Any, demo_first: bool) -> None:
+    def test_are_shown_as_measured_if_an_example_host_has_the_same_name(self, db: Any, demo_first: bool) -> None:
         gpu = {"gpu_id": "0", "name": "NVIDIA L4"}
         both = [
             sample(ago(1), gpu_metrics=(GPUSample(**gpu | more),), is_demo=demo, cpu_percent=percent)
@@ -326,13 +326,13 @@ class TheHosts:
         (host,) = queries.current(NOW)["hosts"]
 
         assert (host["cpu_percent"], host.get("is_demo")) == (2.0, None)
-        assert [one["name"] for one in host["gpu_metrics"]] == ["NVIDIA L4"]
+        assert [gpu["name"] for gpu in host["gpu_metrics"]] == ["NVIDIA L4"]
 
-    def test_are_bounded_and_the_running_ones_come_first(self, db: Any) -> None:
+    def test_are_limited_and_running_hosts_are_preferred(self, db: Any) -> None:
         write([sample(ago(500), f"a-pod-{n}") for n in range(60)] + [sample(ago(1), "zeta"), sample(ago(1), BETA)])
 
         body = queries.current(NOW)
 
         assert len(body["hosts"]) == 50
         assert body["hosts_omitted"] == 12
-        assert [one["host"] for one in body["hosts"] if one["state"] == "up"] == [BETA, "zeta"]
+        assert [host["host"] for host in body["hosts"] if host["state"] == "up"] == [BETA, "zeta"]

@@ -1,4 +1,4 @@
-"""Errors that are the same, counted together; and the list of single ones."""
+"""Groups of errors, and the list of single errors."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ HOUR = Window.last(3_600, NOW)
 
 
 def error(number: int, seconds_ago: float, **more: Any) -> ErrorEvent:
-    own = {"request_id": f"e-{number}", "error_type": "Timeout", "error_message": f"no answer in {number} s"}
-    own |= {"model_name": CHATTY, "severity": "ERROR"}
-    return ErrorEvent(timestamp=NOW - timedelta(seconds=seconds_ago), **(own | more))
+    fields = {"request_id": f"e-{number}", "error_type": "Timeout", "error_message": f"no answer in {number} s"}
+    fields |= {"model_name": CHATTY, "severity": "ERROR"}
+    return ErrorEvent(timestamp=NOW - timedelta(seconds=seconds_ago), **(fields | more))
 
 
 @pytest.fixture
 def errors(db: Any) -> list[ErrorEvent]:
-    """Over nine days: timeouts each 20 minutes, refusals of the other model each 3 hours, a warning."""
-    found = [error(n, n * 1_200 + 10) for n in range(9 * 72)]
-    found += [
+    """Write errors of nine days: timeouts every 20 minutes, rate limits of the other model every 3 hours, a warning."""
+    events = [error(n, n * 1_200 + 10) for n in range(9 * 72)]
+    events += [
         error(n + 10_000, n * 10_800 + 500, error_type="RateLimited", error_message="too many", model_name=SLOW)
         for n in range(72)
     ]
-    found.append(error(20_000, 60, error_type="Deprecated", error_message="soon", severity="WARNING"))
-    write(found)
-    return found
+    events.append(error(20_000, 60, error_type="Deprecated", error_message="soon", severity="WARNING"))
+    write(events)
+    return events
 
 
 def within(errors: list[ErrorEvent], window: Window, kind: str) -> list[ErrorEvent]:
-    return [one for one in errors if one.error_type == kind and window.start <= one.timestamp < window.end]
+    return [event for event in errors if event.error_type == kind and window.start <= event.timestamp < window.end]
 
 
 class TheGroups:
@@ -65,10 +65,10 @@ class TheGroups:
             assert sum(count for _, count in group["trend"]) == group["count"]
             assert 1 < len(group["trend"]) <= 61
 
-    def test_say_when_they_were_seen_first_and_last(self, errors: list[ErrorEvent]) -> None:
+    def test_have_the_times_of_their_first_and_last_error(self, errors: list[ErrorEvent]) -> None:
         group = queries.error_groups(HOUR, Filters(), NOW).results[0]
 
-        times = [one.timestamp for one in errors if one.error_type == "Timeout"]
+        times = [event.timestamp for event in errors if event.error_type == "Timeout"]
         assert group["first_seen"] == min(times).isoformat().replace("+00:00", "Z")
         assert group["last_seen"] == max(times).isoformat().replace("+00:00", "Z")
 
@@ -79,7 +79,7 @@ class TheGroups:
         step = (group["trend"][1][0] - group["trend"][0][0]) // 1000
         filled = {start for start, count in group["trend"] if count}
         assert filled == {
-            int(one.timestamp.timestamp()) // step * step * 1000 for one in within(errors, HOUR, "Timeout")
+            int(event.timestamp.timestamp()) // step * step * 1000 for event in within(errors, HOUR, "Timeout")
         }
 
     def test_replace_the_numbers_of_their_message(self, errors: list[ErrorEvent]) -> None:
@@ -94,25 +94,25 @@ class TheGroups:
 
         assert [(group["error_type"], group["models"]) for group in groups] == [("RateLimited", [SLOW])]
 
-    def test_of_silence_are_none(self, errors: list[ErrorEvent]) -> None:
+    def test_of_a_window_without_errors_are_none(self, errors: list[ErrorEvent]) -> None:
         assert queries.error_groups(Window.last(3_600, NOW - timedelta(days=20)), Filters(), NOW).results == []
 
-    def test_are_the_most_frequent_and_say_how_many_more_there_are(
+    def test_are_the_most_frequent_with_the_number_of_the_omitted(
         self, errors: list[ErrorEvent], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(error_groups, "MAX_GROUPS", 1)
 
-        found = queries.error_groups(HOUR, Filters(), NOW)
+        ranking = queries.error_groups(HOUR, Filters(), NOW)
 
-        assert ([group["error_type"] for group in found.results], found.omitted) == (["Timeout"], 2)
+        assert ([group["error_type"] for group in ranking.results], ranking.omitted) == (["Timeout"], 2)
 
-    def test_beyond_the_cap_are_one_of_their_type(self, db: Any, settings: Any) -> None:
+    def test_beyond_the_limit_are_counted_together_by_type(self, db: Any, settings: Any) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"max_error_groups": 1})
         write([error(n, n, error_message=f"no tenant {'abcde'[n]}") for n in range(5)])
 
-        found = queries.error_groups(HOUR, Filters(), NOW).results
+        groups = queries.error_groups(HOUR, Filters(), NOW).results
 
-        assert [(one["error_type"], one["message"], one["count"]) for one in found] == [
+        assert [(group["error_type"], group["message"], group["count"]) for group in groups] == [
             ("Timeout", "__other__", 4),
             ("Timeout", "no tenant a", 1),
         ]
@@ -129,19 +129,19 @@ class TheList:
             ("", ["e-0", "e-20000", "e-10000", "e-1", "e-2"]),
         ],
     )
-    def test_is_newest_first_and_narrowed(self, errors: list[ErrorEvent], address: str, expected: list[str]) -> None:
+    def test_is_newest_first_and_filtered(self, errors: list[ErrorEvent], address: str, expected: list[str]) -> None:
         filters = parse_filters(QueryDict(address), of_errors=True)
 
         page = queries.errors(filters, window=HOUR)
 
         assert [row["request_id"] for row in page.results] == expected
 
-    def test_shows_all_of_an_error(self, db: Any) -> None:
+    def test_has_all_fields_of_an_error(self, db: Any) -> None:
         sent = error(1, 5, stack_trace="Traceback …", provider="p", service="s", endpoint="/e", metadata={"a": 1})
         write([sent])
 
         row = queries.errors(Filters()).results[0]
 
-        own = sent.model_dump(exclude={"timestamp", "stamped", "status_code", "tags", "outcome"})
-        assert {name: row[name] for name in own} == own
+        fields = sent.model_dump(exclude={"timestamp", "stamped", "status_code", "tags", "outcome"})
+        assert {name: row[name] for name in fields} == fields
         assert row["counted_outcome"] == "timeout"

@@ -1,4 +1,4 @@
-"""What a page follows live is what it would read anew."""
+"""A live page shows the same figures as a page that is loaded again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from metrics import catalogue, queries
 from metrics.live.subscriptions import compute_view, parse, window_of
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
-from metrics.queries.numbers import brief
 from metrics.queries.parameters import parse_live_step, parse_series_objects
+from metrics.queries.rounding import round_for_tick
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
 from tests.metrics.queries.series_of import series_of
 
@@ -44,7 +44,7 @@ class TheBuckets:
 
             live = compute_view(parse({"filters": filters.as_dict(), "step": step, "series": SPECS}, at), at)["buckets"]
 
-            # Several buckets more than are answered, as a page has them that has been open for a while.
+            # More buckets than a tick has, as on a page that has been open for a while.
             window = Window.last(10 * step, at)
             for spec in SPECS:
                 pair = (catalogue.get(spec["metric"]), spec["stat"])
@@ -60,12 +60,12 @@ class TheBuckets:
                 for labels, points in history.items():
                     now_shown = [[start, value] for start, value in points if start >= newest]
                     assert len(now_shown) >= 2
-                    # A label of which nothing happened lately has no line in a tick.
+                    # A label without recent requests has no line in a tick.
                     assert mine.pop(labels, [[start, None] for start, _ in now_shown]) == now_shown, spec
                 assert mine == {}, spec
         assert compared > 8
 
-    def test_come_in_the_order_asked_and_once(self, known: Known) -> None:
+    def test_are_in_the_order_of_the_subscription_and_not_repeated(self, known: Known) -> None:
         twice = [SPECS[2], SPECS[0], SPECS[2]]
 
         buckets = compute_view(parse({"step": 10, "series": twice}, NOW), NOW)["buckets"]
@@ -76,36 +76,36 @@ class TheBuckets:
 class TheView:
     @pytest.mark.parametrize("filters", [Filters(), Filters(model=(CHATTY,)), Filters(outcome="failed")])
     def test_has_the_figures_of_a_summary_of_the_last_minute(self, known: Known, filters: Filters) -> None:
-        seen = 0
+        compared = 0
         for seconds_ago in range(0, 600, 60):
             at = NOW - timedelta(seconds=seconds_ago)
 
             view = compute_view(parse({"filters": filters.as_dict(), "step": 10}, at), at)["view"]
 
             figures = queries.summary(Window.last(WINDOW_SECONDS, at), filters, at).figures
-            assert view["requests_per_second"] == brief(figures["requests_per_second"])
-            assert view["error_rate_percent"] == brief(figures["error_rate_percent"])
+            assert view["requests_per_second"] == round_for_tick(figures["requests_per_second"])
+            assert view["error_rate_percent"] == round_for_tick(figures["error_rate_percent"])
             for stat in ("avg", "p50", "p95", "p99"):
-                assert view["response_time_ms"][stat] == brief(figures[f"{stat}_response_time_ms"])
-            assert view["ttft_ms"]["p95"] == brief(figures["p95_ttft_ms"])
-            seen += view["requests_per_second"] is not None
-        assert seen > 5
+                assert view["response_time_ms"][stat] == round_for_tick(figures[f"{stat}_response_time_ms"])
+            assert view["ttft_ms"]["p95"] == round_for_tick(figures["p95_ttft_ms"])
+            compared += view["requests_per_second"] is not None
+        assert compared > 5
 
     def test_of_the_whole_is_the_overall_of_the_tick(self, known: Known) -> None:
         assert compute_view(parse({"step": 10}, NOW), NOW)["view"] == queries.current(NOW)["overall"]
 
 
 class TheTick:
-    def test_says_of_each_model_what_a_summary_says(self, known: Known) -> None:
+    def test_has_the_figures_of_a_summary_for_each_model(self, known: Known) -> None:
         body = queries.current(NOW)
 
         window = Window.last(60, NOW)
-        assert set(body["models"]) == {one.model_name for one in known.within(window)} != set()
-        for name, own in body["models"].items():
+        assert set(body["models"]) == {event.model_name for event in known.within(window)} != set()
+        for name, live in body["models"].items():
             figures = queries.summary(window, Filters(model=(name,)), NOW).figures
-            assert own["requests_per_second"] == brief(figures["requests_per_second"])
-            assert own["response_time_ms"]["p99"] == brief(figures["p99_response_time_ms"])
-        assert body["queue"]["wait_time_ms"]["p95"] == brief(
+            assert live["requests_per_second"] == round_for_tick(figures["requests_per_second"])
+            assert live["response_time_ms"]["p99"] == round_for_tick(figures["p99_response_time_ms"])
+        assert body["queue"]["wait_time_ms"]["p95"] == round_for_tick(
             queries.summary(window, Filters(), NOW).figures["p95_queue_time_ms"]
         )
 
@@ -118,17 +118,17 @@ class ASpec:
             ([{"metric": "requests", "stat": "sum"}] * 25, "series"),
             (["requests"], "series"),
             ([{"metric": "temperature_of_the_moon", "stat": "avg"}], "metric"),
-            ([{"metric": "memory_percent", "stat": "avg"}], "metric"),  # of a machine or of a GPU
+            ([{"metric": "memory_percent", "stat": "avg"}], "metric"),  # of a host or of a GPU
             ([{"metric": "queue.pending", "stat": "p95"}], "stat"),
             ([{"metric": "requests", "stat": "sum", "group_by": "colour"}], "group_by"),
             ([{"metric": "requests", "stat": "sum", "group_by": [1]}], "group_by"),
         ],
     )
-    def test_that_cannot_be_served_is_refused_by_name(self, given: Any, parameter: str) -> None:
-        with pytest.raises(BadQuery) as refused:
+    def test_that_is_wrong_is_rejected_with_the_parameter(self, given: Any, parameter: str) -> None:
+        with pytest.raises(BadQuery) as rejected:
             parse_series_objects(given)
 
-        assert refused.value.parameter == parameter
+        assert rejected.value.parameter == parameter
 
     @pytest.mark.parametrize("step", [0, -10, "soon", None, 100_000])
     def test_needs_a_step_that_is_kept(self, step: Any) -> None:

@@ -1,4 +1,4 @@
-"""How SQLite finds what is asked: by an index whose range is the window, never by reading a table of single rows."""
+"""SQLite reads the range of an index that is the window of the query. It never reads a whole table of single rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.metrics.queries.series_of import series_of
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by what it has counted"),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by its statistics"),
 ]
 
 HOUR = Window.last(3_600, NOW)
@@ -40,21 +40,21 @@ PAIRS = [
 ]
 
 
-def steps_of(ask: Callable[[], Any]) -> list[str]:
-    """What SQLite does for each statement, one line a table or sort, statements of settings left out."""
+def steps_of(query: Callable[[], Any]) -> list[str]:
+    """Return SQLite's query plans of the SELECT statements, with a line for each table and sort."""
     with CaptureQueriesContext(connection) as captured:
-        ask()
-    found = []
+        query()
+    steps = []
     for statement in captured:
         if statement["sql"].startswith("SELECT"):
             rows = connection.connection.execute("EXPLAIN QUERY PLAN " + statement["sql"]).fetchall()
-            found += [row[3] for row in rows]
-    return found
+            steps += [row[3] for row in rows]
+    return steps
 
 
 def check(steps: list[str]) -> None:
-    """Rollups are found by resolution and bucket, single rows by their time."""
-    seen = False
+    """Check that rollups are read by resolution and bucket, and single rows by their time."""
+    reads_rollups = False
     for step in steps:
         table = re.match(r"(SCAN|SEARCH) metrics_(\w+)", step)
         if not table:
@@ -63,8 +63,8 @@ def check(steps: list[str]) -> None:
             assert re.search(r"^SEARCH .* \((.*=\? AND )?timestamp[<>=]\?", step), step
         if table[2] in ("inferencerollup", "gaugerollup"):
             assert re.search(r"^SEARCH .*\(resolution=\? AND (metric=\? AND )?bucket>\? AND bucket<\?\)", step), step
-            seen = True
-    assert seen, steps
+            reads_rollups = True
+    assert reads_rollups, steps
 
 
 @pytest.mark.parametrize("filters", [Filters(), NARROW], ids=["all", "narrowed"])
@@ -79,8 +79,8 @@ class TheFiguresOfAWindow:
     def test_of_a_live_page_come_from_rollups(self, known: Known, filters: Filters) -> None:
         specs = [{"metric": metric.name, "stat": stat} for metric, stat in PAIRS]
 
-        shown = parse({"filters": filters.as_dict(), "step": 10, "series": specs}, NOW)
-        check(steps_of(lambda: compute_view(shown, NOW)))
+        subscription = parse({"filters": filters.as_dict(), "step": 10, "series": specs}, NOW)
+        check(steps_of(lambda: compute_view(subscription, NOW)))
 
     def test_of_a_distribution_come_from_rollups(self, known: Known, filters: Filters) -> None:
         metric = catalogue.get("inference.ttft_ms")
@@ -91,16 +91,16 @@ class TheFiguresOfAWindow:
     def test_of_the_models_come_from_rollups(self, known: Known, filters: Filters) -> None:
         steps = steps_of(lambda: queries.models(HOUR, filters, NOW))
 
-        # Each model's newest request alone is looked at, for whether its times were modelled.
+        # Of the single rows, only the newest request of each model is read: were its times generated?
         newest = "SEARCH metrics_inferencemetrics USING INDEX inference_series_time (series_id=?)"
         check([step for step in steps if step != newest])
 
 
 class TheTick:
-    def test_reads_ranges_of_time_alone(self, known: Known) -> None:
+    def test_reads_only_ranges_of_time(self, known: Known) -> None:
         check(steps_of(lambda: queries.current(NOW)))
 
-    def test_asks_few_questions(self, known: Known) -> None:
+    def test_has_few_statements(self, known: Known) -> None:
         with CaptureQueriesContext(connection) as captured:
             queries.current(NOW)
 
@@ -109,17 +109,17 @@ class TheTick:
 
 class APageOfRows:
     @pytest.mark.parametrize("filters", [Filters(), NARROW], ids=["all", "narrowed"])
-    def test_begins_where_the_page_before_it_ended(self, known: Known, filters: Filters) -> None:
+    def test_starts_where_the_previous_page_ended(self, known: Known, filters: Filters) -> None:
         first = queries.requests(filters, limit=20)
 
         steps = steps_of(lambda: queries.requests(filters, limit=20, cursor=first.next))
 
-        # No sort but of rows that share a time.
+        # The only sort is that of rows with the same time.
         assert not [step for step in steps if "ORDER BY" in step and "RIGHT PART" not in step and "LAST" not in step]
         assert [step for step in steps if re.search(r"SEARCH metrics_inferencemetrics .*timestamp<\?", step)]
 
     @pytest.mark.parametrize("kind", ["inference", "system", "gpu", "queue"])
-    def test_of_an_export_is_found_by_its_time(self, known: Known, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_of_an_export_is_read_by_its_time(self, known: Known, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(exports, "CHUNK_ROWS", 20)
 
         steps = steps_of(lambda: list(queries.export(kind, HOUR, NARROW, now=NOW).rows))

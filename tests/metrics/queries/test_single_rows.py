@@ -1,4 +1,4 @@
-"""Single requests and errors, page by page, narrowed by what they hold."""
+"""Single requests and errors, page by page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, request, write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
-Ask = Callable[..., queries.Page]
+Query = Callable[..., queries.Page]
 
 
 def ids(page: queries.Page) -> list[str]:
@@ -26,11 +26,13 @@ def chained(pages: list[list[str]]) -> list[str]:
     return [name for page in pages for name in page]
 
 
-def turn_all(ask: Ask, limit: int = 7, between: Callable[[int], None] = lambda _: None, **more: Any) -> list[list[str]]:
-    """The pages from the newest on, as long as there is a next one."""
+def read_pages(
+    query: Query, limit: int = 7, between: Callable[[int], None] = lambda _: None, **more: Any
+) -> list[list[str]]:
+    """Return all pages, newest first."""
     pages, cursor = [], None
     while True:
-        page = ask(cursor=cursor, limit=limit, **more)
+        page = query(cursor=cursor, limit=limit, **more)
         pages.append(ids(page))
         cursor = page.next
         if cursor is None:
@@ -40,7 +42,7 @@ def turn_all(ask: Ask, limit: int = 7, between: Callable[[int], None] = lambda _
 
 
 class ARequest:
-    def test_comes_back_as_it_was_sent(self, db: Any) -> None:
+    def test_is_returned_as_it_was_sent(self, db: Any) -> None:
         sent = request(
             NOW,
             1,
@@ -74,16 +76,16 @@ class ARequest:
 
         row = queries.requests(Filters()).results[0]
 
-        own = sent.model_dump(exclude={"stamped", "tags", "finish_class", "severity", "stack_trace", "timestamp"})
-        assert {name: row[name] for name in own} == own
+        fields = sent.model_dump(exclude={"stamped", "tags", "finish_class", "severity", "stack_trace", "timestamp"})
+        assert {name: row[name] for name in fields} == fields
         assert row["timestamp"] == "2026-03-01T12:34:56.250000Z"
-        whole = queries.request(row["id"])
-        assert whole is not None
-        assert whole["error"]["stack_trace"] == "Traceback …"
-        assert {name: value for name, value in whole.items() if name != "error"} == row
+        single = queries.request(row["id"])
+        assert single is not None
+        assert single["error"]["stack_trace"] == "Traceback …"
+        assert {name: value for name, value in single.items() if name != "error"} == row
 
     @pytest.mark.parametrize("number", [0, -1, 4_711, 2**63, 2**70])
-    def test_that_is_not_there_is_none(self, db: Any, number: int) -> None:
+    def test_that_does_not_exist_is_none(self, db: Any, number: int) -> None:
         assert queries.request(number) is None
 
 
@@ -92,15 +94,15 @@ class ThePages:
         events = [request(NOW - timedelta(seconds=n // 5), n) for n in range(40)]  # five share each time
         write(events)
 
-        pages = turn_all(queries.requests, filters=Filters())
+        pages = read_pages(queries.requests, filters=Filters())
 
         assert sorted(chained(pages)) == sorted(event.request_id for event in events)
         times = [int(name[2:]) // 5 for name in chained(pages)]
         assert times == sorted(times)
 
-    def test_lead_back_over_the_same_rows(self, db: Any) -> None:
+    def test_have_the_same_rows_backward(self, db: Any) -> None:
         write([request(NOW - timedelta(seconds=n // 5), n) for n in range(40)])
-        pages = turn_all(queries.requests, filters=Filters())
+        pages = read_pages(queries.requests, filters=Filters())
 
         last = queries.requests(Filters(), limit=7, cursor=self._cursor_of_last(7))
         back = [ids(last)]
@@ -121,34 +123,34 @@ class ThePages:
     @pytest.mark.parametrize(
         "filters", [Filters(), Filters(model=(CHATTY,)), Filters(model=(CHATTY, SLOW), service=("chat", "search", ""))]
     )
-    def test_cover_every_row_once_while_others_arrive(self, db: Any, filters: Filters) -> None:
+    def test_cover_every_row_once_while_new_rows_arrive(self, db: Any, filters: Filters) -> None:
         def event(n: int, **more: Any) -> InferenceEvent:
-            own = {"model_name": (CHATTY, SLOW)[n % 2], "service": ("chat", "search")[n // 2 % 2]}
-            return request(more.pop("at", NOW - timedelta(seconds=n % 20)), n, **own)
+            labels = {"model_name": (CHATTY, SLOW)[n % 2], "service": ("chat", "search")[n // 2 % 2]}
+            return request(more.pop("at", NOW - timedelta(seconds=n % 20)), n, **labels)
 
         before = [event(n) for n in range(40)]
         write(before)
 
-        def arrive(turn: int) -> None:
-            # Newer ones, older ones, and some of the very times that are being read.
-            write([event(1_000 * turn + n) for n in range(20)])
-            write([event(1_000 * turn + 20, at=NOW + timedelta(seconds=turn))])
+        def arrive(page: int) -> None:
+            # Newer rows, older rows, and rows with the times that are being read.
+            write([event(1_000 * page + n) for n in range(20)])
+            write([event(1_000 * page + 20, at=NOW + timedelta(seconds=page))])
 
-        seen = chained(turn_all(lambda **more: queries.requests(filters, **more), between=arrive))
+        read = chained(read_pages(lambda **more: queries.requests(filters, **more), between=arrive))
 
-        expected = {one.request_id for one in before if not filters.model or one.model_name in filters.model}
-        assert expected <= set(seen)
-        assert len(seen) == len(set(seen))
+        expected = {sent.request_id for sent in before if not filters.model or sent.model_name in filters.model}
+        assert expected <= set(read)
+        assert len(read) == len(set(read))
 
-    def test_hold_only_what_the_window_holds(self, db: Any) -> None:
+    def test_have_only_the_rows_of_the_window(self, db: Any) -> None:
         write([request(NOW - timedelta(seconds=n), n) for n in range(40)])
         window = Window.of_seconds(Window.last(60, NOW).end_s - 20, Window.last(60, NOW).end_s - 10)
 
-        pages = turn_all(queries.requests, filters=Filters(), window=window, limit=3)
+        pages = read_pages(queries.requests, filters=Filters(), window=window, limit=3)
 
         assert chained(pages) == [f"r-{n}" for n in range(10, 20)]
 
-    def test_of_a_window_that_moved_on_go_on_where_they_were(self, db: Any) -> None:
+    def test_of_a_window_that_moved_continue_after_the_same_row(self, db: Any) -> None:
         write([request(NOW - timedelta(seconds=n), n) for n in range(40)])
         first = queries.requests(Filters(), window=Window.last(30, NOW), limit=10)
 
@@ -160,12 +162,12 @@ class ThePages:
         assert ids(second) == [f"r-{n}" for n in range(10, 25)]
         assert ids(third) == []
 
-    def test_of_nothing_have_no_cursor(self, db: Any) -> None:
+    def test_without_rows_have_no_cursor(self, db: Any) -> None:
         assert queries.requests(Filters()).as_dict() == {"next": None, "previous": None, "results": []}
 
     @pytest.mark.parametrize(
         "cursor", ["x", "é", "W10", "bnVsbA", "e30", "WzAsMWUzMDAsMl0", "WzAsMSwtMl0", "A" * 5_000]
     )
-    def test_refuse_a_cursor_that_none_of_them_gave(self, db: Any, cursor: str) -> None:
+    def test_reject_an_invalid_cursor(self, db: Any, cursor: str) -> None:
         with pytest.raises(BadQuery, match="cursor"):
             queries.requests(Filters(), cursor=cursor)

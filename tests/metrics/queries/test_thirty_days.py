@@ -1,4 +1,4 @@
-"""A month is answered from its hours, whatever happened in them; and what would take too long is stopped."""
+"""A month is read from its hours, whatever the number of requests. A query that takes too long is stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REPEATS = 1_000
 
 @pytest.fixture
 def month(db: Any) -> list[float]:
-    """The hours of 30 days of four models; the values, each of which happened a thousand times."""
+    """Write the hours of 30 days of four models. Return the values; each was recorded a thousand times."""
     draw = random.Random(30)
     series = [
         Series.objects.create(model_name=f"model-{number}", first_seen=MONTH.start, last_seen=NOW)
@@ -38,25 +38,25 @@ def month(db: Any) -> list[float]:
     ]
     first = MONTH.start_s // 3_600 * 3_600 + 3_600
     values: list[float] = []
-    # A few distinct histograms are enough: what is read does not depend on their variety.
+    # A few distinct histograms are enough, because the amount that is read does not depend on their variety.
     kinds = []
     for _ in range(20):
-        own = [draw.lognormvariate(6, 1.2) for _ in range(40)]
+        sample = [draw.lognormvariate(6, 1.2) for _ in range(40)]
         histogram = Histogram()
-        for value in own:
+        for value in sample:
             histogram.add(value, REPEATS)
-        kinds.append((own, histogram.pack()))
+        kinds.append((sample, histogram.pack()))
     rows = []
     for hour in range(30 * 24 - 1):
-        for number, one in enumerate(series):
-            own, blob = kinds[(hour * 7 + number) % len(kinds)]
-            values += own
+        for number, label_set in enumerate(series):
+            sample, blob = kinds[(hour * 7 + number) % len(kinds)]
+            values += sample
             rows.append(
                 InferenceRollup(
                     resolution=3_600,
                     bucket=first + hour * 3_600,
-                    series=one,
-                    ok=len(own) * REPEATS,
+                    series=label_set,
+                    ok=len(sample) * REPEATS,
                     response_time_ms=blob,
                 )
             )
@@ -65,34 +65,34 @@ def month(db: Any) -> list[float]:
 
 
 class AMonth:
-    def test_has_its_p99_within_the_bound_and_the_budget(self, month: list[float]) -> None:
+    def test_has_its_p99_within_the_tolerance_and_the_budget(self, month: list[float]) -> None:
         # Not in the cache: the window ends now.
-        answer = queries.summary(MONTH, Filters(), NOW)
+        result = queries.summary(MONTH, Filters(), NOW)
 
-        assert answer.figures["total_requests"] == len(month) * REPEATS
+        assert result.figures["total_requests"] == len(month) * REPEATS
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             exact = float(np.quantile(month, share, method="inverted_cdf"))
-            assert answer.figures[f"{name}_response_time_ms"] == pytest.approx(exact, rel=TOLERANCE)
+            assert result.figures[f"{name}_response_time_ms"] == pytest.approx(exact, rel=TOLERANCE)
 
     def test_is_a_chart_of_360_points(self, month: list[float]) -> None:
         pairs = [(catalogue.get("inference.response_time_ms"), stat) for stat in ("p50", "p95", "p99")]
 
-        answer = series_of(pairs, MONTH, Filters(), now=NOW)
+        result = series_of(pairs, MONTH, Filters(), now=NOW)
 
-        assert answer.plan.resolution == 3_600
-        assert answer.plan.points in (360, 361)
-        assert [sum(value is not None for value in line.values) for line in answer.lines] == [360] * 3
+        assert result.plan.resolution == 3_600
+        assert result.plan.points in (360, 361)
+        assert [sum(value is not None for value in line.values) for line in result.lines] == [360] * 3
 
     def test_is_a_distribution_of_every_request(self, month: list[float]) -> None:
-        answer = queries.distribution(catalogue.get("inference.response_time_ms"), MONTH, Filters(), NOW)
+        result = queries.distribution(catalogue.get("inference.response_time_ms"), MONTH, Filters(), NOW)
 
-        assert answer.count == sum(count for _, _, count in answer.buckets) == len(month) * REPEATS
+        assert result.count == sum(count for _, _, count in result.buckets) == len(month) * REPEATS
 
 
 class TheBudget:
     SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT count(*) FROM n"
 
-    def test_stops_a_statement_and_says_what_to_narrow(self, db: Any) -> None:
+    def test_stops_a_statement_and_suggests_a_smaller_query(self, db: Any) -> None:
         too_slow = pytest.raises(QueryTooSlow, match=r"0\.05 s.*shorter window")
         with too_slow, query_budget(0.05), connection.cursor() as cursor:
             cursor.execute(self.SLOW)
@@ -102,12 +102,12 @@ class TheBudget:
             time.sleep(0.002)
             check_budget()
 
-    def test_is_that_of_the_outermost_question(self, db: Any) -> None:
+    def test_is_that_of_the_outermost_query(self, db: Any) -> None:
         with pytest.raises(QueryTooSlow, match=r"0\.001 s"), query_budget(0.001), query_budget(100):
             time.sleep(0.002)
             check_budget()
 
-    def test_leaves_the_connection_as_it_was(self, db: Any) -> None:
+    def test_restores_the_connection(self, db: Any) -> None:
         slow = pytest.raises(QueryTooSlow)
         with slow, transaction.atomic(), query_budget(0.05), connection.cursor() as cursor:
             cursor.execute(self.SLOW)
@@ -119,44 +119,44 @@ class TheBudget:
             )
             assert cursor.fetchone() == (300_000,)
 
-    def test_of_nobody_stops_nothing(self, db: Any) -> None:
+    def test_has_no_effect_outside_of_a_query(self, db: Any) -> None:
         check_budget()
 
 
-class AnAnswerAboutThePast:
+class AResultAboutThePast:
     # It ended 15 minutes and a quarter of a second ago.
     PAST = Window.of_seconds(MONTH.end_s - 3_600 - 901, MONTH.end_s - 901)
 
     def _count(self, window: Window, later: float) -> tuple[Any, float]:
-        found = queries.summary(window, Filters(), NOW + timedelta(seconds=later))
-        return found.figures["total_requests"], found.as_dict().get("age_seconds", 0)
+        result = queries.summary(window, Filters(), NOW + timedelta(seconds=later))
+        return result.figures["total_requests"], result.as_dict().get("age_seconds", 0)
 
     def _add(self) -> None:
         series, _ = Series.objects.get_or_create(model_name="m", defaults={"first_seen": NOW, "last_seen": NOW})
-        # In the second before the window's first whole minute: read from one-second figures.
+        # In the second before the window's first whole minute, which is read from one-second rollups.
         key = {"resolution": 1, "bucket": self.PAST.start_s + 1, "series": series}
         bucket, _ = InferenceRollup.objects.get_or_create(**key)
         InferenceRollup.objects.filter(pk=bucket.pk).update(ok=bucket.ok + 1)
 
-    def test_is_at_most_five_seconds_old_and_says_its_age(self, db: Any) -> None:
-        answers = []
+    def test_is_at_most_five_seconds_old_and_has_its_age(self, db: Any) -> None:
+        results = []
         for later in (0, 2, 4.9, 5.1):
-            answers.append(self._count(self.PAST, later))
+            results.append(self._count(self.PAST, later))
             self._add()
 
-        assert answers == [(0, 0), (0, 2.0), (0, 4.9), (3, 0)]
+        assert results == [(0, 0), (0, 2.0), (0, 4.9), (3, 0)]
 
     def test_is_never_used_for_the_last_fifteen_minutes(self, db: Any) -> None:
         recent = Window.of_seconds(self.PAST.start_s + 1, self.PAST.end_s + 1)
 
-        answers = []
+        results = []
         for _ in range(3):
-            answers.append(self._count(recent, 0))
+            results.append(self._count(recent, 0))
             self._add()
 
-        assert answers == [(0, 0), (1, 0), (2, 0)]
+        assert results == [(0, 0), (1, 0), (2, 0)]
 
-    def test_is_that_of_its_own_question(self, db: Any) -> None:
+    def test_is_that_of_its_own_filters(self, db: Any) -> None:
         self._add()
 
         everyone = queries.summary(self.PAST, Filters(), NOW).figures["total_requests"]

@@ -1,4 +1,4 @@
-"""Which time a question is about, in which buckets it is answered: arithmetic on whole seconds."""
+"""Windows, and the buckets that are read for them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from metrics.queries import RANGES, BadQuery, Window
 from metrics.queries.parameters import parse_optional_window, parse_time, parse_window
-from metrics.queries.time.window import (
-    MAX_ASKED_POINTS,
+from metrics.queries.time.plan import (
     MAX_POINTS,
+    MAX_POINTS_OF_STEP,
     Retention,
     check_kept,
-    end_of_now,
-    plan,
-    segments,
+    plan_steps,
+    split_window,
 )
+from metrics.queries.time.window import end_of_now
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
-HELD = Retention({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
+RETENTION = Retention({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
 NOW_S = end_of_now(NOW) - 1
 
 # Windows of seconds to months, ending now or long ago.
@@ -33,96 +33,97 @@ windows = st.builds(
 )
 
 
-def ask(**params: str) -> Window:
+def parse(**params: str) -> Window:
     return parse_window(params, NOW)
 
 
 class TheSegments:
     @given(windows)
-    def test_tile_the_window_without_gap_or_overlap(self, window: Window) -> None:
-        tiles = segments(window, NOW, HELD)
+    def test_cover_the_window_without_gap_or_overlap(self, window: Window) -> None:
+        split = split_window(window, NOW, RETENTION)
 
         position = None
-        for resolution, start, end in tiles.segments:
+        for resolution, start, end in split.segments:
             assert start < end
             assert start % resolution == end % resolution == 0
             assert position in (None, start)
             position = end
-        if tiles.segments:
-            assert tiles.window.end_s == position
-            assert tiles.retention_from is not None or tiles.segments[0][1] == tiles.window.start_s
+        if split.segments:
+            assert split.window.end_s == position
+            assert split.retention_from is not None or split.segments[0][1] == split.window.start_s
 
     @given(windows)
     def test_cover_the_window_and_no_more_than_the_edges_need(self, window: Window) -> None:
-        tiles = segments(window, NOW, HELD)
+        split = split_window(window, NOW, RETENTION)
 
-        assert tiles.window.start_s <= window.start_s
-        assert tiles.window.end_s >= window.end_s
-        coarsest = [HELD.finest(at, NOW_S) for at in (window.start_s, window.end_s - 1)]
-        assert window.start_s - tiles.window.start_s < coarsest[0]
-        assert tiles.window.end_s - window.end_s < max(coarsest[1], 3_600 if tiles.retention_from else 0, 1)
+        assert split.window.start_s <= window.start_s
+        assert split.window.end_s >= window.end_s
+        coarsest = [RETENTION.finest(at, NOW_S) for at in (window.start_s, window.end_s - 1)]
+        assert window.start_s - split.window.start_s < coarsest[0]
+        assert split.window.end_s - window.end_s < max(coarsest[1], 3_600 if split.retention_from else 0, 1)
 
     @given(windows)
     def test_read_only_buckets_that_are_kept(self, window: Window) -> None:
-        for resolution, start, _ in segments(window, NOW, HELD).segments:
-            assert start >= HELD.floor(resolution, NOW_S)
+        for resolution, start, _ in split_window(window, NOW, RETENTION).segments:
+            assert start >= RETENTION.oldest_complete(resolution, NOW_S)
 
     @given(windows)
     def test_are_few_buckets(self, window: Window) -> None:
-        tiles = segments(window, NOW, HELD)
+        split = split_window(window, NOW, RETENTION)
 
-        buckets = sum((end - start) // resolution for resolution, start, end in tiles.segments)
+        buckets = sum((end - start) // resolution for resolution, start, end in split.segments)
         hours = window.seconds / 3_600
-        # Hours inside, at most an hour's minutes and a minute's seconds at each end, and what the finer floors cut.
+        # Hours inside; at each end at most the minutes of an hour and the seconds of a minute, and as many at the
+        # starts of the retentions.
         assert buckets <= hours + 2 * (60 + 60) + 60 + 60
 
     def test_of_an_hour_are_minutes_with_edges_of_seconds(self) -> None:
-        assert segments(Window.last(3_600, NOW), NOW, HELD).segments == (
+        assert split_window(Window.last(3_600, NOW), NOW, RETENTION).segments == (
             (1, NOW_S - 3_599, NOW_S - 3_599 + 3),
             (60, NOW_S - 3_596, NOW_S - 56),
             (1, NOW_S - 56, NOW_S + 1),
         )
 
-    def test_reach_back_to_what_is_kept_and_say_so(self) -> None:
-        tiles = segments(Window.last(500 * 86_400, NOW), NOW, HELD)
+    def test_start_with_the_retention_and_have_its_start(self) -> None:
+        split = split_window(Window.last(500 * 86_400, NOW), NOW, RETENTION)
 
-        assert tiles.retention_from is not None
-        assert abs((NOW - tiles.retention_from) - timedelta(days=400)) <= timedelta(hours=1)
+        assert split.retention_from is not None
+        assert abs((NOW - split.retention_from) - timedelta(days=400)) <= timedelta(hours=1)
 
 
 class APlan:
     @given(windows)
     def test_has_a_readable_number_of_points_that_cover_the_window(self, window: Window) -> None:
-        chosen = plan(window, NOW, held=HELD)
+        plan = plan_steps(window, NOW, retention=RETENTION)
 
-        assert 1 <= chosen.points <= MAX_POINTS + 1
-        assert chosen.step_seconds % chosen.resolution == 0
-        assert chosen.start % chosen.step_seconds == chosen.end % chosen.step_seconds == 0
-        assert chosen.start <= window.start_s < chosen.start + chosen.step_seconds
-        assert chosen.end - chosen.step_seconds < window.end_s <= chosen.end
+        assert 1 <= plan.points <= MAX_POINTS + 1
+        assert plan.step_seconds % plan.resolution == 0
+        assert plan.start % plan.step_seconds == plan.end % plan.step_seconds == 0
+        assert plan.start <= window.start_s < plan.start + plan.step_seconds
+        assert plan.end - plan.step_seconds < window.end_s <= plan.end
 
     @given(windows)
-    def test_reads_a_resolution_that_is_kept_where_any_is(self, window: Window) -> None:
-        chosen = plan(window, NOW, held=HELD)
+    def test_reads_a_resolution_that_is_kept_if_there_is_one(self, window: Window) -> None:
+        plan = plan_steps(window, NOW, retention=RETENTION)
 
-        oldest = max(window.start_s, HELD.floor(3_600, NOW_S))
+        oldest = max(window.start_s, RETENTION.oldest_complete(3_600, NOW_S))
         if oldest < window.end_s:
-            assert HELD.holds(chosen.resolution, oldest, NOW_S) or chosen.resolution == 3_600
+            assert RETENTION.keeps(plan.resolution, oldest, NOW_S) or plan.resolution == 3_600
 
     @given(windows, st.sampled_from([1, 5, 7, 60, 90, 300, 3_600, 7_200]))
-    def test_honours_a_step_or_refuses_it_with_those_that_go(self, window: Window, step: int) -> None:
-        refused: BadQuery | None = None
+    def test_has_the_given_step_or_rejects_it_with_those_that_are_possible(self, window: Window, step: int) -> None:
+        rejected: BadQuery | None = None
         try:
-            chosen = plan(window, NOW, step, HELD)
-        except BadQuery as found:
-            refused = found
-        if refused is None:
-            assert chosen.step_seconds == step
-            assert chosen.points <= MAX_ASKED_POINTS + 1
+            plan = plan_steps(window, NOW, step, RETENTION)
+        except BadQuery as error:
+            rejected = error
+        if rejected is None:
+            assert plan.step_seconds == step
+            assert plan.points <= MAX_POINTS_OF_STEP + 1
             return
-        assert refused.parameter == "step"
-        for allowed in refused.allowed:
-            assert plan(window, NOW, int(allowed), HELD).step_seconds == int(allowed)
+        assert rejected.parameter == "step"
+        for allowed in rejected.allowed:
+            assert plan_steps(window, NOW, int(allowed), RETENTION).step_seconds == int(allowed)
 
     @pytest.mark.parametrize(
         ("name", "step", "resolution"),
@@ -137,44 +138,44 @@ class APlan:
         ],
     )
     def test_of_each_range_has_its_step(self, name: str, step: int, resolution: int) -> None:
-        chosen = plan(Window.last(RANGES[name].seconds, NOW), NOW, held=HELD)
+        plan = plan_steps(Window.last(RANGES[name].seconds, NOW), NOW, retention=RETENTION)
 
-        assert (chosen.step_seconds, chosen.resolution) == (step, resolution)
+        assert (plan.step_seconds, plan.resolution) == (step, resolution)
 
     @given(st.sampled_from([1, 2, 5, 10, 30, 60, 300, 3_600, 7_200, 86_400]), st.integers(0, 10**6))
-    def test_of_the_newest_buckets_can_be_had_in_steps_that_are_kept(self, step: int, later: int) -> None:
+    def test_of_the_newest_buckets_is_possible_in_steps_that_are_kept(self, step: int, later: int) -> None:
         now = NOW + timedelta(seconds=later)
 
-        check_kept(step, now, HELD)
+        check_kept(step, now, RETENTION)
 
-        assert plan(Window.last(2 * step, now), now, step, HELD).step_seconds == step
+        assert plan_steps(Window.last(2 * step, now), now, step, RETENTION).step_seconds == step
 
-    def test_of_the_newest_buckets_is_refused_in_steps_that_are_not_kept(self) -> None:
+    def test_of_the_newest_buckets_is_rejected_in_steps_that_are_not_kept(self) -> None:
         with pytest.raises(BadQuery, match="step: 100000 s is not"):
-            check_kept(100_000, NOW, HELD)  # no whole minutes, and seconds are gone by then
+            check_kept(100_000, NOW, RETENTION)  # not whole minutes, and the one-second rollups have expired
 
 
 class AWindow:
-    def test_ends_with_the_running_second(self) -> None:
-        window = ask(range="5m")
+    def test_ends_with_the_current_second(self) -> None:
+        window = parse(range="5m")
 
         assert window.end == datetime(2026, 3, 1, 12, 34, 57, tzinfo=UTC)
         assert window.seconds == 300
 
-    def test_is_the_last_hour_where_nothing_is_asked(self) -> None:
-        assert ask() == ask(range="1h")
+    def test_is_the_last_hour_without_parameters(self) -> None:
+        assert parse() == parse(range="1h")
         assert parse_optional_window({}, NOW) is None
 
     def test_never_ends_after_now(self) -> None:
-        assert ask(**{"from": "2026-03-01T12:00:00Z", "to": "2026-03-02T00:00:00Z"}).end_s == NOW_S + 1
+        assert parse(**{"from": "2026-03-01T12:00:00Z", "to": "2026-03-02T00:00:00Z"}).end_s == NOW_S + 1
 
-    def test_takes_whole_seconds_outward(self) -> None:
-        window = ask(**{"from": "1772366400250", "to": "2026-03-01T12:10:00.001Z"})
+    def test_is_extended_to_whole_seconds(self) -> None:
+        window = parse(**{"from": "1772366400250", "to": "2026-03-01T12:10:00.001Z"})
 
         assert (window.start_s, window.end_s) == (1_772_366_400, 1_772_367_001)
 
     def test_before_it_is_as_long_and_touches_it(self) -> None:
-        window = ask(range="6h")
+        window = parse(range="6h")
 
         assert (window.before().end, window.before().seconds) == (window.start, window.seconds)
 
@@ -193,18 +194,18 @@ class AWindow:
             ({"from": "9" * 15}, "from"),
         ],
     )
-    def test_that_makes_no_sense_is_refused_by_name(self, params: dict[str, str], parameter: str) -> None:
-        with pytest.raises(BadQuery) as refused:
-            ask(**params)
+    def test_that_is_wrong_is_rejected_with_the_parameter(self, params: dict[str, str], parameter: str) -> None:
+        with pytest.raises(BadQuery) as rejected:
+            parse(**params)
 
-        assert refused.value.parameter == parameter
+        assert rejected.value.parameter == parameter
 
     @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001
     def test_reads_a_time_in_any_zone(self, at: Any, minutes: int) -> None:
         sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
         offset = timedelta(minutes=minutes)
 
-        # A `+` that was not escaped arrives as a blank.
+        # A `+` that was not escaped arrives as a space.
         for mark in {sign, " " if sign == "+" else sign}:
-            found = parse_time("from", f"{at.isoformat()}{mark}{hours:02}:{rest:02}")
-            assert found.replace(tzinfo=None) == at - offset
+            time = parse_time("from", f"{at.isoformat()}{mark}{hours:02}:{rest:02}")
+            assert time.replace(tzinfo=None) == at - offset

@@ -26,7 +26,7 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
-from metrics.queries.time.window import Retention
+from metrics.queries.time.plan import Retention
 from metrics.store import raw_floors
 from metrics.store.retention_policy import RetentionPolicy
 from metrics.store.upkeep import retention
@@ -135,7 +135,7 @@ class TheRetention:
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
             for resolution, seconds in Retention.from_settings().seconds.items():
-                oldest_read = Retention.from_settings().floor(resolution, int(at.timestamp()))
+                oldest_read = Retention.from_settings().oldest_complete(resolution, int(at.timestamp()))
                 assert oldest_read >= policy.oldest_bucket(resolution, at)
                 assert oldest_read - policy.oldest_bucket(resolution, at) <= resolution, seconds
 

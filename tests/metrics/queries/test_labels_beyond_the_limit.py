@@ -1,4 +1,4 @@
-"""Requests whose label set came beyond the cap share one series; each row still knows its own labels."""
+"""Requests whose label set is beyond the limit share a series, but each row has its own labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
 @pytest.fixture
 def crowded(db: Any) -> None:
-    """Two label sets fit; five models come."""
+    """Write requests of five models while the limit is two label sets."""
     with override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"max_series": 2})):
         write(
             [
@@ -29,7 +29,7 @@ def crowded(db: Any) -> None:
 
 
 @pytest.mark.usefixtures("crowded")
-class ARowBeyondTheCap:
+class ARowBeyondTheLimit:
     def test_shows_its_own_labels(self) -> None:
         rows = queries.requests(Filters()).results
 
@@ -37,12 +37,12 @@ class ARowBeyondTheCap:
         assert [row["provider"] for row in rows] == [f"provider-{n % 5}" for n in range(20)]
 
     @pytest.mark.parametrize("number", range(5))
-    def test_is_found_by_its_own_labels(self, number: int) -> None:
+    def test_matches_its_own_labels(self, number: int) -> None:
         page = queries.requests(Filters(model=(f"model-{number}",), provider=(f"provider-{number}",)))
 
         assert [row["request_id"] for row in page.results] == [f"r-{n}" for n in range(number, 20, 5)]
 
-    def test_is_not_found_by_another_s(self) -> None:
+    def test_does_not_match_other_labels(self) -> None:
         assert queries.requests(Filters(model=("model-4",), provider=("provider-3",))).results == []
 
     def test_is_exported_with_its_own_labels(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether there is anything to show; and what the query layer may know."""
+"""Whether there are events and example data, and what the query layer may import."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.metrics.queries.known_events import CHATTY, NOW, request, write
 
 @pytest.mark.store
 @pytest.mark.django_db
-class TheQuestionWhetherThereAreEvents:
-    def test_is_no_in_an_empty_store(self) -> None:
+class ThePresenceOfEvents:
+    def test_is_false_in_an_empty_store(self) -> None:
         assert not queries.has_events()
         assert not queries.has_demo()
 
-    def test_is_no_while_only_machines_speak(self) -> None:
+    def test_is_false_while_there_are_only_host_samples(self) -> None:
         write([SystemEvent(timestamp=NOW, host="here", cpu_percent=1.0)])
 
         assert not queries.has_events()
@@ -37,7 +37,7 @@ class TheQuestionWhetherThereAreEvents:
         ],
         ids=["request", "old request", "warning"],
     )
-    def test_is_yes_from_the_first_on(self, event: Any) -> None:
+    def test_is_true_from_the_first_event_on(self, event: Any) -> None:
         write([event])
 
         assert queries.has_events()
@@ -52,15 +52,15 @@ class TheQuestionWhetherThereAreEvents:
         ],
         ids=["request", "machine", "queue"],
     )
-    def test_says_that_demo_data_is_demo_data(self, event: Any) -> None:
+    def test_includes_example_data_which_is_marked(self, event: Any) -> None:
         write([event])
 
         assert queries.has_demo()
 
 
 class TheQueryLayer:
-    def test_knows_neither_rest_framework_nor_requests_over_http(self) -> None:
-        # In a process of its own: here both are loaded already.
+    def test_does_not_import_rest_framework(self) -> None:
+        # In a separate process, because the tests have already imported it.
         program = (
             "import os, sys, django\n"
             "os.environ['DJANGO_SETTINGS_MODULE'] = 'llmmonitor.settings'\n"
@@ -68,8 +68,8 @@ class TheQueryLayer:
             "settings.INSTALLED_APPS = ['metrics']\n"
             "django.setup()\n"
             "import metrics.queries\n"
-            "own = [name for name, module in sys.modules.items() if name.startswith('metrics.queries')]\n"
-            "print(len(own), sorted(name for name in sys.modules if name.split('.')[0] == 'rest_framework'))\n"
+            "modules = [name for name, module in sys.modules.items() if name.startswith('metrics.queries')]\n"
+            "print(len(modules), sorted(name for name in sys.modules if name.split('.')[0] == 'rest_framework'))\n"
         )
 
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -81,12 +81,12 @@ class TheQueryLayer:
 
 class TheFiltersOfALivePage:
     def test_are_read_from_an_object(self) -> None:
-        found = parse_filters_object({"model": ["a/b", "🐢"], "host": "alpha", "outcome": "failed"})
+        filters = parse_filters_object({"model": ["a/b", "🐢"], "host": "alpha", "outcome": "failed"})
 
-        assert found == Filters(model=("a/b", "🐢"), host=("alpha",), outcome="failed")
-        assert found.as_dict() == {"model": ["a/b", "🐢"], "host": ["alpha"], "outcome": "failed"}
+        assert filters == Filters(model=("a/b", "🐢"), host=("alpha",), outcome="failed")
+        assert filters.as_dict() == {"model": ["a/b", "🐢"], "host": ["alpha"], "outcome": "failed"}
 
     @pytest.mark.parametrize("given", [[], "model", {"colour": "red"}, {"status_code": 500}, {"model": ["x" * 401]}])
-    def test_that_make_no_sense_are_refused(self, given: Any) -> None:
+    def test_that_are_wrong_are_rejected(self, given: Any) -> None:
         with pytest.raises(BadQuery):
             parse_filters_object(given)

@@ -1,4 +1,4 @@
-"""What answers do at their edges: zeros, counters that start anew, readings that hold, a crowd of groups, long ago."""
+"""Edge cases: values of 0, counter resets, valid samples of queues, many groups, windows before the retention."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ class AValueOfZero:
         write([request(ago(10 + n), n, response_time_ms=900.0, queue_time_ms=v) for n, v in enumerate(values)])
 
     def test_has_the_first_bucket_of_a_distribution(self) -> None:
-        answer = queries.distribution(QUEUE_TIME, Window.last(60, NOW), EVERYTHING, NOW)
+        result = queries.distribution(QUEUE_TIME, Window.last(60, NOW), EVERYTHING, NOW)
 
-        assert answer.buckets[0] == (0.0, 0.0, 3)
-        assert sum(count for _, _, count in answer.buckets) == 5
-        assert (answer.minimum, answer.percentiles["p50"]) == (0.0, 0.0)
+        assert result.buckets[0] == (0.0, 0.0, 3)
+        assert sum(count for _, _, count in result.buckets) == 5
+        assert (result.minimum, result.percentiles["p50"]) == (0.0, 0.0)
 
     def test_has_the_first_row_of_a_heatmap(self) -> None:
-        answer = queries.heatmap(QUEUE_TIME, Window.last(60, NOW), EVERYTHING, step=60, now=NOW)
+        result = queries.heatmap(QUEUE_TIME, Window.last(60, NOW), EVERYTHING, step=60, now=NOW)
 
-        assert answer.edges[0] == 0.0
-        by_row = [sum(column) for column in zip(*answer.counts, strict=True)]
-        rows = {edge: count for edge, count in zip(answer.edges, by_row, strict=False) if count}
+        assert result.edges[0] == 0.0
+        by_row = [sum(column) for column in zip(*result.counts, strict=True)]
+        rows = {edge: count for edge, count in zip(result.edges, by_row, strict=False) if count}
         assert list(rows.values()) == [3, 1, 1]
         assert round(next(iter(rows))) == 0
         lower = list(rows)
-        assert lower[1] < 12.5 <= answer.edges[answer.edges.index(lower[1]) + 1]
-        assert lower[2] < 300 <= answer.edges[answer.edges.index(lower[2]) + 1]
+        assert lower[1] < 12.5 <= result.edges[result.edges.index(lower[1]) + 1]
+        assert lower[2] < 300 <= result.edges[result.edges.index(lower[2]) + 1]
 
     def test_alone_makes_one_row(self) -> None:
-        answer = queries.heatmap(QUEUE_TIME, Window.last(11, NOW), EVERYTHING, step=1, now=NOW)
+        result = queries.heatmap(QUEUE_TIME, Window.last(11, NOW), EVERYTHING, step=1, now=NOW)
 
-        assert answer.edges == [0.0, 0.0]
-        assert sum(map(sum, answer.counts)) == 1
+        assert result.edges == [0.0, 0.0]
+        assert sum(map(sum, result.counts)) == 1
 
 
 class ACounter:
     @pytest.mark.parametrize("step", [10, 60])
-    def test_that_starts_anew_has_grown_by_what_it_shows(self, db: Any, step: int) -> None:
-        # 100 bytes a second; the machine booted a minute ago.
+    def test_that_is_reset_increases_by_its_value(self, db: Any, step: int) -> None:
+        # 100 bytes per second. The host started again a minute ago.
         sent = [(seconds, 50_000 - seconds * 100) for seconds in range(240, 60, -10)]
         sent += [(seconds, (60 - seconds) * 100) for seconds in range(50, 0, -10)]
         write([SystemEvent(timestamp=ago(s), host=ALPHA, network_bytes_sent=total) for s, total in sent])
 
-        answer = series_of(
+        result = series_of(
             [(catalogue.get("system.network_bytes_sent"), "rate")],
             Window.last(200, NOW),
             EVERYTHING,
@@ -74,11 +74,11 @@ class ACounter:
             now=NOW,
         )
 
-        found = [value for value in answer.lines[0].values if value is not None]
-        assert len(found) > 2
-        assert all(0 < value <= 100.5 for value in found)
+        rates = [value for value in result.lines[0].values if value is not None]
+        assert len(rates) > 2
+        assert all(0 < value <= 100.5 for value in rates)
 
-    def test_of_several_machines_grows_by_their_sum(self, db: Any) -> None:
+    def test_of_several_hosts_increases_by_their_sum(self, db: Any) -> None:
         write(
             [
                 SystemEvent(timestamp=ago(s), host=host, network_bytes_sent=10_000 - s * per_second)
@@ -87,49 +87,49 @@ class ACounter:
             ]
         )
 
-        answer = series_of(
+        result = series_of(
             [(catalogue.get("system.network_bytes_sent"), "rate")], Window.last(60, NOW), EVERYTHING, step=10, now=NOW
         )
 
-        assert answer.lines[0].values[1:-1] == [12.0] * (answer.plan.points - 2)
+        assert result.lines[0].values[1:-1] == [12.0] * (result.plan.points - 2)
 
 
-class AReadingOfAQueue:
-    def test_fills_the_short_buckets_until_the_next(self, db: Any) -> None:
+class ASampleOfAQueue:
+    def test_fills_the_short_steps_until_the_next_sample(self, db: Any) -> None:
         write([QueueEvent(timestamp=ago(s), source="s", model_name=CHATTY, pending=s) for s in (50, 40, 30)])
 
-        answer = series_of([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
+        result = series_of([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
 
-        # It holds for three of its intervals; from the first on, since that is when anybody said anything.
-        at = {answer.plan.start + place: value for place, value in enumerate(answer.lines[0].values)}
+        # It is valid for three of its intervals. There is no value before the first sample.
+        at = {result.plan.start + step: value for step, value in enumerate(result.lines[0].values)}
         first = int(ago(50).timestamp())
         assert [at[first + s] for s in range(50)] == [50] * 10 + [40] * 10 + [30] * 30
         assert [value for second, value in at.items() if second < first] == [None] * 9
 
-    def test_is_no_data_once_it_is_too_old(self, db: Any) -> None:
+    def test_is_not_used_when_it_is_no_longer_valid(self, db: Any) -> None:
         write([QueueEvent(timestamp=ago(s), source="s", model_name=CHATTY, pending=4) for s in (52, 50)])
 
-        answer = series_of([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
+        result = series_of([(PENDING, "avg")], Window.last(60, NOW), EVERYTHING, step=1, now=NOW)
 
-        held = [place for place, value in enumerate(answer.lines[0].values) if value is not None]
-        assert held[-1] - held[0] + 1 == len(held)
-        assert 15 <= len(held) - 2 <= 16
+        filled = [step for step, value in enumerate(result.lines[0].values) if value is not None]
+        assert filled[-1] - filled[0] + 1 == len(filled)
+        assert 15 <= len(filled) - 2 <= 16
 
 
-class ACrowdOfGroups:
-    def test_is_cut_to_the_busiest_and_counted(self, db: Any) -> None:
+class ASeriesWithManyGroups:
+    def test_has_the_busiest_and_the_number_of_the_omitted(self, db: Any) -> None:
         write([request(ago(5), n, model_name=f"model-{min(n, 59):02}") for n in range(70)])
 
-        answer = series_of(
+        result = series_of(
             [(catalogue.get("inference.requests"), "sum")], Window.last(60, NOW), EVERYTHING, group_by="model", now=NOW
         )
 
-        assert len(answer.lines) == 50
-        assert answer.as_dict()["groups_omitted"] == 10
-        assert answer.lines[0].labels == {"model": "model-59"}  # eleven requests
+        assert len(result.lines) == 50
+        assert result.as_dict()["groups_omitted"] == 10
+        assert result.lines[0].labels == {"model": "model-59"}  # eleven requests
 
     @pytest.mark.parametrize("names", ["colour", "model,provider,service,endpoint", "model;host"])
-    def test_by_what_is_no_label_is_refused(self, db: Any, names: str) -> None:
+    def test_by_an_unknown_label_is_rejected(self, db: Any, names: str) -> None:
         with pytest.raises(BadQuery, match="group_by"):
             series_of(
                 [(catalogue.get("inference.requests"), "sum")],
@@ -140,26 +140,28 @@ class ACrowdOfGroups:
             )
 
 
-class AWindowThatIsTooLong:
-    def test_says_since_when_figures_are_kept(self, db: Any) -> None:
+class AWindowThatStartsBeforeTheRetention:
+    def test_has_the_start_of_the_retention(self, db: Any) -> None:
         longest = settings.LLMMONITOR.one_hour_days
         window = Window.last((longest + 30) * 86_400, NOW)
         write([request(ago(60), 1)])
 
-        answers = [
+        results = [
             queries.summary(window, EVERYTHING, NOW).as_dict(),
             series_of([(PENDING, "avg")], window, EVERYTHING, now=NOW).as_dict(),
             queries.distribution(QUEUE_TIME, window, EVERYTHING, NOW).as_dict(),
             queries.heatmap(QUEUE_TIME, window, EVERYTHING, now=NOW).as_dict(),
         ]
 
-        for answer in answers:
-            assert answer["retention_from"] in answer["partial"]
-            assert answer["from"] < answer["retention_from"] < answer["to"]
-        assert answers[0]["total_requests"] == 1
+        for result in results:
+            assert result["retention_from"] in result["partial"]
+            assert result["from"] < result["retention_from"] < result["to"]
+        assert results[0]["total_requests"] == 1
 
-    def test_says_nothing_of_the_kind_otherwise(self, db: Any) -> None:
-        answer = queries.summary(Window.last(86_400, NOW), EVERYTHING, NOW).as_dict()
 
-        assert "partial" not in answer
-        assert "retention_from" not in answer
+class AWindowWithinTheRetention:
+    def test_does_not_have_it(self, db: Any) -> None:
+        result = queries.summary(Window.last(86_400, NOW), EVERYTHING, NOW).as_dict()
+
+        assert "partial" not in result
+        assert "retention_from" not in result

@@ -1,0 +1,153 @@
+"""Buckets of gauge samples, and their combination into one value. Pure functions.
+
+An instance is a host, a GPU, or the queue or engine of a model at a source. Samples are averaged for each instance and
+bucket, and only then combined over the instances as the catalogue says. A host that sends twice as many samples
+therefore does not count twice. `min` and `max` are the smallest and the largest of the instances' values, or the sums
+of these where the catalogue adds levels.
+
+The queue of a model may be reported by an engine, a `track` call and an SDK. In each bucket, the first of these kinds
+that has samples is used.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from metrics.catalogue import Combine, Metric
+from metrics.events import QueueKind
+from metrics.queries.time.plan import Plan
+
+# A sample of a queue is valid for this number of its source's intervals, within these limits.
+VALID_INTERVALS = 3
+MIN_VALID_SECONDS = 15
+MAX_VALID_SECONDS = 180
+DEFAULT_INTERVAL = MIN_VALID_SECONDS / VALID_INTERVALS  # of a source with a single sample
+_RANKS: dict[str, int] = {kind: rank for rank, kind in enumerate(QueueKind)}
+
+
+class InstanceLabels(NamedTuple):
+    """The labels of an instance. Those that it does not have are empty."""
+
+    host: str
+    gpu: str
+    model: str
+    kind: str
+    source: str
+
+
+@dataclass(slots=True)
+class InstanceBucket:
+    """The samples of one instance in one bucket.
+
+    `increase` is the increase of a counter over `increase_seconds`.
+    """
+
+    count: int = 0
+    sum: float = 0.0
+    min: float = float("inf")
+    max: float = float("-inf")
+    last: float | None = None
+    increase: float = 0.0
+    increase_seconds: float = 0.0
+
+    def add(self, count: int, total: float, least: float, most: float) -> None:
+        """Add the count, the sum, the minimum and the maximum of some samples."""
+        self.count += count
+        self.sum += total
+        self.min = min(self.min, least)
+        self.max = max(self.max, most)
+
+
+# By the id of the instance's label set and the number of the step.
+InstanceBuckets = dict[tuple[int, int], InstanceBucket]
+
+
+class Sample(NamedTuple):
+    """A sample of a queue: its unix time, its value, and the seconds since the sample before it."""
+
+    at: float
+    value: float
+    interval: float
+
+
+def valid_seconds(interval: float) -> float:
+    """Return how long a sample of a queue is valid whose source sends one in `interval` seconds."""
+    return min(max(VALID_INTERVALS * interval, MIN_VALID_SECONDS), MAX_VALID_SECONDS)
+
+
+def validity(newest: datetime, oldest: datetime, count: int) -> timedelta:
+    """Return how long the newest of `count` samples is valid, from the mean interval between them."""
+    interval = (newest - oldest).total_seconds() / (count - 1) if count > 1 else DEFAULT_INTERVAL
+    return timedelta(seconds=valid_seconds(interval))
+
+
+def fill_gap(buckets: InstanceBuckets, instance: int, plan: Plan, sample: Sample, until: float) -> None:
+    """Add the sample to the empty steps that start while it is valid and before the next sample, at `until`."""
+    end = min(sample.at + valid_seconds(sample.interval), until, plan.end)
+    step_of_next = plan.step_of(until) if until < plan.end else None
+    step = max(plan.step_of(sample.at) + 1, 0)
+    while plan.start + step * plan.step_seconds < end and step != step_of_next:
+        bucket = InstanceBucket(last=sample.value)
+        bucket.add(1, sample.value, sample.value, sample.value)
+        buckets[instance, step] = bucket
+        step += 1
+
+
+def rank_of_kind(kind: str) -> int:
+    """Return the rank of a kind of queue. The lowest rank is preferred."""
+    return _RANKS.get(kind, len(_RANKS))
+
+
+def of_preferred_kind(buckets: InstanceBuckets, labels: Mapping[int, InstanceLabels]) -> InstanceBuckets:
+    """Return the buckets of the preferred kind of queue for each model and step."""
+    ranks = {instance: rank_of_kind(of.kind) for instance, of in labels.items()}
+    best: dict[tuple[str, int], int] = {}
+    for instance, step in buckets:
+        if instance in labels:
+            key = labels[instance].model, step
+            best[key] = min(best.get(key, ranks[instance]), ranks[instance])
+    return {
+        (instance, step): bucket
+        for (instance, step), bucket in buckets.items()
+        if instance in labels and ranks[instance] == best[labels[instance].model, step]
+    }
+
+
+def by_label_values(
+    metric: Metric, buckets: InstanceBuckets, labels: Mapping[int, InstanceLabels], names: Sequence[str]
+) -> dict[tuple[str, ...], dict[int, list[InstanceBucket]]]:
+    """Return the buckets by the values of these labels and by the number of the step."""
+    if metric.type == "queue":
+        buckets = of_preferred_kind(buckets, labels)
+    values = {instance: tuple(getattr(of, name) for name in names) for instance, of in labels.items()}
+    groups: dict[tuple[str, ...], dict[int, list[InstanceBucket]]] = defaultdict(lambda: defaultdict(list))
+    for (instance, step), bucket in buckets.items():
+        if instance in values:
+            groups[values[instance]][step].append(bucket)
+    return groups
+
+
+def combine(metric: Metric, stat: str, buckets: Iterable[InstanceBucket]) -> float | None:
+    """Return a statistic over the buckets of several instances; None if there is no value."""
+    match stat:
+        case "avg":
+            values = [bucket.sum / bucket.count for bucket in buckets if bucket.count]
+        case "min":
+            values = [bucket.min for bucket in buckets if bucket.count]
+        case "max":
+            values = [bucket.max for bucket in buckets if bucket.count]
+        case "last":
+            values = [bucket.last for bucket in buckets if bucket.last is not None]
+        case _:
+            values = [bucket.increase / bucket.increase_seconds for bucket in buckets if bucket.increase_seconds]
+    if not values:
+        return None
+    if metric.combine is Combine.SUM:
+        return sum(values)
+    if stat in ("min", "max"):
+        return min(values) if stat == "min" else max(values)
+    return max(values) if metric.combine is Combine.MAX else sum(values) / len(values)
