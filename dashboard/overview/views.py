@@ -39,7 +39,7 @@ def asked(request: HttpRequest, now: datetime) -> parameters.PageQuery:
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """The Overview's data, with what the visitor may do."""
     page = data.gather(asked(request, now), now)
-    page["can"] = sorted(identify_request(request).can)
+    page["can"] = sorted(identify_request(request).rights)
     page["version"] = settings.VERSION
     page["first_event_url"] = request.build_absolute_uri("/track/inference")
     return page

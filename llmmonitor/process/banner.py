@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from llmmonitor.access.first_start import FirstAdmin
+from llmmonitor.access.first_admin import FirstAdmin
 
 EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
 

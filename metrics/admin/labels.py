@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from llmmonitor.access.noting import note
+from llmmonitor.access.audit import log_action
 from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
 from metrics.models import GaugeLabels, Series
 from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
@@ -50,7 +50,7 @@ class ForgettingPage(ReadOnlyPage):
             return TemplateResponse(request, "metrics/admin/forget.html", context)
         for name in names:
             forgotten = forget_one(name)
-            note(request, f"forgot {kind}", name)
+            log_action(request, f"forgot {kind}", name)
             told = (
                 ", ".join(f"{rows:,} {table}" for table, rows in forgotten.counts.items()) or "nothing was left of it"
             )

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
+from llmmonitor.access.admin_site import ReadOnlyAdmin
 from metrics.models import Series
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read.budget import query_budget
@@ -29,25 +30,13 @@ class ShortPaginator(Paginator):
         return len(rows.order_by().values_list("pk", flat=True)[:MOST_LISTED])
 
 
-class ReadOnlyPage(admin.ModelAdmin):
+class ReadOnlyPage(ReadOnlyAdmin):
     """Rows that the monitor writes. A page that takes too long says so instead of holding up the store."""
 
     paginator = ShortPaginator
     show_full_result_count = False
     list_per_page = 50
     actions: Any = None  # and with it goes the one that deletes
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody adds."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes; `forget` does, with everything that belongs together."""
-        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, rendered within the time that a query may take."""

@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from llmmonitor.access.identity import on_loop_if
+from llmmonitor.access.identity import call_inline_or_in_thread
 from llmmonitor.access.middleware import needs_thread
 
 
@@ -29,7 +29,7 @@ class AsyncView(APIView):
         self.request: Request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            await on_loop_if(not needs_thread(request), self.initial, self.request, *args, **kwargs)
+            await call_inline_or_in_thread(not needs_thread(request), self.initial, self.request, *args, **kwargs)
             handler = getattr(self, (request.method or "").lower(), None)
             response = await self._call(handler)
         except Exception as error:  # noqa: BLE001 - what it does not know it raises again

@@ -45,7 +45,7 @@ class ReadyView(APIView):
     def get(self, request: Request) -> Response:
         """200 when every part works, else 503; the parts are shown to those who may read."""
         report = _newest_report()
-        shown = report if "read" in identify_request(request._request).can else {"status": report["status"]}
+        shown = report if "read" in identify_request(request._request).rights else {"status": report["status"]}
         return Response(shown, status=200 if report["status"] == "ok" else 503)
 
 

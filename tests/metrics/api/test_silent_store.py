@@ -37,7 +37,7 @@ class AStoreThatFails:
     def test_is_told_to_a_person_on_a_page(self, door: AsgiClient, headers: dict[str, str]) -> None:
         reply = door.request("GET", "/", headers=BROWSER | headers)
         assert (reply.status, reply.type, reply.headers["retry-after"]) == (503, "text/html", "2")
-        assert b"The store does not answer" in reply.body
+        assert b"Database unavailable" in reply.body
         assert b"SECRET" not in reply.body
 
     @pytest.mark.parametrize("path", ["/", "/dashboard/data/overview", "/metrics/summary", "/requests"])

@@ -24,8 +24,7 @@ class Command(StoreCommand):
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         from django.db import connections
 
-        from llmmonitor.access.first_start import ensure_admin
-        from llmmonitor.access.loginlink import first_admins_link
+        from llmmonitor.access.first_admin import ensure_admin, first_admin_link
         from llmmonitor.http import static
         from llmmonitor.process import memory, preflight, running
         from llmmonitor.process.banner import greeting, welcome
@@ -43,7 +42,7 @@ class Command(StoreCommand):
             preflight.check_address(host, port)  # once more: it may have been taken while files were collected
             first = ensure_admin(settings.LLMMONITOR.admin_password)
             with greeting(self.stdout, first) as greet:
-                link = first_admins_link() if first else None  # one of several servers is not to print one each
+                link = first_admin_link() if first else None  # one of several servers is not to print one each
                 connections.close_all()
                 running.run_server(host, port, lambda _host, at: greet.say(welcome(host, at, link, first)))
         except (preflight.CannotStart, static.StaticFilesError) as problem:

@@ -50,8 +50,7 @@ class Command(StoreCommand):
     def _serve(self, host: str, port: int) -> None:
         from django.db import connections
 
-        from llmmonitor.access.first_start import ensure_admin
-        from llmmonitor.access.loginlink import first_admins_link
+        from llmmonitor.access.first_admin import ensure_admin, first_admin_link
         from llmmonitor.process import embedded, preflight, running
         from llmmonitor.process.banner import greeting, welcome
         from metrics.ingest.recorder import drain_recorder
@@ -62,7 +61,7 @@ class Command(StoreCommand):
         first = ensure_admin(settings.LLMMONITOR.admin_password)
         workers = embedded.EmbeddedWorkers()
         with greeting(self.stdout, first) as greet:
-            link = first_admins_link()
+            link = first_admin_link()
 
             def started(_host: str, actual_port: int) -> None:
                 workers.start()
