@@ -1,4 +1,4 @@
-"""The app of pages."""
+"""The Django app of the pages."""
 
 from __future__ import annotations
 

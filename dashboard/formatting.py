@@ -1,7 +1,7 @@
-"""Numbers as people read them: three significant digits, the unit beside them, an em dash where nothing was measured.
+"""Numbers for people: three significant digits, then the unit; an em dash where there is no data.
 
-The same rules stand in `static/dashboard/js/format.js`, because a page is rendered here first and lives on there. Both
-are held to one table of cases, `tests/dashboard/format_cases.json`.
+`static/dashboard/js/page/format.js` has the same rules, because the server renders a page and its scripts update it.
+Tests check both against one file of cases, `tests/dashboard/format_cases.json`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 NO_DATA = "—"
-LEAST = 0.001  # what is smaller than half of this is said to be below it
-SPACE = "\u00a0"  # a figure and its unit stay on one line
+LEAST = 0.001  # values below half of this are shown as "<0.001"
+SPACE = "\u00a0"  # no-break: a number and its unit stay on one line
 
 
 class Figure(NamedTuple):
-    """A number and its unit, apart because a tile shows the unit smaller."""
+    """A number and its unit. They are separate because a tile shows the unit in a smaller font."""
 
     number: str
     unit: str = ""
@@ -25,11 +25,11 @@ class Figure(NamedTuple):
         return f"{self.number}{SPACE}{self.unit}" if self.unit else self.number
 
 
-NOTHING = Figure(NO_DATA)
+NO_FIGURE = Figure(NO_DATA)
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """`value` with so many significant digits, never in scientific notation, thousands with a comma."""
+    """Return `value` with this many significant digits and commas between thousands, without an exponent."""
     if value == 0:
         return "0"
     if abs(value) < LEAST / 2:
@@ -44,9 +44,9 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def duration(milliseconds: float | None) -> Figure:
-    """0.42 ms, 184 ms, 1.84 s, 1 m 32 s, 2 h 5 m."""
+    """Return a duration: 0.42 ms, 184 ms, 1.84 s, 1 m 32 s, 2 h 5 m."""
     if milliseconds is None:
-        return NOTHING
+        return NO_FIGURE
     if milliseconds < 999.5:
         return Figure("0" if milliseconds == 0 else significant(milliseconds), "ms")
     seconds = milliseconds / 1000
@@ -59,9 +59,9 @@ def duration(milliseconds: float | None) -> Figure:
 
 
 def compact(value: float | None, unit: str = "") -> Figure:
-    """12.4, 1.84 k, 3.10 M with the unit after the prefix."""
+    """Return a number with a prefix for large values: 12.4, 1.84 k, 3.10 M; the unit follows the prefix."""
     if value is None:
-        return NOTHING
+        return NO_FIGURE
     for limit, prefix in ((999.5e6, "G"), (999.5e3, "M"), (999.5, "k")):
         if abs(value) >= limit:
             scaled = value / {"G": 1e9, "M": 1e6, "k": 1e3}[prefix]
@@ -70,9 +70,9 @@ def compact(value: float | None, unit: str = "") -> Figure:
 
 
 def percent(value: float | None) -> Figure:
-    """One decimal under 10, whole numbers above. Little is not nothing: `<0.1`."""
+    """Return a percentage: one decimal below 10, none above. Small values are shown as `<0.1`, not as 0."""
     if value is None:
-        return NOTHING
+        return NO_FIGURE
     if value == 0:
         return Figure("0", "%")
     if 0 < value < 0.05:
@@ -81,16 +81,11 @@ def percent(value: float | None) -> Figure:
 
 
 def whole(value: float | None, unit: str = "") -> Figure:
-    """A count: 1,414; a mean of counts keeps one decimal under 10."""
+    """Return a count: 1,414. An average of counts has one decimal below 10."""
     if value is None:
-        return NOTHING
+        return NO_FIGURE
     text = f"{value:,.0f}" if value == int(value) or abs(value) >= 9.95 else f"{value:.1f}"
     return Figure(text, unit)
-
-
-def gigabytes(value: float | None) -> Figure:
-    """GiB with three significant digits."""
-    return NOTHING if value is None else Figure(significant(value), "GiB")
 
 
 FORMATS: dict[str, Callable[[float | None], Figure]] = {
@@ -100,24 +95,27 @@ FORMATS: dict[str, Callable[[float | None], Figure]] = {
     "percent": percent,
     "requests": whole,
     "pending": lambda value: whole(value, "pending"),
-    "gigabytes": gigabytes,
     "compact": compact,
 }
 
 
 class Change(NamedTuple):
-    """How a figure moved against the window before, and whether that is a judgement."""
+    """The change of a value since the window before, in words."""
 
     text: str
-    judgement: str  # "worse", "better", or "" where neither is meant or the change is small
+    judgement: str  # "worse", "better", or "" where the change is neutral or small
 
 
 NO_CHANGE = Change("", "")
-SMALL_PERCENT = 5.0  # a change up to this is said in grey: figures of two windows always differ a little
+SMALL_PERCENT = 5.0  # a smaller change is grey, because two windows always differ a little
 
 
 def change(name: str, now: float | None, before: float | None, worse: str | None) -> Change:
-    """`▲ 118 %` for most, `▲ 1.4 points` for percentages, `▲ from 2` for queues and what grew more than tenfold."""
+    """Return the change from `before` to `now`; `worse` is the direction that is worse ("up", "down"), if either is.
+
+    Most changes are in percent (`▲ 118 %`), those of percentages in points (`▲ 1.4 points`). Queues, and values that
+    grew more than tenfold, name the old value instead (`▲ from 2`).
+    """
     if now is None or before is None:
         return NO_CHANGE
     difference = now - before

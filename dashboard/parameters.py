@@ -1,31 +1,26 @@
-"""What a page's address asks for: a window and filters, under the same names as in the API.
+"""The window and the filters in a page's address, under the same names as in the API.
 
-A page is kinder than the API: a parameter that is wrong is named in a notice and left out, and parameters that the page
-does not know are kept in its address.
+A page is more tolerant than the API: it ignores an invalid parameter and shows a notice. Parameters that the page does
+not know stay in its address.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import QueryDict
 
-from metrics.queries import BadQuery, Filters, Window
+from metrics.queries import RANGES, BadQuery, Filters, Window
 from metrics.queries.parameters import WINDOW_PARAMETERS, filter_names, parse_filters, parse_window
 from metrics.queries.time.window import DEFAULT_RANGE
 
-# As people say it: the last …, the … before.
-SPANS: dict[str, str] = {
-    "5m": "5 minutes",
-    "15m": "15 minutes",
-    "1h": "hour",
-    "6h": "6 hours",
-    "24h": "24 hours",
-    "7d": "7 days",
-    "30d": "30 days",
-}
+Parsed = TypeVar("Parsed")
+
+# The filters in the header, with their labels.
+FILTERS = {"model": "Model", "provider": "Provider", "host": "Machine"}
 
 
 @dataclass(frozen=True)
@@ -39,16 +34,20 @@ class PageQuery:
 
     @property
     def span(self) -> str:
-        """`the last hour`, or `this window`."""
-        return f"the last {SPANS[self.range]}" if self.range else "this window"
+        """`the last hour`, `the last 6 hours`, or `this time range`."""
+        return f"the last {self._length}" if self.range else "this time range"
 
     @property
     def span_before(self) -> str:
-        """`the hour before`."""
-        return f"the {SPANS[self.range]} before" if self.range else "the window before"
+        """`the previous hour`, `the previous 6 hours`, or `the previous time range`."""
+        return f"the previous {self._length or 'time range'}"
+
+    @property
+    def _length(self) -> str:
+        return RANGES[self.range].title.removeprefix("1 ") if self.range else ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For the page's scripts; times in epoch milliseconds."""
+        """Return the query for the page's scripts; times in epoch milliseconds."""
         return {
             "range": self.range,
             "from": self.window.start_s * 1000,
@@ -60,28 +59,30 @@ class PageQuery:
 
 
 def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -> PageQuery:
-    """The window and filters in an address. Raises nothing: what is wrong becomes a notice."""
-    kept = params.copy()
-    if not any(kept.get(name) for name in WINDOW_PARAMETERS):
-        kept["range"] = default_range
+    """Return the window and filters in an address. Invalid parameters are ignored, with a notice for each."""
+    valid = params.copy()
+    if not any(valid.get(name) for name in WINDOW_PARAMETERS):
+        valid["range"] = default_range
     notices: list[str] = []
-    window = _forgiving(kept, notices, lambda: parse_window(kept, now), WINDOW_PARAMETERS)
-    filters = _forgiving(kept, notices, lambda: parse_filters(kept), filter_names())
-    fixed = kept.get("from") or kept.get("to")
-    return PageQuery(window, filters, None if fixed else kept.get("range") or DEFAULT_RANGE, tuple(notices))
+    window = _parse_tolerantly(valid, notices, lambda: parse_window(valid, now), WINDOW_PARAMETERS)
+    filters = _parse_tolerantly(valid, notices, lambda: parse_filters(valid), filter_names())
+    fixed = valid.get("from") or valid.get("to")
+    return PageQuery(window, filters, None if fixed else valid.get("range") or DEFAULT_RANGE, tuple(notices))
 
 
-def _forgiving(kept: QueryDict, notices: list[str], ask: Any, names: tuple[str, ...]) -> Any:
-    """What `ask` answers once every parameter that it refuses is gone from `kept`."""
+def _parse_tolerantly(
+    params: QueryDict, notices: list[str], parse: Callable[[], Parsed], names: tuple[str, ...]
+) -> Parsed:
+    """Call `parse` until it succeeds; each time it rejects a parameter, delete that parameter and add a notice."""
     for _ in names:
         try:
-            return ask()
+            return parse()
         except BadQuery as error:
-            allowed = f" It may be {', '.join(error.allowed[:12])}." if error.allowed else ""
+            allowed = f" Allowed values: {', '.join(error.allowed[:12])}." if error.allowed else ""
             notices.append(f"{error.parameter} was ignored: {error.detail}{allowed}")
-            if error.parameter not in kept:
+            if error.parameter not in params:
                 break
-            del kept[error.parameter]
+            del params[error.parameter]
     for name in names:
-        kept.pop(name, None)
-    return ask()  # with none of them there is nothing left to refuse
+        params.pop(name, None)
+    return parse()  # without any of the parameters there is nothing to reject

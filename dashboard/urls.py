@@ -1,4 +1,4 @@
-"""Addresses of the pages: the Overview at the root, the others under `/dashboard/`."""
+"""URLs of the pages: the Overview at the root, other pages and the data of all pages under `/dashboard/`."""
 
 from __future__ import annotations
 

@@ -183,10 +183,6 @@ class Environment(BaseSettings):
         5 * 2**30,
         description="Most bytes the store may use; the oldest raw rows go first.",
     )
-    disk_reserve: Bytes | None = Field(
-        None,
-        description="Free bytes below which the store may not grow; the smaller of 5 % and 1 GiB when empty.",
-    )
     disk_floor: Bytes = Field(256 * 2**20, description="Free bytes below which new events are refused (503).")
 
     # How it answers.

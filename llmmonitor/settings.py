@@ -10,7 +10,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from llmmonitor import __version__
-from llmmonitor.access.allowed_hosts import default_allowed_hosts
+from llmmonitor.access.host_names import default_allowed_hosts
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
 from llmmonitor.infra.databases import database_settings
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
@@ -37,7 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "llmmonitor.http.apps.LeanStaticFilesConfig",  # django.contrib.staticfiles, without what no page loads
+    "django.contrib.staticfiles",
     "channels",
     "rest_framework",
     "drf_spectacular_sidecar",
@@ -119,9 +119,6 @@ CACHES = {
     "keys": _cache("keys", 2_000),
     "queries": _cache("queries", 500),
 }
-if LLMMONITOR.redis_url:
-    # A lock, not a cache: an outage must not look as if nobody had it.
-    CACHES["claim"] = _cache("claim", 0) | {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
 
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": (
@@ -186,10 +183,9 @@ USE_I18N = False
 FORMAT_MODULE_PATH = "llmmonitor.access.formats"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = LLMMONITOR.data_dir / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "llmmonitor.http.static.HashedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "llmmonitor.http.static.FingerprintedStorage"},
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = LLMMONITOR.max_body_bytes

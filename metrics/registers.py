@@ -1,7 +1,6 @@
-"""What other apps add to this one, so that it need not know them.
+"""Registers with which other apps extend this one: parts of the tick, exports, and retention of their tables.
 
-An app fills these in its `AppConfig.ready`: a function for each name. This app reads them where it builds the tick, the
-exports and the retention.
+An app adds its functions in `AppConfig.ready`.
 """
 
 from __future__ import annotations
@@ -13,35 +12,35 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Register(Generic[Function]):
-    """Functions by name, in the order in which they were added. A name added again replaces the one before."""
+    """Functions by name, in the order of addition. Adding a name again replaces its function."""
 
     def __init__(self) -> None:
         self._functions: dict[str, Function] = {}
 
     def add(self, name: str, function: Function) -> None:
-        """Have `function` called under this name."""
+        """Register a function."""
         self._functions[name] = function
 
     def remove(self, name: str) -> None:
-        """Forget a name; unknown ones are forgotten already."""
+        """Remove a function, if it is registered."""
         self._functions.pop(name, None)
 
     def get(self, name: str) -> Function | None:
-        """The function of this name."""
+        """Return the function of this name; None if there is none."""
         return self._functions.get(name)
 
     def __iter__(self) -> Iterator[tuple[str, Function]]:
         return iter(list(self._functions.items()))
 
     def names(self) -> tuple[str, ...]:
-        """What was added."""
+        """Return the registered names."""
         return tuple(self._functions)
 
 
-# name in the tick -> function(at) that gives its value, ready for JSON
+# name in the tick -> function(at) that returns its value, ready for JSON
 tick_parts: Register[Callable[..., Any]] = Register()
 # kind of export -> function(window, filters, now) -> metrics.queries.Table
 exports: Register[Callable[..., Any]] = Register()
-# name of a table -> function(now, deadline) that deletes what is too old and says how many rows; the deadline is a time
+# name of a table -> function(now, deadline) that deletes expired rows and returns their number; the deadline is a time
 # of the monotonic clock
 retention: Register[Callable[..., int]] = Register()

@@ -1,4 +1,4 @@
-"""The periodic tasks. Each is thin: it reads the clock, calls one function, and survives what that function raises."""
+"""The periodic tasks. Each reads the clock, calls a function and logs its errors."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from metrics.store.availability import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-RECORD_SECONDS = 5.0  # longest wait for a sample's commit; the next sample comes in a second
+RECORD_SECONDS = 5.0  # longest wait for the commit of a sample
 MAINTAIN_SECONDS = 20.0
 
 
 @shared_task(name="metrics.tasks.sample", expires=1.0)
 def sample() -> None:
-    """Sample this machine and record it: once a second, however many clocks and workers this host has."""
+    """Sample this host and record it, once a second, regardless of the number of schedulers and workers."""
     try:
         at = _now()
         if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
             record_sample(at)
     except StoreUnavailable:
-        pass  # the recorder has said so, of all that it refused
-    except Exception as error:  # noqa: BLE001 (the next second has another chance)
+        pass  # logged by the recorder
+    except Exception as error:  # noqa: BLE001 (the task runs again in a second)
         log_throttled(logger, "sample", error)
 
 
@@ -47,30 +47,30 @@ def broadcast() -> None:
 
 @shared_task(name="metrics.tasks.maintain", expires=60.0)
 def maintain() -> None:
-    """Keep every table within its policy."""
+    """Delete expired rows and keep the store within its disk limit."""
     from metrics.store.upkeep.retention import maintain as keep_within_policy
 
     try:
         keep_within_policy(_now(), MAINTAIN_SECONDS)
-    except Exception as error:  # noqa: BLE001 (the next minute has another chance)
+    except Exception as error:  # noqa: BLE001 (the task runs again in a minute)
         log_throttled(logger, "maintain", error)
 
 
 @task_prerun.connect
 def _reset_connections(**_: Any) -> None:
-    """A worker's threads keep their connections to the database; one that has failed is not used again."""
+    """Close failed database connections, because the threads of a worker keep theirs between tasks."""
     close_failed_connections()
 
 
 @task_revoked.connect
 def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
-    """A tick that waited for longer than a second is dropped by the worker; how often is shown by /health/ready."""
+    """Count a task that the worker dropped because it waited longer than a second; /health/ready shows the number."""
     if expired:
         ticker.count_late()
 
 
 def record_sample(at: datetime) -> None:
-    """One sample of this machine and this monitor, stamped `at`, through the recorder like any other event."""
+    """Record a sample of this host and of this monitor, with the timestamp `at`."""
     from metrics.events import SystemEvent
     from metrics.ingest.recorder import get_recorder
 
@@ -84,7 +84,7 @@ def _now() -> datetime:
 
 @functools.lru_cache(maxsize=1)
 def _sampler(pid: int) -> Any:
-    """This process's sampler. (pid: a GPU driver's session does not survive a fork.)"""
+    """Return the sampler of this process. `pid`: a forked process needs its own session with the GPU driver."""
     from llmmonitor.sampling import HostSampler
 
     sampler = HostSampler(data_dir=settings.LLMMONITOR.data_dir)

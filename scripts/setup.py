@@ -97,8 +97,12 @@ def steps_to_do(level: str, done: dict[str, str]) -> list[str]:
 def run_pip(*arguments: str, what: str) -> None:
     """Runs the environment's pip, which reads the person's own PIP_* variables and configuration as always."""
     command = [str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *arguments]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
-        raise SetupError(f"pip could not install {what}; its own words are above. Put that right, then run make again.")
+    finished = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if finished.returncode != 0:
+        print(finished.stdout, file=sys.stderr)
+        raise SetupError(f"pip could not install {what}; its output is above. Fix the cause, then run make again.")
 
 
 def make_environment() -> None:

@@ -1,7 +1,7 @@
-"""Everything that the Overview shows, gathered once: for its first rendering and for each change of window or filters.
+"""The data of the Overview, for its first rendering and for each change of the window or the filters.
 
-One function answers both, so that a page that was changed on the spot equals one that was loaded. It reads
-`metrics.queries` and nothing else. A part that takes too long is left out and named; the others are shown.
+One function returns it for both, so that a page which was changed without a reload equals one that was loaded. It reads
+`metrics.queries` alone. A part that takes too long is None and named in a notice; the other parts are shown.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from dashboard.overview import sentence
+from dashboard.overview import health, sentence
 from dashboard.parameters import PageQuery
 from metrics import catalogue, queries
-from metrics.queries import Filters, QueryTooSlow, Ranking, SeriesSpec, Window
+from metrics.queries import RANGES, Filters, QueryTooSlow, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 RESPONSE = "inference.response_time_ms"
-# Of all requests in the window together.
+# Series of all requests in the window together.
 SERIES = tuple(
     SeriesSpec(catalogue.get(name), stat)
     for name, stat in (
@@ -47,103 +47,110 @@ SERIES = tuple(
         ("gpu.memory_percent", "avg"),
     )
 )
-# Of each model.
+# Series of each model.
 SERIES_BY_MODEL = tuple(
     SeriesSpec(catalogue.get(name), stat, ("model",))
     for name, stat in (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
 )
 HEATMAP_COLUMNS = 60
-RECENT_SECONDS = 300  # what was wrong in the window and is not in these is over
-YOUNG_SECONDS = 900  # a store whose first request is younger than this is looked at closely
-# Coarser than the API's own choice: a percentile of three requests is noise. The open bucket moves each second.
-CHART_POINTS = 180
-STEPS_OF_RANGES = {"5m": 5, "15m": 10, "1h": 30, "6h": 120, "24h": 600, "7d": 3_600, "30d": 10_800}
+RECENT_SECONDS = 300  # a problem in the window that does not occur in these is over
+YOUNG_SECONDS = 900  # the default range is short while the first request is younger than this
+CHART_POINTS = 180  # at most, between two fixed times; a range has its own step
 EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
-def gather(asked: PageQuery, now: datetime) -> dict[str, Any]:
-    """The page's data, ready for JSON. Raises what the store raises when it cannot be read at all."""
-    found = figures(asked, now)
-    parts = _Parts(found["notices"])
-    step = chart_step(asked, found["has_events"])
-    return found | {
-        "history": parts.read("The history", lambda: _series(SERIES, asked, step, now)),
-        "by_model": parts.read("The history by model", lambda: _series(SERIES_BY_MODEL, asked, step, now)),
+def gather(query: PageQuery, now: datetime) -> dict[str, Any]:
+    """Return the page's data, ready for JSON. Raises the errors of the store where it cannot be read at all."""
+    data = figures(query, now)
+    parts = _Parts(data["notices"])
+    step = chart_step(query, data["has_events"])
+    return data | {
+        "history": parts.read("The charts", lambda: _series(SERIES, query, step, now)),
+        "by_model": parts.read("The charts by model", lambda: _series(SERIES_BY_MODEL, query, step, now)),
         "current": queries.current(now),
     }
 
 
-def figures(asked: PageQuery, now: datetime) -> dict[str, Any]:
-    """The part of the data that no tick carries: an open page reads it again every few seconds."""
-    window, filters = asked.window, asked.filters
-    notices = list(asked.notices)
+def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
+    """Return the part of the data that ticks do not carry. An open page reads it again every few seconds."""
+    window, filters = query.window, query.filters
+    notices = list(query.notices)
     parts = _Parts(notices)
     summary = parts.read("The summary", lambda: queries.summary(window, filters, now).as_dict()) or EMPTY_SUMMARY
-    shown = parts.read("The table of models", lambda: queries.models(window, filters, now)) or Ranking([], 0)
-    if shown.omitted:
-        notices.append(f"The table shows the busiest {len(shown.results)} models; {shown.omitted} more had requests.")
-    rows = shown.results
-    everything: Ranking | None = shown
+    ranking = parts.read("The table of models", lambda: queries.models(window, filters, now)) or Ranking([], 0)
+    if ranking.omitted:
+        shown = len(ranking.results)
+        notices.append(f"The table shows the {shown} models with the most requests. Not shown: {ranking.omitted}.")
+    rows = [_with_health(row, bool(summary.get("comparable"))) for row in ranking.results]
+    unfiltered: Ranking | None = ranking
     if narrows(filters):
-        everything = parts.read("The list of models", lambda: queries.models(window, Filters(), now))
+        unfiltered = parts.read("The list of models", lambda: queries.models(window, Filters(), now))
     hosts = parts.read("The list of machines", lambda: queries.hosts(now)) or []
+    has_events = queries.has_events()
     return {
         "now": int(now.timestamp() * 1000),
-        "params": asked.as_dict(),
+        "params": query.as_dict(),
         "summary": summary,
-        "heatmap": parts.read("The distribution", lambda: _heatmap(asked, now)),
+        "heatmap": parts.read("The response time distribution", lambda: _heatmap(query, now)),
         "models": rows,
         "hosts": hosts,
-        "options": options(everything.results if everything else [], hosts),
-        "sentence": _sentence(asked, summary, rows, hosts, parts, now),
-        "has_events": queries.has_events(),
+        "options": options(unfiltered.results if unfiltered else [], hosts),
+        "sentence": (
+            _sentence(query, summary, rows, hosts, parts, now) if has_events else sentence.NO_EVENTS
+        ).as_dict(),
+        "has_events": has_events,
         "demo": {"present": queries.has_demo()},
         "notices": notices,
     }
 
 
+def _with_health(row: dict[str, Any], comparable: bool) -> dict[str, Any]:
+    is_slow = comparable and bool(health.SLOW.ratio(row))
+    return {**row, "is_failing": bool(health.error_rate(row)), "is_slow": is_slow}
+
+
 def _sentence(
-    asked: PageQuery,
+    query: PageQuery,
     summary: dict[str, Any],
     rows: list[dict[str, Any]],
     hosts: list[dict[str, Any]],
     parts: _Parts,
     now: datetime,
-) -> dict[str, str]:
-    recent = Window.last(min(RECENT_SECONDS, asked.window.seconds // 3), now)
-    chosen = [host for host in hosts if not asked.filters.host or host["host"] in asked.filters.host]
-    found = sentence.describe_state(
-        summary, rows, asked.span, asked.span_before,
-        past=asked.range is None,
-        hosts=chosen,
-        recent=lambda: (parts.read("What happened last", lambda: queries.models(recent, asked.filters, now))
-                        or Ranking([], 0)).results,
-    )  # fmt: skip
-    return found.as_dict()
+) -> sentence.Sentence:
+    window = Window.last(min(RECENT_SECONDS, query.window.seconds // 3), now)
+
+    def recent() -> list[dict[str, Any]]:
+        ranking = parts.read("The state of the last minutes", lambda: queries.models(window, query.filters, now))
+        return ranking.results if ranking else []
+
+    chosen = [host for host in hosts if not query.filters.host or host["host"] in query.filters.host]
+    return sentence.describe_state(
+        summary, rows, query.span, query.span_before, past=query.range is None, hosts=chosen, recent=recent
+    )
 
 
 class _Parts:
-    """Reads parts of the page; one that takes too long is None and named in the notices."""
+    """Reads the parts of the page. A part that takes too long is None and named in the notices."""
 
     def __init__(self, notices: list[str]) -> None:
         self._notices = notices
 
-    def read(self, title: str, ask: Callable[[], Answer]) -> Answer | None:
+    def read(self, title: str, query: Callable[[], Result]) -> Result | None:
         try:
-            return ask()
+            return query()
         except QueryTooSlow as error:
             logger.warning("overview: %s: %s", title, error)
-            self._notices.append(f"{title} is not shown: {error}")
+            self._notices.append(f"{title} could not be loaded: {error}")
             return None
 
 
 def default_range(now: datetime) -> str:
-    """The range of an address that names none: short while there is little to see."""
+    """Return the range for an address that names none: a short one while there is little data."""
     if not queries.has_events():
         return "5m"
-    seen = [row["first_seen"] for row in queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now).results]
-    young = seen and min(datetime.fromisoformat(one) for one in seen) > now - timedelta(seconds=YOUNG_SECONDS)
-    return "15m" if young else DEFAULT_RANGE
+    rows = queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now).results
+    first_seen = [datetime.fromisoformat(row["first_seen"]) for row in rows]
+    return "15m" if first_seen and min(first_seen) > now - timedelta(seconds=YOUNG_SECONDS) else DEFAULT_RANGE
 
 
 def specs() -> list[dict[str, Any]]:
@@ -151,52 +158,60 @@ def specs() -> list[dict[str, Any]]:
     return [spec.as_dict() for spec in (*SERIES, *SERIES_BY_MODEL)]
 
 
-def chart_step(asked: PageQuery, has_events: bool) -> int | None:
-    """Seconds between the points of the charts; None leaves it to the query layer."""
-    if not has_events and asked.window.seconds <= 300:
-        return 1  # machines alone, which are sampled each second
-    if asked.range:
-        return STEPS_OF_RANGES[asked.range]
-    return next((one for one in STEPS if asked.window.seconds / one <= CHART_POINTS), None)
+def chart_step(query: PageQuery, has_events: bool) -> int | None:
+    """Return the seconds between the points of the charts; None lets the query layer choose."""
+    if not has_events and query.window.seconds <= 300:
+        return 1  # machines only, which are sampled each second
+    if query.range:
+        return RANGES[query.range].chart_step_seconds
+    return _finest_step(query.window, CHART_POINTS)
 
 
-def _series(specs: Sequence[SeriesSpec], asked: PageQuery, step: int | None, now: datetime) -> dict[str, Any]:
+def _finest_step(window: Window, most: int) -> int | None:
+    return next((step for step in STEPS if window.seconds / step <= most), None)
+
+
+def _series(specs: Sequence[SeriesSpec], query: PageQuery, step: int | None, now: datetime) -> dict[str, Any]:
+    return _with_step(
+        step, lambda step: queries.series(specs, query.window, query.filters, step=step, now=now).as_dict()
+    )
+
+
+def _heatmap(query: PageQuery, now: datetime) -> dict[str, Any]:
+    metric = catalogue.get(RESPONSE)
+    return _with_step(
+        _finest_step(query.window, HEATMAP_COLUMNS),
+        lambda step: queries.heatmap(metric, query.window, query.filters, step=step, now=now).as_dict(),
+    )
+
+
+def _with_step(step: int | None, read: Callable[[int | None], Result]) -> Result:
+    """Read with `step`, or with a coarser one where the window is so old that only coarser steps are kept."""
     try:
-        answer = queries.series(specs, asked.window, asked.filters, step=step, now=now)
-    except queries.BadQuery:  # so old that only coarser steps are kept
-        answer = queries.series(specs, asked.window, asked.filters, now=now)
-    return answer.as_dict()
-
-
-def _heatmap(asked: PageQuery, now: datetime) -> dict[str, Any]:
-    try:
-        step = next(one for one in STEPS if asked.window.seconds / one <= HEATMAP_COLUMNS)
-        answer = queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=step, now=now)
-    except (StopIteration, queries.BadQuery):  # so old that only coarser steps are kept
-        answer = queries.heatmap(catalogue.get(RESPONSE), asked.window, asked.filters, step=None, now=now)
-    return answer.as_dict()
+        return read(step)
+    except queries.BadQuery:
+        return read(None)
 
 
 def narrows(filters: Filters) -> bool:
-    """Whether any filter is set."""
+    """Return whether any filter is set."""
     return bool(filters.as_dict())
 
 
 def options(models: Iterable[dict[str, Any]], hosts: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """What the filters offer: values with the number of requests in the window, the busiest first."""
-    by_model: dict[str, int] = {}
-    by_provider: dict[str, int] = {}
+    """Return the choices of the filters with their number of requests in the window, the most requests first."""
+    requests: dict[str, dict[str, int]] = {"model": {}, "provider": {}}
     for row in models:
         count = row["total_requests"]
-        by_model[row["model_name"]] = by_model.get(row["model_name"], 0) + count
-        for name in row["providers"]:
-            by_provider[name] = by_provider.get(name, 0) + count
-    found = {
+        for name, values in (("model", [row["model_name"]]), ("provider", row["providers"])):
+            for value in values:
+                requests[name][value] = requests[name].get(value, 0) + count
+    choices: dict[str, list[dict[str, Any]]] = {
         name: [
             {"value": value, "count": count}
-            for value, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+            for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ]
-        for name, counts in (("model", by_model), ("provider", by_provider))
+        for name, counts in requests.items()
     }
-    found["host"] = [{"value": row["host"], "count": None} for row in hosts]
-    return found
+    choices["host"] = [{"value": row["host"], "count": None} for row in hosts]
+    return choices

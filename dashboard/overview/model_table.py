@@ -1,4 +1,4 @@
-"""The rows of the table of models, for the first rendering. Pure."""
+"""The rows of the table of models, for the first rendering. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.formatting import Figure, compact, duration, percent, whole
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model, in words."""
+    """One model: its name, and its values by the name of the column."""
 
     name: str
     figures: tuple[tuple[str, Figure], ...]
@@ -19,7 +19,7 @@ class ModelRow:
 
 
 def model_rows(models: Sequence[dict[str, Any]]) -> list[ModelRow]:
-    """The rows, in the order given. A share is that of the requests in the table."""
+    """Return the rows in the given order. The share of a model is that of the requests in the table."""
     total = sum(int(row.get("total_requests") or 0) for row in models)
     return [
         ModelRow(

@@ -1,38 +1,25 @@
-"""The first thing on the page: is it healthy, said in words.
+"""The first thing on the page: a sentence that says whether the models are healthy. Pure functions.
 
-Pure: it reads the window's summary, the models' rows and the machines, and names what is wrong, for which model,
-against what, and what it is not. Errors come before slowness, the worst model first, then machines that do not speak.
-What was wrong in the window and is no longer is told in the past tense, after all that is wrong now. Where nothing is
-wrong it says that all is well, and with how much evidence.
+It reads the summary of the window, the rows of the models and the machines. Errors come before slowness, and the worst
+model comes first. Machines that send no samples follow. A problem of the window that is over comes after every problem
+that lasts. Where there is no problem, the sentence states that, and the number of requests it is based on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from dashboard.formatting import SPACE, duration, percent, whole
+from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 
-# A model is called slow when its P95 is this many times that of the window before, on enough requests to have a P95,
-# and slow enough for a person to notice. Errors: the share at which the default rule on errors warns, halved.
-SLOW_RATIO = 1.5
-SLOW_LEAST_MS = 300.0
-# A queue that fills shows in the first token long before it shows in whole response times, which vary by themselves.
-LATE_RATIO = 2.0
-LATE_LEAST_MS = 1_000.0
-ENOUGH_REQUESTS = 20
-ERROR_PERCENT = 5.0
-# This share of a rise is "the queue's" when the wait grew by that much of it.
-MOSTLY = 0.5
-MOST_NAMES = 3
-
-Row = dict[str, Any]
+QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
+MAX_NAMES = 3
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """State (`ok`, `warning`, `critical`, `quiet`), a headline, a line that explains it, and the tile it is about."""
+    """State (`ok`, `warning`, `critical`, `quiet`), headline, explanation, and the id of the tile it is about."""
 
     state: str
     title: str
@@ -40,17 +27,24 @@ class Sentence:
     about: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """Ready for JSON."""
+        """Return the sentence ready for JSON."""
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Trouble:
-    """What can be wrong with a model: how bad it is (0: not at all), whether it has passed, and how it is said."""
+NO_EVENTS = Sentence(
+    "ok",
+    "Monitoring this machine. No requests yet.",
+    "CPU and memory are shown live below. Response times, throughput and tokens appear after the first request.",
+)
 
-    badness: Callable[[Row], float]
-    is_over: Callable[[Row, Row], bool]  # by the row of the window and that of the last minutes
-    say: Callable[[Row, bool], Sentence]  # in the past tense or not
+
+@dataclass(frozen=True)
+class _Problem:
+    """A kind of problem that a model can have."""
+
+    severity: Callable[[Row], float]  # 0 where the model does not have it
+    is_over: Callable[[Row, Row], bool]  # from the rows of the window and of the last minutes
+    describe: Callable[[Row, bool], Sentence]  # True: in the past tense
 
 
 def describe_state(
@@ -63,193 +57,174 @@ def describe_state(
     hosts: Sequence[Row] = (),
     recent: Callable[[], Sequence[Row]] = lambda: (),
 ) -> Sentence:
-    """The sentence for a window. `window` is "the last hour", `before` "the hour before"; `past`: it does not end now.
+    """Return the sentence for a window. `window` is "the last hour", `before` "the previous hour".
 
-    `hosts` are the machines of now. `recent` is asked for the models' rows of the last minutes when something was wrong
-    in the window, to say whether it still is.
+    `past` is True for a window that does not end now. `hosts` are the machines as they are now. `recent` returns the
+    models' rows of the last minutes; it is called where there was a problem in the window, to see whether it is over.
     """
     silent = [] if past else [host for host in hosts if host.get("state", "up") != "up"]
     if not summary.get("total_requests"):
-        text = "Requests appear here as they end."
+        text = "Requests appear here when they finish."
         if not silent:
-            return Sentence("quiet", f"No request in {window}.", text)
-        return Sentence("warning", _machines(silent), f"No request in {window}. {text}")
-    troubles = _troubles(window, before, bool(summary.get("comparable")))
-    unwell = [(trouble, _worst_first(models, trouble.badness)) for trouble in troubles]
-    if any(rows for _, rows in unwell):
-        lately = {} if past else {row["model_name"]: row for row in recent()}
+            return Sentence("quiet", f"No requests in {window}.", text)
+        return Sentence("warning", _machines(silent), f"No requests in {window}. {text}")
+    problems = [
+        (problem, sorted(filter(problem.severity, models), key=problem.severity, reverse=True))
+        for problem in _problems(window, before, bool(summary.get("comparable")))
+    ]
+    if any(rows for _, rows in problems):
+        recent_rows = {} if past else {row["model_name"]: row for row in recent()}
         for over in (False, True) if not silent else (False,):
-            for trouble, rows in unwell:
-                worst = next((row for row in rows if _is_over(trouble, row, lately) == over), None)
+            for problem, rows in problems:
+                worst = next((row for row in rows if _is_over(problem, row, recent_rows) == over), None)
                 if worst is not None:
-                    others = [row for _, found in unwell for row in found if row is not worst]
-                    said = trouble.say(worst, past or over)
-                    closing = "It is well again." if over else ""
-                    parts = (said.text, closing, _others(len(models), others, past), _machines(silent))
+                    others = [row for _, affected in problems for row in affected if row is not worst]
+                    sentence = problem.describe(worst, past or over)
+                    recovered = "It has recovered." if over else ""
+                    parts = (sentence.text, recovered, _others(len(models), others, past), _machines(silent))
                     text = " ".join(part for part in parts if part)
-                    return Sentence("ok", said.title, text) if over else replace(said, text=text)
-    return _say_well(summary, models, window, past, silent)
+                    return Sentence("ok", sentence.title, text) if over else replace(sentence, text=text)
+    return _healthy(summary, models, window, past, silent)
 
 
-def _say_well(summary: Row, models: Sequence[Row], window: str, past: bool, silent: Sequence[Row]) -> Sentence:
-    """No model is known to be unwell."""
+def _healthy(summary: Row, models: Sequence[Row], window: str, past: bool, silent: Sequence[Row]) -> Sentence:
+    """Return the sentence for a window in which no model has a known problem."""
     count = int(summary["total_requests"])
-    said = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
+    requests = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
     evidence = f"P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
     few = [row for row in models if (row.get("total_requests") or 0) < ENOUGH_REQUESTS]
     doubtful = _too_few_to_judge(few)
     if silent:
-        return Sentence("warning", _machines(silent), f"{said}, {evidence} {doubtful}".rstrip())
+        return Sentence("warning", _machines(silent), f"{requests}, {evidence} {doubtful}".rstrip())
     if count < ENOUGH_REQUESTS or len(few) == len(models) > 0:
         state = "quiet" if summary.get("error_rate_percent") else "ok"
-        return Sentence(state, f"{said}.", f"{evidence} A model is judged from {ENOUGH_REQUESTS} requests on.")
-    verb = "was" if past else "is"
+        minimum = f"A model is judged once it has {ENOUGH_REQUESTS} requests."
+        return Sentence(state, f"{requests}.", f"{evidence} {minimum}")
     if doubtful:
-        return Sentence("quiet", f"All {verb} well, as far as can be judged.", f"{said}, {evidence} {doubtful}")
-    return Sentence(
-        "ok", f"{'All' if len(models) != 1 else models[0]['model_name']} {verb} well.", f"{said}, {evidence}"
-    )
+        return Sentence("quiet", "No problems found.", f"{requests}, {evidence} {doubtful}")
+    verb = "was" if past else "is"
+    title = f"{models[0]['model_name']} {verb} healthy." if len(models) == 1 else f"All models {_plural(verb)} healthy."
+    return Sentence("ok", title, f"{requests}, {evidence}")
 
 
-def _troubles(window: str, before: str, comparable: bool) -> tuple[_Trouble, ...]:
-    """The worst kind first."""
+def _problems(window: str, before: str, comparable: bool) -> tuple[_Problem, ...]:
+    """Return the kinds of problems, the worst kind first."""
 
-    def slowness(row: Row) -> float:
-        return _ratio(row, "p95_response_time_ms", SLOW_LEAST_MS, SLOW_RATIO) if comparable else 0.0
+    def compared(increase: Increase) -> Callable[[Row], float]:
+        return lambda row: increase.ratio(row) if comparable else 0.0
 
-    def lateness(row: Row) -> float:
-        return _ratio(row, "p95_ttft_ms", LATE_LEAST_MS, LATE_RATIO) if comparable else 0.0
-
-    def say_failing(row: Row, past: bool) -> Sentence:
+    def describe_failing(row: Row, past: bool) -> Sentence:
         rate = row["error_rate_percent"]
         failed = row.get("failed_requests")
         if failed is None:
             failed = round(row["total_requests"] * rate / 100)
         text = f"{whole(failed)} of {whole(row['total_requests'])} requests in {window}."
-        if slowness(row):
-            verb = "was" if past else "is"
+        if ratio := compared(SLOW)(row):
             p95 = duration(row["p95_response_time_ms"])
-            text += f" It {verb} slow, too: P95 {p95}, {_times(slowness(row))} {before}."
-        title = f"{row['model_name']} {'failed' if past else 'fails'}: {percent(rate)} of its requests."
+            text += f" It {'was' if past else 'is'} also slow: P95 {p95}, {_times(ratio)} in {before}."
+        title = f"{percent(rate)} of requests to {row['model_name']} {'failed' if past else 'are failing'}."
         return Sentence("critical" if rate >= 2 * ERROR_PERCENT else "warning", title, text, "errors")
 
-    def say_slow(row: Row, past: bool) -> Sentence:
-        p95 = duration(row["p95_response_time_ms"])
-        title = f"{row['model_name']} {'was' if past else 'is'} slow: P95 {p95}, {_times(slowness(row))} {before}."
-        return Sentence("warning", title, _why_slow(row, past), "p95")
+    def describe_slow(row: Row, past: bool) -> Sentence:
+        p95, times = duration(row["p95_response_time_ms"]), _times(SLOW.ratio(row))
+        title = f"{row['model_name']} {'was' if past else 'is'} slow: P95 {p95}, {times} in {before}."
+        return Sentence("warning", title, _why_slow(row, past, before), "p95")
 
-    def say_late(row: Row, past: bool) -> Sentence:
-        p95 = duration(row["p95_ttft_ms"])
-        verb = "answered" if past else "answers"
-        title = f"{row['model_name']} {verb} late: first token P95 {p95}, {_times(lateness(row))} {before}."
+    def describe_late(row: Row, past: bool) -> Sentence:
+        p95, times = duration(row["p95_ttft_ms"]), _times(LATE.ratio(row))
+        verb = "was" if past else "is"
+        title = f"{row['model_name']} {verb} slow to start: first token P95 {p95}, {times} in {before}."
         why = _why_late(row, past)
         return Sentence("warning", title, why, "queue" if why else "p95")
 
-    def as_before(name: str, least: float, ratio: float) -> Callable[[Row, Row], bool]:
-        def is_over(row: Row, lately: Row) -> bool:
-            now = lately.get(name)
-            return now is not None and (now < least or now < ratio * row["previous"][name])
-
-        return is_over
+    def few_errors(_: Row, recent: Row) -> bool:
+        return (recent.get("error_rate_percent") or 0) < ERROR_PERCENT
 
     return (
-        _Trouble(_failing, lambda row, lately: (lately.get("error_rate_percent") or 0) < ERROR_PERCENT, say_failing),
-        _Trouble(slowness, as_before("p95_response_time_ms", SLOW_LEAST_MS, SLOW_RATIO), say_slow),
-        _Trouble(lateness, as_before("p95_ttft_ms", LATE_LEAST_MS, LATE_RATIO), say_late),
+        _Problem(error_rate, few_errors, describe_failing),
+        _Problem(compared(SLOW), SLOW.is_over, describe_slow),
+        _Problem(compared(LATE), LATE.is_over, describe_late),
     )
 
 
-def _is_over(trouble: _Trouble, row: Row, lately: dict[str, Row]) -> bool:
-    """Whether the last minutes say that it has passed; too few requests say nothing."""
-    found = lately.get(row["model_name"])
-    enough = found is not None and (found.get("total_requests") or 0) >= ENOUGH_REQUESTS
-    return bool(found and enough and trouble.is_over(row, found))
+def _is_over(problem: _Problem, row: Row, recent_rows: dict[str, Row]) -> bool:
+    """Return whether the problem is over in the last minutes; False where they have too few requests to judge."""
+    recent = recent_rows.get(row["model_name"])
+    enough = recent is not None and (recent.get("total_requests") or 0) >= ENOUGH_REQUESTS
+    return bool(recent and enough and problem.is_over(row, recent))
 
 
-def _worst_first(models: Sequence[Row], badness: Callable[[Row], float]) -> list[Row]:
-    return sorted((row for row in models if badness(row)), key=badness, reverse=True)
-
-
-def _failing(row: Row) -> float:
-    enough = (row.get("total_requests") or 0) >= ENOUGH_REQUESTS
-    rate = row.get("error_rate_percent") or 0.0
-    return float(rate) if enough and rate >= ERROR_PERCENT else 0.0
-
-
-def _ratio(row: Row, name: str, least: float, ratio: float) -> float:
-    """How many times the window before the figure is; 0 where that is not much, or cannot be said."""
-    before = row.get("previous") or {}
-    now, then = row.get(name), before.get(name)
-    if not now or not then or now < least:
-        return 0.0
-    if min(row.get("total_requests") or 0, before.get("total_requests") or 0) < ENOUGH_REQUESTS:
-        return 0.0
-    return float(now / then) if now / then >= ratio else 0.0
-
-
-def _why_slow(row: Row, past: bool) -> str:
-    before = row["previous"]
-    wait, wait_before = row.get("avg_queue_time_ms"), before.get("avg_queue_time_ms")
-    mean, mean_before = row.get("avg_response_time_ms"), before.get("avg_response_time_ms")
-    if None in (wait, wait_before, mean, mean_before) or (mean or 0) <= (mean_before or 0):
-        return f"It was {duration(before['p95_response_time_ms'])} before."
-    if (wait or 0) - (wait_before or 0) >= MOSTLY * ((mean or 0) - (mean_before or 0)):
+def _why_slow(row: Row, past: bool, before: str) -> str:
+    previous = row["previous"]
+    wait, wait_before = row.get("avg_queue_time_ms"), previous.get("avg_queue_time_ms")
+    average, average_before = row.get("avg_response_time_ms"), previous.get("avg_response_time_ms")
+    if None in (wait, wait_before, average, average_before) or (average or 0) <= (average_before or 0):
+        return f"P95 in {before}: {duration(previous['p95_response_time_ms'])}."
+    if (wait or 0) - (wait_before or 0) >= QUEUE_SHARE * ((average or 0) - (average_before or 0)):
         return _waiting(wait, wait_before, past)
-    verb, verbs = ("was", "waited") if past else ("is", "wait")
-    return f"It {verb} not the queue: its requests {verbs} {duration(wait)} there, as before or nearly so."
+    verb, wait_verb = ("was", "waited") if past else ("is", "wait")
+    return (
+        f"The queue {verb} not the cause: its requests {wait_verb} {duration(wait)} there on average, about as long "
+        "as before."
+    )
 
 
 def _why_late(row: Row, past: bool) -> str:
     wait, wait_before = row.get("avg_queue_time_ms"), row["previous"].get("avg_queue_time_ms")
-    if wait is None or wait_before is None or wait - wait_before < MOSTLY * wait:
+    if wait is None or wait_before is None or wait - wait_before < QUEUE_SHARE * wait:
         return ""
     return _waiting(wait, wait_before, past)
 
 
 def _waiting(wait: float | None, before: float | None, past: bool) -> str:
     verb = "waited" if past else "wait"
-    return f"Its requests {verb} {duration(wait)} in the queue, up from {duration(before)}."
+    return f"Its requests {verb} {duration(wait)} in the queue on average, up from {duration(before)}."
 
 
 def _machines(silent: Sequence[Row]) -> str:
-    """`gpu-box-1 is down.`, `a and b are late with samples.`; only those that are down where there are any."""
+    """Return `gpu-box-1 is down.` or `No recent samples from a and b.`; only machines that are down where any is."""
     if not silent:
         return ""
     down = [host["host"] for host in silent if host["state"] == "down"]
-    names = down or [host["host"] for host in silent]
-    return f"{_list(names)} {'is' if len(names) == 1 else 'are'} {'down' if down else 'late with samples'}."
+    if down:
+        return f"{_list(down)} {'is' if len(down) == 1 else 'are'} down."
+    return f"No recent samples from {_list([host['host'] for host in silent])}."
 
 
 def _too_few_to_judge(few: Sequence[Row]) -> str:
-    """Those that would be called failing if they had had more requests."""
-    found = [
+    """Name the models that would count as failing if they had more requests."""
+    names = [
         f"{row['model_name']} ({whole(row['failed_requests'])} of {whole(row['total_requests'])} failed)"
         for row in few
         if (row.get("error_rate_percent") or 0) >= ERROR_PERCENT
     ]
-    return f"Too few requests to judge: {_list(found)}." if found else ""
+    return f"Too few requests to judge: {_list(names)}." if names else ""
 
 
-def _others(models: int, unwell: Sequence[Row], past: bool) -> str:
-    if unwell:
-        return f"Look at {_list(list(dict.fromkeys(str(row['model_name']) for row in unwell)))}, too."
+def _others(models: int, unhealthy: Sequence[Row], past: bool) -> str:
+    if unhealthy:
+        return f"Also check {_list(list(dict.fromkeys(str(row['model_name']) for row in unhealthy)))}."
+    verb = "was" if past else "is"
     if models == 2:
-        return f"The other model {'was' if past else 'is'} well."
-    return f"The other models {'were' if past else 'are'} well." if models > 2 else ""
+        return f"The other model {verb} healthy."
+    return f"The other models {_plural(verb)} healthy." if models > 2 else ""
+
+
+def _plural(verb: str) -> str:
+    return {"is": "are", "was": "were"}[verb]
 
 
 def _list(names: Sequence[str]) -> str:
-    if len(names) > MOST_NAMES:
-        return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+    if len(names) > MAX_NAMES:
+        return f"{', '.join(names[:MAX_NAMES])} and {len(names) - MAX_NAMES} more"
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _times(ratio: float) -> str:
-    """`1.6 times`, `twice`, `three times`, `12 times`."""
-    if ratio < 1.75:
-        return f"{ratio:.1f}{SPACE}times"
+    """`1.6 times as high as`, `twice as high as`, `three times as high as`, `12 times as high as`."""
     words = {2: "twice", 3: "three times", 4: "four times", 5: "five times"}
-    return words.get(round(ratio), f"{round(ratio)}{SPACE}times")
+    times = f"{ratio:.1f}{SPACE}times" if ratio < 1.75 else words.get(round(ratio), f"{round(ratio)}{SPACE}times")
+    return f"{times} as high as"
 
 
 def _errors(summary: Row) -> str:

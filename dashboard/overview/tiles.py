@@ -1,8 +1,8 @@
-"""The tiles of the Overview: what each shows, where its figure comes from, and in which direction it is worse.
+"""The tiles of the Overview: the value, the sparkline and the help text of each, and the direction that is worse.
 
-A tile's figure is that of the last minute while the page is live (`tick`, a path into the tick) and that of the window
-otherwise, or where the last minute has none (`summary`, a name of `/metrics/summary`). Its change is always the window
-against the window before, and is left out where that one is too empty to compare with.
+A live page shows the value of the last minute (`tick`, a path in the tick). Otherwise, or where the last minute has no
+value, it shows that of the window (`summary`, a name in `/metrics/summary`). The change compares the window with the
+window before. It is empty where the window before has too little data.
 """
 
 from __future__ import annotations
@@ -24,49 +24,48 @@ class Tile:
     summary: str
     tick: str
     series: tuple[str, str]
-    worse: str | None = None
-    # What changes with the demand and not with the health is never red or green.
+    worse: str | None = None  # "up" or "down"; None where a change says nothing about health, and is grey
     help: str = ""
 
     @property
     def series_key(self) -> str:
-        """As the page's store names it."""
+        """The key of the series in the page's scripts."""
         return "|".join(self.series)
 
     @property
     def explanation(self) -> str:
-        """What it shows, in a sentence or two."""
+        """The help text: its own, or that of the metric."""
         return self.help or catalogue.get(self.series[0]).help
 
 
 RESPONSE = "inference.response_time_ms"
 TILES: tuple[Tile, ...] = (
     Tile("requests", "Requests", "per_second", "requests_per_second", "requests_per_second",
-         ("inference.requests", "rate"), help="Requests that ended in a second, failed ones among them."),
+         ("inference.requests", "rate"), help="Finished requests per second, including failed ones."),
     Tile("throughput", "Throughput", "throughput", "tokens_per_second", "tokens_per_second",
-         ("inference.completion_tokens", "rate"), help="Output tokens of all requests, in a second of wall time."),
+         ("inference.completion_tokens", "rate"), help="Output tokens per second, all requests together."),
     Tile("p50", "P50", "duration", "p50_response_time_ms", "response_time_ms.p50", (RESPONSE, "p50"), "up",
-         "Half of the successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+         "50 % of successful requests took at most this long. Accurate to 1.1 %."),
     Tile("p95", "P95", "duration", "p95_response_time_ms", "response_time_ms.p95", (RESPONSE, "p95"), "up",
-         "95 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+         "95 % of successful requests took at most this long. Accurate to 1.1 %."),
     Tile("p99", "P99", "duration", "p99_response_time_ms", "response_time_ms.p99", (RESPONSE, "p99"), "up",
-         "99 of 100 successful requests took this long or less. Read off merged histograms, within 1.1 %."),
+         "99 % of successful requests took at most this long. Accurate to 1.1 %."),
     Tile("errors", "Error rate", "percent", "error_rate_percent", "error_rate_percent",
          ("inference.error_rate_percent", "avg"), "up"),
     Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", ("queue.pending", "avg"), "up",
-         "Requests that wait, over all queues. Beside them, those being worked on."),
+         "Requests waiting in all queues. “Active” requests are being processed."),
     Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", ("system.cpu_percent", "avg"), None,
-         "Use of all cores, the mean over the hosts shown."),
+         "Use of all cores, average of the machines shown."),
     Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"),
-         None, "Memory in use, the mean over the hosts shown."),
+         None, "Memory in use, average of the machines shown."),
     Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
-         ("gpu.utilization_percent", "avg"), None, "Share of time in which a kernel ran, the mean over GPUs."),
+         ("gpu.utilization_percent", "avg"), None, "Share of time in which the GPU was busy, average of the GPUs."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ShownTile:
-    """A tile with its figures, for the first rendering."""
+    """A tile with its value, for the first rendering."""
 
     tile: Tile
     figure: Figure
@@ -74,22 +73,22 @@ class ShownTile:
 
 
 def show(summary: dict[str, Any]) -> list[ShownTile]:
-    """The tiles with the window's figures. That of the GPU is hidden by the style sheet where there is none."""
+    """Return the tiles with the values of the window. The style sheet hides the GPU tile where there is no GPU."""
     before = (summary.get("previous") or {}) if summary.get("comparable") else {}
-    found = []
+    tiles = []
     for tile in TILES:
         now = summary.get(tile.summary)
-        moved = change(tile.format, now, before.get(tile.summary), tile.worse)
-        found.append(ShownTile(tile, FORMATS[tile.format](now), moved))
-    return found
+        tiles.append(
+            ShownTile(tile, FORMATS[tile.format](now), change(tile.format, now, before.get(tile.summary), tile.worse))
+        )
+    return tiles
 
 
 def specs() -> list[dict[str, Any]]:
-    """What the scripts need to keep the tiles alive."""
+    """Return the tiles for the page's scripts, which update them."""
     return [
         {
             "id": tile.id,
-            "label": tile.label,
             "format": tile.format,
             "summary": tile.summary,
             "tick": tile.tick,

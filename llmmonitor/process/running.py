@@ -26,7 +26,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     """
     from daphne.endpoints import build_endpoint_description_strings
 
-    from llmmonitor.access.allowed_hosts import default_allowed_hosts
+    from llmmonitor.access.host_names import default_allowed_hosts
     from llmmonitor.asgi import application
     from llmmonitor.http.daphne import BackPressureServer, reactor
     from llmmonitor.process.memory import release_startup_memory

@@ -1,8 +1,7 @@
-"""Admin pages of all tables of measurements: to look at, to search and to filter, not to change.
+"""Read-only admin pages for all tables of measurements, with search and filters.
 
-What machines wrote stays as they wrote it; what can be done is to forget a model, a host or the demo (`labels`).
-Annotations are people's, so people change them. The tables may be large: no page counts one, and no page reads longer
-than a query may.
+Actions remove all rows of a model or a host (`labels`). Annotations are written by people, so they can be edited. The
+tables may be large: no page counts all rows of a table, and each page has the time limit of a query.
 """
 
 from metrics.admin import annotations, labels, requests, rollups, samples

@@ -1,4 +1,4 @@
-"""Annotations: marks on the time axis that people make."""
+"""The admin page of annotations."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from metrics.models import Annotation
 
 @admin.register(Annotation)
 class AnnotationAdmin(admin.ModelAdmin):
-    """Deploys, changes of configuration, notes."""
+    """Deploys, configuration changes and notes."""
 
     list_display = ("at", "kind", "text", "model_name", "host")
     list_filter = ("kind", "at")
-    date_hierarchy = "at"  # a small table: people write it
+    date_hierarchy = "at"  # the table is small, because people write it
     search_fields = ("text", "model_name", "host")
     fields = ("at", "kind", "text", "model_name", "host")

@@ -1,4 +1,4 @@
-"""Label sets: series of requests and label sets of gauges. From here a model or a host is forgotten."""
+"""The admin pages of label sets, with actions that remove a model or a host."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from llmmonitor.access.audit import log_action
-from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
+from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.models import GaugeLabels, Series
 from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
 
 CONFIRMED = "confirmed"
 
 
-class ForgettingPage(ReadOnlyPage):
-    """A list from which what was recorded can be removed, after a question that names it."""
+class ForgetAdmin(LargeTableAdmin):
+    """A list with actions that remove all rows of models or hosts, after a confirmation page with their names."""
 
     def confirm_and_forget(
         self,
@@ -29,11 +29,11 @@ class ForgettingPage(ReadOnlyPage):
         rows: QuerySet[Any],
         kind: str,
         names: list[str],
-        forget_one: Callable[[str], Forgotten],
+        forget_name: Callable[[str], Forgotten],
     ) -> HttpResponse | None:
-        """Ask first; forget on the second post and say how much it was. `kind`: model or host."""
+        """Show the confirmation page. After its POST, remove the rows and show their numbers. kind: model or host."""
         if not names:
-            self.message_user(request, f"None of these is of a {kind}.", messages.WARNING)
+            self.message_user(request, f"None of the selected rows has a {kind}.", messages.WARNING)
             return None
         if request.POST.get(CONFIRMED) != "yes":
             context = {
@@ -49,19 +49,17 @@ class ForgettingPage(ReadOnlyPage):
             }
             return TemplateResponse(request, "metrics/admin/forget.html", context)
         for name in names:
-            forgotten = forget_one(name)
+            forgotten = forget_name(name)
             log_action(request, f"forgot {kind}", name)
-            told = (
-                ", ".join(f"{rows:,} {table}" for table, rows in forgotten.counts.items()) or "nothing was left of it"
-            )
-            self.message_user(request, f"Forgot {kind} {name}: {told}.", messages.SUCCESS)
+            counts = ", ".join(f"{rows:,} {table}" for table, rows in forgotten.counts.items())
+            self.message_user(request, f"Forgot {kind} {name}: {counts or 'no rows were left'}.", messages.SUCCESS)
             if forgotten.remainder:
                 self.message_user(request, forgotten.remainder, messages.WARNING)
         return None
 
     @admin.action(description="Forget these models: all their requests, errors and queue samples")
     def forget_models(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        """Remove the models of the selected rows, whole. `__other__` is left out, and said to be."""
+        """Remove the models of the selected rows. Skip `__other__` with a warning."""
         if rows.filter(model_name=Series.OTHER).exists():
             self.message_user(request, str(SharedName()), messages.WARNING)
             rows = rows.exclude(model_name=Series.OTHER)
@@ -71,15 +69,15 @@ class ForgettingPage(ReadOnlyPage):
 
     @admin.action(description="Forget these hosts: all their samples and those of their GPUs")
     def forget_hosts(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        """Remove the hosts of the selected rows, whole."""
+        """Remove the hosts of the selected rows."""
         names = sorted(set(rows.exclude(host="").values_list("host", flat=True)))
         at = timezone.now()
         return self.confirm_and_forget(request, rows, "host", names, lambda name: forget(host=name, at=at))
 
 
 @admin.register(Series)
-class SeriesAdmin(ForgettingPage):
-    """One row for each label set of requests."""
+class SeriesAdmin(ForgetAdmin):
+    """Label sets of requests."""
 
     list_display = ("model_name", "provider", "service", "endpoint", "tags", "is_demo", "first_seen", "last_seen")
     list_filter = (ModelFilter, "provider", "last_seen", DemoFilter)
@@ -89,8 +87,8 @@ class SeriesAdmin(ForgettingPage):
 
 
 @admin.register(GaugeLabels)
-class GaugeLabelsAdmin(ForgettingPage):
-    """One row for each host, GPU, queue and engine."""
+class GaugeLabelsAdmin(ForgetAdmin):
+    """Label sets of hosts, GPUs, queues and engines."""
 
     list_display = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
     list_display_links = ("host", "gpu_id", "model_name")

@@ -1,4 +1,4 @@
-"""Requests and errors."""
+"""The admin pages of requests and errors."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
+from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.admin.rollups import start_of
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, InferenceMetrics
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """Requests that ended in one way."""
+    """Filters by outcome."""
 
     title = "outcome"
     parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The ways, as they are: distinct values of the column would read the whole table."""
+        """Return all outcomes. A SELECT DISTINCT would read the whole table."""
         return [(name, name.replace("_", " ")) for name in OUTCOME_COLUMNS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those of the chosen one."""
+        """Return the requests with the selected outcome."""
         return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
 @admin.register(InferenceMetrics)
-class InferenceMetricsAdmin(ReadOnlyPage):
-    """Single requests, the latest first."""
+class InferenceMetricsAdmin(LargeTableAdmin):
+    """Requests, latest first."""
 
     list_display = (
         "timestamp",
@@ -49,12 +49,12 @@ class InferenceMetricsAdmin(ReadOnlyPage):
     list_select_related = ("series",)
     ordering = ("-timestamp",)
     search_fields = ("request_id__exact", "trace_id__exact")
-    search_help_text = "A whole request or trace id."
+    search_help_text = "Enter a complete request id or trace id."
     fieldsets = (
-        ("What", {"fields": ("timestamp", "request_id", "series", "labels", "operation", "stream", "metadata")}),
-        ("How it went", {"fields": ("success", "outcome", "status_code", "error_type", "error_message")}),
+        ("Request", {"fields": ("timestamp", "request_id", "series", "labels", "operation", "stream", "metadata")}),
+        ("Outcome", {"fields": ("success", "outcome", "status_code", "error_type", "error_message")}),
         (
-            "How long it took",
+            "Times",
             {
                 "fields": (
                     "response_time_ms",
@@ -87,51 +87,51 @@ class InferenceMetricsAdmin(ReadOnlyPage):
 
     @admin.display(description="model", ordering="series")
     def model_name(self, row: InferenceMetrics) -> str:
-        """Its model; beyond the cap on series, the one it names itself."""
+        """Return its model. If its series is `__other__`, the model is in the row."""
         return str((row.labels or {}).get("model_name") or row.series.model_name)
 
     @admin.display(empty_value="–")
     def provider(self, row: InferenceMetrics) -> str:
-        """Its provider."""
+        """Return its provider."""
         return str((row.labels or {}).get("provider") or row.series.provider)
 
 
 @admin.register(ErrorMetrics)
-class ErrorMetricsAdmin(ReadOnlyPage):
-    """Single errors, the latest first."""
+class ErrorMetricsAdmin(LargeTableAdmin):
+    """Errors, latest first."""
 
     list_display = ("timestamp", "error_type", "short_message", "model_name", "severity", "request_id", "counts")
     list_filter = ("timestamp", ModelFilter, "severity", DemoFilter)
     list_select_related = ("series",)
     ordering = ("-timestamp",)
     search_fields = ("request_id__exact", "error_type", "error_message")
-    search_help_text = "A whole request id, or part of the type or the message."
+    search_help_text = "Enter a complete request id, or a part of the type or the message."
     fieldsets = (
-        ("What", {"fields": ("timestamp", "error_type", "error_message", "severity", "group")}),
-        ("Whose", {"fields": ("request_id", "series", "labels", "counted_outcome", "metadata")}),
-        ("Where in the code", {"fields": ("stack_trace",)}),
+        ("Error", {"fields": ("timestamp", "error_type", "error_message", "severity", "group")}),
+        ("Request", {"fields": ("request_id", "series", "labels", "counted_outcome", "metadata")}),
+        ("Stack trace", {"fields": ("stack_trace",)}),
     )
 
     @admin.display(description="model", ordering="series")
     def model_name(self, row: ErrorMetrics) -> str:
-        """Its model; beyond the cap on series, the one it names itself."""
+        """Return its model. If its series is `__other__`, the model is in the row."""
         return str((row.labels or {}).get("model_name") or row.series.model_name)
 
     @admin.display(description="message", empty_value="–")
     def short_message(self, row: ErrorMetrics) -> str:
-        """The beginning of the message."""
+        """Return the beginning of the message."""
         text = row.error_message or ""
         return text if len(text) <= 80 else f"{text[:79]}…"
 
-    @admin.display(boolean=True, description="a failed request by itself")
+    @admin.display(boolean=True, description="counts as a failed request")
     def counts(self, row: ErrorMetrics) -> bool:
-        """Whether it is counted as a failed request of its own."""
+        """Return whether the error counts as a failed request."""
         return row.counted_outcome is not None
 
 
 @admin.register(ErrorGroup)
-class ErrorGroupAdmin(ReadOnlyPage):
-    """Errors that are the same."""
+class ErrorGroupAdmin(LargeTableAdmin):
+    """Groups of errors with the same type, message and frames."""
 
     list_display = ("last_seen", "error_type", "message", "first_seen")
     list_filter = ("last_seen", "error_type")
@@ -140,8 +140,8 @@ class ErrorGroupAdmin(ReadOnlyPage):
 
 
 @admin.register(ErrorGroupRollup)
-class ErrorGroupRollupAdmin(ReadOnlyPage):
-    """How many errors of a group a series had in an hour."""
+class ErrorGroupRollupAdmin(LargeTableAdmin):
+    """Errors by group, series and hour."""
 
     list_display = ("hour", "group", "series", "count")
     list_filter = (ModelFilter, DemoFilter)
@@ -152,5 +152,5 @@ class ErrorGroupRollupAdmin(ReadOnlyPage):
 
     @admin.display(ordering="bucket")
     def hour(self, row: ErrorGroupRollup) -> str:
-        """Its start."""
+        """Return the start of the hour."""
         return start_of(row.bucket)

@@ -1,4 +1,4 @@
-"""Rollups: the figures that pages and API read, bucket by bucket."""
+"""The admin pages of rollups."""
 
 from __future__ import annotations
 
@@ -13,114 +13,114 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from metrics import catalogue
-from metrics.admin.pages import DemoFilter, ModelFilter, ReadOnlyPage
+from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.histogram import Histogram
 from metrics.models import GaugeRollup, InferenceRollup
 
 
 def start_of(bucket: int) -> str:
-    """The start of a bucket, for people."""
+    """Return the start of a bucket as text."""
     return f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 class BucketFilter(admin.SimpleListFilter):
-    """Buckets of the last hour, day, week or month."""
+    """Filters buckets of the last hour, day, week or month."""
 
     title = "time"
     parameter_name = "within"
     SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800, "month": 30 * 86_400}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The spans."""
+        """Return the ranges."""
         return [(name, f"last {name}") for name in self.SECONDS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The buckets that began within the span."""
+        """Return the buckets that start within the selected range."""
         seconds = self.SECONDS.get(self.value() or "")
         return queryset.filter(bucket__gte=int(timezone.now().timestamp()) - seconds) if seconds else queryset
 
 
 class ResolutionFilter(admin.SimpleListFilter):
-    """Buckets of one resolution."""
+    """Filters by resolution."""
 
     title = "resolution"
     parameter_name = "resolution"
     names = {1: "seconds", 60: "minutes", 3600: "hours"}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The resolutions, by name."""
+        """Return the resolutions."""
         return [(str(seconds), name) for seconds, name in self.names.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The buckets of the chosen one."""
+        """Return the buckets of the selected resolution."""
         value = self.value()
         known = value is not None and value.isdecimal() and int(value) in self.names
         return queryset.filter(resolution=int(value or 0)) if known else queryset
 
 
 class MetricFilter(admin.SimpleListFilter):
-    """Rows of one gauge."""
+    """Filters by gauge."""
 
     title = "metric"
     parameter_name = "metric"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The gauges of the catalogue: distinct values of the column would read the whole table."""
+        """Return the gauges of the catalogue. A SELECT DISTINCT would read the whole table."""
         types = ("system", "gpu", "queue", "engine", "monitor")
         return [(metric.name, metric.name) for metric in catalogue.ALL if metric.type in types]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows of the chosen one."""
+        """Return the rows of the selected gauge."""
         return queryset.filter(metric=self.value()) if self.value() else queryset
 
 
 @admin.register(InferenceRollup)
-class InferenceRollupAdmin(ReadOnlyPage):
-    """The requests of a series in a second, a minute or an hour."""
+class InferenceRollupAdmin(LargeTableAdmin):
+    """Rollups of requests."""
 
     list_display = ("start", "resolution", "series", "requests", "failed", "completion_tokens", "response_time")
     list_filter = (BucketFilter, ResolutionFilter, ModelFilter, DemoFilter)
     list_select_related = ("series",)
-    ordering = ("-resolution", "-bucket", "-series_id")  # an index read backwards
+    ordering = ("-resolution", "-bucket", "-series_id")  # the reverse order of an index
     search_fields = ("series__model_name", "series__provider", "series__service")
     fieldsets = (
-        ("Which", {"fields": ("start", "resolution", "series")}),
+        ("Bucket", {"fields": ("start", "resolution", "series")}),
         ("Requests by outcome", {"fields": OUTCOME_COLUMNS}),
         ("Requests by finish reason", {"fields": FINISH_COLUMNS}),
         ("Sums", {"fields": SUM_COLUMNS}),
-        ("Times and sizes", {"fields": ("histograms",)}),
+        ("Histograms", {"fields": ("histograms",)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InferenceRollup]:
-        """Lists show one histogram of nine."""
-        found: QuerySet[InferenceRollup] = super().get_queryset(request)
-        return found.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
+        """Read one histogram of nine, the one that the list shows."""
+        queryset: QuerySet[InferenceRollup] = super().get_queryset(request)
+        return queryset.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
 
     @admin.display(ordering="bucket")
     def start(self, row: InferenceRollup) -> str:
-        """When the bucket begins."""
+        """Return the start of the bucket."""
         return start_of(row.bucket)
 
     @admin.display
     def requests(self, row: InferenceRollup) -> int:
-        """All of them."""
+        """Return the number of requests."""
         return sum(getattr(row, name) for name in OUTCOME_COLUMNS)
 
     @admin.display
     def failed(self, row: InferenceRollup) -> int:
-        """Those that did not succeed."""
+        """Return the number of failed requests."""
         return self.requests(row) - row.ok
 
     @admin.display(description="response time p50, p95 (ms)", empty_value="–")
     def response_time(self, row: InferenceRollup) -> str:
-        """Two percentiles."""
-        half, most = Histogram.unpack(row.response_time_ms).quantiles((0.5, 0.95))
-        return "" if half is None else f"{half:.4g}, {most:.4g}"
+        """Return the percentiles p50 and p95."""
+        p50, p95 = Histogram.unpack(row.response_time_ms).quantiles((0.5, 0.95))
+        return "" if p50 is None else f"{p50:.4g}, {p95:.4g}"
 
     @admin.display(empty_value="–")
     def histograms(self, row: InferenceRollup) -> SafeString:
-        """Each histogram in a line."""
+        """Return a line for each histogram with values."""
         return format_html_join("", "<div>{}: {}</div>", ((name, _line(getattr(row, name))) for name in _filled(row)))
 
 
@@ -130,27 +130,27 @@ def _filled(row: InferenceRollup) -> list[str]:
 
 def _line(packed: bytes) -> str:
     histogram = Histogram.unpack(packed)
-    half, most, worst = histogram.quantiles((0.5, 0.95, 0.99))
-    return f"{histogram.count:,} values, mean {histogram.mean:.5g}, p50 {half:.5g}, p95 {most:.5g}, p99 {worst:.5g}"
+    p50, p95, p99 = histogram.quantiles((0.5, 0.95, 0.99))
+    return f"{histogram.count:,} values, mean {histogram.mean:.5g}, p50 {p50:.5g}, p95 {p95:.5g}, p99 {p99:.5g}"
 
 
 @admin.register(GaugeRollup)
-class GaugeRollupAdmin(ReadOnlyPage):
-    """The samples of a gauge in a minute or an hour."""
+class GaugeRollupAdmin(LargeTableAdmin):
+    """Rollups of gauges."""
 
     list_display = ("start", "resolution", "metric", "labels", "count", "average", "min", "max", "last")
     list_filter = (BucketFilter, ResolutionFilter, MetricFilter, DemoFilter)
     list_select_related = ("labels",)
-    ordering = ("-resolution", "-metric", "-bucket", "-labels_id")  # an index read backwards
+    ordering = ("-resolution", "-metric", "-bucket", "-labels_id")  # the reverse order of an index
     search_fields = ("metric", "labels__host", "labels__model_name", "labels__source")
     fields = ("start", "resolution", "metric", "labels", "count", "average", "sum", "min", "max", "last", "last_at")
 
     @admin.display(ordering="bucket")
     def start(self, row: GaugeRollup) -> str:
-        """When the bucket begins."""
+        """Return the start of the bucket."""
         return start_of(row.bucket)
 
     @admin.display
     def average(self, row: GaugeRollup) -> str:
-        """The mean of the samples."""
+        """Return the mean of the samples."""
         return f"{row.sum / row.count:.6g}" if row.count else ""

@@ -1,4 +1,4 @@
-"""Samples of machines, GPUs, queues and engines; and what the write path remembers."""
+"""The admin pages of host, GPU, queue and engine samples, and of the tables that reject duplicates and late events."""
 
 from __future__ import annotations
 
@@ -8,29 +8,38 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from metrics.admin.pages import MOST_CHOICES, DemoFilter, ModelFilter, ReadOnlyPage
-from metrics.models import EngineMetrics, GaugeLabels, GPUMetrics, QueueMetrics, RawFloor, RecentId, SystemMetrics
-from metrics.store.retention_policy import Policy
+from metrics.admin.base import MAX_CHOICES, DemoFilter, LargeTableAdmin, ModelFilter
+from metrics.models import (
+    DemoClaim,
+    EngineMetrics,
+    GaugeLabels,
+    GPUMetrics,
+    QueueMetrics,
+    RawFloor,
+    RecentId,
+    SystemMetrics,
+)
+from metrics.store.retention_policy import RetentionPolicy
 
 
 class HostFilter(admin.SimpleListFilter):
-    """Samples of one host. The names are those of the label sets."""
+    """Filters by host. The names come from the label sets."""
 
     title = "host"
     parameter_name = "host"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The names of hosts."""
+        """Return the names of hosts."""
         names = GaugeLabels.objects.exclude(host="").order_by("host").values_list("host", flat=True).distinct()
-        return [(name, name) for name in names[:MOST_CHOICES]]
+        return [(name, name) for name in names[:MAX_CHOICES]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The samples of the chosen one."""
+        """Return the samples of the selected host."""
         return queryset.filter(host=self.value()) if self.value() else queryset
 
 
 @admin.register(SystemMetrics)
-class SystemMetricsAdmin(ReadOnlyPage):
+class SystemMetricsAdmin(LargeTableAdmin):
     """Samples of hosts."""
 
     list_display = (
@@ -50,7 +59,7 @@ class SystemMetricsAdmin(ReadOnlyPage):
 
 
 @admin.register(GPUMetrics)
-class GPUMetricsAdmin(ReadOnlyPage):
+class GPUMetricsAdmin(LargeTableAdmin):
     """Samples of GPUs."""
 
     list_display = (
@@ -70,8 +79,8 @@ class GPUMetricsAdmin(ReadOnlyPage):
 
 
 @admin.register(QueueMetrics)
-class QueueMetricsAdmin(ReadOnlyPage):
-    """Readings of queues."""
+class QueueMetricsAdmin(LargeTableAdmin):
+    """Samples of queues."""
 
     list_display = ("timestamp", "series", "kind", "source", "pending", "processing", "wait_time_ms")
     list_filter = ("timestamp", ModelFilter, "kind", DemoFilter)
@@ -81,8 +90,8 @@ class QueueMetricsAdmin(ReadOnlyPage):
 
 
 @admin.register(EngineMetrics)
-class EngineMetricsAdmin(ReadOnlyPage):
-    """Scrapes of serving engines."""
+class EngineMetricsAdmin(LargeTableAdmin):
+    """Samples of serving engines."""
 
     list_display = ("timestamp", "series", "source", "running", "waiting", "kv_cache_usage_percent")
     list_filter = ("timestamp", ModelFilter, DemoFilter)
@@ -92,8 +101,8 @@ class EngineMetricsAdmin(ReadOnlyPage):
 
 
 @admin.register(RecentId)
-class RecentIdAdmin(ReadOnlyPage):
-    """Ids of events that came without a time, kept for some minutes."""
+class RecentIdAdmin(LargeTableAdmin):
+    """Ids of events that were sent without a timestamp, kept for some minutes."""
 
     list_display = ("at", "request_id")
     list_filter = ("at",)
@@ -102,18 +111,25 @@ class RecentIdAdmin(ReadOnlyPage):
 
 
 @admin.register(RawFloor)
-class RawFloorAdmin(ReadOnlyPage):
-    """How far back each kind of event is accepted, because older raw rows are gone."""
+class RawFloorAdmin(LargeTableAdmin):
+    """The time before which events of each kind are rejected."""
 
     list_display = ("kind", "at", "policy")
     ordering = ("kind",)
     search_fields = ("kind",)
     fields = ("kind", "at", "policy")
 
-    @admin.display(description="kept for")
+    @admin.display(description="retention")
     def policy(self, row: RawFloor) -> str:
-        """What the settings ask for; the disk bound may have taken more."""
-        own = Policy.from_settings()
-        kept = {"inference": own.raw_inferences, "error": own.errors}.get(row.kind, own.samples)
-        hours = kept.total_seconds() / 3600
+        """Return the retention of the settings. The disk limit may have removed more."""
+        hours = RetentionPolicy.from_settings().raw(row.kind).total_seconds() / 3600
         return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
+
+
+@admin.register(DemoClaim)
+class DemoClaimAdmin(LargeTableAdmin):
+    """The process that fills, sends or removes example data."""
+
+    list_display = ("owner", "heartbeat_at", "removing", "stopping", "percent", "incident")
+    ordering = ("pk",)
+    search_fields = ("owner__exact",)

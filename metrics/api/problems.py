@@ -17,7 +17,6 @@ from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body, proble
 from llmmonitor.infra.disk_errors import MAY_NOT_WRITE, NO_ROOM
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.queries import BadQuery, QueryTooSlow
-from metrics.traffic.demo.claim import ClaimUnknown
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +59,6 @@ def _describe(error: Exception) -> tuple[int, str, str, dict[str, str], dict[str
             return 400, "bad_query", str(error.detail), {}, extras
         case QueryTooSlow():
             return 503, "query_too_slow", str(error), {"Retry-After": "3"}, {}
-        case ClaimUnknown():
-            return 503, "redis_unavailable", str(error), {"Retry-After": "2"}, {}
         case OperationalError() | InterfaceError():
             _log_store_error(error)
             return 503, "store_unavailable", NO_STORE, NO_STORE_HEADERS, {}

@@ -68,13 +68,13 @@ def _ticks() -> str | None:
 
 
 def _disk() -> str | None:
-    from metrics.store.disk import disk_state
-    from metrics.store.upkeep.shedding import shed_notice
+    from metrics.store.disk import low_space_message
+    from metrics.store.upkeep.disk_limit import removal_notice
 
-    state = disk_state()
-    if not state.may_accept:
-        raise RuntimeError(state.message or "too little space: new events are refused")
-    return state.message or shed_notice()
+    message = low_space_message()
+    if message is not None:
+        raise RuntimeError(message)
+    return removal_notice()
 
 
 PARTS: dict[str, Callable[[], str | None]] = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body
-from metrics.events import Rejection, Validated
+from metrics.events import Validated
 
 if TYPE_CHECKING:
-    from metrics.ingest.recorder import Recorded
+    from metrics.ingest.recorder import CommitResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def problem_answer(status: int, code: str, detail: str, retry_after: int | None 
     return Answer(status, problem_body(status, code, detail, **extras), retry_after)
 
 
-def recorded_answer(validated: Validated, recorded: Recorded | None) -> Answer:
+def recorded_answer(validated: Validated, recorded: CommitResult | None) -> Answer:
     """The answer after the commit; accepted, duplicates and rejected are disjoint and add up to what was sent.
 
     200, or 422 in the same form when every event was refused. `recorded` is None when there was nothing to record.
@@ -45,7 +45,7 @@ def recorded_answer(validated: Validated, recorded: Recorded | None) -> Answer:
     accepted = duplicates = 0
     if recorded is not None:
         accepted, duplicates = recorded.accepted, recorded.duplicates
-        rejected += [Rejection(validated.indexes[place], name, error) for place, name, error in recorded.rejected]
+        rejected += [replace(rejection, index=validated.indexes[rejection.index]) for rejection in recorded.rejected]
     rejected.sort(key=lambda rejection: rejection.index)
     refused = {rejection.index for rejection in rejected}
     return Answer(

@@ -18,7 +18,7 @@ from metrics.events import Event, Kind, Validated, validate_many
 from metrics.ingest.answer import Answer, problem_answer, recorded_answer
 from metrics.ingest.body import BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
-from metrics.ingest.recorder import QueueFull, Recorded, StoreUnavailable, get_recorder
+from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable, get_recorder
 
 __all__ = ["Answer", "EventSink", "aingest", "ingest"]
 
@@ -29,7 +29,7 @@ WAIT_SECONDS = 30.0
 class EventSink(Protocol):
     """What is asked of a recorder."""
 
-    def submit(self, events: Sequence[Event]) -> concurrent.futures.Future[Recorded]:
+    def submit(self, events: Sequence[Event]) -> concurrent.futures.Future[CommitResult]:
         """Takes events; the future is done when they are committed."""
         ...
 
@@ -39,7 +39,7 @@ class _Waiting:
     """Events that wait for their commit, and what is needed to answer then."""
 
     validated: Validated
-    future: concurrent.futures.Future[Recorded]
+    future: concurrent.futures.Future[CommitResult]
 
 
 def ingest(
@@ -104,7 +104,7 @@ def _begin(
         return _unavailable(error)
 
 
-def _look_at(waiting: asyncio.Future[Recorded]) -> None:
+def _look_at(waiting: asyncio.Future[CommitResult]) -> None:
     """Takes the error that `_end` answers from the recorder's own future; asyncio logs one that nobody took."""
     if not waiting.cancelled():
         waiting.exception()

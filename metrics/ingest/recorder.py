@@ -26,14 +26,13 @@ from metrics.events import Event
 from metrics.ingest.refusal_log import RefusalLog
 from metrics.store import disk
 from metrics.store.availability import StoreUnavailable
-from metrics.store.outcome import Recorded, Refusal
+from metrics.store.commit_result import CommitResult
 
 __all__ = [
+    "CommitResult",
     "QueueFull",
-    "Recorded",
     "Recorder",
     "RecorderPolicy",
-    "Refusal",
     "Stats",
     "StoreUnavailable",
     "close_recorder",
@@ -56,7 +55,7 @@ class QueueFull(Exception):
 class Committer(Protocol):
     """What a recorder commits with; `metrics.store.writing.transaction.Store`."""
 
-    def commit(self, events: Sequence[Event]) -> Recorded:
+    def commit(self, events: Sequence[Event]) -> CommitResult:
         """Store the events in one transaction, or raise with nothing stored."""
         ...
 
@@ -94,7 +93,7 @@ class Stats:
 @dataclass(slots=True)
 class _Submission:
     events: Sequence[Event]
-    future: Future[Recorded]
+    future: Future[CommitResult]
 
 
 def _store() -> Committer:
@@ -134,13 +133,13 @@ class Recorder:
         if self._pid != os.getpid():
             self._reset()
 
-    def submit(self, events: Sequence[Event]) -> Future[Recorded]:
+    def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
         """Take events; the future is done when they are committed, or failed with StoreUnavailable or the database's
         own error. Raises QueueFull, and StoreUnavailable when the recorder was closed."""
         self._check_fork()
-        future: Future[Recorded] = Future()
+        future: Future[CommitResult] = Future()
         if not events:
-            future.set_result(Recorded(0, 0))
+            future.set_result(CommitResult(0, 0))
             return future
         with self._changed:
             if self._closed:
@@ -155,7 +154,7 @@ class Recorder:
             self._changed.notify_all()
         return future
 
-    def record(self, events: Sequence[Event], timeout: float | None = None) -> Recorded:
+    def record(self, events: Sequence[Event], timeout: float | None = None) -> CommitResult:
         """`submit`, and wait for the commit. Raises TimeoutError after `timeout` seconds; they may yet be stored."""
         return self.submit(events).result(timeout)
 
@@ -289,7 +288,9 @@ class Recorder:
 
     def _refuse(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
         if self._refusals.refused(error.reason, time.monotonic()):
-            log.warning("Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.place())
+            log.warning(
+                "Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.store_location()
+            )
         if error.reason != "locked":
             _reconnect()
         with self._changed:
@@ -298,7 +299,7 @@ class Recorder:
             _fail(submission, error)
 
 
-def _commit_once_more(store: Committer, events: Sequence[Event]) -> Recorded:
+def _commit_once_more(store: Committer, events: Sequence[Event]) -> CommitResult:
     """Commit; and once more when the database says that the same may well succeed now."""
     try:
         return store.commit(events)

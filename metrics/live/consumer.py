@@ -1,8 +1,8 @@
 """`WS /ws/metrics`: one client of the live stream, as an ASGI application.
 
-It sends `hello` (the newest tick, the server, the last five minutes), then a `tick` each second. It takes `subscribe`,
-`unsubscribe`, `resume` and `ping`; whatever else comes is answered `{"type": "error", "code", "detail"}`. What a client
-may cost is bounded: its messages by size and rate, what waits for it by the outbox, how many there are by the hub.
+It sends `hello` (the newest tick, the server, the last five minutes), then a `tick` each second. It accepts
+`subscribe`, `unsubscribe`, `resume` and `ping`. It responds to anything else with `{"type": "error", "code",
+"detail"}`. Messages are limited in size and rate, waiting messages by the outbox, and the number of clients by the hub.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from metrics.queries import BadQuery
 logger = logging.getLogger(__name__)
 
 TOO_MANY_CODE = 4429
-TRY_AGAIN_CODE = 4503  # not 1013, "Try Again Later" of the registry: daphne closes with 1000 or from 3000 on only
-NO_STORE = "The store does not answer."
-WHO_IT_IS = "asking who a live client is"  # in the log
+TRY_AGAIN_CODE = 4503  # not 1013, the registered "Try Again Later": daphne accepts 1000 and codes from 3000 only
+NO_STORE = "The database is not available."
+AUTHENTICATION = "authentication of a live client"  # in the log
 MAX_MESSAGE_BYTES = 16 * 2**10  # a subscription to 24 series with 100 long model names is 12 kB
 MESSAGES_PER_SECOND = 5.0
-MESSAGES_AT_ONCE = 30.0  # a page that is clicked through subscribes anew with each click
-CHECK_AGAIN_SECONDS = 5.0  # how long a socket outlives the session or key that opened it
+MESSAGES_AT_ONCE = 30.0  # a page sends a new subscription with each click
+CHECK_AGAIN_SECONDS = 5.0  # how long a socket stays open after its session or key has ended
 
 Send = Callable[[dict[str, Any]], Any]
 
@@ -44,7 +44,7 @@ async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: 
     try:
         checked = await acheck_handshake(scope)
     except DatabaseFailure as error:
-        log_throttled(logger, WHO_IT_IS, error)
+        log_throttled(logger, AUTHENTICATION, error)
         checked = Denied(NO_STORE, code=TRY_AGAIN_CODE)
     if isinstance(checked, Denied):
         await _refuse(send, checked)
@@ -59,7 +59,7 @@ async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: 
 
 
 async def _refuse(send: Send, denied: Denied) -> None:
-    """Fail the handshake (the server answers 403), or open and close with a code that a page can read."""
+    """Reject the handshake (HTTP 403), or accept and close it with a code that a page can read."""
     if denied.code is None:
         await send({"type": "websocket.close"})
         return
@@ -68,14 +68,14 @@ async def _refuse(send: Send, denied: Denied) -> None:
 
 
 class _Closed(Exception):
-    """The connection is to end with this code; None when it has ended."""
+    """Close the connection with this code; None if the client has closed it."""
 
     def __init__(self, code: int | None = None, reason: str = "") -> None:
         self.code, self.reason = code, reason
 
 
 class _Connection:
-    """One accepted socket: a reader, a writer and a watch over who it is. The first that ends, ends all."""
+    """One accepted socket: a reader, a writer and a check of the client's rights. When one ends, all end."""
 
     def __init__(self, scope: dict[str, Any], receive: Callable[[], Any], send: Send, hub: Hub, client: Client) -> None:
         self._scope, self._receive, self._send = scope, receive, send
@@ -84,7 +84,7 @@ class _Connection:
         self._resuming = False
 
     async def run(self) -> None:
-        """Until the client goes or is sent away."""
+        """Serve until either side closes the connection."""
         work = [asyncio.create_task(part()) for part in (self._read, self._write, self._watch)]
         try:
             await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
@@ -101,12 +101,12 @@ class _Connection:
             if isinstance(error, Exception):
                 raise error
 
-    # From us to the client
+    # From the server to the client
 
     async def _write(self) -> None:
         try:
             hello = await self._hub.hello()
-        except Exception as error:  # noqa: BLE001 (a store that does not answer, in whatever way)
+        except Exception as error:  # noqa: BLE001 (a database may fail in many ways)
             log_throttled(logger, "hello", error)
             raise _Closed(TRY_AGAIN_CODE, NO_STORE) from None
         await self._send_text(hello)
@@ -115,27 +115,27 @@ class _Connection:
             await (self._send_text(item) if isinstance(item, str) else item())
 
     async def _send_text(self, text: str) -> None:
-        """Returns when the client's connection has room for more (where the server can tell)."""
+        """Send, and wait until the connection can take more (if the server supports flow control)."""
         await self._send({"type": "websocket.send", "text": text})
 
     async def _watch(self) -> None:
-        """Whoever signs out or loses a role or key in the meantime is sent away.
+        """Close the connection when the client has signed out or lost its role or key.
 
-        Nobody is sent away because the database does not answer: ticks tell only what the client was allowed to see a
-        moment ago, and a page that is thrown out would come back with a handshake that fails as well.
+        A database error does not close it: the client was allowed to read a moment ago, and a new handshake would
+        fail, too.
         """
         while True:
             await asyncio.sleep(CHECK_AGAIN_SECONDS)
             try:
                 checked = await acheck_handshake(self._scope)
             except DatabaseFailure as error:
-                log_throttled(logger, WHO_IT_IS, error)
+                log_throttled(logger, AUTHENTICATION, error)
                 continue
             if isinstance(checked, Denied):
                 code = checked.code if checked.code in (SIGNED_OUT_CODE, NOT_ALLOWED_CODE) else NOT_ALLOWED_CODE
                 raise _Closed(code, checked.reason[:120])
 
-    # From the client to us
+    # From the client to the server
 
     async def _read(self) -> None:
         while True:
@@ -144,15 +144,15 @@ class _Connection:
                 raise _Closed
             if not self._allowance.take(time.monotonic()):
                 raise _Closed(TOO_MANY_CODE, "Too many messages.")
-            answer = self._answer(message.get("text"), message.get("bytes"))
-            if answer is not None and not self._client.outbox.put_answer(answer):
-                raise _Closed(TOO_MANY_CODE, "Answers are not read.")
+            response = self._respond(message.get("text"), message.get("bytes"))
+            if response is not None and not self._client.outbox.put_response(response):
+                raise _Closed(TOO_MANY_CODE, "Responses are not read.")
 
-    def _answer(self, text: str | None, data: bytes | None) -> Any:
-        """The answer to a message, or a function that makes it when it can be sent."""
+    def _respond(self, text: str | None, data: bytes | None) -> Any:
+        """Return the response to a message, or a function that builds and sends it later."""
         content = data or b"" if text is None else text.encode()
         if len(content) > MAX_MESSAGE_BYTES:
-            return error("too_large", f"A message may hold {MAX_MESSAGE_BYTES} bytes.")
+            return error("too_large", f"A message may have at most {MAX_MESSAGE_BYTES} bytes.")
         try:
             message = orjson.loads(content)
         except orjson.JSONDecodeError:
@@ -160,7 +160,7 @@ class _Connection:
         kind = message.get("type") if isinstance(message, dict) else None
         handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is None:
-            return error("unknown_type", f"{str(kind)[:60]!r} is no type of message.", tuple(self._HANDLERS))
+            return error("unknown_type", f"{str(kind)[:60]!r} is not a message type.", tuple(self._HANDLERS))
         return handler(self, message)
 
     def _subscribe(self, message: dict[str, Any]) -> str:
@@ -171,12 +171,12 @@ class _Connection:
             return error("bad_query", f"{problem.parameter}: {problem.detail}", problem.allowed)
         except TooManySubscriptions:
             return error(
-                "poll", f"{MAX_DISTINCT} different views are live already: read /metrics/history every few seconds."
+                "poll", f"{MAX_DISTINCT} different subscriptions are in use: read /metrics/history every few seconds."
             )
-        answer: dict[str, Any] = {"type": "subscribed", "step": wanted.step, "filters": wanted.filters.as_dict()}
+        response: dict[str, Any] = {"type": "subscribed", "step": wanted.step, "filters": wanted.filters.as_dict()}
         if subscription_id is not None:
-            answer["id"] = subscription_id
-        return ring.encode(answer).decode()
+            response["id"] = subscription_id
+        return ring.encode(response).decode()
 
     def _unsubscribe(self, message: dict[str, Any]) -> str:
         self._hub.unsubscribe(self._client)
@@ -185,13 +185,13 @@ class _Connection:
     def _resume(self, message: dict[str, Any]) -> Any:
         seq = message.get("seq")
         if type(seq) is not int or not 0 <= seq < 2**53:
-            return error("bad_query", "seq: must be the seq of the last tick that you have.")
+            return error("bad_query", "seq: must be the seq of the last tick that was received.")
         if self._resuming:
-            return error("busy", "The backfill before has not been sent yet.")
+            return error("busy", "The previous backfill has not been sent yet.")
         self._resuming = True
 
         async def backfill() -> None:
-            # What is made here lies in memory until the client has taken it: few at once.
+            # A backfill stays in memory until the client has read it, so only a few are built at once.
             try:
                 async with asyncio.timeout(BACKFILL_WAIT_SECONDS):
                     await self._hub.backfills.acquire()
@@ -214,7 +214,7 @@ class _Connection:
 
 
 class Allowance:
-    """How many messages may come: `per_second` on average, `at_once` in a burst."""
+    """A token bucket: `per_second` messages on average, `at_once` in a burst."""
 
     def __init__(self, per_second: float, at_once: float) -> None:
         self._per_second, self._at_once = per_second, at_once
@@ -222,7 +222,7 @@ class Allowance:
         self._at: float | None = None
 
     def take(self, now: float) -> bool:
-        """Whether one more may come at `now` (seconds of a monotonic clock)."""
+        """Return whether another message is allowed at `now` (seconds of a monotonic clock)."""
         if self._at is not None:
             self._left = min(self._at_once, self._left + (now - self._at) * self._per_second)
         self._at = now
@@ -233,7 +233,7 @@ class Allowance:
 
 
 def error(code: str, detail: str, allowed: Any = ()) -> str:
-    """An answer that says what cannot be served."""
+    """Return an error message."""
     body: dict[str, Any] = {"type": "error", "code": code, "detail": detail[:500]}
     if allowed:
         body["allowed"] = list(allowed)[:100]

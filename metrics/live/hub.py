@@ -1,9 +1,9 @@
-"""One process's side of the live stream: it hears each tick once and hands it to its clients.
+"""Fan-out of ticks to the WebSocket clients of one process.
 
-There is one hub for each event loop. It is in the group of ticks while it has clients. A client without a subscription
-gets the tick as it came; for the others each distinct subscription is computed once, on a thread of the hub's own and
-never on the loop, and what it gives is joined to the tick. When that takes longer than a second, the next tick goes to
-everybody as it is; the answer goes out with the newest tick once it is there, and the answer after it catches up.
+There is one hub per event loop. It joins the channel layer's group of ticks while it has clients. A client without a
+subscription gets each tick unchanged. Each distinct subscription is computed once per tick, on a thread of the hub, and
+its result is added to the tick. If that takes longer than a second, the next tick is sent to all clients unchanged; the
+result is then sent with the newest tick, and the following result includes the buckets that changed in between.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from llmmonitor.infra.databases import close_failed_connections
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.live.outbox import Outbox
-from metrics.live.subscriptions import Subscription, Subscriptions, answer
+from metrics.live.subscriptions import Subscription, Subscriptions, compute_view
 from metrics.queries import QueryTooSlow
 from metrics.queries.read.budget import check_budget, query_budget
 
 logger = logging.getLogger(__name__)
 
-MAX_CLIENTS = 256  # of one process; each may hold a few hundred kilobytes when it does not read
+MAX_CLIENTS = 256  # per process; a client that does not read may use a few hundred kilobytes
 HELLO_BYTES = 200_000
-HELLO_SECONDS = 1.0  # how long a hello is good for: without a broker no tick says that it is out of date
-BACKFILLS_AT_ONCE = 4  # each is up to 8 MB until its client has taken it
+HELLO_SECONDS = 1.0  # how long a hello is reused; without a broker, no tick replaces it
+BACKFILLS_AT_ONCE = 4  # each uses up to 8 MB until its client has read it
 BACKFILL_WAIT_SECONDS = 5.0
-VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; those that do not fit go without, and say so
+VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; the remaining ones are skipped and logged
 RETRY_SECONDS = 1.0
 JOIN_SECONDS = 2.0
-REJOIN_SECONDS = 3600.0  # membership in a group of a Redis layer ends after a day
+REJOIN_SECONDS = 3600.0  # membership in a group of the Redis channel layer expires after a day
 STARTED = datetime.now(UTC)
 
 Result = TypeVar("Result")
 
 
 class Client:
-    """What the hub knows of a client: where to put what it shall get, and what it shows."""
+    """A connected client: its outbox and its subscription."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.subscription: Subscription | None = None
-        self.subscription_id: str | None = None  # what the client itself calls it
+        self.subscription_id: str | None = None  # chosen by the client
 
 
 class TooManyClients(Exception):
-    """This process has as many live clients as it takes."""
+    """This process has MAX_CLIENTS clients."""
 
 
 class Hub:
@@ -71,22 +71,22 @@ class Hub:
         self._computing: asyncio.Task[None] | None = None
         self._newest = ""  # tick, as JSON
         self._newest_seq: int | None = None
-        self._answered: dict[bytes, int] = {}  # subscription -> second of the tick that it was last joined to
-        self._rounds = 0  # of computing all subscriptions
-        self._hello: tuple[str, float] | None = None  # and when it is out of date; None once a tick came
+        self._answered: dict[bytes, int] = {}  # subscription -> seq of the tick that it was last added to
+        self._rounds = 0  # how often all subscriptions were computed
+        self._hello: tuple[str, float] | None = None  # the text and when it expires; None after a new tick
         self._making_hello: asyncio.Task[str] | None = None
-        # One thread: answers of one tick take turns, and reading keeps one connection to the database.
+        # One thread, so that the hub uses one database connection.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
-        """A client while it is connected. Raises TooManyClients."""
+        """Register a client while the block runs. Raises TooManyClients."""
         if len(self._clients) >= self._max_clients:
             raise TooManyClients
         client = Client()
         self._clients.add(client)
         if self._listening is None:
-            self._joined = asyncio.Event()  # a new one: the listening before may still be ending, and clear its own
+            self._joined = asyncio.Event()  # a new one, because a former listener may still clear the old one
             self._listening = asyncio.create_task(self._listen(self._joined))
         try:
             yield client
@@ -98,26 +98,26 @@ class Hub:
                 self._listening = None
 
     def subscribe(self, client: Client, wanted: Subscription, subscription_id: str | None = None) -> None:
-        """Show a client this instead of what it has shown. Raises TooManySubscriptions; it then gets plain ticks."""
+        """Replace the client's subscription. Raises TooManySubscriptions; the client then gets plain ticks."""
         self.unsubscribe(client)
         self.subscriptions.add(wanted)
         client.subscription, client.subscription_id = wanted, subscription_id
 
     def unsubscribe(self, client: Client) -> None:
-        """Show a client plain ticks again."""
+        """Remove the client's subscription."""
         if client.subscription is not None:
             self.subscriptions.discard(client.subscription)
             client.subscription = client.subscription_id = None
 
     async def hello(self) -> str:
-        """What a client gets first. Made once for all that come within a second, and not before ticks are heard."""
-        with contextlib.suppress(TimeoutError):  # without a broker there are no ticks, but still what the store says
+        """Return the first message for a client. It is built once a second at most, after the group was joined."""
+        with contextlib.suppress(TimeoutError):  # without a broker there are no ticks, but the database has figures
             await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
         if self._hello is not None and asyncio.get_running_loop().time() < self._hello[1]:
             return self._hello[0]
         if self._making_hello is None:
             self._making_hello = asyncio.create_task(self._make_hello())
-        return await asyncio.shield(self._making_hello)  # one who goes does not take it from the others
+        return await asyncio.shield(self._making_hello)  # a client that disconnects must not cancel it for others
 
     async def _make_hello(self) -> str:
         newest = self._newest
@@ -130,14 +130,14 @@ class Hub:
         return text
 
     async def backfill(self, seq: int) -> str:
-        """The answer to `resume`: the ticks after `seq`."""
+        """Return the response to `resume`: the ticks after `seq`."""
         ticks = await self.in_thread(lambda: ring.since(seq))
         if ticks is None:
             return TOO_OLD
         return f'{{"type":"backfill","ticks":[{b",".join(ticks).decode()}]}}'
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Do blocking work on the hub's thread."""
+        """Run blocking work on the hub's thread."""
 
         def run() -> Result:
             try:
@@ -148,21 +148,21 @@ class Hub:
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     async def _listen(self, joined: asyncio.Event) -> None:
-        """Hear the ticks; where the channel layer fails, try again until it answers."""
+        """Receive ticks. If the channel layer fails, retry."""
         while True:
             try:
-                await self._hear(joined)
+                await self._receive(joined)
             except Exception as error:  # noqa: BLE001 (whatever a broker may raise)
                 log_throttled(logger, "the live channel", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _hear(self, joined: asyncio.Event) -> None:
+    async def _receive(self, joined: asyncio.Event) -> None:
         layer = get_channel_layer()
         channel = await layer.new_channel()
         loop = asyncio.get_running_loop()
         await layer.group_add(ticker.GROUP, channel)
         joined_at = loop.time()
-        self._hello = None  # a tick may have come while nobody listened
+        self._hello = None  # a tick may have been sent before the group was joined
         joined.set()
         try:
             while True:
@@ -176,7 +176,7 @@ class Hub:
                 await layer.group_discard(ticker.GROUP, channel)
 
     def _deliver(self, message: dict[str, Any]) -> None:
-        """Hand a tick of the group on. A broker under load may deliver one twice, and two workers out of order."""
+        """Send a tick to the clients. A broker under load may deliver a tick twice or out of order."""
         seq, text = int(message["seq"]), message["text"]
         if ring.is_late(seq, self._newest_seq):
             return
@@ -191,28 +191,27 @@ class Hub:
             self._computing = asyncio.create_task(self._deliver_views(seq, at))
 
     async def _deliver_views(self, seq: int, at: datetime) -> None:
-        """Join each subscription's answer to the tick, and hand that to whoever holds it by then."""
+        """Compute all subscriptions, add each result to the newest tick and send it to the subscription's clients."""
         wanted = deque(self.subscriptions)
-        # Each begins a round in its turn: one that uses up the time leaves out others each time, never the same ones
-        # for ever. By rounds, not by seconds: with a slow one they are several seconds apart, and always as many.
+        # Each round starts with another subscription, so that a slow one does not always skip the same others.
         wanted.rotate(-self._rounds)
         self._rounds += 1
         waiting = [client for client in self._clients if client.subscription is not None]
-        since = {one.key: self._answered[one.key] for one in wanted if one.key in self._answered}
+        since = {item.key: self._answered[item.key] for item in wanted if item.key in self._answered}
         try:
             views = await self.in_thread(lambda: make_views(at, wanted, since))
-        except Exception as error:  # noqa: BLE001 (the tick itself shall arrive)
+        except Exception as error:  # noqa: BLE001 (the tick itself is sent anyway)
             log_throttled(logger, "live views", error)
             views = {}
         texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
             if client not in self._clients:
                 continue
-            # It may show something else than when the tick came.
+            # The client may have changed its subscription since the tick was sent.
             text = texts.get(client.subscription.key) if client.subscription is not None else None
             if text is not None:
                 client.outbox.put_tick(text, client.subscription_id)
-            elif self._newest_seq == seq:  # otherwise it has a later one already
+            elif self._newest_seq == seq:  # otherwise the client already has a later tick
                 client.outbox.put_tick(self._newest)
         self._answered = since | dict.fromkeys(views, seq)
 
@@ -221,47 +220,48 @@ TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'
 
 
 def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
-    """Each subscription's answer at the tick of `at`, as JSON, by its key, computed in this order.
+    """Return what each subscription adds to the tick of `at`, as JSON by subscription key.
 
-    One that fails is left out. Once the time is used up, so are those that have no answer yet.
+    A subscription that fails is skipped, and so are those that are not computed when the time budget is used up.
     """
-    found = {}
+    views = {}
     try:
         with query_budget(VIEWS_SECONDS):
-            for one in wanted:
+            for subscription in wanted:
                 try:
-                    found[one.key] = ring.encode(answer(one, at, since.get(one.key))).decode()
+                    view = compute_view(subscription, at, since.get(subscription.key))
+                    views[subscription.key] = ring.encode(view).decode()
                 except QueryTooSlow:
                     raise
-                except Exception as error:  # noqa: BLE001 (the others shall have their answers)
-                    check_budget()  # a statement that was stopped because the time is used up has not failed
+                except Exception as error:  # noqa: BLE001 (the other subscriptions are computed anyway)
+                    check_budget()  # a statement that was stopped by the budget is not a failure of its own
                     log_throttled(logger, "live view", error)
     except QueryTooSlow as error:
         log_throttled(logger, "live views", error)
-    return found
+    return views
 
 
 def make_hello() -> str:
-    """The newest tick as `hello`, with the server and as much of the last five minutes as 200 kB hold."""
+    """Return the newest tick as `hello`, with the server and as much of the last five minutes as fits in 200 kB."""
     tick = ticker.newest_tick(datetime.now(UTC))
     server = {"version": settings.VERSION, "start": STARTED.isoformat(timespec="seconds").replace("+00:00", "Z")}
     head = ring.encode({**tick, "type": "hello", "server": server})
     briefs = ring.history()
     room = HELLO_BYTES - len(head) - len(b',"history":[]')
-    taken: list[bytes] = []
+    fitting: list[bytes] = []
     for brief in reversed(briefs):
         room -= len(brief) + 1
         if room < 0:
             break
-        taken.append(brief)
-    return (head[:-1] + b',"history":[' + b",".join(reversed(taken)) + b"]}").decode()
+        fitting.append(brief)
+    return (head[:-1] + b',"history":[' + b",".join(reversed(fitting)) + b"]}").decode()
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
 
 
 def hub_of_this_loop() -> Hub:
-    """The hub of the running event loop."""
+    """Return the hub of the running event loop."""
     loop = asyncio.get_running_loop()
     hub = _hubs.get(loop)
     if hub is None:

@@ -1,8 +1,8 @@
-"""The hot ring: the ticks of the last 15 minutes, in the cache that all processes share.
+"""A ring buffer with the ticks of the last 15 minutes, in the cache that all processes share.
 
-It may be lost at any time: ticks are derived from the store. A tick lies in the slot of its second modulo `SLOTS`, so
-the ring never grows; each slot says which second it holds. Beside the packed tick, a slot holds its brief form, of
-which a client that connects gets the last five minutes (three hundred whole ticks of a busy site would be megabytes).
+It can be lost at any time, because ticks are derived from the database. A tick is stored in the slot `seq % SLOTS` with
+its seq. Each slot has the compressed tick and a brief form of it. A client that connects gets the brief forms of the
+last five minutes, because three hundred full ticks may be megabytes.
 """
 
 from __future__ import annotations
@@ -15,30 +15,27 @@ import orjson
 from django.core.cache import caches
 
 SECONDS = 900
-SLOTS = 960  # a little more than are promised: a reader is never overtaken by the writer
+SLOTS = 960  # more than SECONDS, so that the writer does not overwrite what a reader reads
 HISTORY = 300
-BACKFILL_BYTES = 8 * 2**20  # of encoded ticks in one answer; beyond, a client reads the history instead
+BACKFILL_BYTES = 8 * 2**20  # of ticks in one response; for more, a client reads the history instead
 CLAIM_SECONDS = 60
-LATE_SECONDS = 10  # more than a tick takes to be built: LLMMONITOR_QUERY_BUDGET_SECONDS is five
+LATE_SECONDS = 10  # more than building a tick takes: LLMMONITOR_QUERY_BUDGET_SECONDS is five
 
 Tick = dict[str, Any]
 
 
 def claim(seq: int, what: str = "tick") -> bool:
-    """Whether this second's tick (or another thing done once a second) is the caller's to do.
-
-    True for the first who asks, in any process.
-    """
+    """Return whether the caller is the first of all processes to claim this task for this second."""
     cache = _cache()
     if not cache.add(f"claim:{what}:{seq}", 1, timeout=CLAIM_SECONDS):
         return False
-    # The in-process cache drops what is out of date only when it is full or asked for the key.
+    # The in-process cache removes expired entries only when it is full or when they are read.
     cache.delete(f"claim:{what}:{seq - CLAIM_SECONDS}")
     return True
 
 
 def put(tick: Tick) -> bytes:
-    """Keep a tick; answers it encoded as JSON (to be sent as it is). One that is late does not become the newest."""
+    """Store a tick and return it as JSON. A late tick does not become the newest."""
     seq = int(tick["seq"])
     encoded = encode(tick)
     brief = orjson.dumps({"seq": seq, "at": tick["at"], "overall": tick["overall"]}, option=orjson.OPT_NON_STR_KEYS)
@@ -53,67 +50,66 @@ def put(tick: Tick) -> bytes:
 
 
 def is_late(seq: int, newest: int | None) -> bool:
-    """Whether a tick comes after that of its own or a later second: of two workers, the first may be done last.
+    """Return whether a tick of this or a later second was already stored: of two workers, the first may finish last.
 
-    One that is further behind is of a clock that was set back, and the newest from then on.
+    A tick that is more than LATE_SECONDS behind is not late: the clock was set back.
     """
     return newest is not None and newest - LATE_SECONDS < seq <= newest
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """A message as JSON. Not-a-number and infinity become null, as everywhere in the API."""
+    """Return a message as JSON. NaN and infinity become null, as everywhere in the API."""
     return orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
 def latest_seq() -> int | None:
-    """The second of the newest tick; None while there is none."""
+    """Return the seq of the newest tick; None if there is none."""
     seq = _cache().get("latest")
     return None if seq is None else int(seq)
 
 
 def latest() -> Tick | None:
-    """The newest tick; None while there is none."""
+    """Return the newest tick; None if there is none."""
     encoded = latest_encoded()
     return None if encoded is None else orjson.loads(encoded)
 
 
 def latest_encoded() -> bytes | None:
-    """The newest tick as JSON."""
+    """Return the newest tick as JSON; None if there is none."""
     seq = latest_seq()
     return None if seq is None else next(iter(_read([seq]).values()), None)
 
 
 def since(seq: int) -> list[bytes] | None:
-    """The ticks after second `seq` that are kept, oldest first, each as JSON. None when they do not continue it.
+    """Return the stored ticks after `seq` as JSON, oldest first; None if the ring does not reach back to `seq`.
 
-    They do when the tick of `seq` itself and the newest are both kept: a ring that was lost (a restart of the one
-    process, an outage of Redis) lacks one of them. A second between them without a tick is one that was not built, or
-    that Redis did not take.
+    The ring does if the tick of `seq` and the newest tick are both stored. After a restart or an outage of Redis one
+    of them is missing. A second without a tick between them is one whose tick was not built or not stored.
     """
     newest = latest_seq()
     if newest is None or not 0 <= newest - seq <= SECONDS:
         return None
-    found = _read(range(seq, newest + 1))
-    if seq not in found or newest not in found or sum(map(len, found.values())) > BACKFILL_BYTES:
+    ticks = _read(range(seq, newest + 1))
+    if seq not in ticks or newest not in ticks or sum(map(len, ticks.values())) > BACKFILL_BYTES:
         return None
-    return [encoded for second, encoded in sorted(found.items()) if second > seq]
+    return [encoded for second, encoded in sorted(ticks.items()) if second > seq]
 
 
 def history(count: int = HISTORY) -> list[bytes]:
-    """`{seq, at, overall}` of the ticks in the last `count` seconds, oldest first, each as JSON."""
+    """Return `{seq, at, overall}` of the ticks of the last `count` seconds as JSON, oldest first."""
     newest = latest_seq()
     if newest is None:
         return []
     seconds = range(newest - min(count, SECONDS) + 1, newest + 1)
-    found = _cache().get_many([f"brief:{second % SLOTS}" for second in seconds])
-    briefs = dict(found.values())
+    slots = _cache().get_many([f"brief:{second % SLOTS}" for second in seconds])
+    briefs = dict(slots.values())
     return [briefs[second] for second in seconds if second in briefs]
 
 
 def _read(seconds: Iterable[int]) -> dict[int, bytes]:
     wanted = list(seconds)
-    found = _cache().get_many([f"tick:{second % SLOTS}" for second in wanted])
-    packed = dict(found.values())
+    slots = _cache().get_many([f"tick:{second % SLOTS}" for second in wanted])
+    packed = dict(slots.values())
     return {second: zlib.decompress(packed[second]) for second in wanted if second in packed}
 
 

@@ -1,4 +1,4 @@
-"""Which WebSocket goes where."""
+"""The ASGI application for WebSocket connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATH = "/ws/metrics"
 
 
 async def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer one WebSocket. A path that nothing listens on fails the handshake."""
+    """Serve one WebSocket. An unknown path fails the handshake."""
     if scope["path"].rstrip("/") == PATH:
         await live_metrics(scope, receive, send)
     else:

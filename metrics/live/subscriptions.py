@@ -1,7 +1,7 @@
-"""What pages ask to be shown live, each distinct question once.
+"""Live subscriptions: parse them, count them, and compute what they add to a tick.
 
-`parse` checks a `subscribe` message; `Subscriptions` counts who wants which and bounds how many there are; `answer`
-computes one for one tick, from the query layer alone, so that its buckets are those that `/metrics/history` answers.
+Equal subscriptions of several clients are computed once. `compute_view` uses the query layer, so the buckets of a tick
+equal those of `/metrics/history`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from metrics.queries.time.window import end_of_now
 MAX_DISTINCT = 32  # each is computed every second
 NAMES = ("type", "id", "filters", "step", "series")
 MAX_ID_CHARACTERS = 64
-# An event may be committed a moment after the bucket of its time has closed: buckets that closed in these last seconds
-# are answered again.
+# An event may be committed shortly after the bucket of its time has closed. Buckets that closed within these seconds
+# are sent again.
 LOOK_BACK_SECONDS = 5
 MAX_CATCH_UP_POINTS = 60
 
 
 class TooManySubscriptions(Exception):
-    """As many distinct subscriptions are live as are computed; this client polls instead."""
+    """The limit of distinct subscriptions is reached; the client must poll instead."""
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """What a page shows. Two with the same `key` are one."""
+    """What a client subscribes to. Subscriptions with the same `key` are equal."""
 
     filters: Filters
     step: int
@@ -43,7 +43,7 @@ class Subscription:
 
 
 def parse(message: Mapping[str, Any], now: datetime) -> Subscription:
-    """The subscription that a message asks for. Raises BadQuery."""
+    """Return the subscription of a `subscribe` message. Raises BadQuery."""
     check_names(message, *NAMES)
     filters = parse_filters_object(message.get("filters") or {})
     specs = parse_series_objects(message.get("series") or [])
@@ -53,7 +53,7 @@ def parse(message: Mapping[str, Any], now: datetime) -> Subscription:
 
 
 def parse_id(message: Mapping[str, Any]) -> str | None:
-    """What the client calls its subscription: no part of it, so that others may share it. Raises BadQuery."""
+    """Return the client's id of the subscription. It is not part of the subscription. Raises BadQuery."""
     if "id" not in message:
         return None
     given = message["id"]
@@ -63,25 +63,25 @@ def parse_id(message: Mapping[str, Any]) -> str | None:
 
 
 class Subscriptions:
-    """The distinct subscriptions of one process and how many clients hold each."""
+    """The distinct subscriptions of one process, each with its number of clients."""
 
     def __init__(self, limit: int = MAX_DISTINCT) -> None:
         self._limit = limit
-        self._held: Counter[bytes] = Counter()
+        self._clients: Counter[bytes] = Counter()
         self._by_key: dict[bytes, Subscription] = {}
 
     def add(self, wanted: Subscription) -> None:
-        """Hold a subscription. Raises TooManySubscriptions."""
+        """Add a client of a subscription. Raises TooManySubscriptions."""
         if wanted.key not in self._by_key and len(self._by_key) >= self._limit:
             raise TooManySubscriptions
         self._by_key.setdefault(wanted.key, wanted)
-        self._held[wanted.key] += 1
+        self._clients[wanted.key] += 1
 
-    def discard(self, held: Subscription) -> None:
-        """Let go of one that was added."""
-        self._held[held.key] -= 1
-        if self._held[held.key] <= 0:
-            del self._held[held.key], self._by_key[held.key]
+    def discard(self, subscription: Subscription) -> None:
+        """Remove a client of a subscription."""
+        self._clients[subscription.key] -= 1
+        if self._clients[subscription.key] <= 0:
+            del self._clients[subscription.key], self._by_key[subscription.key]
 
     def __iter__(self) -> Iterator[Subscription]:
         return iter(list(self._by_key.values()))
@@ -90,11 +90,11 @@ class Subscriptions:
         return len(self._by_key)
 
 
-def answer(subscription: Subscription, at: datetime, since: int | None = None) -> dict[str, Any]:
-    """`{"view": …, "buckets": […]}` for the tick of `at`. `since`: the second of the tick that was answered before.
+def compute_view(subscription: Subscription, at: datetime, since: int | None = None) -> dict[str, Any]:
+    """Return `{"view": …, "buckets": […]}` for the tick of `at`. `since` is the seq of the previous such tick.
 
-    The buckets are the open one, the newest closed one, and those before it that may have changed since they were
-    answered. Raises QueryTooSlow.
+    The buckets are the open one, the newest closed one, and earlier ones that may have changed since `since`. Raises
+    QueryTooSlow.
     """
     step, filters = subscription.step, subscription.filters
     window = window_of(step, at, since)
@@ -108,7 +108,7 @@ def answer(subscription: Subscription, at: datetime, since: int | None = None) -
 
 
 def window_of(step: int, at: datetime, since: int | None) -> Window:
-    """From the start of the oldest bucket that may have changed since the answer before, to the end of this second."""
+    """Return the window from the oldest bucket that may have changed since `since` to the end of this second."""
     end = end_of_now(at)
     opened = (end - 1) // step * step
     seen = end - 1 if since is None else min(since, end - 1)

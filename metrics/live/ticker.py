@@ -1,4 +1,4 @@
-"""Builds the snapshot of a second, keeps it in the ring and sends it to everyone who listens."""
+"""Build the tick of a second, store it in the ring and send it to the live clients of all processes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ LATE_KEY = "late"
 
 
 def build_tick(at: datetime) -> dict[str, Any]:
-    """The tick of the second that holds `at`."""
+    """Return the tick of the second that contains `at`."""
     from metrics import queries
 
     return {"type": "tick", "seq": int(at.timestamp()), **queries.current(at)}
 
 
 def newest_tick(at: datetime) -> dict[str, Any]:
-    """The tick that was sent last, or one of this moment where none was for some seconds (nobody ticks, or not yet)."""
+    """Return the newest tick of the ring; build one if the newest is older than STALE_SECONDS."""
     seq = ring.latest_seq()
     if seq is not None and abs(at.timestamp() - seq) <= STALE_SECONDS:
-        found = ring.latest()
-        if found is not None:
-            return found
+        newest = ring.latest()
+        if newest is not None:
+            return newest
     return build_tick(at)
 
 
 def broadcast(at: datetime) -> bool:
-    """Send the tick of this second, unless another process has. Answers whether it was sent; raises nothing."""
+    """Send the tick of this second unless another process does. Return whether it was sent; errors are logged."""
     try:
         seq = int(at.timestamp())
         if not ring.claim(seq):
@@ -46,33 +46,33 @@ def broadcast(at: datetime) -> bool:
         tick = build_tick(at)
         encoded = ring.put(tick)
         send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
-    except Exception as error:  # noqa: BLE001 (a tick that fails must not take the worker with it)
+    except Exception as error:  # noqa: BLE001 (a failed tick must not end the worker)
         log_throttled(logger, "broadcast", error)
         return False
     return True
 
 
 def count_late() -> None:
-    """One more tick or sample was dropped because it came too late, in whatever process."""
+    """Count a tick or sample that a worker dropped because it was late."""
     cache = caches["ring"]
     cache.add(LATE_KEY, 0, timeout=None)
     cache.incr(LATE_KEY)
 
 
 def state(at: datetime) -> str:
-    """How the ticks are, in words: how old the newest is and how many came too late."""
+    """Describe the ticks for readiness: the age of the newest and the number of late ones."""
     seq = ring.latest_seq()
     late = int(caches["ring"].get(LATE_KEY, 0))
     if seq is None:
-        said = "no tick yet: is a worker running?"
+        text = "no tick yet: is a worker running?"
     else:
         age = max(0.0, at.timestamp() - seq)
-        said = f"the newest tick is {age:.0f} s old" + (": is a worker running?" if age > STALE_SECONDS else "")
-    return f"{said}; {late} came too late and were dropped" if late else said
+        text = f"the newest tick is {age:.0f} s old" + (": is a worker running?" if age > STALE_SECONDS else "")
+    return f"{text}; {late} late ticks were dropped" if late else text
 
 
 def send_to_group(message: dict[str, Any]) -> None:
-    """Send a message to every live consumer, from any thread."""
+    """Send a message to the hubs of all processes, from any thread."""
     layer = get_channel_layer()
     if layer is not None:
         async_to_sync(layer.group_send)(GROUP, message)

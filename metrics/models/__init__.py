@@ -1,7 +1,8 @@
-"""What is stored. Measurements are written by `metrics.store` and read by `metrics.queries`, by nobody else."""
+"""The database tables. `metrics.store` writes measurements, and `metrics.queries` and `metrics.admin` read them."""
 
 from metrics.models.annotations import Annotation
 from metrics.models.bookkeeping import RawFloor, RecentId
+from metrics.models.demo import DemoClaim
 from metrics.models.labels import GaugeLabels, Series
 from metrics.models.requests import (
     ErrorGroup,
@@ -19,6 +20,7 @@ from metrics.models.samples import (
 
 __all__ = [
     "Annotation",
+    "DemoClaim",
     "EngineMetrics",
     "ErrorGroup",
     "ErrorGroupRollup",

@@ -1,4 +1,4 @@
-"""Marks on the time axis."""
+"""Annotations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from metrics.models.labels import NAME_LENGTH
 
 
 class Annotation(models.Model):
-    """A deploy, a change of configuration, a note: a line on every chart."""
+    """A deploy, a configuration change or a note, shown as a line in each chart."""
 
     class Kind(models.TextChoices):
-        """What happened."""
+        """The kind of annotation."""
 
         DEPLOY = "deploy"
         CONFIG = "config"

@@ -1,4 +1,4 @@
-"""What the write path remembers to be exact."""
+"""Tables with which the store detects duplicates and rejects late events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from metrics.models.requests import ID_LENGTH
 
 
 class RecentId(models.Model):
-    """The id of an event that came without a timestamp: its repeat is recognised for some minutes, by every process."""
+    """The id of an event that was sent without a timestamp. It is kept for some minutes and detects duplicates."""
 
     request_id = models.CharField(max_length=ID_LENGTH, unique=True)
     at = models.DateTimeField(db_index=True)
@@ -18,7 +18,7 @@ class RecentId(models.Model):
 
 
 class RawFloor(models.Model):
-    """Nothing older than this is accepted of a kind, because the raw rows that would recognise a repeat are gone."""
+    """The time before which events of a kind are rejected, because raw rows that detect duplicates were deleted."""
 
     kind = models.CharField(max_length=16, unique=True)
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Label sets, interned: rows of measurements hold a number instead of five strings."""
+"""Label sets. Rows of measurements refer to them by id instead of storing five strings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from django.db import models
 
 from metrics.events.types import OTHER_MODEL
 
-# Longest name of a model, provider, service, endpoint or host, in characters.
+# Maximum length of the name of a model, provider, service, endpoint or host.
 NAME_LENGTH = 200
 
 
 class Series(models.Model):
-    """One label set of requests. `tags` holds the metadata keys that `LLMMONITOR_TAGS` promotes, as canonical JSON."""
+    """A label set of requests. tags: the metadata keys of `LLMMONITOR_TAGS`, as JSON with sorted keys."""
 
     OTHER = OTHER_MODEL
 
@@ -26,8 +26,8 @@ class Series(models.Model):
         help_text="JSON object with sorted keys, or empty.",
     )
     is_demo = models.BooleanField(default=False)
-    first_seen = models.DateTimeField(help_text="Time of its earliest event.")
-    last_seen = models.DateTimeField(help_text="Time of its latest event.")
+    first_seen = models.DateTimeField(help_text="Time of the earliest event.")
+    last_seen = models.DateTimeField(help_text="Time of the latest event.")
 
     class Meta:
         verbose_name_plural = "series"
@@ -60,7 +60,7 @@ class Series(models.Model):
 
 
 class GaugeLabels(models.Model):
-    """One label set of gauges: a host, a GPU of it, a model's queue at a source, an engine. Unused labels are empty."""
+    """A label set of gauges: a host, a GPU, the queue of a model at a source, or an engine. Unused labels are empty."""
 
     host = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
     gpu_id = models.CharField(max_length=64, blank=True, default="")
@@ -69,7 +69,7 @@ class GaugeLabels(models.Model):
         max_length=16,
         blank=True,
         default="",
-        help_text="Of a queue: engine, track or sdk.",
+        help_text="The kind of a queue sample: engine, track or sdk.",
     )
     source = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
     is_demo = models.BooleanField(default=False)

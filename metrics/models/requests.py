@@ -11,14 +11,14 @@ ID_LENGTH = 200
 
 
 class InferenceMetrics(models.Model):
-    """One request to a model. Names of model, provider, service and endpoint stand in its series."""
+    """A request to a model. Its series has the names of the model, provider, service and endpoint."""
 
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH)
-    # Its index stands beside the one over series and time: `forget` takes rows in the order of the table, three times
-    # as fast (49,600 rows a second for 16,300).
+    # This index exists beside the index on series and timestamp, because `forget` deletes rows in the order of the
+    # table: 49,600 rows a second instead of 16,300.
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
-    labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
+    labels = models.JSONField(null=True, help_text="The labels of the row if its series is `__other__`.")
     operation = models.CharField(max_length=64, null=True)
     stream = models.BooleanField(null=True)
     prompt_tokens = models.BigIntegerField(null=True)
@@ -51,14 +51,14 @@ class InferenceMetrics(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "inference metrics"
         constraints = [
-            # The key that recognises a repeat. Time first, so that inserts land at the end of the index: one over
-            # random ids alone costs several times the insert itself. Windows and pages by time read it, too.
+            # The key that detects duplicates. The timestamp is first, so that inserts go to the end of the index. An
+            # index on random ids costs several times the insert itself. Queries by time use this index, too.
             models.UniqueConstraint(fields=["timestamp", "request_id"], name="inference_key")
         ]
         indexes = [
-            # Pages and exports of one model read it; retention and `forget` find a model's rows by it.
+            # For lists and exports of a model.
             models.Index(fields=["series", "timestamp"], name="inference_series_time"),
-            # An error finds the failed inference it belongs to. Failed rows alone, so it stays small.
+            # For the failed inference of an error. It has failed rows only, so it stays small.
             models.Index(
                 fields=["request_id"],
                 name="inference_failed_id",
@@ -71,7 +71,7 @@ class InferenceMetrics(models.Model):
 
 
 class ErrorGroup(models.Model):
-    """Errors that are the same: same type, same message but for numbers and ids, same top three frames."""
+    """Errors with the same type, the same message without numbers and ids, and the same top three frames."""
 
     fingerprint = models.CharField(max_length=40, unique=True)
     error_type = models.CharField(max_length=200)
@@ -84,12 +84,12 @@ class ErrorGroup(models.Model):
 
 
 class ErrorMetrics(models.Model):
-    """One error. One row for a request_id: what comes later completes it."""
+    """An error. Each request_id has one row, which later events complete."""
 
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH, unique=True)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
-    labels = models.JSONField(null=True, help_text="Its own labels, when the series is `__other__`.")
+    labels = models.JSONField(null=True, help_text="The labels of the row if its series is `__other__`.")
     error_type = models.CharField(max_length=200)
     error_message = models.TextField(null=True)
     severity = models.CharField(
@@ -102,7 +102,7 @@ class ErrorMetrics(models.Model):
     counted_outcome = models.CharField(
         max_length=16,
         null=True,
-        help_text="The outcome under which this error is counted as a failed request by itself; empty when it is not.",
+        help_text="The outcome of the failed request that this error counts as. Empty if it does not count as one.",
     )
     metadata = models.JSONField(null=True)
 
@@ -119,7 +119,7 @@ class ErrorMetrics(models.Model):
 
 
 class ErrorGroupRollup(models.Model):
-    """How many errors of a group a series had in an hour."""
+    """The number of errors of a group and a series in an hour."""
 
     bucket = models.BigIntegerField(help_text="Start of the hour, unix seconds.")
     group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="+")

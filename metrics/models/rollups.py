@@ -1,4 +1,4 @@
-"""Rollups: what the read path reads. Sums are integers, so any merge order gives the same figure."""
+"""Rollups, which queries read. Sums are integers, so their value does not depend on the order of merges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from metrics.models.labels import GaugeLabels, Series
 
 
 class InferenceRollup(models.Model):
-    """The requests of one series in one bucket of 1 s, 1 min or 1 h. A BinaryField is a packed histogram."""
+    """The requests of a series in a bucket of 1 s, 1 min or 1 h. Each BinaryField is a packed histogram."""
 
     resolution = models.IntegerField(help_text="Seconds: 1, 60 or 3600.")
     bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
@@ -45,7 +45,7 @@ class InferenceRollup(models.Model):
 
     class Meta:
         constraints = [
-            # Every query reads a range of buckets at one resolution; the write path finds its row by the whole key.
+            # Queries read a range of buckets at a resolution. Commits read and write rows by the whole key.
             models.UniqueConstraint(fields=["resolution", "bucket", "series"], name="inference_rollup_key")
         ]
 
@@ -54,11 +54,11 @@ class InferenceRollup(models.Model):
 
 
 class GaugeRollup(models.Model):
-    """The samples of one gauge and label set in one bucket of 1 min or 1 h."""
+    """The samples of a gauge and a label set in a bucket of 1 min or 1 h."""
 
     resolution = models.IntegerField(help_text="Seconds: 60 or 3600.")
     bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
-    metric = models.CharField(max_length=64, help_text="A name of the catalogue.")
+    metric = models.CharField(max_length=64, help_text="The name of the metric in the catalogue.")
     labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
     count = models.BigIntegerField()
     sum = models.FloatField()

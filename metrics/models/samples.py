@@ -1,7 +1,8 @@
-"""Raw samples of machines, GPUs, queues and serving engines. Below a minute these rows are the resolution.
+"""Raw rows of host, GPU, queue and engine samples. Charts with steps below a minute read these rows.
 
-The key that recognises a repeat is the time and the label set; for queues and engines the series, too, because two
-providers of one model and source share a label set. Time comes first, so that inserts land at the end of the index.
+The key that detects duplicates is the timestamp and the label set. Keys of queues and engines include the series,
+because two providers of the same model and source share a label set. The timestamp is first, so that inserts go to the
+end of the index.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from metrics.models.labels import NAME_LENGTH, GaugeLabels, Series
 
 
 class SystemMetrics(models.Model):
-    """One sample of a host. GB is 2³⁰ bytes; network and disk bytes are totals since boot."""
+    """A sample of a host. Fields `_gb` are in GiB. Network and disk bytes are totals since boot."""
 
     timestamp = models.DateTimeField()
     host = models.CharField(max_length=NAME_LENGTH)
@@ -26,15 +27,15 @@ class SystemMetrics(models.Model):
     gpu_count = models.IntegerField(null=True)
     network_bytes_sent = models.BigIntegerField(null=True)
     network_bytes_recv = models.BigIntegerField(null=True)
-    load_average = models.JSONField(null=True, help_text="Over 1, 5 and 15 minutes.")
+    load_average = models.JSONField(null=True, help_text="Averages of 1, 5 and 15 minutes.")
     swap_percent = models.FloatField(null=True)
     per_core_percent = models.JSONField(null=True)
     disk_read_bytes = models.BigIntegerField(null=True)
     disk_write_bytes = models.BigIntegerField(null=True)
     cpu_count = models.FloatField(null=True)
     platform = models.CharField(max_length=64, null=True)
-    monitor_cpu_percent = models.FloatField(null=True, help_text="Of this monitor, where it runs on this host.")
-    monitor_memory_mb = models.FloatField(null=True, help_text="Of this monitor, where it runs on this host.")
+    monitor_cpu_percent = models.FloatField(null=True, help_text="Of this monitor, if it runs on this host.")
+    monitor_memory_mb = models.FloatField(null=True, help_text="Of this monitor, if it runs on this host.")
 
     class Meta:
         verbose_name = verbose_name_plural = "system metrics"
@@ -45,7 +46,7 @@ class SystemMetrics(models.Model):
 
 
 class GPUMetrics(models.Model):
-    """One sample of a GPU, or of one MIG instance of it. MB is 2²⁰ bytes."""
+    """A sample of a GPU or a MIG instance. Fields `_mb` are in MiB."""
 
     timestamp = models.DateTimeField()
     host = models.CharField(max_length=NAME_LENGTH)
@@ -70,7 +71,7 @@ class GPUMetrics(models.Model):
     performance_state = models.IntegerField(null=True)
     throttle_reasons = models.JSONField(null=True)
     ecc_uncorrected_total = models.BigIntegerField(null=True)
-    energy_joules = models.FloatField(null=True, help_text="Since the driver was loaded.")
+    energy_joules = models.FloatField(null=True, help_text="Total since the driver was loaded.")
 
     class Meta:
         verbose_name = verbose_name_plural = "GPU metrics"
@@ -81,7 +82,7 @@ class GPUMetrics(models.Model):
 
 
 class QueueMetrics(models.Model):
-    """One reading of a model's queue by one source."""
+    """A sample of the queue of a model, read by a source."""
 
     timestamp = models.DateTimeField()
     kind = models.CharField(
@@ -103,7 +104,7 @@ class QueueMetrics(models.Model):
 
 
 class EngineMetrics(models.Model):
-    """One scrape of a serving engine: a column for each `engine.…` metric of the catalogue."""
+    """A sample of a serving engine, with a column for each `engine.…` metric of the catalogue."""
 
     timestamp = models.DateTimeField()
     source = models.CharField(max_length=NAME_LENGTH)

@@ -62,7 +62,7 @@ def parse_window(params: Mapping[str, Any], now: datetime) -> Window:
     if not (start or end):
         if name and name not in RANGES:
             raise BadQuery("range", f"{_shown(name)} is not a range.", RANGES)
-        return Window.last(RANGES[name or DEFAULT_RANGE], now)
+        return Window.last(RANGES[name or DEFAULT_RANGE].seconds, now)
     if name:
         raise BadQuery("range", "cannot be combined with `from` and `to`.")
     if not start:

@@ -1,6 +1,6 @@
-"""The write path below validation: validated events become rows and rollups, in one transaction.
+"""The tables of measurements: writes validated events to rows and rollups, and deletes old rows.
 
-`transaction.Store.commit` is the only way in. What it promises: an event is stored and counted once, however often it
-comes; the raw rows and the rollups of every resolution agree at every instant; and what cannot be stored raises
-StoreUnavailable with nothing of the batch left behind.
+`writing.transaction.Store.commit` is the only way to add events. An event is stored and counted once, however often it
+is sent. Raw rows and rollups of all resolutions agree after each commit. A batch that cannot be stored raises
+StoreUnavailable, and none of its events is stored.
 """

@@ -1,9 +1,10 @@
-"""The raw floors: how far back each kind of event is accepted.
+"""The raw floors: the time before which events of a kind are rejected.
 
-The raw row is what recognises a repeat. Once rows were deleted, an event as old as they were could be one of them
-coming again, so nothing before the floor is accepted. A deletion moves the floor in its own transaction, and a commit
-reads it in its own (`locked_floors`): whichever comes second sees what the first did. `raw_floor` is for the door,
-which refuses by name before anything waits for the recorder; it may be a moment behind, the commit is not.
+A duplicate is detected by its raw row. After old rows were deleted, an event of that age could be a duplicate of one of
+them, so events before the floor are rejected. A deletion raises the floor in its own transaction, and a commit reads it
+in its own (`locked_floors`), so the later of two transactions sees the result of the earlier one. Validation uses
+`raw_floor` to reject events before they wait for the recorder. That value may be slightly out of date; the commit
+checks again.
 """
 
 from __future__ import annotations
@@ -16,51 +17,54 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from metrics.models import RawFloor
 
-# An error is a failed request by itself unless a failed inference has its id, and the other way round: to settle that,
-# the rows of both must be there. So these two kinds have one floor, the later of theirs.
-TOGETHER = ("inference", "error")
-# Any number that nobody else takes in this database. Commits hold it together, a deletion holds it alone.
+# An error counts as a failed request unless a failed inference has its id. To decide this, the rows of both kinds must
+# exist, so these kinds share one floor: the later of the two.
+SHARED_FLOOR = ("inference", "error")
+# A number that no other code uses in this database. Commits share the lock; a deletion holds it exclusively.
 _ADVISORY_LOCK = 0x4C4C4D01
 
 _last_read: dict[str, datetime] = {}
 
 
 def raw_floor(kind: str) -> datetime | None:
-    """The time before which no event of a kind (inference, error, queue, system, engine) is accepted; None: no limit.
+    """Return the time before which events of a kind are rejected. None: all are accepted.
 
-    Reads the store at each call. Where it cannot (on an event loop no query may run; the database may not answer) it is
-    what this process read last, and the commit decides.
+    Kinds are inference, error, queue, system and engine. The value is read from the database. On an event loop, where
+    no query may run, and when the database fails, it is the value that this process read last.
     """
     if not _on_event_loop():
-        with contextlib.suppress(DatabaseError, InterfaceError):  # the commit will say why it cannot store them
+        with contextlib.suppress(DatabaseError, InterfaceError):  # the commit reports the error
             _read()
     return _last_read.get(str(kind))
 
 
 def locked_floors() -> dict[str, datetime]:
-    """The floors by kind, for a commit: inside its transaction, they stay as they are until it ends."""
+    """Return the floors by kind for a commit. They do not change until its transaction ends."""
     _lock("pg_advisory_xact_lock_shared")
     return _read()
 
 
 def block_commits() -> None:
-    """For upkeep on PostgreSQL, at the beginning of its transaction: no commit runs beside it, so none can deadlock."""
+    """Wait for running commits and block new ones until this transaction ends, so that none can deadlock with it.
+
+    Upkeep calls this at the beginning of a transaction on PostgreSQL. On SQLite it does nothing.
+    """
     _lock("pg_advisory_xact_lock")
 
 
 def raise_floor(kind: str, at: datetime) -> None:
-    """Move the floor of a kind up to `at`, never down; in the transaction that deletes the rows, before it does."""
+    """Raise the floor of a kind to `at` if it is lower. Call it before the deletion, in the same transaction."""
     block_commits()
-    _, made = RawFloor.objects.get_or_create(kind=kind, defaults={"at": at})
-    if not made:
+    _, is_new = RawFloor.objects.get_or_create(kind=kind, defaults={"at": at})
+    if not is_new:
         RawFloor.objects.filter(kind=kind, at__lt=at).update(at=at)
 
 
 def _read() -> dict[str, datetime]:
     floors = dict(RawFloor.objects.values_list("kind", "at"))
-    later = max((floors[kind] for kind in TOGETHER if kind in floors), default=None)
-    if later is not None:
-        floors |= dict.fromkeys(TOGETHER, later)
+    latest = max((floors[kind] for kind in SHARED_FLOOR if kind in floors), default=None)
+    if latest is not None:
+        floors |= dict.fromkeys(SHARED_FLOOR, latest)
     for kind in _last_read.keys() - floors.keys():
         _last_read.pop(kind, None)
     _last_read.update(floors)
@@ -68,7 +72,7 @@ def _read() -> dict[str, datetime]:
 
 
 def _lock(function: str) -> None:
-    # A row that does not exist yet cannot be locked, so PostgreSQL locks a number. SQLite has one writer at a time.
+    # An advisory lock, because a row that does not exist yet cannot be locked. SQLite has one writer at a time.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {function}(%s)", [_ADVISORY_LOCK])

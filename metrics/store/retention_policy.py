@@ -1,4 +1,4 @@
-"""How long each kind of row is kept."""
+"""The retention of each kind of row, and which rollups an event is counted in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from metrics.aggregation import RESOLUTIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """How long each kind of row is kept. `rollups` by resolution in seconds."""
+class RetentionPolicy:
+    """How long each kind of row is kept. rollups: by resolution in seconds."""
 
     raw_inferences: timedelta = timedelta(days=30)
     errors: timedelta = timedelta(days=90)
@@ -24,42 +24,44 @@ class Policy:
     recent_ids: timedelta = timedelta(minutes=15)
 
     @classmethod
-    def from_settings(cls) -> Policy:
-        """The policy of this installation."""
-        own = settings.LLMMONITOR
+    def from_settings(cls) -> RetentionPolicy:
+        """Return the policy that the settings describe."""
+        values = settings.LLMMONITOR
         return cls(
-            raw_inferences=timedelta(days=own.raw_inference_days),
-            errors=timedelta(days=own.errors_days),
-            samples=timedelta(hours=own.samples_hours),
+            raw_inferences=timedelta(days=values.raw_inference_days),
+            errors=timedelta(days=values.errors_days),
+            samples=timedelta(hours=values.samples_hours),
             rollups={
-                1: timedelta(minutes=own.one_second_minutes),
-                60: timedelta(days=own.one_minute_days),
-                3600: timedelta(days=own.one_hour_days),
+                1: timedelta(minutes=values.one_second_minutes),
+                60: timedelta(days=values.one_minute_days),
+                3600: timedelta(days=values.one_hour_days),
             },
-            recent_ids=timedelta(minutes=own.recent_id_minutes),
+            recent_ids=timedelta(minutes=values.recent_id_minutes),
         )
 
     def raw(self, kind: str) -> timedelta:
-        """How long raw rows of a kind of event (inference, error, queue, system, engine) are kept."""
+        """Return the retention of raw rows of a kind of event (inference, error, queue, system, engine)."""
         return {"inference": self.raw_inferences, "error": self.errors}.get(kind, self.samples)
 
     def oldest_bucket(self, resolution: int, now: datetime) -> int:
-        """Start, in unix seconds, of the oldest bucket of this resolution that still takes events.
+        """Return the start, in unix seconds, of the oldest bucket of a resolution that events are still added to.
 
-        It is the one that the retention's edge lies in. Readers count on those after it
+        It contains the end of the retention, so it may be incomplete. Queries read the buckets after it
         (`metrics.queries.time.window.Retention`).
         """
-        edge = int((now - self.rollups[resolution]).timestamp() // 1)
-        return edge - edge % resolution
+        oldest = int((now - self.rollups[resolution]).timestamp() // 1)
+        return oldest - oldest % resolution
 
     def resolver(self, now: datetime) -> Callable[[datetime], tuple[int, ...]]:
-        """A function from the time of an event to the resolutions (seconds) that still hold its bucket."""
-        since = [(one, datetime.fromtimestamp(self.oldest_bucket(one, now), UTC)) for one in RESOLUTIONS]
-        all_since = max(start for _, start in since)
+        """Return a function that maps the time of an event to the resolutions, in seconds, that still store it."""
+        starts = {
+            resolution: datetime.fromtimestamp(self.oldest_bucket(resolution, now), UTC) for resolution in RESOLUTIONS
+        }
+        latest_start = max(starts.values())
 
         def resolutions_for(at: datetime) -> tuple[int, ...]:
-            if at >= all_since:
+            if at >= latest_start:
                 return RESOLUTIONS
-            return tuple(one for one, start in since if at >= start)
+            return tuple(resolution for resolution, start in starts.items() if at >= start)
 
         return resolutions_for

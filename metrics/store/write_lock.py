@@ -1,10 +1,9 @@
-"""Getting to SQLite's write lock in good time.
+"""Waiting for SQLite's write lock without long delays.
 
-SQLite hands its lock to whoever asks at the right moment; who waits asks again after up to 100 ms. A recorder under
-load leaves it free for less than a millisecond at a time, so that upkeep would wait seconds, or a minute, before each
-of its small steps. Two things help: threads of this process take turns (`writing`), so that a step waits for one commit
-and a commit for one step; and upkeep asks every millisecond (`eager`), because another process knows nothing of our
-turns.
+SQLite does not queue its waiters: a waiter tries again after up to 100 ms. A busy recorder leaves the lock free for
+less than a millisecond at a time, so each small step of upkeep would wait for seconds or a minute. Two things help.
+Threads of this process queue for one lock (`write_lock`), so a step waits for one commit and a commit for one step.
+Upkeep tries every millisecond (`upkeep_transaction`), because other processes do not use this queue.
 """
 
 from __future__ import annotations
@@ -21,102 +20,102 @@ from django.db import OperationalError, connection, transaction
 from llmmonitor.infra.database_errors import reason_of
 from metrics.store.raw_floors import block_commits
 
-# After this the waiting thread goes on all the same, and SQLite decides: turns are for fairness, the lock is SQLite's.
+# After this time a waiting thread continues without the lock of this process. SQLite's own lock keeps the data correct.
 LONGEST_WAIT_SECONDS = 15.0
-ASK_AGAIN_SECONDS = 0.001
+RETRY_SECONDS = 0.001
 
 
 class FairLock:
-    """A lock that is handed on to those who wait in their order."""
+    """A lock that waiting threads acquire in the order in which they asked for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taken = False
+        self._is_held = False
         self._waiting: deque[threading.Event] = deque()
 
     @contextmanager
-    def take(self, longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[bool]:
-        """Wait for the turn, hold it in the block, hand it on. False: the wait took too long, and there is no turn."""
-        has_it = self._wait(longest_wait)
+    def hold(self, longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[bool]:
+        """Hold the lock in the block. Yield False when the wait was too long and the block runs without the lock."""
+        is_acquired = self._acquire(longest_wait)
         try:
-            yield has_it
+            yield is_acquired
         finally:
-            if has_it:
-                self._hand_on()
+            if is_acquired:
+                self._release()
 
-    def _wait(self, longest_wait: float) -> bool:
+    def _acquire(self, longest_wait: float) -> bool:
         with self._lock:
-            if not self._taken:
-                self._taken = True
+            if not self._is_held:
+                self._is_held = True
                 return True
-            mine = threading.Event()
-            self._waiting.append(mine)
-        if mine.wait(longest_wait):
+            acquired = threading.Event()
+            self._waiting.append(acquired)
+        if acquired.wait(longest_wait):
             return True
         with self._lock:
-            if mine.is_set():  # it came in the last moment
+            if acquired.is_set():  # just after the wait ended
                 return True
-            self._waiting.remove(mine)
+            self._waiting.remove(acquired)
             return False
 
-    def _hand_on(self) -> None:
+    def _release(self) -> None:
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().set()
             else:
-                self._taken = False
+                self._is_held = False
 
 
-_turns = FairLock()
+_process_lock = FairLock()
 
 
-def _new_process() -> None:
-    # Whoever holds or awaits a turn in the parent is not here to hand it on.
-    global _turns
-    _turns = FairLock()
+def _make_lock_after_fork() -> None:
+    # The threads that hold the lock or wait for it exist in the parent only.
+    global _process_lock
+    _process_lock = FairLock()
 
 
-os.register_at_fork(after_in_child=_new_process)
+os.register_at_fork(after_in_child=_make_lock_after_fork)
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Around a transaction that writes: on SQLite it waits for its turn in this process."""
+def write_lock() -> Iterator[None]:
+    """Hold this process's lock for a transaction that writes to SQLite. On PostgreSQL do nothing."""
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
-    with _turns.take():
+    with _process_lock.hold():
         yield
 
 
 @contextmanager
-def eager(longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[None]:
-    """A transaction of upkeep, in its turn; it asks for SQLite's lock every millisecond. No commit runs beside it.
+def upkeep_transaction(longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[None]:
+    """Run the block in a transaction during which no commit of events runs, and get SQLite's lock as early as possible.
 
-    Raises OperationalError, as SQLite does, when it did not get it in time.
+    Raise OperationalError, as SQLite does, when the lock was not free within `longest_wait` seconds.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         with transaction.atomic():
             block_commits()
             yield
         return
-    with writing(), ExitStack() as begun:
+    with write_lock(), ExitStack() as stack:
         with busy_timeout(0):
             until = time.monotonic() + longest_wait
             while True:
                 try:
-                    begun.enter_context(transaction.atomic())
+                    stack.enter_context(transaction.atomic())
                     break
                 except OperationalError as error:
                     if reason_of(error) != "locked" or time.monotonic() > until:
                         raise
-                time.sleep(ASK_AGAIN_SECONDS)
+                time.sleep(RETRY_SECONDS)
         yield
 
 
 @contextmanager
 def busy_timeout(milliseconds: int) -> Iterator[None]:
-    """How long a statement in the block waits for SQLite's lock before it fails as locked."""
+    """Set how long a statement in the block waits for SQLite's lock before it fails as locked."""
     connection.ensure_connection()
     raw = connection.connection
     (before,) = raw.execute("PRAGMA busy_timeout").fetchone()

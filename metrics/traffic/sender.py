@@ -1,6 +1,6 @@
-"""Sends events to a running monitor over HTTP, as any client does: stamped, in batches, again when it is told to.
+"""Post events to a running monitor over HTTP, with retries. The demo and the replay use it.
 
-Used by the demo and by replays. A retry is safe because every event carries its time and id.
+A retry is safe because every event has a timestamp and an id.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MAX_WAIT_SECONDS = 5.0
 
 
 class SendingFailed(Exception):
-    """The monitor did not take the events; the text says why.
+    """The monitor did not accept the events; the message says why.
 
-    `wait_seconds`: when to try again (0: soon); None where another try would not help.
+    `wait_seconds`: when to retry (0: soon); None if a retry would not help.
     """
 
     def __init__(self, text: str, wait_seconds: float | None = None) -> None:
@@ -31,7 +31,7 @@ class SendingFailed(Exception):
 
 
 class Sender:
-    """Posts to one monitor. Not for several threads at once."""
+    """Posts to one monitor. An instance is for one thread."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Sender:
         opener: Callable[..., Any] | None = None,
         host: str | None = None,
     ) -> None:
-        """`host`: the Host header, where the address alone would not be answered. Raises SendingFailed."""
+        """`host`: the Host header, if it differs from the address. Raises SendingFailed."""
         if not base_url.startswith(("http://", "https://")):
             raise SendingFailed(f"{base_url}: expected an address such as http://127.0.0.1:8899")
         self.base_url = base_url.rstrip("/")
@@ -52,27 +52,27 @@ class Sender:
         if host:
             self._headers["Host"] = host
         self._sleep = sleep
-        # No proxies: what is sent to loopback must not leave the machine.
+        # No proxies, because requests to loopback must not leave the machine.
         self._open = opener or urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     def with_key(self, api_key: str) -> Sender:
-        """The same with this key."""
+        """Return a copy that sends this key."""
         other = copy(self)
         other._headers = {**self._headers, "Authorization": f"Bearer {api_key}"}
         return other
 
     def get(self, path: str) -> Any:
-        """The JSON at this path, asked once. Raises SendingFailed."""
+        """Return the JSON at this path, without retries. Raises SendingFailed."""
         return self._once(urllib.request.Request(self.base_url + path, headers=self._headers))  # noqa: S310 - checked
 
     def post(self, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
-        """The monitor's answer to these events. Raises SendingFailed when it refuses them or stays away."""
-        body = json.dumps(events).encode()
-        request = urllib.request.Request(self.base_url + path, body, self._headers, method="POST")  # noqa: S310 - checked
+        """Post events and return the body of the response. Raises SendingFailed when all retries failed."""
+        data = json.dumps(events).encode()
+        request = urllib.request.Request(self.base_url + path, data, self._headers, method="POST")  # noqa: S310 - checked
         for attempt in range(ATTEMPTS):
             try:
-                answer: dict[str, Any] = self._once(request)
-                return answer
+                body: dict[str, Any] = self._once(request)
+                return body
             except SendingFailed as error:
                 if error.wait_seconds is None or attempt == ATTEMPTS - 1:
                     raise
@@ -80,7 +80,7 @@ class Sender:
         raise AssertionError("the loop above ends by returning or raising")
 
     def _once(self, request: urllib.request.Request) -> Any:
-        """One exchange."""
+        """Send a request once and return the JSON of the response."""
         try:
             with self._open(request, timeout=TIMEOUT_SECONDS) as response:
                 return json.loads(response.read())
@@ -88,6 +88,6 @@ class Sender:
             detail = error.read(2_000).decode(errors="replace")
             hint = error.headers.get("Retry-After", "")
             wait = (float(hint) if hint.isdigit() else 0.0) if error.code in RETRYABLE else None
-            raise SendingFailed(f"{request.full_url} answered {error.code}: {detail}", wait) from None
+            raise SendingFailed(f"{request.full_url} returned {error.code}: {detail}", wait) from None
         except (OSError, ValueError) as error:
-            raise SendingFailed(f"{request.full_url} did not answer: {error}", 0.0) from None
+            raise SendingFailed(f"{request.full_url} did not respond: {error}", 0.0) from None

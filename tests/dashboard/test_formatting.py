@@ -1,4 +1,4 @@
-"""Numbers in words, by one table of cases that the scripts are held to as well (tests/e2e/test_scripts.py)."""
+"""Numbers as text. tests/e2e/test_scripts.py checks the page's scripts against the same cases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANGE_CASES = json.loads((HERE / "change_cases.json").read_text(encoding="utf-8
 
 class AFigure:
     @pytest.mark.parametrize(("name", "value", "number", "unit"), FORMAT_CASES)
-    def test_is_said_in_words(self, name: str, value: float | None, number: str, unit: str) -> None:
+    def test_is_formatted(self, name: str, value: float | None, number: str, unit: str) -> None:
         assert FORMATS[name](value) == (number, unit)
 
     @given(st.floats(min_value=1e-3, max_value=1e12))
@@ -33,7 +33,5 @@ class AFigure:
 
 class AChange:
     @pytest.mark.parametrize(("name", "now", "before", "worse", "text", "judgement"), CHANGE_CASES)
-    def test_is_said_in_words(
-        self, name: str, now: Any, before: Any, worse: str | None, text: str, judgement: str
-    ) -> None:
+    def test_is_formatted(self, name: str, now: Any, before: Any, worse: str | None, text: str, judgement: str) -> None:
         assert change(name, now, before, worse) == (text, judgement)

@@ -30,15 +30,15 @@ SIGHT = {
         [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
     ),
 }  # fmt: skip
-# Smallest difference between any two series, as the design measured them; one is allowed for rounding.
+# Smallest difference between any two series, as the design measured them; a difference of 1 is allowed for rounding.
 LEAST = {"light": (39, 27, 27, 22), "dark": (38, 28, 27, 25)}
 
 
 def colours(theme: str) -> dict[str, str]:
     block = THEMES[theme]
     assert block
-    own = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block.group(1)))
-    return own if theme == "light" else {**colours("light"), **own}
+    palette = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block.group(1)))
+    return palette if theme == "light" else {**colours("light"), **palette}
 
 
 def linear(colour: str) -> np.ndarray:
@@ -46,8 +46,8 @@ def linear(colour: str) -> np.ndarray:
     return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
 
 
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other)), reverse=True)
+def contrast(first: str, second: str) -> float:
+    light, dark = sorted((float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (first, second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
@@ -71,13 +71,13 @@ class TheTheme:
         ],
     )
     def test_can_be_read(self, theme: str, name: str, ground: str, least: float) -> None:
-        own = colours(theme)
-        assert contrast(own[name], own[ground]) >= least
+        palette = colours(theme)
+        assert contrast(palette[name], palette[ground]) >= least
 
     @pytest.mark.parametrize("sight", list(SIGHT))
     def test_has_series_that_differ(self, theme: str, sight: str) -> None:
         seen = [lab(colours(theme)[f"series-{n}"], sight) for n in range(1, 8)]
-        least = min(float(np.linalg.norm(one - other)) for one, other in combinations(seen, 2))
+        least = min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2))
         assert least >= LEAST[theme][list(SIGHT).index(sight)] - 1
 
 

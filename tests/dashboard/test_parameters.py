@@ -8,7 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from dashboard.overview import data
-from dashboard.parameters import SPANS, read
+from dashboard.parameters import read
 from metrics.queries import RANGES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -20,21 +20,25 @@ def asked(query: str) -> object:
 
 class AnAddress:
     def test_without_parameters_means_the_last_hour(self) -> None:
-        found = read(QueryDict(""), NOW)
-        assert (found.range, found.window.seconds, found.notices) == ("1h", 3_600, ())
-        assert (found.span, found.span_before) == ("the last hour", "the hour before")
+        query = read(QueryDict(""), NOW)
+        assert (query.range, query.window.seconds, query.notices) == ("1h", 3_600, ())
+        assert (query.span, query.span_before) == ("the last hour", "the previous hour")
 
-    def test_has_words_for_every_range(self) -> None:
-        assert set(SPANS) == set(RANGES)
+    @pytest.mark.parametrize("name", RANGES)
+    def test_has_words_for_every_range(self, name: str) -> None:
+        query = read(QueryDict(f"range={name}"), NOW)
+        length = RANGES[name].title.removeprefix("1 ")
+        assert (query.span, query.span_before) == (f"the last {length}", f"the previous {length}")
+        assert query.window.seconds == RANGES[name].seconds
 
     def test_takes_a_range_and_filters_as_the_api_does(self) -> None:
-        found = read(QueryDict("range=24h&model=a&model=b%2Fc&host=g1"), NOW)
-        assert found.window.seconds == 86_400
-        assert found.filters.as_dict() == {"model": ["a", "b/c"], "host": ["g1"]}
+        query = read(QueryDict("range=24h&model=a&model=b%2Fc&host=g1"), NOW)
+        assert query.window.seconds == 86_400
+        assert query.filters.as_dict() == {"model": ["a", "b/c"], "host": ["g1"]}
 
     def test_takes_two_times(self) -> None:
-        found = read(QueryDict("from=2026-03-01T10:00:00Z&to=2026-03-01T11:00:00Z"), NOW)
-        assert (found.range, found.window.seconds, found.span) == (None, 3_600, "this window")
+        query = read(QueryDict("from=2026-03-01T10:00:00Z&to=2026-03-01T11:00:00Z"), NOW)
+        assert (query.range, query.window.seconds, query.span) == (None, 3_600, "this time range")
 
     @pytest.mark.parametrize(
         ("query", "named"),
@@ -48,31 +52,31 @@ class AnAddress:
         ],
     )
     def test_names_what_is_wrong_and_shows_the_rest(self, query: str, named: str) -> None:
-        found = read(QueryDict(query + "&provider=vllm"), NOW)
-        assert found.notices[0].startswith(named)
-        assert found.filters.provider == ("vllm",)
-        assert found.window.seconds > 0
+        result = read(QueryDict(query + "&provider=vllm"), NOW)
+        assert result.notices[0].startswith(named)
+        assert result.filters.provider == ("vllm",)
+        assert result.window.seconds > 0
 
     def test_may_hold_what_the_page_does_not_know(self) -> None:
         assert read(QueryDict("y=log&utm=1"), NOW).notices == ()
 
 
 class TheStep:
-    @pytest.mark.parametrize("name", list(data.STEPS_OF_RANGES))
+    @pytest.mark.parametrize("name", RANGES)
     def test_of_a_range_gives_charts_that_can_be_read(self, name: str) -> None:
-        found = read(QueryDict(f"range={name}"), NOW)
-        step = data.chart_step(found, has_events=True)
+        query = read(QueryDict(f"range={name}"), NOW)
+        step = data.chart_step(query, has_events=True)
         assert step is not None
-        assert 50 <= found.window.seconds / step <= 250
+        assert 50 <= query.window.seconds / step <= 250
 
     @pytest.mark.parametrize("days", [2, 60, 179, 200, 400])
     def test_between_two_times_gives_no_more_points_than_a_chart_shows(self, days: int) -> None:
-        found = read(
+        query = read(
             QueryDict(f"from={NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={NOW:%Y-%m-%dT%H:%M:%SZ}"), NOW
         )
-        step = data.chart_step(found, has_events=True)
+        step = data.chart_step(query, has_events=True)
         assert step is not None
-        assert found.window.seconds / step <= data.CHART_POINTS
+        assert query.window.seconds / step <= data.CHART_POINTS
 
     def test_is_a_second_while_there_are_machines_alone(self) -> None:
         assert data.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1

@@ -1,4 +1,4 @@
-"""A real browser, and a page that remembers what it complained of."""
+"""A real browser, and pages whose console errors are recorded."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What the console said at the level of an error, refused by the page's policy or not; a test may clear it."""
+def console_errors() -> list[str]:
+    """The errors in the console, among them violations of the Content-Security-Policy. A test may clear the list."""
     return []
 
 
 @pytest.fixture
-def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
+def open_page(browser: Browser, console_errors: list[str]) -> Iterator[OpenPage]:
     """`open_page(url, width=…, height=…, theme=…)`: a page in a context of its own, ready."""
     contexts: list[BrowserContext] = []
 
@@ -39,8 +39,8 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
         contexts.append(context)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: console_errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.set_default_timeout(20_000)
         page.goto(url)
         expect(page.locator("html")).to_have_attribute("data-ready", "true")

@@ -48,40 +48,40 @@ def tile(page: Page, name: str) -> Any:
 
 def points(page: Page, widget: str, dataset: int = 0) -> list[list[Any]]:
     """What a chart shows now: [[epoch ms, value or None], …]."""
-    found: list[list[Any]] = page.evaluate(
+    values: list[list[Any]] = page.evaluate(
         """([widget, dataset]) => Chart.getChart(document.querySelector(`[data-widget="${widget}"] canvas`))
              ?.data.datasets[dataset]?.data.map(({ x, y }) => [x, y]) ?? []""",
         [widget, dataset],
     )
-    return found
+    return values
 
 
 class AnEmptyPage:
     def test_turns_into_charts_when_its_command_is_pasted(
-        self, server: Server, open_page: Any, complaints: list[str]
+        self, server: Server, open_page: Any, console_errors: list[str]
     ) -> None:
         page = open_page(server.url)
         expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
-        expect(page.locator("#listening-words")).to_contain_text("no event yet (0:0")
+        expect(page.locator("#listening-text")).to_contain_text("no event yet (0:0")
         expect(page.locator('[data-widget="latency"]')).to_be_hidden()
         wait_live(page)
         page.get_by_role("button", name="Copy", exact=True).click()
         expect(page.locator("#copy-snippet")).to_contain_text("Copied")
         command = page.evaluate("navigator.clipboard.readText()")
-        found = re.search(r"curl (\S+) -H 'Content-Type: application/json' -d '(.*)'", command, re.DOTALL)
-        assert found
-        assert found.group(1) == f"{server.url}/track/inference"
+        match = re.search(r"curl (\S+) -H 'Content-Type: application/json' -d '(.*)'", command, re.DOTALL)
+        assert match
+        assert match.group(1) == f"{server.url}/track/inference"
 
-        assert server.post("/track/inference", found.group(2).encode()).json()["accepted"] == 1
+        assert server.post("/track/inference", match.group(2).encode()).json()["accepted"] == 1
 
         expect(page.locator('[data-widget="latency"]')).to_be_visible()
         expect(page.get_by_role("heading", name="Send your first event")).to_be_hidden()
         expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
         expect(page.locator("#models-table")).to_contain_text("llama-3-8b")
-        assert complaints == []
+        assert console_errors == []
 
     def test_fills_with_demo_data_at_the_press_of_a_button_and_empties_again(
-        self, server: Server, open_page: Any, complaints: list[str]
+        self, server: Server, open_page: Any, console_errors: list[str]
     ) -> None:
         page = open_page(server.url)
         page.get_by_role("button", name="Show me demo data").click()
@@ -90,15 +90,15 @@ class AnEmptyPage:
         expect(page.locator('[data-widget="latency"]')).to_be_visible()
         expect(page.locator("#models-table tbody")).to_contain_text("llama-3-70b")
 
-        expect(tile(page, "cpu")).not_to_have_text(tile(page, "cpu").inner_text())  # its present goes on
+        expect(tile(page, "cpu")).not_to_have_text(tile(page, "cpu").inner_text())  # new values arrive
 
         page.get_by_role("button", name="Remove demo data").click()
 
         expect(page.locator("#demo-banner")).to_be_hidden(timeout=60_000)
         expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
         expect(page.locator(".machine")).to_have_count(1)
-        expect(page.locator("#demo-words")).to_contain_text("three models")
-        assert complaints == []
+        expect(page.locator("#demo-text")).to_contain_text("Three models")
+        assert console_errors == []
 
     def test_is_there_again_when_a_long_removal_of_demo_data_has_ended(self, server: Server, open_page: Any) -> None:
         send(server, request(metadata={"llmmonitor.demo": True}))
@@ -164,23 +164,23 @@ class APage:
         page.get_by_role("button", name="Clear all").click()
         expect(page.locator("#models-table")).to_contain_text("gpt-4o")
 
-    def test_names_the_filter_to_drop_when_nothing_matches(self, module_server: Server, open_page: Any) -> None:
+    def test_names_the_filter_to_remove_when_nothing_matches(self, module_server: Server, open_page: Any) -> None:
         send(module_server, request())
         page = open_page(f"{module_server.url}/?model=nobody")
         expect(page.get_by_text("No requests match model = nobody")).to_be_visible()
-        page.get_by_role("button", name="Drop model").click()
+        page.get_by_role("button", name="Remove the model filter").click()
         expect(page.locator("#models-table")).to_contain_text("llama-3-8b")
 
-    def test_says_so_where_the_window_stands_in_for_a_minute_without_requests(
+    def test_shows_values_of_the_window_where_the_last_minute_has_no_requests(
         self, module_server: Server, open_page: Any
     ) -> None:
         send(module_server, *(request("quiet", ago_seconds=600 + n) for n in range(3)))
         page = open_page(f"{module_server.url}/?range=1h&model=quiet")
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("figures of the last minute")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text("Values: the last minute")
         expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
         expect(page.locator('[data-tile="p50"] [data-aside]')).to_have_text("1h")
         expect(page.locator('[data-tile="cpu"] [data-aside]')).to_have_text("")
-        expect(page.locator('[data-widget="latency"] [data-now]')).to_have_text(
+        expect(page.locator('[data-widget="latency"] [data-values]')).to_have_text(
             re.compile(r"P99 1\.2\d\ss in the last hour")
         )
 
@@ -188,13 +188,17 @@ class APage:
         send(server, *(request(ago_seconds=60 * n) for n in range(1, 59)))
         send(server, *(request(ago_seconds=3_601 + n) for n in range(30)))
         page = open_page(f"{server.url}/?range=1h")
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("too little data before to compare")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text(
+            "not enough data to compare with the previous hour"
+        )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_have_text(re.compile(r"^\s*$"))
 
         send(server, *(request(ago_seconds=3_700 + 60 * n) for n in range(58)))
         page.reload()
 
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("▲ ▼ 1\u00a0h against the hour before")
+        expect(page.locator(".sentence [data-aside]")).to_contain_text(
+            "▲ ▼ the last hour compared with the previous hour"
+        )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_contain_text("▼")
 
     def test_hints_at_machines_below_the_edge(self, server: Server, open_page: Any) -> None:
@@ -215,8 +219,8 @@ class APage:
         page = open_page(f"{module_server.url}/?model={name}", width=390, height=844)
         cell = page.locator("#models-table tbody th")
         expect(cell).to_have_text(name)
-        cut = """(node) => [node, ...node.querySelectorAll("*")].some((one) =>
-                   one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "visible")"""
+        cut = """(node) => [node, ...node.querySelectorAll("*")].some((child) =>
+                   child.scrollWidth > child.clientWidth + 1 && getComputedStyle(child).overflowX !== "visible")"""
         assert not cell.evaluate(cut)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -248,21 +252,21 @@ class APage:
         expect(page).to_have_url(re.compile(r"\?from=[^&]+&to=[^&]+$"))
         expect(page.locator("#live")).to_contain_text("Go live")
 
-    def test_says_in_a_table_what_a_chart_shows(self, module_server: Server, open_page: Any) -> None:
+    def test_shows_the_values_of_a_chart_in_a_table(self, module_server: Server, open_page: Any) -> None:
         send(module_server, request(ago_seconds=20))
         page = open_page(module_server.url)
         card = page.locator('[data-widget="latency"]')
-        card.get_by_role("button", name="Menu of Response time").click()
+        card.get_by_role("button", name="Response time menu").click()
         page.get_by_role("menuitem", name="View as table").click()
         expect(card.locator("table")).to_contain_text(re.compile(r"1\.2\d\ss"))
 
     def test_saves_a_chart_as_picture_drawing_and_figures(
-        self, module_server: Server, open_page: Any, complaints: list[str]
+        self, module_server: Server, open_page: Any, console_errors: list[str]
     ) -> None:
         send(module_server, *(request(ago_seconds=20 * n) for n in range(1, 20)))
         page = open_page(f"{module_server.url}/?range=15m", height=2600, theme="dark")
         saved = {}
-        # No more than ten: then Chromium takes a page for one that floods the disk.
+        # At most ten, because Chromium blocks further downloads of a page.
         wanted = {
             "latency": ("PNG", "SVG", "CSV"),
             "requests": ("SVG",),
@@ -289,7 +293,7 @@ class APage:
                 assert b"undefined" not in content
             else:
                 assert content.startswith(b"timestamp,metric,stat,unit,labels,value"), widget
-        assert complaints == []
+        assert console_errors == []
 
     def test_keeps_the_theme_that_was_chosen(self, module_server: Server, open_page: Any) -> None:
         page = open_page(module_server.url)
@@ -309,7 +313,9 @@ class APage:
         page = open_page(module_server.url, width=width, height=844, theme=theme)
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
-    def test_breaks_no_rule_of_its_policy(self, module_server: Server, open_page: Any, complaints: list[str]) -> None:
+    def test_does_not_violate_its_content_security_policy(
+        self, module_server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
         send(module_server, request(ago_seconds=5))
         page = open_page(module_server.url, height=2600)
         wait_live(page)
@@ -318,11 +324,11 @@ class APage:
         page.locator("#range-custom").click()
         page.keyboard.press("Escape")
         page.locator('[data-widget="requests"] [data-info]').click()
-        assert complaints == []
+        assert console_errors == []
 
 
 class ALostServer:
-    def test_is_shown_and_what_was_missed_comes_back_except_the_outage(self, server: Server, open_page: Any) -> None:
+    def test_is_shown_and_missed_data_is_loaded_except_for_the_outage(self, server: Server, open_page: Any) -> None:
         page = open_page(f"{server.url}/?range=5m", height=1000)  # both charts of this machine in sight, by the second
         wait_live(page)
         before = server.get("/metrics/current").json()["seq"]
@@ -332,7 +338,7 @@ class ALostServer:
         expect(page.locator("#connection")).to_have_attribute("data-state", "disconnected", timeout=4_000)
         expect(page.locator("#connection")).to_contain_text("data from")
         expect(page.locator("#connection-banner")).to_contain_text("Disconnected")
-        page.wait_for_timeout(11_000)  # with the start, long enough for a bucket of five seconds that nobody measured
+        page.wait_for_timeout(11_000)  # with the start, long enough for a bucket of five seconds without samples
         server.start()
         after = server.get("/metrics/current").json()["seq"]
         send(server, request("came-meanwhile", ago_seconds=1))
@@ -342,16 +348,16 @@ class ALostServer:
         page.locator('[data-widget="cpu"]').scroll_into_view_if_needed()
         page.wait_for_timeout(1_500)  # the chart draws with the next tick
 
-        # What the page shows is what a reload would show: nothing twice, and a hole where nobody measured.
+        # What the page shows is what a reload would show: no point twice, and a gap where there are no samples.
         history = server.get("/metrics/history?metric=system.cpu_percent&stat=avg&range=5m&step=5").json()
         stored = dict(history["series"][0]["points"])
         shown = points(page, "cpu")
         times = [time for time, _ in shown]
-        assert times == sorted(set(times)), "a point is there twice"
+        assert times == sorted(set(times)), "a point exists twice"
         settled = [(time, value) for time, value in shown if time in stored and time < after * 1000 - 5_000]
         assert [value is None for _, value in settled] == [stored[time] is None for time, _ in settled]
         outage = [value for time, value in shown if before * 1000 + 1_000 < time < after * 1000 - 6_000]
-        assert set(outage) == {None}, "the outage is drawn as if it had been measured"
+        assert set(outage) == {None}, "the outage is drawn as data"
 
 
 class APageWithoutASocket:
@@ -377,6 +383,6 @@ class APageWithoutASocket:
             page.route("**/metrics/current", lambda route: route.abort())
             with page.expect_request("**/metrics/current"):  # the socket is tried again after a minute
                 page.goto(module_server.url)
-            expect(page.locator("#connection-banner")).to_have_text(re.compile(r"Next try in [1-5] s\."))
+            expect(page.locator("#connection-banner")).to_have_text(re.compile(r"Next attempt in [1-5] s\."))
         finally:
             context.close()

@@ -1,4 +1,4 @@
-"""The scripts' pure modules, held to the same cases as their Python twins."""
+"""The pure modules of the page's scripts, some of them against the same cases as their Python counterparts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.page_context import page_settings
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -19,52 +20,56 @@ SCRIPTS = Path(__file__).parents[2] / "dashboard" / "static" / "dashboard" / "js
 
 @pytest.fixture
 def run(module_server: Server, open_page: Any) -> Any:
-    """`run("format.js", "(module, argument) => …", argument)` in the browser."""
+    """`run("page/format.js", "(module, argument) => …", argument)` in the browser."""
     page = open_page(module_server.url)
 
     def run(module: str, body: str, argument: Any = None) -> Any:
         return page.evaluate(
-            f"async (argument) => ({body})(await import('/static/dashboard/js/{module}'), argument)", argument
+            f"""async (argument) => {{
+              const settings = {json.dumps(page_settings())};
+              return ({body})(await import('/static/dashboard/js/{module}'), argument, settings);
+            }}""",
+            argument,
         )
 
     return run
 
 
 class TheScripts:
-    def test_say_figures_as_the_server_does(self, run: Any) -> None:
+    def test_format_numbers_as_the_server_does(self, run: Any) -> None:
         cases = json.loads((CASES / "format_cases.json").read_text(encoding="utf-8"))
-        said = run("format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
-        assert [(one["number"], one["unit"]) for one in said] == [(number, unit) for _, _, number, unit in cases]
+        items = run("page/format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
+        assert [(item["number"], item["unit"]) for item in items] == [(number, unit) for _, _, number, unit in cases]
 
     def test_judge_changes_as_the_server_does(self, run: Any) -> None:
         cases = json.loads((CASES / "change_cases.json").read_text(encoding="utf-8"))
-        said = run("change.js", "(m, cases) => cases.map((one) => m.change(...one.slice(0, 4)))", cases)
-        assert [(one["text"], one["judgement"]) for one in said] == [tuple(one[4:]) for one in cases]
+        items = run("page/change.js", "(m, cases) => cases.map((row) => m.change(...row.slice(0, 4)))", cases)
+        assert [(item["text"], item["judgement"]) for item in items] == [tuple(case[4:]) for case in cases]
 
     def test_put_a_bucket_in_the_place_of_the_one_with_the_same_start(self, run: Any) -> None:
         body = """(m) => { const points = [];
                   for (const [x, y] of [[1, 1], [3, 3], [2, 2], [3, 9], [3, 9]]) m.place(points, x, y);
                   return points.map(({ x, y }) => [x, y]); }"""
-        assert run("series.js", body) == [[1, 1], [2, 2], [3, 9]]
+        assert run("live/series.js", body) == [[1, 1], [2, 2], [3, 9]]
 
-    def test_forget_what_is_older_than_the_window(self, run: Any) -> None:
+    def test_delete_points_older_than_the_window(self, run: Any) -> None:
         body = """(m) => { const store = new m.SeriesStore(); store.step = 1000;
                   for (let second = 0; second < 5000; second += 1) {
                     const bucket = { metric: "a", stat: "avg", labels: {}, points: [[second * 1000, 1]] };
                     store.merge([bucket], (second - 300) * 1000);
                   }
                   return store.get("a", "avg").length; }"""
-        assert 300 <= run("series.js", body) <= 303
+        assert 300 <= run("live/series.js", body) <= 303
 
     def test_call_two_missing_buckets_a_gap_but_not_one(self, run: Any) -> None:
         body = "(m, points) => m.gaps(points.map(([x, y]) => ({ x, y })), 1)"
         points = [[0, 1], [1, None], [2, 1], [3, None], [4, None], [5, 1], [9, 1]]
-        assert run("series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
+        assert run("live/series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
 
     def test_find_the_value_under_a_time(self, run: Any) -> None:
         body = """(m, times) => times.map((time) =>
-                    m.at([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
-        assert run("series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
+                    m.valueAt([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
+        assert run("live/series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
 
     def test_give_models_colours_that_stay(self, run: Any) -> None:
         body = """(m) => { localStorage.clear();
@@ -75,43 +80,39 @@ class TheScripts:
         assert dict(later) == {"c": "3", "a": "1", "x": "4"}
 
     def test_show_the_last_minute_while_live_and_the_window_where_it_has_nothing(self, run: Any) -> None:
-        body = """(m) => {
+        body = """(m, _, settings) => {
           const params = { range: "24h", filters: {}, span: "the last 24 hours" };
-          const page = new m.Page({ now: Date.now(), params, summary: { rate: 2, unknown: null } }, {}, []);
-          const found = () => [page.showsMinute, page.figure((minute) => minute.rate, "rate")];
-          const all = [found()];
+          const page = new m.Page({ settings, data: { now: Date.now(), params, summary: { rate: 2, unknown: null } } });
+          const current = () => [page.showsLastMinute, page.currentValue((minute) => minute.rate, "rate")];
+          const all = [current()];
           page.tick = { overall: { rate: 0 } };
-          all.push(found());
+          all.push(current());
           page.tick = { overall: { rate: null } };
-          all.push(found(), [page.showsMinute, page.figure((minute) => minute.unknown, "unknown")]);
-          page.frozen = { from: 0, to: 1 };
-          all.push(found());
+          all.push(current(), [page.showsLastMinute, page.currentValue((minute) => minute.unknown, "unknown")]);
+          page.pausedWindow = { from: 0, to: 1 };
+          all.push(current());
           return all; }"""
-        assert run("page.js", body) == [
-            [False, {"value": 2, "standsIn": False}],
-            [True, {"value": 0, "standsIn": False}],
-            [True, {"value": 2, "standsIn": True}],
-            [True, {"value": None, "standsIn": False}],
-            [False, {"value": 2, "standsIn": False}],
+        assert run("live/page.js", body) == [
+            [False, {"value": 2, "fromWindow": False}],
+            [True, {"value": 0, "fromWindow": False}],
+            [True, {"value": 2, "fromWindow": True}],
+            [True, {"value": None, "fromWindow": False}],
+            [False, {"value": 2, "fromWindow": False}],
         ]
 
     @pytest.mark.parametrize(
-        ("range_", "minute", "comparable", "said"),
+        ("minute", "comparable", "text"),
         [
-            ("24h", True, True, "figures of the last minute · ▲ ▼ 24 h against the window before"),
-            ("5m", False, True, "figures of the span · ▲ ▼ 5 min against the window before"),
-            (None, False, True, "figures of the span · ▲ ▼ the span against the window before"),
-            ("7d", True, False, "figures of the last minute · too little data before to compare"),
+            (True, True, "Values: the last minute · ▲ ▼ the span compared with the window before"),
+            (False, True, "Values: the span · ▲ ▼ the span compared with the window before"),
+            (True, False, "Values: the last minute · not enough data to compare with the window before"),
         ],
     )
-    def test_say_what_is_shown_and_what_its_arrows_compare(
-        self, run: Any, range_: str | None, minute: bool, comparable: bool, said: str
-    ) -> None:
-        body = """(m, [range, showsMinute, comparable]) => m.explain({
-                    showsMinute, data: { summary: { comparable } },
-                    params: { range, span: "the span", span_before: "the window before" } })"""
-        found = run("widgets/sentence.js", body, [range_, minute, comparable])
-        assert found.replace("\u00a0", " ") == said
+    def test_describe_the_values_and_the_comparison(self, run: Any, minute: bool, comparable: bool, text: str) -> None:
+        body = """(m, [showsLastMinute, comparable]) => m.describeValues({
+                    showsLastMinute, data: { summary: { comparable } },
+                    params: { span: "the span", span_before: "the window before" } })"""
+        assert run("overview/sentence.js", body, [minute, comparable]) == text
 
     @pytest.mark.parametrize(
         ("most", "is_duration", "step"),
@@ -125,17 +126,19 @@ class TheScripts:
         ],
     )
     def test_mark_axes_with_round_figures(self, run: Any, most: float, is_duration: bool, step: float) -> None:
-        found = run("charts/options.js", "(m, [most, isDuration]) => m.niceStep(most, isDuration)", [most, is_duration])
+        found = run(
+            "charts/options.js", "(m, [most, isDuration]) => m.roundStep(most, isDuration)", [most, is_duration]
+        )
         assert found == pytest.approx(step)
 
     def test_add_up_the_rows_of_a_heatmap(self, run: Any) -> None:
-        body = "(m) => m.coarser({ edges: [1, 2, 4, 8], counts: [[1, 2, 3]] }, 2)"
+        body = "(m) => m.mergeRows({ edges: [1, 2, 4, 8], counts: [[1, 2, 3]] }, 2)"
         assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
 def within(setting: str, body: str) -> str:
-    """A function that first sets up what the body is about."""
-    return f"async (m, argument) => {{ {setting} {body} }}"
+    """Return a JavaScript function that runs `setting` before `body`."""
+    return f"async (m, argument, settings) => {{ {setting} {body} }}"
 
 
 # `page`, whose server answers with the hour before `now` by half minutes, unless `answer` is set to something else.
@@ -151,12 +154,12 @@ AN_HOUR = """
     const ask = window.fetch;
     window.fetch = (path, options) => /overview([?]|$)/.test(path)
       ? (answer ? answer(options.signal) : Promise.resolve(Response.json(hour()))) : ask(path, options);
-    const page = new m.Page(hour(), {}, []);
+    const page = new m.Page({ settings, data: hour() });
     const shown = () => {
       const { from, to } = page.window;
       return page.series.get("x", "rate").filter(({ x }) => x >= from && x < to).length;
     };
-    const tick = (at, rate) => page.takeTick({ seq: at / 1000 + 29, overall: {}, buckets:
+    const tick = (at, rate) => page.applyTick({ seq: at / 1000 + 29, overall: {}, buckets:
       ["inference.requests", "x"].map((metric) => ({ metric, stat: "rate", labels: {}, points: [[at, rate]] })) });
 """
 
@@ -166,56 +169,56 @@ class APausedPage:
         body = """
             page.pause();
             now += 2 * 3600_000;
-            const quiet = [await page.load({ quiet: true }), Boolean(page.frozen), shown()];
+            const quiet = [await page.load({ quiet: true }), Boolean(page.pausedWindow), shown()];
             page.resume();
-            return [quiet, [await page.load({ quiet: true }), Boolean(page.frozen), shown() >= 119]];"""
-        assert run("page.js", within(AN_HOUR, body)) == [["paused", True, 120], ["read", False, True]]
+            return [quiet, [await page.load({ quiet: true }), Boolean(page.pausedWindow), shown() >= 119]];"""
+        assert run("live/page.js", within(AN_HOUR, body)) == [["paused", True, 120], ["loaded", False, True]]
 
-    def test_takes_nothing_from_a_reading_that_began_before(self, run: Any) -> None:
+    def test_ignores_a_load_that_began_before(self, run: Any) -> None:
         body = """
-            let say;
-            answer = () => new Promise((done) => { say = done; });
+            let respond;
+            answer = () => new Promise((done) => { respond = done; });
             const reading = page.load({ quiet: true });
             page.pause();
             now += 2 * 3600_000;
-            say(Response.json(hour()));
+            respond(Response.json(hour()));
             return [await reading, shown()];"""
-        assert run("page.js", within(AN_HOUR, body)) == ["paused", 120]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["paused", 120]
 
     def test_stays_paused_when_the_present_cannot_be_read(self, run: Any) -> None:
         body = """
             page.pause();
             answer = async () => new Response("{}", { status: 503 });
             page.resume();
-            return [await page.load({ quiet: true }), Boolean(page.frozen), shown()];"""
-        assert run("page.js", within(AN_HOUR, body)) == ["failed", True, 120]
+            return [await page.load({ quiet: true }), Boolean(page.pausedWindow), shown()];"""
+        assert run("live/page.js", within(AN_HOUR, body)) == ["failed", True, 120]
 
-    def test_counts_what_came_since_and_holds_no_more_for_it(self, run: Any) -> None:
+    def test_counts_the_requests_since_in_bounded_memory(self, run: Any) -> None:
         body = """
             page.tick = { seq: now / 1000 - 1 };
             page.pause();
-            const begin = now, counts = [page.arrivals];
+            const begin = now, counts = [page.requestsSincePause];
             tick(begin, 1);
             tick(begin, 2);  // the same bucket, as of later
-            counts.push(page.arrivals);
+            counts.push(page.requestsSincePause);
             for (let bucket = 1; bucket < 1000; bucket += 1) tick(begin + bucket * 30_000, 2);
-            counts.push(page.arrivals);
+            counts.push(page.requestsSincePause);
             tick(begin, 500);  // of so long ago that no tick brings it again
             page.tick = { seq: begin / 1000 + 29_999 };
-            return [...counts, page.arrivals, page.series.get("x", "rate").length];"""
-        assert run("page.js", within(AN_HOUR, body)) == [0, 60, 60_000, 60_000, 120]
+            return [...counts, page.requestsSincePause, page.series.get("x", "rate").length];"""
+        assert run("live/page.js", within(AN_HOUR, body)) == [0, 60, 60_000, 60_000, 120]
 
-    def test_does_not_say_how_much_came_once_it_missed_some(self, run: Any) -> None:
+    def test_does_not_count_requests_once_ticks_were_missed(self, run: Any) -> None:
         body = """
             page.pause();
             await page.load({ quiet: true });
             tick(now, 2);
-            return page.arrivals;"""
-        assert run("page.js", within(AN_HOUR, body)) is None
+            return page.requestsSincePause;"""
+        assert run("live/page.js", within(AN_HOUR, body)) is None
 
 
-class AReading:
-    def test_tells_what_was_stopped_from_what_failed(self, run: Any) -> None:
+class ALoad:
+    def test_distinguishes_cancelled_from_failed(self, run: Any) -> None:
         body = """
             const outcomes = [await page.load({ quiet: true })];
             answer = async () => new Response("{}", { status: 503 });
@@ -224,18 +227,19 @@ class AReading:
             const stopped = page.load({ quiet: true });
             page.cancel();
             return [...outcomes, await stopped];"""
-        assert run("page.js", within(AN_HOUR, body)) == ["read", "failed", "cancelled"]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["loaded", "failed", "cancelled"]
 
-    def test_ends_as_the_one_that_took_its_place(self, run: Any) -> None:
+    def test_ends_like_the_load_that_replaced_it(self, run: Any) -> None:
         body = """
             answer = (signal) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
             const quiet = page.load({ quiet: true });
             answer = null;
             return Promise.all([quiet, page.load()]);"""
-        assert run("page.js", within(AN_HOUR, body)) == ["read", "read"]
+        assert run("live/page.js", within(AN_HOUR, body)) == ["loaded", "loaded"]
 
 
-# `live`, of a page whose readings end as `read` is told, on sockets that do and say what the test does.
+# `live`: the connection of a stub page. A test calls `read(outcome)` to end a load, `receive(message)` and `lose()` for
+# the socket, and `pass(ms)` to run the timers of that delay.
 A_CONNECTION = """
     let socket, read;
     const sent = [], ticks = [], states = [], timers = [];
@@ -247,9 +251,9 @@ A_CONNECTION = """
       close() {}
     };
     window.setTimeout = (run, after) => timers.push({ run, after });
-    const pass = (after) => timers.filter((one) => one.after === after && !one.over).forEach((one) => {
-      one.over = true;
-      one.run();
+    const pass = (after) => timers.filter((timer) => timer.after === after && !timer.over).forEach((timer) => {
+      timer.over = true;
+      timer.run();
     });
     const listeners = {};
     const page = {
@@ -257,55 +261,56 @@ A_CONNECTION = """
       tick: null, connection: { state: "connecting" },
       setConnection(state) { states.push(state); this.connection = { state }; },
       topics: { on(topic, listener) { listeners[topic] = listener; }, emit(topic) { listeners[topic]?.(); } },
-      takeTick(tick) { ticks.push(tick); },
+      applyTick(tick) { ticks.push(tick); },
       load() { states.push("read"); return new Promise((done) => { read = async (outcome) => done(outcome); }); },
     };
-    const say = (message) => socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
-    const hello = (seq) => say({ type: "hello", seq, server: {} });
+    const receive = (message) => socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
+    const hello = (seq) => receive({ type: "hello", seq, server: {} });
     const lose = (code = 1006, reason = "") => socket.dispatchEvent(new CloseEvent("close", { code, reason }));
-    const live = new m.Live(page, []);
-    const said = () => live.events.map(({ words }) => words.replace("\u00a0", " "));
+    const live = new m.LiveConnection(page, []);
+    const texts = () => live.events.map(({ text }) => text.replace("\u00a0", " "));
 """
 
 
 class ALivePage:
-    def test_takes_only_what_answers_the_question_on_screen(self, run: Any) -> None:
+    def test_uses_only_ticks_of_its_current_subscription(self, run: Any) -> None:
         body = """
-            const asked = sent, taken = ticks, changed = () => page.topics.emit("data");
+            const subscriptions = sent, applied = ticks, changed = () => page.topics.emit("data");
             page.isFiltered = true;
             page.filters = { model: ["a"] };
-            const tickOf = (question) => say({ type: "tick", seq: 1, id: question?.id, view: {}, buckets: [] });
+            const tickOf = (subscription) =>
+              receive({ type: "tick", seq: 1, id: subscription?.id, view: {}, buckets: [] });
             live.start();
             hello(1);
-            tickOf(asked[0]);
-            changed();  // read anew, the same question
+            tickOf(subscriptions[0]);
+            changed();  // loaded again, the same subscription
             page.filters = { model: ["b"] };
             changed();
-            for (const question of asked) tickOf(question);
+            for (const subscription of subscriptions) tickOf(subscription);
             page.rolling = page.isFiltered = false;
             changed();
-            for (const question of [asked[1], undefined]) tickOf(question);
-            return [asked.map(({ type, id }) => [type, id ?? null]),
-                    taken.slice(1).map(({ view, buckets }) => Boolean(view && buckets))];"""
-        asked, whole = run("live.js", within(A_CONNECTION, body))
-        assert asked == [["subscribe", "1"], ["subscribe", "2"], ["unsubscribe", None]]
-        assert whole == [True, False, True, False, False]
+            for (const subscription of [subscriptions[1], undefined]) tickOf(subscription);
+            return [subscriptions.map(({ type, id }) => [type, id ?? null]),
+                    applied.slice(1).map(({ view, buckets }) => Boolean(view && buckets))];"""
+        sent, complete = run("live/connection.js", within(A_CONNECTION, body))
+        assert sent == [["subscribe", "1"], ["subscribe", "2"], ["unsubscribe", None]]
+        assert complete == [True, False, True, False, False]
 
-    def test_reads_what_it_missed_from_the_store_and_asks_the_stream_for_nothing(self, run: Any) -> None:
+    def test_loads_missed_data_from_the_store_and_not_from_the_stream(self, run: Any) -> None:
         body = """
             live.start();
             hello(1_000);
             lose();
             live.retry();
             hello(1_012);
-            await read("read");
-            return [states, said().slice(0, 3), sent.map(({ type }) => type)];"""
-        states, said, sent = run("live.js", within(A_CONNECTION, body))
+            await read("loaded");
+            return [states, texts().slice(0, 3), sent.map(({ type }) => type)];"""
+        states, texts, sent = run("live/connection.js", within(A_CONNECTION, body))
         assert states == ["live", "disconnected", "catching-up", "read", "live"]
-        assert said == ["Caught up", "Connected again after 12 s", "Connection lost"]
+        assert texts == ["Caught up", "Reconnected after 12 s", "Connection lost"]
         assert sent == ["subscribe", "subscribe"]
 
-    def test_is_not_live_when_it_is_lost_again_while_it_catches_up(self, run: Any) -> None:
+    def test_is_not_live_when_the_connection_is_lost_while_it_catches_up(self, run: Any) -> None:
         body = """
             live.start();
             hello(1);
@@ -313,15 +318,18 @@ class ALivePage:
             live.retry();
             hello(2);
             lose();
-            await read("read");
+            await read("loaded");
             const lost = states.splice(0);
             live.retry();
             hello(3);
-            await read("read");
+            await read("loaded");
             return [lost.at(-1), states];"""
-        assert run("live.js", within(A_CONNECTION, body)) == ["disconnected", ["catching-up", "read", "live"]]
+        assert run("live/connection.js", within(A_CONNECTION, body)) == [
+            "disconnected",
+            ["catching-up", "read", "live"],
+        ]
 
-    def test_does_not_say_that_it_caught_up_before_it_has_read(self, run: Any) -> None:
+    def test_has_not_caught_up_before_it_has_loaded(self, run: Any) -> None:
         body = """
             live.start();
             hello(1);
@@ -329,18 +337,18 @@ class ALivePage:
             live.retry();
             hello(2);
             await read("failed");
-            const first = [states.at(-1), said()[0]];
+            const first = [states.at(-1), texts()[0]];
             pass(15_000);
             await read("cancelled");
             pass(15_000);
-            await read("read");
-            return [first, said().slice(0, 2), states.slice(2)];"""
-        first, said, states = run("live.js", within(A_CONNECTION, body))
-        assert first == ["read", "What was missed could not be read"]
-        assert said == ["Caught up", "What was missed could not be read"]
+            await read("loaded");
+            return [first, texts().slice(0, 2), states.slice(2)];"""
+        first, texts, states = run("live/connection.js", within(A_CONNECTION, body))
+        assert first == ["read", "The missed data could not be loaded"]
+        assert texts == ["Caught up", "The missed data could not be loaded"]
         assert states == ["catching-up", "read", "catching-up", "read", "catching-up", "read", "live"]
 
-    def test_has_nothing_to_catch_up_with_while_it_is_paused(self, run: Any) -> None:
+    def test_does_not_catch_up_while_it_is_paused(self, run: Any) -> None:
         body = """
             live.start();
             hello(1);
@@ -348,51 +356,51 @@ class ALivePage:
             live.retry();
             hello(3);
             await read("paused");
-            return [states.at(-1), said()[0]];"""
-        assert run("live.js", within(A_CONNECTION, body)) == ["live", "Connected again after 2 s"]
+            return [states.at(-1), texts()[0]];"""
+        assert run("live/connection.js", within(A_CONNECTION, body)) == ["live", "Reconnected after 2 s"]
 
-    def test_reads_anew_some_seconds_after_ticks_were_left_out(self, run: Any) -> None:
+    def test_loads_some_seconds_after_ticks_were_skipped(self, run: Any) -> None:
         body = """
             live.start();
             hello(1);
-            for (const seq of [5, 9]) say({ type: "tick", seq, dropped: 3 });
+            for (const seq of [5, 9]) receive({ type: "tick", seq, dropped: 3 });
             const before = states.length;
             pass(5_000);
-            await read("read");
-            say({ type: "tick", seq: 10 });
+            await read("loaded");
+            receive({ type: "tick", seq: 10 });
             pass(5_000);
             return [before, states];"""
-        assert run("live.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
+        assert run("live/connection.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
 
     @pytest.mark.parametrize("reason", ["Too many messages.", "Answers are not read.", "Too many live connections."])
-    def test_says_why_the_server_closed_and_lets_it_rest(self, run: Any, reason: str) -> None:
+    def test_names_the_servers_reason_and_waits(self, run: Any, reason: str) -> None:
         body = """
             live.start();
             hello(1);
             lose(4429, argument);
-            return [said()[0], timers.at(-1).after];"""
-        assert run("live.js", within(A_CONNECTION, body), reason) == [reason, 30_000]
+            return [texts()[0], timers.at(-1).after];"""
+        assert run("live/connection.js", within(A_CONNECTION, body), reason) == [reason, 30_000]
 
-    def test_forgets_the_minute_of_the_filters_before(self, run: Any) -> None:
-        body = """(m) => {
+    def test_drops_the_last_minute_of_the_previous_filters(self, run: Any) -> None:
+        body = """(m, _, settings) => {
             const params = (model) => ({ range: "1h", filters: { model } });
             const data = (model) => ({ now: Date.now(), has_events: true, params: params(model) });
-            const page = new m.Page(data(["a"]), [], []);
-            page.takeTick({ overall: {}, view: { of: "a" } });
-            page.take(data(["a"]));
-            const same = page.figures;
-            page.take(data(["b"]));
-            return [same, page.figures];
+            const page = new m.Page({ settings, data: data(["a"]) });
+            page.applyTick({ overall: {}, view: { of: "a" } });
+            page.setData(data(["a"]));
+            const same = page.lastMinute;
+            page.setData(data(["b"]));
+            return [same, page.lastMinute];
         }"""
-        assert run("page.js", body) == [{"of": "a"}, None]
+        assert run("live/page.js", body) == [{"of": "a"}, None]
 
 
-RULER = "document.createElement('canvas').getContext('2d')"
+CONTEXT = "document.createElement('canvas').getContext('2d')"
 
 
 class ADrawing:
     def test_clips_text_by_a_group_around_it_and_escapes_its_words(self, run: Any) -> None:
-        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER});
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {CONTEXT});
                    ctx.beginPath(); ctx.rect(0, 0, 10, 10); ctx.clip(); ctx.rotate(1); ctx.fillText("a < b", 1, 2);
                    return ctx.toString("T & t", "D"); }}"""
         drawn = run("charts/svg-context.js", body)
@@ -401,43 +409,43 @@ class ADrawing:
         assert "<title>T &amp; t</title>" in drawn
 
     def test_scales_widths_and_dashes_with_its_paths(self, run: Any) -> None:
-        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER});
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {CONTEXT});
                    ctx.scale(2, 2); ctx.setLineDash([3, 1]); ctx.strokeStyle = "rgba(1, 2, 3, 0.5)";
                    ctx.beginPath(); ctx.moveTo(1, 1); ctx.lineTo(4, 5); ctx.stroke(); return ctx.toString("", ""); }}"""
         drawn = run("charts/svg-context.js", body)
         assert 'd="M2 2L8 10"' in drawn
         assert 'stroke="rgb(1,2,3)" stroke-opacity="0.5" stroke-width="2" stroke-dasharray="6 2"' in drawn
 
-    def test_refuses_a_path_that_cannot_be_read_back(self, run: Any) -> None:
-        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER});
+    def test_rejects_a_path_that_cannot_be_read(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {CONTEXT});
                    try {{ ctx.stroke(new Path2D("M0 0L1 1")); }} catch (problem) {{ return problem.message; }}
                    return "drawn"; }}"""
         assert "segment" in run("charts/svg-context.js", body)
 
-    def test_passes_over_what_is_not_finite_as_a_canvas_does(self, run: Any) -> None:
-        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER}); ctx.beginPath(); ctx.moveTo(1, 1);
+    def test_ignores_values_that_are_not_finite_as_a_canvas_does(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {CONTEXT}); ctx.beginPath(); ctx.moveTo(1, 1);
                    ctx.lineTo(NaN, 2); ctx.arc(1, 1, NaN, 0, 1); ctx.lineTo(3, 3); ctx.stroke();
                    return ctx.toString("", ""); }}"""
         assert 'd="M1 1L3 3"' in run("charts/svg-context.js", body)
 
-    def test_takes_back_what_was_changed_since_it_was_saved(self, run: Any) -> None:
-        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {RULER}); ctx.fillStyle = "#111111";
+    def test_restores_the_state_that_was_saved(self, run: Any) -> None:
+        body = f"""(m) => {{ const ctx = new m.SvgContext(100, 50, {CONTEXT}); ctx.fillStyle = "#111111";
                    ctx.save(); ctx.translate(50, 0); ctx.fillStyle = "#222222"; ctx.restore(); ctx.fillRect(0, 0, 1, 1);
                    return ctx.toString("", ""); }}"""
         assert '<path d="M0 0L1 0L1 1L0 1Z" fill="#111111"/>' in run("charts/svg-context.js", body)
 
 
 def test_modules_import_each_other_in_one_direction() -> None:
-    """Hashed names cannot be worked out for modules that import each other in a circle."""
+    """Hashed file names cannot be computed for modules that import each other in a cycle."""
     imports = {
-        path: [(path.parent / found).resolve() for found in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8"))]
+        path: [(path.parent / target).resolve() for target in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8"))]
         for path in SCRIPTS.rglob("*.js")
     }
     done: set[Path] = set()
 
     def visit(path: Path, above: tuple[Path, ...]) -> None:
-        assert path not in above, f"import cycle: {[one.name for one in (*above, path)]}"
-        assert path in imports, f"{path} is imported and not there"
+        assert path not in above, f"import cycle: {[step.name for step in (*above, path)]}"
+        assert path in imports, f"{path} is imported but does not exist"
         if path not in done:
             for other in imports[path]:
                 visit(other, (*above, path))
@@ -445,3 +453,12 @@ def test_modules_import_each_other_in_one_direction() -> None:
 
     for path in imports:
         visit(path, ())
+
+
+def test_folders_import_in_one_direction() -> None:
+    """A page imports widgets, widgets import charts, and so on; nothing imports back up."""
+    layers = ["page", "live", "charts", "widgets", "overview"]
+    for path in SCRIPTS.rglob("*.js"):
+        for target in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8")):
+            folder = (path.parent / target).resolve().parent.name
+            assert layers.index(folder) <= layers.index(path.parent.name), f"{path} imports {target}"

@@ -17,10 +17,11 @@ from django.utils import timezone
 
 from llmmonitor.access import roles
 from llmmonitor.access.models import AuditEntry
-from metrics.admin import pages
-from metrics.admin.pages import MOST_LISTED, ShortPaginator
+from metrics.admin import base
+from metrics.admin.base import MAX_LISTED, LimitedPaginator
 from metrics.models import (
     Annotation,
+    DemoClaim,
     EngineMetrics,
     GaugeLabels,
     InferenceMetrics,
@@ -83,6 +84,7 @@ def rows() -> None:
     labels = GaugeLabels.objects.create(model_name="chatty", kind="engine", source="vllm:8000")
     EngineMetrics.objects.create(timestamp=NOW, source="vllm:8000", series=series, labels=labels, running=2)
     RawFloor.objects.create(kind="inference", at=NOW - timedelta(days=30))
+    DemoClaim.objects.create(owner="0f" * 16, heartbeat_at=NOW)
 
 
 def listed(page: Reply) -> int:
@@ -203,7 +205,7 @@ class TheListOfRequests:
             raise QueryTooSlow(5)
             yield
 
-        monkeypatch.setattr(pages, "query_budget", used_up)
+        monkeypatch.setattr(base, "query_budget", used_up)
 
         searched = browser.open("inferencemetrics/?q=nothing")
         plain = browser.open("inferencemetrics/")
@@ -232,14 +234,14 @@ class TheListOfRollups:
         assert listed(browser.open("gaugerollup/?resolution=nonsense")) >= 1
 
 
-class TheShortPaginator:
+class TheLimitedPaginator:
     def test_counts_no_further_than_one_can_page(self) -> None:
         Series.objects.bulk_create(
-            Series(model_name=f"m{number}", first_seen=NOW, last_seen=NOW) for number in range(MOST_LISTED + 5)
+            Series(model_name=f"m{number}", first_seen=NOW, last_seen=NOW) for number in range(MAX_LISTED + 5)
         )
 
-        assert ShortPaginator(Series.objects.order_by("pk"), 50).count == MOST_LISTED
-        assert ShortPaginator(Series.objects.filter(model_name="m1").order_by("pk"), 50).count == 1
+        assert LimitedPaginator(Series.objects.order_by("pk"), 50).count == MAX_LISTED
+        assert LimitedPaginator(Series.objects.filter(model_name="m1").order_by("pk"), 50).count == 1
 
 
 @pytest.mark.usefixtures("rows")

@@ -200,9 +200,9 @@ def prepared_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("prepared") / "data"
     code = (
         "import django; django.setup();"
-        "from llmmonitor.http import static; from llmmonitor.process import preflight;"
+        "from llmmonitor.process import preflight;"
         "from django.conf import settings;"
-        "preflight.check_data_dir(settings.LLMMONITOR.data_dir); preflight.migrate(); static.prepare()"
+        "preflight.check_data_dir(settings.LLMMONITOR.data_dir); preflight.run_migrations()"
     )
     env = environment(path, 0, {"DJANGO_SETTINGS_MODULE": "llmmonitor.settings"})
     env.pop("REDIS_URL", None)

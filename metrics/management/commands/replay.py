@@ -1,4 +1,4 @@
-"""`manage.py replay`."""
+"""`manage.py replay`: replay a recorded trace."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from metrics.traffic.sender import Sender, SendingFailed
 
 
 class Command(BaseCommand):
-    """Play a recorded trace to a running monitor."""
+    """Replay a recorded trace to a running monitor."""
 
-    help = "Play a recorded trace (Azure LLM inference, BurstGPT, Mooncake) to a running monitor over HTTP."
+    help = "Replay a recorded trace (Azure LLM inference, BurstGPT, Mooncake) to a running monitor over HTTP."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """What, how fast, from when, to whom."""
         parser.add_argument("file", type=Path)
-        parser.add_argument("--format", choices=formats.NAMES, help="told by the first line when not given")
+        parser.add_argument("--format", choices=formats.NAMES, help="detected from the first line by default")
         parser.add_argument(
-            "--speed", default="1", help="60 plays an hour in a minute; `max` does not wait (default 1)"
+            "--speed", default="1", help="60 replays an hour in a minute; `max` does not wait (default 1)"
         )
         parser.add_argument(
             "--start",
             default="now",
-            help="`now` stamps at sending; a time (ISO 8601, or `--start=-2h`, `=-1d`) keeps the trace's own spacing",
+            help="`now`, or a time (ISO 8601, `--start=-2h`, `--start=-1d`) from which on events keep their intervals",
         )
-        parser.add_argument("--model", default="trace", help="model name where the trace has none (default `trace`)")
-        parser.add_argument("--url", help="the running monitor (default: this machine's)")
-        parser.add_argument("--api-key", help="key with the scope `ingest`, where the monitor asks for one")
+        parser.add_argument("--model", default="trace", help="model name if the trace has none (default `trace`)")
+        parser.add_argument("--url", help="URL of the running monitor (default: on this machine)")
+        parser.add_argument("--api-key", help="key with the scope `ingest`, if the monitor requires one")
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
-        """Play, telling how far it is, and say what became of it."""
+        """Replay the trace and print the results."""
         start = self.read_start(options["start"])
         plan = Plan(
             options["model"],
@@ -49,7 +48,7 @@ class Command(BaseCommand):
         try:
             sender = Sender(options["url"] or f"http://127.0.0.1:{settings.LLMMONITOR.port}", options["api_key"])
             with open(file, encoding="utf-8-sig", newline="") as lines:
-                played = play(formats.read(lines, options["format"]), plan, sender, progress=self.tell)
+                played = play(formats.read(lines, options["format"]), plan, sender, progress=self.show_progress)
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}") from None
         except UnicodeDecodeError:
@@ -59,21 +58,21 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("stopped") from None
         self.stdout.write(
-            f"{played.sent:,} sent: {played.accepted:,} stored, {played.duplicates:,} known before, "
-            f"{played.rejected:,} refused"
+            f"{played.sent:,} sent: {played.accepted:,} accepted, {played.duplicates:,} duplicates, "
+            f"{played.rejected:,} rejected"
         )
         if played.first_error:
-            self.stdout.write(f"The first refusal: {played.first_error}")
+            self.stdout.write(f"The first error: {played.first_error}")
         if not played.accepted and not played.duplicates:
             raise CommandError("Nothing was stored.")
 
-    def tell(self, played: Played) -> None:
-        """Progress, on a terminal only."""
+    def show_progress(self, played: Played) -> None:
+        """Print the number of sent requests, on a terminal only."""
         if self.stdout.isatty():
             self.stdout.write(f"\r{played.sent:,} sent", ending="")
 
     def read_speed(self, text: str) -> float | None:
-        """`max`, or how many times faster."""
+        """Return the speed factor; None for `max`."""
         if text == "max":
             return None
         try:
@@ -85,7 +84,7 @@ class Command(BaseCommand):
         return speed
 
     def read_start(self, text: str) -> datetime | None:
-        """`now` (None), a time, or a time before now."""
+        """Return the time of the first event; None for `now`."""
         if text == "now":
             return None
         units = {"m": "minutes", "h": "hours", "d": "days"}

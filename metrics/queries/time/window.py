@@ -18,20 +18,34 @@ from django.conf import settings
 from metrics.aggregation import RESOLUTIONS
 from metrics.queries.exceptions import BadQuery
 
-RANGES: dict[str, int] = {
-    "5m": 300,
-    "15m": 900,
-    "1h": 3_600,
-    "6h": 21_600,
-    "24h": 86_400,
-    "7d": 604_800,
-    "30d": 2_592_000,
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A window of fixed length that ends now, by the name that addresses and the API use."""
+
+    name: str
+    seconds: int
+    title: str
+    chart_step_seconds: int  # coarser than MAX_POINTS allows, because a percentile of three requests is noise
+
+
+RANGES: dict[str, Range] = {
+    choice.name: choice
+    for choice in (
+        Range("5m", 300, "5 minutes", 5),
+        Range("15m", 900, "15 minutes", 10),
+        Range("1h", 3_600, "1 hour", 30),
+        Range("6h", 21_600, "6 hours", 120),
+        Range("24h", 86_400, "24 hours", 600),
+        Range("7d", 604_800, "7 days", 3_600),
+        Range("30d", 2_592_000, "30 days", 10_800),
+    )
 }
 DEFAULT_RANGE = "1h"
 COARSEST = RESOLUTIONS[-1]
 MAX_POINTS = 400  # where no step was asked for: about one per pixel pair of a chart
 MAX_ASKED_POINTS = 2_000
-# Steps that people read easily on an axis, in seconds: each a divisor of the next coarser mark (minute, hour, day).
+# Steps that are easy to read on an axis, in seconds.
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 
 

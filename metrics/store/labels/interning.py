@@ -1,7 +1,7 @@
-"""Label sets become numbers: series of requests, and label sets of gauges; of each so many and no more.
+"""Stores each label set of requests (series) and of gauges once, up to a limit, so that rows refer to it by id.
 
-A process remembers what it has seen, but a remembered number is checked in every transaction that uses it, because
-another process may have forgotten the series meanwhile. What a transaction interned is remembered after its commit.
+A process remembers the ids, but checks them in each transaction that uses them, because another process may have
+deleted a label set. Ids of a transaction are remembered after its commit.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, Series
 from metrics.store.writing.statements import Insert, db_time, execute, mark, marks
 
-MAX_REMEMBERED = 50_000  # of one kind in one process, some 20 MB; beyond, the memory starts anew
+MAX_REMEMBERED = 50_000  # ids in one process, about 20 MiB; beyond, all are forgotten
 
 SERIES_COLUMNS = ("model_name", "provider", "service", "endpoint", "tags", "is_demo")
 GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
-OWN_RESERVE = 1 + MAX_GPUS
-# Counting reads the whole index. At the cap, not every commit that brings something new may cost that.
-COUNT_AGAIN = timedelta(seconds=10)
-# Any numbers that nobody else takes in this database. Two, because a commit takes other locks between them.
+OWN_HOST_LABEL_SETS = 1 + MAX_GPUS
+# Counting reads a whole index, so at the limit not every commit with a new label set counts.
+COUNT_INTERVAL = timedelta(seconds=10)
+# Numbers that no other code uses in this database. There are two, because a commit acquires other locks between them.
 _GAUGE_LOCK, _SERIES_LOCK = 0x4C4C4D03, 0x4C4C4D04
 
 
@@ -52,99 +52,101 @@ class GaugeKey(NamedTuple):
 
 
 class SeriesRef(NamedTuple):
-    """The series of an event, and the labels that its raw row keeps itself when that is `__other__`."""
+    """The series of an event. labels: stored in the raw row if the series is `__other__`, otherwise None."""
 
     series: int
     labels: dict[str, Any] | None
 
 
 def labels_of_key(key: SeriesKey) -> dict[str, Any]:
-    """The labels that a raw row keeps itself."""
+    """Return the labels as a raw row of the series `__other__` stores them."""
     labels: dict[str, Any] = {name: value for name, value in key._asdict().items() if name != "tags" and value}
     return labels | ({"tags": dict(key.tags)} if key.tags else {})
 
 
 def series_labels(key: SeriesKey, is_demo: bool) -> SeriesLabels:
-    """The key under which a request's labels are stored."""
+    """Return the key of the series of a request."""
     tags = json.dumps(dict(key.tags), sort_keys=True, ensure_ascii=False, separators=(",", ":")) if key.tags else ""
     return SeriesLabels(key.model_name, key.provider, key.service, key.endpoint, tags, is_demo)
 
 
 def other_labels(is_demo: bool) -> SeriesLabels:
-    """The series of what came beyond the cap."""
+    """Return the key of the series of requests beyond the limit."""
     return SeriesLabels(Series.OTHER, "", "", "", "", is_demo)
 
 
 class Interner:
-    """One table of label sets. One transaction at a time: `begin`, `find` and `add`, `remember` after the commit.
+    """Ids of a table. In each transaction call `begin`, `find` and `add`; after it `remember`.
 
-    columns: those of the key. more: further ones that a new row is given.
+    columns: the columns of the key. more_columns: other columns of a new row.
     """
 
-    def __init__(self, model: type[models.Model], columns: tuple[str, ...], more: tuple[str, ...] = ()) -> None:
+    def __init__(self, model: type[models.Model], columns: tuple[str, ...], more_columns: tuple[str, ...] = ()) -> None:
         self.model = model
         self.columns = columns
         self._known: dict[Any, int] = {}
         self._new: dict[Any, int] = {}
-        self._insert = Insert(model, columns + more, conflict=columns)
+        self._insert = Insert(model, columns + more_columns, conflict=columns)
 
     def begin(self) -> None:
-        """Forget what a transaction that did not commit has interned."""
+        """Forget the ids of a transaction that did not commit."""
         self._new = {}
 
     def remember(self) -> None:
-        """The transaction has committed."""
+        """Remember the ids of the transaction, which has committed."""
         if len(self._known) + len(self._new) > MAX_REMEMBERED:
             self._known = {}
         self._known.update(self._new)
         self._new = {}
 
     def find(self, keys: Collection[Any]) -> dict[Any, int]:
-        """The numbers of those keys that are stored."""
-        found = {key: number for key in keys if (number := self._known.get(key)) is not None}
-        if found:
-            here = self._existing(found.values())
-            for key, number in list(found.items()):
-                if number not in here:
-                    del found[key], self._known[key]
-        missing = [key for key in keys if key not in found]
+        """Return the ids of the keys that are stored."""
+        ids = {key: row_id for key in keys if (row_id := self._known.get(key)) is not None}
+        if ids:
+            existing = self._existing(ids.values())
+            for key, row_id in list(ids.items()):
+                if row_id not in existing:
+                    del ids[key], self._known[key]
+        missing = [key for key in keys if key not in ids]
         if missing:
-            found |= self._select(missing)
-        return found
+            ids |= self._select(missing)
+        return ids
 
     def add(self, rows: Mapping[Any, tuple[Any, ...]]) -> dict[Any, int]:
-        """Store keys that are not there, each with the values of the further columns, and answer their numbers."""
+        """Insert missing keys, each with the values of `more_columns`. Return their ids."""
         keys = sorted(rows)
         if not keys:
             return {}
         self._insert.run([(*key, *rows[key]) for key in keys])
         return self._select(keys)
 
-    def _existing(self, numbers: Iterable[int]) -> set[int]:
-        numbers = list(numbers)
-        here: set[int] = set()
-        for start in range(0, len(numbers), 1_000):
-            some = numbers[start : start + 1_000]
-            statement = f"SELECT id FROM {self._table} WHERE id IN {marks(connection.vendor, len(some))}{self._held()}"
-            here.update(number for (number,) in execute(statement, some, True))
-        return here
+    def _existing(self, ids: Iterable[int]) -> set[int]:
+        ids = list(ids)
+        existing: set[int] = set()
+        for start in range(0, len(ids), 1_000):
+            chunk = ids[start : start + 1_000]
+            statement = (
+                f"SELECT id FROM {self._table} WHERE id IN {marks(connection.vendor, len(chunk))}{self._lock_clause()}"
+            )
+            existing.update(row_id for (row_id,) in execute(statement, chunk, True))
+        return existing
 
     def _select(self, keys: list[Any]) -> dict[Any, int]:
-        found: dict[Any, int] = {}
+        ids: dict[Any, int] = {}
         columns = ", ".join(self.columns)
-        make = type(keys[0])
+        key_type = type(keys[0])
         for start in range(0, len(keys), 500):
-            some = keys[start : start + 500]
-            values = marks(connection.vendor, len(some), len(self.columns))
-            statement = f"SELECT id, {columns} FROM {self._table} WHERE ({columns}) IN {values}{self._held()}"
-            for number, *labels in execute(statement, [value for key in some for value in key], True):
-                found[make(*labels)] = number  # (SQLite's 0 and 1 equal the key's False and True)
-        self._new |= found
-        return found
+            chunk = keys[start : start + 500]
+            values = marks(connection.vendor, len(chunk), len(self.columns))
+            statement = f"SELECT id, {columns} FROM {self._table} WHERE ({columns}) IN {values}{self._lock_clause()}"
+            for row_id, *labels in execute(statement, [value for key in chunk for value in key], True):
+                ids[key_type(*labels)] = row_id  # (SQLite's 0 and 1 equal False and True in the key)
+        self._new |= ids
+        return ids
 
     @staticmethod
-    def _held() -> str:
-        # Nobody removes them before the commit; in the order of ids, so that no two transactions wait for each other.
+    def _lock_clause() -> str:
+        # The rows are not deleted before the commit. They are locked in the order of ids to prevent deadlocks.
         return " ORDER BY id FOR KEY SHARE" if connection.vendor == "postgresql" else ""
 
     @property
@@ -152,73 +154,72 @@ class Interner:
         return connection.ops.quote_name(self.model._meta.db_table)
 
 
-# Of the keys that are not among the found ones, those to add where there is room for so many, as `Interner.add` takes
-# them.
+# Receives the ids of the stored keys and the number of rows that may be added. Returns rows for `Interner.add`.
 Choose = Callable[[Mapping[Any, int], int], Mapping[Any, tuple[Any, ...]]]
 
 
-class CappedInterner(Interner):
-    """A table that holds so many label sets at most; all processes together.
+class LimitedInterner(Interner):
+    """An interner for a table with a limited number of rows, which applies to all processes together.
 
-    `counted` are the rows that the cap is for, `lock` the number of its advisory lock. A process whose count is younger
-    than COUNT_AGAIN takes its word that the table is full, so room that others have made is seen after that. Who adds
-    counts anew, and alone.
+    counted: the rows that the limit is for. lock: the number of its advisory lock. A process that has seen a full table
+    counts again after COUNT_INTERVAL; until then it does not see that rows were deleted. Before rows are added, they
+    are counted again under the lock.
     """
 
     def __init__(
         self,
         counted: models.QuerySet[Any],
         columns: tuple[str, ...],
-        more: tuple[str, ...] = (),
+        more_columns: tuple[str, ...] = (),
         *,
-        cap: int,
+        limit: int,
         lock: int,
     ) -> None:
-        super().__init__(counted.model, columns, more)
+        super().__init__(counted.model, columns, more_columns)
         self._counted = counted
-        self._cap = cap
+        self._limit = limit
         self._lock = lock
-        self._last_count: tuple[datetime, int] | None = None  # and when it was taken; None: something was added since
+        self._last_count: tuple[datetime, int] | None = None  # with its time; None after rows were added
 
     def intern(self, keys: Collection[Any], choose: Choose, now: datetime) -> dict[Any, int]:
-        """The numbers of those keys that are stored, after those that `choose` names were added."""
-        found = self.find(keys)
-        if len(found) == len(keys):
-            return found
+        """Add the rows that `choose` returns. Return the ids of the keys that are stored."""
+        ids = self.find(keys)
+        if len(ids) == len(keys):
+            return ids
         if self._last_count is not None:
             at, count = self._last_count
-            if abs(now - at) < COUNT_AGAIN and not choose(found, self._cap - count):
-                return found
+            if abs(now - at) < COUNT_INTERVAL and not choose(ids, self._limit - count):
+                return ids
         if connection.vendor == "postgresql":
-            # Two that do not see each other's label sets would both take the last place. SQLite has one writer.
+            # Two transactions that do not see each other's rows could both add the last one. SQLite has one writer.
             execute("SELECT pg_advisory_xact_lock($1::bigint)", (self._lock,), True)
-            found |= self.find([key for key in keys if key not in found])
+            ids |= self.find([key for key in keys if key not in ids])
         count = self._counted.count()
-        wanted = choose(found, self._cap - count)
-        self._last_count = None if wanted else (now, count)
-        return found | self.add(wanted)
+        rows = choose(ids, self._limit - count)
+        self._last_count = None if rows else (now, count)
+        return ids | self.add(rows)
 
 
 class Times(NamedTuple):
-    """When the first and the last event of a series happened."""
+    """The times of the first and the last event of a series or group."""
 
     first: datetime
     last: datetime
 
     def union(self, other: Times) -> Times:
-        """Of both together."""
+        """Return the first and last time of both."""
         return Times(min(self.first, other.first), max(self.last, other.last))
 
 
 class SeriesInterner:
-    """Series, with their times of first and last event. Those beyond the cap share the series `__other__`."""
+    """Ids of series. Label sets beyond the limit share the series `__other__`."""
 
     def __init__(self, max_series: int) -> None:
-        self._interner = CappedInterner(
+        self._interner = LimitedInterner(
             Series.objects.exclude(model_name=Series.OTHER),
             SERIES_COLUMNS,
             ("first_seen", "last_seen"),
-            cap=max_series,
+            limit=max_series,
             lock=_SERIES_LOCK,
         )
         self.begin, self.remember = self._interner.begin, self._interner.remember
@@ -226,71 +227,73 @@ class SeriesInterner:
     def intern(
         self, times: Mapping[SeriesLabels, Times], now: datetime
     ) -> tuple[dict[SeriesLabels, int], set[SeriesLabels]]:
-        """The number of each label set, and those of them that share the series `__other__` because of the cap."""
+        """Return the id of each label set, and the label sets that share the series `__other__`."""
 
-        def first_come(found: Mapping[SeriesLabels, int], room: int) -> Mapping[SeriesLabels, Times]:
-            missing = [key for key in times if key not in found]
+        def choose_first(stored: Mapping[SeriesLabels, int], room: int) -> Mapping[SeriesLabels, Times]:
+            missing = [key for key in times if key not in stored]
             return {key: times[key] for key in missing[: max(0, room)]}
 
-        found = self._interner.intern(times, first_come, now)
-        over = times.keys() - found.keys()
+        ids = self._interner.intern(times, choose_first, now)
+        over_limit = times.keys() - ids.keys()
         others: dict[SeriesLabels, Times] = {}
-        for key in over:
+        for key in over_limit:
             other = other_labels(key.is_demo)
             others[other] = times[key].union(others.get(other, times[key]))
-        numbers = self._interner.find(others)
-        numbers |= self._interner.add({other: span for other, span in others.items() if other not in numbers})
-        return found | {key: numbers[other_labels(key.is_demo)] for key in over}, over
+        other_ids = self._interner.find(others)
+        other_ids |= self._interner.add({other: span for other, span in others.items() if other not in other_ids})
+        return ids | {key: other_ids[other_labels(key.is_demo)] for key in over_limit}, over_limit
 
     @staticmethod
     def touch(times: dict[int, Times]) -> None:
-        """Widen first_seen and last_seen of series to these times. Exact, and in the order of ids: no two deadlock."""
+        """Widen first_seen and last_seen of series to these times."""
         widen(Series._meta.db_table, times)
 
 
 def widen(table: str, times: dict[int, Times]) -> None:
-    """Widen first_seen…last_seen of some rows of a table to these times."""
+    """Widen first_seen and last_seen of rows to these times. The order of ids prevents deadlocks."""
     statement = (
         f"UPDATE {connection.ops.quote_name(table)} SET "
         f"first_seen = CASE WHEN first_seen > {mark(1)} THEN {mark(1)} ELSE first_seen END, "
         f"last_seen = CASE WHEN last_seen < {mark(2)} THEN {mark(2)} ELSE last_seen END "
         f"WHERE id = {mark(3)} AND (first_seen > {mark(1)} OR last_seen < {mark(2)})"
     )
-    for number in sorted(times):
-        first, last = db_time(times[number].first), db_time(times[number].last)
-        execute(statement, (first, last, number))
+    for row_id in sorted(times):
+        first, last = db_time(times[row_id].first), db_time(times[row_id].last)
+        execute(statement, (first, last, row_id))
 
 
 class GaugeInterner:
-    """Label sets of gauges. What is beyond the cap has no place to go, so it is refused.
+    """Ids of label sets of gauges. Samples with label sets beyond the limit are rejected.
 
-    `own_host` is the machine that this process runs on. Its new label sets may go beyond the cap by OWN_RESERVE, all
-    such machines together: a monitor that others have filled still shows its own machine.
+    own_host: the host of this process. Its label sets may exceed the limit by OWN_HOST_LABEL_SETS, for all such hosts
+    together, so that the monitor shows its own host even if others have used the limit.
     """
 
     def __init__(self, max_label_sets: int, own_host: str) -> None:
-        self._interner = CappedInterner(GaugeLabels.objects.all(), GAUGE_COLUMNS, cap=max_label_sets, lock=_GAUGE_LOCK)
+        self._interner = LimitedInterner(
+            GaugeLabels.objects.all(), GAUGE_COLUMNS, limit=max_label_sets, lock=_GAUGE_LOCK
+        )
         self._own_host = own_host
         self.begin, self.remember = self._interner.begin, self._interner.remember
 
     def intern(
         self, needed: Sequence[tuple[int, Sequence[GaugeKey]]], now: datetime
     ) -> tuple[dict[GaugeKey, int], set[int]]:
-        """The numbers of label sets, and the places that need one beyond the cap. `needed`: label sets by place.
+        """Return the ids of the label sets, and the indexes of events with a label set beyond the limit.
 
-        A place gets all that it needs or nothing, earlier places first.
+        needed: (index, label sets) of each event. Label sets are added for whole events only, in this order.
         """
 
-        def share_out(found: Mapping[GaugeKey, int], room: int) -> Mapping[GaugeKey, tuple[()]]:
-            wanted: dict[GaugeKey, tuple[()]] = {}
+        def choose_whole_events(stored: Mapping[GaugeKey, int], room: int) -> Mapping[GaugeKey, tuple[()]]:
+            rows: dict[GaugeKey, tuple[()]] = {}
             for _, keys in needed:
-                new = set(keys) - found.keys() - wanted.keys()
-                if len(wanted) + len(new) <= room + (OWN_RESERVE if self._is_own(keys) else 0):
-                    wanted |= dict.fromkeys(new, ())
-            return wanted
+                new = set(keys) - stored.keys() - rows.keys()
+                if len(rows) + len(new) <= room + (OWN_HOST_LABEL_SETS if self._is_own(keys) else 0):
+                    rows |= dict.fromkeys(new, ())
+            return rows
 
-        found = self._interner.intern({key for _, keys in needed for key in keys}, share_out, now)
-        return found, {place for place, keys in needed if not found.keys() >= set(keys)}
+        ids = self._interner.intern({key for _, keys in needed for key in keys}, choose_whole_events, now)
+        return ids, {index for index, keys in needed if not ids.keys() >= set(keys)}
 
     def _is_own(self, keys: Sequence[GaugeKey]) -> bool:
         return all(key.host == self._own_host and not key.is_demo for key in keys)

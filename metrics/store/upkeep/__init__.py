@@ -1,1 +1,1 @@
-"""What keeps the tables within their limits: retention, removal on request, the disk limit."""
+"""Deletes rows: retention, removal on request and the disk limit."""

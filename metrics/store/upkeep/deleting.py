@@ -1,10 +1,11 @@
-"""Deleting in small timed steps: short transactions with a rest after each, so that the recorder never waits long.
+"""Deletes rows in short transactions with a pause after each, so that the recorder never waits long.
 
-A step deletes as many rows as take STEP_SECONDS; how many that is, it finds out. Waiting writers of other processes try
-again every few milliseconds instead of queueing, so without the rest they could starve.
+A step deletes about as many rows as STEP_SECONDS allow; the number is adjusted after each step. Writers of other
+processes do not queue for SQLite's lock, they try again every few milliseconds. Without the pause they could wait
+for a long time.
 
-Measured on two busy cores: 60,000 requests went in 3.5 s, while commits of 20 events took 9 ms at the median, 31 ms at
-the 95th percentile and 110 ms at most (7, 14 and 40 ms without it).
+Measured on two busy cores: 60,000 requests were deleted in 3.5 s. Meanwhile commits of 20 events took 9 ms at the
+median, 31 ms at the 95th percentile and 110 ms at most (7, 14 and 40 ms without deletions).
 """
 
 from __future__ import annotations
@@ -15,131 +16,124 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection, models
-from django.utils.text import camel_case_to_spaces
 
 from llmmonitor.infra.database_errors import is_transient
 from metrics.store.raw_floors import raise_floor
-from metrics.store.write_lock import eager, writing
+from metrics.store.upkeep.tables import manager
+from metrics.store.write_lock import upkeep_transaction, write_lock
 
 STEP_SECONDS = 0.025
-FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 200, 20, 5_000
-LEAST_REST_SECONDS = 0.002
-MOST_TRIES = 3
+FIRST_ROWS, MIN_ROWS, MAX_ROWS = 200, 20, 5_000
+MIN_PAUSE_SECONDS = 0.002
+MAX_TRIES = 3
 MICROSECOND = timedelta(microseconds=1)
 
-# Deletes up to so many rows and says how many it were. Fewer than asked for: nothing is left.
+# Deletes at most this number of rows and returns how many were deleted. Fewer than asked for: no row is left.
 Step = Callable[[int], int]
 
 
 class Steps:
-    """Steps until a deadline. `deadline`: on the monotonic clock. `rest`: seconds of rest for each second of work."""
+    """Runs steps until a deadline on the monotonic clock.
+
+    pause: seconds of pause for each second of work.
+    """
 
     def __init__(
         self,
         deadline: float,
         *,
-        rest: float = 1.0,
+        pause: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.deadline = deadline
-        self._rest = rest
+        self._pause = pause
         self._clock = clock
         self._sleep = sleep
         self._rows = FIRST_ROWS
 
     @property
-    def over(self) -> bool:
-        """Whether the time is used up."""
+    def is_over(self) -> bool:
+        """Return whether the deadline has passed."""
         return self._clock() >= self.deadline
 
     def run(
         self,
         step: Step,
         until: Callable[[], bool] = lambda: False,
-        on_progress: Callable[[int], None] = lambda rows: None,
+        on_progress: Callable[[int], object] = lambda rows: None,
     ) -> int:
-        """Repeat a step until it finds nothing more, the deadline passes or `until` holds; how many rows went.
+        """Repeat a step until no row is left, the deadline has passed or `until` returns True.
 
-        It runs at least one step, so that no table is starved by those before it. `on_progress` is called after each
-        step with the number of rows deleted so far.
+        Return the number of deleted rows. At least one step runs, so that each table is reached however long the tables
+        before it took. `on_progress` is called after each step with the number of rows deleted so far.
         """
         total = 0
         while True:
-            deleted, rows = self._take(step)
+            deleted, rows = self._run_step(step)
             total += deleted
             on_progress(total)
-            if deleted < rows or self.over or until():
+            if deleted < rows or self.is_over or until():
                 return total
 
-    def pause(self, work: Callable[[], None]) -> None:
-        """Do a piece of work that has its own transaction, and rest after it."""
+    def run_once(self, work: Callable[[], None]) -> None:
+        """Call a function that has its own transaction, and pause after it."""
         started = self._clock()
-        with writing():
+        with write_lock():
             work()
-        self._sleep(max(LEAST_REST_SECONDS, (self._clock() - started) * self._rest))
+        self._sleep(max(MIN_PAUSE_SECONDS, (self._clock() - started) * self._pause))
 
-    def _take(self, step: Step) -> tuple[int, int]:
+    def _run_step(self, step: Step) -> tuple[int, int]:
         rows = self._rows
-        for tries in range(MOST_TRIES, 0, -1):
+        for tries in range(MAX_TRIES, 0, -1):
             try:
-                with eager():
+                with upkeep_transaction():
                     started = self._clock()
                     deleted = step(rows)
                 break
             except DatabaseError as error:
-                # PostgreSQL ends a deadlock by failing one of the two; a step has nothing to lose.
+                # PostgreSQL ends a deadlock with an error in one of the two transactions. A step can be repeated.
                 if tries == 1 or connection.in_atomic_block or not is_transient(error):
                     raise
-        took = self._clock() - started
-        if took > STEP_SECONDS:
-            self._rows = max(LEAST_ROWS, rows // 2)
-        elif deleted == rows and took < STEP_SECONDS / 3:
-            self._rows = min(MOST_ROWS, rows * 2)
+        seconds = self._clock() - started
+        if seconds > STEP_SECONDS:
+            self._rows = max(MIN_ROWS, rows // 2)
+        elif deleted == rows and seconds < STEP_SECONDS / 3:
+            self._rows = min(MAX_ROWS, rows * 2)
         if deleted:
-            self._sleep(max(LEAST_REST_SECONDS, took * self._rest))
+            self._sleep(max(MIN_PAUSE_SECONDS, seconds * self._pause))
         return deleted, rows
 
 
-def oldest_raw(model: type[models.Model], kind: str, before: datetime) -> Step:
-    """A step over the raw rows of a table from before a time, the oldest first. It moves their raw floor."""
+def oldest_raw_rows(model: type[models.Model], kind: str, before: datetime) -> Step:
+    """Return a step that deletes the raw rows of a table before a time, oldest first, and raises their raw floor."""
 
     def step(rows: int) -> int:
-        found = list(
+        oldest = list(
             manager(model).filter(timestamp__lt=before).order_by("timestamp").values_list("pk", "timestamp")[:rows]
         )
-        if not found:
+        if not oldest:
             return 0
-        # Up to `before` only with the last of them: until then, rows that could recognise a repeat are still there.
-        raise_floor(kind, before if len(found) < rows else found[-1][1] + MICROSECOND)
-        return delete_keys(model, [key for key, _ in found])
+        # The floor rises to `before` only with the last rows. Until then the others can still detect duplicates.
+        raise_floor(kind, before if len(oldest) < rows else oldest[-1][1] + MICROSECOND)
+        return delete_keys(model, [key for key, _ in oldest])
 
     return step
 
 
-def matching(found: models.QuerySet[Any]) -> Step:
-    """A step over the rows of a query, in the query's own order."""
+def matching_rows(query: models.QuerySet[Any]) -> Step:
+    """Return a step that deletes the rows of a query in its order."""
 
     def step(rows: int) -> int:
-        return delete_keys(found.model, list(found.values_list("pk", flat=True)[:rows]))
+        return delete_keys(query.model, list(query.values_list("pk", flat=True)[:rows]))
 
     return step
 
 
 def delete_keys(model: type[models.Model], keys: list[Any]) -> int:
-    """Delete rows by primary key in one statement; nothing refers to them. How many there were."""
+    """Delete rows by primary key in one statement. Return how many there were. No row may refer to them."""
     if not keys:
         return 0
-    chosen = manager(model).filter(pk__in=keys)
-    # Django's `delete` would load what refers to the rows; who calls this has removed that already.
-    return int(chosen._raw_delete(chosen.db))
-
-
-def manager(model: type[models.Model]) -> models.Manager[Any]:
-    """All rows of a model."""
-    return model._default_manager
-
-
-def table_name(model: type[models.Model]) -> str:
-    """What a table is called in counts: `inference_metrics`, `gpu_metrics`."""
-    return camel_case_to_spaces(model.__name__).replace(" ", "_")
+    query = manager(model).filter(pk__in=keys)
+    # Django's delete() would query the tables that refer to this one.
+    return int(query._raw_delete(query.db))

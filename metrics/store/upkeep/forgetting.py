@@ -1,16 +1,16 @@
-"""Forgetting: removes what was recorded of a model, of a host, or as demo data; raw rows, rollups and labels.
+"""Removes all that was recorded of a model, of a host, or as demo data: raw rows, rollups and label sets.
 
-The server may run meanwhile. Rows go in small timed steps, and the last of them together with their label sets in one
-transaction: an event of the same model that comes during it either goes with them or is the first of a new series.
-Recorders hold interned numbers, but check each in the transaction that uses it (`metrics.store.labels.interning`).
+The server may run meanwhile. Rows are deleted in short steps; the last of them are deleted together with their label
+sets in one transaction. An event of the same model that is committed meanwhile is removed as well, or starts a new
+series. Recorders remember the ids of label sets, but check each in the transaction that uses it
+(`metrics.store.labels.interning`).
 
-The raw floor stays where it is: a request that comes again after it was forgotten is new, in the raw rows and in the
-rollups.
+The raw floor does not rise. A request that is sent again after it was removed is new, in raw rows and rollups.
 
-Requests and errors of a model that came beyond the cap of series are in the series `__other__`, together with those of
-other models. Their own rows say whose they are, and go, with what they add to the counts of error groups. The rollups
-of requests do not say it: what was rolled up of them stays in the figures of `__other__` until it goes by age, and
-`Forgotten.in_other` says of how many rows that is so. One that comes again afterwards counts there a second time.
+Requests and errors of a model beyond the limit on series are in the series `__other__`, together with those of other
+models. Their raw rows hold their own labels, so they are removed, and the counts of error groups are corrected. The
+rollups of requests do not hold the labels: they count these requests until their retention ends.
+`Forgotten.in_other` is the number of these rows. Such a request is counted twice when it is sent again.
 """
 
 from __future__ import annotations
@@ -24,45 +24,44 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, models
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min
 from django.dispatch import Signal
 
 from metrics.aggregation import bucket_start
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
-from metrics.store.tables import referring_tables
-from metrics.store.upkeep.deleting import Step, Steps, delete_keys, manager, matching, table_name
-from metrics.store.write_lock import eager
+from metrics.store.upkeep.deleting import Step, Steps, delete_keys, matching_rows
+from metrics.store.upkeep.tables import manager, referring_tables, table_name
+from metrics.store.write_lock import upkeep_transaction
 from metrics.store.writing.error_rows import HOUR
 from metrics.store.writing.rollup_rows import GroupKey, add_groups
 
 logger = logging.getLogger(__name__)
 
-# Rest for each second of work. Less than retention takes: somebody waits for this one.
-REST = 0.25
-MAX_TRIES = 5  # for the last transaction, which a writer of the same model may cross on PostgreSQL
+# Seconds of pause for each second of work. Shorter than the pauses of retention, because a person waits for the result.
+PAUSE = 0.25
+MAX_TRIES = 5  # of the last transaction, which can fail on PostgreSQL when events of the same model are committed
 
-# Those whose rows have a request's id, and keep their own labels where their series is beyond the cap.
-OF_OTHER: tuple[type[models.Model], ...] = (InferenceMetrics, ErrorMetrics)
-SOME_IDS = 500  # in one condition
-
+# The tables whose rows have a request id, and their own labels if their series is `__other__`.
+REQUEST_TABLES: tuple[type[models.Model], ...] = (InferenceMetrics, ErrorMetrics)
+MAX_IDS = 500  # in one condition
 
 # Sent after the rows of a host were removed.
 hosts_removed = Signal()
 
 
 class SharedName(ValueError):
-    """`__other__` was to be forgotten, which is no model."""
+    """Raised for the model name `__other__`, which stands for many models."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"{Series.OTHER} is not a model but the series of all those that came beyond LLMMONITOR_MAX_SERIES: "
-            "forget each of them by its own name."
+            f"{Series.OTHER} is not a model. It is the series of all models beyond LLMMONITOR_MAX_SERIES. "
+            "Forget each of them by its own name."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many rows went, by table.
+    """The number of removed rows by table.
 
     in_other: how many of them were in the series `__other__`, whose rollups still count them.
     """
@@ -72,26 +71,27 @@ class Forgotten:
 
     @property
     def rows(self) -> int:
-        """All of them."""
+        """Return the number of rows of all tables."""
         return sum(self.counts.values())
 
     @property
     def remainder(self) -> str | None:
-        """What is left nevertheless, in words; None where nothing is."""
+        """Return a message about figures that could not be removed. None if there are none."""
         if not self.in_other:
             return None
         return (
-            f"{self.in_other:,} of these rows came beyond the cap of series (LLMMONITOR_MAX_SERIES). The rollups of "
-            f"the series {Series.OTHER} still count them, together with those of other models, until they go by age."
+            f"{self.in_other:,} of these rows were beyond the limit on series (LLMMONITOR_MAX_SERIES). The rollups of "
+            f"the series {Series.OTHER} still count them, together with those of other models, until their "
+            "retention ends."
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The label sets to forget."""
+class _LabelSets:
+    """The ids of the label sets to remove."""
 
     series: tuple[int, ...]
-    labels: tuple[int, ...]
+    gauges: tuple[int, ...]
 
 
 def forget(
@@ -100,145 +100,146 @@ def forget(
     host: str | None = None,
     demo: bool = False,
     at: datetime,
-    progress: Callable[[str, int], None] = lambda table, rows: None,
+    progress: Callable[[str, int], object] = lambda table, rows: None,
 ) -> Forgotten:
-    """Remove all that was recorded of one model, of one host, or flagged as demo data. `at`: now, for the log.
+    """Remove all that was recorded of one model, of one host, or as demo data. `at`: the current time, for the log.
 
-    `progress` is called with (table, rows removed so far), many times a second. Raises ValueError unless exactly one of
-    the three is given, SharedName (one of these) for the model `__other__`.
+    `progress` is called with (table, rows removed so far) many times a second. Raise ValueError unless exactly one of
+    `model`, `host` and `demo` is given, and its subclass SharedName for the model `__other__`.
     """
     if sum((model is not None, host is not None, bool(demo))) != 1:
-        raise ValueError("forget takes one of model, host and demo")
+        raise ValueError("forget requires exactly one of model, host and demo")
     if model == Series.OTHER:
         raise SharedName
-    chosen = _choose(model, host, demo)
+    label_sets = _label_sets(model, host, demo)
     counts: Counter[str] = Counter()
-    groups = _groups_of(chosen.series)
-    steps = Steps(math.inf, rest=REST)
+    groups = _groups_of(label_sets.series)
+    steps = Steps(math.inf, pause=PAUSE)
 
-    def take(table: type[models.Model], step: Step) -> None:
+    def delete(table: type[models.Model], step: Step) -> None:
         name = table_name(table)
         before = counts[name]
         counts[name] += steps.run(step, on_progress=lambda rows: progress(name, before + rows))
 
     if model is not None:
-        for table in OF_OTHER:
-            for found in _beyond_the_cap(table, model):
+        for table in REQUEST_TABLES:
+            for query in _rows_in_other(table, model):
                 if table is ErrorMetrics:
-                    groups.update(found.values_list("group", flat=True))
-                    take(table, _counted_errors(found.order_by("pk")))
+                    groups.update(query.values_list("group", flat=True))
+                    delete(table, _errors_and_their_counts(query.order_by("pk")))
                 else:
-                    take(table, _with_ids(found.order_by("pk")))
+                    delete(table, _rows_and_their_ids(query.order_by("pk")))
     in_other = counts.total()
-    for found in _rows(chosen):
-        step = _with_ids if found.model in OF_OTHER else matching
-        take(found.model, step(found))
-    if chosen.series or chosen.labels:
-        counts.update(_finish(chosen))
+    for query in _rows(label_sets):
+        step = _rows_and_their_ids if query.model in REQUEST_TABLES else matching_rows
+        delete(query.model, step(query))
+    if label_sets.series or label_sets.gauges:
+        counts.update(_finish(label_sets))
         hosts_removed.send(sender=None)
     counts.update(_tidy_groups(groups))
     forgotten = Forgotten({name: rows for name, rows in counts.items() if rows}, in_other)
     if not forgotten.rows:
         return forgotten
-    what = "demo data" if demo else f"model {model}" if model is not None else f"host {host}"
-    logger.info("forgot %s at %s: %s rows", what, at.isoformat(timespec="seconds"), forgotten.rows)
+    subject = "demo data" if demo else f"model {model}" if model is not None else f"host {host}"
+    logger.info("forgot %s at %s: %s rows", subject, at.isoformat(timespec="seconds"), forgotten.rows)
     return forgotten
 
 
-def _choose(model: str | None, host: str | None, demo: bool) -> _Chosen:
-    series, labels = manager(Series), manager(GaugeLabels)
+def _label_sets(model: str | None, host: str | None, demo: bool) -> _LabelSets:
+    series, gauges = manager(Series), manager(GaugeLabels)
     if model is not None:
-        chosen = series.filter(model_name=model), labels.filter(model_name=model)
+        queries = series.filter(model_name=model), gauges.filter(model_name=model)
     elif host is not None:
-        chosen = series.none(), labels.filter(host=host)
+        queries = series.none(), gauges.filter(host=host)
     else:
-        chosen = series.filter(is_demo=True), labels.filter(is_demo=True)
-    ids = [tuple(found.order_by("pk").values_list("pk", flat=True)) for found in chosen]
-    return _Chosen(*ids)
+        queries = series.filter(is_demo=True), gauges.filter(is_demo=True)
+    ids = [tuple(query.order_by("pk").values_list("pk", flat=True)) for query in queries]
+    return _LabelSets(*ids)
 
 
-def _rows(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
-    """All rows that belong to the label sets, in the order of the table.
+def _rows(label_sets: _LabelSets) -> Iterable[models.QuerySet[Any]]:
+    """Return queries for all rows of the label sets, in the order of the table.
 
-    Those of one label set at a time: its index has them in that order, while those of several would be sorted for each
-    step (1,000 rows a second instead of 50,000).
+    Each query is for one label set, because its index has the rows in this order. Rows of several would be sorted at
+    each step (1,000 rows a second instead of 50,000).
     """
-    for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
-        for table, column in referring_tables(labels):
-            for number in ids:
-                yield manager(table).filter(**{column: number}).order_by("pk")
+    for model, ids in ((Series, label_sets.series), (GaugeLabels, label_sets.gauges)):
+        for table, column in referring_tables(model):
+            for label_set in ids:
+                yield manager(table).filter(**{column: label_set}).order_by("pk")
 
 
-def _rows_at_once(chosen: _Chosen) -> Iterable[models.QuerySet[Any]]:
-    """The same in few queries, without an order."""
-    for labels, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
-        for table, column in referring_tables(labels):
-            for start in range(0, len(ids), SOME_IDS):
-                yield manager(table).filter(**{f"{column}__in": ids[start : start + SOME_IDS]})
+def _rows_in_any_order(label_sets: _LabelSets) -> Iterable[models.QuerySet[Any]]:
+    """Return the same rows in fewer queries."""
+    for model, ids in ((Series, label_sets.series), (GaugeLabels, label_sets.gauges)):
+        for table, column in referring_tables(model):
+            for start in range(0, len(ids), MAX_IDS):
+                yield manager(table).filter(**{f"{column}__in": ids[start : start + MAX_IDS]})
 
 
-def _beyond_the_cap(table: type[models.Model], model: str) -> Iterator[models.QuerySet[Any]]:
-    """The rows of a model in the series `__other__`, some at a time; the next come once these are deleted.
+def _rows_in_other(table: type[models.Model], model: str) -> Iterator[models.QuerySet[Any]]:
+    """Return queries for the rows of a model in the series `__other__`, at most MAX_IDS rows each.
 
-    They are looked for outside of any transaction, in the order of an index: there may be many of other models.
+    Delete the rows of a query before the next is requested. The search runs outside of a transaction and in the order
+    of an index, because many rows of other models may have to be read.
     """
-    for number in manager(Series).filter(model_name=Series.OTHER).values_list("pk", flat=True):
-        found = manager(table).filter(series=number, labels__model_name=model).order_by("timestamp")
+    for series in manager(Series).filter(model_name=Series.OTHER).values_list("pk", flat=True):
+        rows = manager(table).filter(series=series, labels__model_name=model).order_by("timestamp")
         since = datetime.min.replace(tzinfo=UTC)
-        while some := list(found.filter(timestamp__gte=since).values_list("pk", "timestamp")[:SOME_IDS]):
-            yield manager(table).filter(pk__in=[key for key, _ in some])
-            since = some[-1][1]
+        while batch := list(rows.filter(timestamp__gte=since).values_list("pk", "timestamp")[:MAX_IDS]):
+            yield manager(table).filter(pk__in=[key for key, _ in batch])
+            since = batch[-1][1]
 
 
-def _with_ids(found: models.QuerySet[Any]) -> Step:
-    """A step over requests or errors that forgets their ids in the same transaction: sent again, they are new."""
+def _rows_and_their_ids(query: models.QuerySet[Any]) -> Step:
+    """Return a step that deletes requests or errors and, in the same transaction, the memory of their ids."""
 
     def step(rows: int) -> int:
-        some = list(found.values_list("pk", "request_id")[:rows])
-        _forget_ids([name for _, name in some])
-        return delete_keys(found.model, [key for key, _ in some])
+        batch = list(query.values_list("pk", "request_id")[:rows])
+        _forget_ids([request_id for _, request_id in batch])
+        return delete_keys(query.model, [key for key, _ in batch])
 
     return step
 
 
 def _forget_ids(request_ids: list[str] | models.QuerySet[Any]) -> None:
-    """Forget those that came without a timestamp, whose repeats are recognised by the id alone."""
+    """Delete the ids of events that were sent without a timestamp. These ids detect duplicates."""
     recent = manager(RecentId).filter(request_id__in=request_ids)
     recent._raw_delete(recent.db)
 
 
-def _counted_errors(found: models.QuerySet[Any]) -> Step:
-    """A step over errors that takes them back from the hourly counts of their groups in the same transaction."""
+def _errors_and_their_counts(query: models.QuerySet[Any]) -> Step:
+    """Return a step that deletes errors and subtracts them from their groups in the same transaction."""
 
     def step(rows: int) -> int:
-        some = list(found.values_list("pk", "request_id", "timestamp", "group", "series")[:rows])
-        _forget_ids([name for _, name, *_ in some])
+        batch = list(query.values_list("pk", "request_id", "timestamp", "group", "series")[:rows])
+        _forget_ids([request_id for _, request_id, *_ in batch])
         counts: dict[GroupKey, int] = Counter()
-        for _, _, at, group, series in some:
+        for _, _, at, group, series in batch:
             counts[(bucket_start(int(at.timestamp()), HOUR), group, series)] -= 1
         add_groups(counts)
-        return delete_keys(ErrorMetrics, [key for key, *_ in some])
+        return delete_keys(ErrorMetrics, [key for key, *_ in batch])
 
     return step
 
 
-def _finish(chosen: _Chosen) -> Counter[str]:
-    """Remove the label sets, and the rows that came meanwhile, in one transaction."""
+def _finish(label_sets: _LabelSets) -> Counter[str]:
+    """Delete the label sets, and rows that were committed meanwhile, in one transaction."""
     for attempt in range(1, MAX_TRIES + 1):
         counts: Counter[str] = Counter()
         try:
-            with eager():
-                # A writer holds the label sets it uses until it commits. SQLite has one writer anyway.
-                for model, ids in ((Series, chosen.series), (GaugeLabels, chosen.labels)):
+            with upkeep_transaction():
+                # On PostgreSQL a commit locks the label sets that it uses. SQLite has one writer at a time.
+                for model, ids in ((Series, label_sets.series), (GaugeLabels, label_sets.gauges)):
                     list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
-                for found in _rows_at_once(chosen):
-                    if found.model in OF_OTHER:
-                        _forget_ids(found.values("request_id"))
-                    counts[table_name(found.model)] += found._raw_delete(found.db)
-                counts[table_name(Series)] += delete_keys(Series, list(chosen.series))
-                counts[table_name(GaugeLabels)] += delete_keys(GaugeLabels, list(chosen.labels))
+                for query in _rows_in_any_order(label_sets):
+                    if query.model in REQUEST_TABLES:
+                        _forget_ids(query.values("request_id"))
+                    counts[table_name(query.model)] += query._raw_delete(query.db)
+                counts[table_name(Series)] += delete_keys(Series, list(label_sets.series))
+                counts[table_name(GaugeLabels)] += delete_keys(GaugeLabels, list(label_sets.gauges))
         except IntegrityError:
-            # A row came that refers to a label set and was not seen yet; the next try sees it.
+            # Another transaction has committed a row that refers to a label set. The next try deletes it.
             if attempt == MAX_TRIES:
                 raise
         else:
@@ -247,29 +248,28 @@ def _finish(chosen: _Chosen) -> Counter[str]:
 
 
 def _groups_of(series: tuple[int, ...]) -> set[int]:
-    """The error groups that these series had errors in."""
+    """Return the ids of the error groups of these series."""
     groups: set[int] = set()
-    for start in range(0, len(series), SOME_IDS):
-        some = series[start : start + SOME_IDS]
+    for start in range(0, len(series), MAX_IDS):
+        ids = series[start : start + MAX_IDS]
         for table in (ErrorMetrics, ErrorGroupRollup):
-            groups.update(manager(table).filter(series__in=some).values_list("group", flat=True).distinct())
+            groups.update(manager(table).filter(series__in=ids).values_list("group", flat=True).distinct())
     return groups
 
 
 def _tidy_groups(groups: set[int]) -> Counter[str]:
-    """Remove the groups that have no errors left; the others were first and last seen with those that they have."""
+    """Delete the groups without errors, and correct the times of first and last error of the others."""
     counts: Counter[str] = Counter()
-    for number in sorted(groups):
-        with eager():
-            own = Q(group=number)
-            seen = manager(ErrorMetrics).filter(own).aggregate(first=Min("timestamp"), last=Max("timestamp"))
-            hours = manager(ErrorGroupRollup).filter(own).aggregate(first=Min("bucket"), last=Max("bucket"))
-            if seen["first"] is None and hours["first"] is None:
-                counts[table_name(ErrorGroup)] += delete_keys(ErrorGroup, [number])
+    for group in sorted(groups):
+        with upkeep_transaction():
+            rows = manager(ErrorMetrics).filter(group=group).aggregate(first=Min("timestamp"), last=Max("timestamp"))
+            hours = manager(ErrorGroupRollup).filter(group=group).aggregate(first=Min("bucket"), last=Max("bucket"))
+            if rows["first"] is None and hours["first"] is None:
+                counts[table_name(ErrorGroup)] += delete_keys(ErrorGroup, [group])
                 continue
-            # Hours tell of errors whose own rows are gone.
-            first, last = (hours[one] and datetime.fromtimestamp(hours[one], UTC) for one in ("first", "last"))
-            if first is None or (seen["first"] and int(seen["first"].timestamp()) // 3600 * 3600 <= hours["first"]):
-                first = seen["first"]
-            manager(ErrorGroup).filter(pk=number).update(first_seen=first, last_seen=seen["last"] or last)
+            # The hourly counts include errors whose own rows are deleted.
+            first, last = (hours[name] and datetime.fromtimestamp(hours[name], UTC) for name in ("first", "last"))
+            if first is None or (rows["first"] and int(rows["first"].timestamp()) // 3600 * 3600 <= hours["first"]):
+                first = rows["first"]
+            manager(ErrorGroup).filter(pk=group).update(first_seen=first, last_seen=rows["last"] or last)
     return counts

@@ -1,1 +1,1 @@
-"""One commit: events become rows and rollups."""
+"""The commit of a batch of events: raw rows, rollups and their bookkeeping."""

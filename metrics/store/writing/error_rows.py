@@ -1,12 +1,12 @@
-"""Errors: one row for a request, completed by whatever comes later; and one failed request for a request.
+"""Raw rows of errors: one row for a request, which later events complete, and at most one failed request for it.
 
-A failed inference counts by itself. An error of severity ERROR or CRITICAL counts as a failed request (its row keeps
-the outcome in `counted_outcome`) unless a failed inference has its id; when that comes after all, the count is taken
-back in the same transaction. So whatever the order, a request fails once. A WARNING never counts, nor does what a
-successful inference says of its own errors.
+A failed inference counts as a failed request. An error of severity ERROR or CRITICAL counts as one, too (its row holds
+the outcome in `counted_outcome`), unless a failed inference has its id. If that inference is stored later, the count of
+the error is subtracted in the same transaction. So a request counts as failed once, in any order of events. A WARNING
+never counts, nor does an error in a successful inference.
 
-What a row adds to the figures follows from the row alone (`_Row.share`): a change takes back the old share and adds
-the new.
+The row alone determines what it adds to the rollups (`_Row.contribution`). When a row changes, its old contribution is
+subtracted and the new one is added.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ _COMPLETED = (
 )
 
 
-class Report(NamedTuple):
-    """An error that came in. `direct`: as such, not as part of an inference. `series_ref` is that of its own labels."""
+class ReportedError(NamedTuple):
+    """An error of the batch. direct: sent as an error event, not as part of an inference. series_ref: by its labels."""
 
-    place: int
+    event_index: int
     event: ErrorEvent
     series_ref: SeriesRef | None
     direct: bool
 
 
-class Share(NamedTuple):
-    """What a row adds to the figures: one error of a group in an hour, and perhaps one failed request."""
+class Contribution(NamedTuple):
+    """What a row adds to the rollups: one error of a group, and one failed request if `outcome` is set."""
 
     series: int
     group: int
@@ -74,10 +74,10 @@ class _Row:
     group: int = 0
     counted_outcome: str | None = None
     of_unknown_model: bool = False
-    stored: _Row | None = None  # as it is in the table
+    stored: _Row | None = None  # the row in the table
 
     @classmethod
-    def of(cls, event: ErrorEvent, series_ref: SeriesRef) -> _Row:
+    def from_event(cls, event: ErrorEvent, series_ref: SeriesRef) -> _Row:
         return cls(
             event.timestamp,
             event.request_id,
@@ -91,7 +91,7 @@ class _Row:
         )
 
     def complete(self, event: ErrorEvent, series_ref: SeriesRef | None) -> bool:
-        """Add what the event knows and the row does not; whether that was anything."""
+        """Set values of the row that are missing and that the event has. Return whether the row has changed."""
         before = self.values
         if self.error_type == NO_ERROR_TYPE:
             self.error_type = event.error_type or NO_ERROR_TYPE
@@ -106,58 +106,58 @@ class _Row:
         return self.values != before
 
     @property
-    def is_settled(self) -> bool:
-        """Whether the row is of a failure that does not count: an inference says it, which may be kept no longer."""
+    def is_counted_by_inference(self) -> bool:
+        """Return whether a failed inference counts for the row. Its raw row may be deleted already."""
         return self.counted_outcome is None and self.severity != Severity.WARNING
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """The columns that a later event may complete."""
+        """Return the columns that a later event may complete."""
         return tuple(getattr(self, name) for name in _COMPLETED)
 
     @property
-    def share(self) -> Share:
-        return Share(self.series, self.group, self.counted_outcome)
+    def contribution(self) -> Contribution:
+        return Contribution(self.series, self.group, self.counted_outcome)
 
     @property
-    def grouped_by(self) -> Fingerprint:
+    def fingerprint(self) -> Fingerprint:
         return fingerprint(self.error_type, self.error_message, self.stack_trace)
 
 
 @dataclass(slots=True)
 class ErrorChanges:
-    """What errors change beside their own rows: counts and times of groups; and the places that brought nothing new."""
+    """What errors change beside their own rows: counts and times of groups. duplicates: indexes of events."""
 
     group_counts: dict[GroupKey, int] = field(default_factory=dict)
     group_times: dict[int, Times] = field(default_factory=dict)
-    repeats: set[int] = field(default_factory=set)
+    duplicates: set[int] = field(default_factory=set)
 
 
 def stored_failures(request_ids: Iterable[str]) -> dict[str, SeriesRef]:
-    """Those of these requests that have a failed inference in the store."""
-    found: dict[str, SeriesRef] = {}
+    """Return the series of the stored failed inferences among these requests."""
+    failures: dict[str, SeriesRef] = {}
     ids = sorted(set(request_ids))
     for start in range(0, len(ids), _MAX_KEYS):
         rows = InferenceMetrics.objects.filter(success=False, request_id__in=ids[start : start + _MAX_KEYS])
-        for name, series, labels in rows.order_by("request_id", "timestamp").values_list(
+        for request_id, series, labels in rows.order_by("request_id", "timestamp").values_list(
             "request_id", "series_id", "labels"
         ):
-            found.setdefault(name, SeriesRef(series, labels))
-    return found
+            failures.setdefault(request_id, SeriesRef(series, labels))
+    return failures
 
 
-def _succeeded(request_ids: Iterable[str]) -> set[str]:
-    """Those of these requests whose successful inference is stored: what it says of errors settles no other's."""
-    found: set[str] = set()
+def _stored_successes(request_ids: Iterable[str]) -> set[str]:
+    """Return the requests whose successful inference is stored. Its errors do not count; other errors still can."""
+    successes: set[str] = set()
     ids = sorted(request_ids)
     for start in range(0, len(ids), _MAX_KEYS):
         rows = InferenceMetrics.objects.filter(success=True, request_id__in=ids[start : start + _MAX_KEYS])
-        found.update(rows.values_list("request_id", flat=True))
-    return found
+        successes.update(rows.values_list("request_id", flat=True))
+    return successes
 
 
 class ErrorRows:
-    """Writes raw rows of errors. One transaction at a time: `begin`, `write`, `touch`, `remember` after the commit."""
+    """Writes raw rows of errors. In each transaction call `begin`, `write` and `touch`; after it `remember`."""
 
     def __init__(self, max_groups: int) -> None:
         self._groups = ErrorGroupInterner(max_groups)
@@ -166,85 +166,83 @@ class ErrorRows:
 
     def write(
         self,
-        reports: Sequence[Report],
+        errors: Sequence[ReportedError],
         new_failures: Sequence[InferenceEvent],
         failures: Mapping[str, SeriesRef],
         buckets: dict[BucketKey, InferenceBucket],
         resolutions_for: ResolutionsFor,
         now: datetime,
     ) -> ErrorChanges:
-        """Store these reports, in their order, and settle which rows count as failed requests.
+        """Store errors in their order and decide which rows count as failed requests.
 
-        new_failures: failed inferences of this transaction. failures: those and the stored ones, by the reports' ids.
-        What counts and what no longer does is added to `buckets`.
+        new_failures: failed inferences of this transaction. failures: the series of these and of the stored ones, by
+        request id. Changes of the counts are added to `buckets`.
         """
         changes = ErrorChanges()
-        names = {report.event.request_id for report in reports} | {event.request_id for event in new_failures}
-        if not names:
+        request_ids = {error.event.request_id for error in errors} | {event.request_id for event in new_failures}
+        if not request_ids:
             return changes
-        rows = _load(sorted(names))
-        open_names = _succeeded(name for name, row in rows.items() if row.is_settled and name not in failures)
-        for report in reports:
-            self._apply(report, rows, failures, open_names, changes)
-        for name in names & rows.keys() & failures.keys():
-            row = rows[name]
-            row.series, row.labels = failures[name]
+        rows = _load(sorted(request_ids))
+        successes = _stored_successes(
+            name for name, row in rows.items() if row.is_counted_by_inference and name not in failures
+        )
+        for error in errors:
+            self._apply(error, rows, failures, successes, changes)
+        for request_id in request_ids & rows.keys() & failures.keys():
+            row = rows[request_id]
+            row.series, row.labels = failures[request_id]
             row.counted_outcome = None
-        changed = [rows[name] for name in sorted(rows) if (row := rows[name]).stored is None or _differs(row)]
+        changed = [row for _, row in sorted(rows.items()) if row.stored is None or row.values != row.stored.values]
         self._group(changed, changes, now)
         self._upsert.run([(row.timestamp, row.request_id, *row.values) for row in changed])
         for row in changed:
-            _settle(row, changes.group_counts, buckets, resolutions_for)
+            _count(row, changes.group_counts, buckets, resolutions_for)
         return changes
 
     @staticmethod
     def _apply(
-        report: Report,
+        error: ReportedError,
         rows: dict[str, _Row],
         failures: Mapping[str, SeriesRef],
-        open_names: Collection[str],
+        successes: Collection[str],
         changes: ErrorChanges,
     ) -> None:
-        place, event, series_ref, direct = report
+        index, event, series_ref, direct = error
         row = rows.get(event.request_id)
-        known = row is not None
+        exists = row is not None
         if row is None:
-            own = failures.get(event.request_id) or series_ref
-            if own is None:
+            ref = failures.get(event.request_id) or series_ref
+            if ref is None:
                 raise ValueError(f"the error {event.request_id!r} has no series")
-            row = rows[event.request_id] = _Row.of(event, own)
-        is_open = row.stored is None or not row.is_settled or event.request_id in open_names
-        counts = direct and event.is_failure and is_open and row.counted_outcome is None
-        is_completed = known and row.complete(event, series_ref)
-        if counts:
+            row = rows[event.request_id] = _Row.from_event(event, ref)
+        can_count = row.stored is None or not row.is_counted_by_inference or event.request_id in successes
+        is_newly_counted = direct and event.is_failure and can_count and row.counted_outcome is None
+        is_completed = exists and row.complete(event, series_ref)
+        if is_newly_counted:
             row.counted_outcome = event.outcome
-        elif direct and known and not is_completed:
-            changes.repeats.add(place)
+        elif direct and exists and not is_completed:
+            changes.duplicates.add(index)
 
     def _group(self, rows: Sequence[_Row], changes: ErrorChanges, now: datetime) -> None:
-        """Give each row its group, and each group the times of its new errors."""
-        prints = {row.request_id: row.grouped_by for row in rows}
+        """Set the group of each row, and collect the times of the new errors of each group."""
+        fingerprints = {row.request_id: row.fingerprint for row in rows}
         times: dict[Fingerprint, Times] = {}
         for row in rows:
-            key, at = prints[row.request_id], Times(row.timestamp, row.timestamp)
+            key, at = fingerprints[row.request_id], Times(row.timestamp, row.timestamp)
             times[key] = at.union(times.get(key, at))
         ids = self._groups.intern(times, now)
         for row in rows:
-            row.group = ids[prints[row.request_id]]
+            row.group = ids[fingerprints[row.request_id]]
         for key, span in times.items():
             changes.group_times[ids[key]] = span.union(changes.group_times.get(ids[key], span))
-
-
-def _differs(row: _Row) -> bool:
-    return row.stored is not None and row.values != row.stored.values
 
 
 def _load(request_ids: Sequence[str]) -> dict[str, _Row]:
     columns = (*_KEY, "series_id", "labels", *_COMPLETED[2:7], "group_id", "counted_outcome", "series__model_name")
     rows: dict[str, _Row] = {}
     for start in range(0, len(request_ids), _MAX_KEYS):
-        found = ErrorMetrics.objects.filter(request_id__in=request_ids[start : start + _MAX_KEYS])
-        for *values, model_name in found.values_list(*columns):
+        query = ErrorMetrics.objects.filter(request_id__in=request_ids[start : start + _MAX_KEYS])
+        for *values, model_name in query.values_list(*columns):
             row = _Row(*values)
             row.of_unknown_model = model_name == UNKNOWN_MODEL
             row.stored = replace(row)
@@ -252,23 +250,23 @@ def _load(request_ids: Sequence[str]) -> dict[str, _Row]:
     return rows
 
 
-def _settle(
+def _count(
     row: _Row,
     group_counts: dict[GroupKey, int],
     buckets: dict[BucketKey, InferenceBucket],
     resolutions_for: ResolutionsFor,
 ) -> None:
-    """Take back what the row added to the figures before, and add what it does now."""
-    before, now = row.stored.share if row.stored else None, row.share
-    if before == now:
+    """Subtract the stored contribution of a row and add its new one."""
+    old, new = row.stored.contribution if row.stored else None, row.contribution
+    if old == new:
         return
     seconds = int(row.timestamp.timestamp())
-    # Taken back wherever it may stand: a bucket beyond its retention may still be there; one that is not stays away.
-    for share, n, resolutions in ((before, -1, RESOLUTIONS), (now, 1, resolutions_for(row.timestamp))):
-        if share is None:
+    # Subtracted at all resolutions: a bucket older than its retention may still exist. If not, no row is inserted.
+    for contribution, n, resolutions in ((old, -1, RESOLUTIONS), (new, 1, resolutions_for(row.timestamp))):
+        if contribution is None:
             continue
-        key = (bucket_start(seconds, HOUR), share.group, share.series)
+        key = (bucket_start(seconds, HOUR), contribution.group, contribution.series)
         group_counts[key] = group_counts.get(key, 0) + n
-        if share.outcome is not None:
+        if contribution.outcome is not None:
             for resolution in resolutions:
-                bucket_at(buckets, resolution, seconds, share.series).count_failure(share.outcome, n)
+                bucket_at(buckets, resolution, seconds, contribution.series).count_failure(contribution.outcome, n)

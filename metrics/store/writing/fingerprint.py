@@ -1,9 +1,9 @@
-"""Which errors are the same: same type, same message but for numbers and ids, same top three frames.
+"""Which errors belong to one group: same type, same message without numbers and ids, same top three frames.
 
-Pure. A line number is no part of it: a release that moves a function does not make its errors new ones.
+Line numbers are not used, so errors of a function that moves within its file stay in their group.
 
-Beyond the cap on groups (`metrics.store.labels.error_groups`) errors of one type are one group, and beyond that all
-are. The digest of these begins with OTHER_PREFIX, so that no error's own digest, whatever its words are, is theirs.
+Beyond the limit on groups (`metrics.store.labels.error_groups`), all errors of a type are in one group; beyond a second
+limit, errors of all types are. The digests of these groups start with OTHER_PREFIX, so they differ from all others.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from metrics.events.types import OTHER_MODEL as OTHER
 NO_ID, NO_NUMBER = "<id>", "<n>"
 TOP_FRAMES = 3
 MAX_TYPE = 200  # characters; the column
-MAX_MESSAGE = 500  # characters that a group shows; whole messages stand with the errors, and are shed with them
+MAX_MESSAGE = 500  # characters of the group's message; the raw rows of errors hold the whole message
 OTHER_PREFIX = "other:"
 
-# In this order: what a later pattern would cut to pieces goes first.
+# The order matters: a later pattern would replace only parts of what an earlier one matches.
 _IDS = re.compile(
     r"""
     \b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b             # UUID
@@ -33,16 +33,16 @@ _IDS = re.compile(
 )
 _NUMBERS = re.compile(r"\d+(?:[.,:]\d+)*")
 
-# Frames as Python writes them: the innermost is the last. Of chained tracebacks the last one is what was raised.
+# Frames of Python: the innermost is the last. Of chained tracebacks, the last is that of the raised error.
 _PYTHON = re.compile(r'^[ \t]*File "(?P<file>[^"\n]+)", line \d+(?:, in (?P<function>[^\n]+))?', re.MULTILINE)
 _PYTHON_HEAD = "Traceback (most recent call last)"
-# JavaScript and Java, the innermost first: `at f (file.js:1:2)`, `at file.js:1:2`, `at a.b.C.d(C.java:5)`.
+# Frames of JavaScript and Java, innermost first: `at f (file.js:1:2)`, `at file.js:1:2`, `at a.b.C.d(C.java:5)`.
 _AT = re.compile(r"^[ \t]*at (?P<frame>[^\n]+)", re.MULTILINE)
 _POSITION = re.compile(r":\d+(?::\d+)?(?=\)|$)")
 
 
 class Fingerprint(NamedTuple):
-    """What an error's group is known by: a digest, the type, the beginning of the message as grouped."""
+    """Identifies an error group by its digest. message: the beginning of the message, without numbers and ids."""
 
     digest: str
     error_type: str
@@ -50,20 +50,20 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(error_type: str, message: str | None, stack_trace: str | None) -> Fingerprint:
-    """The group that an error belongs to."""
+    """Return the group of an error."""
     grouped = grouped_message(message or "")
     digest = _digest(error_type, grouped, *top_frames(stack_trace or ""))
     shown = grouped if len(grouped) <= MAX_MESSAGE else f"{grouped[: MAX_MESSAGE - 1]}…"
     return Fingerprint(digest, error_type[:MAX_TYPE], shown)
 
 
-def other_of_type(one: Fingerprint) -> Fingerprint:
-    """The group of all errors of this one's type that have none of their own."""
-    return Fingerprint(OTHER_PREFIX + _digest(one.error_type)[len(OTHER_PREFIX) :], one.error_type, OTHER)
+def other_of_type(group: Fingerprint) -> Fingerprint:
+    """Return the group for errors of a type that are beyond the limit on groups."""
+    return Fingerprint(OTHER_PREFIX + _digest(group.error_type)[len(OTHER_PREFIX) :], group.error_type, OTHER)
 
 
-def other_of_all(one: Fingerprint) -> Fingerprint:
-    """The group of all errors whose type has none either."""
+def other_of_all(group: Fingerprint) -> Fingerprint:
+    """Return the group for errors of all types that have no other group."""
     return Fingerprint(OTHER_PREFIX, OTHER, OTHER)
 
 
@@ -72,17 +72,17 @@ def _digest(*parts: str) -> str:
 
 
 def grouped_message(message: str) -> str:
-    """The message with its ids and numbers replaced."""
+    """Return a message with its ids and numbers replaced."""
     return _NUMBERS.sub(NO_NUMBER, _IDS.sub(NO_ID, message)).strip()
 
 
 def top_frames(stack_trace: str) -> list[str]:
-    """The three frames nearest to where the error was raised, without line numbers; what is no known trace, none."""
+    """Return the three innermost frames without line numbers. For an unknown format: the first three lines."""
     last = stack_trace.rpartition(_PYTHON_HEAD)[2]
-    frames = [f"{found['file']} {found['function'] or ''}".strip() for found in _PYTHON.finditer(last)]
+    frames = [f"{match['file']} {match['function'] or ''}".strip() for match in _PYTHON.finditer(last)]
     if frames:
         return frames[: -TOP_FRAMES - 1 : -1]
-    frames = [_POSITION.sub("", found["frame"].strip()) for found in _AT.finditer(stack_trace)]
+    frames = [_POSITION.sub("", match["frame"].strip()) for match in _AT.finditer(stack_trace)]
     if frames:
         return frames[:TOP_FRAMES]
     lines = [line.strip() for line in stack_trace.splitlines() if line.strip()]

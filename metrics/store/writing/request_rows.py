@@ -1,7 +1,8 @@
-"""Requests: their raw rows. The insert itself tells the new ones from the repeats.
+"""Raw rows of requests. The INSERT itself detects duplicates.
 
-A stamped request is known by (timestamp, request_id) for as long as its raw row is kept. One that came without a time
-got the server's, so its repeat has another time: its id alone is remembered for some minutes (`RecentId`).
+A duplicate of a request with a timestamp has the same (timestamp, request_id) as a raw row. A request that was sent
+without a timestamp gets the time of the server, so its duplicate has another time. Its id alone detects the duplicate
+and is stored for some minutes (`RecentId`).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ FIELDS = shared_fields(InferenceMetrics, InferenceEvent)
 _fields_of = itemgetter(*FIELDS)
 _key_of = itemgetter("timestamp", "request_id")
 
-Placed = tuple[int, InferenceEvent]  # an event and its place in the batch
+Indexed = tuple[int, InferenceEvent]  # the index in the batch, the event
 
 
 class InferenceRows:
-    """Writes raw rows of requests. One transaction at a time."""
+    """Writes raw rows of requests. For one transaction at a time."""
 
     def __init__(self) -> None:
         self._insert = Insert(
@@ -36,32 +37,35 @@ class InferenceRows:
         )
         self._recent = Insert(RecentId, ("request_id", "at"), conflict=("request_id",), returning=("request_id",))
 
-    def write(self, events: Sequence[Placed], series_refs: Mapping[int, SeriesRef], at: datetime) -> set[int]:
-        """Insert those that are new and answer the places of those that are not. `series_refs`: by place; `at`: now."""
-        repeats = self._unstamped_repeats(events, at)
-        places: dict[tuple[datetime, str], int] = {}
-        for place, event in events:
-            if place not in repeats and places.setdefault(_key_of(event.__dict__), place) != place:
-                repeats.add(place)
-        by_place = dict(events)
-        # In the order of the index: it grows at its end, and no two transactions wait for each other's rows.
-        ordered = sorted(places.items())
-        rows = [(*series_refs[place], *_fields_of(by_place[place].__dict__)) for _, place in ordered]
+    def write(self, events: Sequence[Indexed], series_refs: Mapping[int, SeriesRef], at: datetime) -> set[int]:
+        """Insert the new requests. Return the indexes of the duplicates.
+
+        series_refs: by index. at: the current time.
+        """
+        duplicates = self._unstamped_duplicates(events, at)
+        indexes: dict[tuple[datetime, str], int] = {}
+        for index, event in events:
+            if index not in duplicates and indexes.setdefault(_key_of(event.__dict__), index) != index:
+                duplicates.add(index)
+        by_index = dict(events)
+        # In the order of the key: the database index grows at its end, and transactions do not deadlock.
+        ordered = sorted(indexes.items())
+        rows = [(*series_refs[index], *_fields_of(by_index[index].__dict__)) for _, index in ordered]
         written = self._insert.run(rows)
         if len(written) < len(rows):
             new = set(written)
-            repeats.update(place for (time, name), place in ordered if (db_time(time), name) not in new)
-        return repeats
+            duplicates.update(index for (time, request_id), index in ordered if (db_time(time), request_id) not in new)
+        return duplicates
 
-    def _unstamped_repeats(self, events: Sequence[Placed], at: datetime) -> set[int]:
-        """Places of events without a time of their own whose id came lately, or earlier in this batch."""
+    def _unstamped_duplicates(self, events: Sequence[Indexed], at: datetime) -> set[int]:
+        """Return the indexes of events sent without a timestamp whose id was used recently or earlier in the batch."""
         first: dict[str, int] = {}
-        repeats: set[int] = set()
-        for place, event in events:
-            if not event.stamped and first.setdefault(event.request_id, place) != place:
-                repeats.add(place)
+        duplicates: set[int] = set()
+        for index, event in events:
+            if not event.stamped and first.setdefault(event.request_id, index) != index:
+                duplicates.add(index)
         if not first:
-            return repeats
-        new = {name for (name,) in self._recent.run([(name, at) for name in sorted(first)])}
-        repeats.update(place for name, place in first.items() if name not in new)
-        return repeats
+            return duplicates
+        new = {request_id for (request_id,) in self._recent.run([(request_id, at) for request_id in sorted(first)])}
+        duplicates.update(index for request_id, index in first.items() if request_id not in new)
+        return duplicates

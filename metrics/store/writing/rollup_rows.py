@@ -1,4 +1,4 @@
-"""Rollup rows: read under their locks, merged with what is new, written back."""
+"""Rollup rows: locked, read, merged with new counts and written."""
 
 from __future__ import annotations
 
@@ -24,68 +24,68 @@ GroupKey = tuple[int, int, int]  # bucket, group, series
 _MAX_KEYS = 1_000  # in one SELECT
 
 
-class _Rows:
-    """One rollup table: lock and read rows by key, write rows."""
+class _RollupTable:
+    """Locks, reads and writes the rows of a rollup table by key."""
 
     def __init__(self, model: type[models.Model], key: Sequence[str], values: Sequence[str]) -> None:
         self.model, self.key, self.values = model, tuple(key), tuple(values)
         columns = self.key + self.values
         self.upsert = Insert(model, columns, conflict=self.key, update=self.values)
-        self._claim = Insert(model, columns, conflict=self.key)
+        self._insert = Insert(model, columns, conflict=self.key)
 
     def load(
         self,
         keys: Sequence[tuple[Any, ...]],
-        nothing: tuple[Any, ...],
-        growing: Sequence[tuple[Any, ...]] | None = None,
+        empty: tuple[Any, ...],
+        insert_keys: Sequence[tuple[Any, ...]] | None = None,
     ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-        """The values of those keys that are stored, locked until the commit.
+        """Return the values of the keys that are stored, and lock their rows until the commit.
 
-        On PostgreSQL a missing row is first made with the values `nothing`, since without a row there is no lock: all,
-        or those of `growing`. Keys must be sorted, so that no two transactions wait for each other.
+        PostgreSQL can only lock rows that exist, so missing rows are inserted there first, with the values `empty`:
+        those of `insert_keys`, or of all keys. Keys must be sorted, so that transactions do not deadlock.
         """
         postgres = connection.vendor == "postgresql"
         if postgres:
-            self._claim.run([(*key, *nothing) for key in (keys if growing is None else growing)])
+            self._insert.run([(*key, *empty) for key in (keys if insert_keys is None else insert_keys)])
         quoted = ", ".join(column_of(self.model, name) for name in self.key)
         columns = ", ".join(column_of(self.model, name) for name in self.key + self.values)
         table = connection.ops.quote_name(self.model._meta.db_table)
         lock = f" ORDER BY {quoted} FOR UPDATE" if postgres else ""
         width = len(self.key)
-        found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        values: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         for start in range(0, len(keys), _MAX_KEYS):
-            some = keys[start : start + _MAX_KEYS]
+            chunk = keys[start : start + _MAX_KEYS]
             statement = (
-                f"SELECT {columns} FROM {table} WHERE ({quoted}) IN {marks(connection.vendor, len(some), width)}{lock}"
+                f"SELECT {columns} FROM {table} WHERE ({quoted}) IN {marks(connection.vendor, len(chunk), width)}{lock}"
             )
-            for row in execute(statement, [part for key in some for part in key], True):
-                found[row[:width]] = row[width:]
-        return found
+            for row in execute(statement, [part for key in chunk for part in key], True):
+                values[row[:width]] = row[width:]
+        return values
 
 
-_INFERENCE = _Rows(InferenceRollup, INFERENCE_KEY, INFERENCE_VALUES)
-_GAUGE = _Rows(GaugeRollup, GAUGE_KEY, GAUGE_VALUES)
-_GROUP = _Rows(ErrorGroupRollup, GROUP_KEY, ("count",))
+_INFERENCE = _RollupTable(InferenceRollup, INFERENCE_KEY, INFERENCE_VALUES)
+_GAUGE = _RollupTable(GaugeRollup, GAUGE_KEY, GAUGE_VALUES)
+_GROUP = _RollupTable(ErrorGroupRollup, GROUP_KEY, ("count",))
 
 _NO_INFERENCE = (*(0 for _ in INTEGER_COLUMNS), *(b"" for _ in HISTOGRAM_COLUMNS))
-# Infinite bounds: merging into the claimed row gives the new values.
+# Minimum and maximum are infinite, so that merging into this row gives the new values.
 _NO_GAUGE = (0, 0.0, float("inf"), float("-inf"), 0.0, -(2**62))
 
 
 def add_inference(buckets: dict[BucketKey, InferenceBucket]) -> None:
-    """Add these buckets to the stored ones. One that only takes counts back never makes a row or a negative figure."""
+    """Add buckets to the stored ones. A bucket that only subtracts counts inserts no row and makes none negative."""
     keys = sorted(buckets)
-    stored = _INFERENCE.load(keys, _NO_INFERENCE, [key for key in keys if _counts(buckets[key])])
+    stored = _INFERENCE.load(keys, _NO_INFERENCE, [key for key in keys if _adds(buckets[key])])
     rows = []
     for key in keys:
         new, old = buckets[key], stored.get(key)
-        if old is None and not _counts(new):
+        if old is None and not _adds(new):
             continue
         rows.append((*key, *_merged(new, old)))
     _INFERENCE.upsert.run(rows)
 
 
-def _counts(bucket: InferenceBucket) -> bool:
+def _adds(bucket: InferenceBucket) -> bool:
     return bool(bucket.histograms) or any(value > 0 for value in bucket.integers.values())
 
 
@@ -110,7 +110,7 @@ def _merged(new: InferenceBucket, old: tuple[Any, ...] | None) -> list[Any]:
 
 
 def add_gauges(buckets: dict[GaugeBucketKey, GaugeBucket]) -> None:
-    """Add these buckets of gauges to the stored ones."""
+    """Add buckets of gauges to the stored ones."""
     keys = sorted(buckets)
     stored = _GAUGE.load(keys, _NO_GAUGE)
     rows = []
@@ -126,7 +126,7 @@ def add_gauges(buckets: dict[GaugeBucketKey, GaugeBucket]) -> None:
 
 
 def add_groups(counts: dict[GroupKey, int]) -> None:
-    """Add to the hourly counts of error groups; a count that falls to nothing goes."""
+    """Add to the hourly counts of error groups. Delete the rows whose count becomes 0."""
     keys = sorted(key for key, count in counts.items() if count)
     stored = _GROUP.load(keys, (0,), [key for key in keys if counts[key] > 0])
     totals = {key: counts[key] + (stored[key][0] if key in stored else 0) for key in keys}

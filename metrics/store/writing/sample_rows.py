@@ -1,8 +1,8 @@
-"""Samples of machines, GPUs and queues: raw rows, and their gauges for the rollups.
+"""Raw rows of host, GPU and queue samples, and the gauges that they add to the rollups.
 
-Each is known by its time and its label set, a reading of a queue by its series, too: two hosts, or a host and its
-namesake in the demo, may speak in the same microsecond, and so may two providers of one model and source.
-Which metrics a sample has is read off the catalogue.
+A duplicate has the same time and label set; a duplicate of a queue sample has the same series, too. Time alone is not
+enough: two hosts, or a host and one of the demo with the same name, can send a sample of the same microsecond, and so
+can two providers of the same model and source. The catalogue defines which metrics a sample has.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Any
 
 from metrics import catalogue
 from metrics.aggregation import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
-from metrics.events import GPUSample, QueueEvent, SystemEvent
+from metrics.events import GPUSample, QueueEvent, Rejection, SystemEvent
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
-from metrics.store.outcome import Refusal
 from metrics.store.writing.rollup_rows import GaugeBucketKey
 from metrics.store.writing.statements import Insert, db_time, shared_fields
 
@@ -34,16 +33,16 @@ _system_row = attrgetter(*SYSTEM_FIELDS)
 _gpu_row = attrgetter(*GPU_FIELDS)
 _queue_row = attrgetter(*QUEUE_FIELDS)
 
-Read = Callable[[Any], float | None]
+Reader = Callable[[Any], float | None]
 
 
-def _reader(metric: catalogue.Metric) -> Read:
+def _reader(metric: catalogue.Metric) -> Reader:
     if metric.name == "system.load_1m":
         return lambda sample: sample.load_average[0] if sample.load_average else None
     return attrgetter(metric.field)
 
 
-def _readers(*types: str) -> list[tuple[str, Read]]:
+def _readers(*types: str) -> list[tuple[str, Reader]]:
     return [(metric.name, _reader(metric)) for metric in catalogue.ALL if metric.type in types]
 
 
@@ -55,9 +54,9 @@ Gauges = dict[GaugeBucketKey, GaugeBucket]
 
 
 class SampleRows:
-    """Writes raw rows of samples. One transaction at a time: `begin`, `admit`, `write`, `remember` after the commit.
+    """Writes raw rows of samples. In each transaction call `begin`, `intern` and `write`; after it `remember`.
 
-    max_label_sets: so many may be stored, of which each costs rollup rows that no disk bound sheds.
+    max_label_sets: the limit on stored label sets. Their rollup rows are not removed by the disk limit.
     """
 
     def __init__(self, max_label_sets: int) -> None:
@@ -68,20 +67,18 @@ class SampleRows:
         self._gpu = _insert(GPUMetrics, ("timestamp", "host", "labels", *GPU_FIELDS), ("timestamp", "labels"))
         self._queue = _insert(QueueMetrics, ("series", "labels", *QUEUE_FIELDS), ("timestamp", "labels", "series"))
 
-    def admit(
+    def intern(
         self, systems: Sequence[tuple[int, SystemEvent]], queues: Sequence[tuple[int, QueueEvent]], now: datetime
-    ) -> tuple[dict[GaugeKey, int], list[Refusal]]:
-        """The numbers of the label sets, for `write`, and the events whose label sets are beyond the cap."""
+    ) -> tuple[dict[GaugeKey, int], list[Rejection]]:
+        """Return the ids of the label sets, for `write`, and the events whose label sets are beyond the limit."""
         if not systems and not queues:
             return {}, []
-        needed = [(place, _system_keys(event)) for place, event in systems]
-        needed += [(place, [_queue_key(reading)]) for place, reading in queues]
-        labels, beyond = self._interner.intern(sorted(needed), now)
-        error = (
-            f"is new, and the {self._max_label_sets} label sets of samples that LLMMONITOR_MAX_SERIES allows are in use"
-        )
-        refused = [Refusal(place, "host", error) for place, _ in systems if place in beyond]
-        return labels, refused + [Refusal(place, "source", error) for place, _ in queues if place in beyond]
+        needed = [(index, _system_keys(event)) for index, event in systems]
+        needed += [(index, [_queue_key(reading)]) for index, reading in queues]
+        labels, over_limit = self._interner.intern(sorted(needed), now)
+        error = f"is new, and all {self._max_label_sets} label sets of samples (LLMMONITOR_MAX_SERIES) are in use"
+        rejected = [Rejection(index, "host", error) for index, _ in systems if index in over_limit]
+        return labels, rejected + [Rejection(index, "source", error) for index, _ in queues if index in over_limit]
 
     def write(
         self,
@@ -91,33 +88,33 @@ class SampleRows:
         series_refs: Mapping[int, SeriesRef],
         resolutions_for: ResolutionsFor,
     ) -> tuple[Gauges, set[int]]:
-        """The gauges of what is new, and the places of events that brought nothing new. `series_refs`: by place."""
+        """Insert the new samples. Return their gauges and the indexes of the duplicates. series_refs: by index."""
         if not systems and not queues:
             return {}, set()
         gauges = _GaugeSums(resolutions_for)
-        places = {place for place, _ in systems} | {place for place, _ in queues}
+        indexes = {index for index, _ in systems} | {index for index, _ in queues}
 
         rows: dict[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]] = {}
-        for place, event in systems:
-            number = labels[_host_key(event)]
-            rows.setdefault((event.timestamp, number), (place, (number, *_system_row(event)), event, number))
+        for index, event in systems:
+            label_set = labels[_host_key(event)]
+            rows.setdefault((event.timestamp, label_set), (index, (label_set, *_system_row(event)), event, label_set))
         new = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
 
         rows = {}
-        for place, event in systems:
+        for index, event in systems:
             for gpu in event.gpu_metrics:
-                number = labels[_gpu_key(event, gpu)]
-                row = (event.timestamp, event.host, number, *_gpu_row(gpu))
-                rows.setdefault((event.timestamp, number), (place, row, gpu, number))
+                label_set = labels[_gpu_key(event, gpu)]
+                row = (event.timestamp, event.host, label_set, *_gpu_row(gpu))
+                rows.setdefault((event.timestamp, label_set), (index, row, gpu, label_set))
         new |= _insert_new(self._gpu, rows, gauges, GPU_GAUGES)
 
         rows = {}
-        for place, reading in queues:
-            number, series = labels[_queue_key(reading)], series_refs[place].series
-            row = (series, number, *_queue_row(reading))
-            rows.setdefault((reading.timestamp, number, series), (place, row, reading, number))
+        for index, reading in queues:
+            label_set, series = labels[_queue_key(reading)], series_refs[index].series
+            row = (series, label_set, *_queue_row(reading))
+            rows.setdefault((reading.timestamp, label_set, series), (index, row, reading, label_set))
         new |= _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)
-        return gauges.buckets, places - new
+        return gauges.buckets, indexes - new
 
 
 def _insert(model: Any, columns: tuple[str, ...], key: tuple[str, ...]) -> Insert:
@@ -144,31 +141,31 @@ def _insert_new(
     insert: Insert,
     rows: Mapping[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]],
     gauges: _GaugeSums,
-    readers: Iterable[tuple[str, Read]],
+    readers: Iterable[tuple[str, Reader]],
 ) -> set[int]:
-    """Insert rows by their key, which begins with the time; the places of events whose row is new.
+    """Insert rows and add the new ones to the gauges. Return the indexes of events with a new row.
 
-    A row is (place, values, sample, label set).
+    rows: by key, which begins with the time. A row is (index, values, sample, label set).
     """
     ordered = sorted(rows.items(), key=lambda item: item[0])
     written = set(insert.run([row for _, (_, row, _, _) in ordered]))
-    places = set()
-    for (at, *rest), (place, _, sample, number) in ordered:
+    indexes = set()
+    for (at, *rest), (index, _, sample, label_set) in ordered:
         if (db_time(at), *rest) in written:
-            places.add(place)
-            gauges.add(at, number, sample, readers)
-    return places
+            indexes.add(index)
+            gauges.add(at, label_set, sample, readers)
+    return indexes
 
 
 class _GaugeSums:
-    """Gauges by bucket."""
+    """Sums gauges by bucket."""
 
     def __init__(self, resolutions_for: ResolutionsFor) -> None:
         self.buckets: Gauges = {}
         self._resolutions_for = resolutions_for
 
-    def add(self, at: datetime, labels: int, sample: Any, readers: Iterable[tuple[str, Read]]) -> None:
-        """Add what a sample says; what it leaves open adds nothing."""
+    def add(self, at: datetime, labels: int, sample: Any, readers: Iterable[tuple[str, Reader]]) -> None:
+        """Add the values of a sample that are not None."""
         microseconds = (at - EPOCH) // MICROSECOND
         starts = [
             (resolution, bucket_start(microseconds // 1_000_000, resolution))
@@ -181,9 +178,9 @@ class _GaugeSums:
                 continue
             for resolution, start in starts:
                 key = (resolution, metric, start, labels)
-                found = self.buckets.get(key)
-                # One object for each bucket: `merge` changes it.
-                if found is None:
+                bucket = self.buckets.get(key)
+                # Each key has its own object, because `merge` changes it.
+                if bucket is None:
                     self.buckets[key] = GaugeBucket.of(float(value), microseconds)
                 else:
-                    found.merge(GaugeBucket.of(float(value), microseconds))
+                    bucket.merge(GaugeBucket.of(float(value), microseconds))

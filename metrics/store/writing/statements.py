@@ -1,7 +1,7 @@
-"""Multi-row INSERT, built from the models' fields, so that the models stay the only schema.
+"""Multi-row INSERT statements, built from the fields of the models.
 
-One statement for many rows is half as fast again as `executemany` from a thread, which gives up the interpreter's lock
-at every row. Statements are made for a few numbers of rows only: SQLite then finds them prepared in its own cache.
+One statement for many rows is 1.5 times as fast as `executemany` from a thread, which releases the GIL at each row.
+Statements are built for a few numbers of rows only, so that sqlite3 finds them in its cache of prepared statements.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from django.db import connection, models
 from django.db.models.fields.json import JSONField
 from pydantic import BaseModel
 
-# Numbers of rows in a statement, the largest first: 1,000 rows are 3 × 256 + 3 × 64 + 2 × 16 + 2 × 4.
+# Numbers of rows in a statement, largest first: 1,000 rows are 3 × 256 + 3 × 64 + 2 × 16 + 2 × 4.
 CHUNKS = (256, 64, 16, 4, 1)
-MAX_VARIABLES = 32_766  # SQLite's default bound from 3.32 on; PostgreSQL's is 65,535
+MAX_VARIABLES = 32_766  # the default limit of SQLite 3.32 and later; the limit of PostgreSQL is 65,535
 
 Row = Sequence[Any]
 Converter = Callable[[Any], Any]
 
-# Fields whose value, once validated, is what the database takes: asking `get_db_prep_save` costs ten times the insert.
+# Fields whose validated values need no conversion. Calling `get_db_prep_save` takes ten times as long as the INSERT.
 PLAIN = (
     models.IntegerField,
     models.FloatField,
@@ -37,9 +37,10 @@ PLAIN = (
 
 
 class Insert:
-    """INSERT of some columns of a model. `conflict` and `returning` are clauses by column names.
+    """An INSERT for columns of a model.
 
-    update: columns that take the new row's value on a conflict with `conflict`; none of them means DO NOTHING.
+    conflict: columns of the ON CONFLICT clause. update: columns to update on a conflict; without them, DO NOTHING.
+    returning: columns of the RETURNING clause.
     """
 
     def __init__(
@@ -61,9 +62,9 @@ class Insert:
         self._converters: dict[str, list[tuple[int, Converter]]] = {}
 
     def run(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-        """Insert the rows; answers the `returning` columns, as the database gives them, of those that were written.
+        """Insert rows. Return the `returning` columns of the written rows as the database returns them.
 
-        Raises what Django raises; the caller has the transaction.
+        Raise Django's database errors. Call it in a transaction.
         """
         if not rows:
             return []
@@ -71,11 +72,11 @@ class Insert:
         converters = self._converters.get(vendor)
         if converters is None:
             converters = self._converters[vendor] = [
-                (position, made)
+                (position, convert)
                 for position, field in enumerate(self.fields)
-                if (made := converter(field, vendor)) is not None
+                if (convert := converter(field, vendor)) is not None
             ]
-        answered: list[tuple[Any, ...]] = []
+        returned: list[tuple[Any, ...]] = []
         start = 0
         for size in _sizes(len(rows), len(self.fields)):
             parameters: list[Any] = []
@@ -86,8 +87,8 @@ class Insert:
                         values[position] = convert(values[position])
                 parameters += values
             start += size
-            answered += execute(self._statement(vendor, size), parameters, bool(self._returning))
-        return answered
+            returned += execute(self._statement(vendor, size), parameters, bool(self._returning))
+        return returned
 
     def _statement(self, vendor: str, size: int) -> str:
         statement = self._statements.get((vendor, size))
@@ -112,7 +113,7 @@ class Insert:
             else:
                 parts.append("DO NOTHING")
         if self._returning:
-            # As stored: `+column` has no declared type, which Django's connection would convert by.
+            # `+column` returns the stored value. Django's connection converts a plain column by its declared type.
             sign = "+" if vendor == "sqlite" else ""
             parts.append("RETURNING " + ", ".join(sign + self._column(name) for name in self._returning))
         return " ".join(parts)
@@ -122,7 +123,7 @@ class Insert:
 
 
 def column_of(model: type[models.Model], name: str) -> str:
-    """The quoted column of a field."""
+    """Return the quoted column of a field."""
     return connection.ops.quote_name(str(model._meta.get_field(name).column))  # type: ignore[union-attr]
 
 
@@ -139,9 +140,9 @@ def _sizes(rows: int, columns: int) -> Iterable[int]:
 
 
 def converter(field: Any, vendor: str) -> Converter | None:
-    """What makes a field's value one that the database takes; None where it is one already.
+    """Return a function that converts a field's value for the database. None: no conversion is needed.
 
-    Every converter answers what the field's own `get_db_prep_save` would (a test holds them to it).
+    The result equals that of the field's `get_db_prep_save`; a test compares them.
     """
     if isinstance(field, models.DateTimeField):
         return sqlite_time if vendor == "sqlite" else None
@@ -153,7 +154,7 @@ def converter(field: Any, vendor: str) -> Converter | None:
 
 
 def sqlite_time(value: datetime) -> str:
-    """A time as Django writes it to SQLite: UTC without a zone."""
+    """Return a time as Django writes it to SQLite: UTC without a zone."""
     return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[: -len("+00:00")]
 
 
@@ -169,24 +170,24 @@ def _json_for(field: JSONField) -> Converter:
 
 
 def db_time(value: datetime) -> Any:
-    """A time as this database takes it in a statement."""
+    """Return a time as a parameter of a statement."""
     return sqlite_time(value) if connection.vendor == "sqlite" else value
 
 
-def execute(statement: str, parameters: Sequence[Any] = (), answers: bool = False) -> list[tuple[Any, ...]]:
-    """Run a statement with the database's own marks (`?`, or `$1`, `$2`, …); its rows when it `answers`.
+def execute(statement: str, parameters: Sequence[Any] = (), returns_rows: bool = False) -> list[tuple[Any, ...]]:
+    """Run a statement with the placeholders of the database (`?`, or `$1`, `$2`, …). Return its rows if it has any.
 
-    It goes past Django's cursors: on SQLite they rewrite tens of thousands of `%s` at each call, on PostgreSQL they
-    write every value into the text of the statement, which takes ten times as long as all the rest of a commit.
+    Django's cursors are not used: on SQLite they replace tens of thousands of `%s` at each call. On PostgreSQL they
+    write each value into the text of the statement, which takes ten times as long as the rest of a commit.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
         if connection.vendor == "sqlite":
             cursor = connection.connection.execute(statement, parameters)
-            return cursor.fetchall() if answers else []
+            return cursor.fetchall() if returns_rows else []
         with _raw_cursor() as cursor:
             cursor.execute(statement, parameters)
-            return cursor.fetchall() if answers else []
+            return cursor.fetchall() if returns_rows else []
 
 
 def _raw_cursor() -> Any:
@@ -197,12 +198,12 @@ def _raw_cursor() -> Any:
 
 @lru_cache(maxsize=256)
 def marks(vendor: str, count: int, columns: int = 0) -> str:
-    """`(?, ?, …)` for a list of values; with `columns`, `(VALUES (?, ?), …)` for a list of rows."""
+    """Return `(?, ?, …)` for a list of values, or with `columns` `(VALUES (?, ?), …)` for a list of rows."""
     return f"(VALUES {_rows(vendor, count, columns)})" if columns else _rows(vendor, 1, count)
 
 
 def mark(number: int) -> str:
-    """The mark of a statement's parameter, the first of which is number 1."""
+    """Return the placeholder of a parameter. The first has number 1."""
     return f"?{number}" if connection.vendor == "sqlite" else f"${number}"
 
 
@@ -210,4 +211,4 @@ def _rows(vendor: str, count: int, columns: int) -> str:
     if vendor == "sqlite":
         return ", ".join(["(" + ", ".join("?" * columns) + ")"] * count)
     numbers = range(1, count * columns + 1, columns)
-    return ", ".join("(" + ", ".join(f"${first + place}" for place in range(columns)) + ")" for first in numbers)
+    return ", ".join("(" + ", ".join(f"${first + column}" for column in range(columns)) + ")" for first in numbers)

@@ -1,7 +1,6 @@
-"""Demo data on and off from the page: one thread in all that fills and sends, whichever process was asked.
+"""Example data from the page: start and stop the one thread that fills and sends it.
 
-After a restart of the server nothing goes on by itself, and the state says so; asked again, it fills the gap and goes
-on.
+The thread ends with its server. A later start fills the gap and continues.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from django.db import connection
 
 from llmmonitor.access.keys import temporary_key
 from metrics import queries
+from metrics.store.demo_claim import Claim, Progress, current_progress, stop_owner
 from metrics.store.upkeep.forgetting import Forgotten, forget
-from metrics.traffic.demo.claim import Claim, Progress, own_claim
 from metrics.traffic.demo.filling import FillingFailed, fill
 from metrics.traffic.demo.live import Live
 from metrics.traffic.demo.workload import Workload
@@ -28,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 REMOVING = Progress(0, "", removing=True)
 STOP_SECONDS = 10.0
-# A caller waits so long for the removal of a day, which takes a slow machine a minute; then it is told that it goes on.
+# Removing a day takes up to a minute. After this time the caller gets the state `removing` instead of the result.
 REMOVAL_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class DemoState:
-    """Whether there is demo data, and whether more of it is on its way."""
+    """Whether there is example data, and whether a process adds to it or removes it."""
 
     present: bool
     running: bool
@@ -56,8 +55,8 @@ class DemoState:
 
 
 def state() -> DemoState:
-    """How things stand."""
-    progress = own_claim().read()
+    """Return the current state."""
+    progress = current_progress()
     if progress is None:
         return DemoState(queries.has_demo(), False)
     if progress.removing:
@@ -66,21 +65,24 @@ def state() -> DemoState:
 
 
 def start(sender: Sender, at: datetime) -> DemoState:
-    """Begin to fill and to send, unless that is under way already. `sender` reaches this server; it gets a key here."""
-    at = at.replace(microsecond=0)  # so that the seconds that are sent begin where the filling ends
+    """Start filling and sending, unless a process already does. `sender` posts to this server with a temporary key."""
+    at = at.replace(microsecond=0)  # the first second that is sent follows the last one that is filled
     workload = Workload(at, since=queries.newest_demo())
-    claim = own_claim()
-    if claim.take(Progress(0, workload.story)):
+    claim = Claim()
+    if claim.acquire(Progress(0, workload.story)):
         threading.Thread(target=_run, args=(workload, claim, sender, at), name="demo", daemon=True).start()
     return state()
 
 
 def remove(at: datetime) -> DemoState:
-    """Stop what runs and remove all that is flagged as demo data. `removing`: it takes longer than a caller waits."""
+    """Stop the process that adds example data, and remove the data.
+
+    The state is `removing` if that takes longer than REMOVAL_SECONDS; it continues in the background.
+    """
     claim = claim_removal()
     if claim is None:
         return state()
-    # Not an executor's: the end of the process would wait for its threads.
+    # A daemon thread, because a thread of an executor would delay the end of the process.
     removal: Future[Forgotten] = Future()
     threading.Thread(target=_remove, args=(claim, at, removal), name="demo", daemon=True).start()
     try:
@@ -90,22 +92,18 @@ def remove(at: datetime) -> DemoState:
 
 
 def claim_removal() -> Claim | None:
-    """Stop what runs, and take the claim, so that nothing begins before the data is gone. None: somebody was faster."""
-    claim = own_claim()
-    progress = claim.read()
+    """Stop the owner of the claim and acquire it for the removal. None: another process was faster."""
+    progress = current_progress()
     if progress is None or not progress.removing:
-        claim.end(STOP_SECONDS)
-    return claim if claim.take(REMOVING) else None
+        stop_owner(STOP_SECONDS)
+    claim = Claim()
+    return claim if claim.acquire(REMOVING) else None
 
 
 def forget_demo(claim: Claim, at: datetime) -> Forgotten:
-    """Remove all that is flagged as demo data under this claim, and give it back."""
-
-    def tell(table: str, rows: int) -> None:
-        claim.tell(REMOVING)  # one that is kept in a cache expires
-
+    """Remove the example data under this claim, and release the claim."""
     try:
-        return forget(demo=True, at=at, progress=tell)
+        return forget(demo=True, at=at, progress=lambda table, rows: claim.renew(REMOVING))
     finally:
         claim.release()
 
@@ -121,21 +119,21 @@ def _remove(claim: Claim, at: datetime, removal: Future[Forgotten]) -> None:
 
 
 def _run(workload: Workload, claim: Claim, sender: Sender, at: datetime) -> None:
-    def tell(share: float = 1.0) -> bool:
-        return claim.tell(Progress(round(100 * share), workload.story))
+    def renew(share: float = 1.0) -> bool:
+        return claim.renew(Progress(round(100 * share), workload.story))
 
     try:
         with temporary_key("demo", scopes=["ingest"]) as key:
             live = Live(workload, sender.with_key(key))
 
             def filled(share: float) -> bool:
-                live.send_due()  # the page moves while its past is filled in, and no hole is left between the two
-                return tell(share)
+                live.send_due()  # the page shows new requests while the past is filled in, and no gap remains
+                return renew(share)
 
             past = fill(workload, at, progress=filled)
             if past.rejected:
-                logger.warning("demo: %s events were refused, the first: %s", past.rejected, past.first_error)
-            live.run(tell)
+                logger.warning("demo: %s events were rejected, the first: %s", past.rejected, past.first_error)
+            live.run(renew)
     except (FillingFailed, SendingFailed) as error:
         logger.warning("demo: %s", error)
     except Exception:

@@ -1,4 +1,4 @@
-"""Fills the store with the demo workload, through the same door and recorder as anyone's events."""
+"""Store the past of the demo workload, with the same validation and recorder as posted events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVENTS_PER_POST = 2_000
 
 @dataclass
 class Filled:
-    """What became of it."""
+    """The results of a filling."""
 
     requests: int = 0
     samples: int = 0
@@ -28,36 +28,36 @@ class Filled:
 
 
 class FillingFailed(Exception):
-    """The store did not take the demo data; the text says why."""
+    """The demo data cannot be stored; the message says why."""
 
 
 def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = lambda share: True) -> Filled:
     """Record the whole workload, the newest half hour first.
 
-    `progress` is told the share done (0…1) after each half hour; answering False ends the filling early.
+    `progress` is called with the completed share (0…1) after each half hour. If it returns False, the filling ends.
     """
     filled = Filled()
     span = (workload.end - workload.start).total_seconds()
     for start, requests, system, queues in workload.chunks():
         for kind, items in (("inference", requests), ("system", system), ("queue", queues)):
             for offset in range(0, len(items), EVENTS_PER_POST):
-                answer = record(kind, items[offset : offset + EVENTS_PER_POST], at)
-                filled.duplicates += answer["duplicates"]
-                filled.rejected += len(answer["rejected"])
-                if answer["rejected"] and filled.first_error is None:
-                    filled.first_error = answer["rejected"][0]["error"]
+                result = record(kind, items[offset : offset + EVENTS_PER_POST], at)
+                filled.duplicates += result["duplicates"]
+                filled.rejected += len(result["rejected"])
+                if result["rejected"] and filled.first_error is None:
+                    filled.first_error = result["rejected"][0]["error"]
                 if kind == "inference":
-                    filled.requests += answer["accepted"]
+                    filled.requests += result["accepted"]
                 else:
-                    filled.samples += answer["accepted"]
+                    filled.samples += result["accepted"]
         if not progress((workload.end - start).total_seconds() / span):
             break
     return filled
 
 
 def record(kind: str, items: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
-    """The answer of the door to one post. Raises FillingFailed when the door does not take it."""
+    """Ingest a batch of events and return the response's body. Raises FillingFailed if the batch is refused."""
     answer = ingest(Kind(kind), orjson.dumps(items), "application/json", None, at=at)
     if answer.status not in (200, 422):
-        raise FillingFailed(answer.payload.get("detail", f"the store answered {answer.status}"))
+        raise FillingFailed(answer.payload.get("detail", f"ingest returned {answer.status}"))
     return answer.payload

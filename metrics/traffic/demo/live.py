@@ -1,4 +1,4 @@
-"""Goes on with the demo workload second by second, over HTTP, like any client."""
+"""Send the present of the demo workload second by second over HTTP."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from metrics.traffic.demo.workload import Workload
 from metrics.traffic.sender import Sender, SendingFailed
 
-CAUGHT_UP_SECONDS = 120.0  # at once, and after a long sleep
+CAUGHT_UP_SECONDS = 120.0  # sent in one step, and at most after a long sleep
 
 
 class Live:
-    """Sends the seconds of a workload that follow its end, each once and each the same whenever it is sent.
+    """Sends the events of each second after the end of a workload, once.
 
-    Time that went by with other work is caught up, however long that took. A long sleep while there was nothing to do
-    (a laptop's) is skipped but for its end.
+    Seconds that passed during other work are sent later. Of a long sleep (of a laptop, for example) only the end is
+    sent.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Live:
         self._refused = False
 
     def run(self, wanted: Callable[[], bool]) -> None:
-        """Send each second's events when it has passed, until `wanted` says no. Raises SendingFailed."""
+        """Send the events of each second after it has passed, until `wanted` returns False. Raises SendingFailed."""
         while wanted():
             now = self._now()
             if self._done < now:
@@ -46,7 +46,7 @@ class Live:
                 self._done = max(self._done, self._now() - CAUGHT_UP_SECONDS)
 
     def send_due(self) -> None:
-        """Send what is due, between two steps of something else. What fails here is left to `go_on`, which tells."""
+        """Send the events that are due, between two steps of other work. `run` reports what fails here."""
         now = self._now()
         try:
             while self._done < now and not self._refused:
@@ -58,7 +58,7 @@ class Live:
         return float(int(self._clock()))
 
     def _catch_up(self, now: float) -> None:
-        """Send some of the seconds that have passed."""
+        """Send the events of up to CAUGHT_UP_SECONDS of the time that has passed."""
         end = min(now, self._done + CAUGHT_UP_SECONDS)
         seconds = [self._done + n for n in range(int(end - self._done))]
         for path, make in (

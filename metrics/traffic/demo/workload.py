@@ -1,11 +1,11 @@
-"""A plausible day of three models on two hosts, with one incident in it. Pure: same seed and end, same events.
+"""Example data: a plausible day of three models on two hosts, with one incident. The same seed gives the same events.
 
-The models differ as real ones do: a large and a small model served from one GPU machine, and one behind a provider's
-API. Lengths are lognormal, arrivals Poisson over a daily wave whose busy hour is the present: some 40,000 requests a
-day, so that a small machine has them on the page within ten seconds. In the incident the large model's queue fills:
-its requests wait, some time out, its GPUs stay full, and the other models are well.
+A large and a small model are served from one GPU host, and one model is behind a provider's API. Token counts are
+lognormal. Arrivals are a Poisson process whose rate follows a daily wave with its peak at the present: about 40,000
+requests a day, which a small machine stores within ten seconds. In the incident the queue of the large model grows, its
+requests wait, some time out, and its GPUs are busy; the other models are not affected.
 
-What it yields are plain dicts in the form that `POST /track/…` takes, so they pass the same door as anyone's events.
+Events are dicts in the form that `POST /track/…` accepts.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from typing import Any
 
 DEMO = "llmmonitor.demo"
 DAY_SECONDS = 86_400
-# Before the last two hours the machines are sampled less often: nobody looks closer than a minute there.
+# Hosts are sampled less often before the last two hours, because older windows are read in whole minutes.
 DENSE_SECONDS = 7_200
 DENSE_STEP_SECONDS = 5
 SPARSE_STEP_SECONDS = 30
 MAX_TOKENS = 1_024
-HIGHEST_WAVE = 1.2  # of the wave, which is 1 at the busy hour give or take its ripples
+HIGHEST_WAVE = 1.2  # upper limit of `wave`, which is about 1 at the peak
 
 
 @dataclass(frozen=True)
 class Model:
-    """How one model is used, and how it behaves when all is well."""
+    """The load and the normal behaviour of one model."""
 
     name: str
     provider: str
     service: str
     host: str | None
-    requests_per_second: float  # at the busy hour
+    requests_per_second: float  # at the peak
     prompt_median: float
     completion_median: float
     prefill_tokens_per_second: float
@@ -67,28 +67,29 @@ TROUBLED = MODELS[0].name
 
 @dataclass(frozen=True)
 class Incident:
-    """When what went wrong."""
+    """A time in which one model is slow."""
 
     model: str
     start: datetime
     end: datetime
 
     def depth(self, at: float) -> float:
-        """How bad it is at this unix time: 0 outside, rising over three minutes to 1, falling over two."""
+        """Return the intensity at this unix time: 0 outside, rising to 1 in three minutes, falling in two."""
         since, left = at - self.start.timestamp(), self.end.timestamp() - at
         return max(0.0, min(1.0, since / 180, left / 120))
 
     def __str__(self) -> str:
         span = f"{self.start:%Y-%m-%d %H:%M} to {self.end:%H:%M} UTC"
         return (
-            f"{span}: the queue of {self.model} fills, its requests wait and some time out; the other models are well"
+            f"{span}: the queue of {self.model} grows, its requests wait and some time out; "
+            "the other models are not affected"
         )
 
 
 class Workload:
-    """The events of `days` days that end at `end`, and of the seconds after it.
+    """The events of `days` days up to `end`, and of the seconds after it.
 
-    `since`: there are events up to this time already, so these begin there. An incident that would be cut is left out.
+    `since`: events up to this time exist already, so these start there. An incident that would be cut is omitted.
     """
 
     def __init__(self, end: datetime, *, days: float = 1.0, seed: int = 1, since: datetime | None = None) -> None:
@@ -102,14 +103,14 @@ class Workload:
 
     @property
     def story(self) -> str:
-        """What happened in it, in a sentence; empty when nothing did."""
+        """A sentence about the incident; empty if there is none."""
         return str(self.incident or "")
 
     def _depth(self, at: float) -> float:
         return self.incident.depth(at) if self.incident else 0.0
 
     def chunks(self) -> Iterator[tuple[datetime, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]]:
-        """(start, requests, system samples, queue samples) of each half hour, newest first: the page fills at once."""
+        """Yield (start, requests, system samples, queue samples) of each half hour, newest first."""
         end = self.end.timestamp()
         span = 1_800.0
         while end > self.start.timestamp():
@@ -123,17 +124,17 @@ class Workload:
             end = start
 
     def wave(self, at: float) -> float:
-        """The load at this unix time as a share of the busy hour's."""
+        """Return the load at this unix time relative to the peak."""
         hours = (at - self.end.timestamp()) / 3_600
         daily = 0.06 + 0.94 * (0.5 + 0.5 * math.cos(2 * math.pi * hours / 24)) ** 2
         return daily * (1 + 0.13 * math.sin(at / 420) + 0.07 * math.sin(at / 97))
 
     def requests(self, start: float, end: float) -> list[dict[str, Any]]:
-        """What `/track/inference` takes, in order of time, for unix times from `start` up to `end`."""
+        """Return events for `/track/inference` from unix time `start` up to `end`, in time order."""
         events = []
         for model in MODELS:
             random = Random(f"{self.seed}:{model.name}:{start:.3f}")
-            # Thinning: arrivals at the highest rate, kept with the wave's probability.
+            # Thinning: arrivals at the highest rate are kept with a probability that follows the wave.
             most = model.requests_per_second * HIGHEST_WAVE
             at = start + random.expovariate(most)
             while at < end:
@@ -144,7 +145,7 @@ class Workload:
         return events
 
     def request(self, model: Model, at: float, random: Random) -> dict[str, Any]:
-        """One request that ended at `at`."""
+        """Return one request that ended at `at`."""
         prompt = max(4, round(random.lognormvariate(math.log(model.prompt_median), 0.75)))
         completion = max(1, round(random.lognormvariate(math.log(model.completion_median), 0.55)))
         completion = min(completion, MAX_TOKENS)
@@ -201,14 +202,14 @@ class Workload:
         return event
 
     def times(self, start: float, end: float, step: int | None = None) -> Iterator[float]:
-        """The unix times at which machines are sampled."""
+        """Yield the unix times at which hosts and queues are sampled."""
         at = math.ceil(start)
         while at < end:
             yield float(at)
             at += step or (DENSE_STEP_SECONDS if self.end.timestamp() - at <= DENSE_SECONDS else SPARSE_STEP_SECONDS)
 
     def system(self, start: float, end: float, step: int | None = None) -> list[dict[str, Any]]:
-        """What `/track/system` takes: both hosts, one of them with two GPUs."""
+        """Return events for `/track/system`: two hosts, one of them with two GPUs."""
         samples = []
         for at in self.times(start, end, step):
             random = Random(f"{self.seed}:system:{at:.0f}")
@@ -264,7 +265,7 @@ class Workload:
         }
 
     def queues(self, start: float, end: float, step: int | None = None) -> list[dict[str, Any]]:
-        """What `/track/queue` takes: the two models that are served here."""
+        """Return events for `/track/queue`: the two models that are served on a host."""
         samples = []
         for at in self.times(start, end, step):
             random = Random(f"{self.seed}:queue:{at:.0f}")

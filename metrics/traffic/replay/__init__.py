@@ -1,1 +1,1 @@
-"""Plays recorded traces of requests through HTTP, like any client."""
+"""Replay recorded traces of requests over HTTP."""

@@ -1,9 +1,9 @@
-"""Recorded traces in the forms in which they were published. Pure: lines in, requests out.
+"""Parse recorded traces in their published formats: lines in, requests out.
 
 - Azure LLM inference trace (CSV: TIMESTAMP, ContextTokens, GeneratedTokens). Arrival times with seven fractional
   digits, without a zone; no latency, model or failure. Patel et al., "Splitwise", ISCA 2024; data under CC-BY 4.0.
 - BurstGPT (CSV: Timestamp, Model, Request tokens, Response tokens, Total tokens, Log Type; newer files add Session ID
-  and Elapsed time). Seconds since the start; an answer of 0 tokens is a failure. Wang et al., "BurstGPT", 2024.
+  and Elapsed time). Seconds since the start; a response of 0 tokens is a failure. Wang et al., "BurstGPT", 2024.
 - Mooncake (JSON lines: timestamp, input_length, output_length, hash_ids). Milliseconds since the start. Qin et al.,
   "Mooncake", FAST 2025.
 """
@@ -18,16 +18,16 @@ from datetime import UTC, datetime
 from itertools import chain
 
 MAX_LINE_CHARACTERS = 100_000
-MAX_NUMBER = 1e15  # ms: thirty thousand years, and far below where a float loses them
+MAX_NUMBER = 1e15  # in ms, thirty thousand years; a float is still exact there
 
 
 class BadTrace(Exception):
-    """The file is no trace that is known, or one of its lines is broken; the text says where and what was expected."""
+    """The file is not a known trace, or a line is invalid. The message has the line and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class TracedRequest:
-    """One request of a trace: seconds after the trace's first request, and what was recorded of it."""
+    """One request of a trace. `offset_seconds` is relative to the first request."""
 
     offset_seconds: float
     prompt_tokens: int
@@ -44,7 +44,7 @@ NAMES = (AZURE, BURSTGPT, MOONCAKE)
 
 
 def detect(first_line: str) -> str:
-    """Which trace begins with this line. Raises BadTrace with the forms that are known."""
+    """Return the format of the trace that begins with this line. Raises BadTrace."""
     head = first_line.strip().lstrip("\ufeff")
     columns = {column.strip().strip('"').lower() for column in head.split(",")}
     if {"timestamp", "contexttokens", "generatedtokens"} <= columns:
@@ -59,14 +59,14 @@ def detect(first_line: str) -> str:
         if {"timestamp", "input_length", "output_length"} <= keys:
             return MOONCAKE
     raise BadTrace(
-        "line 1: not a known trace. Known are Azure (TIMESTAMP,ContextTokens,GeneratedTokens), BurstGPT "
+        "line 1: not a known trace. The known formats are Azure (TIMESTAMP,ContextTokens,GeneratedTokens), BurstGPT "
         "(Timestamp,Model,Request tokens,Response tokens,…) and Mooncake (JSON lines with timestamp, input_length, "
         "output_length)."
     )
 
 
 def read(lines: Iterable[str], name: str | None = None) -> Iterator[TracedRequest]:
-    """The requests of a trace, in the order of the file. Raises BadTrace, with the number of the line."""
+    """Yield the requests of a trace in the order of the file. Raises BadTrace with the line number."""
     lines = iter(lines)
     first = next(lines, None)
     if first is None:
@@ -89,7 +89,7 @@ Row = tuple[float, tuple[int, int, str | None, bool, float | None]]
 def _azure(reader: csv.DictReader[str]) -> Iterator[Row]:
     for row in reader:
         with _at_line(reader.line_num):
-            # Seven digits of fraction: one more than datetime holds.
+            # The fraction has seven digits, one more than datetime supports.
             text, _, fraction = row["TIMESTAMP"].strip().partition(".")
             at = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() + float(f"0.{fraction or 0}")
             yield at, (_tokens(row["ContextTokens"]), _tokens(row["GeneratedTokens"]), None, False, None)
@@ -139,7 +139,7 @@ def _number(value: str | float | None) -> float:
 
 
 class _at_line:  # noqa: N801 - a context manager, read as a verb
-    """FairLock what a broken line raises into a BadTrace that names the line."""
+    """Translate the errors of an invalid line into BadTrace with the line number."""
 
     def __init__(self, number: int) -> None:
         self.number = number

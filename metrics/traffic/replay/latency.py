@@ -1,11 +1,11 @@
-"""A latency for requests whose trace has none, from their token counts. Documented, deterministic, and always labelled.
+"""A model of latency for traces without latencies. It is deterministic, and pages mark its values as "modelled".
 
     first token = overhead + prompt tokens / prefill rate
     response    = first token + (output tokens - 1) × time per output token
 
-with each factor spread lognormally by a random number that the request's place in the trace seeds, so that a replay of
-the same file gives the same figures. The rates are those of a 70-billion-parameter model on one node of eight GPUs, as
-the Splitwise paper (Patel et al., ISCA 2024) shows them: some 7,000 prompt tokens a second, some 30 ms a token.
+Each factor has lognormal noise, seeded by the request's index in the trace, so a replay of the same file gives the same
+values. The rates are those of a 70-billion-parameter model on a node with eight GPUs in the Splitwise paper (Patel et
+al., ISCA 2024): about 7,000 prompt tokens per second and 30 ms per output token.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ SPREAD = 0.18
 
 @dataclass(frozen=True, slots=True)
 class ModelledLatency:
-    """What the model says of one request, in milliseconds."""
+    """The modelled latency of one request."""
 
     response_time_ms: float
     ttft_ms: float
 
 
-def modelled_latency(prompt_tokens: int, completion_tokens: int, place: int) -> ModelledLatency:
-    """The latency of a request with these token counts at this place (0, 1, …) of its trace."""
-    random = Random(place)
+def modelled_latency(prompt_tokens: int, completion_tokens: int, index: int) -> ModelledLatency:
+    """Return the latency of the request at this index (0, 1, …) of its trace."""
+    random = Random(index)
     first = (OVERHEAD_MS + prompt_tokens / PREFILL_TOKENS_PER_SECOND * 1_000) * random.lognormvariate(0, SPREAD)
     decode = max(0, completion_tokens - 1) * TIME_PER_OUTPUT_TOKEN_MS * random.lognormvariate(0, SPREAD)
     return ModelledLatency(round(first + decode, 3), round(first, 3))

@@ -12,34 +12,36 @@ from django.core.cache import caches
 from django.test import Client
 
 from dashboard.overview import data as overview_data
+from dashboard.page_context import page_settings
 from metrics import queries
 from metrics.events import validate_many
 from metrics.events.validation import IngestPolicy
 from metrics.queries.answers import models
+from metrics.queries.time.window import DEFAULT_RANGE
 from metrics.store.writing.transaction import Store
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def forgetful_caches() -> None:
+def clear_caches() -> None:
     for name in ("queries", "ring"):
         caches[name].clear()
 
 
 @pytest.fixture
 def visitor() -> Client:
-    """Somebody on this machine."""
+    """A user on this machine."""
     return Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
 
 
 def store(kind: Any, *items: dict[str, Any]) -> None:
     at = datetime.now(UTC)
-    found = validate_many(
+    result = validate_many(
         kind, [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items], at, IngestPolicy()
     )
-    assert not found.rejected
-    Store().commit(found.events)
+    assert not result.rejected
+    Store().commit(result.events)
 
 
 def requests(*models: str, **fields: Any) -> None:
@@ -57,9 +59,9 @@ def requests(*models: str, **fields: Any) -> None:
 
 
 def embedded(html: str, name: str) -> Any:
-    found = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
-    assert found, f"no {name} in the page"
-    return json.loads(found.group(1))
+    match = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert match, f"no {name} in the page"
+    return json.loads(match.group(1))
 
 
 class ThePage:
@@ -85,7 +87,18 @@ class ThePage:
         assert {line["labels"]["model"] for line in page["by_model"]["series"]} == {"a"}
         assert page["can"] == ["demo", "ingest", "read"]
 
-    def test_says_its_figures_before_any_script_runs(self, visitor: Client) -> None:
+    def test_hands_its_ranges_and_filters_to_the_scripts(self, visitor: Client) -> None:
+        settings = embedded(visitor.get("/").content.decode(), "page-settings")
+        assert settings == page_settings()
+        assert {(item["name"], item["seconds"]) for item in settings["ranges"]} >= {("5m", 300), ("30d", 2_592_000)}
+        assert settings["default_range"] == DEFAULT_RANGE
+
+    def test_marks_the_models_that_are_slow_or_fail(self, visitor: Client) -> None:
+        requests(*["a"] * 20, success=False, error_type="timeout")
+        (row,) = embedded(visitor.get("/").content.decode(), "page-data")["models"]
+        assert (row["is_failing"], row["is_slow"]) == (True, False)
+
+    def test_shows_its_values_before_any_script_runs(self, visitor: Client) -> None:
         requests("llama-3-8b", "llama-3-8b", "gpt-4o")
         html = re.sub(r"<script.*?</script>", "", visitor.get("/").content.decode(), flags=re.DOTALL).replace(
             "\u00a0", " "
@@ -109,7 +122,7 @@ class ThePage:
 
         (notice,) = embedded(visitor.get("/").content.decode(), "page-data")["notices"]
 
-        assert notice == "The table shows the busiest 2 models; 1 more had requests."
+        assert notice == "The table shows the 2 models with the most requests. Not shown: 1."
 
     def test_has_no_inline_script_or_style(self, visitor: Client) -> None:
         requests("a")
@@ -146,7 +159,7 @@ class TheData:
         assert data["models"] == page["models"]
         assert [row["model_name"] for row in data["models"]] == ["a"]
         assert data["params"]["filters"] == {"model": ["a"]}
-        assert {one["value"] for one in data["options"]["model"]} == {"a", "b"}, "the filter offers what it hides"
+        assert {option["value"] for option in data["options"]["model"]} == {"a", "b"}, "the filter offers what it hides"
 
     def test_carry_the_figures_alone_for_a_page_that_is_open(self, visitor: Client) -> None:
         requests("a")
@@ -161,7 +174,7 @@ class TheData:
         requests("b")
         assert visitor.get("/dashboard/data/overview").json()["params"]["range"] == range_
 
-    def test_say_that_a_machine_is_down_where_it_is_shown(self, visitor: Client) -> None:
+    def test_name_a_machine_that_is_down_where_it_is_shown(self, visitor: Client) -> None:
         requests("a")
         past = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
         store("system", {"host": "gpu-box-1", "cpu_percent": 5.0, "timestamp": past})
@@ -170,12 +183,12 @@ class TheData:
         assert visitor.get(url).json()["sentence"]["title"] == "gpu-box-1 is down."
         assert visitor.get(f"{url}&host=vm").json()["sentence"]["title"] == "1 request in the last hour."
 
-    def test_say_what_is_over_in_the_past_tense(self, visitor: Client) -> None:
+    def test_describe_a_problem_that_is_over_in_the_past_tense(self, visitor: Client) -> None:
         at = datetime.now(UTC)
         fields = {"prompt_tokens": 1, "success": True, "provider": "vllm"}
         for minutes, response in ((90, 900), (30, 9_000), (1, 900)):
-            own = {**fields, "timestamp": (at - timedelta(minutes=minutes)).isoformat(), "response_time_ms": response}
-            store("inference", *({**own, "request_id": f"{minutes}-{n}", "model_name": "a"} for n in range(30)))
+            event = {**fields, "timestamp": (at - timedelta(minutes=minutes)).isoformat(), "response_time_ms": response}
+            store("inference", *({**event, "request_id": f"{minutes}-{n}", "model_name": "a"} for n in range(30)))
         assert visitor.get("/dashboard/data/overview?range=1h").json()["sentence"]["title"].startswith("a was slow")
 
     def test_name_what_was_ignored(self, visitor: Client) -> None:
@@ -184,7 +197,7 @@ class TheData:
         assert data["params"]["range"] == "1h"
         assert data["notices"][0].startswith("range was ignored")
 
-    def test_leave_out_a_part_that_takes_too_long_and_say_so(
+    def test_omit_a_part_that_takes_too_long_and_name_it(
         self, visitor: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def too_slow(*_: Any, **__: Any) -> None:
@@ -195,7 +208,7 @@ class TheData:
         data = visitor.get("/dashboard/data/overview").json()
         assert data["heatmap"] is None
         assert data["summary"]["total_requests"] == 1
-        assert data["notices"][0].startswith("The distribution is not shown")
+        assert data["notices"][0].startswith("The response time distribution could not be loaded")
 
     def test_reach_years_back(self, visitor: Client) -> None:
         requests("a")

@@ -43,18 +43,18 @@ class ThePage:
         assert len(parse_series_objects(data.specs())) == len(data.SERIES) + len(data.SERIES_BY_MODEL) <= MAX_SERIES
 
     def test_shows_a_dash_where_nothing_was_measured(self) -> None:
-        shown = {one.tile.id: one for one in tiles.show({"previous": {}})}
-        assert {str(one.figure) for one in shown.values()} == {"—"}
+        shown = {item.tile.id: item for item in tiles.show({"previous": {}})}
+        assert {str(item.figure) for item in shown.values()} == {"—"}
 
     def test_shows_figures_with_their_change(self) -> None:
         summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 1_977}, "comparable": True}
-        shown = {one.tile.id: one for one in tiles.show(summary)}
+        shown = {item.tile.id: item for item in tiles.show(summary)}
         assert str(shown["p95"].figure).replace("\u00a0", " ") == "4.31 s"
         assert shown["p95"].change.judgement == "worse"
 
     def test_shows_no_change_against_a_window_that_is_nearly_empty(self) -> None:
         summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 19}, "comparable": False}
-        assert {one.change.text for one in tiles.show(summary)} == {""}
+        assert {item.change.text for item in tiles.show(summary)} == {""}
 
 
 class TheFilters:
@@ -63,8 +63,8 @@ class TheFilters:
             {"model_name": "small", "providers": ["vllm"], "total_requests": 1},
             {"model_name": "large", "providers": ["vllm", "openai"], "total_requests": 5},
         ]
-        found = data.options(models, [{"host": "gpu-box-1"}])
-        assert found == {
+        options = data.options(models, [{"host": "gpu-box-1"}])
+        assert options == {
             "model": [{"value": "large", "count": 5}, {"value": "small", "count": 1}],
             "provider": [{"value": "vllm", "count": 6}, {"value": "openai", "count": 5}],
             "host": [{"value": "gpu-box-1", "count": None}],

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from pytest_django import Settings
 
 from llmmonitor.access import identity, middleware
-from llmmonitor.access.allowed_hosts import default_allowed_hosts
+from llmmonitor.access.host_names import default_allowed_hosts
 from llmmonitor.access.keys import create_key
 from tests.llmmonitor.access import asgi_requests
 from tests.llmmonitor.access.asgi_requests import CSRF, ELSEWHERE, bearer, send_request, session_of

@@ -1,95 +1,65 @@
-"""The collected static files: what pages load and nothing else, and whole or not there."""
+"""Static files: served from where they are, below a prefix that changes with them."""
 
 from __future__ import annotations
 
+import os
 import re
-import resource
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.apps import apps
 
 from llmmonitor.http import static
-from llmmonitor.process.preflight import CannotStart
 from tests.support.server import Server
 
 
-@pytest.fixture
-def root(tmp_path: Path, settings: Any) -> Path:
-    """Where the files are collected, with an older collection in it."""
-    root = tmp_path / "static"
-    root.mkdir()
-    (root / "of-an-older-version.js").touch()
-    (root / static.FINGERPRINT).write_text("older")
-    settings.STATIC_ROOT = root
-    return root
-
-
-@pytest.fixture
-def no_room() -> Iterator[None]:
-    """Nothing that this process and its children write may become longer than a tenth of Swagger UI's script."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-class TheCollectedFiles:
+class TheFilesOfAPage:
     @pytest.mark.parametrize("path", ["/", "/docs", "/login/"])
-    def test_are_all_that_a_page_names(self, module_server: Server, path: str) -> None:
+    def test_are_served_below_one_fingerprint_and_may_be_cached_for_ever(
+        self, module_server: Server, path: str
+    ) -> None:
         page = module_server.get(path)
         named = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.body.decode())
         assert page.status == 200
         assert named
-        assert all(re.search(r"\.[0-9a-f]{12}\.\w+$", name) for name in named)
-        assert {name: module_server.get(name).status for name in named} == dict.fromkeys(named, 200)
+        assert {re.match(r"/static/([0-9a-f]{12})/", name)[1] for name in named} == {static.fingerprint()}  # type: ignore[index]
+        for name in named:
+            reply = module_server.get(name)
+            assert reply.status == 200
+            assert "immutable" in reply.headers["Cache-Control"]
 
-    def test_are_none_that_no_page_loads(self, prepared_data_dir: Path) -> None:
-        root = prepared_data_dir / "static"
-        assert (root / "drf_spectacular_sidecar" / "swagger-ui-dist" / "swagger-ui-bundle.js").exists()
-        assert list(root.rglob("*.map*")) == []
-        assert not (root / "drf_spectacular_sidecar" / "redoc").exists()
-        assert not (root / "rest_framework").exists()
+    def test_import_each_other_below_the_same_fingerprint(self, module_server: Server) -> None:
+        page = module_server.get("/").body.decode()
+        entry = re.search(r'<script type="module" src="(/static/[^"]+)"', page)
+        assert entry
+        imported = re.findall(r'from "(\.[^"]+)";', module_server.get(entry[1]).body.decode())
+        assert imported
+        for name in imported:
+            assert module_server.get(os.path.normpath(os.path.join(os.path.dirname(entry[1]), name))).status == 200
+
+    def test_of_another_fingerprint_are_the_current_ones_with_a_short_cache_time(self, module_server: Server) -> None:
+        for prefix in ("/static/", "/static/0123456789ab/"):
+            reply = module_server.get(f"{prefix}dashboard/css/base.css")
+            assert reply.status == 200
+            assert reply.headers["Cache-Control"] == f"max-age={static.MAX_AGE_SECONDS}, public"
+
+    @pytest.mark.parametrize("name", ["nothing.js", "..%2f..%2fsettings.py", "dashboard/", ""])
+    def test_are_nothing_else(self, module_server: Server, name: str) -> None:
+        assert module_server.get(f"/static/{static.fingerprint()}/{name}").status == 404
 
 
-class ACollection:
-    def test_takes_the_place_of_an_older_one_and_of_the_remains_of_a_killed_start(self, root: Path) -> None:
-        partial = root.with_name("static.partial")
-        partial.mkdir()
-        (partial / "half.js").touch()
-        static.prepare()
-        assert (root / static.FINGERPRINT).read_text() == static.fingerprint()
-        assert (root / "staticfiles.json").exists()
-        assert not (root / "of-an-older-version.js").exists()
-        assert not (root / "half.js").exists()
-        assert {path.name for path in root.parent.iterdir()} == {"static", "static.lock"}
+class TheFingerprint:
+    @pytest.fixture
+    def directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        monkeypatch.setattr(static, "directories", lambda: [str(tmp_path)])
+        (tmp_path / "a.js").write_text("1")
+        yield tmp_path
+        static.fingerprint.cache_clear()
 
-    @pytest.mark.usefixtures("no_room")
-    def test_that_finds_no_room_says_so_and_leaves_the_older_one(self, root: Path) -> None:
-        with pytest.raises(CannotStart) as refused:
-            static.prepare()
-        assert str(refused.value) == (
-            f"The static files could not be collected into {root}: File too large. Free space on its disk."
-        )
-        assert (root / "of-an-older-version.js").exists()
-        assert {path.name for path in root.parent.iterdir()} == {"static", "static.lock"}
-
-    def test_that_does_not_end_is_ended_and_says_so(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(static, "COLLECT", "import threading; threading.Event().wait()")
-        monkeypatch.setattr(static, "COLLECT_SECONDS", 0.3)
-        with pytest.raises(
-            CannotStart, match=r"could not be collected into .*/static within 0 s\. Check that its disk"
-        ):
-            static.prepare()
-        assert (root / "of-an-older-version.js").exists()
-        assert {path.name for path in root.parent.iterdir()} == {"static", "static.lock"}
-
-    def test_is_made_anew_when_other_files_are_left_out(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        before = static.fingerprint()
-        left_out = ["*.of-no-file-at-all"]
-        monkeypatch.setattr(apps.get_app_config("staticfiles"), "ignore_patterns", left_out)
-        with_more = static.fingerprint()
-        left_out.append("*.of-none-either")
-        assert len({before, with_more, static.fingerprint()}) == 3
+    def test_changes_with_the_files(self, directory: Path) -> None:
+        digests = []
+        for change in (lambda: None, lambda: (directory / "a.js").write_text("22"), (directory / "b.js").touch):
+            change()
+            static.fingerprint.cache_clear()
+            digests.append(static.fingerprint())
+        assert len(set(digests)) == 3

@@ -1,4 +1,4 @@
-"""One `up` for one data directory."""
+"""One `up` per data directory."""
 
 from __future__ import annotations
 
@@ -8,27 +8,40 @@ from pathlib import Path
 
 import pytest
 
-from llmmonitor.process.data_dir_lock import AlreadyRunning, DataDirectoryLock
+from llmmonitor.process.data_dir_lock import DataDirectoryLock
+from llmmonitor.process.preflight import CannotStart
 
 
 class TheLock:
-    def test_is_had_by_one_whose_number_it_tells(self, tmp_path: Path) -> None:
-        lock = DataDirectoryLock(tmp_path)
-        lock.acquire()
+    def test_is_held_by_one_process_which_it_names(self, tmp_path: Path) -> None:
+        with (
+            DataDirectoryLock(tmp_path),
+            pytest.raises(CannotStart, match=rf"is already starting \(pid {os.getpid()}, data in {tmp_path}\)"),
+            DataDirectoryLock(tmp_path),
+        ):
+            pass
+        with DataDirectoryLock(tmp_path):
+            pass
 
-        with pytest.raises(AlreadyRunning, match=rf"\(pid {os.getpid()}\) already runs on {tmp_path}\."):
-            DataDirectoryLock(tmp_path).acquire()
-        lock.release()
-        DataDirectoryLock(tmp_path).acquire()
+    def test_names_the_address_once_it_is_known(self, tmp_path: Path) -> None:
+        with DataDirectoryLock(tmp_path) as lock:
+            lock.publish("http://127.0.0.1:8899")
+            with (
+                pytest.raises(CannotStart, match=r"is already running at http://127\.0\.0\.1:8899/ \(pid"),
+                DataDirectoryLock(tmp_path),
+            ):
+                pass
 
-    def test_holds_on_a_full_disk_where_its_holder_cannot_be_told(
+    def test_holds_on_a_full_disk_where_it_cannot_name_its_process(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*arguments: object) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "pwrite", full)
-        DataDirectoryLock(tmp_path).acquire()
-
-        with pytest.raises(AlreadyRunning, match=r"\(pid unknown\)"):
-            DataDirectoryLock(tmp_path).acquire()
+        with (
+            DataDirectoryLock(tmp_path),
+            pytest.raises(CannotStart, match=r"\(pid unknown"),
+            DataDirectoryLock(tmp_path),
+        ):
+            pass

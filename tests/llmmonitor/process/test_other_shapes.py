@@ -36,7 +36,7 @@ class TheServerUnderUvicorn:
         server = make_server(command=UVICORN)
         page = server.get("/")
         assert page.status == 200
-        style = re.search(rb'href="(/static/[^"]+\.[0-9a-f]{12}\.css)"', page.body)
+        style = re.search(rb'href="(/static/[0-9a-f]{12}/[^"]+\.css)"', page.body)
         assert style
         assert server.get(style[1].decode()).status == 200
         assert server.post("/track/inference", EVENT).status == 200

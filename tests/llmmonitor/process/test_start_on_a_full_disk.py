@@ -110,11 +110,10 @@ class AFullDisk:
             f"Free space on the disk of {full_disk}/data/llmmonitor.sqlite3."
         )
 
-    def test_has_no_room_to_say_who_removes_the_example_data(
-        self, run: RunOnFullDisk, full_disk: Path, unused: Path
-    ) -> None:
-        assert refused(run(unused, NO_ROOM, "forget", "--demo")) == (
-            f"{full_disk}/data cannot be written (No space left on device). Free space on its disk."
+    def test_has_no_room_to_claim_the_example_data(self, run: RunOnFullDisk, full_disk: Path, unused: Path) -> None:
+        assert refused(run(unused, ROOM_TO_READ, "forget", "--demo")) == (
+            "The database cannot be used (database or disk is full). "
+            f"Free space on the disk of {full_disk}/data/llmmonitor.sqlite3."
         )
 
     @pytest.mark.parametrize("command", ["up", "serve"])
@@ -131,7 +130,7 @@ class AFullDisk:
         assert "(database or disk is full). Free space" in refused(run(used, ROOM_TO_READ, "create-key", "x"))
 
     def test_takes_no_example_data(self, run: RunOnFullDisk, used: Path) -> None:
-        assert "free on the disk of the store" in refused(run(used, ROOM_TO_READ, "demo"))
+        assert "(database or disk is full). Free space" in refused(run(used, ROOM_TO_READ, "demo"))
 
     def test_keeps_no_server_from_its_start_which_goes_without_a_link(
         self, run: RunOnFullDisk, full_disk: Path, used: Path

@@ -58,7 +58,6 @@ def start_with(change: str, server: Server, command: str) -> subprocess.Complete
     """A start that cannot be, in a process where this statement was run before."""
     code = (
         "import django; django.setup()\n"
-        "from llmmonitor.http import static\n"
         "from llmmonitor.process import preflight\n"
         f"{change}\n"
         f"from django.core.management import execute_from_command_line as run; run(['manage.py', '{command}'])"
@@ -89,6 +88,16 @@ class AFirstStart:
         server = make_server(env={"LLMMONITOR_ADMIN_PASSWORD": "correct horse battery"})
         assert "the user is admin" in server.output
         assert "correct horse" not in server.output
+
+
+class AStartOnSQLite:
+    def test_imports_nothing_that_only_other_deployments_or_the_api_page_need(self, make_server: MakeServer) -> None:
+        server = make_server(env={"PYTHONPROFILEIMPORTTIME": "1"})
+        assert server.get("/metrics/current").status == 200
+        server.stop()
+        imported = set(re.findall(r"^import time: .*\| +(\S+)$", server.output, re.MULTILINE))
+        assert "django" in imported
+        assert not imported & {"redis", "psycopg", "drf_spectacular", "channels_redis", "requests.api", "yaml.loader"}
 
 
 @pytest.mark.live
@@ -152,10 +161,9 @@ class AStop:
 
 
 class AStartThatCannotBe:
-    def test_names_the_process_that_has_the_data_directory(self, server: Server) -> None:
+    def test_names_the_address_and_the_process_of_the_running_one(self, server: Server) -> None:
         said = refused(server.data_dir, services.free_port())
-        assert str(server.pid) in said
-        assert str(server.data_dir) in said
+        assert f"is already running at {server.url}/ (pid {server.pid}, data in {server.data_dir})" in said
 
     def test_names_a_taken_port(self, tmp_path: Path) -> None:
         with socket.socket() as taken:
@@ -189,15 +197,18 @@ class AStartThatCannotBe:
         self, make_server: MakeServer, command: str
     ) -> None:
         server = make_server(start=False)
-        take = f"import socket; static.prepare = lambda: socket.create_server(('127.0.0.1', {server.port})).detach()"
+        listen = f"socket.create_server(('127.0.0.1', {server.port})).detach()"
+        take = f"import socket; preflight.check_assets = lambda: {listen}"
         ended = start_with(take, server, command)
-        assert f"Port {server.port} on 127.0.0.1 is taken" in ended.stderr
+        assert f"Another program listens on port {server.port} of 127.0.0.1." in ended.stderr
         assert users(server) == []
 
     @pytest.mark.parametrize(("command", "port"), [("up", "99999"), ("up", "-1"), ("serve", "65536")])
     def test_names_a_number_that_is_no_port(self, tmp_path: Path, command: str, port: str) -> None:
         said = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
-        assert said == f"CommandError: {port} is no port. Set LLMMONITOR_PORT or --port to one from 0 to 65535."
+        assert said == (
+            f"CommandError: {port} is not a port number. Set LLMMONITOR_PORT or --port to a number from 0 to 65535."
+        )
 
     def test_names_a_directory_that_cannot_be_written(self, tmp_path: Path, bound_by_modes: tuple[str, ...]) -> None:
         path = tmp_path / "of-another"

@@ -17,9 +17,9 @@ from django.test import override_settings
 from rest_framework.test import APIRequestFactory
 
 import metrics.ingest.post
-from metrics.events import Event, IngestPolicy, Kind
+from metrics.events import Event, IngestPolicy, Kind, Rejection
 from metrics.ingest.post import Answer, aingest, ingest
-from metrics.ingest.recorder import QueueFull, Recorded, StoreUnavailable
+from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 JSON = "application/json"
@@ -28,15 +28,15 @@ JSON = "application/json"
 class FakeRecorder:
     """Takes events and answers what it was told to; by default it stores them all."""
 
-    def __init__(self, answer: Callable[[int], Recorded] | Exception | None = None) -> None:
+    def __init__(self, answer: Callable[[int], CommitResult] | Exception | None = None) -> None:
         self.events: list[Event] = []
         self.answer = answer or (lambda count: recorded(accepted=count))
 
-    def submit(self, events: Sequence[Event]) -> Future[Recorded]:
+    def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
         if isinstance(self.answer, QueueFull):
             raise self.answer
         self.events += events
-        future: Future[Recorded] = Future()
+        future: Future[CommitResult] = Future()
         if isinstance(self.answer, Exception):
             future.set_exception(self.answer)
         else:
@@ -48,14 +48,14 @@ class SilentRecorder:
     """Takes events and never answers."""
 
     def __init__(self) -> None:
-        self.future: Future[Recorded] = Future()
+        self.future: Future[CommitResult] = Future()
 
-    def submit(self, events: Sequence[Event]) -> Future[Recorded]:
+    def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
         return self.future
 
 
-def recorded(accepted: int = 0, duplicates: int = 0, rejected: list[Any] | None = None) -> Recorded:
-    return Recorded(accepted=accepted, duplicates=duplicates, duplicate_indexes=[], rejected=rejected or [])
+def recorded(accepted: int = 0, duplicates: int = 0, rejected: list[Any] | None = None) -> CommitResult:
+    return CommitResult(accepted=accepted, duplicates=duplicates, duplicate_indexes=[], rejected=rejected or [])
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ class AnAnswer:
         # The recorder refuses the second of the four that it got (index 2) and knows the third (index 3).
         recorder = FakeRecorder(
             lambda count: recorded(
-                accepted=count - 2, duplicates=1, rejected=[(1, "timestamp", "fell below the floor")]
+                accepted=count - 2, duplicates=1, rejected=[Rejection(1, "timestamp", "fell below the floor")]
             )
         )
         payload = (await post(items, recorder)).payload
@@ -120,7 +120,7 @@ class AnAnswer:
         ]
 
     async def test_names_the_ids_made_here_for_exactly_those_without_one(self, post: Post) -> None:
-        recorder = FakeRecorder(lambda count: recorded(accepted=3, rejected=[(3, "timestamp", "x")]))
+        recorder = FakeRecorder(lambda count: recorded(accepted=3, rejected=[Rejection(3, "timestamp", "x")]))
         items = [
             {"model_name": "a"},
             {"model_name": "b", "request_id": "mine"},
@@ -141,7 +141,7 @@ class AnAnswer:
         ]
         assert (answer.payload["accepted"], answer.payload["duplicates"]) == (0, 0)
         assert recorder.events == []
-        by_recorder = FakeRecorder(lambda count: recorded(rejected=[(0, "timestamp", "x")]))
+        by_recorder = FakeRecorder(lambda count: recorded(rejected=[Rejection(0, "timestamp", "x")]))
         assert (await post(events(1), by_recorder)).status == 422
 
     async def test_is_200_for_a_repeat(self, post: Post) -> None:

@@ -14,14 +14,13 @@ from django.conf import settings
 from django.db import DataError, OperationalError, connections
 from django.test import override_settings
 
-from metrics.events import Event, InferenceEvent
+from metrics.events import Event, InferenceEvent, Rejection
 from metrics.ingest import recorder as module
 from metrics.ingest.recorder import (
+    CommitResult,
     QueueFull,
-    Recorded,
     Recorder,
     RecorderPolicy,
-    Refusal,
     StoreUnavailable,
     close_recorder,
     drain_recorder,
@@ -55,7 +54,7 @@ class FakeStore:
         self.made += 1
         return self
 
-    def commit(self, batch: Sequence[Event]) -> Recorded:
+    def commit(self, batch: Sequence[Event]) -> CommitResult:
         self.begun.release()
         assert self.gate.wait(SECONDS)
         if self.failures:
@@ -65,8 +64,8 @@ class FakeStore:
             raise DataError(f"{self.bad} cannot be stored")
         self.transactions.append(names)
         repeats = [place for place, name in enumerate(names) if name.startswith("again")]
-        refusals = [Refusal(place, "timestamp", "too old") for place, name in enumerate(names) if name == "old"]
-        return Recorded(len(names) - len(repeats) - len(refusals), len(repeats), repeats, refusals)
+        refusals = [Rejection(place, "timestamp", "too old") for place, name in enumerate(names) if name == "old"]
+        return CommitResult(len(names) - len(repeats) - len(refusals), len(repeats), repeats, refusals)
 
 
 @pytest.fixture
@@ -96,7 +95,7 @@ def recorder(make: Make) -> Recorder:
     return make()
 
 
-def hold(store: FakeStore, recorder: Recorder) -> Future[Recorded]:
+def hold(store: FakeStore, recorder: Recorder) -> Future[CommitResult]:
     """Stop the recorder in the middle of a commit of one event, so that what comes now gathers."""
     while store.begun.acquire(blocking=False):
         pass  # earlier commits
@@ -111,11 +110,11 @@ class ASubmission:
         future = hold(store, recorder)
         assert not future.done()
         store.gate.set()
-        assert future.result(SECONDS) == Recorded(1, 0, [], [])
+        assert future.result(SECONDS) == CommitResult(1, 0, [], [])
         assert store.transactions == [["held"]]
 
     def test_of_nothing_is_answered_at_once(self, store: FakeStore, recorder: Recorder) -> None:
-        assert recorder.submit([]).result(0) == Recorded(0, 0)
+        assert recorder.submit([]).result(0) == CommitResult(0, 0)
         assert store.made == 0
 
     def test_shares_a_transaction_with_what_gathered_meanwhile(self, store: FakeStore, recorder: Recorder) -> None:
@@ -127,9 +126,9 @@ class ASubmission:
         ]
         store.gate.set()
         assert [future.result(SECONDS) for future in futures] == [
-            Recorded(1, 1, [1], []),
-            Recorded(0, 0, [], [Refusal(0, "timestamp", "too old")]),
-            Recorded(1, 1, [0], []),
+            CommitResult(1, 1, [1], []),
+            CommitResult(0, 0, [], [Rejection(0, "timestamp", "too old")]),
+            CommitResult(1, 1, [0], []),
         ]
         assert store.transactions == [["held"], ["a", "again", "old", "again", "b"]]
 

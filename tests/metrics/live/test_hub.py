@@ -95,9 +95,9 @@ class AConnection:
             client = WebsocketCommunicator(websocket_application, "/ws/metrics", HEADERS)
             assert (await client.connect(LONGEST_WAIT_SECONDS))[0]
             closed = await client.receive_output(LONGEST_WAIT_SECONDS)
-            assert (closed["code"], closed["reason"]) == (4503, "The store does not answer.")
+            assert (closed["code"], closed["reason"]) == (4503, "The database is not available.")
         told = [record.getMessage() for record in caplog.records]
-        assert told == ["asking who a live client is failed: OperationalError: disk I/O error"]
+        assert told == ["authentication of a live client failed: OperationalError: disk I/O error"]
 
 
 class ATick:
@@ -137,13 +137,13 @@ class ATick:
 class ASubscription:
     async def test_is_computed_once_for_all_pages_and_off_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[tuple[bytes, int]] = []
-        real = hub_module.answer
+        real = hub_module.compute_view
 
         def counted(subscription: Any, *rest: Any) -> Any:
             asked.append((subscription.key, threading.get_ident()))
             return real(subscription, *rest)
 
-        monkeypatch.setattr(hub_module, "answer", counted)
+        monkeypatch.setattr(hub_module, "compute_view", counted)
         async with page() as one, page() as other, page() as third, page() as plain:
             await subscribe(one, filters={"model": "a"})
             await subscribe(other, filters={"model": ["a"]})
@@ -157,13 +157,13 @@ class ASubscription:
 
     async def test_has_an_id_of_each_page_that_shares_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[bytes] = []
-        real = hub_module.answer
+        real = hub_module.compute_view
 
         def counted(subscription: Any, *rest: Any) -> Any:
             asked.append(subscription.key)
             return real(subscription, *rest)
 
-        monkeypatch.setattr(hub_module, "answer", counted)
+        monkeypatch.setattr(hub_module, "compute_view", counted)
         async with page() as one, page() as other, page() as nameless:
             assert (await subscribe(one, id="a"))["id"] == "a"
             assert (await subscribe(other, id="ü" * 64))["id"] == "ü" * 64
@@ -185,7 +185,7 @@ class ASubscription:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         begun, go_on, since = threading.Event(), threading.Event(), []
-        real = hub_module.answer
+        real = hub_module.compute_view
 
         def slow(subscription: Any, at: datetime, before: int | None) -> Any:
             since.append(before)
@@ -193,7 +193,7 @@ class ASubscription:
             assert go_on.wait(LONGEST_WAIT_SECONDS)
             return real(subscription, at, before)
 
-        monkeypatch.setattr(hub_module, "answer", slow)
+        monkeypatch.setattr(hub_module, "compute_view", slow)
         async with page() as client:
             await subscribe(client, series=[{"metric": "requests"}])
             await broadcast(1)
@@ -218,14 +218,14 @@ class ASubscription:
         self, monkeypatch: pytest.MonkeyPatch, ticks: int
     ) -> None:
         begun, go_on = threading.Event(), threading.Event()
-        real = hub_module.answer
+        real = hub_module.compute_view
 
         def slow(*asked: Any) -> Any:
             begun.set()
             assert go_on.wait(LONGEST_WAIT_SECONDS)
             return real(*asked)
 
-        monkeypatch.setattr(hub_module, "answer", slow)
+        monkeypatch.setattr(hub_module, "compute_view", slow)
         async with page() as stays, page() as changes, page() as ends:
             for client in (stays, changes, ends):
                 await subscribe(client, filters={"model": "a"})
@@ -256,7 +256,7 @@ class ASubscription:
         def too_slow(*_: Any) -> None:
             raise stopped
 
-        monkeypatch.setattr(hub_module, "answer", too_slow)
+        monkeypatch.setattr(hub_module, "compute_view", too_slow)
         monkeypatch.setattr(hub_module, "VIEWS_SECONDS", 0.0)
         said: list[str] = []
         monkeypatch.setattr(hub_module, "log_throttled", lambda log, what, error: said.append(what))
@@ -271,14 +271,14 @@ class ASubscription:
     async def test_that_fails_costs_only_its_own_pages_their_view_and_is_logged(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        real = hub_module.answer
+        real = hub_module.compute_view
 
         def failing(subscription: Any, *rest: Any) -> Any:
             if subscription.step == 7:
                 raise ZeroDivisionError("of this subscription")
             return real(subscription, *rest)
 
-        monkeypatch.setattr(hub_module, "answer", failing)
+        monkeypatch.setattr(hub_module, "compute_view", failing)
         monkeypatch.setattr(throttled_log, "_said", {})
         async with page() as before, page() as failed, page() as after:
             for client, step in ((before, 1), (failed, 7), (after, 2)):
@@ -291,14 +291,14 @@ class ASubscription:
         assert caplog.text.count("ZeroDivisionError: of this subscription") == 2  # once said, with its traceback
 
     async def test_that_uses_up_the_time_leaves_out_others_each_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = hub_module.answer
+        real = hub_module.compute_view
 
         def slow(subscription: Any, *rest: Any) -> Any:
             if subscription.step == 7:
                 raise QueryTooSlow(3)
             return real(subscription, *rest)
 
-        monkeypatch.setattr(hub_module, "answer", slow)
+        monkeypatch.setattr(hub_module, "compute_view", slow)
         async with page() as first, page() as second, page() as third:
             for client, step in ((first, 7), (second, 1), (third, 2)):
                 await subscribe(client, step=step)
@@ -340,8 +340,8 @@ class AClientThatStays:
         assert not said
         told = [record.getMessage() for record in caplog.records]
         assert told == [
-            "asking who a live client is failed: OperationalError: gone",
-            "asking who a live client is failed: InterfaceError: closed",
+            "authentication of a live client failed: OperationalError: gone",
+            "authentication of a live client failed: InterfaceError: closed",
         ]
 
 

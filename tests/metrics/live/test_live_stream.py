@@ -273,7 +273,7 @@ class AHandshake:
         with opened(server, additional_headers=cookie) as live:
             with contextlib.suppress(ConnectionClosed):
                 live.recv(LONGEST_WAIT_SECONDS)
-            assert (live.close_code, live.close_reason) == (4503, "The store does not answer.")
+            assert (live.close_code, live.close_reason) == (4503, "The database is not available.")
         assert "Exception inside application" not in server.output
 
     def test_on_another_path_is_refused(self, module_server: Server) -> None:

@@ -26,8 +26,8 @@ class ASlowClient:
         assert await outbox.get() == '{"seq":3}'
 
     async def test_cannot_have_answers_pile_up(self) -> None:
-        outbox = Outbox(max_answers=2)
-        assert [outbox.put_answer("{}") for _ in range(4)] == [True, True, False, False]
+        outbox = Outbox(max_responses=2)
+        assert [outbox.put_response("{}") for _ in range(4)] == [True, True, False, False]
         assert outbox.put_tick('{"seq":1}')
 
 
@@ -48,7 +48,7 @@ class AnOutbox:
     async def test_gives_answers_before_ticks(self) -> None:
         outbox = Outbox()
         outbox.put_tick('{"seq":1}')
-        outbox.put_answer("answer")
+        outbox.put_response("answer")
         assert [await outbox.get(), await outbox.get()] == ["answer", '{"seq":1}']
 
     async def test_waits_for_something_to_come(self) -> None:

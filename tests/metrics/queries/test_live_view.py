@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from metrics import catalogue, queries
-from metrics.live.subscriptions import answer, parse, window_of
+from metrics.live.subscriptions import compute_view, parse, window_of
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
 from metrics.queries.numbers import brief
@@ -42,7 +42,7 @@ class TheBuckets:
         for seconds_ago in (0, 2, 17, 95):
             at = NOW - timedelta(seconds=seconds_ago)
 
-            live = answer(parse({"filters": filters.as_dict(), "step": step, "series": SPECS}, at), at)["buckets"]
+            live = compute_view(parse({"filters": filters.as_dict(), "step": step, "series": SPECS}, at), at)["buckets"]
 
             # Several buckets more than are answered, as a page has them that has been open for a while.
             window = Window.last(10 * step, at)
@@ -68,7 +68,7 @@ class TheBuckets:
     def test_come_in_the_order_asked_and_once(self, known: Known) -> None:
         twice = [SPECS[2], SPECS[0], SPECS[2]]
 
-        buckets = answer(parse({"step": 10, "series": twice}, NOW), NOW)["buckets"]
+        buckets = compute_view(parse({"step": 10, "series": twice}, NOW), NOW)["buckets"]
 
         assert [line["metric"] for line in buckets] == ["inference.requests", "inference.response_time_ms"]
 
@@ -80,7 +80,7 @@ class TheView:
         for seconds_ago in range(0, 600, 60):
             at = NOW - timedelta(seconds=seconds_ago)
 
-            view = answer(parse({"filters": filters.as_dict(), "step": 10}, at), at)["view"]
+            view = compute_view(parse({"filters": filters.as_dict(), "step": 10}, at), at)["view"]
 
             figures = queries.summary(Window.last(WINDOW_SECONDS, at), filters, at).figures
             assert view["requests_per_second"] == brief(figures["requests_per_second"])
@@ -92,7 +92,7 @@ class TheView:
         assert seen > 5
 
     def test_of_the_whole_is_the_overall_of_the_tick(self, known: Known) -> None:
-        assert answer(parse({"step": 10}, NOW), NOW)["view"] == queries.current(NOW)["overall"]
+        assert compute_view(parse({"step": 10}, NOW), NOW)["view"] == queries.current(NOW)["overall"]
 
 
 class TheTick:

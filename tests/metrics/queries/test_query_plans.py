@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue, queries
-from metrics.live.subscriptions import answer, parse
+from metrics.live.subscriptions import compute_view, parse
 from metrics.queries import Filters, Window
 from metrics.queries.answers import exports
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
@@ -80,7 +80,7 @@ class TheFiguresOfAWindow:
         specs = [{"metric": metric.name, "stat": stat} for metric, stat in PAIRS]
 
         shown = parse({"filters": filters.as_dict(), "step": 10, "series": specs}, NOW)
-        check(steps_of(lambda: answer(shown, NOW)))
+        check(steps_of(lambda: compute_view(shown, NOW)))
 
     def test_of_a_distribution_come_from_rollups(self, known: Known, filters: Filters) -> None:
         metric = catalogue.get("inference.ttft_ms")

@@ -137,7 +137,7 @@ class APlan:
         ],
     )
     def test_of_each_range_has_its_step(self, name: str, step: int, resolution: int) -> None:
-        chosen = plan(Window.last(RANGES[name], NOW), NOW, held=HELD)
+        chosen = plan(Window.last(RANGES[name].seconds, NOW), NOW, held=HELD)
 
         assert (chosen.step_seconds, chosen.resolution) == (step, resolution)
 

@@ -1,4 +1,4 @@
-"""What the tests of retention and forgetting record, and how they look at what is left."""
+"""Events for the tests of upkeep, and functions that read the remaining rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import ErrorEvent, Event, GPUSample, InferenceEvent, QueueEvent, SystemEvent
 from metrics.models import InferenceMetrics, InferenceRollup
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 1, 20, 12, 0, 30, tzinfo=UTC)
@@ -20,8 +20,8 @@ def ago(**delta: float) -> datetime:
     return NOW - timedelta(**delta)
 
 
-def record(events: list[Any], at: datetime = NOW) -> Recorded:
-    """Commit events as a recorder would at this time."""
+def record(events: list[Any], at: datetime = NOW) -> CommitResult:
+    """Commit events as a recorder does at this time."""
     return Store(clock=lambda: at).commit(events)
 
 
@@ -32,7 +32,7 @@ def request(at: datetime, name: str, model_name: str = "chatty", **more: Any) ->
 
 
 def failure(at: datetime, name: str, model_name: str = "chatty", **more: Any) -> ErrorEvent:
-    """An error that stands for a failed request by itself."""
+    """An error that counts as a failed request."""
     fields = {"error_type": "TimeoutError", "error_message": "no answer"} | more
     return ErrorEvent(timestamp=at, request_id=name, model_name=model_name, **fields)
 
@@ -46,12 +46,12 @@ def machine(at: datetime, host: str = "big", **more: Any) -> SystemEvent:
 
 
 def queue(at: datetime, model_name: str = "chatty", **more: Any) -> QueueEvent:
-    """A reading of a model's queue."""
+    """A sample of a model's queue."""
     return QueueEvent(timestamp=at, source="gateway", model_name=model_name, pending=3, processing=1, **more)
 
 
 def one_of_each(at: datetime, name: str, **more: Any) -> list[Event]:
-    """A request, an error, a sample and a reading."""
+    """A request, an error, a host sample and a queue sample."""
     return [
         request(at, name, **more),
         failure(at, f"{name}-error", **more),
@@ -61,7 +61,7 @@ def one_of_each(at: datetime, name: str, **more: Any) -> list[Event]:
 
 
 def rolled_up(resolution: int, **series: Any) -> int:
-    """How many requests the rollups of a resolution count."""
+    """The number of requests in the rollups of a resolution."""
     rows = InferenceRollup.objects.filter(resolution=resolution, **series)
     return sum(sum(counts) for counts in rows.values_list(*OUTCOME_COLUMNS))
 

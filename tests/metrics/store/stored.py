@@ -1,4 +1,4 @@
-"""What the tests of the write path commit, and what must hold of the store at every instant."""
+"""Events for the tests of commits, and a check that holds after each commit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metrics.aggregation import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, OUTCOME_COLU
 from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
@@ -46,31 +46,31 @@ def error(name: str, at: datetime = NOW, **more: Any) -> ErrorEvent:
     return ErrorEvent(timestamp=at, request_id=name, **fields)
 
 
-def commit(*events: Event, at: datetime = NOW) -> Recorded:
-    """Commit events as a process would that has just started."""
+def commit(*events: Event, at: datetime = NOW) -> CommitResult:
+    """Commit events as a process that has just started."""
     return Store(clock=lambda: at).commit(events)
 
 
-def capped(label_sets: int) -> Any:
-    """In the block, LLMMONITOR_MAX_SERIES is this many, and so is LLMMONITOR_MAX_ERROR_GROUPS."""
-    caps = {"max_series": label_sets, "max_error_groups": label_sets}
-    return override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update=caps))
+def limited(label_sets: int) -> Any:
+    """Set LLMMONITOR_MAX_SERIES and LLMMONITOR_MAX_ERROR_GROUPS in the block."""
+    limits = {"max_series": label_sets, "max_error_groups": label_sets}
+    return override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update=limits))
 
 
 def outcomes(resolution: int = 60) -> dict[str, int]:
-    """Requests by outcome, over all series; outcomes without a request are left out."""
+    """Requests by outcome, over all series, without outcomes that have no request."""
     rows = InferenceRollup.objects.filter(resolution=resolution).values_list(*OUTCOME_COLUMNS)
     totals = [sum(column) for column in zip(*rows, strict=True)] or [0] * len(OUTCOME_COLUMNS)
     return {name: total for name, total in zip(OUTCOME_COLUMNS, totals, strict=True) if total}
 
 
 def requests(resolution: int = 60) -> int:
-    """Requests that ended, as the rollups have it."""
+    """The number of requests in the rollups."""
     return sum(outcomes(resolution).values())
 
 
 def assert_raw_and_rollups_agree(resolutions: tuple[int, ...] = RESOLUTIONS) -> None:
-    """Every figure of every rollup row is what the raw rows say, computed here anew, one row at a time."""
+    """Assert that each value of each rollup row equals the value computed from the raw rows."""
     for resolution in resolutions:
         assert _as_stored(resolution) == _as_computed(resolution)
     groups: Counter[tuple[int, int, int]] = Counter()
@@ -92,7 +92,7 @@ def _as_stored(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
             histogram = Histogram.unpack(bytes(getattr(row, name)))
             if histogram.count:
                 figures[f"{name}()"] = histogram
-        if figures:  # a bucket whose only error was taken back is empty
+        if figures:  # a bucket whose only error was subtracted is empty
             found[row.bucket, row.series_id] = figures
     return found
 

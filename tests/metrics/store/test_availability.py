@@ -16,8 +16,6 @@ from django.db.backends.signals import connection_created
 from metrics.events import Event
 from metrics.ingest.recorder import Recorder, StoreUnavailable
 from metrics.models import ErrorMetrics, InferenceMetrics, InferenceRollup, RecentId, Series
-from metrics.store import disk
-from metrics.store.disk import DiskState
 from metrics.store.writing import transaction
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, error, request
 
@@ -97,45 +95,47 @@ class ALockedDatabase:
 
 
 class AFullDisk:
-    @pytest.fixture
-    def state(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-        chosen: dict[str, Any] = {"may_grow": True, "may_accept": True, "message": None}
-        monkeypatch.setattr(disk, "disk_state", lambda: DiskState(0, 0, **chosen))
-        return chosen
-
-    def test_that_lets_the_file_grow_no_more_is_named(self, recorder: Recorder, state: dict[str, Any]) -> None:
+    @pytest.fixture(autouse=True)
+    def _on_sqlite(self) -> None:
         only_on("sqlite")
+
+    @pytest.fixture
+    def limits(self, settings: Any) -> Any:
+        def change(**values: int) -> None:
+            settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=values)
+
+        return change
+
+    def test_reports_the_limit_when_the_file_has_its_largest_size(self, recorder: Recorder, limits: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")  # no free pages that would hold the events
-        state["may_grow"] = False
-        state["message"] = "It does not grow any more, for this reason."
-        assert assert_refused(recorder, "disk_full").detail == "It does not grow any more, for this reason."
-        state["may_grow"] = True
+        limits(max_disk=1)
+        assert "LLMMONITOR_MAX_DISK" in assert_refused(recorder, "disk_full").detail
+        limits(max_disk=5 * 2**30)
         assert_works(recorder)
 
-    def test_that_others_have_filled_is_no_matter_of_our_own_bounds(
+    def test_that_other_programs_have_filled_does_not_report_the_limit(
         self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        only_on("sqlite")
-
-        def hold_to_its_size() -> None:
+        def fill_disk() -> None:
             connection.connection.execute("PRAGMA max_page_count=1").fetchone()
 
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")
-        monkeypatch.setattr(transaction, "enforce_disk_limits", hold_to_its_size)
-        monkeypatch.setattr(disk, "disk_state", lambda: DiskState(0, 0, True, True, "Older rows have gone."))
+        monkeypatch.setattr(transaction, "enforce_disk_limits", fill_disk)
         detail = assert_refused(recorder, "disk_full").detail
         assert detail == "The store's disk is full. Free space on it."
-        [said] = [record for record in caplog.records if record.name == "metrics.ingest.recorder"]
-        assert (said.levelname, said.exc_info) == ("WARNING", None)
-        assert f"{detail} The store is {connection.settings_dict['NAME']}." in said.getMessage()
+        [logged] = [record for record in caplog.records if record.name == "metrics.ingest.recorder"]
+        assert (logged.levelname, logged.exc_info) == ("WARNING", None)
+        assert f"{detail} The store is {connection.settings_dict['NAME']}." in logged.getMessage()
 
-    def test_below_its_floor_is_said_in_its_own_words(self, recorder: Recorder, state: dict[str, Any]) -> None:
-        only_on("sqlite")
-        state |= {"may_accept": False, "message": "Only 3 bytes are free."}
-        assert assert_refused(recorder, "disk_full").detail == "Only 3 bytes are free."
-        state |= {"may_accept": True, "message": None}
+    def test_below_its_floor_reports_the_floor(
+        self, recorder: Recorder, limits: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        limits(disk_floor=2**60)
+        assert "LLMMONITOR_DISK_FLOOR" in assert_refused(recorder, "disk_full").detail
+        assert caplog.text.count("LLMMONITOR_DISK_FLOOR") == 1  # logged once for the three
+        limits(disk_floor=0)
         assert_works(recorder)
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from metrics.events import Event
-from metrics.ingest.recorder import Recorded, Recorder
+from metrics.ingest.recorder import CommitResult, Recorder
 from metrics.models import ErrorMetrics, InferenceMetrics, Series
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, commit, error, failed, outcomes, request, requests
 
@@ -36,7 +36,7 @@ class TheSameEventsFromManyThreads:
         recorders = [Recorder(), Recorder()]
         together = threading.Barrier(THREADS)
 
-        def post(thread: int) -> list[Recorded]:
+        def post(thread: int) -> list[CommitResult]:
             numbers = list(range(8)) if thread % 3 else list(reversed(range(8)))
             together.wait(SECONDS)
             return [recorders[thread % 2].record(batch(number), SECONDS) for number in numbers]

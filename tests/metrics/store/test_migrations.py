@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from tests.metrics.store.kept import NOW, ago, machine, queue, record
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
@@ -69,5 +69,5 @@ class TheKeyOfSamplesByLabelSet:
 
         migrate_to("0003_samples_by_label_set")
 
-        assert record([machine(NOW), queue(NOW)]) == Recorded(0, 2, [0, 1], [])
-        assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == Recorded(2, 0, [], [])
+        assert record([machine(NOW), queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
+        assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])

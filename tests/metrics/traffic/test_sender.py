@@ -70,13 +70,13 @@ class ASender:
     @pytest.mark.parametrize("answer", [400, 401, 403, 413, 415, 422, 500])
     def test_gives_up_at_once_when_it_is_refused_and_says_what_was_answered(self, answer: int) -> None:
         monitor = Monitor(answer)
-        with pytest.raises(SendingFailed, match=f"answered {answer}: .*why"):
+        with pytest.raises(SendingFailed, match=f"returned {answer}: .*why"):
             sender(monitor).post("/track/inference", [])
         assert len(monitor.requests) == 1
 
     def test_gives_up_in_the_end_on_one_that_stays_away(self) -> None:
         monitor, waits = Monitor(*[ConnectionRefusedError("refused")] * 20), list[float]()
-        with pytest.raises(SendingFailed, match=r"did not answer.*refused"):
+        with pytest.raises(SendingFailed, match=r"did not respond.*refused"):
             sender(monitor, waits).post("/track/inference", [])
         assert len(monitor.requests) == ATTEMPTS
         assert max(waits) <= 5

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from llmmonitor.access.allowed_hosts import ANY_ADDRESS
+from llmmonitor.access.host_names import url_of
 from llmmonitor.access.login_link import create_login_link
 from llmmonitor.access.rights import ADMIN
 from llmmonitor.infra.commands import StoreCommand
@@ -33,10 +33,5 @@ class Command(StoreCommand):
             raise CommandError(
                 f"There is no active user called {user!r}." if user else "There is no admin. Start the server once."
             )
-        self.stdout.write((base or default_base()).rstrip("/") + create_login_link(account, timezone.now()))
-
-
-def default_base() -> str:
-    """Return the address at which a browser on this machine reaches the server."""
-    host: str = "127.0.0.1" if settings.LLMMONITOR.host in ANY_ADDRESS else settings.LLMMONITOR.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.LLMMONITOR.port}"
+        base = base or url_of(settings.LLMMONITOR.host, settings.LLMMONITOR.port)
+        self.stdout.write(base.rstrip("/") + create_login_link(account, timezone.now()))

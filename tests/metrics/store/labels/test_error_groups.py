@@ -1,4 +1,4 @@
-"""What becomes of errors beyond the cap on their groups."""
+"""What becomes of errors beyond the limit on their groups."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from django.db.models import Sum
 
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics
-from metrics.store.labels.interning import COUNT_AGAIN
+from metrics.store.labels.interning import COUNT_INTERVAL
 from metrics.store.upkeep import retention
 from metrics.store.writing.fingerprint import MAX_MESSAGE, OTHER
 from metrics.store.writing.transaction import Store
-from tests.metrics.store.stored import NOW, assert_raw_and_rollups_agree, before, capped, commit, error, outcomes
+from tests.metrics.store.stored import NOW, assert_raw_and_rollups_agree, before, commit, error, limited, outcomes
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -23,24 +23,24 @@ def groups() -> dict[tuple[str, str], int]:
     return {(kind, message): count for kind, message, count in counted}
 
 
-class AnErrorBeyondTheCap:
+class AnErrorBeyondTheLimit:
     def test_is_counted_with_the_others_of_its_type(self) -> None:
-        with capped(1):
+        with limited(1):
             commit(*(error(f"r{word}", error_type="E", error_message=word) for word in "abc"))
             commit(error("rd", error_type="E", error_message="d"), error("again", error_type="E", error_message="a"))
         assert groups() == {("E", "a"): 2, ("E", OTHER): 3}
         assert outcomes() == {"server_error": 5}
         assert_raw_and_rollups_agree()
 
-    def test_is_counted_with_all_others_when_its_type_is_beyond_the_cap_too(self) -> None:
-        with capped(2):
+    def test_is_counted_with_all_others_when_its_type_is_beyond_the_limit_too(self) -> None:
+        with limited(2):
             for kind in "ABCDEFG":
                 commit(error(f"r{kind}", error_type=kind))
         assert groups() == {("A", ""): 1, ("B", ""): 1, ("C", OTHER): 1, ("D", OTHER): 1, (OTHER, OTHER): 3}
         assert_raw_and_rollups_agree()
 
     def test_keeps_its_own_row_and_message(self) -> None:
-        with capped(1):
+        with limited(1):
             commit(*(error(f"r{word}", error_type="E", error_message=word) for word in "abc"))
         assert list(ErrorMetrics.objects.order_by("pk").values_list("error_type", "error_message")) == [
             ("E", "a"),
@@ -49,7 +49,7 @@ class AnErrorBeyondTheCap:
         ]
 
     def test_widens_the_times_of_the_group_that_it_shares(self) -> None:
-        with capped(1):
+        with limited(1):
             commit(error("first"))
             for batch in ((3,), (2, 5)):
                 commit(*(error(f"r{hours}", before(hours=hours), error_message="x" * hours) for hours in batch))
@@ -58,13 +58,13 @@ class AnErrorBeyondTheCap:
 
     def test_is_no_other_one_because_its_words_are_those_of_the_shared_group(self) -> None:
         """A client that says `__other__` with a trace of its own each time makes no more groups than any other."""
-        with capped(1):
+        with limited(1):
             for place in "abcd":
                 commit(error(place, error_type=OTHER, error_message=OTHER, stack_trace=f"in {place}"))
         assert ErrorGroup.objects.count() == 2
 
     def test_moves_to_a_group_of_its_own_when_it_is_completed_and_there_is_room(self) -> None:
-        with capped(1):
+        with limited(1):
             commit(error("first", error_type="A"), error("second", error_type="B"))
         commit(error("second", error_type="B", error_message="told later"))
         assert groups() == {("A", ""): 1, ("B", "told later"): 1}
@@ -74,14 +74,14 @@ class AnErrorBeyondTheCap:
 class TheRoomForGroups:
     def test_comes_back_with_retention(self) -> None:
         later = NOW + timedelta(days=1_000)
-        with capped(1):
+        with limited(1):
             at = NOW
             store = Store(clock=lambda: at)
             store.commit([error("old", error_type="A")])
             store.commit([error("beyond", error_type="B")])
             retention.maintain(later, 10.0)
             assert not ErrorGroup.objects.exists()
-            at = later + COUNT_AGAIN
+            at = later + COUNT_INTERVAL
             store.commit([error("new", later, error_type="C"), error("over", later, error_type="D")])
         assert groups() == {("C", ""): 1, ("D", OTHER): 1}
 

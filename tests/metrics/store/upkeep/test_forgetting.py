@@ -113,7 +113,7 @@ class WhenForgettingAModel:
 
     def test_tells_of_its_progress_after_every_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(deleting, "FIRST_ROWS", 100)
-        monkeypatch.setattr(deleting, "MOST_ROWS", 100)
+        monkeypatch.setattr(deleting, "MAX_ROWS", 100)
         record([request(ago(seconds=number), f"r{number}", "chatty") for number in range(500)])
         told: list[tuple[str, int]] = []
 
@@ -140,7 +140,7 @@ class WhenForgettingAModel:
         assert InferenceMetrics.objects.count() == 25
 
 
-class WhenForgettingAModelBeyondTheCapOfSeries:
+class WhenForgettingAModelBeyondTheLimitOfSeries:
     """Its requests share the series `__other__` with those of other models; each row keeps its own labels."""
 
     @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ class WhenForgettingAModelBeyondTheCapOfSeries:
         assert "__other__" in str(forgotten.remainder)
 
     def test_finds_more_rows_than_are_read_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(forgetting, "SOME_IDS", 2)
+        monkeypatch.setattr(forgetting, "MAX_IDS", 2)
         record([request(ago(minutes=5), f"gone-too-{n}", "gone 🦙") for n in range(5)])
 
         assert forget(model="gone 🦙", at=NOW).counts["inference_metrics"] == 8
@@ -193,7 +193,7 @@ class WhenForgettingAModelBeyondTheCapOfSeries:
     def test_refuses_the_name_that_they_share(self) -> None:
         before = InferenceMetrics.objects.count(), ErrorMetrics.objects.count(), rolled_up(3600)
 
-        with pytest.raises(SharedName, match="forget each of them by its own name"):
+        with pytest.raises(SharedName, match="Forget each of them by its own name"):
             forget(model="__other__", at=NOW)
 
         assert (InferenceMetrics.objects.count(), ErrorMetrics.objects.count(), rolled_up(3600)) == before
@@ -203,7 +203,7 @@ class WhenForgettingAModelBeyondTheCapOfSeries:
 
         call_command("forget", model="gone 🦙", stdout=out)
 
-        assert "6 of these rows came beyond the cap of series (LLMMONITOR_MAX_SERIES)" in out.getvalue()
+        assert "6 of these rows were beyond the limit on series (LLMMONITOR_MAX_SERIES)" in out.getvalue()
 
 
 @pytest.mark.usefixtures("three_models")
@@ -320,6 +320,6 @@ class TheCommand:
         with pytest.raises(CommandError, match="Nothing is recorded of model nobody; nothing was removed"):
             call_command("forget", model="nobody")
 
-    def test_fails_in_one_sentence_for_the_series_of_what_is_beyond_the_cap(self) -> None:
-        with pytest.raises(CommandError, match=r"^__other__ is not a model but .*by its own name\.$"):
+    def test_fails_in_one_sentence_for_the_series_of_what_is_beyond_the_limit(self) -> None:
+        with pytest.raises(CommandError, match=r"^__other__ is not a model\. .*by its own name\.$"):
             call_command("forget", model="__other__")

@@ -28,9 +28,9 @@ from metrics.models import (
 )
 from metrics.queries.time.window import Retention
 from metrics.store import raw_floors
-from metrics.store.retention_policy import Policy
+from metrics.store.retention_policy import RetentionPolicy
 from metrics.store.upkeep import retention
-from metrics.store.upkeep.deleting import MICROSECOND, Steps, matching, oldest_raw
+from metrics.store.upkeep.deleting import MICROSECOND, Steps, matching_rows, oldest_raw_rows
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -131,7 +131,7 @@ class TheRetention:
         assert not ErrorGroupRollup.objects.exists()
 
     def test_never_takes_a_bucket_that_a_reader_counts_on(self) -> None:
-        policy = Policy.from_settings()
+        policy = RetentionPolicy.from_settings()
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
             for resolution, seconds in Retention.from_settings().seconds.items():
@@ -172,11 +172,11 @@ class TheRetention:
         def broken(found: Any) -> Any:
             if found.model is GaugeLabels:
                 raise DatabaseError("locked")
-            return matching(found)
+            return matching_rows(found)
 
         GaugeLabels.objects.create(host="gone")
         with monkeypatch.context() as patch, pytest.raises(DatabaseError):
-            patch.setattr(retention, "matching", broken)
+            patch.setattr(retention, "matching_rows", broken)
             maintain(NOW)
 
         maintain(NOW + timedelta(minutes=1))
@@ -203,7 +203,7 @@ class TheRetention:
         assert asked[0][0] == NOW
         assert asked[0][1] > time.monotonic()
 
-    @pytest.mark.parametrize("broken", ["shedding.enforce_max_disk", "_metrics", "shedding.shrink_file"])
+    @pytest.mark.parametrize("broken", ["disk_limit.enforce_max_disk", "_metrics", "disk_limit.shrink_file"])
     def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(
         self, broken: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -263,7 +263,7 @@ class TheRawFloor:
         record([request(ago(minutes=40), "old")])
 
         def fails(rows: int) -> int:
-            oldest_raw(InferenceMetrics, "inference", NOW)(rows)
+            oldest_raw_rows(InferenceMetrics, "inference", NOW)(rows)
             raise RuntimeError("power cut")
 
         with pytest.raises(RuntimeError):
@@ -275,7 +275,7 @@ class TheRawFloor:
     def test_is_just_above_the_newest_row_that_went_while_others_wait(self) -> None:
         record([request(ago(minutes=40 - number), f"r{number}") for number in range(4)])
 
-        oldest_raw(InferenceMetrics, "inference", ago(minutes=10))(2)
+        oldest_raw_rows(InferenceMetrics, "inference", ago(minutes=10))(2)
 
         assert list(by_hand()) == ["r2", "r3"]
         assert raw_floors.raw_floor("inference") == ago(minutes=39) + MICROSECOND
@@ -286,10 +286,10 @@ class TheRawFloor:
 
         recorded = record([request(ago(minutes=2), "in time"), request(ago(minutes=40), "old")])
 
-        (place, field, error) = recorded.rejected[0]
-        assert (recorded.accepted, recorded.duplicates, len(recorded.rejected)) == (1, 0, 1)
-        assert (place, field) == (1, "timestamp")
-        assert "2026-01-20T11:50:30" in error
+        [rejection] = recorded.rejected
+        assert (recorded.accepted, recorded.duplicates) == (1, 0)
+        assert (rejection.index, rejection.field) == (1, "timestamp")
+        assert "2026-01-20T11:50:30" in rejection.error
         assert hour_summary()["total_requests"] == 3
 
     def test_lets_a_refused_event_change_nothing(self) -> None:
@@ -327,7 +327,7 @@ class TheRawFloor:
 
 class TheResolutionsOfAnEvent:
     def test_are_those_that_still_hold_its_bucket(self) -> None:
-        resolutions_for = Policy.from_settings().resolver(NOW)
+        resolutions_for = RetentionPolicy.from_settings().resolver(NOW)
 
         assert resolutions_for(NOW) == (1, 60, 3600)
         assert resolutions_for(ago(minutes=14)) == (1, 60, 3600)
@@ -337,7 +337,7 @@ class TheResolutionsOfAnEvent:
         assert resolutions_for(ago(days=4)) == ()
 
     def test_include_those_of_the_future_that_the_door_lets_in(self) -> None:
-        assert Policy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
+        assert RetentionPolicy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
 
     def test_keep_old_events_out_of_the_one_second_table(self) -> None:
         record([request(ago(minutes=30), "replayed")])
@@ -374,7 +374,7 @@ class TheSteps:
     def test_take_one_in_any_case(self) -> None:
         record([request(ago(minutes=40), "old")])
 
-        deleted = Steps(0.0).run(matching(InferenceMetrics.objects.order_by("pk")))
+        deleted = Steps(0.0).run(matching_rows(InferenceMetrics.objects.order_by("pk")))
 
         assert deleted == 1
 

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 
-from metrics.events import QueueEvent, SystemEvent
+from metrics.events import QueueEvent, Rejection, SystemEvent
 from metrics.models import InferenceMetrics, InferenceRollup, RawFloor, RecentId, Series
-from metrics.store.outcome import Recorded, Refusal
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing import rollup_rows
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.stored import (
     NOW,
     assert_raw_and_rollups_agree,
     before,
-    capped,
     commit,
     error,
     failed,
+    limited,
     outcomes,
     request,
     requests,
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 class ACommit:
     def test_stores_each_event_once(self) -> None:
         recorded = commit(*(request(f"r{n}") for n in range(1_000)))
-        assert recorded == Recorded(1_000, 0, [], [])
+        assert recorded == CommitResult(1_000, 0, [], [])
         assert InferenceMetrics.objects.count() == 1_000
         assert [requests(resolution) for resolution in (1, 60, 3600)] == [1_000] * 3
 
@@ -66,7 +66,7 @@ class ACommit:
         assert_raw_and_rollups_agree()
 
     def test_of_nothing_is_nothing(self) -> None:
-        assert commit() == Recorded(0, 0)
+        assert commit() == CommitResult(0, 0)
 
     def test_takes_all_kinds_together(self) -> None:
         recorded = commit(
@@ -76,7 +76,7 @@ class ACommit:
             error("b"),
             request("a"),
         )
-        assert recorded == Recorded(4, 1, [4], [])
+        assert recorded == CommitResult(4, 1, [4], [])
 
     def test_counts_what_it_takes_into_every_figure(self) -> None:
         commit(
@@ -117,18 +117,18 @@ class ARepeat:
     def test_is_a_duplicate_and_changes_nothing(self) -> None:
         batch = [request(f"r{n}", before(milliseconds=n)) for n in range(300)]
         commit(*batch)
-        assert commit(*batch) == Recorded(0, 300, list(range(300)), [])
+        assert commit(*batch) == CommitResult(0, 300, list(range(300)), [])
         assert InferenceMetrics.objects.count() == requests(1) == 300
         assert_raw_and_rollups_agree()
 
     def test_of_half_a_batch_is_told_from_the_new_half(self) -> None:
         commit(*(request(f"r{n}") for n in range(0, 500, 2)))
         recorded = commit(*(request(f"r{n}") for n in range(500)))
-        assert recorded == Recorded(250, 250, list(range(0, 500, 2)), [])
+        assert recorded == CommitResult(250, 250, list(range(0, 500, 2)), [])
         assert requests() == 500
 
     def test_within_one_batch_is_one_too(self) -> None:
-        assert commit(request("a"), request("b"), request("a"), request("a")) == Recorded(2, 2, [2, 3], [])
+        assert commit(request("a"), request("b"), request("a"), request("a")) == CommitResult(2, 2, [2, 3], [])
         assert requests() == InferenceMetrics.objects.count() == 2
 
     def test_is_told_by_time_and_id_together(self) -> None:
@@ -140,19 +140,19 @@ class ARepeat:
     def test_is_told_to_the_microsecond(self) -> None:
         at = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
         assert commit(request("a", at), request("a", at + timedelta(microseconds=1))).accepted == 2
-        assert commit(request("a", at), request("new", at)) == Recorded(1, 1, [0], [])
+        assert commit(request("a", at), request("new", at)) == CommitResult(1, 1, [0], [])
 
     def test_without_a_time_of_its_own_is_recognised_by_its_id(self) -> None:
         first = [request(f"r{n}", stamped=False) for n in range(3)]
         assert commit(*first).accepted == 3
         later = NOW + timedelta(minutes=14)
         again = [request(f"r{n}", later, stamped=False) for n in (1, 2, 3)]
-        assert commit(*again, again[2], at=later) == Recorded(1, 3, [0, 1, 3], [])
+        assert commit(*again, again[2], at=later) == CommitResult(1, 3, [0, 1, 3], [])
         assert requests() == InferenceMetrics.objects.count() == RecentId.objects.count() == 4
 
     def test_of_an_error_within_one_batch_or_later_is_one(self) -> None:
-        assert commit(error("a"), error("a")) == Recorded(1, 1, [1], [])
-        assert commit(error("a", before(seconds=-60), stamped=False)) == Recorded(0, 1, [0], [])
+        assert commit(error("a"), error("a")) == CommitResult(1, 1, [1], [])
+        assert commit(error("a", before(seconds=-60), stamped=False)) == CommitResult(0, 1, [0], [])
         assert requests() == 1
 
 
@@ -162,7 +162,7 @@ class AnEventBeforeTheRawFloor:
         recorded = commit(request("new"), request("old", before(hours=2)), error("new error"))
         assert (recorded.accepted, recorded.duplicates) == (2, 0)
         [refusal] = recorded.rejected
-        assert isinstance(refusal, Refusal)
+        assert isinstance(refusal, Rejection)
         assert (refusal.index, refusal.field) == (1, "timestamp")
         assert "must not be before 2026-03-01T11:00:30" in refusal.error
         assert list(InferenceMetrics.objects.values_list("request_id", flat=True)) == ["new"]
@@ -206,8 +206,8 @@ class TheSeries:
         assert store.commit([request("a")]).accepted == 1
         assert_raw_and_rollups_agree()
 
-    def test_beyond_the_cap_share_one_and_keep_their_labels_in_the_raw_row(self) -> None:
-        with capped(2):
+    def test_beyond_the_limit_share_one_and_keep_their_labels_in_the_raw_row(self) -> None:
+        with limited(2):
             store = Store(clock=lambda: NOW)
             store.commit([request("a", model_name="one"), request("b", model_name="two")])
             store.commit(
@@ -234,7 +234,7 @@ class TheSeries:
         assert rows["f"].series.is_demo
         other = rows["d"].series
         assert (other.first_seen, other.last_seen) == (before(minutes=2), NOW)
-        with capped(2):
+        with limited(2):
             commit(
                 request("h", model_name="seven"),
                 request("i", before(minutes=5), model_name="eight"),
@@ -248,10 +248,10 @@ class TheSeries:
 
 class TheOutcome:
     def test_of_several_submissions_is_split_by_place(self) -> None:
-        whole = Recorded(4, 3, [0, 4, 6], [Refusal(5, "timestamp", "x")])
+        whole = CommitResult(4, 3, [0, 4, 6], [Rejection(5, "timestamp", "x")])
         assert whole.split([3, 0, 4, 1]) == [
-            Recorded(2, 1, [0], []),
-            Recorded(0, 0, [], []),
-            Recorded(1, 2, [1, 3], [Refusal(2, "timestamp", "x")]),
-            Recorded(1, 0, [], []),
+            CommitResult(2, 1, [0], []),
+            CommitResult(0, 0, [], []),
+            CommitResult(1, 2, [1, 3], [Rejection(2, "timestamp", "x")]),
+            CommitResult(1, 0, [], []),
         ]

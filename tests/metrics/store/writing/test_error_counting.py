@@ -10,7 +10,7 @@ from django.db import transaction
 
 from metrics.events import ErrorEvent, Event
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from tests.metrics.store.stored import (
     NOW,
     assert_raw_and_rollups_agree,
@@ -31,7 +31,7 @@ def row() -> ErrorMetrics:
 
 class AnErrorByItself:
     def test_is_a_failed_request(self) -> None:
-        assert commit(error("a", status_code=429)) == Recorded(1, 0, [], [])
+        assert commit(error("a", status_code=429)) == CommitResult(1, 0, [], [])
         assert [outcomes(resolution) for resolution in (1, 60, 3600)] == [{"rate_limited": 1}] * 3
         assert row().counted_outcome == "rate_limited"
         assert_raw_and_rollups_agree()
@@ -107,7 +107,7 @@ class AFailedInference:
         commit(failed("a"))
         commit(error("a"))
         assert outcomes() == {"server_error": 1}
-        assert commit(error("a")) == Recorded(0, 1, [0], [])
+        assert commit(error("a")) == CommitResult(0, 1, [0], [])
 
     def test_gives_its_error_its_labels(self) -> None:
         commit(failed("a", model_name="slow", provider="vllm"))
@@ -161,7 +161,7 @@ class AFailureThatRepeatsASuccess:
 
     def test_leaves_a_new_error_alone(self) -> None:
         commit(request("a"))
-        assert commit(failed("a"), error("a", model_name="slow")) == Recorded(1, 1, [0], [])
+        assert commit(failed("a"), error("a", model_name="slow")) == CommitResult(1, 1, [0], [])
         assert outcomes() == {"ok": 1, "timeout": 1}
         assert row().series.model_name == "slow"
         assert_raw_and_rollups_agree()
@@ -171,11 +171,11 @@ class ALaterEvent:
     def test_completes_the_row_and_takes_nothing_away(self) -> None:
         commit(error("a", error_type="Error", metadata={"k": 1}))
         again: dict[str, Any] = {"error_type": "ValueError", "error_message": "bad", "stack_trace": "trace"}
-        assert commit(error("a", before(minutes=-1), **again, metadata={"k": 2})) == Recorded(1, 0, [], [])
+        assert commit(error("a", before(minutes=-1), **again, metadata={"k": 2})) == CommitResult(1, 0, [], [])
         found = row()
         assert (found.error_type, found.error_message, found.stack_trace) == ("ValueError", "bad", "trace")
         assert (found.metadata, found.timestamp) == ({"k": 1}, NOW)
-        assert commit(error("a", error_type="Other", error_message="else")) == Recorded(0, 1, [0], [])
+        assert commit(error("a", error_type="Other", error_message="else")) == CommitResult(0, 1, [0], [])
         assert row().error_message == "bad"
         assert_raw_and_rollups_agree()
 

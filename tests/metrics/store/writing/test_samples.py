@@ -12,9 +12,9 @@ from metrics import catalogue
 from metrics.events import GPUSample, QueueEvent, SystemEvent
 from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, Series, SystemMetrics
-from metrics.store.outcome import Recorded
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
-from tests.metrics.store.stored import NOW, before, capped, commit, request
+from tests.metrics.store.stored import NOW, before, commit, limited, request
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -34,7 +34,7 @@ FULL_GPU = {
     "memory_clock_mhz": 2_619.0,
     "fan_percent": 0.0,
     "performance_state": 0,
-    "throttle_reasons": ["sw_power_cap"],
+    "throttle_reasons": ["sw_power_limit"],
     "ecc_uncorrected_total": 2**40,
     "energy_joules": 1e9,
 }
@@ -113,17 +113,17 @@ class ASample:
 class ARepeat:
     def test_is_a_duplicate_and_changes_nothing(self) -> None:
         events = [machine(NOW, FULL_GPU, **FULL_SYSTEM), queue()]
-        assert commit(*events, *events) == Recorded(2, 2, [2, 3], [])
+        assert commit(*events, *events) == CommitResult(2, 2, [2, 3], [])
         figures = list(GaugeRollup.objects.order_by("id").values())
-        assert commit(*events) == Recorded(0, 2, [0, 1], [])
+        assert commit(*events) == CommitResult(0, 2, [0, 1], [])
         assert list(GaugeRollup.objects.order_by("id").values()) == figures
         assert [one.objects.count() for one in (SystemMetrics, GPUMetrics, QueueMetrics)] == [1, 1, 1]
 
     def test_is_told_by_time_host_and_gpu(self) -> None:
         commit(machine(NOW, {"gpu_id": 0, "temperature": 50.0}))
         both = [{"gpu_id": 0, "temperature": 50.0}, {"gpu_id": "0:1", "temperature": 40.0}]
-        assert commit(machine(NOW, *both)) == Recorded(1, 0, [], [])  # its second GPU is new
-        assert commit(machine(NOW, *both)) == Recorded(0, 1, [0], [])
+        assert commit(machine(NOW, *both)) == CommitResult(1, 0, [], [])  # its second GPU is new
+        assert commit(machine(NOW, *both)) == CommitResult(0, 1, [0], [])
         assert commit(machine(NOW, *both, host="small"), machine(before(seconds=1), *both)).accepted == 2
         assert gauge("gpu.temperature", labels__host="big", labels__gpu_id="0").count == 2
         assert GPUMetrics.objects.count() == 6
@@ -136,8 +136,8 @@ class ARepeat:
             queue(provider="vllm"),
             queue(kind="sdk"),
         ]
-        assert commit(queue(), *others) == Recorded(6, 0, [], [])
-        assert commit(queue(pending=9), *others) == Recorded(0, 6, [0, 1, 2, 3, 4, 5], [])
+        assert commit(queue(), *others) == CommitResult(6, 0, [], [])
+        assert commit(queue(pending=9), *others) == CommitResult(0, 6, [0, 1, 2, 3, 4, 5], [])
 
 
 class TheReadingsOfOneMicrosecond:
@@ -145,34 +145,34 @@ class TheReadingsOfOneMicrosecond:
 
     def test_of_two_hosts_are_two(self) -> None:
         events = [machine(NOW, {"gpu_id": 0}, host=host) for host in ("big", "small")]
-        assert commit(*events) == Recorded(2, 0, [], [])
+        assert commit(*events) == CommitResult(2, 0, [], [])
         assert (SystemMetrics.objects.count(), GPUMetrics.objects.count()) == (2, 2)
 
     def test_of_a_host_and_of_its_namesake_in_the_demo_are_two(self) -> None:
         measured, made_up = (machine(NOW, {"gpu_id": 0}, is_demo=demo, cpu_percent=1.0) for demo in (False, True))
-        assert commit(measured) == Recorded(1, 0, [], [])
-        assert commit(made_up, measured) == Recorded(1, 1, [1], [])
+        assert commit(measured) == CommitResult(1, 0, [], [])
+        assert commit(made_up, measured) == CommitResult(1, 1, [1], [])
         assert set(SystemMetrics.objects.values_list("labels__is_demo", flat=True)) == {False, True}
         assert set(GPUMetrics.objects.values_list("labels__is_demo", flat=True)) == {False, True}
         assert gauge("system.cpu_percent", labels__is_demo=True).count == 1
 
     def test_of_two_providers_of_one_model_and_source_are_two(self) -> None:
         readings = [queue(provider="west", pending=3), queue(provider="east", pending=4)]
-        assert commit(*readings) == Recorded(2, 0, [], [])
-        assert commit(*readings) == Recorded(0, 2, [0, 1], [])
+        assert commit(*readings) == CommitResult(2, 0, [], [])
+        assert commit(*readings) == CommitResult(0, 2, [0, 1], [])
         assert GaugeLabels.objects.count() == 1
         assert gauge("queue.pending").sum == 7
 
-    def test_of_two_models_beyond_the_cap_of_series_are_two(self) -> None:
+    def test_of_two_models_beyond_the_limit_of_series_are_two(self) -> None:
         """They share the series, but not the label set, which has the name of the model."""
         Series.objects.create(model_name="the one that fits", first_seen=NOW, last_seen=NOW)
         GaugeLabels.objects.bulk_create(
             GaugeLabels(model_name=name, kind="track", source="gateway") for name in ("chatty", "slow")
         )
-        with capped(1):
+        with limited(1):
             readings = [queue(model_name="chatty"), queue(model_name="slow")]
-            assert commit(*readings) == Recorded(2, 0, [], [])
-            assert commit(*readings) == Recorded(0, 2, [0, 1], [])
+            assert commit(*readings) == CommitResult(2, 0, [], [])
+            assert commit(*readings) == CommitResult(0, 2, [0, 1], [])
         assert set(QueueMetrics.objects.values_list("series__model_name", flat=True)) == {"__other__"}
 
 
@@ -199,11 +199,11 @@ def label_sets() -> set[tuple[str, str, str]]:
     return set(GaugeLabels.objects.values_list("host", "gpu_id", "source"))
 
 
-class AMachineBeyondTheCap:
+class AMachineBeyondTheLimit:
     """A label set of samples costs rollup rows for 400 days, and clients choose the names."""
 
     def test_is_refused_by_name_and_the_others_go_on(self) -> None:
-        with capped(2):
+        with limited(2):
             commit(machine(before(seconds=9)), queue(before(seconds=9)))
             answer = commit(
                 machine(host="new", cpu_percent=1.0),
@@ -221,13 +221,13 @@ class AMachineBeyondTheCap:
         assert not GaugeRollup.objects.filter(metric="system.cpu_percent").exists()
 
     def test_leaves_the_series_of_its_model_alone(self) -> None:
-        with capped(1):
+        with limited(1):
             commit(queue(before(hours=1)))
             commit(queue(source="new"), queue(source="new", model_name="unheard of"))
         assert list(Series.objects.values_list("model_name", "last_seen")) == [("chatty", before(hours=1))]
 
     def test_is_stored_with_all_its_gpus_or_not_at_all(self) -> None:
-        with capped(3):
+        with limited(3):
             gpus = [{"gpu_id": number} for number in range(3)]
             answer = commit(machine(NOW, *gpus), machine(NOW, *gpus[:1], host="small"), machine(host="last"))
         assert [one.index for one in answer.rejected] == [0]
@@ -236,12 +236,12 @@ class AMachineBeyondTheCap:
 
     def test_does_not_keep_out_the_machine_that_the_monitor_runs_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, "gethostname", lambda: "here")
-        with capped(1):
+        with limited(1):
             store = Store(clock=lambda: NOW)
             store.commit([machine()])
             assert store.commit([machine(host="new"), machine(NOW, {"gpu_id": 0}, host="here")]).accepted == 1
             assert store.commit([machine(before(seconds=1), {"gpu_id": 0}, host="here")]).accepted == 1
-            # Nor is its name a way past the cap.
+            # Nor is its name a way past the limit.
             many = [machine(NOW, {"gpu_id": f"made up {number}"}, host="here") for number in range(200)]
             assert store.commit(many).accepted == MAX_GPUS - 1
             assert store.commit([machine(is_demo=True, host="here")]).rejected

@@ -11,20 +11,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.core.cache.backends.redis import RedisCache
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from metrics import queries
 from metrics.models import GaugeLabels, InferenceMetrics, RawFloor, Series, SystemMetrics
+from metrics.store.demo_claim import Claim, Progress, current_progress, stop_owner
 from metrics.store.upkeep.forgetting import forget
-from metrics.traffic.demo import claim, control, filling
-from metrics.traffic.demo.claim import Progress, own_claim
+from metrics.traffic.demo import control, filling
 from metrics.traffic.demo.filling import fill
 from metrics.traffic.demo.live import Live
 from metrics.traffic.demo.workload import DENSE_STEP_SECONDS, Workload
 from metrics.traffic.sender import Sender, SendingFailed
-from tests import services
 from tests.metrics.api.asgi_client import AsgiClient
 
 
@@ -55,7 +53,7 @@ def day_with_incident(monkeypatch: pytest.MonkeyPatch) -> None:
 def sent(posts: list[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
     """What is sent over HTTP. Stops the demo in the end."""
     yield posts
-    own_claim().end(20)
+    stop_owner(20)
 
 
 def wait_until_filled(api: AsgiClient) -> None:
@@ -107,7 +105,7 @@ class TheButton:
         wait_until_filled(api)
         count = len(sent)
         wait_for(lambda: len(sent) > count)
-        own_claim().end(20)
+        stop_owner(20)
 
         times = SystemMetrics.objects.filter(host="api-host").order_by("timestamp").values_list("timestamp", flat=True)
         gaps = [after - before for before, after in pairwise(times)]
@@ -157,7 +155,7 @@ class TheButton:
         assert api.request("POST", "/demo").json()["incident"] is None
 
         wait_until_filled(api)
-        own_claim().end(20)  # else one more is counted in the one line than in the other
+        stop_owner(20)  # else one more is counted in the one line than in the other
         added = InferenceMetrics.objects.count() - stored
         assert 50 < added < 600
         assert InferenceMetrics.objects.filter(timestamp__gt=before).count() == pytest.approx(added, abs=5)
@@ -179,25 +177,6 @@ class TheButton:
         assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
         api.request("DELETE", "/demo")
         assert queries.hosts(datetime.now(UTC)) == []
-
-
-class TheButtonWhileRedisIsAway:
-    @pytest.fixture(autouse=True)
-    def _away(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        address = f"redis://127.0.0.1:{services.free_port()}/0"
-        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"redis_url": address})
-        monkeypatch.setattr(claim, "caches", {"claim": RedisCache(address, {})})
-
-    @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-    def test_says_that_it_cannot_tell_what_runs(self, api: AsgiClient, method: str) -> None:
-        problem = api.request(method, "/demo").problem(503, "redis_unavailable")
-        assert "Redis does not answer" in problem["detail"]
-
-    @pytest.mark.parametrize("command", [("demo", "--days", "0.002"), ("forget", "--demo")])
-    def test_is_one_with_the_commands(self, api: AsgiClient, command: tuple[str, ...]) -> None:
-        with pytest.raises(CommandError, match="Redis does not answer"):
-            call_command(*command)
-        assert not InferenceMetrics.objects.exists()
 
 
 class TheFilling:
@@ -242,7 +221,7 @@ class AnEventThatTheStoreRefuses:
         self.raise_floor(datetime.now(UTC) - timedelta(minutes=1))
         out = StringIO()
         call_command("demo", "--days", "0.01", stdout=out)
-        assert re.search(r"[1-9][\d,]* were refused\. The first refusal: must not be before the raw", out.getvalue())
+        assert re.search(r"[1-9][\d,]* were rejected\. The first error: must not be before the raw", out.getvalue())
 
     def test_like_all_others_is_a_failure_of_the_command(self, api: AsgiClient) -> None:
         self.raise_floor(datetime.now(UTC) + timedelta(minutes=1))
@@ -250,7 +229,7 @@ class AnEventThatTheStoreRefuses:
         with pytest.raises(CommandError, match="Nothing was stored"):
             call_command("demo", "--days", "0.002", stdout=out)
         assert "0 requests and 0 samples" in out.getvalue()
-        assert "The first refusal: must not be before the raw floor" in out.getvalue()
+        assert "The first error: must not be before the raw floor" in out.getvalue()
 
     def test_is_in_the_log_of_the_server(
         self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
@@ -260,7 +239,7 @@ class AnEventThatTheStoreRefuses:
         self.raise_floor(datetime.now(UTC) - timedelta(minutes=3))
         api.request("POST", "/demo")
         wait_for(lambda: said)
-        assert "were refused, the first: must not be before the raw floor" in said[0]
+        assert "were rejected, the first: must not be before the raw floor" in said[0]
 
 
 START = 1_800_000_000
@@ -393,7 +372,7 @@ class ARemoval:
         remove()
         assert [(state["removing"], state["running"]) for state in asked] == [(True, False)]
         assert not queries.has_demo()
-        assert own_claim().read() is None
+        assert current_progress() is None
 
     def test_that_fails_gives_its_claim_back(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(**what: Any) -> None:
@@ -402,15 +381,15 @@ class ARemoval:
         monkeypatch.setattr(control, "forget", fail)
         with pytest.raises(CommandError, match="cannot be used"):
             call_command("forget", "--demo")
-        assert own_claim().read() is None
+        assert current_progress() is None
 
     def test_is_not_made_by_the_command_beside_another(self, db: None) -> None:
-        other = own_claim()
-        other.take(control.REMOVING)
+        other = Claim()
+        other.acquire(control.REMOVING)
         try:
             with pytest.raises(CommandError, match="already"):
                 call_command("forget", "--demo")
-            assert other.tell(control.REMOVING)
+            assert other.renew(control.REMOVING)
         finally:
             other.release()
 
@@ -427,7 +406,7 @@ class TheCommand:
         assert "The incident: " in said
         assert "llama-3-70b" in said
         assert "forget --demo" in said
-        assert own_claim().read() is None
+        assert current_progress() is None
 
     def test_run_again_adds_what_came_since_and_doubles_nothing(self, api: AsgiClient) -> None:
         self.run("--days", "0.01")
@@ -449,8 +428,8 @@ class TheCommand:
             self.run("--days", days)
 
     def test_does_not_run_beside_the_button(self, db: None) -> None:
-        running = own_claim()
-        assert running.take(Progress(50, ""))
+        running = Claim()
+        assert running.acquire(Progress(50, ""))
         try:
             with pytest.raises(CommandError, match="already"):
                 self.run("--days", "0.002")
@@ -459,10 +438,10 @@ class TheCommand:
 
     def test_says_that_no_server_is_there_to_send_to(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def post(self: Sender, path: str, events: list[dict[str, Any]]) -> dict[str, Any]:
-            raise SendingFailed("http://127.0.0.1:1/track/system did not answer: refused")
+            raise SendingFailed("http://127.0.0.1:1/track/system did not respond: refused")
 
         monkeypatch.setattr(Sender, "post", post)
-        with pytest.raises(CommandError, match="did not answer"):
+        with pytest.raises(CommandError, match="did not respond"):
             self.run("--days", "0.002", "--live")
         assert InferenceMetrics.objects.exists()
-        assert own_claim().read() is None
+        assert current_progress() is None

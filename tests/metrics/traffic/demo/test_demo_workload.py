@@ -113,8 +113,8 @@ class TheWorkload:
 class TheIncident:
     def test_is_told_with_its_time_its_model_and_what_happened(self, day: Workload) -> None:
         assert day.story == (
-            "2026-03-01 14:46 to 15:03 UTC: the queue of llama-3-70b fills, its requests wait and some time out; "
-            "the other models are well"
+            "2026-03-01 14:46 to 15:03 UTC: the queue of llama-3-70b grows, its requests wait and some time out; "
+            "the other models are not affected"
         )
 
     def test_slows_its_model_and_no_other(self, day: Workload, hours: list[dict[str, Any]]) -> None:

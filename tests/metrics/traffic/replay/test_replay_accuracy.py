@@ -140,7 +140,7 @@ class ATraceThatWasReplayed:
         self, api: AsgiClient, posts: list[Any], tmp_path: Path, name: str
     ) -> None:
         replayed = Replayed(api, TRACES[name](tmp_path / "trace"))
-        assert f"{len(replayed.sent):,} stored, 0 known before, 0 refused" in replayed.said
+        assert f"{len(replayed.sent):,} accepted, 0 duplicates, 0 rejected" in replayed.said
         replayed.check_everywhere()
 
     @pytest.mark.parametrize("model", ["ChatGPT", "GPT-4"])
@@ -168,7 +168,7 @@ class TheReplayCommand:
         path = mooncake(tmp_path / "trace")
         start = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
         self.run(path, "--start", start)
-        assert "0 stored, 700 known before" in self.run(path, "--start", start)
+        assert "0 accepted, 700 duplicates" in self.run(path, "--start", start)
         assert InferenceMetrics.objects.count() == 700
 
     def test_stamps_at_sending_when_it_starts_now(self, api: AsgiClient, posts: list[Any], tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-// Pictures and files of a chart. A picture is drawn with a head that says what it shows; figures come from the export call,
-// never from pixels.
+// Save a chart as a picture (PNG, SVG) or its values as a file (CSV, JSON). A picture has a head with the chart's title,
+// time range, filters and legend. The values come from the export API.
 
-import { moment } from "../format.js";
+import { moment } from "../page/format.js";
 import { colour } from "./palette.js";
 import { SvgContext } from "./svg-context.js";
 
@@ -33,8 +33,8 @@ function caption(page) {
 
 const headHeight = (source) => HEAD_PX + (source.legend?.length ? LEGEND_PX : 0);
 
-// Ground, title, what is shown, and the legend that stands beside the chart on the page.
-function paintHead(ctx, width, height, title, page, source) {
+// Draw the background and the head.
+function drawHead(ctx, width, height, title, page, source) {
   ctx.fillStyle = colour("card");
   ctx.fillRect(0, 0, width, height);
   ctx.textAlign = "left";
@@ -55,8 +55,8 @@ function paintHead(ctx, width, height, title, page, source) {
   }
 }
 
-// `source`: {chart, config(), legend}: the chart on the page, how to build it again, and its legend.
-export function savePicture(source, title, page) {
+// `source`: {chart, config(), legend}: the chart on the page, its configuration, and the lines of its legend.
+export function savePng(source, title, page) {
   const { chart } = source;
   if (!chart) return;
   const { canvas } = chart;
@@ -67,7 +67,7 @@ export function savePicture(source, title, page) {
   picture.height = (height + head) * SCALE;
   const ctx = picture.getContext("2d");
   ctx.scale(SCALE, SCALE);
-  paintHead(ctx, width, height + head, title, page, source);
+  drawHead(ctx, width, height + head, title, page, source);
   const ratio = chart.currentDevicePixelRatio;
   chart.options.devicePixelRatio = SCALE;
   chart.resize();
@@ -82,18 +82,17 @@ function drawSvg(source, title, page) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   const head = headHeight(source);
   const ctx = new SvgContext(width, height + head, document.createElement("canvas").getContext("2d"), head);
-  paintHead(ctx, width, height + head, title, page, source);
+  drawHead(ctx, width, height + head, title, page, source);
   ctx.beginChart();
   const config = source.config();
   config.platform = window.Chart.platforms.BasicPlatform;
   Object.assign(config.options, { responsive: false, animation: false, devicePixelRatio: 1, events: [] });
   config.options.plugins.tooltip = { enabled: false };
-  for (const dataset of config.data.datasets) dataset.segment = {}; // else lines are stroked through a Path2D
-  const { ours } = source.chart;
-  config.plugins = [{ id: "ours", beforeInit: (chart) => { chart.ours = { ...ours, brush: null }; } }, ...config.plugins];
-  const drawn = new window.Chart(ctx.canvas, config);
-  drawn.destroy();
-  return ctx.toString(`${title}, ${caption(page)}`, `LLM Monitor, made ${new Date(page.now()).toISOString()}`);
+  for (const dataset of config.data.datasets) dataset.segment = {}; // otherwise Chart.js strokes lines with a Path2D
+  const { overlays } = source.chart;
+  config.plugins = [{ id: "overlays", beforeInit: (chart) => { chart.overlays = { ...overlays, brush: null }; } }, ...config.plugins];
+  new window.Chart(ctx.canvas, config).destroy();
+  return ctx.toString(`${title}, ${caption(page)}`, `LLM Monitor, created ${new Date(page.now()).toISOString()}`);
 }
 
 export function saveSvg(source, title, page) {

@@ -1,31 +1,39 @@
-// Chart.js options that all our charts share: horizontal lines only, five ticks at most, no axis lines, no points.
+// Chart.js options that all charts share: horizontal grid lines only, at most five ticks, no axis lines.
 
-import { dayOfMonth, hourAndMinute, timeOfDay } from "../format.js";
-import { isPhone } from "../dom.js";
+import { isPhone } from "../page/dom.js";
+import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
 import { colour } from "./palette.js";
 
 const TEN_MINUTES = 600_000;
 const TWO_DAYS = 172_800_000;
-const NICE_MINUTES = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 4320, 7200, 10_080];
+const ROUND_SECONDS = [5, 10, 15, 30, 60];
+const ROUND_MINUTES = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 4320, 7200, 10_080];
+const TWO_WEEKS_MINUTES = 20_160;
+const ROUND_FACTORS = [1, 2, 2.5, 5, 10];
+const ROUND_DURATION_SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
+const MAX_STEPS = 4;
 
 const font = (size = 11.5, weight = 450) => ({ family: "Inter", size, weight });
 
-// Epoch ms of the marks on the time axis: whole minutes (or hours, days) of the viewer's zone.
-function timeMarks(from, to, most) {
+// The ticks of a time axis, at most `max`: whole minutes, hours or days in the time zone of the browser.
+function timeTicks(from, to, max) {
   const span = to - from;
-  const step = (NICE_MINUTES.find((minutes) => span / (minutes * 60_000) <= most) ?? 20_160) * 60_000;
-  if (span < TEN_MINUTES) return spaced(from, to, [5, 10, 15, 30, 60].find((one) => span / (one * 1000) <= most) * 1000, 0);
-  // Days and hours of the viewer begin where their zone says, in the middle of the window as good as anywhere.
-  return spaced(from, to, step, new Date((from + to) / 2).getTimezoneOffset() * 60_000);
+  if (span < TEN_MINUTES) {
+    const step = ROUND_SECONDS.find((seconds) => span / (seconds * 1000) <= max) * 1000;
+    return spacedTicks(from, to, step, 0);
+  }
+  const step = (ROUND_MINUTES.find((minutes) => span / (minutes * 60_000) <= max) ?? TWO_WEEKS_MINUTES) * 60_000;
+  // The offset of the time zone may change within the window. The middle of the window decides.
+  return spacedTicks(from, to, step, new Date((from + to) / 2).getTimezoneOffset() * 60_000);
 }
 
-function spaced(from, to, step, offset) {
-  const marks = [];
-  for (let mark = Math.ceil((from - offset) / step) * step + offset; mark <= to; mark += step) marks.push({ value: mark });
-  return marks;
+function spacedTicks(from, to, step, offset) {
+  const ticks = [];
+  for (let value = Math.ceil((from - offset) / step) * step + offset; value <= to; value += step) ticks.push({ value });
+  return ticks;
 }
 
-function markWords(ms, span) {
+function timeLabel(ms, span) {
   if (span >= TWO_DAYS) return dayOfMonth(ms);
   return span < TEN_MINUTES ? timeOfDay(ms) : hourAndMinute(ms);
 }
@@ -39,44 +47,39 @@ export function timeAxis({ stacked = false } = {}) {
     border: { display: false },
     ticks: { maxRotation: 0, autoSkip: false, color: colour("muted"), font: font(), padding: 4 },
     afterBuildTicks(axis) {
-      const most = Math.max(2, Math.floor(axis.chart.width / (isPhone() ? 74 : 82)));
-      axis.ticks = timeMarks(axis.min, axis.max, most);
+      const max = Math.max(2, Math.floor(axis.chart.width / (isPhone() ? 74 : 82)));
+      axis.ticks = timeTicks(axis.min, axis.max, max);
     },
     afterTickToLabelConversion(axis) {
-      for (const tick of axis.ticks) tick.label = markWords(tick.value, axis.max - axis.min);
+      for (const tick of axis.ticks) tick.label = timeLabel(tick.value, axis.max - axis.min);
     },
   };
 }
 
-const NICE = [1, 2, 2.5, 5, 10];
-const NICE_TIMES = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
-const MOST_STEPS = 4;
-
-// The distance of the marks: 1, 2, 2.5 or 5 times a power of ten; for milliseconds that make seconds or minutes, one that
-// is round in these.
-export function niceStep(most, isDuration) {
-  if (isDuration && most > 4_000) {
-    const found = NICE_TIMES.find((seconds) => most / (seconds * 1000) <= MOST_STEPS);
-    if (found) return found * 1000;
+// The distance of the ticks on an axis up to `max`: 1, 2, 2.5 or 5 times a power of ten. For durations of several seconds
+// it is a round number of seconds or minutes.
+export function roundStep(max, isDuration) {
+  if (isDuration && max > 4_000) {
+    const step = ROUND_DURATION_SECONDS.find((seconds) => max / (seconds * 1000) <= MAX_STEPS);
+    if (step) return step * 1000;
   }
-  const power = 10 ** Math.floor(Math.log10(most / MOST_STEPS));
-  return NICE.find((factor) => most / (factor * power) <= MOST_STEPS) * power;
+  const power = 10 ** Math.floor(Math.log10(max / MAX_STEPS));
+  return ROUND_FACTORS.find((factor) => max / (factor * power) <= MAX_STEPS) * power;
 }
 
-export function valueAxis({ stacked = false, words, max, suggestedMax, isDuration = false, logarithmic = false }) {
-  const marks = {
+// `formatTick(value, axisMax)` returns the label of a tick.
+export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDuration = false, logarithmic = false }) {
+  const roundTicks = {
     bounds: "data",
     afterDataLimits(axis) {
-      const most = Math.max(axis.max, suggestedMax ?? 0);
-      if (!(most > 0) || !Number.isFinite(most)) return;
-      axis.ourStep = niceStep(most, isDuration);
+      const highest = Math.max(axis.max, suggestedMax ?? 0);
+      if (!(highest > 0) || !Number.isFinite(highest)) return;
+      axis.roundStep = roundStep(highest, isDuration);
       axis.min = 0;
-      axis.max = Math.ceil(most / axis.ourStep - 1e-9) * axis.ourStep;
+      axis.max = Math.ceil(highest / axis.roundStep - 1e-9) * axis.roundStep;
     },
     afterBuildTicks(axis) {
-      if (!axis.ourStep) return;
-      axis.ticks = [];
-      for (let mark = 0; mark <= axis.max + axis.ourStep / 2; mark += axis.ourStep) axis.ticks.push({ value: mark });
+      if (axis.roundStep) axis.ticks = spacedTicks(0, axis.max + axis.roundStep / 2, axis.roundStep, 0);
     },
   };
   return {
@@ -85,11 +88,11 @@ export function valueAxis({ stacked = false, words, max, suggestedMax, isDuratio
     beginAtZero: !logarithmic,
     max,
     suggestedMax,
-    ...(logarithmic || max ? {} : marks),
+    ...(logarithmic || max ? {} : roundTicks),
     border: { display: false },
     grid: { color: colour("line-soft"), drawTicks: false },
     afterFit(axis) {
-      axis.width = Math.max(axis.width, 44); // one left edge for all charts
+      axis.width = Math.max(axis.width, 44); // so that all charts have the same left edge
     },
     ticks: {
       maxTicksLimit: 5,
@@ -97,7 +100,7 @@ export function valueAxis({ stacked = false, words, max, suggestedMax, isDuratio
       font: font(),
       padding: 8,
       callback(value, index, ticks) {
-        return words(value, ticks.at(-1)?.value ?? value);
+        return formatTick(value, ticks.at(-1)?.value ?? value);
       },
     },
   };

@@ -1,7 +1,7 @@
-// Colours out of the style sheet, so that charts and page cannot differ; and which model has which.
+// The colours of the style sheet, for charts, and the assignment of colours to models.
 
 const SLOTS = 7;
-const KEPT_IN = "llmmonitor.colours";
+const STORAGE_KEY = "llmmonitor.colours";
 const cache = new Map();
 
 export function colour(name) {
@@ -9,6 +9,7 @@ export function colour(name) {
   return cache.get(name);
 }
 
+// To be called when the theme changes.
 export const forgetColours = () => cache.clear();
 
 export function withAlpha(hex, alpha) {
@@ -16,51 +17,52 @@ export function withAlpha(hex, alpha) {
   return `rgba(${number >> 16}, ${(number >> 8) & 255}, ${number & 255}, ${alpha})`;
 }
 
-// Between two colours, 0…1.
+// A colour between two colours; `share` is 0 to 1.
 export function mix(from, to, share) {
   const [a, b] = [from, to].map((hex) => Number.parseInt(hex.slice(1), 16));
   const part = (shift) => Math.round(((a >> shift) & 255) + (((b >> shift) & 255) - ((a >> shift) & 255)) * share);
   return `rgb(${part(16)}, ${part(8)}, ${part(0)})`;
 }
 
-let known = null;
+let storedSlots = null; // model → slot
 
-function remembered() {
-  if (known) return known;
+function loadSlots() {
+  if (storedSlots) return storedSlots;
   try {
-    known = JSON.parse(localStorage.getItem(KEPT_IN)) ?? {};
+    storedSlots = JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
   } catch {
-    known = {}; // storage is shut: colours last as long as the page
+    storedSlots = {}; // no access to the storage: the colours last until the page is closed
   }
-  return known;
+  return storedSlots;
 }
 
-// name → slot ("1"…"7" or "other"). A model keeps its colour once it was seen; of those shown, the busiest come first.
+// The slot of each model: Map of name → "1" … "7" or "other". A model keeps the slot it once had; the first `SLOTS` names
+// have slots of their own, so pass the models with the most requests first.
 export function slotsOf(names) {
-  const kept = remembered();
-  const found = new Map();
+  const stored = loadSlots();
+  const slots = new Map();
   const used = new Set();
   for (const name of names.slice(0, SLOTS)) {
-    if (kept[name] && !used.has(kept[name])) {
-      found.set(name, String(kept[name]));
-      used.add(kept[name]);
+    if (stored[name] && !used.has(stored[name])) {
+      slots.set(name, String(stored[name]));
+      used.add(stored[name]);
     }
   }
-  const taken = new Set(Object.values(kept));
+  const assigned = new Set(Object.values(stored));
   for (const name of names.slice(0, SLOTS)) {
-    if (found.has(name)) continue;
-    const slots = Array.from({ length: SLOTS }, (_, index) => index + 1).filter((slot) => !used.has(slot));
-    const slot = slots.find((one) => !taken.has(one)) ?? slots[0];
+    if (slots.has(name)) continue;
+    const free = Array.from({ length: SLOTS }, (_, index) => index + 1).filter((slot) => !used.has(slot));
+    const slot = free.find((candidate) => !assigned.has(candidate)) ?? free[0];
     used.add(slot);
-    taken.add(slot);
-    kept[name] ??= slot;
-    found.set(name, String(slot));
+    assigned.add(slot);
+    stored[name] ??= slot;
+    slots.set(name, String(slot));
   }
-  for (const name of names.slice(SLOTS)) found.set(name, "other");
+  for (const name of names.slice(SLOTS)) slots.set(name, "other");
   try {
-    localStorage.setItem(KEPT_IN, JSON.stringify(Object.fromEntries(Object.entries(kept).slice(-200))));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(Object.entries(stored).slice(-200))));
   } catch {
-    // As above.
+    // No access to the storage, as above.
   }
-  return found;
+  return slots;
 }

@@ -1,5 +1,5 @@
-// What our charts draw beside Chart.js: bands without data, single points, labels at the ends of lines, the crosshair and
-// the rectangle of a zoom. Each is a Chart.js plugin and reads what it needs from `chart.ours`.
+// Chart.js plugins: bands for gaps in the data, dots for single points, labels at the ends of lines, and the rectangle of a
+// zoom. They read what to draw from `chart.overlays`: {bands, step, endLabels, brush}.
 
 import { colour, withAlpha } from "./palette.js";
 
@@ -18,17 +18,17 @@ function clipped(chart, draw) {
 export const bands = {
   id: "bands",
   beforeDatasetsDraw(chart) {
-    const ours = chart.ours;
-    if (!ours?.bands?.length) return;
+    const drawn = chart.overlays?.bands ?? [];
+    if (!drawn.length) return;
     clipped(chart, (ctx, area) => {
-      for (const { from, to, words, hatched } of ours.bands) {
+      for (const { from, to, label, hatched } of drawn) {
         const left = chart.scales.x.getPixelForValue(from);
         const right = Math.min(area.right, chart.scales.x.getPixelForValue(to));
         if (right <= area.left || left >= area.right || right - left < 1) continue;
         ctx.fillStyle = colour("gap-band");
         ctx.fillRect(left, area.top, right - left, area.height);
-        if (hatched) hatch(ctx, left, right, area);
-        if (right - left >= 13 && words) {
+        if (hatched) drawHatching(ctx, left, right, area);
+        if (right - left >= 13) {
           ctx.save();
           ctx.translate((Math.max(left, area.left) + right) / 2, (area.top + area.bottom) / 2);
           ctx.rotate(-Math.PI / 2);
@@ -36,7 +36,7 @@ export const bands = {
           ctx.font = "500 10.5px Inter";
           ctx.textAlign = "center";
           ctx.textBaseline = "middle";
-          ctx.fillText(words, 0, 0);
+          ctx.fillText(label, 0, 0);
           ctx.restore();
         }
       }
@@ -44,7 +44,7 @@ export const bands = {
   },
 };
 
-function hatch(ctx, left, right, area) {
+function drawHatching(ctx, left, right, area) {
   ctx.save();
   ctx.beginPath();
   ctx.rect(left, area.top, right - left, area.height);
@@ -60,11 +60,11 @@ function hatch(ctx, left, right, area) {
   ctx.restore();
 }
 
-// A value between two gaps has no line: it is shown as a dot.
-export const singles = {
-  id: "singles",
+// A dot for a value between two gaps, which has no line.
+export const singlePoints = {
+  id: "singlePoints",
   afterDatasetsDraw(chart) {
-    const reach = (chart.ours?.step ?? 0) * 1.5;
+    const maxDistance = (chart.overlays?.step ?? 0) * 1.5;
     clipped(chart, (ctx) => {
       chart.data.datasets.forEach((dataset, number) => {
         const meta = chart.getDatasetMeta(number);
@@ -73,10 +73,8 @@ export const singles = {
         ctx.fillStyle = dataset.borderColor;
         for (let index = 0; index < data.length; index += 1) {
           if (data[index].y === null || !meta.data[index]) continue;
-          const before = data[index - 1];
-          const after = data[index + 1];
-          const joined = (other) => other && other.y !== null && Math.abs(other.x - data[index].x) <= reach;
-          if (joined(before) || joined(after)) continue;
+          const isJoined = (other) => other && other.y !== null && Math.abs(other.x - data[index].x) <= maxDistance;
+          if (isJoined(data[index - 1]) || isJoined(data[index + 1])) continue;
           ctx.beginPath();
           ctx.arc(meta.data[index].x, meta.data[index].y, 1.7, 0, 2 * Math.PI);
           ctx.fill();
@@ -86,11 +84,11 @@ export const singles = {
   },
 };
 
-// The name of a line at its end, in place of a legend. Labels that would lie on each other are moved apart.
+// The name of each line at its end, instead of a legend. Labels that would overlap are moved apart.
 export const endLabels = {
   id: "endLabels",
   afterDatasetsDraw(chart) {
-    if (!chart.ours?.endLabels) return;
+    if (!chart.overlays?.endLabels) return;
     const { ctx, chartArea } = chart;
     const labels = [];
     chart.data.datasets.forEach((dataset, number) => {
@@ -99,15 +97,15 @@ export const endLabels = {
       while (index >= 0 && data[index].y === null) index -= 1;
       const point = chart.getDatasetMeta(number).data[index];
       if (index < 0 || !point || !Number.isFinite(point.y)) return;
-      labels.push({ words: dataset.label, colour: dataset.borderColor, y: Math.min(chartArea.bottom - 4, Math.max(chartArea.top + 5, point.y)) });
+      labels.push({ text: dataset.label, y: Math.min(chartArea.bottom - 4, Math.max(chartArea.top + 5, point.y)) });
     });
-    labels.sort((one, other) => one.y - other.y);
+    labels.sort((a, b) => a.y - b.y);
     for (let index = 1; index < labels.length; index += 1) {
       labels[index].y = Math.max(labels[index].y, labels[index - 1].y + LABEL_GAP);
     }
-    const over = labels.length ? labels.at(-1).y - (chartArea.bottom - 4) : 0;
-    if (over > 0) {
-      labels.at(-1).y -= over;
+    const overflow = labels.length ? labels.at(-1).y - (chartArea.bottom - 4) : 0;
+    if (overflow > 0) {
+      labels.at(-1).y -= overflow;
       for (let index = labels.length - 2; index >= 0; index -= 1) {
         labels[index].y = Math.min(labels[index].y, labels[index + 1].y - LABEL_GAP);
       }
@@ -115,23 +113,21 @@ export const endLabels = {
     ctx.save();
     ctx.font = "600 11.5px Inter";
     ctx.textBaseline = "middle";
-    for (const label of labels) {
-      ctx.fillStyle = colour("series-1");
-      ctx.fillText(label.words, chartArea.right + 7, label.y);
-    }
+    ctx.fillStyle = colour("series-1");
+    for (const { text, y } of labels) ctx.fillText(text, chartArea.right + 7, y);
     ctx.restore();
   },
 };
 
-// The rectangle that is being drawn with the pointer.
+// The rectangle of a zoom while the pointer draws it.
 export const brush = {
   id: "brush",
   afterDraw(chart) {
-    const ours = chart.ours;
-    if (!ours?.brush) return;
+    if (!chart.overlays?.brush) return;
+    const { start, end } = chart.overlays.brush;
     clipped(chart, (ctx, area) => {
-      const left = Math.min(ours.brush.start, ours.brush.end);
-      const width = Math.abs(ours.brush.end - ours.brush.start);
+      const left = Math.min(start, end);
+      const width = Math.abs(end - start);
       ctx.fillStyle = withAlpha(colour("accent"), 0.14);
       ctx.fillRect(left, area.top, width, area.height);
       ctx.strokeStyle = colour("accent");

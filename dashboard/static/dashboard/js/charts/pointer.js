@@ -1,14 +1,14 @@
-// What a pointer and the keys do on a chart: the crosshair that all charts share, the zoom by drawing a rectangle, and
-// moving bucket by bucket with the arrow keys.
+// Pointer and keys on a chart: the crosshair that all charts share, the zoom by drawing a rectangle, and moving by one
+// bucket with the arrow keys.
 
-import { element } from "../dom.js";
+import { element } from "../page/dom.js";
 
-const LEAST_DRAG_PX = 8;
-const KEYS = { ArrowLeft: -1, ArrowRight: 1 };
+const MIN_DRAG_PX = 8;
+const DIRECTIONS = { ArrowLeft: -1, ArrowRight: 1 };
 
 export function attachPointer(canvas, page, chartOf) {
-  const line = element("div", { class: "crosshair", hidden: true });
-  canvas.parentElement.append(line);
+  const crosshair = element("div", { class: "crosshair", hidden: true });
+  canvas.parentElement.append(crosshair);
   let drag = null;
 
   const timeAt = (event) => {
@@ -17,8 +17,8 @@ export function attachPointer(canvas, page, chartOf) {
     const { left, right } = chart.chartArea;
     return chart.scales.x.getValueForPixel(Math.min(right, Math.max(left, x)));
   };
-  // The bucket whose point is nearest, as the tooltip has it.
-  const bucket = (time) => Math.round(time / page.series.step) * page.series.step;
+  // The start of the bucket whose point is nearest, which is also the one in the tooltip.
+  const nearestBucket = (time) => Math.round(time / page.series.step) * page.series.step;
 
   page.topics.on("cursor", () => {
     const chart = chartOf();
@@ -26,11 +26,11 @@ export function attachPointer(canvas, page, chartOf) {
     const { left, right, top, height } = chart?.chartArea ?? {};
     const x = chart?.scales?.x && time !== null ? chart.scales.x.getPixelForValue(time) : null;
     const shown = x !== null && x >= left && x <= right;
-    line.hidden = !shown;
+    crosshair.hidden = !shown;
     if (!shown) return;
-    line.style.transform = `translate(${Math.round(x)}px, ${top}px)`;
-    line.style.height = `${height}px`;
-    line.classList.toggle("pinned", pinned);
+    crosshair.style.transform = `translate(${Math.round(x)}px, ${top}px)`;
+    crosshair.style.height = `${height}px`;
+    crosshair.classList.toggle("pinned", pinned);
   });
 
   canvas.addEventListener("pointermove", (event) => {
@@ -38,20 +38,20 @@ export function attachPointer(canvas, page, chartOf) {
     if (drag) {
       const chart = chartOf();
       drag.x = Math.min(chart.chartArea.right, Math.max(chart.chartArea.left, event.clientX - canvas.getBoundingClientRect().left));
-      if (Math.abs(drag.x - drag.startX) >= LEAST_DRAG_PX) {
+      if (Math.abs(drag.x - drag.startX) >= MIN_DRAG_PX) {
         drag.moved = true;
-        chart.ours.brush = { start: drag.startX, end: drag.x };
+        chart.overlays.brush = { start: drag.startX, end: drag.x };
         chart.draw();
       }
       return;
     }
-    if (!page.cursor.pinned) page.setCursor(bucket(timeAt(event)));
+    if (!page.cursor.pinned) page.setCursor(nearestBucket(timeAt(event)));
   });
   canvas.addEventListener("pointerleave", () => {
     if (!page.cursor.pinned && !drag) page.setCursor(null);
   });
   canvas.addEventListener("pointerdown", (event) => {
-    // Fingers scroll the page; a mouse or pen draws.
+    // A finger scrolls the page; a mouse or a pen draws a rectangle.
     if (event.button !== 0 || event.pointerType === "touch" || !chartOf()) return;
     const startX = event.clientX - canvas.getBoundingClientRect().left;
     drag = { startX, x: startX, start: timeAt(event), moved: false };
@@ -62,36 +62,35 @@ export function attachPointer(canvas, page, chartOf) {
     const { moved, start } = drag;
     drag = null;
     const chart = chartOf();
-    chart.ours.brush = null;
+    chart.overlays.brush = null;
     chart.draw();
     if (moved) {
       const end = timeAt(event);
-      page.look(Math.min(start, end), Math.max(start, end));
+      page.showWindow(Math.min(start, end), Math.max(start, end));
     } else if (event.detail <= 1) {
-      page.setCursor(page.cursor.pinned ? null : bucket(timeAt(event)), !page.cursor.pinned);
+      page.setCursor(page.cursor.pinned ? null : nearestBucket(timeAt(event)), !page.cursor.pinned);
     }
   });
   canvas.addEventListener("pointercancel", () => {
     drag = null;
-    if (chartOf()) chartOf().ours.brush = null;
+    if (chartOf()) chartOf().overlays.brush = null;
   });
   canvas.addEventListener("dblclick", () => {
     page.setCursor(null, false);
-    page.back();
+    history.back();
   });
   canvas.addEventListener("keydown", (event) => {
     const { from, to } = page.window;
     const { step } = page.series;
     const newest = page.series.newest() ?? to;
-    const now = page.cursor.time ?? newest;
+    const current = page.cursor.time ?? newest;
     let next = null;
-    if (event.key in KEYS) next = now + KEYS[event.key] * step;
-    else if (event.key === "Home") next = bucket(from) + step;
+    if (event.key in DIRECTIONS) next = current + DIRECTIONS[event.key] * step;
+    else if (event.key === "Home") next = nearestBucket(from) + step;
     else if (event.key === "End") next = newest;
     if (next === null) return;
     event.preventDefault();
-    page.setCursor(Math.min(newest, Math.max(bucket(from), next)), true);
+    page.setCursor(Math.min(newest, Math.max(nearestBucket(from), next)), true);
     page.topics.emit("cursor-by-key", canvas);
   });
-  return line;
 }

@@ -1,28 +1,28 @@
-// A drawing context that writes SVG: what Chart.js and our plugins call, and no more. A chart drawn on it is a vector
-// picture with the same layout, because text is measured with a real context.
+// A drawing context that writes SVG. It has what Chart.js and the plugins of this project call. A chart drawn on it has the
+// same layout as on a canvas, because text is measured with a real canvas context.
 //
-// Four traps are met here. Lines are stroked through a cached Path2D, which cannot be read back: give line datasets
-// `segment: {}`, and a path as an argument raises. A clip on an element that is turned is turned with it: text is clipped by
-// a group around it. Paths are written in final coordinates, so widths and dashes are scaled with them.
+// Three details matter. Chart.js strokes lines with a cached Path2D, which cannot be read: give line datasets `segment: {}`;
+// a path as an argument throws an error. A clip path on a rotated element is rotated as well, so text is clipped by a group
+// around it. Paths are written in final coordinates, so line widths and dashes are scaled, too.
 
-const TURN = 2 * Math.PI;
+const FULL_CIRCLE = 2 * Math.PI;
 const ANCHOR = { left: "start", start: "start", center: "middle", right: "end", end: "end" };
-const LOWERED_EM = { top: 0.78, hanging: 0.78, middle: 0.36, bottom: -0.22, ideographic: -0.22, alphabetic: 0 };
+const BASELINE_SHIFT_EM = { top: 0.78, hanging: 0.78, middle: 0.36, bottom: -0.22, ideographic: -0.22, alphabetic: 0 };
 const FONT = /(?:(italic|oblique|normal)\s+)?(?:(\d{3}|bold|normal)\s+)?([\d.]+)px(?:\/\S+)?\s+(.+)/;
 
 const finite = (...values) => values.every(Number.isFinite);
-const short = (value) => String(Math.round(value * 100) / 100);
-const escape = (words) => String(words).replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]);
+const rounded = (value) => String(Math.round(value * 100) / 100);
+const escape = (text) => String(text).replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]);
 
 function multiply([a, b, c, d, e, f], [g, h, i, j, k, l]) {
   return [a * g + c * h, b * g + d * h, a * i + c * j, b * i + d * j, a * k + c * l + e, b * k + d * l + f];
 }
 
-// A colour with its alpha apart: other programs than browsers do not read rgba().
+// A colour attribute, with the alpha as an attribute of its own, because many programs do not read rgba().
 function paint(name, value) {
-  const found = /rgba?\(([\d.]+)[, ]+([\d.]+)[, ]+([\d.]+)(?:[, /]+([\d.]+))?\)/.exec(value);
-  if (!found) return value === "transparent" ? `${name}="none"` : `${name}="${escape(value)}"`;
-  const [, red, green, blue, alpha] = found;
+  const match = /rgba?\(([\d.]+)[, ]+([\d.]+)[, ]+([\d.]+)(?:[, /]+([\d.]+))?\)/.exec(value);
+  if (!match) return value === "transparent" ? `${name}="none"` : `${name}="${escape(value)}"`;
+  const [, red, green, blue, alpha] = match;
   return `${name}="rgb(${red},${green},${blue})"${alpha === undefined ? "" : ` ${name}-opacity="${alpha}"`}`;
 }
 
@@ -47,7 +47,7 @@ export class SvgContext {
   #parts = [];
   #ruler;
 
-  // `top`: pixels above the chart that are drawn beforehand. `ruler`: a real 2d context that measures text.
+  // `ruler`: a real 2d context, which measures text. `top`: the height of the head above the chart.
   constructor(width, height, ruler, top = 0) {
     this.canvas = { width, height: height - top, getContext: () => this };
     this.width = width;
@@ -58,7 +58,7 @@ export class SvgContext {
     this.top = top;
   }
 
-  // From here on everything is drawn below the head.
+  // Draw below the head from now on.
   beginChart() {
     this.#base = [1, 0, 0, 1, 0, this.top];
     this.#matrix = this.#base;
@@ -70,20 +70,20 @@ export class SvgContext {
 
   // State
 
-  static #kept = ["fillStyle", "strokeStyle", "lineWidth", "lineCap", "lineJoin", "lineDashOffset", "font", "textAlign", "textBaseline", "globalAlpha"];
+  static #savedStyles = ["fillStyle", "strokeStyle", "lineWidth", "lineCap", "lineJoin", "lineDashOffset", "font", "textAlign", "textBaseline", "globalAlpha"];
 
   save() {
-    const styles = Object.fromEntries(SvgContext.#kept.map((name) => [name, this[name]]));
+    const styles = Object.fromEntries(SvgContext.#savedStyles.map((name) => [name, this[name]]));
     this.#stack.push({ styles, matrix: this.#matrix, clip: this.#clip, dash: this.#dash });
   }
 
   restore() {
-    const found = this.#stack.pop();
-    if (!found) return;
-    Object.assign(this, found.styles);
-    this.#matrix = found.matrix;
-    this.#clip = found.clip;
-    this.#dash = found.dash;
+    const saved = this.#stack.pop();
+    if (!saved) return;
+    Object.assign(this, saved.styles);
+    this.#matrix = saved.matrix;
+    this.#clip = saved.clip;
+    this.#dash = saved.dash;
   }
 
   translate(x, y) {
@@ -99,8 +99,8 @@ export class SvgContext {
     this.#matrix = multiply(this.#matrix, [x, 0, 0, y, 0, 0]);
   }
 
-  setTransform(...given) {
-    this.#matrix = multiply(this.#base, given.length === 6 ? given : [1, 0, 0, 1, 0, 0]);
+  setTransform(...matrix) {
+    this.#matrix = multiply(this.#base, matrix.length === 6 ? matrix : [1, 0, 0, 1, 0, 0]);
   }
 
   resetTransform() {
@@ -111,15 +111,12 @@ export class SvgContext {
     this.#dash = [...dash];
   }
 
-  getLineDash() {
-    return [...this.#dash];
-  }
+  // Paths, in final coordinates. As on a canvas, calls with values that are not finite are ignored; gaps in stacked areas
+  // make such calls.
 
-  // Paths, in final coordinates. What is not finite is passed over, as a canvas does: gaps in stacked areas make such calls.
-
-  #at(x, y) {
+  #point(x, y) {
     const [a, b, c, d, e, f] = this.#matrix;
-    return `${short(a * x + c * y + e)} ${short(b * x + d * y + f)}`;
+    return `${rounded(a * x + c * y + e)} ${rounded(b * x + d * y + f)}`;
   }
 
   get #scale() {
@@ -137,68 +134,68 @@ export class SvgContext {
 
   moveTo(x, y) {
     if (!finite(x, y)) return;
-    this.#path += `M${this.#at(x, y)}`;
+    this.#path += `M${this.#point(x, y)}`;
   }
 
   lineTo(x, y) {
     if (!finite(x, y)) return;
-    this.#path += `${this.#path ? "L" : "M"}${this.#at(x, y)}`;
+    this.#path += `${this.#path ? "L" : "M"}${this.#point(x, y)}`;
   }
 
   bezierCurveTo(x1, y1, x2, y2, x, y) {
     if (!finite(x1, y1, x2, y2, x, y)) return;
-    this.#path += `C${this.#at(x1, y1)} ${this.#at(x2, y2)} ${this.#at(x, y)}`;
+    this.#path += `C${this.#point(x1, y1)} ${this.#point(x2, y2)} ${this.#point(x, y)}`;
   }
 
   rect(x, y, width, height) {
     if (!finite(x, y, width, height)) return;
-    this.#path += `M${this.#at(x, y)}L${this.#at(x + width, y)}L${this.#at(x + width, y + height)}L${this.#at(x, y + height)}Z`;
+    this.#path += `M${this.#point(x, y)}L${this.#point(x + width, y)}L${this.#point(x + width, y + height)}L${this.#point(x, y + height)}Z`;
   }
 
   arc(x, y, radius, start, end, backwards = false) {
     if (!finite(x, y, radius, start, end)) return;
     let sweep = backwards ? start - end : end - start;
-    if (sweep >= TURN) sweep = TURN;
-    else sweep = ((sweep % TURN) + TURN) % TURN;
+    if (sweep >= FULL_CIRCLE) sweep = FULL_CIRCLE;
+    else sweep = ((sweep % FULL_CIRCLE) + FULL_CIRCLE) % FULL_CIRCLE;
     const sign = backwards ? -1 : 1;
     const point = (angle) => [x + radius * Math.cos(angle), y + radius * Math.sin(angle)];
     this.lineTo(...point(start));
-    // Halves, because an arc of a whole turn begins where it ends.
+    // In two halves, because an arc of a full circle would start where it ends.
     const halves = sweep > Math.PI ? 2 : 1;
     for (let half = 1; half <= halves && sweep > 0; half += 1) {
-      const r = short(radius * this.#scale);
-      this.#path += `A${r} ${r} 0 0 ${backwards ? 0 : 1} ${this.#at(...point(start + (sign * sweep * half) / halves))}`;
+      const r = rounded(radius * this.#scale);
+      this.#path += `A${r} ${r} 0 0 ${backwards ? 0 : 1} ${this.#point(...point(start + (sign * sweep * half) / halves))}`;
     }
   }
 
   clip() {
     this.#clips += 1;
     const id = `clip${this.#clips}`;
-    this.#parts.push(`<clipPath id="${id}"${this.#clipped()}><path d="${this.#path}"/></clipPath>`);
+    this.#parts.push(`<clipPath id="${id}"${this.#clipAttribute()}><path d="${this.#path}"/></clipPath>`);
     this.#clip = id;
   }
 
-  #clipped() {
+  #clipAttribute() {
     return this.#clip ? ` clip-path="url(#${this.#clip})"` : "";
   }
 
-  #faded() {
-    return this.globalAlpha < 1 ? ` opacity="${short(this.globalAlpha)}"` : "";
+  #opacityAttribute() {
+    return this.globalAlpha < 1 ? ` opacity="${rounded(this.globalAlpha)}"` : "";
   }
 
   fill(path) {
     if (typeof path === "object") throw new TypeError("A Path2D cannot be written as SVG.");
-    if (this.#path && this.fillStyle) this.#parts.push(`<path d="${this.#path}" ${paint("fill", this.fillStyle)}${this.#faded()}${this.#clipped()}/>`);
+    if (this.#path && this.fillStyle) this.#parts.push(`<path d="${this.#path}" ${paint("fill", this.fillStyle)}${this.#opacityAttribute()}${this.#clipAttribute()}/>`);
   }
 
   stroke(path) {
     if (typeof path === "object") throw new TypeError("A Path2D cannot be written as SVG: give line datasets `segment: {}`.");
     if (!this.#path || !(this.lineWidth > 0)) return;
     const scale = this.#scale;
-    const dash = this.#dash.length ? ` stroke-dasharray="${this.#dash.map((one) => short(one * scale)).join(" ")}"` : "";
+    const dash = this.#dash.length ? ` stroke-dasharray="${this.#dash.map((length) => rounded(length * scale)).join(" ")}"` : "";
     const ends = this.lineCap === "butt" ? "" : ` stroke-linecap="${this.lineCap}"`;
     const joins = this.lineJoin === "miter" ? "" : ` stroke-linejoin="${this.lineJoin}"`;
-    this.#parts.push(`<path d="${this.#path}" fill="none" ${paint("stroke", this.strokeStyle)} stroke-width="${short(this.lineWidth * scale)}"${dash}${ends}${joins}${this.#faded()}${this.#clipped()}/>`);
+    this.#parts.push(`<path d="${this.#path}" fill="none" ${paint("stroke", this.strokeStyle)} stroke-width="${rounded(this.lineWidth * scale)}"${dash}${ends}${joins}${this.#opacityAttribute()}${this.#clipAttribute()}/>`);
   }
 
   clearRect() {}
@@ -217,18 +214,18 @@ export class SvgContext {
 
   // Text
 
-  measureText(words) {
+  measureText(text) {
     this.#ruler.font = this.font;
-    return this.#ruler.measureText(words);
+    return this.#ruler.measureText(text);
   }
 
-  fillText(words, x, y) {
+  fillText(text, x, y) {
     if (!finite(x, y)) return;
     const [, style, weight, size, family] = FONT.exec(this.font) ?? [null, null, null, "10", "sans-serif"];
-    const lowered = LOWERED_EM[this.textBaseline] ?? 0;
-    const look = `${style && style !== "normal" ? ` font-style="${style}"` : ""}${weight && weight !== "normal" ? ` font-weight="${weight}"` : ""}`;
+    const shift = BASELINE_SHIFT_EM[this.textBaseline] ?? 0;
+    const fontStyle = `${style && style !== "normal" ? ` font-style="${style}"` : ""}${weight && weight !== "normal" ? ` font-weight="${weight}"` : ""}`;
     this.#parts.push(
-      `<g${this.#clipped()}><text transform="matrix(${this.#matrix.map(short).join(" ")})" x="${short(x)}" y="${short(y + lowered * Number(size))}" text-anchor="${ANCHOR[this.textAlign] ?? "start"}" font-family="${escape(family)}, sans-serif" font-size="${size}"${look} ${paint("fill", this.fillStyle)}${this.#faded()}>${escape(words)}</text></g>`,
+      `<g${this.#clipAttribute()}><text transform="matrix(${this.#matrix.map(rounded).join(" ")})" x="${rounded(x)}" y="${rounded(y + shift * Number(size))}" text-anchor="${ANCHOR[this.textAlign] ?? "start"}" font-family="${escape(family)}, sans-serif" font-size="${size}"${fontStyle} ${paint("fill", this.fillStyle)}${this.#opacityAttribute()}>${escape(text)}</text></g>`,
     );
   }
 

@@ -1,25 +1,25 @@
-// A chart over time in its card: the one place that talks to Chart.js for lines, areas and stacked bars.
+// A chart over time, built from a specification: lines, areas or stacked bars. This is the module that uses Chart.js.
 //
 // spec = {
-//   type: "line" | "bar", stacked, endLabels, legend, max, suggestedMax,
-//   words(value, axisMax): an axis mark; say(value): a value in words,
-//   lines(page): [{ label, points, colour, width, dash, fill, faint }], the first at the bottom of a stack,
-//   now(page, at): [["P50", "1.02 s"], …] for the head; `at` is a time under the crosshair, or null,
-//   count(page): points with the number of requests, for the tooltip,
-//   empty(page): words when there is nothing,
+//   type: "line" | "bar", stacked, endLabels, legend, max, suggestedMax, isDuration,
+//   lines(): [{ label, points, colour, width, dash, fill, faint }], the first at the bottom of a stack,
+//   format(value): a value as text; formatTick(value, axisMax): the label of a tick on the value axis,
+//   counts(): points with the number of requests, for the tooltip,
+//   emptyText: shown instead of the chart where there is no data,
 // }
 
-import { find, reducedMotion, setText } from "../dom.js";
-import { moment } from "../format.js";
-import { nextFrame, whenIdle } from "../store.js";
-import { at as valueAt } from "../series.js";
-import { attachPointer } from "./pointer.js";
+import { valueAt } from "../live/series.js";
+import { find, reducedMotion, setText } from "../page/dom.js";
+import { moment } from "../page/format.js";
+import { nextFrame, whenIdle } from "../page/scheduling.js";
 import { timeAxis, tooltip, valueAxis } from "./options.js";
 import { colour, withAlpha } from "./palette.js";
-import { bands, brush, endLabels, singles } from "./plugins.js";
+import { bands, brush, endLabels, singlePoints } from "./plugins.js";
+import { attachPointer } from "./pointer.js";
 
-const QUIET_TICKS = 5; // with reduced motion, charts step every five seconds
+const TICKS_PER_DRAW_REDUCED = 5; // with reduced motion, a chart is drawn every five seconds
 const DAY_MS = 86_400_000;
+export const ENOUGH_FOR_P99 = 100; // requests
 
 export class TimeChart {
   logarithmic = false;
@@ -27,8 +27,9 @@ export class TimeChart {
   #root;
   #canvas;
   #chart = null;
+  #hasPointer = false;
   #visible = false;
-  #stale = true;
+  #outdated = true;
   #ticks = 0;
   #lines = null;
 
@@ -39,24 +40,24 @@ export class TimeChart {
     this.#canvas = find("canvas", root);
     new IntersectionObserver(([entry]) => {
       this.#visible = entry.isIntersecting;
-      if (this.#stale) this.#drawAll();
+      if (this.#outdated) this.#drawAlsoHidden();
     }, { rootMargin: "80px" }).observe(root);
     const { topics } = page;
-    topics.on("data", () => this.#drawAll());
+    topics.on("data", () => this.#drawAlsoHidden());
     topics.on("pause", () => this.draw());
     topics.on("connection", () => this.draw());
     topics.on("tick", () => {
       this.#ticks += 1;
-      if (page.live && (!reducedMotion() || this.#ticks % QUIET_TICKS === 0)) this.draw();
+      if (page.live && (!reducedMotion() || this.#ticks % TICKS_PER_DRAW_REDUCED === 0)) this.draw();
     });
-    // The hatched tail of a lost connection grows.
+    // The hatched band of a lost connection grows each second.
     topics.on("second", () => page.rolling && page.connection.state === "disconnected" && this.draw());
     topics.on("theme", () => this.rebuild());
   }
 
-  // As they were drawn last; worked out anew with each drawing.
+  // The lines as they were drawn last. Each drawing computes them again.
   get lines() {
-    this.#lines ??= this.spec.lines(this.#page);
+    this.#lines ??= this.spec.lines();
     return this.#lines;
   }
 
@@ -64,17 +65,18 @@ export class TimeChart {
     return this.#chart;
   }
 
-  get isEmpty() {
-    return this.lines.every(({ points }) => points.every(({ y }) => y === null));
+  get legend() {
+    return this.spec.legend ? this.lines : [];
   }
 
   draw() {
-    this.#stale = true;
+    this.#outdated = true;
     if (this.#visible) nextFrame(this.#update);
   }
 
-  // Out of sight it is drawn with the data, though not with each tick: whoever prints the page or scrolls fast finds it.
-  #drawAll() {
+  // A chart outside of the viewport is drawn for new data, though not for each tick, so that it is complete when the user
+  // prints the page or scrolls fast.
+  #drawAlsoHidden() {
     if (this.#visible) this.draw();
     else whenIdle(() => this.#root.checkVisibility() && this.#update());
   }
@@ -82,7 +84,7 @@ export class TimeChart {
   rebuild() {
     this.#chart?.destroy();
     this.#chart = null;
-    this.#drawAll();
+    this.#drawAlsoHidden();
   }
 
   setLogarithmic(on) {
@@ -91,91 +93,85 @@ export class TimeChart {
   }
 
   #update = () => {
-    this.#stale = false;
+    this.#outdated = false;
     this.#lines = null;
     const lines = this.lines;
-    if (!this.#chart || this.#chart.data.datasets.length !== lines.length) this.#build(lines);
+    if (!this.#chart || this.#chart.data.datasets.length !== lines.length) this.#build();
     const chart = this.#chart;
     const { from, to } = this.#page.window;
-    lines.forEach((line, index) => Object.assign(chart.data.datasets[index], this.#dataset(line, lines.length)));
-    chart.options.scales.x.min = from;
-    chart.options.scales.x.max = to;
-    chart.ours.step = this.#page.series.step;
-    chart.ours.bands = this.#bands(to);
+    lines.forEach((line, index) => Object.assign(chart.data.datasets[index], this.#dataset(line)));
+    Object.assign(chart.options.scales.x, { min: from, max: to });
+    Object.assign(chart.overlays, { step: this.#page.series.step, bands: this.#bands(to) });
     chart.update("none");
     const empty = find("[data-empty]", this.#root);
-    const nothing = this.isEmpty;
-    empty.hidden = !nothing;
-    if (nothing) setText(empty, this.spec.empty?.(this.#page) ?? "No data in this window");
+    empty.hidden = lines.some(({ points }) => points.some(({ y }) => y !== null));
+    if (!empty.hidden) setText(empty, this.spec.emptyText);
     this.onDraw?.();
   };
 
   #bands(to) {
-    const found = this.#page.gaps().map((gap) => ({ ...gap, words: "no data" }));
+    const bands = this.#page.gaps().map((gap) => ({ ...gap, label: "no data" }));
     const newest = this.#page.series.newest();
-    const step = this.#page.series.step;
     if (this.#page.rolling && this.#page.connection.state === "disconnected" && newest !== null) {
-      found.push({ from: newest + step, to, words: "disconnected", hatched: true });
+      bands.push({ from: newest + this.#page.series.step, to, label: "disconnected", hatched: true });
     }
-    return found;
+    return bands;
   }
 
-  #dataset(line, count) {
+  #dataset(line) {
     const stroke = colour(line.colour);
-    const bar = this.spec.type === "bar";
+    const isBar = this.spec.type === "bar";
     return {
       label: line.label,
       data: line.points,
       borderColor: line.faint ? withAlpha(stroke, 0.45) : stroke,
-      backgroundColor: bar ? withAlpha(stroke, 0.86) : withAlpha(stroke, line.fill === "strong" ? 0.24 : 0.15),
-      borderWidth: bar ? 0 : (line.width ?? 1.6),
+      backgroundColor: isBar ? withAlpha(stroke, 0.86) : withAlpha(stroke, line.fill === "strong" ? 0.24 : 0.15),
+      borderWidth: isBar ? 0 : (line.width ?? 1.6),
       borderDash: line.dash ?? [],
-      fill: bar || !line.fill ? false : (line.below ?? "origin"),
+      fill: isBar || !line.fill ? false : (line.below ?? "origin"),
       pointRadius: 0,
       pointHoverRadius: 3.2,
       pointHoverBackgroundColor: stroke,
       pointHoverBorderWidth: 0,
       pointStyle: "rectRounded",
-      cubicInterpolationMode: "monotone", // never below what was measured
-      // A missing bucket breaks a line whether it is null or not there at all.
+      cubicInterpolationMode: "monotone", // the curve does not exceed the values
+      // A line is broken by a bucket that is null and by one that is missing.
       spanGaps: this.#page.series.step * 1.5,
-      ...(bar ? { barPercentage: 1, categoryPercentage: 0.86, barThickness: this.#barWidth(), grouped: false } : {}),
+      ...(isBar ? { barPercentage: 1, categoryPercentage: 0.86, barThickness: this.#barWidth(), grouped: false } : {}),
     };
   }
 
   #barWidth() {
-    const area = this.#chart?.chartArea;
     const { from, to } = this.#page.window;
-    const pixels = ((area?.width ?? 400) / ((to - from) / this.#page.series.step)) * 0.84;
+    const width = this.#chart?.chartArea?.width ?? 400;
+    const pixels = (width / ((to - from) / this.#page.series.step)) * 0.84;
     return Math.max(1, Math.min(26, pixels));
   }
 
-  #build(lines) {
+  #build() {
     this.#chart?.destroy();
-    this.#chart = new window.Chart(this.#canvas, this.#config(lines));
-    this.#chart.ours = { endLabels: this.spec.endLabels, step: this.#page.series.step, bands: [], brush: null };
-    this.#pointer ??= attachPointer(this.#canvas, this.#page, () => this.#chart);
+    this.#chart = new window.Chart(this.#canvas, this.#config());
+    this.#chart.overlays = { endLabels: this.spec.endLabels, step: this.#page.series.step, bands: [], brush: null };
+    if (this.#hasPointer) return;
+    attachPointer(this.#canvas, this.#page, () => this.#chart);
+    this.#hasPointer = true;
   }
 
-  // The same chart, to be drawn once more elsewhere.
+  // The configuration of the chart as it is shown now, to draw it elsewhere.
   config() {
-    const found = this.#config(this.lines);
+    const config = this.#config();
     const { from, to } = this.#page.window;
-    Object.assign(found.options.scales.x, { min: from, max: to });
-    return found;
+    Object.assign(config.options.scales.x, { min: from, max: to });
+    return config;
   }
 
-  get legend() {
-    return this.spec.legend ? this.lines : [];
-  }
-
-  #config(lines) {
+  #config() {
     const { spec } = this;
     const stacked = Boolean(spec.stacked);
     return {
-      type: spec.type ?? "line",
-      data: { datasets: lines.map((line) => this.#dataset(line, lines.length)) },
-      plugins: [bands, singles, endLabels, brush],
+      type: spec.type,
+      data: { datasets: this.lines.map((line) => this.#dataset(line)) },
+      plugins: [bands, singlePoints, endLabels, brush],
       options: {
         animation: false,
         parsing: false,
@@ -192,10 +188,10 @@ export class TimeChart {
           legend: { display: false },
           decimation: { enabled: false },
           tooltip: tooltip({
-            title: (items) => this.#when(items[0]?.parsed.x),
-            label: (item) => ` ${item.dataset.label}  ${spec.say(item.parsed.y)}`,
+            title: (items) => this.#tooltipTitle(items[0]?.parsed.x),
+            label: (item) => ` ${item.dataset.label}  ${spec.format(item.parsed.y)}`,
             labelColor: (item) => ({ borderColor: "transparent", backgroundColor: item.dataset.borderColor, borderRadius: 2 }),
-            footer: (items) => this.#footer(items[0]?.parsed.x),
+            footer: (items) => this.#tooltipFooter(items[0]?.parsed.x),
           }),
         },
         onResize: () => this.draw(),
@@ -203,20 +199,18 @@ export class TimeChart {
     };
   }
 
-  #pointer = null;
-
-  #when(ms) {
+  #tooltipTitle(ms) {
     if (ms === undefined) return "";
     const { from, to } = this.#page.window;
-    const step = this.#page.series.step;
+    const { step } = this.#page.series;
     const withDay = to - from > DAY_MS;
     return step >= DAY_MS ? moment(ms, true) : `${moment(ms, withDay)} – ${moment(ms + step, withDay)}`;
   }
 
-  #footer(ms) {
-    const points = this.spec.count?.(this.#page);
+  #tooltipFooter(ms) {
+    const points = this.spec.counts?.();
     const count = points && ms !== undefined ? valueAt(points, ms, this.#page.series.step) : null;
-    if (count === null || count === undefined) return "";
-    return `n = ${count.toLocaleString("en-US")}${count < 100 ? ", few for a P99" : ""}`;
+    if (count === null) return "";
+    return `n = ${count.toLocaleString("en-US")}${count < ENOUGH_FOR_P99 ? ", too few for a reliable P99" : ""}`;
   }
 }

@@ -1,9 +1,10 @@
-// Percentiles of response time: one hue in four weights.
+// Percentiles of the response time.
 
-import { duration, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { durationMark } from "./scales.js";
+import { durationLabel } from "../charts/axis-labels.js";
+import { ENOUGH_FOR_P99 } from "../charts/time-chart.js";
+import { valueAt } from "../live/series.js";
+import { duration, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const METRIC = "inference.response_time_ms";
 const LINES = [
@@ -13,30 +14,30 @@ const LINES = [
   { stat: "p50", label: "P50", width: 2.4 },
 ];
 const IN_HEAD = ["p50", "p95", "p99"];
-const FEW = 100;
 
 export function mount(root, page) {
-  const say = (value) => text(duration(value));
-  return mountChart(root, page, {
+  const format = (value) => text(duration(value));
+  mountChart(root, page, {
     type: "line",
     endLabels: true,
-    help: "How long successful requests took from being sent to their last token: half of them at most P50, 99 of 100 at most P99. Failed requests are left out; the error rate counts them.",
+    help: "The time from sending a request to its last token, for successful requests. 50 % of them took at most P50, 99 % at most P99. Failed requests are not included; the error rate counts them.",
     metrics: ["p50", "p90", "p95", "p99", "count"].map((stat) => [METRIC, stat]),
-    words: durationMark,
+    formatTick: durationLabel,
     isDuration: true,
-    say,
-    lines: (own) => LINES.map((line) => ({
+    format,
+    lines: () => LINES.map((line) => ({
       ...line,
       colour: "series-1",
-      points: own.series.get(METRIC, line.stat),
-      faint: line.faint || (line.stat === "p99" && (own.data.summary.total_requests ?? 0) < FEW),
+      points: page.series.get(METRIC, line.stat),
+      faint: line.faint || (line.stat === "p99" && (page.data.summary.total_requests ?? 0) < ENOUGH_FOR_P99),
     })),
-    count: (own) => own.series.get(METRIC, "count"),
-    now: (own, time) => IN_HEAD.map((stat) => {
-      if (time !== null) return [stat.toUpperCase(), say(valueAt(own.series.get(METRIC, stat), time, own.series.step))];
-      const figure = own.figure((minute) => minute.response_time_ms?.[stat], `${stat}_response_time_ms`);
-      return [stat.toUpperCase(), say(figure.value), figure.standsIn];
+    counts: () => page.series.get(METRIC, "count"),
+    currentValues: (time) => IN_HEAD.map((stat) => {
+      const label = stat.toUpperCase();
+      if (time !== null) return [label, format(valueAt(page.series.get(METRIC, stat), time, page.series.step))];
+      const { value, fromWindow } = page.currentValue((minute) => minute.response_time_ms?.[stat], `${stat}_response_time_ms`);
+      return [label, format(value), fromWindow];
     }),
-    empty: () => "No request ended successfully in this window",
+    emptyText: "No successful requests in this time range",
   });
 }

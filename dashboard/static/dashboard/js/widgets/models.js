@@ -1,86 +1,83 @@
-// The table of models: the window's figures, the colour that a model has everywhere, its P95 as a line.
+// The table of models: the values of the window, the colour of each model, and its P95 as a sparkline.
 
 import { saveHistory } from "../charts/export.js";
 import { slotsOf } from "../charts/palette.js";
 import { drawSparkline } from "../charts/sparkline.js";
-import { element, find, setText, svg } from "../dom.js";
-import { compact, duration, percent, text, whole } from "../format.js";
-import { thin } from "../series.js";
-import { nextFrame } from "../store.js";
-import { mountMenu } from "./frame.js";
+import { thin } from "../live/series.js";
+import { element, find, setText, svg } from "../page/dom.js";
+import { compact, duration, percent, text, whole } from "../page/format.js";
+import { nextFrame } from "../page/scheduling.js";
+import { mountMenu } from "./card.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
-const MOST_ROWS = 20;
-const SLOW_RATIO = 1.5;
-const ENOUGH = 20;
-const ERROR_PERCENT = 5;
+const MAX_ROWS = 20; // until the user asks for all of them
+const TICKS_PER_DRAW = 10;
+const COLUMNS = 10;
 
 export function mount(root, page) {
   const body = find("tbody", root);
-  let all = false;
+  let showAll = false;
   const draw = () => nextFrame(() => {
-    const models = page.data.models;
-    const shown = all ? models : models.slice(0, MOST_ROWS);
+    const { models } = page.data;
+    const shown = showAll ? models : models.slice(0, MAX_ROWS);
     const total = models.reduce((sum, row) => sum + (row.total_requests ?? 0), 0);
     const slots = slotsOf(models.map((row) => row.model_name));
-    const more = models.length - shown.length;
-    setText(find("[data-now]", root), page.params.span.replace(/^the /, ""));
-    setText(find("thead th:last-child", root), `P95, ${page.params.span.replace(/^the /, "")}`);
-    body.replaceChildren(...shown.map((row) => makeRow(row, total, slots.get(row.model_name), page)));
-    if (more > 0) {
-      body.append(element("tr", {}, element("td", { colspan: 10 },
-        element("button", { type: "button", class: "mini", on: { click: () => { all = true; draw(); } } }, `Show ${more} more`))));
+    const span = page.params.span.replace(/^the /, "");
+    setText(find("[data-values]", root), span);
+    setText(find("thead th:last-child", root), `P95, ${span}`);
+    body.replaceChildren(...shown.map((row) => createRow(row, total, slots.get(row.model_name), page)));
+    if (shown.length < models.length) {
+      const onClick = () => {
+        showAll = true;
+        draw();
+      };
+      const button = element("button", { type: "button", class: "mini", on: { click: onClick } }, `Show ${models.length - shown.length} more`);
+      body.append(element("tr", {}, element("td", { colspan: COLUMNS }, button)));
     }
-    if (!models.length) body.append(element("tr", {}, element("td", { colspan: 10, class: "muted" }, "No model ended a request in this window.")));
+    if (!models.length) body.append(element("tr", {}, element("td", { colspan: COLUMNS, class: "muted" }, "No requests in this time range.")));
     document.getElementById("modelled-note").hidden = !models.some((row) => row.modelled);
   });
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   let ticks = 0;
   page.topics.on("tick", () => {
     ticks += 1;
-    if (page.live && ticks % 10 === 0) nextFrame(() => drawSparks(body, page));
+    if (page.live && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page));
   });
   mountMenu(root, [
-    { words: "Save P95 by model as CSV", act: () => saveHistory("csv", [P95], page, "model") },
-    { words: "Save P95 by model as JSON", act: () => saveHistory("json", [P95], page, "model") },
+    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model") },
+    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", [P95], page, "model") },
   ]);
   draw();
 }
 
-function drawSparks(body, page) {
+function drawSparklines(root, page) {
   const { from, to } = page.window;
-  for (const target of body.querySelectorAll("[data-model]")) {
+  for (const target of root.querySelectorAll("[data-model]")) {
     drawSparkline(target, thin(page.series.get(...P95, target.dataset.model), from, to));
   }
 }
 
-function makeRow(row, total, slot, page) {
-  const { from, to } = page.window;
-  const spark = svg("svg", { class: `spark slot-${slot}`, viewBox: "0 0 100 26", preserveAspectRatio: "none", "aria-hidden": "true", "data-model": row.model_name });
-  drawSparkline(spark, thin(page.series.get(...P95, row.model_name), from, to));
-  const slow = page.data.summary.comparable && isSlow(row);
-  const failing = row.total_requests >= ENOUGH && row.error_rate_percent >= ERROR_PERCENT;
-  const cell = (words, kind = "", mark = "") => element("td", { class: `figure ${kind}` }, mark + words);
-  const choose = () => page.go({ filters: { model: [row.model_name] } });
-  return element("tr", {},
+function createRow(row, total, slot, page) {
+  const { is_slow: isSlow, is_failing: isFailing } = row; // from dashboard/overview/health.py
+  const cell = (content, kind = "", glyph = "") => element("td", { class: `figure ${kind}` }, glyph + content);
+  const showModel = () => page.navigate({ filters: { model: [row.model_name] } });
+  const sparkline = svg("svg", {
+    class: `spark slot-${slot}`, viewBox: "0 0 100 26", preserveAspectRatio: "none", "aria-hidden": "true", "data-model": row.model_name,
+  });
+  const node = element("tr", {},
     element("th", { scope: "row" },
       element("span", { class: `swatch slot-${slot}`, "aria-hidden": "true" }),
-      element("button", { type: "button", class: "link", title: `Show ${row.model_name} alone`, on: { click: choose } }, element("bdi", {}, row.model_name)),
-      row.modelled ? element("span", { class: "tag", title: "Response times were modelled from the token counts" }, "modelled") : null),
+      element("button", { type: "button", class: "link", title: `Show only ${row.model_name}`, on: { click: showModel } }, element("bdi", {}, row.model_name)),
+      row.modelled ? element("span", { class: "tag", title: "Response times are modelled from the token counts" }, "modelled") : null),
     cell(text(whole(row.total_requests)), "wide"),
     cell(text(percent(total ? (100 * row.total_requests) / total : null)), "wide"),
     cell(text(duration(row.p50_response_time_ms))),
-    cell(text(duration(row.p95_response_time_ms)), slow ? "warning" : "", slow ? "▲ " : ""),
+    cell(text(duration(row.p95_response_time_ms)), isSlow ? "warning" : "", isSlow ? "▲ " : ""),
     cell(text(duration(row.p99_response_time_ms)), "wide"),
     cell(text(duration(row.p95_ttft_ms)), "wide"),
     cell(text(compact(row.avg_tokens_per_second, "tok/s")), "wide"),
-    cell(text(percent(row.error_rate_percent)), failing ? "critical" : "", failing ? "■ " : ""),
-    element("td", { class: "wide spark-cell figure" }, spark));
-}
-
-// The same judgement as in the sentence (dashboard/overview/sentence.py).
-function isSlow(row) {
-  const before = row.previous ?? {};
-  const enough = Math.min(row.total_requests ?? 0, before.total_requests ?? 0) >= ENOUGH;
-  return enough && row.p95_response_time_ms >= 300 && row.p95_response_time_ms >= SLOW_RATIO * before.p95_response_time_ms;
+    cell(text(percent(row.error_rate_percent)), isFailing ? "critical" : "", isFailing ? "■ " : ""),
+    element("td", { class: "figure wide" }, sparkline));
+  drawSparklines(node, page);
+  return node;
 }

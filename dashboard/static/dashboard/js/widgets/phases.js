@@ -1,58 +1,58 @@
-// Where the time of a request goes: waiting, working on the prompt, decoding. Means, because these add up.
+// The phases of a request: queue, prompt, decode. It shows averages, because averages add up to the response time.
 
-import { duration, text } from "../format.js";
-import { at as valueAt, last } from "../series.js";
-import { mountChart } from "./frame.js";
-import { durationMark } from "./scales.js";
+import { durationLabel } from "../charts/axis-labels.js";
+import { lastValue, valueAt } from "../live/series.js";
+import { duration, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const QUEUE = ["inference.queue_time_ms", "avg"];
-const FIRST = ["inference.ttft_ms", "avg"];
-const WHOLE = ["inference.response_time_ms", "avg"];
+const FIRST_TOKEN = ["inference.ttft_ms", "avg"];
+const RESPONSE = ["inference.response_time_ms", "avg"];
 
 function phases(series) {
-  const whole = series.get(...WHOLE);
-  const queue = new Map(series.get(...QUEUE).map(({ x, y }) => [x, y]));
-  const first = new Map(series.get(...FIRST).map(({ x, y }) => [x, y]));
-  const streamed = [...first.values()].some((value) => value !== null);
-  const parts = { decode: [], prompt: [], queue: [] };
-  for (const { x, y } of whole) {
-    const waited = y === null ? null : (queue.get(x) ?? 0);
-    const begun = y === null ? null : Math.max(waited, first.get(x) ?? (streamed ? waited : 0));
-    parts.queue.push({ x, y: waited });
-    parts.prompt.push({ x, y: y === null ? null : Math.max(0, begun - waited) });
-    parts.decode.push({ x, y: y === null ? null : Math.max(0, y - Math.max(begun, waited)) });
+  const byTime = (metric) => new Map(series.get(...metric).map(({ x, y }) => [x, y]));
+  const queue = byTime(QUEUE);
+  const firstToken = byTime(FIRST_TOKEN);
+  const streamed = [...firstToken.values()].some((value) => value !== null);
+  const result = { queue: [], prompt: [], decode: [], streamed };
+  for (const { x, y } of series.get(...RESPONSE)) {
+    const queueEnd = y === null ? null : (queue.get(x) ?? 0);
+    const promptEnd = y === null ? null : Math.max(queueEnd, firstToken.get(x) ?? (streamed ? queueEnd : 0));
+    result.queue.push({ x, y: queueEnd });
+    result.prompt.push({ x, y: y === null ? null : promptEnd - queueEnd });
+    result.decode.push({ x, y: y === null ? null : Math.max(0, y - promptEnd) });
   }
-  return { ...parts, streamed };
+  return result;
 }
 
 export function mount(root, page) {
-  const say = (value) => text(duration(value));
-  const lines = ({ series }) => {
-    const { queue, prompt, decode, streamed } = phases(series);
-    const drawn = [
-      { label: streamed ? "Decode" : "Work", colour: "series-3", points: decode },
+  const format = (value) => text(duration(value));
+  const lines = () => {
+    const { queue, prompt, decode, streamed } = phases(page.series);
+    const stack = [
+      { label: streamed ? "Decode" : "Processing", colour: "series-3", points: decode },
       ...(streamed ? [{ label: "Prompt", colour: "series-1", points: prompt }] : []),
       { label: "Queue", colour: "series-2", points: queue },
     ];
-    return drawn.map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 }));
+    return stack.map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 }));
   };
-  return mountChart(root, page, {
+  mountChart(root, page, {
     type: "line",
     stacked: true,
     legend: true,
-    help: "The mean response time of successful requests, split: time in the queue, from there to the first token (the prompt is worked on), and from the first token to the last (decode). Requests that are not streamed have no first token; then waiting and work is all that can be told apart.",
-    metrics: [WHOLE, FIRST, QUEUE],
-    words: durationMark,
+    help: "The average response time of successful requests, in three phases: waiting in the queue, from there to the first token (prompt), and from the first to the last token (decode). Requests without streaming report no first token, so they have two phases: queue and processing.",
+    metrics: [RESPONSE, FIRST_TOKEN, QUEUE],
+    formatTick: durationLabel,
     isDuration: true,
-    say,
+    format,
     lines,
-    now: (own, time) => {
-      const shown = lines(own).toReversed().map(({ label, points }) => [
-        label.toLowerCase(), say(time === null ? last(points) : valueAt(points, time, own.series.step)),
+    currentValues: (time) => {
+      const values = lines().toReversed().map(({ label, points }) => [
+        label.toLowerCase(), format(time === null ? lastValue(points) : valueAt(points, time, page.series.step)),
       ]);
-      if (time === null) shown[0][0] = `mean per request: ${shown[0][0]}`;
-      return shown;
+      if (time === null) values[0][0] = `average per request: ${values[0][0]}`;
+      return values;
     },
-    empty: () => "No request ended successfully in this window",
+    emptyText: "No successful requests in this time range",
   });
 }

@@ -1,33 +1,33 @@
-// What waits and what is being worked on.
+// Requests that wait in the queues, and requests that are being processed.
 
-import { compact, text, whole } from "../format.js";
-import { at as valueAt, last } from "../series.js";
-import { mountChart } from "./frame.js";
-import { numberMark } from "./scales.js";
+import { numberLabel } from "../charts/axis-labels.js";
+import { lastValue, valueAt } from "../live/series.js";
+import { compact, text, whole } from "../page/format.js";
+import { mountChart } from "./card.js";
 
-const PENDING = ["queue.pending", "avg"];
-const PROCESSING = ["queue.processing", "avg"];
+// `name` is the name in the `queue` of a tick.
+const LINES = [
+  { label: "pending", name: "pending", colour: "series-2", metric: ["queue.pending", "avg"] },
+  { label: "active", name: "processing", colour: "series-1", metric: ["queue.processing", "avg"] },
+];
 
 export function mount(root, page) {
-  const say = (value) => text(whole(value));
-  return mountChart(root, page, {
+  const formatCount = (value) => text(whole(value));
+  mountChart(root, page, {
     type: "line",
     legend: true,
     suggestedMax: 4,
-    help: "Requests that wait, and those being worked on, over all queues: as the serving engine tells, else as services told, else as clients counted.",
-    metrics: [PENDING, PROCESSING],
-    words: numberMark,
-    say: (value) => text(value !== null && Math.abs(value) < 1000 ? whole(value) : compact(value)),
-    lines: ({ series }) => [
-      { label: "pending", colour: "series-2", points: series.get(...PENDING) },
-      { label: "processing", colour: "series-1", points: series.get(...PROCESSING) },
-    ],
-    now: (own, time) => [["pending", PENDING], ["processing", PROCESSING]].map(([words, pair]) => {
-      const points = own.series.get(...pair);
-      if (time !== null) return [words, say(valueAt(points, time, own.series.step))];
-      const tick = own.live && !own.isFiltered ? own.tick?.queue?.[words] : undefined;
-      return [words, say(tick ?? last(points))];
+    help: "Requests that wait (pending) and requests that are being processed (active), in all queues. The values come from the serving engine, or from services where no engine reports them, or from clients where no service does.",
+    metrics: LINES.map(({ metric }) => metric),
+    formatTick: numberLabel,
+    format: (value) => (value !== null && Math.abs(value) < 1000 ? formatCount(value) : text(compact(value))),
+    lines: () => LINES.map(({ label, colour, metric }) => ({ label, colour, points: page.series.get(...metric) })),
+    currentValues: (time) => LINES.map(({ label, name, metric }) => {
+      const points = page.series.get(...metric);
+      if (time !== null) return [label, formatCount(valueAt(points, time, page.series.step))];
+      const current = page.live && !page.isFiltered ? page.tick?.queue?.[name] : null;
+      return [label, formatCount(current ?? lastValue(points))];
     }),
-    empty: () => "No queue was reported in this window",
+    emptyText: "No queue data in this time range",
   });
 }

@@ -1,46 +1,46 @@
-// Requests in a second, those that failed on top.
+// Requests per second: successful ones, with failed ones on top.
 
-import { compact, percent, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { numberMark } from "./scales.js";
+import { numberLabel } from "../charts/axis-labels.js";
+import { valueAt } from "../live/series.js";
+import { compact, percent, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const ALL = ["inference.requests", "rate"];
 const FAILED = ["inference.failed_requests", "rate"];
+const ERROR_RATE = ["inference.error_rate_percent", "avg"];
 
 function successful(all, failed) {
-  const found = new Map(failed.map(({ x, y }) => [x, y]));
-  return all.map(({ x, y }) => ({ x, y: y === null ? null : y - (found.get(x) ?? 0) }));
+  const failedAt = new Map(failed.map(({ x, y }) => [x, y]));
+  return all.map(({ x, y }) => ({ x, y: y === null ? null : y - (failedAt.get(x) ?? 0) }));
 }
 
 export function mount(root, page) {
-  const rate = (value) => text(compact(value, "per s"));
-  return mountChart(root, page, {
+  const formatRate = (value) => text(compact(value, "per s"));
+  const formatPercent = (value) => text(percent(value));
+  mountChart(root, page, {
     type: "bar",
     stacked: true,
     legend: true,
-    help: "Requests that ended, in a second of wall time. A request that failed counts once, whatever it failed for.",
-    metrics: [ALL, FAILED, ["inference.error_rate_percent", "avg"]],
-    words: numberMark,
-    say: rate,
-    lines: ({ series }) => [
-      { label: "ok", colour: "series-1", square: true, points: successful(series.get(...ALL), series.get(...FAILED)) },
-      { label: "failed", colour: "critical", square: true, points: series.get(...FAILED) },
-    ],
-    now: (own, time) => {
-      if (time !== null) {
-        const at = (pair) => valueAt(own.series.get(...pair), time, own.series.step);
-        return [["", rate(at(ALL))], ["failed", text(percent(at(["inference.error_rate_percent", "avg"])))]];
-      }
-      const pair = (words, name, say) => {
-        const { value, standsIn } = own.figure((minute) => minute[name], name);
-        return [words, say(value), standsIn];
-      };
+    help: "Finished requests per second. A failed request counts once, whatever the error.",
+    metrics: [ALL, FAILED, ERROR_RATE],
+    formatTick: numberLabel,
+    format: formatRate,
+    lines: () => {
+      const failed = page.series.get(...FAILED);
       return [
-        pair("", "requests_per_second", rate),
-        pair("failed", "error_rate_percent", (value) => text(percent(value))),
+        { label: "successful", colour: "series-1", square: true, points: successful(page.series.get(...ALL), failed) },
+        { label: "failed", colour: "critical", square: true, points: failed },
       ];
     },
-    empty: () => "No request ended in this window",
+    currentValues: (time) => {
+      const current = ([metric, stat], name) => {
+        if (time !== null) return { value: valueAt(page.series.get(metric, stat), time, page.series.step) };
+        return page.currentValue((minute) => minute[name], name);
+      };
+      const rate = current(ALL, "requests_per_second");
+      const errors = current(ERROR_RATE, "error_rate_percent");
+      return [["", formatRate(rate.value), rate.fromWindow], ["failed", formatPercent(errors.value), errors.fromWindow]];
+    },
+    emptyText: "No requests in this time range",
   });
 }

@@ -1,82 +1,77 @@
-// CPU, memory and GPU of the machines shown, in percent on a fixed axis.
+// CPU, memory and GPU of the machines, in percent.
 
-import { percent, significant, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { hostsShown, mean } from "./machine-figures.js";
-import { percentMark } from "./scales.js";
+import { percentLabel } from "../charts/axis-labels.js";
+import { valueAt } from "../live/series.js";
+import { percent, significant, text } from "../page/format.js";
+import { mountChart } from "./card.js";
+import { average, runningHosts } from "./machine-values.js";
 
-function mountPercent(root, page, { help, lines, words }) {
-  const say = (value) => text(percent(value));
-  return mountChart(root, page, {
+const format = (value) => text(percent(value));
+
+// `lines`: [{metric, label, colour}]. `summaryName`: the name of the first line's value in the summary.
+// `liveValues(hosts)`: the values for the head while the page is live.
+function mountPercent(root, page, { help, lines, summaryName, liveValues }) {
+  const single = lines.length === 1;
+  mountChart(root, page, {
     type: "line",
-    legend: lines.length > 1,
+    legend: !single,
     max: 100,
     help,
     metrics: lines.map(({ metric }) => [metric, "avg"]),
-    words: percentMark,
-    say,
-    lines: ({ series }) => lines.map(({ metric, ...line }) => ({ ...line, fill: lines.length === 1, points: series.get(metric, "avg") })),
-    now: (own, time) => {
-      if (time !== null || !own.live) {
-        return lines.map(({ metric, label }) => {
-          const points = own.series.get(metric, "avg");
-          const value = time === null ? own.data.summary[words.summary] : valueAt(points, time, own.series.step);
-          return [lines.length > 1 ? label : "", say(value)];
-        }).slice(0, time === null ? 1 : lines.length);
+    formatTick: percentLabel,
+    format,
+    lines: () => lines.map(({ metric, ...line }) => ({ ...line, fill: single, points: page.series.get(metric, "avg") })),
+    currentValues: (time) => {
+      const labelled = ({ label }, value) => [single ? "" : label, format(value)];
+      if (time !== null) {
+        return lines.map((line) => labelled(line, valueAt(page.series.get(line.metric, "avg"), time, page.series.step)));
       }
-      return words.now(hostsShown(own), say);
+      return page.live ? liveValues(runningHosts(page)) : [labelled(lines[0], page.data.summary[summaryName])];
     },
-    empty: () => words.empty ?? "No sample in this window",
+    emptyText: "No samples in this time range",
   });
 }
 
 export function mountCpu(root, page) {
-  return mountPercent(root, page, {
-    help: "Use of all cores, the mean over the machines shown. Inside a container: of what the container may use.",
+  mountPercent(root, page, {
+    help: "Use of all cores, average of the machines shown. In a container, relative to the container's limit.",
     lines: [{ metric: "system.cpu_percent", label: "CPU", colour: "series-1" }],
-    words: {
-      summary: "avg_cpu_percent",
-      now: (hosts, say) => [
-        ["", say(mean(hosts.map((host) => host.cpu_percent)))],
-        hosts.length === 1 && hosts[0].load_average ? [" now · load", significant(hosts[0].load_average[0])] : [" now", ""],
-      ],
-    },
+    summaryName: "avg_cpu_percent",
+    liveValues: (hosts) => [
+      ["", format(average(hosts.map((host) => host.cpu_percent)))],
+      hosts.length === 1 && hosts[0].load_average ? [" now · load", significant(hosts[0].load_average[0])] : [" now", ""],
+    ],
   });
 }
 
 export function mountMemory(root, page) {
-  return mountPercent(root, page, {
-    help: "Memory in use, the mean over the machines shown. Inside a container: of what the container may use.",
+  mountPercent(root, page, {
+    help: "Memory in use, average of the machines shown. In a container, relative to the container's limit.",
     lines: [{ metric: "system.memory_percent", label: "Memory", colour: "series-1" }],
-    words: {
-      summary: "avg_memory_percent",
-      now: (hosts, say) => [
-        ["", say(mean(hosts.map((host) => host.memory_percent)))],
-        hosts.length === 1 && hosts[0].memory_total_gb
-          ? [` now · ${significant(hosts[0].memory_used_gb)} of ${significant(hosts[0].memory_total_gb)} GiB`, ""]
-          : [" now", ""],
-      ],
-    },
+    summaryName: "avg_memory_percent",
+    liveValues: (hosts) => [
+      ["", format(average(hosts.map((host) => host.memory_percent)))],
+      hosts.length === 1 && hosts[0].memory_total_gb
+        ? [` now · ${significant(hosts[0].memory_used_gb)} of ${significant(hosts[0].memory_total_gb)} GiB`, ""]
+        : [" now", ""],
+    ],
   });
 }
 
 export function mountGpu(root, page) {
-  return mountPercent(root, page, {
-    help: "Utilisation is the share of time in which a kernel ran; memory is what is taken of the GPU's own. Means over the GPUs shown.",
+  mountPercent(root, page, {
+    help: "Utilisation is the share of time in which the GPU was busy. Memory is the share of the GPU's memory in use. Averages of the GPUs shown.",
     lines: [
       { metric: "gpu.utilization_percent", label: "utilisation", colour: "series-1" },
       { metric: "gpu.memory_percent", label: "memory", colour: "series-2" },
     ],
-    words: {
-      summary: "avg_gpu_utilization_percent",
-      now: (hosts, say) => {
-        const gpus = hosts.flatMap((host) => host.gpu_metrics ?? []);
-        return [
-          ["", say(mean(gpus.map((gpu) => gpu.utilization_percent)))],
-          ["memory", say(mean(gpus.map((gpu) => gpu.memory_percent)))],
-        ];
-      },
+    summaryName: "avg_gpu_utilization_percent",
+    liveValues: (hosts) => {
+      const gpus = hosts.flatMap((host) => host.gpu_metrics ?? []);
+      return [
+        ["", format(average(gpus.map((gpu) => gpu.utilization_percent)))],
+        ["memory", format(average(gpus.map((gpu) => gpu.memory_percent)))],
+      ];
     },
   });
 }

@@ -1,63 +1,63 @@
-// Output tokens in a second of wall time, by model.
+// Output tokens per second, by model.
 
+import { numberLabel } from "../charts/axis-labels.js";
 import { slotsOf } from "../charts/palette.js";
-import { compact, text } from "../format.js";
-import { at as valueAt } from "../series.js";
-import { mountChart } from "./frame.js";
-import { numberMark } from "./scales.js";
+import { valueAt } from "../live/series.js";
+import { compact, text } from "../page/format.js";
+import { mountChart } from "./card.js";
 
 const METRIC = ["inference.completion_tokens", "rate"];
-const MOST = 7;
+const MAX_MODELS = 7; // the other models are one line
 
-// The busiest first; beyond seven they are one line, "other".
+// The models with the most requests come first.
 function modelLines(page) {
   const names = page.data.models.map((row) => row.model_name);
-  const labels = page.series.labels(...METRIC).toSorted((a, b) => rank(names, a) - rank(names, b));
-  const slots = slotsOf(labels);
-  const lines = labels.slice(0, MOST).map((name) => ({
-    label: name,
-    colour: `series-${slots.get(name)}`,
-    points: page.series.get(...METRIC, name),
-  }));
-  const rest = labels.slice(MOST);
-  if (rest.length) lines.push({ label: `${rest.length} others`, colour: "series-other", dash: [4, 3], points: sum(rest.map((name) => page.series.get(...METRIC, name))) });
+  const rank = (name) => (names.includes(name) ? names.indexOf(name) : names.length);
+  const models = page.series.labels(...METRIC).toSorted((a, b) => rank(a) - rank(b));
+  const pointsOf = (name) => page.series.get(...METRIC, name);
+  const slots = slotsOf(models);
+  const lines = models.slice(0, MAX_MODELS).map((name) => ({ label: name, colour: `series-${slots.get(name)}`, points: pointsOf(name) }));
+  const others = models.slice(MAX_MODELS);
+  if (others.length) {
+    const label = `${others.length} other model${others.length === 1 ? "" : "s"}`;
+    lines.push({ label, colour: "series-other", dash: [4, 3], points: sum(others.map(pointsOf)) });
+  }
   return lines;
 }
 
-const rank = (names, name) => (names.includes(name) ? names.indexOf(name) : names.length);
-
-function sum(all) {
-  const found = new Map();
-  for (const points of all) {
-    for (const { x, y } of points) found.set(x, y === null ? (found.get(x) ?? null) : (found.get(x) ?? 0) + y);
+// The sum of several series. A bucket is null where all of them are.
+function sum(series) {
+  const total = new Map();
+  for (const points of series) {
+    for (const { x, y } of points) total.set(x, y === null ? (total.get(x) ?? null) : (total.get(x) ?? 0) + y);
   }
-  return [...found].toSorted((a, b) => a[0] - b[0]).map(([x, y]) => ({ x, y }));
+  return [...total].toSorted((a, b) => a[0] - b[0]).map(([x, y]) => ({ x, y }));
 }
 
-// Areas lie on each other: where one model is silent while others are not, it counts as nothing, not as a gap.
+// In a stack, a model without a value counts as 0 where other models have one. Otherwise the areas above it would break.
 function stackable(lines) {
   const known = new Set(lines.flatMap(({ points }) => points.filter(({ y }) => y !== null).map(({ x }) => x)));
   return lines.map((line) => ({ ...line, points: line.points.map(({ x, y }) => ({ x, y: y === null && known.has(x) ? 0 : y })) }));
 }
 
 export function mount(root, page) {
-  const say = (value) => text(compact(value, "tok/s"));
-  return mountChart(root, page, {
+  const format = (value) => text(compact(value, "tok/s"));
+  mountChart(root, page, {
     type: "line",
     stacked: true,
     legend: true,
     groupBy: "model",
-    help: "Throughput: output tokens of all requests together, in a second of wall time, by model. How fast one request is generated is another figure, the generation speed.",
+    help: "Output tokens per second of all requests together, by model. The speed of a single request is the generation speed in the table of models.",
     metrics: [METRIC],
-    words: numberMark,
-    say,
-    lines: (own) => stackable(modelLines(own)).map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 })),
-    now: (own, time) => {
-      const { value, standsIn } = time !== null
-        ? { value: valueAt(own.series.get(...METRIC), time, own.series.step) }
-        : own.figure((minute) => minute.tokens_per_second, "tokens_per_second");
-      return [["", say(value), standsIn], [" output", ""]];
+    formatTick: numberLabel,
+    format,
+    lines: () => stackable(modelLines(page)).map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 })),
+    currentValues: (time) => {
+      const { value, fromWindow } = time !== null
+        ? { value: valueAt(page.series.get(...METRIC), time, page.series.step) }
+        : page.currentValue((minute) => minute.tokens_per_second, "tokens_per_second");
+      return [["", format(value), fromWindow], [" output", ""]];
     },
-    empty: () => "No tokens were reported in this window",
+    emptyText: "No tokens reported in this time range",
   });
 }

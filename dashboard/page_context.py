@@ -1,0 +1,51 @@
+"""Template context that all pages share: the theme, the controls of the header and the metric catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from dashboard.parameters import FILTERS
+from metrics import catalogue
+from metrics.queries.time.window import DEFAULT_RANGE, RANGES
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "llmmonitor_theme"
+
+
+def page_context(request: HttpRequest, page: str) -> dict[str, Any]:
+    """Return the context that `base.html` needs. `page` is the name of the page's tab."""
+    return {
+        "page": page,
+        "theme": theme_of(request),
+        "ranges": list(RANGES.values()),
+        "filters": FILTERS,
+        "settings": page_settings(),
+        "catalogue": catalogue_for_scripts(),
+    }
+
+
+def page_settings() -> dict[str, Any]:
+    """Return the ranges and filters for the page's scripts, so that they are defined here alone."""
+    return {
+        "ranges": [
+            {"name": choice.name, "seconds": choice.seconds, "title": choice.title} for choice in RANGES.values()
+        ],
+        "default_range": DEFAULT_RANGE,
+        "filters": FILTERS,
+    }
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return the theme in the visitor's cookie. The server renders it, so that the page does not flash."""
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
+
+
+def catalogue_for_scripts() -> dict[str, dict[str, Any]]:
+    """Return title, unit, help and the worse direction of each metric by its name."""
+    return {
+        metric.name: {"title": metric.title, "unit": metric.unit, "help": metric.help, "worse": metric.worse}
+        for metric in catalogue.ALL
+    }

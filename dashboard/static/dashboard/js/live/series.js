@@ -1,0 +1,113 @@
+// The points of every series on the page: {x: start of the bucket in epoch ms, y: value or null}. Pure.
+// A bucket replaces the bucket with the same start, so that a tick may repeat it. Buckets older than the window are
+// deleted, so that a page that is open for a week holds no more than one that was just loaded.
+
+const keyOf = (metric, stat, label = "") => (label ? `${metric}|${stat}|${label}` : `${metric}|${stat}`);
+const labelOf = (labels) => Object.values(labels ?? {}).join("/");
+
+export class SeriesStore {
+  step = 1000; // milliseconds between two points
+  #points = new Map();
+  #groups = new Map();
+
+  // Replace all series. Both arguments are responses of /metrics/history, the second grouped by model.
+  load(history, byModel) {
+    this.#points.clear();
+    this.#groups.clear();
+    if (history) this.step = history.step_seconds * 1000;
+    for (const response of [history, byModel]) {
+      for (const series of response?.series ?? []) this.#set(series, series.points.map(([x, y]) => ({ x, y })));
+    }
+  }
+
+  #set({ metric, stat, labels }, points) {
+    const label = labelOf(labels);
+    this.#points.set(keyOf(metric, stat, label), points);
+    if (!label) return;
+    const group = keyOf(metric, stat);
+    if (!this.#groups.has(group)) this.#groups.set(group, new Set());
+    this.#groups.get(group).add(label);
+  }
+
+  // Add the newest buckets of a tick, [{metric, stat, labels, points}], and delete buckets before `oldest`.
+  merge(buckets, oldest) {
+    for (const series of buckets) {
+      const key = keyOf(series.metric, series.stat, labelOf(series.labels));
+      if (!this.#points.has(key)) this.#set(series, []);
+      const points = this.#points.get(key);
+      for (const [x, y] of series.points) place(points, x, y);
+    }
+    for (const points of this.#points.values()) {
+      let expired = 0;
+      while (expired < points.length && points[expired].x < oldest - this.step) expired += 1;
+      if (expired) points.splice(0, expired);
+    }
+  }
+
+  get(metric, stat, label) {
+    return this.#points.get(keyOf(metric, stat, label)) ?? [];
+  }
+
+  labels(metric, stat) {
+    return [...(this.#groups.get(keyOf(metric, stat)) ?? [])];
+  }
+
+  // The start of the newest bucket that has a value in any series; null where none has.
+  newest() {
+    const starts = [...this.#points.values()].map((points) => points.findLast(({ y }) => y !== null)?.x);
+    const known = starts.filter((start) => start !== undefined);
+    return known.length ? Math.max(...known) : null;
+  }
+}
+
+// Insert a point by its time, in place of the one with the same time.
+export function place(points, x, y) {
+  let index = points.length;
+  while (index > 0 && points[index - 1].x > x) index -= 1;
+  if (index > 0 && points[index - 1].x === x) points[index - 1] = { x, y };
+  else points.splice(index, 0, { x, y });
+}
+
+// The newest value; null where the newest `within` buckets have none.
+export function lastValue(points, within = 3) {
+  return points.slice(-within).findLast(({ y }) => y !== null)?.y ?? null;
+}
+
+// The value of the bucket that contains this time; null where there is none.
+export function valueAt(points, time, step) {
+  let low = 0;
+  let high = points.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    if (points[middle].x > time) high = middle - 1;
+    else if (points[middle].x + step <= time) low = middle + 1;
+    else return points[middle].y;
+  }
+  return null;
+}
+
+// Gaps of at least two buckets between the first and the last bucket with a value: [{from, to}].
+export function gaps(points, step) {
+  const result = [];
+  let previous = null;
+  for (const point of points) {
+    if (point.y === null) continue;
+    if (previous !== null && point.x - previous > 2 * step) result.push({ from: previous + step, to: point.x });
+    previous = point.x;
+  }
+  return result;
+}
+
+// `count` values for a sparkline, each the average of its part of the window, or null where that has none.
+export function thin(points, from, to, count = 60) {
+  const width = (to - from) / count;
+  const sums = new Array(count).fill(0);
+  const counts = new Array(count).fill(0);
+  for (const { x, y } of points) {
+    if (y === null || x < from || x >= to) continue;
+    const slot = Math.min(count - 1, Math.floor((x - from) / width));
+    sums[slot] += y;
+    counts[slot] += 1;
+  }
+  return sums.map((sum, slot) => (counts[slot] ? sum / counts[slot] : null));
+}

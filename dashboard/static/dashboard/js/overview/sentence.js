@@ -1,0 +1,40 @@
+// The sentence about the health of the models, which the server writes, and beside it the time and what the values are of.
+
+import { find, setText } from "../page/dom.js";
+import { moment, timeOfDay, zoneName } from "../page/format.js";
+
+// The time that the values of tiles and headings are of.
+export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
+
+// "Values: the last minute · ▲ ▼ the last 24 hours compared with the previous 24 hours"
+export function describeValues(page) {
+  const { span, span_before: before } = page.params;
+  const { comparable } = page.data.summary;
+  const changes = comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
+  return `Values: ${valuesSpan(page)} · ${changes}`;
+}
+
+export function mount(root, page) {
+  const draw = () => {
+    const { state, title, text } = page.data.sentence;
+    root.dataset.state = state;
+    setText(find("[data-title]", root), title);
+    setText(find("[data-text]", root), text);
+    drawAside();
+  };
+  const drawAside = () => {
+    const time = timeText(page);
+    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page)} · ${time}` : time);
+  };
+  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
+  for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);
+  draw();
+}
+
+function timeText(page) {
+  const { from, to } = page.window;
+  if (!page.rolling) return `${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`;
+  const disconnected = page.connection.state === "disconnected" && page.tick?.at;
+  const now = disconnected ? Date.parse(page.tick.at) : page.now();
+  return `${timeOfDay(page.pausedWindow ? page.pausedWindow.to : now)} ${zoneName(to)}`;
+}

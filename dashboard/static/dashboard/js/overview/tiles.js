@@ -1,0 +1,68 @@
+// The tiles. A live page shows the last minute, otherwise the window; the change always compares windows. Where the last
+// minute has no value, the tile shows that of the window and names the range.
+
+import { drawSparkline } from "../charts/sparkline.js";
+import { thin } from "../live/series.js";
+import { change } from "../page/change.js";
+import { find, findAll, setText } from "../page/dom.js";
+import { FORMATS, NO_DATA, SPACE, whole } from "../page/format.js";
+import { nextFrame } from "../page/scheduling.js";
+import { average, runningHosts } from "../widgets/machine-values.js";
+import { valuesSpan } from "./sentence.js";
+
+const SPARKLINE_POINTS = 60;
+
+export function mount(root, page) {
+  const specs = new Map(page.tiles.map((spec) => [spec.id, spec]));
+  const nodes = findAll("[data-tile]", root);
+  const draw = () => nextFrame(() => {
+    root.setAttribute("aria-label", `Values of ${valuesSpan(page)}`);
+    for (const node of nodes) drawTile(node, specs.get(node.dataset.tile), page);
+  });
+  for (const topic of ["data", "tick", "pause"]) page.topics.on(topic, draw);
+  page.topics.on("connection", () => root.classList.toggle("stale", page.connection.state === "disconnected"));
+  draw();
+}
+
+// The value of a tile in the newest tick. `spec.tick` is a path, whose first part is `hosts`, `gpus`, `queue`, or a name in
+// the values of the last minute.
+function lastMinuteValue(spec, page) {
+  const [first, second] = spec.tick.split(".");
+  if (first === "hosts") return average(runningHosts(page).map((host) => host[second]));
+  if (first === "gpus") return average(runningHosts(page).flatMap((host) => host.gpu_metrics ?? []).map((gpu) => gpu[second]));
+  if (first === "queue") {
+    if (!page.isFiltered) return page.tick?.queue?.[second] ?? null;
+    const points = page.series.get(...spec.series.split("|"));
+    return points.at(-1)?.y ?? points.at(-2)?.y ?? null;
+  }
+  const value = page.lastMinute?.[first] ?? null;
+  return second ? (value?.[second] ?? null) : value;
+}
+
+function drawTile(node, spec, page) {
+  const { summary } = page.data;
+  const { value, fromWindow } = page.currentValue(() => lastMinuteValue(spec, page), spec.summary);
+  const { number, unit } = FORMATS[spec.format](value);
+  const numberNode = find("[data-number]", node);
+  setText(numberNode, number);
+  numberNode.title = number === NO_DATA ? "no data" : "";
+  setText(find("[data-unit]", node), unit);
+  setText(find("[data-aside]", node), fromWindow ? page.params.range : spec.id === "queue" ? activeText(page) : "");
+  const before = summary.comparable ? summary.previous?.[spec.summary] : null;
+  const { text, judgement } = change(spec.format, summary[spec.summary], before, spec.worse);
+  const changeNode = find("[data-change]", node);
+  setText(changeNode, text || SPACE);
+  changeNode.className = `tile-change ${judgement}`;
+  const { about, state } = page.data.sentence;
+  node.className = `tile ${about === spec.id ? state : ""}`;
+  const { from, to } = page.window;
+  const values = thin(page.series.get(...spec.series.split("|")), from, to, SPARKLINE_POINTS);
+  drawSparkline(find("[data-spark]", node), values, { max: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
+}
+
+// The number of requests that are being processed, beside those that wait.
+function activeText(page) {
+  const useTick = page.showsLastMinute && !page.isFiltered;
+  const count = (useTick ? page.tick?.queue?.processing : page.data.summary.avg_queue_processing) ?? null;
+  return count === null ? "" : `${whole(count).number}${SPACE}active`;
+}

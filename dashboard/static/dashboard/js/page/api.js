@@ -1,0 +1,42 @@
+// Requests to the server. An error becomes a Problem, whose message can be shown.
+
+import { cookie } from "./dom.js";
+
+export class Problem extends Error {
+  constructor(status, detail, requestId = null) {
+    super(detail);
+    this.status = status; // 0 where there was no response
+    this.requestId = requestId;
+  }
+}
+
+async function call(path, { method = "GET", signal } = {}) {
+  const headers = { Accept: "application/json" };
+  const options = { method, signal, headers, credentials: "same-origin", redirect: "manual" };
+  if (method !== "GET") {
+    headers["Content-Type"] = "application/json";
+    headers["X-CSRFToken"] = cookie("llmmonitor_csrf") ?? "";
+    if (method === "POST") options.body = "{}";
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (cause) {
+    if (cause.name === "AbortError") throw cause;
+    throw new Problem(0, "The server does not respond.");
+  }
+  // A user who is signed out is redirected to the login page. A redirect that is not followed has no status.
+  if (response.type === "opaqueredirect" || response.status === 401) throw new Problem(401, "You are signed out.");
+  const body = response.status === 204 ? null : await response.json().catch(() => null);
+  if (response.ok) return body;
+  throw new Problem(response.status, body?.detail ?? `The server responded with status ${response.status}.`, body?.request_id);
+}
+
+export const pageData = (search, signal) => call(`/dashboard/data/overview${search}`, { signal });
+export const pageFigures = (search) => call(`/dashboard/data/overview/figures${search}`);
+export const currentTick = () => call("/metrics/current");
+export const demoState = () => call("/demo");
+export const demoStart = () => call("/demo", { method: "POST" });
+export const demoRemove = () => call("/demo", { method: "DELETE" });
+
+export const signInUrl = () => `/login/?next=${encodeURIComponent(location.pathname + location.search)}`;

@@ -1,0 +1,107 @@
+// Numbers for people: three significant digits, then the unit; an em dash where there is no data. Pure functions.
+// The rules are those of dashboard/formatting.py. Tests check both against tests/dashboard/format_cases.json.
+
+export const NO_DATA = "—";
+export const SPACE = "\u00a0"; // no-break: a number and its unit stay on one line
+const LEAST = 0.001; // values below half of this are shown as "<0.001"
+
+const NO_FIGURE = { number: NO_DATA, unit: "" };
+const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
+
+const figure = (number, unit = "") => ({ number, unit });
+export const text = ({ number, unit }) => (unit ? number + SPACE + unit : number);
+
+function fixed(value, places) {
+  return value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+}
+
+export function significant(value, digits = 3) {
+  if (value === 0) return "0";
+  if (Math.abs(value) < LEAST / 2) return `<${LEAST}`;
+  const magnitude = Math.floor(Math.log10(Math.abs(value)));
+  const places = Math.max(0, digits - 1 - magnitude);
+  const rounded = fixed(value, places);
+  // 9.996 rounds to 10.00: one digit too many.
+  const shown = rounded.replace(/[,.]/g, "").replace(/^[-0]+/, "");
+  return places && shown.length > digits ? fixed(value, places - 1) : rounded;
+}
+
+// 0.42 ms, 184 ms, 1.84 s, 1 m 32 s, 2 h 5 m.
+export function duration(milliseconds) {
+  if (isMissing(milliseconds)) return NO_FIGURE;
+  if (milliseconds < 999.5) return figure(milliseconds === 0 ? "0" : significant(milliseconds), "ms");
+  const seconds = milliseconds / 1000;
+  if (seconds < 59.95) return figure(significant(seconds), "s");
+  const total = Math.round(seconds);
+  if (total < 3600) return figure(`${Math.floor(total / 60)}${SPACE}m${SPACE}${total % 60}`, "s");
+  return figure(`${Math.floor(total / 3600)}${SPACE}h${SPACE}${Math.floor((total % 3600) / 60)}`, "m");
+}
+
+// A number with a prefix for large values: 12.4, 1.84 k, 3.10 M; the unit follows the prefix.
+export function compact(value, unit = "") {
+  if (isMissing(value)) return NO_FIGURE;
+  for (const [limit, divisor, prefix] of [[999.5e6, 1e9, "G"], [999.5e3, 1e6, "M"], [999.5, 1e3, "k"]]) {
+    if (Math.abs(value) >= limit) return figure(significant(value / divisor), unit ? prefix + SPACE + unit : prefix);
+  }
+  return figure(significant(value), unit);
+}
+
+// One decimal below 10, none above. Small values are shown as <0.1, not as 0.
+export function percent(value) {
+  if (isMissing(value)) return NO_FIGURE;
+  if (value === 0) return figure("0", "%");
+  if (value > 0 && value < 0.05) return figure("<0.1", "%");
+  return figure(Math.abs(value) < 9.95 ? value.toFixed(1) : value.toFixed(0), "%");
+}
+
+// A count: 1,414. An average of counts has one decimal below 10.
+export function whole(value, unit = "") {
+  if (isMissing(value)) return NO_FIGURE;
+  return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
+}
+
+export const FORMATS = {
+  duration,
+  per_second: (value) => compact(value, "per s"),
+  throughput: (value) => compact(value, "tok/s"),
+  percent,
+  requests: (value) => whole(value),
+  pending: (value) => whole(value, "pending"),
+  compact,
+};
+
+// Times, in the time zone of the browser.
+
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const shortClock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+const zoned = new Intl.DateTimeFormat([], { timeZoneName: "short" });
+
+export const timeOfDay = (ms) => clock.format(ms);
+export const hourAndMinute = (ms) => shortClock.format(ms);
+export const dayOfMonth = (ms) => day.format(ms);
+
+export function zoneName(ms) {
+  return zoned.formatToParts(ms).find((part) => part.type === "timeZoneName")?.value ?? "";
+}
+
+// "24 Nov, 14:31", or without the day "14:31:10".
+export function moment(ms, withDay) {
+  return withDay ? `${day.format(ms)}, ${shortClock.format(ms)}` : clock.format(ms);
+}
+
+// "0:07", "12:30", and from an hour on "1 h 5 m".
+export function minutesAndSeconds(seconds) {
+  const total = Math.max(0, Math.floor(seconds));
+  if (total >= 3600) return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} m`;
+  return `${Math.floor(total / 60)}:${String(total % 60).padStart(2, "0")}`;
+}
+
+// "now", "3 s ago", "2 min ago".
+export function ago(seconds) {
+  if (seconds < 1) return "now";
+  if (seconds < 100) return `${Math.round(seconds)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86400)} days ago`;
+}

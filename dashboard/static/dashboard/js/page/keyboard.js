@@ -1,0 +1,42 @@
+// Keyboard shortcuts. They are off inside inputs and while a dialog is open.
+
+import { closeOpenPanel } from "./disclosure.js";
+import { find, findAll } from "./dom.js";
+
+export function mountKeyboard(page) {
+  const help = find("#help-dialog");
+  find("#help").addEventListener("click", () => help.showModal());
+  const focusedCard = () => document.activeElement?.closest?.("[data-widget]");
+  const shortcuts = {
+    "?": () => help.showModal(),
+    l: () => (page.live ? page.pause() : page.resume()),
+    "[": () => page.pan(-1),
+    "]": () => !page.live && page.pan(1),
+    "-": () => page.zoom(2),
+    "=": () => page.zoom(0.5),
+    "+": () => page.zoom(0.5),
+    "/": () => find('[data-filter="model"] button').click(),
+    e: () => focusedCard()?.querySelector("[data-menu]")?.click(),
+    f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),
+  };
+  page.settings.ranges.forEach((range, index) => {
+    shortcuts[index + 1] = () => page.navigate({ range: range.name });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (find("dialog[open]")) return;
+    if (event.key === "Escape") {
+      if (!closeOpenPanel()) page.setCursor(null, false);
+      return;
+    }
+    if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+    const shortcut = shortcuts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!shortcut) return;
+    event.preventDefault();
+    shortcut();
+  });
+  // A click outside of a dialog closes it.
+  for (const dialog of findAll("dialog")) {
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  }
+}

@@ -1,0 +1,28 @@
+// Drawing when the browser is ready, so that several changes cost one drawing.
+
+// Run `work` when the browser is idle.
+export function whenIdle(work) {
+  (window.requestIdleCallback ?? window.setTimeout)(() => work());
+}
+
+const pending = new Set();
+let requested = false;
+
+// Run `draw` once in the next animation frame. A hidden tab gets no frames, so it draws nothing.
+export function nextFrame(draw) {
+  pending.add(draw);
+  if (requested) return;
+  requested = true;
+  requestAnimationFrame(() => {
+    requested = false;
+    const drawings = [...pending];
+    pending.clear();
+    for (const drawing of drawings) {
+      try {
+        drawing();
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  });
+}

@@ -1,0 +1,78 @@
+"""What the commands `up` and `serve` share: their options, the start-up checks and the end of the process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from llmmonitor.infra.commands import StoreCommand
+from llmmonitor.process.preflight import CannotStart
+
+
+class ServerCommand(StoreCommand):
+    """A command that runs a server until SIGINT or SIGTERM."""
+
+    requires_system_checks: list[str] = []  # `preflight` runs the checks that matter, each with one sentence
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default=settings.LLMMONITOR.host, help="address to listen on (LLMMONITOR_HOST)")
+        parser.add_argument("--port", type=int, default=settings.LLMMONITOR.port, help="port (LLMMONITOR_PORT)")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        from llmmonitor.process import memory
+
+        memory.limit_malloc_arenas()
+        try:
+            self.run(host, port, **options)
+        except CannotStart as problem:
+            raise CommandError(str(problem)) from None
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    def run(self, host: str, port: int, **options: Any) -> None:
+        """Check, start and serve. Raises CannotStart."""
+        raise NotImplementedError("subclasses of ServerCommand must provide a run() method")
+
+    def serve(
+        self,
+        host: str,
+        port: int,
+        *,
+        always_print_link: bool,
+        when_listening: Callable[[str, str | None], None] = lambda url, link: None,
+        when_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Create the first admin, serve until a signal arrives, and commit what the recorder still holds.
+
+        `when_listening` is called with the URL of the server and the one-time login link, if there is one.
+        """
+        from django.db import connections
+
+        from llmmonitor.access.first_admin import ensure_admin, first_admin_link
+        from llmmonitor.access.host_names import url_of
+        from llmmonitor.process import running
+        from llmmonitor.process.banner import Banner
+        from metrics.ingest.recorder import drain_recorder
+
+        # Before the server's event loop starts: after that, this thread must not use the database.
+        first = ensure_admin(settings.LLMMONITOR.admin_password)
+        with Banner(self.stdout, first) as banner:
+            path = first_admin_link() if always_print_link or first else None
+            connections.close_all()
+
+            def started(_host: str, actual_port: int) -> None:
+                url = url_of(host, actual_port)
+                when_listening(url, url + path if path else None)
+                banner.print(host, url, path)
+
+            try:
+                running.run_server(host, port, started)
+            finally:
+                running.exit_on_second_interrupt()
+                when_stopping()
+                drain_recorder(running.STOP_SECONDS)
+                connections.close_all()

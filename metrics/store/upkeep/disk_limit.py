@@ -1,0 +1,206 @@
+"""Keeps the store below `LLMMONITOR_MAX_DISK`: removes the oldest raw rows, and gives free pages of SQLite's file back.
+
+Only single requests, errors and samples are removed. Rollups stay, so all figures and charts of the past stay. Rows of
+the last five minutes stay as well: without them the raw floor would reject what clients send now.
+
+On SQLite the used pages are counted exactly. When they exceed REMOVAL_SHARE of the limit, the oldest rows of all tables
+are removed, ten minutes of time after ten minutes, until TARGET_SHARE is reached.
+
+On PostgreSQL the files of a table do not shrink. After VACUUM, new rows of the same table use the space of deleted
+rows, so the size of the database cannot show whether enough rows were removed. A table is full when its files have
+grown since the last VACUUM (PostgreSQL stores the size of that time). While the database exceeds REMOVAL_SHARE of the
+limit, each run removes a share of the oldest rows of every full table, then runs VACUUM. In a full table the share of
+rows is the share of bytes. It is chosen so that the remaining rows would need TARGET_SHARE of the limit. Later runs
+remove nothing until new rows have used the space and the files grow again. So the files grow by the rows of at most one
+minute between two removals. VACUUM FULL, run by hand, makes them smaller.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.cache import caches
+from django.db import connection, models
+
+from metrics.models import InferenceMetrics
+from metrics.store.disk import REMOVAL_SHARE, format_bytes, sqlite_pragma
+from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
+from metrics.store.upkeep.tables import RAW_TABLES, manager, table_name
+
+logger = logging.getLogger(__name__)
+
+TARGET_SHARE = 0.8  # of the limit: a run removes many rows at once, and most runs remove none
+SLICE = timedelta(minutes=10)
+MIN_KEPT = timedelta(minutes=5)
+FREE_SHARE = 0.25  # of SQLite's file: more free pages than this are given back, if they are more than FREE_BYTES
+FREE_BYTES = 64 * 2**20
+VACUUM_BYTES = 2**20  # in one transaction
+NOTICE = "store:disk-limit"
+NOTICE_SECONDS = 86_400
+
+
+def enforce_max_disk(now: datetime, steps: Steps) -> dict[str, int]:
+    """Remove the oldest raw rows when the store is near its limit. Return the number of rows by table."""
+    limit = int(settings.LLMMONITOR.max_disk)
+    if used_bytes() <= limit * REMOVAL_SHARE:
+        return {}
+    remove = _remove_by_time if connection.vendor == "sqlite" else _remove_from_full_tables
+    counts = remove(limit * TARGET_SHARE, now - MIN_KEPT, steps)
+    _report(limit, counts.total())
+    return dict(+counts)
+
+
+def used_bytes() -> int:
+    """Return the size of SQLite's file without its free pages, or the size of the PostgreSQL database."""
+    if connection.vendor == "sqlite":
+        return (sqlite_pragma("page_count") - sqlite_pragma("freelist_count")) * sqlite_pragma("page_size")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
+def removal_notice() -> str | None:
+    """Return the latest message about the disk limit, for one day. None when there was none."""
+    notice: str | None = caches["default"].get(NOTICE)
+    return notice
+
+
+def _remove_by_time(target: float, newest: datetime, steps: Steps) -> Counter[str]:
+    counts: Counter[str] = Counter()
+
+    def is_enough() -> bool:
+        return used_bytes() <= target
+
+    while not is_enough() and not steps.is_over and (end := _end_of_oldest_slice(newest)) is not None:
+        for model, kind in RAW_TABLES:
+            counts[table_name(model)] += steps.run(oldest_raw_rows(model, kind, end), until=is_enough)
+            if is_enough() or steps.is_over:
+                break
+    return counts
+
+
+def _end_of_oldest_slice(newest: datetime) -> datetime | None:
+    """Return the end of the ten minutes that contain the oldest raw row, at most `newest`. None: no row is older."""
+    first = [
+        manager(model).order_by("timestamp").values_list("timestamp", flat=True).first() for model, _ in RAW_TABLES
+    ]
+    oldest = min((timestamp for timestamp in first if timestamp is not None), default=newest)
+    if oldest >= newest:
+        return None
+    start = int(oldest.timestamp() // SLICE.total_seconds() * SLICE.total_seconds())
+    return min(datetime.fromtimestamp(start, UTC) + SLICE, newest)
+
+
+def _remove_from_full_tables(target: float, newest: datetime, steps: Steps) -> Counter[str]:
+    tables = [(model, kind, _postgres_table(model)) for model, kind in RAW_TABLES]
+    raw_bytes = sum(table.size for _, _, table in tables)
+    share = min(1.0, (used_bytes() - target) / max(1, raw_bytes))
+    counts: Counter[str] = Counter()
+    for model, kind, table in tables:
+        if not table.is_full:
+            continue
+        rows = math.ceil((manager(model).count() + table.dead_rows) * share) - table.dead_rows
+        if rows > 0:
+            counts[table_name(model)] = steps.run(_limited(oldest_raw_rows(model, kind, newest), rows))
+        if (counts[table_name(model)] or table.dead_rows) and not connection.in_atomic_block:
+            with connection.cursor() as cursor:
+                cursor.execute(f"VACUUM (ANALYZE) {connection.ops.quote_name(model._meta.db_table)}")
+    return counts
+
+
+class _PostgresTable(NamedTuple):
+    """size: bytes of the table, its indexes and its TOAST table. dead_rows: deleted rows that still use space, because
+    VACUUM did not run or an open transaction can still see them."""
+
+    size: int
+    is_full: bool
+    dead_rows: int
+
+
+def _postgres_table(model: type[models.Model]) -> _PostgresTable:
+    # relpages: the number of pages at the last VACUUM or ANALYZE.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT pg_total_relation_size(main.oid),
+                      pg_relation_size(main.oid) + coalesce(pg_relation_size(toast.oid), 0)
+                          > (main.relpages + coalesce(toast.relpages, 0)) * current_setting('block_size')::bigint,
+                      coalesce(pg_stat_get_dead_tuples(main.oid), 0)
+               FROM pg_class main LEFT JOIN pg_class toast ON toast.oid = main.reltoastrelid
+               WHERE main.oid = %s::regclass""",
+            [connection.ops.quote_name(model._meta.db_table)],
+        )
+        return _PostgresTable(*cursor.fetchone())
+
+
+def _limited(step: Step, most: int) -> Step:
+    """Return a step that deletes at most `most` rows in all its calls."""
+    deleted = 0
+
+    def limited(rows: int) -> int:
+        nonlocal deleted
+        count = step(min(rows, most - deleted))
+        deleted += count
+        return count
+
+    return limited
+
+
+def _report(limit: int, rows: int) -> None:
+    """Store the notice for readiness and log it, each kind of message once a day."""
+    used, is_sqlite = used_bytes(), connection.vendor == "sqlite"
+    if used > limit * (REMOVAL_SHARE if is_sqlite else 1):
+        kind = "over"
+        text = (
+            f"The store uses {format_bytes(used)} of {format_bytes(limit)} (LLMMONITOR_MAX_DISK), and "
+            f"{f'{rows:,} of its oldest raw rows were' if rows else 'none of its raw rows could be'} removed now. "
+            "Raise the limit, or keep rollups for a shorter time."
+        )
+        if not is_sqlite:
+            text += " PostgreSQL keeps the space of removed rows for new rows; VACUUM FULL gives it back to the disk."
+    elif rows:
+        kind = "removed"
+        oldest = manager(InferenceMetrics).order_by("timestamp").values_list("timestamp", flat=True).first()
+        text = (
+            f"The store was near {format_bytes(limit)} (LLMMONITOR_MAX_DISK): {rows:,} of its oldest raw rows were "
+            f"removed. {f'The oldest single request is of {oldest:%Y-%m-%d %H:%M} UTC.' if oldest else ''}".rstrip()
+        )
+    else:
+        return
+    caches["default"].set(NOTICE, text, NOTICE_SECONDS)
+    if caches["default"].add(f"{NOTICE}:{kind}-logged", True, NOTICE_SECONDS):
+        logger.warning("disk: %s", text)
+
+
+def shrink_file(steps: Steps) -> int:
+    """Give free pages of SQLite's file back to the disk if they are many or the file is over the limit.
+
+    Return the number of bytes.
+    """
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return 0
+    page, limit = sqlite_pragma("page_size"), int(settings.LLMMONITOR.max_disk)
+    free, size = sqlite_pragma("freelist_count") * page, sqlite_pragma("page_count") * page
+    wanted = min(free, max(0, size - limit))
+    if free > max(FREE_BYTES, size * FREE_SHARE):
+        wanted = max(wanted, free - int(size * FREE_SHARE / 2))
+    returned = 0
+    while returned < wanted and not (returned and steps.is_over):
+        pages = min(wanted - returned, VACUUM_BYTES) // page + 1
+        steps.run_once(partial(_vacuum_sqlite, pages))
+        returned += pages * page
+    if returned:
+        # The file itself shrinks at the next checkpoint. A passive checkpoint does not wait for readers or writers.
+        connection.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return returned
+
+
+def _vacuum_sqlite(pages: int) -> None:
+    # executescript() runs the statement to its end; execute() would stop at the first page.
+    with connection.wrap_database_errors:
+        connection.connection.executescript(f"PRAGMA incremental_vacuum({pages})")
