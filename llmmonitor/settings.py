@@ -49,7 +49,7 @@ INSTALLED_APPS = [
     "dashboard",
 ]
 
-# Few, and none of them a thread hop: those of access.async_middleware are Django's own and django-csp's.
+# All asynchronous, because a synchronous middleware costs a thread switch for every request.
 MIDDLEWARE = [
     "llmmonitor.access.async_middleware.SecurityMiddleware",
     "llmmonitor.access.async_middleware.CSPMiddleware",
