@@ -11,7 +11,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from llmmonitor import __version__
-from llmmonitor.access.hosts import own_host_names
+from llmmonitor.access.host_names import default_allowed_hosts
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
 from llmmonitor.infra.databases import database_settings
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
@@ -52,16 +52,16 @@ INSTALLED_APPS = [
     "dashboard",
 ]
 
-# Few, and none of them a thread hop: those of access.on_loop are Django's own and django-csp's.
+# All asynchronous, because a synchronous middleware costs a thread switch for every request.
 MIDDLEWARE = [
-    "llmmonitor.access.on_loop.SecurityMiddleware",
-    "llmmonitor.access.on_loop.CSPMiddleware",
-    "llmmonitor.access.on_loop.SessionMiddleware",
-    "llmmonitor.access.on_loop.CommonMiddleware",
-    "llmmonitor.access.on_loop.CsrfViewMiddleware",
-    "llmmonitor.access.on_loop.AuthenticationMiddleware",
-    "llmmonitor.access.on_loop.MessageMiddleware",
-    "llmmonitor.access.on_loop.XFrameOptionsMiddleware",
+    "llmmonitor.access.async_middleware.SecurityMiddleware",
+    "llmmonitor.access.async_middleware.CSPMiddleware",
+    "llmmonitor.access.async_middleware.SessionMiddleware",
+    "llmmonitor.access.async_middleware.CommonMiddleware",
+    "llmmonitor.access.async_middleware.CsrfViewMiddleware",
+    "llmmonitor.access.async_middleware.AuthenticationMiddleware",
+    "llmmonitor.access.async_middleware.MessageMiddleware",
+    "llmmonitor.access.async_middleware.XFrameOptionsMiddleware",
     "llmmonitor.access.middleware.AccessMiddleware",
 ]
 # `check --deploy` looks for three of them by their names in Django.
@@ -150,7 +150,7 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
 CSRF_FAILURE_VIEW = "llmmonitor.access.views.csrf_failed"
 
-ALLOWED_HOSTS = [*own_host_names(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]
+ALLOWED_HOSTS = [*default_allowed_hosts(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]
 if "*" in LLMMONITOR.allowed_hosts:
     ALLOWED_HOSTS = ["*"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LLMMONITOR.tls
@@ -199,7 +199,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "llmmonitor.access.authentication.APIKeyAuthentication",
-        "llmmonitor.access.authentication.PersonAuthentication",
+        "llmmonitor.access.authentication.UserAuthentication",
         "llmmonitor.access.authentication.LoopbackAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["llmmonitor.access.permissions.CanRead"],

@@ -30,7 +30,7 @@ def page_query(request: HttpRequest, now: datetime) -> parameters.PageQuery:
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """Return the Overview's data, with the rights of the visitor."""
     return data.gather(page_query(request, now), now) | {
-        "can": sorted(identify_request(request).can),
+        "can": sorted(identify_request(request).rights),
         "version": settings.VERSION,
         "first_event_url": request.build_absolute_uri("/track/inference"),
     }

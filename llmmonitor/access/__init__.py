@@ -1,1 +1,1 @@
-"""Who may do what: API keys, roles, loopback, login, throttles."""
+"""Authentication and authorization: API keys, roles, login, loopback, Host and Origin, rate limits, audit log."""

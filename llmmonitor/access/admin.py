@@ -1,4 +1,4 @@
-"""Admin pages of access: keys, login links, the audit log. People are in `people.py`."""
+"""Admin pages of API keys, login links and the audit log. Those of users are in `user_admin.py`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from llmmonitor.access import people  # noqa: F401 - registers its page; Django looks for this file alone
-from llmmonitor.access.keys import fill_in, forget_cached, revoke
+from llmmonitor.access import user_admin  # noqa: F401 - Django imports only `admin.py` of an app
+from llmmonitor.access.admin_site import ReadOnlyAdmin
+from llmmonitor.access.audit import log_action
+from llmmonitor.access.keys import remove_from_cache, revoke, set_new_token
 from llmmonitor.access.models import APIKey, AuditEntry, LoginLink, Scope
-from llmmonitor.access.noting import note
 
 
 class APIKeyForm(forms.ModelForm):
-    """A key's name, scopes and end."""
+    """Name, scopes and expiry of a key."""
 
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.INGEST.value]
@@ -30,20 +31,18 @@ class APIKeyForm(forms.ModelForm):
 
 
 class KeyStateFilter(admin.SimpleListFilter):
-    """Keys that open something, and those that no longer do."""
+    """Filter keys by state: active, revoked or expired."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The three states."""
-        return [("open", "open"), ("revoked", "revoked"), ("expired", "expired")]
+        return [(state, state) for state in ("active", "revoked", "expired")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> QuerySet[APIKey]:
-        """The keys in the chosen state."""
         expired = Q(expires_at__lte=timezone.now())
         match self.value():
-            case "open":
+            case "active":
                 return queryset.filter(~expired, revoked_at=None)
             case "revoked":
                 return queryset.exclude(revoked_at=None)
@@ -54,14 +53,14 @@ class KeyStateFilter(admin.SimpleListFilter):
 
 @admin.register(APIKey)
 class APIKeyAdmin(admin.ModelAdmin):
-    """Makes keys (shown once), revokes them. A key's scopes cannot be widened later: make another."""
+    """Create keys, whose token is shown once, and revoke them. The scopes of a key cannot be changed."""
 
     form = APIKeyForm
     list_display = (
         "name",
         "prefix",
         "scope_names",
-        "is_open",
+        "is_active",
         "created_at",
         "expires_at",
         "last_used_at",
@@ -74,39 +73,36 @@ class APIKeyAdmin(admin.ModelAdmin):
 
     @admin.display(description="scopes")
     def scope_names(self, key: APIKey) -> str:
-        """The scopes as words."""
         return ", ".join(key.scopes)
 
-    @admin.display(boolean=True, description="opens")
-    def is_open(self, key: APIKey) -> bool:
-        """Whether it opens anything now."""
+    @admin.display(boolean=True, description="active")
+    def is_active(self, key: APIKey) -> bool:
         return key.is_valid(timezone.now())
 
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
-        """Three for a new key; all of an old one."""
         if obj is None:
             return ("name", "scopes", "expires_at")
-        return ("name", "prefix", "scope_names", "is_open", "expires_at", "created_at", "created_by", "last_used_at",
+        return ("name", "prefix", "scope_names", "is_active", "expires_at", "created_at", "created_by", "last_used_at",
                 "revoked_at")  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
-        """Of an old key only name and end can be changed."""
-        return (
-            tuple(name for name in self.get_fields(request, obj) if name not in ("name", "expires_at")) if obj else ()
-        )
+        """Return all fields of an existing key but its name and expiry."""
+        if obj is None:
+            return ()
+        return tuple(name for name in self.get_fields(request, obj) if name not in ("name", "expires_at"))
 
     def save_model(self, request: HttpRequest, obj: APIKey, form: forms.ModelForm, change: bool) -> None:
-        """Makes the secret of a new key, which `response_add` shows."""
+        """Save the key. The token of a new key is shown by `response_add`."""
         if not change:
-            # On the object, so that it lives as long as this request and is stored nowhere.
-            obj.token = fill_in(obj, timezone.now())  # type: ignore[attr-defined]
+            # An attribute of the object lives as long as this request and is not stored.
+            obj.token = set_new_token(obj, timezone.now())  # type: ignore[attr-defined]
             obj.created_by_id = request.user.pk
         obj.save()
-        forget_cached(obj)
-        note(request, "changed key" if change else "created key", str(obj))
+        remove_from_cache(obj)
+        log_action(request, "changed key" if change else "created key", str(obj))
 
     def response_add(self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The key, this once: in the answer itself, because a message after a redirect travels in a cookie."""
+        """Show the token in this response. A message after a redirect would put it into a cookie."""
         context = {
             **self.admin_site.each_context(request),
             "title": f"Key “{obj.name}” created",
@@ -119,43 +115,27 @@ class APIKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke_keys(self, request: HttpRequest, keys: QuerySet[APIKey]) -> None:
-        """Closes keys for good; they stay in the list."""
+        """Revoke the keys. They stay in the list."""
         at = timezone.now()
         for key in keys:
             revoke(key, actor=request.user.get_username(), at=at)
         self.message_user(request, f"{len(keys)} revoked.", messages.SUCCESS)
 
     def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
-        """Deleted is closed at once."""
-        note(request, "deleted key", str(obj))
+        """Delete the key, so that it is rejected immediately in this process."""
+        log_action(request, "deleted key", str(obj))
         obj.delete()
-        forget_cached(obj)
+        remove_from_cache(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> None:
-        """See delete_model."""
+        """Delete the keys one by one, so that each is logged."""
         for key in queryset:
             self.delete_model(request, key)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that the server writes."""
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Nobody adds."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes."""
-        return False
-
-
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    """Who did what, newest first."""
+    """The audit log, newest first."""
 
     list_display = ("at", "actor", "action", "subject", "address")
     list_filter = ("at", "action")
@@ -164,7 +144,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(LoginLink)
 class LoginLinkAdmin(ReadOnlyAdmin):
-    """For whom a link was made, and whether it was used."""
+    """The user of each login link, and whether it was used."""
 
     list_display = ("user", "expires_at", "used_at")
     list_select_related = ("user",)

@@ -1,4 +1,4 @@
-"""The apps of access: our own, and the admin with our site."""
+"""The app `access`, and Django's admin app with the admin site of this project."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from django.db.models.signals import post_migrate
 
 
 class AccessConfig(AppConfig):
-    """API keys, roles and who may do what."""
+    """API keys, login links, roles and the audit log."""
 
     name = "llmmonitor.access"
     label = "access"
     default = True
 
     def ready(self) -> None:
-        """Has the three roles made wherever the tables are."""
-        from llmmonitor.access.roles import make_roles
+        """Create the role groups after each `migrate`."""
+        from llmmonitor.access.roles import create_role_groups
 
-        # Not in a migration: a flushed database, as between tests, keeps its migrations and has lost its rows.
-        post_migrate.connect(make_roles, sender=self)
+        # Not in a migration: a flush, as between tests, deletes the rows but does not run migrations again.
+        post_migrate.connect(create_role_groups, sender=self)
 
 
 class AccessAdminConfig(admin.AdminConfig):
-    """Django's admin with the site of `llmmonitor.access.site`."""
+    """Django's admin app with `MonitorAdminSite`."""
 
-    default_site = "llmmonitor.access.site.MonitorAdminSite"
+    default_site = "llmmonitor.access.admin_site.MonitorAdminSite"
     default = False

@@ -1,4 +1,4 @@
-"""The log of who did what: a row for the admin and a line for the log, bounded."""
+"""The audit log: who did what, as a row for the admin and a line in the server's log. The newest 20,000 rows stay."""
 
 from __future__ import annotations
 
@@ -6,32 +6,42 @@ import logging
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
+from django.http import HttpRequest
+from django.utils import timezone
 
+from llmmonitor.access.connection import connection_of
 from llmmonitor.access.models import AuditEntry
 
 logger = logging.getLogger("llmmonitor.access")
 
-# Years of a team's sign-ins; attempts of strangers are throttled and cannot push these out quickly.
-KEPT_ENTRIES = 20_000
+# Enough for years of a team's logins. Failed logins are rate-limited, so they cannot push the other rows out quickly.
+MAX_ENTRIES = 20_000
 PRUNE_EVERY = 100
 
 
+def log_action(request: HttpRequest, action: str, subject: str = "", *, actor: str | None = None) -> None:
+    """Record an action of the user of `request`, or of `actor`, with the client's address and the current time."""
+    actor = request.user.get_username() if actor is None else actor
+    address = connection_of(request).client or ""
+    record(action, actor=actor, subject=subject, address=address, at=timezone.now())
+
+
 def record(action: str, *, actor: str, subject: str = "", address: str = "", at: datetime) -> None:
-    """Notes that `actor` did `action` to `subject`. A store that cannot be written leaves the log line alone."""
-    what = f"{action} {_one_line(subject)}".rstrip()
-    logger.info("%s: %s%s", _one_line(actor), what, f", from {address}" if address else "")
+    """Record that `actor` did `action` to `subject`. If the row cannot be written, only the log has it."""
+    text = f"{action} {_printable(subject)}".rstrip()
+    logger.info("%s: %s%s", _printable(actor), text, f", from {address}" if address else "")
     try:
         with transaction.atomic():
             entry = AuditEntry.objects.create(
-                at=at, actor=_one_line(actor)[:150], action=action[:64], subject=_one_line(subject)[:200],
+                at=at, actor=_printable(actor)[:150], action=action[:64], subject=_printable(subject)[:200],
                 address=address[:64],
             )  # fmt: skip
             if entry.pk % PRUNE_EVERY == 0:
-                AuditEntry.objects.filter(pk__lte=entry.pk - KEPT_ENTRIES).delete()
+                AuditEntry.objects.filter(pk__lte=entry.pk - MAX_ENTRIES).delete()
     except DatabaseError as error:
-        logger.warning("the audit log cannot be written: %s", error)
+        logger.warning("Cannot write to the audit log: %s", error)
 
 
-def _one_line(text: str) -> str:
-    # What strangers type at the login must not fake lines of the log, nor hold a NUL (PostgreSQL refuses it).
+def _printable(text: str) -> str:
+    # Text from the login form must not forge lines in the log, nor contain NUL, which PostgreSQL rejects.
     return "".join(character if character.isprintable() else "�" for character in text[:200])

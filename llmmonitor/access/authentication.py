@@ -1,9 +1,12 @@
-"""REST framework's side of identity: a key, a session, loopback, in this order. `identity.py` has decided before."""
+"""REST framework's authentication classes, in the order of the settings: API key, session, loopback.
+
+`identity.py` identifies the request; these classes translate its result.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -12,32 +15,32 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Th
 from rest_framework.request import Request
 
 from llmmonitor.access.identity import Identity, identify_request
-from llmmonitor.access.throttles import refused_wait_seconds
+from llmmonitor.access.throttles import wrong_key_wait_seconds
 
 
 class APIKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer llmm_…`. A presented credential decides: a wrong one is 401, wherever it comes from."""
+    """`Authorization: Bearer llmm_…`. An invalid credential gets 401, also from loopback."""
 
     def authenticate(self, request: Request) -> tuple[Identity, Identity] | None:
-        """The key's identity; None where no key was sent. Raises AuthenticationFailed, Throttled after too many."""
+        """Return the identity of the key; None without a credential. Raises AuthenticationFailed or Throttled."""
         identity = identify_request(request._request)
-        if identity.refused:
-            wait_seconds = refused_wait_seconds(request._request, time.time())
+        if identity.error:
+            wait_seconds = wrong_key_wait_seconds(request._request, time.time())
             if wait_seconds:
                 raise Throttled(wait_seconds)
-            raise AuthenticationFailed(identity.refused)
+            raise AuthenticationFailed(identity.error)
         return (identity, identity) if identity.kind == "key" else None
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 says in WWW-Authenticate."""
+        """Return the WWW-Authenticate header of a 401."""
         return "Bearer"
 
 
-class PersonAuthentication(BaseAuthentication):
-    """A person's session. What changes something needs the CSRF token, as in any of Django's forms."""
+class UserAuthentication(BaseAuthentication):
+    """A login session. Unsafe methods need the CSRF token, as in Django's forms."""
 
     def authenticate(self, request: Request) -> tuple[Any, Identity] | None:
-        """The signed-in user; None without one. Raises PermissionDenied when the CSRF token is missing or wrong."""
+        """Return the user of the session; None without one. Raises PermissionDenied for a missing CSRF token."""
         identity = identify_request(request._request)
         if identity.kind != "user":
             return None
@@ -46,10 +49,10 @@ class PersonAuthentication(BaseAuthentication):
 
 
 class LoopbackAuthentication(BaseAuthentication):
-    """Nobody signed in, on this machine."""
+    """A request from this machine without a credential."""
 
     def authenticate(self, request: Request) -> tuple[Identity, Identity] | None:
-        """The identity of loopback, or None."""
+        """Return the identity of loopback, or None."""
         identity = identify_request(request._request)
         return (identity, identity) if identity.kind == "loopback" else None
 
@@ -59,21 +62,17 @@ class _CsrfCheck(CsrfViewMiddleware):
         return reason
 
 
-def _never_called(request: HttpRequest) -> HttpResponse:
+def _unused_view(request: HttpRequest) -> HttpResponse:
     raise NotImplementedError
 
 
 def check_csrf(request: HttpRequest) -> None:
-    """Raises PermissionDenied when an unsafe request of a signed-in person lacks its CSRF token."""
-    check = _CsrfCheck(_never_called)
+    """Raise PermissionDenied if an unsafe request of a logged-in user lacks its CSRF token."""
+    check = _CsrfCheck(_unused_view)
     check.process_request(request)
-    reason = check.process_view(request, _never_called, (), {})
+    reason = check.process_view(request, _unused_view, (), {})
     if reason:
-        _refuse(str(reason))
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise PermissionDenied(
-        f"{reason} Send the value of the cookie llmmonitor_csrf as the header X-CSRFToken, or use an API key.",
-        code="csrf_failed",
-    )
+        raise PermissionDenied(
+            f"{reason} Send the value of the cookie llmmonitor_csrf as the header X-CSRFToken, or use an API key.",
+            code="csrf_failed",
+        )

@@ -1,12 +1,12 @@
-"""Is this request from the person at this machine? Decided for each request, from what the connection itself shows.
+"""Decide whether a request comes from this machine itself. Such a request needs no key.
 
-All four must hold: the client's address is loopback, the server's address of the same connection is loopback, the Host
-header names loopback (a page on the web that rebinds its own name to 127.0.0.1 fails here), and no header says that a
-proxy stands in between (a proxy on this machine connects from loopback for the whole world). A connection without
-addresses, such as one over a unix socket, is not loopback.
+All four conditions must hold: the client's address is loopback; the server's address of the connection is loopback; the
+Host header is a loopback name (this stops DNS rebinding, where a web page points its own name to 127.0.0.1); and no
+header shows a proxy (a proxy on this machine connects from loopback for clients anywhere). A connection without
+addresses, such as a Unix socket, is not loopback.
 
-In tests: Django's client comes from 127.0.0.1 to a server called "testserver", which is not loopback;
-`Client(SERVER_NAME="localhost")` is.
+In tests, Django's client connects from 127.0.0.1 to "testserver", which is not loopback. Use
+`Client(SERVER_NAME="localhost")`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import re
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 
-# Each of these is added by proxies only. Names are compared in lower case with "-" for "_".
+# Only proxies send these headers. Names are compared in lower case, with "-" instead of "_".
 PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
-HOST_FORM = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,\s]+)(?::[0-9]+)?")
 PROXY_PREFIXES = ("x-forwarded", "x-envoy-", "x-original-")
+HOST_PATTERN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,\s]+)(?::[0-9]+)?")
 
 
 def is_loopback(client: str | None, server: str | None, host: str, header_names: Iterable[str]) -> bool:
-    """Whether a connection from `client` to `server` (addresses), with this Host header, is the machine's own."""
+    """Return whether a connection from address `client` to address `server` comes from this machine itself."""
     return (
         is_loopback_name(client)
         and is_loopback_name(server)
@@ -32,7 +32,7 @@ def is_loopback(client: str | None, server: str | None, host: str, header_names:
 
 
 def is_loopback_name(name: str | None) -> bool:
-    """Whether it is `localhost` or an address in 127.0.0.0/8 or ::1 (IPv6 with or without brackets)."""
+    """Return whether the name is `localhost`, an address in 127.0.0.0/8 or ::1 (with or without brackets)."""
     if not name:
         return False
     if name.lower() == "localhost":
@@ -43,19 +43,19 @@ def is_loopback_name(name: str | None) -> bool:
         address = ip_address(name)
     except ValueError:
         return False
-    # A socket that listens on both families shows an IPv4 client as ::ffff:127.0.0.1.
+    # A dual-stack socket reports an IPv4 client as ::ffff:127.0.0.1.
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return address.is_loopback
 
 
 def is_proxy_header(name: str) -> bool:
-    """Whether only a proxy would have set this header."""
+    """Return whether only proxies set this header."""
     lower = name.lower().replace("_", "-")
     return lower in PROXY_HEADERS or lower.startswith(PROXY_PREFIXES)
 
 
 def without_port(host: str) -> str:
-    """The name of a Host header, `localhost` of `localhost:8899`; the whole of one that has no such form."""
-    found = HOST_FORM.fullmatch(host)
-    return found[1] if found else host
+    """Return the name in a Host header, such as `localhost` for `localhost:8899`; an invalid header unchanged."""
+    match = HOST_PATTERN.fullmatch(host)
+    return match[1] if match else host

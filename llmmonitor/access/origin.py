@@ -1,7 +1,7 @@
-"""Does this call come from a page of somebody else? Browsers say so, in `Origin` and `Sec-Fetch-Site`.
+"""Decide whether a page of another site sent a request, from the headers `Origin` and `Sec-Fetch-Site` of browsers.
 
-Needed because a loopback caller needs no key: any page on the web that its owner visits could otherwise post to
-http://127.0.0.1:8899. Programs send neither header and are not concerned.
+This check is needed because loopback needs no key: without it, any page that a user visits could post to
+http://127.0.0.1:8899. Programs other than browsers send neither header and are not affected.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-def is_foreign_call(
-    method: str, origin: str | None, fetch_site: str | None, host: str, listed: Container[str] = ()
+def is_cross_site_change(
+    method: str, origin: str | None, fetch_site: str | None, host: str, allowed_origins: Container[str] = ()
 ) -> bool:
-    """Whether a call that changes something comes from a page that is neither ours nor of an origin in `listed`."""
+    """Return whether an unsafe request comes from a page of another origin that is not in `allowed_origins`."""
     if method in SAFE_METHODS:
         return False
     if origin:
-        return is_foreign_origin(origin, host, listed)
-    # "same-site" is foreign, too: sites ignore ports, and every program on this machine is the same site.
+        return is_foreign_origin(origin, host, allowed_origins)
+    # "same-site" is rejected, too: a site ignores ports, so it includes every program on this machine.
     return bool(fetch_site) and fetch_site not in ("same-origin", "none")
 
 
-def is_foreign_origin(origin: str, host: str, listed: Container[str] = ()) -> bool:
-    """Whether `origin` differs from what the Host header names. Origin `null` (a sandboxed page, a file) is foreign.
+def is_foreign_origin(origin: str, host: str, allowed_origins: Container[str] = ()) -> bool:
+    """Return whether `origin` differs from the Host header. The origin `null` (a sandboxed page, a file) is foreign.
 
-    Scheme is not compared: behind a proxy that ends TLS the server sees http where the browser saw https.
+    Schemes are not compared: behind a proxy that terminates TLS, the browser uses https and the server sees http.
     """
-    if origin in listed:
+    if origin in allowed_origins:
         return False
     try:
         parts = urlsplit(origin)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)
-        here = urlsplit(f"//{host}")
-        here_port = here.port or DEFAULT_PORTS.get(parts.scheme)
+        server = urlsplit(f"//{host}")
+        server_port = server.port or DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return True
-    return not parts.hostname or (parts.hostname, port) != (here.hostname, here_port)
+    return not parts.hostname or (parts.hostname, port) != (server.hostname, server_port)

@@ -1,4 +1,7 @@
-"""REST framework permissions, one for each right. 401 where signing in would help, 403 where it was not enough."""
+"""REST framework's permission classes, one for each right of `rights.py`.
+
+A denied request gets 401 if no credential was sent, so that logging in may help, else 403.
+"""
 
 from __future__ import annotations
 
@@ -15,56 +18,56 @@ if TYPE_CHECKING:  # importing it reads the settings, which name this module
     from rest_framework.views import APIView
 
 
-class _Can(BasePermission):
+class _HasRight(BasePermission):
     right: ClassVar[str]
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """True, or raises NotAuthenticated (401) or PermissionDenied (403) with what would be enough."""
+        """Return True, or raise NotAuthenticated (401) or PermissionDenied (403)."""
         identity = identify_request(request._request)
-        if self.right in identity.can:
+        if self.right in identity.rights:
             return True
-        detail = refusal(identity, self.right)
+        detail = denial(identity, self.right)
         if identity.is_authenticated:
             raise PermissionDenied(detail)
         raise NotAuthenticated(detail)
 
 
-def refusal(identity: Identity, right: str) -> str:
-    """Why this identity may not, and what would be enough."""
-    enough = rights.ENOUGH[right]
+def denial(identity: Identity, right: str) -> str:
+    """Return the sentence that explains why access is denied and what is required."""
+    required = rights.REQUIRED[right]
     match identity.kind:
         case "key":
-            return f"The key {identity.name!r} may not do this; it takes {enough}."
+            return f"The key {identity.name!r} may not do this. Required: {required}."
         case "user":
-            return f"{identity.name} may not do this; it takes {enough}."
-    return f"Sign in at /login/, or send a key as `Authorization: Bearer llmm_…`: it takes {enough}."
+            return f"The user {identity.name} may not do this. Required: {required}."
+    return f"Sign in at /login/, or send a key as `Authorization: Bearer llmm_…`. Required: {required}."
 
 
-class CanRead(_Can):
+class CanRead(_HasRight):
     """Pages, GET of the API, live stream, exports."""
 
     right = rights.READ
 
 
-class CanIngest(_Can):
-    """Sending events."""
+class CanIngest(_HasRight):
+    """Send events."""
 
     right = rights.INGEST
 
 
-class CanOperate(_Can):
-    """Acknowledge, silence, annotate, dismiss: for the views of alerts and annotations, once they are built."""
+class CanOperate(_HasRight):
+    """Acknowledge, silence, annotate, dismiss. For the planned views of alerts and annotations."""
 
     right = rights.OPERATE
 
 
-class CanDemo(_Can):
-    """Demo data on and off."""
+class CanDemo(_HasRight):
+    """Create and remove demo data."""
 
     right = rights.DEMO
 
 
-class CanManage(_Can):
-    """Everything that changes configuration: for the views of rules, channels, keys and prices, once they are built."""
+class CanManage(_HasRight):
+    """Change the configuration. For the planned views of rules, channels, keys and prices."""
 
     right = rights.MANAGE

@@ -1,8 +1,8 @@
-"""Who may do what, as one table of plain sets. No Django in this file; the rest of the package only looks things up.
+"""The table of rights: what a role, a scope of an API key, and loopback may do. It does not import Django.
 
-Five rights: `read` (pages, GET of the API, live stream, exports), `ingest` (send events), `operate` (acknowledge,
-silence, annotate, dismiss), `demo` (demo data on and off) and `manage` (everything that changes configuration, and the
-admin, which is a page for people: a key has no use for it).
+`read`: pages, GET of the API, live stream, exports. `ingest`: send events. `operate`: acknowledge, silence, annotate,
+dismiss. `demo`: create and remove demo data. `manage`: change the configuration, and use the admin (users only, because
+a key has no session).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 READ, INGEST, OPERATE, DEMO, MANAGE = "read", "ingest", "operate", "demo", "manage"
 ALL_RIGHTS = frozenset({READ, INGEST, OPERATE, DEMO, MANAGE})
-NOTHING: frozenset[str] = frozenset()
+NO_RIGHTS: frozenset[str] = frozenset()
 
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
-# From the least to the most: of several roles a person has, the last counts.
+# In ascending order. If a user has several roles, the last one counts.
 ROLES: dict[str, frozenset[str]] = {
     VIEWER: frozenset({READ}),
     OPERATOR: frozenset({READ, OPERATE, DEMO}),
@@ -27,8 +27,8 @@ SCOPES: dict[str, frozenset[str]] = {
 }
 LOOPBACK = frozenset({READ, INGEST, DEMO})
 
-# For answers: what would have been enough.
-ENOUGH = {
+# For error messages.
+REQUIRED = {
     READ: "a viewer role or a key with the scope read",
     INGEST: "a key with the scope ingest",
     OPERATE: "an operator role or a key with the scope manage",
@@ -38,16 +38,16 @@ ENOUGH = {
 
 
 def highest_role(names: Iterable[str]) -> str | None:
-    """The role that counts among the names of a person's groups; None when none of them is a role."""
-    found = set(names)
-    return next((role for role in reversed(ROLES) if role in found), None)
+    """Return the highest role among these group names; None if none of them is a role."""
+    groups = set(names)
+    return next((role for role in reversed(ROLES) if role in groups), None)
 
 
 def of_role(role: str | None) -> frozenset[str]:
-    """What a role may do. No role, no rights."""
-    return ROLES[role] if role else NOTHING
+    """Return the rights of a role; none without a role."""
+    return ROLES[role] if role else NO_RIGHTS
 
 
 def of_scopes(scopes: Iterable[str]) -> frozenset[str]:
-    """What a key with these scopes may do. Unknown scopes give nothing."""
-    return NOTHING.union(*(SCOPES.get(scope, NOTHING) for scope in scopes))
+    """Return the rights of a key with these scopes. Unknown scopes are ignored."""
+    return NO_RIGHTS.union(*(SCOPES.get(scope, NO_RIGHTS) for scope in scopes))

@@ -1,4 +1,4 @@
-"""Roles of people: Django groups called viewer, operator and admin. A superuser is an admin."""
+"""The roles of users, stored as Django groups: viewer, operator, admin. A superuser is always an admin."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.db import DEFAULT_DB_ALIAS
 from llmmonitor.access import rights
 
 
-def make_roles(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
-    """Makes the groups that are missing. A handler of post_migrate."""
+def create_role_groups(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
+    """Create the groups that are missing. A receiver of `post_migrate`."""
     for role in rights.ROLES:
         Group.objects.using(using).get_or_create(name=role)
 
 
 def role_of(user: AbstractBaseUser | AnonymousUser | None) -> str | None:
-    """The role of a user; None for nobody, for the inactive and for who has none. One query a user object."""
+    """Return the role of an active user, else None. The query runs once per user object."""
     if not isinstance(user, User) or not user.is_active:
         return None
     if user.is_superuser:
@@ -30,8 +30,8 @@ def role_of(user: AbstractBaseUser | AnonymousUser | None) -> str | None:
     return role
 
 
-def give_role(user: User, role: str) -> None:
-    """Makes `role` the only role of the user; an empty one takes the role away."""
+def set_role(user: User, role: str) -> None:
+    """Make `role` the only role of the user. An empty string removes the role."""
     user.groups.remove(*Group.objects.filter(name__in=rights.ROLES))
     if role:
         user.groups.add(Group.objects.get(name=role))
@@ -39,12 +39,12 @@ def give_role(user: User, role: str) -> None:
 
 
 class RoleBackend(ModelBackend):
-    """Passwords as Django checks them; permissions by role alone: an admin has all, nobody else any."""
+    """Django's password check. An admin has all of Django's permissions, other users have none."""
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
-        """Whether the user may do what the admin asks about."""
+        """Return whether the user is an admin."""
         return role_of(user_obj) == rights.ADMIN
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        """Whether the user sees an app in the admin."""
+        """Return whether the user is an admin."""
         return role_of(user_obj) == rights.ADMIN

@@ -1,4 +1,4 @@
-"""Addresses of signing in and out."""
+"""URLs of login and logout."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""May this WebSocket be opened? Django's middleware does not see WebSockets, so its checks are made here.
+"""Check whether a WebSocket may be opened. Django's middleware does not run for WebSockets, so it is checked here.
 
-Browsers let any page open a WebSocket to any address and send cookies along: the Origin is checked, or every page on
-the web could read the live stream of its visitor. A socket outlives the request that opened it: whoever keeps it open
-asks again every few seconds, so that a revoked key and a person who signed out stop here, too.
+A browser lets any page open a WebSocket to any address and sends its cookies. Without the check of the Origin, any page
+could read the live stream of its visitor. A WebSocket outlives its handshake, so the consumer repeats the check every
+few seconds: a revoked key or a logout then closes the WebSocket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from llmmonitor.access import rights
-from llmmonitor.access.identity import Identity, aidentify_scope, connection_of_scope, header
+from llmmonitor.access.connection import connection_of_scope, header
+from llmmonitor.access.identity import Identity, aidentify_scope
 from llmmonitor.access.origin import is_foreign_origin
 
 FORBIDDEN_STATUS = 403
@@ -24,10 +25,10 @@ NOT_ALLOWED_CODE = 4403
 
 @dataclass(frozen=True)
 class Denied:
-    """Why not.
+    """Why the WebSocket is denied.
 
-    With `status`, refuse the handshake (close before accepting: the server answers 403); with `code`, accept and close
-    with it, because a browser's page learns the code only from an open socket.
+    With `status`, reject the handshake: close before accepting, and the server responds with 403. With `code`, accept
+    and then close with the code, because a page can read the code only of an open WebSocket.
     """
 
     reason: str
@@ -36,26 +37,26 @@ class Denied:
 
 
 async def acheck_handshake(scope: dict[str, Any]) -> Identity | Denied:
-    """Who opens the socket, or why they may not. For the event loop; what asks the database leaves it."""
-    return refuse_place(scope) or refuse_identity(await aidentify_scope(scope))
+    """Return the identity that may open the WebSocket, or why it is denied. Queries the database in a thread."""
+    return check_host_and_origin(scope) or check_right_to_read(await aidentify_scope(scope))
 
 
-def refuse_place(scope: dict[str, Any]) -> Denied | None:
-    """Refuses a Host that is not ours (a name rebound to this address) and a page of somebody else."""
+def check_host_and_origin(scope: dict[str, Any]) -> Denied | None:
+    """Deny a Host that is not allowed (DNS rebinding) and a page of another site."""
     host = connection_of_scope(scope).host
     name, _ = split_domain_port(host)
     if not name or not validate_host(name, settings.ALLOWED_HOSTS):
         return Denied("The Host is not one of LLMMONITOR_ALLOWED_HOSTS.", status=FORBIDDEN_STATUS)
     origin = header(scope, b"origin")
     if origin is not None and is_foreign_origin(origin, host, settings.CORS_ALLOWED_ORIGINS):
-        return Denied("The page is of another site; LLMMONITOR_CORS_ORIGINS lists who may.", status=FORBIDDEN_STATUS)
+        return Denied("The Origin is not one of LLMMONITOR_CORS_ORIGINS.", status=FORBIDDEN_STATUS)
     return None
 
 
-def refuse_identity(identity: Identity) -> Identity | Denied:
-    """Passes on who may read."""
-    if rights.READ in identity.can:
+def check_right_to_read(identity: Identity) -> Identity | Denied:
+    """Return the identity if it may read."""
+    if rights.READ in identity.rights:
         return identity
     if identity.is_authenticated:
-        return Denied(f"It takes {rights.ENOUGH[rights.READ]}.", code=NOT_ALLOWED_CODE)
-    return Denied(identity.refused or "Signed out.", code=SIGNED_OUT_CODE)
+        return Denied(f"Required: {rights.REQUIRED[rights.READ]}.", code=NOT_ALLOWED_CODE)
+    return Denied(identity.error or "Signed out.", code=SIGNED_OUT_CODE)

@@ -6,15 +6,8 @@ from typing import Any, Self
 
 from django.conf import settings
 
-from llmmonitor.access.first_start import FirstAdmin
-
-EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 (compared with, not listened on)
-
-
-def url_of(host: str, port: int) -> str:
-    """Return the URL that a browser on this machine opens, without a trailing slash."""
-    shown = "127.0.0.1" if host in EVERY_ADDRESS else f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+from llmmonitor.access.first_admin import FirstAdmin
+from llmmonitor.access.host_names import ANY_ADDRESS
 
 
 class Banner:
@@ -39,7 +32,7 @@ class Banner:
     def print(self, host: str, url: str, login_path: str | None) -> None:
         """Print the welcome text. `login_path` is the path of the one-time link, if there is one."""
         lines = [f"LLM Monitor {settings.VERSION} → {url}/"]
-        if host in EVERY_ADDRESS:
+        if host in ANY_ADDRESS:
             lines.append("  It listens on every address of this machine. Other machines need a login or a key.")
         if login_path:
             lines.append(f"  Sign in (once, within 15 minutes): {url}{login_path}")

@@ -26,14 +26,14 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     """
     from daphne.endpoints import build_endpoint_description_strings
 
-    from llmmonitor.access.hosts import own_host_names
+    from llmmonitor.access.host_names import default_allowed_hosts
     from llmmonitor.asgi import application
     from llmmonitor.http.daphne import BackPressureServer, reactor
     from llmmonitor.process.memory import release_startup_memory
     from llmmonitor.process.preflight import CannotStart
 
     # `--host` may name another address than the settings have read.
-    settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *own_host_names(host)]))
+    settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *default_allowed_hosts(host)]))
     failure: list[str] = []
     server = BackPressureServer(
         application,

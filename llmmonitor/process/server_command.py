@@ -52,16 +52,16 @@ class ServerCommand(StoreCommand):
         """
         from django.db import connections
 
-        from llmmonitor.access.first_start import ensure_admin
-        from llmmonitor.access.loginlink import first_admins_link
+        from llmmonitor.access.first_admin import ensure_admin, first_admin_link
+        from llmmonitor.access.host_names import url_of
         from llmmonitor.process import running
-        from llmmonitor.process.banner import Banner, url_of
+        from llmmonitor.process.banner import Banner
         from metrics.ingest.recorder import drain_recorder
 
         # Before the server's event loop starts: after that, this thread must not use the database.
         first = ensure_admin(settings.LLMMONITOR.admin_password)
         with Banner(self.stdout, first) as banner:
-            path = first_admins_link() if always_print_link or first else None
+            path = first_admin_link() if always_print_link or first else None
             connections.close_all()
 
             def started(_host: str, actual_port: int) -> None:

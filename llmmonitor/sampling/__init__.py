@@ -1,7 +1,7 @@
-"""Samples of a machine and its GPUs, for the server's own task and for the agent on other machines.
+"""Samples of a host and its GPUs, for the server and for an agent on other hosts. This package does not import Django.
 
-Needs psutil; with nvidia-ml-py (the maintained package of the module `pynvml`) it sees NVIDIA GPUs, too. Both come with
-`pip install "llmmonitor[agent]"`. Nothing here knows Django.
+It needs psutil and, for NVIDIA GPUs, nvidia-ml-py (the maintained package of the module `pynvml`). Install both with
+`pip install "llmmonitor[agent]"`.
 """
 
 from __future__ import annotations

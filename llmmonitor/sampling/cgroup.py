@@ -1,11 +1,10 @@
-"""What a container may use and does use, from the kernel's control groups.
+"""The limits and the use of a container, from the kernel's control groups.
 
-Inside a container psutil still tells the machine's memory and cores; a model that is killed at its 8 GB limit on a
-host of 512 GB would look idle until it dies. So the own group and all groups above it are asked for their limits, in
-version 2 (one tree) and version 1 (one tree a controller). The tightest limit counts, and use is read from the group
-that sets it; among equal limits from the outermost, whose use includes the neighbours' that share it. A limit that is
-absent, unreadable or not below the machine's own figure is no limit: the answer is None, and the caller takes the
-machine's figures.
+Inside a container, psutil returns the memory and cores of the host. A model that is killed at its limit of 8 GiB on a
+host of 512 GiB would look idle. So the limits of the process's group and of all its parents are read, in version 2 (one
+tree) and version 1 (one tree per controller). The lowest limit counts, and the use is read from the group that sets it;
+among equal limits, from the outermost group, because its use includes the groups that share the limit. If a limit is
+missing, unreadable or not below the value of the host, the result is None, and the caller uses the values of the host.
 
 Source: the kernel's admin guide, `cgroup-v2` and `cgroup-v1/{memory,cpusets}`, `scheduler/sched-bwc`.
 """
@@ -18,13 +17,13 @@ from pathlib import Path
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 PROC_ROOT = Path("/proc")
-MAX_LEVELS = 32  # Kubernetes nests five deep; the bound only keeps an absurd path from costing time each second
-MAX_FILE_BYTES = 64 * 1024  # memory.stat, the longest file read here, has about 2 kB
+MAX_LEVELS = 32  # Kubernetes uses five levels. The limit stops a very deep path from costing time each second.
+MAX_FILE_BYTES = 64 * 1024  # memory.stat, the longest file read here, has about 2 KiB
 
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Memory held by the limiting group (page cache that can be dropped at once left out) and its limit, in bytes."""
+    """The memory of the limiting group, without page cache that can be dropped immediately, and its limit, in bytes."""
 
     used_bytes: int
     limit_bytes: int
@@ -32,17 +31,17 @@ class MemoryUse:
 
 @dataclass(frozen=True)
 class CPUUse:
-    """How many cores' worth of time the limiting group may use, and the CPU seconds that it has used so far."""
+    """The number of cores that the limiting group may use, and the CPU seconds that it has used so far."""
 
     cores: float
     usage_seconds: float
 
 
 class Cgroup:
-    """The control groups of this process. The path is looked up once; limits are read at each question."""
+    """The control groups of this process. The paths are read once, the limits on each call."""
 
     def __init__(self, cgroup_root: Path = CGROUP_ROOT, proc_root: Path = PROC_ROOT) -> None:
-        paths = _own_paths(proc_root / "self" / "cgroup")
+        paths = _paths_of_process(proc_root / "self" / "cgroup")
         self._unified = _exists(cgroup_root / "cgroup.controllers")
         if self._unified:
             levels = _levels(cgroup_root, paths.get("", "/"))
@@ -54,27 +53,27 @@ class Cgroup:
             )
 
     def memory(self, host_total_bytes: int) -> MemoryUse | None:
-        """Use and limit of the tightest group; None when no group limits memory below `host_total_bytes`."""
+        """Return use and limit of the group with the lowest limit; None if none is below `host_total_bytes`."""
         limit_file = "memory.max" if self._unified else "memory.limit_in_bytes"
-        found = _tightest(self._memory, lambda level: _integer(level / limit_file), host_total_bytes)
-        if found is None:
+        lowest = _lowest_limit(self._memory, lambda level: _integer(level / limit_file), host_total_bytes)
+        if lowest is None:
             return None
-        limit, index = found
+        limit, index = lowest
         level = self._memory[index]
         current = _integer(level / ("memory.current" if self._unified else "memory.usage_in_bytes"))
         if current is None or limit <= 0:
             return None
-        # What the kernel would drop before it kills anything. The same definition as `kubectl top` and `docker stats`.
+        # The kernel drops this cache before it kills a process. `kubectl top` and `docker stats` subtract it, too.
         cache = _keyed(level / "memory.stat", "inactive_file" if self._unified else "total_inactive_file") or 0
         return MemoryUse(used_bytes=max(0, current - cache), limit_bytes=int(limit))
 
     def cpu(self, host_cores: float) -> CPUUse | None:
-        """Cores and use of the tightest group; None when no group limits them (quota or cpuset) below `host_cores`."""
-        quota = _tightest(self._cpu, self._quota_cores, host_cores)
-        cpuset = _tightest(self._cpuset, self._cpuset_cores, host_cores)
+        """Return cores and use of the group with the lowest quota or cpuset; None if none is below `host_cores`."""
+        quota = _lowest_limit(self._cpu, self._quota_cores, host_cores)
+        cpuset = _lowest_limit(self._cpuset, self._cpuset_cores, host_cores)
         if quota is None and cpuset is None:
             return None
-        cores, index = min((found for found in (quota, cpuset) if found), key=lambda found: found[0])
+        cores, index = min((limit for limit in (quota, cpuset) if limit), key=lambda limit: limit[0])
         usage = self._usage_seconds(index)
         return None if usage is None or cores <= 0 else CPUUse(cores=cores, usage_seconds=usage)
 
@@ -100,13 +99,13 @@ class Cgroup:
             return None if micros is None else micros / 1e6
         if not self._cpuacct:
             return None
-        # cpu, cpuset and cpuacct may be trees of their own in version 1; the same number of steps up is the same group.
+        # In version 1, cpu, cpuset and cpuacct may be separate trees. The same depth is the same group.
         nanos = _integer(self._cpuacct[min(index, len(self._cpuacct) - 1)] / "cpuacct.usage")
         return None if nanos is None else nanos / 1e9
 
 
-def _own_paths(file: Path) -> dict[str, str]:
-    """Controller → path of this process, from lines such as `4:memory:/docker/abc`; version 2's controller is ''."""
+def _paths_of_process(file: Path) -> dict[str, str]:
+    """Return controller → path from lines such as `4:memory:/docker/abc`. The controller of version 2 is ''."""
     paths: dict[str, str] = {}
     for line in (_text(file) or "").splitlines():
         parts = line.split(":", 2)
@@ -116,10 +115,10 @@ def _own_paths(file: Path) -> dict[str, str]:
 
 
 def _levels(root: Path, path: str) -> list[Path]:
-    """The directories from the own group up to the mounted root, innermost first.
+    """Return the directories from the process's group up to the mounted root, innermost first.
 
-    Docker without a cgroup namespace tells the host's path (`/docker/abc`) but mounts only the own group, as the root;
-    a path outside of the namespace begins with `/..`. Both lead to nothing under the mount, and the root alone counts.
+    Without a cgroup namespace, Docker shows the path on the host (`/docker/abc`) but mounts only the container's group,
+    as the root. A path outside the namespace begins with `/..`. Neither exists below the mount; only the root is used.
     """
     parts = [part for part in path.split("/") if part and part != "."]
     if ".." in parts or len(parts) > MAX_LEVELS:
@@ -128,18 +127,18 @@ def _levels(root: Path, path: str) -> list[Path]:
     return [level for level in levels if _exists(level)] + [root]
 
 
-def _tightest(levels: list[Path], read: Callable[[Path], float | None], below: float) -> tuple[float, int] | None:
-    """The smallest limit under `below` and the position of the outermost level that sets it."""
-    best: tuple[float, int] | None = None
+def _lowest_limit(levels: list[Path], read: Callable[[Path], float | None], below: float) -> tuple[float, int] | None:
+    """Return the lowest limit that is less than `below`, and the index of the outermost level that sets it."""
+    lowest: tuple[float, int] | None = None
     for index, level in enumerate(levels):
         limit = read(level)
-        if limit is not None and limit < below and (best is None or limit <= best[0]):
-            best = limit, index
-    return best
+        if limit is not None and limit < below and (lowest is None or limit <= lowest[0]):
+            lowest = limit, index
+    return lowest
 
 
 def _count_cpus(text: str) -> int:
-    """How many CPUs a list such as `0-3,8` names; 0 when it cannot be read."""
+    """Return the number of CPUs in a list such as `0-3,8`; 0 if it is invalid."""
     count = 0
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
@@ -153,7 +152,7 @@ def _count_cpus(text: str) -> int:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a parent that may not be searched
+    except OSError:  # no permission for a parent directory
         return False
 
 
@@ -168,7 +167,7 @@ def _text(path: Path) -> str | None:
 def _as_integer(text: str) -> int | None:
     try:
         return int(text)
-    except ValueError:  # "max", or a file that holds something else than it should
+    except ValueError:  # "max", or unexpected content
         return None
 
 
@@ -178,7 +177,7 @@ def _integer(path: Path) -> int | None:
 
 
 def _keyed(path: Path, key: str) -> int | None:
-    """The number behind `key` in a file of lines `key number`."""
+    """Return the number after `key` in a file of lines `key number`."""
     for line in (_text(path) or "").splitlines():
         words = line.split()
         if len(words) == 2 and words[0] == key:

@@ -1,10 +1,10 @@
-"""The questions put to one GPU: which NVML call fills which field, in which unit, and what to try where it is missing.
+"""The NVML calls that fill the fields of a GPU sample, with their units and their older names.
 
-Each question stands alone. A question that the card or driver does not know is remembered and never put again
-(`Answers`); any other failure is None for this sample only.
+Each query is independent. A call that the GPU or the driver does not support is remembered and not made again
+(`DeviceReader`). Any other failure gives None for this sample only.
 
-Source: NVIDIA's NVML API reference; module `pynvml` of the package nvidia-ml-py (the pip name `pynvml` is another,
-deprecated one).
+Source: NVIDIA's NVML API reference; the module `pynvml` of the package nvidia-ml-py (the package `pynvml` on PyPI is a
+deprecated wrapper).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MB = 2**20
+MIB = 2**20
 
-# What slows a GPU that should not be slow. Left out: idle, application and display clocks, sync boost (somebody's
-# settings) and the software power cap, which is common at full load.
+# Reasons that point to a problem. Not included: idle, application and display clocks and sync boost, which are normal
+# or configured, and the software power cap, which is common at full load.
 THROTTLE_REASONS = {
     0x08: "hw_slowdown",
     0x20: "sw_thermal_slowdown",
@@ -24,38 +24,39 @@ THROTTLE_REASONS = {
     0x80: "hw_power_brake_slowdown",
 }
 
-# NVML's codes of errors (nvmlReturn_t).
+# Error codes of NVML (nvmlReturn_t).
 UNINITIALIZED, NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND = 1, 3, 4, 13
 GPU_IS_LOST, RESET_REQUIRED, ARGUMENT_VERSION_MISMATCH, DEPRECATED = 15, 16, 25, 26
-FOR_GOOD = {NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH, DEPRECATED}
-GONE = {UNINITIALIZED, GPU_IS_LOST, RESET_REQUIRED}
+PERMANENT = {NOT_SUPPORTED, NO_PERMISSION, FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH, DEPRECATED}
+LOST = {UNINITIALIZED, GPU_IS_LOST, RESET_REQUIRED}
 
-Ask = Callable[[Any, Any], tuple[Any, ...]]  # (pynvml, handle) → the values of the question's fields
+Call = Callable[[Any, Any], tuple[Any, ...]]  # (pynvml, handle) → the values of the fields
 
 
-class GPUGone(Exception):
-    """The device answers nothing any more: it fell off the bus, or needs a reset. Its handle is worth nothing."""
+class GPULost(Exception):
+    """The GPU no longer responds: it fell off the bus or needs a reset. Its handle cannot be used again."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """`fields` in the order in which each of `asks` answers; the asks are tried in turn, newest call first.
+class Query:
+    """`calls` are tried in order, the newest first; each returns the values of `fields`.
 
-    `on_mig` says where it makes sense once a GPU is cut up: "parent" (power, clocks and heat are the board's), "child"
-    (memory and identity are the instance's, too), "never" (NVML does not support utilisation on a GPU with MIG).
+    `on_mig` is the devices that have the fields if the GPU is split into MIG instances: "parent" (power, clocks and
+    temperature of the board), "child" (memory, UUID and name, which the instances have, too), "never" (NVML does not
+    support utilization on a GPU with MIG).
     """
 
     fields: tuple[str, ...]
-    asks: tuple[Ask, ...]
+    calls: tuple[Call, ...]
     on_mig: str = "parent"
 
 
 def _memory(nvml: Any, handle: Any) -> tuple[Any, ...]:
-    # The first version of this call: its `used` is all that is not free, the driver's reserve included.
-    # That is the figure which meets the total when the next allocation fails.
+    # Version 1 of this call: `used` includes the memory that the driver reserves, so it reaches the total when the next
+    # allocation fails.
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     percent = round(100.0 * memory.used / memory.total, 2) if memory.total else None
-    return round(memory.used / MB, 1), round(memory.total / MB, 1), percent
+    return round(memory.used / MIB, 1), round(memory.total / MIB, 1), percent
 
 
 def _utilization(nvml: Any, handle: Any) -> tuple[Any, ...]:
@@ -63,124 +64,121 @@ def _utilization(nvml: Any, handle: Any) -> tuple[Any, ...]:
     return float(rates.gpu), float(rates.memory)
 
 
-def _thousandth(call: str) -> Ask:
-    """mW → W, mJ → J."""
-    return lambda nvml, handle: (getattr(nvml, call)(handle) / 1000.0,)
+def _thousandth(function: str) -> Call:
+    """Return a call that converts mW to W, or mJ to J."""
+    return lambda nvml, handle: (getattr(nvml, function)(handle) / 1000.0,)
 
 
-def _plain(call: str, *arguments: str) -> Ask:
-    """The answer as it is; the arguments are names of the module's constants."""
-    return lambda nvml, handle: (getattr(nvml, call)(handle, *(getattr(nvml, name) for name in arguments)),)
+def _unchanged(function: str, *constants: str) -> Call:
+    """Return a call of an NVML function with these constants of `pynvml` as further arguments."""
+    return lambda nvml, handle: (getattr(nvml, function)(handle, *(getattr(nvml, name) for name in constants)),)
 
 
-def _reasons(call: str) -> Ask:
-    def ask(nvml: Any, handle: Any) -> tuple[Any, ...]:
-        bits = getattr(nvml, call)(handle)
+def _reasons(function: str) -> Call:
+    def call(nvml: Any, handle: Any) -> tuple[Any, ...]:
+        bits = getattr(nvml, function)(handle)
         return ([name for bit, name in THROTTLE_REASONS.items() if bits & bit],)
 
-    return ask
+    return call
 
 
 def _performance_state(nvml: Any, handle: Any) -> tuple[Any, ...]:
     state = nvml.nvmlDeviceGetPerformanceState(handle)
-    return (state if 0 <= state <= 15 else None,)  # 32 stands for "unknown"
+    return (state if 0 <= state <= 15 else None,)  # 32 means "unknown"
 
 
-def _text(call: str) -> Ask:
-    def ask(nvml: Any, handle: Any) -> tuple[Any, ...]:
-        answer = getattr(nvml, call)(handle)
-        if isinstance(answer, bytes):  # old versions of the binding
-            answer = answer.decode("utf-8", "replace")
-        return (answer,)
+def _text(function: str) -> Call:
+    def call(nvml: Any, handle: Any) -> tuple[Any, ...]:
+        text = getattr(nvml, function)(handle)
+        if isinstance(text, bytes):  # old versions of pynvml
+            text = text.decode("utf-8", "replace")
+        return (text,)
 
-    return ask
+    return call
 
 
-UUID = Question(("uuid",), (_text("nvmlDeviceGetUUID"),), on_mig="child")
-NAME = Question(("name",), (_text("nvmlDeviceGetName"),), on_mig="child")
-MIG_MODE = Question(("mig_mode",), (lambda nvml, handle: (nvml.nvmlDeviceGetMigMode(handle)[0],),))
+UUID = Query(("uuid",), (_text("nvmlDeviceGetUUID"),), on_mig="child")
+NAME = Query(("name",), (_text("nvmlDeviceGetName"),), on_mig="child")
+MIG_MODE = Query(("mig_mode",), (lambda nvml, handle: (nvml.nvmlDeviceGetMigMode(handle)[0],),))
 
-QUESTIONS: tuple[Question, ...] = (
-    Question(
+QUERIES: tuple[Query, ...] = (
+    Query(
         ("temperature",),
         (
-            _plain("nvmlDeviceGetTemperatureV", "NVML_TEMPERATURE_GPU"),
-            _plain("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU"),
+            _unchanged("nvmlDeviceGetTemperatureV", "NVML_TEMPERATURE_GPU"),
+            _unchanged("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU"),
         ),
     ),
-    Question(("utilization_percent", "memory_utilization_percent"), (_utilization,), on_mig="never"),
-    Question(("memory_used_mb", "memory_total_mb", "memory_percent"), (_memory,), on_mig="child"),
-    Question(("power_draw_watts",), (_thousandth("nvmlDeviceGetPowerUsage"),)),
-    Question(
+    Query(("utilization_percent", "memory_utilization_percent"), (_utilization,), on_mig="never"),
+    Query(("memory_used_mb", "memory_total_mb", "memory_percent"), (_memory,), on_mig="child"),
+    Query(("power_draw_watts",), (_thousandth("nvmlDeviceGetPowerUsage"),)),
+    Query(
         ("power_limit_watts",),
         (_thousandth("nvmlDeviceGetEnforcedPowerLimit"), _thousandth("nvmlDeviceGetPowerManagementLimit")),
     ),
-    Question(("sm_clock_mhz",), (_plain("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),)),
-    Question(("memory_clock_mhz",), (_plain("nvmlDeviceGetClockInfo", "NVML_CLOCK_MEM"),)),
-    Question(
+    Query(("sm_clock_mhz",), (_unchanged("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),)),
+    Query(("memory_clock_mhz",), (_unchanged("nvmlDeviceGetClockInfo", "NVML_CLOCK_MEM"),)),
+    Query(
         ("throttle_reasons",),
         (_reasons("nvmlDeviceGetCurrentClocksEventReasons"), _reasons("nvmlDeviceGetCurrentClocksThrottleReasons")),
     ),
-    Question(
+    Query(
         ("ecc_uncorrected_total",),
-        # Aggregate: over the board's life, so that the count survives a restart of the driver.
-        (_plain("nvmlDeviceGetTotalEccErrors", "NVML_MEMORY_ERROR_TYPE_UNCORRECTED", "NVML_AGGREGATE_ECC"),),
+        # Aggregate: over the lifetime of the board, so that the count survives a restart of the driver.
+        (_unchanged("nvmlDeviceGetTotalEccErrors", "NVML_MEMORY_ERROR_TYPE_UNCORRECTED", "NVML_AGGREGATE_ECC"),),
     ),
-    Question(("energy_joules",), (_thousandth("nvmlDeviceGetTotalEnergyConsumption"),)),
-    Question(("fan_percent",), (_plain("nvmlDeviceGetFanSpeed"),)),
-    Question(("performance_state",), (_performance_state,)),
+    Query(("energy_joules",), (_thousandth("nvmlDeviceGetTotalEnergyConsumption"),)),
+    Query(("fan_percent",), (_unchanged("nvmlDeviceGetFanSpeed"),)),
+    Query(("performance_state",), (_performance_state,)),
 )
 
-FIELDS = tuple(name for question in QUESTIONS for name in question.fields)
+FIELDS = tuple(name for query in QUERIES for name in query.fields)
 
 
 @dataclass
-class Answers:
-    """Puts questions to one device and remembers which of their calls it does not know."""
+class DeviceReader:
+    """Runs queries on one device and remembers which of their calls it does not support."""
 
-    known_missing: dict[tuple[str, ...], int] = field(default_factory=dict)  # fields → how many of the asks are used up
+    unsupported: dict[tuple[str, ...], int] = field(default_factory=dict)  # fields → number of calls to skip
     succeeded: int = 0
     failed: int = 0
 
-    def ask(self, nvml: Any, handle: Any, question: Question) -> tuple[Any, ...]:
-        """The values of the question's fields; all None when they cannot be had. Raises GPUGone for a lost device."""
-        nothing = (None,) * len(question.fields)
-        for index in range(self.known_missing.get(question.fields, 0), len(question.asks)):
+    def read(self, nvml: Any, handle: Any, query: Query) -> tuple[Any, ...]:
+        """Return the values of the query's fields; all None if they are not available. Raises GPULost."""
+        missing = (None,) * len(query.fields)
+        for index in range(self.unsupported.get(query.fields, 0), len(query.calls)):
             try:
-                values = question.asks[index](nvml, handle)
+                values = query.calls[index](nvml, handle)
             except nvml.NVMLError as error:
-                if error.value in GONE:
-                    raise GPUGone(str(error)) from error
-                if error.value not in FOR_GOOD:
+                if error.value in LOST:
+                    raise GPULost(str(error)) from error
+                if error.value not in PERMANENT:
                     self.failed += 1
-                    return nothing
-            # Not an NVMLError although NVML raises it: the binding is newer than the driver. AttributeError: it is
-            # older than the call. Neither changes while the process lives.
+                    return missing
+            # NVMLLibraryMismatchError, which is no NVMLError: pynvml is newer than the driver. AttributeError: pynvml
+            # is older than the function. Both are permanent while the process runs.
             except (nvml.NVMLLibraryMismatchError, AttributeError):
                 pass
-            except Exception:  # noqa: BLE001  # what ctypes makes of a driver's garbage: a name that is no UTF-8, say
+            except Exception:  # noqa: BLE001  # ctypes with invalid data of a driver, such as a name that is not UTF-8
                 self.failed += 1
-                return nothing
+                return missing
             else:
                 self.succeeded += 1
                 return values
-            self.known_missing[question.fields] = index + 1
-        return nothing
+            self.unsupported[query.fields] = index + 1
+        return missing
+
+    def read_all(self, nvml: Any, handle: Any, *, mig_parent: bool = False, mig_child: bool = False) -> dict[str, Any]:
+        """Return all FIELDS; None for those that the device does not have. Raises GPULost."""
+        values: dict[str, Any] = dict.fromkeys(FIELDS)
+        for query in _queries_for(mig_parent, mig_child):
+            values.update(zip(query.fields, self.read(nvml, handle, query), strict=True))
+        return values
 
 
-def ask_all(
-    answers: Answers, nvml: Any, handle: Any, *, mig_parent: bool = False, mig_child: bool = False
-) -> dict[str, Any]:
-    """Every field of QUESTIONS; None where the device has no answer or the question makes no sense for it."""
-    values: dict[str, Any] = dict.fromkeys(FIELDS)
-    for question in _sensible(mig_parent, mig_child):
-        values.update(zip(question.fields, answers.ask(nvml, handle, question), strict=True))
-    return values
-
-
-def _sensible(mig_parent: bool, mig_child: bool) -> Sequence[Question]:
+def _queries_for(mig_parent: bool, mig_child: bool) -> Sequence[Query]:
     if mig_child:
-        return [question for question in QUESTIONS if question.on_mig == "child"]
+        return [query for query in QUERIES if query.on_mig == "child"]
     if mig_parent:
-        return [question for question in QUESTIONS if question.on_mig != "never"]
-    return QUESTIONS
+        return [query for query in QUERIES if query.on_mig != "never"]
+    return QUERIES

@@ -1,7 +1,4 @@
-"""A machine's whole sample: its own figures and its GPUs', in the shape that `POST /track/system` takes.
-
-No timestamp is inside: the caller stamps the sample with the moment at which it asked for it.
-"""
+"""The sample of a host and its GPUs, in the form that `POST /track/system` accepts. The caller adds the timestamp."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from typing import Any
 from llmmonitor.sampling.gpu import GPUSampler
 from llmmonitor.sampling.system import SystemSampler
 
-FIRST_LOOK_SECONDS = 0.1  # ten steps of the kernel's CPU counters: the first percentage is then right to a few per cent
+FIRST_SPAN_SECONDS = 0.1  # ten steps of the kernel's CPU counters, so that the first CPU percentage is roughly right
 
 
 class HostSampler:
-    """Both samplers behind one call; hold one instance and call `sample` at each tick."""
+    """A `SystemSampler` and a `GPUSampler`. Keep one instance, because percentages are relative to the last sample."""
 
     def __init__(
         self,
@@ -34,31 +31,30 @@ class HostSampler:
         self.gpus = gpus or GPUSampler(clock=clock)
 
     def sample(self) -> dict[str, Any]:
-        """The fields of `SystemSampler.sample`, `gpu_metrics` (the list of `GPUSampler.sample`) and `gpu_count`.
+        """Return the fields of `SystemSampler.sample`, `gpu_metrics` (the list of `GPUSampler.sample`) and `gpu_count`.
 
-        `gpu_count` counts boards: a GPU cut into MIG instances is one, and a GPU that was lost is still one.
+        `gpu_count` counts boards: MIG instances are not counted, and a lost GPU still is.
         """
         gpus = self.gpus.sample()
         boards = sum(isinstance(gpu["gpu_id"], int) for gpu in gpus)
         return {**self.system.sample(), "gpu_count": boards, "gpu_metrics": gpus}
 
     def close(self) -> None:
-        """Let go of the GPU driver. Safe to call twice."""
+        """Close the connection to the GPU driver. May be called twice."""
         self.gpus.close()
 
 
 def sample_host(*, host: str | None = None, data_dir: str | Path | None = None) -> dict[str, Any]:
-    """One sample of this machine (see `HostSampler.sample`), for a caller who holds no sampler.
+    """Return one sample of this host (see `HostSampler.sample`).
 
-    The sampler behind it is kept for the process, so that percentages are over the time since the call before. The very
-    first call waits 0.1 s to have a span to measure over.
+    The process keeps the sampler, so percentages cover the time since the previous call. The first call waits 0.1 s.
     """
-    return _kept_sampler(os.getpid(), host, None if data_dir is None else str(data_dir)).sample()
+    return _cached_sampler(os.getpid(), host, None if data_dir is None else str(data_dir)).sample()
 
 
 @functools.lru_cache(maxsize=4)
-def _kept_sampler(pid: int, host: str | None, data_dir: str | None) -> HostSampler:
-    # pid: a child of a fork needs its own sampler, since the GPU driver's session does not survive a fork.
+def _cached_sampler(pid: int, host: str | None, data_dir: str | None) -> HostSampler:
+    # pid: a forked child needs its own sampler, because a session of the GPU driver does not survive a fork.
     sampler = HostSampler(host=host, data_dir=data_dir)
-    time.sleep(FIRST_LOOK_SECONDS)
+    time.sleep(FIRST_SPAN_SECONDS)
     return sampler

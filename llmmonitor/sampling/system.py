@@ -1,11 +1,11 @@
-"""One machine's figures at this moment: CPU, memory, disk, network, load, and what the monitor itself costs.
+"""The sample of a host: CPU, memory, disk, network, load, and the CPU and memory of LLM Monitor itself.
 
-The figures are psutil's, except inside a container that limits memory or CPU below the machine's: there they are of
-the container (`cgroup.py`), so that 100 % means what it means to the process that gets killed. Percentages of CPU are
-over the time since the sample before. They are computed here from counters, not by `psutil.cpu_percent`, which keeps
-its state per thread: called from a pool of threads it answers 0.0 whenever it meets a thread for the first time.
+The values come from psutil. Inside a container with a lower limit on memory or CPU, they are those of the container
+(`cgroup.py`), so that 100 % is the point at which the kernel kills or throttles its processes. CPU percentages cover
+the time since the previous sample. They are computed here from counters, because `psutil.cpu_percent` keeps its state
+per thread: in a thread pool, it returns 0.0 on the first call of each thread.
 
-A field that cannot be read is None, and the reason is logged once. GB is 2**30 bytes, MB 2**20.
+A field that cannot be read is None, and the reason is logged once. Units: fields in `_gb` are GiB, `_mb` are MiB.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from llmmonitor.sampling.cgroup import CGROUP_ROOT, PROC_ROOT, Cgroup
 
 logger = logging.getLogger(__name__)
 
-GB = 2**30
-MB = 2**20
+GIB = 2**30
+MIB = 2**20
 
 T = TypeVar("T")
 
 
 class SystemSampler:
-    """Takes samples of this machine; keeps the counters of the sample before, so one instance serves one reader.
+    """Samples this host. It keeps the counters of the previous sample, so each reader needs its own instance.
 
-    `host` is the name to report (the machine's own when None), `data_dir` chooses the filesystem for `disk_percent`,
-    `process` is the monitor's own process. Threads may share an instance; after a fork the child reports on itself.
+    `host` is the name to report (by default the host name), `data_dir` selects the filesystem of `disk_percent`, and
+    `process` is the process of LLM Monitor (by default this one). Threads may share an instance. After a fork, the
+    child reports its own process.
     """
 
     def __init__(
@@ -54,26 +55,25 @@ class SystemSampler:
         self._clock = clock
         self._cgroup = Cgroup(cgroup_root, proc_root)
         self._lock = threading.Lock()
-        self._complained: set[str] = set()
-        self._given_process = process
-        self._own_process: psutil.Process | None = process
-        self._own_pid = os.getpid()
-        self._host_cpu = _Counters()
+        self._logged: set[str] = set()
+        self._process_argument = process
+        self._process: psutil.Process | None = process
+        self._pid = os.getpid()
+        self._host_cpu = _CPUCounters()
         self._container_cpu = _Rate()
         self._monitor_cpu = _Rate()
-        # The first look, so that the first sample has something to subtract.
+        # The first readings, so that the first sample has values to subtract.
         self._cpu_fields()
         self._monitor_fields()
 
     def sample(self) -> dict[str, Any]:
-        """The machine's fields, GPUs left out. Never raises; what cannot be read is None.
+        """Return the fields of the host, without GPUs. Never raises; a field that cannot be read is None.
 
-        cpu_percent (0…100 of what may be used), cpu_count (cores that may be used; 1.5 under a quota of one and a
-        half), per_core_percent (list; the machine's cores, also in a container), memory_percent, memory_used_gb,
-        memory_total_gb (used is total less available), swap_percent (the machine's), disk_percent (of `data_dir`'s
-        filesystem), disk_read_bytes, disk_write_bytes, network_bytes_sent, network_bytes_recv (totals since boot, all
-        interfaces), load_average ([1, 5, 15 min]), host, platform, monitor_cpu_percent (of one core),
-        monitor_memory_mb (resident).
+        cpu_percent (0…100 of the usable cores), cpu_count (usable cores; 1.5 for a quota of 150 %), per_core_percent
+        (list; all cores of the host, also in a container), memory_percent, memory_used_gb, memory_total_gb (used is
+        total minus available), swap_percent (of the host), disk_percent (of the filesystem of `data_dir`),
+        disk_read_bytes, disk_write_bytes, network_bytes_sent, network_bytes_recv (totals since boot, all interfaces),
+        load_average ([1, 5, 15 min]), host, platform, monitor_cpu_percent (of one core), monitor_memory_mb (resident).
         """
         with self._lock:
             return {
@@ -95,7 +95,7 @@ class SystemSampler:
         limit = self._try("cpu_limit", lambda: self._cgroup.cpu(cores or float("inf")))
         if limit is not None:
             share = self._container_cpu.per_second(at, limit.usage_seconds)
-            # A burst above the quota is lent by the kernel and paid back in the next period: 100 is the top.
+            # The kernel allows short bursts above the quota, so the value is limited to 100.
             overall = None if share is None else min(100.0, 100.0 * share / limit.cores)
         return {
             "cpu_percent": _rounded(overall, 2),
@@ -113,13 +113,13 @@ class SystemSampler:
             used, total = limit.used_bytes, limit.limit_bytes
         return {
             "memory_percent": _rounded(100.0 * used / total, 2) if used is not None and total else None,
-            "memory_used_gb": None if used is None else round(used / GB, 3),
-            "memory_total_gb": None if total is None else round(total / GB, 3),
+            "memory_used_gb": None if used is None else round(used / GIB, 3),
+            "memory_total_gb": None if total is None else round(total / GIB, 3),
             "swap_percent": self._try("swap_percent", lambda: float(psutil.swap_memory().percent)),
         }
 
     def _disk_fields(self) -> dict[str, Any]:
-        # None on machines without block devices of their own, as in some containers.
+        # psutil returns None without block devices, as in some containers.
         io = self._try("disk_read_bytes", psutil.disk_io_counters)
         return {
             "disk_percent": self._try("disk_percent", self._disk_percent),
@@ -128,9 +128,9 @@ class SystemSampler:
         }
 
     def _disk_percent(self) -> float:
-        # Before the data directory is made, the nearest directory above it tells the filesystem.
+        # If the data directory does not exist yet, its nearest existing parent is on the same filesystem.
         path = self.data_dir.absolute()
-        existing = next((place for place in (path, *path.parents) if place.exists()), path)
+        existing = next((directory for directory in (path, *path.parents) if directory.exists()), path)
         return float(psutil.disk_usage(str(existing)).percent)
 
     def _network_fields(self) -> dict[str, Any]:
@@ -141,11 +141,11 @@ class SystemSampler:
         }
 
     def _monitor_fields(self) -> dict[str, Any]:
-        if self._own_process is None or self._own_pid != os.getpid():
-            self._own_pid = os.getpid()
-            self._own_process = self._given_process or self._try("monitor_process", psutil.Process)
+        if self._process is None or self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._process = self._process_argument or self._try("monitor_process", psutil.Process)
             self._monitor_cpu = _Rate()
-        process = self._own_process
+        process = self._process
         if process is None:
             return {"monitor_cpu_percent": None, "monitor_memory_mb": None}
         at = self._clock()
@@ -154,77 +154,78 @@ class SystemSampler:
         rss = self._try("monitor_memory_mb", lambda: process.memory_info().rss)
         return {
             "monitor_cpu_percent": None if share is None else round(100.0 * share, 2),
-            "monitor_memory_mb": None if rss is None else round(rss / MB, 1),
+            "monitor_memory_mb": None if rss is None else round(rss / MIB, 1),
         }
 
-    def _try(self, what: str, read: Callable[[], T]) -> T | None:
+    def _try(self, name: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
-        # Everything: psutil raises its own errors, OSError, NotImplementedError, and what a hardened /proc makes of its
-        # parsers (IndexError, ValueError). One unreadable figure must not cost the others.
+        # psutil raises its own errors, OSError, NotImplementedError, and IndexError or ValueError if /proc is hardened.
+        # One unreadable value must not affect the others.
         except Exception as error:  # noqa: BLE001
-            if what not in self._complained:
-                self._complained.add(what)
-                logger.info("%s cannot be read on this machine and stays empty: %r", what, error)
+            if name not in self._logged:
+                self._logged.add(name)
+                logger.info("Cannot read %s on this host, so the field stays empty: %r", name, error)
             return None
 
 
-class _Counters:
-    """Busy share of each core between two looks at its (busy, total) seconds."""
+class _CPUCounters:
+    """Busy percentage of each core between two readings of its (busy, total) seconds."""
 
     def __init__(self) -> None:
-        self._before: list[tuple[float, float]] | None = None
+        self._previous: list[tuple[float, float]] | None = None
         self._last: tuple[float | None, list[float] | None] = (None, None)
 
     def percent(self, now: list[tuple[float, float]] | None) -> tuple[float | None, list[float] | None]:
-        """(overall, per core) since the look before; (None, None) at the first, after a failed one, when cores change.
+        """Return (overall, per core) since the previous reading.
 
-        The kernel counts in steps of 10 ms: when none has passed, the answer before is repeated.
+        (None, None) on the first reading, after a failed one, and if the number of cores has changed. The kernel counts
+        in steps of 10 ms; if no step has passed, the previous result is returned again.
         """
-        before = self._before
-        if now is None or before is None or len(before) != len(now):
-            self._before, self._last = now, (None, None)
+        previous = self._previous
+        if now is None or previous is None or len(previous) != len(now):
+            self._previous, self._last = now, (None, None)
             return self._last
-        deltas = [(busy - busy0, total - total0) for (busy, total), (busy0, total0) in zip(now, before, strict=True)]
-        total = sum(passed for _, passed in deltas)
+        deltas = [(busy - busy0, total - total0) for (busy, total), (busy0, total0) in zip(now, previous, strict=True)]
+        total = sum(elapsed for _, elapsed in deltas)
         if total <= 0:
             return self._last
-        self._before = now
+        self._previous = now
         self._last = (
             _percent(sum(busy for busy, _ in deltas), total),
-            [_percent(busy, passed) if passed > 0 else 0.0 for busy, passed in deltas],
+            [_percent(busy, elapsed) if elapsed > 0 else 0.0 for busy, elapsed in deltas],
         )
         return self._last
 
 
 class _Rate:
-    """Increase per second of one counter between two looks at it."""
+    """Increase per second of a counter between two readings."""
 
     def __init__(self) -> None:
-        self._before: tuple[float, float] | None = None
+        self._previous: tuple[float, float] | None = None
         self._last: float | None = None
 
     def per_second(self, at: float, value: float) -> float | None:
-        """Increase per second since the look before; None at the first look and after the counter went back."""
-        before = self._before
-        if before is not None and at <= before[0]:
+        """Return the increase per second since the previous reading; None on the first and if the counter decreased."""
+        previous = self._previous
+        if previous is not None and at <= previous[0]:
             return self._last
-        self._before = at, value
-        if before is None or value < before[1]:
+        self._previous = at, value
+        if previous is None or value < previous[1]:
             self._last = None
         else:
-            self._last = (value - before[1]) / (at - before[0])
+            self._last = (value - previous[1]) / (at - previous[0])
         return self._last
 
 
 def _busy_and_total(times: Any) -> tuple[float, float]:
-    """Seconds busy and in all of one core. Waiting for a disk is idle; Linux has guests' time in `user` too."""
+    """Return the busy and the total seconds of a core. iowait counts as idle. On Linux, `user` includes `guest`."""
     total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
     return total - times.idle - getattr(times, "iowait", 0.0), total
 
 
 def _percent(part: float, whole: float) -> float:
-    return min(100.0, max(0.0, 100.0 * part / whole))  # the kernel's idle counters step back by a tick now and then
+    return min(100.0, max(0.0, 100.0 * part / whole))  # idle counters sometimes decrease by one step
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

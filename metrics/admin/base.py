@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
+from llmmonitor.access.admin_site import ReadOnlyAdmin
 from metrics.models import Series
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read.budget import query_budget
@@ -29,25 +30,13 @@ class LimitedPaginator(Paginator):
         return len(rows.order_by().values_list("pk", flat=True)[:MAX_LISTED])
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class LargeTableAdmin(ReadOnlyAdmin):
     """A page of rows that the monitor writes. A list that exceeds the time limit shows an error message."""
 
     paginator = LimitedPaginator
     show_full_result_count = False
     list_per_page = 50
     actions: Any = None  # removes the action "delete selected"
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """Return False."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False. `forget` deletes rows together with the rows that belong to them."""
-        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Render the list within the time limit of a query."""

@@ -12,15 +12,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from llmmonitor.access.noting import note
-from metrics.admin.base import DemoFilter, ModelFilter, ReadOnlyAdmin
+from llmmonitor.access.audit import log_action
+from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.models import GaugeLabels, Series
 from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
 
 CONFIRMED = "confirmed"
 
 
-class ForgetAdmin(ReadOnlyAdmin):
+class ForgetAdmin(LargeTableAdmin):
     """A list with actions that remove all rows of models or hosts, after a confirmation page with their names."""
 
     def confirm_and_forget(
@@ -50,7 +50,7 @@ class ForgetAdmin(ReadOnlyAdmin):
             return TemplateResponse(request, "metrics/admin/forget.html", context)
         for name in names:
             forgotten = forget_name(name)
-            note(request, f"forgot {kind}", name)
+            log_action(request, f"forgot {kind}", name)
             counts = ", ".join(f"{rows:,} {table}" for table, rows in forgotten.counts.items())
             self.message_user(request, f"Forgot {kind} {name}: {counts or 'no rows were left'}.", messages.SUCCESS)
             if forgotten.remainder:

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from metrics.admin.base import DemoFilter, ModelFilter, ReadOnlyAdmin
+from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.admin.rollups import start_of
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, InferenceMetrics
@@ -30,7 +30,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 
 @admin.register(InferenceMetrics)
-class InferenceMetricsAdmin(ReadOnlyAdmin):
+class InferenceMetricsAdmin(LargeTableAdmin):
     """Requests, latest first."""
 
     list_display = (
@@ -97,7 +97,7 @@ class InferenceMetricsAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ErrorMetrics)
-class ErrorMetricsAdmin(ReadOnlyAdmin):
+class ErrorMetricsAdmin(LargeTableAdmin):
     """Errors, latest first."""
 
     list_display = ("timestamp", "error_type", "short_message", "model_name", "severity", "request_id", "counts")
@@ -130,7 +130,7 @@ class ErrorMetricsAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ErrorGroup)
-class ErrorGroupAdmin(ReadOnlyAdmin):
+class ErrorGroupAdmin(LargeTableAdmin):
     """Groups of errors with the same type, message and frames."""
 
     list_display = ("last_seen", "error_type", "message", "first_seen")
@@ -140,7 +140,7 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ErrorGroupRollup)
-class ErrorGroupRollupAdmin(ReadOnlyAdmin):
+class ErrorGroupRollupAdmin(LargeTableAdmin):
     """Errors by group, series and hour."""
 
     list_display = ("hour", "group", "series", "count")

@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from metrics import catalogue
-from metrics.admin.base import DemoFilter, ModelFilter, ReadOnlyAdmin
+from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.histogram import Histogram
 from metrics.models import GaugeRollup, InferenceRollup
@@ -76,7 +76,7 @@ class MetricFilter(admin.SimpleListFilter):
 
 
 @admin.register(InferenceRollup)
-class InferenceRollupAdmin(ReadOnlyAdmin):
+class InferenceRollupAdmin(LargeTableAdmin):
     """Rollups of requests."""
 
     list_display = ("start", "resolution", "series", "requests", "failed", "completion_tokens", "response_time")
@@ -135,7 +135,7 @@ def _line(packed: bytes) -> str:
 
 
 @admin.register(GaugeRollup)
-class GaugeRollupAdmin(ReadOnlyAdmin):
+class GaugeRollupAdmin(LargeTableAdmin):
     """Rollups of gauges."""
 
     list_display = ("start", "resolution", "metric", "labels", "count", "average", "min", "max", "last")

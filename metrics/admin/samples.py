@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from metrics.admin.base import MAX_CHOICES, DemoFilter, ModelFilter, ReadOnlyAdmin
+from metrics.admin.base import MAX_CHOICES, DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.models import (
     DemoClaim,
     EngineMetrics,
@@ -39,7 +39,7 @@ class HostFilter(admin.SimpleListFilter):
 
 
 @admin.register(SystemMetrics)
-class SystemMetricsAdmin(ReadOnlyAdmin):
+class SystemMetricsAdmin(LargeTableAdmin):
     """Samples of hosts."""
 
     list_display = (
@@ -59,7 +59,7 @@ class SystemMetricsAdmin(ReadOnlyAdmin):
 
 
 @admin.register(GPUMetrics)
-class GPUMetricsAdmin(ReadOnlyAdmin):
+class GPUMetricsAdmin(LargeTableAdmin):
     """Samples of GPUs."""
 
     list_display = (
@@ -79,7 +79,7 @@ class GPUMetricsAdmin(ReadOnlyAdmin):
 
 
 @admin.register(QueueMetrics)
-class QueueMetricsAdmin(ReadOnlyAdmin):
+class QueueMetricsAdmin(LargeTableAdmin):
     """Samples of queues."""
 
     list_display = ("timestamp", "series", "kind", "source", "pending", "processing", "wait_time_ms")
@@ -90,7 +90,7 @@ class QueueMetricsAdmin(ReadOnlyAdmin):
 
 
 @admin.register(EngineMetrics)
-class EngineMetricsAdmin(ReadOnlyAdmin):
+class EngineMetricsAdmin(LargeTableAdmin):
     """Samples of serving engines."""
 
     list_display = ("timestamp", "series", "source", "running", "waiting", "kv_cache_usage_percent")
@@ -101,7 +101,7 @@ class EngineMetricsAdmin(ReadOnlyAdmin):
 
 
 @admin.register(RecentId)
-class RecentIdAdmin(ReadOnlyAdmin):
+class RecentIdAdmin(LargeTableAdmin):
     """Ids of events that were sent without a timestamp, kept for some minutes."""
 
     list_display = ("at", "request_id")
@@ -111,7 +111,7 @@ class RecentIdAdmin(ReadOnlyAdmin):
 
 
 @admin.register(RawFloor)
-class RawFloorAdmin(ReadOnlyAdmin):
+class RawFloorAdmin(LargeTableAdmin):
     """The time before which events of each kind are rejected."""
 
     list_display = ("kind", "at", "policy")
@@ -127,7 +127,7 @@ class RawFloorAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DemoClaim)
-class DemoClaimAdmin(ReadOnlyAdmin):
+class DemoClaimAdmin(LargeTableAdmin):
     """The process that fills, sends or removes example data."""
 
     list_display = ("owner", "heartbeat_at", "removing", "stopping", "percent", "incident")

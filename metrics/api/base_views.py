@@ -10,7 +10,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from llmmonitor.access.identity import on_loop_if
+from llmmonitor.access.identity import call_inline_or_in_thread
 from llmmonitor.access.middleware import needs_thread
 from llmmonitor.access.permissions import CanRead
 from llmmonitor.access.throttles import ReadThrottle
@@ -39,7 +39,7 @@ class AsyncView(APIView):
         self.request: Request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            await on_loop_if(not needs_thread(request), self.initial, self.request, *args, **kwargs)
+            await call_inline_or_in_thread(not needs_thread(request), self.initial, self.request, *args, **kwargs)
             method = (request.method or "").lower()
             handler = getattr(self, method, None) if method in self.http_method_names else None
             if handler is None:

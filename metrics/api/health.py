@@ -46,7 +46,7 @@ class ReadyView(APIView):
     def get(self, request: Request) -> Response:
         """200 if every part works, else 503. Clients that may read get the status of each part."""
         report = _current_report()
-        shown = report if "read" in identify_request(request._request).can else {"status": report["status"]}
+        shown = report if "read" in identify_request(request._request).rights else {"status": report["status"]}
         return Response(shown, status=200 if report["status"] == "ok" else 503)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmmonitor.access.problems import CONTENT_TYPE, problem_body
+from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body
 from metrics.events import Validated
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.log import log_response
 
-from tests.llmmonitor.access.asking import ELSEWHERE, ask
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, send_request
 
 
 class ALineOfDjangoAboutAnAnswer:
@@ -36,5 +36,5 @@ class ARequestThatIsHostile:
     def test_is_answered_without_a_line(
         self, method: str, request_: dict[str, Any], status: int, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert ask(method, client=ELSEWHERE, **request_).status == status
+        assert send_request(method, client=ELSEWHERE, **request_).status == status
         assert caplog.messages == []

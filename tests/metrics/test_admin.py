@@ -31,7 +31,7 @@ from metrics.models import (
     SystemMetrics,
 )
 from metrics.queries.exceptions import QueryTooSlow
-from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, Reply, ask, session_of
+from tests.llmmonitor.access.asgi_requests import CSRF, ELSEWHERE, Reply, send_request, session_of
 from tests.metrics.store.kept import failure, machine, queue, record, request
 
 pytestmark = pytest.mark.django_db
@@ -48,17 +48,17 @@ class Browser:
         self.headers = session_of(user)
 
     def open(self, path: str) -> Reply:
-        return ask("GET", f"/admin/metrics/{path}", headers=self.headers, client=ELSEWHERE)
+        return send_request("GET", f"/admin/metrics/{path}", headers=self.headers, client=ELSEWHERE)
 
     def send(self, path: str, **form: str | list[str]) -> Reply:
         form = {**form, "csrfmiddlewaretoken": CSRF}
-        return ask("POST", f"/admin/metrics/{path}", body=form, headers=self.headers, client=ELSEWHERE)
+        return send_request("POST", f"/admin/metrics/{path}", body=form, headers=self.headers, client=ELSEWHERE)
 
 
 @pytest.fixture
 def browser() -> Browser:
     user = User.objects.create_user("ada")
-    roles.give_role(user, "admin")
+    roles.set_role(user, "admin")
     return Browser(user)
 
 

@@ -1,1 +1,1 @@
-"""How the admin writes times (Django's FORMAT_MODULE_PATH): ISO 8601 in UTC, as everywhere else in the product."""
+"""Date and time formats of the admin (`FORMAT_MODULE_PATH`): ISO 8601, in UTC."""

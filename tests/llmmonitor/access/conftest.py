@@ -32,7 +32,7 @@ def quick_passwords(settings: Settings) -> None:
 
 def _person(name: str, role: str) -> User:
     user = User.objects.create_user(name, password=PASSWORD)
-    roles.give_role(user, role)
+    roles.set_role(user, role)
     return user
 
 

@@ -10,10 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from llmmonitor.access.keys import TOKEN_FORM, create_key, find_key, revoke
+from llmmonitor.access.keys import TOKEN_PATTERN, create_key, find_key, revoke
 from llmmonitor.access.models import APIKey, AuditEntry
 from llmmonitor.access.roles import role_of
-from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, Reply, ask, session_of
+from tests.llmmonitor.access.asgi_requests import CSRF, ELSEWHERE, Reply, send_request, session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -25,10 +25,12 @@ class Browser:
         self.headers = session_of(user)
 
     def open(self, path: str) -> Reply:
-        return ask("GET", path, headers=self.headers, client=ELSEWHERE)
+        return send_request("GET", path, headers=self.headers, client=ELSEWHERE)
 
     def send(self, path: str, **form: str) -> Reply:
-        return ask("POST", path, body={**form, "csrfmiddlewaretoken": CSRF}, headers=self.headers, client=ELSEWHERE)
+        return send_request(
+            "POST", path, body={**form, "csrfmiddlewaretoken": CSRF}, headers=self.headers, client=ELSEWHERE
+        )
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ class TheKeysPage:
         reply = browser.send("/admin/access/apikey/add/", name="wall", scopes="read")
 
         assert reply.status == 200
-        token = TOKEN_FORM.search(reply.text)
+        token = TOKEN_PATTERN.search(reply.text)
         assert token is not None
         assert find_key(token[0], timezone.now()) is not None
         assert not [cookie for cookie in reply.cookies if token[0] in reply.cookies[cookie]]
@@ -83,10 +85,10 @@ class TheKeysPage:
         assert find_key(token, timezone.now()) is None
         assert AuditEntry.objects.filter(actor="ada", action="deleted key").exists()
 
-    @pytest.mark.parametrize("state", ["open", "revoked", "expired"])
+    @pytest.mark.parametrize("state", ["active", "revoked", "expired"])
     def test_lists_keys_by_their_state(self, browser: Browser, state: str) -> None:
         at = timezone.now()
-        create_key("key that is open", ["read"], at=at)
+        create_key("key that is active", ["read"], at=at)
         create_key("key that is expired", ["read"], at=at, expires_at=at)
         revoke(create_key("key that is revoked", ["read"], at=at)[0], actor="ada", at=at)
 

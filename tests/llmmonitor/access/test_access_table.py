@@ -20,7 +20,16 @@ from django.utils import timezone
 from llmmonitor.access import websocket
 from llmmonitor.access.identity import Identity
 from llmmonitor.access.keys import create_key
-from tests.llmmonitor.access.asking import ELSEWHERE, HERE, LOOPBACK, Reply, ask, bearer, make_scope, session_of
+from tests.llmmonitor.access.asgi_requests import (
+    ELSEWHERE,
+    HERE,
+    LOOPBACK,
+    Reply,
+    bearer,
+    make_scope,
+    send_request,
+    session_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -137,9 +146,9 @@ class Caller:
     headers: Mapping[str, str]
     client: str = ELSEWHERE
 
-    def ask(self, method: str, path: str) -> Reply:
+    def send_request(self, method: str, path: str) -> Reply:
         headers = {"Content-Type": "application/json", **self.headers}
-        return ask(method, path, headers=headers, client=self.client, body=b"{}" if method != "GET" else b"")
+        return send_request(method, path, headers=headers, client=self.client, body=b"{}" if method != "GET" else b"")
 
 
 @pytest.fixture
@@ -221,7 +230,7 @@ class TheTable:
             for method, right in row.items():
                 if address == "logout/":  # a form with a token of its own: test_login_page.py
                     continue
-                reply = someone.ask(method, path_of(address))
+                reply = someone.send_request(method, path_of(address))
                 if right == OPEN or right in WHO_MAY[who]:
                     as_it_should = is_let_in(reply) and reply.status < 500
                 else:
@@ -239,7 +248,7 @@ class TheTable:
             if row is PAGE or OPEN in row.values():
                 continue
             for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - row.keys():
-                reply = someone.ask(method, path_of(address))
+                reply = someone.send_request(method, path_of(address))
                 if reply.status not in (401, 403, 405):
                     wrong[f"{method} {address}"] = reply.status
 
@@ -252,7 +261,7 @@ class TheTable:
         asked = [address for address in addresses() if address.startswith("admin/") and address not in ADMIN_DOOR]
         assert len(asked) > 30
         for address in asked:
-            reply = someone.ask("GET", path_of(address))
+            reply = someone.send_request("GET", path_of(address))
             if ADMIN in WHO_MAY[who]:  # 403 is for what nobody may, such as to change the audit log
                 right = (
                     not reply.headers.get("location", "").startswith(("/login/", "/admin/login/"))
@@ -284,13 +293,13 @@ class TheTable:
 class TheAdminsDoor:
     @pytest.mark.parametrize("who", ["nobody on loopback", "nobody from elsewhere"])
     def test_leads_to_the_one_login(self, who: str, caller: Callable[[str], Caller]) -> None:
-        reply = caller(who).ask("GET", "/admin/login/?next=/admin/access/apikey/")
+        reply = caller(who).send_request("GET", "/admin/login/?next=/admin/access/apikey/")
 
         assert (reply.status, reply.headers["location"]) == (302, "/login/?next=%2Fadmin%2Faccess%2Fapikey%2F")
 
     @pytest.mark.parametrize("who", ["viewer", "operator", "manage key"])
     def test_tells_those_who_are_known_what_they_lack(self, who: str, caller: Callable[[str], Caller]) -> None:
-        reply = caller(who).ask("GET", "/admin/login/?next=/admin/")
+        reply = caller(who).send_request("GET", "/admin/login/?next=/admin/")
 
         assert reply.status == 403
         assert "admin" in reply.text
@@ -298,7 +307,7 @@ class TheAdminsDoor:
     def test_does_not_open_to_a_session_that_comes_with_a_key(self, admin: User) -> None:
         key = bearer(create_key("a program", ["read"], at=timezone.now())[1])
 
-        reply = ask("GET", "/admin/", headers={**session_of(admin), **key}, client=ELSEWHERE)
+        reply = send_request("GET", "/admin/", headers={**session_of(admin), **key}, client=ELSEWHERE)
 
         assert reply.status == 302
         assert reply.headers["location"].startswith("/admin/login/")
@@ -307,7 +316,7 @@ class TheAdminsDoor:
 class TheReadiness:
     @pytest.mark.parametrize("who", WHO_MAY)
     def test_shows_its_parts_to_those_who_may_read(self, who: str, caller: Callable[[str], Caller]) -> None:
-        shown: Any = caller(who).ask("GET", "/health/ready").json()
+        shown: Any = caller(who).send_request("GET", "/health/ready").json()
 
         assert shown["status"] == "ok"
         assert ("parts" in shown) == (READ in WHO_MAY[who])

@@ -51,7 +51,7 @@ class AnEntry:
 @pytest.mark.django_db
 class TheLog:
     def test_keeps_the_newest_entries(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(audit, "KEPT_ENTRIES", 10)
+        monkeypatch.setattr(audit, "MAX_ENTRIES", 10)
         monkeypatch.setattr(audit, "PRUNE_EVERY", 5)
 
         for number in range(40):

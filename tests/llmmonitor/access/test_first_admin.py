@@ -14,12 +14,12 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django import Settings
 
-from llmmonitor.access.first_start import ensure_admin
+from llmmonitor.access.first_admin import ensure_admin
 from llmmonitor.access.keys import find_key
 from llmmonitor.access.models import APIKey, AuditEntry
 from llmmonitor.access.roles import role_of
 from llmmonitor.environment import read_environment
-from tests.llmmonitor.access.asking import ELSEWHERE, ask
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, send_request
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +64,9 @@ class TheCommandLoginLink:
 
         link = capsys.readouterr().out.strip()
         assert link.startswith("http://127.0.0.1:8899/login/link/")
-        assert ask("GET", link.removeprefix("http://127.0.0.1:8899"), client=ELSEWHERE).headers["location"] == "/"
+        assert (
+            send_request("GET", link.removeprefix("http://127.0.0.1:8899"), client=ELSEWHERE).headers["location"] == "/"
+        )
         assert AuditEntry.objects.filter(action="signed in by link", actor="ada").exists()
 
     def test_takes_a_superuser_before_others(self, admin: User, capsys: pytest.CaptureFixture) -> None:
@@ -93,7 +95,7 @@ class TheCommandCreateKey:
         known = find_key(printed.out.strip(), timezone.now())
         assert known is not None
         assert (known.name, known.scopes) == ("vllm on gpu-1", ("ingest",))
-        assert 'API key "vllm on gpu-1", scope ingest, never expires. Shown this once:' in printed.err
+        assert 'API key "vllm on gpu-1", scope ingest, never expires. It is shown only once:' in printed.err
 
     def test_takes_scopes_and_an_end(self, capsys: pytest.CaptureFixture) -> None:
         call_command("create-key", "wall", scope=["read", "ingest"], days=7.0)

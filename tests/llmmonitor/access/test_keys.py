@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from llmmonitor.access import keys
 from llmmonitor.access.models import APIKey, AuditEntry
-from tests.llmmonitor.access.asking import ELSEWHERE, ask, bearer
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, bearer, send_request
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.door_urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.access_urls")]
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
@@ -23,8 +23,8 @@ class ANewKey:
     def test_has_256_random_bits_and_a_start_to_know_it_by(self) -> None:
         key, token = keys.create_key("agent", ["ingest"], at=NOW)
 
-        assert keys.TOKEN_FORM.fullmatch(token)
-        assert len(token) - len(keys.TOKEN_START) == 43  # base64 of 32 bytes
+        assert keys.TOKEN_PATTERN.fullmatch(token)
+        assert len(token) - len(keys.TOKEN_PREFIX) == 43  # base64 of 32 bytes
         assert token.startswith(key.prefix)
         assert keys.create_key("agent", ["ingest"], at=NOW)[1] != token
 
@@ -55,18 +55,18 @@ class AKey:
         return keys.create_key("agent", ["read"], at=NOW)[1]
 
     def test_opens_what_its_scopes_say(self, token: str) -> None:
-        reply = ask("GET", "/read", headers=bearer(token), client=ELSEWHERE)
+        reply = send_request("GET", "/read", headers=bearer(token), client=ELSEWHERE)
 
         assert (reply.status, reply.json()) == (200, {"who": "key"})
-        refused = ask("POST", "/ingest", headers=bearer(token), client=ELSEWHERE)
+        refused = send_request("POST", "/ingest", headers=bearer(token), client=ELSEWHERE)
         assert refused.status == 403
         assert "a key with the scope ingest" in refused.json()["detail"]
 
     def test_may_have_several_scopes(self) -> None:
         token = keys.create_key("both", ["read", "ingest"], at=NOW)[1]
 
-        assert ask("GET", "/read", headers=bearer(token), client=ELSEWHERE).status == 200
-        assert ask("POST", "/ingest", headers=bearer(token), client=ELSEWHERE).status == 200
+        assert send_request("GET", "/read", headers=bearer(token), client=ELSEWHERE).status == 200
+        assert send_request("POST", "/ingest", headers=bearer(token), client=ELSEWHERE).status == 200
 
     def test_is_looked_up_once_in_five_seconds(self, token: str) -> None:
         keys.find_key(token, NOW)
@@ -78,7 +78,7 @@ class AKey:
         assert len(queries) == 0
 
     def test_that_nobody_made_is_looked_up_once_too(self) -> None:
-        unknown = keys.TOKEN_START + "x" * 43
+        unknown = keys.TOKEN_PREFIX + "x" * 43
         assert keys.find_key(unknown, NOW) is None
 
         with CaptureQueriesContext(connection) as queries:
@@ -106,11 +106,11 @@ class AnExpiredKey:
 class ARevokedKey:
     def test_opens_nothing_at_once_in_the_process_that_revoked_it(self) -> None:
         key, token = keys.create_key("agent", ["read"], at=NOW)
-        assert ask("GET", "/read", headers=bearer(token)).status == 200
+        assert send_request("GET", "/read", headers=bearer(token)).status == 200
 
         keys.revoke(key, actor="ada", at=NOW)
 
-        assert ask("GET", "/read", headers=bearer(token)).status == 401
+        assert send_request("GET", "/read", headers=bearer(token)).status == 401
         assert AuditEntry.objects.first().action == "revoked key"
 
     def test_opens_nothing_elsewhere_when_the_cache_has_forgotten_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,21 +172,23 @@ class APresentedCredential:
     )
     def test_that_is_wrong_is_refused_on_loopback(self, header: str) -> None:
         for path in ("/read", "/"):
-            reply = ask("GET", path, headers={"Authorization": header})
+            reply = send_request("GET", path, headers={"Authorization": header})
             assert reply.status == 401, path
             assert reply.headers["www-authenticate"] == "Bearer"
 
     def test_gives_a_key_on_loopback_its_own_rights_and_no_more(self) -> None:
         ingest = keys.create_key("agent", ["ingest"], at=NOW)[1]
 
-        assert ask("GET", "/read", headers=bearer(ingest)).status == 403
-        assert ask("GET", "/", headers=bearer(ingest)).status == 403
-        assert ask("POST", "/ingest", headers=bearer(ingest)).status == 200
+        assert send_request("GET", "/read", headers=bearer(ingest)).status == 403
+        assert send_request("GET", "/", headers=bearer(ingest)).status == 403
+        assert send_request("POST", "/ingest", headers=bearer(ingest)).status == 200
 
     def test_may_be_written_in_any_case(self) -> None:
         token = keys.create_key("agent", ["read"], at=NOW)[1]
 
-        assert ask("GET", "/read", headers={"Authorization": f"bearer  {token}"}, client=ELSEWHERE).status == 200
+        assert (
+            send_request("GET", "/read", headers={"Authorization": f"bearer  {token}"}, client=ELSEWHERE).status == 200
+        )
 
 
 class ATemporaryKey:

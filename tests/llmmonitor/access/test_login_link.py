@@ -11,11 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from llmmonitor.access.loginlink import LIFETIME, make_link, redeem
+from llmmonitor.access.login_link import LIFETIME, create_login_link, redeem
 from llmmonitor.access.models import AuditEntry, LoginLink
-from tests.llmmonitor.access.asking import ELSEWHERE, ask, session_of
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, send_request, session_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.door_urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.access_urls")]
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
@@ -26,34 +26,34 @@ def token_of(link: str) -> str:
 class ALoginLink:
     @pytest.fixture
     def link(self, admin: User) -> str:
-        return make_link(admin, timezone.now())
+        return create_login_link(admin, timezone.now())
 
     def test_signs_in_and_opens_the_first_page(self, link: str) -> None:
-        reply = ask("GET", link, client=ELSEWHERE)
+        reply = send_request("GET", link, client=ELSEWHERE)
 
         assert (reply.status, reply.headers["location"]) == (302, "/")
         session = reply.cookies["llmmonitor_session"].partition(";")[0]
         cookie = {"Cookie": f"llmmonitor_session={session}"}
-        assert ask("GET", "/read", headers=cookie, client=ELSEWHERE).json() == {"who": "ada"}
+        assert send_request("GET", "/read", headers=cookie, client=ELSEWHERE).json() == {"who": "ada"}
         assert AuditEntry.objects.filter(action="signed in by link", actor="ada").exists()
 
     def test_works_once(self, link: str) -> None:
-        ask("GET", link, client=ELSEWHERE)
+        send_request("GET", link, client=ELSEWHERE)
 
-        again = ask("GET", link, client=ELSEWHERE)
+        again = send_request("GET", link, client=ELSEWHERE)
 
         assert again.status == 410
         assert "manage.py login-link" in again.text
         assert "llmmonitor_session" not in again.cookies
 
     def test_leads_on_whoever_it_has_signed_in_already(self, link: str, admin: User) -> None:
-        ask("GET", link, client=ELSEWHERE)
+        send_request("GET", link, client=ELSEWHERE)
 
-        assert ask("GET", link, headers=session_of(admin), client=ELSEWHERE).headers["location"] == "/"
+        assert send_request("GET", link, headers=session_of(admin), client=ELSEWHERE).headers["location"] == "/"
 
     def test_is_not_told_to_other_sites(self, link: str) -> None:
-        assert ask("GET", link).headers["referrer-policy"] == "no-referrer"
-        assert "no-store" in ask("GET", link).headers["cache-control"]
+        assert send_request("GET", link).headers["referrer-policy"] == "no-referrer"
+        assert "no-store" in send_request("GET", link).headers["cache-control"]
 
     @pytest.mark.parametrize(
         "ahead",
@@ -67,14 +67,14 @@ class ALoginLink:
         ],
     )
     def test_is_not_used_up_by_what_comes_ahead_of_the_click(self, link: str, ahead: dict[str, str]) -> None:
-        assert ask("GET", link, headers=ahead, client=ELSEWHERE).status == 403
+        assert send_request("GET", link, headers=ahead, client=ELSEWHERE).status == 403
 
-        assert ask("GET", link, headers={"Sec-Fetch-Dest": "document"}, client=ELSEWHERE).status == 302
+        assert send_request("GET", link, headers={"Sec-Fetch-Dest": "document"}, client=ELSEWHERE).status == 302
 
     def test_is_not_used_up_by_a_program_that_only_looks_whether_it_is_there(self, link: str) -> None:
-        assert ask("HEAD", link, client=ELSEWHERE).status == 405
+        assert send_request("HEAD", link, client=ELSEWHERE).status == 405
 
-        assert ask("GET", link, client=ELSEWHERE).status == 302
+        assert send_request("GET", link, client=ELSEWHERE).status == 302
 
     def test_is_stored_as_its_hash_alone(self, link: str) -> None:
         row = LoginLink.objects.values().get()
@@ -84,21 +84,21 @@ class ALoginLink:
 
 class ALoginLinkInTime:
     def test_holds_for_fifteen_minutes(self, admin: User) -> None:
-        early, late = token_of(make_link(admin, NOW)), token_of(make_link(admin, NOW))
+        early, late = token_of(create_login_link(admin, NOW)), token_of(create_login_link(admin, NOW))
 
         assert redeem(early, NOW + timedelta(minutes=15) - timedelta(microseconds=1)) == admin
         assert redeem(late, NOW + timedelta(minutes=15)) is None
 
     def test_opens_nothing_for_one_who_was_made_inactive(self, admin: User) -> None:
-        token = token_of(make_link(admin, NOW))
+        token = token_of(create_login_link(admin, NOW))
         User.objects.update(is_active=False)
 
         assert redeem(token, NOW) is None
 
     def test_is_forgotten_when_it_is_of_no_use_to_anyone(self, admin: User) -> None:
-        make_link(admin, NOW)
+        create_login_link(admin, NOW)
 
-        make_link(admin, NOW + 3 * LIFETIME)
+        create_login_link(admin, NOW + 3 * LIFETIME)
 
         assert LoginLink.objects.count() == 1
 
@@ -114,7 +114,7 @@ class ALinkThatNobodyMade:
     def test_may_be_tried_so_often(self, admin: User, settings: Settings) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"rate_limit_read_per_minute": 2})
 
-        replies = [ask("GET", "/login/link/x/", client=ELSEWHERE) for _ in range(3)]
+        replies = [send_request("GET", "/login/link/x/", client=ELSEWHERE) for _ in range(3)]
 
         assert [reply.status for reply in replies] == [410, 410, 429]
         assert int(replies[-1].headers["retry-after"]) > 0

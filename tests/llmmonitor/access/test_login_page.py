@@ -10,25 +10,27 @@ from pytest_django import Settings
 
 from llmmonitor.access.models import AuditEntry
 from llmmonitor.access.throttles import login_wait_seconds
-from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, HERE, Reply, ask, session_of
+from tests.llmmonitor.access.asgi_requests import CSRF, ELSEWHERE, HERE, Reply, send_request, session_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.door_urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.llmmonitor.access.access_urls")]
 
 
 def sign_in(name: str, password: str, *, target: str = "", client: str = ELSEWHERE, **more: str) -> Reply:
     form = {"username": name, "password": password, "next": target, "csrfmiddlewaretoken": CSRF}
-    return ask("POST", "/login/", body=form, headers={"Cookie": f"llmmonitor_csrf={CSRF}", **more}, client=client)
+    return send_request(
+        "POST", "/login/", body=form, headers={"Cookie": f"llmmonitor_csrf={CSRF}", **more}, client=client
+    )
 
 
 class TheLoginPage:
     def test_is_open_to_everybody(self) -> None:
-        reply = ask("GET", "/login/", client=ELSEWHERE)
+        reply = send_request("GET", "/login/", client=ELSEWHERE)
 
         assert reply.status == 200
         assert "<h1>Sign in</h1>" in reply.text
 
     def test_holds_no_inline_script_or_style_and_its_policy_forbids_them(self) -> None:
-        reply = ask("GET", "/login/", client=ELSEWHERE)
+        reply = send_request("GET", "/login/", client=ELSEWHERE)
 
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=", reply.text)
         policy = reply.headers["content-security-policy"]
@@ -37,26 +39,26 @@ class TheLoginPage:
         assert "unsafe" not in policy
 
     def test_is_shown_in_the_theme_that_was_chosen(self) -> None:
-        chosen = ask("GET", "/login/", headers={"Cookie": "llmmonitor_theme=dark"}).text
-        other = ask("GET", "/login/", headers={"Cookie": 'llmmonitor_theme="><script>'}).text
+        chosen = send_request("GET", "/login/", headers={"Cookie": "llmmonitor_theme=dark"}).text
+        other = send_request("GET", "/login/", headers={"Cookie": 'llmmonitor_theme="><script>'}).text
 
         assert 'data-theme="dark"' in chosen
         assert 'data-theme="auto"' in other
 
     def test_is_where_a_page_sends_whoever_may_not_read_it(self) -> None:
-        reply = ask("GET", "/?range=1h&model=a", client=ELSEWHERE)
+        reply = send_request("GET", "/?range=1h&model=a", client=ELSEWHERE)
 
         assert reply.status == 302
         assert reply.headers["location"] == "/login/?next=%2F%3Frange%3D1h%26model%3Da"
 
     def test_is_of_no_use_to_a_script_that_fetches_data(self) -> None:
-        reply = ask("GET", "/", headers={"Sec-Fetch-Dest": "empty"}, client=ELSEWHERE)
+        reply = send_request("GET", "/", headers={"Sec-Fetch-Dest": "empty"}, client=ELSEWHERE)
 
         assert reply.status == 401
         assert reply.json()["code"] == "not_authenticated"
 
     def test_is_where_an_api_view_that_is_a_page_sends_them_too(self) -> None:
-        assert ask("GET", "/read-page", client=ELSEWHERE).status == 302
+        assert send_request("GET", "/read-page", client=ELSEWHERE).status == 302
 
 
 class APersonWhoSignsIn:
@@ -65,7 +67,7 @@ class APersonWhoSignsIn:
 
         assert (reply.status, reply.headers["location"]) == (302, "/?range=1h")
         session = reply.cookies["llmmonitor_session"].partition(";")[0]
-        page = ask("GET", "/", headers={"Cookie": f"llmmonitor_session={session}"}, client=ELSEWHERE)
+        page = send_request("GET", "/", headers={"Cookie": f"llmmonitor_session={session}"}, client=ELSEWHERE)
         assert page.status == 200
         assert AuditEntry.objects.filter(action="signed in", actor="vera", address=ELSEWHERE).exists()
 
@@ -93,7 +95,7 @@ class APersonWhoSignsIn:
         assert AuditEntry.objects.filter(action="failed to sign in", actor=name).exists()
 
     def test_needs_the_token_of_the_form(self, viewer: User, password: str) -> None:
-        reply = ask("POST", "/login/", body={"username": "vera", "password": password}, client=ELSEWHERE)
+        reply = send_request("POST", "/login/", body={"username": "vera", "password": password}, client=ELSEWHERE)
 
         assert reply.status == 403
         assert "try again" in reply.text
@@ -109,10 +111,10 @@ class APersonWhoSignsIn:
         User.objects.update(is_active=False)
 
         assert "llmmonitor_session" not in sign_in("vera", password).cookies
-        assert ask("GET", "/read", headers=headers, client=ELSEWHERE).status == 401
+        assert send_request("GET", "/read", headers=headers, client=ELSEWHERE).status == 401
 
     def test_without_a_role_is_told_so(self, stranger: User) -> None:
-        reply = ask("GET", "/", headers=session_of(stranger))
+        reply = send_request("GET", "/", headers=session_of(stranger))
 
         assert reply.status == 403
         assert "no role" in reply.text
@@ -122,14 +124,14 @@ class APersonWhoSignsOut:
     def test_is_nobody_afterwards(self, viewer: User) -> None:
         headers = session_of(viewer)
 
-        reply = ask("POST", "/logout/", headers=headers, client=ELSEWHERE)
+        reply = send_request("POST", "/logout/", headers=headers, client=ELSEWHERE)
 
         assert (reply.status, reply.headers["location"]) == (302, "/login/")
-        assert ask("GET", "/read", headers=headers, client=ELSEWHERE).status == 401
+        assert send_request("GET", "/read", headers=headers, client=ELSEWHERE).status == 401
         assert AuditEntry.objects.filter(action="signed out", actor="vera").exists()
 
     def test_does_it_by_a_button_and_not_by_a_link(self, viewer: User) -> None:
-        assert ask("GET", "/logout/", headers=session_of(viewer)).status == 405
+        assert send_request("GET", "/logout/", headers=session_of(viewer)).status == 405
 
 
 class TheLoginThrottle:

@@ -6,9 +6,9 @@ import pytest
 from pytest_django import Settings
 
 from llmmonitor.access.loopback import is_loopback, without_port
-from tests.llmmonitor.access.asking import ELSEWHERE, ask
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, send_request
 
-pytestmark = pytest.mark.urls("tests.llmmonitor.access.door_urls")
+pytestmark = pytest.mark.urls("tests.llmmonitor.access.access_urls")
 
 
 class ARequestIsTheMachinesOwn:
@@ -102,12 +102,12 @@ class TheApplication:
         ],
     )
     def test_lets_loopback_read_without_a_key(self, client: str, server: str, host: str) -> None:
-        reply = ask("GET", "/read", client=client, server=server, host=host)
+        reply = send_request("GET", "/read", client=client, server=server, host=host)
 
         assert (reply.status, reply.json()) == (200, {"who": "loopback"})
 
     def test_asks_another_address_to_sign_in(self) -> None:
-        reply = ask("GET", "/read", client=ELSEWHERE)
+        reply = send_request("GET", "/read", client=ELSEWHERE)
 
         assert reply.status == 401
         assert reply.headers["www-authenticate"] == "Bearer"
@@ -115,27 +115,27 @@ class TheApplication:
 
     @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host"])
     def test_asks_whoever_comes_through_a_proxy_to_sign_in(self, name: str) -> None:
-        assert ask("GET", "/read", headers={name: "127.0.0.1"}).status == 401
+        assert send_request("GET", "/read", headers={name: "127.0.0.1"}).status == 401
 
     def test_asks_everybody_to_sign_in_where_loopback_is_not_trusted(self, settings: Settings) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"trust_loopback": False})
 
-        assert ask("GET", "/read").status == 401
+        assert send_request("GET", "/read").status == 401
 
     def test_believes_no_address_that_a_header_names(self) -> None:
-        assert ask("GET", "/read", client=ELSEWHERE, headers={"X-Forwarded-For": "127.0.0.1"}).status == 401
+        assert send_request("GET", "/read", client=ELSEWHERE, headers={"X-Forwarded-For": "127.0.0.1"}).status == 401
 
     @pytest.mark.parametrize("host", ["evil.example", "evil.example:8899", "127.0.0.1.evil.example", "localhost,evil"])
     def test_refuses_a_name_that_was_rebound_to_this_address(self, host: str) -> None:
-        assert ask("GET", "/read", host=host).status == 400
-        assert ask("GET", "/", host=host).status == 400
+        assert send_request("GET", "/read", host=host).status == 400
+        assert send_request("GET", "/", host=host).status == 400
 
     @pytest.mark.urls("llmmonitor.urls")
     def test_says_what_to_set_for_a_name_that_is_ours(self) -> None:
-        reply = ask("GET", "/", host="monitor.example.com")
+        reply = send_request("GET", "/", host="monitor.example.com")
 
         assert (reply.status, reply.json()["code"]) == (400, "unknown_host")
         assert "LLMMONITOR_ALLOWED_HOSTS" in reply.json()["detail"]
 
     def test_takes_a_connection_over_a_unix_socket_for_no_ones(self) -> None:
-        assert ask("GET", "/read", client=None, server=None, host="localhost").status == 401
+        assert send_request("GET", "/read", client=None, server=None, host="localhost").status == 401

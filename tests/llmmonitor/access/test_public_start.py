@@ -39,7 +39,9 @@ class Visitor:
     server: Server
     address: str
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, payload: Any = None) -> Answer:
+    def send_request(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, payload: Any = None
+    ) -> Answer:
         connection = http.client.HTTPConnection(self.address, self.server.port, timeout=30)
         try:
             body = None if payload is None else json.dumps(payload)
@@ -75,11 +77,11 @@ class Public:
 MADE_BEFORE = """
 import json
 from django.utils import timezone
-from llmmonitor.access import first_start, keys, loginlink
+from llmmonitor.access import first_admin, keys, login_link
 from django.contrib.auth.models import User
-first_start.ensure_admin()
+first_admin.ensure_admin()
 _, key = keys.create_key("a program", ["ingest", "read"], at=timezone.now())
-print(json.dumps({"key": key, "link": loginlink.make_link(User.objects.get())}))
+print(json.dumps({"key": key, "link": login_link.create_login_link(User.objects.get())}))
 """
 
 
@@ -125,46 +127,51 @@ def owner(public: Public) -> Visitor:
 
 class AStartOnAPublicAddress:
     def test_is_closed_to_the_network_without_a_login_or_a_key(self, neighbour: Visitor) -> None:
-        page = neighbour.ask("GET", "/")
+        page = neighbour.send_request("GET", "/")
 
         assert (page.status, page.headers["Location"]) == (302, "/login/?next=%2F")
-        assert neighbour.ask("GET", "/metrics/summary").status == 401
-        assert neighbour.ask("POST", "/track/inference", payload=EVENT).status == 401
-        assert neighbour.ask("DELETE", "/demo").status == 401
-        assert neighbour.ask("GET", "/health").json()["status"] == "ok"
+        assert neighbour.send_request("GET", "/metrics/summary").status == 401
+        assert neighbour.send_request("POST", "/track/inference", payload=EVENT).status == 401
+        assert neighbour.send_request("DELETE", "/demo").status == 401
+        assert neighbour.send_request("GET", "/health").json()["status"] == "ok"
 
     def test_is_open_to_a_key(self, neighbour: Visitor, public: Public) -> None:
         headers = {"Authorization": f"Bearer {public.key}"}
 
-        assert neighbour.ask("POST", "/track/inference", headers, EVENT).json()["accepted"] == 1
-        assert neighbour.ask("GET", "/metrics/summary", headers).status == 200
+        assert neighbour.send_request("POST", "/track/inference", headers, EVENT).json()["accepted"] == 1
+        assert neighbour.send_request("GET", "/metrics/summary", headers).status == 200
 
     def test_is_open_to_the_machine_itself(self, owner: Visitor) -> None:
-        assert owner.ask("GET", "/metrics/summary").status == 200
-        assert owner.ask("POST", "/track/inference", payload=EVENT).status == 200
+        assert owner.send_request("GET", "/metrics/summary").status == 200
+        assert owner.send_request("POST", "/track/inference", payload=EVENT).status == 200
 
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"])
     def test_is_closed_to_what_comes_through_a_proxy_on_the_machine(self, owner: Visitor, header: str) -> None:
         for value in ("127.0.0.1", "203.0.113.7", "http"):
-            assert owner.ask("GET", "/metrics/summary", {header: value}).status == 401
+            assert owner.send_request("GET", "/metrics/summary", {header: value}).status == 401
 
     def test_is_closed_to_a_name_that_was_rebound(self, owner: Visitor, neighbour: Visitor) -> None:
         for visitor in (owner, neighbour):
-            assert visitor.ask("GET", "/metrics/summary", {"Host": "evil.example"}).status == 400
+            assert visitor.send_request("GET", "/metrics/summary", {"Host": "evil.example"}).status == 400
 
     def test_is_closed_to_loopbacks_name_from_elsewhere(self, neighbour: Visitor) -> None:
-        assert neighbour.ask("GET", "/metrics/summary", {"Host": f"127.0.0.1:{neighbour.server.port}"}).status == 401
+        assert (
+            neighbour.send_request("GET", "/metrics/summary", {"Host": f"127.0.0.1:{neighbour.server.port}"}).status
+            == 401
+        )
 
     def test_is_closed_to_pages_of_other_sites(self, owner: Visitor) -> None:
         foreign = {"Origin": "https://evil.example"}
 
-        assert owner.ask("POST", "/track/inference", foreign, EVENT).status == 403
-        assert "Access-Control-Allow-Origin" not in owner.ask("GET", "/metrics/summary", foreign).headers
+        assert owner.send_request("POST", "/track/inference", foreign, EVENT).status == 403
+        assert "Access-Control-Allow-Origin" not in owner.send_request("GET", "/metrics/summary", foreign).headers
 
     def test_lets_the_admin_in_once_by_a_link(self, neighbour: Visitor, public: Public) -> None:
-        first, second = (neighbour.ask("GET", public.link) for _ in range(2))
+        first, second = (neighbour.send_request("GET", public.link) for _ in range(2))
 
         assert (first.status, first.headers["Location"]) == (302, "/")
         assert second.status == 410
         session = next(cookie for cookie in first.cookies if cookie.startswith("llmmonitor_session="))
-        assert neighbour.ask("GET", "/admin/access/apikey/", {"Cookie": session.partition(";")[0]}).status == 200
+        assert (
+            neighbour.send_request("GET", "/admin/access/apikey/", {"Cookie": session.partition(";")[0]}).status == 200
+        )

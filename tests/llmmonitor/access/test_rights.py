@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 
 from llmmonitor.access import rights, roles
 from llmmonitor.access.rights import DEMO, INGEST, MANAGE, OPERATE, READ
-from tests.llmmonitor.access.asking import ELSEWHERE, ask, session_of
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, send_request, session_of
 
 
 class TheRights:
@@ -42,7 +42,7 @@ class TheRights:
 
 
 @pytest.mark.django_db
-@pytest.mark.urls("tests.llmmonitor.access.door_urls")
+@pytest.mark.urls("tests.llmmonitor.access.access_urls")
 class ARight:
     """Through REST framework's permission classes."""
 
@@ -60,13 +60,15 @@ class ARight:
         opened = {
             name
             for name in ("read", "ingest", "operate", "demo", "manage")
-            if ask("POST", f"/{name}", headers=headers, client=ELSEWHERE).status == 200
+            if send_request("POST", f"/{name}", headers=headers, client=ELSEWHERE).status == 200
         }
 
         assert opened == allowed
 
     def test_to_operate_or_manage_is_not_loopbacks(self) -> None:
-        statuses = {name: ask("POST", f"/{name}").status for name in ("read", "ingest", "demo", "operate", "manage")}
+        statuses = {
+            name: send_request("POST", f"/{name}").status for name in ("read", "ingest", "demo", "operate", "manage")
+        }
 
         assert statuses == {"read": 200, "ingest": 200, "demo": 200, "operate": 401, "manage": 401}
 
@@ -77,7 +79,7 @@ class ARole:
         assert set(Group.objects.values_list("name", flat=True)) >= {"viewer", "operator", "admin"}
 
     def test_replaces_the_one_before(self, viewer: User) -> None:
-        roles.give_role(viewer, "operator")
+        roles.set_role(viewer, "operator")
 
         assert roles.role_of(viewer) == "operator"
         assert viewer.groups.count() == 1
@@ -107,7 +109,7 @@ class ARole:
 @pytest.mark.django_db
 class TheDescription:
     def test_names_the_ways_in(self) -> None:
-        described = ask("GET", "/schema").json()
+        described = send_request("GET", "/schema").json()
 
         schemes = described["components"]["securitySchemes"]
         assert set(schemes) == {"key", "session"}

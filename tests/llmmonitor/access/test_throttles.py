@@ -10,34 +10,34 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from llmmonitor.access.keys import create_key
-from llmmonitor.access.throttles import address_group, count_call, wait_seconds
-from tests.llmmonitor.access.asking import ELSEWHERE, ask, bearer, session_of
+from llmmonitor.access.throttles import address_group, count_request, wait_seconds
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, bearer, send_request, session_of
 
 MINUTE = 60.0
 
 
 class AWindowOfSixtySeconds:
     def test_allows_the_limit_and_no_more(self) -> None:
-        waits = [count_call("test", "me", 5, 1000 * MINUTE + second) for second in range(7)]
+        waits = [count_request("test", "me", 5, 1000 * MINUTE + second) for second in range(7)]
 
         assert waits[:5] == [0] * 5
         assert all(wait > 0 for wait in waits[5:])
 
     def test_allows_no_second_burst_at_the_turn_of_the_minute(self) -> None:
         for _ in range(5):
-            count_call("test", "me", 5, 1000 * MINUTE + 59)
+            count_request("test", "me", 5, 1000 * MINUTE + 59)
 
-        assert count_call("test", "me", 5, 1001 * MINUTE + 1) > 0
+        assert count_request("test", "me", 5, 1001 * MINUTE + 1) > 0
 
     def test_counts_each_caller_for_itself(self) -> None:
         for _ in range(5):
-            count_call("test", "me", 5, 0)
+            count_request("test", "me", 5, 0)
 
-        assert count_call("test", "you", 5, 0) == 0
-        assert count_call("other", "me", 5, 0) == 0
+        assert count_request("test", "you", 5, 0) == 0
+        assert count_request("other", "me", 5, 0) == 0
 
     def test_gives_its_share_to_one_who_keeps_on_asking(self) -> None:
-        allowed = [count_call("test", "me", 6, second) == 0 for second in range(600)]
+        allowed = [count_request("test", "me", 6, second) == 0 for second in range(600)]
 
         assert 48 <= sum(allowed) <= 60  # six a minute for ten minutes
 
@@ -79,7 +79,7 @@ class AnAddress:
 
 
 @pytest.mark.django_db
-@pytest.mark.urls("tests.llmmonitor.access.door_urls")
+@pytest.mark.urls("tests.llmmonitor.access.access_urls")
 class ACallerWhoCallsTooOften:
     @pytest.fixture(autouse=True)
     def three_a_minute(self, settings: Settings) -> None:
@@ -90,7 +90,7 @@ class ACallerWhoCallsTooOften:
         ("method", "path"), [("GET", "/read"), ("POST", "/ingest"), ("GET", "/"), ("GET", "/async")]
     )
     def test_is_told_when_to_come_back(self, method: str, path: str) -> None:
-        replies = [ask(method, path) for _ in range(4)]
+        replies = [send_request(method, path) for _ in range(4)]
 
         assert [reply.status for reply in replies] == [200, 200, 200, 429]
         assert 1 <= int(replies[-1].headers["retry-after"]) <= 120
@@ -98,33 +98,40 @@ class ACallerWhoCallsTooOften:
 
     def test_with_one_key_leaves_another_key_its_share(self) -> None:
         one, other = (create_key(name, ["read"], at=timezone.now())[1] for name in ("one", "other"))
-        statuses = [ask("GET", "/read", headers=bearer(one), client=ELSEWHERE).status for _ in range(4)]
+        statuses = [send_request("GET", "/read", headers=bearer(one), client=ELSEWHERE).status for _ in range(4)]
 
         assert statuses[-1] == 429
-        assert ask("GET", "/read", headers=bearer(other), client=ELSEWHERE).status == 200
+        assert send_request("GET", "/read", headers=bearer(other), client=ELSEWHERE).status == 200
 
     def test_is_the_same_key_from_another_address(self) -> None:
         headers = bearer(create_key("one", ["read"], at=timezone.now())[1])
-        statuses = [ask("GET", "/read", headers=headers, client=f"203.0.113.{last}").status for last in range(4)]
+        statuses = [
+            send_request("GET", "/read", headers=headers, client=f"203.0.113.{last}").status for last in range(4)
+        ]
 
         assert statuses[-1] == 429
 
     def test_is_the_same_person_in_another_browser(self, viewer: User) -> None:
-        statuses = [ask("GET", "/read", headers=session_of(viewer), client=ELSEWHERE).status for _ in range(4)]
+        statuses = [send_request("GET", "/read", headers=session_of(viewer), client=ELSEWHERE).status for _ in range(4)]
 
         assert statuses[-1] == 429
 
     def test_may_still_send_events_when_the_reads_are_used_up(self) -> None:
         for _ in range(4):
-            ask("GET", "/read")
+            send_request("GET", "/read")
 
-        assert ask("POST", "/ingest").status == 200
+        assert send_request("POST", "/ingest").status == 200
 
     @pytest.mark.parametrize("path", ["/read", "/"])
     def test_with_wrong_keys_is_stopped_too(self, path: str) -> None:
         guesses = [bearer("llmm_" + str(number) * 43) for number in range(4)]
 
-        assert [ask("GET", path, headers=guess, client=ELSEWHERE).status for guess in guesses] == [401, 401, 401, 429]
+        assert [send_request("GET", path, headers=guess, client=ELSEWHERE).status for guess in guesses] == [
+            401,
+            401,
+            401,
+            429,
+        ]
 
 
 class TheDefault:

@@ -12,7 +12,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandError
 from django.db import DatabaseError, IntegrityError, OperationalError, connection
 
-from llmmonitor.access.loginlink import first_admins_link
+from llmmonitor.access.first_admin import first_admin_link
 from llmmonitor.infra.commands import StoreCommand
 
 
@@ -74,7 +74,7 @@ class AReadOnlyDatabase:
             call_command(*command)
 
     def test_costs_a_start_its_login_link_and_no_more(self, caplog: pytest.LogCaptureFixture) -> None:
-        assert first_admins_link() is None
+        assert first_admin_link() is None
         [said] = caplog.messages
-        assert said.startswith("There is no link to sign in, for it cannot be written (attempt to write a readonly")
-        assert said.endswith(" Then `manage.py login-link` prints one.")
+        assert said.startswith("Cannot create a login link (attempt to write a readonly")
+        assert said.endswith(" Then run `manage.py login-link` to print a link.")

@@ -148,6 +148,6 @@ class AFullDisk:
         finally:
             server.kill()
             process.stdout.close()
-        assert "There is no link to sign in, for it cannot be written (database or disk is full). Free space" in said
-        assert "Then `manage.py login-link` prints one." in said
+        assert "Cannot create a login link (database or disk is full). Free space" in said
+        assert "Then run `manage.py login-link` to print a link." in said
         assert "Sign in (once" not in said

@@ -37,7 +37,7 @@ class ADatabaseThatFails:
     def test_is_a_page_for_browsers(self, empty_api: AsgiClient, headers: dict[str, str]) -> None:
         reply = empty_api.request("GET", "/", headers=BROWSER | headers)
         assert (reply.status, reply.type, reply.headers["retry-after"]) == (503, "text/html", "2")
-        assert b"The database is not available" in reply.body
+        assert b"Database unavailable" in reply.body
         assert b"SECRET" not in reply.body
 
     @pytest.mark.parametrize("path", ["/", "/dashboard/data/overview", "/metrics/summary", "/requests"])

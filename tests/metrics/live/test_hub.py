@@ -23,7 +23,7 @@ from metrics.live.consumer import Allowance
 from metrics.live.hub import Hub, make_hello
 from metrics.live.routing import websocket_application
 from metrics.queries import QueryTooSlow
-from tests.support.patience import LONGEST_WAIT_SECONDS
+from tests.support.timeouts import LONGEST_WAIT_SECONDS
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 HEADERS = [(b"host", b"localhost:8899")]

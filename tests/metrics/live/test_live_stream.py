@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from llmmonitor.infra.databases import SQLITE_FILE
-from tests.support.patience import LONGEST_WAIT_SECONDS
 from tests.support.server import Server
+from tests.support.timeouts import LONGEST_WAIT_SECONDS
 
 pytestmark = pytest.mark.live
 SERIES = [

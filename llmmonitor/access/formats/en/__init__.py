@@ -1,1 +1,1 @@
-"""For English, the one language there is."""
+"""English, the only language of the project."""

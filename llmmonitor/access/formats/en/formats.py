@@ -1,4 +1,4 @@
-"""The formats; their names are Django's."""
+"""The format settings."""
 
 from __future__ import annotations
 

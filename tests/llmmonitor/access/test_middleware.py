@@ -16,12 +16,12 @@ from django.utils.module_loading import import_string
 from pytest_django import Settings
 
 from llmmonitor.access import identity, middleware
-from llmmonitor.access.hosts import own_host_names
+from llmmonitor.access.host_names import default_allowed_hosts
 from llmmonitor.access.keys import create_key
-from tests.llmmonitor.access import asking
-from tests.llmmonitor.access.asking import CSRF, ELSEWHERE, ask, bearer, session_of
+from tests.llmmonitor.access import asgi_requests
+from tests.llmmonitor.access.asgi_requests import CSRF, ELSEWHERE, bearer, send_request, session_of
 
-pytestmark = pytest.mark.urls("tests.llmmonitor.access.door_urls")
+pytestmark = pytest.mark.urls("tests.llmmonitor.access.access_urls")
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +52,9 @@ class TheGate:
         return found
 
     def test_stays_on_the_event_loop_for_those_it_needs_no_database_for(self, threads: list[bool]) -> None:
-        assert ask("GET", "/").status == 200
-        assert ask("GET", "/", client=ELSEWHERE).status == 302
-        assert ask("GET", "/", headers={"Authorization": "Basic eA=="}).status == 401
+        assert send_request("GET", "/").status == 200
+        assert send_request("GET", "/", client=ELSEWHERE).status == 302
+        assert send_request("GET", "/", headers={"Authorization": "Basic eA=="}).status == 401
 
         assert threads == [True, True, True]
 
@@ -63,7 +63,7 @@ class TheGate:
         key = bearer(create_key("a program", ["read"], at=timezone.now())[1])
 
         for headers in (session_of(viewer), key, key):
-            assert ask("GET", "/", headers=headers, client=ELSEWHERE).status == 200
+            assert send_request("GET", "/", headers=headers, client=ELSEWHERE).status == 200
 
         assert threads == [False, False, True]
 
@@ -74,27 +74,27 @@ class TheGate:
         key = bearer(create_key("a program", ["read"], at=timezone.now())[1])
         monkeypatch.setattr(identity, "is_cached", lambda token: True)  # and a moment later it is not
 
-        assert ask("GET", "/", headers=key, client=ELSEWHERE).status == 200
+        assert send_request("GET", "/", headers=key, client=ELSEWHERE).status == 200
         assert threads == [False]
         caches["keys"].clear()
-        assert ask("GET", "/read", headers=key, client=ELSEWHERE).status == 200
+        assert send_request("GET", "/read", headers=key, client=ELSEWHERE).status == 200
         caches["keys"].clear()
-        scope = asking.make_scope(headers=key, client=ELSEWHERE)
+        scope = asgi_requests.make_scope(headers=key, client=ELSEWHERE)
         assert async_to_sync(identity.aidentify_scope)(scope).kind == "key"
 
     def test_is_before_every_view_that_does_not_say_otherwise(self) -> None:
         def view(request: HttpRequest) -> HttpResponse:
             raise NotImplementedError
 
-        assert middleware.is_gated(view)
+        assert middleware.is_checked_here(view)
         view.login_required = False  # type: ignore[attr-defined]
-        assert not middleware.is_gated(view)
+        assert not middleware.is_checked_here(view)
 
     def test_lets_nobody_post_to_a_page(self) -> None:
-        assert ask("POST", "/", client=ELSEWHERE).status == 403  # no token
+        assert send_request("POST", "/", client=ELSEWHERE).status == 403  # no token
 
         form = {"Cookie": f"llmmonitor_csrf={CSRF}", "X-CSRFToken": CSRF}
-        reply = ask("POST", "/", headers=form, client=ELSEWHERE)
+        reply = send_request("POST", "/", headers=form, client=ELSEWHERE)
 
         assert reply.status == 401
         assert reply.headers["content-type"].startswith("application/problem+json")
@@ -116,9 +116,9 @@ class TheSettings:
         self, headers: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def hops() -> int:
-            asking.application.cache_clear()
+            asgi_requests.application.cache_clear()
             counted.clear()
-            ask("GET", "/async", headers=headers)
+            send_request("GET", "/async", headers=headers)
             return len(counted)
 
         counted: list[object] = []
@@ -134,20 +134,20 @@ class TheSettings:
         try:
             assert with_middleware == hops()
         finally:
-            asking.application.cache_clear()
+            asgi_requests.application.cache_clear()
 
     def test_write_no_line_for_a_name_that_is_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
         written: list[logging.LogRecord] = []
         monkeypatch.setattr(logging.Logger, "handle", lambda _, record: written.append(record))
 
         for host in ("evil.example", "\xff", "a,b"):
-            assert ask("GET", "/", host=host).status == 400
+            assert send_request("GET", "/", host=host).status == 400
 
         assert [record.name for record in written if record.levelno >= logging.WARNING] == []
 
     def test_send_a_strict_policy_with_every_answer(self) -> None:
         for path in ("/", "/read", "/login/"):
-            headers = ask("GET", path).headers
+            headers = send_request("GET", path).headers
             assert "script-src 'self'" in headers["content-security-policy"]
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
@@ -161,18 +161,18 @@ class TheSettings:
 
 class AServerThatListens:
     def test_on_loopback_answers_to_loopback_alone(self) -> None:
-        assert own_host_names("127.0.0.1") == ["localhost", "127.0.0.1", "[::1]", "127.0.0.1"]
+        assert default_allowed_hosts("127.0.0.1") == ["localhost", "127.0.0.1", "[::1]", "127.0.0.1"]
 
     def test_on_one_address_answers_to_that_too(self) -> None:
-        assert own_host_names("192.168.1.5")[-1] == "192.168.1.5"
-        assert own_host_names("fd00::5")[-1] == "[fd00::5]"
-        assert own_host_names("Monitor.Example.com")[-1] == "monitor.example.com"
+        assert default_allowed_hosts("192.168.1.5")[-1] == "192.168.1.5"
+        assert default_allowed_hosts("fd00::5")[-1] == "[fd00::5]"
+        assert default_allowed_hosts("Monitor.Example.com")[-1] == "monitor.example.com"
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - named, not listened on
     def test_on_every_address_answers_to_its_own_and_to_no_star(self, host: str) -> None:
         import socket
 
-        names = own_host_names(host)
+        names = default_allowed_hosts(host)
 
         assert {"localhost", "127.0.0.1", "[::1]", socket.gethostname().lower()} <= set(names)
         assert "*" not in names

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from llmmonitor.access.identity import Identity
 from llmmonitor.access.keys import create_key, revoke
 from llmmonitor.access.websocket import Denied, acheck_handshake
-from tests.llmmonitor.access.asking import ELSEWHERE, HERE, bearer, make_scope, session_of
+from tests.llmmonitor.access.asgi_requests import ELSEWHERE, HERE, bearer, make_scope, session_of
 
 check = async_to_sync(acheck_handshake)
 

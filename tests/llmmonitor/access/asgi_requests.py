@@ -77,7 +77,7 @@ def make_scope(
     }
 
 
-def ask(
+def send_request(
     method: str,
     path: str,
     *,

@@ -1,4 +1,4 @@
-"""The admin's page of people: a name, a password and one role. `admin.py` loads it."""
+"""The admin pages of users: a name, a password and one role. `admin.py` imports this module."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from llmmonitor.access import rights
-from llmmonitor.access.noting import note
-from llmmonitor.access.roles import give_role, role_of
+from llmmonitor.access.audit import log_action
+from llmmonitor.access.roles import role_of, set_role
 
 ROLE_CHOICES = [
-    ("", "none: may not come in"),
+    ("", "none: no access"),
     (rights.VIEWER, "viewer: pages, API, exports"),
-    (rights.OPERATOR, "operator: and acknowledge, silence, annotate, demo data"),
-    (rights.ADMIN, "admin: and everything else"),
+    (rights.OPERATOR, "operator: also acknowledge, silence, annotate, demo data"),
+    (rights.ADMIN, "admin: everything"),
 ]
 
 
 class RoleField(forms.ChoiceField):
-    """One of the roles, or none."""
+    """Radio buttons for the role; an empty value for no role."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=ROLE_CHOICES, required=False, widget=forms.RadioSelect, **options)
 
 
-class NewPersonForm(AdminUserCreationForm):
-    """Name, password, role."""
+class NewUserForm(AdminUserCreationForm):
+    """Django's form for a new user, with a role."""
 
     role = RoleField(initial=rights.VIEWER)
 
 
-class PersonForm(UserChangeForm):
-    """What can be changed later."""
+class UserForm(UserChangeForm):
+    """Django's form for an existing user, with a role."""
 
     role = RoleField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         role = self.fields.get("role")
-        if role is None:  # shown read-only
+        if role is None:  # the page is read-only
             return
         role.initial = role_of(self.instance) or ""
         if self.instance.is_superuser:
@@ -59,11 +59,11 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class PersonAdmin(DjangoUserAdmin):
-    """People. A person's role is a group, and nothing else gives rights."""
+class UserAdmin(DjangoUserAdmin):
+    """Django's pages of users, with a role instead of groups and permissions."""
 
-    form = PersonForm
-    add_form = NewPersonForm
+    form = UserForm
+    add_form = NewUserForm
     list_display = ("username", "role_name", "email", "is_active", "last_login")
     list_filter = ("groups", "is_active")
     filter_horizontal = ()
@@ -76,38 +76,38 @@ class PersonAdmin(DjangoUserAdmin):
     readonly_fields = ("last_login", "date_joined")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With groups at hand, so that the list asks once for all."""
+        """Fetch the groups of all listed users in one query."""
         return super().get_queryset(request).prefetch_related("groups")
 
     @admin.display(description="role")
     def role_name(self, user: User) -> str:
-        """The role that counts."""
+        """Return the role, from the prefetched groups."""
         if user.is_superuser:
             return rights.ADMIN
         return rights.highest_role(group.name for group in user.groups.all()) or "none"
 
     def save_related(self, request: HttpRequest, form: forms.ModelForm, formsets: Any, change: bool) -> None:
-        """Gives the role, now that the person has a number."""
+        """Set the role; the user has a primary key now."""
         super().save_related(request, form, formsets, change)
         if "role" in form.cleaned_data and not form.instance.is_superuser:
-            give_role(form.instance, form.cleaned_data["role"])
+            set_role(form.instance, form.cleaned_data["role"])
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
-        """Into the audit log, too."""
-        note(request, "added user", f"{obj} ({role_of(obj) or 'no role'})")
+        """Record it in the audit log, too."""
+        log_action(request, "added user", f"{obj} ({role_of(obj) or 'no role'})")
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
-        """Into the audit log, too."""
-        note(request, "changed user", f"{obj} ({role_of(obj) or 'no role'})")
+        """Record it in the audit log, too."""
+        log_action(request, "changed user", f"{obj} ({role_of(obj) or 'no role'})")
         return super().log_change(request, obj, message)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Into the audit log, too."""
-        note(request, "deleted user", str(obj))
+        """Record it in the audit log, too."""
+        log_action(request, "deleted user", str(obj))
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """See delete_model."""
+        """Delete the users one by one, so that each is logged."""
         for user in queryset:
             self.delete_model(request, user)

@@ -1,4 +1,4 @@
-"""`application/problem+json` (RFC 9457): the form of every error that is not a page."""
+"""Errors as `application/problem+json` (RFC 9457, Problem Details for HTTP APIs), for all responses but pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ CONTENT_TYPE = "application/problem+json"
 
 
 def problem_body(status: int, code: str, detail: str, **extras: Any) -> dict[str, Any]:
-    """What went wrong: a code for programs, a sentence for people, and whatever else helps to fix it."""
+    """Return the body: `code` is for programs, `detail` is a sentence for people, `extras` are further members."""
     title = HTTPStatus(status).phrase
     return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **extras}
 
 
 def problem_response(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JsonResponse:
-    """A problem as Django's own response, for what is answered outside REST framework's views."""
+    """Return the error as a Django response. Views of REST framework raise exceptions instead."""
     return JsonResponse(problem_body(status, code, detail), status=status, content_type=CONTENT_TYPE, headers=headers)
