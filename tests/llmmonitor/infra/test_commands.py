@@ -37,12 +37,15 @@ class ACommand:
         [
             (
                 OperationalError("no such table: auth_user"),
-                "(no such table: auth_user). Has this version of the",
+                "(no such table: auth_user). Start the server of this version",
             ),
             (OperationalError("unable to open\nand more"), "The database cannot be used (unable to open). Check that "),
             (DatabaseError(), "The database cannot be used (DatabaseError). Check that "),
-            (OSError(errno.ENOSPC, "No space", "/a/b"), "/a/b cannot be written (No space). Free space on its disk."),
-            (OSError(errno.EROFS, "Read-only", "/a/b"), "/a/b cannot be written (Read-only). Run as the user who owns"),
+            (OSError(errno.ENOSPC, "No space", "/a/b"), "Cannot write to /a/b (No space). Free space on its disk."),
+            (
+                OSError(errno.EROFS, "Read-only", "/a/b"),
+                "Cannot write to /a/b (Read-only). Run the command as the user who owns",
+            ),
         ],
     )
     @pytest.mark.skipif(connection.vendor != "sqlite", reason="the sentences about SQLite's file")

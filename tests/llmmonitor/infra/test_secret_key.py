@@ -96,18 +96,18 @@ class ASecretKeyThatCannotBe:
         with pytest.raises(NoSecretKey) as refused:
             secret_key_in(tmp_path)
         assert str(refused.value) == (
-            f"LLMMONITOR_DATA_DIR={tmp_path}: cannot be written (No space left on device). Free space on its disk."
+            f"Cannot write to LLMMONITOR_DATA_DIR={tmp_path} (No space left on device). Free space on its disk."
         )
         assert list(tmp_path.iterdir()) == []
 
     def test_kept_where_no_directory_can_be_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
 
-        with pytest.raises(NoSecretKey, match=r"^LLMMONITOR_DATA_DIR=.*/file/data: cannot be written \(Not a dir"):
+        with pytest.raises(NoSecretKey, match=r"^Cannot write to LLMMONITOR_DATA_DIR=.*/file/data \(Not a dir"):
             secret_key_in(tmp_path / "file" / "data")
 
     def test_read_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "secret_key").mkdir()
 
-        with pytest.raises(NoSecretKey, match=r"secret_key: cannot be read \(Is a directory\)\. Run as the user who"):
+        with pytest.raises(NoSecretKey, match=r"^Cannot read .*/secret_key \(Is a directory\)\. Run as the user who"):
             secret_key_in(tmp_path)

@@ -95,8 +95,7 @@ class AFullDisk:
         empty = tmp_path / "empty"
         empty.mkdir()
         assert refused(run(empty, NO_ROOM, command)) == (
-            f"LLMMONITOR_DATA_DIR={full_disk}/data: cannot be written (No space left on device). "
-            "Free space on its disk."
+            f"Cannot write to LLMMONITOR_DATA_DIR={full_disk}/data (No space left on device). Free space on its disk."
         )
 
     @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ class AStartThatCannotBe:
         path.touch()
         path.chmod(mode)
         said = refused(server.data_dir, server.port, prefix=bound_by_modes)
-        assert said.startswith(f"CommandError: {path} cannot be read and written by this user. Change its owner or")
+        assert said.startswith(f"CommandError: This user cannot read and write {path}. Change its owner or its mode")
 
     def test_names_the_migration_that_a_newer_version_has_applied(self, make_server: MakeServer) -> None:
         server = make_server(start=False)
