@@ -58,10 +58,10 @@ class ServerCommand(StoreCommand):
         from llmmonitor.process.banner import Banner, url_of
         from metrics.ingest.recorder import drain_recorder
 
-        # Before the server's event loop starts: after that, this thread must not use the database.
-        first = ensure_admin(settings.LLMMONITOR.admin_password)
-        with Banner(self.stdout, first) as banner:
-            path = first_admins_link() if always_print_link or first else None
+        with Banner(self.stdout) as banner:
+            # Before the server's event loop starts: after that, this thread must not use the database.
+            banner.first_admin = ensure_admin(settings.LLMMONITOR.admin_password)
+            path = first_admins_link() if always_print_link or banner.first_admin else None
             connections.close_all()
 
             def started(_host: str, actual_port: int) -> None:

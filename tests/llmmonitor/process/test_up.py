@@ -16,6 +16,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from websockets.sync.client import connect
 
 from tests import services
@@ -77,7 +78,8 @@ def users(server: Server) -> list[str]:
 class AFirstStart:
     def test_prints_the_address_a_login_link_and_the_password(self, make_server: MakeServer) -> None:
         server = make_server(fresh=True)
-        assert server.url in server.output
+        assert server.output.startswith(f"LLM Monitor {settings.VERSION} → {server.url}/")
+        assert "created the administrator admin" in server.output
         found = re.search(rf"{re.escape(server.url)}(/login/link/\S+)", server.output)
         assert found
         assert server.get(found[1]).status in (200, 302)
