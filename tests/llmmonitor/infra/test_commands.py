@@ -33,7 +33,7 @@ class ACommand:
         assert isinstance(load_command_class(get_commands()[name], name), StoreCommand)
 
     @pytest.mark.parametrize(
-        ("error", "said"),
+        ("error", "message"),
         [
             (
                 OperationalError("no such table: auth_user"),
@@ -49,10 +49,10 @@ class ACommand:
         ],
     )
     @pytest.mark.skipif(connection.vendor != "sqlite", reason="the sentences about SQLite's file")
-    def test_ends_with_a_sentence_where_the_store_fails_it(self, error: Exception, said: str) -> None:
+    def test_ends_with_a_sentence_where_the_store_fails_it(self, error: Exception, message: str) -> None:
         with pytest.raises(CommandError) as ended:
             call_command(Failing(error))
-        assert said in str(ended.value)
+        assert message in str(ended.value)
         assert "\n" not in str(ended.value)
 
     @pytest.mark.parametrize("error", [IntegrityError("twice"), OSError(errno.ENOENT, "No such file"), ValueError("x")])
@@ -78,6 +78,6 @@ class AReadOnlyDatabase:
 
     def test_costs_a_start_its_login_link_and_no_more(self, caplog: pytest.LogCaptureFixture) -> None:
         assert first_admins_link() is None
-        [said] = caplog.messages
-        assert said.startswith("There is no link to sign in, for it cannot be written (attempt to write a readonly")
-        assert said.endswith(" Then `manage.py login-link` prints one.")
+        [message] = caplog.messages
+        assert message.startswith("There is no link to sign in, for it cannot be written (attempt to write a readonly")
+        assert message.endswith(" Then `manage.py login-link` prints one.")

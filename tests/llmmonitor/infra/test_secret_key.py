@@ -1,4 +1,4 @@
-"""The signing key in the data directory: one for all processes, whole or not there, and its absence told in words."""
+"""The signing key in the data directory: the same for all processes, complete or missing, and its errors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
 from tests.support.server import ROOT
 
-# Says what it is about to do, and makes a key only when it is told to.
+# Prints what it is about to do, and generates a key only on a signal.
 MAKER = """
 import fcntl, pathlib, secrets, sys
 from llmmonitor.infra import secret_key
 
 def telling(what, call, wait=False):
-    def told(*arguments):
+    def announced(*arguments):
         print(what, flush=True)
         if wait:
             sys.stdin.readline()
         return call(*arguments)
-    return told
+    return announced
 
 fcntl.flock = telling("locking", fcntl.flock)
 secrets.token_urlsafe = telling("making", secrets.token_urlsafe, wait=True)
