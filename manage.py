@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """Run one management command."""
-    gc.disable()  # Loading makes many objects and no garbage. ProcessConfig.ready() enables the collector.
+    gc.disable()  # Imports create many objects and hardly any garbage. ProcessConfig.ready() enables it again.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
     try:
         from django.core.management import execute_from_command_line

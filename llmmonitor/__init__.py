@@ -1,6 +1,6 @@
-"""LLM Monitor: how your LLMs are doing, live.
+"""LLM Monitor records and shows live how your LLMs are doing.
 
-This package is also what people import in their own programs, so importing it loads neither Django nor Celery.
+Other programs import this package, so it imports neither Django nor Celery.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,6 @@
 """The ASGI application, for daphne, uvicorn and any other server.
 
-Static files are answered first, before Django and its middleware; a WebSocket goes to the live stream; the rest is
-Django.
+Static files are served without Django and its middleware, WebSockets by the live stream, everything else by Django.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from django.core.asgi import get_asgi_application
 
 _http = get_asgi_application()
 
-# Below get_asgi_application(), which loads the apps that these need.
+# After get_asgi_application(), which loads the apps that these need.
 from llmmonitor.http.body_limit import limit_bodies  # noqa: E402
 from llmmonitor.http.static import serve_static  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
@@ -27,7 +26,7 @@ DRAIN_SECONDS = 5.0
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer one connection."""
+    """Serve a connection."""
     kind = scope["type"]
     if kind == "http":
         await _http(scope, receive, send)
@@ -36,11 +35,11 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif kind == "lifespan":
         await _lifespan(receive, send)
     else:
-        raise ValueError(f"This application answers http and websocket, not {kind}.")
+        raise ValueError(f"This application serves http and websocket, not {kind}.")
 
 
 async def _lifespan(receive: Any, send: Any) -> None:
-    """Start and end of the process under a server that tells (uvicorn; `up` and `serve` drain by themselves)."""
+    """Commit queued events when a server such as uvicorn shuts down. `up` and `serve` do this themselves."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":

@@ -1,8 +1,8 @@
-"""The Celery app: one set of tasks and one schedule for every shape of deployment.
+"""The Celery app. Its tasks and its schedule are the same in every deployment.
 
-Ticks and slow work are two queues with their own workers, so that a tick never waits. A tick that is late is dropped
-(`expires`); with the thread pool that holds only with prefetch 1 and `acks_late` (measured with Celery 5.7: a task of
-3.5 s under a beat of 1 s started others 14.1 s late by default, 0.6 s with both).
+Ticks and slow work have a queue and workers each, so that a tick does not wait for slow work. A late tick is dropped
+(`expires`). With the thread pool, this requires a prefetch of 1 and `acks_late`: measured with Celery 5.7, a task of
+3.5 s under a one-second schedule delayed others by 14.1 s by default, and by 0.6 s with both.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
 
 
 def make_app(**options: Any) -> Celery:
-    """An app with the project's tasks and settings. All apps of a process share what lies in `memory://`."""
-    made = Celery("llmmonitor", **options)
-    made.config_from_object("llmmonitor.process.celery_settings")
-    made.autodiscover_tasks(["metrics"])
-    return made
+    """Return an app with the project's tasks and settings. All apps of a process share the broker `memory://`."""
+    new_app = Celery("llmmonitor", **options)
+    new_app.config_from_object("llmmonitor.process.celery_settings")
+    new_app.autodiscover_tasks(["metrics"])
+    return new_app
 
 
 app = make_app()

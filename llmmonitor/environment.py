@@ -89,7 +89,7 @@ class Environment(BaseSettings):
     redis_url: str | None = Field(
         None,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
-        description="`redis://host:port/0` for the broker, the caches and the live channel. If empty, without Redis.",
+        description="`redis://host:port/0` for the broker, the caches, the live channel. If empty, Redis is not used.",
     )
     debug: bool = Field(False, description="Show Django's debug pages. Do not use this on a public address.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
@@ -130,7 +130,7 @@ class Environment(BaseSettings):
     max_error_groups: int = Field(
         10_000,
         ge=1,
-        description="Maximum number of error groups. Further errors are counted in `__other__`, by type.",
+        description="Maximum number of error groups. Further errors are counted in the group `__other__` of a type.",
     )
     tags: Words = Field((), max_length=5, description="Metadata keys to filter and group by; at most five.")
     keep_content_keys: Words = Field(

@@ -1,4 +1,4 @@
-"""Django's settings. What a person may change comes from `llmmonitor.environment`; the rest is the project's shape."""
+"""Django's settings. The settings of an installation are in `llmmonitor.environment`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ except NoSecretKey as problem:
     sys.exit(str(problem))
 
 INSTALLED_APPS = [
-    "llmmonitor.infra",  # first: it decides which optional libraries the others load
+    "llmmonitor.infra",  # first, because it prevents that others load optional libraries
     "daphne",
     "llmmonitor.access.apps.AccessAdminConfig",  # django.contrib.admin, with roles for permissions
     "django.contrib.auth",
@@ -64,9 +64,9 @@ MIDDLEWARE = [
     "llmmonitor.access.async_middleware.XFrameOptionsMiddleware",
     "llmmonitor.access.middleware.AccessMiddleware",
 ]
-# `check --deploy` looks for three of them by their names in Django.
+# `check --deploy` looks for three of them by Django's names.
 SILENCED_SYSTEM_CHECKS = ["security.W001", "security.W002", "security.W003"]
-# Closed unless origins are listed, and without cookies for those: their pages send a key.
+# No origin is allowed unless it is listed. Pages of listed origins send a key, not cookies.
 CORS_ALLOWED_ORIGINS = list(LLMMONITOR.cors_origins)
 CORS_ALLOW_CREDENTIALS = False
 CORS_URLS_REGEX = r"^/(?!admin/|login/|logout/)"
@@ -82,7 +82,7 @@ ASGI_APPLICATION = "llmmonitor.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # drf-spectacular is no app, because its app would load it at every start; its template is Swagger UI's script.
+        # The template of Swagger UI. drf-spectacular is not in INSTALLED_APPS, because every start would load it.
         "DIRS": [BASE_DIR / "templates", SPECTACULAR_TEMPLATES],
         "APP_DIRS": True,
         "OPTIONS": {
@@ -100,13 +100,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def _cache(name: str, max_entries: int) -> dict[str, Any]:
-    """One bounded cache. They are several because each has its own bound: one cannot push out what another needs."""
+    """Return the settings of a cache. Each purpose has its own cache, so that none evicts the entries of another."""
     if LLMMONITOR.redis_url:
         return {
             "BACKEND": "llmmonitor.infra.redis_cache.ForgivingRedisCache",
             "LOCATION": LLMMONITOR.redis_url,
             "KEY_PREFIX": f"llmmonitor:{name}",
-            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},  # in seconds; without them, none
+            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},  # in seconds; the default is no timeout
         }
     return {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -117,7 +117,7 @@ def _cache(name: str, max_entries: int) -> dict[str, Any]:
 
 CACHES = {
     "default": _cache("default", 1_000),
-    "ring": _cache("ring", 2_000),  # 900 ticks of one second, the newest sample of each host, claims of seconds
+    "ring": _cache("ring", 2_000),  # 900 ticks, the newest sample of each host, claimed seconds
     "throttle": _cache("throttle", 20_000),
     "keys": _cache("keys", 2_000),
     "queries": _cache("queries", 500),
@@ -128,7 +128,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
         {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
             "CONFIG": {
-                # A receiver waits for five seconds at a time, as long as the client library's own limit.
+                # A receiver blocks for five seconds, which is also the client library's default timeout.
                 "hosts": [{"address": LLMMONITOR.redis_url, "socket_timeout": 20}],
                 "prefix": "llmmonitor",
                 "capacity": 20,
@@ -156,7 +156,7 @@ if "*" in LLMMONITOR.allowed_hosts:
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LLMMONITOR.tls
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-# Cookies ignore ports: another Django on the same machine must not sign a person out of this one.
+# Cookies do not depend on the port: with the default names, another Django on this machine would end the session.
 SESSION_COOKIE_NAME = "llmmonitor_session"
 CSRF_COOKIE_NAME = "llmmonitor_csrf"
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -218,8 +218,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 
-def is_refusal(record: Any) -> bool:
-    """Whether Django's line says only that a call was answered 503: the answer, or a line once a minute, says why."""
+def is_unavailable(record: Any) -> bool:
+    """Return whether a record only reports a response 503. The response, or a line once a minute, has the reason."""
     return getattr(record, "status_code", None) == 503
 
 
@@ -228,16 +228,15 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "filters": {
-        "refusals": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_refusal(record)}
+        "unavailable": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_unavailable(record)}
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
-        # A refused call is an answer: a client that is wrong all day must not fill the disk.
-        "django.request": {"level": "ERROR", "filters": ["refusals"]},
-        # So is one to a name that is not ours, to a form of a thousand fields or without its token. Django logs each,
-        # most of them with a traceback.
+        # A client that sends invalid requests all day must not fill the disk with log lines.
+        "django.request": {"level": "ERROR", "filters": ["unavailable"]},
+        # Unknown hosts, forms with too many fields or without a token: Django logs each, mostly with a traceback.
         "django.security": {"level": "CRITICAL"},
     },
 }

@@ -1,4 +1,4 @@
-"""Addresses: the API stands at the root, as its documentation promises; pages are `/` and `/dashboard/…`."""
+"""URLs: the API is at the root, as its documentation promises; pages are `/` and `/dashboard/…`."""
 
 from __future__ import annotations
 

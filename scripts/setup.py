@@ -1,11 +1,11 @@
-"""Makes ``.venv`` and the pages' libraries what the lock files say. Standard library only: no package is there yet.
+"""Installs the packages and the pages' libraries of the lock files. It uses the standard library only.
 
     python scripts/setup.py server|dev [--check] [--exact-python]
 
-``server`` is what ``make run`` needs, ``dev`` is that and the tools of the tests and the linter. What was done is
-written to ``.venv/setup.json``; a step is done again only when its input (a lock file, pyproject.toml) has changed.
-``--check`` changes nothing: exit status 0 when there is nothing to do, 1 otherwise. ``--exact-python`` makes ``.venv``
-anew when it stands on another version than the Python that runs this.
+``server`` has the packages for ``make run``, ``dev`` also those for tests and linters. Completed steps are recorded in
+``.venv/setup.json``; a step is repeated only if its input (a lock file, pyproject.toml) has changed. ``--check``
+changes nothing and exits with 0 if everything is installed, with 1 otherwise. ``--exact-python`` creates ``.venv``
+again if it has another version than the Python that runs this.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves the script's own folder out
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` omits the folder of the script
 
 import assets  # noqa: E402
 
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 DONE = VENV / "setup.json"
-# Present while pip is at work. Found at the start, it tells that an earlier run was cut off: pip takes a package that
-# is half there for installed, so such an environment is made anew.
+# This file exists while pip runs. If it exists at the start, an earlier run was interrupted. pip treats a partly
+# installed package as installed, so the environment is then created again.
 UNFINISHED = VENV / "setup.unfinished"
 LOCKS = {"server": "requirements/server.txt", "dev": "requirements/dev.txt"}
-LEVELS_WITHIN = {"server": ["server"], "dev": ["server", "dev"]}  # dev contains server, at the same versions
+LEVELS_WITHIN = {"server": ["server"], "dev": ["server", "dev"]}  # dev contains server with the same versions
 
 
 class SetupError(Exception):
-    """A step failed; the message says which and what to do."""
+    """A step failed. The message names the step and what to do."""
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, or an empty string when there is none."""
+    """Return the SHA-256 of a file, or an empty string if there is no file."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def read_done() -> dict[str, str]:
-    """What earlier runs have finished: a step's name → the digest of its input. Empty when unknown."""
+    """Return the completed steps: name -> digest of the input. Empty if unknown."""
     try:
         done = json.loads(DONE.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -55,18 +55,18 @@ def read_done() -> dict[str, str]:
 
 
 def write_done(done: dict[str, str]) -> None:
-    """Replaces the file in one step, so that a run cut off here leaves the old state or the new one."""
+    """Record the completed steps. The file is replaced atomically."""
     partial = DONE.with_suffix(".partial")
     partial.write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
     partial.replace(DONE)
 
 
 def environment_is_usable(done: dict[str, str]) -> bool:
-    """Whether ``.venv`` can be built upon. One that was moved is not: its commands name the Python of the old place."""
+    """Return whether ``.venv`` can be used. If it was moved, it cannot: its commands contain the old path."""
     if UNFINISHED.exists() or done.get("place", str(VENV)) != str(VENV):
         return False
     if Path(sys.prefix).resolve() == VENV.resolve():
-        return sys.version_info >= (3, 11)  # this very process proves that it starts
+        return sys.version_info >= (3, 11)  # this process runs on it
     probe = [str(VENV_PYTHON), "-I", "-c", "import sys, pip; sys.exit(sys.version_info < (3, 11))"]
     try:
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
@@ -75,7 +75,7 @@ def environment_is_usable(done: dict[str, str]) -> bool:
 
 
 def stands_on_this_python() -> bool:
-    """Whether ``.venv`` was made from the same minor version as the Python that runs this."""
+    """Return whether ``.venv`` has the same minor version as the Python that runs this."""
     config = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
     values = dict(line.replace(" ", "").split("=", 1) for line in config.splitlines() if "=" in line)
     version = values.get("version", values.get("version_info", ""))
@@ -83,7 +83,7 @@ def stands_on_this_python() -> bool:
 
 
 def steps_to_do(level: str, done: dict[str, str]) -> list[str]:
-    """Which of ``requirements``, ``project`` and ``assets`` are not as the level needs them, in their order."""
+    """Return which of ``requirements``, ``project`` and ``assets`` the level still requires, in this order."""
     steps = []
     if done.get(level) != digest(ROOT / LOCKS[level]):
         steps.append("requirements")
@@ -95,22 +95,22 @@ def steps_to_do(level: str, done: dict[str, str]) -> list[str]:
 
 
 def run_pip(*arguments: str, what: str) -> None:
-    """Runs the environment's pip, which reads the person's own PIP_* variables and configuration as always."""
+    """Run the environment's pip. It uses the PIP_* variables and the configuration of the user."""
     command = [str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *arguments]
     finished = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if finished.returncode != 0:
         print(finished.stdout, file=sys.stderr)
-        raise SetupError(f"pip could not install {what}; its output is above. Fix the cause, then run make again.")
+        raise SetupError(f"pip cannot install {what}; its output is above. Fix the cause, then run make again.")
 
 
 def make_environment() -> None:
-    """An empty ``.venv`` with pip, marked unfinished until something is installed in it."""
-    print(f"Making .venv with Python {sys.version.split()[0]} …", flush=True)
+    """Create ``.venv`` with pip, marked as unfinished until packages are installed."""
+    print(f"Creating .venv with Python {sys.version.split()[0]} …", flush=True)
     base = getattr(sys, "_base_executable", sys.executable)
     if Path(sys.prefix).resolve() == VENV.resolve():
-        raise SetupError(f"This runs on the .venv that has to be made anew. Run it on {base} instead.")
+        raise SetupError(f"This runs in .venv, which must be created again. Run it with {base} instead.")
     if VENV.is_symlink():
         VENV.unlink()
     elif VENV.exists():
@@ -121,7 +121,7 @@ def make_environment() -> None:
 
 
 def set_up(level: str, *, exact_python: bool) -> None:
-    """Brings ``.venv`` and the assets to the level, doing only what is not done yet."""
+    """Install packages and assets of the level that are not installed yet."""
     done = read_done()
     usable = environment_is_usable(done)
     if usable and exact_python and not stands_on_this_python():
@@ -147,15 +147,17 @@ def set_up(level: str, *, exact_python: bool) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Make .venv hold what the lock files say.")
+    parser = argparse.ArgumentParser(description="Install the packages of the lock files into .venv.")
     parser.add_argument("level", choices=sorted(LOCKS))
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when there is something to do")
-    parser.add_argument("--exact-python", action="store_true", help="make .venv anew if it stands on another Python")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit with 1 if something must be installed"
+    )
+    parser.add_argument("--exact-python", action="store_true", help="create .venv again if it has another Python")
     options = parser.parse_args()
     if options.check:
         done = read_done()
         return int(not environment_is_usable(done) or bool(steps_to_do(options.level, done)))
-    # Two makes at once take turns: the second finds everything done. A lock on the folder itself leaves nothing behind.
+    # If two makes run at once, one waits for the other. The lock is on the folder, so that no lock file remains.
     folder = os.open(ROOT, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -165,7 +167,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "\nSet-up was interrupted. Run make again: what may be half done is made anew.",
+            "\nSet-up was interrupted. Run make again; it repeats steps that may be incomplete.",
             file=sys.stderr,
         )
         return 130

@@ -1,9 +1,8 @@
-"""The channel layer of the one-process mode: in memory, and safe to send on from any thread.
+"""The channel layer for one process: in memory, and safe to send to from any thread.
 
-Channels' own in-memory layer keeps an `asyncio.Queue` for each channel. Such a queue wakes its reader on the loop that
-the reader runs on and is not safe to touch from another thread; a Celery task, which sends from a worker thread (on a
-loop of its own, by `async_to_sync`), would leave the message lying until something else happens to wake the server's
-loop. So this layer remembers on which loop each channel is read and hops there before it touches the queue.
+The in-memory layer of Channels has an `asyncio.Queue` for each channel, and such a queue is not thread-safe. A Celery
+task sends from a worker thread, on another event loop (`async_to_sync`); the server's loop would not wake up for the
+message. This layer stores the event loop on which each channel is read, and calls the queue on that loop.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from typing import Any
 from channels.exceptions import ChannelFull
 from channels.layers import InMemoryChannelLayer
 
-CAPACITY = 20  # messages that wait on one channel: twenty seconds of ticks; a reader further behind loses what comes
+CAPACITY = 20  # messages in a channel: twenty seconds of ticks; further messages are dropped
 
 
 class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
-    """Channels' in-memory layer with the hop to the reader's loop.
+    """The in-memory layer of Channels, which puts messages into a queue on the loop of its reader.
 
-    A message to a group is shared by its receivers, not copied for each: whoever reads it must not change it.
+    The receivers of a message to a group share its values and must not change them.
     """
 
     def __init__(self, capacity: int = CAPACITY, **kwargs: Any) -> None:
@@ -32,7 +31,7 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
         self._lock = threading.Lock()  # guards `groups` and `_loops`
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Let `channel` (read on the loop that this is called on) receive what is sent to `group`."""
+        """Add `channel` to `group`. The channel must be read on the loop that calls this."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         with self._lock:
@@ -40,21 +39,21 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
             self._loops[channel] = asyncio.get_running_loop()
 
     async def group_discard(self, group: str, channel: str) -> None:
-        """Undo `group_add`; nothing happens where there was none."""
+        """Remove `channel` from `group`, if it is in it."""
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         with self._lock:
             self._forget(group, [channel])
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """The first message that arrives on `channel`."""
+        """Return the next message of `channel`."""
         with self._lock:
             self._loops[channel] = asyncio.get_running_loop()
         message: dict[str, Any] = await super().receive(channel)
         return message
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Put `message` on a channel. Raises ChannelFull where that can be known at once: on the reader's own loop."""
+        """Put `message` into a channel. On the loop of its reader, raises ChannelFull if the channel is full."""
         if not isinstance(message, dict):
             raise TypeError(f"A channel message is a dict, not {type(message).__name__}.")
         self.require_valid_channel_name(channel)
@@ -62,12 +61,12 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
         if loop is None or loop is asyncio.get_running_loop():
             if not self._put(channel, message):
                 raise ChannelFull(channel)
-        elif not self._hop(loop, [channel], message):
+        elif not self._put_on_loop(loop, [channel], message):
             with self._lock:
                 self._loops.pop(channel, None)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Put `message` on every channel of the group. Full channels lose it."""
+        """Put `message` into every channel of the group that is not full."""
         if not isinstance(message, dict):
             raise TypeError(f"A channel message is a dict, not {type(message).__name__}.")
         self.require_valid_group_name(group)
@@ -75,16 +74,16 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
         with self._lock:
             for channel in self.groups.get(group, ()):
                 by_loop.setdefault(self._loops[channel], []).append(channel)
-        here = asyncio.get_running_loop()
+        running_loop = asyncio.get_running_loop()
         for loop, channels in by_loop.items():
-            if loop is here:
+            if loop is running_loop:
                 self._put_all(channels, message)
-            elif not self._hop(loop, channels, message):
+            elif not self._put_on_loop(loop, channels, message):
                 with self._lock:
                     self._forget(group, channels)
 
-    def _hop(self, loop: asyncio.AbstractEventLoop, channels: list[str], message: dict[str, Any]) -> bool:
-        """Ask the readers' loop to take the message; False when that loop has ended."""
+    def _put_on_loop(self, loop: asyncio.AbstractEventLoop, channels: list[str], message: dict[str, Any]) -> bool:
+        """Put the message into the channels on their readers' loop. Return False if that loop is closed."""
         try:
             loop.call_soon_threadsafe(self._put_all, channels, message)
         except RuntimeError:
@@ -93,11 +92,11 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
 
     def _put_all(self, channels: Iterable[str], message: dict[str, Any]) -> None:
         for channel in channels:
-            if channel in self._loops:  # its reader may have left since; a queue made anew would stay for ever
+            if channel in self._loops:  # if the reader left meanwhile, a new queue would never be removed
                 self._put(channel, message)
 
     def _put(self, channel: str, message: dict[str, Any]) -> bool:
-        """Queue the message on the loop that reads the channel. False when it is full."""
+        """Put the message into the channel's queue. Must run on the loop of its reader. Return False if it is full."""
         queue = self.channels.setdefault(channel, asyncio.Queue(maxsize=self.get_capacity(channel)))
         try:
             queue.put_nowait((time.time() + self.expiry, dict(message)))
@@ -110,10 +109,9 @@ class ThreadSafeInMemoryChannelLayer(InMemoryChannelLayer):
         for channel in channels:
             members.pop(channel, None)
             self._loops.pop(channel, None)
-            # What still lies there nobody will read.
             self.channels.pop(channel, None)
         if not members:
             self.groups.pop(group, None)
 
     def _clean_expired(self) -> None:
-        """Nothing (the base class walks all queues): capacity bounds each, and a channel leaves with its consumer."""
+        """Do nothing. The base class walks all queues; here their size is limited, and consumers remove them."""

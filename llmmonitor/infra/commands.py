@@ -1,4 +1,4 @@
-"""What the commands of `manage.py` that need the database and the data directory have in common."""
+"""The base class of management commands that use the database and the data directory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from llmmonitor.infra.disk_errors import FREE_SPACE, MAY_NOT_WRITE, NO_ROOM
 
 
 class StoreCommand(BaseCommand):
-    """A command that a full disk, or a database that fails, ends with one sentence (`--traceback` shows the rest)."""
+    """A command that reports a full disk or a database error in one sentence; `--traceback` shows the traceback."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Django's, which runs `handle`."""
+        """Run `handle` as Django does. Raises CommandError for a full disk or a database error."""
         try:
             return super().execute(*args, **options)
-        except (DataError, IntegrityError):  # these are about what was written, and ours to fix
+        except (DataError, IntegrityError):  # a bug, so show the traceback
             raise
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(describe_database_error(error)) from error
         except OSError as error:
-            where = error.filename or settings.LLMMONITOR.data_dir
+            path = error.filename or settings.LLMMONITOR.data_dir
             if error.errno in NO_ROOM:
-                raise CommandError(f"{where} cannot be written ({error.strerror}). {FREE_SPACE}") from error
-            if error.errno in MAY_NOT_WRITE:
-                todo = "Run as the user who owns the data directory."
-                raise CommandError(f"{where} cannot be written ({error.strerror}). {todo}") from error
-            raise
+                todo = FREE_SPACE
+            elif error.errno in MAY_NOT_WRITE:
+                todo = "Run the command as the user who owns the data directory."
+            else:
+                raise
+            raise CommandError(f"Cannot write to {path} ({error.strerror}). {todo}") from error

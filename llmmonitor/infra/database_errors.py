@@ -1,4 +1,4 @@
-"""An error of the database as a sentence for whoever sits at the terminal: what it is, where, and what to do."""
+"""Classify database errors, and describe them for the user: what failed, where, and what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-# SQLite's primary result codes that say something about the place and not about the data (sqlite.org/rescode.html).
+# SQLite's primary result codes for errors that the data did not cause (sqlite.org/rescode.html).
 SQLITE_REASONS = {
     sqlite3.SQLITE_FULL: "disk_full",
     sqlite3.SQLITE_READONLY: "read_only",
@@ -25,20 +25,20 @@ SQLITE_REASONS = {
     sqlite3.SQLITE_PROTOCOL: "locked",
     sqlite3.SQLITE_NOMEM: "down",
 }
-# Below this a disk is taken for full: SQLite makes a file of 32 kB beside the database before it reads, and where that
-# finds no room it speaks of an I/O error.
-SOME_ROOM_BYTES = 2**20
+# A disk with less free space counts as full: SQLite creates a file of 32 KiB beside the database before it reads, and
+# reports an I/O error if there is no space for it.
+FULL_DISK_BYTES = 2**20
 
 
 def reason_of(error: BaseException) -> str | None:
-    """Why the store is unavailable, when this error says that it is; None when the error is about the data."""
+    """Return why the database is not available, or None if the data caused the error."""
     if not isinstance(error, DatabaseError | InterfaceError):
         return None
     cause = error.__cause__ or error
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
         return SQLITE_REASONS.get(code & 0xFF)
-    state = getattr(cause, "sqlstate", None)  # psycopg: five characters, none where the connection itself failed
+    state = getattr(cause, "sqlstate", None)  # psycopg's code of five characters, None if the connection failed
     if state is None:
         return "down" if isinstance(error, OperationalError | InterfaceError) else None
     return _reason_of_state(state)
@@ -56,7 +56,7 @@ def _reason_of_state(state: str) -> str | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same transaction may well succeed at once: PostgreSQL broke a deadlock, or a connection was cut."""
+    """Return whether a retry may succeed at once: PostgreSQL ended a deadlock or a connection."""
     cause: Any = error.__cause__ or error
     if getattr(cause, "sqlite_errorcode", None) is not None:
         return False
@@ -66,35 +66,35 @@ def is_transient(error: BaseException) -> bool:
     return connection.vendor == "postgresql" and isinstance(error, OperationalError | InterfaceError)
 
 
-def describe_database_error(error: Exception, what: str = "The database cannot be used") -> str:
-    """`what` failed, the database's own words for why, and what to do."""
+def describe_database_error(error: Exception, problem: str = "The database cannot be used") -> str:
+    """Return the problem, the first line of the database's message, and what to do."""
     lines = str(error).strip().splitlines()
-    return f"{what} ({lines[0] if lines else type(error).__name__}). {_what_to_do(error)}"
+    return f"{problem} ({lines[0] if lines else type(error).__name__}). {_advice(error)}"
 
 
-def _what_to_do(error: Exception) -> str:
+def _advice(error: Exception) -> str:
     reason = reason_of(error)
     if _has_no_such_table_or_column(error):
-        return "Has this version of the server been started once?"
+        return "Start the server of this version once, which migrates the database."
     if reason == "locked":
-        return "Another program holds its write lock; try again."
+        return "Another program holds its write lock. Try again."
     if settings.LLMMONITOR.database_url:
         if reason == "disk_full":
             return "Free space on PostgreSQL's disk."
-        return "Check DATABASE_URL and that PostgreSQL runs."
+        return "Check DATABASE_URL, and that PostgreSQL is running."
     path = Path(str(settings.DATABASES["default"]["NAME"]))
     if reason == "disk_full" or _is_full(path.parent):
         return f"Free space on the disk of {path}."
-    return f"Check that {path} may be written by this user."
+    return f"Check that this user may write to {path}."
 
 
 def _has_no_such_table_or_column(error: Exception) -> bool:
-    state = getattr(error.__cause__, "sqlstate", None)  # of PostgreSQL
+    state = getattr(error.__cause__, "sqlstate", None)
     return state in ("42P01", "42703") or str(error).startswith(("no such table", "no such column"))
 
 
 def _is_full(directory: Path) -> bool:
     with contextlib.suppress(OSError):
         status = os.statvfs(directory)
-        return status.f_bavail * status.f_frsize < SOME_ROOM_BYTES
+        return status.f_bavail * status.f_frsize < FULL_DISK_BYTES
     return False

@@ -1,4 +1,4 @@
-"""Django's database settings for the store: SQLite in the data directory, or PostgreSQL by URL."""
+"""Django's database settings: PostgreSQL if DATABASE_URL is set, SQLite in the data directory otherwise."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 SQLITE_FILE = "llmmonitor.sqlite3"  # in the data directory
 
-# Several processes share one SQLite file: immediate transactions queue up for the write lock instead of failing when a
-# read turns into a write, and the busy timeout is how long they queue.
+# Several processes share one SQLite file. Immediate transactions wait for the write lock, at most this long; deferred
+# ones fail if another process writes between their first read and their first write.
 SQLITE_BUSY_SECONDS = 15
 
-# synchronous=FULL: an acknowledged event
-# survives a power cut, and with group commit it costs nothing measurable against NORMAL.
+# synchronous=FULL: a committed event survives a power failure. With group commit it is as fast as NORMAL.
 SQLITE_INIT = (
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
-    "PRAGMA cache_size=-8000;"  # of each connection; a dozen threads have one
+    "PRAGMA cache_size=-8000;"  # 8 MiB at most, for each connection; a dozen threads have a connection
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA journal_size_limit=67108864;"
 )
 
 
 class VacuumableConnection(sqlite3.Connection):
-    """A connection that makes a new database able to give pages back to the disk.
+    """A connection that sets `auto_vacuum` on a new database, so that free pages can be returned to the disk.
 
-    `auto_vacuum` holds only when it is set before the first table and before WAL. It is set only then: on a database
-    that exists, the same statement takes the write lock and writes, at every connection of every thread.
+    The pragma is effective only before the first table and before WAL. On an existing database it would acquire the
+    write lock and write, for every connection.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -38,7 +37,7 @@ class VacuumableConnection(sqlite3.Connection):
 
 
 def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any]:
-    """The entry of `DATABASES` for a `postgres://` URL, or for SQLite when there is none."""
+    """Return the entry of `DATABASES` for a `postgres://` URL, or for SQLite if there is no URL."""
     if not database_url:
         return {
             "ENGINE": "django.db.backends.sqlite3",
@@ -63,10 +62,10 @@ def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any
 
 
 def close_failed_connections() -> None:
-    """Close this thread's connections that have failed, so that its next query opens new ones.
+    """Close this thread's connections that had an error, so that its next query opens new ones.
 
-    For threads that live as long as the process and keep theirs: `close_old_connections` would close them each time. (A
-    request's connections end with it, since each request has a thread of its own under ASGI.)
+    For threads that run as long as the process and keep their connections. (`close_old_connections` would close the
+    connections each time.)
     """
     from django.db import connections
 

@@ -1,4 +1,4 @@
-"""Which errors of the system mean that a disk is full, or may not be written, and what to do then."""
+"""The error numbers of a full disk and of missing permissions, and what to do about a full disk."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class ProcessConfig(AppConfig):
     label = "process"
 
     def ready(self) -> None:
-        """Load the Celery app, which the tasks bind to, and end what manage.py does for a fast start."""
+        """Load the Celery app, which tasks need, and enable garbage collection, which manage.py disables."""
         import llmmonitor.celery  # noqa: F401
 
         gc.enable()

@@ -10,9 +10,9 @@ from llmmonitor.process.schedule import WallClock
 TICKS = "ticks"
 SLOW = "slow"
 
-broker_url = settings.LLMMONITOR.redis_url or "memory://localhost/"  # with a host, or kombu warns that there is none
+broker_url = settings.LLMMONITOR.redis_url or "memory://localhost/"  # without a host, kombu logs a warning
 broker_connection_retry_on_startup = True
-# The in-memory transport has to be asked; 50 ms keeps a beat of one second within 1.001 s.
+# The in-memory transport is polled. With 50 ms, a schedule of one second has a period of at most 1.001 s.
 broker_transport_options = {} if settings.LLMMONITOR.redis_url else {"polling_interval": 0.05}
 
 task_ignore_result = True
@@ -22,7 +22,7 @@ worker_hijack_root_logger = False
 worker_enable_remote_control = False
 worker_send_task_events = False
 task_default_queue = SLOW
-# A worker that is not told which (`-Q`) consumes both.
+# A worker without `-Q` consumes both.
 task_queues = (Queue(TICKS), Queue(SLOW))
 task_routes = {
     "metrics.tasks.sample": {"queue": TICKS},
@@ -39,7 +39,7 @@ beat_schedule = {
         "schedule": WallClock(1),
         "options": {"expires": 1.0},
     },
-    # A little after the sample, so that a tick carries its own second's.
+    # After the sample, so that a tick has the sample of its second.
     "broadcast": {
         "task": "metrics.tasks.broadcast",
         "schedule": WallClock(1, offset=0.15),

@@ -1,8 +1,7 @@
-"""The worker and the clock inside the server's process (`manage.py up`), and how they end.
+"""Celery workers and beat in threads of the server's process, for `manage.py up`.
 
-Two Celery workers with thread pools, each with its own queue, so that a tick never waits for slow work, and beat with
-its schedule in memory. They are the same tasks and the same schedule as with separate processes; only who runs them
-differs.
+There are two workers with thread pools, one for each queue, so that a tick does not wait for slow work. The tasks and
+the schedule are the same as with separate processes.
 """
 
 from __future__ import annotations
@@ -20,49 +19,49 @@ from llmmonitor.process.running import STOP_SECONDS
 
 logger = logging.getLogger(__name__)
 
-TICK_THREADS = 3  # sample, broadcast, and one for what comes late
+TICK_THREADS = 3  # sample, broadcast, and a spare thread for late tasks
 SLOW_THREADS = 2
 BEAT_LONGEST_SLEEP_SECONDS = 0.5
 
 
 class EmbeddedWorkers:
-    """Workers and beat on threads of this process."""
+    """Workers and beat in threads of this process."""
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
     def start(self) -> None:
-        """Start them all; returns at once. The first sample and tick are made without waiting for beat."""
+        """Start all threads, and make the first sample and tick without waiting for beat."""
         from llmmonitor.celery import app, make_app
         from llmmonitor.process.celery_settings import SLOW, TICKS
 
         self._run("first-tick", self._first_tick)
         for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS)):
-            # Which queues are consumed is a property of the app, so each worker has its own.
+            # The queues that a worker consumes are a setting of its app, so each worker has its own app.
             worker = self._make_worker(make_app(set_as_current=False), queue, threads)
             self._run(f"worker-{queue}", worker.start)
         self._run("beat", self._beat, app)
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """End beat, let running tasks finish (at most `timeout` seconds in all)."""
+        """Stop beat and the workers. Wait for running tasks, at most `timeout` seconds in all."""
         from celery.worker import state
 
         self._stop.set()
         deadline = time.monotonic() + timeout
-        # What Celery's own handlers of signals set: each worker ends in its own thread when it looks next.
+        # Celery's signal handlers set this, too. Each worker checks it in its own thread.
         state.should_stop = 0
         self._wake_workers()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         late = [thread.name for thread in self._threads if thread.is_alive()]
         if late:
-            logger.warning("Still running after %.0f s, and left behind: %s.", timeout, ", ".join(late))
+            logger.warning("These threads still run after %.0f s and are abandoned: %s.", timeout, ", ".join(late))
 
     @staticmethod
     def _wake_workers() -> None:
-        """Workers look up when a message comes, or every two seconds: send each one that is out of date already."""
-        if settings.LLMMONITOR.redis_url:  # (it may be what is down)
+        """Send each worker an expired task, because it checks for the stop only at a message or every two seconds."""
+        if settings.LLMMONITOR.redis_url:  # Redis may not be available
             return
         from llmmonitor.process.celery_settings import SLOW, TICKS
         from metrics import tasks
@@ -86,7 +85,7 @@ class EmbeddedWorkers:
             pool="threads",
             concurrency=threads,
             prefetch_multiplier=1,
-            use_eventloop=False,  # kombu has one event loop for a process, and here are two workers
+            use_eventloop=False,  # kombu has one event loop per process, and there are two workers
             queues=[queue],
             without_gossip=True,
             without_mingle=True,
@@ -102,8 +101,8 @@ class EmbeddedWorkers:
         while not self._stop.wait(min(delay, BEAT_LONGEST_SLEEP_SECONDS)):
             try:
                 delay = scheduler.tick() or 0.0
-            except Exception:  # (the clock must not stop)
-                logger.exception("Beat failed and goes on.")
+            except Exception:  # later tasks must still be sent
+                logger.exception("Beat failed and continues.")
                 delay = 1.0
         with contextlib.suppress(Exception):
             scheduler.close()

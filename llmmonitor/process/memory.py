@@ -1,4 +1,4 @@
-"""How much memory the server's process holds on to."""
+"""Reduce the memory of the server's process."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import gc
 import sys
 
 MALLOC_ARENAS = 2
-M_ARENA_MAX = -8  # glibc's number for it
+M_ARENA_MAX = -8  # the parameter's number in glibc
 
 
 def limit_malloc_arenas() -> None:
-    """Two allocation arenas instead of eight per core (glibc): thirty threads shall not each keep their own pages."""
+    """Limit glibc to two allocation arenas instead of eight per core, because each keeps free pages for its threads."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, MALLOC_ARENAS)
 
 
 def release_startup_memory() -> None:
-    """After the start: take what was loaded out of the collector's sight and give free pages back."""
+    """Exempt the loaded objects from garbage collection, and return free pages to the system."""
     gc.collect()
     gc.freeze()
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""Checks before the server starts. A check that fails raises CannotStart, which says what is wrong and what to do."""
+"""Checks before the server starts. A check that fails raises CannotStart with the problem and what to do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_data_dir(data_dir: Path) -> None:
             pass
     except OSError as error:
         todo = FREE_SPACE if error.errno in NO_ROOM else "Set LLMMONITOR_DATA_DIR to a directory that is writable."
-        raise CannotStart(f"The data directory {data_dir} cannot be written ({error.strerror}). {todo}") from None
+        raise CannotStart(f"Cannot write to the data directory {data_dir} ({error.strerror}). {todo}") from None
     if data_dir.stat().st_mode & 0o077 and data_dir.stat().st_uid == os.getuid():
         data_dir.chmod(0o700)
     _check_own_files(data_dir)
@@ -54,8 +54,8 @@ def _check_own_files(data_dir: Path) -> None:
         path = data_dir / name
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             raise CannotStart(
-                f"{path} cannot be read and written by this user. Change its owner or its mode, or run as the user "
-                "who owns the data directory."
+                f"This user cannot read and write {path}. Change its owner or its mode, or run as the user who owns "
+                "the data directory."
             )
 
 
@@ -66,10 +66,10 @@ def check_address(host: str, port: int) -> None:
             f"{port} is not a port number. Set LLMMONITOR_PORT or --port to a number from 0 to {LAST_PORT}."
         )
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise CannotStart(f"LLMMONITOR_HOST={host} is not an address of this machine ({error.strerror}).") from None
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = addresses[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Serves until a signal comes, and then ends in order. What `up` and `serve` share."""
+"""Run the server of `up` and `serve` until SIGINT or SIGTERM, and shut it down in order."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from django.conf import settings
 GRACE_SECONDS = 5.0
 STOP_SECONDS = 5.0
 SETTLE_SECONDS = 10.0
-# A page shows for hours; past half a day its socket is closed and it connects again.
+# A page may stay open for hours. After half a day its WebSocket is closed, and the page connects again.
 SOCKET_SECONDS = 12 * 3600
-SOCKET_MESSAGE_BYTES = 64 * 2**10  # the consumer refuses above 16 kB with a message; above this the connection ends
+SOCKET_MESSAGE_BYTES = 64 * 2**10  # above 16 KiB the consumer sends an error; above this limit the connection is closed
 
 
 def run_server(host: str, port: int, started: Callable[[str, int], None]) -> None:
     """Serve the project on `host`:`port` until SIGINT or SIGTERM. A second SIGINT ends the process at once.
 
-    `started(host, port)` is called once it listens. Raises CannotStart when it cannot. Must run on the main thread.
+    `started(host, port)` is called once the server listens. Raises CannotStart if it cannot listen. Must be called in
+    the main thread.
     """
     from daphne.endpoints import build_endpoint_description_strings
 
@@ -32,7 +33,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     from llmmonitor.process.memory import release_startup_memory
     from llmmonitor.process.preflight import CannotStart
 
-    # `--host` may name another address than the settings have read.
+    # `--host` may differ from LLMMONITOR_HOST, which the settings use.
     settings.ALLOWED_HOSTS = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *default_allowed_hosts(host)]))
     failure: list[str] = []
     server = BackPressureServer(
@@ -51,7 +52,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
         ping_timeout=30,
     )
     reactor_: Any = reactor
-    reactor_.callLater(0, _end_on_signals, server)  # not callWhenRunning, which calls just before the loop runs
+    reactor_.callLater(0, _end_on_signals, server)  # callWhenRunning would call it before the loop runs
     reactor_.callLater(SETTLE_SECONDS, release_startup_memory)
     server.run()
     if server.error:
@@ -62,13 +63,13 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
 
 def _end_on_signals(server: Any) -> None:
     loop = asyncio.get_running_loop()
-    ending: list[asyncio.Task[None]] = []
+    shutdowns: list[asyncio.Task[None]] = []
 
     def end(number: int) -> None:
-        if not ending:
+        if not shutdowns:
             if number == signal.SIGINT and sys.stderr.isatty():
-                print("\nStopping; Ctrl-C again stops at once.", file=sys.stderr, flush=True)
-            ending.append(loop.create_task(server.shut_down(GRACE_SECONDS)))
+                print("\nStopping. Press Ctrl-C again to stop at once.", file=sys.stderr, flush=True)
+            shutdowns.append(loop.create_task(server.shut_down(GRACE_SECONDS)))
         elif number == signal.SIGINT:
             os._exit(130)
 
@@ -77,6 +78,6 @@ def _end_on_signals(server: Any) -> None:
 
 
 def exit_on_second_interrupt() -> None:
-    """After the server's loop: the process is ending, and Ctrl-C ends it now."""
+    """Let Ctrl-C end the process at once. For the time after the server's loop."""
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Beat on whole seconds of the clock, and without a file."""
+"""Beat schedules that are aligned to the clock, and a scheduler without a file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from llmmonitor.infra.throttled_log import log_throttled
 
 logger = logging.getLogger(__name__)
 
-# Beat aims 10 ms early; a start before the second would count as the second before.
+# Beat runs up to 10 ms early, and a task that starts before the second would belong to the second before.
 MARGIN_SECONDS = 0.012
 
 
 class WallClock(schedule):
-    """Due once in each whole multiple of `seconds` of the clock, `offset` seconds after it began.
+    """Due `offset` seconds after each multiple of `seconds` of the clock.
 
-    A plain interval of a second drifts by a millisecond or so at each round, so that once in a quarter of an hour a
-    second has no tick; ticks are numbered by their second, and clients would see a gap.
+    A plain interval of one second drifts by about a millisecond each time, so that a second has no tick about once in
+    a quarter of an hour. Clients would see a gap, because ticks are numbered by their second.
     """
 
     def __init__(self, seconds: float, offset: float = 0.0, **options: Any) -> None:
@@ -31,11 +31,11 @@ class WallClock(schedule):
         self.offset = offset
 
     def is_due(self, last_run_at: datetime) -> Any:
-        """(whether it is due, seconds until the next time)."""
+        """Return whether the task is due, and the seconds until the next check."""
         now = self.now().timestamp() - self.offset
         last = self.maybe_make_aware(last_run_at).timestamp() - self.offset
-        this = math.floor(now / self.every)
-        return schedstate(this > math.floor(last / self.every), (this + 1) * self.every - now + MARGIN_SECONDS)
+        period = math.floor(now / self.every)
+        return schedstate(period > math.floor(last / self.every), (period + 1) * self.every - now + MARGIN_SECONDS)
 
     def __reduce__(self) -> Any:
         return type(self), (self.every, self.offset)
@@ -47,19 +47,19 @@ class WallClock(schedule):
         return hash((self.every, self.offset))
 
     def __repr__(self) -> str:
-        return f"<each {self.every:g} s of the clock, {self.offset:g} s in>"
+        return f"<WallClock: every {self.every:g} s, offset {self.offset:g} s>"
 
 
 class MemoryScheduler(Scheduler):
-    """Beat's scheduler without the file in which it usually keeps when each task last ran."""
+    """Celery's scheduler without the file that stores when each task last ran."""
 
     def setup_schedule(self) -> None:
-        """Take the schedule from the settings."""
+        """Read the schedule from the settings."""
         self.merge_inplace(self.app.conf.beat_schedule)
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
-        """Send a task that is due. Celery's own logs two tracebacks each time that Redis does not take it."""
+        """Send a due task. Celery's method logs two tracebacks each time that Redis is not available."""
         try:
             self.apply_async(entry, producer=producer, advance=False)
-        except Exception as error:  # noqa: BLE001 (the next one may go)
+        except Exception as error:  # noqa: BLE001 (the next task may succeed)
             log_throttled(logger, f"sending {entry.name}", error)

@@ -1,4 +1,4 @@
-"""What the commands `up` and `serve` share: their options, the start-up checks and the end of the process."""
+"""The base class of the commands `up` and `serve`: options, the first admin, serving and shutdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmmonitor.process.preflight import CannotStart
 class ServerCommand(StoreCommand):
     """A command that runs a server until SIGINT or SIGTERM."""
 
-    requires_system_checks: list[str] = []  # `preflight` runs the checks that matter, each with one sentence
+    requires_system_checks: list[str] = []  # `preflight` has the checks of a start
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.LLMMONITOR.host, help="address to listen on (LLMMONITOR_HOST)")
@@ -46,7 +46,7 @@ class ServerCommand(StoreCommand):
         when_listening: Callable[[str, str | None], None] = lambda url, link: None,
         when_stopping: Callable[[], None] = lambda: None,
     ) -> None:
-        """Create the first admin, serve until a signal arrives, and commit what the recorder still holds.
+        """Create the first admin, serve until a signal arrives, and commit the events in the recorder's queue.
 
         `when_listening` is called with the URL of the server and the one-time login link, if there is one.
         """
@@ -58,10 +58,10 @@ class ServerCommand(StoreCommand):
         from llmmonitor.process.banner import Banner
         from metrics.ingest.recorder import drain_recorder
 
-        # Before the server's event loop starts: after that, this thread must not use the database.
-        first = ensure_admin(settings.LLMMONITOR.admin_password)
-        with Banner(self.stdout, first) as banner:
-            path = first_admin_link() if always_print_link or first else None
+        with Banner(self.stdout) as banner:
+            # Before the server's event loop starts: after that, this thread must not use the database.
+            banner.first_admin = ensure_admin(settings.LLMMONITOR.admin_password)
+            path = first_admin_link() if always_print_link or banner.first_admin else None
             connections.close_all()
 
             def started(_host: str, actual_port: int) -> None:

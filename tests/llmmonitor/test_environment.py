@@ -1,4 +1,4 @@
-"""The environment: what a person may set, and what they are told when a value cannot be used."""
+"""The settings of an installation, and the messages for invalid values."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AValue:
         assert read_environment().data_dir == tmp_path / "monitor"
 
     @pytest.mark.parametrize(
-        ("variable", "value", "said"),
+        ("variable", "value", "message"),
         [
             ("LLMMONITOR_PORT", "abc", "LLMMONITOR_PORT=abc: expected a whole number"),
             ("LLMMONITOR_PORT", "70000", "LLMMONITOR_PORT=70000: expected 65535 or less"),
@@ -67,12 +67,12 @@ class AValue:
         ],
     )
     def test_that_cannot_be_used_is_named_with_what_was_expected(
-        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
     ) -> None:
         monkeypatch.setenv(variable, value)
         with pytest.raises(BadEnvironment) as refused:
             read_environment()
-        assert str(refused.value).startswith(said)
+        assert str(refused.value).startswith(message)
         assert "\n" not in str(refused.value)
 
     def test_that_holds_a_password_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:

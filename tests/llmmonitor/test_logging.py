@@ -1,4 +1,4 @@
-"""What Django's own lines about answers become."""
+"""Which of Django's log lines about responses are logged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from django.utils.log import log_response
 from tests.llmmonitor.access.asgi_requests import ELSEWHERE, send_request
 
 
-class ALineOfDjangoAboutAnAnswer:
+class ALineOfDjangoAboutAResponse:
     @pytest.mark.parametrize(("status", "lines"), [(500, 1), (503, 0), (404, 0)])
-    def test_is_logged_for_what_nobody_meant(self, status: int, lines: int, caplog: pytest.LogCaptureFixture) -> None:
-        answer = HttpResponse(status=status)
-        log_response("Answered: %s", "/", response=answer, request=RequestFactory().get("/"))
+    def test_is_logged_for_unexpected_errors_only(
+        self, status: int, lines: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        response = HttpResponse(status=status)
+        log_response("Answered: %s", "/", response=response, request=RequestFactory().get("/"))
         assert len(caplog.records) == lines
 
 

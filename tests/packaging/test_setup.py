@@ -1,4 +1,4 @@
-"""Set-up does what is not done yet, once, and begins anew where an earlier run was cut off."""
+"""Set-up completes missing steps once, and starts again after an interrupted run."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Workshop:
-    """scripts/setup.py in an empty checkout, with pip, venv and npm replaced by notes of what they were asked to do."""
+    """scripts/setup.py in an empty checkout, with pip, venv and npm replaced by a record of the calls."""
 
     def __init__(self, module: ModuleType, root: Path) -> None:
         self.module = module
         self.root = root
-        self.doings: list[str] = []
-        self.cut_off_at = ""
+        self.steps: list[str] = []
+        self.interrupt_at = ""
 
     def set_up(self, level: str, *, exact_python: bool = False) -> list[str]:
-        """Runs it; answers what it did."""
-        self.doings.clear()
+        """Run it and return the steps that it did."""
+        self.steps.clear()
         self.module.set_up(level, exact_python=exact_python)
-        return list(self.doings)
+        return list(self.steps)
 
-    def note(self, doing: str) -> None:
-        if doing == self.cut_off_at:
+    def note(self, step: str) -> None:
+        if step == self.interrupt_at:
             raise KeyboardInterrupt
-        self.doings.append(doing)
+        self.steps.append(step)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     def create_environment(builder: object, place: Path) -> None:
         shop.note("venv")
         (place / "bin").mkdir(parents=True)
-        # Stands for the environment's Python: starts, and answers every question with yes.
+        # Replaces the environment's Python: every call succeeds.
         program = place / "bin" / "python"
         program.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
         program.chmod(0o755)
@@ -92,42 +92,42 @@ class TheSetUp:
         assert workshop.set_up("server") == []
 
     @pytest.mark.parametrize(
-        ("changed", "doings"),
+        ("changed", "steps"),
         [
             ("requirements/server.txt", ["requirements/server.txt"]),
             ("requirements/dev.txt", []),
             ("pyproject.toml", ["the project itself"]),
         ],
     )
-    def test_does_again_what_a_changed_file_asks_for(self, workshop: Workshop, changed: str, doings: list[str]) -> None:
+    def test_does_again_what_a_changed_file_asks_for(self, workshop: Workshop, changed: str, steps: list[str]) -> None:
         workshop.set_up("server")
         (workshop.root / changed).write_text("as it is now", encoding="utf-8")
-        assert workshop.set_up("server") == doings
+        assert workshop.set_up("server") == steps
         assert workshop.set_up("server") == []
 
     @pytest.mark.parametrize("place", ["requirements/server.txt", "the project itself"])
-    def test_begins_anew_where_pip_was_cut_off(self, workshop: Workshop, place: str) -> None:
-        workshop.cut_off_at = place
+    def test_creates_the_environment_again_after_pip_was_interrupted(self, workshop: Workshop, place: str) -> None:
+        workshop.interrupt_at = place
         with pytest.raises(KeyboardInterrupt):
             workshop.set_up("server")
-        workshop.cut_off_at = ""
+        workshop.interrupt_at = ""
         assert workshop.set_up("server") == EVERYTHING
 
-    def test_goes_on_where_npm_was_cut_off(self, workshop: Workshop) -> None:
-        workshop.cut_off_at = "assets"
+    def test_continues_after_npm_was_interrupted(self, workshop: Workshop) -> None:
+        workshop.interrupt_at = "assets"
         with pytest.raises(KeyboardInterrupt):
             workshop.set_up("server")
-        workshop.cut_off_at = ""
+        workshop.interrupt_at = ""
         assert workshop.set_up("server") == ["assets"]
 
-    def test_begins_anew_where_the_environments_python_no_longer_starts(self, workshop: Workshop) -> None:
+    def test_creates_the_environment_again_if_its_python_no_longer_starts(self, workshop: Workshop) -> None:
         workshop.set_up("server")
         program = workshop.root / ".venv" / "bin" / "python"
         program.unlink()
         program.symlink_to("/nowhere/python3")
         assert workshop.set_up("server") == EVERYTHING[:3]
 
-    def test_begins_anew_in_a_checkout_that_was_moved(
+    def test_creates_the_environment_again_in_a_checkout_that_was_moved(
         self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         workshop.set_up("server")

@@ -123,5 +123,5 @@ class TheCommandCreateKey:
 
         assert result.returncode == 1
         assert result.stdout == ""
-        assert "started once" in result.stderr
+        assert "Start the server of this version once" in result.stderr
         assert "Traceback" not in result.stderr

@@ -94,8 +94,8 @@ class AnExportThatIsNotRead:
             # And it is whole when it is read after all.
             stalled[1].close()
             rows = 0
-            with stalled[0].makefile("rb") as answer:
-                for line in answer:
+            with stalled[0].makefile("rb") as response:
+                for line in response:
                     rows += line.startswith(b"{")
                     if line == b"0\r\n":
                         break
@@ -105,7 +105,7 @@ class AnExportThatIsNotRead:
 class ALivePageThatDoesNotRead:
     def test_loses_ticks_learns_how_many_and_costs_no_memory(self, server: Server) -> None:
         before = rss(server)
-        # It reads one message ahead and then no more; it will not wait for the answer to its goodbye either.
+        # It reads one message ahead and then no more, and does not wait for the reply to its close frame.
         slowly: dict[str, Any] = {"max_queue": 1, "max_size": None, "close_timeout": 0.1}
         with contextlib.ExitStack() as stack:
             slow = [stack.enter_context(connect(server.ws_url, sock=small_socket(server), **slowly)) for _ in range(10)]
@@ -127,10 +127,10 @@ class AnAnswerToALivePage:
             for _ in range(3):
                 live.recv(20)
             live.send(json.dumps({"type": "resume", "seq": first["seq"]}))
-            while (answer := str(live.recv(20))).startswith('{"type":"tick"'):
+            while (response := str(live.recv(20))).startswith('{"type":"tick"'):
                 pass
-        assert len(answer) > 100_000
-        assert len(json.loads(answer)["ticks"]) >= 2
+        assert len(response) > 100_000
+        assert len(json.loads(response)["ticks"]) >= 2
 
 
 @pytest.fixture
@@ -152,13 +152,13 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
 
 class APing:
     def ends(self, live: socket.socket, pings: int) -> bool:
-        """Whether so many pings at once end the connection; False: ticks go on."""
-        told = b""
+        """Return whether this many pings at once end the connection; False if ticks continue."""
+        received = b""
         with contextlib.suppress(ConnectionError):
             live.sendall(pings * frame(PING | FINAL))
             while more := live.recv(65_536):
-                told += more
-                if told.count(b'{"type":"tick"') > 2:
+                received += more
+                if received.count(b'{"type":"tick"') > 2:
                     return False
         return True
 
@@ -171,15 +171,15 @@ class APing:
 
 class AMessageInPieces:
     def is_answered(self, live: socket.socket, pieces: int, piece: bytes = b"") -> bool:
-        """Whether the server takes a ping of so many pieces; False: it ends the connection."""
+        """Return whether the server accepts a ping of this many frames; False if it ends the connection."""
         ping = b'{"type":"ping"}'
-        told = b""
+        received = b""
         with contextlib.suppress(ConnectionError):
             live.sendall(frame(TEXT, piece) + (pieces - 2) * frame(CONTINUED, piece))
             live.sendall(frame(CONTINUED | FINAL, ping))
-            while b'"pong"' not in told and (more := live.recv(65_536)):
-                told += more
-        return b'"pong"' in told
+            while b'"pong"' not in received and (more := live.recv(65_536)):
+                received += more
+        return b'"pong"' in received
 
     @pytest.mark.parametrize("piece", [b"", b" "])
     def test_without_end_ends_the_connection(self, live: socket.socket, piece: bytes) -> None:
@@ -198,9 +198,9 @@ class ABody:
     def test_that_says_it_is_too_long_is_refused_before_it_is_sent(self, server: Server) -> None:
         with socket.create_connection(("127.0.0.1", server.port), 20) as client:
             client.sendall(self.head(f"Content-Length: {BODY_LIMIT + 1}"))
-            answer = client.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 413")
-        assert b"too_large" in answer
+            response = client.recv(4096)
+        assert response.startswith(b"HTTP/1.1 413")
+        assert b"too_large" in response
 
     def test_without_a_length_is_refused_when_it_turns_out_too_long(self, server: Server) -> None:
         before = rss(server)
@@ -210,10 +210,10 @@ class ABody:
             with contextlib.suppress(ConnectionError):
                 for _ in range(10 * BODY_LIMIT // 0x40000):
                     client.sendall(piece)
-            answer = b""
+            response = b""
             with contextlib.suppress(ConnectionError):
-                answer = client.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 413") or not answer
+                response = client.recv(4096)
+        assert response.startswith(b"HTTP/1.1 413") or not response
         assert rss(server) - before < 30 * MB
         assert server.get("/health").status == 200
 
@@ -240,8 +240,8 @@ class ARequestWithTooMuchBeforeItsBody:
         with socket.create_connection(("127.0.0.1", server.port), 20) as client:
             client.sendall(sent)
             with client.makefile("rb") as stream:
-                answer = stream.read()  # to its end, with which the connection ends
-        head, _, body = answer.partition(b"\r\n\r\n")
+                response = stream.read()  # to its end, with which the connection ends
+        head, _, body = response.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status)
         assert b"Connection: close" in head
         assert json.loads(body)["status"] == status
@@ -257,6 +257,6 @@ class AHeader:
         client = socket.create_connection(("127.0.0.1", server.port), 20)
         with client, contextlib.suppress(ConnectionError):
             client.sendall(sent + b"\r\n\r\n")
-            answer = client.recv(4096)
-            assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+            response = client.recv(4096)
+            assert not response or response.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
         assert server.get("/health").status == 200

@@ -13,7 +13,7 @@ LIMIT = 10
 
 
 class Exchange:
-    """One request to an application that reads the whole body and then answers 200 with its length."""
+    """One request to an application that reads the whole body and then responds with 200."""
 
     def __init__(self, *parts: bytes, headers: dict[str, str] | None = None) -> None:
         self.scope = {
@@ -70,7 +70,7 @@ class ABody:
         assert exchange.status == 413
         assert [message["type"] for message in exchange.seen] == ["http.request", "http.disconnect"]
         assert len(exchange.parts) == 1
-        assert len(exchange.sent) == 2  # and nothing of the application's own answer
+        assert len(exchange.sent) == 2  # and nothing of the application's response
 
     async def test_that_is_refused_is_told_why(self) -> None:
         exchange = await Exchange(b"x" * (LIMIT + 1)).run()

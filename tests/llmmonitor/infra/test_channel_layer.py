@@ -14,7 +14,7 @@ from llmmonitor.infra.channel_layer import ThreadSafeInMemoryChannelLayer as Lay
 
 
 async def in_a_thread(call: Any, *arguments: Any) -> None:
-    """Run a coroutine function on a thread of its own, as a Celery task does, while this loop goes on."""
+    """Run a coroutine function on a thread of its own, as a Celery task does, while this loop continues."""
     await asyncio.to_thread(async_to_sync(call), *arguments)
 
 

@@ -33,23 +33,26 @@ class ACommand:
         assert isinstance(load_command_class(get_commands()[name], name), StoreCommand)
 
     @pytest.mark.parametrize(
-        ("error", "said"),
+        ("error", "message"),
         [
             (
                 OperationalError("no such table: auth_user"),
-                "(no such table: auth_user). Has this version of the",
+                "(no such table: auth_user). Start the server of this version",
             ),
             (OperationalError("unable to open\nand more"), "The database cannot be used (unable to open). Check that "),
             (DatabaseError(), "The database cannot be used (DatabaseError). Check that "),
-            (OSError(errno.ENOSPC, "No space", "/a/b"), "/a/b cannot be written (No space). Free space on its disk."),
-            (OSError(errno.EROFS, "Read-only", "/a/b"), "/a/b cannot be written (Read-only). Run as the user who owns"),
+            (OSError(errno.ENOSPC, "No space", "/a/b"), "Cannot write to /a/b (No space). Free space on its disk."),
+            (
+                OSError(errno.EROFS, "Read-only", "/a/b"),
+                "Cannot write to /a/b (Read-only). Run the command as the user who owns",
+            ),
         ],
     )
     @pytest.mark.skipif(connection.vendor != "sqlite", reason="the sentences about SQLite's file")
-    def test_ends_with_a_sentence_where_the_store_fails_it(self, error: Exception, said: str) -> None:
+    def test_ends_with_a_sentence_where_the_store_fails_it(self, error: Exception, message: str) -> None:
         with pytest.raises(CommandError) as ended:
             call_command(Failing(error))
-        assert said in str(ended.value)
+        assert message in str(ended.value)
         assert "\n" not in str(ended.value)
 
     @pytest.mark.parametrize("error", [IntegrityError("twice"), OSError(errno.ENOENT, "No such file"), ValueError("x")])
@@ -75,6 +78,6 @@ class AReadOnlyDatabase:
 
     def test_costs_a_start_its_login_link_and_no_more(self, caplog: pytest.LogCaptureFixture) -> None:
         assert first_admin_link() is None
-        [said] = caplog.messages
-        assert said.startswith("Cannot create a login link (attempt to write a readonly")
-        assert said.endswith(" Then run `manage.py login-link` to print a link.")
+        [message] = caplog.messages
+        assert message.startswith("Cannot create a login link (attempt to write a readonly")
+        assert message.endswith(" Then run `manage.py login-link` to print a link.")

@@ -1,4 +1,4 @@
-"""What an error of the database says: the place or the data, and whether to try again."""
+"""The reason in a database error: the database or the data, and whether to retry."""
 
 from __future__ import annotations
 

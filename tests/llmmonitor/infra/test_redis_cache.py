@@ -1,4 +1,4 @@
-"""The caches while Redis is away: empty, and in nobody's way."""
+"""While Redis is not available, the caches are empty and fail no call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> ForgivingRedisCache:
-    """A cache at an address where nothing listens; nothing was said of it yet."""
+    """A cache at an address where nothing listens; nothing was logged yet."""
     monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
     return ForgivingRedisCache(f"redis://127.0.0.1:{services.free_port()}/0", {})
 
@@ -50,7 +50,7 @@ class ACache:
         assert cache.get("c", "gone") == "gone"
 
     @pytest.mark.parametrize(
-        ("operation", "arguments", "answer"),
+        ("operation", "arguments", "result"),
         [
             ("get", ("a",), None),
             ("get", ("a", 7), 7),
@@ -66,9 +66,9 @@ class ACache:
         ],
     )
     def test_is_empty_while_redis_is_away(
-        self, away: ForgivingRedisCache, operation: str, arguments: tuple[Any, ...], answer: Any
+        self, away: ForgivingRedisCache, operation: str, arguments: tuple[Any, ...], result: Any
     ) -> None:
-        assert getattr(away, operation)(*arguments) == answer
+        assert getattr(away, operation)(*arguments) == result
 
     def test_has_no_number_to_add_to_while_redis_is_away(self, away: ForgivingRedisCache) -> None:
         for count in (away.incr, away.decr):
@@ -88,7 +88,7 @@ class ACache:
 
         monkeypatch.setattr(throttles, "caches", {"throttle": away})
 
-        assert throttles.count_call("read", "somebody", 1, 0.0) == 0
+        assert throttles.count_call("read", "client", 1, 0.0) == 0
 
 
 class ARedisThatDoesNotAnswer:
@@ -97,8 +97,8 @@ class ARedisThatDoesNotAnswer:
         """A Redis of this test's own; `suspend` stops it, with its socket open."""
         if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):
             pytest.skip("the Redis that is named is not the test's to stop")
-        with services.redis() as found:
-            self.url = require(found)
+        with services.redis() as service:
+            self.url = require(service)
             process = psutil.Process(redis.Redis.from_url(self.url).info("server")["process_id"])
             try:
                 yield process

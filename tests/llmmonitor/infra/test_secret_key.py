@@ -1,4 +1,4 @@
-"""The signing key in the data directory: one for all processes, whole or not there, and its absence told in words."""
+"""The signing key in the data directory: the same for all processes, complete or missing, and its errors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
 from tests.support.server import ROOT
 
-# Says what it is about to do, and makes a key only when it is told to.
+# Prints what it is about to do, and generates a key only on a signal.
 MAKER = """
 import fcntl, pathlib, secrets, sys
 from llmmonitor.infra import secret_key
 
 def telling(what, call, wait=False):
-    def told(*arguments):
+    def announced(*arguments):
         print(what, flush=True)
         if wait:
             sys.stdin.readline()
         return call(*arguments)
-    return told
+    return announced
 
 fcntl.flock = telling("locking", fcntl.flock)
 secrets.token_urlsafe = telling("making", secrets.token_urlsafe, wait=True)
@@ -96,18 +96,18 @@ class ASecretKeyThatCannotBe:
         with pytest.raises(NoSecretKey) as refused:
             secret_key_in(tmp_path)
         assert str(refused.value) == (
-            f"LLMMONITOR_DATA_DIR={tmp_path}: cannot be written (No space left on device). Free space on its disk."
+            f"Cannot write to LLMMONITOR_DATA_DIR={tmp_path} (No space left on device). Free space on its disk."
         )
         assert list(tmp_path.iterdir()) == []
 
     def test_kept_where_no_directory_can_be_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
 
-        with pytest.raises(NoSecretKey, match=r"^LLMMONITOR_DATA_DIR=.*/file/data: cannot be written \(Not a dir"):
+        with pytest.raises(NoSecretKey, match=r"^Cannot write to LLMMONITOR_DATA_DIR=.*/file/data \(Not a dir"):
             secret_key_in(tmp_path / "file" / "data")
 
     def test_read_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "secret_key").mkdir()
 
-        with pytest.raises(NoSecretKey, match=r"secret_key: cannot be read \(Is a directory\)\. Run as the user who"):
+        with pytest.raises(NoSecretKey, match=r"^Cannot read .*/secret_key \(Is a directory\)\. Run as the user who"):
             secret_key_in(tmp_path)

@@ -108,8 +108,8 @@ class TheSeparateProcesses:
             lives = [running.enter_context(connect(one.ws_url)) for one in (first, second)]
             assert first.post("/track/inference", EVENT).status == 200
             ticks = [read_ticks(live, 4) for live in lives]
-            for found in ticks:
-                seqs = [tick["seq"] for tick in found]
+            for client_ticks in ticks:
+                seqs = [tick["seq"] for tick in client_ticks]
                 assert len(set(seqs)) == len(seqs)
                 assert seqs == sorted(seqs)  # type: ignore[type-var]
             assert ticks[0][-1]["models"]

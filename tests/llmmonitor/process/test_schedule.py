@@ -1,4 +1,4 @@
-"""When beat sends what, and what it says when it cannot."""
+"""When beat sends tasks, and what it logs if it cannot."""
 
 from __future__ import annotations
 

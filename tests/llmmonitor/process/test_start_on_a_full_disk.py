@@ -80,11 +80,11 @@ def used(make_server: MakeServer) -> Path:
 
 
 def refused(process: subprocess.Popen[str]) -> str:
-    """What a command says that cannot do its work: one line at its end, a status that tells, and no traceback."""
-    said = process.communicate(timeout=60)[0].strip()
-    assert process.returncode not in (0, None), said
-    assert "Traceback" not in said
-    return said.splitlines()[-1].removeprefix("CommandError: ")
+    """Return the last line of a command that fails. It must have no traceback and a status other than 0."""
+    output = process.communicate(timeout=60)[0].strip()
+    assert process.returncode not in (0, None), output
+    assert "Traceback" not in output
+    return output.splitlines()[-1].removeprefix("CommandError: ")
 
 
 class AFullDisk:
@@ -95,8 +95,7 @@ class AFullDisk:
         empty = tmp_path / "empty"
         empty.mkdir()
         assert refused(run(empty, NO_ROOM, command)) == (
-            f"LLMMONITOR_DATA_DIR={full_disk}/data: cannot be written (No space left on device). "
-            "Free space on its disk."
+            f"Cannot write to LLMMONITOR_DATA_DIR={full_disk}/data (No space left on device). Free space on its disk."
         )
 
     @pytest.mark.parametrize(
@@ -139,15 +138,15 @@ class AFullDisk:
         server = Server(full_disk / "data", port=port)
         server.process = process = run(used, ROOM_TO_READ, "up", port=port)  # type: ignore[assignment]
         assert process.stdout is not None
-        said = ""
+        output = ""
         try:
-            while "Ctrl-C stops" not in said and (line := process.stdout.readline()):
-                said += line
+            while "Ctrl-C stops" not in output and (line := process.stdout.readline()):
+                output += line
             assert server.get("/health").status == 200
             assert server.stop() == 0
         finally:
             server.kill()
             process.stdout.close()
-        assert "Cannot create a login link (database or disk is full). Free space" in said
-        assert "Then run `manage.py login-link` to print a link." in said
-        assert "Sign in (once" not in said
+        assert "Cannot create a login link (database or disk is full). Free space" in output
+        assert "Then run `manage.py login-link` to print a link." in output
+        assert "Sign in (once" not in output

@@ -1,4 +1,4 @@
-"""`manage.py up`: it starts, says where it is, ends in order, and refuses to start with one sentence."""
+"""`manage.py up` starts, prints its address and shuts down in order. If it cannot start, it prints one sentence."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from websockets.sync.client import connect
 
 from tests import services
@@ -42,16 +43,16 @@ def refused(
     prefix: tuple[str, ...] = (),
     command: tuple[str, ...] = ("up",),
 ) -> str:
-    """What an `up` that does not start says: one line, a status that tells, and no traceback."""
+    """Return the output of a command that does not start: one line without a traceback."""
     command = (*prefix, sys.executable, "manage.py", *command)
     ended = subprocess.run(
         command, cwd=ROOT, env=environment(data_dir, port, env), capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode not in (0, None), ended.stdout
-    said = (ended.stdout + ended.stderr).strip()
-    assert "Traceback" not in said
-    assert len(said.splitlines()) == 1, said
-    return said
+    output = (ended.stdout + ended.stderr).strip()
+    assert "Traceback" not in output
+    assert len(output.splitlines()) == 1, output
+    return output
 
 
 def start_with(change: str, server: Server, command: str) -> subprocess.CompletedProcess[str]:
@@ -77,10 +78,11 @@ def users(server: Server) -> list[str]:
 class AFirstStart:
     def test_prints_the_address_a_login_link_and_the_password(self, make_server: MakeServer) -> None:
         server = make_server(fresh=True)
-        assert server.url in server.output
-        found = re.search(rf"{re.escape(server.url)}(/login/link/\S+)", server.output)
-        assert found
-        assert server.get(found[1]).status in (200, 302)
+        assert server.output.startswith(f"LLM Monitor {settings.VERSION} → {server.url}/")
+        assert "created the administrator admin" in server.output
+        match = re.search(rf"{re.escape(server.url)}(/login/link/\S+)", server.output)
+        assert match
+        assert server.get(match[1]).status in (200, 302)
         assert re.search(r"the user is admin, the password \S{12,} ", server.output)
         assert oct(server.data_dir.stat().st_mode & 0o777) == "0o700"
 
@@ -125,7 +127,7 @@ class AStop:
         assert "Traceback" not in server.output
 
     def test_finishes_requests_in_flight_and_stores_what_they_bring(self, server: Server) -> None:
-        sent, answers = threading.Event(), []
+        sent, replies = threading.Event(), []
 
         def post(name: str) -> None:
             for number in range(200):
@@ -133,7 +135,7 @@ class AStop:
                     reply = server.post("/track/inference", {**EVENT, "request_id": f"{name}-{number}"})
                 except OSError:
                     return
-                answers.append((f"{name}-{number}", reply.status))
+                replies.append((f"{name}-{number}", reply.status))
                 sent.set()
 
         clients = [threading.Thread(target=post, args=(name,)) for name in "abcd"]
@@ -145,7 +147,7 @@ class AStop:
         assert time.monotonic() - began < 15  # 5 s of grace, and a slow machine
         for client in clients:
             client.join()
-        acknowledged = {name for name, status in answers if status == 200}
+        acknowledged = {name for name, status in replies if status == 200}
         assert acknowledged
         with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
             stored = {name for (name,) in database.execute("SELECT request_id FROM metrics_inferencemetrics")}
@@ -162,17 +164,17 @@ class AStop:
 
 class AStartThatCannotBe:
     def test_names_the_address_and_the_process_of_the_running_one(self, server: Server) -> None:
-        said = refused(server.data_dir, services.free_port())
-        assert f"is already running at {server.url}/ (pid {server.pid}, data in {server.data_dir})" in said
+        output = refused(server.data_dir, services.free_port())
+        assert f"is already running at {server.url}/ (pid {server.pid}, data in {server.data_dir})" in output
 
     def test_names_a_taken_port(self, tmp_path: Path) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            said = refused(tmp_path / "data", port)
-        assert str(port) in said
-        assert "LLMMONITOR_PORT" in said
+            output = refused(tmp_path / "data", port)
+        assert str(port) in output
+        assert "LLMMONITOR_PORT" in output
 
     @pytest.mark.parametrize("command", ["up", "serve"])
     def test_after_the_first_admin_was_made_still_shows_the_password(
@@ -185,10 +187,10 @@ class AStartThatCannotBe:
             taken.listen()
             ended = start_with("preflight.check_address = lambda *address: None", server, command)
         assert ended.returncode != 0
-        found = re.search(
+        match = re.search(
             r"did not start, but .*: the user is admin, the password (\S{12,}) \(shown this", ended.stdout
         )
-        assert found
+        assert match
         assert users(server) == ["admin"]
         assert f"Cannot listen on 127.0.0.1 port {server.port}" in ended.stderr.splitlines()[-1]
 
@@ -205,17 +207,17 @@ class AStartThatCannotBe:
 
     @pytest.mark.parametrize(("command", "port"), [("up", "99999"), ("up", "-1"), ("serve", "65536")])
     def test_names_a_number_that_is_no_port(self, tmp_path: Path, command: str, port: str) -> None:
-        said = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
-        assert said == (
+        output = refused(tmp_path / "data", services.free_port(), command=(command, f"--port={port}"))
+        assert output == (
             f"CommandError: {port} is not a port number. Set LLMMONITOR_PORT or --port to a number from 0 to 65535."
         )
 
     def test_names_a_directory_that_cannot_be_written(self, tmp_path: Path, bound_by_modes: tuple[str, ...]) -> None:
         path = tmp_path / "of-another"
         path.mkdir(mode=0o555)
-        said = refused(path / "data", services.free_port(), prefix=bound_by_modes)
-        assert str(path) in said
-        assert "LLMMONITOR_DATA_DIR" in said
+        output = refused(path / "data", services.free_port(), prefix=bound_by_modes)
+        assert str(path) in output
+        assert "LLMMONITOR_DATA_DIR" in output
 
     @pytest.mark.parametrize(
         ("name", "mode"),
@@ -234,20 +236,20 @@ class AStartThatCannotBe:
         path = server.data_dir / name
         path.touch()
         path.chmod(mode)
-        said = refused(server.data_dir, server.port, prefix=bound_by_modes)
-        assert said.startswith(f"CommandError: {path} cannot be read and written by this user. Change its owner or")
+        output = refused(server.data_dir, server.port, prefix=bound_by_modes)
+        assert output.startswith(f"CommandError: This user cannot read and write {path}. Change its owner or its mode")
 
     def test_names_the_migration_that_a_newer_version_has_applied(self, make_server: MakeServer) -> None:
         server = make_server(start=False)
         with sqlite3.connect(server.data_dir / "llmmonitor.sqlite3") as database:
             row = ("metrics", "0999_from_the_future", "2100-01-01")
             database.execute("INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, ?)", row)
-        said = refused(server.data_dir, server.port)
-        assert "0999_from_the_future" in said
-        assert "newer" in said
+        output = refused(server.data_dir, server.port)
+        assert "0999_from_the_future" in output
+        assert "newer" in output
 
     @pytest.mark.parametrize(
-        ("variable", "value", "told"),
+        ("variable", "value", "expected"),
         [
             ("LLMMONITOR_PORT", "eighty", "eighty"),
             ("LLMMONITOR_PORT", "99999", "99999"),
@@ -255,11 +257,11 @@ class AStartThatCannotBe:
             ("DATABASE_URL", "mysql://user:secret@host/name", "postgres://"),
         ],
     )
-    def test_names_a_wrong_setting(self, tmp_path: Path, variable: str, value: str, told: str) -> None:
-        said = refused(tmp_path / "data", services.free_port(), {variable: value})
-        assert variable in said
-        assert told in said
-        assert "secret" not in said
+    def test_names_a_wrong_setting(self, tmp_path: Path, variable: str, value: str, expected: str) -> None:
+        output = refused(tmp_path / "data", services.free_port(), {variable: value})
+        assert variable in output
+        assert expected in output
+        assert "secret" not in output
 
     def test_names_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
         url = f"postgres://someone@127.0.0.1:{services.free_port()}/any"
