@@ -1,4 +1,4 @@
-"""`/demo`: example data on and off, for whoever wants to see the pages before sending anything."""
+"""`/demo`: add and remove example data, for users who have not sent data yet."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from metrics.traffic.sender import Sender
 
 
 def own_sender(request: HttpRequest) -> Sender:
-    """Reaches the server that this request reached: at its own end of the connection, never by the name in the Host
-    header, which whoever asks may choose."""
+    """A sender to this server, at the address of its own end of the connection. The Host header is not used as an
+    address, because the client chooses it."""
     host, port = (*(getattr(request, "scope", {}).get("server") or ()), None, None)[:2]
     if not host or not port:  # a socket file, or a test
         host, port = "127.0.0.1", settings.LLMMONITOR.port
@@ -35,21 +35,21 @@ class DemoView(APIView):
     throttle_classes = [ReadThrottle]
 
     def get_permissions(self) -> list[BasePermission]:
-        """Reading whether it runs is a read."""
+        """Reading the state needs the right to read, everything else the right to change example data."""
         return [CanRead() if self.request.method in ("GET", "HEAD", "OPTIONS") else CanDemo()]
 
-    @describe_get("Is there demo data?", schemas.DEMO)
+    @describe_get("State of the example data", schemas.DEMO)
     def get(self, request: Request) -> Response:
         """`{"present", "running", "progress_percent", "incident"}`."""
         return Response(control.state().as_dict())
 
-    @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Show demo data")
+    @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Add example data")
     def post(self, request: Request) -> Response:
-        """Begin to fill in a day of example data, and go on sending. Asked twice, it runs once."""
+        """Add a day of example data, and send new data each second. Has no effect if example data is already being added."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
-    @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove demo data")
+    @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove example data")
     def delete(self, request: Request) -> Response:
-        """Stop sending and remove all that is flagged as demo data; says how much, or that it goes on (202)."""
+        """Stop sending and remove all example data. Returns the number of rows, or 202 if the removal continues."""
         state = control.remove(at=now()).as_dict()
         return Response(state, status=202 if state.get("removing") else 200)

@@ -206,14 +206,14 @@ class Validator:
         return kept
 
     def _tags(self, metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-        found = []
+        tags = []
         for key in sorted(set(self._policy.tags)):
             value = metadata.get(key)
             if isinstance(value, bool):
-                found.append((key, "true" if value else "false"))
+                tags.append((key, "true" if value else "false"))
             elif isinstance(value, (str, int)) and value != "":
-                found.append((key, str(value)[:MAX_TAG]))
-        return tuple(found)
+                tags.append((key, str(value)[:MAX_TAG]))
+        return tuple(tags)
 
     def _without_error_text(self, event: Event, dropped: list[str]) -> Event:
         """The event without its error message and stack trace. Type, severity and outcome are kept."""

@@ -1,4 +1,4 @@
-"""The index that Django makes for a foreign key by itself, where one over the key and the time serves all queries."""
+"""Drop the default indexes of foreign keys where an index on the key and the time serves all queries."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -1,7 +1,7 @@
-"""Samples are known by their label set: two readings at one microsecond from different label sets are two readings.
+"""Identify samples by their label set: readings of different label sets at the same microsecond are different samples.
 
-Rows that are there cannot collide. A label set names the host, the GPU or the source that the old key had, and more
-(whether it is the demo's, the model, the kind of queue), so rows that the old key told apart the new one does, too.
+Existing rows cannot collide: a label set names the host, the GPU or the source of the old key, and also the model, the
+kind of queue and whether it is demo data, so rows that differ in the old key differ in the new key.
 """
 
 from django.db import migrations, models

@@ -1,1 +1,1 @@
-"""Example data: a plausible workload for whoever wants to see the pages before sending anything."""
+"""Example data: a plausible workload for users who have not sent data yet."""
