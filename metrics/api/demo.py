@@ -45,7 +45,7 @@ class DemoView(APIView):
 
     @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Add example data")
     def post(self, request: Request) -> Response:
-        """Add a day of example data, and send new data each second. Has no effect if example data is already being added."""
+        """Add a day of example data, then send new data each second. Has no effect if that is already running."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
     @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove example data")
