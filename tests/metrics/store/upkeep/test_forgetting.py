@@ -317,7 +317,7 @@ class TheCommand:
         assert "1 inference_metrics" in out.getvalue()
 
     def test_fails_when_there_is_nothing_of_that_name(self) -> None:
-        with pytest.raises(CommandError, match="Nothing is recorded of model nobody; nothing was removed"):
+        with pytest.raises(CommandError, match="There are no rows of model nobody; nothing was removed"):
             call_command("forget", model="nobody")
 
     def test_fails_in_one_sentence_for_the_series_of_what_is_beyond_the_limit(self) -> None:
