@@ -10,13 +10,12 @@ from typing import Any
 from metrics.catalogue import PERCENTILE, Metric
 from metrics.histogram import MAX_INDEX, MIN_INDEX, Histogram, bucket_bounds, merge_packed
 from metrics.queries.answers.caching import cached
-from metrics.queries.answers.results import notes
+from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import averages_and_percentiles, histogram_columns, read_rows
-from metrics.queries.rounding import round_figure
 from metrics.queries.time.plan import split_window
-from metrics.queries.time.window import Window, iso
+from metrics.queries.time.window import Window
 
 MAX_BUCKETS = 60
 
@@ -39,8 +38,7 @@ class Distribution:
     def as_dict(self) -> dict[str, Any]:
         """Return the distribution ready for JSON."""
         return {
-            "from": iso(self.window.start),
-            "to": iso(self.window.end),
+            **self.window.as_dict(),
             "metric": self.metric.name,
             "unit": self.metric.unit,
             "count": self.count,
@@ -87,15 +85,10 @@ def display_width(histograms: Iterable[Histogram], limit: int) -> tuple[int, int
     The result is (width, first, last): the number of histogram buckets in a displayed one, a power of two, and the
     numbers of the first and the last displayed bucket. It is None if there is no value above 0.
     """
-    indices = [
-        index
-        for histogram in histograms
-        if histogram.counts
-        for index in (min(histogram.counts), max(histogram.counts))
-    ]
-    if not indices:
+    counts = [histogram.counts for histogram in histograms if histogram.counts]
+    if not counts:
         return None
-    low, high, width = min(indices), max(indices), 1
+    low, high, width = min(map(min, counts)), max(map(max, counts)), 1
     while high // width - low // width + 1 > limit:
         width *= 2
     return width, low // width, high // width

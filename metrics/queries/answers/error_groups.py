@@ -6,9 +6,8 @@ errors by their time.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count, Sum
@@ -30,15 +29,6 @@ MAX_MODELS = 10
 ErrorCount = tuple[int, int, int, int]
 
 
-@dataclass
-class _Counts:
-    """The errors of a group: in total, by step, and by series."""
-
-    total: int = 0
-    by_step: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    by_series: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-
-
 def error_groups(window: Window, filters: Filters, now: datetime) -> Ranking:
     """Return the groups with errors in the window, the most frequent first. Raises QueryTooSlow.
 
@@ -49,37 +39,39 @@ def error_groups(window: Window, filters: Filters, now: datetime) -> Ranking:
         plan = plan_steps(window, now, max_points=MAX_TREND)
         ids = filters.series_ids()
         selected = None if ids is None else set(ids)
-        counts: dict[int, _Counts] = defaultdict(_Counts)
+        by_step: dict[int, Counter[int]] = defaultdict(Counter)
+        by_series: dict[int, Counter[int]] = defaultdict(Counter)
         for step, group_id, series_id, errors in _read_counts(window, plan):
             if selected is None or series_id in selected:
-                counts[group_id].total += errors
-                counts[group_id].by_step[step] += errors
-                counts[group_id].by_series[series_id] += errors
-        shown = sorted(counts, key=lambda group_id: (-counts[group_id].total, group_id))[:MAX_GROUPS]
+                by_step[group_id][step] += errors
+                by_series[group_id][series_id] += errors
+        totals = {group_id: counts.total() for group_id, counts in by_step.items()}
+        shown = sorted(totals, key=lambda group_id: (-totals[group_id], group_id))[:MAX_GROUPS]
         groups = ErrorGroup.objects.in_bulk(shown)
-        model_of = model_names({series_id for group_id in shown for series_id in counts[group_id].by_series})
-    starts = range(plan.start, plan.end, plan.step_seconds)
+        model_of = model_names({series_id for group_id in shown for series_id in by_series[group_id]})
     results = []
     for group_id in shown:
-        if group_id not in groups:
+        group = groups.get(group_id)
+        if group is None:
             continue
-        group, of_group = groups[group_id], counts[group_id]
-        by_model: dict[str, int] = defaultdict(int)
-        for series_id, errors in of_group.by_series.items():
+        by_model: Counter[str] = Counter()
+        for series_id, errors in by_series[group_id].items():
             by_model[model_of.get(series_id, "")] += errors
         results.append(
             {
                 "id": group_id,
                 "error_type": group.error_type,
                 "message": group.message,
-                "count": of_group.total,
+                "count": totals[group_id],
                 "first_seen": iso(group.first_seen),
                 "last_seen": iso(group.last_seen),
                 "models": sorted(by_model, key=lambda name: (-by_model[name], name))[:MAX_MODELS],
-                "trend": [[start * 1000, of_group.by_step.get(start // plan.step_seconds, 0)] for start in starts],
+                "trend": [
+                    [start * 1000, by_step[group_id].get(start // plan.step_seconds, 0)] for start in plan.starts
+                ],
             }
         )
-    return Ranking(results, len(counts) - len(shown))
+    return Ranking(results, len(totals) - len(shown))
 
 
 def _read_counts(window: Window, plan: Plan) -> Iterator[ErrorCount]:
@@ -100,9 +92,7 @@ def _read_counts(window: Window, plan: Plan) -> Iterator[ErrorCount]:
 def _count_errors(start: datetime, end: datetime, step: int) -> Iterator[ErrorCount]:
     if start >= end:
         return
-    rows = ErrorMetrics.objects.filter(timestamp__gte=start, timestamp__lt=end).annotate(
-        step=BucketOf("timestamp", step)
-    )
-    counts = rows.values("step", "group_id", "series_id").annotate(n=Count("id")).order_by()
-    yield from counts.values_list("step", "group_id", "series_id", "n")
+    errors = ErrorMetrics.objects.filter(timestamp__gte=start, timestamp__lt=end)
+    rows = errors.annotate(step=BucketOf("timestamp", step)).values("step", "group_id", "series_id")
+    yield from rows.annotate(n=Count("id")).order_by().values_list("step", "group_id", "series_id", "n")
     check_budget()

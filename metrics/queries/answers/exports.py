@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from metrics import registers
+from metrics.queries.answers.results import round_figure
 from metrics.queries.answers.series import SeriesResult, series, unit_of
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.raw_rows import ENGINES, ERRORS, GPUS, QUEUES, REQUESTS, SYSTEM, RawTable, Row
-from metrics.queries.rounding import round_figure
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import Window, at_second, iso
 
@@ -90,9 +90,9 @@ def _rows(table: RawTable, filters: Filters, window: Window) -> Iterator[Row]:
 def _points(result: SeriesResult) -> Iterator[Row]:
     for line in result.lines:
         unit = unit_of(line.metric, line.stat)
-        for step, value in enumerate(line.values):
+        for start, value in zip(result.plan.starts, line.values, strict=True):
             yield {
-                "timestamp": iso(at_second(result.plan.start + step * result.plan.step_seconds)),
+                "timestamp": iso(at_second(start)),
                 "metric": line.metric.name,
                 "stat": line.stat,
                 "unit": unit,

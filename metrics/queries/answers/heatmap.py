@@ -11,14 +11,13 @@ import numpy as np
 from metrics.catalogue import Metric
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.distribution import display_bounds, display_width
-from metrics.queries.answers.results import notes
+from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns, read_rows
-from metrics.queries.rounding import round_figure
 from metrics.queries.time.plan import Plan, plan_steps
-from metrics.queries.time.window import Window, at_second, iso
+from metrics.queries.time.window import Window
 
 MAX_COLUMNS = 120
 MAX_ROWS = 40
@@ -36,15 +35,13 @@ class Heatmap:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the heatmap ready for JSON."""
-        start, end, step = self.plan.start, self.plan.end, self.plan.step_seconds
         return {
-            "from": iso(at_second(start)),
-            "to": iso(at_second(end)),
-            "step_seconds": step,
+            **self.plan.window.as_dict(),
+            "step_seconds": self.plan.step_seconds,
             "metric": self.metric.name,
             "unit": self.metric.unit,
             "edges": [round_figure(edge) for edge in self.edges],
-            "times": [second * 1000 for second in range(start, end, step)],
+            "times": [start * 1000 for start in self.plan.starts],
             "counts": self.counts,
             **notes(self.age_seconds, self.plan.retention_from),
         }

@@ -19,10 +19,10 @@ from django.db.models import Max
 
 from metrics import catalogue
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
+from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauges import newest_samples, read_labels
 from metrics.queries.read.raw_rows import GPUS, SYSTEM, gpu_number
-from metrics.queries.rounding import round_figure
 from metrics.queries.time.window import EPOCH, iso
 
 STATES = ("up", "stale", "down")

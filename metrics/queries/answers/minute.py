@@ -10,6 +10,7 @@ from typing import Any
 from metrics import catalogue
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.queries.answers.queue_levels import Level, queue_levels
+from metrics.queries.answers.results import round_for_tick
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import (
@@ -20,7 +21,6 @@ from metrics.queries.read.request_rollups import (
     model_names,
     read_rows,
 )
-from metrics.queries.rounding import round_for_tick
 from metrics.queries.time.plan import Segment
 from metrics.queries.time.window import Window
 

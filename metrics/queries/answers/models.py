@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,25 +20,6 @@ from metrics.queries.time.window import Window, iso
 
 MAX_MODELS = 500  # those with the most requests
 MAX_MODELLED = 100  # models whose newest request is read
-
-
-@dataclass
-class _ModelInfo:
-    """What the label sets of a model have in common. `newest_series` is the label set of its newest request."""
-
-    first_seen: datetime
-    last_seen: datetime
-    newest_series: int
-    providers: set[str]
-    is_demo: bool
-
-    def add(self, other: _ModelInfo) -> None:
-        if other.last_seen > self.last_seen:
-            self.newest_series = other.newest_series
-        self.first_seen = min(self.first_seen, other.first_seen)
-        self.last_seen = max(self.last_seen, other.last_seen)
-        self.providers |= other.providers
-        self.is_demo = self.is_demo and other.is_demo
 
 
 def models(window: Window, filters: Filters, now: datetime) -> Ranking:
@@ -66,9 +47,9 @@ def _ranking(window: Window, filters: Filters, now: datetime, *always: str) -> R
     ids, columns = filters.series_ids(), request_columns(filters)
     readings = [(read_rows(part.segments, columns, ids), elapsed_seconds(part, now)) for part in (split, previous)]
     model_of = model_names({series_id for rows, _ in readings for series_id in rows.series_ids})
-    infos = _read_infos({*model_of.values(), *always})
+    label_sets = _read_label_sets({*model_of.values(), *always})
 
-    requests = dict.fromkeys((name for name in always if name in infos), 0)
+    requests = dict.fromkeys((name for name in always if name in label_sets), 0)
     for rows, _ in readings:
         for name, count in rows.requests_by(model_of).items():
             requests[name] = requests.get(name, 0) + count
@@ -81,38 +62,33 @@ def _ranking(window: Window, filters: Filters, now: datetime, *always: str) -> R
         check_budget()
         groups = GroupedRollups(rows, rows.group_numbers(series, default=-1), len(shown))
         figures.append(request_figures(groups, filters, seconds))
-    modelled = {name for name in shown[:MAX_MODELLED] if _is_modelled(infos[name].newest_series)}
-    results: list[dict[str, Any]] = [
-        {
-            "model_name": name,
-            "providers": sorted(infos[name].providers - {""}),
-            "first_seen": iso(infos[name].first_seen),
-            "last_seen": iso(infos[name].last_seen),
-            "is_demo": infos[name].is_demo,
-            "modelled": name in modelled,
-            **figures[0][number],
-            "previous": figures[1][number],
-        }
-        for name, number in number_of.items()
-    ]
+    results: list[dict[str, Any]] = []
+    for number, name in enumerate(shown):
+        newest = max(label_sets[name], key=lambda row: row.last_seen)
+        results.append(
+            {
+                "model_name": name,
+                "providers": sorted({row.provider for row in label_sets[name]} - {""}),
+                "first_seen": iso(min(row.first_seen for row in label_sets[name])),
+                "last_seen": iso(newest.last_seen),
+                "is_demo": all(row.is_demo for row in label_sets[name]),
+                "modelled": number < MAX_MODELLED and _is_modelled(newest.id),
+                **figures[0][number],
+                "previous": figures[1][number],
+            }
+        )
     results.sort(key=lambda row: (-row["total_requests"], row["model_name"]))
     return Ranking(results, len(requests) - len(shown))
 
 
-def _read_infos(names: Iterable[str]) -> Mapping[str, _ModelInfo]:
-    """Return what is known of these models, from all their label sets, also those without requests in the window."""
-    infos: dict[str, _ModelInfo] = {}
+def _read_label_sets(names: Iterable[str]) -> Mapping[str, list[Any]]:
+    """Return all label sets of these models, also those without requests in the window."""
+    label_sets: dict[str, list[Any]] = defaultdict(list)
     for chunk in chunks(names):
         rows = Series.objects.filter(model_name__in=chunk)
-        for series_id, name, provider, is_demo, first_seen, last_seen in rows.values_list(
-            "id", "model_name", "provider", "is_demo", "first_seen", "last_seen"
-        ):
-            info = _ModelInfo(first_seen, last_seen, series_id, {provider}, is_demo)
-            if name in infos:
-                infos[name].add(info)
-            else:
-                infos[name] = info
-    return infos
+        for row in rows.values_list("id", "model_name", "provider", "is_demo", "first_seen", "last_seen", named=True):
+            label_sets[row.model_name].append(row)
+    return label_sets
 
 
 def _is_modelled(series_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""What the results of several queries have in common."""
+"""What results have in common: rounded figures, notes, and rankings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,26 @@ class Ranking:
 
     results: list[dict[str, Any]]
     omitted: int
+
+
+def round_figure(value: Any) -> Any:
+    """Return a figure with twelve significant digits, so that the order of adding floats does not show."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
+
+
+def round_for_tick(value: Any) -> Any:
+    """Return a figure of a tick, or those in lists and dicts, with four significant digits, integers in full.
+
+    A tick is sent to every page each second, so it must be small.
+    """
+    match value:
+        case dict():
+            return {key: round_for_tick(item) for key, item in value.items()}
+        case list() | tuple():
+            return [round_for_tick(item) for item in value]
+        case float():
+            return round(value) if abs(value) >= 1_000 else float(f"{value:.4g}")
+    return value
 
 
 def notes(age_seconds: float, retention_from: datetime | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ with the most requests, and the result has the number of the omitted groups.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,17 +19,16 @@ from django.db.models import Count
 from metrics.catalogue import Metric
 from metrics.models import ErrorGroupRollup, ErrorMetrics
 from metrics.queries.answers.caching import cached
-from metrics.queries.answers.results import notes
+from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import LABELS, TAG_PREFIX, Filters
 from metrics.queries.read.gauge_buckets import by_label_values, combine
 from metrics.queries.read.request_rollups import GroupedRollups, RollupRows, columns_for, read_rows, series_labels
 from metrics.queries.read.sql import BucketOf
-from metrics.queries.rounding import round_figure
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import COARSEST, Plan, Retention, plan_steps
-from metrics.queries.time.window import Window, at_second, end_of_now, iso
+from metrics.queries.time.window import Window, at_second, end_of_now
 
 MAX_GROUPS = 50
 MAX_TOTAL_POINTS = 200_000
@@ -53,10 +53,12 @@ class Line:
             "unit": unit_of(self.metric, self.stat),
             "labels": self.labels,
             "points": [
-                [(plan.start + step * plan.step_seconds) * 1000, round_figure(value)]
-                for step, value in enumerate(self.values)
+                [start * 1000, round_figure(value)] for start, value in zip(plan.starts, self.values, strict=True)
             ],
         }
+
+
+Lines = dict[SeriesSpec, list[Line]]
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,7 @@ class SeriesResult:
         """Return the result ready for JSON."""
         omitted = {"groups_omitted": self.groups_omitted} if self.groups_omitted else {}
         return {
-            "from": iso(at_second(self.plan.start)),
-            "to": iso(at_second(self.plan.end)),
+            **self.plan.window.as_dict(),
             "step_seconds": self.plan.step_seconds,
             "resolution": self.plan.resolution,
             "series": [line.as_dict(self.plan) for line in self.lines],
@@ -114,30 +115,23 @@ def retention_of(specs: Sequence[SeriesSpec]) -> Retention:
 def _read_lines(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime) -> tuple[list[Line], int]:
     """Return the lines of the specs, and the largest number of groups that were omitted from a spec."""
     limit = max(1, min(MAX_GROUPS, MAX_TOTAL_POINTS // max(1, plan.points * len(specs))))
-    lines: dict[SeriesSpec, list[Line]] = {}
-    omitted = 0
-    for group_by in dict.fromkeys(spec.group_by for spec in specs):
-        of_requests, of_gauges = (
-            [spec for spec in specs if spec.group_by == group_by and (spec.metric.type in gauges.TABLES) is is_gauge]
-            for is_gauge in (False, True)
-        )
-        if of_requests:
-            omitted = max(omitted, _read_request_lines(of_requests, group_by, plan, filters, now, limit, lines))
-        if of_gauges:
-            omitted = max(omitted, _read_gauge_lines(of_gauges, group_by, plan, filters, limit, lines))
-    return [line for spec in specs for line in lines[spec]], omitted
+    lines: Lines = {}
+    most_omitted = 0
+    alike: dict[tuple[bool, tuple[str, ...]], list[SeriesSpec]] = defaultdict(list)
+    for spec in specs:
+        alike[spec.metric.type in gauges.TABLES, spec.group_by].append(spec)
+    for (is_gauge, group_by), group in alike.items():
+        read = _read_gauge_lines if is_gauge else _read_request_lines
+        group_lines, omitted = read(group, group_by, plan, filters, now, limit)
+        lines |= group_lines
+        most_omitted = max(most_omitted, omitted)
+    return [line for spec in specs for line in lines[spec]], most_omitted
 
 
 def _read_request_lines(
-    specs: Sequence[SeriesSpec],
-    group_by: Sequence[str],
-    plan: Plan,
-    filters: Filters,
-    now: datetime,
-    limit: int,
-    lines: dict[SeriesSpec, list[Line]],
-) -> int:
-    """Add the lines of requests and errors to `lines`. Return the number of omitted groups."""
+    specs: Sequence[SeriesSpec], group_by: Sequence[str], plan: Plan, filters: Filters, now: datetime, limit: int
+) -> tuple[Lines, int]:
+    """Return the lines of requests and errors, and the number of omitted groups."""
     names = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
     ids = filters.series_ids()
     columns = set().union(*(columns_for(spec.metric, spec.stat, filters.outcome) for spec in specs))
@@ -160,6 +154,7 @@ def _read_request_lines(
         if number >= 0:
             error_counts[number * plan.points + step] += count
     seconds = np.tile(_passed_seconds(plan, now), len(groups))
+    lines: Lines = {}
     for spec in specs:
         if spec.metric.type == "error":
             values = _error_values(error_counts, spec.stat, rollups.requests, seconds)
@@ -174,7 +169,7 @@ def _read_request_lines(
             )
             for number, group in enumerate(groups)
         ]
-    return omitted
+    return lines, omitted
 
 
 def _busiest_groups(
@@ -191,7 +186,7 @@ def _busiest_groups(
 
 def _passed_seconds(plan: Plan, now: datetime) -> np.ndarray:
     """Return how many seconds of each step have passed."""
-    starts = np.arange(plan.points, dtype=np.int64) * plan.step_seconds + plan.start
+    starts = np.array(plan.starts, dtype=np.int64)
     passed = np.minimum(starts + plan.step_seconds, end_of_now(now)) - starts
     return np.where(passed > 0, passed, plan.step_seconds)
 
@@ -201,17 +196,13 @@ def _read_errors(plan: Plan, ids: Sequence[int] | None) -> list[tuple[int, int, 
     step, first = plan.step_seconds, plan.start // plan.step_seconds
     if plan.resolution == COARSEST:
         hours = ErrorGroupRollup.objects.filter(bucket__gte=plan.start, bucket__lt=plan.end)
-        rows = [
-            (bucket // step - first, series_id, count)
-            for bucket, series_id, count in hours.values_list("bucket", "series_id", "count")
-        ]
+        counts = hours.values_list("bucket", "series_id", "count")
+        rows = [(bucket // step - first, series_id, count) for bucket, series_id, count in counts]
     else:
         single = ErrorMetrics.objects.filter(timestamp__gte=at_second(plan.start), timestamp__lt=at_second(plan.end))
-        counts = single.annotate(step=BucketOf("timestamp", step)).values("step", "series_id").annotate(n=Count("id"))
-        rows = [
-            (number - first, series_id, count)
-            for number, series_id, count in counts.order_by().values_list("step", "series_id", "n")
-        ]
+        by_step = single.annotate(step=BucketOf("timestamp", step)).values("step", "series_id").annotate(n=Count("id"))
+        sums = by_step.order_by().values_list("step", "series_id", "n")
+        rows = [(number - first, series_id, count) for number, series_id, count in sums]
     check_budget()
     if ids is None:
         return rows
@@ -228,16 +219,12 @@ def _error_values(counts: np.ndarray, stat: str, requests: np.ndarray, seconds: 
 
 
 def _read_gauge_lines(
-    specs: Sequence[SeriesSpec],
-    group_by: Sequence[str],
-    plan: Plan,
-    filters: Filters,
-    limit: int,
-    lines: dict[SeriesSpec, list[Line]],
-) -> int:
-    """Add the lines of gauges to `lines`. Return the largest number of groups that were omitted from a spec."""
+    specs: Sequence[SeriesSpec], group_by: Sequence[str], plan: Plan, filters: Filters, now: datetime, limit: int
+) -> tuple[Lines, int]:
+    """Return the lines of gauges, and the largest number of groups that were omitted from a spec."""
     buckets = gauges.read_buckets(specs, plan, filters)
     labels = gauges.read_labels({instance for of_metric in buckets.values() for instance, _ in of_metric})
+    lines: Lines = {}
     omitted = 0
     for spec in specs:
         metric, stat = spec.metric, spec.stat
@@ -258,4 +245,4 @@ def _read_gauge_lines(
             )
             for group in ranked[:limit]
         ]
-    return omitted
+    return lines, omitted

@@ -21,20 +21,14 @@ import numpy as np
 from metrics import catalogue
 from metrics.aggregation import NANO, OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
-from metrics.queries.answers.results import notes
+from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import (
-    GroupedRollups,
-    averages_and_percentiles,
-    histogram_columns,
-    read_rows,
-)
-from metrics.queries.rounding import round_figure
+from metrics.queries.read.request_rollups import GroupedRollups, averages_and_percentiles, histogram_columns, read_rows
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Segment, SplitWindow, split_window
-from metrics.queries.time.window import Window, end_of_now, iso
+from metrics.queries.time.window import Window, end_of_now
 
 # (metric, statistics) of the figures that are read from histograms
 DISTRIBUTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -78,14 +72,9 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """Return the figures, `previous` and `change_percent` with the same names, and `comparable`, ready for JSON."""
         return {
-            "from": iso(self.window.start),
-            "to": iso(self.window.end),
+            **self.window.as_dict(),
             **self.figures,
-            "previous": {
-                "from": iso(self.previous_window.start),
-                "to": iso(self.previous_window.end),
-                **self.previous,
-            },
+            "previous": {**self.previous_window.as_dict(), **self.previous},
             "change_percent": {
                 name: _change_percent(value, self.previous.get(name)) for name, value in self.figures.items()
             },

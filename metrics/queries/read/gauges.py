@@ -120,12 +120,9 @@ def _raw_rows(metrics: Sequence[Metric], start: int, end: int, ids: Sequence[int
 
 
 def _rollup_rows(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequence[int] | None) -> Any:
-    rows = GaugeRollup.objects.filter(
-        resolution=plan.resolution,
-        metric__in=[metric.name for metric in metrics],
-        bucket__gte=start,
-        bucket__lt=plan.end,
-    )
+    names = [metric.name for metric in metrics]
+    rows = GaugeRollup.objects.filter(resolution=plan.resolution, metric__in=names)
+    rows = rows.filter(bucket__gte=start, bucket__lt=plan.end)
     return rows if ids is None else rows.filter(labels_id__in=ids)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from metrics.aggregation import NANO, OUTCOME_COLUMNS, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
-from metrics.histogram import Histogram, merge_packed, merge_packed_groups
+from metrics.histogram import Histogram, merge_packed_groups
 from metrics.models import InferenceRollup, Series
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
@@ -147,10 +147,7 @@ class GroupedRollups:
             blobs = self._rows.blobs(column)
             if len(self._included) != len(blobs):
                 blobs = [blobs[row] for row in self._included.tolist()]
-            if self.count == 1:
-                self._histograms[column] = [merge_packed(blobs)]
-            else:
-                self._histograms[column] = merge_packed_groups(blobs, self._group, self.count)  # type: ignore[arg-type]
+            self._histograms[column] = merge_packed_groups(blobs, self._group, self.count)  # type: ignore[arg-type]
         return self._histograms[column]
 
     def histograms(self, metric: Metric, outcome: str | None) -> list[Histogram]:

@@ -28,44 +28,40 @@ def filter_without_index(rows: Any, column: str, ids: Iterable[int]) -> Any:
     return rows.alias(without_index=F(column) + 0).filter(without_index__in=list(ids))
 
 
-class UnixSeconds(Func):
+class _TimeFunc(Func):
+    """A function of a timestamp, with a template for each database."""
+
+    sqlite: str
+    postgresql: str
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return super().as_sql(compiler, connection, template=self.sqlite, **context)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return super().as_sql(compiler, connection, template=self.postgresql, **context)
+
+
+class UnixSeconds(_TimeFunc):
     """A timestamp as unix seconds with a fraction."""
 
     output_field = FloatField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Read the fraction from the text, because SQLite's date functions round it to milliseconds."""
-        template = (
-            "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER)"
-            " + CAST('0' || substr(%(expressions)s, 20) AS REAL))"
-        )
-        return super().as_sql(compiler, connection, template=template, **context)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Extract the epoch."""
-        return super().as_sql(
-            compiler, connection, template="EXTRACT(EPOCH FROM %(expressions)s)::double precision", **context
-        )
+    # The fraction is read from the text, because SQLite's date functions round it to milliseconds.
+    sqlite = (
+        "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER)"
+        " + CAST('0' || substr(%(expressions)s, 20) AS REAL))"
+    )
+    postgresql = "EXTRACT(EPOCH FROM %(expressions)s)::double precision"
 
 
-class BucketOf(Func):
+class BucketOf(_TimeFunc):
     """The number of the bucket of `step` seconds that contains a timestamp: its unix seconds divided by the step."""
 
     output_field = BigIntegerField()
+    sqlite = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / %(step)s)"
+    postgresql = "(FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint / %(step)s)"
 
     def __init__(self, expression: Any, step: int) -> None:
-        super().__init__(expression)
-        self.step = int(step)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Divide the whole seconds of the text as integers."""
-        template = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / %(step)s)"
-        return super().as_sql(compiler, connection, template=template, step=self.step, **context)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Divide the rounded-down epoch as integers."""
-        template = "(FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint / %(step)s)"
-        return super().as_sql(compiler, connection, template=template, step=self.step, **context)
+        super().__init__(expression, step=int(step))
 
 
 class IntegerDivision(Func):

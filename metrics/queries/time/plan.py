@@ -89,6 +89,16 @@ class Plan:
         return (self.end - self.start) // self.step_seconds
 
     @property
+    def starts(self) -> range:
+        """The start of each step, in unix seconds."""
+        return range(self.start, self.end, self.step_seconds)
+
+    @property
+    def window(self) -> Window:
+        """The window of whole steps."""
+        return Window.of_seconds(self.start, self.end)
+
+    @property
     def segment(self) -> Segment:
         """The buckets that are read."""
         return Segment(self.resolution, self.start, self.end)
@@ -187,8 +197,6 @@ def _choose_step(window: Window, first_s: int, retention: Retention, now_s: int,
 
 def _check_step(window: Window, step: int, first_s: int, retention: Retention, now_s: int) -> int:
     """Return the resolution that a step is read at. Raises BadQuery if there is none or the points are too many."""
-    if step < 1:
-        raise BadQuery("step", "must be a whole number of seconds, 1 or more.")
     least = -(-window.seconds // MAX_POINTS_OF_STEP)
     allowed = [str(other) for other in STEPS if other >= least and _resolution_for(other, first_s, retention, now_s)]
     if step < least:

@@ -72,6 +72,10 @@ class Window:
         """The length in seconds."""
         return self.end_s - self.start_s
 
+    def as_dict(self) -> dict[str, str]:
+        """Return `from` and `to` as results have them."""
+        return {"from": iso(self.start), "to": iso(self.end)}
+
     def before(self) -> Window:
         """Return the window of the same length that ends where this one starts."""
         return Window.of_seconds(self.start_s - self.seconds, self.start_s)

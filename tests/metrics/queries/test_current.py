@@ -13,7 +13,7 @@ import pytest
 from metrics import queries
 from metrics.events import Event, GPUSample, QueueEvent, SystemEvent
 from metrics.live.subscriptions import compute_view, parse
-from metrics.queries.rounding import round_for_tick
+from metrics.queries.answers.results import round_for_tick
 from metrics.registers import tick_parts
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, SLOW, request, write
 

@@ -11,8 +11,8 @@ from metrics import catalogue, queries
 from metrics.live.subscriptions import compute_view, parse, window_of
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
+from metrics.queries.answers.results import round_for_tick
 from metrics.queries.parameters import parse_live_step, parse_series_objects
-from metrics.queries.rounding import round_for_tick
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
 from tests.metrics.queries.series_of import series_of
 
