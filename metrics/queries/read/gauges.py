@@ -50,7 +50,7 @@ LABELS_OF: dict[str, tuple[str, ...]] = {
 # A rate is computed from two samples that are at most this number of seconds apart, by resolution. If they are further
 # apart, the host or the engine was down in between.
 MAX_RATE_GAP = {1: 60, 60: 180, 3600: 7_200}
-FILLED_BELOW_STEP = 15
+FILLED_BELOW_STEP = 15  # seconds; a longer step contains a sample of every source that is up
 CHUNK_ROWS = 4_000
 
 # (metric, instance, unix time, (count, sum, min, max), last value)
