@@ -150,7 +150,7 @@ class TheSetUp:
         assert workshop.set_up("server", exact_python=True) == EVERYTHING[:3]
 
 
-class MakeRun:
+class TheRunTarget:
     def test_prints_nothing_before_the_text_of_the_server(self, tmp_path: Path) -> None:
         shutil.copy(ROOT / "Makefile", tmp_path)
         for name, text in {"scripts/setup.sh": "exit 0", ".venv/bin/python": '#!/bin/sh\necho "$@"'}.items():

@@ -88,7 +88,7 @@ class ACache:
 
         monkeypatch.setattr(throttles, "caches", {"throttle": away})
 
-        assert throttles.count_call("read", "client", 1, 0.0) == 0
+        assert throttles.count_request("read", "client", 1, 0.0) == 0
 
 
 class ARedisThatDoesNotAnswer:
