@@ -1,1 +1,1 @@
-"""Measurements side by side; `make bench` runs them."""
+"""Benchmarks that compare ways of doing the same work; `make bench` runs them."""

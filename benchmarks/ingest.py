@@ -1,8 +1,8 @@
-"""Batch ingest: the way of an event from JSON to its commit, beside bare `sqlite3.executemany` of the same rows.
+"""Batch ingest, from JSON to commit, compared with bare `sqlite3.executemany` of the same rows.
 
-The bare side writes the raw rows alone, into a table with the same columns and indexes and with the same pragmas (WAL,
-synchronous=FULL). Ours writes raw rows and the rollups of all resolutions, in one transaction. They take turns, so that
-a slow moment of the machine meets both; each figure is the median of the rounds.
+The bare side inserts only the raw rows, into a table with the same columns, indexes and pragmas (WAL,
+synchronous=FULL). LLM Monitor writes the raw rows and the rollups of all resolutions in one transaction. The two sides
+alternate, so that a slow moment of the machine affects both. Each figure is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from metrics.models import InferenceMetrics
 from metrics.store.writing.transaction import Store
 
 ROUNDS = 5
-BATCHED = 10_000  # events a round, where they come in batches
-SINGLE = 500  # where each has a commit or a post of its own
+BATCHED = 10_000  # events per round in batches
+SINGLE = 500  # events per round that are posted singly
 CLIENTS = 16
-PER_SECOND = 200.0  # of the events' own time: a batch of 1,000 spans five seconds
+PER_SECOND = 200.0  # by their timestamps: a batch of 1,000 spans five seconds
 TABLE = InferenceMetrics._meta.db_table
 Row = tuple[Any, ...]
 
 
 class Bare:
-    """A table like ours in a database of its own, written by `executemany` alone."""
+    """A copy of the raw table in another database, written with `executemany`."""
 
     def __init__(self, path: Path) -> None:
         self.database = sqlite3.connect(path, isolation_level=None)
@@ -54,17 +54,17 @@ class Bare:
         self.insert = f"INSERT INTO {TABLE} ({names}) VALUES ({', '.join('?' * len(self.columns))})"
         self.newest = 0
 
-    def rows_of_the_store(self) -> list[Row]:
-        """What was stored on our side since the last call, as it lies in the table."""
+    def new_raw_rows(self) -> list[Row]:
+        """Return the raw rows that LLM Monitor has stored since the last call."""
         database = sqlite3.connect(f"file:{settings.DATABASES['default']['NAME']}?mode=ro", uri=True)
         names = ", ".join(f'"{column}"' for column in self.columns)
-        found = database.execute(f"SELECT id, {names} FROM {TABLE} WHERE id > ? ORDER BY id", [self.newest]).fetchall()
+        rows = database.execute(f"SELECT id, {names} FROM {TABLE} WHERE id > ? ORDER BY id", [self.newest]).fetchall()
         database.close()
-        self.newest = found[-1][0]
-        return [row[1:] for row in found]
+        self.newest = rows[-1][0]
+        return [row[1:] for row in rows]
 
     def write(self, rows: list[Row], batch: int) -> None:
-        """Insert these, so many in a transaction."""
+        """Insert the rows, `batch` rows per transaction."""
         for part in parts(rows, batch):
             self.database.execute("BEGIN IMMEDIATE")
             self.database.executemany(self.insert, part)
@@ -72,26 +72,26 @@ class Bare:
 
 
 def parts(items: list[Any], size: int) -> Iterator[list[Any]]:
-    """The list in parts of this size."""
+    """Split the list into parts of this size."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def post(body: bytes) -> None:
-    """One body through the door, up to its commit."""
-    answer = ingest(Kind.INFERENCE, body, "application/json", None)
-    assert answer.status == 200, answer.payload
-    assert not answer.payload["rejected"], answer.payload
+    """Ingest a body and wait for its commit."""
+    response = ingest(Kind.INFERENCE, body, "application/json", None)
+    assert response.status == 200, response.payload
+    assert not response.payload["rejected"], response.payload
 
 
-def seconds(do: Callable[[], object]) -> float:
-    """How long it takes."""
+def seconds(function: Callable[[], object]) -> float:
+    """Return the run time of the function."""
     begin = time.perf_counter()
-    do()
+    function()
     return time.perf_counter() - begin
 
 
 def measure(quick: bool = False) -> str:
-    """The table. `quick`: one short round, to see that it runs."""
+    """Return the table. `quick` runs one short round, which only shows that the benchmark works."""
     rounds, batched, single = (1, 1_000, 20) if quick else (ROUNDS, BATCHED, SINGLE)
     start = datetime.now(UTC) - timedelta(hours=1)
     source = workload.requests(10**9, start, PER_SECOND)
@@ -103,10 +103,10 @@ def measure(quick: bool = False) -> str:
     def run(
         name: str, count: int, batch: int, prepare: Callable[[list[Any]], list[Any]], write: Callable[[Any], object]
     ) -> None:
-        """Time our side on `count` new events, then the bare one on the rows that came of them."""
+        """Time LLM Monitor on `count` new events, then the bare side on the rows that it has stored."""
         prepared = prepare(list(islice(source, count)))
         rates.setdefault(name, []).append(count / seconds(lambda: write(prepared)))
-        rows = bare.rows_of_the_store()
+        rows = bare.new_raw_rows()
         assert len(rows) == count
         rates.setdefault(f"bare {batch}", []).append(count / seconds(lambda: bare.write(rows, batch)))
 
@@ -131,23 +131,23 @@ def measure(quick: bool = False) -> str:
         run("post 1 × 16", single * 4, 1, bodies(1), lambda prepared: list(clients.map(post, prepared)))
         run("post 1", single, 1, bodies(1), one_by_one)
 
-    median = {name: statistics.median(found) for name, found in rates.items()}
+    median = {name: statistics.median(values) for name, values in rates.items()}
     lines = [
-        ("executemany, 1,000 rows a commit", "bare 1000", "bare 1000"),
-        ("raw rows and rollups, 1,000 validated events a commit", "commit 1000", "bare 1000"),
+        ("executemany, 1,000 rows per commit", "bare 1000", "bare 1000"),
+        ("raw rows and rollups, 1,000 validated events per commit", "commit 1000", "bare 1000"),
         ("JSON to commit, bodies of 1,000", "post 1000", "bare 1000"),
-        ("executemany, 100 rows a commit", "bare 100", "bare 100"),
+        ("executemany, 100 rows per commit", "bare 100", "bare 100"),
         ("JSON to commit, bodies of 100", "post 100", "bare 100"),
-        ("executemany, 1 row a commit", "bare 1", "bare 1"),
+        ("executemany, 1 row per commit", "bare 1", "bare 1"),
         ("JSON to commit, bodies of 1, one client", "post 1", "bare 1"),
-        ("JSON to commit, bodies of 1, 16 clients at once", "post 1 × 16", "bare 1"),
+        ("JSON to commit, bodies of 1, 16 concurrent clients", "post 1 × 16", "bare 1"),
     ]
     return report.table(
-        "Batch ingest beside bare sqlite3.executemany of the same rows",
+        "Batch ingest compared with bare sqlite3.executemany of the same rows",
         ("", "events/s", "of bare"),
         [(text, f"{median[name]:,.0f}", f"{median[name] / median[base]:.2f}") for text, name, base in lines],
         [
-            f"{report.machine()}. Median of {rounds} rounds in turn.",
-            "Bare: raw rows alone. Ours: validation, raw rows, and rollups of 1 s, 1 min and 1 h, in one transaction.",
+            f"{report.machine()}. Median of {rounds} alternating rounds.",
+            "Bare: raw rows only. LLM Monitor: validation, raw rows and the rollups of 1 s, 1 min and 1 h.",
         ],
     )

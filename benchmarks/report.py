@@ -1,4 +1,4 @@
-"""How results are written: a table of text whose first column is words and whose others are figures."""
+"""Formats results as a text table. The first column has words, the others have figures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    """The table, ready to print."""
-    widths = [max(len(line[place]) for line in (head, *rows)) for place in range(len(head))]
+    """Return the table with its title and notes."""
+    widths = [max(len(line[column]) for line in (head, *rows)) for column in range(len(head))]
     lines = [
         "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in (head, ["─" * width for width in widths], *rows)
     ]
@@ -22,7 +22,7 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes:
 
 
 def machine() -> str:
-    """What it ran on: ratios carry over to other machines, rates do not."""
+    """Describe this machine. Rates depend on it, ratios much less."""
     return (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"

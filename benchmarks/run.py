@@ -1,9 +1,9 @@
-"""Measures side by side and prints a table for each subject; `make bench` runs them all, in a few minutes.
+"""Runs the benchmarks and prints a table for each; `make bench` runs all of them, in a few minutes.
 
     python benchmarks/run.py [ingest] [percentile] [--quick]
 
-Each subject runs in a process of its own, on SQLite in a data directory of its own that is removed afterwards. What
-counts are the ratios within one run: rates are the machine's. ``--quick`` only shows that it runs.
+Each benchmark runs in its own process, on SQLite in a temporary data directory. Compare the ratios within one run;
+rates depend on the machine. ``--quick`` only shows that the benchmarks work.
 """
 
 from __future__ import annotations
@@ -17,27 +17,31 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBJECTS = ("ingest", "percentile")
-LONGEST_SECONDS = 600  # for one subject; then it is stopped and the run fails
+BENCHMARKS = ("ingest", "percentile")
+TIMEOUT_SECONDS = 600  # of each benchmark
 
 
-def run(subject: str, quick: bool) -> int:
-    """One subject in a process of its own; its exit status."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("LLMMONITOR_")}
-    environment = {name: value for name, value in given.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    with tempfile.TemporaryDirectory(prefix="llmmonitor-bench-") as place:
-        environment["LLMMONITOR_DATA_DIR"] = place
-        command = [sys.executable, str(Path(__file__).resolve()), "--here", subject, *["--quick"][:quick]]
+def run(benchmark: str, quick: bool) -> int:
+    """Run a benchmark in its own process. Return its exit status."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LLMMONITOR_") and name not in ("DATABASE_URL", "REDIS_URL")
+    }
+    with tempfile.TemporaryDirectory(prefix="llmmonitor-bench-") as data_dir:
+        environment["LLMMONITOR_DATA_DIR"] = data_dir
+        command = [sys.executable, str(Path(__file__).resolve()), "--here", benchmark, *["--quick"][:quick]]
         try:
-            # In the data directory, so that no .env of a person's own installation is read.
-            return subprocess.run(command, cwd=place, env=environment, timeout=LONGEST_SECONDS, check=False).returncode
+            # Runs in the data directory, so that it does not read the user's .env.
+            finished = subprocess.run(command, cwd=data_dir, env=environment, timeout=TIMEOUT_SECONDS, check=False)
+            return finished.returncode
         except subprocess.TimeoutExpired:
-            print(f"{subject}: stopped after {LONGEST_SECONDS} s.", file=sys.stderr)
+            print(f"{benchmark}: stopped after {TIMEOUT_SECONDS} s.", file=sys.stderr)
             return 1
 
 
-def measure_here(subject: str, quick: bool) -> None:
-    """Measure in this process, on the data directory that the environment names."""
+def measure_here(benchmark: str, quick: bool) -> None:
+    """Run a benchmark in this process, in the data directory that the environment names."""
     sys.path.insert(0, str(ROOT))
     os.environ["DJANGO_SETTINGS_MODULE"] = "llmmonitor.settings"
     import django
@@ -45,21 +49,21 @@ def measure_here(subject: str, quick: bool) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    print(importlib.import_module(f"benchmarks.{subject}").measure(quick), flush=True)
+    print(importlib.import_module(f"benchmarks.{benchmark}").measure(quick), flush=True)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure side by side; see the top of this file.")
-    parser.add_argument("subjects", nargs="*", help=f"of {', '.join(SUBJECTS)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="short: figures that say nothing")
-    parser.add_argument("--here", choices=SUBJECTS, help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(description="Run benchmarks; see the top of this file.")
+    parser.add_argument("benchmarks", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="short rounds, which only show that the benchmarks work")
+    parser.add_argument("--here", choices=BENCHMARKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if unknown := set(options.subjects) - set(SUBJECTS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    if unknown := set(options.benchmarks) - set(BENCHMARKS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}")
     if options.here:
         measure_here(options.here, options.quick)
         return 0
-    return max(run(subject, options.quick) for subject in options.subjects or SUBJECTS)
+    return max(run(benchmark, options.quick) for benchmark in options.benchmarks or BENCHMARKS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Requests as a busy day has them: five models, log-normal times, a few failures. The same seed, the same requests."""
+"""Generated requests: five models, log-normal times, a few failures. The same seed gives the same requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAILED_SHARE = 0.02
 
 
 def requests(count: int, start: datetime, per_second: float, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """So many requests from `start` on, in order of time, as they would be posted; `timestamp` is a datetime."""
+    """Yield `count` requests from `start` on, ordered by time, as a client posts them; `timestamp` is a datetime."""
     chance = random.Random(seed)
     for number in range(count):
         model, provider, median_ms = MODELS[chance.randrange(len(MODELS))]

@@ -1,4 +1,4 @@
-"""Checks style, types, the direction of imports and that models and migrations agree; says which of them failed.
+"""Checks style, types, import direction and missing migrations, and lists the checks that failed.
 
 python scripts/lint.py
 """
@@ -25,10 +25,10 @@ CHECKS: dict[str, list[str]] = {
 
 def main() -> int:
     failed = []
-    # Reading Django's settings makes a secret key: in a place of its own, not among a person's data.
-    with tempfile.TemporaryDirectory(prefix="llmmonitor-lint-") as place:
+    # Loading Django's settings creates a secret key, which must not be written to the user's data directory.
+    with tempfile.TemporaryDirectory(prefix="llmmonitor-lint-") as data_dir:
         environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-        environment["LLMMONITOR_DATA_DIR"] = place
+        environment["LLMMONITOR_DATA_DIR"] = data_dir
         for name, arguments in CHECKS.items():
             print(f"── {name}", flush=True)
             if subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=False).returncode != 0:

