@@ -20,8 +20,8 @@ class TheBenchmark:
     @pytest.mark.parametrize(
         ("subject", "title", "lines"),
         [
-            ("ingest", "Batch ingest beside bare sqlite3.executemany of the same rows", 8),
-            ("percentile", "The p99 of response time over 30 days", 6),
+            ("ingest", "Batch ingest compared with bare sqlite3.executemany of the same rows", 8),
+            ("percentile", "p99 of the response time over 30 days", 6),
         ],
     )
     def test_prints_its_table(self, subject: str, title: str, lines: int) -> None:
@@ -35,4 +35,4 @@ class TheBenchmark:
     def test_names_the_subjects_when_one_is_unknown(self) -> None:
         finished = bench("speed")
         assert finished.returncode == 2
-        assert "there is no speed; there are ingest, percentile" in finished.stderr
+        assert "unknown: speed; choose from ingest, percentile" in finished.stderr
