@@ -49,8 +49,8 @@ class ForgetAdmin(LargeTableAdmin):
             }
             return TemplateResponse(request, "metrics/admin/forget.html", context)
         for name in names:
+            log_action(request, f"forgot {kind}", name)  # before the deletion, which may fail in the middle
             forgotten = forget_name(name)
-            log_action(request, f"forgot {kind}", name)
             counts = ", ".join(f"{rows:,} {table}" for table, rows in forgotten.counts.items())
             self.message_user(request, f"Forgot {kind} {name}: {counts or 'no rows were left'}.", messages.SUCCESS)
             if forgotten.remainder:

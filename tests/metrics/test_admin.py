@@ -18,6 +18,7 @@ from django.utils import timezone
 from llmmonitor.access import roles
 from llmmonitor.access.models import AuditEntry
 from metrics.admin import base
+from metrics.admin import labels as labels_admin
 from metrics.admin.base import MAX_LISTED, LimitedPaginator
 from metrics.models import (
     Annotation,
@@ -266,6 +267,32 @@ class WhenForgettingInTheAdmin:
         assert not InferenceMetrics.objects.filter(request_id__startswith="chatty").exists()
         assert InferenceMetrics.objects.filter(request_id__startswith="slow").count() == 3
         assert AuditEntry.objects.filter(actor="ada", action="forgot model", subject="chatty").exists()
+
+    def test_it_may_take_longer_than_a_query(self, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        @contextmanager
+        def used_up() -> Iterator[None]:
+            raise QueryTooSlow(5)
+            yield
+
+        monkeypatch.setattr(base, "query_budget", used_up)
+        series = Series.objects.get(model_name="chatty", provider="west")
+
+        browser.send("series/", action="forget_models", _selected_action=str(series.pk), confirmed="yes")
+
+        assert not Series.objects.filter(model_name="chatty").exists()
+
+    def test_an_interrupted_deletion_is_in_the_audit_log(
+        self, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(**_: object) -> None:
+            raise OSError("disk full")
+
+        monkeypatch.setattr(labels_admin, "forget", interrupted)
+        series = Series.objects.get(model_name="chatty", provider="west")
+
+        browser.send("series/", action="forget_models", _selected_action=str(series.pk), confirmed="yes")
+
+        assert AuditEntry.objects.filter(action="forgot model", subject="chatty").exists()
 
     def test_the_series_of_what_is_beyond_the_cap_is_left_out_and_said_to_be(self, browser: Browser) -> None:
         Series.objects.create(model_name="__other__", first_seen=NOW, last_seen=NOW)
