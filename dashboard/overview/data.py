@@ -67,7 +67,7 @@ def gather(query: PageQuery, now: datetime) -> dict[str, Any]:
     return data | {
         "history": parts.read("The charts", lambda: _series(SERIES, query, step, now)),
         "by_model": parts.read("The charts by model", lambda: _series(SERIES_BY_MODEL, query, step, now)),
-        "current": queries.current(now),
+        "current": parts.read("The live figures", lambda: queries.current(now)),
     }
 
 
@@ -148,9 +148,8 @@ def default_range(now: datetime) -> str:
     """Return the range for an address that names none: a short one while there is little data."""
     if not queries.has_events():
         return "5m"
-    rows = queries.models(Window.last(2 * YOUNG_SECONDS, now), Filters(), now).results
-    first_seen = [datetime.fromisoformat(row["first_seen"]) for row in rows]
-    return "15m" if first_seen and min(first_seen) > now - timedelta(seconds=YOUNG_SECONDS) else DEFAULT_RANGE
+    first = queries.first_request_at()
+    return "15m" if first and first > now - timedelta(seconds=YOUNG_SECONDS) else DEFAULT_RANGE
 
 
 def specs() -> list[dict[str, Any]]:

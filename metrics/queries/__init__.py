@@ -20,7 +20,7 @@ from metrics.queries.answers.hosts import hosts
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.models import model, models
-from metrics.queries.answers.presence import has_demo, has_events, newest_demo
+from metrics.queries.answers.presence import first_request_at, has_demo, has_events, newest_demo
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
 from metrics.queries.answers.summary import Summary, summary
@@ -49,6 +49,7 @@ __all__ = [
     "error_groups",
     "errors",
     "export",
+    "first_request_at",
     "has_demo",
     "has_events",
     "heatmap",

@@ -1,10 +1,10 @@
-"""Whether there are events, and whether there is example data."""
+"""Whether there are events and demo data, and since when."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Max
+from django.db.models import Max, Min
 
 from metrics.models import ErrorMetrics, GaugeLabels, InferenceRollup, Series
 
@@ -14,12 +14,18 @@ def has_events() -> bool:
     return InferenceRollup.objects.exists() or ErrorMetrics.objects.exists()
 
 
+def first_request_at() -> datetime | None:
+    """Return the time of the earliest request; None if there is none."""
+    earliest: datetime | None = Series.objects.aggregate(earliest=Min("first_seen"))["earliest"]
+    return earliest
+
+
 def has_demo() -> bool:
-    """Return whether there is example data, of requests or of samples."""
+    """Return whether there is demo data, of requests or of samples."""
     return Series.objects.filter(is_demo=True).exists() or GaugeLabels.objects.filter(is_demo=True).exists()
 
 
 def newest_demo() -> datetime | None:
-    """Return the time of the newest example request; None if there is none."""
+    """Return the time of the newest demo request; None if there is none."""
     newest: datetime | None = Series.objects.filter(is_demo=True).aggregate(newest=Max("last_seen"))["newest"]
     return newest

@@ -197,18 +197,33 @@ class TheData:
         assert data["params"]["range"] == "1h"
         assert data["notices"][0].startswith("range was ignored")
 
+    @pytest.mark.parametrize(
+        ("query", "part", "title"),
+        [("heatmap", "heatmap", "The response time distribution"), ("current", "current", "The live figures")],
+    )
     def test_omit_a_part_that_takes_too_long_and_name_it(
+        self, visitor: Client, monkeypatch: pytest.MonkeyPatch, query: str, part: str, title: str
+    ) -> None:
+        def too_slow(*_: Any, **__: Any) -> None:
+            raise queries.QueryTooSlow(5)
+
+        requests("a")
+        monkeypatch.setattr(queries, query, too_slow)
+        data = visitor.get("/dashboard/data/overview").json()
+        assert data[part] is None
+        assert data["summary"]["total_requests"] == 1
+        assert data["notices"][0].startswith(f"{title} could not be loaded")
+
+    def test_are_loaded_without_a_range_if_every_query_takes_too_long(
         self, visitor: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def too_slow(*_: Any, **__: Any) -> None:
             raise queries.QueryTooSlow(5)
 
         requests("a")
-        monkeypatch.setattr(queries, "heatmap", too_slow)
-        data = visitor.get("/dashboard/data/overview").json()
-        assert data["heatmap"] is None
-        assert data["summary"]["total_requests"] == 1
-        assert data["notices"][0].startswith("The response time distribution could not be loaded")
+        for query in ("summary", "models", "series", "heatmap", "hosts", "current"):
+            monkeypatch.setattr(queries, query, too_slow)
+        assert visitor.get("/").status_code == 200
 
     def test_reach_years_back(self, visitor: Client) -> None:
         requests("a")
