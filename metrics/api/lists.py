@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from django.http import Http404, QueryDict
+from django.http import Http404
 from django.utils.timezone import now
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,23 +12,8 @@ from metrics import queries
 from metrics.api.base_views import ReadView
 from metrics.api.openapi import response_schemas as schemas
 from metrics.api.openapi.description import Parameter, describe_get
-from metrics.api.openapi.parameters import ERROR_LIST, REQUEST_LIST, WINDOW_AND_FILTERS
+from metrics.api.openapi.parameters import ERROR_LIST, LABEL_FILTERS, REQUEST_LIST, WINDOW, WINDOW_AND_FILTERS
 from metrics.queries import parameters
-from metrics.queries.answers.lists import MAX_PAGE, PAGE
-from metrics.queries.read.filters import ERROR_FILTERS, REQUEST_FILTERS
-
-
-def parse_list(params: QueryDict, now: datetime, *, of_requests: bool) -> dict[str, Any]:
-    """Return the arguments of a query for a list of requests, or of errors."""
-    row_filters = REQUEST_FILTERS if of_requests else ERROR_FILTERS
-    names = (*parameters.WINDOW_PARAMETERS, *parameters.filter_names(), *row_filters, "cursor", "limit")
-    parameters.check_names(params, *names)
-    return {
-        "filters": parameters.parse_filters(params, of_requests=of_requests, of_errors=not of_requests),
-        "window": parameters.parse_optional_window(params, now),
-        "cursor": params.get("cursor"),
-        "limit": parameters.parse_integer(params, "limit", PAGE, 1, MAX_PAGE),
-    }
 
 
 def page(request: Request, rows: queries.Page) -> Response:
@@ -57,7 +39,7 @@ class RequestsView(ReadView):
     )
     def get(self, request: Request) -> Response:
         """Newest first, with filters by label and by fields of the request."""
-        return page(request, queries.requests(**parse_list(request.query_params, now(), of_requests=True)))
+        return page(request, queries.requests(**parameters.parse_list(request.query_params, now())))
 
 
 class RequestView(ReadView):
@@ -79,19 +61,21 @@ class ErrorsView(ReadView):
     @describe_get("Single errors, newest first", schemas.page_of(schemas.ERROR_ROW), ERROR_LIST)
     def get(self, request: Request) -> Response:
         """Newest first, with filters by label, type and severity."""
-        return page(request, queries.errors(**parse_list(request.query_params, now(), of_requests=False)))
+        return page(request, queries.errors(**parameters.parse_list(request.query_params, now(), of_errors=True)))
 
 
 class ErrorGroupsView(ReadView):
     """Errors in groups."""
 
     @describe_get(
-        "Groups of errors", schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED), WINDOW_AND_FILTERS
+        "Groups of errors",
+        schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED),
+        (*WINDOW, *LABEL_FILTERS),
     )
     def get(self, request: Request) -> Response:
         """The 200 most frequent groups of the window, with the times of the first and last error and a trend."""
         at = now()
-        window, filters = parameters.parse_window_and_filters(request.query_params, at)
+        window, filters = parameters.parse_window_and_filters(request.query_params, at, of_errors=True)
         return ranking(queries.error_groups(window, filters, at), "groups_omitted")
 
 
@@ -120,8 +104,8 @@ class ModelView(ReadView):
     def get(self, request: Request, name: str) -> Response:
         """The row of this model in `/models`."""
         at = now()
-        window, _ = parameters.parse_window_and_filters(request.query_params, at)
-        row = queries.model(name, window, at)
+        window, filters = parameters.parse_window_and_filters(request.query_params, at)
+        row = queries.model(name, window, filters, at)
         if row is None:
             raise Http404(f"No request to the model {name[:200]!r} is recorded.")
         return Response(row)

@@ -16,6 +16,7 @@ from typing import Any
 from metrics import catalogue
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import Severity
+from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.answers.series import retention_of
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.filters import (
@@ -35,6 +36,7 @@ from metrics.queries.time.window import DEFAULT_RANGE, RANGES, STEPS, Window, at
 
 WINDOW_PARAMETERS = ("range", "from", "to")
 SERIES_PARAMETERS = ("metric", "stat", "group_by", "step")
+REQUEST_OUTCOMES = (*OUTCOME_GROUPS, *OUTCOME_COLUMNS)  # of lists of requests
 LONGEST_WINDOW_SECONDS = 10 * 366 * 86_400
 LONGEST_STEP_SECONDS = 366 * 86_400
 MAX_SERIES = 24  # in one request or subscription
@@ -45,9 +47,10 @@ SHOWN_CHARACTERS = 60  # of a wrong value in an error message
 _EPOCH_MS = re.compile(r"-?\d{1,15}(\.\d+)?")
 
 
-def filter_names() -> tuple[str, ...]:
-    """Return the names of the filters by label, including the promoted tags."""
-    return (*LABELS, *HOST_LABELS, "outcome", *(TAG_PREFIX + key for key in promoted_tags()))
+def filter_names(*, of_errors: bool = False) -> tuple[str, ...]:
+    """Return the names of the filters by label, including the promoted tags, and `outcome`, which errors lack."""
+    outcome = () if of_errors else ("outcome",)
+    return (*LABELS, *HOST_LABELS, *outcome, *(TAG_PREFIX + key for key in promoted_tags()))
 
 
 def check_names(params: Iterable[str], *allowed: str) -> None:
@@ -80,10 +83,24 @@ def parse_window(params: Mapping[str, Any], now: datetime) -> Window:
     return Window.of_seconds(start_s, end_s)
 
 
-def parse_window_and_filters(params: Any, now: datetime, *further: str) -> tuple[Window, Filters]:
+def parse_window_and_filters(
+    params: Any, now: datetime, *further: str, of_errors: bool = False
+) -> tuple[Window, Filters]:
     """Return the window and the filters of a request that has no other parameters but `further`."""
-    check_names(params, *WINDOW_PARAMETERS, *filter_names(), *further)
+    check_names(params, *WINDOW_PARAMETERS, *filter_names(of_errors=of_errors), *further)
     return parse_window(params, now), parse_filters(params)
+
+
+def parse_list(params: Any, now: datetime, *, of_errors: bool = False) -> dict[str, Any]:
+    """Return the arguments of `queries.requests`, or of `queries.errors`."""
+    row_filters = ERROR_FILTERS if of_errors else REQUEST_FILTERS
+    check_names(params, *WINDOW_PARAMETERS, *filter_names(of_errors=of_errors), *row_filters, "cursor", "limit")
+    return {
+        "filters": parse_filters(params, of_requests=not of_errors, of_errors=of_errors),
+        "window": parse_optional_window(params, now),
+        "cursor": params.get("cursor"),
+        "limit": parse_integer(params, "limit", PAGE, 1, MAX_PAGE),
+    }
 
 
 def parse_optional_window(params: Mapping[str, Any], now: datetime) -> Window | None:
@@ -125,7 +142,7 @@ def parse_filters(params: Any, *, of_requests: bool = False, of_errors: bool = F
     values: dict[str, Any] = {name: _values(params, name) for name in (*LABELS, *HOST_LABELS)}
     values |= {name: parsers.get(name, _single)(params, name) for name in names}
     tags = {key: tag_values for key in promoted_tags() if (tag_values := _values(params, TAG_PREFIX + key))}
-    outcomes = (*OUTCOME_GROUPS, *OUTCOME_COLUMNS) if of_requests else OUTCOME_GROUPS
+    outcomes = REQUEST_OUTCOMES if of_requests else OUTCOME_GROUPS
     return Filters(**values, tags=tags, outcome=_choice(params, "outcome", outcomes))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrics import catalogue
 from metrics.api.openapi.description import Parameter
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
-from metrics.queries.parameters import MAX_GROUP_LABELS
+from metrics.queries.parameters import MAX_GROUP_LABELS, REQUEST_OUTCOMES
 from metrics.queries.read.filters import (
     ERROR_FILTERS,
     HOST_LABELS,
@@ -43,25 +43,30 @@ WINDOW = (
     Parameter("from", description="Start of the window: ISO 8601, or epoch milliseconds."),
     Parameter("to", description="End of the window. Default: now."),
 )
-FILTERS = (
-    *(
-        Parameter(name, description=f"Only this {name}. May be repeated.", many=True)
-        for name in (*LABELS, *HOST_LABELS)
-    ),
+LABEL_FILTERS = tuple(
+    Parameter(name, description=f"Only this {name}. May be repeated.", many=True) for name in (*LABELS, *HOST_LABELS)
+)
+WINDOW_AND_FILTERS = (
+    *WINDOW,
+    *LABEL_FILTERS,
     Parameter(
         "outcome",
-        description="For lists: only requests with this outcome; default: `all`. For figures: the outcome of the "
-        "requests whose times are used; default: `success`.",
+        description="Outcome of the requests whose times are used. Default: `success`.",
         enum=OUTCOME_GROUPS,
     ),
 )
-WINDOW_AND_FILTERS = (*WINDOW, *FILTERS)
 CURSOR = (
     Parameter("cursor", description="Start of the page, from `next` or `previous` of another page."),
     Parameter("limit", int, f"Number of rows on the page, at most {MAX_PAGE}. Default: {PAGE}."),
 )
-REQUEST_LIST = (*WINDOW_AND_FILTERS, *CURSOR, *map(_row_filter, REQUEST_FILTERS))
-ERROR_LIST = (*WINDOW_AND_FILTERS, *CURSOR, *map(_row_filter, ERROR_FILTERS))
+REQUEST_LIST = (
+    *WINDOW,
+    *LABEL_FILTERS,
+    Parameter("outcome", description="Only requests with this outcome. Default: `all`.", enum=REQUEST_OUTCOMES),
+    *CURSOR,
+    *map(_row_filter, REQUEST_FILTERS),
+)
+ERROR_LIST = (*WINDOW, *LABEL_FILTERS, *CURSOR, *map(_row_filter, ERROR_FILTERS))
 STEP = Parameter("step", int, "Seconds between two points. Default: depends on the length of the window.")
 DISTRIBUTION_METRIC = Parameter(
     "metric", description="Metric with a distribution. Default: the response time.", enum=DISTRIBUTIONS

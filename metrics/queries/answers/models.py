@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -33,10 +34,10 @@ def models(window: Window, filters: Filters, now: datetime) -> Ranking:
         return _ranking(window, filters, now)
 
 
-def model(name: str, window: Window, now: datetime) -> dict[str, Any] | None:
-    """Return the row of a model, without figures if it has no requests in the window; None if it is unknown."""
+def model(name: str, window: Window, filters: Filters, now: datetime) -> dict[str, Any] | None:
+    """Return the row of a model, without figures if no request matches; None if the model is unknown."""
     with query_budget():
-        ranking = _ranking(window, Filters(model=(name,)), now, name)
+        ranking = _ranking(window, replace(filters, model=(name,)), now, name)
     return ranking.results[0] if ranking.results else None
 
 

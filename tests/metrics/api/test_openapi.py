@@ -101,6 +101,13 @@ class TheSchema:
             schema = parameters["metric"]["schema"]
             assert set(schema.get("items", schema)["enum"]) == set(names)
 
+    def test_lists_the_outcomes_that_are_accepted(self, described: Any) -> None:
+        parameters = {
+            parameter["name"]: parameter["schema"]
+            for parameter in described.raw_schema["paths"]["/requests"]["get"]["parameters"]
+        }
+        assert "timeout" in parameters["outcome"]["enum"]
+
     def test_is_kept_by_each_operation(self, described: Any) -> None:
         operations = []
         for result in described.get_all_operations():

@@ -59,11 +59,15 @@ class AParameter:
         ):
             assert_refused(empty_api, path, parameter, **given)
 
-    @pytest.mark.parametrize("path", [path for path in WINDOWED if path != "/models/m"])
+    @pytest.mark.parametrize("path", [path for path in WINDOWED if not path.startswith("/errors")])
     def test_outcome_is_one_of_a_list(self, empty_api: AsgiClient, path: str) -> None:
         assert {"success", "failed", "all"} <= set(
             assert_refused(empty_api, path, "outcome", outcome="good")["allowed"]
         )
+
+    @pytest.mark.parametrize("path", ["/errors", "/errors/groups"])
+    def test_outcome_is_not_one_of_errors(self, empty_api: AsgiClient, path: str) -> None:
+        assert_refused(empty_api, path, "outcome", outcome="failed")
 
     @pytest.mark.parametrize(
         "path", ["/metrics/history", "/metrics/distribution", "/metrics/heatmap", "/export/history.csv"]

@@ -452,17 +452,25 @@ class TheModels:
 
     def test_can_have_names_with_slashes_or_emoji(self, known: Known) -> None:
         for name in (CHATTY, SLOW):
-            row = queries.model(name, HOUR, NOW)
+            row = queries.model(name, HOUR, EVERYTHING, NOW)
             assert row is not None
             assert row["total_requests"] == len(known.within(HOUR, lambda event, name=name: event.model_name == name))
 
     def test_without_requests_have_a_row_without_figures(self, known: Known) -> None:
         long_after = NOW + timedelta(days=20)
 
-        row = queries.model(SLOW, Window.last(3600, long_after), long_after)
+        row = queries.model(SLOW, Window.last(3600, long_after), EVERYTHING, long_after)
 
         assert row is not None
         assert (row["total_requests"], row["p95_response_time_ms"]) == (0, None)
 
     def test_that_are_unknown_have_no_row(self, known: Known) -> None:
-        assert queries.model("nobody/nothing", HOUR, NOW) is None
+        assert queries.model("nobody/nothing", HOUR, EVERYTHING, NOW) is None
+
+    def test_are_filtered_like_the_ranking(self) -> None:
+        filters = Filters(provider=("nobody",))
+
+        row = queries.model(CHATTY, HOUR, filters, NOW)
+
+        assert row is not None
+        assert row["total_requests"] == 0
