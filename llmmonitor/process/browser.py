@@ -12,8 +12,8 @@ logger = logging.getLogger(__name__)
 
 
 def has_display() -> bool:
-    """Return whether a browser window can be shown. On a CI machine it never is."""
-    if os.environ.get("CI"):
+    """Return whether this was started in a terminal on a machine with a display, and not by a CI job."""
+    if os.environ.get("CI") or not sys.stdin.isatty():
         return False
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 

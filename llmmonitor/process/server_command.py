@@ -43,12 +43,12 @@ class ServerCommand(StoreCommand):
         port: int,
         *,
         always_print_link: bool,
-        when_listening: Callable[[str, str | None], None] = lambda url, link: None,
+        when_listening: Callable[[str], None] = lambda url: None,
         when_stopping: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the first admin, serve until a signal arrives, and commit the events in the recorder's queue.
 
-        `when_listening` is called with the URL of the server and the one-time login link, if there is one.
+        `when_listening` is called with the URL of the server.
         """
         from django.db import connections
 
@@ -66,7 +66,7 @@ class ServerCommand(StoreCommand):
 
             def started(_host: str, actual_port: int) -> None:
                 url = url_of(host, actual_port)
-                when_listening(url, url + path if path else None)
+                when_listening(url)
                 banner.print(host, url, path)
 
             try:

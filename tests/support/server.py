@@ -92,7 +92,7 @@ class Server:
         """Everything that it printed, over all its starts."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def start(self, *, wait: bool = True) -> Server:
+    def start(self, *, wait: bool = True, stdin: int = subprocess.DEVNULL) -> Server:
         """Start it; returns once it is ready."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -101,7 +101,7 @@ class Server:
                 env=environment(self.data_dir, self.port, self.env),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
             )
         return self.wait_until_ready() if wait else self
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ class ADisplay:
     @pytest.fixture(autouse=True)
     def bare_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.platform", "linux")
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
         for name in ("CI", "DISPLAY", "WAYLAND_DISPLAY"):
             monkeypatch.delenv(name, raising=False)
 
@@ -29,6 +32,11 @@ class ADisplay:
     def test_is_never_there_on_a_ci_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DISPLAY", ":0")
         monkeypatch.setenv("CI", "true")
+        assert not has_display()
+
+    def test_is_not_there_for_a_service(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DISPLAY", ":0")
+        monkeypatch.setattr("sys.stdin.isatty", lambda: False)
         assert not has_display()
 
     def test_is_always_there_on_a_mac(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,22 +84,31 @@ class AStart:
         program.chmod(0o755)
         return {"CI": "", "DISPLAY": ":0", "BROWSER": f"{program} %s"}
 
-    def test_opens_the_login_link(self, make_server: MakeServer, display: dict[str, str], tmp_path: Path) -> None:
-        server = make_server(env=display)
+    @pytest.fixture
+    def terminal(self) -> Iterator[int]:
+        controller, terminal = os.openpty()
+        yield terminal
+        os.close(terminal)
+        os.close(controller)
+
+    def test_opens_the_page_and_leaves_the_login_link_to_the_user(
+        self, make_server: MakeServer, display: dict[str, str], tmp_path: Path, terminal: int
+    ) -> None:
+        server = make_server(env=display, start=False)
+        server.start(stdin=terminal)
         until = time.monotonic() + 20
         while not (tmp_path / "opened").exists() and time.monotonic() < until:
             time.sleep(0.05)
-        url = (tmp_path / "opened").read_text().strip()
-        assert url.startswith(f"{server.url}/login/link/")
-        assert url in server.output
+        assert (tmp_path / "opened").read_text().strip() == server.url
+        assert f"{server.url}/login/link/" in server.output
 
     @pytest.mark.parametrize("command", [("up", "--no-browser"), ("serve",)])
     def test_opens_nothing(
-        self, make_server: MakeServer, display: dict[str, str], tmp_path: Path, command: tuple[str, ...]
+        self, make_server: MakeServer, display: dict[str, str], tmp_path: Path, terminal: int, command: tuple[str, ...]
     ) -> None:
         server = make_server(env=display, start=False)
         server.command = ("manage.py", *command)
-        server.start(wait=False)
+        server.start(wait=False, stdin=terminal)
         until = time.monotonic() + 20
         while "Ctrl-C stops" not in server.output and time.monotonic() < until:
             time.sleep(0.05)

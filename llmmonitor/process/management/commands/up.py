@@ -30,10 +30,10 @@ class Command(ServerCommand):
             preflight.check_start(host, port, migrate=True)
             workers = EmbeddedWorkers()
 
-            def when_listening(url: str, link: str | None) -> None:
+            def when_listening(url: str) -> None:
                 lock.publish(url)
                 workers.start()
                 if has_display() and not no_browser:
-                    open_browser(link or url)
+                    open_browser(url)  # not the login link, which can be used once and is printed
 
             self.serve(host, port, always_print_link=True, when_listening=when_listening, when_stopping=workers.stop)
