@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import DatabaseError
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 
 from metrics.models import DemoClaim
 from metrics.store.write_lock import write_lock
@@ -45,7 +46,7 @@ class Claim:
         with write_lock():
             DemoClaim.objects.bulk_create([DemoClaim(pk=ROW)], ignore_conflicts=True)
             free = DemoClaim.objects.filter(Q(owner="") | Q(heartbeat_at__lt=_oldest_heartbeat()))
-            return free.update(owner=self._token, stopping=False, heartbeat_at=timezone.now(), **asdict(progress)) == 1
+            return free.update(owner=self._token, stopping=False, heartbeat_at=Now(), **asdict(progress)) == 1
 
     def renew(self, progress: Progress) -> bool:
         """Write the progress and return whether the claim is still held. False: the work must stop.
@@ -58,7 +59,7 @@ class Claim:
         try:
             with write_lock():
                 held = DemoClaim.objects.filter(owner=self._token, stopping=False)
-                is_held = held.update(heartbeat_at=timezone.now(), **asdict(progress)) == 1
+                is_held = held.update(heartbeat_at=Now(), **asdict(progress)) == 1
         except DatabaseError:
             return True
         self._written = (progress, now)
@@ -100,5 +101,6 @@ def _clear(owner: str) -> None:
         return
 
 
-def _oldest_heartbeat() -> datetime:
-    return timezone.now() - timedelta(seconds=EXPIRES_SECONDS)
+def _oldest_heartbeat() -> Combinable:
+    # By the clock of the database, which all hosts share.
+    return Now() - timedelta(seconds=EXPIRES_SECONDS)
