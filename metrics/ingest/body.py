@@ -42,7 +42,7 @@ LINE = re.compile(rb"\S[^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one request, after decompression."""
+    """The limits of one request. `max_body_bytes` is checked after decompression; `http` checks it before."""
 
     max_body_bytes: int = 16 * 2**20
     max_events: int = 10_000
@@ -58,15 +58,6 @@ class BodyError(Exception):
         self.detail = detail
 
 
-def too_large(limits: Limits) -> BodyError:
-    """The error for a body over the limit."""
-    return BodyError(
-        413,
-        "too_large",
-        f"The body is larger than {limits.max_body_bytes} bytes, possibly after decompression; send it in parts.",
-    )
-
-
 def read_items(
     body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits = Limits()
 ) -> list[Any]:
@@ -78,8 +69,6 @@ def read_items(
     encoding = (content_encoding or "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise BodyError(415, "unsupported_encoding", "Content-Encoding must be gzip or absent.")
-    if len(body) > limits.max_body_bytes:
-        raise too_large(limits)
     if encoding.endswith("gzip"):
         body = inflate(body, limits)
     body = body.removeprefix(BOM)
@@ -130,7 +119,10 @@ def inflate(body: bytes, limits: Limits) -> bytes:
                 part = stream.decompress(step, remaining + 1)
                 remaining -= len(part)
                 if remaining < 0:
-                    raise too_large(limits)
+                    detail = (
+                        f"The body is larger than {limits.max_body_bytes} bytes after decompression; send it in parts."
+                    )
+                    raise BodyError(413, "too_large", detail)
                 parts.append(part)
                 # The rest is the next member, or empty: all output of this one fitted.
                 step = stream.unused_data if stream.eof else stream.unconsumed_tail
