@@ -21,7 +21,7 @@ from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage
 
 FINGERPRINT_DIGITS = 12
-ANY_FINGERPRINT = re.compile(rf"[0-9a-f]{{{FINGERPRINT_DIGITS}}}/")
+ANY_FINGERPRINT = re.compile(rf"^[0-9a-f]{{{FINGERPRINT_DIGITS}}}/")
 MAX_AGE_SECONDS = 60  # of a file below another fingerprint, or below none
 COMPRESSED_SUFFIXES = (".css", ".js", ".svg", ".json", ".map", ".html", ".txt")
 
@@ -73,7 +73,7 @@ def serve_static(application: Any) -> Any:
     async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if path.startswith(settings.STATIC_URL) and not path.startswith(current):
-            path = current + ANY_FINGERPRINT.sub("", path.removeprefix(settings.STATIC_URL), count=1)
+            path = current + ANY_FINGERPRINT.sub("", path.removeprefix(settings.STATIC_URL))
             scope, send = {**scope, "path": path}, _with_short_cache_time(send)
         file = files.files.get(path)
         if file is None or not path.endswith(COMPRESSED_SUFFIXES) or not _allows_gzip(scope):

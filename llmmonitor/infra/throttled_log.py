@@ -11,6 +11,7 @@ from typing import Literal
 LOG_INTERVAL_SECONDS = 60.0
 # On a full disk a small write may succeed between larger ones that fail, so one success is not the end.
 RECOVERY_SECONDS = 10.0
+FORGET_SECONDS = 3600.0  # after so long without a failure, the next one is the first of its kind again
 
 
 class LogThrottle:
@@ -24,6 +25,8 @@ class LogThrottle:
     def failed(self, kind: Hashable, now: float) -> Literal["first", "again"] | None:
         """Record a failure. Return whether to log it as the first of its kind, again, or (None) not at all."""
         with self._lock:
+            if now - self._failed_at > FORGET_SECONDS:
+                self._logged_at.clear()
             self._failed_at = now
             logged_at = self._logged_at.get(kind)
             if logged_at is not None and now - logged_at < LOG_INTERVAL_SECONDS:

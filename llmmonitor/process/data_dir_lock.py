@@ -26,7 +26,7 @@ class DataDirectoryLock:
         except BlockingIOError:
             holder = os.read(file, 512).decode("utf-8", "replace").split()
             os.close(file)
-            raise CannotStart(self._already_running(*holder)) from None
+            raise CannotStart(self._already_running(*holder[:2])) from None
         self._file = file
         self._write(str(os.getpid()))
         return self

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from threading import BoundedSemaphore
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
@@ -34,7 +34,10 @@ ROWS_PER_CHUNK = 500
 MAX_RUNNING_EXPORTS = 2
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ndjson": "application/x-ndjson"}
 
-_slots = BoundedSemaphore(MAX_RUNNING_EXPORTS)
+# A SimpleQueue, because garbage collection may return a slot at any moment, even within `acquire`.
+_slots: SimpleQueue[None] = SimpleQueue()
+for _ in range(MAX_RUNNING_EXPORTS):
+    _slots.put(None)
 
 
 def write_csv(rows: Iterator[dict[str, Any]], columns: tuple[str, ...]) -> Iterator[bytes]:
@@ -98,12 +101,16 @@ class Slot:
     """
 
     def __init__(self) -> None:
-        self.release = weakref.finalize(self, _slots.release)
+        self.release = weakref.finalize(self, _slots.put, None)
 
     @classmethod
     def acquire(cls) -> Slot | None:
         """Return a slot, or None if all are in use."""
-        return cls() if _slots.acquire(blocking=False) else None
+        try:
+            _slots.get_nowait()
+        except Empty:
+            return None
+        return cls()
 
 
 class Stream:

@@ -61,6 +61,11 @@ class AFailure:
                 logged.append((second, "succeeded"))
         assert logged == [(0, "failed"), (60, "failed")]
 
+    def test_after_an_hour_without_any_is_logged_as_the_first_again(self) -> None:
+        throttle = LogThrottle()
+        logged = [throttle.failed("disk_full", second) for second in (1_000.0, 1_060.0, 4_661.0)]
+        assert logged == ["first", "again", "first"]
+
 
 class TheEndOfFailures:
     def test_is_logged_once_after_some_seconds_without_a_failure(self) -> None:
