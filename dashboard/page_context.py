@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from dashboard.parameters import FILTERS
+from dashboard.page_query import FILTERS
 from metrics import catalogue
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 

@@ -18,7 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
 def make_app(**options: Any) -> Celery:
     """Return an app with the project's tasks and settings. All apps of a process share the broker `memory://`."""
     new_app = Celery("llmmonitor", **options)
-    new_app.config_from_object("llmmonitor.process.celery_settings")
+    new_app.config_from_object("llmmonitor.celery_settings")
     new_app.autodiscover_tasks(["metrics"])
     return new_app
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dashboard.overview import health, sentence
-from dashboard.parameters import PageQuery
+from dashboard.page_query import PageQuery
 from metrics import catalogue, queries
 from metrics.queries import RANGES, Filters, QueryTooSlow, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS

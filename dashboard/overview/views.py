@@ -13,23 +13,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
-from dashboard import parameters
 from dashboard.overview import data, model_table, tiles
 from dashboard.page_context import page_context
+from dashboard.page_query import PageQuery, read
 from llmmonitor.access.identity import identify_request
 from metrics.queries.parameters import WINDOW_PARAMETERS
 from metrics.queries.time.window import DEFAULT_RANGE
 
 
-def page_query(request: HttpRequest, now: datetime) -> parameters.PageQuery:
+def query_of(request: HttpRequest, now: datetime) -> PageQuery:
     """Return the window and filters of the request."""
     names_window = any(request.GET.get(name) for name in WINDOW_PARAMETERS)
-    return parameters.read(request.GET, now, DEFAULT_RANGE if names_window else data.default_range(now))
+    return read(request.GET, now, DEFAULT_RANGE if names_window else data.default_range(now))
 
 
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """Return the Overview's data, with the rights of the visitor."""
-    return data.gather(page_query(request, now), now) | {
+    return data.gather(query_of(request, now), now) | {
         "can": sorted(identify_request(request).rights),
         "version": settings.VERSION,
         "first_event_url": request.build_absolute_uri("/track/inference"),
@@ -71,4 +71,4 @@ def overview_data(request: HttpRequest) -> JsonResponse:
 def overview_figures(request: HttpRequest) -> JsonResponse:
     """Return the part of the data that ticks do not carry."""
     now = timezone.now()
-    return JsonResponse(data.figures(page_query(request, now), now))
+    return JsonResponse(data.figures(query_of(request, now), now))

@@ -15,7 +15,7 @@ from django.utils.decorators import method_decorator
 
 from llmmonitor.access import rights
 from llmmonitor.access.identity import identify_request
-from llmmonitor.access.problem_details import problem_response
+from llmmonitor.http.problem_details import problem_response
 
 
 class MonitorAdminSite(AdminSite):

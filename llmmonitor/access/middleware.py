@@ -22,8 +22,8 @@ from llmmonitor.access import rights
 from llmmonitor.access.identity import Identity, call_inline_or_in_thread, identify_request, needs_database
 from llmmonitor.access.origin import SAFE_METHODS, is_cross_site_change
 from llmmonitor.access.permissions import denial
-from llmmonitor.access.problem_details import problem_response
 from llmmonitor.access.throttles import page_wait_seconds, wrong_key_wait_seconds
+from llmmonitor.http.problem_details import problem_response
 
 View = Callable[..., Any]
 

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_GET
 
 from llmmonitor.access.audit import log_action
 from llmmonitor.access.login_link import redeem
-from llmmonitor.access.problem_details import problem_response
 from llmmonitor.access.throttles import login_wait_seconds, wrong_key_wait_seconds
+from llmmonitor.http.problem_details import problem_response
 
 BACKEND = "llmmonitor.access.roles.RoleBackend"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body
+from llmmonitor.http.problem_details import CONTENT_TYPE, problem_body
 
 
 def too_large_problem(max_bytes: int) -> bytes:

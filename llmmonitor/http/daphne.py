@@ -33,8 +33,8 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from zope.interface import implementer
 
-from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body
 from llmmonitor.http.body_limit import too_large_problem
+from llmmonitor.http.problem_details import CONTENT_TYPE, problem_body
 
 __all__ = ["BackPressureServer", "reactor"]
 

@@ -1,4 +1,4 @@
-"""The error numbers of a full disk and of missing permissions, and what to do about a full disk."""
+"""The error numbers of a full disk and of missing permissions. The settings import this, so it imports no Django."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from llmmonitor.process.running import STOP_SECONDS
+from llmmonitor.process.serving import STOP_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class EmbeddedWorkers:
     def start(self) -> None:
         """Start all threads, and make the first sample and tick without waiting for beat."""
         from llmmonitor.celery import app, make_app
-        from llmmonitor.process.celery_settings import SLOW, TICKS
+        from llmmonitor.celery_settings import SLOW, TICKS
 
         self._run("first-tick", self._first_tick)
         for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS)):
@@ -63,7 +63,7 @@ class EmbeddedWorkers:
         """Send each worker an expired task, because it checks for the stop only at a message or every two seconds."""
         if settings.LLMMONITOR.redis_url:  # Redis may not be available
             return
-        from llmmonitor.process.celery_settings import SLOW, TICKS
+        from llmmonitor.celery_settings import SLOW, TICKS
         from metrics import tasks
 
         for queue in (TICKS, SLOW):
@@ -94,7 +94,7 @@ class EmbeddedWorkers:
         )
 
     def _beat(self, app: Any) -> None:
-        from llmmonitor.process.schedule import MemoryScheduler
+        from llmmonitor.schedule import MemoryScheduler
 
         scheduler = MemoryScheduler(app)
         delay = 0.0

@@ -54,7 +54,7 @@ class ServerCommand(StoreCommand):
 
         from llmmonitor.access.first_admin import ensure_admin, first_admin_link
         from llmmonitor.access.host_names import url_of
-        from llmmonitor.process import running
+        from llmmonitor.process import serving
         from llmmonitor.process.banner import Banner
         from metrics.ingest.recorder import drain_recorder
 
@@ -70,9 +70,9 @@ class ServerCommand(StoreCommand):
                 banner.print(host, url, path)
 
             try:
-                running.run_server(host, port, started)
+                serving.run_server(host, port, started)
             finally:
-                running.exit_on_second_interrupt()
+                serving.exit_on_second_interrupt()
                 when_stopping()
-                drain_recorder(running.STOP_SECONDS)
+                drain_recorder(serving.STOP_SECONDS)
                 connections.close_all()

@@ -17,7 +17,7 @@ from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body, problem_response
+from llmmonitor.http.problem_details import CONTENT_TYPE, problem_body, problem_response
 from llmmonitor.infra.disk_errors import MAY_NOT_WRITE, NO_ROOM
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.queries import BadQuery, QueryTooSlow

@@ -20,7 +20,7 @@ from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
 from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
 from metrics.api.renderers import dump
 from metrics.events import Kind
-from metrics.ingest.post import Answer, aingest, ingest
+from metrics.ingest.post import IngestResponse, aingest, ingest
 
 # A larger body is validated in a thread. 64 KiB take one or two milliseconds, as long as the switch to a thread.
 MAX_LOOP_BYTES = 65_536
@@ -46,9 +46,9 @@ class _TrackView(AsyncView):
         return _response(await sync_to_async(ingest)(*arguments))
 
 
-def _response(answer: Answer) -> HttpResponse:
+def _response(response: IngestResponse) -> HttpResponse:
     # Not REST framework's Response, because Django renders that in a thread.
-    return HttpResponse(dump(answer.payload), answer.content_type, answer.status, headers=answer.headers)
+    return HttpResponse(dump(response.payload), response.content_type, response.status, headers=response.headers)
 
 
 def _post(kind: Kind, summary: str, description: str) -> Any:

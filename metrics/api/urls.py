@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from metrics.api import demo, export, health, lists, metrics, track
+from metrics.api import demo, export, figures, health, lists, track
 
 
 # These two import drf-spectacular when they are called, because a server must not import it at its start.
@@ -39,11 +39,11 @@ urlpatterns = [
     path("track/error", track.TrackErrorView.as_view(), name="track-error"),
     path("track/queue", track.TrackQueueView.as_view(), name="track-queue"),
     path("track/system", track.TrackSystemView.as_view(), name="track-system"),
-    path("metrics/current", metrics.CurrentView.as_view(), name="metrics-current"),
-    path("metrics/summary", metrics.SummaryView.as_view(), name="metrics-summary"),
-    path("metrics/history", metrics.HistoryView.as_view(), name="metrics-history"),
-    path("metrics/distribution", metrics.DistributionView.as_view(), name="metrics-distribution"),
-    path("metrics/heatmap", metrics.HeatmapView.as_view(), name="metrics-heatmap"),
+    path("metrics/current", figures.CurrentView.as_view(), name="metrics-current"),
+    path("metrics/summary", figures.SummaryView.as_view(), name="metrics-summary"),
+    path("metrics/history", figures.HistoryView.as_view(), name="metrics-history"),
+    path("metrics/distribution", figures.DistributionView.as_view(), name="metrics-distribution"),
+    path("metrics/heatmap", figures.HeatmapView.as_view(), name="metrics-heatmap"),
     path("models", lists.ModelsView.as_view(), name="models"),
     # Names may contain slashes: meta-llama/Llama-3.
     path("models/<path:name>", lists.ModelView.as_view(), name="model"),

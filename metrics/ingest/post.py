@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from metrics.events import Event, Kind, Validated, validate_many
-from metrics.ingest.answer import Answer, problem_answer, recorded_answer
 from metrics.ingest.body import BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable, get_recorder
+from metrics.ingest.response import IngestResponse, commit_response, error_response
 
-__all__ = ["Answer", "EventSink", "aingest", "ingest"]
+__all__ = ["EventSink", "IngestResponse", "aingest", "ingest"]
 
 # Longer than any commit that is not blocked. A client that gets no response by then retries, safely with the same ids.
 COMMIT_TIMEOUT_SECONDS = 30.0
@@ -50,10 +50,10 @@ def ingest(
     at: datetime | None = None,
     *,
     recorder: EventSink | None = None,
-) -> Answer:
+) -> IngestResponse:
     """Record posted events and return the response after their commit. `at`: the time of arrival."""
     pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
-    if isinstance(pending, Answer):
+    if isinstance(pending, IngestResponse):
         return pending
     concurrent.futures.wait([pending.future], COMMIT_TIMEOUT_SECONDS)
     return _result(pending)
@@ -67,10 +67,10 @@ async def aingest(
     at: datetime | None = None,
     *,
     recorder: EventSink | None = None,
-) -> Answer:
+) -> IngestResponse:
     """`ingest` for an event loop. It validates on the loop, so use it for small bodies."""
     pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
-    if isinstance(pending, Answer):
+    if isinstance(pending, IngestResponse):
         return pending
     # Not `wait_for`: on a timeout or a disconnect it would cancel the recorder's future.
     waiting = asyncio.wrap_future(pending.future)
@@ -86,20 +86,20 @@ def _submit(
     content_encoding: str | None,
     at: datetime,
     recorder: EventSink | None,
-) -> Answer | _PendingCommit:
+) -> IngestResponse | _PendingCommit:
     """Parse, validate and submit events. Returns a response if there is nothing to wait for."""
     kind = Kind(kind)
     try:
         items = read_items(body, content_type, content_encoding, body_limits())
     except BodyError as error:
-        return problem_answer(error.status, error.code, error.detail)
+        return error_response(error.status, error.code, error.detail)
     validated = validate_many(kind, items, at, ingest_policy(kind))
     if not validated.events:
-        return recorded_answer(validated, None)
+        return commit_response(validated, None)
     try:
         return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events))
     except QueueFull:
-        return problem_answer(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
+        return error_response(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
 
@@ -110,19 +110,19 @@ def _retrieve_exception(waiting: asyncio.Future[CommitResult]) -> None:
         waiting.exception()
 
 
-def _result(pending: _PendingCommit) -> Answer:
+def _result(pending: _PendingCommit) -> IngestResponse:
     """The response after waiting for the commit."""
     try:
-        return recorded_answer(pending.validated, pending.future.result(timeout=0))
+        return commit_response(pending.validated, pending.future.result(timeout=0))
     except StoreUnavailable as error:
         return _unavailable(error)
     except TimeoutError:
         detail = "The commit takes too long. The events may still be stored: a retry with the same ids is safe."
-        return problem_answer(503, "store_busy", detail, retry_after=3)
+        return error_response(503, "store_busy", detail, retry_after=3)
     except concurrent.futures.CancelledError:
-        return problem_answer(503, "shutting_down", "The server is stopping; nothing was stored.", retry_after=2)
+        return error_response(503, "shutting_down", "The server is stopping; nothing was stored.", retry_after=2)
 
 
-def _unavailable(error: StoreUnavailable) -> Answer:
+def _unavailable(error: StoreUnavailable) -> IngestResponse:
     retry_after = min(3, max(1, error.retry_after_seconds))
-    return problem_answer(503, "store_unavailable", error.detail, retry_after, reason=error.reason)
+    return error_response(503, "store_unavailable", error.detail, retry_after, reason=error.reason)

@@ -71,7 +71,7 @@ class Hub:
         self._computing: asyncio.Task[None] | None = None
         self._newest = ""  # tick, as JSON
         self._newest_seq: int | None = None
-        self._answered: dict[bytes, int] = {}  # subscription -> seq of the tick that it was last added to
+        self._sent_at: dict[bytes, int] = {}  # subscription -> seq of the newest tick with its view
         self._rounds = 0  # how often all subscriptions were computed
         self._hello: tuple[str, float] | None = None  # the text and when it expires; None after a new tick
         self._making_hello: asyncio.Task[str] | None = None
@@ -197,7 +197,7 @@ class Hub:
         wanted.rotate(-self._rounds)
         self._rounds += 1
         waiting = [client for client in self._clients if client.subscription is not None]
-        since = {item.key: self._answered[item.key] for item in wanted if item.key in self._answered}
+        since = {item.key: self._sent_at[item.key] for item in wanted if item.key in self._sent_at}
         try:
             views = await self.in_thread(lambda: make_views(at, wanted, since))
         except Exception as error:  # noqa: BLE001 (the tick itself is sent anyway)
@@ -213,7 +213,7 @@ class Hub:
                 client.outbox.put_tick(text, client.subscription_id)
             elif self._newest_seq == seq:  # otherwise the client already has a later tick
                 client.outbox.put_tick(self._newest)
-        self._answered = since | dict.fromkeys(views, seq)
+        self._sent_at = since | dict.fromkeys(views, seq)
 
 
 TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'

@@ -17,9 +17,9 @@ class Migration(migrations.Migration):
                 ('owner', models.CharField(blank=True, default='', max_length=32)),
                 ('heartbeat_at', models.DateTimeField(help_text='When the owner last renewed the claim.', null=True)),
                 ('stopping', models.BooleanField(default=False, help_text='The owner is asked to stop.')),
-                ('removing', models.BooleanField(default=False, help_text='The owner removes the example data.')),
-                ('percent', models.PositiveSmallIntegerField(default=0, help_text='The share of the example data that is stored.')),
-                ('incident', models.TextField(default='', help_text='The incident in the example data.')),
+                ('removing', models.BooleanField(default=False, help_text='The owner removes the demo data.')),
+                ('percent', models.PositiveSmallIntegerField(default=0, help_text='The share of the demo data that is stored.')),
+                ('incident', models.TextField(default='', help_text='The incident in the demo data.')),
             ],
         ),
     ]

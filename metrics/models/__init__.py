@@ -1,8 +1,7 @@
 """The database tables. `metrics.store` writes measurements, and `metrics.queries` and `metrics.admin` read them."""
 
 from metrics.models.annotations import Annotation
-from metrics.models.bookkeeping import RawFloor, RecentId
-from metrics.models.demo import DemoClaim
+from metrics.models.bookkeeping import DemoClaim, RawFloor, RecentId
 from metrics.models.labels import GaugeLabels, Series
 from metrics.models.requests import (
     ErrorGroup,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from metrics.models.labels import NAME_LENGTH
+from metrics.events.types import NAME_LENGTH
 
 
 class Annotation(models.Model):

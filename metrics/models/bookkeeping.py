@@ -1,10 +1,10 @@
-"""Tables with which the store detects duplicates and rejects late events."""
+"""Small tables of the store itself: recent ids, raw floors, and the claim on the demo data."""
 
 from __future__ import annotations
 
 from django.db import models
 
-from metrics.models.requests import ID_LENGTH
+from metrics.events.types import ID_LENGTH
 
 
 class RecentId(models.Model):
@@ -25,3 +25,17 @@ class RawFloor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} from {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class DemoClaim(models.Model):
+    """At most one row. `owner` is the token of the process that fills, sends or removes demo data; empty if none."""
+
+    owner = models.CharField(max_length=32, blank=True, default="")
+    heartbeat_at = models.DateTimeField(null=True, help_text="When the owner last renewed the claim.")
+    stopping = models.BooleanField(default=False, help_text="The owner is asked to stop.")
+    removing = models.BooleanField(default=False, help_text="The owner removes the demo data.")
+    percent = models.PositiveSmallIntegerField(default=0, help_text="The share of the demo data that is stored.")
+    incident = models.TextField(default="", help_text="The incident in the demo data.")
+
+    def __str__(self) -> str:
+        return self.owner or "free"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from metrics.events.types import OTHER_MODEL
-
-# Maximum length of the name of a model, provider, service, endpoint or host.
-NAME_LENGTH = 200
+from metrics.events.types import NAME_LENGTH, OTHER_MODEL
 
 
 class Series(models.Model):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from django.db import models
 
 from metrics.events.derive import Severity
+from metrics.events.types import ID_LENGTH
 from metrics.models.labels import Series
-
-ID_LENGTH = 200
 
 
 class InferenceMetrics(models.Model):

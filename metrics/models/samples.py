@@ -10,7 +10,8 @@ from __future__ import annotations
 from django.db import models
 
 from metrics.events.samples import QueueKind
-from metrics.models.labels import NAME_LENGTH, GaugeLabels, Series
+from metrics.events.types import NAME_LENGTH
+from metrics.models.labels import GaugeLabels, Series
 
 
 class SystemMetrics(models.Model):

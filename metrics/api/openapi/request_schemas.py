@@ -18,7 +18,11 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
         "response_time_ms": 812.5,
         "success": True,
     },
-    Kind.ERROR: {"model_name": "llama-3.1-8b", "error_type": "TimeoutError", "error_message": "no answer within 60 s"},
+    Kind.ERROR: {
+        "model_name": "llama-3.1-8b",
+        "error_type": "TimeoutError",
+        "error_message": "no response in 60 s",
+    },
     Kind.QUEUE: {"source": "gateway-1", "model_name": "llama-3.1-8b", "pending": 3, "processing": 8},
     Kind.SYSTEM: {
         "host": "gpu-1",

@@ -57,7 +57,7 @@ def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = l
 
 def record(kind: str, items: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
     """Ingest a batch of events and return the response's body. Raises FillingFailed if the batch is refused."""
-    answer = ingest(Kind(kind), orjson.dumps(items), "application/json", None, at=at)
-    if answer.status not in (200, 422):
-        raise FillingFailed(answer.payload.get("detail", f"ingest returned {answer.status}"))
-    return answer.payload
+    response = ingest(Kind(kind), orjson.dumps(items), "application/json", None, at=at)
+    if response.status not in (200, 422):
+        raise FillingFailed(response.payload.get("detail", f"ingest returned {response.status}"))
+    return response.payload

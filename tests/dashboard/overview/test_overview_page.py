@@ -16,7 +16,7 @@ from dashboard.page_context import page_settings
 from metrics import queries
 from metrics.events import validate_many
 from metrics.events.validation import IngestPolicy
-from metrics.queries.answers import models
+from metrics.queries.answers import model_ranking
 from metrics.queries.time.window import DEFAULT_RANGE
 from metrics.store.writing.transaction import Store
 
@@ -116,7 +116,7 @@ class ThePage:
     ) -> None:
         requests("a", "b", "c")
         assert embedded(visitor.get("/").content.decode(), "page-data")["notices"] == []
-        monkeypatch.setattr(models, "MAX_MODELS", 2)
+        monkeypatch.setattr(model_ranking, "MAX_MODELS", 2)
         for name in ("queries", "ring"):
             caches[name].clear()
 

@@ -22,7 +22,7 @@ EVENT = {"model_name": "llama-3.1-8b", "response_time_ms": 812.5}
 
 
 @dataclass
-class Answer:
+class IngestResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -41,7 +41,7 @@ class Visitor:
 
     def send_request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, payload: Any = None
-    ) -> Answer:
+    ) -> IngestResponse:
         connection = http.client.HTTPConnection(self.address, self.server.port, timeout=30)
         try:
             body = None if payload is None else json.dumps(payload)
@@ -49,7 +49,7 @@ class Visitor:
             connection.request(method, path, body, {**sent, **(headers or {})})
             answer = connection.getresponse()
             cookies = [value for name, value in answer.getheaders() if name.lower() == "set-cookie"]
-            return Answer(answer.status, dict(answer.getheaders()), answer.read(), cookies)
+            return IngestResponse(answer.status, dict(answer.getheaders()), answer.read(), cookies)
         finally:
             connection.close()
 

@@ -18,7 +18,7 @@ from rest_framework.test import APIRequestFactory
 
 import metrics.ingest.post
 from metrics.events import Event, IngestPolicy, Kind, Rejection
-from metrics.ingest.post import Answer, aingest, ingest
+from metrics.ingest.post import IngestResponse, aingest, ingest
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -76,7 +76,7 @@ def post(request: pytest.FixtureRequest) -> Callable[..., Any]:
         kind: Kind = Kind.INFERENCE,
         content_type: str | None = JSON,
         encoding: str | None = None,
-    ) -> Answer:
+    ) -> IngestResponse:
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
         taker = recorder or FakeRecorder()
         if request.param == "in a thread":
@@ -97,7 +97,9 @@ class AnAnswer:
     async def test_counts_what_was_stored(self, post: Post) -> None:
         recorder = FakeRecorder()
         answer = await post(events(3), recorder)
-        assert answer == Answer(200, {"accepted": 3, "duplicates": 0, "rejected": [], "request_ids": [], "dropped": {}})
+        assert answer == IngestResponse(
+            200, {"accepted": 3, "duplicates": 0, "rejected": [], "request_ids": [], "dropped": {}}
+        )
         assert [event.request_id for event in recorder.events] == ["r0", "r1", "r2"]  # type: ignore[attr-defined]
         assert answer.content_type == JSON
 

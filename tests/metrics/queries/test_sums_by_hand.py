@@ -15,7 +15,7 @@ from metrics import catalogue, queries
 from metrics.catalogue import Kind, Metric
 from metrics.events import InferenceEvent
 from metrics.queries import Filters, Window
-from metrics.queries.answers import models
+from metrics.queries.answers import model_ranking
 from tests.metrics.queries.known_events import (
     ALPHA,
     BETA,
@@ -444,7 +444,7 @@ class TheModels:
     @pytest.mark.usefixtures("known")
     def test_are_the_busiest_with_the_number_of_the_omitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert queries.models(HOUR, EVERYTHING, NOW).omitted == 0
-        monkeypatch.setattr(models, "MAX_MODELS", 1)
+        monkeypatch.setattr(model_ranking, "MAX_MODELS", 1)
 
         ranking = queries.models(HOUR, EVERYTHING, NOW)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmmonitor.infra import throttled_log
-from llmmonitor.process.schedule import MARGIN_SECONDS, MemoryScheduler, WallClock
+from llmmonitor.schedule import MARGIN_SECONDS, MemoryScheduler, WallClock
 from tests import services
 
 times = st.floats(1_800_000_000, 1_800_000_100)

@@ -8,7 +8,7 @@ import pytest
 from django.http import QueryDict
 
 from dashboard.overview import data
-from dashboard.parameters import read
+from dashboard.page_query import read
 from metrics.queries import RANGES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

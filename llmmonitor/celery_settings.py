@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from kombu import Queue
 
-from llmmonitor.process.schedule import WallClock
+from llmmonitor.schedule import WallClock
 
 TICKS = "ticks"
 SLOW = "slow"
@@ -32,7 +32,7 @@ task_routes = {
 timezone = "UTC"
 enable_utc = True
 
-beat_scheduler = "llmmonitor.process.schedule:MemoryScheduler"
+beat_scheduler = "llmmonitor.schedule:MemoryScheduler"
 beat_schedule = {
     "sample": {
         "task": "metrics.tasks.sample",

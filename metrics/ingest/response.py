@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmmonitor.access.problem_details import CONTENT_TYPE, problem_body
+from llmmonitor.http.problem_details import CONTENT_TYPE, problem_body
 from metrics.events import Validated
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class IngestResponse:
     """A status and a body, ready for JSON. `retry_after`: seconds, if a retry may succeed."""
 
     status: int
@@ -31,12 +31,14 @@ class Answer:
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
-def problem_answer(status: int, code: str, detail: str, retry_after: int | None = None, **extras: Any) -> Answer:
+def error_response(
+    status: int, code: str, detail: str, retry_after: int | None = None, **extras: Any
+) -> IngestResponse:
     """An error response for the whole request (problem details, RFC 9457)."""
-    return Answer(status, problem_body(status, code, detail, **extras), retry_after)
+    return IngestResponse(status, problem_body(status, code, detail, **extras), retry_after)
 
 
-def recorded_answer(validated: Validated, recorded: CommitResult | None) -> Answer:
+def commit_response(validated: Validated, recorded: CommitResult | None) -> IngestResponse:
     """The response after the commit. Accepted, duplicate and rejected events add up to the events that were sent.
 
     The status is 200, or 422 with the same body if every event was rejected. `recorded` is None if there was nothing to
@@ -49,7 +51,7 @@ def recorded_answer(validated: Validated, recorded: CommitResult | None) -> Answ
         rejected += [replace(rejection, index=validated.indexes[rejection.index]) for rejection in recorded.rejected]
     rejected.sort(key=lambda rejection: rejection.index)
     rejected_indexes = {rejection.index for rejection in rejected}
-    return Answer(
+    return IngestResponse(
         200 if accepted or duplicates else 422,
         {
             "accepted": accepted,
