@@ -33,8 +33,7 @@ except NoSecretKey as problem:
     sys.exit(str(problem))
 
 INSTALLED_APPS = [
-    "llmmonitor.infra",  # first, because it prevents that others load optional libraries
-    "daphne",
+    "llmmonitor.infra",  # first, because it keeps the others from loading optional libraries
     "llmmonitor.access.apps.AccessAdminConfig",  # django.contrib.admin, with roles for permissions
     "django.contrib.auth",
     "django.contrib.contenttypes",

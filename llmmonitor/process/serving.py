@@ -25,11 +25,15 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
     `started(host, port)` is called once the server listens. Raises CannotStart if it cannot listen. Must be called in
     the main thread.
     """
+    from llmmonitor.infra.apps import as_if_not_installed
+
+    with as_if_not_installed("OpenSSL", "service_identity", "click"):  # of Twisted, for TLS, which is not used here
+        from llmmonitor.http.daphne import BackPressureServer, reactor
+
     from daphne.endpoints import build_endpoint_description_strings
 
     from llmmonitor.access.host_names import default_allowed_hosts
     from llmmonitor.asgi import application
-    from llmmonitor.http.daphne import BackPressureServer, reactor
     from llmmonitor.process.memory import release_startup_memory
     from llmmonitor.process.preflight import CannotStart
 
