@@ -64,6 +64,7 @@ class UnknownMetric(ValueError):
     def __init__(self, name: str, candidates: tuple[str, ...], ambiguous: bool = False) -> None:
         self.name = name
         self.candidates = candidates
+        self.ambiguous = ambiguous
         problem = "is ambiguous; it may mean" if ambiguous else "is not a metric; the metrics are"
         super().__init__(f"{name!r} {problem} {', '.join(candidates)}")
 

@@ -47,7 +47,7 @@ async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: 
         log_throttled(logger, AUTHENTICATION, error)
         checked = Denied(NO_STORE, code=TRY_AGAIN_CODE)
     if isinstance(checked, Denied):
-        await _refuse(send, checked)
+        await _reject(send, checked)
         return
     hub = hub_of_this_loop()
     try:
@@ -55,10 +55,10 @@ async def live_metrics(scope: dict[str, Any], receive: Callable[[], Any], send: 
             await send({"type": "websocket.accept"})
             await _Connection(scope, receive, send, hub, client).run()
     except TooManyClients:
-        await _refuse(send, Denied("Too many live connections.", code=TOO_MANY_CODE))
+        await _reject(send, Denied("Too many live connections.", code=TOO_MANY_CODE))
 
 
-async def _refuse(send: Send, denied: Denied) -> None:
+async def _reject(send: Send, denied: Denied) -> None:
     """Reject the handshake (HTTP 403), or accept and close it with a code that a page can read."""
     if denied.code is None:
         await send({"type": "websocket.close"})
@@ -168,7 +168,7 @@ class _Connection:
             wanted, subscription_id = parse(message, datetime.now(UTC)), parse_id(message)
             self._hub.subscribe(self._client, wanted, subscription_id)
         except BadQuery as problem:
-            return error("bad_query", f"{problem.parameter}: {problem.detail}", problem.allowed)
+            return error("bad_query", problem.detail, problem.allowed)
         except TooManySubscriptions:
             return error(
                 "poll", f"{MAX_DISTINCT} different subscriptions are in use: read /metrics/history every few seconds."

@@ -6,14 +6,17 @@ from collections.abc import Iterable
 
 
 class BadQuery(ValueError):
-    """A parameter is wrong. The message has its name, the reason and the allowed values (response 400)."""
+    """A parameter is wrong (response 400).
 
-    def __init__(self, parameter: str, detail: str, allowed: Iterable[str] = ()) -> None:
+    `reason` continues a sentence that starts with the name of the parameter: "is required.". `detail` is the sentence.
+    """
+
+    def __init__(self, parameter: str, reason: str, allowed: Iterable[str] = ()) -> None:
         self.parameter = parameter
-        self.detail = detail
+        self.detail = f"{parameter} {reason}"
         self.allowed = tuple(allowed)
         listed = f" Allowed: {', '.join(self.allowed)}." if self.allowed else ""
-        super().__init__(f"{parameter}: {detail}{listed}")
+        super().__init__(f"{self.detail}{listed}")
 
 
 class QueryTooSlow(Exception):

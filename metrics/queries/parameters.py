@@ -65,7 +65,7 @@ def parse_window(params: Mapping[str, Any], now: datetime) -> Window:
     name, start, end = (params.get(parameter) for parameter in WINDOW_PARAMETERS)
     if not (start or end):
         if name and name not in RANGES:
-            raise BadQuery("range", f"{_shown(name)} is not a range.", RANGES)
+            raise BadQuery("range", f"must be a known range, not {_shown(name)}.", RANGES)
         return Window.last(RANGES[name or DEFAULT_RANGE].seconds, now)
     if name:
         raise BadQuery("range", "cannot be combined with `from` and `to`.")
@@ -122,7 +122,9 @@ def parse_time(parameter: str, value: Any) -> datetime:
             raise ValueError
     except (ValueError, OverflowError):
         raise BadQuery(
-            parameter, f"{_shown(text)} is not a time; send ISO 8601 or epoch milliseconds.", ["2026-01-31T12:00:00Z"]
+            parameter,
+            f"must be a time in ISO 8601 or epoch milliseconds, not {_shown(text)}.",
+            ["2026-01-31T12:00:00Z"],
         ) from None
     return time
 
@@ -159,7 +161,8 @@ def parse_metric(name: str) -> catalogue.Metric:
     try:
         return catalogue.resolve(name)
     except catalogue.UnknownMetric as error:
-        raise BadQuery("metric", f"{_shown(name)} is not a metric, or not unique.", error.candidates) from None
+        reason = "is ambiguous" if error.ambiguous else "must be a metric"
+        raise BadQuery("metric", f"{reason}: {_shown(name)}.", error.candidates) from None
 
 
 def parse_histogram(name: str | None) -> catalogue.Metric:
@@ -167,7 +170,7 @@ def parse_histogram(name: str | None) -> catalogue.Metric:
     metric = parse_metric(name or "inference.response_time_ms")
     if metric.kind is not catalogue.Kind.HISTOGRAM:
         allowed = [other.name for other in catalogue.ALL if other.kind is catalogue.Kind.HISTOGRAM]
-        raise BadQuery("metric", f"{metric.name} is a {metric.kind}; it has no distribution.", allowed)
+        raise BadQuery("metric", f"must have a distribution. {metric.name} is a {metric.kind}.", allowed)
     return metric
 
 
@@ -184,7 +187,7 @@ def parse_series(params: Any) -> tuple[SeriesSpec, ...]:
         names = names * max(1, len(stats))
     elif len(stats) > len(names):
         raise BadQuery(
-            "stat", f"{len(stats)} stats for {len(names)} metrics: send one for each metric, or one for all."
+            "stat", f"must be given once, or once for each metric. There are {len(stats)} for {len(names)} metrics."
         )
     _check_count("metric", len(names))
     group_by = parse_group_by(params.get("group_by"))
@@ -219,7 +222,7 @@ def parse_group_by(value: Any) -> tuple[str, ...]:
     allowed = (*LABELS, *HOST_LABELS, "source", *(TAG_PREFIX + key for key in promoted_tags()))
     for name in names:
         if name not in allowed:
-            raise BadQuery("group_by", f"{_shown(name)} is not a label.", allowed)
+            raise BadQuery("group_by", f"must be a label, not {_shown(name)}.", allowed)
     if len(names) > MAX_GROUP_LABELS:
         raise BadQuery("group_by", f"may name at most {MAX_GROUP_LABELS} labels.")
     return names
@@ -231,8 +234,8 @@ def parse_step(value: Any) -> int | None:
         return None
     text = str(value)
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= LONGEST_STEP_SECONDS:
-        detail = f"{_shown(text)} is not a whole number of seconds from 1 to {LONGEST_STEP_SECONDS}."
-        raise BadQuery("step", detail, [str(step) for step in STEPS])
+        reason = f"must be a whole number of seconds from 1 to {LONGEST_STEP_SECONDS}, not {_shown(text)}."
+        raise BadQuery("step", reason, [str(step) for step in STEPS])
     return int(text)
 
 
@@ -251,7 +254,7 @@ def parse_integer(params: Mapping[str, Any], name: str, default: int, least: int
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
-        raise BadQuery(name, f"{_shown(text)} is not a whole number from {least} to {most}.")
+        raise BadQuery(name, f"must be a whole number from {least} to {most}, not {_shown(text)}.")
     return int(text)
 
 
@@ -269,7 +272,8 @@ def _spec(name: str, stat: str | None, group_by: tuple[str, ...]) -> SeriesSpec:
     try:
         return SeriesSpec(metric, metric.check_stat(stat or metric.default_stat), group_by)
     except catalogue.UnknownStat as error:
-        raise BadQuery("stat", str(error)[:300], error.candidates) from None
+        reason = f"must be one that {metric.name} has, because it is a {metric.kind}; not {_shown(stat)}."
+        raise BadQuery("stat", reason, error.candidates) from None
 
 
 def _values(params: Any, name: str) -> tuple[str, ...]:
@@ -296,7 +300,7 @@ def _single(params: Any, name: str) -> str | None:
 def _choice(params: Any, name: str, allowed: Sequence[str]) -> str | None:
     value = _single(params, name)
     if value is not None and value.lower() not in allowed:
-        raise BadQuery(name, f"{_shown(value)} is not one of its values.", allowed)
+        raise BadQuery(name, f"must be an allowed value, not {_shown(value)}.", allowed)
     return value and value.lower()
 
 
@@ -319,7 +323,7 @@ def _number(params: Any, name: str) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise BadQuery(name, f"{_shown(text)} is not a number.")
+        raise BadQuery(name, f"must be a number, not {_shown(text)}.")
     return value
 
 

@@ -76,7 +76,7 @@ def export(
         return Table(TABLES[kind].names, _rows(TABLES[kind], filters, window))
     read_table = registers.exports.get(kind)
     if read_table is None:
-        raise BadQuery("kind", f"{kind[:40]!r} cannot be exported.", EXPORT_KINDS)
+        raise BadQuery("kind", f"must be a kind of export, not {kind[:40]!r}.", EXPORT_KINDS)
     table: Table = read_table(window, filters, now)
     return table
 

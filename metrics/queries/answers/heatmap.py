@@ -51,7 +51,9 @@ def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | Non
     """Return the heatmap of a metric that is stored as a histogram. Raises BadQuery and QueryTooSlow."""
     plan = plan_steps(window, now, step, max_points=MAX_COLUMNS)
     if plan.points > MAX_COLUMNS + 1:
-        raise BadQuery("step", f"{step} s would make {plan.points:,} columns; a heatmap has at most {MAX_COLUMNS}.")
+        raise BadQuery(
+            "step", f"must be longer: {step} s would make {plan.points:,} columns, and the maximum is {MAX_COLUMNS}."
+        )
 
     def compute() -> Heatmap:
         with query_budget():

@@ -183,7 +183,7 @@ def check_kept(step: int, now: datetime, retention: Retention) -> None:
     """Raise BadQuery if the newest closed step and the open one cannot be read in steps of this length."""
     now_s = end_of_now(now) - 1
     if _resolution_for(step, _round_down(now_s, step) - step, retention, now_s) is None:
-        raise BadQuery("step", f"{step} s is not a multiple of a resolution that is kept.", map(str, STEPS))
+        raise BadQuery("step", f"must be a multiple of a resolution that is kept, not {step} s.", map(str, STEPS))
 
 
 def _choose_step(window: Window, first_s: int, retention: Retention, now_s: int, max_points: int) -> tuple[int, int]:
@@ -201,7 +201,7 @@ def _check_step(window: Window, step: int, first_s: int, retention: Retention, n
     allowed = [str(other) for other in STEPS if other >= least and _resolution_for(other, first_s, retention, now_s)]
     if step < least:
         raise BadQuery(
-            "step", f"{step} s would make more than {MAX_POINTS_OF_STEP:,} points; use {least} s or more.", allowed
+            "step", f"must be at least {least} s: {step} s would make more than {MAX_POINTS_OF_STEP:,} points.", allowed
         )
     resolution = _resolution_for(step, first_s, retention, now_s)
     if resolution is None:

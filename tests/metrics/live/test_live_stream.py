@@ -179,10 +179,10 @@ class ASubscription:
             ({"step": 1, "filters": ["a"]}, "filters"),
             ({"step": 1, "filters": {"model": ["x" * 1000]}}, "model"),
             ({"step": 1, "every": 2}, "every"),
-            ({"step": 1, "id": ""}, "id: must be a string of 1 to 64 characters"),
-            ({"step": 1, "id": "x" * 65}, "id: must be"),
-            ({"step": 1, "id": 7}, "id: must be"),
-            ({"step": 1, "id": None}, "id: must be"),
+            ({"step": 1, "id": ""}, "id must be a string of 1 to 64 characters"),
+            ({"step": 1, "id": "x" * 65}, "id must be"),
+            ({"step": 1, "id": 7}, "id must be"),
+            ({"step": 1, "id": None}, "id must be"),
         ],
     )
     def test_that_is_wrong_is_answered_with_what_is_allowed(

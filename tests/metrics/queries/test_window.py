@@ -151,7 +151,7 @@ class APlan:
         assert plan_steps(Window.last(2 * step, now), now, step, RETENTION).step_seconds == step
 
     def test_of_the_newest_buckets_is_rejected_in_steps_that_are_not_kept(self) -> None:
-        with pytest.raises(BadQuery, match="step: 100000 s is not"):
+        with pytest.raises(BadQuery, match="not 100000 s"):
             check_kept(100_000, NOW, RETENTION)  # not whole minutes, and the one-second rollups have expired
 
 
