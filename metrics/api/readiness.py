@@ -72,12 +72,12 @@ def _ticks() -> str | None:
 
 def _disk() -> str | None:
     from metrics.store.disk import low_space_message
-    from metrics.store.upkeep.disk_limit import removal_notice
+    from metrics.store.upkeep.disk_limit import limit_notice
 
     message = low_space_message()
     if message is not None:
         raise RuntimeError(message)
-    return removal_notice()
+    return limit_notice()
 
 
 PARTS: dict[str, Callable[[], str | None]] = {

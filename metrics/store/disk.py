@@ -1,8 +1,8 @@
 """The free space that new events need, and the largest size of SQLite's file.
 
-- Below `LLMMONITOR_DISK_FLOOR` free bytes, new events are refused (503). The rest is for other programs of the host.
-- A commit cannot make the file larger than `LLMMONITOR_MAX_DISK`. Upkeep removes the oldest raw rows before the file is
-  that large (`metrics.store.upkeep.disk_limit`). If events arrive faster, they are refused (503) until the next run of
+- Below `LLMMONITOR_DISK_FLOOR` free bytes, new events are rejected (503). The rest is for other programs of the host.
+- A commit cannot make the file larger than `LLMMONITOR_MAX_DISK`. Upkeep deletes the oldest raw rows before the file is
+  that large (`metrics.store.upkeep.disk_limit`). If events arrive faster, they are rejected (503) until the next run of
   upkeep. The write-ahead log, usually 4 MiB, is not counted.
 
 PostgreSQL may run on another host, so its free space is unknown. It reports a full disk with an error of its own.
@@ -18,9 +18,11 @@ from django.db import connection
 
 from metrics.store.availability import StoreUnavailable
 
-# Upkeep starts to remove raw rows at this share of LLMMONITOR_MAX_DISK. The rest is for the events of one minute, which
+# Upkeep starts to delete raw rows at this share of LLMMONITOR_MAX_DISK. The rest is for the events of one minute, which
 # is the time between two runs.
-REMOVAL_SHARE = 0.9
+DELETION_SHARE = 0.9
+# No commit writes as much. With more free space, SQLite reports a full disk because the file has its largest size.
+COMMIT_BYTES = 64 * 2**20
 
 
 def enforce_disk_limits() -> None:
@@ -40,12 +42,12 @@ def enforce_disk_limits() -> None:
 
 
 def low_space_message() -> str | None:
-    """Return why new events are refused, or None when enough disk space is free."""
+    """Return why new events are rejected, or None when enough disk space is free."""
     free, floor = free_bytes(), settings.LLMMONITOR.disk_floor
     if free is None or free >= floor:
         return None
     return (
-        f"Only {format_bytes(free)} are free on the disk of the store. New events are refused below "
+        f"Only {format_bytes(free)} are free on the disk of the store. New events are rejected below "
         f"{format_bytes(floor)} (LLMMONITOR_DISK_FLOOR). Free space on this disk."
     )
 
@@ -55,15 +57,12 @@ def disk_limit_message() -> str | None:
     if connection.vendor != "sqlite":
         return None
     limit = settings.LLMMONITOR.max_disk
-    try:
-        size = _sqlite_file().stat().st_size
-    except FileNotFoundError:
-        return None
-    if size <= limit * REMOVAL_SHARE:
+    size = sqlite_pragma("page_count") * sqlite_pragma("page_size")
+    if size <= limit * DELETION_SHARE and (free_bytes() or 0) < COMMIT_BYTES:
         return None
     return (
-        f"The store has reached {format_bytes(limit)} (LLMMONITOR_MAX_DISK). Its oldest raw rows are removed once a "
-        "minute. Raise the limit, or keep less."
+        f"The store has reached {format_bytes(limit)} (LLMMONITOR_MAX_DISK). Its oldest raw rows are deleted once a "
+        "minute. Raise the limit, or keep rows for a shorter time."
     )
 
 

@@ -28,7 +28,7 @@ MIN_PAUSE_SECONDS = 0.002
 MAX_TRIES = 3
 MICROSECOND = timedelta(microseconds=1)
 
-# Deletes at most this number of rows and returns how many were deleted. Fewer than asked for: no row is left.
+# Deletes at most this number of rows and returns how many were deleted. Fewer than `rows`: none are left.
 Step = Callable[[int], int]
 
 

@@ -1,18 +1,17 @@
-"""Keeps the store below `LLMMONITOR_MAX_DISK`: removes the oldest raw rows, and gives free pages of SQLite's file back.
+"""Keeps the store below `LLMMONITOR_MAX_DISK`: deletes the oldest raw rows, and returns free pages of SQLite's file.
 
-Only single requests, errors and samples are removed. Rollups stay, so all figures and charts of the past stay. Rows of
-the last five minutes stay as well: without them the raw floor would reject what clients send now.
+Only single requests, errors and samples are deleted. Rollups stay, so charts and figures of the past do not change.
+Rows of the last five minutes stay too, because without them the raw floor would reject new events.
 
-On SQLite the used pages are counted exactly. When they exceed REMOVAL_SHARE of the limit, the oldest rows of all tables
-are removed, ten minutes of time after ten minutes, until TARGET_SHARE is reached.
+On SQLite, the used pages are counted. If they exceed DELETION_SHARE of the limit, the oldest rows of all tables are
+deleted in steps of ten minutes until TARGET_SHARE is reached.
 
-On PostgreSQL the files of a table do not shrink. After VACUUM, new rows of the same table use the space of deleted
-rows, so the size of the database cannot show whether enough rows were removed. A table is full when its files have
-grown since the last VACUUM (PostgreSQL stores the size of that time). While the database exceeds REMOVAL_SHARE of the
-limit, each run removes a share of the oldest rows of every full table, then runs VACUUM. In a full table the share of
-rows is the share of bytes. It is chosen so that the remaining rows would need TARGET_SHARE of the limit. Later runs
-remove nothing until new rows have used the space and the files grow again. So the files grow by the rows of at most one
-minute between two removals. VACUUM FULL, run by hand, makes them smaller.
+On PostgreSQL, the files of a table do not shrink when rows are deleted. After VACUUM, new rows use the space of
+deleted rows, so the size of the database does not show whether enough rows were deleted. A table is full if its files
+have grown since the last VACUUM, at which PostgreSQL stores their size. While the database exceeds DELETION_SHARE of
+the limit, each run deletes the same share of rows in every full table, the oldest first, and runs VACUUM. The share is
+computed so that the remaining rows need TARGET_SHARE of the limit. The next runs delete nothing until new rows have
+used the freed space and the files grow again. VACUUM FULL, which a person must run, makes the files smaller.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from django.core.cache import caches
 from django.db import connection, models
 
 from metrics.models import InferenceMetrics
-from metrics.store.disk import REMOVAL_SHARE, format_bytes, sqlite_pragma
+from metrics.store.disk import DELETION_SHARE, format_bytes, sqlite_pragma
 from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, table_name
 
 logger = logging.getLogger(__name__)
 
-TARGET_SHARE = 0.8  # of the limit: a run removes many rows at once, and most runs remove none
+TARGET_SHARE = 0.8  # of the limit: a run deletes many rows at once, and most runs delete none
 SLICE = timedelta(minutes=10)
 MIN_KEPT = timedelta(minutes=5)
 FREE_SHARE = 0.25  # of SQLite's file: more free pages than this are given back, if they are more than FREE_BYTES
@@ -46,12 +45,12 @@ NOTICE_SECONDS = 86_400
 
 
 def enforce_max_disk(now: datetime, steps: Steps) -> dict[str, int]:
-    """Remove the oldest raw rows when the store is near its limit. Return the number of rows by table."""
+    """Delete the oldest raw rows if the store is near its limit. Return the number of rows by table."""
     limit = int(settings.LLMMONITOR.max_disk)
-    if used_bytes() <= limit * REMOVAL_SHARE:
+    if used_bytes() <= limit * DELETION_SHARE:
         return {}
-    remove = _remove_by_time if connection.vendor == "sqlite" else _remove_from_full_tables
-    counts = remove(limit * TARGET_SHARE, now - MIN_KEPT, steps)
+    delete = _delete_by_time if connection.vendor == "sqlite" else _delete_from_full_tables
+    counts = delete(limit * TARGET_SHARE, now - MIN_KEPT, steps)
     _report(limit, counts.total())
     return dict(+counts)
 
@@ -65,13 +64,13 @@ def used_bytes() -> int:
         return int(cursor.fetchone()[0])
 
 
-def removal_notice() -> str | None:
+def limit_notice() -> str | None:
     """Return the latest message about the disk limit, for one day. None when there was none."""
     notice: str | None = caches["default"].get(NOTICE)
     return notice
 
 
-def _remove_by_time(target: float, newest: datetime, steps: Steps) -> Counter[str]:
+def _delete_by_time(target: float, newest: datetime, steps: Steps) -> Counter[str]:
     counts: Counter[str] = Counter()
 
     def is_enough() -> bool:
@@ -97,7 +96,7 @@ def _end_of_oldest_slice(newest: datetime) -> datetime | None:
     return min(datetime.fromtimestamp(start, UTC) + SLICE, newest)
 
 
-def _remove_from_full_tables(target: float, newest: datetime, steps: Steps) -> Counter[str]:
+def _delete_from_full_tables(target: float, newest: datetime, steps: Steps) -> Counter[str]:
     tables = [(model, kind, _postgres_table(model)) for model, kind in RAW_TABLES]
     raw_bytes = sum(table.size for _, _, table in tables)
     share = min(1.0, (used_bytes() - target) / max(1, raw_bytes))
@@ -154,21 +153,21 @@ def _limited(step: Step, most: int) -> Step:
 def _report(limit: int, rows: int) -> None:
     """Store the notice for readiness and log it, each kind of message once a day."""
     used, is_sqlite = used_bytes(), connection.vendor == "sqlite"
-    if used > limit * (REMOVAL_SHARE if is_sqlite else 1):
+    if used > limit * (DELETION_SHARE if is_sqlite else 1):
         kind = "over"
         text = (
             f"The store uses {format_bytes(used)} of {format_bytes(limit)} (LLMMONITOR_MAX_DISK), and "
-            f"{f'{rows:,} of its oldest raw rows were' if rows else 'none of its raw rows could be'} removed now. "
+            f"{f'{rows:,} of its oldest raw rows were' if rows else 'none of its raw rows could be'} deleted now. "
             "Raise the limit, or keep rollups for a shorter time."
         )
         if not is_sqlite:
-            text += " PostgreSQL keeps the space of removed rows for new rows; VACUUM FULL gives it back to the disk."
+            text += " PostgreSQL keeps the space of deleted rows for new rows; VACUUM FULL gives it back to the disk."
     elif rows:
-        kind = "removed"
+        kind = "deleted"
         oldest = manager(InferenceMetrics).order_by("timestamp").values_list("timestamp", flat=True).first()
         text = (
             f"The store was near {format_bytes(limit)} (LLMMONITOR_MAX_DISK): {rows:,} of its oldest raw rows were "
-            f"removed. {f'The oldest single request is of {oldest:%Y-%m-%d %H:%M} UTC.' if oldest else ''}".rstrip()
+            f"deleted. {f'The oldest stored request is from {oldest:%Y-%m-%d %H:%M} UTC.' if oldest else ''}".rstrip()
         )
     else:
         return

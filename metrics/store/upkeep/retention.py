@@ -62,7 +62,7 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
         disk_limit.shrink_file(steps)
         return {}
 
-    # The disk limit comes first: a full store refuses events, but a row that is a minute too old does no harm.
+    # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps))
     for model, kind in RAW_TABLES:
         run(table_name(model), partial(steps.run, oldest_raw_rows(model, kind, now - policy.raw(kind))))
@@ -124,7 +124,7 @@ def _unused_labels(policy: RetentionPolicy, now: datetime) -> Iterator[models.Qu
 def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
     """Delete the label sets of gauges that no row refers to. Return the number of rows.
 
-    They have no time of last use, so all are checked: each minute until none is unused, then an hour later.
+    They have no time of last use, so all are checked: each minute while there are unused ones, and otherwise each hour.
     """
     global _gauge_labels_clean_at
     if _gauge_labels_clean_at is not None and abs(now - _gauge_labels_clean_at) < GAUGE_LABELS_EVERY:

@@ -27,7 +27,7 @@ from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, record
 
 GIB, MIB = 2**30, 2**20
 FAR_TOO_MUCH = 2**60
-KINDS = ("over", "removed")
+KINDS = ("over", "deleted")
 
 
 class TheFreeSpace:
@@ -136,7 +136,7 @@ class AStoreOverItsLimit:
         assert left == [f"r{number:05}" for number in range(1_000 - len(left), 1_000)]
         assert counts["inference_metrics"] == 1_000 - len(left)
         assert "LLMMONITOR_MAX_DISK" in caplog.text
-        assert "of its oldest raw rows were removed" in str(readiness.check()["parts"]["disk"]["detail"])
+        assert "of its oldest raw rows were deleted" in str(readiness.check()["parts"]["disk"]["detail"])
 
     def test_is_below_it_afterwards_and_removes_no_more(self, limits: Any) -> None:
         fill(1_000, minutes=300)
@@ -206,7 +206,7 @@ class AStoreOverItsLimit:
         for _ in range(3):
             retention.maintain(NOW, 10.0)
         assert caplog.text.count("Raise the limit") == 1
-        assert "none of its raw rows could be removed" in str(disk_limit.removal_notice())
+        assert "none of its raw rows could be deleted" in str(disk_limit.limit_notice())
 
         caches["default"].delete(f"{disk_limit.NOTICE}:over-logged")  # as it expires
         retention.maintain(NOW, 10.0)
@@ -337,6 +337,17 @@ class AStoreAtItsLimit:
         fill(10, minutes=5, prefix="after-")
 
         assert InferenceMetrics.objects.filter(request_id__startswith="after-").count() == 10
+
+    def test_names_its_limit_before_the_first_checkpoint(self, limits: Any) -> None:
+        connection.ensure_connection()
+        connection.connection.execute("VACUUM")
+        checkpoint()
+        limits(max_disk=file_bytes() + MIB)
+
+        with pytest.raises(StoreUnavailable) as rejected:
+            fill(2_000, minutes=5)  # all of it is still in the write-ahead log
+
+        assert "LLMMONITOR_MAX_DISK" in rejected.value.detail
 
     def test_grows_again_when_the_limit_is_raised(self, limits: Any) -> None:
         fill(50, minutes=5)
