@@ -1,11 +1,13 @@
-"""The claim on the example data: one process at a time fills, sends or removes it.
+"""The claim on the demo data: one process at a time fills, sends or removes it.
 
-The claim is a row that a process acquires with one UPDATE and renews with a heartbeat. If the process dies, the claim
-expires after EXPIRES_SECONDS. This works between threads, processes and hosts that share a database.
+The claim is a row that a process acquires with one UPDATE and renews with a heartbeat. It is released when the process
+ends; if the process is killed, the claim expires after EXPIRES_SECONDS. This works between threads, processes and hosts
+that share a database.
 """
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import time
 from dataclasses import asdict, dataclass
@@ -46,7 +48,11 @@ class Claim:
         with write_lock():
             DemoClaim.objects.bulk_create([DemoClaim(pk=ROW)], ignore_conflicts=True)
             free = DemoClaim.objects.filter(Q(owner="") | Q(heartbeat_at__lt=_oldest_heartbeat()))
-            return free.update(owner=self._token, stopping=False, heartbeat_at=Now(), **asdict(progress)) == 1
+            values = {"owner": self._token, "stopping": False, "heartbeat_at": Now(), **asdict(progress)}
+            acquired = free.update(**values) == 1
+        if acquired:
+            atexit.register(self.release)  # the owner is a daemon thread, which ends without its `finally`
+        return acquired
 
     def renew(self, progress: Progress) -> bool:
         """Write the progress and return whether the claim is still held. False: the work must stop.
@@ -69,6 +75,7 @@ class Claim:
 
     def release(self) -> None:
         """Give up the claim, if this instance owns it. If the database is not available, the claim expires."""
+        atexit.unregister(self.release)
         _clear(self._token)
 
 

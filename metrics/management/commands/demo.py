@@ -1,7 +1,8 @@
-"""`manage.py demo`: store example data."""
+"""`manage.py demo`: store demo data."""
 
 from __future__ import annotations
 
+import signal
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,9 +21,9 @@ from metrics.traffic.sender import Sender, SendingFailed
 
 
 class Command(StoreCommand):
-    """Store example data and optionally keep sending it."""
+    """Store demo data and optionally keep sending it."""
 
-    help = "Store a day of example data, marked as demo data; with --live, keep sending it."
+    help = "Store a day of demo data; with --live, keep sending it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--days", type=float, default=1.0, help="days up to now (default 1, at most 30)")
@@ -43,6 +44,7 @@ class Command(StoreCommand):
         if newest is not None:
             self.stdout.write(f"There is demo data up to {newest:%Y-%m-%d %H:%M} UTC; the time after it is added.")
         claim = Claim()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C, and release the claim
         try:
             if not claim.acquire(Progress(0, workload.story)):
                 raise CommandError("The server or another command is already sending or removing demo data.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from django.conf import settings
@@ -266,3 +268,14 @@ class AStartThatCannotBe:
     def test_names_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
         url = f"postgres://someone@127.0.0.1:{services.free_port()}/any"
         assert "DATABASE_URL" in refused(tmp_path / "data", services.free_port(), {"DATABASE_URL": url})
+
+
+class TheDemoOfAServer:
+    def test_runs_no_longer_when_its_server_has_stopped(self, make_server: MakeServer) -> None:
+        server = make_server()
+        with urlopen(Request(f"{server.url}/demo", method="POST"), timeout=20) as response:
+            assert json.load(response)["running"]
+        assert server.stop() == 0
+        server.start()
+        with urlopen(f"{server.url}/demo", timeout=20) as response:
+            assert not json.load(response)["running"]

@@ -1,4 +1,4 @@
-"""The claim on the example data: its owner keeps it until it releases it, is stopped, or dies."""
+"""The claim on the demo data: its owner keeps it until it releases it, is stopped, or dies."""
 
 from __future__ import annotations
 
