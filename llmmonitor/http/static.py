@@ -62,7 +62,8 @@ def serve_static(application: Any) -> Any:
         application,
         autorefresh=settings.DEBUG,
         allow_all_origins=False,  # which origins may read from this server is a setting
-        immutable_file_test=lambda path, url: True,
+        immutable_file_test=lambda path, url: not settings.DEBUG,
+        max_age=0 if settings.DEBUG else MAX_AGE_SECONDS,
         add_headers_function=_vary_on_encoding,
         allow_unsafe_symlinks=True,  # resolving the links of every file costs 20 ms, and the directories are trusted
     )
@@ -74,7 +75,8 @@ def serve_static(application: Any) -> Any:
         path = scope.get("path", "")
         if path.startswith(settings.STATIC_URL) and not path.startswith(current):
             path = current + ANY_FINGERPRINT.sub("", path.removeprefix(settings.STATIC_URL))
-            scope, send = {**scope, "path": path}, _with_short_cache_time(send)
+            if path in files.files or settings.DEBUG:
+                scope, send = {**scope, "path": path}, _with_short_cache_time(send)
         file = files.files.get(path)
         if file is None or not path.endswith(COMPRESSED_SUFFIXES) or not _allows_gzip(scope):
             await files(scope, receive, send)
