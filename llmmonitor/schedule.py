@@ -21,8 +21,8 @@ MARGIN_SECONDS = 0.012
 class WallClock(schedule):
     """Due `offset` seconds after each multiple of `seconds` of the clock.
 
-    A plain interval of one second drifts by about a millisecond each time, so that a second has no tick about once in
-    a quarter of an hour. Clients would see a gap, because ticks are numbered by their second.
+    A plain interval of one second drifts by about a millisecond each time, so that a second without a tick occurs about
+    every 15 minutes. Clients would see a gap, because ticks are numbered by their second.
     """
 
     def __init__(self, seconds: float, offset: float = 0.0, **options: Any) -> None:

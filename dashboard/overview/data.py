@@ -1,7 +1,7 @@
 """The data of the Overview, for its first rendering and for each change of the window or the filters.
 
-One function returns it for both, so that a page which was changed without a reload equals one that was loaded. It reads
-`metrics.queries` alone. A part that takes too long is None and named in a notice; the other parts are shown.
+One function returns it for both, so that an update shows the same data as a reload. It reads only through
+`metrics.queries`. A part that takes too long is None and named in a notice; the other parts are shown.
 """
 
 from __future__ import annotations

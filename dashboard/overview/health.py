@@ -1,6 +1,6 @@
 """Thresholds by which a model counts as failing, slow or slow to start. Pure functions on a model's row.
 
-They return how bad it is, as a number to sort by, and 0 where the model is healthy or has too few requests to judge.
+They return a severity to sort by: 0 if the model is healthy or has too few requests to assess.
 """
 
 from __future__ import annotations

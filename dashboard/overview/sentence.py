@@ -1,4 +1,4 @@
-"""The first thing on the page: a sentence that says whether the models are healthy. Pure functions.
+"""The first text on the page: a sentence about whether the models are healthy. Pure functions.
 
 It reads the summary of the window, the rows of the models and the machines. Errors come before slowness, and the worst
 model comes first. Machines that send no samples follow. A problem of the window that is over comes after every problem
@@ -93,12 +93,12 @@ def _healthy(summary: Row, models: Sequence[Row], window: str, past: bool, silen
     requests = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
     evidence = f"P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
     few = [row for row in models if (row.get("total_requests") or 0) < ENOUGH_REQUESTS]
-    doubtful = _too_few_to_judge(few)
+    doubtful = _too_few_to_assess(few)
     if silent:
         return Sentence("warning", _machines(silent), f"{requests}, {evidence} {doubtful}".rstrip())
     if count < ENOUGH_REQUESTS or len(few) == len(models) > 0:
         state = "quiet" if summary.get("error_rate_percent") else "ok"
-        minimum = f"A model is judged once it has {ENOUGH_REQUESTS} requests."
+        minimum = f"At least {ENOUGH_REQUESTS} requests are needed to assess a model."
         return Sentence(state, f"{requests}.", f"{evidence} {minimum}")
     if doubtful:
         return Sentence("quiet", "No problems found.", f"{requests}, {evidence} {doubtful}")
@@ -148,7 +148,7 @@ def _problems(window: str, before: str, comparable: bool) -> tuple[_Problem, ...
 
 
 def _is_over(problem: _Problem, row: Row, recent_rows: dict[str, Row]) -> bool:
-    """Return whether the problem is over in the last minutes; False where they have too few requests to judge."""
+    """Return whether the problem is over in the last minutes; False where they have too few requests to assess."""
     recent = recent_rows.get(row["model_name"])
     enough = recent is not None and (recent.get("total_requests") or 0) >= ENOUGH_REQUESTS
     return bool(recent and enough and problem.is_over(row, recent))
@@ -164,8 +164,8 @@ def _why_slow(row: Row, past: bool, before: str) -> str:
         return _waiting(wait, wait_before, past)
     verb, wait_verb = ("was", "waited") if past else ("is", "wait")
     return (
-        f"The queue {verb} not the cause: its requests {wait_verb} {duration(wait)} there on average, about as long "
-        "as before."
+        f"The queue {verb} not the main cause: requests {wait_verb} {duration(wait)} in it on average, "
+        f"{duration(wait_before)} in {before}."
     )
 
 
@@ -191,14 +191,14 @@ def _machines(silent: Sequence[Row]) -> str:
     return f"No recent samples from {_list([host['host'] for host in silent])}."
 
 
-def _too_few_to_judge(few: Sequence[Row]) -> str:
+def _too_few_to_assess(few: Sequence[Row]) -> str:
     """Name the models that would count as failing if they had more requests."""
     names = [
         f"{row['model_name']} ({whole(row['failed_requests'])} of {whole(row['total_requests'])} failed)"
         for row in few
         if (row.get("error_rate_percent") or 0) >= ERROR_PERCENT
     ]
-    return f"Too few requests to judge: {_list(names)}." if names else ""
+    return f"Too few requests to assess: {_list(names)}." if names else ""
 
 
 def _others(models: int, unhealthy: Sequence[Row], past: bool) -> str:

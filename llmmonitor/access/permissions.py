@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from llmmonitor.access import rights
 from llmmonitor.access.identity import Identity, identify_request
 
-if TYPE_CHECKING:  # importing it reads the settings, which name this module
+if TYPE_CHECKING:  # at run time, this import would be circular: it loads the settings, which import this module
     from rest_framework.views import APIView
 
 

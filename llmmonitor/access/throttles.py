@@ -24,7 +24,7 @@ from rest_framework.throttling import BaseThrottle
 from llmmonitor.access.connection import connection_of
 from llmmonitor.access.identity import Identity, identify_request
 
-if TYPE_CHECKING:  # importing it reads the settings, which name this module
+if TYPE_CHECKING:  # at run time, this import would be circular: it loads the settings, which import this module
     from rest_framework.views import APIView
 
 WINDOW_SECONDS = 60
@@ -135,7 +135,7 @@ def page_wait_seconds(request: HttpRequest, identity: Identity, at: float) -> in
 def wrong_key_wait_seconds(request: HttpRequest, at: float) -> int:
     """Count a wrong key or login link for its address and return the seconds to wait; 0 if it is within the limit."""
     client = address_group(connection_of(request).client)
-    return math.ceil(count_request("refused", client, settings.LLMMONITOR.rate_limit_read_per_minute, at))
+    return math.ceil(count_request("rejected", client, settings.LLMMONITOR.rate_limit_read_per_minute, at))
 
 
 def login_wait_seconds(request: HttpRequest, username: str, at: float) -> int:

@@ -221,7 +221,7 @@ class LimitedWebSocket(WebSocketProtocol):
             super().onMessage(payload, isBinary)
 
     def sendMessage(self, *args: Any, **kwargs: Any) -> None:  # noqa: N802
-        """Send without a limit. Autobahn applies the limit on received messages here, and drops larger messages."""
+        """Send without a limit. Autobahn would drop messages that exceed the limit of received messages."""
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(*args, **kwargs)
@@ -346,7 +346,7 @@ class BackPressureServer(daphne.server.Server):
                 self.stop()
 
     def listen_error(self, failure: Any) -> None:
-        """Call `when_failed`. Another program may listen since the check."""
+        """Call `when_failed`. Another program may have started to listen since the check."""
         if self.when_failed:
             self.when_failed(failure.getErrorMessage())
         self.stop()

@@ -117,7 +117,7 @@ class GPUSampler:
         # Library not found, driver not loaded: no GPU. Version mismatch: the driver was updated on the running system,
         # which needs a reboot or reload. NVMLLibraryMismatchError is no NVMLError, so all exceptions are caught.
         except Exception as error:  # noqa: BLE001
-            self._log_once(f"No GPU samples: NVML does not start: {error}")
+            self._log_once(f"No GPU samples, because NVML does not start ({error}).")
             self._stop()
 
     def _log_once(self, message: str) -> None:

@@ -41,9 +41,9 @@ class GPULost(Exception):
 class Query:
     """`calls` are tried in order, the newest first; each returns the values of `fields`.
 
-    `on_mig` is the devices that have the fields if the GPU is split into MIG instances: "parent" (power, clocks and
-    temperature of the board), "child" (memory, UUID and name, which the instances have, too), "never" (NVML does not
-    support utilization on a GPU with MIG).
+    `on_mig` selects the device that is asked for the fields if the GPU is split into MIG instances: "parent" for the
+    whole GPU (power, clocks, temperature), "child" for each instance (memory, UUID, name), "never" for neither (NVML
+    does not support utilization with MIG).
     """
 
     fields: tuple[str, ...]

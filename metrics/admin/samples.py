@@ -128,7 +128,7 @@ class RawFloorAdmin(LargeTableAdmin):
 
 @admin.register(DemoClaim)
 class DemoClaimAdmin(LargeTableAdmin):
-    """The process that fills, sends or removes example data."""
+    """The process that fills, sends or removes demo data."""
 
     list_display = ("owner", "heartbeat_at", "removing", "stopping", "percent", "incident")
     ordering = ("pk",)

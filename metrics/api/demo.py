@@ -1,4 +1,4 @@
-"""`/demo`: add and remove example data, for users who have not sent data yet."""
+"""`/demo`: add and remove demo data, for users who have not sent data yet."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def own_sender(request: HttpRequest) -> Sender:
 
 
 class DemoView(APIView):
-    """Example data."""
+    """Demo data."""
 
     throttle_classes = [ReadThrottle]
 
     def get_permissions(self) -> list[BasePermission]:
-        """Reading the state needs the right to read, everything else the right to change example data."""
+        """Reading the state needs the right to read, everything else the right to change demo data."""
         return [CanRead() if self.request.method in ("GET", "HEAD", "OPTIONS") else CanDemo()]
 
-    @describe_get("State of the example data", schemas.DEMO)
+    @describe_get("State of the demo data", schemas.DEMO)
     def get(self, request: Request) -> Response:
         """`{"present", "running", "progress_percent", "incident"}`."""
         return Response(control.state().as_dict())
 
-    @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Add example data")
+    @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Add demo data")
     def post(self, request: Request) -> Response:
-        """Add a day of example data, then send new data each second. Has no effect if that is already running."""
+        """Add a day of demo data, then send new data each second. Has no effect if that is already running."""
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
-    @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove example data")
+    @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove demo data")
     def delete(self, request: Request) -> Response:
-        """Stop sending and remove all example data. Returns the number of rows, or 202 if the removal continues."""
+        """Stop sending and remove all demo data. Returns the number of rows, or 202 if the removal continues."""
         state = control.remove(at=now()).as_dict()
         return Response(state, status=202 if state.get("removing") else 200)

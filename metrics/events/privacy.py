@@ -1,7 +1,8 @@
 """Dropping the text of prompts and completions from metadata, by the names of its keys.
 
 A key names content if one of its parts (`gen_ai.input.messages` has three) is a name for content or ends in one
-(`user_prompt`, `rawResponse`), also with a number or a form after it (`messages[0]`, `prompt_v2`, `response_json`).
+(`user_prompt`, `rawResponse`). A number or a word for a format may follow (`messages[0]`, `prompt_v2`,
+`response_json`).
 Case, punctuation, spaces, camelCase and invisible characters are ignored. The type of the value does not matter,
 because a rule about values would be hard to check. Numbers about content have other names (`prompt_tokens`,
 `input_tokens`, `prompt_version`) and are kept. A string that is itself JSON with such a key is dropped, too. The names
@@ -24,7 +25,7 @@ import orjson
 MAX_STRING = 512  # characters; longer strings are cut
 MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and dropping; larger metadata is rejected
 MAX_DEPTH = 10  # levels; deeper metadata is rejected, so that recursion over it is limited
-MAX_ENTRIES = 2_000  # keys and list entries in total, including dropped ones: more do not fit into 8 kB
+MAX_ENTRIES = 2_000  # keys and list entries in total, including dropped ones: more do not fit into 8 KiB
 MAX_KEY = 200  # characters of a key, and of a path in a response
 
 # A key, or a part of a key, that ends in one of these words holds the text of a prompt or a completion.
@@ -116,7 +117,7 @@ class Cleaner:
     def clean(self, metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
         """A copy of `metadata` without content. The paths of dropped values are added to `dropped`.
 
-        Raises InvalidMetadata if it is nested too deep, too large, or holds values that cannot be stored (NUL,
+        Raises InvalidMetadata if it is too deeply nested or too large, or has values that cannot be stored (NUL,
         infinities).
         """
         self._entries = 0
@@ -124,7 +125,7 @@ class Cleaner:
         try:
             size = len(orjson.dumps(cleaned))
         except TypeError:  # half a surrogate pair, an integer of more than 64 bits, a type without a JSON form
-            raise InvalidMetadata("metadata", "holds a value that JSON cannot") from None
+            raise InvalidMetadata("metadata", "has a value that cannot be written as JSON") from None
         if size > MAX_METADATA_BYTES:
             raise InvalidMetadata("metadata", f"must be at most {MAX_METADATA_BYTES} bytes of JSON, got {size}")
         return cleaned
@@ -134,7 +135,7 @@ class Cleaner:
         self._count(len(value))
         for key, entry in value.items():
             if not isinstance(key, str) or "\0" in key or len(key) > MAX_KEY:
-                raise InvalidMetadata(path, f"has a key that is not text of at most {MAX_KEY} characters without NUL")
+                raise InvalidMetadata(path, f"must have keys of at most {MAX_KEY} characters without NUL")
             here = f"{path}.{key}"
             if self.drops(key) or (isinstance(entry, str) and self._quotes_content(entry)):
                 dropped.append(here)
@@ -146,7 +147,7 @@ class Cleaner:
         match value:
             case str():
                 if "\0" in value:
-                    raise InvalidMetadata(path, "must not hold a NUL character")
+                    raise InvalidMetadata(path, "must not contain a NUL character")
                 return value[:MAX_STRING]
             case None | bool() | int():
                 return value
@@ -179,5 +180,5 @@ class Cleaner:
         head = text[:MAX_STRING]
         if ":" not in head:
             return False
-        plain = ESCAPED.sub(lambda found: chr(int(found[1], 16)), head)
-        return any(self.drops(found) for found in KEY_IN_TEXT.findall(plain))
+        plain = ESCAPED.sub(lambda match: chr(int(match[1], 16)), head)
+        return any(self.drops(key) for key in KEY_IN_TEXT.findall(plain))

@@ -65,7 +65,7 @@ class QueueEvent(Event):
 
 
 class GPUSample(BaseModel):
-    """One GPU or MIG instance. Fields in MB are in MiB; energy and ECC errors are totals since the driver started."""
+    """One GPU or MIG instance. Fields named `_mb` are in MiB; energy and ECC errors are totals since driver start."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
@@ -99,7 +99,7 @@ class GPUSample(BaseModel):
 
 
 class SystemEvent(Event):
-    """One sample of a host. Fields in GB are in GiB; bytes of network and disks are totals since boot."""
+    """One sample of a host. Fields named `_gb` are in GiB; bytes of network and disks are totals since boot."""
 
     host: Name
     platform: Word | None = None

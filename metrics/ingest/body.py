@@ -33,8 +33,8 @@ BOM = b"\xef\xbb\xbf"  # PowerShell and some editors write it before JSON
 
 INFLATE_STEP = 65_536  # bytes of input per step
 MAX_GZIP_MEMBERS = 1_000  # of one body; each copies the rest of a step
-# `[[],[],…` needs 64 bytes of memory for three bytes of JSON. Each event may have a hundred objects and arrays: some
-# 64 MB for 10,000 events.
+# `[[],[],…` needs 64 bytes of memory for three bytes of JSON. Each event may have a hundred objects and arrays: about
+# 64 MB of memory for 10,000 events.
 BRACKETS_PER_EVENT = 100
 
 LINE = re.compile(rb"\S[^\n]*")

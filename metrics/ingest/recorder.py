@@ -86,7 +86,7 @@ class RecorderPolicy:
 class Stats:
     """The counters of a recorder.
 
-    queued_events: not yet committed. committed_events: accepted events since the start of the process. refused: events
+    queued_events: not yet committed. committed_events: accepted events since the start of the process. rejected: events
     that were not stored because the queue was full or the database was unavailable.
     """
 
@@ -94,7 +94,7 @@ class Stats:
     committed_events: int
     commits: int
     last_commit_at: datetime | None
-    refused: int
+    rejected: int
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._queued = 0
-        self._committed = self._commits = self._refused = 0
+        self._committed = self._commits = self._rejected = 0
         self._last_commit_at: datetime | None = None
         self._failures = LogThrottle()
         self._last_batch_submissions = 1  # submissions in the last transaction: an estimate of concurrent callers
@@ -153,7 +153,7 @@ class Recorder:
                 raise StoreUnavailable("down", "The server is stopping; nothing was stored.")
             # An empty queue accepts a submission above the limit, because a retry could never succeed.
             if self._queued and self._queued + len(events) > self._policy.max_queued:
-                self._refused += len(events)
+                self._rejected += len(events)
                 raise QueueFull()
             self._waiting.append(_Submission(events, future))
             self._queued += len(events)
@@ -194,7 +194,7 @@ class Recorder:
         """The current counters. Does not wait for a commit."""
         self._check_fork()
         with self._changed:
-            return Stats(self._queued, self._committed, self._commits, self._last_commit_at, self._refused)
+            return Stats(self._queued, self._committed, self._commits, self._last_commit_at, self._rejected)
 
     def _start(self) -> None:
         """Start the thread if it does not run. The caller holds the lock."""
@@ -273,7 +273,7 @@ class Recorder:
         try:
             recorded = _commit_with_retry(store, [event for submission in batch for event in submission.events])
         except StoreUnavailable as error:
-            self._refuse(batch, error)
+            self._reject(batch, error)
         except Exception as error:  # of any kind: the callers get it, and the thread continues
             _reconnect()
             if len(batch) == 1:
@@ -293,15 +293,15 @@ class Recorder:
             for submission, part in zip(batch, parts, strict=True):
                 submission.future.set_result(part)
 
-    def _refuse(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
+    def _reject(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
         if self._failures.failed(error.reason, time.monotonic()):
             log.warning(
-                "Events are refused (%s): %s The store is %s.", error.reason, error.detail, disk.store_location()
+                "Events are rejected (%s): %s The store is %s.", error.reason, error.detail, disk.store_location()
             )
         if error.reason != "locked":
             _reconnect()
         with self._changed:
-            self._refused += sum(len(submission.events) for submission in batch)
+            self._rejected += sum(len(submission.events) for submission in batch)
         for submission in batch:
             _fail(submission, error)
 

@@ -1,4 +1,4 @@
-"""The read path. Only this package reads the tables of measurements.
+"""The read path. Pages, the API and the live stream read measurements only through this package.
 
 Each function takes a window, filters and the current time, and returns frozen dataclasses or plain values with units in
 their names, ready for JSON. Figures over time are read from rollups, so the cost of a query depends on the number of

@@ -1,1 +1,1 @@
-"""Events that this project sends itself: example data and replayed traces."""
+"""Events that this project sends itself: demo data and replayed traces."""

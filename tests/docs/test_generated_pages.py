@@ -74,7 +74,7 @@ class TheVariables:
         tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
         named: dict[str, str] = {}
         for name in tracked.split("\0"):
-            if name.endswith((".py", ".md", ".html", ".js", ".sh")) and not name.startswith("tests/"):
+            if name.endswith((".py", ".md", ".html", ".js", ".sh")) and not name.startswith(("tests/", "CHANGELOG")):
                 path = ROOT / name
                 for found in (
                     re.findall(r"\bLLMMONITOR_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))

@@ -253,7 +253,7 @@ class WhenForgettingInTheAdmin:
         page = browser.send("series/", action="forget_models", _selected_action=str(series.pk))
 
         assert page.status == 200
-        assert "There is no way back" in page.text
+        assert "It cannot be undone" in page.text
         assert "org/slow 🦙" in page.text
         assert Series.objects.filter(pk=series.pk).exists()
 

@@ -128,8 +128,8 @@ TRACK_RESULT: dict[str, Any] = {
         "dropped": {
             "type": "object",
             "additionalProperties": INTEGER,
-            "description": "Fields that were removed because they hold the content of prompts or completions: "
-            "path of the field, and how often it was removed.",
+            "description": "Fields that were dropped because they hold the content of prompts or completions: "
+            "path of the field, and how often it was dropped.",
         },
     },
 }

@@ -1,4 +1,4 @@
-"""`manage.py forget`: remove a model, a host or the example data."""
+"""`manage.py forget`: remove a model, a host or the demo data."""
 
 from __future__ import annotations
 

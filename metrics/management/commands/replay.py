@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Replay a recorded trace (Azure LLM inference, BurstGPT, Mooncake) to a running monitor over HTTP."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, help="CSV or JSON lines in the format of a public trace; see the README")
         parser.add_argument("--format", choices=formats.NAMES, help="detected from the first line by default")
         parser.add_argument(
             "--speed", default="1", help="60 replays an hour in a minute; `max` does not wait (default 1)"

@@ -1,1 +1,1 @@
-"""Example data: a plausible workload for users who have not sent data yet."""
+"""Demo data: a plausible workload for users who have not sent data yet."""

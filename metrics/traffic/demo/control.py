@@ -1,4 +1,4 @@
-"""Example data from the page: start and stop the one thread that fills and sends it.
+"""Demo data from the page: start and stop the one thread that fills and sends it.
 
 The thread ends with its server. A later start fills the gap and continues.
 """
@@ -33,7 +33,7 @@ REMOVAL_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class DemoState:
-    """Whether there is example data, and whether a process adds to it or removes it."""
+    """Whether there is demo data, and whether a process adds to it or removes it."""
 
     present: bool
     running: bool
@@ -75,7 +75,7 @@ def start(sender: Sender, at: datetime) -> DemoState:
 
 
 def remove(at: datetime) -> DemoState:
-    """Stop the process that adds example data, and remove the data.
+    """Stop the process that adds demo data, and remove the data.
 
     The state is `removing` if that takes longer than REMOVAL_SECONDS; it continues in the background.
     """
@@ -101,7 +101,7 @@ def claim_removal() -> Claim | None:
 
 
 def forget_demo(claim: Claim, at: datetime) -> Forgotten:
-    """Remove the example data under this claim, and release the claim."""
+    """Remove the demo data under this claim, and release the claim."""
     try:
         return forget(demo=True, at=at, progress=lambda table, rows: claim.renew(REMOVING))
     finally:

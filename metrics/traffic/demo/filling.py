@@ -56,7 +56,7 @@ def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = l
 
 
 def record(kind: str, items: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
-    """Ingest a batch of events and return the response's body. Raises FillingFailed if the batch is refused."""
+    """Ingest a batch of events and return the response's body. Raises FillingFailed if the batch is rejected."""
     response = ingest(Kind(kind), orjson.dumps(items), "application/json", None, at=at)
     if response.status not in (200, 422):
         raise FillingFailed(response.payload.get("detail", f"ingest returned {response.status}"))

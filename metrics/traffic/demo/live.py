@@ -33,7 +33,7 @@ class Live:
         self._clock = clock
         self._sleep = sleep
         self._done = workload.end.timestamp()
-        self._refused = False
+        self._rejected = False
 
     def run(self, wanted: Callable[[], bool]) -> None:
         """Send the events of each second after it has passed, until `wanted` returns False. Raises SendingFailed."""
@@ -49,10 +49,10 @@ class Live:
         """Send the events that are due, between two steps of other work. `run` reports what fails here."""
         now = self._now()
         try:
-            while self._done < now and not self._refused:
+            while self._done < now and not self._rejected:
                 self._catch_up(now)
         except SendingFailed:
-            self._refused = True
+            self._rejected = True
 
     def _now(self) -> float:
         return float(int(self._clock()))

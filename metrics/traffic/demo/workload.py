@@ -1,4 +1,4 @@
-"""Example data: a plausible day of three models on two hosts, with one incident. The same seed gives the same events.
+"""Demo data: a plausible day of three models on two hosts, with one incident. The same seed gives the same events.
 
 A large and a small model are served from one GPU host, and one model is behind a provider's API. Token counts are
 lognormal. Arrivals are a Poisson process whose rate follows a daily wave with its peak at the present: about 40,000

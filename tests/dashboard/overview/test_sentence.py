@@ -73,7 +73,8 @@ class TheSentence:
 
     def test_says_when_the_queue_is_not_the_cause(self) -> None:
         result = sentence(model(p95_response_time_ms=6_120, avg_response_time_ms=5_000))
-        assert result.text.startswith("The queue is not the cause")
+        assert result.text.startswith("The queue is not the main cause: requests wait")
+        assert result.text.endswith("in the previous hour.")
 
     def test_names_the_model_whose_first_tokens_are_late(self) -> None:
         result = sentence(model(p95_ttft_ms=5_400, avg_queue_time_ms=1_100), model("other"))
@@ -92,7 +93,7 @@ class TheSentence:
     def test_says_that_requests_are_too_few_to_judge(self) -> None:
         result = sentence(model(total_requests=7), total_requests=7, error_rate_percent=14.3)
         assert (result.state, result.title) == ("quiet", "7 requests in the last hour.")
-        assert result.text.startswith("P95 2.00 s, 14 % failed. A model is judged once it has 20")
+        assert result.text.startswith("P95 2.00 s, 14 % failed. At least 20 requests are needed")
 
     def test_does_not_judge_on_few_requests(self) -> None:
         few: dict[str, Any] = {"total_requests": 19}
@@ -176,9 +177,9 @@ class AModelWithFewRequests:
         few = model("gpt-4o", total_requests=7, failed_requests=3, error_rate_percent=42.9)
         result = sentence(model("a"), few, model("b", total_requests=3))
         assert (result.state, result.title) == ("quiet", "No problems found.")
-        assert result.text.endswith("no errors. Too few requests to judge: gpt-4o (3 of 7 failed).")
+        assert result.text.endswith("no errors. Too few requests to assess: gpt-4o (3 of 7 failed).")
 
     def test_among_others_with_few_requests_names_the_minimum(self) -> None:
         result = sentence(*(model(name, total_requests=10) for name in "abc"), total_requests=30)
         assert result.title == "30 requests in the last hour."
-        assert result.text.endswith("A model is judged once it has 20 requests.")
+        assert result.text.endswith("At least 20 requests are needed to assess a model.")

@@ -1,4 +1,4 @@
-"""Whether there are events and example data, and what the query layer may import."""
+"""Whether there are events and demo data, and what the query layer may import."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 // The connection to the server: one WebSocket per tab, which reconnects; polling where no WebSocket can be opened.
-// States of `page.connection`: connecting, live, catching-up, polling, disconnected, refused.
+// States of `page.connection`: connecting, live, catching-up, polling, disconnected, rejected.
 
 import { currentTick, signInUrl } from "../page/api.js";
 import { duration, text as figureText, timeOfDay } from "../page/format.js";
@@ -24,7 +24,7 @@ const TOO_MANY = 4429;
 
 export class LiveConnection {
   events = []; // {at, text}, the newest first
-  refusal = null; // {text, signInUrl} where the server refuses the connection
+  rejection = null; // {text, signInUrl} where the server rejects the connection
   #page;
   #series;
   #socket = null;
@@ -176,16 +176,16 @@ export class LiveConnection {
 
   #onClose(event) {
     this.#socket = null;
-    if (event.code === SIGNED_OUT) this.#refuse("You are signed out.", signInUrl());
-    else if (event.code === NOT_ALLOWED) this.#refuse(event.reason || "Your role does not allow reading live values.");
+    if (event.code === SIGNED_OUT) this.#reject("You are signed out.", signInUrl());
+    else if (event.code === NOT_ALLOWED) this.#reject(event.reason || "Your role does not allow reading live values.");
     else if (!this.#suspended) this.#onFailure(event.reason || "Connection lost", event.code === TOO_MANY ? TOO_MANY_DELAY_MS : null);
   }
 
-  #refuse(text, url = null) {
+  #reject(text, url = null) {
     this.#stopPolling();
     this.#log(text);
-    this.refusal = { text, signInUrl: url };
-    this.#page.setConnection("refused", text);
+    this.rejection = { text, signInUrl: url };
+    this.#page.setConnection("rejected", text);
   }
 
   // Schedule the next attempt: after `delay`, or with exponential backoff and jitter.
@@ -224,8 +224,8 @@ export class LiveConnection {
       this.#page.setConnection("polling");
       if (wasDisconnected || this.#polls++ % POLLS_PER_LOAD === 0) this.#page.load({ quiet: true });
     } catch (problem) {
-      if (problem.status === 401) this.#refuse("You are signed out.", signInUrl());
-      else if (problem.status === 403) this.#refuse(problem.message);
+      if (problem.status === 401) this.#reject("You are signed out.", signInUrl());
+      else if (problem.status === 403) this.#reject(problem.message);
       else if (this.#socket?.readyState !== WebSocket.OPEN) this.#setDisconnected();
     }
   }

@@ -1,9 +1,9 @@
-// The sentence about the health of the models, which the server writes, and beside it the time and what the values are of.
+// The sentence about the health of the models, which the server writes, and next to it the time range of the values.
 
 import { find, setText } from "../page/dom.js";
 import { moment, timeOfDay, zoneName } from "../page/format.js";
 
-// The time that the values of tiles and headings are of.
+// The time range of the values in tiles and headings.
 export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
 
 // "Values: the last minute · ▲ ▼ the last 24 hours compared with the previous 24 hours"

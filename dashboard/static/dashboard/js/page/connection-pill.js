@@ -10,7 +10,7 @@ const TEXTS = {
   "catching-up": () => "Catching up…",
   polling: () => "Polling · 5 s",
   disconnected: (page) => `Disconnected · ${page.connection.detail}`,
-  refused: () => "Not connected",
+  rejected: () => "Not connected",
 };
 const SKEW_MS = 5_000;
 
@@ -21,7 +21,7 @@ export function mountConnectionPill(page, connection) {
   const draw = () => {
     const { state } = page.connection;
     const text = TEXTS[state](page);
-    pill.dataset.state = state === "refused" ? "disconnected" : state;
+    pill.dataset.state = state === "rejected" ? "disconnected" : state;
     setText(find(".pill-text", pill), text);
     if (previousState !== null && previousState !== state && state !== "catching-up") announce(text);
     previousState = state;

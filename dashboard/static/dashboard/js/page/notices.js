@@ -110,10 +110,10 @@ function mountConnectionBanner(page, connection) {
   let since = null;
   const draw = () => {
     const { state, detail } = page.connection;
-    if (state === "refused") {
+    if (state === "rejected") {
       target.hidden = false;
       target.className = "banner critical";
-      const { text, signInUrl: url } = connection.refusal;
+      const { text, signInUrl: url } = connection.rejection;
       target.replaceChildren(element("span", {}, text), url ? element("a", { href: url }, "Sign in and return to this page") : "");
       return;
     }
