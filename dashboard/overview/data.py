@@ -23,34 +23,26 @@ Result = TypeVar("Result")
 
 RESPONSE = "inference.response_time_ms"
 # Series of all requests in the window together.
-SERIES = tuple(
-    SeriesSpec(catalogue.get(name), stat)
-    for name, stat in (
-        (RESPONSE, "p50"),
-        (RESPONSE, "p90"),
-        (RESPONSE, "p95"),
-        (RESPONSE, "p99"),
-        (RESPONSE, "avg"),
-        (RESPONSE, "count"),
-        ("inference.queue_time_ms", "avg"),
-        ("inference.ttft_ms", "avg"),
-        ("inference.requests", "rate"),
-        ("inference.failed_requests", "rate"),
-        ("inference.error_rate_percent", "avg"),
-        ("inference.prompt_tokens", "rate"),
-        ("inference.completion_tokens", "rate"),
-        ("queue.pending", "avg"),
-        ("queue.processing", "avg"),
-        ("system.cpu_percent", "avg"),
-        ("system.memory_percent", "avg"),
-        ("gpu.utilization_percent", "avg"),
-        ("gpu.memory_percent", "avg"),
-    )
+SERIES = (
+    *(SeriesSpec.of(RESPONSE, stat) for stat in ("p50", "p90", "p95", "p99", "avg", "count")),
+    SeriesSpec.of("inference.queue_time_ms", "avg"),
+    SeriesSpec.of("inference.ttft_ms", "avg"),
+    SeriesSpec.of("inference.requests", "rate"),
+    SeriesSpec.of("inference.failed_requests", "rate"),
+    SeriesSpec.of("inference.error_rate_percent", "avg"),
+    SeriesSpec.of("inference.prompt_tokens", "rate"),
+    SeriesSpec.of("inference.completion_tokens", "rate"),
+    SeriesSpec.of("queue.pending", "avg"),
+    SeriesSpec.of("queue.processing", "avg"),
+    SeriesSpec.of("system.cpu_percent", "avg"),
+    SeriesSpec.of("system.memory_percent", "avg"),
+    SeriesSpec.of("gpu.utilization_percent", "avg"),
+    SeriesSpec.of("gpu.memory_percent", "avg"),
 )
 # Series of each model.
-SERIES_BY_MODEL = tuple(
-    SeriesSpec(catalogue.get(name), stat, ("model",))
-    for name, stat in (("inference.completion_tokens", "rate"), (RESPONSE, "p95"))
+SERIES_BY_MODEL = (
+    SeriesSpec.of("inference.completion_tokens", "rate", "model"),
+    SeriesSpec.of(RESPONSE, "p95", "model"),
 )
 HEATMAP_COLUMNS = 60
 RECENT_SECONDS = 300  # a problem in the window that does not occur in these is over

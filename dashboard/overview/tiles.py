@@ -11,55 +11,51 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.formatting import FORMATS, Change, Figure, change
-from metrics import catalogue
+from metrics.queries import SeriesSpec
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile. `series` is the metric and the statistic of its sparkline."""
+    """One tile. `series` is that of its sparkline."""
 
     id: str
     label: str
     format: str
     summary: str
     tick: str
-    series: tuple[str, str]
+    series: SeriesSpec
     worse: str | None = None  # "up" or "down"; None where a change says nothing about health, and is grey
     help: str = ""
 
     @property
-    def series_key(self) -> str:
-        """The key of the series in the page's scripts."""
-        return "|".join(self.series)
-
-    @property
     def explanation(self) -> str:
         """The help text: its own, or that of the metric."""
-        return self.help or catalogue.get(self.series[0]).help
+        return self.help or self.series.metric.help
 
 
 RESPONSE = "inference.response_time_ms"
+series = SeriesSpec.of
 TILES: tuple[Tile, ...] = (
     Tile("requests", "Requests", "per_second", "requests_per_second", "requests_per_second",
-         ("inference.requests", "rate"), help="Finished requests per second, including failed ones."),
+         series("inference.requests", "rate"), help="Finished requests per second, including failed ones."),
     Tile("throughput", "Throughput", "throughput", "tokens_per_second", "tokens_per_second",
-         ("inference.completion_tokens", "rate"), help="Output tokens per second, all requests together."),
-    Tile("p50", "P50", "duration", "p50_response_time_ms", "response_time_ms.p50", (RESPONSE, "p50"), "up",
+         series("inference.completion_tokens", "rate"), help="Output tokens per second, all requests together."),
+    Tile("p50", "P50", "duration", "p50_response_time_ms", "response_time_ms.p50", series(RESPONSE, "p50"), "up",
          "50 % of successful requests took at most this long. Accurate to 1.1 %."),
-    Tile("p95", "P95", "duration", "p95_response_time_ms", "response_time_ms.p95", (RESPONSE, "p95"), "up",
+    Tile("p95", "P95", "duration", "p95_response_time_ms", "response_time_ms.p95", series(RESPONSE, "p95"), "up",
          "95 % of successful requests took at most this long. Accurate to 1.1 %."),
-    Tile("p99", "P99", "duration", "p99_response_time_ms", "response_time_ms.p99", (RESPONSE, "p99"), "up",
+    Tile("p99", "P99", "duration", "p99_response_time_ms", "response_time_ms.p99", series(RESPONSE, "p99"), "up",
          "99 % of successful requests took at most this long. Accurate to 1.1 %."),
     Tile("errors", "Error rate", "percent", "error_rate_percent", "error_rate_percent",
-         ("inference.error_rate_percent", "avg"), "up"),
-    Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", ("queue.pending", "avg"), "up",
+         series("inference.error_rate_percent", "avg"), "up"),
+    Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", series("queue.pending", "avg"), "up",
          "Requests waiting in all queues. “Active” requests are being processed."),
-    Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", ("system.cpu_percent", "avg"), None,
+    Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", series("system.cpu_percent", "avg"), None,
          "Use of all cores, average of the machines shown."),
-    Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent", ("system.memory_percent", "avg"),
-         None, "Memory in use, average of the machines shown."),
+    Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent",
+         series("system.memory_percent", "avg"), None, "Memory in use, average of the machines shown."),
     Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
-         ("gpu.utilization_percent", "avg"), None, "Share of time in which the GPU was busy, average of the GPUs."),
+         series("gpu.utilization_percent", "avg"), None, "Share of time in which the GPUs were busy, on average."),
 )  # fmt: skip
 
 
@@ -92,7 +88,7 @@ def specs() -> list[dict[str, Any]]:
             "format": tile.format,
             "summary": tile.summary,
             "tick": tile.tick,
-            "series": tile.series_key,
+            "series": tile.series.as_dict(),
             "worse": tile.worse,
         }
         for tile in TILES

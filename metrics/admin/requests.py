@@ -85,6 +85,12 @@ class InferenceMetricsAdmin(LargeTableAdmin):
         ("Trace", {"fields": ("trace_id", "span_id")}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the groups of fields, and the other fields of the model in one more group."""
+        grouped = [name for _, options in self.fieldsets for name in options["fields"]]
+        others = [name for name in super().get_fields(request, obj) if name not in grouped]
+        return (*self.fieldsets, ("Other", {"fields": others})) if others else self.fieldsets
+
     @admin.display(description="model", ordering="series")
     def model_name(self, row: InferenceMetrics) -> str:
         """Return its model. If its series is `__other__`, the model is in the row."""

@@ -19,7 +19,7 @@ from metrics.models import (
     RecentId,
     SystemMetrics,
 )
-from metrics.store.retention_policy import RetentionPolicy
+from metrics.retention_policy import RetentionPolicy
 
 
 class HostFilter(admin.SimpleListFilter):

@@ -37,16 +37,18 @@ GPU_FIELDS = frozenset(GPUSample.model_fields)
 class IngestPolicy:
     """The settings of validation.
 
+    future_tolerance: how far an event may be ahead of the clock.
+    max_age: older events are rejected.
     tags: metadata keys that become labels.
     keep_content_keys: keys to keep although they name content.
     raw_floor: older events are rejected, because the rows that detect duplicates are deleted.
     """
 
+    future_tolerance: timedelta
+    max_age: timedelta
     tags: tuple[str, ...] = ()
     keep_content_keys: tuple[str, ...] = ()
     drop_error_text: bool = False
-    future_tolerance: timedelta = timedelta(minutes=5)
-    max_age: timedelta = timedelta(days=400)
     raw_floor: datetime | None = None
 
 

@@ -44,8 +44,8 @@ LINE = re.compile(rb"\S[^\n]*")
 class Limits:
     """The limits of one request. `max_body_bytes` is checked after decompression; `http` checks it before."""
 
-    max_body_bytes: int = 16 * 2**20
-    max_events: int = 10_000
+    max_body_bytes: int
+    max_events: int
 
 
 class BodyError(Exception):
@@ -58,9 +58,7 @@ class BodyError(Exception):
         self.detail = detail
 
 
-def read_items(
-    body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits = Limits()
-) -> list[Any]:
+def read_items(body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits) -> list[Any]:
     """The items of a body, as parsed JSON. A line that is not JSON is an `Unreadable`.
 
     Raises BodyError: 415 for an unsupported type or encoding, 413 over a limit, 400 for an empty body or invalid JSON.

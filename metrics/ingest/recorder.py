@@ -69,9 +69,9 @@ class RecorderPolicy:
     max_queued: events that are waiting or being committed.
     """
 
-    max_batch: int = 5_000
-    max_delay: float = 0.005
-    max_queued: int = 50_000
+    max_batch: int
+    max_delay: float
+    max_queued: int
 
     @classmethod
     def from_settings(cls) -> RecorderPolicy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from metrics import catalogue
 from metrics.catalogue import Metric
 
 
@@ -15,6 +16,12 @@ class SeriesSpec:
     metric: Metric
     stat: str
     group_by: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, metric: str, stat: str, *group_by: str) -> SeriesSpec:
+        """Return the spec of the metric with this name. Raises UnknownMetric and UnknownStat."""
+        described = catalogue.get(metric)
+        return cls(described, described.check_stat(stat), group_by)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as `subscribe` messages and pages write it."""

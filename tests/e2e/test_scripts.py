@@ -267,7 +267,7 @@ A_CONNECTION = """
     const receive = (message) => socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) }));
     const hello = (seq) => receive({ type: "hello", seq, server: {} });
     const lose = (code = 1006, reason = "") => socket.dispatchEvent(new CloseEvent("close", { code, reason }));
-    const live = new m.LiveConnection(page, []);
+    const live = new m.LiveConnection(page);
     const texts = () => live.events.map(({ text }) => text.replace("\u00a0", " "));
 """
 

@@ -78,7 +78,11 @@ post("system", {"host": "h", "gpu_metrics": [{"gpu_id": 0, "memory_temperature":
 sys.path.insert(0, "scripts")
 import docs
 page = get("/")
+from django.contrib.auth.models import User
+from metrics.models import InferenceMetrics
+client.force_login(User.objects.create_superuser("admin"))
 found = {
+    "admin": get(f"/admin/metrics/inferencemetrics/{InferenceMetrics.objects.get().pk}/change/"),
     "history": [json.loads(get(f"/metrics/history?metric={name}&stat=max&range=5m"))["series"][0]["points"]
                 for name in ("network_time_ms", "memory_temperature")],
     "distribution": json.loads(get("/metrics/distribution?metric=network_time_ms&range=5m"))["max"],
@@ -141,6 +145,9 @@ class ANewMetric:
         assert "12.5" in requests.splitlines()[1]
         assert "memory_temperature" in gpus.splitlines()[0]
         assert "71.5" in gpus.splitlines()[1]
+
+    def test_is_in_the_admin(self, changed_copy: dict[str, object]) -> None:
+        assert "field-network_time_ms" in str(changed_copy["admin"])
 
     def test_is_in_the_tick(self, changed_copy: dict[str, object]) -> None:
         assert changed_copy["current"] == 71.5

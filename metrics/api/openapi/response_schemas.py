@@ -141,7 +141,7 @@ REQUEST_FIGURES = {
     ),
     **{f"{stat}_{name}": FIGURE for name, stats in DISTRIBUTIONS for stat in stats},
 }
-FIGURES = REQUEST_FIGURES | {name: FIGURE for name, _, _ in MACHINES}
+FIGURES = REQUEST_FIGURES | dict.fromkeys(MACHINES, FIGURE)
 WINDOW = {"from": TIME, "to": TIME}
 SUMMARY = object_schema(
     {

@@ -22,7 +22,7 @@ from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
-from metrics.queries.read.filters import LABELS, TAG_PREFIX, Filters
+from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, Filters
 from metrics.queries.read.gauge_buckets import by_label_values, combine
 from metrics.queries.read.request_rollups import GroupedRollups, RollupRows, columns_for, read_rows, series_labels
 from metrics.queries.read.sql import BucketOf
@@ -228,7 +228,7 @@ def _read_gauge_lines(
     omitted = 0
     for spec in specs:
         metric, stat = spec.metric, spec.stat
-        names = [name for name in gauges.LABELS_OF[metric.type] if name in group_by]
+        names = [name for name in GAUGE_LABELS[metric.type] if name in group_by]
         if "gpu" in names:
             names = ["host", "gpu"]  # the number of a GPU means nothing without its host
         groups = by_label_values(metric, buckets[metric.name], labels, names)

@@ -39,17 +39,17 @@ DISTRIBUTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("prompt_tokens", ("avg", "p50", "p95", "p99")),
     ("completion_tokens", ("avg", "p50", "p95", "p99")),
 )
-# (figure, metric, statistic) of hosts, GPUs and queues
-MACHINES: tuple[tuple[str, str, str], ...] = (
-    ("peak_memory_percent", "system.memory_percent", "max"),
-    ("avg_memory_percent", "system.memory_percent", "avg"),
-    ("avg_cpu_percent", "system.cpu_percent", "avg"),
-    ("avg_gpu_utilization_percent", "gpu.utilization_percent", "avg"),
-    ("avg_gpu_memory_percent", "gpu.memory_percent", "avg"),
-    ("peak_gpu_memory_percent", "gpu.memory_percent", "max"),
-    ("avg_queue_pending", "queue.pending", "avg"),
-    ("avg_queue_processing", "queue.processing", "avg"),
-)
+# Figures of hosts, GPUs and queues
+MACHINES: dict[str, SeriesSpec] = {
+    "peak_memory_percent": SeriesSpec.of("system.memory_percent", "max"),
+    "avg_memory_percent": SeriesSpec.of("system.memory_percent", "avg"),
+    "avg_cpu_percent": SeriesSpec.of("system.cpu_percent", "avg"),
+    "avg_gpu_utilization_percent": SeriesSpec.of("gpu.utilization_percent", "avg"),
+    "avg_gpu_memory_percent": SeriesSpec.of("gpu.memory_percent", "avg"),
+    "peak_gpu_memory_percent": SeriesSpec.of("gpu.memory_percent", "max"),
+    "avg_queue_pending": SeriesSpec.of("queue.pending", "avg"),
+    "avg_queue_processing": SeriesSpec.of("queue.processing", "avg"),
+}
 PARTS = 24
 MIN_COMPARABLE_REQUESTS = 20
 TOKEN_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -158,9 +158,8 @@ def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> l
 
 def _machine_figures(segments: Iterable[Segment], filters: Filters) -> Figures:
     """Return the figures of hosts, GPUs and queues."""
-    specs = [SeriesSpec(catalogue.get(metric), stat) for _, metric, stat in MACHINES]
-    values = gauges.totals(specs, segments, filters)
-    return {name: round_figure(value) for (name, _, _), value in zip(MACHINES, values, strict=True)}
+    values = gauges.totals(list(MACHINES.values()), segments, filters)
+    return {name: round_figure(value) for name, value in zip(MACHINES, values, strict=True)}
 
 
 def _figures(split: SplitWindow, filters: Filters, now: datetime) -> tuple[Figures, int]:

@@ -27,6 +27,15 @@ NUMBER_FILTERS = ("min_response_time_ms", "max_response_time_ms", "min_ttft_ms",
 REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream")
 ERROR_FILTERS = ("request_id", "error_type", "severity")
 TAG_PREFIX = "tag."
+# The labels of each type of gauge. `source` is no filter.
+GAUGE_LABELS: Mapping[str, tuple[str, ...]] = {
+    "system": ("host",),
+    "monitor": ("host",),
+    "gpu": ("host", "gpu"),
+    "queue": ("model", "source"),
+    "engine": ("model", "source"),
+}
+GAUGE_COLUMN = {"host": "host", "gpu": "gpu_id", "model": "model_name"}
 # The model's column for each label of a request.
 SERIES_COLUMN = {"model": "model_name", "provider": "provider", "service": "service", "endpoint": "endpoint"}
 
@@ -82,12 +91,9 @@ class Filters:
     def gauge_label_ids(self, kind: str) -> list[int] | None:
         """Return the ids of the selected label sets of gauges of this type; None for all."""
         condition = Q()
-        if kind in ("system", "monitor", "gpu") and self.host:
-            condition &= Q(host__in=self.host)
-        if kind == "gpu" and self.gpu:
-            condition &= Q(gpu_id__in=self.gpu)
-        if kind in ("queue", "engine") and self.model:
-            condition &= Q(model_name__in=self.model)
+        for name in GAUGE_LABELS[kind]:
+            if values := getattr(self, name, ()):
+                condition &= Q(**{f"{GAUGE_COLUMN[name]}__in": values})
         return list(GaugeLabels.objects.filter(condition).values_list("id", flat=True)) if condition else None
 
     def as_dict(self) -> dict[str, Any]:

@@ -40,13 +40,7 @@ TABLES: dict[str, Any] = {
     "queue": QueueMetrics,
     "engine": EngineMetrics,
 }
-LABELS_OF: dict[str, tuple[str, ...]] = {
-    "system": ("host",),
-    "monitor": ("host",),
-    "gpu": ("host", "gpu"),
-    "queue": ("model", "source"),
-    "engine": ("model", "source"),
-}
+
 # A rate is computed from two samples that are at most this number of seconds apart, by resolution. If they are further
 # apart, the host or the engine was down in between.
 MAX_RATE_GAP = {1: 60, 60: 180, 3600: 7_200}

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from django.conf import settings
-
 from metrics.aggregation import RESOLUTIONS
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.time.window import STEPS, Window, at_second, end_of_now
+from metrics.retention_policy import RetentionPolicy
 
 COARSEST = RESOLUTIONS[-1]
 MAX_POINTS = 400  # if the client sets no step: about one point for two pixels of a chart
@@ -32,9 +31,9 @@ class Retention:
     @classmethod
     def from_settings(cls, raw_samples: bool = False) -> Retention:
         """Return the configured retention. `raw_samples`: of gauges, which are read from raw samples below a minute."""
-        env = settings.LLMMONITOR
-        finest = env.samples_hours * 3600 if raw_samples else env.one_second_minutes * 60
-        return cls({1: int(finest), 60: int(env.one_minute_days * 86400), 3600: int(env.one_hour_days * 86400)})
+        policy = RetentionPolicy.from_settings()
+        kept = {**policy.rollups, **({1: policy.samples} if raw_samples else {})}
+        return cls({resolution: int(age.total_seconds()) for resolution, age in kept.items()})
 
     def oldest_complete(self, resolution: int, now_s: int) -> int:
         """Return the start of the oldest bucket that is complete, in unix seconds."""

@@ -20,7 +20,7 @@ from django.db.models import Exists, OuterRef
 from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
-from metrics.store.retention_policy import RetentionPolicy
+from metrics.retention_policy import RetentionPolicy
 from metrics.store.upkeep import disk_limit
 from metrics.store.upkeep.deleting import Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name

@@ -15,10 +15,10 @@ from dashboard.overview import data as overview_data
 from dashboard.page_context import page_settings
 from metrics import queries
 from metrics.events import validate_many
-from metrics.events.validation import IngestPolicy
 from metrics.queries.answers import model_ranking
 from metrics.queries.time.window import DEFAULT_RANGE
 from metrics.store.writing.transaction import Store
+from tests.support.policies import make_ingest_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -37,9 +37,8 @@ def visitor() -> Client:
 
 def store(kind: Any, *items: dict[str, Any]) -> None:
     at = datetime.now(UTC)
-    result = validate_many(
-        kind, [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items], at, IngestPolicy()
-    )
+    stamped = [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items]
+    result = validate_many(kind, stamped, at, make_ingest_policy())
     assert not result.rejected
     Store().commit(result.events)
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.events import IngestPolicy, Kind, validate_many
+from metrics.events import Kind, validate_many
 from metrics.events.privacy import MAX_DEPTH, Cleaner, InvalidMetadata, names_content, normalise
+from tests.support.policies import make_ingest_policy
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 SECRET = "my grandmother's secret recipe"
@@ -212,12 +213,14 @@ class TheMetadata:
             with pytest.raises(InvalidMetadata, match="2000 entries"):
                 clean(metadata)
         many = {"model_name": "m", **{f"k{n}": 1 for n in range(3_000)}}
-        [rejection] = validate_many(Kind.INFERENCE, [many], AT, IngestPolicy()).rejected
+        [rejection] = validate_many(Kind.INFERENCE, [many], AT, make_ingest_policy()).rejected
         assert rejection.field == "metadata"
 
     def test_has_no_key_that_a_cache_would_have_to_hold(self) -> None:
         before = names_content.cache_info().misses
-        [rejection] = validate_many(Kind.INFERENCE, [{"model_name": "m", "p" * 10_000: 1}], AT, IngestPolicy()).rejected
+        [rejection] = validate_many(
+            Kind.INFERENCE, [{"model_name": "m", "p" * 10_000: 1}], AT, make_ingest_policy()
+        ).rejected
         assert (rejection.field, names_content.cache_info().misses) == ("metadata", before)
 
     def test_is_not_touched_itself(self) -> None:
@@ -239,7 +242,7 @@ class AnEventWithContent:
             Kind.SYSTEM: {"host"},
         }[kind]
         sent = {name: item[name] for name in (*fields, "content")} | content | {"metadata": metadata}
-        result = validate_many(kind, [sent], AT, IngestPolicy())
+        result = validate_many(kind, [sent], AT, make_ingest_policy())
         [event] = result.events
         assert SECRET not in repr(event)
         assert set(result.dropped) >= {"content", *content}
@@ -250,8 +253,8 @@ class AnEventWithContent:
 
     def test_that_is_refused_for_its_metadata_names_the_field(self) -> None:
         deep = {"model_name": "m", "metadata": nested(50)}
-        [rejection] = validate_many(Kind.INFERENCE, [deep], AT, IngestPolicy()).rejected
+        [rejection] = validate_many(Kind.INFERENCE, [deep], AT, make_ingest_policy()).rejected
         assert rejection.field == "metadata"
         unknown = {"model_name": "m", "extra": nested(50)}
-        [rejection] = validate_many(Kind.INFERENCE, [unknown], AT, IngestPolicy()).rejected
+        [rejection] = validate_many(Kind.INFERENCE, [unknown], AT, make_ingest_policy()).rejected
         assert rejection.field == "metadata"

@@ -33,9 +33,10 @@ from metrics.events import (
 )
 from metrics.events.derive import MAX_TOKENS_PER_SECOND, derive
 from metrics.events.requests import MAX_STACK_TRACE_BYTES
+from tests.support.policies import make_ingest_policy
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-POLICY = IngestPolicy()
+POLICY = make_ingest_policy()
 
 
 def validate(kind: Kind, *items: Any, policy: IngestPolicy = POLICY) -> Validated:
@@ -221,7 +222,7 @@ class AnEvent:
         assert event.metadata == {"run": 7, "tenant": "other", "event.tenant": "acme"}
 
     def test_carries_the_metadata_keys_that_are_promoted_as_tags(self) -> None:
-        policy = IngestPolicy(tags=("tenant", "beta", "shard", "missing", "long"))
+        policy = make_ingest_policy(tags=("tenant", "beta", "shard", "missing", "long"))
         metadata = {"tenant": "acme", "beta": True, "shard": 3, "long": "x" * 300, "other": "o"}
         event = only(Kind.INFERENCE, {"model_name": "m", "metadata": metadata}, policy)
         tags = (("beta", "true"), ("long", "x" * 200), ("shard", "3"), ("tenant", "acme"))
@@ -300,7 +301,7 @@ class ATimestamp:
         assert "300 s ahead" in refused(timestamp="2100-01-01T00:00:00Z").error
 
     def test_is_refused_below_the_raw_floor_which_is_named(self) -> None:
-        policy = IngestPolicy(raw_floor=AT - timedelta(days=30))
+        policy = make_ingest_policy(raw_floor=AT - timedelta(days=30))
         at_floor = {"model_name": "m", "timestamp": "2026-01-30T12:00:00Z"}
         assert validate(Kind.INFERENCE, at_floor, policy=policy).rejected == []
         below = {**at_floor, "timestamp": "2026-01-30T11:59:59.999999Z"}
@@ -493,7 +494,7 @@ class AnError:
     @pytest.mark.parametrize("kind", [Kind.ERROR, Kind.INFERENCE])
     def test_leaves_its_words_at_the_door_where_the_setting_says_so(self, kind: Kind) -> None:
         item = {"model_name": "m", "error_message": "secret", "stack_trace": "secret", "request_id": "r"}
-        result = validate(kind, item, policy=IngestPolicy(drop_error_text=True))
+        result = validate(kind, item, policy=make_ingest_policy(drop_error_text=True))
         [event] = result.events
         assert "secret" not in repr(event)
         assert result.dropped == {"error_message": 1, "stack_trace": 1}
@@ -634,7 +635,9 @@ ITEM = st.one_of(
 class TheDoor:
     @given(kind=st.sampled_from(Kind), items=st.lists(ITEM, max_size=4), strict=st.booleans())
     def test_takes_or_refuses_any_json_and_never_raises(self, kind: Kind, items: list[Any], strict: bool) -> None:
-        policy = IngestPolicy(tags=("x",), drop_error_text=strict, raw_floor=AT - timedelta(days=1) if strict else None)
+        policy = make_ingest_policy(
+            tags=("x",), drop_error_text=strict, raw_floor=AT - timedelta(days=1) if strict else None
+        )
         result = validate_many(kind, items, AT, policy)
         assert len(result.events) == len(result.indexes)
         assert sorted([*result.indexes, *(rejection.index for rejection in result.rejected)]) == list(range(len(items)))

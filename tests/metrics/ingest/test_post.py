@@ -17,9 +17,10 @@ from django.test import override_settings
 from rest_framework.test import APIRequestFactory
 
 import metrics.ingest.post
-from metrics.events import Event, IngestPolicy, Kind, Rejection
+from metrics.events import Event, Kind, Rejection
 from metrics.ingest.post import IngestResponse, aingest, ingest
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable
+from tests.support.policies import make_ingest_policy
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 JSON = "application/json"
@@ -62,7 +63,7 @@ def recorded(accepted: int = 0, duplicates: int = 0, rejected: list[Any] | None 
 def policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No raw floor: these tests need no database."""
     monkeypatch.setattr(
-        metrics.ingest.post, "ingest_policy", lambda kind: IngestPolicy(raw_floor=AT - timedelta(days=30))
+        metrics.ingest.post, "ingest_policy", lambda kind: make_ingest_policy(raw_floor=AT - timedelta(days=30))
     )
 
 
@@ -328,7 +329,7 @@ class TheViews:
         assert set(schema["properties"]) == ACCEPTED_FIELDS[kind]
         assert b"$ref" not in orjson.dumps(schema)
         assert set(schema["required"]) <= EXAMPLES[kind].keys()
-        assert validate_many(kind, [EXAMPLES[kind]], AT, IngestPolicy()).rejected == []
+        assert validate_many(kind, [EXAMPLES[kind]], AT, make_ingest_policy()).rejected == []
 
 
 class TheSettings:

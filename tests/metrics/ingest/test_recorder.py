@@ -33,6 +33,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExc
 SECONDS = 20  # longer than anything here takes: a wait that ends this way is a failure
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
+DEFAULTS = {"max_batch": 5_000, "max_delay": 0.0, "max_queued": 50_000}
+
 
 def events(*names: str) -> list[Event]:
     return [InferenceEvent(timestamp=AT, request_id=name, model_name="m") for name in names]
@@ -81,7 +83,7 @@ def make(store: FakeStore) -> Iterator[Make]:
     made: list[Recorder] = []
 
     def recorder(**policy: Any) -> Recorder:
-        made.append(Recorder(RecorderPolicy(**{"max_delay": 0.0} | policy), store=store))
+        made.append(Recorder(RecorderPolicy(**DEFAULTS | policy), store=store))
         return made[-1]
 
     yield recorder
@@ -172,7 +174,7 @@ class AFullQueue:
             recorder.submit(events("c", "d"))
         assert refused.value.retry_after_seconds == 1
         last = recorder.submit(events("e"))
-        assert (recorder.stats().queued_events, recorder.stats().refused) == (4, 2)
+        assert (recorder.stats().queued_events, recorder.stats().rejected) == (4, 2)
         store.gate.set()
         last.result(SECONDS)
         assert recorder.drain(SECONDS)
@@ -191,7 +193,7 @@ class AStoreThatCannotCommit:
         wait(futures, SECONDS)
         assert [future.exception(0).reason for future in futures] == ["disk_full", "disk_full"]  # type: ignore[union-attr]
         assert store.transactions == []
-        assert recorder.stats().refused == 4
+        assert recorder.stats().rejected == 4
         assert recorder.record(events("a"), SECONDS).accepted == 1
 
     def test_is_tried_once_more_where_that_may_help(
@@ -252,7 +254,7 @@ class TheThread:
         def broken() -> Any:
             raise SystemExit
 
-        recorder = Recorder(RecorderPolicy(), store=broken)
+        recorder = Recorder(RecorderPolicy(**DEFAULTS), store=broken)
         with pytest.raises(StoreUnavailable):
             recorder.record(events("a"), SECONDS)
         assert recorder.drain(SECONDS)
@@ -260,7 +262,7 @@ class TheThread:
     def test_closes_its_connection_when_it_ends(self, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
         closed = []
         monkeypatch.setattr(connections, "close_all", lambda: closed.append(threading.current_thread().name))
-        recorder = Recorder(RecorderPolicy(), store=store)
+        recorder = Recorder(RecorderPolicy(**DEFAULTS), store=store)
         recorder.record(events("a"), SECONDS)
         assert recorder.close(SECONDS)
         assert closed == ["recorder"]
@@ -306,7 +308,7 @@ class TheStats:
         recorder.record(events("a", "b", "again"), SECONDS)
         hold(store, recorder)
         stats = recorder.stats()
-        assert (stats.queued_events, stats.committed_events, stats.commits, stats.refused) == (1, 2, 1, 0)
+        assert (stats.queued_events, stats.committed_events, stats.commits, stats.rejected) == (1, 2, 1, 0)
         assert stats.last_commit_at is not None
 
 

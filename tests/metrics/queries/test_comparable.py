@@ -8,9 +8,9 @@ import pytest
 
 from metrics import queries
 from metrics.events import Kind, validate_many
-from metrics.events.validation import IngestPolicy
 from metrics.queries import Filters, Window
 from metrics.store.writing.transaction import Store
+from tests.support.policies import make_ingest_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ def store(*ages_minutes: float) -> None:
         {"timestamp": at.isoformat(), "request_id": f"r{n}", "model_name": "a", "response_time_ms": 900}
         for n, at in enumerate(times)
     ]
-    result = validate_many(Kind.INFERENCE, items, NOW, IngestPolicy())
+    result = validate_many(Kind.INFERENCE, items, NOW, make_ingest_policy())
     assert not result.rejected
     Store().commit(result.events)
 

@@ -27,8 +27,8 @@ from metrics.models import (
     SystemMetrics,
 )
 from metrics.queries.time.plan import Retention
+from metrics.retention_policy import RetentionPolicy
 from metrics.store import raw_floors
-from metrics.store.retention_policy import RetentionPolicy
 from metrics.store.upkeep import retention
 from metrics.store.upkeep.deleting import MICROSECOND, Steps, matching_rows, oldest_raw_rows
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from metrics.events import InferenceEvent, IngestPolicy, Kind, SystemEvent, validate_many
+from metrics.events import InferenceEvent, Kind, SystemEvent, validate_many
 from metrics.traffic.demo.workload import MODELS, Workload
+from tests.support.policies import make_ingest_policy
 
 END = datetime(2026, 3, 1, 15, 20, 7, tzinfo=UTC)
 HOUR = 3_600.0
@@ -69,7 +70,7 @@ class TheWorkload:
             (Kind.SYSTEM, day.system(at - 600, at)),
             (Kind.QUEUE, day.queues(at - 600, at)),
         ):
-            found = validate_many(kind, items, END, IngestPolicy())
+            found = validate_many(kind, items, END, make_ingest_policy())
             assert not found.rejected
             assert not found.dropped
             assert len(found.events) == len(items) > 100
@@ -103,7 +104,7 @@ class TheWorkload:
         assert {one["status_code"] for one in failed} >= {429, 500, 504}
 
     def test_has_times_that_add_up(self, hours: list[dict[str, Any]]) -> None:
-        for event in validate_many(Kind.INFERENCE, hours, END, IngestPolicy()).events:
+        for event in validate_many(Kind.INFERENCE, hours, END, make_ingest_policy()).events:
             assert isinstance(event, InferenceEvent)
             if event.success:
                 assert 0 <= (event.queue_time_ms or 0) < (event.ttft_ms or 0) <= (event.response_time_ms or 0)
@@ -146,7 +147,7 @@ class TheIncident:
             return sum(one["pending"] for one in day.queues(at, at + 10) if one["model_name"] == "llama-3-70b")
 
         def busy(at: float) -> float:
-            events = validate_many(Kind.SYSTEM, day.system(at, at + 10), END, IngestPolicy()).events
+            events = validate_many(Kind.SYSTEM, day.system(at, at + 10), END, make_ingest_policy()).events
             return statistics.mean(
                 gpu.utilization_percent or 0
                 for event in events

@@ -26,7 +26,6 @@ export class LiveConnection {
   events = []; // {at, text}, the newest first
   rejection = null; // {text, signInUrl} where the server rejects the connection
   #page;
-  #series;
   #socket = null;
   #failures = 0;
   #polls = 0;
@@ -42,10 +41,8 @@ export class LiveConnection {
   #subscriptionId = null; // of the data on the page
   #lostAt = null;
 
-  // `series`: [{metric, stat, group_by}], which the page subscribes to.
-  constructor(page, series) {
+  constructor(page) {
     this.#page = page;
-    this.#series = series;
   }
 
   start() {
@@ -269,7 +266,7 @@ export class LiveConnection {
     const page = this.#page;
     const needed = page.rolling || page.isFiltered;
     const message = needed
-      ? { type: "subscribe", filters: page.filters, step: page.series.step / 1000, series: page.rolling ? this.#series : [] }
+      ? { type: "subscribe", filters: page.filters, step: page.series.step / 1000, series: page.rolling ? page.specs : [] }
       : { type: "unsubscribe" };
     const subscription = JSON.stringify(message);
     if (subscription === this.#sentSubscription || this.#socket?.readyState !== WebSocket.OPEN) return;

@@ -32,10 +32,11 @@ export class Page {
   #machinesChanged = false;
 
   // `settings`: the ranges and the filters, as the server defines them in dashboard/page_context.py.
-  constructor({ data, settings, catalogue = {}, tiles = [] }) {
+  constructor({ data, settings, catalogue = {}, tiles = [], specs = [] }) {
     this.settings = settings;
     this.catalogue = catalogue;
     this.tiles = tiles;
+    this.specs = specs; // the series that the server sends: [{metric, stat, group_by}]
     this.#clockOffset = data.now - Date.now();
     this.setData(data);
     window.addEventListener("popstate", () => this.load());

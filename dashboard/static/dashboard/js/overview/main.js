@@ -54,8 +54,9 @@ async function start() {
     settings: embeddedJson("page-settings"),
     catalogue: embeddedJson("catalogue"),
     tiles: embeddedJson("tile-specs"),
+    specs: embeddedJson("series-specs"),
   });
-  const connection = new LiveConnection(page, embeddedJson("series-specs"));
+  const connection = new LiveConnection(page);
   // These listeners come first, because the widgets need the new colours and the new layout.
   page.topics.on("theme", forgetColours);
   const showLayout = () => {

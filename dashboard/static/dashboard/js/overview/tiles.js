@@ -32,7 +32,7 @@ function lastMinuteValue(spec, page) {
   if (first === "gpus") return average(runningHosts(page).flatMap((host) => host.gpu_metrics ?? []).map((gpu) => gpu[second]));
   if (first === "queue") {
     if (!page.isFiltered) return page.tick?.queue?.[second] ?? null;
-    const points = page.series.get(...spec.series.split("|"));
+    const points = page.series.get(spec.series.metric, spec.series.stat);
     return points.at(-1)?.y ?? points.at(-2)?.y ?? null;
   }
   const value = page.lastMinute?.[first] ?? null;
@@ -56,7 +56,7 @@ function drawTile(node, spec, page) {
   const { about, state } = page.data.sentence;
   node.className = `tile ${about === spec.id ? state : ""}`;
   const { from, to } = page.window;
-  const values = thin(page.series.get(...spec.series.split("|")), from, to, SPARKLINE_POINTS);
+  const values = thin(page.series.get(spec.series.metric, spec.series.stat), from, to, SPARKLINE_POINTS);
   drawSparkline(find("[data-spark]", node), values, { max: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
 }
 

@@ -18,6 +18,7 @@ const MAX_VALUES = 4; // in the head and in the description
 //   help: what the chart shows, in a few sentences; metrics: [[metric, stat], …], for the help and the files; groupBy,
 //   currentValues(time): [[label, value, fromWindow], …] for the head; `time` is that of the crosshair, or null.
 export function mountChart(root, page, spec) {
+  checkSeries(page, spec);
   const chart = new TimeChart(root, page, spec);
   const title = find(".card-title", root).textContent;
   const canvas = find("canvas", root);
@@ -118,6 +119,14 @@ function announceValues(title, page, spec, chart) {
   const values = headValues(page, spec, chart).map(([label, value]) => `${label} ${value}`).join(", ");
   // Without the delay of `announce`, because the user pressed a key for it.
   setText(document.getElementById("announcer"), `${title} at ${timeOfDay(page.cursor.time)}: ${values}`);
+}
+
+// A chart of a series that the server does not send would be empty without an error.
+function checkSeries(page, { metrics, groupBy = "" }) {
+  const sent = ([metric, stat]) => page.specs.some((spec) =>
+    spec.metric === metric && spec.stat === stat && String(spec.group_by) === groupBy);
+  const missing = metrics.filter((series) => !sent(series));
+  if (missing.length) throw new Error(`The server does not send these series: ${missing.join("; ")}`);
 }
 
 export function mountHelp(root, page, { help, metrics }) {

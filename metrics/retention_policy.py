@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -15,13 +15,11 @@ from metrics.aggregation import RESOLUTIONS
 class RetentionPolicy:
     """How long each kind of row is kept. rollups: by resolution in seconds."""
 
-    raw_inferences: timedelta = timedelta(days=30)
-    errors: timedelta = timedelta(days=90)
-    samples: timedelta = timedelta(hours=24)
-    rollups: Mapping[int, timedelta] = field(
-        default_factory=lambda: {1: timedelta(minutes=135), 60: timedelta(days=3), 3600: timedelta(days=400)}
-    )
-    recent_ids: timedelta = timedelta(minutes=15)
+    raw_inferences: timedelta
+    errors: timedelta
+    samples: timedelta
+    rollups: Mapping[int, timedelta]
+    recent_ids: timedelta
 
     @classmethod
     def from_settings(cls) -> RetentionPolicy:
