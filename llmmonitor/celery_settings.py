@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from kombu import Queue
 
-from llmmonitor.schedule import WallClock
+from llmmonitor.celery_beat import WallClock
 
 TICKS = "ticks"
 SLOW = "slow"
@@ -32,7 +32,7 @@ task_routes = {
 timezone = "UTC"
 enable_utc = True
 
-beat_scheduler = "llmmonitor.schedule:MemoryScheduler"
+beat_scheduler = "llmmonitor.celery_beat:MemoryScheduler"
 beat_schedule = {
     "sample": {
         "task": "metrics.tasks.sample",

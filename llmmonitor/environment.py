@@ -111,7 +111,11 @@ class Environment(BaseSettings):
         True,
         description="Requests from this machine need no login. Set it to false behind a proxy that adds no header.",
     )
-    tls: bool = Field(False, description="Clients use HTTPS only: cookies are marked secure.")
+    tls: bool = Field(
+        False,
+        description="Clients use HTTPS only: cookies are marked secure, and `X-Forwarded-Proto` is trusted. Set it "
+        "only behind a proxy that sets this header.",
+    )
     rate_limit_ingest_per_minute: int = Field(
         600_000, ge=1, description="Maximum posts per minute of a key or an address."
     )
@@ -120,12 +124,12 @@ class Environment(BaseSettings):
 
     # Ingest.
     max_body_bytes: Bytes = Field(16 * 2**20, description="Maximum size of a request body, also after decompression.")
-    max_events_per_request: int = Field(10_000, ge=1, description="Maximum number of events in a request.")
+    max_events_per_request: int = Field(10_000, ge=1, description="Maximum number of events in a post.")
     max_series: int = Field(
         10_000,
         ge=1,
-        description="Maximum number of label sets, of requests and of samples each. Further requests are counted in "
-        "the series `__other__`; further samples are rejected.",
+        description="Maximum number of label sets of requests, and the same for samples. Further requests are counted "
+        "in the series `__other__`; further samples are rejected.",
     )
     max_error_groups: int = Field(
         10_000,

@@ -38,9 +38,9 @@ class Combine(StrEnum):
 
 
 class Population(StrEnum):
-    """Which requests a histogram is over.
+    """The requests that a histogram covers.
 
-    Times and speed are over successful requests, because requests that fail fast would make them look better.
+    Times and generation speed cover successful requests only, because requests that fail fast would improve them.
     """
 
     SUCCESSFUL = "successful"
@@ -177,10 +177,10 @@ ALL: tuple[Metric, ...] = (
     # Requests: counts.
     _count("requests", "requests", "Requests", "Completed requests, including failed ones."),
     _count("failed_requests", "requests", "Failed requests", "Requests that failed for any reason.", "up"),
-    _count("client_errors", "requests", "Client errors", "Requests that were rejected as invalid (HTTP 4xx).", "up", "client_error"),
+    _count("client_errors", "requests", "Client errors", "Requests that were rejected because of the client (HTTP 4xx except 408, 429 and 499).", "up", "client_error"),
     _count("rate_limited", "requests", "Rate-limited", "Requests that were rejected because of a rate limit (HTTP 429).", "up"),
     _count("server_errors", "requests", "Server errors", "Requests that failed in the server.", "up", "server_error"),
-    _count("timeouts", "requests", "Timeouts", "Requests that did not finish before the client's timeout.", "up", "timeout"),
+    _count("timeouts", "requests", "Timeouts", "Requests that timed out (HTTP 408 or 504, or a timeout error).", "up", "timeout"),
     _count("cancelled", "requests", "Cancelled", "Requests that the client cancelled."),
     _count("streamed", "requests", "Streamed requests", "Requests with a streamed response."),
     _count("total_tokens", "tokens", "Tokens", "Input and output tokens."),

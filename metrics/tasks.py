@@ -64,8 +64,8 @@ def _reset_connections(**_: Any) -> None:
 
 @task_revoked.connect
 def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
-    """Count a task that the worker dropped because it waited longer than a second; /health/ready shows the number."""
-    if expired:
+    """Count a tick that expired in the queue; /health/ready shows the number."""
+    if expired and sender.name == broadcast.name:
         ticker.count_late()
 
 

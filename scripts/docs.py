@@ -66,13 +66,13 @@ curl 'http://127.0.0.1:8899/metrics/history?metric=inference.ttft_ms&stat=p95&ra
 Rules for all metrics:
 
 - **No data is not zero.** A minute without requests has no response time: the API returns `null` and the chart has a
-  gap. Only the totals of a summary are 0.
+  gap. In a summary without requests, counts and sums are 0.
 - **Times and generation speed cover successful requests only**, because a request that fails fast would improve them.
   For failures, see `inference.failed_response_time_ms` and `inference.error_rate_percent`. Token counts cover all
   requests.
 - **Percentiles** are computed from histograms. They are within 1.1 % of a recorded value for any window and any
   combination of models. Averages, sums and counts are exact.
-- **A failed request is counted once**, if it was sent as a failed inference, as an error, or as both. A warning is
+- **A failed request is counted once**, whether it was sent as a failed inference, as an error or as both. A warning is
   not a failure.
 - **Throughput is not generation speed.** The rate of `inference.completion_tokens` is the number of output tokens per
   second of all requests; `inference.tokens_per_second` is the speed at which a single request generates its output.

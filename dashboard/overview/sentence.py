@@ -101,7 +101,7 @@ def _healthy(summary: Row, models: Sequence[Row], window: str, past: bool, silen
         minimum = f"At least {ENOUGH_REQUESTS} requests are needed to assess a model."
         return Sentence(state, f"{requests}.", f"{evidence} {minimum}")
     if doubtful:
-        return Sentence("quiet", "No problems found.", f"{requests}, {evidence} {doubtful}")
+        return Sentence("quiet", "No known problems.", f"{requests}, {evidence} {doubtful}")
     verb = "was" if past else "is"
     title = f"{models[0]['model_name']} {verb} healthy." if len(models) == 1 else f"All models {_plural(verb)} healthy."
     return Sentence("ok", title, f"{requests}, {evidence}")

@@ -94,7 +94,7 @@ class EmbeddedWorkers:
         )
 
     def _beat(self, app: Any) -> None:
-        from llmmonitor.schedule import MemoryScheduler
+        from llmmonitor.celery_beat import MemoryScheduler
 
         scheduler = MemoryScheduler(app)
         delay = 0.0

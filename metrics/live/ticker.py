@@ -68,7 +68,7 @@ def state(at: datetime) -> str:
     else:
         age = max(0.0, at.timestamp() - seq)
         text = f"the newest tick is {age:.0f} s old" + (": is a worker running?" if age > STALE_SECONDS else "")
-    return f"{text}; {late} late ticks were dropped" if late else text
+    return f"{text}; {late} ticks were skipped because they were late" if late else text
 
 
 def send_to_group(message: dict[str, Any]) -> None:

@@ -272,7 +272,7 @@ def _spec(name: str, stat: str | None, group_by: tuple[str, ...]) -> SeriesSpec:
     try:
         return SeriesSpec(metric, metric.check_stat(stat or metric.default_stat), group_by)
     except catalogue.UnknownStat as error:
-        reason = f"must be one that {metric.name} has, because it is a {metric.kind}; not {_shown(stat)}."
+        reason = f"must be a statistic of {metric.name}, which is a {metric.kind}; {_shown(stat)} is not."
         raise BadQuery("stat", reason, error.candidates) from None
 
 

@@ -44,5 +44,5 @@ class Command(StoreCommand):
         """Stop the process that sends demo data, and remove the data."""
         claim = claim_removal()
         if claim is None:
-            raise CommandError("Another process is already removing the demo data, or has just started it. Try again.")
+            raise CommandError("Another process is removing or sending demo data. Try again.")
         return forget_demo(claim, at)

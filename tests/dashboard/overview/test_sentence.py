@@ -176,7 +176,7 @@ class AModelWithFewRequests:
     def test_that_fail_is_named_and_not_judged(self) -> None:
         few = model("gpt-4o", total_requests=7, failed_requests=3, error_rate_percent=42.9)
         result = sentence(model("a"), few, model("b", total_requests=3))
-        assert (result.state, result.title) == ("quiet", "No problems found.")
+        assert (result.state, result.title) == ("quiet", "No known problems.")
         assert result.text.endswith("no errors. Too few requests to assess: gpt-4o (3 of 7 failed).")
 
     def test_among_others_with_few_requests_names_the_minimum(self) -> None:

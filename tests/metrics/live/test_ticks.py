@@ -121,7 +121,7 @@ class ATickThatIsLate:
         with pytest.raises(TaskRevokedError):
             request.execute_using_pool(None)
         assert ring.latest_seq() is None
-        assert "1 late ticks were dropped" in ticker.state(datetime.now(UTC))
+        assert "1 ticks were skipped because they were late" in ticker.state(datetime.now(UTC))
 
 
 class TheReadiness:

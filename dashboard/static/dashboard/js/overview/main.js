@@ -17,7 +17,7 @@ import * as models from "../widgets/models.js";
 import * as phases from "../widgets/phases.js";
 import * as queue from "../widgets/queue.js";
 import * as requests from "../widgets/requests.js";
-import * as system from "../widgets/system.js";
+import * as hostCharts from "../widgets/cpu-memory-gpu.js";
 import * as throughput from "../widgets/throughput.js";
 import * as sentence from "./sentence.js";
 import * as tiles from "./tiles.js";
@@ -35,9 +35,9 @@ const WIDGETS = {
   throughput: throughput.mount,
   queue: queue.mount,
   models: models.mount,
-  cpu: system.mountCpu,
-  memory: system.mountMemory,
-  gpu: system.mountGpu,
+  cpu: hostCharts.mountCpu,
+  memory: hostCharts.mountMemory,
+  gpu: hostCharts.mountGpu,
 };
 const FONT_WEIGHTS = [450, 500, 560, 600, 640];
 const FONT_TIMEOUT_MS = 1_500;

@@ -90,7 +90,7 @@ function meterRows(host) {
     rows.push(row(`GPU ${gpu.gpu_id}`, gpu.utilization_percent, temperature, gpu.name ?? ""));
   }
   if (gpus.length > MAX_GPUS) rows.push({ name: `+${gpus.length - MAX_GPUS}`, share: null, text: "more GPUs", title: "" });
-  if (host.gpu_count === 0 && !gpus.length) rows.push({ name: "GPU", share: null, text: "none found", title: "" });
+  if (host.gpu_count === 0 && !gpus.length) rows.push({ name: "GPU", share: null, text: "none", title: "" });
   return rows;
 }
 

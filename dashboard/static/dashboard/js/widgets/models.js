@@ -24,7 +24,7 @@ export function mount(root, page) {
     const slots = slotsOf(models.map((row) => row.model_name));
     const span = page.params.span.replace(/^the /, "");
     setText(find("[data-values]", root), span);
-    setText(find("thead th:last-child", root), `P95, ${span}`);
+    setText(find("thead th:last-child", root), `P95 trend, ${span}`);
     body.replaceChildren(...shown.map((row) => createRow(row, total, slots.get(row.model_name), page)));
     if (shown.length < models.length) {
       const onClick = () => {

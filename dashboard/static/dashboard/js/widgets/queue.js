@@ -17,7 +17,7 @@ export function mount(root, page) {
     type: "line",
     legend: true,
     suggestedMax: 4,
-    help: "Requests that wait (pending) and requests that are being processed (active), in all queues. The values come from the serving engine, or from services where no engine reports them, or from clients where no service does.",
+    help: "Requests that wait (pending) and requests that are being processed (active), in all queues. If several sources report the queue of a model, the values of the serving engine are used, or else those of services, or else those of clients.",
     metrics: LINES.map(({ metric }) => metric),
     formatTick: numberLabel,
     format: (value) => (value !== null && Math.abs(value) < 1000 ? formatCount(value) : text(compact(value))),

@@ -13,8 +13,8 @@ from celery.beat import ScheduleEntry
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmmonitor.celery_beat import MARGIN_SECONDS, MemoryScheduler, WallClock
 from llmmonitor.infra import throttled_log
-from llmmonitor.schedule import MARGIN_SECONDS, MemoryScheduler, WallClock
 from tests import services
 
 times = st.floats(1_800_000_000, 1_800_000_100)
