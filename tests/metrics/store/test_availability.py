@@ -16,6 +16,7 @@ from django.db.backends.signals import connection_created
 from metrics.events import Event
 from metrics.ingest.recorder import Recorder, StoreUnavailable
 from metrics.models import ErrorMetrics, InferenceMetrics, InferenceRollup, RecentId, Series
+from metrics.store import disk
 from metrics.store.writing import transaction
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, error, request
 
@@ -123,6 +124,7 @@ class AFullDisk:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")
         monkeypatch.setattr(transaction, "enforce_disk_limits", fill_disk)
+        monkeypatch.setattr(disk, "free_bytes", lambda: 0)
         detail = assert_refused(recorder, "disk_full").detail
         assert detail == "The store's disk is full. Free space on it."
         [logged] = [record for record in caplog.records if record.name == "metrics.ingest.recorder"]

@@ -387,7 +387,7 @@ class ARemoval:
         other = Claim()
         other.acquire(control.REMOVING)
         try:
-            with pytest.raises(CommandError, match="already"):
+            with pytest.raises(CommandError, match="Another process"):
                 call_command("forget", "--demo")
             assert other.renew(control.REMOVING)
         finally:
