@@ -166,7 +166,7 @@ class Environment(BaseSettings):
         15, gt=0, description="Minutes in which a repeated event without a timestamp is detected."
     )
     max_disk: Bytes = Field(
-        5 * 2**30, description="Maximum size of the store. If it is exceeded, the oldest raw rows are deleted."
+        5 * 2**30, description="Maximum size of the store. Above 90 % of it, the oldest raw rows are deleted."
     )
     disk_floor: Bytes = Field(
         256 * 2**20, description="Minimum free disk space. Below it, new events are rejected with 503."

@@ -92,7 +92,7 @@ empty variable counts as not set.
 
 CONFIGURATION_END = """\
 Secrets can be read from files, as container platforms mount them:
-{secrets} name a file that contains the value.
+{secrets} name a file that contains the value. Set these two in the environment; they are not read from `.env`.
 
 `--host` and `--port` of `manage.py up` and `manage.py serve` override the variables.
 """

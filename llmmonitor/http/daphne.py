@@ -45,9 +45,10 @@ HEADER_SECONDS = 20.0  # maximum time for the headers, from the request line on
 BODY_SECONDS = 300.0  # maximum time for the whole request: 16 MiB at half a megabit per second
 # The kernel would buffer up to 4 MiB for a slow client: an hour of ticks.
 SOCKET_SEND_BYTES = 128 * 2**10
-WAITING_MESSAGES = 64  # maximum of a WebSocket that the application has not read; above it, the connection is aborted
-MESSAGE_FRAMES = 1_000  # maximum of a message; the limit on its bytes does not count empty frames
-PINGS_PER_SECOND = 20  # maximum of a WebSocket; above it, the connection is aborted
+# Above these numbers, the connection of a WebSocket is aborted.
+WAITING_MESSAGES = 64  # that the application has not read
+MESSAGE_FRAMES = 1_000  # of one message; the limit on its bytes does not count empty frames
+PINGS_PER_SECOND = 20
 DISCARD_SECONDS = 5.0  # how long to discard data after a request line or headers that are too long
 DISCARD_FACTOR = 4  # of a rejected body, this many times the limit is discarded; then the connection is aborted
 

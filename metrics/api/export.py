@@ -177,7 +177,9 @@ class ExportView(ReadView):
         params = request.query_params
         is_history = kind == "history"
         series_parameters = parameters.SERIES_PARAMETERS if is_history else ()
-        window, filters = parameters.parse_window_and_filters(params, at, *series_parameters)
+        window, filters = parameters.parse_window_and_filters(
+            params, at, *series_parameters, of_errors=kind == "errors"
+        )
         specs = parameters.parse_series(params) if is_history else ()
         step = parameters.parse_step(params.get("step")) if is_history else None
         slot = Slot.acquire()

@@ -14,8 +14,8 @@ class InferenceMetrics(models.Model):
 
     timestamp = models.DateTimeField()
     request_id = models.CharField(max_length=ID_LENGTH)
-    # This index exists beside the index on series and timestamp, because `forget` deletes rows in the order of the
-    # table: 49,600 rows a second instead of 16,300.
+    # Its index stays, although `inference_series_time` begins with this column: with it, `forget` deletes rows in the
+    # order of the table, 49,600 a second instead of 16,300.
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
     labels = models.JSONField(null=True, help_text="The labels of the row if its series is `__other__`.")
     operation = models.CharField(max_length=64, null=True)
@@ -57,7 +57,7 @@ class InferenceMetrics(models.Model):
         indexes = [
             # For lists and exports of a model.
             models.Index(fields=["series", "timestamp"], name="inference_series_time"),
-            # For the failed inference of an error. It has failed rows only, so it stays small.
+            # Finds the failed request that has the request_id of an error. It has failed rows only, so it stays small.
             models.Index(
                 fields=["request_id"],
                 name="inference_failed_id",

@@ -1,7 +1,7 @@
 """Raw rows of host, GPU and queue samples, and the gauges that they add to the rollups.
 
 A duplicate has the same time and label set; a duplicate of a queue sample has the same series, too. Time alone is not
-enough: two hosts, or a host and one of the demo with the same name, can send a sample of the same microsecond, and so
+enough: two hosts, or a host and a demo host of the same name, can send a sample of the same microsecond, and so
 can two providers of the same model and source. The catalogue defines which metrics a sample has.
 """
 
@@ -56,7 +56,7 @@ Gauges = dict[GaugeBucketKey, GaugeBucket]
 class SampleRows:
     """Writes raw rows of samples. In each transaction call `begin`, `intern` and `write`; after it `remember`.
 
-    max_label_sets: the limit on stored label sets. Their rollup rows are not removed by the disk limit.
+    max_label_sets: the limit on stored label sets. It exists because the disk limit does not delete their rollup rows.
     """
 
     def __init__(self, max_label_sets: int) -> None:
