@@ -1,22 +1,25 @@
 """The arithmetic of rollups: events and samples are summed up in buckets of a second, a minute and an hour.
 
-Pure functions: events in, buckets out. Counts and sums are integers and histograms merge exactly, so the figures do not
-depend on the order of the events or on how they are split into batches. `metrics.store.writing.rollup_rows` writes the
-buckets.
+Pure functions: events in, rows out. Counts and sums are integers and histograms merge exactly, so the figures do not
+depend on the order of the events or on how they are split into batches. A bucket may have several rows: readers add
+them up, and `metrics.store.compaction` merges them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from metrics import catalogue
 from metrics.catalogue import Kind, Population
 from metrics.events.derive import FinishReason, Outcome
-from metrics.histogram import Histogram
-from metrics.histogram.bulk import copy_of, histograms_of
+from metrics.histogram.bulk import Values, merge_blobs
 
 if TYPE_CHECKING:
     from metrics.events import InferenceEvent
@@ -34,19 +37,19 @@ TOKEN_COLUMNS = tuple(metric.field for metric in TOKEN_METRICS)
 SUM_COLUMNS = ("streamed", *TOKEN_COLUMNS, "cost_nanodollars", "unpriced_requests")
 INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
 
-# (event field, column) of the histograms that a request adds a value to, by its success.
-_RECORDED = {
-    success: tuple(
-        (metric.field, metric.column) for metric in HISTOGRAMS if metric.population in (Population.ALL, population)
-    )
-    for success, population in ((True, Population.SUCCESSFUL), (False, Population.FAILED))
-}
-
 MAX_SUM = 2**63 - 1  # of a BIGINT; a larger sum is stored as this, so that it does not fail the commit of other events
 NANO = 1_000_000_000
 
 ResolutionsFor = Callable[[datetime], Sequence[int]]
-BucketKey = tuple[int, int, int]  # resolution, bucket, series
+Floors = Mapping[int, int]  # resolution -> start, in unix seconds, of the oldest bucket that events are added to
+# (resolution, bucket, series, the INTEGER_COLUMNS, the HISTOGRAM_COLUMNS as packed histograms)
+Row = tuple[Any, ...]
+Integers = NDArray[np.int64]
+
+KEY_LENGTH = 3
+_INTEGERS_END = KEY_LENGTH + len(INTEGER_COLUMNS)
+_POSITION = {column: position for position, column in enumerate(INTEGER_COLUMNS)}
+_BUCKET_BITS = 36  # of unix seconds, in an integer that also has the series
 
 
 def bucket_start(epoch_seconds: float, resolution: int) -> int:
@@ -55,133 +58,138 @@ def bucket_start(epoch_seconds: float, resolution: int) -> int:
     return seconds - seconds % resolution
 
 
-class InferenceBucket:
-    """The requests of one series in one bucket, in the columns of `InferenceRollup`.
+class FailureCount(NamedTuple):
+    """A number of failed requests of which only the error is known. A negative number takes back an earlier count."""
 
-    `integers` has every integer column, `histograms` only the histogram columns that have values.
+    series: int
+    epoch_seconds: int
+    outcome: str
+    number: int
+
+
+def rollup_rows(
+    requests: Sequence[tuple[InferenceEvent, int]], failures: Iterable[FailureCount], floors: Floors
+) -> list[Row]:
+    """Sum up requests, given with the ids of their series, and counts of failures in rows for buckets and series.
+
+    Each is added at every resolution whose floor is not later than its bucket.
     """
-
-    __slots__ = ("histograms", "integers")
-
-    integers: dict[str, int]
-    histograms: dict[str, Histogram]
-
-    def __init__(self) -> None:
-        self.integers = dict.fromkeys(INTEGER_COLUMNS, 0)
-        self.histograms = {}
-
-    @classmethod
-    def of_integers(cls, integers: dict[str, int]) -> Self:
-        """Return a bucket without histograms. It keeps a reference to `integers`."""
-        bucket = cls.__new__(cls)
-        bucket.integers, bucket.histograms = integers, {}
-        return bucket
-
-    @property
-    def requests(self) -> int:
-        """The number of completed requests, including failed ones."""
-        return sum(self.integers[column] for column in OUTCOME_COLUMNS)
-
-    def count_failure(self, outcome: str, n: int = 1) -> None:
-        """Add `n` failed requests of which only the error is known. A negative `n` subtracts them."""
-        self.integers[outcome] += n
-
-    def merge(self, other: Self) -> None:
-        """Add the contents of `other`. Sums are limited to 0…MAX_SUM."""
-        integers = self.integers
-        for column, value in other.integers.items():
-            if value:
-                integers[column] = max(0, min(integers[column] + value, MAX_SUM))
-        for column, histogram in other.histograms.items():
-            known = self.histograms.get(column)
-            if known is None:
-                self.histograms[column] = copy_of(histogram)
-            else:
-                known.merge(histogram)
+    rows = _request_rows(requests, floors) if requests else []
+    counts: dict[tuple[int, int, int], dict[str, int]] = {}
+    for series, epoch_seconds, outcome, number in failures:
+        for resolution in RESOLUTIONS:
+            start = bucket_start(epoch_seconds, resolution)
+            if start >= floors[resolution]:
+                by_outcome = counts.setdefault((resolution, start, series), {})
+                by_outcome[outcome] = by_outcome.get(outcome, 0) + number
+    for key, by_outcome in counts.items():
+        if any(by_outcome.values()):
+            rows.append((*key, *(by_outcome.get(column, 0) for column in INTEGER_COLUMNS), *_NO_HISTOGRAMS))
+    return rows
 
 
-def rollup_events(
-    events: Iterable[tuple[InferenceEvent, int]], resolutions_for: ResolutionsFor
-) -> dict[BucketKey, InferenceBucket]:
-    """Sum up requests, given with the ids of their series, at every resolution whose retention includes them.
-
-    Each request is counted once, at the finest of its resolutions. The coarser buckets are merged from the finest.
-    """
-    tallies: dict[tuple[int, int, tuple[int, ...]], _Tally] = {}
-    for event, series_id in events:
-        resolutions = tuple(resolutions_for(event.timestamp))
-        if not resolutions:
-            continue
-        seconds = int(event.timestamp.timestamp())
-        key = (seconds - seconds % min(resolutions), series_id, resolutions)
-        tally = tallies.get(key)
-        if tally is None:
-            tally = tallies[key] = _Tally()
-        tally.add(event)
-    buckets: dict[BucketKey, InferenceBucket] = {}
-    for (start, series_id, resolutions), bucket in zip(tallies, _buckets(list(tallies.values())), strict=True):
-        for resolution in resolutions:
-            bucket_at(buckets, resolution, start, series_id).merge(bucket)
-    return buckets
-
-
-class _Tally:
-    """The requests of one series in one bucket; values are collected in lists and put into histograms later."""
-
-    __slots__ = ("integers", "values")
-
-    def __init__(self) -> None:
-        self.integers = dict.fromkeys(INTEGER_COLUMNS, 0)
-        self.values: dict[str, list[float]] = {}
-
-    def add(self, event: InferenceEvent) -> None:
-        """Add one request."""
-        integers, fields = self.integers, event.__dict__
-        integers[fields["outcome"]] += 1
-        if fields["finish_class"] is not None:
-            integers["finish_" + fields["finish_class"]] += 1
-        if fields["stream"]:
-            integers["streamed"] += 1
-        for column in TOKEN_COLUMNS:
-            integers[column] += fields[column] or 0
-        cost = fields["cost_usd"]
-        if cost is None:
-            integers["unpriced_requests"] += 1
-        else:
-            integers["cost_nanodollars"] += round(cost * NANO)
-        for name, column in _RECORDED[fields["success"]]:
-            value = fields[name]
-            if value is not None:
-                self._record(column, value)
-
-    def _record(self, column: str, value: float) -> None:
-        values = self.values.get(column)
-        if values is None:
-            self.values[column] = [value]
-        else:
-            values.append(value)
+def merge_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return one row for each bucket and series: the sum of its rows. Rows in which nothing is left are omitted."""
+    if not rows:
+        return []
+    rows = sorted(rows, key=_key_of)
+    first = [
+        position
+        for position in range(len(rows))
+        if not position or _key_of(rows[position - 1]) != _key_of(rows[position])
+    ]
+    groups = np.repeat(np.arange(len(first)), np.diff([*first, len(rows)]))
+    integers = np.array([row[KEY_LENGTH:_INTEGERS_END] for row in rows], dtype=np.int64)
+    sums = _add_up(integers, groups, len(first)).tolist()
+    n_columns = len(HISTOGRAM_COLUMNS)
+    blobs = merge_blobs(
+        list(chain.from_iterable(row[_INTEGERS_END:] for row in rows)),
+        (groups[:, None] * n_columns + np.arange(n_columns)).ravel(),
+        len(first) * n_columns,
+    )
+    merged = []
+    for number, position in enumerate(first):
+        histograms = blobs[number * n_columns : (number + 1) * n_columns]
+        if any(sums[number]) or any(histograms):
+            merged.append((*_key_of(rows[position]), *sums[number], *histograms))
+    return merged
 
 
-def _buckets(tallies: Sequence[_Tally]) -> list[InferenceBucket]:
-    """Return the bucket of each tally. All histograms are filled in one pass."""
-    histograms = iter(histograms_of([values for tally in tallies for values in tally.values.values()]))
-    buckets = []
-    for tally in tallies:
-        bucket = InferenceBucket.of_integers(tally.integers)
-        bucket.histograms = {column: next(histograms) for column in tally.values}
-        buckets.append(bucket)
-    return buckets
+_NO_HISTOGRAMS = (b"",) * len(HISTOGRAM_COLUMNS)
 
 
-def bucket_at(
-    buckets: dict[BucketKey, InferenceBucket], resolution: int, epoch_seconds: int, series_id: int
-) -> InferenceBucket:
-    """Return the bucket that contains this second; create it if it does not exist."""
-    key = (resolution, epoch_seconds - epoch_seconds % resolution, series_id)
-    bucket = buckets.get(key)
-    if bucket is None:
-        bucket = buckets[key] = InferenceBucket()
-    return bucket
+def _key_of(row: Row) -> Row:
+    return row[:KEY_LENGTH]
+
+
+def _request_rows(requests: Sequence[tuple[InferenceEvent, int]], floors: Floors) -> list[Row]:
+    fields = [event.__dict__ for event, _ in requests]
+    seconds = np.array([int(own["timestamp"].timestamp()) for own in fields], dtype=np.int64)
+    series = np.array([series_id for _, series_id in requests], dtype=np.int64)
+    integers = _integers_of(fields)
+    values, event_of_value, column_of_value = _values_of(fields)
+    n_columns = len(HISTOGRAM_COLUMNS)
+    rows: list[Row] = []
+    last_groups: Integers | None = None
+    for resolution in RESOLUTIONS:
+        starts = seconds - seconds % resolution
+        included = np.flatnonzero(starts >= floors[resolution])
+        keys, numbers = np.unique((series[included] << _BUCKET_BITS) + starts[included], return_inverse=True)
+        groups = np.full(len(fields), -1)
+        groups[included] = numbers
+        # Often the requests of each series are in one bucket, also of a coarser resolution. Its contents are the same.
+        if last_groups is None or not np.array_equal(groups, last_groups):
+            sums = _add_up(integers[included], numbers, len(keys)).tolist()
+            of_value = groups[event_of_value]
+            of_value = np.where(of_value < 0, -1, of_value * n_columns + column_of_value)
+            blobs = values.pack(of_value, len(keys) * n_columns)
+            last_groups = groups
+        for number, key in enumerate(keys.tolist()):
+            histograms = blobs[number * n_columns : (number + 1) * n_columns]
+            bucket, series_id = key & ((1 << _BUCKET_BITS) - 1), key >> _BUCKET_BITS
+            rows.append((resolution, bucket, series_id, *sums[number], *histograms))
+    return rows
+
+
+def _add_up(integers: Integers, groups: Integers, n_groups: int) -> Integers:
+    """Return the sums of the rows of `integers` by group, each limited to MAX_SUM."""
+    sums = np.zeros((n_groups, integers.shape[1]), dtype=np.int64)
+    np.add.at(sums, groups, integers)
+    large = np.zeros(sums.shape)
+    np.add.at(large, groups, integers.astype(np.float64))
+    sums[large >= MAX_SUM] = MAX_SUM
+    return sums
+
+
+def _integers_of(fields: Sequence[Mapping[str, Any]]) -> Integers:
+    """Return what each request adds to INTEGER_COLUMNS."""
+    integers = np.zeros((len(fields), len(INTEGER_COLUMNS)), dtype=np.int64)
+    every = np.arange(len(fields))
+    integers[every, [_POSITION[own["outcome"]] for own in fields]] = 1
+    finished = [number for number, own in enumerate(fields) if own["finish_class"] is not None]
+    integers[finished, [_POSITION["finish_" + fields[number]["finish_class"]] for number in finished]] = 1
+    integers[:, _POSITION["streamed"]] = [bool(own["stream"]) for own in fields]
+    for column in TOKEN_COLUMNS:
+        integers[:, _POSITION[column]] = [own[column] or 0 for own in fields]
+    costs = np.array([own["cost_usd"] for own in fields], dtype=np.float64)  # None becomes NaN
+    integers[:, _POSITION["unpriced_requests"]] = np.isnan(costs)
+    integers[:, _POSITION["cost_nanodollars"]] = np.rint(np.nan_to_num(costs) * NANO)
+    return integers
+
+
+def _values_of(fields: Sequence[Mapping[str, Any]]) -> tuple[Values, Integers, Integers]:
+    """Return the values that the requests add to histograms, with their requests and their HISTOGRAM_COLUMNS."""
+    successful = np.array([own["success"] for own in fields], dtype=bool)
+    everyone = np.ones(len(fields), dtype=bool)
+    population = {Population.ALL: everyone, Population.SUCCESSFUL: successful, Population.FAILED: ~successful}
+    values, events, columns = [], [], []
+    for number, metric in enumerate(HISTOGRAMS):
+        column = np.array([own[metric.field] for own in fields], dtype=np.float64)  # None becomes NaN
+        chosen = np.flatnonzero(population[metric.population] & ~np.isnan(column))
+        values.append(column[chosen])
+        events.append(chosen)
+        columns.append(np.full(len(chosen), number))
+    return Values(np.concatenate(values)), np.concatenate(events), np.concatenate(columns)
 
 
 @dataclass(slots=True)

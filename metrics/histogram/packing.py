@@ -38,7 +38,7 @@ MAX_PACKED_BYTES: Final = 32 * 2**10  # 2,561 buckets of two-byte gaps and eight
 MAX_CODE: Final = N_BUCKETS
 
 _LEAD: Final = {ONE_EXACT: 1, ONE_FLOAT: 9, MANY_EXACT: 1, MANY_FLOAT: 17}
-_LEADS: Final = np.array([_LEAD.get(form, 0) for form in range(256)], dtype=np.int64)
+LEADS: Final = np.array([_LEAD.get(form, 0) for form in range(256)], dtype=np.int64)
 
 
 class Content(NamedTuple):
@@ -199,7 +199,7 @@ def decode_many(blobs: Sequence[bytes | memoryview]) -> tuple[Contents, list[int
         return _no_contents(), []
     lengths = lengths[where]
     starts = np.cumsum(lengths) - lengths
-    leads = _LEADS[data[starts]]
+    leads = LEADS[data[starts]]
     # A blob that ends within an integer would run into the next blob, so such blobs are removed first.
     plain = (leads > 0) & (lengths >= leads) & (lengths <= MAX_PACKED_BYTES)
     plain &= (data[starts + lengths - 1] < 128) | (lengths == leads)
@@ -232,7 +232,7 @@ def _decode_plain(
         return _no_contents(), np.zeros(0, dtype=bool)
     starts = np.cumsum(lengths) - lengths
     forms = data[starts]
-    leads = _LEADS[forms]
+    leads = LEADS[forms]
     body = data[~_ranges(starts, leads, len(data))]
     body_ends = np.cumsum(lengths - leads)
     body_starts = body_ends - (lengths - leads)

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from llmmonitor.infra.database_errors import is_transient
-from llmmonitor.infra.throttled_log import LogThrottle
+from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 from metrics.events import Event
 from metrics.store import disk
 from metrics.store.availability import StoreUnavailable
@@ -57,6 +57,10 @@ class Committer(Protocol):
 
     def commit(self, events: Sequence[Event]) -> CommitResult:
         """Store the events in one transaction, or raise and store nothing."""
+        ...
+
+    def compact(self) -> bool:
+        """Do a small part of the work that commits have left. Return whether there is more."""
         ...
 
 
@@ -213,9 +217,18 @@ class Recorder:
                 with self._changed:
                     self._running = []
                     self._finish(batch)
+                self._compact(store)
         finally:
             self._stop(can_restart=store is not None)
             connections.close_all()
+
+    @staticmethod
+    def _compact(store: Committer) -> None:
+        try:
+            store.compact()
+        except Exception as error:  # noqa: BLE001 (the rows stay correct without it)
+            _reconnect()
+            log_throttled(log, "compaction", error)
 
     def _stop(self, can_restart: bool) -> None:
         """When the thread ends: fail the running batch, and start another thread for the queue if that can work."""

@@ -1,7 +1,7 @@
 """The database tables. `metrics.store` writes measurements, and `metrics.queries` and `metrics.admin` read them."""
 
 from metrics.models.annotations import Annotation
-from metrics.models.bookkeeping import DemoClaim, RawFloor, RecentId
+from metrics.models.bookkeeping import DemoClaim, RawFloor, RecentId, RollupFloor
 from metrics.models.labels import GaugeLabels, Series
 from metrics.models.requests import (
     ErrorGroup,
@@ -32,6 +32,7 @@ __all__ = [
     "QueueMetrics",
     "RawFloor",
     "RecentId",
+    "RollupFloor",
     "Series",
     "SystemMetrics",
 ]

@@ -1,4 +1,4 @@
-"""Small tables of the store itself: recent ids, raw floors, and the claim on the demo data."""
+"""Small tables of the store itself: recent ids, floors, and the claim on the demo data."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ class RawFloor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} from {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class RollupFloor(models.Model):
+    """The start of the oldest bucket of a resolution that requests are added to. Older buckets are deleted."""
+
+    resolution = models.IntegerField(unique=True, help_text="Seconds: 1, 60 or 3600.")
+    bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
+
+    def __str__(self) -> str:
+        return f"{self.resolution} s from {self.bucket}"
 
 
 class DemoClaim(models.Model):

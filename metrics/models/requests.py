@@ -126,7 +126,8 @@ class ErrorGroupRollup(models.Model):
     count = models.BigIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["bucket", "group", "series"], name="error_group_rollup_key")]
+        # Not unique: commits add rows, which are merged later.
+        indexes = [models.Index(fields=["bucket", "group", "series"], name="error_group_rollup_key")]
 
     def __str__(self) -> str:
         return f"{self.bucket} group {self.group_id} series {self.series_id}"

@@ -1,4 +1,7 @@
-"""Rollups, which queries read. Sums are integers, so their value does not depend on the order of merges."""
+"""Rollups, which queries read. Sums are integers, so their value does not depend on the order of merges.
+
+A bucket may have several rows: each commit adds rows, and they are merged later (`metrics.store.compaction`).
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,8 @@ class InferenceRollup(models.Model):
     failed_response_time_ms = models.BinaryField(default=b"")
 
     class Meta:
-        constraints = [
-            # Queries read a range of buckets at a resolution. Commits read and write rows by the whole key.
-            models.UniqueConstraint(fields=["resolution", "bucket", "series"], name="inference_rollup_key")
-        ]
+        # Not unique: commits add rows, which are merged later. Queries read a range of buckets at a resolution.
+        indexes = [models.Index(fields=["resolution", "bucket", "series"], name="inference_rollup_key")]
 
     def __str__(self) -> str:
         return f"{self.resolution} s from {self.bucket}, series {self.series_id}"
@@ -68,12 +69,7 @@ class GaugeRollup(models.Model):
     last_at = models.BigIntegerField(help_text="When `last` was sampled, unix microseconds.")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["resolution", "metric", "bucket", "labels"],
-                name="gauge_rollup_key",
-            )
-        ]
+        indexes = [models.Index(fields=["resolution", "metric", "bucket", "labels"], name="gauge_rollup_key")]
 
     def __str__(self) -> str:
         return f"{self.metric}, {self.resolution} s from {self.bucket}"

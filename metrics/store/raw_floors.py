@@ -40,8 +40,13 @@ def raw_floor(kind: str) -> datetime | None:
 
 def locked_floors() -> dict[str, datetime]:
     """Return the floors by kind for a commit. They do not change until its transaction ends."""
-    _lock("pg_advisory_xact_lock_shared")
+    exclude_upkeep()
     return _read()
+
+
+def exclude_upkeep() -> None:
+    """Wait for a running step of upkeep, and block new ones until this transaction ends. On SQLite it does nothing."""
+    _lock("pg_advisory_xact_lock_shared")
 
 
 def block_commits() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -217,11 +219,21 @@ def _readings(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, 
                     level = float(value)
                     yield name, instance, at, (1, level, level, level), level
         return
-    rows = _rollup_rows(metrics, plan, start, ids).order_by("bucket", "last_at")
-    for name, instance, at, last, count, total, least, most in rows.values_list(
-        "metric", "labels_id", "last_at", "last", "count", "sum", "min", "max"
-    ).iterator(CHUNK_ROWS):
-        yield name, instance, at / 1e6, (count, total, least, most), last
+    # A bucket may have several rows. They are one reading, with the last of their values.
+    rows = (
+        _rollup_rows(metrics, plan, start, ids)
+        .order_by("bucket", "last_at")
+        .values_list("bucket", "metric", "labels_id", "last_at", "last", "count", "sum", "min", "max")
+    )
+    for _, of_bucket in groupby(rows.iterator(CHUNK_ROWS), itemgetter(0)):
+        readings: dict[tuple[str, int], Reading] = {}
+        for _, name, instance, at, last, count, total, least, most in of_bucket:
+            before = readings.pop((name, instance), None)
+            if before:
+                sums = before[3]
+                count, total, least, most = count + sums[0], total + sums[1], min(least, sums[2]), max(most, sums[3])
+            readings[name, instance] = (name, instance, at / 1e6, (count, total, least, most), last)
+        yield from readings.values()
 
 
 def totals(specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Filters) -> list[float | None]:

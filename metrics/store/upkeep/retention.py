@@ -21,8 +21,10 @@ from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
 from metrics.retention_policy import RetentionPolicy
+from metrics.store import compaction
+from metrics.store.rollup_floors import raise_rollup_floor
 from metrics.store.upkeep import disk_limit
-from metrics.store.upkeep.deleting import Steps, matching_rows, oldest_raw_rows
+from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
 
 logger = logging.getLogger(__name__)
@@ -31,8 +33,11 @@ logger = logging.getLogger(__name__)
 READERS_GRACE = timedelta(minutes=1)
 GAUGE_LABELS_EVERY = timedelta(hours=1)
 
-# When this process last saw that all label sets of gauges are in use.
+COMPACTION_EVERY = timedelta(hours=1)
+
+# When this process last saw that all label sets of gauges are in use, and that no ended bucket has several rows.
 _gauge_labels_clean_at: datetime | None = None
+_compacted_at: datetime | None = None
 
 
 def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | None = None) -> dict[str, int]:
@@ -66,11 +71,14 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps))
     for model, kind in RAW_TABLES:
         run(table_name(model), partial(steps.run, oldest_raw_rows(model, kind, now - policy.raw(kind))))
+    for resolution in RESOLUTIONS:
+        run(table_name(InferenceRollup), partial(steps.run, _old_buckets(resolution, policy, now)))
     for query in _outdated(policy, now):
         run(table_name(query.model), partial(steps.run, matching_rows(query)))
     for resolution in GAUGE_RESOLUTIONS:
         run(table_name(GaugeRollup), partial(_clean_gauges, resolution, policy, now, steps))
     run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
+    attempt("compaction", lambda: _merge_leftovers(now, steps))
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
     attempt("free pages", shrink_file)
@@ -82,12 +90,21 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
 def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySet[Any]]:
     """Return queries for the other rows that are too old, in the order of an index. They are not run yet."""
     yield manager(RecentId).filter(at__lt=now - policy.recent_ids).order_by("at")
-    for resolution in RESOLUTIONS:
-        before = policy.oldest_bucket(resolution, now - READERS_GRACE)
-        yield manager(InferenceRollup).filter(resolution=resolution, bucket__lt=before).order_by("bucket")
     hours_since = policy.oldest_bucket(3600, now - READERS_GRACE)
     yield manager(ErrorGroupRollup).filter(bucket__lt=hours_since).order_by("bucket")
     yield from _unused_labels(policy, now)
+
+
+def _old_buckets(resolution: int, policy: RetentionPolicy, now: datetime) -> Step:
+    """Return a step that deletes the rollups of a resolution that are too old, and raises its floor."""
+    before = policy.oldest_bucket(resolution, now - READERS_GRACE)
+    delete = matching_rows(manager(InferenceRollup).filter(resolution=resolution, bucket__lt=before).order_by("bucket"))
+
+    def step(rows: int) -> int:
+        raise_rollup_floor(resolution, before)
+        return delete(rows)
+
+    return step
 
 
 def _clean_gauges(resolution: int, policy: RetentionPolicy, now: datetime, steps: Steps) -> int:
@@ -133,6 +150,16 @@ def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
     if not deleted:
         _gauge_labels_clean_at = now
     return deleted
+
+
+def _merge_leftovers(now: datetime, steps: Steps) -> dict[str, int]:
+    """Merge the rollup rows that other processes have left, once in COMPACTION_EVERY. No row counts as deleted."""
+    global _compacted_at
+    if _compacted_at is None or abs(now - _compacted_at) >= COMPACTION_EVERY:
+        compaction.merge_leftovers(now, steps)
+        if not steps.is_over:
+            _compacted_at = now
+    return {}
 
 
 def _without_references(query: models.QuerySet[Any]) -> models.QuerySet[Any]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from metrics.aggregation import RESOLUTIONS, BucketKey, InferenceBucket, ResolutionsFor, bucket_at, bucket_start
+from metrics.aggregation import FailureCount, bucket_start
 from metrics.events import ErrorEvent, InferenceEvent, Severity
 from metrics.events.requests import NO_ERROR_TYPE, UNKNOWN_MODEL
 from metrics.models import ErrorMetrics, InferenceMetrics
@@ -126,8 +126,12 @@ class _Row:
 
 @dataclass(slots=True)
 class ErrorChanges:
-    """What errors change beside their own rows: counts and times of groups. duplicates: indexes of events."""
+    """What errors change beside their own rows: counts of failed requests, counts and times of groups.
 
+    duplicates: indexes of events.
+    """
+
+    failure_counts: list[FailureCount] = field(default_factory=list)
     group_counts: dict[GroupKey, int] = field(default_factory=dict)
     group_times: dict[int, Times] = field(default_factory=dict)
     duplicates: set[int] = field(default_factory=set)
@@ -169,14 +173,12 @@ class ErrorRows:
         errors: Sequence[ReportedError],
         new_failures: Sequence[InferenceEvent],
         failures: Mapping[str, SeriesRef],
-        buckets: dict[BucketKey, InferenceBucket],
-        resolutions_for: ResolutionsFor,
         now: datetime,
     ) -> ErrorChanges:
         """Store errors in their order and decide which rows count as failed requests.
 
         new_failures: failed inferences of this transaction. failures: the series of these and of the stored ones, by
-        request id. Changes of the counts are added to `buckets`.
+        request id.
         """
         changes = ErrorChanges()
         request_ids = {error.event.request_id for error in errors} | {event.request_id for event in new_failures}
@@ -196,7 +198,7 @@ class ErrorRows:
         self._group(changed, changes, now)
         self._upsert.run([(row.timestamp, row.request_id, *row.values) for row in changed])
         for row in changed:
-            _count(row, changes.group_counts, buckets, resolutions_for)
+            _count(row, changes)
         return changes
 
     @staticmethod
@@ -250,23 +252,16 @@ def _load(request_ids: Sequence[str]) -> dict[str, _Row]:
     return rows
 
 
-def _count(
-    row: _Row,
-    group_counts: dict[GroupKey, int],
-    buckets: dict[BucketKey, InferenceBucket],
-    resolutions_for: ResolutionsFor,
-) -> None:
+def _count(row: _Row, changes: ErrorChanges) -> None:
     """Subtract the stored contribution of a row and add its new one."""
     old, new = row.stored.contribution if row.stored else None, row.contribution
     if old == new:
         return
     seconds = int(row.timestamp.timestamp())
-    # Subtracted at all resolutions: a bucket older than its retention may still exist. If not, no row is inserted.
-    for contribution, n, resolutions in ((old, -1, RESOLUTIONS), (new, 1, resolutions_for(row.timestamp))):
+    for contribution, n in ((old, -1), (new, 1)):
         if contribution is None:
             continue
         key = (bucket_start(seconds, HOUR), contribution.group, contribution.series)
-        group_counts[key] = group_counts.get(key, 0) + n
+        changes.group_counts[key] = changes.group_counts.get(key, 0) + n
         if contribution.outcome is not None:
-            for resolution in resolutions:
-                bucket_at(buckets, resolution, seconds, contribution.series).count_failure(contribution.outcome, n)
+            changes.failure_counts.append(FailureCount(contribution.series, seconds, contribution.outcome, n))

@@ -127,6 +127,11 @@ def column_of(model: type[models.Model], name: str) -> str:
     return connection.ops.quote_name(str(model._meta.get_field(name).column))  # type: ignore[union-attr]
 
 
+def table_of(model: type[models.Model]) -> str:
+    """Return the quoted name of a table."""
+    return connection.ops.quote_name(model._meta.db_table)
+
+
 def shared_fields(model: type[models.Model], event_type: type[BaseModel]) -> tuple[str, ...]:
     """Return the names of the event's fields that have a column of the same name, in the order of the model."""
     return tuple(field.name for field in model._meta.concrete_fields if field.name in event_type.model_fields)

@@ -2,7 +2,8 @@
 
 On SQLite it acquires the write lock at its beginning (`transaction_mode` IMMEDIATE), so transactions run one after the
 other. On PostgreSQL they run in parallel. There rows are inserted and locked in the order of their keys, tables in the
-order of `Store._write`, and an advisory lock serializes the transactions that write the same failed request.
+order of `Store._write`, and an advisory lock serializes the transactions that write the same failed request. Rollup
+rows are only inserted.
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from metrics.aggregation import rollup_events
+from metrics import aggregation
+from metrics.aggregation import Row
 from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, Rejection, SeriesKey, SystemEvent
 from metrics.retention_policy import RetentionPolicy
 from metrics.store.availability import translate_database_errors
 from metrics.store.commit_result import CommitResult
+from metrics.store.compaction import Compactor
 from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.labels.interning import SeriesInterner, SeriesLabels, SeriesRef, Times, labels_of_key, series_labels
 from metrics.store.raw_floors import locked_floors
+from metrics.store.rollup_floors import current_floors
 from metrics.store.write_lock import write_lock
 from metrics.store.writing import rollup_rows
 from metrics.store.writing.error_rows import ErrorRows, ReportedError, stored_failures
 from metrics.store.writing.request_rows import InferenceRows
+from metrics.store.writing.rollup_rows import RollupTable
 from metrics.store.writing.sample_rows import SampleRows
 from metrics.store.writing.statements import execute
 
@@ -55,6 +60,8 @@ class Store:
         self._inference = InferenceRows()
         self._errors = ErrorRows(settings.LLMMONITOR.max_error_groups)
         self._samples = SampleRows(settings.LLMMONITOR.max_series)
+        self._compactor = Compactor()
+        self._appended: tuple[tuple[RollupTable, list[Row]], ...] = ()
 
     def commit(self, events: Sequence[Event]) -> CommitResult:
         """Store the new events, each once. Return the numbers of accepted, duplicate and rejected events.
@@ -71,7 +78,12 @@ class Store:
             result = self._write(events, self._clock())
         for part in (self._series, self._samples, self._errors):
             part.remember()
+        self._compactor.add(self._appended, self._clock())
         return result
+
+    def compact(self) -> bool:
+        """Merge some of the rollup rows that commits have added. Return whether more are due. Raise database errors."""
+        return self._compactor.step(self._clock())
 
     def _write(self, events: Sequence[Event], now: datetime) -> CommitResult:
         by_kind: dict[str, list[Indexed]] = {kind: [] for kind in Kind}
@@ -94,7 +106,6 @@ class Store:
 
         duplicates = self._inference.write(inference, series_refs, now)
         new = [(index, event) for index, event in inference if index not in duplicates]
-        buckets = rollup_events(((event, series_refs[index].series) for index, event in new), resolutions_for)
 
         failures |= {event.request_id: series_refs[index] for index, event in new if not event.success}
         remaining = [
@@ -111,22 +122,28 @@ class Store:
             if index not in duplicates
         ]
         reported.sort(key=attrgetter("event_index"))
-        changes = self._errors.write(
-            reported, [event for _, event in new if not event.success], failures, buckets, resolutions_for, now
-        )
+        changes = self._errors.write(reported, [event for _, event in new if not event.success], failures, now)
         gauges, sample_duplicates = self._samples.write(
             by_kind[Kind.SYSTEM], queues, labels, series_refs, resolutions_for
         )
         duplicates |= changes.duplicates | sample_duplicates
 
-        rollup_rows.add_inference(buckets)
-        rollup_rows.add_gauges(gauges)
-        rollup_rows.add_groups(changes.group_counts)
+        requests = [(event, series_refs[index].series) for index, event in new]
+        self._append(
+            (rollup_rows.INFERENCE, aggregation.rollup_rows(requests, changes.failure_counts, current_floors(now))),
+            (rollup_rows.GAUGES, rollup_rows.rows_of_gauges(gauges)),
+            (rollup_rows.GROUPS, rollup_rows.rows_of_groups(changes.group_counts)),
+        )
         self._series.touch(times)
         self._errors.touch(changes.group_times)
         rejected.sort(key=attrgetter("index"))
         accepted = len(events) - len(duplicates) - len(rejected)
         return CommitResult(accepted, len(duplicates), sorted(duplicates), rejected)
+
+    def _append(self, *rows_by_table: tuple[RollupTable, list[Row]]) -> None:
+        for table, rows in rows_by_table:
+            table.insert.run(rows)
+        self._appended = rows_by_table
 
     def _intern(self, events: Sequence[Indexed], now: datetime) -> tuple[dict[int, SeriesRef], dict[int, Times]]:
         """Return the series of each event by its index, and the first and last time of the events of each series."""

@@ -14,6 +14,8 @@ from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.histogram import Histogram
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup
 from metrics.store.commit_result import CommitResult
+from metrics.store.compaction import merge_keys
+from metrics.store.writing.rollup_rows import TABLES
 from metrics.store.writing.transaction import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
@@ -51,6 +53,14 @@ def commit(*events: Event, at: datetime = NOW) -> CommitResult:
     return Store(clock=lambda: at).commit(events)
 
 
+def compact() -> None:
+    """Merge the rollup rows of each bucket."""
+    for table in TABLES:
+        keys = list(table.model._default_manager.order_by().values_list(*table.key).distinct())
+        if keys:
+            merge_keys(table, keys)
+
+
 def limited(label_sets: int) -> Any:
     """Set LLMMONITOR_MAX_SERIES and LLMMONITOR_MAX_ERROR_GROUPS in the block."""
     limits = {"max_series": label_sets, "max_error_groups": label_sets}
@@ -76,8 +86,10 @@ def assert_raw_and_rollups_agree(resolutions: tuple[int, ...] = RESOLUTIONS) -> 
     groups: Counter[tuple[int, int, int]] = Counter()
     for row in ErrorMetrics.objects.all():
         groups[_start(row.timestamp, 3600), row.group_id, row.series_id] += 1
-    stored = {(row.bucket, row.group_id, row.series_id): row.count for row in ErrorGroupRollup.objects.all()}
-    assert stored == dict(groups)
+    stored: Counter[tuple[int, int, int]] = Counter()
+    for row in ErrorGroupRollup.objects.all():
+        stored[row.bucket, row.group_id, row.series_id] += row.count
+    assert +stored == groups
 
 
 def _start(at: datetime, resolution: int) -> int:
@@ -85,16 +97,21 @@ def _start(at: datetime, resolution: int) -> int:
 
 
 def _as_stored(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
-    found = {}
+    """The figures of each bucket and series, added up over its rows."""
+    sums: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    histograms: dict[tuple[int, int], dict[str, Histogram]] = defaultdict(lambda: defaultdict(Histogram))
     for row in InferenceRollup.objects.filter(resolution=resolution):
-        figures: dict[str, Any] = {name: value for name in INTEGER_COLUMNS if (value := getattr(row, name))}
+        key = (row.bucket, row.series_id)
+        for name in INTEGER_COLUMNS:
+            sums[key][name] += getattr(row, name)
         for name in HISTOGRAM_COLUMNS:
-            histogram = Histogram.unpack(bytes(getattr(row, name)))
-            if histogram.count:
-                figures[f"{name}()"] = histogram
-        if figures:  # a bucket whose only error was subtracted is empty
-            found[row.bucket, row.series_id] = figures
-    return found
+            histograms[key][f"{name}()"].merge(Histogram.unpack(bytes(getattr(row, name))))
+    stored = {
+        key: {name: value for name, value in own.items() if value}
+        | {name: histogram for name, histogram in histograms[key].items() if histogram.count}
+        for key, own in sums.items()
+    }
+    return {key: figures for key, figures in stored.items() if figures}  # without errors that were subtracted
 
 
 def _as_computed(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:

@@ -67,7 +67,7 @@ class TheKeyOfSamplesByLabelSet:
     def test_still_recognises_what_was_stored_before(self, samples_by_name: Any) -> None:
         sampled(samples_by_name)
 
-        migrate_to("0003_samples_by_label_set")
+        migrate_to("0005_rollup_rows")
 
         assert record([machine(NOW), queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
         assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])

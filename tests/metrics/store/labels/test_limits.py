@@ -103,7 +103,7 @@ class TheLimit:
         with limited(1):
             store = Store(clock=lambda: NOW)
             with monkeypatch.context() as broken, pytest.raises(RuntimeError):
-                broken.setattr("metrics.store.writing.rollup_rows.add_groups", fail)
+                broken.setattr("metrics.store.writing.rollup_rows.rows_of_groups", fail)
                 store.commit([limit.event("first")])
             store.commit([limit.event("second")])
         assert limit.names() == {"second"}

@@ -52,6 +52,7 @@ def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     # As in a new process.
     monkeypatch.setattr(raw_floors, "_last_read", {})
     monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
+    monkeypatch.setattr(retention, "_compacted_at", None)
 
 
 def maintain(at: Any = NOW) -> dict[str, int]:

@@ -93,7 +93,7 @@ class ACommit:
         def fail(counts: Any) -> None:
             raise IntegrityError("no")
 
-        monkeypatch.setattr(rollup_rows, "add_groups", fail)
+        monkeypatch.setattr(rollup_rows, "rows_of_groups", fail)
         with pytest.raises(IntegrityError):
             commit(request("a"), error("b"))
         assert [model.objects.count() for model in (InferenceMetrics, InferenceRollup, Series)] == [0, 0, 0]
@@ -104,7 +104,7 @@ class ACommit:
 
         store = Store(clock=lambda: NOW)
         with monkeypatch.context() as broken, pytest.raises(IntegrityError):
-            broken.setattr(rollup_rows, "add_groups", fail)
+            broken.setattr(rollup_rows, "rows_of_groups", fail)
             store.commit([request("a", model_name="one")])
         # The database gives the number that was rolled back to the next series.
         store.commit([request("b", model_name="two")])

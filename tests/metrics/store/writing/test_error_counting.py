@@ -16,6 +16,7 @@ from tests.metrics.store.stored import (
     assert_raw_and_rollups_agree,
     before,
     commit,
+    compact,
     error,
     failed,
     outcomes,
@@ -92,10 +93,10 @@ class AFailedInference:
         commit(failed("a", before(days=10)))
         assert [outcomes(resolution) for resolution in (1, 60, 3600)] == [{}, {}, {"server_error": 1}]
 
-    def test_takes_over_also_what_is_in_a_bucket_beyond_its_retention(self) -> None:
+    def test_leaves_a_bucket_beyond_its_retention_as_it_is(self) -> None:
         commit(error("a", before(minutes=134)))
-        commit(failed("a", before(minutes=134)), at=before(minutes=-3))  # seconds are kept for 135 minutes
-        assert [outcomes(resolution) for resolution in (1, 60)] == [{}, {"server_error": 1}]
+        commit(failed("a", before(minutes=134)), at=before(minutes=-5))  # seconds are kept for 135 minutes
+        assert [outcomes(resolution) for resolution in (1, 60)] == [{"timeout": 1}, {"server_error": 1}]
 
     def test_repeated_takes_nothing_back_twice(self) -> None:
         commit(error("a"), error("b"))
@@ -182,6 +183,7 @@ class ALaterEvent:
     def test_moves_the_error_to_the_group_that_it_now_belongs_to(self) -> None:
         commit(error("a"), error("b"))
         commit(error("a", error_message="after 3 s"))
+        compact()
         counts = ErrorGroupRollup.objects.values_list("group__message", "count").order_by("group__message")
         assert list(counts) == [("", 1), ("after <n> s", 1)]
 
@@ -203,6 +205,7 @@ class AGroup:
     def test_counts_by_hour_and_series(self) -> None:
         commit(*(error(f"r{n}", model_name=f"m{n % 2}") for n in range(6)), error("old", before(hours=1)))
         commit(*(error(f"s{n}", model_name="m0") for n in range(4)))
+        compact()
         counts = ErrorGroupRollup.objects.order_by("bucket", "series__model_name").values_list("count", flat=True)
         assert list(counts) == [1, 7, 3]
         assert_raw_and_rollups_agree()

@@ -14,7 +14,7 @@ from metrics.events.samples import MAX_GPUS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, Series, SystemMetrics
 from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
-from tests.metrics.store.stored import NOW, before, commit, limited, request
+from tests.metrics.store.stored import NOW, before, commit, compact, limited, request
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -69,6 +69,7 @@ def queue(at: datetime = NOW, source: str = "gateway", **more: Any) -> QueueEven
 
 
 def gauge(metric: str, resolution: int = 60, **more: Any) -> GaugeRollup:
+    compact()
     return GaugeRollup.objects.get(metric=metric, resolution=resolution, **more)
 
 
