@@ -25,7 +25,6 @@ from metrics.histogram import (
     bucket_index,
 )
 from metrics.histogram.buckets import bucket_indices, bucket_middle
-from metrics.histogram.bulk import copy_of, histograms_of
 
 BOUND = 0.011  # the promise: 1.1 %
 QUANTILES = (0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
@@ -214,28 +213,6 @@ class AMerge:
         left.add(9)
 
         assert right == Histogram.of([3])
-
-
-class TheHistogramsOfManyLists:
-    @given(st.lists(st.lists(values | st.sampled_from([-0.0, 1e300, 5e-324]), max_size=40), max_size=12))
-    def test_are_those_of_each_list(self, lists: list[list[float]]) -> None:
-        assert histograms_of(lists) == [Histogram.of(one) for one in lists]
-        assert [one.pack() for one in histograms_of(lists)] == [Histogram.of(one).pack() for one in lists]
-
-    @pytest.mark.parametrize("size", [1, 200])
-    @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
-    def test_refuse_what_is_no_measurement(self, value: float, size: int) -> None:
-        with pytest.raises(ValueError, match="finite values of 0 or more"):
-            histograms_of([[1.0] * size, [1.0, value]])
-
-    @given(samples)
-    def test_can_be_copied(self, sample: list[float]) -> None:
-        original = Histogram.of(sample)
-        copy = copy_of(original)
-        copy.add(1)
-
-        assert original == Histogram.of(sample)
-        assert copy == Histogram.of([*sample, 1])
 
 
 class TheBuckets:
