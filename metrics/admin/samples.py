@@ -17,6 +17,7 @@ from metrics.models import (
     QueueMetrics,
     RawFloor,
     RecentId,
+    RollupFloor,
     SystemMetrics,
 )
 from metrics.retention_policy import RetentionPolicy
@@ -124,6 +125,15 @@ class RawFloorAdmin(LargeTableAdmin):
         """Return the retention of the settings. The disk limit may have removed more."""
         hours = RetentionPolicy.from_settings().raw(row.kind).total_seconds() / 3600
         return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
+
+
+@admin.register(RollupFloor)
+class RollupFloorAdmin(LargeTableAdmin):
+    """The oldest bucket of each resolution that requests are added to."""
+
+    list_display = ("resolution", "bucket")
+    ordering = ("resolution",)
+    search_fields = ("resolution__exact",)
 
 
 @admin.register(DemoClaim)
