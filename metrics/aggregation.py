@@ -82,10 +82,11 @@ def rollup_rows(
             if start >= floors[resolution]:
                 by_outcome = counts.setdefault((resolution, start, series), {})
                 by_outcome[outcome] = by_outcome.get(outcome, 0) + number
-    for key, by_outcome in counts.items():
-        if any(by_outcome.values()):
-            rows.append((*key, *(by_outcome.get(column, 0) for column in INTEGER_COLUMNS), *_NO_HISTOGRAMS))
-    return rows
+    failed = [
+        (*key, *(by_outcome.get(column, 0) for column in INTEGER_COLUMNS), *_NO_HISTOGRAMS)
+        for key, by_outcome in counts.items()
+    ]
+    return merge_rows([*rows, *failed]) if failed else rows
 
 
 def merge_rows(rows: Sequence[Row]) -> list[Row]:

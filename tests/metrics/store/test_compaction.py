@@ -1,0 +1,217 @@
+"""The rollup rows that commits append are merged: few remain, and no figure changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup, RollupFloor
+from metrics.store import compaction
+from metrics.store.upkeep import retention
+from metrics.store.upkeep.deleting import Steps
+from metrics.store.writing.rollup_rows import INFERENCE
+from metrics.store.writing.transaction import Store
+from tests.metrics.store.kept import machine
+from tests.metrics.store.stored import (
+    NOW,
+    assert_raw_and_rollups_agree,
+    before,
+    commit,
+    error,
+    failed,
+    outcomes,
+    request,
+    requests,
+)
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+
+class Clock:
+    """A store whose clock a test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.store = Store(clock=lambda: self.now)
+
+    def compact(self) -> None:
+        """Merge all rows that are due."""
+        while self.store.compact():
+            pass
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def rows(resolution: int, **more: Any) -> int:
+    return InferenceRollup.objects.filter(resolution=resolution, **more).count()
+
+
+class TheRowsOfABucket:
+    def test_are_one_for_each_commit_until_they_are_merged(self, clock: Clock) -> None:
+        for number in range(3):
+            clock.store.commit([request(f"r{number}")])
+        clock.compact()
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [3, 3, 3]
+        assert_raw_and_rollups_agree()
+
+    def test_are_merged_when_they_are_many(self, clock: Clock) -> None:
+        for number in range(compaction.MAX_ROWS):
+            clock.store.commit([request(f"r{number}"), machine(before(seconds=number))])
+        clock.compact()
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [1, 1, 1]
+        assert GaugeRollup.objects.filter(metric="system.cpu_percent", resolution=3600).count() == 1
+        assert_raw_and_rollups_agree()
+
+    def test_stay_few_however_many_commits_there_are(self, clock: Clock) -> None:
+        for number in range(60):
+            clock.store.commit([request(f"r{number}"), error(f"e{number}")])
+            clock.compact()
+            assert max(rows(60), ErrorGroupRollup.objects.count()) <= compaction.MAX_ROWS
+        assert_raw_and_rollups_agree()
+
+    def test_are_merged_when_the_bucket_has_ended(self, clock: Clock) -> None:
+        for number in range(2):
+            clock.store.commit([request(f"r{number}")])
+        clock.now += timedelta(seconds=3)
+        clock.compact()
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [1, 2, 2]
+        clock.now += timedelta(hours=1)
+        clock.compact()
+        assert [rows(resolution) for resolution in (60, 3600)] == [1, 1]
+        assert_raw_and_rollups_agree()
+
+    def test_of_late_events_are_merged_when_they_are_many(self, clock: Clock) -> None:
+        for number in range(compaction.MAX_ROWS):
+            clock.store.commit([request(f"r{number}", before(hours=30))])
+            clock.compact()
+        assert [rows(resolution) for resolution in (60, 3600)] == [1, 1]
+        assert_raw_and_rollups_agree((60, 3600))
+
+    def test_of_several_models_are_merged_apart(self, clock: Clock) -> None:
+        for number in range(compaction.MAX_ROWS):
+            clock.store.commit([request(f"a{number}"), failed(f"b{number}", model_name="slow")])
+        clock.compact()
+        assert rows(60) == 2
+        assert_raw_and_rollups_agree()
+
+    def test_vanish_when_nothing_is_left_in_them(self, clock: Clock) -> None:
+        clock.store.commit([error("a")])
+        clock.store.commit([failed("a", model_name="slow")])
+        clock.now += timedelta(hours=2)
+        clock.compact()
+        assert set(InferenceRollup.objects.values_list("series__model_name", flat=True)) == {"slow"}
+        assert_raw_and_rollups_agree()
+
+
+class AMerge:
+    def test_that_fails_changes_nothing_and_stops_no_commit(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(rows: Any) -> None:
+            raise OperationalError("disk full")
+
+        for number in range(compaction.MAX_ROWS):
+            clock.store.commit([request(f"r{number}")])
+        with monkeypatch.context() as broken, pytest.raises(OperationalError):
+            broken.setattr(INFERENCE.insert, "run", fail)
+            clock.compact()
+        assert rows(60) == compaction.MAX_ROWS
+        clock.store.commit([request("after")])
+        assert_raw_and_rollups_agree()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_by_two_processes_at_once_counts_each_row_once(self) -> None:
+        for number in range(40):
+            commit(request(f"r{number}"))
+        keys = list(InferenceRollup.objects.order_by().values_list(*INFERENCE.key).distinct())
+        together = threading.Barrier(3)
+        failures: list[BaseException] = []
+
+        def merge() -> None:
+            try:
+                together.wait(30)
+                compaction.merge_keys(INFERENCE, keys)
+            except OperationalError as problem:  # SQLite has one writer
+                failures.append(problem)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=merge) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert requests(3600) == 40
+        assert_raw_and_rollups_agree()
+
+
+class Upkeep:
+    def leftovers(self, now: datetime) -> None:
+        compaction.merge_leftovers(now, Steps(time.monotonic() + 30))
+
+
+class TheRowsThatAProcessHasLeft(Upkeep):
+    def test_are_merged_by_upkeep_when_their_bucket_has_ended(self) -> None:
+        for number in range(3):
+            commit(request(f"r{number}"), error(f"e{number}"), machine(before(seconds=number)))
+        self.leftovers(NOW + timedelta(minutes=2))
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [1, 1, 3]
+        self.leftovers(NOW + timedelta(hours=2))
+        assert (rows(3600), ErrorGroupRollup.objects.count()) == (1, 1)
+        assert GaugeRollup.objects.filter(metric="system.cpu_percent").count() == 2
+        assert_raw_and_rollups_agree()
+
+    def test_are_searched_once_an_hour(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        searched: list[datetime] = []
+        monkeypatch.setattr(retention, "_compacted_at", None)
+        monkeypatch.setattr(compaction, "merge_leftovers", lambda now, steps: searched.append(now))
+        for minutes in (0, 1, 59, 61):
+            retention.maintain(NOW + timedelta(minutes=minutes), 10.0)
+        assert searched == [NOW, NOW + timedelta(minutes=61)]
+
+
+@pytest.fixture
+def keep_seconds(settings: Any) -> Callable[[float], None]:
+    """Set for how many minutes rollups of a second are kept."""
+
+    def keep(minutes: float) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"one_second_minutes": minutes})
+
+    return keep
+
+
+class ABucketBelowTheFloor:
+    def test_gets_no_correction_of_what_was_not_counted_in_it(self, keep_seconds: Callable[[float], None]) -> None:
+        keep_seconds(15.0)
+        commit(error("a", before(minutes=30)))  # too old for a rollup of a second
+        keep_seconds(60.0)
+        commit(failed("a", before(minutes=30), model_name="slow"))
+        assert outcomes(1) == {}
+        assert outcomes(60) == {"server_error": 1}
+
+    def test_gets_no_correction_after_its_deletion(self, keep_seconds: Callable[[float], None]) -> None:
+        keep_seconds(15.0)
+        commit(error("a", before(minutes=10)))
+        retention.maintain(NOW + timedelta(minutes=30), 10.0)
+        keep_seconds(600.0)
+        commit(failed("a", before(minutes=10), model_name="slow"), at=NOW + timedelta(minutes=30))
+        assert outcomes(1) == {}
+        assert outcomes(60) == {"server_error": 1}
+
+    def test_stays_below_it_when_the_retention_is_lengthened(self, keep_seconds: Callable[[float], None]) -> None:
+        keep_seconds(15.0)
+        commit(request("a"))
+        keep_seconds(600.0)
+        commit(request("b", before(minutes=100)))
+        assert RollupFloor.objects.get(resolution=1).bucket == int(before(minutes=15).timestamp())
+        assert requests(1) == 1
+        assert requests(60) == 2
