@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.fields.json import JSONField
 from pydantic import BaseModel
 
@@ -185,20 +185,21 @@ def execute(statement: str, parameters: Sequence[Any] = (), returns_rows: bool =
     Django's cursors are not used: on SQLite they replace tens of thousands of `%s` at each call. On PostgreSQL they
     write each value into the text of the statement, which takes ten times as long as the rest of a commit.
     """
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        if connection.vendor == "sqlite":
-            cursor = connection.connection.execute(statement, parameters)
+    database = connections[DEFAULT_DB_ALIAS]  # once, because `connection` is looked up at each access
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        if database.vendor == "sqlite":
+            cursor = database.connection.execute(statement, parameters)
             return cursor.fetchall() if returns_rows else []
-        with _raw_cursor() as cursor:
+        with _raw_cursor(database.connection) as cursor:
             cursor.execute(statement, parameters)
             return cursor.fetchall() if returns_rows else []
 
 
-def _raw_cursor() -> Any:
+def _raw_cursor(raw_connection: Any) -> Any:
     from psycopg import RawCursor
 
-    return RawCursor(connection.connection)
+    return RawCursor(raw_connection)
 
 
 @lru_cache(maxsize=256)
