@@ -20,7 +20,7 @@ class TheBenchmark:
     @pytest.mark.parametrize(
         ("subject", "title", "lines"),
         [
-            ("ingest", "Batch ingest compared with bare sqlite3.executemany of the same rows", 8),
+            ("ingest", "Batch ingest compared with bare sqlite3.executemany of the same rows", 10),
             ("percentile", "p99 of the response time over 30 days", 6),
         ],
     )
