@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from dashboard.overview import health, sentence
 from dashboard.page_query import PageQuery
 from metrics import catalogue, queries
-from metrics.queries import RANGES, Filters, QueryTooSlow, Ranking, SeriesSpec, Window
+from metrics.queries import RANGES, Filters, QueryStopped, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class _Parts:
     def read(self, title: str, query: Callable[[], Result]) -> Result | None:
         try:
             return query()
-        except QueryTooSlow as error:
+        except QueryStopped as error:
             logger.warning("overview: %s: %s", title, error)
             self._notices.append(f"{title} could not be loaded: {error}")
             return None

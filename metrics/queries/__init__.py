@@ -3,7 +3,7 @@
 Each function takes a window, filters and the current time, and returns frozen dataclasses or plain values with units in
 their names, ready for JSON. Figures over time are read from rollups, so the cost of a query depends on the number of
 rollup rows in its window, not on the number of requests. A query that exceeds its time budget
-(`LLMMONITOR_QUERY_BUDGET_SECONDS`) raises QueryTooSlow.
+(`LLMMONITOR_QUERY_BUDGET_SECONDS`), reads too many rows or waits too long for other queries raises QueryStopped.
 
 `time` has windows and steps, `read` reads tables, `answers` has a module for each kind of answer, and `parameters`
 parses what clients send.
@@ -24,7 +24,7 @@ from metrics.queries.answers.presence import first_request_at, has_demo, has_eve
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
 from metrics.queries.answers.summary import Summary, summary
-from metrics.queries.exceptions import BadQuery, QueryTooSlow
+from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import RANGES, Window
@@ -37,6 +37,7 @@ __all__ = [
     "Filters",
     "Heatmap",
     "Page",
+    "QueryStopped",
     "QueryTooSlow",
     "Ranking",
     "SeriesResult",
