@@ -19,7 +19,7 @@ from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import hosts
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
-from metrics.queries.answers.model_ranking import model, models
+from metrics.queries.answers.model_ranking import model, model_counts, models, summary_and_models
 from metrics.queries.answers.presence import first_request_at, has_demo, has_events, newest_demo
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
@@ -57,10 +57,12 @@ __all__ = [
     "hosts",
     "live_view",
     "model",
+    "model_counts",
     "models",
     "newest_demo",
     "request",
     "requests",
     "series",
     "summary",
+    "summary_and_models",
 ]

@@ -8,13 +8,15 @@ rows in the window, not on the number of requests.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import islice
+from operator import add
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db.models import BinaryField
+from django.db.models import BinaryField, F, Sum
 
 from metrics.aggregation import NANO, OUTCOME_COLUMNS, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
@@ -144,6 +146,17 @@ def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: S
     return rows
 
 
+def count_requests(segments: Iterable[Segment]) -> Counter[int]:
+    """Return the number of completed requests of each series, which the database adds up."""
+    counts = Counter[int]()
+    number = Sum(reduce(add, (F(column) for column in OUTCOME_COLUMNS)))
+    for resolution, start, end in segments:
+        rows = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
+        for series_id, count in rows.values("series_id").annotate(n=number).order_by().values_list("series_id", "n"):
+            counts[series_id] += int(count)
+    return counts
+
+
 class GroupedRollups:
     """Rollup rows added up by group, as arrays or lists with an item for each group.
 
@@ -157,6 +170,15 @@ class GroupedRollups:
         self.count = count
         self._sums: dict[str, np.ndarray] = {}
         self._histograms: dict[str, list[Histogram]] = {}
+        self._parts: GroupedRollups | None = None
+
+    def total(self) -> GroupedRollups:
+        """Return the sums of all groups, as one group. Histograms are merged from those of the groups."""
+        groups = np.full(len(self._rows), -1)
+        groups[self._included] = 0
+        total = GroupedRollups(self._rows, groups, 1)
+        total._parts = self
+        return total
 
     def sums(self, column: str) -> np.ndarray:
         """Return the sums of an integer column."""
@@ -176,6 +198,8 @@ class GroupedRollups:
 
     def _merged(self, column: str) -> list[Histogram]:
         """Return the merged histograms of a column."""
+        if column not in self._histograms and self._parts is not None:
+            self._histograms[column] = [merged(self._parts._merged(column))]
         if column not in self._histograms:
             check_budget()
             blobs = self._rows.blobs(column)
