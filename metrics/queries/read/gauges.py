@@ -29,7 +29,7 @@ from metrics.queries.read.gauge_buckets import (
     of_preferred_kind,
     validity,
 )
-from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, filter_without_index
+from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, filter_without_index, one_of
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Plan, Segment
 from metrics.queries.time.window import at_second
@@ -56,7 +56,7 @@ Reading = tuple[str, int, float, tuple[int, float, float, float], float]
 
 def read_labels(ids: Iterable[int]) -> dict[int, InstanceLabels]:
     """Return the label sets with these ids."""
-    rows = GaugeLabels.objects.filter(id__in=list(ids))
+    rows = GaugeLabels.objects.filter(one_of("id", ids))
     return {
         labels_id: InstanceLabels(*values)
         for labels_id, *values in rows.values_list("id", "host", "gpu_id", "model_name", "kind", "source")
@@ -120,7 +120,7 @@ def _rollup_rows(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequenc
     names = [metric.name for metric in metrics]
     rows = GaugeRollup.objects.filter(resolution=plan.resolution, metric__in=names)
     rows = rows.filter(bucket__gte=start, bucket__lt=plan.end)
-    return rows if ids is None else rows.filter(labels_id__in=ids)
+    return rows if ids is None else rows.filter(one_of("labels_id", ids))
 
 
 def _read_raw_sums(
