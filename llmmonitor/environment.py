@@ -154,6 +154,9 @@ class Environment(BaseSettings):
     recorder_queue_events: int = Field(
         50_000, ge=1, description="Maximum number of events that wait for a commit. Further posts get 429."
     )
+    recorder_queue_bytes: Bytes = Field(
+        64 * 2**20, description="Maximum size of the posts that wait for a commit. Further posts get 429."
+    )
 
     # Retention and disk.
     raw_inference_days: float = Field(30, gt=0, description="Days to keep single requests.")

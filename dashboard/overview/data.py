@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from dashboard.overview import health, sentence
 from dashboard.page_query import PageQuery
 from metrics import catalogue, queries
-from metrics.queries import RANGES, Filters, QueryTooSlow, Ranking, SeriesSpec, Window
+from metrics.queries import RANGES, Filters, QueryStopped, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS
 
 logger = logging.getLogger(__name__)
@@ -68,15 +68,16 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     window, filters = query.window, query.filters
     notices = list(query.notices)
     parts = _Parts(notices)
-    summary = parts.read("The summary", lambda: queries.summary(window, filters, now).as_dict()) or EMPTY_SUMMARY
-    ranking = parts.read("The table of models", lambda: queries.models(window, filters, now)) or Ranking([], 0)
+    read = parts.read("The summary with the models", lambda: queries.summary_and_models(window, filters, now))
+    summary = read[0].as_dict() if read else EMPTY_SUMMARY
+    ranking = read[1] if read else Ranking([], 0)
     if ranking.omitted:
         shown = len(ranking.results)
         notices.append(f"The table shows the {shown} models with the most requests. Not shown: {ranking.omitted}.")
     rows = [_with_health(row, bool(summary.get("comparable"))) for row in ranking.results]
-    unfiltered: Ranking | None = ranking
+    unfiltered: list[dict[str, Any]] | None = ranking.results
     if narrows(filters):
-        unfiltered = parts.read("The list of models", lambda: queries.models(window, Filters(), now))
+        unfiltered = parts.read("The list of models", lambda: queries.model_counts(window, now))
     hosts = parts.read("The list of machines", lambda: queries.hosts(now)) or []
     has_events = queries.has_events()
     return {
@@ -86,7 +87,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
         "heatmap": parts.read("The response time distribution", lambda: _heatmap(query, now)),
         "models": rows,
         "hosts": hosts,
-        "options": options(unfiltered.results if unfiltered else [], hosts),
+        "options": options(unfiltered or [], hosts),
         "sentence": (
             _sentence(query, summary, rows, hosts, parts, now) if has_events else sentence.NO_EVENTS
         ).as_dict(),
@@ -130,7 +131,7 @@ class _Parts:
     def read(self, title: str, query: Callable[[], Result]) -> Result | None:
         try:
             return query()
-        except QueryTooSlow as error:
+        except QueryStopped as error:
             logger.warning("overview: %s: %s", title, error)
             self._notices.append(f"{title} could not be loaded: {error}")
             return None

@@ -15,6 +15,7 @@ from llmmonitor.access.admin_site import ReadOnlyAdmin
 from metrics.models import Series
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read.budget import query_budget
+from metrics.queries.read.sql import one_of
 
 MAX_LISTED = 10_000  # rows in the pages of a list; use filters for the others
 MAX_CHOICES = 200  # names in a filter; use the search for the others
@@ -77,7 +78,7 @@ class ModelFilter(admin.SimpleListFilter):
             return queryset
         if queryset.model is Series:
             return queryset.filter(model_name=name)
-        return queryset.filter(series__in=list(Series.objects.filter(model_name=name).values_list("pk", flat=True)))
+        return queryset.filter(one_of("series_id", Series.objects.filter(model_name=name).values_list("pk", flat=True)))
 
 
 class DemoFilter(admin.SimpleListFilter):

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from llmmonitor.http.problem_details import CONTENT_TYPE, problem_body, problem_response
 from llmmonitor.infra.disk_errors import MAY_NOT_WRITE, NO_ROOM
 from llmmonitor.infra.throttled_log import log_throttled
-from metrics.queries import BadQuery, QueryTooSlow
+from metrics.queries import BadQuery, QueryStopped
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ def _as_problem(error: Exception) -> Problem | None:
         case BadQuery():
             extras: dict[str, Any] = {"allowed": list(error.allowed)} if error.allowed else {}
             return Problem(400, "bad_query", str(error.detail), parameter=error.parameter, **extras)
-        case QueryTooSlow():
-            return Problem(503, "query_too_slow", str(error), {"Retry-After": "3"})
+        case QueryStopped():
+            return Problem(503, error.code, str(error), {"Retry-After": "3"})
         case OperationalError() | InterfaceError():
             _log_database_error(error)
             return Problem(503, "store_unavailable", DATABASE_UNAVAILABLE, DATABASE_UNAVAILABLE_HEADERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -20,6 +21,7 @@ CACHE_SECONDS = 2.0
 
 # When the last report expires (monotonic clock), and the report. It is about this process, so it is in no shared cache.
 _cached_report: tuple[float, dict[str, Any]] | None = None
+_check_lock = threading.Lock()  # requests without a current report wait for one check
 
 
 class HealthView(APIView):
@@ -52,8 +54,13 @@ class ReadyView(APIView):
 
 def _current_report() -> dict[str, Any]:
     global _cached_report
+    asked = time.monotonic()
     cached = _cached_report
-    if cached is None or time.monotonic() >= cached[0]:
-        report = readiness.check()
-        _cached_report = cached = time.monotonic() + CACHE_SECONDS, report
+    if cached is None or asked >= cached[0]:
+        with _check_lock:
+            cached = _cached_report
+            # A check that ended while this request waited for the lock is recent enough, even if it took long.
+            if cached is None or asked >= cached[0]:
+                report = readiness.check()
+                _cached_report = cached = time.monotonic() + CACHE_SECONDS, report
     return cached[1]

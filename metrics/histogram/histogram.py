@@ -22,6 +22,7 @@ from metrics.histogram.packing import MAX_CODE, MAX_COUNT, Content, decode, deco
 
 _CODES: Final = MAX_CODE + 1
 _DENSE_CELLS: Final = 2**22  # 32 MiB of counts: 1,637 groups; for more groups, counts are summed by sorting
+_PART_BLOBS: Final = 4_000  # decoded at a time: arrays of some megabytes, where 100,000 blobs need hundreds
 
 
 class Histogram:
@@ -285,28 +286,40 @@ def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[in
         raise ValueError(f"{len(blobs)} blobs need as many groups, got shape {group.shape}")
     if len(group) and not 0 <= int(group.min()) <= int(group.max()) < n_groups:
         raise ValueError(f"groups are 0…{n_groups - 1}, got {int(group.min())}…{int(group.max())}")
-    contents, odd = decode_many(blobs)
-    if float(contents.bucket_count.sum(dtype=np.float64)) > 2**62:
-        return _merge_each(blobs, group.tolist(), range(len(blobs)), [Histogram() for _ in range(n_groups)])
-
-    # Counts are exact integers (bincount's weights are floats). Sums are added in two halves, so they do not overflow.
-    keys = group[contents.bucket_blob] * _CODES + contents.bucket_code
-    if n_groups * _CODES <= _DENSE_CELLS:
-        table = np.zeros(n_groups * _CODES, dtype=np.int64)
-        np.add.at(table, keys, contents.bucket_count)
+    is_dense = n_groups * _CODES <= _DENSE_CELLS
+    table = np.zeros(n_groups * _CODES if is_dense else 0, dtype=np.int64)
+    sparse_cells: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+    sparse_counts: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+    low_sums, high_sums = np.zeros(n_groups, dtype=np.int64), np.zeros(n_groups, dtype=np.int64)
+    minima, maxima = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
+    odd: list[int] = []
+    values = 0.0
+    for first in range(0, len(blobs), _PART_BLOBS):
+        part = group[first : first + _PART_BLOBS]
+        contents, odd_in_part = decode_many(blobs[first : first + _PART_BLOBS])
+        odd += [first + position for position in odd_in_part]
+        values += float(contents.bucket_count.sum(dtype=np.float64))
+        if values > 2**62:
+            return _merge_each(blobs, group.tolist(), range(len(blobs)), [Histogram() for _ in range(n_groups)])
+        # Counts are exact integers (bincount's weights are floats). Sums are added in two halves, so they do not
+        # overflow.
+        keys = part[contents.bucket_blob] * _CODES + contents.bucket_code
+        if is_dense:
+            np.add.at(table, keys, contents.bucket_count)
+        else:
+            cells, counts = _sums(keys, contents.bucket_count)
+            sparse_cells.append(cells)
+            sparse_counts.append(counts)
+        of_blob = part[contents.blob]
+        np.add.at(low_sums, of_blob, contents.sum_thousandths & 0xFFFFFFFF)
+        np.add.at(high_sums, of_blob, contents.sum_thousandths >> 32)
+        np.minimum.at(minima, of_blob, contents.minimum)
+        np.maximum.at(maxima, of_blob, contents.maximum)
+    if is_dense:
         cells = np.flatnonzero(table)
         counts = table[cells]
     else:
-        cells, inverse = np.unique(keys, return_inverse=True)
-        counts = np.zeros(len(cells), dtype=np.int64)
-        np.add.at(counts, inverse, contents.bucket_count)
-    of_blob = group[contents.blob]
-    low_sums, high_sums = np.zeros(n_groups, dtype=np.int64), np.zeros(n_groups, dtype=np.int64)
-    np.add.at(low_sums, of_blob, contents.sum_thousandths & 0xFFFFFFFF)
-    np.add.at(high_sums, of_blob, contents.sum_thousandths >> 32)
-    minima, maxima = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
-    np.minimum.at(minima, of_blob, contents.minimum)
-    np.maximum.at(maxima, of_blob, contents.maximum)
+        cells, counts = _sums(np.concatenate(sparse_cells), np.concatenate(sparse_counts))
 
     edges = np.searchsorted(cells, np.arange(n_groups + 1) * _CODES).tolist()
     codes, numbers = (cells % _CODES).tolist(), counts.tolist()
@@ -320,6 +333,14 @@ def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[in
             histogram.minimum, histogram.maximum = minimum, maximum
         merged.append(histogram)
     return _merge_each(blobs, group.tolist(), odd, merged)
+
+
+def _sums(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct keys, ascending, and the sum of the counts of each."""
+    distinct, inverse = np.unique(keys, return_inverse=True)
+    sums = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(sums, inverse, counts)
+    return distinct, sums
 
 
 def _merge_each(

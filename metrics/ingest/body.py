@@ -58,8 +58,10 @@ class BodyError(Exception):
         self.detail = detail
 
 
-def read_items(body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits) -> list[Any]:
-    """The items of a body, as parsed JSON. A line that is not JSON is an `Unreadable`.
+def read_items(
+    body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits
+) -> tuple[list[Any], int]:
+    """The items of a body, and its size after decompression. A line that is not JSON is an `Unreadable`.
 
     Raises BodyError: 415 for an unsupported type or encoding, 413 over a limit, 400 for an empty body or invalid JSON.
     """
@@ -80,7 +82,7 @@ def read_items(body: bytes, content_type: str | None, content_encoding: str | No
         raise BodyError(400, "empty_batch", "The batch holds no event.")
     if len(items) > limits.max_events:
         raise _too_many(limits)
-    return items
+    return items, len(body)
 
 
 def _is_by_line(content_type: str | None) -> bool:

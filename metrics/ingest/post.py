@@ -29,8 +29,8 @@ COMMIT_TIMEOUT_SECONDS = 30.0
 class EventSink(Protocol):
     """The part of a recorder that is used here."""
 
-    def submit(self, events: Sequence[Event]) -> concurrent.futures.Future[CommitResult]:
-        """Queue events. The future is done when they are committed."""
+    def submit(self, events: Sequence[Event], size: int) -> concurrent.futures.Future[CommitResult]:
+        """Queue events from a body of `size` bytes. The future is done when they are committed."""
         ...
 
 
@@ -90,14 +90,14 @@ def _submit(
     """Parse, validate and submit events. Returns a response if there is nothing to wait for."""
     kind = Kind(kind)
     try:
-        items = read_items(body, content_type, content_encoding, body_limits())
+        items, size = read_items(body, content_type, content_encoding, body_limits())
     except BodyError as error:
         return error_response(error.status, error.code, error.detail)
     validated = validate_many(kind, items, at, ingest_policy(kind))
     if not validated.events:
         return commit_response(validated, None)
     try:
-        return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events))
+        return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events, size))
     except QueueFull:
         return error_response(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:

@@ -71,11 +71,13 @@ class RecorderPolicy:
     max_batch: events in one transaction; a larger submission has its own transaction.
     max_delay: maximum seconds that a commit waits for further events.
     max_queued: events that are waiting or being committed.
+    max_queued_bytes: the size of their bodies.
     """
 
     max_batch: int
     max_delay: float
     max_queued: int
+    max_queued_bytes: int
 
     @classmethod
     def from_settings(cls) -> RecorderPolicy:
@@ -83,7 +85,12 @@ class RecorderPolicy:
         from django.conf import settings
 
         own = settings.LLMMONITOR
-        return cls(own.recorder_max_batch, own.recorder_max_delay_ms / 1000, own.recorder_queue_events)
+        return cls(
+            own.recorder_max_batch,
+            own.recorder_max_delay_ms / 1000,
+            own.recorder_queue_events,
+            own.recorder_queue_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ class Stats:
 @dataclass(slots=True)
 class _Submission:
     events: Sequence[Event]
+    size: int
     future: Future[CommitResult]
 
 
@@ -133,7 +141,7 @@ class Recorder:
         self._running: list[_Submission] = []
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._queued = 0
+        self._queued = self._queued_bytes = 0
         self._committed = self._commits = self._rejected = 0
         self._last_commit_at: datetime | None = None
         self._failures = LogThrottle()
@@ -144,9 +152,9 @@ class Recorder:
         if self._pid != os.getpid():
             self._reset()
 
-    def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
-        """Queue events. The future is done when they are committed, or fails with StoreUnavailable or the database's
-        error. Raises QueueFull, and StoreUnavailable after `close`."""
+    def submit(self, events: Sequence[Event], size: int = 0) -> Future[CommitResult]:
+        """Queue events that were sent in a body of `size` bytes. The future is done when they are committed, or fails
+        with StoreUnavailable or the database's error. Raises QueueFull, and StoreUnavailable after `close`."""
         self._check_fork()
         future: Future[CommitResult] = Future()
         if not events:
@@ -156,11 +164,15 @@ class Recorder:
             if self._closed:
                 raise StoreUnavailable("down", "The server is stopping; nothing was stored.")
             # An empty queue accepts a submission above the limit, because a retry could never succeed.
-            if self._queued and self._queued + len(events) > self._policy.max_queued:
+            if self._queued and (
+                self._queued + len(events) > self._policy.max_queued
+                or self._queued_bytes + size > self._policy.max_queued_bytes
+            ):
                 self._rejected += len(events)
                 raise QueueFull()
-            self._waiting.append(_Submission(events, future))
+            self._waiting.append(_Submission(events, size, future))
             self._queued += len(events)
+            self._queued_bytes += size
             self._start()
             self._changed.notify_all()
         return future
@@ -279,6 +291,7 @@ class Recorder:
     def _finish(self, batch: Sequence[_Submission]) -> None:
         """Remove the submissions from the count of the queue. The caller holds the lock."""
         self._queued -= sum(len(submission.events) for submission in batch)
+        self._queued_bytes -= sum(submission.size for submission in batch)
         self._changed.notify_all()
 
     def _commit(self, store: Committer, batch: Sequence[_Submission]) -> None:

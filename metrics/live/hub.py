@@ -26,7 +26,7 @@ from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, compute_view
-from metrics.queries import QueryTooSlow
+from metrics.queries import QueryStopped
 from metrics.queries.read.budget import check_budget, query_budget
 
 logger = logging.getLogger(__name__)
@@ -226,17 +226,17 @@ def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, 
     """
     views = {}
     try:
-        with query_budget(VIEWS_SECONDS):
+        with query_budget(VIEWS_SECONDS, is_live=True):
             for subscription in wanted:
                 try:
                     view = compute_view(subscription, at, since.get(subscription.key))
                     views[subscription.key] = ring.encode(view).decode()
-                except QueryTooSlow:
+                except QueryStopped:
                     raise
                 except Exception as error:  # noqa: BLE001 (the other subscriptions are computed anyway)
                     check_budget()  # a statement that was stopped by the budget is not a failure of its own
                     log_throttled(logger, "live view", error)
-    except QueryTooSlow as error:
+    except QueryStopped as error:
         log_throttled(logger, "live views", error)
     return views
 

@@ -3,7 +3,7 @@
 Each function takes a window, filters and the current time, and returns frozen dataclasses or plain values with units in
 their names, ready for JSON. Figures over time are read from rollups, so the cost of a query depends on the number of
 rollup rows in its window, not on the number of requests. A query that exceeds its time budget
-(`LLMMONITOR_QUERY_BUDGET_SECONDS`) raises QueryTooSlow.
+(`LLMMONITOR_QUERY_BUDGET_SECONDS`), reads too many rows or waits too long for other queries raises QueryStopped.
 
 `time` has windows and steps, `read` reads tables, `answers` has a module for each kind of answer, and `parameters`
 parses what clients send.
@@ -19,12 +19,12 @@ from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import hosts
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
-from metrics.queries.answers.model_ranking import model, models
+from metrics.queries.answers.model_ranking import model, model_counts, models, summary_and_models
 from metrics.queries.answers.presence import first_request_at, has_demo, has_events, newest_demo
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
 from metrics.queries.answers.summary import Summary, summary
-from metrics.queries.exceptions import BadQuery, QueryTooSlow
+from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import RANGES, Window
@@ -37,6 +37,7 @@ __all__ = [
     "Filters",
     "Heatmap",
     "Page",
+    "QueryStopped",
     "QueryTooSlow",
     "Ranking",
     "SeriesResult",
@@ -56,10 +57,12 @@ __all__ = [
     "hosts",
     "live_view",
     "model",
+    "model_counts",
     "models",
     "newest_demo",
     "request",
     "requests",
     "series",
     "summary",
+    "summary_and_models",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.write_lock import busy_timeout, write_lock
 
 TEST_BYTES = 2**20  # about as many as a commit of some thousand events needs
-LOCK_SECONDS = 2  # longest wait for the write lock; a commit holds it for milliseconds
+LOCK_SECONDS = 2.0  # longest wait for the write lock; a commit holds it for milliseconds
 
 
 class _RollBack(Exception):
@@ -26,12 +27,16 @@ class _RollBack(Exception):
 
 
 def write_check() -> None:
-    """Check that the store can be written. Raise StoreUnavailable when it cannot."""
+    """Check that the store can be written. Raise StoreUnavailable when it cannot, or after LOCK_SECONDS for a lock."""
+    until = time.monotonic() + LOCK_SECONDS
     try:
-        with translate_database_errors(disk_limit_message), write_lock(), _lock_timeout(), transaction.atomic():
-            enforce_disk_limits()
-            RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
-            raise _RollBack
+        with translate_database_errors(disk_limit_message), write_lock(LOCK_SECONDS) as is_acquired:
+            if not is_acquired:  # the commit before this check may wait for another program
+                raise StoreUnavailable("locked", f"A commit did not end within {LOCK_SECONDS:g} s.")
+            with _lock_timeout(max(0.0, until - time.monotonic())), transaction.atomic():
+                enforce_disk_limits()
+                RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
+                raise _RollBack
     except _RollBack:
         pass
     if connection.vendor == "sqlite":
@@ -54,19 +59,19 @@ def check_disk(directory: Path) -> None:
 
 
 @contextmanager
-def _lock_timeout() -> Iterator[None]:
-    """Let statements in the block wait at most LOCK_SECONDS for a lock, so that readiness responds soon."""
+def _lock_timeout(seconds: float) -> Iterator[None]:
+    """Let statements in the block wait at most this long for a lock, so that readiness responds soon."""
     if connection.vendor != "sqlite":
         if connection.in_atomic_block:
             yield
             return
         with connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            cursor.execute(f"SET lock_timeout = '{max(1, int(seconds * 1000))}ms'")
         try:
             yield
         finally:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = DEFAULT")
         return
-    with busy_timeout(LOCK_SECONDS * 1000):
+    with busy_timeout(int(seconds * 1000)):
         yield

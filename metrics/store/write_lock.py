@@ -9,61 +9,19 @@ Upkeep tries every millisecond (`upkeep_transaction`), because other processes d
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from django.db import OperationalError, connection, transaction
 
 from llmmonitor.infra.database_errors import reason_of
+from llmmonitor.infra.fair_lock import FairLock
 from metrics.store.raw_floors import block_commits
 
 # After this time a waiting thread continues without the lock of this process. SQLite's own lock keeps the data correct.
 LONGEST_WAIT_SECONDS = 15.0
 RETRY_SECONDS = 0.001
-
-
-class FairLock:
-    """A lock that waiting threads acquire in the order in which they asked for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._is_held = False
-        self._waiting: deque[threading.Event] = deque()
-
-    @contextmanager
-    def hold(self, longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[bool]:
-        """Hold the lock in the block. Yield False when the wait was too long and the block runs without the lock."""
-        is_acquired = self._acquire(longest_wait)
-        try:
-            yield is_acquired
-        finally:
-            if is_acquired:
-                self._release()
-
-    def _acquire(self, longest_wait: float) -> bool:
-        with self._lock:
-            if not self._is_held:
-                self._is_held = True
-                return True
-            acquired = threading.Event()
-            self._waiting.append(acquired)
-        if acquired.wait(longest_wait):
-            return True
-        with self._lock:
-            if acquired.is_set():  # just after the wait ended
-                return True
-            self._waiting.remove(acquired)
-            return False
-
-    def _release(self) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._is_held = False
 
 
 _process_lock = FairLock()
@@ -79,13 +37,16 @@ os.register_at_fork(after_in_child=_make_lock_after_fork)
 
 
 @contextmanager
-def write_lock() -> Iterator[None]:
-    """Hold this process's lock for a transaction that writes to SQLite. On PostgreSQL do nothing."""
+def write_lock(longest_wait: float = LONGEST_WAIT_SECONDS) -> Iterator[bool]:
+    """Hold this process's lock for a transaction that writes to SQLite. On PostgreSQL do nothing.
+
+    Yield False when the wait was too long and the block runs without the lock.
+    """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
-        yield
+        yield True
         return
-    with _process_lock.hold():
-        yield
+    with _process_lock.hold(longest_wait) as is_acquired:
+        yield is_acquired
 
 
 @contextmanager

@@ -22,6 +22,7 @@ class TheBenchmark:
         [
             ("ingest", "Batch ingest compared with bare sqlite3.executemany of the same rows", 10),
             ("percentile", "p99 of the response time over 30 days", 6),
+            ("readers", "Single posts beside eight clients that read 30 days", 5),
         ],
     )
     def test_prints_its_table(self, subject: str, title: str, lines: int) -> None:
@@ -35,4 +36,4 @@ class TheBenchmark:
     def test_names_the_subjects_when_one_is_unknown(self) -> None:
         finished = bench("speed")
         assert finished.returncode == 2
-        assert "unknown: speed; choose from ingest, percentile" in finished.stderr
+        assert "unknown: speed; choose from ingest, percentile, readers" in finished.stderr

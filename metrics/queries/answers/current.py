@@ -29,7 +29,7 @@ def current(at: datetime) -> dict[str, Any]:
     `overall` and `models` are over the last 60 s, including the current second. Unknown figures are None. `queue` has
     the current queue lengths, and the queue times of the requests of the last 60 s.
     """
-    with query_budget():
+    with query_budget(is_live=True):
         unfiltered = Filters()
         levels = queue_levels(unfiltered, at)
         minute = read_minute(unfiltered, at, levels)

@@ -8,7 +8,7 @@ index on the time. Hosts without recent samples are read from rollups, which are
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauges import newest_samples, read_labels
 from metrics.queries.read.raw_rows import GPUS, SYSTEM, gpu_number
+from metrics.queries.read.sql import chunks, one_of
 from metrics.queries.time.window import EPOCH, iso
 
 STATES = ("up", "stale", "down")
@@ -119,7 +120,7 @@ def _newest_in_rollups(at: datetime) -> Mapping[str, datetime]:
         .values_list("labels_id", "newest")
     )
     newest: dict[str, datetime] = {}
-    for labels_id, host in GaugeLabels.objects.filter(id__in=list(last_at)).values_list("id", "host"):
+    for labels_id, host in GaugeLabels.objects.filter(one_of("id", last_at)).values_list("id", "host"):
         time = EPOCH + timedelta(microseconds=last_at[labels_id])
         newest[host] = max(time, newest.get(host, time))
     cache.set(SILENT_KEY, (at, newest), SILENT_CACHE_SECONDS)
@@ -158,8 +159,8 @@ def _read_samples(newest: Mapping[str, datetime], fields: Sequence[str]) -> dict
     """Return the fields of each host's sample at this time."""
     samples: dict[str, dict[str, Any]] = {}
     # Measured samples come last and replace example samples of the same host and time.
-    rows = SystemMetrics.objects.filter(**_at_times(newest)).order_by("-labels__is_demo")
-    for host, time, is_demo, *values in rows.values_list("host", "timestamp", "labels__is_demo", *fields):
+    rows = SystemMetrics.objects.order_by("-labels__is_demo")
+    for host, time, is_demo, *values in _at_times(rows, newest, "host", "timestamp", "labels__is_demo", *fields):
         if newest[host] == time:
             samples[host] = _rounded(fields, values) | ({"is_demo": True} if is_demo else {})
     return samples
@@ -170,18 +171,18 @@ def _read_gpus(
 ) -> Mapping[tuple[str, bool], list[dict[str, Any]]]:
     """Return the GPUs of each host at this time, by the host's name and whether they are examples."""
     gpus: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
-    rows = GPUMetrics.objects.filter(**_at_times(newest))
-    for host, time, is_demo, gpu_id, *values in rows.values_list(
-        "host", "timestamp", "labels__is_demo", "gpu_id", *fields
-    ):
+    columns = ("host", "timestamp", "labels__is_demo", "gpu_id", *fields)
+    for host, time, is_demo, gpu_id, *values in _at_times(GPUMetrics.objects.all(), newest, *columns):
         if newest[host] == time:
             gpus[host, is_demo].append({"gpu_id": gpu_number(gpu_id)} | _rounded(fields, values))
     return gpus
 
 
-def _at_times(newest: Mapping[str, datetime]) -> dict[str, Any]:
-    """Return lookups of all times and all hosts. The few rows of other pairs must be skipped."""
-    return {"timestamp__in": set(newest.values()), "host__in": list(newest)}
+def _at_times(rows: Any, newest: Mapping[str, datetime], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of all times and all hosts. The few rows of other pairs must be skipped."""
+    for hosts_of_statement in chunks(newest):
+        times = {newest[host] for host in hosts_of_statement}
+        yield from rows.filter(timestamp__in=times, host__in=hosts_of_statement).values_list(*columns)
 
 
 def _rounded(fields: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from metrics.models import QueueMetrics
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_buckets import rank_of_kind
 from metrics.queries.read.gauges import newest_samples, read_labels
-from metrics.queries.read.sql import filter_without_index
+from metrics.queries.read.sql import chunks, filter_without_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,11 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
     labels = read_labels(newest)
     # All levels of a kind are added: also two providers of a model at one source, which share a label set.
     by_kind: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
-    samples = QueueMetrics.objects.filter(timestamp__in=set(newest.values()))
-    for time, instance, kind, pending, processing in samples.values_list(
-        "timestamp", "labels_id", "kind", "pending", "processing"
-    ):
-        if time == newest.get(instance) and instance in labels:
-            by_kind[labels[instance].model][kind].append(Level(pending, processing))
+    for times in chunks(set(newest.values())):
+        samples = QueueMetrics.objects.filter(timestamp__in=times)
+        for time, instance, kind, pending, processing in samples.values_list(
+            "timestamp", "labels_id", "kind", "pending", "processing"
+        ):
+            if time == newest.get(instance) and instance in labels:
+                by_kind[labels[instance].model][kind].append(Level(pending, processing))
     return {model: Level.sum_of(kinds[min(kinds, key=rank_of_kind)]) for model, kinds in by_kind.items()}

@@ -11,10 +11,10 @@ least half as many parts as the window itself. The first hour of recording is no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,13 @@ from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import GroupedRollups, averages_and_percentiles, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import (
+    GroupedRollups,
+    RollupRows,
+    averages_and_percentiles,
+    histogram_columns,
+    read_rows,
+)
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Segment, SplitWindow, split_window
 from metrics.queries.time.window import Window, end_of_now
@@ -94,20 +100,59 @@ def summary(window: Window, filters: Filters, now: datetime) -> Summary:
 
     def compute() -> Summary:
         with query_budget():
-            split = split_window(window, now)
-            split_before = split_window(split.window.before(), now)
-            figures, parts = _figures(split, filters, now)
-            previous, previous_parts = _figures(split_before, filters, now)
-            return Summary(
-                split.window,
-                split_before.window,
-                figures,
-                previous,
-                int(previous["total_requests"] or 0) >= MIN_COMPARABLE_REQUESTS and 2 * previous_parts >= parts,
-                split.retention_from,
-            )
+            readings = read_with_previous(window, filters, now)
+            return summary_of([figures_of(reading, reading.as_one_group(), filters, now) for reading in readings])
 
     return cached(("summary", filters), window, now, compute)
+
+
+class Reading(NamedTuple):
+    """The rollup rows of the requests in a window."""
+
+    split: SplitWindow
+    rows: RollupRows
+
+    def as_one_group(self) -> GroupedRollups:
+        """Return the sums of all rows."""
+        return GroupedRollups(self.rows, np.zeros(len(self.rows), dtype=np.int64), 1)
+
+
+class WindowFigures(NamedTuple):
+    """The figures of a window, and the number of its parts that have requests."""
+
+    split: SplitWindow
+    figures: Figures
+    parts: int
+
+
+def read_with_previous(window: Window, filters: Filters, now: datetime) -> Iterator[Reading]:
+    """Yield what is read of the window, and of the previous one."""
+    columns, ids = request_columns(filters), filters.series_ids()
+    split = split_window(window, now)
+    for part in (split, split_window(split.window.before(), now)):
+        yield Reading(part, read_rows(part.segments, columns, ids))
+
+
+def figures_of(reading: Reading, total: GroupedRollups, filters: Filters, now: datetime) -> WindowFigures:
+    """Return the figures of a window. `total` has the sums of all its rows, as one group."""
+    split, rows = reading
+    figures = request_figures(total, filters, elapsed_seconds(split, now))[0]
+    parts = np.unique((rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
+    return WindowFigures(split, figures | _machine_figures(split.segments, filters), len(parts))
+
+
+def summary_of(windows: Sequence[WindowFigures]) -> Summary:
+    """Return the summary of a window and the previous one."""
+    current, previous = windows
+    enough = int(previous.figures["total_requests"] or 0) >= MIN_COMPARABLE_REQUESTS
+    return Summary(
+        current.split.window,
+        previous.split.window,
+        current.figures,
+        previous.figures,
+        enough and 2 * previous.parts >= current.parts,
+        current.split.retention_from,
+    )
 
 
 def request_columns(filters: Filters) -> list[str]:
@@ -160,12 +205,3 @@ def _machine_figures(segments: Iterable[Segment], filters: Filters) -> Figures:
     """Return the figures of hosts, GPUs and queues."""
     values = gauges.totals(list(MACHINES.values()), segments, filters)
     return {name: round_figure(value) for name, value in zip(MACHINES, values, strict=True)}
-
-
-def _figures(split: SplitWindow, filters: Filters, now: datetime) -> tuple[Figures, int]:
-    """Return the figures of a window, and the number of its parts that have requests."""
-    rows = read_rows(split.segments, request_columns(filters), filters.series_ids())
-    groups = GroupedRollups(rows, np.zeros(len(rows), dtype=np.int64), 1)
-    figures = request_figures(groups, filters, elapsed_seconds(split, now))[0]
-    parts = np.unique((rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
-    return figures | _machine_figures(split.segments, filters), len(parts)

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Count, Max, Min, Sum, Value
 
 from metrics.catalogue import Kind, Metric
 from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, SystemMetrics
-from metrics.queries.read.budget import check_budget
+from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_buckets import (
     DEFAULT_INTERVAL,
@@ -30,7 +30,7 @@ from metrics.queries.read.gauge_buckets import (
     of_preferred_kind,
     validity,
 )
-from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, filter_without_index
+from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, filter_without_index, one_of
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Plan, Segment
 from metrics.queries.time.window import at_second
@@ -48,14 +48,16 @@ TABLES: dict[str, Any] = {
 MAX_RATE_GAP = {1: 60, 60: 180, 3600: 7_200}
 FILLED_BELOW_STEP = 15  # seconds; a longer step contains a sample of every source that is up
 CHUNK_ROWS = 4_000
+BUCKET_BYTES = 400  # of an InstanceBucket with its key and its numbers
 
+Row = TypeVar("Row")
 # (metric, instance, unix time, (count, sum, min, max), last value)
 Reading = tuple[str, int, float, tuple[int, float, float, float], float]
 
 
 def read_labels(ids: Iterable[int]) -> dict[int, InstanceLabels]:
     """Return the label sets with these ids."""
-    rows = GaugeLabels.objects.filter(id__in=list(ids))
+    rows = GaugeLabels.objects.filter(one_of("id", ids))
     return {
         labels_id: InstanceLabels(*values)
         for labels_id, *values in rows.values_list("id", "host", "gpu_id", "model_name", "kind", "source")
@@ -119,7 +121,7 @@ def _rollup_rows(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequenc
     names = [metric.name for metric in metrics]
     rows = GaugeRollup.objects.filter(resolution=plan.resolution, metric__in=names)
     rows = rows.filter(bucket__gte=start, bucket__lt=plan.end)
-    return rows if ids is None else rows.filter(labels_id__in=ids)
+    return rows if ids is None else rows.filter(one_of("labels_id", ids))
 
 
 def _read_raw_sums(
@@ -133,7 +135,8 @@ def _read_raw_sums(
     rows = _raw_rows(metrics, plan.start, plan.end, ids)
     rows, first = _with_step(rows, BucketOf("timestamp", plan.step_seconds), plan)
     keys = ("labels_id", "step")
-    for instance, step, *values in rows.values(*keys).annotate(**aggregates).order_by().values_list(*keys, *aggregates):
+    sums = rows.values(*keys).annotate(**aggregates).order_by().values_list(*keys, *aggregates)
+    for instance, step, *values in _counted(sums.iterator(CHUNK_ROWS), buckets):
         for number, metric in enumerate(metrics):
             count, total, least, most = values[4 * number : 4 * number + 4]
             if count:
@@ -149,12 +152,21 @@ def _read_rollup_sums(
     rows, first = _with_step(rows, IntegerDivision("bucket", plan.step_seconds), plan)
     keys = ("metric", "labels_id", "step")
     aggregates = {"n": Sum("count"), "total": Sum("sum"), "least": Min("min"), "most": Max("max")}
-    for name, instance, step, count, total, least, most in (
-        rows.values(*keys).annotate(**aggregates).order_by().values_list(*keys, *aggregates)
-    ):
+    sums = rows.values(*keys).annotate(**aggregates).order_by().values_list(*keys, *aggregates)
+    for name, instance, step, count, total, least, most in _counted(sums.iterator(CHUNK_ROWS), buckets):
         if count:
             bucket = buckets[name].setdefault((instance, step - first), InstanceBucket())
             bucket.add(int(count), float(total), float(least), float(most))
+
+
+def _counted(rows: Iterable[Row], buckets: Mapping[str, InstanceBuckets]) -> Iterator[Row]:
+    """Yield rows, and count them and the memory of the buckets that the caller fills from them."""
+    iterator = iter(rows)
+    filled = sum(map(len, buckets.values()))
+    while chunk := list(islice(iterator, CHECK_ROWS)):
+        yield from chunk
+        before, filled = filled, sum(map(len, buckets.values()))
+        count_rows(len(chunk), (filled - before) * BUCKET_BYTES)
 
 
 def _with_step(rows: Any, number: Any, plan: Plan) -> tuple[Any, int]:
@@ -182,7 +194,7 @@ def _read_samples(
     elif any(metric.kind is Kind.COUNTER for metric in metrics):
         lookback = MAX_RATE_GAP[plan.resolution]
     newest: dict[tuple[str, int], Sample] = {}
-    for name, instance, at, sums, value in _readings(metrics, plan, ids, lookback):
+    for name, instance, at, sums, value in _counted(_readings(metrics, plan, ids, lookback), buckets):
         previous = newest.get((name, instance))
         if fill and previous:
             fill_gap(buckets[name], instance, plan, previous, at)
@@ -209,9 +221,7 @@ def _readings(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, 
         names, columns = [metric.name for metric in metrics], [metric.column for metric in metrics]
         rows = _raw_rows(metrics, start, plan.end, ids).annotate(at=UnixSeconds("timestamp"))
         rows = rows.order_by("timestamp", "id").values_list("labels_id", "at", *columns)
-        for number, (instance, at, *values) in enumerate(rows.iterator(CHUNK_ROWS)):
-            if not number % CHUNK_ROWS:
-                check_budget()
+        for instance, at, *values in rows.iterator(CHUNK_ROWS):
             for name, value in zip(names, values, strict=True):
                 if isinstance(value, list):
                     value = value[0] if value else None

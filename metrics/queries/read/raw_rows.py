@@ -77,7 +77,8 @@ class RawTable:
         if self.gauge:
             return [filter_without_index(rows, "labels_id", ids)] if ids else []
         others = self._rows_of_other(rows, filters)
-        if len(ids) > max_statements:
+        # Rows with a request id are read with its index. SQLite would prefer that of the series, which is in order.
+        if len(ids) > max_statements or filters.request_id is not None:
             return [filter_without_index(rows, "series_id", ids), *others]
         return [*(rows.filter(series_id=series_id) for series_id in ids), *others]
 
@@ -88,7 +89,8 @@ class RawTable:
             return []
         lookups = {f"labels__{SERIES_COLUMN[name]}__in": getattr(filters, name) for name in LABELS}
         lookups |= {f"labels__tags__{key}__in": values for key, values in filters.tags.items()}
-        return [rows.filter(series_id__in=ids, **{name: list(values) for name, values in lookups.items() if values})]
+        rows = filter_without_index(rows, "series_id", ids) if filters.request_id else rows.filter(series_id__in=ids)
+        return [rows.filter(**{name: list(values) for name, values in lookups.items() if values})]
 
     def read(
         self,

@@ -8,48 +8,84 @@ rows in the window, not on the number of requests.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import islice
+from operator import add
 from typing import Any, TypeVar
 
 import numpy as np
+from django.db.models import BinaryField, F, Sum
 
 from metrics.aggregation import NANO, OUTCOME_COLUMNS, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
 from metrics.histogram import Histogram, merge_packed_groups
 from metrics.models import InferenceRollup, Series
-from metrics.queries.read.budget import check_budget
+from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
 from metrics.queries.read.sql import MAX_IDS_IN_SQL, chunks
 from metrics.queries.time.plan import Segment
 
 CHUNK_ROWS = 4_000
+BLOB_BYTES = 41  # of a bytes object beside its content, and of the reference to it
+BUCKET, SERIES = "bucket", "series_id"
 
 Group = TypeVar("Group", bound=Hashable)
 
 
 class RollupRows:
-    """Rollup rows by column: `buckets` (their starts), `series` (ids of label sets), and the columns that were read."""
+    """Rollup rows by column: `buckets` (their starts), `series` (ids of label sets), and the columns that were read.
 
-    def __init__(self, rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> None:
-        buckets, series, *columns = list(zip(*rows, strict=True)) or [()] * (2 + len(names))
-        self.buckets = np.array(buckets, dtype=np.int64)
-        self.series = np.array(series, dtype=np.int64)
-        self._columns = dict(zip(names, columns, strict=True))
-        self._integers: dict[str, np.ndarray] = {}
+    Integers are held in arrays, because a tuple of Python's numbers for each row would need three times the memory.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._integers: dict[str, list[np.ndarray]] = {BUCKET: [], SERIES: []}
+        self._blobs: dict[str, list[bytes]] = {}
+        for name in names:
+            if isinstance(InferenceRollup._meta.get_field(name), BinaryField):
+                self._blobs[name] = []
+            else:
+                self._integers[name] = []
+        self._names = (BUCKET, SERIES, *names)
+
+    def add(self, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Add rows with the values of `buckets`, `series` and the columns. Return their size in bytes."""
+        size = 0
+        for name, values in zip(self._names, zip(*rows, strict=True), strict=False):
+            if name in self._blobs:
+                blobs = [bytes(value) for value in values]  # PostgreSQL's adapter returns memoryviews
+                self._blobs[name] += blobs
+                size += sum(map(len, blobs)) + BLOB_BYTES * len(blobs)
+            else:
+                self._integers[name].append(np.array(values, dtype=np.int64))
+                size += self._integers[name][-1].nbytes
+        return size
 
     def __len__(self) -> int:
         return len(self.buckets)
 
+    @property
+    def buckets(self) -> np.ndarray:
+        """The start of the bucket of each row, in unix seconds."""
+        return self.integers(BUCKET)
+
+    @property
+    def series(self) -> np.ndarray:
+        """The id of the label set of each row."""
+        return self.integers(SERIES)
+
     def blobs(self, column: str) -> Sequence[bytes]:
         """Return the packed histograms of a column."""
-        return self._columns[column]
+        return self._blobs[column]
 
     def integers(self, column: str) -> np.ndarray:
         """Return the values of an integer column."""
-        if column not in self._integers:
-            self._integers[column] = np.array(self._columns[column], dtype=np.int64)
-        return self._integers[column]
+        parts = self._integers[column]
+        if len(parts) != 1:
+            parts[:] = [np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)]
+        return parts[0]
 
     @cached_property
     def requests(self) -> np.ndarray:
@@ -94,20 +130,31 @@ def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: S
     names = list(dict.fromkeys(columns))
     # A long list of ids is compared here, because a statement has a limited number of parameters.
     compared = set(series_ids) if series_ids is not None and len(series_ids) > MAX_IDS_IN_SQL else None
-    rows: list[tuple[Any, ...]] = []
-    if series_ids is None or len(series_ids):
-        for resolution, start, end in segments:
-            queryset = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
-            if series_ids is not None and compared is None:
-                queryset = queryset.filter(series_id__in=series_ids)
-            queryset = queryset.order_by("bucket", "series_id")
-            for row in queryset.values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS):
-                if compared is None or row[1] in compared:
-                    rows.append(row)
-                if not len(rows) % CHUNK_ROWS:
-                    check_budget()
-            check_budget()
-    return RollupRows(rows, names)
+    rows = RollupRows(names)
+    if series_ids is not None and not len(series_ids):
+        return rows
+    for resolution, start, end in segments:
+        queryset = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
+        if series_ids is not None and compared is None:
+            queryset = queryset.filter(series_id__in=series_ids)
+        queryset = queryset.order_by("bucket", "series_id")
+        read = queryset.values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS)
+        while chunk := list(islice(read, CHECK_ROWS)):
+            selected = chunk if compared is None else [row for row in chunk if row[1] in compared]
+            count_rows(len(chunk), rows.add(selected))
+        check_budget()
+    return rows
+
+
+def count_requests(segments: Iterable[Segment]) -> Counter[int]:
+    """Return the number of completed requests of each series, which the database adds up."""
+    counts = Counter[int]()
+    number = Sum(reduce(add, (F(column) for column in OUTCOME_COLUMNS)))
+    for resolution, start, end in segments:
+        rows = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
+        for series_id, count in rows.values("series_id").annotate(n=number).order_by().values_list("series_id", "n"):
+            counts[series_id] += int(count)
+    return counts
 
 
 class GroupedRollups:
@@ -123,6 +170,15 @@ class GroupedRollups:
         self.count = count
         self._sums: dict[str, np.ndarray] = {}
         self._histograms: dict[str, list[Histogram]] = {}
+        self._parts: GroupedRollups | None = None
+
+    def total(self) -> GroupedRollups:
+        """Return the sums of all groups, as one group. Histograms are merged from those of the groups."""
+        groups = np.full(len(self._rows), -1)
+        groups[self._included] = 0
+        total = GroupedRollups(self._rows, groups, 1)
+        total._parts = self
+        return total
 
     def sums(self, column: str) -> np.ndarray:
         """Return the sums of an integer column."""
@@ -142,6 +198,8 @@ class GroupedRollups:
 
     def _merged(self, column: str) -> list[Histogram]:
         """Return the merged histograms of a column."""
+        if column not in self._histograms and self._parts is not None:
+            self._histograms[column] = [merged(self._parts._merged(column))]
         if column not in self._histograms:
             check_budget()
             blobs = self._rows.blobs(column)

@@ -94,6 +94,12 @@ class _LabelSets:
     series: tuple[int, ...]
     gauges: tuple[int, ...]
 
+    def in_parts(self) -> Iterator[tuple[type[models.Model], list[int]]]:
+        """Yield the ids, at most MAX_IDS at a time, each time with their table."""
+        for model, ids in ((Series, self.series), (GaugeLabels, self.gauges)):
+            for start in range(0, len(ids), MAX_IDS):
+                yield model, list(ids[start : start + MAX_IDS])
+
 
 def forget(
     *,
@@ -172,10 +178,9 @@ def _rows(label_sets: _LabelSets) -> Iterable[models.QuerySet[Any]]:
 
 def _rows_in_any_order(label_sets: _LabelSets) -> Iterable[models.QuerySet[Any]]:
     """Return the same rows in fewer queries."""
-    for model, ids in ((Series, label_sets.series), (GaugeLabels, label_sets.gauges)):
+    for model, ids in label_sets.in_parts():
         for table, column in referring_tables(model):
-            for start in range(0, len(ids), MAX_IDS):
-                yield manager(table).filter(**{f"{column}__in": ids[start : start + MAX_IDS]})
+            yield manager(table).filter(**{f"{column}__in": ids})
 
 
 def _rows_in_other(table: type[models.Model], model: str) -> Iterator[models.QuerySet[Any]]:
@@ -232,14 +237,14 @@ def _finish(label_sets: _LabelSets) -> Counter[str]:
         try:
             with upkeep_transaction():
                 # On PostgreSQL a commit locks the label sets that it uses. SQLite has one writer at a time.
-                for model, ids in ((Series, label_sets.series), (GaugeLabels, label_sets.gauges)):
+                for model, ids in label_sets.in_parts():
                     list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
                 for query in _rows_in_any_order(label_sets):
                     if query.model in REQUEST_TABLES:
                         _forget_ids(query.values("request_id"))
                     counts[table_name(query.model)] += query._raw_delete(query.db)
-                counts[table_name(Series)] += delete_keys(Series, list(label_sets.series))
-                counts[table_name(GaugeLabels)] += delete_keys(GaugeLabels, list(label_sets.gauges))
+                for model, ids in label_sets.in_parts():
+                    counts[table_name(model)] += delete_keys(model, ids)
         except IntegrityError:
             # Another transaction has committed a row that refers to a label set. The next try deletes it.
             if attempt == MAX_TRIES:

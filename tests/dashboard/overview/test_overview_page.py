@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from dashboard.overview import data as overview_data
 from dashboard.page_context import page_settings
@@ -220,7 +222,7 @@ class TheData:
             raise queries.QueryTooSlow(5)
 
         requests("a")
-        for query in ("summary", "models", "series", "heatmap", "hosts", "current"):
+        for query in ("summary_and_models", "models", "series", "heatmap", "hosts", "current"):
             monkeypatch.setattr(queries, query, too_slow)
         assert visitor.get("/").status_code == 200
 
@@ -229,3 +231,33 @@ class TheData:
         data = visitor.get("/dashboard/data/overview?from=2025-01-01T00:00:00Z").json()
         assert data["history"]["step_seconds"] >= 3600
         assert data["heatmap"]["step_seconds"] >= 3600
+
+
+class TheQueriesOfThePage:
+    PATHS = (
+        "/",
+        "/dashboard/data/overview/figures",
+        "/dashboard/data/overview/figures?range=24h",
+        "/dashboard/data/overview/figures?provider=vllm",
+    )
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_are_the_same_number_for_any_number_of_models(self, visitor: Client, path: str) -> None:
+        numbers = []
+        requests("model-0")
+        visitor.get(path)  # remembers that there are events
+        for models in (5, 150):
+            requests(*(f"model-{number}" for number in range(models)), request_id=None)
+            with CaptureQueriesContext(connection) as captured:
+                assert visitor.get(path).status_code == 200
+            numbers.append(len(captured))
+        assert numbers[0] == numbers[1] < 60
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_read_the_percentiles_of_summary_and_models_once(self, visitor: Client, path: str) -> None:
+        requests("a", "b")
+        with CaptureQueriesContext(connection) as captured:
+            assert visitor.get(path).status_code == 200
+        read = [query["sql"] for query in captured if "prompt_tokens_histogram" in query["sql"]]
+        assert read
+        assert len(set(read)) == len(read)

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.backends.utils import CursorWrapper
 
 from llmmonitor.infra import throttled_log
+from metrics.queries.exceptions import QueryTooLarge, QueryTooSlow, TooManyQueries
 from metrics.traffic.demo import control
 from tests.metrics.api.asgi_client import AsgiClient, Reply
 
@@ -53,6 +54,25 @@ class ADatabaseThatFails:
         (line,) = caplog.records
         assert line.getMessage().startswith("database query failed: ")
         assert line.exc_info
+
+
+class AQueryThatIsStopped:
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (QueryTooSlow(5), "query_too_slow"),
+            (QueryTooLarge(2**20), "query_too_large"),
+            (TooManyQueries(5), "too_many_queries"),
+        ],
+    )
+    def test_is_a_problem_that_names_what_to_narrow(
+        self, empty_api: AsgiClient, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+    ) -> None:
+        def stop(*_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr("metrics.queries.models", stop)
+        assert "Ask for a shorter window" in empty_api.get("/models").problem(503, code)["detail"]
 
 
 class ADataDirectoryThatCannotBeWritten:

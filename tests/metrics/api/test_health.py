@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from metrics.api import health, readiness
+from metrics.events import InferenceEvent
+from metrics.ingest.recorder import get_recorder
+from metrics.store import write_check, write_lock
 from tests.metrics.api.asgi_client import AsgiClient
 
 
@@ -45,3 +54,68 @@ class TheReadiness:
         assert empty_api.get("/health/ready").status == 200
         monkeypatch.setattr(health, "_cached_report", None)  # as in another process, which shares the caches in Redis
         assert empty_api.get("/health/ready").status == 503
+
+    def test_is_checked_once_for_requests_at_the_same_time(
+        self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient
+    ) -> None:
+        first_checks, second_waits = threading.Event(), threading.Event()
+
+        class Lock:
+            """A lock that sets an event when a second thread asks for it."""
+
+            def __init__(self) -> None:
+                self._lock = threading.Lock()
+
+            def __enter__(self) -> None:
+                if not self._lock.acquire(blocking=False):
+                    second_waits.set()
+                    self._lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                self._lock.release()
+
+        checks: list[int] = []
+
+        def check() -> dict[str, Any]:
+            checks.append(1)
+            first_checks.set()
+            assert second_waits.wait(30)
+            return {"status": "ok", "parts": {}}
+
+        monkeypatch.setattr(health, "_check_lock", Lock())
+        monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
+        monkeypatch.setattr(readiness, "check", check)
+        with ThreadPoolExecutor(2) as threads:
+            replies = [threads.submit(empty_api.get, "/health/ready")]
+            assert first_checks.wait(30)
+            replies.append(threads.submit(empty_api.get, "/health/ready"))
+            assert [reply.result().status for reply in replies] == [200, 200]
+        assert checks == [1]
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.05])
+    def test_does_not_wait_for_a_commit_that_another_program_blocks(
+        self, monkeypatch: pytest.MonkeyPatch, api: AsgiClient, seconds: float
+    ) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("about SQLite")
+        monkeypatch.setattr(write_check, "LOCK_SECONDS", seconds)
+        other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            event = InferenceEvent(timestamp=datetime.now(UTC), request_id="r", model_name="m")
+            commit = get_recorder().submit([event])
+            until = time.monotonic() + 30
+            while not write_lock._process_lock._is_held and time.monotonic() < until:
+                time.sleep(0.005)
+            reply = api.get("/health/ready")
+            assert not commit.done()
+        finally:
+            other.close()
+        commit.result(30)
+        assert reply.status == 503
+        parts = reply.json()["parts"]
+        assert [name for name, part in parts.items() if part["status"] == "failing"] == ["write"]
+        assert "did not end" in parts["write"]["detail"]
+
+    def test_waits_for_locks_for_less_than_three_seconds(self) -> None:
+        assert write_check.LOCK_SECONDS <= 2

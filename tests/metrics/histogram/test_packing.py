@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.histogram import MAX_VALUE, Histogram, merge_packed, merge_packed_groups
+from metrics.histogram import MAX_VALUE, Histogram, histogram, merge_packed, merge_packed_groups
 from metrics.histogram.packing import MAX_COUNT, MAX_PACKED_BYTES, Content, encode
 
 values = (
@@ -227,6 +228,29 @@ class TheMergeOfPackedOnes:
 
         assert merged.count == 5_000 * MAX_COUNT
         assert merged.counts == dict.fromkeys(full.counts, 5000 * MAX_COUNT)
+
+    @pytest.mark.parametrize("dense_cells", [0, 2**22])
+    def test_is_the_same_in_several_parts(self, monkeypatch: pytest.MonkeyPatch, dense_cells: int) -> None:
+        monkeypatch.setattr(histogram, "_PART_BLOBS", 3)
+        monkeypatch.setattr(histogram, "_DENSE_CELLS", dense_cells)
+        blobs = [Histogram.of([number % 3, 2.5, number + 0.1]).pack() for number in range(10)]
+
+        merged = merge_packed_groups(blobs, [number % 2 for number in range(10)], 2)
+
+        assert merged == [one_by_one(blobs[::2]), one_by_one(blobs[1::2])]
+        with pytest.raises(ValueError, match="blob 7: "):
+            merge_packed_groups([*blobs[:7], b"no histogram", *blobs], [0] * 18, 1)
+
+    def test_needs_memory_for_a_part_of_them_at_a_time(self) -> None:
+        blobs = [Histogram.of([1.1**number for number in range(40)]).pack()] * 20_000
+        tracemalloc.start()
+        try:
+            merge_packed(blobs)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert peak < 60 * 2**20  # 200 MiB all at once
 
     def test_of_nothing_is_empty(self) -> None:
         assert merge_packed([]) == Histogram()

@@ -24,7 +24,7 @@ SMALL = Limits(max_body_bytes=100_000, max_events=10)
 def read(
     body: bytes, content_type: str | None = JSON, encoding: str | None = None, limits: Limits = SMALL
 ) -> list[Any]:
-    return read_items(body, content_type, encoding, limits)
+    return read_items(body, content_type, encoding, limits)[0]
 
 
 def refusal(body: bytes, content_type: str | None = JSON, encoding: str | None = None) -> tuple[int, str]:

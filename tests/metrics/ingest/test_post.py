@@ -31,12 +31,14 @@ class FakeRecorder:
 
     def __init__(self, answer: Callable[[int], CommitResult] | Exception | None = None) -> None:
         self.events: list[Event] = []
+        self.sizes: list[int] = []
         self.answer = answer or (lambda count: recorded(accepted=count))
 
-    def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
+    def submit(self, events: Sequence[Event], size: int) -> Future[CommitResult]:
         if isinstance(self.answer, QueueFull):
             raise self.answer
         self.events += events
+        self.sizes.append(size)
         future: Future[CommitResult] = Future()
         if isinstance(self.answer, Exception):
             future.set_exception(self.answer)
@@ -51,7 +53,7 @@ class SilentRecorder:
     def __init__(self) -> None:
         self.future: Future[CommitResult] = Future()
 
-    def submit(self, events: Sequence[Event]) -> Future[CommitResult]:
+    def submit(self, events: Sequence[Event], size: int) -> Future[CommitResult]:
         return self.future
 
 
@@ -313,6 +315,12 @@ class TheViews:
         body = gzip.compress(orjson.dumps(events(5)))
         assert self.send("inference", body, HTTP_CONTENT_ENCODING="gzip").status_code == 200
         assert len(recorder.events) == 5
+
+    def test_pass_on_the_size_after_decompression(self, recorder: FakeRecorder) -> None:
+        body = orjson.dumps(events(5))
+        self.send("inference", body)
+        self.send("inference", gzip.compress(body), HTTP_CONTENT_ENCODING="gzip")
+        assert recorder.sizes == [len(body), len(body)]
 
     def test_refuse_whoever_may_not_send(self, recorder: FakeRecorder) -> None:
         for headers in ({"REMOTE_ADDR": "192.0.2.7"}, {"HTTP_X_FORWARDED_FOR": "192.0.2.7"}):

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExc
 SECONDS = 20  # longer than anything here takes: a wait that ends this way is a failure
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
-DEFAULTS = {"max_batch": 5_000, "max_delay": 0.0, "max_queued": 50_000}
+DEFAULTS = {"max_batch": 5_000, "max_delay": 0.0, "max_queued": 50_000, "max_queued_bytes": 2**26}
 
 
 def events(*names: str) -> list[Event]:
@@ -180,8 +180,22 @@ class AFullQueue:
         assert recorder.drain(SECONDS)
         assert recorder.record(events("c", "d"), SECONDS).accepted == 2
 
+    def test_refuses_bodies_beyond_its_size(self, store: FakeStore, make: Make) -> None:
+        recorder = make(max_queued_bytes=100)
+        hold(store, recorder)
+        recorder.submit(events("a"), 60)
+        with pytest.raises(QueueFull):
+            recorder.submit(events("b", "c"), 41)
+        last = recorder.submit(events("d"), 40)
+        assert (recorder.stats().queued_events, recorder.stats().rejected) == (3, 2)
+        store.gate.set()
+        last.result(SECONDS)
+        assert recorder.drain(SECONDS)
+        assert recorder.submit(events("b", "c"), 41).result(SECONDS).accepted == 2
+
     def test_takes_one_submission_that_is_larger_than_itself(self, make: Make) -> None:
-        assert make(max_queued=2).record(events("a", "b", "c"), SECONDS).accepted == 3
+        recorder = make(max_queued=2, max_queued_bytes=2)
+        assert recorder.submit(events("a", "b", "c"), 3).result(SECONDS).accepted == 3
 
 
 class AStoreThatCannotCommit:
@@ -366,7 +380,12 @@ class TheRecorderOfAProcess:
 
     def test_has_the_bounds_of_the_settings(self) -> None:
         own = settings.LLMMONITOR.model_copy(
-            update={"recorder_max_batch": 7, "recorder_max_delay_ms": 20.0, "recorder_queue_events": 11}
+            update={
+                "recorder_max_batch": 7,
+                "recorder_max_delay_ms": 20.0,
+                "recorder_queue_events": 11,
+                "recorder_queue_bytes": 13,
+            }
         )
         with override_settings(LLMMONITOR=own):
-            assert RecorderPolicy.from_settings() == RecorderPolicy(7, 0.02, 11)
+            assert RecorderPolicy.from_settings() == RecorderPolicy(7, 0.02, 11, 13)

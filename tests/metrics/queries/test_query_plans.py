@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue, queries
 from metrics.live.subscriptions import compute_view, parse
+from metrics.models import Series
 from metrics.queries import Filters, Window
 from metrics.queries.answers import exports
 from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
@@ -127,3 +128,18 @@ class APageOfRows:
         raw = [step for step in steps if re.match(rf"\w+ metrics_({'|'.join(RAW)})", step)]
         assert len(raw) > 2
         assert all(re.search(r"timestamp>\? AND timestamp<\?\)", step) for step in raw), raw
+
+    @pytest.mark.parametrize(
+        "filters", [{}, {"model": (CHATTY,)}, {"outcome": "failed"}], ids=["id", "model", "failed"]
+    )
+    @pytest.mark.parametrize("window", [None, HOUR], ids=["of all times", "in a window"])
+    def test_of_a_request_id_is_read_by_the_id(self, known: Known, filters: Any, window: Window | None) -> None:
+        Series.objects.create(model_name=Series.OTHER, first_seen=NOW, last_seen=NOW)
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE INDEX test_request_id ON metrics_inferencemetrics (request_id)")
+
+        steps = steps_of(lambda: queries.requests(Filters(request_id="r-1", **filters), window=window))
+
+        raw = [step for step in steps if "metrics_inferencemetrics" in step]
+        assert raw
+        assert all(re.search(r"SEARCH .*\(request_id=\?", step) for step in raw), raw

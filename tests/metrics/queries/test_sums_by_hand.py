@@ -450,6 +450,20 @@ class TheModels:
 
         assert ([row["model_name"] for row in ranking.results], ranking.omitted) == ([CHATTY], 1)
 
+    @pytest.mark.parametrize("most", [1, 500])
+    def test_are_read_with_the_summary(self, known: Known, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+        monkeypatch.setattr(model_ranking, "MAX_MODELS", most)
+        for filters in (EVERYTHING, Filters(model=(SLOW,)), Filters(provider=("nobody",)), Filters(outcome="all")):
+            both = queries.summary_and_models(HOUR, filters, NOW)
+
+            assert both == (queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW))
+
+    def test_can_be_counted_alone(self, known: Known) -> None:
+        names = ("model_name", "providers", "total_requests")
+        rows = queries.models(HOUR, EVERYTHING, NOW).results
+
+        assert queries.model_counts(HOUR, NOW) == [{name: row[name] for name in names} for row in rows]
+
     def test_can_have_names_with_slashes_or_emoji(self, known: Known) -> None:
         for name in (CHATTY, SLOW):
             row = queries.model(name, HOUR, EVERYTHING, NOW)
