@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost, SynchronousOnlyOperation
-from django.http import HttpRequest
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http.request import split_domain_port, validate_host
 
 from llmmonitor.access import rights
 from llmmonitor.access.identity import Identity, identify_scope, needs_database
@@ -97,15 +97,16 @@ def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | 
         or scope.get("root_path")
     ):
         return None
-    request = HttpRequest()
-    request.META["HTTP_HOST"] = headers.get(b"host", b"").decode("latin1")
+    # As HttpRequest.get_host, which raises DisallowedHost.
+    domain, _ = split_domain_port(headers.get(b"host", b"").decode("latin1"))
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        return None
     authorization = headers.get(b"authorization")
     try:
-        request.get_host()
         if needs_database(authorization.decode("latin1") if authorization else None, has_session=False):
             return None
         identity = identify_scope(scope)
-    except (DisallowedHost, SynchronousOnlyOperation):  # the second: a key that has expired in the cache meanwhile
+    except SynchronousOnlyOperation:  # the cached key has just expired
         return None
     return identity if rights.INGEST in identity.rights else None
 
