@@ -26,6 +26,7 @@ from metrics.ingest.post import MAX_LOOP_BYTES, aingest
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 KINDS = {f"/track/{kind}": kind for kind in Kind}
 CONTENT_TYPES = frozenset(
@@ -52,7 +53,7 @@ def fast_lane(application: Any) -> Any:
     """
     if not settings.LLMMONITOR.fast_lane or settings.LLMMONITOR.redis_url:
         return application
-    django_headers: dict[str, list[tuple[bytes, bytes]]] = {}  # path -> headers of Django's first 200 response
+    django_headers: dict[str, Headers] = {}  # path -> headers of Django's response to a plain post
 
     async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -111,10 +112,14 @@ def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | 
     return identity if rights.INGEST in identity.rights else None
 
 
-def _keeping_headers(send: Send, path: str, kept: dict[str, list[tuple[bytes, bytes]]]) -> Send:
+def _keeping_headers(send: Send, path: str, kept: dict[str, Headers]) -> Send:
+    """Return a `send` that keeps the headers of a response that ingest has written."""
+
     async def send_and_keep(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 200:
-            kept[path] = list(message["headers"])
+        if message["type"] == "http.response.start" and message["status"] in (200, 400, 422):
+            headers: Headers = message["headers"]
+            if not any(name.lower() == b"set-cookie" for name, _ in headers):
+                kept[path] = headers
         await send(message)
 
     return send_and_keep

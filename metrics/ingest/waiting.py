@@ -21,8 +21,8 @@ class _Completed:
 _completed: WeakKeyDictionary[asyncio.AbstractEventLoop, _Completed] = WeakKeyDictionary()
 
 
-async def wait(future: Future[Any], timeout: float) -> None:
-    """Return when the future is done, or after `timeout` seconds. The future is never cancelled.
+async def wait(future: Future[Any], seconds: float) -> None:
+    """Return when the future is done, or after `seconds`. The future is never cancelled.
 
     `asyncio.wrap_future` wakes the loop once for each future. This function wakes it once for all futures that a commit
     completes, which saves a system call and a switch between threads for each.
@@ -40,7 +40,7 @@ async def wait(future: Future[Any], timeout: float) -> None:
                 loop.call_soon_threadsafe(_resume, completed)
 
     future.add_done_callback(add_completed)
-    timer = loop.call_later(timeout, _set_done, waiter)
+    timer = loop.call_later(seconds, _set_done, waiter)
     try:
         await waiter
     finally:
