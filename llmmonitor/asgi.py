@@ -1,6 +1,7 @@
 """The ASGI application, for daphne, uvicorn and any other server.
 
-Static files are served without Django and its middleware, WebSockets by the live stream, everything else by Django.
+Static files and small posts are served without Django's middleware, WebSockets by the live stream, everything else by
+Django.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ _http = get_asgi_application()
 # After get_asgi_application(), which loads the apps that these need.
 from llmmonitor.http.body_limit import limit_bodies  # noqa: E402
 from llmmonitor.http.static import serve_static  # noqa: E402
+from metrics.api.fast_lane import fast_lane  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
 
-_http = serve_static(limit_bodies(_http, settings.LLMMONITOR.max_body_bytes))
+_http = serve_static(limit_bodies(fast_lane(_http), settings.LLMMONITOR.max_body_bytes))
 
 DRAIN_SECONDS = 5.0
 

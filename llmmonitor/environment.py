@@ -146,6 +146,10 @@ class Environment(BaseSettings):
     )
     max_age_days: int = Field(400, ge=1, description="Maximum age of an event, in days.")
 
+    fast_lane: bool = Field(
+        True, description="Answer small posts in front of Django, if Redis is not used. Only the CPU time differs."
+    )
+
     # Commits.
     recorder_max_batch: int = Field(5_000, ge=1, description="Maximum number of events in a transaction.")
     recorder_max_delay_ms: float = Field(

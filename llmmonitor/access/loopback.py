@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 # Only proxies send these headers. Names are compared in lower case, with "-" instead of "_".
@@ -31,6 +32,7 @@ def is_loopback(client: str | None, server: str | None, host: str, header_names:
     )
 
 
+@lru_cache(maxsize=256)
 def is_loopback_name(name: str | None) -> bool:
     """Return whether the name is `localhost`, an address in 127.0.0.0/8 or ::1 (with or without brackets)."""
     if not name:
@@ -49,6 +51,7 @@ def is_loopback_name(name: str | None) -> bool:
     return address.is_loopback
 
 
+@lru_cache(maxsize=256)
 def is_proxy_header(name: str) -> bool:
     """Return whether only proxies set this header."""
     lower = name.lower().replace("_", "-")

@@ -97,9 +97,12 @@ class _MinuteThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Count the request; return False if it exceeds the limit, and `wait` then returns the seconds to wait."""
         django_request = request._request
-        client = client_of(identify_request(django_request), connection_of(django_request).client)
-        self._wait = count_request(self.scope, client, self.limit(), self.timer())
+        self._wait = self.count(identify_request(django_request), connection_of(django_request).client)
         return self._wait == 0
+
+    def count(self, identity: Identity, address: str | None) -> float:
+        """Count a request and return the seconds to wait; 0 if it is within the limit."""
+        return count_request(self.scope, client_of(identity, address), self.limit(), self.timer())
 
     def wait(self) -> float:
         """Return whole seconds until a request is allowed, for Retry-After."""

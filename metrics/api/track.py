@@ -20,10 +20,8 @@ from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
 from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
 from metrics.api.renderers import dump
 from metrics.events import Kind
-from metrics.ingest.post import IngestResponse, aingest, ingest
+from metrics.ingest.post import MAX_LOOP_BYTES, IngestResponse, aingest, ingest
 
-# A larger body is validated in a thread. 64 KiB take one or two milliseconds, as long as the switch to a thread.
-MAX_LOOP_BYTES = 65_536
 BODY = 'The body is one event, an array, `{"events": [...]}` or lines of JSON. It may be compressed with gzip.'
 
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -85,6 +86,7 @@ def read_items(
     return items, len(body)
 
 
+@lru_cache(maxsize=64)
 def _is_by_line(content_type: str | None) -> bool:
     """Whether the type is NDJSON. Raises BodyError for an unsupported type, such as the types that a form can send."""
     wanted = "Content-Type must be application/json or application/x-ndjson"

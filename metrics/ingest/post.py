@@ -7,7 +7,6 @@ the response is 429 (queue full) or 503 (database unavailable) with `Retry-After
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,13 @@ from metrics.ingest.body import BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable, get_recorder
 from metrics.ingest.response import IngestResponse, commit_response, error_response
+from metrics.ingest.waiting import wait
 
-__all__ = ["EventSink", "IngestResponse", "aingest", "ingest"]
+__all__ = ["MAX_LOOP_BYTES", "EventSink", "IngestResponse", "aingest", "ingest"]
+
+# Callers on an event loop pass a larger body to `ingest` in a thread. 64 KiB take one or two milliseconds to validate,
+# as long as the switch to a thread.
+MAX_LOOP_BYTES = 65_536
 
 # Longer than any commit that is not blocked. A client that gets no response by then retries, safely with the same ids.
 COMMIT_TIMEOUT_SECONDS = 30.0
@@ -72,10 +76,7 @@ async def aingest(
     pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
     if isinstance(pending, IngestResponse):
         return pending
-    # Not `wait_for`: on a timeout or a disconnect it would cancel the recorder's future.
-    waiting = asyncio.wrap_future(pending.future)
-    waiting.add_done_callback(_retrieve_exception)
-    await asyncio.wait([waiting], timeout=COMMIT_TIMEOUT_SECONDS)
+    await wait(pending.future, COMMIT_TIMEOUT_SECONDS)
     return _result(pending)
 
 
@@ -102,12 +103,6 @@ def _submit(
         return error_response(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
-
-
-def _retrieve_exception(waiting: asyncio.Future[CommitResult]) -> None:
-    """Retrieve the exception, so that asyncio does not log it: `_result` reads it from the recorder's own future."""
-    if not waiting.cancelled():
-        waiting.exception()
 
 
 def _result(pending: _PendingCommit) -> IngestResponse:

@@ -174,7 +174,9 @@ class Recorder:
             self._queued += len(events)
             self._queued_bytes += size
             self._start()
-            self._changed.notify_all()
+            # Not for each submission, because the thread would only continue to wait for more of them.
+            if len(self._waiting) == 1 or self._has_gathered():
+                self._changed.notify_all()
         return future
 
     def record(self, events: Sequence[Event], timeout: float | None = None) -> CommitResult:
@@ -282,11 +284,15 @@ class Recorder:
     def _gather(self) -> None:
         """Wait up to `max_delay` for as many submissions as the last transaction had. A single caller does not wait."""
         deadline = time.monotonic() + self._policy.max_delay
-        while len(self._waiting) < self._last_batch_submissions and self._queued < self._policy.max_batch:
+        while not self._has_gathered():
             remaining = deadline - time.monotonic()
             if remaining <= 0 or self._closed:
                 return
             self._changed.wait(remaining)
+
+    def _has_gathered(self) -> bool:
+        """Whether as many submissions wait as the last transaction had, or events for a whole batch."""
+        return len(self._waiting) >= self._last_batch_submissions or self._queued >= self._policy.max_batch
 
     def _finish(self, batch: Sequence[_Submission]) -> None:
         """Remove the submissions from the count of the queue. The caller holds the lock."""

@@ -21,6 +21,7 @@ class TheBenchmark:
         ("subject", "title", "lines"),
         [
             ("ingest", "Batch ingest compared with bare sqlite3.executemany of the same rows", 10),
+            ("posts", "Single posts compared with a bare ASGI application under daphne", 9),
             ("percentile", "p99 of the response time over 30 days", 6),
             ("readers", "Single posts beside eight clients that read 30 days", 5),
         ],
@@ -36,4 +37,4 @@ class TheBenchmark:
     def test_names_the_subjects_when_one_is_unknown(self) -> None:
         finished = bench("speed")
         assert finished.returncode == 2
-        assert "unknown: speed; choose from ingest, percentile, readers" in finished.stderr
+        assert "unknown: speed; choose from ingest, posts, percentile, readers" in finished.stderr

@@ -32,6 +32,7 @@ import pytest
 from tests import services
 
 ROOT = Path(__file__).resolve().parents[2]
+UVICORN = ("-m", "uvicorn", "llmmonitor.asgi:application", "--port", "{port}", "--log-level", "warning")
 READY_SECONDS = 60.0  # a slow machine under load; usually two
 STOP_SECONDS = 30.0
 
@@ -252,11 +253,17 @@ def make_server(prepared_data_dir: Path, tmp_path: Path) -> Iterator[MakeServer]
 
 
 @pytest.fixture(scope="module")
-def module_server(prepared_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that the tests of one module share: for those that do not mind what the others have stored."""
+def module_server(
+    request: pytest.FixtureRequest, prepared_data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that the tests of one module share: for those that do not mind what the others have stored.
+
+    A module may parametrize it with other arguments of `Server`.
+    """
     if os.environ.get("REDIS_URL"):
         services.empty_redis(os.environ["REDIS_URL"])
-    server = Server(copy_prepared(prepared_data_dir, tmp_path_factory.mktemp("module") / "data"))
+    data_dir = copy_prepared(prepared_data_dir, tmp_path_factory.mktemp("module") / "data")
+    server = Server(data_dir, **getattr(request, "param", {}))
     try:
         yield server.start()
     finally:

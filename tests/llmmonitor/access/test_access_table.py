@@ -20,6 +20,8 @@ from django.utils import timezone
 from llmmonitor.access import websocket
 from llmmonitor.access.identity import Identity
 from llmmonitor.access.keys import create_key
+from metrics.api.fast_lane import fast_lane
+from tests.llmmonitor.access import asgi_requests
 from tests.llmmonitor.access.asgi_requests import (
     ELSEWHERE,
     HERE,
@@ -215,6 +217,23 @@ def is_rightly_refused(reply: Reply, who: str, is_page: bool) -> bool:
     return reply.status == 401 and reply.headers["www-authenticate"] == "Bearer"
 
 
+def wrong_replies(someone: Caller, who: str, rows: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[int, bytes]]:
+    """The replies to requests to these addresses that the table does not allow."""
+    wrong = {}
+    for address, row in rows.items():
+        for method, right in row.items():
+            if address == "logout/":  # a form with a token of its own: test_login_page.py
+                continue
+            reply = someone.send_request(method, path_of(address))
+            if right == OPEN or right in WHO_MAY[who]:
+                as_it_should = is_let_in(reply) and reply.status < 500
+            else:
+                as_it_should = is_rightly_refused(reply, who, row is PAGE)
+            if not as_it_should:
+                wrong[f"{method} {address}"] = (reply.status, reply.body[:300])
+    return wrong
+
+
 class TheTable:
     def test_has_a_row_for_every_address(self) -> None:
         found = {address for address in addresses() if not address.startswith("admin/")}
@@ -224,21 +243,21 @@ class TheTable:
 
     @pytest.mark.parametrize("who", WHO_MAY)
     def test_holds(self, who: str, caller: Callable[[str], Caller]) -> None:
-        someone = caller(who)
-        wrong = {}
-        for address, row in ROWS.items():
-            for method, right in row.items():
-                if address == "logout/":  # a form with a token of its own: test_login_page.py
-                    continue
-                reply = someone.send_request(method, path_of(address))
-                if right == OPEN or right in WHO_MAY[who]:
-                    as_it_should = is_let_in(reply) and reply.status < 500
-                else:
-                    as_it_should = is_rightly_refused(reply, who, row is PAGE)
-                if not as_it_should:
-                    wrong[f"{method} {address}"] = (reply.status, reply.body[:300])
+        assert wrong_replies(caller(who), who, ROWS) == {}
 
-        assert wrong == {}
+    @pytest.mark.parametrize("who", WHO_MAY)
+    def test_holds_for_posts_in_the_fast_lane(
+        self, who: str, caller: Callable[[str], Caller], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lane = fast_lane(asgi_requests.application())
+        monkeypatch.setattr(asgi_requests, "application", lambda: lane)
+        someone = caller(who)
+        tracks = {address: row for address, row in ROWS.items() if address.startswith("track/")}
+        for address in tracks:
+            assert Caller({}, LOOPBACK).send_request("POST", path_of(address)).status == 422
+
+        for _ in range(2):  # keys are in the cache the second time
+            assert wrong_replies(someone, who, tracks) == {}
 
     @pytest.mark.parametrize("who", ["admin", "manage key", "nobody on loopback", "nobody from elsewhere"])
     def test_has_no_other_methods(self, who: str, caller: Callable[[str], Caller]) -> None:

@@ -14,9 +14,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.server import ROOT, MakeServer, Server, environment
+from tests.support.server import ROOT, UVICORN, MakeServer, Server, environment
 
-UVICORN = ("-m", "uvicorn", "llmmonitor.asgi:application", "--port", "{port}", "--log-level", "warning")
 EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "response_time_ms": 5.0, "success": True}
 
 

@@ -1,4 +1,7 @@
-"""An ASGI client of Django's handler behind the limit on bodies. It sends what Django's test client cannot."""
+"""An ASGI client of Django's handler behind the limit on bodies. It sends what Django's test client cannot.
+
+With `lane`, the fast lane is between the two.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.core.cache import caches
 
 from llmmonitor.http.body_limit import limit_bodies
+from metrics.api.fast_lane import KINDS, fast_lane
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -51,11 +56,29 @@ class Reply:
 
 
 class AsgiClient:
-    """A client on this machine. It is not signed in, unless `headers` have credentials."""
+    """A client on this machine. It is not signed in, unless `headers` have credentials.
 
-    def __init__(self, **headers: str) -> None:
-        self._application = limit_bodies(get_asgi_application(), settings.LLMMONITOR.max_body_bytes)
-        self._headers = {"host": "127.0.0.1:8899", **headers}
+    seen_by_django: the paths of the requests that have reached Django.
+    """
+
+    def __init__(self, *, lane: bool = False, **headers: str) -> None:
+        django = get_asgi_application()
+        self.seen_by_django: list[str] = []
+
+        async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            self.seen_by_django.append(scope["path"])
+            await django(scope, receive, send)
+
+        self._application = limit_bodies(
+            fast_lane(application) if lane else application, settings.LLMMONITOR.max_body_bytes
+        )
+        self._headers = {"host": "127.0.0.1:8899"}
+        if lane:
+            for path in KINDS:  # the lane uses the headers of an earlier response of Django
+                self.post(path, b"").problem(400, "empty_body")
+            caches["throttle"].clear()
+            self.seen_by_django.clear()
+        self._headers |= headers
 
     def get(self, path: str, **params: Any) -> Reply:
         return self.request("GET", path, params=params)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.metrics.api.api_fixtures import api, db, empty_api
+from tests.metrics.api.api_fixtures import api, db, empty_api, lane
 
-__all__ = ["api", "db", "empty_api"]
+__all__ = ["api", "db", "empty_api", "lane"]

@@ -12,9 +12,10 @@ from django.test import override_settings
 
 from llmmonitor.environment import read_environment
 from metrics.models import InferenceMetrics
+from tests.metrics.api.api_fixtures import BOTH_WAYS
 from tests.metrics.api.asgi_client import JSON, AsgiClient
 
-pytestmark = pytest.mark.store
+pytestmark = [pytest.mark.store, BOTH_WAYS]
 
 
 GOOD = {"model_name": "m", "prompt_tokens": 1}

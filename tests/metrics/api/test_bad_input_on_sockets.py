@@ -14,11 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import MakeServer, Reply, Server
+from tests.support.server import UVICORN, MakeServer, Reply, Server
 
 MEBIBYTE = 2**20
 GOOD = {"model_name": "m", "prompt_tokens": 1}
 JSON = {"Content-Type": "application/json"}
+SERVERS: dict[str, dict[str, Any]] = {
+    "daphne": {},
+    "daphne without the fast lane": {"env": {"LLMMONITOR_FAST_LANE": "false"}},
+    "uvicorn": {"command": UVICORN},
+}
+pytestmark = pytest.mark.parametrize("module_server", SERVERS.values(), indirect=True, ids=SERVERS, scope="module")
 
 
 @pytest.fixture(autouse=True)
@@ -207,6 +213,14 @@ class APost:
                 b"POST /track/inference HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n\r\n%b"
                 % (connection.host.encode(), len(body), body)
             )
+            status, problem = connection.response()
+        assert (status, problem["code"]) == (415, "unsupported_media_type")
+
+    def test_with_two_types_is_refused(self, module_server: Server) -> None:
+        body = json.dumps(GOOD).encode()
+        with RawConnection(module_server) as connection:
+            connection.head("Content-Type: application/json", f"Content-Length: {len(body)}")
+            connection.send(body)
             status, problem = connection.response()
         assert (status, problem["code"]) == (415, "unsupported_media_type")
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from metrics.queries.answers import error_groups
+from tests.metrics.api.api_fixtures import BOTH_WAYS
 from tests.metrics.api.asgi_client import AsgiClient
 
-pytestmark = pytest.mark.store
+pytestmark = [pytest.mark.store, BOTH_WAYS]
 
 # The fourteen fields in the product's documentation.
 SEED = {

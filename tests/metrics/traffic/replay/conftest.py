@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.metrics.api.api_fixtures import api, db, posts
+from tests.metrics.api.api_fixtures import api, db, lane, posts
 
-__all__ = ["api", "db", "posts"]
+__all__ = ["api", "db", "lane", "posts"]

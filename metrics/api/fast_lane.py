@@ -1,0 +1,150 @@
+"""The fast lane: small posts to `/track/*` are answered in front of Django.
+
+Django's middleware, URLs and views cost more than the ingest of one event. A post that is plain in every respect is
+answered here by the functions that the views use, with the headers of an earlier response of Django. Everything else,
+and everything that would be denied, is passed to Django with its body. So this module has no rule and no error text of
+its own. `LLMMONITOR_FAST_LANE=false` turns it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http.request import split_domain_port, validate_host
+
+from llmmonitor.access import rights
+from llmmonitor.access.identity import Identity, identify_scope, needs_database
+from llmmonitor.access.throttles import IngestThrottle
+from metrics.api.renderers import dump
+from metrics.events import Kind
+from metrics.ingest.body import JSON_TYPES, LINE_TYPES
+from metrics.ingest.post import MAX_LOOP_BYTES, aingest
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+KINDS = {f"/track/{kind}": kind for kind in Kind}
+CONTENT_TYPES = frozenset(
+    f"{media_type}{charset}".encode()
+    for media_type in JSON_TYPES | LINE_TYPES
+    for charset in ("", ";charset=utf-8", "; charset=utf-8", "; charset=UTF-8")
+)
+# A request with another header, or with one of these twice, is Django's: Cookie, Origin, Sec-Fetch-Site, Expect,
+# Transfer-Encoding, Content-Encoding. `identify_scope` checks the headers of proxies.
+PLAIN_HEADERS = frozenset(
+    [
+        b"host", b"content-type", b"content-length", b"authorization", b"user-agent", b"accept", b"accept-encoding",
+        b"accept-language", b"connection", b"keep-alive", b"traceparent", b"tracestate", b"x-forwarded-for",
+        b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded", b"via",
+    ]
+)  # fmt: skip
+
+
+def fast_lane(application: Any) -> Any:
+    """Return an ASGI application that answers plain posts and passes other requests to `application`.
+
+    Return `application` itself if the lane is off, or with Redis, which an event loop must not wait for: the keys and
+    the counters of the rate limit are there.
+    """
+    if not settings.LLMMONITOR.fast_lane or settings.LLMMONITOR.redis_url:
+        return application
+    django_headers: dict[str, Headers] = {}  # path -> headers of Django's response to a plain post
+
+    async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        kind = KINDS.get(path)
+        headers = dict(scope["headers"])
+        identity = _identity(scope, headers) if kind and scope["method"] == "POST" else None
+        if kind is None or identity is None:
+            await application(scope, receive, send)
+            return
+        if path not in django_headers:
+            await application(scope, receive, _keeping_headers(send, path, django_headers))
+            return
+        messages, body = await _read(receive, int(headers[b"content-length"]))
+        again = _again(messages, receive)
+        if body is None or IngestThrottle().count(identity, scope["client"] and scope["client"][0]):
+            await application(scope, again, send)
+            return
+        try:
+            response = await aingest(kind, body, headers[b"content-type"].decode(), None)
+        except Exception:  # noqa: BLE001 - Django's view meets it again, and reports it
+            await application(scope, again, send)
+            return
+        content = dump(response.payload)
+        changed = {b"Content-Type": response.content_type.encode(), b"Content-Length": str(len(content)).encode()}
+        all_headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+        all_headers += [(name, changed.get(name, value)) for name, value in django_headers[path]]
+        await send({"type": "http.response.start", "status": response.status, "headers": all_headers})
+        await send({"type": "http.response.body", "body": content})
+
+    return answer
+
+
+def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | None:
+    """Return the sender of a plain request that may send events. Return None if Django has to decide."""
+    length = headers.get(b"content-length", b"")
+    if (
+        len(headers) < len(scope["headers"])
+        or not headers.keys() <= PLAIN_HEADERS
+        or headers.get(b"content-type") not in CONTENT_TYPES
+        or not (length.isdigit() and len(length) < 8 and int(length) <= MAX_LOOP_BYTES)
+        or scope.get("query_string")
+        or scope.get("root_path")
+    ):
+        return None
+    # As HttpRequest.get_host, which raises DisallowedHost.
+    domain, _ = split_domain_port(headers.get(b"host", b"").decode("latin1"))
+    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        return None
+    authorization = headers.get(b"authorization")
+    try:
+        if needs_database(authorization.decode("latin1") if authorization else None, has_session=False):
+            return None
+        identity = identify_scope(scope)
+    except SynchronousOnlyOperation:  # the cached key has just expired
+        return None
+    return identity if rights.INGEST in identity.rights else None
+
+
+def _keeping_headers(send: Send, path: str, kept: dict[str, Headers]) -> Send:
+    """Return a `send` that keeps the headers of a response that ingest has written."""
+
+    async def send_and_keep(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in (200, 400, 422):
+            headers: Headers = message["headers"]
+            if not any(name.lower() == b"set-cookie" for name, _ in headers):
+                kept[path] = headers
+        await send(message)
+
+    return send_and_keep
+
+
+async def _read(receive: Receive, length: int) -> tuple[list[Message], bytes | None]:
+    """Return the messages of the request, and its body; None if it does not have the length that its header names."""
+    messages: list[Message] = []
+    body = b""
+    while len(body) <= length:
+        message = await receive()
+        messages.append(message)
+        if message["type"] != "http.request":
+            break
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return messages, body if len(body) == length else None
+    return messages, None
+
+
+def _again(messages: list[Message], receive: Receive) -> Receive:
+    """Return a `receive` that returns the messages again before it calls the other."""
+    waiting = iter(messages)
+
+    async def receive_again() -> Message:
+        return next(waiting, None) or await receive()
+
+    return receive_again
