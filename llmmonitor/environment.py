@@ -134,7 +134,7 @@ class Environment(BaseSettings):
     max_error_groups: int = Field(
         10_000,
         ge=1,
-        description="Maximum number of error groups. Further errors are counted in the group `__other__` of a type.",
+        description="Maximum number of error groups. Further errors are counted in a group `__other__` for each type.",
     )
     tags: Words = Field((), max_length=5, description="Metadata keys to filter and group by; at most five.")
     keep_content_keys: Words = Field(

@@ -172,7 +172,7 @@ ALL: tuple[Metric, ...] = (
     _time("time_per_output_token_ms", "Time per output token", "Mean time between output tokens, without the first token."),
     _tokens("prompt_tokens", "Prompt tokens", "Input tokens of a request."),
     _tokens("completion_tokens", "Completion tokens", "Output tokens of a request."),
-    _of_successful("tokens_per_second", "tokens/s", "Generation speed", "Output tokens per second of one request, measured from the first token on, if the time to it is known.", "down", "avg"),
+    _of_successful("tokens_per_second", "tokens/s", "Generation speed", "Output tokens per second of one request, measured from the first token on, or over the processing time if the time to first token is unknown.", "down", "avg"),
     Metric("inference.failed_response_time_ms", Kind.HISTOGRAM, "ms", "Response time of failures", "Time from sending a request to its failure.", "up", field="response_time_ms", column="failed_response_time_ms", default_stat="p95", population=Population.FAILED),
     # Requests: counts.
     _count("requests", "requests", "Requests", "Completed requests, including failed ones."),

@@ -29,9 +29,9 @@ class Histogram:
     """Counts of recorded values by bucket, with their exact count, sum, minimum and maximum.
 
     ``counts`` maps the index of a bucket to its count, without empty buckets; values of exactly 0 are in
-    ``zero_count``. ``minimum`` and ``maximum`` are None if nothing was recorded. After adding a histogram of another
-    source without them, they are estimates (the middle of its lowest and highest bucket). Histograms with equal
-    contents are equal.
+    ``zero_count``. ``minimum`` and ``maximum`` are None if nothing was recorded. If a histogram of another
+    source was added that has no minimum or maximum, they are estimates (the middle of its lowest and highest bucket).
+    Histograms with equal contents are equal.
     """
 
     __slots__ = ("count", "counts", "maximum", "minimum", "sum_thousandths", "zero_count")
@@ -85,7 +85,9 @@ class Histogram:
         if not 0 <= value < math.inf:
             raise ValueError(f"a histogram holds finite values of 0 or more, got {value!r}")
         if n < 1 or self.count + n > MAX_COUNT:
-            raise ValueError(f"cannot record a value {n} times in a histogram of {self.count}: 1…2**50 in all")
+            raise ValueError(
+                f"cannot record a value {n} times in a histogram of {self.count}: 1…2**50 values are possible"
+            )
         if value > MAX_VALUE:
             value = MAX_VALUE
         if value:
@@ -228,9 +230,10 @@ class Histogram:
     ) -> None:
         """Add a histogram with explicit upper-inclusive ``bounds`` (Prometheus, OTLP), in the recorded unit.
 
-        ``counts`` are per bucket, not cumulative, and one more than the bounds; of a cumulative counter, pass the
-        increase. The quantiles agree with Prometheus' ``histogram_quantile`` within RELATIVE_ERROR if a bucket holds
-        enough values to interpolate. Raises ValueError, and adds nothing, if the arguments are not a histogram.
+        ``counts`` has one entry more than ``bounds``. Each is the count of one bucket, not cumulative over buckets. If
+        the counts of the source grow over time (Prometheus), pass their increase. The quantiles agree with Prometheus'
+        ``histogram_quantile`` within RELATIVE_ERROR if a bucket holds enough values to interpolate. Raises ValueError,
+        and adds nothing, if the arguments are not a histogram.
         """
         values = check_counts(counts)
         check_limits(minimum, maximum)
@@ -301,7 +304,7 @@ def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[in
         values += float(contents.bucket_count.sum(dtype=np.float64))
         if values > 2**62:
             return _merge_each(blobs, group.tolist(), range(len(blobs)), [Histogram() for _ in range(n_groups)])
-        # Counts are exact integers (bincount's weights are floats). Sums are added in two halves, so they do not
+        # `np.add.at` adds integers; `np.bincount` would add floats. Sums are added in two halves, so that they do not
         # overflow.
         keys = part[contents.bucket_blob] * _CODES + contents.bucket_code
         if is_dense:

@@ -1,6 +1,7 @@
 """Rows as a table that is written to a file, oldest first, with constant memory.
 
-Rows are read in chunks of a thousand, each by its key and with a time budget of its own. Nothing stays open in between.
+Rows are read in chunks of a thousand. Each starts after the last row of the one before, and has its own time budget.
+Nothing stays open in between.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def export(
 
 def _rows(table: RawTable, filters: Filters, window: Window) -> Iterator[Row]:
     # A generator, so that nothing is read before the first row is requested, in the thread that requests it.
-    # The statement of each label set reads a whole chunk, of which the merge may use little. So there are at most two.
+    # If each label set has its own statement, each reads a whole chunk, of which few rows may be used. So only one or
+    # two label sets have their own statements; more are read with one statement.
     yield from table.iterate(table.querysets(filters, max_statements=2), window, CHUNK_ROWS)
 
 

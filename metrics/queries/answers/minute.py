@@ -42,7 +42,7 @@ class Minute:
 
 
 def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], most_models: int = MODELS_SHOWN) -> Minute:
-    """Return the minute up to the end of the current second, with the figures of `summary` for the same window.
+    """Return the minute up to the end of the current second. The figures equal those of `summary` for that window.
 
     `levels` are the queue lengths by model.
     """

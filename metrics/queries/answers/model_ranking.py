@@ -30,7 +30,7 @@ from metrics.queries.time.plan import split_window
 from metrics.queries.time.window import Window, iso
 
 MAX_MODELS = 500  # those with the most requests
-MAX_MODELLED = 100  # models whose newest request is read
+MAX_MODELLED = 100  # the busiest models; only their newest requests are read, for `modelled`
 
 
 def models(window: Window, filters: Filters, now: datetime) -> Ranking:
