@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from django.conf import settings
 
+from llmmonitor.environment import Environment
 from metrics.aggregation import RESOLUTIONS
 
 
@@ -24,18 +26,7 @@ class RetentionPolicy:
     @classmethod
     def from_settings(cls) -> RetentionPolicy:
         """Return the policy that the settings describe."""
-        values = settings.LLMMONITOR
-        return cls(
-            raw_inferences=timedelta(days=values.raw_inference_days),
-            errors=timedelta(days=values.errors_days),
-            samples=timedelta(hours=values.samples_hours),
-            rollups={
-                1: timedelta(minutes=values.one_second_minutes),
-                60: timedelta(days=values.one_minute_days),
-                3600: timedelta(days=values.one_hour_days),
-            },
-            recent_ids=timedelta(minutes=values.recent_id_minutes),
-        )
+        return _policy_of(settings.LLMMONITOR)
 
     def raw(self, kind: str) -> timedelta:
         """Return the retention of raw rows of a kind of event (inference, error, queue, system, engine)."""
@@ -63,3 +54,18 @@ class RetentionPolicy:
             return tuple(resolution for resolution, start in starts.items() if at >= start)
 
         return resolutions_for
+
+
+@lru_cache(maxsize=1)
+def _policy_of(values: Environment) -> RetentionPolicy:
+    return RetentionPolicy(
+        raw_inferences=timedelta(days=values.raw_inference_days),
+        errors=timedelta(days=values.errors_days),
+        samples=timedelta(hours=values.samples_hours),
+        rollups={
+            1: timedelta(minutes=values.one_second_minutes),
+            60: timedelta(days=values.one_minute_days),
+            3600: timedelta(days=values.one_hour_days),
+        },
+        recent_ids=timedelta(minutes=values.recent_id_minutes),
+    )
