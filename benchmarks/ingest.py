@@ -8,6 +8,7 @@ both. Each figure is the median of the rounds.
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import statistics
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from django.conf import settings
 from django.db import connection
 
 from benchmarks import report, workload
+from benchmarks.posts import MONITOR, running
 from llmmonitor.infra.databases import SQLITE_INIT
 from metrics.events import InferenceEvent, Kind
 from metrics.ingest.post import ingest
@@ -105,7 +108,7 @@ def measure(quick: bool = False) -> str:
     start = datetime.now(UTC) - timedelta(hours=1)
     source = workload.requests(10**9, start, PER_SECOND)
     span = timedelta(days=SPREAD_DAYS)
-    spread = batched * rounds
+    spread = 2 * batched * rounds
     of_days = (datetime.now(UTC) - span, spread / span.total_seconds())
     replay = workload.requests(spread, *of_days, seed=2)
     mixed = _in_random_order(workload.requests(spread, *of_days, seed=3))
@@ -129,6 +132,12 @@ def measure(quick: bool = False) -> str:
         assert len(rows) == count
         rates.setdefault(f"bare {batch}", []).append(count / seconds(lambda: bare.write(rows, batch)))
 
+    def over_http(prepared: list[bytes]) -> None:
+        for body in prepared:
+            server.request("POST", "/track/inference", body, {"Content-Type": "application/json"})
+            response = json.load(server.getresponse())
+            assert not response["rejected"], response
+
     def bodies(size: int) -> Callable[[list[Any]], list[Any]]:
         return lambda events: [orjson.dumps(part if size > 1 else part[0]) for part in parts(events, size)]
 
@@ -145,6 +154,11 @@ def measure(quick: bool = False) -> str:
     def validated(events: list[Any]) -> list[list[InferenceEvent]]:
         return list(parts([InferenceEvent(**event) for event in events], 1_000))
 
+    with running(MONITOR) as (port, _):
+        server = HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(rounds):
+            run("http 1000", batched, 1_000, bodies(1_000), over_http)
+            run("http 1000 of a replay", batched, 1_000, bodies(1_000), over_http, replay)
     for _ in range(rounds):
         run("commit 1000", batched, 1_000, validated, commits)
         run("commit 1000 of a replay", batched, 1_000, validated, commits, replay)
@@ -161,6 +175,8 @@ def measure(quick: bool = False) -> str:
         (f"the same, {SPREAD_DAYS} days in the order of time", "commit 1000 of a replay", "bare 1000"),
         (f"the same, each commit spread over {SPREAD_DAYS} days", "commit 1000 mixed", "bare 1000"),
         ("JSON to commit, bodies of 1,000", "post 1000", "bare 1000"),
+        ("the same over HTTP, one client", "http 1000", "bare 1000"),
+        (f"the same over HTTP, {SPREAD_DAYS} days in the order of time", "http 1000 of a replay", "bare 1000"),
         ("executemany, 100 rows per commit", "bare 100", "bare 100"),
         ("JSON to commit, bodies of 100", "post 100", "bare 100"),
         ("executemany, 1 row per commit", "bare 1", "bare 1"),
