@@ -34,12 +34,18 @@ TOKEN_COLUMNS = tuple(metric.field for metric in TOKEN_METRICS)
 SUM_COLUMNS = ("streamed", *TOKEN_COLUMNS, "cost_nanodollars", "unpriced_requests")
 INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
 
-# (event field, column) of the histograms that a request adds a value to, by its success.
+
+def _populations(outcome: Outcome) -> set[Population]:
+    """Return the populations that a request with this outcome belongs to."""
+    if outcome is Outcome.OK:
+        return {Population.ALL, Population.SUCCESSFUL}
+    return {Population.ALL, Population.FAILED} | ({Population.TIMED_OUT} if outcome is Outcome.TIMEOUT else set())
+
+
+# (event field, column) of the histograms that a request adds a value to, by its outcome.
 _RECORDED = {
-    success: tuple(
-        (metric.field, metric.column) for metric in HISTOGRAMS if metric.population in (Population.ALL, population)
-    )
-    for success, population in ((True, Population.SUCCESSFUL), (False, Population.FAILED))
+    outcome: tuple((metric.field, metric.column) for metric in HISTOGRAMS if metric.population in _populations(outcome))
+    for outcome in Outcome
 }
 
 MAX_SUM = 2**63 - 1  # of a BIGINT; a larger sum is stored as this, so that it does not fail the commit of other events
@@ -149,7 +155,7 @@ class _Tally:
             integers["unpriced_requests"] += 1
         else:
             integers["cost_nanodollars"] += round(cost * NANO)
-        for name, column in _RECORDED[fields["success"]]:
+        for name, column in _RECORDED[fields["outcome"]]:
             value = fields[name]
             if value is not None:
                 self._record(column, value)

@@ -42,6 +42,7 @@ class InferenceRollup(models.Model):
     completion_tokens_histogram = models.BinaryField(default=b"")
     tokens_per_second = models.BinaryField(default=b"")
     failed_response_time_ms = models.BinaryField(default=b"")
+    timeout_response_time_ms = models.BinaryField(default=b"")
 
     class Meta:
         constraints = [

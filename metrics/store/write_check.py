@@ -30,7 +30,8 @@ def write_check() -> None:
     try:
         with translate_database_errors(disk_limit_message), write_lock(), _lock_timeout(), transaction.atomic():
             enforce_disk_limits()
-            RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
+            request_id = f"write-check-{secrets.token_hex(8)}"
+            RecentId.objects.create(request_id=request_id, kind="inference", model_key=0, at=datetime.now(UTC))
             raise _RollBack
     except _RollBack:
         pass
