@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from metrics.events import ErrorEvent, Event
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
@@ -114,6 +116,20 @@ class EachError:
         assert outcomes(3600) == {"server_error": 1, "timeout": 1}
         assert counted() == [("a", "timeout")]
         assert_raw_and_rollups_agree()
+
+
+class ACommitOfErrors:
+    @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by its statistics")
+    def test_reads_no_whole_table(self) -> None:
+        commit(request("a", success=True, error_message="tried again"), failed("b"))
+        with CaptureQueriesContext(connection) as captured:
+            commit(error("a"), error("b"), failed("c"), error("d", stamped=False))
+        selects = [query["sql"] for query in captured if query["sql"].startswith("SELECT")]
+        plans = [connection.connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in selects]
+        steps = [row[3] for plan in plans for row in plan]
+        tables = "metrics_(inference|error)metrics"
+        assert len([step for step in steps if re.match(f"SEARCH {tables}", step)]) == 2
+        assert not [step for step in steps if re.match(f"SCAN {tables}", step)]
 
 
 class AGateway:
