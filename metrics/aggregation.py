@@ -181,8 +181,12 @@ def _integers_of(fields: Sequence[Mapping[str, Any]]) -> Integers:
 def _values_of(fields: Sequence[Mapping[str, Any]]) -> tuple[Values, Integers, Integers]:
     """Return the values that the requests add to histograms, with their requests and their HISTOGRAM_COLUMNS."""
     successful = np.array([own["success"] for own in fields], dtype=bool)
-    everyone = np.ones(len(fields), dtype=bool)
-    population = {Population.ALL: everyone, Population.SUCCESSFUL: successful, Population.FAILED: ~successful}
+    population = {
+        Population.ALL: np.ones(len(fields), dtype=bool),
+        Population.SUCCESSFUL: successful,
+        Population.FAILED: ~successful,
+        Population.TIMED_OUT: np.array([own["outcome"] is Outcome.TIMEOUT for own in fields], dtype=bool),
+    }
     values, events, columns = [], [], []
     for number, metric in enumerate(HISTOGRAMS):
         column = np.array([own[metric.field] for own in fields], dtype=np.float64)  # None becomes NaN

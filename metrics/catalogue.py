@@ -45,6 +45,7 @@ class Population(StrEnum):
 
     SUCCESSFUL = "successful"
     FAILED = "failed"
+    TIMED_OUT = "timed_out"  # they are failed, too
     ALL = "all"
 
 
@@ -174,6 +175,7 @@ ALL: tuple[Metric, ...] = (
     _tokens("completion_tokens", "Completion tokens", "Output tokens of a request."),
     _of_successful("tokens_per_second", "tokens/s", "Generation speed", "Output tokens per second of one request, measured from the first token on, or over the processing time if the time to first token is unknown.", "down", "avg"),
     Metric("inference.failed_response_time_ms", Kind.HISTOGRAM, "ms", "Response time of failures", "Time from sending a request to its failure.", "up", field="response_time_ms", column="failed_response_time_ms", default_stat="p95", population=Population.FAILED),
+    Metric("inference.timeout_response_time_ms", Kind.HISTOGRAM, "ms", "Response time of timeouts", "Time from sending a request to its timeout.", "up", field="response_time_ms", column="timeout_response_time_ms", default_stat="p95", population=Population.TIMED_OUT),
     # Requests: counts.
     _count("requests", "requests", "Requests", "Completed requests, including failed ones."),
     _count("failed_requests", "requests", "Failed requests", "Requests that failed for any reason.", "up"),

@@ -68,8 +68,8 @@ Rules for all metrics:
 - **No data is not zero.** A minute without requests has no response time: the API returns `null` and the chart has a
   gap. In a summary without requests, counts and sums are 0.
 - **Times and generation speed cover successful requests only**, because a request that fails fast would improve them.
-  For failures, see `inference.failed_response_time_ms` and `inference.error_rate_percent`. Token counts cover all
-  requests.
+  For failures, see `inference.failed_response_time_ms` and `inference.error_rate_percent`. A timeout is slow, not fast:
+  the filter `outcome=success_or_timeout` adds the response times of timeouts. Token counts cover all requests.
 - **Percentiles** are computed from histograms. They are within 1.1 % of a recorded value for any window and any
   combination of models. Averages, sums and counts are exact.
 - **A failed request is counted once**, whether it was sent as a failed inference, as an error or as both. A warning is

@@ -51,7 +51,22 @@ class InferenceMetricsAdmin(LargeTableAdmin):
     search_fields = ("request_id__exact", "trace_id__exact")
     search_help_text = "Enter a complete request id or trace id."
     fieldsets = (
-        ("Request", {"fields": ("timestamp", "request_id", "series", "labels", "operation", "stream", "metadata")}),
+        (
+            "Request",
+            {
+                "fields": (
+                    "timestamp",
+                    "request_id",
+                    "series",
+                    "labels",
+                    "operation",
+                    "stream",
+                    "host",
+                    "user",
+                    "metadata",
+                )
+            },
+        ),
         ("Outcome", {"fields": ("success", "outcome", "status_code", "error_type", "error_message")}),
         (
             "Times",
@@ -114,7 +129,7 @@ class ErrorMetricsAdmin(LargeTableAdmin):
     search_help_text = "Enter a complete request id, or a part of the type or the message."
     fieldsets = (
         ("Error", {"fields": ("timestamp", "error_type", "error_message", "severity", "group")}),
-        ("Request", {"fields": ("request_id", "series", "labels", "counted_outcome", "metadata")}),
+        ("Request", {"fields": ("request_id", "series", "labels", "sent_with_request", "counted_outcome", "metadata")}),
         ("Stack trace", {"fields": ("stack_trace",)}),
     )
 

@@ -105,7 +105,7 @@ class EngineMetricsAdmin(LargeTableAdmin):
 class RecentIdAdmin(LargeTableAdmin):
     """Ids of events that were sent without a timestamp, kept for some minutes."""
 
-    list_display = ("at", "request_id")
+    list_display = ("at", "kind", "request_id")
     list_filter = ("at",)
     ordering = ("-at",)
     search_fields = ("request_id__exact",)

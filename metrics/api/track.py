@@ -72,7 +72,8 @@ class TrackInferenceView(_TrackView):
     post = _post(
         kind,
         "Record requests",
-        "Send a request when it has ended. Events with the same timestamp and request_id are counted once.",
+        "Send a request when it has ended. Events with the same timestamp, request_id, model_name and "
+        "provider are counted once.",
     )
 
 
@@ -83,8 +84,9 @@ class TrackErrorView(_TrackView):
     post = _post(
         kind,
         "Record errors",
-        "An error with the request_id of a failed request belongs to that request. Any other error counts as one "
-        "failed request, unless its severity is WARNING.",
+        "An error with the request_id and the model of a failed request belongs to it, if its time is between the "
+        "start of the request and 60 s after its end. Other errors of one request_id and model within 60 s count as "
+        "one failed request. An error of severity WARNING never counts.",
     )
 
 

@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from metrics.events.derive import FinishReason, Outcome, Severity, classify, derive, finish_class
+from metrics.events.identity import NO_MODEL, UNKNOWN_MODEL, content_key, model_key
 from metrics.events.types import (
     PRINTABLE,
     AnySeverity,
@@ -32,7 +33,6 @@ MAX_ERROR_MESSAGE = 2_000  # characters
 MAX_STACK_TRACE_BYTES = 32_768
 CUT = "\n[… cut …]\n"
 NO_ERROR_TYPE = "Error"  # the type of an error that was sent without a type
-UNKNOWN_MODEL = "unknown"  # the model of an error that was sent without a model
 
 
 def cut_trace(text: str) -> str:
@@ -84,6 +84,8 @@ class InferenceEvent(Event):
     cost_usd: Cost | None = None
     trace_id: Word | None = None
     span_id: str | None = Field(None, max_length=32, pattern=PRINTABLE)
+    host: Label | None = None
+    user: Label | None = None
     metadata: dict[str, Any] | None = None
     tags: SkipJsonSchema[tuple[tuple[str, str], ...]] = ()
     outcome: SkipJsonSchema[Outcome] = Outcome.OK
@@ -126,6 +128,11 @@ class InferenceEvent(Event):
         """The labels of its series."""
         return SeriesKey(self.model_name, self.provider, self.service, self.endpoint, self.tags)
 
+    @property
+    def model_key(self) -> int:
+        """The hash of its model and provider. With `timestamp` and `request_id`, it identifies the request."""
+        return model_key(self.model_name, self.provider)
+
     def as_error(self) -> ErrorEvent | None:
         """The request as an error event; None if it has no error field, even if `success` is False."""
         if not (self.error_type or self.error_message or self.stack_trace):
@@ -146,13 +153,15 @@ class InferenceEvent(Event):
             endpoint=self.endpoint,
             metadata=self.metadata,
             tags=self.tags,
+            sent_with_request=True,
         )
 
 
 class ErrorEvent(Event):
-    """One error. If no failed request has its id, it also counts as a failed request with its `outcome`.
+    """One error. It also counts as a failed request with its `outcome`, unless `metrics.events.settling` prevents it.
 
     `error_type` or `error_message` is required. An error of severity WARNING does not count as a failed request.
+    sent_with_request: it was sent as part of a request, which counts by itself.
     """
 
     request_id: RequestId
@@ -168,6 +177,7 @@ class ErrorEvent(Event):
     metadata: dict[str, Any] | None = None
     tags: SkipJsonSchema[tuple[tuple[str, str], ...]] = ()
     outcome: SkipJsonSchema[Outcome] = Outcome.SERVER_ERROR
+    sent_with_request: SkipJsonSchema[bool] = False
 
     @model_validator(mode="after")
     def _derive(self) -> Self:
@@ -190,6 +200,17 @@ class ErrorEvent(Event):
     def labels(self) -> SeriesKey:
         """The labels of its series."""
         return SeriesKey(self.model_name, self.provider, self.service, self.endpoint, self.tags)
+
+    @property
+    def model_key(self) -> int:
+        """The hash of its model and provider; NO_MODEL if it was sent without a model."""
+        return NO_MODEL if self.model_name == UNKNOWN_MODEL else model_key(self.model_name, self.provider)
+
+    @property
+    def content_key(self) -> int:
+        """The hash of what distinguishes it from other errors of its time, id and model."""
+        sender = "request" if self.sent_with_request else "error"
+        return content_key(self.error_type, self.error_message, self.severity, sender)
 
     @property
     def is_failure(self) -> bool:

@@ -26,11 +26,13 @@ EVENT_TYPES: dict[Kind, type[Event]] = {
     Kind.SYSTEM: SystemEvent,
 }
 # Set by our own code only. From a client they are unknown fields.
-INTERNAL_FIELDS = frozenset({"stamped", "is_demo", "tags", "outcome", "finish_class"})
+INTERNAL_FIELDS = frozenset({"stamped", "is_demo", "tags", "outcome", "finish_class", "sent_with_request"})
 ACCEPTED_FIELDS: dict[Kind, frozenset[str]] = {
     kind: frozenset(event_type.model_fields) - INTERNAL_FIELDS for kind, event_type in EVENT_TYPES.items()
 }
 GPU_FIELDS = frozenset(GPUSample.model_fields)
+# Fields of a request that can be labels, too. They were metadata in earlier versions.
+TAG_FIELDS = ("host", "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Validator:
         self._type = EVENT_TYPES[kind]
         self._fields = ACCEPTED_FIELDS[kind]
         self._has_id = "request_id" in self._fields
+        self._tag_fields = [name for name in TAG_FIELDS if kind is Kind.INFERENCE and name in policy.tags]
         self._newest = at + policy.future_tolerance
         self._oldest = at - policy.max_age
         self._floor = policy.raw_floor
@@ -133,7 +136,7 @@ class Validator:
             raise InvalidItem(None, item.error) if isinstance(item, Unreadable) else InvalidItem.not_an_object(item)
         generated_id = None
         # Most items have known fields only. They skip this step, which costs more than all others together.
-        if not (item.keys() <= self._fields and item.get("metadata") is None):
+        if not (item.keys() <= self._fields and item.get("metadata") is None) or self._tag_fields:
             item = self._split_metadata(item, dropped)
         if self._has_id and item.get("request_id") is None:
             generated_id = new_request_id(self._at, index)
@@ -188,8 +191,9 @@ class Validator:
             raise InvalidItem(invalid.path, invalid.error) from None
         if metadata:
             known["metadata"] = metadata
-            if self._policy.tags:
-                known["tags"] = self._tags(metadata)
+        tagged = {name: known[name] for name in self._tag_fields if name in known} | metadata
+        if tagged and self._policy.tags:
+            known["tags"] = self._tags(tagged)
         return known
 
     def _take_unknown(self, known: dict[str, Any]) -> dict[str, Any]:

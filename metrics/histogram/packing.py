@@ -1,6 +1,6 @@
 """The binary format of histograms: encoding, decoding, and decoding of thousands at a time.
 
-A rollup row holds nine histograms, and at a resolution of one second most hold a single value. So a single value takes
+A rollup row holds ten histograms, and at a resolution of one second most hold a single value. So a single value takes
 2 to 9 bytes, and many rows are decoded without a Python loop. The first byte is version 1 (high nibble) and the form
 (low nibble); integers are unsigned LEB128 varints; a thousandth is a thousandth of the recorded unit (µs for ms):
 

@@ -8,10 +8,21 @@ from metrics.events.types import ID_LENGTH
 
 
 class RecentId(models.Model):
-    """The id of an event that was sent without a timestamp. It is kept for some minutes and detects duplicates."""
+    """The key of an event that was sent without a timestamp. It is kept for some minutes and detects duplicates."""
 
-    request_id = models.CharField(max_length=ID_LENGTH, unique=True)
+    request_id = models.CharField(max_length=ID_LENGTH)
+    kind = models.CharField(max_length=16, help_text="inference or error")
+    model_key = models.BigIntegerField(help_text="A hash of the model and provider as sent.")
+    content_key = models.BigIntegerField(default=0, help_text="Of an error, a hash of type, message and severity.")
     at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request_id", "kind", "model_key", "content_key"],
+                name="recent_id_key",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.request_id

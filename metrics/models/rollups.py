@@ -45,6 +45,7 @@ class InferenceRollup(models.Model):
     completion_tokens_histogram = models.BinaryField(default=b"")
     tokens_per_second = models.BinaryField(default=b"")
     failed_response_time_ms = models.BinaryField(default=b"")
+    timeout_response_time_ms = models.BinaryField(default=b"")
 
     class Meta:
         # Not unique: commits add rows, which are merged later. Queries read a range of buckets at a resolution.
@@ -67,6 +68,9 @@ class GaugeRollup(models.Model):
     max = models.FloatField()
     last = models.FloatField()
     last_at = models.BigIntegerField(help_text="When `last` was sampled, unix microseconds.")
+    # Not written yet.
+    growth = models.FloatField(null=True, help_text="Of a counter: its growth over the samples.")
+    covered_seconds = models.FloatField(null=True, help_text="The time that the samples cover.")
 
     class Meta:
         indexes = [models.Index(fields=["resolution", "metric", "bucket", "labels"], name="gauge_rollup_key")]

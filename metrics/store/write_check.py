@@ -35,7 +35,8 @@ def write_check() -> None:
                 raise StoreUnavailable("locked", f"A commit did not end within {LOCK_SECONDS:g} s.")
             with _lock_timeout(max(0.0, until - time.monotonic())), transaction.atomic():
                 enforce_disk_limits()
-                RecentId.objects.create(request_id=f"write-check-{secrets.token_hex(8)}", at=datetime.now(UTC))
+                request_id = f"write-check-{secrets.token_hex(8)}"
+                RecentId.objects.create(request_id=request_id, kind="inference", model_key=0, at=datetime.now(UTC))
                 raise _RollBack
     except _RollBack:
         pass

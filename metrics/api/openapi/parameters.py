@@ -51,7 +51,8 @@ WINDOW_AND_FILTERS = (
     *LABEL_FILTERS,
     Parameter(
         "outcome",
-        description="Outcome of the requests whose times are used. Default: `success`.",
+        description="Outcome of the requests whose times are used. `success_or_timeout` adds the response times of "
+        "timeouts. Default: `success`.",
         enum=OUTCOME_GROUPS,
     ),
 )

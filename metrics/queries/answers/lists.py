@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from metrics.events.identity import model_key
+from metrics.events.settling import UNSTAMPED, FailedRequest, SettledError, settle
 from metrics.models import ErrorMetrics
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.budget import query_budget
@@ -23,6 +25,8 @@ PAGE = 50
 MAX_PAGE = 500
 MAX_CURSOR_CHARACTERS = 200
 MAX_ID = 2**63 - 1
+MAX_OF_ID = 1_000  # errors and failed requests of one id that the look-up of an error reads
+ERROR_FIELDS = ("id", "timestamp", "error_type", "error_message", "severity", "stack_trace", "group_id")
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,53 @@ def errors(filters: Filters, *, window: Window | None = None, cursor: str | None
 
 
 def request(number: int) -> Row | None:
-    """Return all fields of the request with this row id, and its error as `error`; None if there is no such row."""
+    """Return all fields of the request with this row id, and its error as `error`; None if there is no such row.
+
+    Of several errors it is the one that was sent with the request, or the nearest.
+    """
     if not 0 < number <= MAX_ID:
         return None
     rows = REQUESTS.read([REQUESTS.model.objects.filter(id=number)], 1)
     if not rows:
         return None
-    row = rows[0][1]
-    error = (
-        ErrorMetrics.objects.filter(request_id=row["request_id"])
-        .values("id", "timestamp", "error_type", "error_message", "severity", "stack_trace", "group_id")
-        .first()
+    key, row = rows[0]
+    error = _error_of(key, row)
+    if error is not None:
+        error = {name: error[name] for name in ERROR_FIELDS} | {"timestamp": iso(error["timestamp"])}
+    return row | {"error": error}
+
+
+def _error_of(key: Key, row: Row) -> Row | None:
+    """Return the nearest of the errors that belong to a request, with the columns of its table."""
+    request = _failed_request(key, row)
+    errors: Any = ErrorMetrics.objects.filter(
+        request_id=row["request_id"], timestamp__gte=request.start - UNSTAMPED, timestamp__lte=request.end + UNSTAMPED
     )
-    return row | {"error": error and {**error, "timestamp": iso(error["timestamp"])}}
+    own = errors.filter(timestamp=key.timestamp, sent_with_request=True)
+    sent: Row | None = own.filter(model_key=model_key(row["model_name"], row["provider"])).values().first()
+    if sent is not None or row["success"]:
+        return sent
+    listed = list(errors.filter(sent_with_request=False).order_by("timestamp", "id").values()[:MAX_OF_ID])
+    if not listed:
+        return None
+    attempts = REQUESTS.model.objects.filter(
+        request_id=row["request_id"], success=False, timestamp__gte=listed[0]["timestamp"] - UNSTAMPED
+    )
+    requests_of_id = REQUESTS.read([attempts], MAX_OF_ID)
+    settled = settle(
+        [_failed_request(*attempt) for attempt in requests_of_id],
+        [SettledError(error["timestamp"], error["model_key"], error["stamped"]) for error in listed],
+    )
+    belonging: list[Row] = [
+        error
+        for error, (position, _) in zip(listed, settled, strict=True)
+        if position is not None and requests_of_id[position][0] == key
+    ]
+    return min(belonging, key=lambda error: abs(error["timestamp"] - request.end), default=None)
+
+
+def _failed_request(key: Key, row: Row) -> FailedRequest:
+    return FailedRequest(key.timestamp, row["response_time_ms"], row["model_name"], row["provider"])
 
 
 def _page(table: RawTable, filters: Filters, window: Window | None, cursor: str | None, limit: int) -> Page:

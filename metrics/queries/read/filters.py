@@ -21,7 +21,7 @@ from metrics.models import GaugeLabels, Series
 
 LABELS = ("model", "provider", "service", "endpoint")
 HOST_LABELS = ("host", "gpu")
-OUTCOME_GROUPS = ("success", "failed", "all")
+OUTCOME_GROUPS = ("success", "success_or_timeout", "failed", "all")
 TEXT_FILTERS = ("request_id", "finish_reason", "error_type", "operation", "trace_id")
 NUMBER_FILTERS = ("min_response_time_ms", "max_response_time_ms", "min_ttft_ms", "min_total_tokens")
 REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream")

@@ -33,6 +33,7 @@ from metrics.queries.time.window import Window, iso
 # rows are read in the order of time and the others skipped.
 MAX_STATEMENTS = 16
 SERIES_LABELS = tuple(SERIES_COLUMN.values())
+NOT_LISTED = frozenset({"id", "timestamp", "series_id", "labels", "labels_id", "model_key", "content_key", "stamped"})
 
 Row = dict[str, Any]
 
@@ -56,9 +57,9 @@ class RawTable:
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """The columns except the id, the time and the labels."""
+        """The columns except the id, the time, the labels and the parts of keys."""
         columns = (field.attname for field in self.model._meta.concrete_fields)
-        return tuple(name for name in columns if name not in ("id", "timestamp", "series_id", "labels", "labels_id"))
+        return tuple(name for name in columns if name not in NOT_LISTED)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -199,6 +200,8 @@ def _request_condition(filters: Filters) -> Q:
             return condition
         case "success" | "failed":
             return condition & Q(success=filters.outcome == "success")
+        case "success_or_timeout":
+            return condition & (Q(success=True) | Q(outcome="timeout"))
     return condition & Q(outcome=filters.outcome)
 
 

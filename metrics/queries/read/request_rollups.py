@@ -30,6 +30,12 @@ from metrics.queries.time.plan import Segment
 CHUNK_ROWS = 4_000
 BLOB_BYTES = 41  # of a bytes object beside its content, and of the reference to it
 BUCKET, SERIES = "bucket", "series_id"
+# The histograms of the response time by outcome. For other outcomes, it is the column of the metric.
+_RESPONSE_TIME_COLUMNS = {
+    "failed": ("failed_response_time_ms",),
+    "success_or_timeout": ("response_time_ms", "timeout_response_time_ms"),
+    "all": ("response_time_ms", "failed_response_time_ms"),
+}
 
 Group = TypeVar("Group", bound=Hashable)
 
@@ -279,10 +285,8 @@ def columns_for(metric: Metric, stat: str, outcome: str | None) -> set[str]:
 
 def histogram_columns(metric: Metric, outcome: str | None) -> tuple[str, ...]:
     """Return the histogram columns of a metric. Failed requests have a histogram only of the response time."""
-    if metric.name == "inference.response_time_ms" and outcome == "failed":
-        return ("failed_response_time_ms",)
-    if metric.name == "inference.response_time_ms" and outcome == "all":
-        return ("response_time_ms", "failed_response_time_ms")
+    if metric.name == "inference.response_time_ms" and outcome in _RESPONSE_TIME_COLUMNS:
+        return _RESPONSE_TIME_COLUMNS[outcome]
     return (metric.column,) if metric.kind is Kind.HISTOGRAM else ()
 
 

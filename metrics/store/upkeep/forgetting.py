@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -201,27 +201,37 @@ def _rows_and_their_ids(query: models.QuerySet[Any]) -> Step:
     """Return a step that deletes requests or errors and, in the same transaction, the memory of their ids."""
 
     def step(rows: int) -> int:
-        batch = list(query.values_list("pk", "request_id")[:rows])
-        _forget_ids([request_id for _, request_id in batch])
-        return delete_keys(query.model, [key for key, _ in batch])
+        batch = list(query.values_list("pk", "request_id", "model_key")[:rows])
+        _forget_ids([identity for _, *identity in batch])
+        return delete_keys(query.model, [key for key, *_ in batch])
 
     return step
 
 
-def _forget_ids(request_ids: list[str] | models.QuerySet[Any]) -> None:
-    """Delete the ids of events that were sent without a timestamp. These ids detect duplicates."""
-    recent = manager(RecentId).filter(request_id__in=request_ids)
-    recent._raw_delete(recent.db)
+def _forget_ids(identities: Sequence[Sequence[Any]]) -> None:
+    """Delete the keys of events that were sent without a timestamp. These keys detect duplicates.
+
+    identities: (request id, model key). Another model's event of the same id keeps its key.
+    """
+    by_model: dict[int, list[str]] = defaultdict(list)
+    for request_id, model_key in identities:
+        by_model[model_key].append(request_id)
+    for model_key, request_ids in by_model.items():
+        for start in range(0, len(request_ids), MAX_IDS):
+            ids = request_ids[start : start + MAX_IDS]
+            recent = manager(RecentId).filter(request_id__in=ids, model_key=model_key)
+            recent._raw_delete(recent.db)
 
 
 def _errors_and_their_counts(query: models.QuerySet[Any]) -> Step:
     """Return a step that deletes errors and subtracts them from their groups in the same transaction."""
 
     def step(rows: int) -> int:
-        batch = list(query.values_list("pk", "request_id", "timestamp", "group", "series")[:rows])
-        _forget_ids([request_id for _, request_id, *_ in batch])
+        columns = ("pk", "request_id", "model_key", "timestamp", "group", "series")
+        batch = list(query.values_list(*columns)[:rows])
+        _forget_ids([identity for _, *identity, _, _, _ in batch])
         counts: dict[GroupKey, int] = Counter()
-        for _, _, at, group, series in batch:
+        for _, _, _, at, group, series in batch:
             counts[(bucket_start(int(at.timestamp()), HOUR), group, series)] -= 1
         GROUPS.insert.run(rows_of_groups(counts))
         merge_keys(GROUPS, list(counts))  # so that a group without errors has no rows
@@ -241,7 +251,7 @@ def _finish(label_sets: _LabelSets) -> Counter[str]:
                     list(manager(model).select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
                 for query in _rows_in_any_order(label_sets):
                     if query.model in REQUEST_TABLES:
-                        _forget_ids(query.values("request_id"))
+                        _forget_ids(list(query.values_list("request_id", "model_key")))
                     counts[table_name(query.model)] += query._raw_delete(query.db)
                 for model, ids in label_sets.in_parts():
                     counts[table_name(model)] += delete_keys(model, ids)

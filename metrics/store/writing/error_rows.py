@@ -1,55 +1,42 @@
-"""Raw rows of errors: one row for a request, which later events complete, and at most one failed request for it.
+"""Raw rows of errors. Each error has its own row; a failure counts as one failed request.
 
 A failed inference counts as a failed request. An error of severity ERROR or CRITICAL counts as one, too (its row holds
-the outcome in `counted_outcome`), unless a failed inference has its id. If that inference is stored later, the count of
-the error is subtracted in the same transaction. So a request counts as failed once, in any order of events. A WARNING
-never counts, nor does an error in a successful inference.
+the outcome in `counted_outcome`), unless it belongs to a failed inference or another error counts for it
+(`metrics.events.settling`). If such an event is stored later, the count of the error is subtracted in the same
+transaction.
 
-The row alone determines what it adds to the rollups (`_Row.contribution`). When a row changes, its old contribution is
+The row alone determines what it adds to the rollups (`Contribution`). When a row changes, its old contribution is
 subtracted and the new one is added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.db.models import Q
+
 from metrics.aggregation import FailureCount, bucket_start
-from metrics.events import ErrorEvent, InferenceEvent, Severity
-from metrics.events.requests import NO_ERROR_TYPE, UNKNOWN_MODEL
+from metrics.events import ErrorEvent, InferenceEvent, Kind, Severity
+from metrics.events.settling import SAME_FAILURE, UNSTAMPED, FailedRequest, SettledError, settle
 from metrics.models import ErrorMetrics, InferenceMetrics
 from metrics.store.labels.error_groups import ErrorGroupInterner
 from metrics.store.labels.interning import SeriesRef, Times
 from metrics.store.writing.fingerprint import Fingerprint, fingerprint
+from metrics.store.writing.recent_ids import RecentIds
 from metrics.store.writing.rollup_rows import GroupKey
-from metrics.store.writing.statements import Insert
+from metrics.store.writing.statements import Insert, db_time, shared_fields
 
 HOUR = 3600
 _MAX_KEYS = 500  # in one SELECT
-_RANK = {Severity.WARNING: 0, Severity.ERROR: 1, Severity.CRITICAL: 2}
-_KEY = ("timestamp", "request_id")
-_COMPLETED = (
-    "series",
-    "labels",
-    "error_type",
-    "error_message",
-    "severity",
-    "stack_trace",
-    "metadata",
-    "group",
-    "counted_outcome",
-)
+_KEY = ("request_id", "timestamp", "model_key", "content_key")
+_FIELDS = tuple(name for name in shared_fields(ErrorMetrics, ErrorEvent) if name not in _KEY)
 
-
-class ReportedError(NamedTuple):
-    """An error of the batch. direct: sent as an error event, not as part of an inference. series_ref: by its labels."""
-
-    event_index: int
-    event: ErrorEvent
-    series_ref: SeriesRef | None
-    direct: bool
+Indexed = tuple[int, ErrorEvent]  # the index in the batch, the event
+Key = tuple[str, datetime, int, int]
 
 
 class Contribution(NamedTuple):
@@ -62,206 +49,249 @@ class Contribution(NamedTuple):
 
 @dataclass(slots=True)
 class _Row:
-    timestamp: datetime
-    request_id: str
-    series: int
-    labels: dict[str, Any] | None
-    error_type: str
-    error_message: str | None
-    severity: str
-    stack_trace: str | None
-    metadata: dict[str, Any] | None
+    """A row of an error. stored: its id, contribution and labels in the table. event: that of a new row."""
+
+    key: Key
+    settled: SettledError
+    series_ref: SeriesRef | None
+    counted_outcome: str | None
     group: int = 0
-    counted_outcome: str | None = None
-    of_unknown_model: bool = False
-    stored: _Row | None = None  # the row in the table
+    stored: tuple[int, Contribution, Any] | None = None
+    index: int | None = None
+    event: ErrorEvent | None = None
 
     @classmethod
-    def from_event(cls, event: ErrorEvent, series_ref: SeriesRef) -> _Row:
-        return cls(
-            event.timestamp,
-            event.request_id,
-            *series_ref,
-            event.error_type or NO_ERROR_TYPE,
-            event.error_message,
-            event.severity,
-            event.stack_trace,
-            event.metadata,
-            of_unknown_model=event.model_name == UNKNOWN_MODEL,
-        )
-
-    def complete(self, event: ErrorEvent, series_ref: SeriesRef | None) -> bool:
-        """Set values of the row that are missing and that the event has. Return whether the row has changed."""
-        before = self.values
-        if self.error_type == NO_ERROR_TYPE:
-            self.error_type = event.error_type or NO_ERROR_TYPE
-        self.error_message = self.error_message or event.error_message
-        self.stack_trace = self.stack_trace or event.stack_trace
-        self.metadata = self.metadata or event.metadata
-        if _RANK[event.severity] > _RANK[Severity(self.severity)]:
-            self.severity = event.severity
-        if self.of_unknown_model and series_ref is not None and event.model_name != UNKNOWN_MODEL:
-            self.series, self.labels = series_ref
-            self.of_unknown_model = False
-        return self.values != before
-
-    @property
-    def is_counted_by_inference(self) -> bool:
-        """Return whether a failed inference counts for the row. Its raw row may be deleted already."""
-        return self.counted_outcome is None and self.severity != Severity.WARNING
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """Return the columns that a later event may complete."""
-        return tuple(getattr(self, name) for name in _COMPLETED)
+    def of_event(cls, event: ErrorEvent, index: int | None, series_ref: SeriesRef | None) -> _Row:
+        key = (event.request_id, event.timestamp, event.model_key, event.content_key)
+        settled = SettledError(event.timestamp, event.model_key, event.stamped, event.is_failure, event.content_key)
+        counts = event.is_failure and not event.sent_with_request
+        return cls(key, settled, series_ref, event.outcome if counts else None, index=index, event=event)
 
     @property
     def contribution(self) -> Contribution:
-        return Contribution(self.series, self.group, self.counted_outcome)
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        return fingerprint(self.error_type, self.error_message, self.stack_trace)
+        assert self.series_ref is not None  # noqa: S101 - a new row gets it before it is written
+        return Contribution(self.series_ref.series, self.group, self.counted_outcome)
 
 
 @dataclass(slots=True)
 class ErrorChanges:
-    """What errors change beside their own rows: counts of failed requests, counts and times of groups.
-
-    duplicates: indexes of events.
-    """
+    """What errors change beside their own rows: counts of failed requests, counts and times of groups."""
 
     failure_counts: list[FailureCount] = field(default_factory=list)
     group_counts: dict[GroupKey, int] = field(default_factory=dict)
     group_times: dict[int, Times] = field(default_factory=dict)
-    duplicates: set[int] = field(default_factory=set)
+
+    def count(self, at: datetime, old: Contribution | None, new: Contribution) -> None:
+        """Subtract the stored contribution of a row and add its new one."""
+        seconds = int(at.timestamp())
+        for contribution, number in ((old, -1), (new, 1)):
+            if contribution is None:
+                continue
+            key = (bucket_start(seconds, HOUR), contribution.group, contribution.series)
+            self.group_counts[key] = self.group_counts.get(key, 0) + number
+            if contribution.outcome is not None:
+                counts = FailureCount(contribution.series, seconds, contribution.outcome, number)
+                self.failure_counts.append(counts)
 
 
-def stored_failures(request_ids: Iterable[str]) -> dict[str, SeriesRef]:
-    """Return the series of the stored failed inferences among these requests."""
-    failures: dict[str, SeriesRef] = {}
-    ids = sorted(set(request_ids))
-    for start in range(0, len(ids), _MAX_KEYS):
-        rows = InferenceMetrics.objects.filter(success=False, request_id__in=ids[start : start + _MAX_KEYS])
-        for request_id, series, labels in rows.order_by("request_id", "timestamp").values_list(
-            "request_id", "series_id", "labels"
-        ):
-            failures.setdefault(request_id, SeriesRef(series, labels))
-    return failures
+class ErrorBatch:
+    """The errors of a transaction, the stored errors near them, and the failed requests that they may belong to.
 
+    duplicates: the indexes of the errors that are stored or occurred earlier in the batch.
+    """
 
-def _stored_successes(request_ids: Iterable[str]) -> set[str]:
-    """Return the requests whose successful inference is stored. Its errors do not count; other errors still can."""
-    successes: set[str] = set()
-    ids = sorted(request_ids)
-    for start in range(0, len(ids), _MAX_KEYS):
-        rows = InferenceMetrics.objects.filter(success=True, request_id__in=ids[start : start + _MAX_KEYS])
-        successes.update(rows.values_list("request_id", flat=True))
-    return successes
+    def __init__(self, errors: Sequence[Indexed], duplicates: set[int], failed: Sequence[InferenceEvent]) -> None:
+        new = [_Row.of_event(event, index, None) for index, event in errors if index not in duplicates]
+        stored = {row.key: row for row in _stored_errors(new, failed)}
+        self.duplicates = duplicates
+        self._rows: dict[Key, _Row] = dict(stored)
+        for row in new:
+            if self._rows.setdefault(row.key, row) is not row and row.index is not None:
+                self.duplicates.add(row.index)
+        self._stored_requests = _stored_failed_requests(self._rows.values())
+        self._new_requests = [(event, SeriesRef(0, None)) for event in failed]
+        self._settled = self._settle()
+
+    def confirm(self, failed: Sequence[tuple[InferenceEvent, SeriesRef]]) -> None:
+        """Settle with the failed requests of the transaction that are new, and their series."""
+        self._new_requests = list(failed)
+        self._settled = self._settle()
+
+    @property
+    def without_request(self) -> list[Indexed]:
+        """The new errors that belong to no failed request. They need a series of their own."""
+        return [
+            (row.index, row.event)
+            for row, (request, _) in self._settled
+            if request is None and row.index is not None and row.event is not None
+        ]
+
+    def settled_rows(self, series_refs: Mapping[int, SeriesRef]) -> Iterator[_Row]:
+        """Yield the rows, with their series and outcome. series_refs: those of errors without a failed request."""
+        for row, (request, counts) in self._settled:
+            if request is not None:
+                row.series_ref = request
+            elif row.index is not None:
+                row.series_ref = series_refs[row.index]
+            if not counts:
+                row.counted_outcome = None
+            yield row
+
+    def _settle(self) -> list[tuple[_Row, tuple[SeriesRef | None, bool]]]:
+        """Return each row with the series of its failed request, and whether it counts as one itself."""
+        requests: dict[str, dict[tuple[datetime, int], tuple[FailedRequest, SeriesRef]]] = defaultdict(dict)
+        rows: dict[str, list[_Row]] = defaultdict(list)
+        for row in self._rows.values():
+            rows[row.key[0]].append(row)
+        for request_id, model_key, request, series_ref in self._stored_requests:
+            requests[request_id][request.end, model_key] = request, series_ref
+        for event, series_ref in self._new_requests:
+            if event.request_id in rows:
+                request = FailedRequest(event.timestamp, event.response_time_ms, event.model_name, event.provider)
+                requests[event.request_id].setdefault((event.timestamp, event.model_key), (request, series_ref))
+        settled: list[tuple[_Row, tuple[SeriesRef | None, bool]]] = []
+        for request_id, members in rows.items():
+            candidates = list(requests[request_id].values())
+            result = settle([request for request, _ in candidates], [row.settled for row in members])
+            for row, (position, counts) in zip(members, result, strict=True):
+                settled.append((row, (None if position is None else candidates[position][1], counts)))
+        return settled
 
 
 class ErrorRows:
-    """Writes raw rows of errors. In each transaction call `begin`, `write` and `touch`; after it `remember`."""
+    """Writes raw rows of errors. In each transaction call `begin`, `load`, `write`, `touch`; after it `remember`."""
 
     def __init__(self, max_groups: int) -> None:
         self._groups = ErrorGroupInterner(max_groups)
-        self._upsert = Insert(ErrorMetrics, _KEY + _COMPLETED, conflict=("request_id",), update=_COMPLETED)
+        columns = (*_KEY, "series", "labels", "group", "counted_outcome", *_FIELDS)
+        self._insert = Insert(ErrorMetrics, columns, conflict=_KEY, returning=_KEY)
+        self._recent = RecentIds(Kind.ERROR)
         self.begin, self.touch, self.remember = self._groups.begin, self._groups.touch, self._groups.remember
+
+    def load(self, errors: Sequence[Indexed], failed: Sequence[InferenceEvent], now: datetime) -> ErrorBatch:
+        """Return the errors of the batch that are new, settled with its failed requests and with the stored rows."""
+        unstamped = [
+            (index, (event.request_id, event.model_key, event.content_key))
+            for index, event in errors
+            if not event.stamped
+        ]
+        return ErrorBatch(errors, self._recent.duplicates(unstamped, now), failed)
 
     def write(
         self,
-        errors: Sequence[ReportedError],
-        new_failures: Sequence[InferenceEvent],
-        failures: Mapping[str, SeriesRef],
+        batch: ErrorBatch,
+        of_requests: Iterable[tuple[InferenceEvent, SeriesRef]],
+        series_refs: Mapping[int, SeriesRef],
         now: datetime,
     ) -> ErrorChanges:
-        """Store errors in their order and decide which rows count as failed requests.
+        """Store the settled errors of the batch and the errors of new requests.
 
-        new_failures: failed inferences of this transaction. failures: the series of these and of the stored ones, by
-        request id.
+        series_refs: by index, of the errors without a failed request.
         """
         changes = ErrorChanges()
-        request_ids = {error.event.request_id for error in errors} | {event.request_id for event in new_failures}
-        if not request_ids:
-            return changes
-        rows = _load(sorted(request_ids))
-        successes = _stored_successes(
-            name for name, row in rows.items() if row.is_counted_by_inference and name not in failures
-        )
-        for error in errors:
-            self._apply(error, rows, failures, successes, changes)
-        for request_id in request_ids & rows.keys() & failures.keys():
-            row = rows[request_id]
-            row.series, row.labels = failures[request_id]
-            row.counted_outcome = None
-        changed = [row for _, row in sorted(rows.items()) if row.stored is None or row.values != row.stored.values]
-        self._group(changed, changes, now)
-        self._upsert.run([(row.timestamp, row.request_id, *row.values) for row in changed])
-        for row in changed:
-            _count(row, changes)
+        settled = list(batch.settled_rows(series_refs))
+        new = {row.key: row for row in settled if row.stored is None}
+        for event, series_ref in of_requests:
+            if (error := event.as_error()) is not None:
+                row = _Row.of_event(error, None, series_ref)
+                new[row.key] = row
+        self._group(list(new.values()), changes, now)
+        for row in self._inserted(new):
+            changes.count(row.key[1], None, row.contribution)
+        for row in settled:
+            if row.stored is None or row.series_ref is None:
+                continue
+            row_id, old, old_labels = row.stored
+            series, labels = row.series_ref
+            if (old, old_labels) != (row.contribution, labels):
+                changed = {"series_id": series, "labels": labels, "counted_outcome": row.counted_outcome}
+                ErrorMetrics.objects.filter(id=row_id).update(**changed)
+                changes.count(row.key[1], old, row.contribution)
         return changes
 
-    @staticmethod
-    def _apply(
-        error: ReportedError,
-        rows: dict[str, _Row],
-        failures: Mapping[str, SeriesRef],
-        successes: Collection[str],
-        changes: ErrorChanges,
-    ) -> None:
-        index, event, series_ref, direct = error
-        row = rows.get(event.request_id)
-        exists = row is not None
-        if row is None:
-            ref = failures.get(event.request_id) or series_ref
-            if ref is None:
-                raise ValueError(f"the error {event.request_id!r} has no series")
-            row = rows[event.request_id] = _Row.from_event(event, ref)
-        can_count = row.stored is None or not row.is_counted_by_inference or event.request_id in successes
-        is_newly_counted = direct and event.is_failure and can_count and row.counted_outcome is None
-        is_completed = exists and row.complete(event, series_ref)
-        if is_newly_counted:
-            row.counted_outcome = event.outcome
-        elif direct and exists and not is_completed:
-            changes.duplicates.add(index)
+    def _inserted(self, rows: Mapping[Key, _Row]) -> list[_Row]:
+        """Insert rows. Return those that did not exist: the error of a request may, if only the request was deleted."""
+        ordered = [row for _, row in sorted(rows.items())]
+        written = set(
+            self._insert.run(
+                [
+                    (*row.key, *row.series_ref, row.group, row.counted_outcome, *_values_of(row.event))
+                    for row in ordered
+                    if row.series_ref is not None and row.event is not None
+                ]
+            )
+        )
+        return [row for row in ordered if (row.key[0], db_time(row.key[1]), *row.key[2:]) in written]
 
     def _group(self, rows: Sequence[_Row], changes: ErrorChanges, now: datetime) -> None:
-        """Set the group of each row, and collect the times of the new errors of each group."""
-        fingerprints = {row.request_id: row.fingerprint for row in rows}
+        """Set the group of each new row, and collect the times of the errors of each group."""
+        fingerprints: list[Fingerprint] = []
         times: dict[Fingerprint, Times] = {}
         for row in rows:
-            key, at = fingerprints[row.request_id], Times(row.timestamp, row.timestamp)
+            event, at = row.event, Times(row.key[1], row.key[1])
+            assert event is not None  # noqa: S101 - the rows are new
+            key = fingerprint(event.error_type or "", event.error_message, event.stack_trace)
+            fingerprints.append(key)
             times[key] = at.union(times.get(key, at))
         ids = self._groups.intern(times, now)
-        for row in rows:
-            row.group = ids[fingerprints[row.request_id]]
+        for row, key in zip(rows, fingerprints, strict=True):
+            row.group = ids[key]
         for key, span in times.items():
             changes.group_times[ids[key]] = span.union(changes.group_times.get(ids[key], span))
 
 
-def _load(request_ids: Sequence[str]) -> dict[str, _Row]:
-    columns = (*_KEY, "series_id", "labels", *_COMPLETED[2:7], "group_id", "counted_outcome", "series__model_name")
-    rows: dict[str, _Row] = {}
-    for start in range(0, len(request_ids), _MAX_KEYS):
-        query = ErrorMetrics.objects.filter(request_id__in=request_ids[start : start + _MAX_KEYS])
-        for *values, model_name in query.values_list(*columns):
-            row = _Row(*values)
-            row.of_unknown_model = model_name == UNKNOWN_MODEL
-            row.stored = replace(row)
-            rows[row.request_id] = row
-    return rows
+def _values_of(event: ErrorEvent) -> tuple[Any, ...]:
+    fields = event.__dict__
+    return tuple(fields[name] for name in _FIELDS)
 
 
-def _count(row: _Row, changes: ErrorChanges) -> None:
-    """Subtract the stored contribution of a row and add its new one."""
-    old, new = row.stored.contribution if row.stored else None, row.contribution
-    if old == new:
+def _stored_errors(new: Sequence[_Row], failed: Sequence[InferenceEvent]) -> Iterator[_Row]:
+    """Return the stored errors that new errors or failed requests can change, and those that can change the new ones.
+
+    The bounds are those of the whole batch. The ids alone select few rows, unless a client uses one id for many errors.
+    """
+    reach = UNSTAMPED + SAME_FAILURE
+    spans = [(row.key[1] - SAME_FAILURE, row.key[1] + SAME_FAILURE) for row in new]
+    spans += [(_failed_request(event).start - reach, event.timestamp + reach) for event in failed]
+    if not spans:
         return
-    seconds = int(row.timestamp.timestamp())
-    for contribution, n in ((old, -1), (new, 1)):
-        if contribution is None:
-            continue
-        key = (bucket_start(seconds, HOUR), contribution.group, contribution.series)
-        changes.group_counts[key] = changes.group_counts.get(key, 0) + n
-        if contribution.outcome is not None:
-            changes.failure_counts.append(FailureCount(contribution.series, seconds, contribution.outcome, n))
+    near = Q(timestamp__gte=min(start for start, _ in spans), timestamp__lte=max(end for _, end in spans))
+    columns = (*_KEY, "id", "stamped", "severity", "series_id", "labels", "group_id", "counted_outcome")
+    request_ids = {row.key[0] for row in new} | {event.request_id for event in failed}
+    for ids in _chunks(request_ids):
+        query = ErrorMetrics.objects.filter(near, request_id__in=ids, sent_with_request=False)
+        for *key, row_id, stamped, severity, series, labels, group, outcome in query.values_list(*columns):
+            _, at, model_key, content_key = key
+            settled = SettledError(at, model_key, stamped, severity != Severity.WARNING, content_key)
+            stored = row_id, Contribution(series, group, outcome), labels
+            yield _Row(tuple(key), settled, SeriesRef(series, labels), outcome, group, stored)
+
+
+def _stored_failed_requests(rows: Iterable[_Row]) -> list[tuple[str, int, FailedRequest, SeriesRef]]:
+    """Return the stored failed requests that the errors may belong to, with their ids and model keys."""
+    by_id = {row.key[0]: row for row in rows}
+    if not by_id:
+        return []
+    earliest = min(row.key[1] for row in rows) - UNSTAMPED
+    columns = ("timestamp", "response_time_ms", "request_id", "model_key", "series_id", "labels")
+    names = ("series__model_name", "series__provider")
+    requests = []
+    for ids in _chunks(by_id):
+        query = InferenceMetrics.objects.filter(success=False, request_id__in=ids, timestamp__gte=earliest)
+        for *row, model_name, provider in query.values_list(*columns, *names):
+            end, response_time, request_id, model_key, series, labels = row
+            if labels:  # the series is `__other__`
+                model_name, provider = labels["model_name"], labels.get("provider", "")
+            request = FailedRequest(end, response_time, model_name, provider)
+            requests.append((request_id, model_key, request, SeriesRef(series, labels)))
+    return requests
+
+
+def _failed_request(event: InferenceEvent) -> FailedRequest:
+    return FailedRequest(event.timestamp, event.response_time_ms, event.model_name, event.provider)
+
+
+def _chunks(request_ids: Iterable[str]) -> Iterator[list[str]]:
+    ids = sorted(request_ids)
+    for start in range(0, len(ids), _MAX_KEYS):
+        yield ids[start : start + _MAX_KEYS]

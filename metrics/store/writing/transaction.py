@@ -31,7 +31,7 @@ from metrics.store.raw_floors import locked_floors
 from metrics.store.rollup_floors import current_floors
 from metrics.store.write_lock import write_lock
 from metrics.store.writing import rollup_rows
-from metrics.store.writing.error_rows import ErrorRows, ReportedError, stored_failures
+from metrics.store.writing.error_rows import ErrorRows
 from metrics.store.writing.request_rows import InferenceRows
 from metrics.store.writing.rollup_rows import RollupTable
 from metrics.store.writing.sample_rows import SampleRows
@@ -96,37 +96,27 @@ class Store:
         inference, errors, queues = by_kind[Kind.INFERENCE], by_kind[Kind.ERROR], by_kind[Kind.QUEUE]
         resolutions_for = RetentionPolicy.from_settings().resolver(now)
 
-        inference_errors = [(index, error) for index, event in inference if (error := event.as_error()) is not None]
-        failed = {event.request_id for _, event in inference if not event.success}
-        _lock_requests({event.request_id for _, event in (*errors, *inference_errors)} | failed)
-        failures = stored_failures(event.request_id for _, event in errors)
-        # An error of a failed inference belongs to the inference's series. The error itself often names no model.
-        other_errors = [(index, event) for index, event in errors if event.request_id not in failures.keys() | failed]
-        series_refs, times = self._intern([*inference, *queues, *other_errors], now)
+        failed = [event for _, event in inference if not event.success]
+        _lock_requests({event.request_id for event in (*failed, *(event for _, event in errors))})
+        error_batch = self._errors.load(errors, failed, now)
+        # An error of a failed inference gets the inference's series. The error itself often names no model.
+        series_refs, times = self._intern([*inference, *queues, *error_batch.without_request], now)
 
         duplicates = self._inference.write(inference, series_refs, now)
         new = [(index, event) for index, event in inference if index not in duplicates]
 
-        failures |= {event.request_id: series_refs[index] for index, event in new if not event.success}
-        remaining = [
-            (index, event) for index, event in errors if index not in series_refs and event.request_id not in failures
-        ]
+        error_batch.confirm([(event, series_refs[index]) for index, event in new if not event.success])
+        remaining = [(index, event) for index, event in error_batch.without_request if index not in series_refs]
         if remaining:  # their failed inference is a duplicate of a stored success, so they need a series of their own
             more_refs, more_times = self._intern(remaining, now)
             series_refs |= more_refs
             times |= {series: span.union(times.get(series, span)) for series, span in more_times.items()}
-        reported = [ReportedError(index, event, series_refs.get(index), direct=True) for index, event in errors]
-        reported += [
-            ReportedError(index, event, series_refs[index], direct=False)
-            for index, event in inference_errors
-            if index not in duplicates
-        ]
-        reported.sort(key=attrgetter("event_index"))
-        changes = self._errors.write(reported, [event for _, event in new if not event.success], failures, now)
+        new_requests = [(event, series_refs[index]) for index, event in new]
+        changes = self._errors.write(error_batch, new_requests, series_refs, now)
         gauges, sample_duplicates = self._samples.write(
             by_kind[Kind.SYSTEM], queues, labels, series_refs, resolutions_for
         )
-        duplicates |= changes.duplicates | sample_duplicates
+        duplicates |= error_batch.duplicates | sample_duplicates
 
         requests = [(event, series_refs[index].series) for index, event in new]
         self._append(
@@ -171,7 +161,7 @@ class Store:
 
 
 def _lock_requests(request_ids: Iterable[str]) -> None:
-    """On PostgreSQL, lock requests until the commit, so that two transactions do not both count one as failed.
+    """On PostgreSQL, lock requests until the commit, so that two transactions do not both count one failure.
 
     Neither would see the uncommitted rows of the other. SQLite has one writer at a time.
     """

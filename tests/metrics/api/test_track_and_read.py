@@ -91,6 +91,23 @@ class AnEvent:
         assert shown["request_id"] == SEED["request_id"]
         assert shown["error"]["error_message"] == SEED["error_message"]
 
+    def test_names_the_host_that_served_it_and_its_user(self, api: AsgiClient) -> None:
+        api.post("/track/inference", [{"model_name": "m", "host": "gpu-1", "user": "u-17"}, {"model_name": "m"}])
+        rows = results(api, "/requests")
+        assert {(row["host"], row["user"]) for row in rows} == {("gpu-1", "u-17"), (None, None)}
+        assert not {"model_key", "labels"} & rows[0].keys()
+        assert b'"host":"gpu-1"' in api.get("/export/inference.ndjson").body
+        # The filter `host` is for the samples of hosts.
+        assert len(results(api, "/requests", host="gpu-2")) == 2
+
+    def test_with_a_timeout_is_listed_with_the_successful_ones(self, api: AsgiClient) -> None:
+        for status in (200, 429, 504):
+            api.post("/track/inference", {"model_name": "m", "response_time_ms": status, "status_code": status})
+        rows = results(api, "/requests", outcome="success_or_timeout")
+        assert sorted(row["status_code"] for row in rows) == [200, 504]
+        summary = api.get("/metrics/summary", outcome="success_or_timeout").json()
+        assert (summary["total_requests"], summary["avg_response_time_ms"]) == (3, 352)
+
     def test_sent_again_is_a_duplicate(self, api: AsgiClient) -> None:
         event = {**SEED, "timestamp": stamp(minutes=1)}
         api.post("/track/inference", event)
@@ -132,6 +149,30 @@ class AnError:
         assert self.figures(api) == (1, 100.0)
         assert len(results(api, "/errors")) == 1
         assert len(results(api, "/requests")) == 1
+
+    def test_is_shown_with_the_request_that_it_belongs_to(self, api: AsgiClient) -> None:
+        attempts = [
+            {
+                "model_name": "m",
+                "request_id": "r",
+                "status_code": 500,
+                "response_time_ms": 1_000,
+                "timestamp": stamp(**at),
+            }
+            for at in ({"minutes": 4}, {"minutes": 3, "seconds": 30}, {"minutes": 1})
+        ]
+        fallback = {"model_name": "other", "request_id": "r", "timestamp": attempts[1]["timestamp"]}
+        api.post("/track/inference", [*attempts, fallback])
+        for text, at in (("first", {"minutes": 3, "seconds": 58}), ("second", {"minutes": 3, "seconds": 25})):
+            body = {"request_id": "r", "error_type": "E", "error_message": text, "timestamp": stamp(**at)}
+            api.post("/track/error", body)
+        rows = results(api, "/requests", request_id="r")
+        shown = [api.get(f"/requests/{row['id']}").json() for row in rows]
+        errors = {(row["model_name"], row["timestamp"][:19]): row["error"] for row in shown}
+        texts = {key: error and error["error_message"] for key, error in errors.items()}
+        sent = [("m", attempt["timestamp"][:19]) for attempt in attempts] + [("other", fallback["timestamp"][:19])]
+        assert texts == dict(zip(sent, ["first", "second", None, None], strict=True))
+        assert self.figures(api) == (4, 75.0)
 
     def test_that_is_a_warning_counts_as_no_failed_request(self, api: AsgiClient) -> None:
         api.post("/track/inference", {"model_name": "m", "request_id": "ok-1"})

@@ -229,6 +229,13 @@ class AnEvent:
         assert event.labels == SeriesKey("m", tags=tags)
         assert event.metadata == metadata
 
+    def test_promotes_its_host_and_its_user_as_tags(self) -> None:
+        policy = make_ingest_policy(tags=("host", "user", "team"))
+        event = only(Kind.INFERENCE, {"model_name": "m", "host": "gpu-1", "user": "u"}, policy)
+        assert (event.host, event.user, event.metadata) == ("gpu-1", "u", None)
+        assert event.tags == (("host", "gpu-1"), ("user", "u"))
+        assert only(Kind.INFERENCE, {"model_name": "m"}, policy).tags == ()
+
     def test_gets_an_id_when_it_has_none_and_the_answer_can_name_it(self) -> None:
         result = validate(
             Kind.INFERENCE, {"model_name": "a"}, {"model_name": "b", "request_id": "mine"}, {"model_name": "c"}

@@ -149,9 +149,11 @@ class Known:
 
 def values(events: Iterable[InferenceEvent], name: str) -> list[float]:
     """Return the values in a metric's distribution: times and speeds of successful requests, tokens of all."""
-    field = "response_time_ms" if name == "failed_response_time_ms" else name
+    field = "response_time_ms" if name.endswith("_response_time_ms") else name
     if name == "failed_response_time_ms":
         events = [event for event in events if not event.success]
+    elif name == "timeout_response_time_ms":
+        events = [event for event in events if event.outcome == "timeout"]
     elif name not in ("prompt_tokens", "completion_tokens"):
         events = [event for event in events if event.success]
     return [value for event in events if (value := getattr(event, field)) is not None]

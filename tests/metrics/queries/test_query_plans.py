@@ -119,6 +119,14 @@ class APageOfRows:
         assert not [step for step in steps if "ORDER BY" in step and "RIGHT PART" not in step and "LAST" not in step]
         assert [step for step in steps if re.search(r"SEARCH metrics_inferencemetrics .*timestamp<\?", step)]
 
+    def test_of_one_request_id_is_read_from_the_index_of_the_key(self, known: Known) -> None:
+        steps = steps_of(lambda: queries.requests(Filters(request_id="r-17")))
+
+        # The index holds the id, so the rows of other requests are not read. Its order is that of the page.
+        [(table, index)] = [step.split(" USING ")[:2] for step in steps if "metrics_inferencemetrics" in step]
+        assert (table, index) == ("SCAN metrics_inferencemetrics", "INDEX sqlite_autoindex_metrics_inferencemetrics_1")
+        assert [step for step in steps if "ORDER BY" in step] == ["USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"]
+
     @pytest.mark.parametrize("kind", ["inference", "system", "gpu", "queue"])
     def test_of_an_export_is_read_by_its_time(self, known: Known, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(exports, "CHUNK_ROWS", 20)

@@ -238,6 +238,16 @@ class TheSummary:
         assert everyone["p50_response_time_ms"] == within_bound(percentile(both, 0.5))
         assert everyone["avg_response_time_ms"] == pytest.approx(mean(both), rel=1e-6)
 
+    def test_with_timeouts_has_no_other_failures(self, known: Known) -> None:
+        figures = queries.summary(TWO_HOURS, Filters(outcome="success_or_timeout"), NOW).figures
+
+        events = known.within(TWO_HOURS)
+        assert values(events, "timeout_response_time_ms")
+        both = values(events, "timeout_response_time_ms") + values(events, "response_time_ms")
+        assert figures["p95_response_time_ms"] == within_bound(percentile(both, 0.95))
+        assert figures["avg_response_time_ms"] == pytest.approx(mean(both), rel=1e-6)
+        assert figures["p95_ttft_ms"] == within_bound(percentile(values(events, "ttft_ms"), 0.95))
+
     def test_without_requests_is_no_data_and_never_zero(self, known: Known) -> None:
         empty = Window.of_seconds(HOUR.end_s - 79 * 60, HOUR.end_s - 71 * 60)
 
@@ -374,7 +384,9 @@ def _by_host(known: Known, window: Window) -> list[list[Any]]:
 
 
 class ADistribution:
-    @pytest.mark.parametrize("name", [*DISTRIBUTIONS, "processing_time_ms", "failed_response_time_ms"])
+    @pytest.mark.parametrize(
+        "name", [*DISTRIBUTIONS, "processing_time_ms", "failed_response_time_ms", "timeout_response_time_ms"]
+    )
     def test_counts_every_value_in_its_bucket(self, known: Known, name: str) -> None:
         metric = catalogue.get(f"inference.{name}")
 

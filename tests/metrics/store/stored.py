@@ -133,6 +133,8 @@ def _as_computed(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
         pairs += [(f"{name}_histogram", getattr(row, name)) for name in TOKENS[:2]]
         if not row.success:
             pairs.append(("failed_response_time_ms", row.response_time_ms))
+        if row.outcome == "timeout":
+            pairs.append(("timeout_response_time_ms", row.response_time_ms))
         for name, value in pairs:
             if value is not None:
                 values[key][f"{name}()"].append(value)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.events import Event
+from metrics.events.settling import FailedRequest, SettledError, settle
 from metrics.models import ErrorMetrics, InferenceMetrics
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.stored import (
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
 # Few ids, times and labels, so that they meet; times on both sides of the edges of seconds, minutes and hours.
 ids = st.sampled_from(["a", "b", "c", "d", "e"])
-times = st.sampled_from([NOW, *(before(seconds=s) for s in (0.25, 0.250001, 30, 30.25, 30.3, 1_831, 3_700))])
+times = st.sampled_from([NOW, *(before(seconds=s) for s in (0.25, 0.250001, 30, 30.25, 30.3, 85, 1_831, 3_700))])
 numbers = st.none() | st.integers(0, 10**6)
 durations = st.none() | st.floats(0, 1e7) | st.sampled_from([0.0, 0.0004, 2.0])
 models = st.sampled_from(["chatty", "slow", "unknown"])
@@ -51,6 +52,7 @@ def any_request(draw: st.DrawFn) -> Event:
         queue_time_ms=draw(durations),
         cost_usd=draw(st.none() | st.floats(0, 100)),
         stream=draw(st.none() | st.booleans()),
+        status_code=draw(st.sampled_from([None, 504])),
         finish_reason=draw(st.sampled_from([None, "stop", "length"])),
         error_message=draw(st.sampled_from([None, None, "after 3 s"])),
     )
@@ -62,6 +64,7 @@ def any_error(draw: st.DrawFn) -> Event:
         draw(ids),
         draw(times),
         model_name=draw(models),
+        stamped=draw(st.sampled_from([True, True, True, False])),
         severity=draw(st.sampled_from(["ERROR", "ERROR", "CRITICAL", "WARNING"])),
         error_type=draw(st.sampled_from(["Error", "TimeoutError", "RateLimitError"])),
         error_message=draw(st.sampled_from([None, "after 3 s", "else"])),
@@ -84,8 +87,31 @@ def in_an_empty_store(check: Any, *arguments: Any) -> None:
         pass
 
 
-def failed_ids() -> set[str]:
-    return set(InferenceMetrics.objects.filter(success=False).values_list("request_id", flat=True))
+def counted() -> list[Any]:
+    """The errors that count as failed requests, with their model and outcome."""
+    rows = ErrorMetrics.objects.exclude(counted_outcome=None)
+    return sorted(rows.values_list("request_id", "timestamp", "series__model_name", "content_key", "counted_outcome"))
+
+
+def settled_at_once() -> list[tuple[str, Any, int]]:
+    """The errors that count according to `settle`, from all raw rows together."""
+    found = []
+    for name in {row.request_id for row in ErrorMetrics.objects.all()}:
+        errors = ErrorMetrics.objects.filter(request_id=name, sent_with_request=False)
+        requests_of_id = InferenceMetrics.objects.filter(request_id=name, success=False)
+        settlements = settle(
+            [FailedRequest(row.timestamp, row.response_time_ms, row.series.model_name) for row in requests_of_id],
+            [
+                SettledError(row.timestamp, row.model_key, row.stamped, row.severity != "WARNING", row.content_key)
+                for row in errors
+            ],
+        )
+        for row, settlement in zip(errors, settlements, strict=True):
+            if settlement.request is not None:
+                assert row.series_id == requests_of_id[settlement.request].series_id
+            if settlement.counts:
+                found.append((name, row.timestamp, row.content_key))
+    return sorted(found)
 
 
 class TheStore:
@@ -99,11 +125,8 @@ class TheStore:
             recorded = store.commit(batch)
             assert recorded.accepted + recorded.duplicates == len(batch)
         assert_raw_and_rollups_agree()
-        counted = ErrorMetrics.objects.exclude(counted_outcome=None)
-        assert requests(3600) == InferenceMetrics.objects.count() + counted.count()
-        # One request, one failure.
-        assert failed_ids().isdisjoint(counted.values_list("request_id", flat=True))
-        assert not counted.filter(severity="WARNING").exists()
+        assert requests(3600) == InferenceMetrics.objects.count() + len(counted())
+        assert sorted((name, at, content) for name, at, _, content, _ in counted()) == settled_at_once()
 
     @given(batches)
     def test_takes_nothing_from_a_repeat(self, sent: Sequence[Sequence[Event]]) -> None:
@@ -121,15 +144,19 @@ class TheStore:
         in_an_empty_store(self.check_order, sent, random)
 
     def check_order(self, sent: Sequence[Event], random: Any) -> None:
-        # Of two requests with one key the first to come gives the figures: so one of each, and all with their times.
-        by_key = {(type(event), event.timestamp, event.request_id): event for event in sent}
-        events = [event for event in by_key.values() if event.stamped]
+        # Of two events with one key the first to come gives the figures: so one of each.
+        def identity(event: Any) -> tuple[Any, ...]:
+            return type(event), event.request_id, event.model_key, getattr(event, "content_key", 0)
+
+        by_time = {(event.timestamp, *identity(event)): event for event in sent}
+        by_key = {(event.stamped and event.timestamp, *identity(event)): event for event in by_time.values()}
+        events = list(by_key.values())
         point = transaction.savepoint()
         commit(*events)
-        first = requests(3600), failed_ids()
+        first = requests(3600), counted()
         transaction.savepoint_rollback(point)
         random.shuffle(events)
         for event in events:
             commit(event)
-        assert (requests(3600), failed_ids()) == first
+        assert (requests(3600), counted()) == first
         assert_raw_and_rollups_agree()

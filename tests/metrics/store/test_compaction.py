@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
+from metrics.events import ErrorEvent
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup, RollupFloor
 from metrics.store import compaction
 from metrics.store.upkeep import retention
@@ -104,7 +105,7 @@ class TheRowsOfABucket:
         assert_raw_and_rollups_agree()
 
     def test_vanish_when_nothing_is_left_in_them(self, clock: Clock) -> None:
-        clock.store.commit([error("a")])
+        clock.store.commit([ErrorEvent(timestamp=NOW, request_id="a", error_type="TimeoutError")])
         clock.store.commit([failed("a", model_name="slow")])
         clock.now += timedelta(hours=2)
         clock.compact()
@@ -194,7 +195,7 @@ class ABucketBelowTheFloor:
         keep_seconds(15.0)
         commit(error("a", before(minutes=30)))  # too old for a rollup of a second
         keep_seconds(60.0)
-        commit(failed("a", before(minutes=30), model_name="slow"))
+        commit(failed("a", before(minutes=30)))
         assert outcomes(1) == {}
         assert outcomes(60) == {"server_error": 1}
 
@@ -203,7 +204,7 @@ class ABucketBelowTheFloor:
         commit(error("a", before(minutes=10)))
         retention.maintain(NOW + timedelta(minutes=30), 10.0)
         keep_seconds(600.0)
-        commit(failed("a", before(minutes=10), model_name="slow"), at=NOW + timedelta(minutes=30))
+        commit(failed("a", before(minutes=10)), at=NOW + timedelta(minutes=30))
         assert outcomes(1) == {}
         assert outcomes(60) == {"server_error": 1}
 

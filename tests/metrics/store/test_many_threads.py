@@ -26,7 +26,7 @@ def batch(number: int) -> list[Event]:
     at = START + timedelta(milliseconds=number * 300)
     stamped: list[Event] = [request(f"{number}-{n}", at, model_name=f"m{n % 3}") for n in range(20)]
     unstamped: list[Event] = [request(f"{number}-u{n}", START, stamped=False) for n in range(5)]
-    failures: list[Event] = [failed(f"{number}-f{n}", at) for n in range(5)]
+    failures: list[Event] = [failed(f"{number}-f{n}", at, response_time_ms=1e3) for n in range(5)]
     errors: list[Event] = [error(f"{number + 2}-f{n}", at) for n in range(5)]
     return [*stamped, *unstamped, *failures, *errors]
 
@@ -63,7 +63,8 @@ class TheTransactionsOfOneRequest:
         if connection.vendor != "postgresql":
             pytest.skip("SQLite has one writer at a time")
         # Apart in series and time: no row of theirs makes one wait for the other.
-        pair: list[Event] = [error("r", START - timedelta(hours=2), model_name="m1"), failed("r", START)]
+        after_two_hours = failed("r", START, response_time_ms=7_200_000.0)
+        pair: list[Event] = [error("r", START - timedelta(hours=2), model_name="unknown"), after_two_hours]
         first, second = pair if error_first else reversed(pair)
         # Nor is one of their series new, for which one would wait for the other, too.
         Series.objects.create(model_name="chatty", first_seen=START, last_seen=START)

@@ -9,9 +9,11 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
+from metrics.events import Event, InferenceEvent, Severity
+from metrics.models import EngineMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
 from metrics.store.commit_result import CommitResult
-from tests.metrics.store.kept import NOW, ago, machine, queue, record
+from metrics.store.labels.interning import labels_of_key
+from tests.metrics.store.kept import NOW, ago, failure, machine, queue, record, request
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
 
@@ -67,7 +69,57 @@ class TheKeyOfSamplesByLabelSet:
     def test_still_recognises_what_was_stored_before(self, samples_by_name: Any) -> None:
         sampled(samples_by_name)
 
-        migrate_to("0005_rollup_rows")
+        migrate_to("0005_write_path")
 
         assert record([machine(NOW), queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
         assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])
+
+
+@pytest.fixture
+def requests_by_id() -> Iterator[Any]:
+    """The tables before requests and errors were identified by model, too; afterwards they are as they should be."""
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("metrics")
+    yield migrate_to("0004_demo_claim")
+    MigrationExecutor(connection).migrate(newest)
+
+
+def store_as_before(apps: Any, *events: Event) -> None:
+    """Store requests and errors as the version before did, those of the model `beyond` in the series `__other__`."""
+    names = ("Series", "InferenceMetrics", "ErrorMetrics", "ErrorGroup", "RecentId")
+    series, requests, errors, groups, recent = (apps.get_model("metrics", name).objects for name in names)
+    group, _ = groups.get_or_create(fingerprint="f", defaults={"first_seen": NOW, "last_seen": NOW})
+    for event in events:
+        labels = labels_of_key(event.labels)  # type: ignore[attr-defined]
+        is_beyond = labels["model_name"] == "beyond"
+        key = {"provider": "", "service": ""} | ({"model_name": "__other__"} if is_beyond else labels)
+        own, _ = series.get_or_create(**key, defaults={"first_seen": NOW, "last_seen": NOW})
+        table = requests if isinstance(event, InferenceEvent) else errors
+        columns = {field.name for field in table.model._meta.concrete_fields}
+        values = {name: value for name, value in event.model_dump().items() if name in columns}
+        more = {} if table is requests else {"group": group}
+        table.create(**values, series=own, labels=labels if is_beyond else None, **more)
+        if not event.stamped:
+            recent.create(request_id=values["request_id"], at=NOW)
+
+
+class TheIdentityByModel:
+    def test_of_stored_rows_is_that_of_their_repeats(self, requests_by_id: Any) -> None:
+        stored = [
+            request(NOW, "a"),
+            request(ago(days=3), "b", provider="vllm", service="shop"),
+            request(NOW, "c", "beyond", provider="vllm"),
+            request(NOW, "d", "beyond"),
+            request(ago(seconds=2), "e", stamped=False),
+            failure(NOW, "f", severity=Severity.WARNING),
+            failure(NOW, "g", "beyond", error_message=None),
+            failure(NOW, "h", "unknown"),
+        ]
+        store_as_before(requests_by_id, *stored)
+
+        migrate_to("0005_write_path")
+
+        repeats = [event.model_copy(update={"timestamp": NOW}) if not event.stamped else event for event in stored]
+        assert record(repeats) == CommitResult(0, 8, list(range(8)), [])
+        other_models = [event.model_copy(update={"model_name": "new"}) for event in repeats]
+        assert record(other_models) == CommitResult(8, 0, [], [])
+        assert InferenceMetrics.objects.filter(host=None, user=None).count() == 10

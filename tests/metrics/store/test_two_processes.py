@@ -43,7 +43,7 @@ def event(batch, n, start):
         request_id=name,
         model_name=f"model-{{(batch * 7 + n) % 15}}",
         success=n % 10 != 0,
-        response_time_ms=1.0 * n,
+        response_time_ms=1000.0 + n,
     )
 
 print("ready", flush=True)

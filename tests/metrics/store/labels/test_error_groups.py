@@ -63,13 +63,6 @@ class AnErrorBeyondTheLimit:
                 commit(error(place, error_type=OTHER, error_message=OTHER, stack_trace=f"in {place}"))
         assert ErrorGroup.objects.count() == 2
 
-    def test_moves_to_a_group_of_its_own_when_it_is_completed_and_there_is_room(self) -> None:
-        with limited(1):
-            commit(error("first", error_type="A"), error("second", error_type="B"))
-        commit(error("second", error_type="B", error_message="told later"))
-        assert groups() == {("A", ""): 1, ("B", "told later"): 1}
-        assert_raw_and_rollups_agree()
-
 
 class TheRoomForGroups:
     def test_comes_back_with_retention(self) -> None:

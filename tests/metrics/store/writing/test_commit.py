@@ -152,8 +152,22 @@ class ARepeat:
 
     def test_of_an_error_within_one_batch_or_later_is_one(self) -> None:
         assert commit(error("a"), error("a")) == CommitResult(1, 1, [1], [])
-        assert commit(error("a", before(seconds=-60), stamped=False)) == CommitResult(0, 1, [0], [])
+        assert commit(error("a")) == CommitResult(0, 1, [0], [])
         assert requests() == 1
+
+    def test_is_of_the_same_model_and_provider(self) -> None:
+        named = [request("a", model_name=m, provider=p) for m in ("chatty", "slow") for p in ("", "vllm")]
+        for stamped in (True, False):
+            batch = [event.model_copy(update={"stamped": stamped, "request_id": f"{stamped}"}) for event in named]
+            assert commit(*batch, *batch) == CommitResult(4, 4, [4, 5, 6, 7], [])
+            assert commit(*batch).duplicates == 4
+        assert requests() == InferenceMetrics.objects.count() == 8
+
+    def test_is_recognized_whatever_its_series_is(self) -> None:
+        with limited(0):
+            assert commit(request("a"), request("a", model_name="slow")).accepted == 2
+        tagged = request("a").model_copy(update={"tags": (("team", "search"),)})
+        assert commit(tagged, request("a", model_name="slow"), request("a", model_name="third")).duplicates == 2
 
 
 class AnEventBeforeTheRawFloor:

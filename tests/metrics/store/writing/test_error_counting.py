@@ -1,12 +1,16 @@
-"""One request, one failure: whichever of its events comes first, and however often they come."""
+"""One failure counts once: whichever of its events comes first, and however often they come.
+
+`tests/metrics/events/test_settling.py` has the table of cases.
+"""
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
-from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from metrics.events import ErrorEvent, Event
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
@@ -28,6 +32,12 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
 def row() -> ErrorMetrics:
     return ErrorMetrics.objects.select_related("series", "group").get()
+
+
+def counted() -> list[tuple[str, str]]:
+    """The ids and outcomes of the errors that count as failed requests."""
+    rows = ErrorMetrics.objects.exclude(counted_outcome=None).order_by("id")
+    return list(rows.values_list("request_id", "counted_outcome"))
 
 
 class AnErrorByItself:
@@ -58,12 +68,99 @@ class AnErrorByItself:
             assert_raw_and_rollups_agree()
             transaction.savepoint_rollback(point)
 
-    def test_that_grows_from_a_warning_to_an_error_counts_from_then_on(self) -> None:
+    def test_counts_beside_its_warning(self) -> None:
         commit(error("a", severity="WARNING"))
         assert commit(error("a", severity="CRITICAL")).accepted == 1
-        assert (outcomes(), row().severity) == ({"timeout": 1}, "CRITICAL")
         assert commit(error("a", severity="WARNING")).duplicates == 1
-        assert (outcomes(), row().severity) == ({"timeout": 1}, "CRITICAL")
+        assert (outcomes(), counted()) == ({"timeout": 1}, [("a", "timeout")])
+        assert_raw_and_rollups_agree()
+
+
+class EachError:
+    """It keeps its own row, and a repeat of it is a duplicate."""
+
+    def test_of_one_id_has_a_row(self) -> None:
+        texts = [None, "bad", "worse"]
+        recorded = commit(*(error("a", error_message=text) for text in texts), error("a", error_message="bad"))
+        assert recorded == CommitResult(3, 1, [3], [])
+        assert list(ErrorMetrics.objects.order_by("id").values_list("error_message", flat=True).distinct()) == texts
+        assert (outcomes(), len(counted())) == ({"timeout": 1}, 1)
+        assert ErrorGroupRollup.objects.count() == 3
+        assert_raw_and_rollups_agree()
+
+    @pytest.mark.parametrize("apart", [59.9, 60, 60.1])
+    def test_counts_once_a_minute(self, apart: float) -> None:
+        for order in ((0.0, apart), (apart, 0.0)):
+            point = transaction.savepoint()
+            for seconds in order:
+                assert commit(error("a", before(seconds=seconds))).accepted == 1
+            assert outcomes(3600) == {"timeout": 1 if apart <= 60 else 2}
+            assert_raw_and_rollups_agree()
+            transaction.savepoint_rollback(point)
+
+    def test_of_another_model_is_another_failure(self) -> None:
+        assert commit(*(error("a", model_name=name) for name in ("chatty", "slow", "chatty"))).duplicates == 1
+        assert outcomes() == {"timeout": 2}
+        assert_raw_and_rollups_agree()
+
+    def test_without_a_time_of_its_own_is_recognized_for_fifteen_minutes(self) -> None:
+        first = error("a", stamped=False)
+        again, other = (error("a", before(minutes=-14), stamped=False, error_message=text) for text in (None, "bad"))
+        assert commit(first).accepted == 1
+        assert commit(again, other, at=before(minutes=-14)) == CommitResult(1, 1, [0], [])
+        assert commit(request("a", before(minutes=-14), stamped=False), at=before(minutes=-14)).accepted == 1
+        assert ErrorMetrics.objects.count() == 2
+
+    def test_without_a_time_belongs_to_a_request_within_fifteen_minutes(self) -> None:
+        commit(failed("a", before(minutes=14)))
+        commit(error("a", stamped=False), error("a", error_message="with a time"))
+        assert outcomes(3600) == {"server_error": 1, "timeout": 1}
+        assert counted() == [("a", "timeout")]
+        assert_raw_and_rollups_agree()
+
+
+class ACommitOfErrors:
+    @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by its statistics")
+    def test_reads_no_whole_table(self) -> None:
+        commit(request("a", success=True, error_message="tried again"), failed("b"))
+        with CaptureQueriesContext(connection) as captured:
+            commit(error("a"), error("b"), failed("c"), error("d", stamped=False))
+        selects = [query["sql"] for query in captured if query["sql"].startswith("SELECT")]
+        plans = [connection.connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in selects]
+        steps = [row[3] for plan in plans for row in plan]
+        tables = "metrics_(inference|error)metrics"
+        assert len([step for step in steps if re.match(f"SEARCH {tables}", step)]) == 2
+        assert not [step for step in steps if re.match(f"SCAN {tables}", step)]
+
+
+class AGateway:
+    """It uses one id for the retries of a request and its fallbacks to other models."""
+
+    def test_that_falls_back_has_a_failure_for_each_model(self) -> None:
+        attempts: list[Event] = [
+            failed("a", model_name="slow", response_time_ms=2_000.0),
+            failed("a", model_name="chatty", response_time_ms=3_000.0),
+            request("a", model_name="chatty", provider="other"),
+        ]
+        errors = [error("a", before(seconds=s), model_name=name) for s, name in ((1, "slow"), (2, "chatty"))]
+        for order in (attempts + errors, errors + attempts):
+            point = transaction.savepoint()
+            for event in order:
+                assert commit(event).accepted == 1
+            assert commit(*order).duplicates == 5
+            assert outcomes() == {"server_error": 2, "ok": 1}
+            assert sorted(ErrorMetrics.objects.values_list("series__model_name", flat=True)) == ["chatty", "slow"]
+            assert_raw_and_rollups_agree()
+            transaction.savepoint_rollback(point)
+
+    def test_that_retries_moves_an_error_to_the_nearer_attempt(self) -> None:
+        commit(failed("a", before(seconds=20), response_time_ms=10.0, service="first"))
+        commit(error("a", before(seconds=5)))
+        assert row().series.service == "first"
+        commit(failed("a", before(seconds=4), response_time_ms=2_000.0, service="second"))
+        assert row().series.service == "second"
+        commit(failed("a", before(seconds=40), response_time_ms=10.0, service="third"))
+        assert (row().series.service, outcomes(), counted()) == ("second", {"server_error": 3}, [])
         assert_raw_and_rollups_agree()
 
 
@@ -82,7 +179,7 @@ class AFailedInference:
 
     def test_takes_over_from_an_error_that_came_before(self) -> None:
         commit(error("a", before(minutes=2), status_code=429))
-        commit(failed("a"))
+        commit(failed("a", response_time_ms=120_000.0))
         assert outcomes() == {"server_error": 1}
         assert [outcomes(resolution) for resolution in (1, 3600)] == [{"server_error": 1}] * 2
         assert row().counted_outcome is None
@@ -132,20 +229,20 @@ class AFailedInference:
         assert (outcomes(), row().counted_outcome) == ({"ok": 1}, None)
 
     @pytest.mark.parametrize("batches", ["one", "many"])
-    @pytest.mark.parametrize("order", list(permutations(range(3))))
+    @pytest.mark.parametrize("order", list(permutations(range(4))))
     def test_is_one_failure_in_any_order_of_its_events(self, order: tuple[int, ...], batches: str) -> None:
         events: list[Event] = [
-            failed("a", model_name="slow", error_type="RuntimeError"),
-            error("a", before(seconds=70), error_message="told by hand", stack_trace="trace"),
-            error("a", before(seconds=5), severity="WARNING"),
+            failed("a", model_name="slow", error_type="RuntimeError", response_time_ms=75_000.0),
+            ErrorEvent(timestamp=before(seconds=70), request_id="a", error_type="E", error_message="without a model"),
+            error("a", before(seconds=5), severity="WARNING", model_name="slow"),
+            error("a", before(seconds=110), model_name="unknown"),  # within a minute of an error of the request
         ]
         chosen = [events[position] for position in order]
         for batch in [chosen] if batches == "one" else [[event] for event in chosen]:
             commit(*batch)
         assert outcomes() == {"server_error": 1}
-        found = row()
-        assert (found.series.model_name, found.counted_outcome) == ("slow", None)
-        assert (found.error_message, found.stack_trace, found.severity) == ("told by hand", "trace", "ERROR")
+        names = ErrorMetrics.objects.order_by("timestamp").values_list("series__model_name", "sent_with_request")
+        assert list(names) == [("unknown", False), ("slow", False), ("slow", False), ("slow", True)]
         assert_raw_and_rollups_agree()
 
 
@@ -154,7 +251,7 @@ class AFailureThatRepeatsASuccess:
 
     def test_leaves_an_error_what_it_was_when_both_come_again(self) -> None:
         commit(request("a"), error("a"))
-        assert commit(error("a"), failed("a", model_name="unknown")).duplicates == 2
+        assert commit(error("a"), failed("a")).duplicates == 2
         assert outcomes() == {"ok": 1, "timeout": 1}
         assert row().series.model_name == "chatty"
         assert commit(error("a")).duplicates == 1
@@ -168,30 +265,16 @@ class AFailureThatRepeatsASuccess:
         assert_raw_and_rollups_agree()
 
 
-class ALaterEvent:
-    def test_completes_the_row_and_takes_nothing_away(self) -> None:
-        commit(error("a", error_type="Error", metadata={"k": 1}))
-        again: dict[str, Any] = {"error_type": "ValueError", "error_message": "bad", "stack_trace": "trace"}
-        assert commit(error("a", before(minutes=-1), **again, metadata={"k": 2})) == CommitResult(1, 0, [], [])
-        found = row()
-        assert (found.error_type, found.error_message, found.stack_trace) == ("ValueError", "bad", "trace")
-        assert (found.metadata, found.timestamp) == ({"k": 1}, NOW)
-        assert commit(error("a", error_type="Other", error_message="else")) == CommitResult(0, 1, [0], [])
-        assert row().error_message == "bad"
-        assert_raw_and_rollups_agree()
-
-    def test_moves_the_error_to_the_group_that_it_now_belongs_to(self) -> None:
-        commit(error("a"), error("b"))
-        commit(error("a", error_message="after 3 s"))
-        compact()
-        counts = ErrorGroupRollup.objects.values_list("group__message", "count").order_by("group__message")
-        assert list(counts) == [("", 1), ("after <n> s", 1)]
-
-    def test_names_the_model_of_an_error_that_named_none(self) -> None:
-        commit(ErrorEvent(timestamp=NOW, request_id="a", error_type="TimeoutError"))
-        commit(error("a", model_name="chatty"))
-        assert (row().series.model_name, outcomes()) == ("chatty", {"timeout": 1})
-        assert_raw_and_rollups_agree()
+class AnErrorWithoutAModel:
+    def test_does_not_count_beside_one_that_names_it(self) -> None:
+        for order in permutations([ErrorEvent(timestamp=NOW, request_id="a", error_type="E"), error("a")]):
+            point = transaction.savepoint()
+            for event in order:
+                commit(event)
+            [name] = ErrorMetrics.objects.exclude(counted_outcome=None).values_list("series__model_name", flat=True)
+            assert (name, outcomes()) == ("chatty", {"timeout": 1})
+            assert_raw_and_rollups_agree()
+            transaction.savepoint_rollback(point)
 
 
 class AGroup:

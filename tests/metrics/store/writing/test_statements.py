@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import ForeignKey
 
-from metrics.models import InferenceRollup, RecentId, SystemMetrics
+from metrics.models import InferenceRollup, RawFloor, SystemMetrics
 from metrics.store.writing.statements import CHUNKS, Insert, converter
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -49,22 +49,22 @@ class AValue:
 class AnInsert:
     @pytest.mark.parametrize("rows", [0, 1, 3, 5, 63, 64, 1_000, sum(CHUNKS)])
     def test_writes_any_number_of_rows(self, rows: int) -> None:
-        insert = Insert(RecentId, ("request_id", "at"), conflict=("request_id",), returning=("request_id",))
+        insert = Insert(RawFloor, ("kind", "at"), conflict=("kind",), returning=("kind",))
         names = [f"r{n:04}" for n in range(rows)]
         assert insert.run([(name, AT) for name in names]) == [(name,) for name in names]
-        assert sorted(RecentId.objects.values_list("request_id", "at")) == [(name, AT) for name in names]
+        assert sorted(RawFloor.objects.values_list("kind", "at")) == [(name, AT) for name in names]
 
     def test_answers_the_new_rows_alone(self) -> None:
-        insert = Insert(RecentId, ("request_id", "at"), conflict=("request_id",), returning=("request_id",))
+        insert = Insert(RawFloor, ("kind", "at"), conflict=("kind",), returning=("kind",))
         insert.run([("a", AT), ("b", AT)])
         assert insert.run([("b", AT), ("c", AT), ("c", AT)]) == [("c",)]
 
     def test_overwrites_the_named_columns_on_a_conflict(self) -> None:
-        insert = Insert(RecentId, ("request_id", "at"), conflict=("request_id",), update=("at",))
+        insert = Insert(RawFloor, ("kind", "at"), conflict=("kind",), update=("at",))
         later = AT + timedelta(seconds=1)
         insert.run([("a", AT)])
         assert insert.run([("a", later)]) == []
-        assert RecentId.objects.get().at == later
+        assert RawFloor.objects.get().at == later
 
     def test_of_wide_rows_stays_within_the_bound_on_variables(self) -> None:
         columns = [field.name for field in SystemMetrics._meta.fields if not field.primary_key]
