@@ -12,10 +12,6 @@ from django.core.management.base import CommandError, CommandParser
 from llmmonitor.infra.commands import StoreCommand
 from llmmonitor.process.preflight import CannotStart
 
-# How long a thread may run while another waits. A post passes from thread to thread, and beside a heavy query it waits
-# for each of these times: 22 ms at the median with Python's 5 ms, 15 ms with this (`make bench`).
-SWITCH_SECONDS = 0.001
-
 
 class ServerCommand(StoreCommand):
     """A command that runs a server until SIGINT or SIGTERM."""
@@ -30,7 +26,6 @@ class ServerCommand(StoreCommand):
         from llmmonitor.process import memory
 
         memory.limit_malloc_arenas()
-        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self.run(host, port, **options)
         except CannotStart as problem:

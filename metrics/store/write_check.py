@@ -32,7 +32,8 @@ def write_check() -> None:
     try:
         with translate_database_errors(disk_limit_message), write_lock(LOCK_SECONDS) as is_acquired:
             if not is_acquired:  # the commit before this check may wait for another program
-                raise StoreUnavailable("locked", f"A commit did not end within {LOCK_SECONDS:g} s.")
+                detail = f"A commit did not end within {LOCK_SECONDS:g} s. Does another program hold the write lock?"
+                raise StoreUnavailable("locked", detail)
             with _lock_timeout(max(0.0, until - time.monotonic())), transaction.atomic():
                 enforce_disk_limits()
                 request_id = f"write-check-{secrets.token_hex(8)}"

@@ -235,7 +235,7 @@ class AServerThatIsNotReached:
     def test_with_a_full_queue_sends_retry_after(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         from metrics.ingest.recorder import QueueFull, Recorder
 
-        def full(self: Recorder, events: Any) -> None:
+        def full(self: Recorder, events: Any, size: int) -> None:
             raise QueueFull()
 
         monkeypatch.setattr(Recorder, "submit", full)
