@@ -1,7 +1,7 @@
 """Single posts over HTTP, each acknowledged after its commit, compared with a bare ASGI application under daphne.
 
-The servers are processes of their own and wait for their turn: in each round the same load generator drives one after
-the other, so that a slow moment of the machine affects all. Each figure is the median of the rounds. CPU is that of the
+The servers are separate processes. In each round, the same load generator drives one after the other, so that a slow
+moment of the machine affects all. Each figure is the median of the rounds. CPU is that of the
 server's process.
 """
 

@@ -147,7 +147,7 @@ class Environment(BaseSettings):
     max_age_days: int = Field(400, ge=1, description="Maximum age of an event, in days.")
 
     fast_lane: bool = Field(
-        True, description="Answer small posts in front of Django, if Redis is not used. Only the CPU time differs."
+        True, description="Handle small posts in front of Django, which saves CPU time. Without effect with Redis."
     )
 
     # Commits.

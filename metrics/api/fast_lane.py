@@ -1,9 +1,9 @@
-"""The fast lane: small posts to `/track/*` are answered in front of Django.
+"""The fast lane: small posts to `/track/*` are handled in front of Django.
 
 Django's middleware, URLs and views cost more than the ingest of one event. A post that is plain in every respect is
-answered here by the functions that the views use, with the headers of an earlier response of Django. Everything else,
-and everything that would be denied, is passed to Django with its body. So this module has no rule and no error text of
-its own. `LLMMONITOR_FAST_LANE=false` turns it off.
+handled here by the functions that the views use, and the response has the headers of an earlier response of Django. All
+other requests, and those that would be denied, are passed to Django with their bodies. So this module has no rule and
+no error text of its own. `LLMMONITOR_FAST_LANE=false` turns it off.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.http.request import split_domain_port, validate_host
 
 from llmmonitor.access import rights
+from llmmonitor.access.connection import connection_of_scope
 from llmmonitor.access.identity import Identity, identify_scope, needs_database
 from llmmonitor.access.throttles import IngestThrottle
 from metrics.api.renderers import dump
@@ -34,8 +35,9 @@ CONTENT_TYPES = frozenset(
     for media_type in JSON_TYPES | LINE_TYPES
     for charset in ("", ";charset=utf-8", "; charset=utf-8", "; charset=UTF-8")
 )
-# A request with another header, or with one of these twice, is Django's: Cookie, Origin, Sec-Fetch-Site, Expect,
-# Transfer-Encoding, Content-Encoding. `identify_scope` checks the headers of proxies.
+# A request with another header is passed to Django: Cookie, Origin, Sec-Fetch-Site, Expect, Transfer-Encoding,
+# Content-Encoding. The headers of proxies are listed, because keys are sent through proxies; `identify_scope` checks
+# them.
 PLAIN_HEADERS = frozenset(
     [
         b"host", b"content-type", b"content-length", b"authorization", b"user-agent", b"accept", b"accept-encoding",
@@ -46,16 +48,16 @@ PLAIN_HEADERS = frozenset(
 
 
 def fast_lane(application: Any) -> Any:
-    """Return an ASGI application that answers plain posts and passes other requests to `application`.
+    """Return an ASGI application that handles plain posts and passes other requests to `application`.
 
-    Return `application` itself if the lane is off, or with Redis, which an event loop must not wait for: the keys and
-    the counters of the rate limit are there.
+    Return `application` itself if the lane is off, or if Redis has the keys and the counters of the rate limit, because
+    an event loop must not wait for it.
     """
     if not settings.LLMMONITOR.fast_lane or settings.LLMMONITOR.redis_url:
         return application
     django_headers: dict[str, Headers] = {}  # path -> headers of Django's response to a plain post
 
-    async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def handle(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"]
         kind = KINDS.get(path)
         headers = dict(scope["headers"])
@@ -68,12 +70,12 @@ def fast_lane(application: Any) -> Any:
             return
         messages, body = await _read(receive, int(headers[b"content-length"]))
         again = _again(messages, receive)
-        if body is None or IngestThrottle().count(identity, scope["client"] and scope["client"][0]):
+        if body is None or IngestThrottle().count(identity, connection_of_scope(scope).client):
             await application(scope, again, send)
             return
         try:
             response = await aingest(kind, body, headers[b"content-type"].decode(), None)
-        except Exception:  # noqa: BLE001 - Django's view meets it again, and reports it
+        except Exception:  # noqa: BLE001 - a failed commit stores nothing; the view reports the error
             await application(scope, again, send)
             return
         content = dump(response.payload)
@@ -83,7 +85,7 @@ def fast_lane(application: Any) -> Any:
         await send({"type": "http.response.start", "status": response.status, "headers": all_headers})
         await send({"type": "http.response.body", "body": content})
 
-    return answer
+    return handle
 
 
 def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | None:

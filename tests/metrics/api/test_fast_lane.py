@@ -1,4 +1,4 @@
-"""The fast lane answers plain posts as Django does, and passes everything else to Django."""
+"""The fast lane responds to plain posts as Django does, and passes all other requests to Django."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 class APlainPost:
     @pytest.mark.parametrize("path", KINDS)
-    def test_is_answered_without_django(self, api: AsgiClient, path: str) -> None:
+    def test_is_handled_without_django(self, api: AsgiClient, path: str) -> None:
         assert api.post(path, {"model_name": "m"}).status in (200, 422)
         assert api.seen_by_django == []
 

@@ -9,7 +9,10 @@ import pytest
 from django.db import connection
 
 from metrics.models import InferenceMetrics
+from tests.metrics.api.api_fixtures import BOTH_WAYS
 from tests.metrics.api.asgi_client import AsgiClient
+
+pytestmark = BOTH_WAYS
 
 SECRETS = {name: f"PRIVATE-{number}-{name}" for number, name in enumerate(("prompt", "input", "output", "content"))}
 SECRETS["messages"] = "PRIVATE-9-messages"
