@@ -18,8 +18,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from metrics.models import RawFloor
 from metrics.store.writing.statements import execute, table_of
 
-# An error counts as a failed request unless a failed inference has its id. To decide this, the rows of both kinds must
-# exist, so these kinds share one floor: the later of the two.
+# An error counts as a failed request unless it belongs to a failed inference. To decide this, the rows of both kinds
+# must exist, so these kinds share one floor: the later of the two.
 SHARED_FLOOR = ("inference", "error")
 # A number that no other code uses in this database. Commits share the lock; a deletion holds it exclusively.
 _ADVISORY_LOCK = 0x4C4C4D01

@@ -3,7 +3,7 @@
 The disk limit does not remove groups, and a client whose messages all differ would insert one for each error. Beyond
 the limit, an error is counted in the group `__other__` of its type; the same limit applies to these groups. Beyond
 that, it is counted in one group for all types. When groups have been deleted, new ones are inserted again. An error
-that was counted in `__other__` stays there unless a later event completes it.
+that was counted in `__other__` stays there.
 
 On PostgreSQL a transaction acquires the advisory lock for new groups after its requests are written and before its
 errors are. All locks that it waits for later are held by transactions that have passed this point, so writers do not

@@ -26,6 +26,7 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
+from metrics.store.commit_result import CommitResult
 from metrics.store.upkeep import deleting, forgetting
 from metrics.store.upkeep.forgetting import SharedName, forget
 from metrics.store.writing.transaction import Store
@@ -110,6 +111,14 @@ class WhenForgettingAModel:
 
         assert send() == 2
         assert totals(series__model_name="chatty") == {"requests": 2, "errors": 1}
+
+    def test_leaves_the_request_of_its_id_to_another_model(self) -> None:
+        sent = [request(NOW, "a", name, stamped=False) for name in ("chatty", "slow")]
+        assert record(sent).accepted == 2
+
+        forget(model="chatty", at=NOW)
+
+        assert record(sent) == CommitResult(1, 1, [1], [])
 
     def test_tells_of_its_progress_after_every_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(deleting, "FIRST_ROWS", 100)

@@ -76,10 +76,8 @@ class AnErrorByItself:
         assert_raw_and_rollups_agree()
 
 
-class EachError:
-    """It keeps its own row, and a repeat of it is a duplicate."""
-
-    def test_of_one_id_has_a_row(self) -> None:
+class AnErrorAmongOthers:
+    def test_of_its_id_has_a_row_of_its_own(self) -> None:
         texts = [None, "bad", "worse"]
         recorded = commit(*(error("a", error_message=text) for text in texts), error("a", error_message="bad"))
         assert recorded == CommitResult(3, 1, [3], [])
@@ -112,10 +110,10 @@ class EachError:
         assert ErrorMetrics.objects.count() == 2
 
     def test_without_a_time_belongs_to_a_request_within_fifteen_minutes(self) -> None:
-        commit(failed("a", before(minutes=14)))
-        commit(error("a", stamped=False), error("a", error_message="with a time"))
-        assert outcomes(3600) == {"server_error": 1, "timeout": 1}
-        assert counted() == [("a", "timeout")]
+        commit(failed("a", before(minutes=14)), failed("b", before(minutes=14)))
+        commit(error("a", stamped=False), error("b"))
+        assert outcomes(3600) == {"server_error": 2, "timeout": 1}
+        assert counted() == [("b", "timeout")]
         assert_raw_and_rollups_agree()
 
 
