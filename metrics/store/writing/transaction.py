@@ -43,9 +43,11 @@ KINDS: dict[type[Event], Kind] = {
     QueueEvent: Kind.QUEUE,
     SystemEvent: Kind.SYSTEM,
 }
-# PostgreSQL has room for a limited number of locks, so a transaction acquires at most this many advisory locks.
-LOCK_CLASSES = 64
+# PostgreSQL has room for a limited number of locks (6,400 by default). A transaction with more failures than this locks
+# all request ids with one lock.
+MAX_REQUEST_LOCKS = 256
 LOCK_SPACE = 0x4C4C4D02  # a number that no other code uses in this database
+ALL_REQUESTS = 0
 
 Clock = Callable[[], datetime]
 Indexed = tuple[int, Any]  # the index in the batch, the event
@@ -165,11 +167,15 @@ def _lock_requests(request_ids: Iterable[str]) -> None:
 
     Neither would see the uncommitted rows of the other. SQLite has one writer at a time.
     """
-    if connection.vendor == "postgresql":
-        classes = sorted({zlib.crc32(request_id.encode(errors="replace")) % LOCK_CLASSES for request_id in request_ids})
-        if classes:
-            statement = "SELECT count(pg_advisory_xact_lock($1::int, n)) FROM unnest($2::int[]) AS n"
-            execute(statement, (LOCK_SPACE, classes), True)
+    if connection.vendor != "postgresql":
+        return
+    numbers = sorted({1 + zlib.crc32(name.encode(errors="replace")) % (2**31 - 2) for name in request_ids})
+    if len(numbers) > MAX_REQUEST_LOCKS:
+        execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (LOCK_SPACE, ALL_REQUESTS), True)
+    elif numbers:
+        execute("SELECT pg_advisory_xact_lock_shared($1::int, $2::int)", (LOCK_SPACE, ALL_REQUESTS), True)
+        statement = "SELECT count(pg_advisory_xact_lock($1::int, n)) FROM unnest($2::int[]) AS n"
+        execute(statement, (LOCK_SPACE, numbers), True)
 
 
 def _remove(by_kind: Mapping[str, list[Indexed]], rejected: Iterable[Rejection]) -> None:
