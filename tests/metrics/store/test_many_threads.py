@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from metrics.events import Event
 from metrics.ingest.recorder import CommitResult, Recorder
 from metrics.models import ErrorMetrics, InferenceMetrics, Series
+from metrics.store.writing import transaction as writing
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, commit, error, failed, outcomes, request, requests
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
@@ -59,7 +60,10 @@ class TheTransactionsOfOneRequest:
     """On PostgreSQL neither has committed when the other looks: only waiting keeps both from counting the request."""
 
     @pytest.mark.parametrize("error_first", [True, False])
-    def test_count_a_failed_request_once(self, error_first: bool) -> None:
+    @pytest.mark.parametrize("most_locks", [writing.MAX_REQUEST_LOCKS, 0])
+    def test_count_a_failed_request_once(
+        self, monkeypatch: pytest.MonkeyPatch, error_first: bool, most_locks: int
+    ) -> None:
         if connection.vendor != "postgresql":
             pytest.skip("SQLite has one writer at a time")
         # Apart in series and time: no row of theirs makes one wait for the other.
@@ -71,7 +75,9 @@ class TheTransactionsOfOneRequest:
         after = threading.Thread(target=self.commit_in_its_own_connection, args=(second,))
 
         with transaction.atomic():
-            commit(first, at=datetime.now(UTC))
+            with monkeypatch.context() as many_failures:
+                many_failures.setattr(writing, "MAX_REQUEST_LOCKS", most_locks)
+                commit(first, at=datetime.now(UTC))
             after.start()
             while after.is_alive() and not self.somebody_waits():
                 after.join(0.01)
