@@ -59,7 +59,9 @@ def write() -> None:
         InferenceRollup(resolution=60, bucket=int(MINUTE.timestamp()), series=of, ok=1, response_time_ms=blob)
         for of in series
     )
-    InferenceMetrics.objects.create(timestamp=MINUTE, request_id="r", series=series[-1], success=True, outcome="ok")
+    InferenceMetrics.objects.create(
+        timestamp=MINUTE, request_id="r", model_key=1, series=series[-1], success=True, outcome="ok"
+    )
     hosts = GaugeLabels.objects.bulk_create(GaugeLabels(host=f"h{number}") for number in range(COUNT))
     queues = GaugeLabels.objects.bulk_create(
         GaugeLabels(model_name="m", kind="track", source=str(number)) for number in range(COUNT)
