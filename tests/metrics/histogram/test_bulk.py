@@ -45,7 +45,7 @@ class TheValuesOfManyHistograms:
             Values(np.array([1.0, bad]))
 
 
-class ManyBlobs:
+class TheBlobsOfManyHistograms:
     @given(lists_of_values, st.data())
     def test_are_merged_as_histograms_are(self, lists: list[list[float]], data: st.DataObject) -> None:
         groups = data.draw(st.lists(st.integers(0, 2), min_size=len(lists), max_size=len(lists)))

@@ -155,18 +155,18 @@ class AMerge:
         assert_raw_and_rollups_agree()
 
 
-class Upkeep:
-    def leftovers(self, now: datetime) -> None:
-        compaction.merge_leftovers(now, Steps(time.monotonic() + 30))
+def leftovers(now: datetime) -> None:
+    """Merge what upkeep finds."""
+    compaction.merge_leftovers(now, Steps(time.monotonic() + 30))
 
 
-class TheRowsThatAProcessHasLeft(Upkeep):
+class TheRowsThatAProcessHasLeft:
     def test_are_merged_by_upkeep_when_their_bucket_has_ended(self) -> None:
         for number in range(3):
             commit(request(f"r{number}"), error(f"e{number}"), machine(before(seconds=number)))
-        self.leftovers(NOW + timedelta(minutes=2))
+        leftovers(NOW + timedelta(minutes=2))
         assert [rows(resolution) for resolution in (1, 60, 3600)] == [1, 1, 3]
-        self.leftovers(NOW + timedelta(hours=2))
+        leftovers(NOW + timedelta(hours=2))
         assert (rows(3600), ErrorGroupRollup.objects.count()) == (1, 1)
         assert GaugeRollup.objects.filter(metric="system.cpu_percent").count() == 2
         assert_raw_and_rollups_agree()
