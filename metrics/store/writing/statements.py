@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -22,6 +22,7 @@ CHUNKS = (256, 64, 16, 4, 1)
 MAX_VARIABLES = 32_766  # the default limit of SQLite 3.32 and later; the limit of PostgreSQL is 65,535
 
 Row = Sequence[Any]
+Result = TypeVar("Result")
 Converter = Callable[[Any], Any]
 
 # Fields whose validated values need no conversion. Calling `get_db_prep_save` takes ten times as long as the INSERT.
@@ -66,8 +67,15 @@ class Insert:
 
         Raise Django's database errors. Call it in a transaction.
         """
+        return self._run(rows)[0]
+
+    def count(self, rows: Sequence[Row]) -> int:
+        """Insert rows. Return how many were written, of an insert without `returning`."""
+        return self._run(rows)[1]
+
+    def _run(self, rows: Sequence[Row]) -> tuple[list[tuple[Any, ...]], int]:
         if not rows:
-            return []
+            return [], 0
         vendor = connection.vendor
         converters = self._converters.get(vendor)
         if converters is None:
@@ -77,7 +85,7 @@ class Insert:
                 if (convert := converter(field, vendor)) is not None
             ]
         returned: list[tuple[Any, ...]] = []
-        start = 0
+        written = start = 0
         for size in _sizes(len(rows), len(self.fields)):
             parameters: list[Any] = []
             for row in rows[start : start + size]:
@@ -87,8 +95,12 @@ class Insert:
                         values[position] = convert(values[position])
                 parameters += values
             start += size
-            returned += execute(self._statement(vendor, size), parameters, bool(self._returning))
-        return returned
+            statement = self._statement(vendor, size)
+            if self._returning:
+                returned += execute(statement, parameters, True)
+            else:
+                written += execute_and_count(statement, parameters)
+        return returned, written
 
     def _statement(self, vendor: str, size: int) -> str:
         statement = self._statements.get((vendor, size))
@@ -185,15 +197,23 @@ def execute(statement: str, parameters: Sequence[Any] = (), returns_rows: bool =
     Django's cursors are not used: on SQLite they replace tens of thousands of `%s` at each call. On PostgreSQL they
     write each value into the text of the statement, which takes ten times as long as the rest of a commit.
     """
+    return _execute(statement, parameters, lambda cursor: cursor.fetchall() if returns_rows else [])
+
+
+def execute_and_count(statement: str, parameters: Sequence[Any] = ()) -> int:
+    """Run a statement as `execute` does. Return the number of rows that it has changed."""
+    return _execute(statement, parameters, lambda cursor: int(cursor.rowcount))
+
+
+def _execute(statement: str, parameters: Sequence[Any], result: Callable[[Any], Result]) -> Result:
     database = connections[DEFAULT_DB_ALIAS]  # once, because `connection` is looked up at each access
     database.ensure_connection()
     with database.wrap_database_errors:
         if database.vendor == "sqlite":
-            cursor = database.connection.execute(statement, parameters)
-            return cursor.fetchall() if returns_rows else []
+            return result(database.connection.execute(statement, parameters))
         with _raw_cursor(database.connection) as cursor:
             cursor.execute(statement, parameters)
-            return cursor.fetchall() if returns_rows else []
+            return result(cursor)
 
 
 def _raw_cursor(raw_connection: Any) -> Any:

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from metrics import aggregation
 from metrics.aggregation import Row
-from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, Rejection, SeriesKey, SystemEvent
+from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, Rejection, SystemEvent
 from metrics.retention_policy import RetentionPolicy
 from metrics.store.availability import translate_database_errors
 from metrics.store.commit_result import CommitResult
@@ -139,14 +139,27 @@ class Store:
 
     def _intern(self, events: Sequence[Indexed], now: datetime) -> tuple[dict[int, SeriesRef], dict[int, Times]]:
         """Return the series of each event by its index, and the first and last time of the events of each series."""
-        labels: dict[tuple[SeriesKey, bool], SeriesLabels] = {}
-        by_labels: dict[SeriesLabels, list[Indexed]] = {}
+        # By the fields of the labels, because creating a key object for each event takes longer than the rest.
+        by_fields: dict[tuple[Any, ...], list[Indexed]] = {}
         for index, event in events:
-            key = (event.labels, event.is_demo)
-            label_set = labels.get(key)
-            if label_set is None:
-                label_set = labels[key] = series_labels(*key)
-            by_labels.setdefault(label_set, []).append((index, event))
+            own = event.__dict__
+            fields = (
+                own["model_name"],
+                own["provider"],
+                own["service"],
+                own.get("endpoint"),
+                own.get("tags"),
+                own["is_demo"],
+            )
+            members = by_fields.get(fields)
+            if members is None:
+                by_fields[fields] = [(index, event)]
+            else:
+                members.append((index, event))
+        by_labels: dict[SeriesLabels, list[Indexed]] = {}
+        for members in by_fields.values():
+            event = members[0][1]
+            by_labels.setdefault(series_labels(event.labels, event.is_demo), []).extend(members)
         times: dict[SeriesLabels, Times] = {}
         for label_set, members in by_labels.items():
             timestamps = [event.timestamp for _, event in members]

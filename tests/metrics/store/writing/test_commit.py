@@ -89,6 +89,13 @@ class ACommit:
         assert outcomes() == {"ok": 3, "rate_limited": 1, "server_error": 1}
         assert_raw_and_rollups_agree()
 
+    def test_of_many_requests_stores_all_but_the_repeated_ones(self) -> None:
+        commit(request("r7"), request("r500"))
+        result = commit(*(request(f"r{number}") for number in range(600)))
+        assert result == CommitResult(598, 2, [7, 500], [])
+        assert InferenceMetrics.objects.count() == 600
+        assert_raw_and_rollups_agree()
+
     def test_leaves_nothing_when_the_end_of_it_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(counts: Any) -> None:
             raise IntegrityError("no")
