@@ -7,6 +7,7 @@ run.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import statistics
 import time
@@ -22,6 +23,8 @@ from metrics import catalogue, queries
 from metrics.events import InferenceEvent
 from metrics.histogram import RELATIVE_ERROR
 from metrics.models import InferenceMetrics, InferenceRollup
+from metrics.store.compaction import merge_leftovers
+from metrics.store.upkeep.deleting import Steps
 from metrics.store.writing.transaction import Store
 
 SIZES = (100_000, 1_000_000)
@@ -39,6 +42,7 @@ def fill(count: int, start: datetime, seed: int) -> None:
     source = workload.requests(count, start, count / (DAYS * 86_400), seed)
     while batch := [InferenceEvent(**event) for event in islice(source, BATCH)]:
         store.commit(batch)
+    merge_leftovers(datetime.now(UTC), Steps(math.inf))  # as upkeep does
 
 
 def timed(function: Callable[[], float], rounds: int) -> tuple[float, float]:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 READERS_GRACE = timedelta(minutes=1)
 GAUGE_LABELS_EVERY = timedelta(hours=1)
 
-COMPACTION_EVERY = timedelta(hours=1)
+COMPACTION_EVERY = timedelta(minutes=10)
 
 # When this process last saw that all label sets of gauges are in use, and that no ended bucket has several rows.
 _gauge_labels_clean_at: datetime | None = None
