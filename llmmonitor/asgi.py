@@ -1,7 +1,7 @@
 """The ASGI application, for daphne, uvicorn and any other server.
 
-Static files and small posts are served without Django's middleware, WebSockets by the live stream, everything else by
-Django.
+Static files and posts of events are served without Django's middleware, WebSockets by the live stream, everything
+else by Django.
 """
 
 from __future__ import annotations

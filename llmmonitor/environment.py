@@ -147,7 +147,7 @@ class Environment(BaseSettings):
     max_age_days: int = Field(400, ge=1, description="Maximum age of an event, in days.")
 
     fast_lane: bool = Field(
-        True, description="Handle small posts in front of Django, which saves CPU time. Without effect with Redis."
+        True, description="Handle posts in front of Django, which saves CPU time. Without effect with Redis."
     )
 
     # Commits.

@@ -1,4 +1,4 @@
-"""The fast lane: small posts to `/track/*` are handled in front of Django.
+"""The fast lane: posts to `/track/*` are handled in front of Django.
 
 Django's middleware, URLs and views cost more than the ingest of one event. A post that is plain in every respect is
 handled here by the functions that the views use, and the response has the headers of an earlier response of Django. All
@@ -22,13 +22,14 @@ from llmmonitor.access.throttles import IngestThrottle
 from metrics.api.renderers import dump
 from metrics.events import Kind
 from metrics.ingest.body import JSON_TYPES, LINE_TYPES
-from metrics.ingest.post import MAX_LOOP_BYTES, aingest
+from metrics.ingest.post import aingest
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+MAX_BODY_BYTES = 2**20  # Django keeps a larger body on disk until it is complete
 KINDS = {f"/track/{kind}": kind for kind in Kind}
 CONTENT_TYPES = frozenset(
     f"{media_type}{charset}".encode()
@@ -95,7 +96,7 @@ def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | 
         len(headers) < len(scope["headers"])
         or not headers.keys() <= PLAIN_HEADERS
         or headers.get(b"content-type") not in CONTENT_TYPES
-        or not (length.isdigit() and len(length) < 8 and int(length) <= MAX_LOOP_BYTES)
+        or not (length.isdigit() and len(length) < 8 and int(length) <= MAX_BODY_BYTES)
         or scope.get("query_string")
         or scope.get("root_path")
     ):
@@ -130,14 +131,15 @@ def _keeping_headers(send: Send, path: str, kept: dict[str, Headers]) -> Send:
 async def _read(receive: Receive, length: int) -> tuple[list[Message], bytes | None]:
     """Return the messages of the request, and its body; None if it does not have the length that its header names."""
     messages: list[Message] = []
-    body = b""
-    while len(body) <= length:
+    received = 0
+    while received <= length:
         message = await receive()
         messages.append(message)
         if message["type"] != "http.request":
             break
-        body += message.get("body", b"")
+        received += len(message.get("body", b""))
         if not message.get("more_body"):
+            body = b"".join(part.get("body", b"") for part in messages)
             return messages, body if len(body) == length else None
     return messages, None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from asgiref.sync import sync_to_async
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -20,7 +19,7 @@ from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
 from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
 from metrics.api.renderers import dump
 from metrics.events import Kind
-from metrics.ingest.post import MAX_LOOP_BYTES, IngestResponse, aingest, ingest
+from metrics.ingest.post import IngestResponse, aingest
 
 BODY = 'The body is one event, an array, `{"events": [...]}` or lines of JSON. It may be compressed with gzip.'
 
@@ -38,10 +37,8 @@ class _TrackView(AsyncView):
         """Store the events of the body. The status 200 means that they are committed."""
         body = request._request.read()  # llmmonitor.http has rejected a body that is too large
         meta = request._request.META
-        arguments = self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING")
-        if len(body) <= MAX_LOOP_BYTES:
-            return _response(await aingest(*arguments))
-        return _response(await sync_to_async(ingest)(*arguments))
+        response = await aingest(self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING"))
+        return _response(response)
 
 
 def _response(response: IngestResponse) -> HttpResponse:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from asgiref.sync import sync_to_async
+
 from metrics.events import Event, Kind, Validated, validate_many
 from metrics.ingest.body import BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
@@ -20,10 +22,10 @@ from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable, g
 from metrics.ingest.response import IngestResponse, commit_response, error_response
 from metrics.ingest.waiting import wait
 
-__all__ = ["MAX_LOOP_BYTES", "EventSink", "IngestResponse", "aingest", "ingest"]
+__all__ = ["EventSink", "IngestResponse", "aingest", "ingest"]
 
-# Callers on an event loop pass a larger body to `ingest` in a thread. 64 KiB take one or two milliseconds to validate,
-# as long as the switch to a thread.
+# A larger body is not validated on an event loop. 64 KiB take one or two milliseconds to validate, as long as the
+# switch to a thread.
 MAX_LOOP_BYTES = 65_536
 
 # Longer than any commit that is not blocked. A client that gets no response by then retries, safely with the same ids.
@@ -72,8 +74,9 @@ async def aingest(
     *,
     recorder: EventSink | None = None,
 ) -> IngestResponse:
-    """`ingest` for an event loop. It validates on the loop, so use it for small bodies."""
-    pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
+    """`ingest` for an event loop. A large body is validated in a thread."""
+    arguments = kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder
+    pending = _submit(*arguments) if len(body) <= MAX_LOOP_BYTES else await _submit_in_thread(*arguments)
     if isinstance(pending, IngestResponse):
         return pending
     await wait(pending.future, COMMIT_TIMEOUT_SECONDS)
@@ -103,6 +106,9 @@ def _submit(
         return error_response(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
+
+
+_submit_in_thread = sync_to_async(_submit, thread_sensitive=False)
 
 
 def _result(pending: _PendingCommit) -> IngestResponse:

@@ -16,8 +16,7 @@ from django.utils import timezone
 from llmmonitor.access.keys import create_key, find_key, revoke
 from llmmonitor.access.models import APIKey
 from llmmonitor.environment import read_environment
-from metrics.api.fast_lane import KINDS, fast_lane
-from metrics.ingest.post import MAX_LOOP_BYTES
+from metrics.api.fast_lane import KINDS, MAX_BODY_BYTES, fast_lane
 from metrics.models import InferenceMetrics
 from metrics.store.availability import StoreUnavailable
 from metrics.store.writing.transaction import Store
@@ -154,9 +153,9 @@ class APostThatIsNotPlain:
 
     def test_because_of_its_size_is_passed_with_its_body(self, api: AsgiClient) -> None:
         raw = orjson.dumps(GOOD)
-        assert api.post(PATH, raw.ljust(MAX_LOOP_BYTES)).json()["accepted"] == 1
+        assert api.post(PATH, raw.ljust(MAX_BODY_BYTES)).json()["accepted"] == 1
         assert api.seen_by_django == []
-        assert api.post(PATH, raw.ljust(MAX_LOOP_BYTES + 1)).status == 200
+        assert api.post(PATH, raw.ljust(MAX_BODY_BYTES + 1)).status == 200
         assert api.seen_by_django == [PATH]
 
     def test_because_it_has_no_length_is_passed_with_its_body(self, api: AsgiClient) -> None:
