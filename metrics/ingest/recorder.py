@@ -227,19 +227,23 @@ class Recorder:
         try:
             store = self._make_store()
             while batch := self._next_batch():
+                begin = time.monotonic()
                 self._commit(store, batch)
                 with self._changed:
                     self._running = []
                     self._finish(batch)
-                self._compact(store)
+                now = time.monotonic()
+                self._compact(store, until=now + (now - begin))
         finally:
             self._stop(can_restart=store is not None)
             connections.close_all()
 
-    @staticmethod
-    def _compact(store: Committer) -> None:
+    def _compact(self, store: Committer, until: float) -> None:
+        """Merge rollup rows until none is due. Posts that wait do so at most until this time."""
         try:
-            store.compact()
+            while store.compact():
+                if (self._waiting or self._closed) and time.monotonic() >= until:
+                    break
         except Exception as error:  # noqa: BLE001 (the rows stay correct without it)
             _reconnect()
             log_throttled(log, "compaction", error)

@@ -42,14 +42,14 @@ class Compactor:
                     tracked.add(rows, now.timestamp())
 
     def step(self, now: datetime) -> bool:
-        """Merge some rows if any are due. Return whether more are due. Raises the errors of the database."""
+        """Merge some of the due rows of each table. Return whether more may be due. Raise database errors."""
+        merged = False
         for tracked in self._tables:
-            keys = tracked.take_due(now.timestamp())
-            if keys:
+            if keys := tracked.take_due(now.timestamp()):
                 with write_lock():
                     merge_keys(tracked.table, keys)
-                return True
-        return False
+                merged = True
+        return merged
 
 
 class _Tracked:

@@ -1,12 +1,13 @@
 """The promise of an acknowledgement: what was answered 200 is there, exactly once, whatever happens to the server.
 
-Four clients post batches and retry what was not answered, as any client does; the server is killed with `kill -9` at a
-random moment and started again, three times (twenty in a full run).
+Four clients post batches and retry what was not answered, as any client does; the server is killed with `kill -9` and
+started again, three times (twenty in a full run): in turn at a random moment and while it merges rollup rows.
 """
 
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
 import threading
 import time
@@ -14,11 +15,16 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+import pytest
+
 from metrics.aggregation import OUTCOME_COLUMNS, RESOLUTIONS
 from tests.support.server import MakeServer, Server
 
 CLIENTS = 4
 RETRY_SECONDS = 0.05
+MERGE_SECONDS = 60  # until a server that dies while merging has died
+WHILE_MERGING = ("-m", "tests.support.killed_while_merging")
 
 
 class Client(threading.Thread):
@@ -71,42 +77,57 @@ class Client(threading.Thread):
 
 class AnAcknowledgement:
     def test_holds_after_kill_9(self, make_server: MakeServer, full: bool) -> None:
-        moments = random.Random(9)
         server = make_server()
-        stop, progress = threading.Event(), threading.Condition()
-        clients = [Client(f"client-{number}", server, stop, progress) for number in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        try:
-            for _ in range(20 if full else 3):
-                with progress:
-                    assert progress.wait(60)  # one more batch is acknowledged
+        acknowledged = kill_and_restart(server, 20 if full else 3)
+        with closing(sqlite3.connect(server.data_dir / "llmmonitor.sqlite3")) as database:
+            assert_stored_once(database, acknowledged)
+
+    @pytest.mark.postgres
+    def test_holds_after_kill_9_on_postgresql(self, make_server: MakeServer, full: bool, postgres_url: str) -> None:
+        server = make_server(env={"DATABASE_URL": postgres_url})
+        acknowledged = kill_and_restart(server, 20 if full else 3)
+        with closing(psycopg.connect(postgres_url)) as database:
+            assert_stored_once(database, acknowledged)
+
+
+def kill_and_restart(server: Server, rounds: int) -> list[str]:
+    """Kill the server that many times under load. Return the ids of the requests that it acknowledged."""
+    moments = random.Random(9)
+    as_usual = server.command
+    stop, progress = threading.Event(), threading.Condition()
+    clients = [Client(f"client-{number}", server, stop, progress) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        for number in range(rounds):
+            with progress:
+                assert progress.wait(60)  # one more batch is acknowledged
+            if server.command == as_usual:
                 time.sleep(moments.uniform(0.0, 0.8))
                 server.kill()
-                server.start()
-        finally:
-            stop.set()
-        for client in clients:
-            client.join(60)
-            assert not client.is_alive()
-            assert not client.refused
-        assert sum(client.retried for client in clients) > 0  # the kills did meet posts
-        assert server.stop() == 0
+            else:
+                assert server.process is not None
+                assert server.process.wait(MERGE_SECONDS) == -signal.SIGKILL
+            server.command = WHILE_MERGING if number % 2 == 0 and number + 1 < rounds else as_usual
+            server.start(wait=server.command == as_usual)
+    finally:
+        stop.set()
+    for client in clients:
+        client.join(60)
+        assert not client.is_alive()
+        assert not client.refused
+    assert sum(client.retried for client in clients) > 0  # the kills did meet posts
+    assert server.stop() == 0
+    return [name for client in clients for name in client.acknowledged]
 
-        acknowledged = [name for client in clients for name in client.acknowledged]
-        with closing(sqlite3.connect(server.data_dir / "llmmonitor.sqlite3")) as database:
-            stored = [name for (name,) in database.execute("SELECT request_id FROM metrics_inferencemetrics")]
-            outcomes = " + ".join(OUTCOME_COLUMNS)
-            rollups = dict(
-                database.execute(
-                    f"SELECT resolution, SUM({outcomes}) FROM metrics_inferencerollup GROUP BY resolution"  # noqa: S608
-                ).fetchall()
-            )
-            tokens = database.execute(
-                "SELECT (SELECT SUM(prompt_tokens) FROM metrics_inferencemetrics),"
-                " (SELECT SUM(prompt_tokens) FROM metrics_inferencerollup WHERE resolution = 60)"
-            ).fetchone()
-        assert len(acknowledged) == len(set(acknowledged))
-        assert sorted(stored) == sorted(acknowledged)
-        assert rollups == dict.fromkeys(RESOLUTIONS, len(stored))
-        assert tokens == (7 * len(stored), 7 * len(stored))
+
+def assert_stored_once(database: Any, acknowledged: list[str]) -> None:
+    """Compare the requests and the rollups of every resolution with what was acknowledged."""
+    stored = [name for (name,) in database.execute("SELECT request_id FROM metrics_inferencemetrics").fetchall()]
+    outcomes = " + ".join(OUTCOME_COLUMNS)
+    sums = database.execute(
+        f"SELECT resolution, SUM({outcomes}), SUM(prompt_tokens) FROM metrics_inferencerollup GROUP BY resolution"  # noqa: S608
+    ).fetchall()
+    assert len(acknowledged) == len(set(acknowledged))
+    assert sorted(stored) == sorted(acknowledged)
+    assert sorted(sums) == [(resolution, len(stored), 7 * len(stored)) for resolution in RESOLUTIONS]

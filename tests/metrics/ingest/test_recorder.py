@@ -51,6 +51,8 @@ class FakeStore:
         self.failures: list[BaseException] = []
         self.bad: set[str] = set()
         self.made = 0
+        self.due = 0
+        self.steps = threading.Semaphore(0)
 
     def __call__(self) -> FakeStore:
         self.made += 1
@@ -68,6 +70,11 @@ class FakeStore:
         repeats = [place for place, name in enumerate(names) if name.startswith("again")]
         refusals = [Rejection(place, "timestamp", "too old") for place, name in enumerate(names) if name == "old"]
         return CommitResult(len(names) - len(repeats) - len(refusals), len(repeats), repeats, refusals)
+
+    def compact(self) -> bool:
+        self.steps.release()
+        self.due = max(0, self.due - 1)
+        return self.due > 0
 
 
 @pytest.fixture
@@ -389,3 +396,25 @@ class TheRecorderOfAProcess:
         )
         with override_settings(LLMMONITOR=own):
             assert RecorderPolicy.from_settings() == RecorderPolicy(7, 0.02, 11, 13)
+
+
+class Compaction:
+    def test_goes_on_until_nothing_is_due(self, store: FakeStore, recorder: Recorder) -> None:
+        store.due = 50
+        recorder.record(events("a"), SECONDS)
+        for _ in range(50):
+            assert store.steps.acquire(timeout=SECONDS)
+        assert not store.due
+
+    def test_lets_a_waiting_post_commit(self, store: FakeStore, recorder: Recorder) -> None:
+        store.due = 10**12
+        for name in ("a", "b", "c"):
+            recorder.record(events(name), SECONDS)
+        assert store.transactions == [["a"], ["b"], ["c"]]
+        assert store.due
+
+    def test_does_not_delay_the_end(self, store: FakeStore, recorder: Recorder) -> None:
+        store.due = 10**12
+        recorder.record(events("a"), SECONDS)
+        assert recorder.close(SECONDS)
+        assert recorder._thread is None

@@ -72,6 +72,22 @@ class TheRowsOfABucket:
         assert GaugeRollup.objects.filter(metric="system.cpu_percent", resolution=3600).count() == 1
         assert_raw_and_rollups_agree()
 
+    def test_are_merged_in_every_table_also_if_more_are_due_than_one_step_merges(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(compaction, "KEYS_PER_STEP", 2)
+        for number in range(compaction.MAX_ROWS):
+            many = [request(f"r{number}-{model}", model_name=f"m{model}") for model in range(20)]
+            clock.store.commit([*many, error(f"e{number}"), machine(before(seconds=number))])
+        hour_of_cpu = GaugeRollup.objects.filter(metric="system.cpu_percent", resolution=3600)
+        for _ in range(GaugeRollup.objects.values("metric", "resolution", "bucket", "labels").distinct().count()):
+            clock.store.compact()
+        assert hour_of_cpu.count() == ErrorGroupRollup.objects.count() == 1
+        assert rows(60) > 20  # of the 20 models and the errors, which take longer
+        clock.compact()
+        assert rows(60) == 21
+        assert_raw_and_rollups_agree()
+
     def test_stay_few_however_many_commits_there_are(self, clock: Clock) -> None:
         for number in range(60):
             clock.store.commit([request(f"r{number}"), error(f"e{number}")])
