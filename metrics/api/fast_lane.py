@@ -56,7 +56,8 @@ def fast_lane(application: Any) -> Any:
     """
     if not settings.LLMMONITOR.fast_lane or settings.LLMMONITOR.redis_url:
         return application
-    django_headers: dict[str, Headers] = {}  # path -> headers of Django's response to a plain post
+    # (path, whether a key was sent) -> headers of Django's response to a plain post. `Vary` depends on the key.
+    django_headers: dict[tuple[str, bool], Headers] = {}
 
     async def handle(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -66,8 +67,9 @@ def fast_lane(application: Any) -> Any:
         if kind is None or identity is None:
             await application(scope, receive, send)
             return
-        if path not in django_headers:
-            await application(scope, receive, _keeping_headers(send, path, django_headers))
+        like = path, b"authorization" in headers
+        if like not in django_headers:
+            await application(scope, receive, _keeping_headers(send, like, django_headers))
             return
         messages, body = await _read(receive, int(headers[b"content-length"]))
         again = _again(messages, receive)
@@ -82,7 +84,7 @@ def fast_lane(application: Any) -> Any:
         content = dump(response.payload)
         changed = {b"Content-Type": response.content_type.encode(), b"Content-Length": str(len(content)).encode()}
         all_headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
-        all_headers += [(name, changed.get(name, value)) for name, value in django_headers[path]]
+        all_headers += [(name, changed.get(name, value)) for name, value in django_headers[like]]
         await send({"type": "http.response.start", "status": response.status, "headers": all_headers})
         await send({"type": "http.response.body", "body": content})
 
@@ -115,14 +117,14 @@ def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | 
     return identity if rights.INGEST in identity.rights else None
 
 
-def _keeping_headers(send: Send, path: str, kept: dict[str, Headers]) -> Send:
+def _keeping_headers(send: Send, like: tuple[str, bool], kept: dict[tuple[str, bool], Headers]) -> Send:
     """Return a `send` that keeps the headers of a response that ingest has written."""
 
     async def send_and_keep(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in (200, 400, 422):
             headers: Headers = message["headers"]
             if not any(name.lower() == b"set-cookie" for name, _ in headers):
-                kept[path] = headers
+                kept[like] = headers
         await send(message)
 
     return send_and_keep

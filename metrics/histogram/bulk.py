@@ -62,8 +62,12 @@ class Values:
         chosen = np.flatnonzero(groups >= 0)
         if len(chosen) < len(groups):
             return self._select(chosen).pack(groups[chosen], n_groups)
-        if float(self._thousandths.sum()) >= _MAX_SUM:
-            return [Histogram.of(self._values[groups == group].tolist()).pack() for group in range(n_groups)]
+        large = np.flatnonzero(np.bincount(groups, weights=self._thousandths, minlength=n_groups) >= _MAX_SUM)
+        if len(large):
+            packed = self.pack(np.where(np.isin(groups, large), -1, groups), n_groups)
+            for group in large.tolist():  # needs Python's integers
+                packed[group] = Histogram.of(self._values[groups == group].tolist()).pack()
+            return packed
         cells, counts = np.unique(groups * _CODES + self._codes, return_counts=True)
         totals = np.zeros(n_groups, dtype=np.int64)
         np.add.at(totals, groups, self._thousandths.astype(np.int64))

@@ -2,6 +2,8 @@
 
 The model key of a stored request is that of its series, or of its own labels if its series is `__other__`. The key of
 a stored error may be that of the request it belongs to, because the model that was sent is not stored.
+
+The times of stored requests that timed out are added to the rollups.
 """
 
 from collections import defaultdict
@@ -10,9 +12,12 @@ from datetime import timedelta
 from django.db import migrations, models
 
 from metrics.events.identity import NO_MODEL, UNKNOWN_MODEL, content_key, model_key
+from metrics.histogram import Histogram
 
 OTHER = "__other__"
 CHUNK = 500
+KEY = ("request_id", "model_key", "content_key")
+RECENT = timedelta(minutes=15)
 ARRIVAL = timedelta(minutes=5)  # longest time between the arrival of an event and its commit
 
 
@@ -63,6 +68,42 @@ def set_recent_ids(apps):
     for chunk in chunks(recent.order_by("id").values_list("id", "request_id")):
         rows = [recent.model(id=row_id, model_key=keys[name]) for row_id, name in chunk if name in keys]
         recent.bulk_update(rows, ["model_key"])
+
+
+def add_recent_ids_of_errors(apps, schema_editor):
+    """Add the ids of the last errors. Whether an error was sent with a timestamp was not stored."""
+    errors = apps.get_model("metrics", "ErrorMetrics").objects
+    recent = apps.get_model("metrics", "RecentId").objects
+    newest = errors.aggregate(newest=models.Max("timestamp"))["newest"]
+    if newest is None:
+        return
+    keys = {
+        (request_id, key, content)
+        for request_id, stored_key, content in errors.filter(timestamp__gte=newest - RECENT).values_list(*KEY)
+        for key in (stored_key, NO_MODEL)
+    }
+    rows = (recent.model(kind="error", at=newest, **dict(zip(KEY, key))) for key in sorted(keys))
+    recent.bulk_create(rows, batch_size=CHUNK)
+
+
+def set_timeouts(apps, schema_editor):
+    """Add rollup rows with the times of requests that timed out, to the resolutions that have their buckets."""
+    rollups = apps.get_model("metrics", "InferenceRollup").objects
+    oldest = dict(rollups.order_by().values("resolution").annotate(oldest=models.Min("bucket")).values_list("resolution", "oldest"))
+    timed_out = apps.get_model("metrics", "InferenceMetrics").objects.filter(outcome="timeout")
+    histograms = defaultdict(Histogram)
+    values = timed_out.filter(response_time_ms__isnull=False).values_list("timestamp", "series_id", "response_time_ms")
+    for at, series_id, response_time_ms in values.iterator():
+        for resolution, first in oldest.items():
+            bucket = int(at.timestamp()) // resolution * resolution
+            if bucket >= first:
+                histograms[resolution, bucket, series_id].add(response_time_ms)
+    columns = ("resolution", "bucket", "series_id")
+    rows = (
+        rollups.model(**dict(zip(columns, key)), timeout_response_time_ms=histogram.pack())
+        for key, histogram in histograms.items()
+    )
+    rollups.bulk_create(rows, batch_size=CHUNK)
 
 
 def chunks(query):
@@ -163,6 +204,7 @@ class Migration(migrations.Migration):
             models.BigIntegerField(default=0, help_text="Of an error, a hash of type, message and severity."),
         ),
         migrations.RunPython(set_keys, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(set_timeouts, migrations.RunPython.noop, elidable=True),
         migrations.RemoveConstraint("inferencemetrics", "inference_key"),
         migrations.AddConstraint(
             "inferencemetrics",
@@ -178,4 +220,5 @@ class Migration(migrations.Migration):
             "recentid",
             models.UniqueConstraint(fields=["request_id", "kind", "model_key", "content_key"], name="recent_id_key"),
         ),
+        migrations.RunPython(add_recent_ids_of_errors, migrations.RunPython.noop, elidable=True),
     ]

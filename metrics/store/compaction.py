@@ -1,9 +1,9 @@
 """Merges the rollup rows of a bucket, in small transactions between commits.
 
 Each commit appends rows (`metrics.store.writing.rollup_rows`). A process counts the rows that it has appended to each
-bucket, and merges them when there are MAX_ROWS, or when the bucket has ended. Rows that another process or an earlier
-one has left are found by upkeep (`merge_leftovers`). A merge deletes rows and inserts their sum in one transaction, so
-readers see the same figures before and after it.
+bucket. After a commit it merges those of buckets that have MAX_ROWS or have ended. Rows that another process or an
+earlier one has left are found by upkeep (`merge_leftovers`). A merge deletes rows and inserts their sum in one
+transaction, so readers see the same figures before and after it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db import connection, transaction
 
@@ -22,29 +23,27 @@ from metrics.store.writing.rollup_rows import TABLES, RollupTable
 from metrics.store.writing.statements import column_of, execute, marks, table_of
 
 MAX_ROWS = 8  # of a bucket; then they are merged
-# Commits of this time are still in the ticks' newest bucket, or late by a moment.
-SETTLED_SECONDS = 2
+SETTLED_SECONDS = 2  # from the end of a bucket until its rows are merged, because the last ones may come a moment later
+LATE_SECONDS = 60  # the same from the first row of a bucket that has ended before
 KEYS_PER_STEP = 256
-MAX_TRACKED = 50_000  # buckets; beyond, the oldest are left to upkeep
+MAX_TRACKED = 100_000  # buckets; beyond, all are merged
 
 
 class Compactor:
     """Counts the rows that this process appends, and merges them."""
 
     def __init__(self) -> None:
-        self._tables = [_Tracked(table) for table in TABLES]
+        self._tables = {table.model: _Tracked(table) for table in TABLES}
 
     def add(self, appended: Iterable[tuple[RollupTable, Sequence[Row]]], now: datetime) -> None:
         """Count rows that were committed."""
-        for tracked in self._tables:
-            for table, rows in appended:
-                if table is tracked.table:
-                    tracked.add(rows, now.timestamp())
+        for table, rows in appended:
+            self._tables[table.model].add(rows, now.timestamp())
 
     def step(self, now: datetime) -> bool:
         """Merge some of the due rows of each table. Return whether more may be due. Raise database errors."""
         merged = False
-        for tracked in self._tables:
+        for tracked in self._tables.values():
             if keys := tracked.take_due(now.timestamp()):
                 with write_lock():
                     merge_keys(tracked.table, keys)
@@ -59,7 +58,7 @@ class _Tracked:
         self.table = table
         self._rows: dict[Row, int] = {}
         self._full: set[Row] = set()
-        self._ends: list[tuple[int, Row]] = []  # a heap of the ends of open buckets
+        self._settled_at: list[tuple[float, Row]] = []  # a heap
 
     def add(self, rows: Sequence[Row], now_s: float) -> None:
         """Count appended rows."""
@@ -68,19 +67,20 @@ class _Tracked:
             key = row[:length]
             known = self._rows.get(key, 0)
             self._rows[key] = known + 1
-            if not known and (end := self.table.end_of(key)) > now_s - SETTLED_SECONDS:
-                heapq.heappush(self._ends, (end, key))
+            if not known:
+                settled_at = self.table.end_of(key) + SETTLED_SECONDS
+                heapq.heappush(self._settled_at, (settled_at if settled_at > now_s else now_s + LATE_SECONDS, key))
             if known + 1 >= MAX_ROWS:
                 self._full.add(key)
-        while len(self._rows) > MAX_TRACKED:
-            oldest = next(iter(self._rows))
-            del self._rows[oldest]
-            self._full.discard(oldest)
+        if len(self._settled_at) > MAX_TRACKED:
+            self._full |= {key for key, number in self._rows.items() if number > 1}
+            self._rows.clear()
+            self._settled_at.clear()
 
     def take_due(self, now_s: float) -> list[Row]:
         """Return keys whose rows are due, at most KEYS_PER_STEP, and forget their counts."""
-        while self._ends and self._ends[0][0] + SETTLED_SECONDS <= now_s:
-            _, key = heapq.heappop(self._ends)
+        while self._settled_at and self._settled_at[0][0] <= now_s:
+            _, key = heapq.heappop(self._settled_at)
             if self._rows.get(key, 0) > 1:
                 self._full.add(key)
             else:
@@ -124,8 +124,9 @@ def merge_leftovers(now: datetime, steps: Steps) -> int:
         statement = f"SELECT {quoted} FROM {name} GROUP BY {quoted} HAVING count(*) > 1"
         keys = [key for key in execute(statement, (), True) if table.end_of(key) + SETTLED_SECONDS <= now.timestamp()]
         for start in range(0, len(keys), KEYS_PER_STEP):
-            steps.run_once(lambda chunk=keys[start : start + KEYS_PER_STEP], table=table: merge_keys(table, chunk))  # type: ignore[misc]
-            merged += len(keys[start : start + KEYS_PER_STEP])
+            chunk = keys[start : start + KEYS_PER_STEP]
+            steps.run_once(partial(merge_keys, table, chunk))
+            merged += len(chunk)
             if steps.is_over:
                 return merged
     return merged

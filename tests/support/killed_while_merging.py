@@ -1,7 +1,7 @@
 """`manage.py up` that is killed in the middle of a merge of rollup rows, after their deletion and before the insert of
 their sum.
 
-python -m tests.support.killed_while_merging
+    python -m tests.support.killed_while_merging
 """
 
 from __future__ import annotations

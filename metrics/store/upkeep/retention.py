@@ -72,7 +72,10 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     for model, kind in RAW_TABLES:
         run(table_name(model), partial(steps.run, oldest_raw_rows(model, kind, now - policy.raw(kind))))
     for resolution in RESOLUTIONS:
-        run(table_name(InferenceRollup), partial(steps.run, _old_buckets(resolution, policy, now)))
+        of_resolution = manager(InferenceRollup).filter(resolution=resolution)
+        run(table_name(InferenceRollup), partial(steps.run, _old_buckets(of_resolution, resolution, policy, now)))
+    hours = manager(ErrorGroupRollup).all()
+    run(table_name(ErrorGroupRollup), partial(steps.run, _old_buckets(hours, 3600, policy, now)))
     for query in _outdated(policy, now):
         run(table_name(query.model), partial(steps.run, matching_rows(query)))
     for resolution in GAUGE_RESOLUTIONS:
@@ -90,15 +93,13 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
 def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySet[Any]]:
     """Return queries for the other rows that are too old, in the order of an index. They are not run yet."""
     yield manager(RecentId).filter(at__lt=now - policy.recent_ids).order_by("at")
-    hours_since = policy.oldest_bucket(3600, now - READERS_GRACE)
-    yield manager(ErrorGroupRollup).filter(bucket__lt=hours_since).order_by("bucket")
     yield from _unused_labels(policy, now)
 
 
-def _old_buckets(resolution: int, policy: RetentionPolicy, now: datetime) -> Step:
-    """Return a step that deletes the rollups of a resolution that are too old, and raises its floor."""
+def _old_buckets(rollups: models.QuerySet[Any], resolution: int, policy: RetentionPolicy, now: datetime) -> Step:
+    """Return a step that deletes those of the rollups of a resolution that are too old, and raises its floor."""
     before = policy.oldest_bucket(resolution, now - READERS_GRACE)
-    delete = matching_rows(manager(InferenceRollup).filter(resolution=resolution, bucket__lt=before).order_by("bucket"))
+    delete = matching_rows(rollups.filter(bucket__lt=before).order_by("bucket"))
 
     def step(rows: int) -> int:
         raise_rollup_floor(resolution, before)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from django.db import models
 
 from metrics import aggregation
-from metrics.aggregation import GaugeBucket, Row
+from metrics.aggregation import Floors, GaugeBucket, Row
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup
 from metrics.store.writing.statements import Insert
 
@@ -89,6 +89,6 @@ def rows_of_gauges(buckets: Mapping[GaugeBucketKey, GaugeBucket]) -> list[Row]:
     return [(*key, *_gauge_values(bucket)) for key, bucket in sorted(buckets.items())]
 
 
-def rows_of_groups(counts: Mapping[GroupKey, int]) -> list[Row]:
-    """Return the rows of counts of error groups by hour."""
-    return [(*key, count) for key, count in sorted(counts.items()) if count]
+def rows_of_groups(counts: Mapping[GroupKey, int], floors: Floors) -> list[Row]:
+    """Return the rows of counts of error groups by hour, without hours below the floor."""
+    return [(*key, count) for key, count in sorted(counts.items()) if count and key[0] >= floors[HOUR]]

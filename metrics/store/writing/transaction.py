@@ -121,10 +121,11 @@ class Store:
         duplicates |= error_batch.duplicates | sample_duplicates
 
         requests = [(event, series_refs[index].series) for index, event in new]
+        floors = current_floors(now)
         self._append(
-            (rollup_rows.INFERENCE, aggregation.rollup_rows(requests, changes.failure_counts, current_floors(now))),
+            (rollup_rows.INFERENCE, aggregation.rollup_rows(requests, changes.failure_counts, floors)),
             (rollup_rows.GAUGES, rollup_rows.rows_of_gauges(gauges)),
-            (rollup_rows.GROUPS, rollup_rows.rows_of_groups(changes.group_counts)),
+            (rollup_rows.GROUPS, rollup_rows.rows_of_groups(changes.group_counts, floors)),
         )
         self._series.touch(times)
         self._errors.touch(changes.group_times)

@@ -189,8 +189,16 @@ class AKey:
 
     def test_is_looked_up_by_django_and_then_known_here(self, api: AsgiClient) -> None:
         _, headers = self.make("ingest")
-        assert [api.post(PATH, GOOD, **headers).status for _ in range(3)] == [200] * 3
-        assert api.seen_by_django == [PATH]
+        assert [api.post(PATH, GOOD, **headers).status for _ in range(4)] == [200] * 4
+        assert api.seen_by_django == [PATH] * 2  # the key is looked up, and then the headers of its responses are kept
+
+    def test_gets_the_headers_of_django(self, api: AsgiClient, django: AsgiClient) -> None:
+        _, of_key = self.make("ingest")
+        for headers in (of_key, of_key, of_key, {}, of_key):
+            of_lane, of_django = (client.post(PATH, GOOD, **headers).headers for client in (api, django))
+            assert [*of_lane] == [*of_django]
+            assert of_lane.get("vary") == of_django.get("vary")
+        assert api.seen_by_django == [PATH] * 2
 
     @pytest.mark.parametrize(("scope", "expired", "status"), [("read", False, 403), ("ingest", True, 401)])
     def test_that_may_not_send_is_denied_by_django(

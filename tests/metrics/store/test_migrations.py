@@ -9,8 +9,9 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from metrics.events import Event, InferenceEvent, Severity
-from metrics.models import EngineMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
+from metrics.events import Event, InferenceEvent, Outcome, Severity
+from metrics.histogram import Histogram
+from metrics.models import EngineMetrics, GPUMetrics, InferenceMetrics, InferenceRollup, QueueMetrics, SystemMetrics
 from metrics.store.commit_result import CommitResult
 from metrics.store.labels.interning import labels_of_key
 from tests.metrics.store.kept import NOW, ago, failure, machine, queue, record, request
@@ -113,13 +114,42 @@ class TheIdentityByModel:
             failure(NOW, "f", severity=Severity.WARNING),
             failure(NOW, "g", "beyond", error_message=None),
             failure(NOW, "h", "unknown"),
+            failure(ago(seconds=90), "i", stamped=False),
         ]
         store_as_before(requests_by_id, *stored)
 
         migrate_to("0005_write_path")
 
         repeats = [event.model_copy(update={"timestamp": NOW}) if not event.stamped else event for event in stored]
-        assert record(repeats) == CommitResult(0, 8, list(range(8)), [])
+        assert record(repeats) == CommitResult(0, 9, list(range(9)), [])
         other_models = [event.model_copy(update={"model_name": "new"}) for event in repeats]
-        assert record(other_models) == CommitResult(8, 0, [], [])
+        assert record(other_models) == CommitResult(9, 0, [], [])
         assert InferenceMetrics.objects.filter(host=None, user=None).count() == 10
+
+
+class TheTimesOfTimeouts:
+    def test_of_stored_requests_are_added_to_the_buckets_that_are_stored(self, requests_by_id: Any) -> None:
+        late = {"outcome": Outcome.TIMEOUT, "success": False, "status_code": 504}
+        stored = [
+            request(NOW, "a"),
+            request(NOW, "b", response_time_ms=60_000.0, **late),
+            request(ago(seconds=1), "c", response_time_ms=30_000.0, **late),
+            request(ago(days=4), "d", response_time_ms=10_000.0, **late),
+            request(NOW, "e", response_time_ms=None, **late),
+        ]
+        store_as_before(requests_by_id, *stored)
+        rollups = requests_by_id.get_model("metrics", "InferenceRollup").objects
+        hour, series = int(NOW.timestamp()) // 3600 * 3600, requests_by_id.get_model("metrics", "Series").objects.get()
+        rollups.create(resolution=3600, bucket=hour - 5 * 24 * 3600, series=series)
+        rollups.create(resolution=60, bucket=hour, series=series)
+
+        migrate_to("0005_write_path")
+
+        assert sorted(
+            (row.resolution, row.bucket - hour, Histogram.unpack(row.timeout_response_time_ms))
+            for row in InferenceRollup.objects.exclude(timeout_response_time_ms=b"")
+        ) == [
+            (60, 0, Histogram.of([60_000.0, 30_000.0])),
+            (3600, -4 * 24 * 3600, Histogram.of([10_000.0])),
+            (3600, 0, Histogram.of([60_000.0, 30_000.0])),
+        ]
