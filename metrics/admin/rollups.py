@@ -93,7 +93,7 @@ class InferenceRollupAdmin(LargeTableAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InferenceRollup]:
-        """Read one histogram of nine, the one that the list shows."""
+        """Read one of the histograms, that of the list."""
         queryset: QuerySet[InferenceRollup] = super().get_queryset(request)
         return queryset.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
 

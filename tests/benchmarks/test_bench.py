@@ -24,6 +24,12 @@ class TheBenchmark:
             ("posts", "Single posts compared with a bare ASGI application under daphne", 9),
             ("percentile", "p99 of the response time over 30 days", 6),
             ("readers", "Single posts beside eight clients that read 30 days", 5),
+            pytest.param(
+                "writers",
+                "Two processes that write to one PostgreSQL database, compared with one",
+                2,
+                marks=pytest.mark.postgres,
+            ),
         ],
     )
     def test_prints_its_table(self, subject: str, title: str, lines: int) -> None:
@@ -37,4 +43,4 @@ class TheBenchmark:
     def test_names_the_subjects_when_one_is_unknown(self) -> None:
         finished = bench("speed")
         assert finished.returncode == 2
-        assert "unknown: speed; choose from ingest, posts, percentile, readers" in finished.stderr
+        assert "unknown: speed; choose from ingest, posts, percentile, readers, writers" in finished.stderr

@@ -43,8 +43,12 @@ WINDOW = (
     Parameter("from", description="Start of the window: ISO 8601, or epoch milliseconds."),
     Parameter("to", description="End of the window. Default: now."),
 )
-LABEL_FILTERS = tuple(
-    Parameter(name, description=f"Only this {name}. May be repeated.", many=True) for name in (*LABELS, *HOST_LABELS)
+LABEL_FILTERS = (
+    *(Parameter(name, description=f"Only this {name}. May be repeated.", many=True) for name in LABELS),
+    *(
+        Parameter(name, description=f"Only samples of this {name}. May be repeated. No effect on requests.", many=True)
+        for name in HOST_LABELS
+    ),
 )
 WINDOW_AND_FILTERS = (
     *WINDOW,

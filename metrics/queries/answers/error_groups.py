@@ -84,7 +84,7 @@ def _read_counts(window: Window, plan: Plan) -> Iterator[ErrorCount]:
     yield from _count_errors(window.start, at_second(first), step)
     hours = ErrorGroupRollup.objects.filter(bucket__gte=first, bucket__lt=last)
     rows = hours.annotate(step=IntegerDivision("bucket", step)).values("step", "group_id", "series_id")
-    # An error that was moved to another group has left counts of 1 and -1.
+    # An error whose series has changed has left counts of 1 and -1.
     counts = rows.annotate(n=Sum("count")).filter(n__gt=0).order_by().values_list("step", "group_id", "series_id", "n")
     yield from ((number, group_id, series_id, int(count)) for number, group_id, series_id, count in counts)
     yield from _count_errors(at_second(last), window.end, step)

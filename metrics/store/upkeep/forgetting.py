@@ -30,6 +30,7 @@ from django.dispatch import Signal
 from metrics.aggregation import bucket_start
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
 from metrics.store.compaction import merge_keys
+from metrics.store.rollup_floors import current_floors
 from metrics.store.upkeep.deleting import Step, Steps, delete_keys, matching_rows
 from metrics.store.upkeep.tables import manager, referring_tables, table_name
 from metrics.store.write_lock import upkeep_transaction
@@ -233,7 +234,7 @@ def _errors_and_their_counts(query: models.QuerySet[Any]) -> Step:
         counts: dict[GroupKey, int] = Counter()
         for _, _, _, at, group, series in batch:
             counts[(bucket_start(int(at.timestamp()), HOUR), group, series)] -= 1
-        GROUPS.insert.run(rows_of_groups(counts))
+        GROUPS.insert.run(rows_of_groups(counts, current_floors(datetime.now(UTC))))
         merge_keys(GROUPS, list(counts))  # so that a group without errors has no rows
         return delete_keys(ErrorMetrics, [key for key, *_ in batch])
 
