@@ -97,7 +97,7 @@ class ACommit:
         assert_raw_and_rollups_agree()
 
     def test_leaves_nothing_when_the_end_of_it_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(counts: Any) -> None:
+        def fail(*args: Any) -> None:
             raise IntegrityError("no")
 
         monkeypatch.setattr(rollup_rows, "rows_of_groups", fail)
@@ -106,7 +106,7 @@ class ACommit:
         assert [model.objects.count() for model in (InferenceMetrics, InferenceRollup, Series)] == [0, 0, 0]
 
     def test_after_one_that_failed_interns_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(counts: Any) -> None:
+        def fail(*args: Any) -> None:
             raise IntegrityError("no")
 
         store = Store(clock=lambda: NOW)
