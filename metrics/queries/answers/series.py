@@ -109,7 +109,7 @@ def series(
 def retention_of(specs: Sequence[SeriesSpec]) -> Retention:
     """Return how long these metrics are kept. Raw samples of gauges are kept longer than one-second rollups."""
     only_gauges = bool(specs) and all(spec.metric.type in gauges.TABLES for spec in specs)
-    return Retention.from_settings(raw_samples=only_gauges)
+    return Retention.current(raw_samples=only_gauges)
 
 
 def _read_lines(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime) -> tuple[list[Line], int]:

@@ -1,4 +1,4 @@
-"""Which buckets a query reads: pure arithmetic on whole unix seconds.
+"""Which buckets a query reads: arithmetic on whole unix seconds. Only `Retention.current` reads the database.
 
 `split_window` is for figures over a whole window. It covers the window with as few buckets as possible. `plan_steps` is
 for series. It selects the step and the resolution. Both move the edges of the window outward to whole buckets of a
@@ -8,11 +8,12 @@ resolution that is still kept at that time. The response names the window that w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from metrics.aggregation import RESOLUTIONS
+from metrics.models import RollupFloor
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.time.window import STEPS, Window, at_second, end_of_now
 from metrics.retention_policy import RetentionPolicy
@@ -24,20 +25,30 @@ MAX_POINTS_OF_STEP = 2_000  # if the client sets the step
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many seconds the buckets of each resolution are kept."""
+    """Which buckets are kept, by resolution: those of the last `seconds`, from the rollup floor on.
+
+    A floor is later than the retention says after the retention was lengthened: what was deleted does not come back.
+    """
 
     seconds: Mapping[int, int]
+    floors: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, raw_samples: bool = False) -> Retention:
-        """Return the configured retention. `raw_samples`: of gauges, which are read from raw samples below a minute."""
+    def current(cls, raw_samples: bool = False) -> Retention:
+        """Return the configured retention and the stored floors.
+
+        `raw_samples`: of gauges, which are read from raw samples below a minute.
+        """
         policy = RetentionPolicy.from_settings()
-        kept = {**policy.rollups, **({1: policy.samples} if raw_samples else {})}
-        return cls({resolution: int(age.total_seconds()) for resolution, age in kept.items()})
+        kept, floors = dict(policy.rollups), dict(RollupFloor.objects.values_list("resolution", "bucket"))
+        if raw_samples:
+            kept[1] = policy.samples
+            floors.pop(1, None)
+        return cls({resolution: int(age.total_seconds()) for resolution, age in kept.items()}, floors)
 
     def oldest_complete(self, resolution: int, now_s: int) -> int:
         """Return the start of the oldest bucket that is complete, in unix seconds."""
-        return _round_up(now_s - self.seconds[resolution], resolution)
+        return max(_round_up(now_s - self.seconds[resolution], resolution), self.floors.get(resolution, 0))
 
     def oldest(self, now_s: int) -> int:
         """Return the start of the oldest complete bucket of all resolutions, in unix seconds."""
@@ -112,7 +123,7 @@ def split_window(window: Window, now: datetime, retention: Retention | None = No
 
     A coarse bucket extends beyond the window only where the finer ones have expired.
     """
-    retention = retention or Retention.from_settings()
+    retention = retention or Retention.current()
     now_s = end_of_now(now) - 1
     start = _round_down(window.start_s, retention.finest(window.start_s, now_s))
     end = _round_up(window.end_s, retention.finest(window.end_s - 1, now_s))
@@ -160,7 +171,7 @@ def plan_steps(
 
     Raises BadQuery if the series cannot be read in steps of this length.
     """
-    retention = retention or Retention.from_settings()
+    retention = retention or Retention.current()
     now_s = end_of_now(now) - 1
     oldest = retention.oldest(now_s)
     # The first second of the window that is kept; the last one if none is.

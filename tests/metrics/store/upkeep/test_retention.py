@@ -135,10 +135,24 @@ class TheRetention:
         policy = RetentionPolicy.from_settings()
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
-            for resolution, seconds in Retention.from_settings().seconds.items():
-                oldest_read = Retention.from_settings().oldest_complete(resolution, int(at.timestamp()))
+            for resolution, seconds in Retention.current().seconds.items():
+                oldest_read = Retention.current().oldest_complete(resolution, int(at.timestamp()))
                 assert oldest_read >= policy.oldest_bucket(resolution, at)
                 assert oldest_read - policy.oldest_bucket(resolution, at) <= resolution, seconds
+
+    def test_that_was_lengthened_does_not_hide_what_coarser_buckets_have(self, settings: Any) -> None:
+        record([request(ago(minutes=minutes, seconds=10), f"r{minutes}") for minutes in (150, 40, 1)])
+        maintain()
+        longer = {"one_second_minutes": 300.0, "one_minute_days": 1.0}
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=longer)
+
+        for minutes in (151, 41):
+            window = queries.Window(ago(minutes=minutes, seconds=30), NOW)
+            total = queries.summary(window, queries.Filters(), NOW).as_dict()["total_requests"]
+            series = queries.series(
+                [queries.SeriesSpec.of("inference.requests", "sum")], window, queries.Filters(), now=NOW
+            )
+            assert total == sum(value or 0 for value in series.lines[0].values) == {151: 3, 41: 2}[minutes]
 
     def test_takes_label_sets_and_groups_that_nothing_refers_to(self) -> None:
         record(one_of_each(NOW, "only"))
