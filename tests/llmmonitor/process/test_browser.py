@@ -96,7 +96,7 @@ class AStart:
     ) -> None:
         server = make_server(env=display, start=False)
         server.start(stdin=terminal)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not (tmp_path / "opened").exists() and time.monotonic() < until:
             time.sleep(0.05)
         assert (tmp_path / "opened").read_text().strip() == server.url
@@ -109,7 +109,7 @@ class AStart:
         server = make_server(env=display, start=False)
         server.command = ("manage.py", *command)
         server.start(wait=False, stdin=terminal)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while "Ctrl-C stops" not in server.output and time.monotonic() < until:
             time.sleep(0.05)
         assert server.stop() == 0  # the browser is started before the text is printed

@@ -398,7 +398,7 @@ class TheRecorderOfAProcess:
             assert RecorderPolicy.from_settings() == RecorderPolicy(7, 0.02, 11, 13)
 
 
-class Compaction:
+class TheCompaction:
     def test_goes_on_until_nothing_is_due(self, store: FakeStore, recorder: Recorder) -> None:
         store.due = 50
         recorder.record(events("a"), SECONDS)
