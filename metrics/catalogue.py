@@ -4,8 +4,8 @@ The API's validation, the OpenAPI enums, the chart titles and number formats, th
 and reads, and `docs/metrics.md` are derived from this table. To add a metric, add an entry here, a field to the event
 (`metrics.events`), fields to the models (`metrics.models`), and a migration.
 
-A metric's name is `type.name`, such as `inference.ttft_ms`. The API also accepts the short name (`ttft_ms`) where it is
-unambiguous.
+A metric's name is `type.name`, such as `inference.ttft_ms`. The API also accepts the short name (`ttft_ms`) and the name
+of the field that was sent (`load_average`). `BY_SHORT_NAME` has the metric that each of these names means.
 """
 
 from __future__ import annotations
@@ -60,14 +60,12 @@ PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,3})?)")
 
 
 class UnknownMetric(ValueError):
-    """No metric, or more than one, has this name. `candidates` lists the possible names."""
+    """No metric has this name. `candidates` lists the full names of all metrics."""
 
-    def __init__(self, name: str, candidates: tuple[str, ...], ambiguous: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.candidates = candidates
-        self.ambiguous = ambiguous
-        problem = "is ambiguous; it may mean" if ambiguous else "is not a metric; the metrics are"
-        super().__init__(f"{name!r} {problem} {', '.join(candidates)}")
+        self.candidates = NAMES
+        super().__init__(f"{name!r} is not a metric; the metrics are {', '.join(NAMES)}")
 
 
 class UnknownStat(ValueError):
@@ -235,6 +233,24 @@ ALL: tuple[Metric, ...] = (
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in ALL}
 NAMES: tuple[str, ...] = tuple(BY_NAME)
+
+
+def _by_short_name() -> dict[str, Metric]:
+    """Return the metric that each short name and each field's name means.
+
+    Of several, it is the first in the table: `memory_percent` is the host's, because hosts come before GPUs. The metrics
+    of the monitor have full names only, because nobody sends them.
+    """
+    sent = [metric for metric in ALL if metric.type != "monitor"]
+    names: dict[str, Metric] = {}
+    for metric in sent:
+        names.setdefault(metric.short, metric)
+    for metric in sent:
+        names.setdefault(metric.field, metric)
+    return names
+
+
+BY_SHORT_NAME: dict[str, Metric] = _by_short_name()
 TYPES: tuple[str, ...] = tuple(dict.fromkeys(metric.type for metric in ALL))
 
 
@@ -243,17 +259,12 @@ def get(name: str) -> Metric:
     try:
         return BY_NAME[name]
     except KeyError:
-        raise UnknownMetric(name, NAMES) from None
+        raise UnknownMetric(name) from None
 
 
 def resolve(name: str) -> Metric:
-    """Return the metric of this full or short name. Raises UnknownMetric, also when a short name is ambiguous."""
-    if name in BY_NAME:
-        return BY_NAME[name]
-    matches = tuple(metric.name for metric in ALL if metric.short == name)
-    if len(matches) == 1:
-        return BY_NAME[matches[0]]
-    raise UnknownMetric(name, matches or NAMES, ambiguous=bool(matches))
+    """Return the metric of this full or short name, or of the field of this name. Raises UnknownMetric."""
+    return BY_SHORT_NAME[name] if name in BY_SHORT_NAME else get(name)
 
 
 def of_type(*types: str) -> tuple[Metric, ...]:

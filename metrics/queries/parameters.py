@@ -157,12 +157,11 @@ def parse_filters_object(value: Any) -> Filters:
 
 
 def parse_metric(name: str) -> catalogue.Metric:
-    """Return the metric of this full or short name."""
+    """Return the metric of this full or short name, or of the field of this name."""
     try:
         return catalogue.resolve(name)
     except catalogue.UnknownMetric as error:
-        reason = "is ambiguous" if error.ambiguous else "must be a metric"
-        raise BadQuery("metric", f"{reason}: {_shown(name)}.", error.candidates) from None
+        raise BadQuery("metric", f"must be a metric, not {_shown(name)}.", error.candidates) from None
 
 
 def parse_histogram(name: str | None) -> catalogue.Metric:

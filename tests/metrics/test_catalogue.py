@@ -74,13 +74,41 @@ def columns(model: type) -> set[str]:
 
 
 class AName:
-    def test_may_be_short_where_it_means_one_metric(self) -> None:
+    def test_may_be_short(self) -> None:
         assert catalogue.resolve("ttft_ms").name == "inference.ttft_ms"
 
-    def test_that_means_several_is_answered_with_all_of_them(self) -> None:
-        with pytest.raises(UnknownMetric) as refused:
-            catalogue.resolve("memory_percent")
-        assert refused.value.candidates == ("system.memory_percent", "gpu.memory_percent")
+    @pytest.mark.parametrize(
+        ("kind", "field"), [(kind, field) for kind, fields in PROMISED.items() for field in sorted(fields)]
+    )
+    def test_may_be_the_field_that_was_sent(self, kind: str, field: str) -> None:
+        metric = catalogue.resolve(field)
+
+        assert field in (metric.short, metric.field)
+        assert metric.type == ("system" if field == "memory_percent" else kind)
+
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("cpu_percent", "system.cpu_percent"),
+            ("memory_percent", "system.memory_percent"),
+            ("gpu.memory_percent", "gpu.memory_percent"),
+            ("temperature", "gpu.temperature"),
+            ("load_average", "system.load_1m"),
+            ("response_time_ms", "inference.response_time_ms"),
+        ],
+    )
+    def test_means_the_metric_whose_values_are_sent_under_it(self, name: str, meant: str) -> None:
+        assert catalogue.resolve(name).name == meant
+
+    def test_is_shared_by_no_others(self) -> None:
+        sent = [metric for metric in catalogue.ALL if metric.type != "monitor"]
+        others = {metric.name for metric in sent if catalogue.resolve(metric.short) is not metric}
+        assert others == {"gpu.memory_percent"}  # which docs/metrics.md names
+
+    @pytest.mark.parametrize("metric", catalogue.of_type("monitor"), ids=lambda metric: metric.name)
+    def test_of_the_monitor_is_never_short(self, metric: catalogue.Metric) -> None:
+        assert catalogue.resolve(metric.name) is metric
+        assert metric not in catalogue.BY_SHORT_NAME.values()
 
     def test_that_means_none_is_answered_with_what_there_is(self) -> None:
         with pytest.raises(UnknownMetric) as refused:

@@ -118,7 +118,7 @@ class ASpec:
             ([{"metric": "requests", "stat": "sum"}] * 25, "series"),
             (["requests"], "series"),
             ([{"metric": "temperature_of_the_moon", "stat": "avg"}], "metric"),
-            ([{"metric": "memory_percent", "stat": "avg"}], "metric"),  # of a host or of a GPU
+            ([{"metric": "memory_mb", "stat": "avg"}], "metric"),  # `monitor.memory_mb` has no short name
             ([{"metric": "queue.pending", "stat": "p95"}], "stat"),
             ([{"metric": "requests", "stat": "sum", "group_by": "colour"}], "group_by"),
             ([{"metric": "requests", "stat": "sum", "group_by": [1]}], "group_by"),
