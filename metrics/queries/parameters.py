@@ -13,9 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from metrics import catalogue
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import Severity
+from metrics.events.types import Timestamp
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.answers.series import retention_of
 from metrics.queries.exceptions import BadQuery
@@ -32,7 +35,7 @@ from metrics.queries.read.filters import (
 )
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import check_kept
-from metrics.queries.time.window import DEFAULT_RANGE, RANGES, STEPS, Window, at_second, end_of_now
+from metrics.queries.time.window import DEFAULT_RANGE, RANGES, STEPS, Window, end_of_now
 
 WINDOW_PARAMETERS = ("range", "from", "to")
 SERIES_PARAMETERS = ("metric", "stat", "group_by", "step")
@@ -44,7 +47,8 @@ MAX_GROUP_LABELS = 3
 MAX_VALUES = 200  # of one filter
 MAX_CHARACTERS = 400  # of one value
 SHOWN_CHARACTERS = 60  # of a wrong value in an error message
-_EPOCH_MS = re.compile(r"-?\d{1,15}(\.\d+)?")
+_UNIX_TIME = re.compile(r"\d{1,15}(\.\d+)?")
+_TIMESTAMP = TypeAdapter[datetime](Timestamp)
 
 
 def filter_names(*, of_errors: bool = False) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def parse_window(params: Mapping[str, Any], now: datetime) -> Window:
     if name:
         raise BadQuery("range", "cannot be combined with `from` and `to`.")
     if not start:
-        raise BadQuery("from", "is required with `to`: ISO 8601 or epoch milliseconds.")
+        raise BadQuery("from", "is required with `to`: ISO 8601 or a Unix time.")
     limit = end_of_now(now)
     start_s = math.floor(parse_time("from", start).timestamp())
     end_s = min(math.ceil(parse_time("to", end).timestamp()), limit) if end else limit
@@ -109,11 +113,14 @@ def parse_optional_window(params: Mapping[str, Any], now: datetime) -> Window | 
 
 
 def parse_time(parameter: str, value: Any) -> datetime:
-    """Return the UTC time of an ISO 8601 string (UTC if it has no offset) or of epoch milliseconds."""
+    """Return the UTC time of an ISO 8601 string (UTC if it has no offset) or of a Unix time.
+
+    Seconds and milliseconds are told apart as in the timestamp of an event.
+    """
     text = str(value).strip()
     try:
-        if _EPOCH_MS.fullmatch(text):
-            time = at_second(float(text) / 1000)
+        if _UNIX_TIME.fullmatch(text):
+            time = _TIMESTAMP.validate_python(text)
         else:
             # A `+` that was not escaped in the URL arrives as a space.
             time = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", text) if "T" in text else text)
@@ -123,7 +130,7 @@ def parse_time(parameter: str, value: Any) -> datetime:
     except (ValueError, OverflowError):
         raise BadQuery(
             parameter,
-            f"must be a time in ISO 8601 or epoch milliseconds, not {_shown(text)}.",
+            f"must be a time in ISO 8601 or a Unix time, not {_shown(text)}.",
             ["2026-01-31T12:00:00Z"],
         ) from None
     return time

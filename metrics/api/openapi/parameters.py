@@ -40,7 +40,7 @@ WINDOW = (
         f"`{DEFAULT_RANGE}`; `/requests` and `/errors` have no default.",
         enum=tuple(RANGES),
     ),
-    Parameter("from", description="Start of the window: ISO 8601, or epoch milliseconds."),
+    Parameter("from", description="Start of the window: ISO 8601, or Unix time in seconds or milliseconds."),
     Parameter("to", description="End of the window. Default: now."),
 )
 LABEL_FILTERS = (

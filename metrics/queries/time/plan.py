@@ -129,7 +129,7 @@ def split_window(window: Window, now: datetime, retention: Retention | None = No
     end = _round_up(window.end_s, retention.finest(window.end_s - 1, now_s))
     oldest = retention.oldest(now_s)
     position = max(start, oldest)
-    segments: list[Segment] = []
+    segments: list[Segment] = []  # none if the window ends before the retention
     while position < end:
         segment = _segment_at(position, end, retention, now_s)
         position = segment.end
@@ -137,7 +137,9 @@ def split_window(window: Window, now: datetime, retention: Retention | None = No
             segment = segments.pop()._replace(end=segment.end)
         segments.append(segment)
     return SplitWindow(
-        Window.of_seconds(start, max(end, position)), tuple(segments), at_second(oldest) if start < oldest else None
+        Window.of_seconds(start, segments[-1].end if segments else end),
+        tuple(segments),
+        at_second(oldest) if start < oldest else None,
     )
 
 

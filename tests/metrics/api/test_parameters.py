@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -58,6 +60,19 @@ class AParameter:
             ("range", {"range": "1h", "from": "2026-01-02"}),
         ):
             assert_refused(empty_api, path, parameter, **given)
+
+    @pytest.mark.parametrize("path", [path for path in WINDOWED if path.startswith("/metrics/")])
+    def test_from_and_to_may_be_unix_times_in_seconds_or_milliseconds(self, empty_api: AsgiClient, path: str) -> None:
+        address, _, query = path.partition("?")
+        given = dict(part.split("=") for part in query.split("&") if part)
+        end = int(time.time()) // 900 * 900
+        answers = [
+            empty_api.get(address, **given, **{"from": (end - 900) * factor, "to": end * factor}).json()
+            for factor in (1, 1000)
+        ]
+        for answer in answers:
+            used = [datetime.fromisoformat(answer[name]).timestamp() for name in ("from", "to")]
+            assert used == [end - 900, end]
 
     @pytest.mark.parametrize("path", [path for path in WINDOWED if not path.startswith("/errors")])
     def test_outcome_is_one_of_a_list(self, empty_api: AsgiClient, path: str) -> None:

@@ -159,6 +159,29 @@ class AWindowThatStartsBeforeTheRetention:
         assert results[0]["total_requests"] == 1
 
 
+class AWindowThatEndsBeforeTheRetention:
+    def test_is_answered_as_it_was_asked_without_data(self, db: Any) -> None:
+        start = int(NOW.timestamp()) // 604_800 * 604_800 - 604_800 * 150
+        window = Window.of_seconds(start, start + 604_800)
+        write([request(ago(60), 1)])
+
+        results = [
+            queries.summary(window, EVERYTHING, NOW).as_dict(),
+            queries.summary(window, EVERYTHING, NOW).as_dict()["previous"],
+            series_of([(PENDING, "avg"), (QUEUE_TIME, "p95")], window, EVERYTHING, now=NOW).as_dict(),
+            queries.distribution(QUEUE_TIME, window, EVERYTHING, NOW).as_dict(),
+            queries.heatmap(QUEUE_TIME, window, EVERYTHING, now=NOW).as_dict(),
+        ]
+
+        for number, result in enumerate(results):
+            used = window.before() if number == 1 else window
+            assert {name: result[name] for name in ("from", "to")} == used.as_dict()
+            assert number == 1 or result["retention_from"] > result["to"]
+        assert results[0]["total_requests"] == results[1]["total_requests"] == 0
+        assert {value for line in results[2]["series"] for _, value in line["points"]} == {None}
+        assert results[3]["count"] == 0
+
+
 class AWindowWithinTheRetention:
     def test_does_not_have_it(self, db: Any) -> None:
         result = queries.summary(Window.last(86_400, NOW), EVERYTHING, NOW).as_dict()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from metrics.events.types import Timestamp
 from metrics.queries import RANGES, BadQuery, Window
 from metrics.queries.parameters import parse_optional_window, parse_time, parse_window
 from metrics.queries.time.plan import (
@@ -24,12 +26,19 @@ from metrics.queries.time.window import end_of_now
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
 RETENTION = Retention({1: 8_100, 60: 3 * 86_400, 3600: 400 * 86_400})
 NOW_S = end_of_now(NOW) - 1
+INGESTED = TypeAdapter[datetime](Timestamp)  # the field `timestamp` of an event
 
-# Windows of seconds to months, ending now or long ago.
+# Windows of seconds to months, ending now, long ago or before the retention.
 windows = st.builds(
     lambda length, ago: Window.of_seconds(NOW_S + 1 - ago - length, NOW_S + 1 - ago),
     st.one_of(st.integers(1, 8_000), st.integers(1, 400_000), st.integers(1, 450 * 86_400)),
-    st.one_of(st.just(0), st.integers(0, 10_000), st.integers(0, 300_000), st.integers(0, 380 * 86_400)),
+    st.one_of(
+        st.just(0),
+        st.integers(0, 10_000),
+        st.integers(0, 300_000),
+        st.integers(0, 380 * 86_400),
+        st.integers(399 * 86_400, 800 * 86_400),
+    ),
 )
 
 
@@ -83,6 +92,14 @@ class TheSegments:
             (60, NOW_S - 3_596, NOW_S - 56),
             (1, NOW_S - 56, NOW_S + 1),
         )
+
+    def test_of_a_window_before_the_retention_are_none_and_leave_it_as_it_is(self) -> None:
+        window = Window.of_seconds(NOW_S // 3_600 * 3_600 - 900 * 86_400, NOW_S // 3_600 * 3_600 - 899 * 86_400)
+
+        split = split_window(window, NOW, RETENTION)
+
+        assert (split.window, split.segments) == (window, ())
+        assert split.retention_from is not None
 
     def test_start_with_the_retention_and_have_its_start(self) -> None:
         split = split_window(Window.last(500 * 86_400, NOW), NOW, RETENTION)
@@ -168,6 +185,23 @@ class AWindow:
 
     def test_never_ends_after_now(self) -> None:
         assert parse(**{"from": "2026-03-01T12:00:00Z", "to": "2026-03-02T00:00:00Z"}).end_s == NOW_S + 1
+
+    @pytest.mark.parametrize("start", ["1772366400", "1772366400000", "1772366400.0", "2026-03-01T12:00:00Z"])
+    def test_starts_at_a_unix_time_in_seconds_or_milliseconds_or_at_a_time_in_iso_8601(self, start: str) -> None:
+        assert parse(**{"from": start}).start_s == 1_772_366_400
+
+    @given(st.one_of(st.integers(0, 10**14), st.floats(0, 1e14).map(lambda number: round(number, 3))))
+    def test_reads_numbers_as_ingest_does(self, number: float) -> None:
+        text = f"{number:.3f}".removesuffix(".000")
+        try:
+            sent = INGESTED.validate_python(float(text))
+        except ValidationError:
+            sent = None
+        if sent is None or sent.year >= 9000:
+            with pytest.raises(BadQuery):
+                parse_time("from", text)
+        else:
+            assert abs(parse_time("from", text) - sent) <= timedelta(milliseconds=1)
 
     def test_is_extended_to_whole_seconds(self) -> None:
         window = parse(**{"from": "1772366400250", "to": "2026-03-01T12:10:00.001Z"})
