@@ -59,7 +59,10 @@ def bucket_start(epoch_seconds: float, resolution: int) -> int:
 
 
 class FailureCount(NamedTuple):
-    """A number of failed requests of which only the error is known. A negative number takes back an earlier count."""
+    """A number of failed requests of which only the error is known. A negative number takes back an earlier count.
+
+    Their costs are unknown, as those of failed requests that were sent without a cost.
+    """
 
     series: int
     epoch_seconds: int
@@ -81,7 +84,8 @@ def rollup_rows(
             start = bucket_start(epoch_seconds, resolution)
             if start >= floors[resolution]:
                 by_outcome = counts.setdefault((resolution, start, series), {})
-                by_outcome[outcome] = by_outcome.get(outcome, 0) + number
+                for column in (outcome, "unpriced_requests"):
+                    by_outcome[column] = by_outcome.get(column, 0) + number
     failed = [
         (*key, *(by_outcome.get(column, 0) for column in INTEGER_COLUMNS), *_NO_HISTOGRAMS)
         for key, by_outcome in counts.items()

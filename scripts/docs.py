@@ -67,7 +67,10 @@ curl 'http://127.0.0.1:8899/metrics/history?metric=inference.ttft_ms&stat=p95&ra
 Rules for all metrics:
 
 - **No data is not zero.** A minute without requests has no response time: the API returns `null` and the chart has a
-  gap. In a summary without requests, counts and sums are 0.
+  gap. A number that no request was sent with is `null`, too; 0 means that 0 was sent. The history, the summary and the
+  live stream agree in this, except that a summary without requests has 0 requests and 0 tokens.
+- **Cached and reasoning tokens** are parts of the input and the output. They are 0 where input or output tokens were
+  sent without them, and `null` where those are unknown, too.
 - **Times and generation speed cover successful requests only**, because a request that fails fast would improve them.
   For failures, see `inference.failed_response_time_ms` and `inference.error_rate_percent`. A timeout is slow, not fast:
   the filter `outcome=success_or_timeout` adds the response times of timeouts. Token counts cover all requests.

@@ -96,7 +96,9 @@ class AFailureOfWhichOnlyTheErrorIsKnown:
     def test_is_counted_and_taken_back_in_the_same_buckets(self) -> None:
         count = FailureCount(7, NOW_S, "server_error", 1)
         added = rollup_rows([], [count], ALL)
-        assert [(row[0], contents(row)) for row in added] == [(r, {"server_error": 1}) for r in RESOLUTIONS]
+        assert [(row[0], contents(row)) for row in added] == [
+            (r, {"server_error": 1, "unpriced_requests": 1}) for r in RESOLUTIONS
+        ]
         assert merge_rows([*added, *rollup_rows([], [count._replace(number=-1)], ALL)]) == []
 
     def test_is_not_taken_back_where_it_may_not_be_counted(self) -> None:

@@ -12,6 +12,11 @@ from metrics.queries.read.raw_rows import ERRORS, REQUESTS, RawTable
 STRING: dict[str, Any] = {"type": "string"}
 NULLABLE_STRING: dict[str, Any] = {"type": "string", "nullable": True}
 INTEGER: dict[str, Any] = {"type": "integer"}
+TOKEN_SUM: dict[str, Any] = {
+    "type": "integer",
+    "nullable": True,
+    "description": "Null if there are requests, but none was sent with a number of tokens.",
+}
 NUMBER: dict[str, Any] = {"type": "number"}
 FIGURE: dict[str, Any] = {"type": "number", "nullable": True, "description": "Null if there is no data."}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
@@ -135,7 +140,7 @@ TRACK_RESULT: dict[str, Any] = {
 }
 REQUEST_FIGURES = {
     **dict.fromkeys(("total_requests", "failed_requests", "unpriced_requests"), INTEGER),
-    **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), INTEGER),
+    **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), TOKEN_SUM),
     **dict.fromkeys(
         ("success_rate_percent", "error_rate_percent", "requests_per_second", "tokens_per_second", "cost_usd"), FIGURE
     ),

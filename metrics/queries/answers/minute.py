@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,8 @@ from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import (
     GroupedRollups,
     averages_and_percentiles,
+    columns_of_total,
     histogram_columns,
-    merged,
     model_names,
     read_rows,
 )
@@ -29,6 +29,7 @@ MODELS_SHOWN = 20
 RESPONSE_TIME = catalogue.get("inference.response_time_ms")
 TTFT = catalogue.get("inference.ttft_ms")
 QUEUE_TIME = catalogue.get("inference.queue_time_ms")
+COMPLETION_TOKENS = catalogue.get("inference.completion_tokens")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
     `levels` are the queue lengths by model.
     """
     window = Window.last(WINDOW_SECONDS, at)
-    columns = {*OUTCOME_COLUMNS, "completion_tokens"}
+    columns = {*OUTCOME_COLUMNS, *columns_of_total(COMPLETION_TOKENS)}
     for metric in (RESPONSE_TIME, TTFT, QUEUE_TIME):
         columns |= set(histogram_columns(metric, filters.outcome))
     rows = read_rows([Segment(1, window.start_s, window.end_s)], sorted(columns), filters.series_ids())
@@ -62,13 +63,14 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
     number_of = {model: number for number, model in enumerate(shown)}
     series = {series_id: number_of.get(model, rest) for series_id, model in model_of.items()}
     groups = GroupedRollups(rows, rows.group_numbers(series, default=rest), rest + 1)
-    figures = _Figures(groups, filters)
+    total = groups.total()
+    figures = _figures(groups, filters)
     models = {
-        model: figures.of([number], levels[model].in_flight if model in levels else None)
+        model: figures[number] | {"in_flight": levels[model].in_flight if model in levels else None}
         for model, number in number_of.items()
     }
-    overall = figures.of(range(rest + 1), Level.sum_of(levels.values()).in_flight)
-    wait = averages_and_percentiles(merged(groups.histograms(QUEUE_TIME, filters.outcome)), ("p50", "p95"))
+    overall = _figures(total, filters)[0] | {"in_flight": Level.sum_of(levels.values()).in_flight}
+    wait = averages_and_percentiles(total.histograms(QUEUE_TIME, filters.outcome)[0], ("p50", "p95"))
     return Minute(round_for_tick(overall), round_for_tick(models), len(busiest) - rest, round_for_tick(wait))
 
 
@@ -78,28 +80,22 @@ def live_view(filters: Filters, now: datetime) -> dict[str, Any]:
         return read_minute(filters, now, queue_levels(filters, now), most_models=0).overall
 
 
-class _Figures:
-    """Computes the figures of one group of rollups or of several together."""
-
-    def __init__(self, groups: GroupedRollups, filters: Filters) -> None:
-        self._requests, self._ok = groups.requests, groups.sums("ok")
-        self._tokens = groups.sums("completion_tokens")
-        self._times = {metric.short: groups.histograms(metric, filters.outcome) for metric in (RESPONSE_TIME, TTFT)}
-
-    def of(self, numbers: Sequence[int], in_flight: int | None) -> dict[str, Any]:
-        """Return the figures of the groups with these numbers; None for what is unknown."""
-        selected = list(numbers)
-        requests, ok, tokens = (int(sums[selected].sum()) for sums in (self._requests, self._ok, self._tokens))
-        times = {
-            name: averages_and_percentiles(
-                merged([histograms[number] for number in selected]), ("avg", "p50", "p95", "p99")
-            )
-            for name, histograms in self._times.items()
-        }
-        return {
-            "requests_per_second": requests / WINDOW_SECONDS if requests else None,
-            "tokens_per_second": tokens / WINDOW_SECONDS if tokens else None,
-            **times,
-            "error_rate_percent": 100 * (requests - ok) / requests if requests else None,
-            "in_flight": in_flight,
-        }
+def _figures(groups: GroupedRollups, filters: Filters) -> list[dict[str, Any]]:
+    """Return the figures of each group; None for what is unknown."""
+    requests, ok, tokens = groups.requests, groups.sums("ok"), groups.totals(COMPLETION_TOKENS)
+    times = {metric.short: groups.histograms(metric, filters.outcome) for metric in (RESPONSE_TIME, TTFT)}
+    rows = []
+    for group in range(groups.count):
+        total, failed, throughput = int(requests[group]), int(requests[group] - ok[group]), tokens[group]
+        rows.append(
+            {
+                "requests_per_second": total / WINDOW_SECONDS if total else None,
+                "tokens_per_second": None if throughput is None else throughput / WINDOW_SECONDS,
+                **{
+                    name: averages_and_percentiles(histograms[group], ("avg", "p50", "p95", "p99"))
+                    for name, histograms in times.items()
+                },
+                "error_rate_percent": 100 * failed / total if total else None,
+            }
+        )
+    return rows

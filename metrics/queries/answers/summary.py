@@ -1,8 +1,9 @@
 """The performance summary: the figures of a window, those of the previous window, and the change.
 
-Counts and sums without requests are 0; every other figure without data is None. Rates are per second from the result's
-`from` to its `to`, or from the start of the retention if the window starts before it. `to` is at most the end of the
-current second. Averages of hosts and GPUs are averages over the instances' averages; peaks are over all samples.
+Without requests, numbers of requests and of tokens are 0. Every other figure without data is None, and so are the
+tokens and the cost of requests that were sent without them. Rates are per second from the result's `from` to its `to`,
+or from the start of the retention if the window starts before it. `to` is at most the end of the current second.
+Averages of hosts and GPUs are averages over the instances' averages; peaks are over all samples.
 
 `comparable` is whether a change is worth showing. Both windows are divided into at most 24 equal parts, none shorter
 than the buckets that are read. They are comparable if the previous window has at least 20 requests, and requests in at
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metrics import catalogue
-from metrics.aggregation import NANO, OUTCOME_COLUMNS
+from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
@@ -29,6 +30,7 @@ from metrics.queries.read.request_rollups import (
     GroupedRollups,
     RollupRows,
     averages_and_percentiles,
+    columns_of_total,
     histogram_columns,
     read_rows,
 )
@@ -59,6 +61,7 @@ MACHINES: dict[str, SeriesSpec] = {
 PARTS = 24
 MIN_COMPARABLE_REQUESTS = 20
 TOKEN_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
+COST = catalogue.get("inference.cost_usd")
 
 Figures = dict[str, float | int | None]
 
@@ -157,7 +160,9 @@ def summary_of(windows: Sequence[WindowFigures]) -> Summary:
 
 def request_columns(filters: Filters) -> list[str]:
     """Return the rollup columns that the figures of requests are computed from."""
-    columns = {*OUTCOME_COLUMNS, *TOKEN_SUMS, "cost_nanodollars", "unpriced_requests"}
+    columns = {*OUTCOME_COLUMNS, *columns_of_total(COST), "unpriced_requests"}
+    for name in TOKEN_SUMS:
+        columns |= columns_of_total(catalogue.get(f"inference.{name}"))
     for name, _ in DISTRIBUTIONS:
         columns |= set(histogram_columns(catalogue.get(f"inference.{name}"), filters.outcome))
     return sorted(columns)
@@ -172,26 +177,24 @@ def elapsed_seconds(split: SplitWindow, now: datetime) -> int:
 def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> list[Figures]:
     """Return the figures of requests of each group. Rates are divided by `seconds`."""
     requests, ok = groups.requests, groups.sums("ok")
-    cost, unpriced = groups.sums("cost_nanodollars"), groups.sums("unpriced_requests")
-    tokens = {name: groups.sums(name) for name in TOKEN_SUMS}
+    cost, unpriced = groups.totals(COST), groups.sums("unpriced_requests")
+    tokens = {name: groups.totals(catalogue.get(f"inference.{name}")) for name in TOKEN_SUMS}
     histograms = {
         name: groups.histograms(catalogue.get(f"inference.{name}"), filters.outcome) for name, _ in DISTRIBUTIONS
     }
     rows: list[Figures] = []
     for group in range(groups.count):
         total, successful = int(requests[group]), int(ok[group])
-        has_tokens = histograms["completion_tokens"][group].count
+        throughput = tokens["completion_tokens"][group]
         figures: Figures = {
             "total_requests": total,
             "failed_requests": total - successful,
             "success_rate_percent": 100 * successful / total if total else None,
             "error_rate_percent": 100 * (total - successful) / total if total else None,
             "requests_per_second": total / seconds if total else None,
-            # Throughput: the output tokens of all requests per second, if their numbers were sent.
-            "tokens_per_second": int(tokens["completion_tokens"][group]) / seconds if has_tokens else None,
-            **{name: int(sums[group]) for name, sums in tokens.items()},
-            # A failure of which only the error is known has no cost, but is not counted as unpriced.
-            "cost_usd": int(cost[group]) / NANO if cost[group] or successful > unpriced[group] else None,
+            "tokens_per_second": None if throughput is None else throughput / seconds,
+            **{name: sums[group] if total else 0 for name, sums in tokens.items()},
+            "cost_usd": cost[group],
             "unpriced_requests": int(unpriced[group]),
         }
         for name, stats in DISTRIBUTIONS:

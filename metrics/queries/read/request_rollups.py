@@ -36,6 +36,13 @@ _RESPONSE_TIME_COLUMNS = {
     "success_or_timeout": ("response_time_ms", "timeout_response_time_ms"),
     "all": ("response_time_ms", "failed_response_time_ms"),
 }
+# Sums do not tell whether a number of tokens was sent, but these histograms do, because they count zeros. Cached tokens
+# are input tokens and reasoning tokens are output tokens: where those were sent, 0 of these were used.
+_REPORTED_IN = {
+    "cached_tokens": ("prompt_tokens_histogram",),
+    "reasoning_tokens": ("completion_tokens_histogram",),
+    "total_tokens": ("prompt_tokens_histogram", "completion_tokens_histogram"),
+}
 
 Group = TypeVar("Group", bound=Hashable)
 
@@ -100,6 +107,10 @@ class RollupRows:
         for column in OUTCOME_COLUMNS:
             total += self.integers(column)
         return total
+
+    def has_values(self, column: str) -> np.ndarray:
+        """Return for each row whether its packed histogram has a value. An empty one is stored as no bytes."""
+        return np.array([len(blob) > 0 for blob in self.blobs(column)], dtype=np.int64)
 
     @cached_property
     def _distinct_series(self) -> tuple[list[int], np.ndarray]:
@@ -240,24 +251,30 @@ class GroupedRollups:
             return [100 * int(p) / int(r) if r else None for p, r in zip(part, requests, strict=True)]
         if stat == "count" and metric.unit != "requests":
             return [int(r) if r else None for r in requests]
-        amounts, known = self._amounts(metric)
-        totals: list[float | int | None] = [a if k else None for a, k in zip(amounts, known, strict=True)]
+        totals = self.totals(metric)
         if stat == "rate":
             return [t / float(s) if t is not None and s else None for t, s in zip(totals, seconds, strict=True)]
         return totals
 
-    def _amounts(self, metric: Metric) -> tuple[list[float | int], np.ndarray]:
-        """Return the total of each group, and whether it is known."""
+    def totals(self, metric: Metric) -> list[float | int | None]:
+        """Return the sum of a count, or of tokens, in each group; None if no request of the group has reported it."""
         requests = self.requests
         if metric.short == "requests":
-            return requests.tolist(), requests > 0
-        if metric.short == "failed_requests":
-            return (requests - self.sums("ok")).tolist(), requests > 0
-        if metric.short == "cost_usd":
+            amounts, known = requests.tolist(), requests > 0
+        elif metric.short == "failed_requests":
+            amounts, known = (requests - self.sums("ok")).tolist(), requests > 0
+        elif metric.short == "cost_usd":
             cost = self.sums("cost_nanodollars")
-            known = (requests > self.sums("unpriced_requests")) | (cost > 0)
-            return [nanodollars / NANO for nanodollars in cost.tolist()], known
-        return self.sums(_sum_column(metric)).tolist(), requests > 0
+            amounts = [nanodollars / NANO for nanodollars in cost.tolist()]
+            known = (cost > 0) | (requests > self.sums("unpriced_requests"))
+        elif metric.field in TOKEN_COLUMNS:
+            sums = self.sums(metric.field)
+            amounts, known = sums.tolist(), sums > 0
+            for column in _reported_in(metric):
+                known |= self._add_up(self._rows.has_values(column)) > 0
+        else:
+            amounts, known = self.sums(metric.column).tolist(), requests > 0
+        return [amount if is_known else None for amount, is_known in zip(amounts, known, strict=True)]
 
 
 def _is_summed(metric: Metric, stat: str) -> bool:
@@ -265,22 +282,28 @@ def _is_summed(metric: Metric, stat: str) -> bool:
     return stat in ("sum", "rate") and metric.field in TOKEN_COLUMNS
 
 
-def _sum_column(metric: Metric) -> str:
-    return metric.field if metric.field in TOKEN_COLUMNS else metric.column
+def _reported_in(metric: Metric) -> tuple[str, ...]:
+    """Return the histograms that have a value if a number of tokens was sent."""
+    return (metric.column,) if metric.kind is Kind.HISTOGRAM else _REPORTED_IN.get(metric.field, ())
 
 
 def columns_for(metric: Metric, stat: str, outcome: str | None) -> set[str]:
     """Return the rollup columns that a statistic is computed from."""
     columns = set(OUTCOME_COLUMNS)
-    if metric.kind is Kind.HISTOGRAM:
-        if _is_summed(metric, stat):
-            return columns | {_sum_column(metric)}
+    if metric.kind is Kind.HISTOGRAM and not _is_summed(metric, stat):
         return columns | set(histogram_columns(metric, outcome))
+    return columns | columns_of_total(metric)
+
+
+def columns_of_total(metric: Metric) -> set[str]:
+    """Return the rollup columns that `GroupedRollups.totals` reads beside OUTCOME_COLUMNS."""
     if metric.short == "cost_usd":
-        return columns | {"cost_nanodollars", "unpriced_requests"}
+        return {"cost_nanodollars", "unpriced_requests"}
+    if metric.field in TOKEN_COLUMNS:
+        return {metric.field, *_reported_in(metric)}
     if metric.kind is Kind.COUNT and metric.type == "inference" and metric.short not in ("requests", "failed_requests"):
-        return columns | {metric.column}
-    return columns
+        return {metric.column}
+    return set()
 
 
 def histogram_columns(metric: Metric, outcome: str | None) -> tuple[str, ...]:

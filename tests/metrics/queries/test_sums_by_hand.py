@@ -82,6 +82,8 @@ def expected(metric: Metric, stat: str, events: Sequence[InferenceEvent], second
     """Return a statistic of these requests over this number of seconds."""
     if not events:
         return None
+    if metric.unit == "tokens" and stat in ("sum", "rate") and not values(events, "prompt_tokens"):
+        return None  # these requests were sent without tokens
     if metric.kind is Kind.HISTOGRAM:
         of_metric = values(events, metric.short)
         if metric.short in ("prompt_tokens", "completion_tokens") and stat in ("sum", "rate"):

@@ -139,7 +139,7 @@ def _as_computed(resolution: int) -> dict[tuple[int, int], dict[str, Any]]:
             if value is not None:
                 values[key][f"{name}()"].append(value)
     for row in ErrorMetrics.objects.exclude(counted_outcome=None):
-        sums[_start(row.timestamp, resolution), row.series_id][row.counted_outcome] += 1
+        sums[_start(row.timestamp, resolution), row.series_id].update((row.counted_outcome, "unpriced_requests"))
     return {
         key: {name: n for name, n in own.items() if n}
         | {name: Histogram.of(listed) for name, listed in values[key].items()}
