@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-BODY = b'{"accepted":1,"duplicates":0,"rejected":[],"request_ids":[],"dropped":{}}'
+BODY = b'{"accepted":1,"duplicates":0,"rejected":[],"request_ids":[],"dropped":{},"corrected":{}}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
 
 

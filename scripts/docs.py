@@ -81,6 +81,15 @@ Rules for all metrics:
 - **Throughput is not generation speed.** The rate of `inference.completion_tokens` is the number of output tokens per
   second of all requests; `inference.tokens_per_second` is the speed at which a single request generates its output.
 - **Units**: 1 GiB is 2³⁰ bytes, 1 MiB is 2²⁰ bytes. Percentages go from 0 to 100. A rate is per second.
+
+What is not measured, or not valid, is not in a figure ([api.md](api.md) lists each case):
+
+| | Values | In figures |
+| --- | --- | --- |
+| **corrected** | an invalid value of a field that describes or measures, such as −1 tokens or `"[N/A]"` | no data, or \
+the nearest valid value; all other values of the event count |
+| **dropped** | content of prompts and completions; unknown fields of samples | none |
+| **rejected** | an event whose time, model, source or host is missing or invalid | the event is not counted |
 """
 
 CONFIGURATION_INTRODUCTION = """\

@@ -117,8 +117,7 @@ class Cleaner:
     def clean(self, metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
         """A copy of `metadata` without content. The paths of dropped values are added to `dropped`.
 
-        Raises InvalidMetadata if it is too deeply nested or too large, or has values that cannot be stored (NUL,
-        infinities).
+        Raises InvalidMetadata if it is too deeply nested or too large, or has keys or values that cannot be stored.
         """
         self._entries = 0
         cleaned = self._object(metadata, "metadata", dropped, 1)
@@ -146,9 +145,7 @@ class Cleaner:
     def _value(self, value: Any, path: str, dropped: list[str], depth: int) -> Any:
         match value:
             case str():
-                if "\0" in value:
-                    raise InvalidMetadata(path, "must not contain a NUL character")
-                return value[:MAX_STRING]
+                return value[:MAX_STRING].replace("\0", "\ufffd")  # PostgreSQL cannot hold NUL
             case None | bool() | int():
                 return value
             case float():

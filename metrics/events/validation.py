@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from metrics.events.corrections import correct
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
-from metrics.events.rejections import InvalidItem, coerce, describe
+from metrics.events.rejections import InvalidItem
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, Event, Kind
 
-MAX_DROPPED_PATHS = 50  # paths of dropped fields in one response; further ones are counted together
+MAX_PATHS = 50  # paths of dropped or corrected fields in one response; further ones are counted together
 OTHER_PATHS = "…"
 MAX_TAG = 200  # characters of a metadata value that becomes a label; longer values are cut
 
@@ -74,13 +75,14 @@ class Unreadable:
 class Validated:
     """The result of validation. `events[i]` is item `indexes[i]` of the request.
 
-    generated_ids: index → generated request id. dropped: path of a dropped field → number of times.
+    generated_ids: index → generated request id. dropped, corrected: path of such a field → number of times.
     """
 
     events: list[Event] = field(default_factory=list)
     indexes: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
+    corrected: dict[str, int] = field(default_factory=dict)
     generated_ids: dict[int, str] = field(default_factory=dict)
 
 
@@ -96,8 +98,9 @@ def validate_many(kind: Kind, items: list[Any], at: datetime, policy: IngestPoli
     result = Validated()
     for index, item in enumerate(items):
         dropped: list[str] = []
+        corrected: list[str] = []
         try:
-            event, generated_id = validator.validate(item, index, dropped)
+            event, generated_id = validator.validate(item, index, dropped, corrected)
         except InvalidItem as invalid:
             result.rejected.append(Rejection(index, invalid.field, invalid.error))
             continue
@@ -105,11 +108,17 @@ def validate_many(kind: Kind, items: list[Any], at: datetime, policy: IngestPoli
         result.indexes.append(index)
         if generated_id is not None:
             result.generated_ids[index] = generated_id
-        for path in dropped:
-            known = path in result.dropped or len(result.dropped) < MAX_DROPPED_PATHS
-            name = path if known else OTHER_PATHS
-            result.dropped[name] = result.dropped.get(name, 0) + 1
+        if dropped:
+            _count(dropped, result.dropped)
+        if corrected:
+            _count(corrected, result.corrected)
     return result
+
+
+def _count(paths: list[str], counts: dict[str, int]) -> None:
+    for path in paths:
+        name = path if path in counts or len(counts) < MAX_PATHS else OTHER_PATHS
+        counts[name] = counts.get(name, 0) + 1
 
 
 class Validator:
@@ -130,20 +139,20 @@ class Validator:
         self._earliest = max(self._oldest, self._floor) if self._floor is not None else self._oldest
         self._parse = self._type.__pydantic_validator__.validate_python
 
-    def validate(self, item: Any, index: int, dropped: list[str]) -> tuple[Event, str | None]:
+    def validate(self, item: Any, index: int, dropped: list[str], corrected: list[str]) -> tuple[Event, str | None]:
         """The event and its generated id, if it was sent without one. Raises InvalidItem."""
         if type(item) is not dict:
             raise InvalidItem(None, item.error) if isinstance(item, Unreadable) else InvalidItem.not_an_object(item)
         generated_id = None
         # Most items have known fields only. They skip this step, which costs more than all others together.
         if not (item.keys() <= self._fields and item.get("metadata") is None) or self._tag_fields:
-            item = self._split_metadata(item, dropped)
+            item = self._split_metadata(item, dropped, corrected)
         if self._has_id and item.get("request_id") is None:
             generated_id = new_request_id(self._at, index)
             item = {**item, "request_id": generated_id}
         if item.get("timestamp") is None:
             item = {**item, "timestamp": self._at, "stamped": False}
-        event = self._build(item)
+        event = self._build(item, corrected)
         if event.stamped and not self._earliest <= event.timestamp <= self._newest:
             raise self._wrong_time(event.timestamp)
         if self._policy.drop_error_text and self._has_id:
@@ -154,25 +163,23 @@ class Validator:
             self._check_gpus(item["gpu_metrics"], event, dropped)
         return event, generated_id
 
-    def _build(self, item: dict[str, Any]) -> Event:
+    def _build(self, item: dict[str, Any], corrected: list[str]) -> Event:
         try:
             return cast("Event", self._parse(item))
         except ValidationError as error:
-            coerced = coerce(item, error)
-            if coerced is None:
-                raise describe(error) from None
-        try:
-            return cast("Event", self._parse(coerced))
-        except ValidationError as error:
-            raise describe(error) from None
+            event = correct(self._type, item, error, corrected)
+        if corrected and self._tag_fields:
+            own = event.__dict__
+            event = event.model_copy(update={"tags": self._tags(self._tagged(own, own["metadata"]))})
+        return event
 
-    def _split_metadata(self, item: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
+    def _split_metadata(self, item: dict[str, Any], dropped: list[str], corrected: list[str]) -> dict[str, Any]:
         """A copy with unknown fields moved to the metadata, content dropped, and `is_demo` and `tags` set."""
         metadata = item.get("metadata")
-        if metadata is None:
+        if not isinstance(metadata, dict):
+            if metadata is not None:
+                (corrected if "metadata" in self._fields else dropped).append("metadata")
             metadata = {}
-        elif not isinstance(metadata, dict):
-            raise InvalidItem("metadata", "must be an object")
         known = dict(item)
         known.pop("metadata", None)
         unknown = {} if item.keys() <= self._fields else self._take_unknown(known)
@@ -183,18 +190,22 @@ class Validator:
             # Samples have no metadata, so other fields are dropped.
             dropped.extend(key[:MAX_KEY] for key in (*unknown, *(["metadata"] if metadata else ())))
             return known
-        if unknown:
-            metadata = {**metadata, **self._without_content(unknown, metadata, dropped)}
         try:
+            if unknown:
+                metadata = {**metadata, **self._without_content(unknown, metadata, dropped)}
             metadata = self._cleaner.clean(metadata, dropped)
-        except InvalidMetadata as invalid:
-            raise InvalidItem(invalid.path, invalid.error) from None
+        except InvalidMetadata:
+            corrected.append("metadata")
+            metadata = {}
         if metadata:
             known["metadata"] = metadata
-        tagged = {name: known[name] for name in self._tag_fields if name in known} | metadata
+        tagged = self._tagged(known, metadata)
         if tagged and self._policy.tags:
             known["tags"] = self._tags(tagged)
         return known
+
+    def _tagged(self, fields: dict[str, Any], metadata: dict[str, Any] | None) -> dict[str, Any]:
+        return {name: fields[name] for name in self._tag_fields if name in fields} | (metadata or {})
 
     def _take_unknown(self, known: dict[str, Any]) -> dict[str, Any]:
         return {key: known.pop(key) for key in list(known) if key not in self._fields}
@@ -202,7 +213,7 @@ class Validator:
     def _without_content(self, unknown: dict[str, Any], metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
         """The unknown fields that do not name content, under keys that the metadata does not have."""
         if len(unknown) > MAX_ENTRIES:
-            raise InvalidItem("metadata", f"must have at most {MAX_ENTRIES} entries")
+            raise InvalidMetadata("metadata", f"must have at most {MAX_ENTRIES} entries")
         kept = {}
         for key, value in unknown.items():
             if self._cleaner.drops(key):

@@ -61,5 +61,6 @@ def commit_response(validated: Validated, recorded: CommitResult | None) -> Inge
                 generated_id for index, generated_id in validated.generated_ids.items() if index not in rejected_indexes
             ],
             "dropped": validated.dropped,
+            "corrected": validated.corrected,
         },
     )

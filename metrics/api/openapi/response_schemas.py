@@ -109,7 +109,7 @@ PROBLEMS = problems(400, 401, 403, 429, 503)  # the errors of every view that re
 TRACK_RESULT: dict[str, Any] = {
     "type": "object",
     "description": "Each event sent is either accepted, a duplicate or rejected.",
-    "required": ["accepted", "duplicates", "rejected", "request_ids", "dropped"],
+    "required": ["accepted", "duplicates", "rejected", "request_ids", "dropped", "corrected"],
     "properties": {
         "accepted": {"type": "integer", "description": "Number of events that are now stored."},
         "duplicates": {"type": "integer", "description": "Number of events that were already stored."},
@@ -135,6 +135,12 @@ TRACK_RESULT: dict[str, Any] = {
             "additionalProperties": INTEGER,
             "description": "Fields that were dropped because they hold the content of prompts or completions: "
             "path of the field, and how often it was dropped.",
+        },
+        "corrected": {
+            "type": "object",
+            "additionalProperties": INTEGER,
+            "description": "Fields whose invalid value was set to null, to the limit of the field, or to its type: "
+            "path of the field, and how often it was corrected.",
         },
     },
 }

@@ -47,7 +47,14 @@ class AnEvent:
     def test_comes_back_field_by_field(self, api: AsgiClient) -> None:
         reply = api.post("/track/inference", SEED)
         assert reply.status == 200
-        assert reply.json() == {"accepted": 1, "duplicates": 0, "rejected": [], "request_ids": [], "dropped": {}}
+        assert reply.json() == {
+            "accepted": 1,
+            "duplicates": 0,
+            "rejected": [],
+            "request_ids": [],
+            "dropped": {},
+            "corrected": {},
+        }
         (row,) = results(api, "/requests", request_id="req-0001")
         assert {name: row[name] for name in SEED} == SEED
 

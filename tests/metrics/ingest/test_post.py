@@ -101,14 +101,14 @@ class AnAnswer:
         recorder = FakeRecorder()
         answer = await post(events(3), recorder)
         assert answer == IngestResponse(
-            200, {"accepted": 3, "duplicates": 0, "rejected": [], "request_ids": [], "dropped": {}}
+            200, {"accepted": 3, "duplicates": 0, "rejected": [], "request_ids": [], "dropped": {}, "corrected": {}}
         )
         assert [event.request_id for event in recorder.events] == ["r0", "r1", "r2"]  # type: ignore[attr-defined]
         assert answer.content_type == JSON
 
     async def test_adds_up_to_what_was_sent_and_names_each_refusal_by_its_place(self, post: Post) -> None:
         items: list[Any] = events(6)
-        items[1]["prompt_tokens"] = -1
+        items[1]["model_name"] = 7
         items[4] = "no object"
         # The recorder refuses the second of the four that it got (index 2) and knows the third (index 3).
         recorder = FakeRecorder(
@@ -119,7 +119,7 @@ class AnAnswer:
         payload = (await post(items, recorder)).payload
         assert payload["accepted"] + payload["duplicates"] + len(payload["rejected"]) == 6
         assert payload["rejected"] == [
-            {"index": 1, "field": "prompt_tokens", "error": "must be 0 or more, got -1"},
+            {"index": 1, "field": "model_name", "error": "must be text, got 7"},
             {"index": 2, "field": "timestamp", "error": "fell below the floor"},
             {"index": 4, "field": None, "error": "must be an object, got text"},
         ]
@@ -157,6 +157,13 @@ class AnAnswer:
         payload = (await post({"model_name": "m", "prompt": "x", "metadata": {"a": {"messages": []}}})).payload
         assert payload["dropped"] == {"prompt": 1, "metadata.a.messages": 1}
 
+    async def test_names_what_was_corrected(self, post: Post) -> None:
+        recorder = FakeRecorder()
+        payload = (await post({"model_name": "m", "max_tokens": -1, "prompt_tokens": 3}, recorder)).payload
+        assert (payload["accepted"], payload["corrected"], payload["dropped"]) == (1, {"max_tokens": 1}, {})
+        [event] = recorder.events
+        assert (event.max_tokens, event.prompt_tokens) == (None, 3)  # type: ignore[attr-defined]
+
     async def test_keeps_the_good_lines_beside_a_broken_one(self, post: Post) -> None:
         body = b'{"model_name": "a"}\n{"model_name"\n{"model_name": "b"}'
         payload = (await post(body, content_type="application/x-ndjson")).payload
@@ -166,10 +173,10 @@ class AnAnswer:
 
     async def test_names_the_one_bad_event_among_a_thousand(self, post: Post) -> None:
         items = events(1000)
-        items[137]["response_time_ms"] = -3
+        items[137]["timestamp"] = "soon"
         payload = (await post(gzip.compress(orjson.dumps(items)), encoding="gzip")).payload
         assert payload["accepted"] == 999
-        assert [(entry["index"], entry["field"]) for entry in payload["rejected"]] == [(137, "response_time_ms")]
+        assert [(entry["index"], entry["field"]) for entry in payload["rejected"]] == [(137, "timestamp")]
 
 
 class ABadPost:
@@ -203,16 +210,12 @@ class ABadPost:
     @pytest.mark.parametrize(
         ("fields", "field"),
         [
-            ({"prompt_tokens": "12"}, "prompt_tokens"),
-            ({"prompt_tokens": 2**63}, "prompt_tokens"),
-            ({"response_time_ms": -1}, "response_time_ms"),
             ({"timestamp": "1970-01-01T00:00:00Z"}, "timestamp"),
             ({"timestamp": "2100-01-01T00:00:00Z"}, "timestamp"),
             ({"timestamp": "2026-01-01T00:00:00Z"}, "timestamp"),
             ({"model_name": "x" * 10_000}, "model_name"),
             ({"model_name": "a\0b"}, "model_name"),
             ({"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 4}, "total_tokens"),
-            ({"metadata": {"a": "x" * 10_000, **{f"k{n}": "y" * 500 for n in range(20)}}}, "metadata"),
         ],
     )
     async def test_is_refused_by_field(self, post: Post, fields: dict[str, Any], field: str) -> None:
@@ -221,11 +224,11 @@ class ABadPost:
         assert [entry["field"] for entry in answer.payload["rejected"]] == [field]
         assert len(orjson.dumps(answer.payload)) < 1_000
 
-    async def test_with_metadata_fifty_levels_deep_or_more_is_refused_by_field(self, post: Post) -> None:
+    async def test_is_none_for_metadata_fifty_levels_deep_or_more(self, post: Post) -> None:
         for levels in (50, 900):
             body = b'{"model_name": "m", "metadata": ' + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
             answer = await post(body)
-            assert [entry["field"] for entry in answer.payload["rejected"]] == ["metadata"]
+            assert (answer.status, answer.payload["corrected"]) == (200, {"metadata": 1})
 
     async def test_is_told_to_wait_when_the_queue_is_full(self, post: Post) -> None:
         answer = await post(events(1), FakeRecorder(QueueFull()))

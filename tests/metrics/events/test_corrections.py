@@ -1,0 +1,230 @@
+"""Fields that describe or measure: an invalid value does not cost the event, and the response names it."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics.events import (
+    EVENT_TYPES,
+    Event,
+    InferenceEvent,
+    IngestPolicy,
+    Kind,
+    Outcome,
+    Severity,
+    Validated,
+    validate_many,
+)
+from metrics.events.validation import ACCEPTED_FIELDS
+from tests.support.policies import make_ingest_policy
+
+AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+POLICY = make_ingest_policy()
+# The least that an event of each kind needs. A queue needs one of its values.
+LEAST: dict[Kind, dict[str, Any]] = {
+    Kind.INFERENCE: {"model_name": "m"},
+    Kind.ERROR: {"error_type": "E", "error_message": "boom"},
+    Kind.QUEUE: {"source": "s", "model_name": "m", "pending": 1},
+    Kind.SYSTEM: {"host": "h"},
+}
+IDENTITY = {
+    Kind.INFERENCE: {"timestamp", "request_id", "model_name", "provider"},
+    Kind.ERROR: {"timestamp", "request_id", "model_name", "provider"},
+    Kind.QUEUE: {"timestamp", "source", "model_name", "provider", "kind"},
+    Kind.SYSTEM: {"timestamp", "host"},
+}
+DESCRIPTIVE = [(kind, name) for kind in Kind for name in sorted(ACCEPTED_FIELDS[kind] - IDENTITY[kind])]
+SENTINELS: list[Any] = [
+    *(-1, -1.0, 0, 0.0, 1, 101, 100.00000000000001, 65_535, 2**31 - 1, 2**32 - 1, 2**63, 2**64 - 1, 1e300),
+    *(math.nan, math.inf, -math.inf, True, False, "", " ", "-", "-1", "12", "1.5", "1e999"),
+    *("[N/A]", "N/A", "Not Supported", "nan", "NaN", "inf", "null", "None", "unknown", "[Unknown Error]", "ERR!"),
+    *(
+        "x" * 201,
+        "x" * 10_000,
+        "a\nb",
+        "a\0b",
+        "\x85",
+        "cut \ud83d",
+        [],
+        [1],
+        [None],
+        ["x"],
+        [-1, -1, -1],
+        {},
+        {"a": 1},
+    ),
+]
+
+
+def validate(kind: Kind, *items: Any, policy: IngestPolicy = POLICY) -> Validated:
+    return validate_many(kind, list(items), AT, policy)
+
+
+def fixed(kind: Kind, policy: IngestPolicy = POLICY, /, **fields: Any) -> tuple[Any, dict[str, int]]:
+    """The event with these fields, and what was corrected."""
+    result = validate(kind, {**LEAST[kind], **fields}, policy=policy)
+    assert result.rejected == []
+    [event] = result.events
+    return event, result.corrected
+
+
+def request(**fields: Any) -> tuple[Any, dict[str, int]]:
+    return fixed(Kind.INFERENCE, **fields)
+
+
+class AFieldThatDescribes:
+    @pytest.mark.parametrize(("kind", "name"), DESCRIPTIVE)
+    def test_never_costs_the_event(self, kind: Kind, name: str) -> None:
+        others = {"metadata": {"a": 1}} if name != "metadata" and "metadata" in ACCEPTED_FIELDS[kind] else {}
+        if kind is Kind.QUEUE:
+            others = {"wait_time_ms": 5.0} if name != "wait_time_ms" else {"processing": 1}
+        for sentinel in SENTINELS:
+            event, corrected = fixed(kind, **{**others, name: sentinel})
+            assert corrected in ({}, {name: 1}), (sentinel, corrected)
+            for key, value in others.items():
+                assert getattr(event, key) == value
+            if not corrected and name not in ("error_message", "stack_trace", "gpu_metrics"):
+                assert getattr(event, name) == (sentinel or getattr(event, name)), sentinel
+
+    @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in Kind for name in sorted(IDENTITY[kind])])
+    @pytest.mark.parametrize("value", [["a"], {"a": 1}, True, "x" * 201, "a\0b", -0.5])
+    def test_is_not_one_that_identifies_the_event(self, kind: Kind, name: str, value: Any) -> None:
+        result = validate(kind, {**LEAST[kind], name: value})
+        assert [rejection.field for rejection in result.rejected] == [name]
+        assert result.corrected == {}
+
+    def test_is_null_for_a_value_without_a_meaning(self) -> None:
+        event, corrected = request(max_tokens=-1, status_code=0, temperature=-999, prompt_tokens=-1, cost_usd="[N/A]")
+        assert corrected == dict.fromkeys(["max_tokens", "status_code", "temperature", "prompt_tokens", "cost_usd"], 1)
+        assert {getattr(event, name) for name in corrected} == {None}
+        assert (event.success, event.outcome) == (True, Outcome.OK)
+
+    def test_is_the_default_where_it_has_one(self) -> None:
+        event, corrected = fixed(Kind.ERROR, severity="FATAL", service=["a"])
+        assert (event.severity, event.service) == (Severity.ERROR, "")
+        assert corrected == {"severity": 1, "service": 1}
+
+    def test_keeps_the_measured_values_beside_it(self) -> None:
+        event, corrected = request(prompt_tokens=12, completion_tokens=5, response_time_ms=90, ttft_ms="Not Supported")
+        assert (event.total_tokens, event.response_time_ms, event.ttft_ms) == (17, 90, None)
+        assert corrected == {"ttft_ms": 1}
+
+    @pytest.mark.parametrize(
+        ("name", "sent", "stored"),
+        [
+            ("prompt_tokens", "12", 12),
+            ("prompt_tokens", "12.0", 12),
+            ("prompt_tokens", "12.5", None),
+            ("prompt_tokens", "-1", None),
+            ("response_time_ms", "812.5", 812.5),
+            ("response_time_ms", "9" * 41, None),
+            ("response_time_ms", 30 * 86_400_000 + 1, 30 * 86_400_000),
+            ("response_time_ms", 31 * 86_400_000, None),
+            ("completion_tokens", 2**40 + 1, None),
+            ("status_code", 600, None),
+            ("status_code", "429", 429),
+            ("success", "False", False),
+            ("stream", "yes", None),
+            ("user", 42, "42"),
+            ("user", 0, None),
+            ("user", True, None),
+            ("user", "ann\nlee", "ann\ufffdlee"),
+            ("trace_id", "x" * 65, "x" * 64),
+            ("endpoint", "\n" * 201, "\ufffd" * 200),
+            ("finish_reason", "cut \ud83d", "cut \ufffd"),
+        ],
+    )
+    def test_keeps_a_value_with_a_clear_meaning_in_its_own_form(self, name: str, sent: Any, stored: Any) -> None:
+        event, corrected = request(**{name: sent})
+        assert (getattr(event, name), corrected) == (stored, {name: 1})
+
+    @pytest.mark.parametrize(
+        ("name", "sent", "stored"),
+        [("prompt_tokens", 12.0, 12), ("success", 1, True), ("stream", 0, False), ("service", None, "")],
+    )
+    def test_is_not_corrected_for_another_way_to_write_its_value(self, name: str, sent: Any, stored: Any) -> None:
+        event, corrected = request(**{name: sent})
+        assert (getattr(event, name), corrected) == (stored, {})
+
+    def test_keeps_the_failure_of_a_request_whose_error_is_not_text(self) -> None:
+        for name in ("error_type", "error_message"):
+            for value in ({"code": "SECRET"}, ["SECRET"], True):
+                event, corrected = request(**{name: value})
+                assert (event.success, getattr(event, name), corrected) == (False, "Error", {name: 1})
+            for value in (False, 0, -1, "", [], {}):
+                assert request(**{name: value})[0].success is True
+        assert request(error_type=429)[0].outcome is Outcome.RATE_LIMITED
+
+    def test_costs_a_queue_only_if_no_value_is_left(self) -> None:
+        event, corrected = fixed(Kind.QUEUE, pending=-1, processing=3)
+        assert (event.pending, event.processing, corrected) == (None, 3, {"pending": 1})
+        [rejection] = validate(Kind.QUEUE, {**LEAST[Kind.QUEUE], "pending": -1}).rejected
+        assert rejection.field == "pending"
+
+    def test_is_a_tag_as_it_was_corrected(self) -> None:
+        policy = make_ingest_policy(tags=("host", "user", "team"))
+        event, _ = fixed(Kind.INFERENCE, policy, host="a\0b", user=["u"], metadata={"team": "search"})
+        assert event.tags == (("host", "a\ufffdb"), ("team", "search"))
+
+    @given(
+        kind=st.sampled_from(Kind),
+        fields=st.dictionaries(
+            st.sampled_from(sorted({name for _, name in DESCRIPTIVE} - {"host", "gpu_metrics"})),
+            st.sampled_from(SENTINELS),
+            max_size=8,
+        ),
+    )
+    def test_never_costs_the_event_beside_others(self, kind: Kind, fields: dict[str, Any]) -> None:
+        own = {name: value for name, value in fields.items() if name in ACCEPTED_FIELDS[kind] and name != "pending"}
+        own.pop("error_message", None)  # an error needs one of its texts
+        event, corrected = fixed(kind, **own)
+        assert corrected.keys() <= own.keys()
+        for name in own.keys() - corrected.keys():
+            assert getattr(event, name) == (own[name] or getattr(event, name))
+
+
+class TheMetadataOfAnEvent:
+    @pytest.mark.parametrize(
+        "metadata",
+        ["text", [1], 5, {f"k{n}": "x" * 500 for n in range(20)}, {"k" * 201: 1}, {"a": "\ud83d"}, {"a": 2**70}],
+    )
+    def test_does_not_cost_the_event(self, metadata: Any) -> None:
+        event, corrected = request(metadata=metadata, prompt_tokens=3)
+        assert (event.prompt_tokens, event.metadata, corrected) == (3, None, {"metadata": 1})
+
+    def test_does_not_cost_the_event_if_it_is_made_of_unknown_fields(self) -> None:
+        event, corrected = request(**{f"k{n}": 1 for n in range(3_000)})
+        assert (event.metadata, corrected) == (None, {"metadata": 1})
+
+
+class TheCorrections:
+    def test_are_counted_over_the_accepted_events(self) -> None:
+        items = [{"model_name": "m", "max_tokens": -1, "prompt_tokens": n} for n in range(998)]
+        result = validate(Kind.INFERENCE, *items, {"max_tokens": -1}, {"model_name": "m", "seed": -1})
+        assert len(result.events) == 999
+        assert result.corrected == {"max_tokens": 998}
+
+    def test_are_not_made_in_the_item_that_was_sent(self) -> None:
+        item = {"model_name": "m", "max_tokens": -1, "user": "a\0", "service": None}
+        before = dict(item)
+        validate(Kind.INFERENCE, item)
+        assert item == before
+
+    def test_are_named_in_a_refusal_only_if_they_are_the_reason(self) -> None:
+        [rejection] = validate(
+            Kind.INFERENCE, {"model_name": 7, "provider": "", "request_id": "", "max_tokens": -1}
+        ).rejected
+        assert (rejection.field, rejection.error) == ("request_id", "must not be empty (and 1 more)")
+
+    def test_leave_an_event_that_every_other_part_can_use(self) -> None:
+        for kind, event_type in EVENT_TYPES.items():
+            event, _ = fixed(kind)
+            assert isinstance(event, Event)
+            assert isinstance(event, event_type)
+        assert isinstance(request(max_tokens=-1)[0], InferenceEvent)
