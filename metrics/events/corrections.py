@@ -60,9 +60,12 @@ def correct(event_type: type[AnyEvent], item: dict[str, Any], error: ValidationE
 
 def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, paths: dict[Place, str]) -> bool:
     """Correct the field of this error in `fixed`. False if it cannot be corrected."""
-    if not detail["loc"]:
-        return False
-    name, *inside = detail["loc"]
+    context = detail.get("ctx", {})
+    if not detail["loc"] and "value" in context:  # a contradiction between fields, with the value that resolves it
+        fixed[context["field"]] = context["value"]
+        paths[(context["field"],)] = context["field"]
+        return True
+    name, *inside = detail["loc"] or [None]
     if detail["input"] is None and not inside:
         return True  # already removed
     if name not in model.model_fields or name in _identity(model) or len(inside) > 1:

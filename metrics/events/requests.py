@@ -101,8 +101,8 @@ class InferenceEvent(Event):
         elif derived.total_tokens is not None and total < derived.total_tokens:
             raise PydanticCustomError(
                 "total_tokens",
-                "must be at least prompt_tokens + completion_tokens = {parts}, got {total}",
-                {"field": "total_tokens", "parts": derived.total_tokens, "total": total},
+                "must be at least prompt_tokens + completion_tokens = {value}",
+                {"field": "total_tokens", "value": derived.total_tokens},
             )
         if own["processing_time_ms"] is None:
             own["processing_time_ms"] = derived.processing_time_ms

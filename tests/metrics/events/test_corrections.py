@@ -161,6 +161,25 @@ class AFieldThatDescribes:
                 assert request(**{name: value})[0].success is True
         assert request(error_type=429)[0].outcome is Outcome.RATE_LIMITED
 
+    @pytest.mark.parametrize(
+        ("fields", "total"),
+        [
+            ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 0}, 15),
+            ({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 29}, 30),
+            ({"prompt_tokens": 10, "total_tokens": 9}, 10),
+            ({"prompt_tokens": "10", "completion_tokens": 5.0, "total_tokens": -1}, 15),
+            ({"prompt_tokens": 2**40, "completion_tokens": 2**40, "total_tokens": "1.0"}, 2**41),
+        ],
+    )
+    def test_is_the_sum_of_its_parts_if_it_is_a_smaller_total(self, fields: dict[str, Any], total: int) -> None:
+        event, corrected = request(**fields)
+        assert event.total_tokens == total
+        assert corrected["total_tokens"] == 1
+
+    def test_is_kept_if_it_is_a_larger_total(self) -> None:
+        event, corrected = request(prompt_tokens=10, completion_tokens=5, reasoning_tokens=85, total_tokens=100)
+        assert (event.total_tokens, corrected) == (100, {})
+
     def test_costs_a_queue_only_if_no_value_is_left(self) -> None:
         event, corrected = fixed(Kind.QUEUE, pending=-1, processing=3)
         assert (event.pending, event.processing, corrected) == (None, 3, {"pending": 1})

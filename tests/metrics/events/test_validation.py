@@ -358,12 +358,6 @@ class TheDerivedFields:
         )
         assert (event.total_tokens, event.processing_time_ms) == (10, 1)
 
-    def test_refuse_a_total_that_is_smaller_than_its_parts(self) -> None:
-        rejection = refused(prompt_tokens=10, completion_tokens=20, total_tokens=29)
-        assert rejection.field == "total_tokens"
-        assert rejection.error == "must be at least prompt_tokens + completion_tokens = 30, got 29"
-        assert refused(prompt_tokens=10, total_tokens=9).field == "total_tokens"
-
 
 class ARequestsSuccess:
     @pytest.mark.parametrize(
