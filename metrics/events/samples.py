@@ -92,11 +92,6 @@ class GPUSample(BaseModel):
     ecc_uncorrected_total: Count | None = None
     energy_joules: Amount | None = None
 
-    @property
-    def number(self) -> int | str:
-        """`gpu_id` as a number if it is a number, otherwise as text."""
-        return int(self.gpu_id) if self.gpu_id.isdecimal() and self.gpu_id.isascii() else self.gpu_id
-
 
 class SystemEvent(Event):
     """One sample of a host. Fields named `_gb` are in GiB; bytes of network and disks are totals since boot."""

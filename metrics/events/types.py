@@ -14,6 +14,7 @@ from metrics.events.derive import MAX_TOKENS_PER_SECOND, Severity
 
 NAME_LENGTH = 200  # the columns of `Series`, `GaugeLabels` and the raw tables
 ID_LENGTH = 200
+MAX_LABEL_BYTES = 2_000  # of a label set as JSON; an entry of PostgreSQL's index of label sets has 2,704 bytes
 MAX_TOKENS = 2**40  # histograms hold values up to 2**50 and sums have 63 bits: millions of such requests an hour fit
 MAX_LEVEL = 10**9  # requests at one time; the sum over ten thousand sources is still exact in a float and in JSON
 MAX_DURATION_MS = 30 * 86_400_000.0  # thirty days

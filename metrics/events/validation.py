@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadat
 from metrics.events.rejections import InvalidItem
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
-from metrics.events.types import DEMO_KEY, Event, Kind
+from metrics.events.types import DEMO_KEY, MAX_LABEL_BYTES, Event, Kind
 
 MAX_PATHS = 50  # paths of dropped or corrected fields in one response; further ones are counted together
 OTHER_PATHS = "…"
@@ -157,6 +158,8 @@ class Validator:
             raise self._wrong_time(event.timestamp)
         if self._policy.drop_error_text and self._has_id:
             event = self._without_error_text(event, dropped)
+        if not isinstance(event, SystemEvent):
+            _check_labels(event)
         if isinstance(event, QueueEvent):
             self._check_queue(event)
         elif isinstance(event, SystemEvent) and event.gpu_metrics:
@@ -269,6 +272,17 @@ class Validator:
             "timestamp",
             f"must not be before the raw floor {_iso(self._floor)} (older rows are deleted), got {_iso(timestamp)}",
         )
+
+
+def _check_labels(event: Any) -> None:
+    own = event.__dict__  # four times as fast as `event.labels`
+    characters = len(own["model_name"]) + len(own["provider"]) + len(own["service"]) + len(own.get("endpoint", ""))
+    if characters > MAX_LABEL_BYTES // 5 or own.get("tags"):  # shorter names are within the limit
+        *names, tags = event.labels
+        size = len(json.dumps([*names, dict(tags)], ensure_ascii=False).encode())
+        if size > MAX_LABEL_BYTES:
+            others = "provider, service, endpoint and tags"
+            raise InvalidItem("model_name", f"must be at most {MAX_LABEL_BYTES} bytes with {others}, got {size}")
 
 
 def _iso(time: datetime) -> str:

@@ -6,6 +6,7 @@ from django.db import models
 
 from metrics.events.derive import Severity
 from metrics.events.types import ID_LENGTH, NAME_LENGTH
+from metrics.models.fields import JSONText
 from metrics.models.labels import Series
 
 
@@ -48,7 +49,7 @@ class InferenceMetrics(models.Model):
     span_id = models.CharField(max_length=32, null=True)
     host = models.CharField(max_length=NAME_LENGTH, null=True, help_text="The machine that served the request.")
     user = models.CharField(max_length=NAME_LENGTH, null=True)
-    metadata = models.JSONField(null=True)
+    metadata = JSONText(null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "inference metrics"
@@ -113,7 +114,7 @@ class ErrorMetrics(models.Model):
         null=True,
         help_text="The outcome of the failed request that this error counts as. Empty if it does not count as one.",
     )
-    metadata = models.JSONField(null=True)
+    metadata = JSONText(null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "error metrics"

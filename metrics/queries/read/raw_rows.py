@@ -7,6 +7,7 @@ the meantime cause neither repeated nor missing rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ from metrics.queries.time.window import Window, iso
 MAX_STATEMENTS = 16
 SERIES_LABELS = tuple(SERIES_COLUMN.values())
 NOT_LISTED = frozenset({"id", "timestamp", "series_id", "labels", "labels_id", "model_key", "content_key", "stamped"})
+DEVICE_NUMBER = re.compile("0|[1-9][0-9]{0,14}")
 
 Row = dict[str, Any]
 
@@ -146,8 +148,8 @@ class RawTable:
 
 
 def gpu_number(stored: str) -> int | str:
-    """Return a `gpu_id` as it was sent: a number if it is one."""
-    return int(stored) if stored.isdecimal() and stored.isascii() else stored
+    """Return a `gpu_id` as it was sent: a number if it is one, and exact in every parser of JSON."""
+    return int(stored) if DEVICE_NUMBER.fullmatch(stored) else stored
 
 
 def _range_condition(window: Window | None, after: Key | None, descending: bool) -> Q:

@@ -6,7 +6,6 @@ Statements are built for a few numbers of rows only, so that sqlite3 finds them 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,6 +15,8 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.fields.json import JSONField
 from pydantic import BaseModel
+
+from metrics.models.fields import JSONText
 
 # Numbers of rows in a statement, largest first: 1,000 rows are 3 × 256 + 3 × 64 + 2 × 16 + 2 × 4.
 CHUNKS = (256, 64, 16, 4, 1)
@@ -164,7 +165,7 @@ def converter(field: Any, vendor: str) -> Converter | None:
     if isinstance(field, models.DateTimeField):
         return sqlite_time if vendor == "sqlite" else None
     if isinstance(field, JSONField):
-        return _json if vendor == "sqlite" else _json_for(field)
+        return _json if vendor == "sqlite" or isinstance(field, JSONText) else _json_for(field)
     if isinstance(field, PLAIN):
         return None
     return lambda value: field.get_db_prep_save(value, connection)
@@ -176,10 +177,7 @@ def sqlite_time(value: datetime) -> str:
 
 
 def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # an integer of more than 64 bits
-        return json.dumps(value)
+    return orjson.dumps(value).decode()
 
 
 def _json_for(field: JSONField) -> Converter:

@@ -554,8 +554,8 @@ class AMachine:
         event = only(Kind.SYSTEM, {**SYSTEM_FIELDS, "gpu_metrics": gpus})
         assert isinstance(event, SystemEvent)
         assert {name: getattr(event, name) for name in SYSTEM_FIELDS} == SYSTEM_FIELDS
-        sent_back = [{**gpu.model_dump(include=set(GPU_FIELDS)), "gpu_id": gpu.number} for gpu in event.gpu_metrics]
-        assert sent_back == gpus
+        sent_back = [{**gpu.model_dump(include=set(GPU_FIELDS)), "gpu_id": gpu.gpu_id} for gpu in event.gpu_metrics]
+        assert sent_back == [{**gpu, "gpu_id": str(gpu["gpu_id"])} for gpu in gpus]
 
     @pytest.mark.parametrize(
         ("fields", "field"),

@@ -11,7 +11,15 @@ from django.db.migrations.executor import MigrationExecutor
 
 from metrics.events import Event, InferenceEvent, Outcome, Severity
 from metrics.histogram import Histogram
-from metrics.models import EngineMetrics, GPUMetrics, InferenceMetrics, InferenceRollup, QueueMetrics, SystemMetrics
+from metrics.models import (
+    EngineMetrics,
+    ErrorMetrics,
+    GPUMetrics,
+    InferenceMetrics,
+    InferenceRollup,
+    QueueMetrics,
+    SystemMetrics,
+)
 from metrics.store.commit_result import CommitResult
 from metrics.store.labels.interning import labels_of_key
 from tests.metrics.store.kept import NOW, ago, failure, machine, queue, record, request
@@ -153,3 +161,32 @@ class TheTimesOfTimeouts:
             (3600, -4 * 24 * 3600, Histogram.of([10_000.0])),
             (3600, 0, Histogram.of([60_000.0, 30_000.0])),
         ]
+
+
+@pytest.fixture
+def metadata_as_jsonb() -> Iterator[Any]:
+    """The tables before metadata was text on PostgreSQL; afterwards they are as they should be."""
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("metrics")
+    yield migrate_to("0005_write_path")
+    MigrationExecutor(connection).migrate(newest)
+
+
+class TheMetadataAsText:
+    def test_has_the_numbers_that_were_stored(self, metadata_as_jsonb: Any) -> None:
+        series, requests, errors, groups = (
+            metadata_as_jsonb.get_model("metrics", name).objects
+            for name in ("Series", "InferenceMetrics", "ErrorMetrics", "ErrorGroup")
+        )
+        own = series.create(model_name="m", first_seen=NOW, last_seen=NOW)
+        metadata = {"loss": 3.4028234663852886e38, "big": 2**70, "n": 5, "list": [1e20, 1.0, None, "é"]}
+        row = {"series": own, "timestamp": NOW, "request_id": "r", "model_key": 1, "metadata": metadata}
+        requests.create(**row, success=True, outcome="ok")
+        group = groups.create(fingerprint="f", first_seen=NOW, last_seen=NOW)
+        errors.create(**row, content_key=1, group=group)
+
+        migrate_to("0006_metadata_as_text")
+
+        for table in (InferenceMetrics, ErrorMetrics):
+            stored = table.objects.values_list("metadata", flat=True).get()
+            assert stored == metadata
+            assert type(stored["loss"]) is type(stored["big"]) is float

@@ -54,7 +54,7 @@ class ACommit:
             cost_usd=0.25,
             trace_id="t",
             span_id="s",
-            metadata={"user": "ñ😀", "deep": {"list": [1, None, True]}, "big": 2**70},
+            metadata={"user": "ñ😀", "deep": {"list": [1, None, True]}, "big": 1e20},
         )
         commit(event)
         row = InferenceMetrics.objects.select_related("series").get()

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SAMPLES: dict[str, list[Any]] = {
     "DateTimeField": [AT, AT.replace(microsecond=120_000), AT.astimezone(timezone(timedelta(hours=-7)))],
-    "JSONField": [{"a": [1, None, "ü"]}, {"big": 2**70}, [], "text"],
+    "JSONField": [{"a": [1, None, "ü"]}, {"big": 1e20}, [], "text"],
     "BooleanField": [True, False],
     "FloatField": [0.1, 1e300, 3],
     "BinaryField": [b"", b"\0\xff"],
@@ -39,7 +39,7 @@ class AValue:
         convert = converter(field, connection.vendor) or (lambda value: value)
         for value in SAMPLES.get(field.get_internal_type(), [0, 2**31 - 1]):
             own, djangos = convert(value), field.get_db_prep_save(value, connection)
-            if field.get_internal_type() == "JSONField" and connection.vendor == "sqlite":
+            if isinstance(own, str) and field.get_internal_type() == "JSONField":
                 own, djangos = (field.from_db_value(text, None, connection) for text in (own, djangos))
             if field.get_internal_type() in ("JSONField", "BinaryField"):
                 own, djangos = (getattr(one, "obj", one) for one in (own, djangos))
