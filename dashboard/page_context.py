@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import get_script_prefix, reverse
 
 from dashboard.page_query import FILTERS
 from metrics import catalogue
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 
+# The addresses that the scripts of a page use, as attributes of its <body>: attribute -> URL name and arguments.
+ADDRESSES = {
+    "home-url": ("overview",),
+    "login-url": ("login",),
+    "current-url": ("metrics-current",),
+    "demo-url": ("demo",),
+    "history-csv-url": ("export", "history", "csv"),
+    "history-json-url": ("export", "history", "json"),
+}
+LIVE_PATH = "ws/metrics"
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "llmmonitor_theme"
 
@@ -22,7 +34,19 @@ def page_context(request: HttpRequest, page: str) -> dict[str, Any]:
         "ranges": list(RANGES.values()),
         "filters": FILTERS,
         "settings": page_settings(),
+        "addresses": addresses(page),
         "catalogue": catalogue_for_scripts(),
+    }
+
+
+def addresses(page: str) -> dict[str, str]:
+    """Return the addresses that the scripts of the page need, with the path prefix, and the name of the CSRF cookie."""
+    urls = {name: reverse(view, args=arguments) for name, (view, *arguments) in ADDRESSES.items()}
+    return urls | {
+        "page-data-url": reverse(f"{page}-data"),
+        "page-figures-url": reverse(f"{page}-figures"),
+        "live-url": get_script_prefix() + LIVE_PATH,
+        "csrf-cookie": settings.CSRF_COOKIE_NAME,
     }
 
 

@@ -18,17 +18,18 @@ _http = get_asgi_application()
 
 # After get_asgi_application(), which loads the apps that these need.
 from llmmonitor.http.body_limit import limit_bodies  # noqa: E402
+from llmmonitor.http.head import omit_bodies_of_head  # noqa: E402
+from llmmonitor.http.path_prefix import add_prefix  # noqa: E402
 from llmmonitor.http.static import serve_static  # noqa: E402
 from metrics.api.fast_lane import fast_lane  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
 
-_http = serve_static(limit_bodies(fast_lane(_http), settings.LLMMONITOR.max_body_bytes))
+_http = omit_bodies_of_head(serve_static(limit_bodies(fast_lane(_http), settings.LLMMONITOR.max_body_bytes)))
 
 DRAIN_SECONDS = 5.0
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Serve a connection."""
+async def _serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
     kind = scope["type"]
     if kind == "http":
         await _http(scope, receive, send)
@@ -38,6 +39,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _lifespan(receive, send)
     else:
         raise ValueError(f"This application serves http and websocket, not {kind}.")
+
+
+application = add_prefix(_serve, settings.LLMMONITOR.path_prefix)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -38,6 +38,13 @@ EXPECTED = {
     "too_long": "expected at most {max_length} entries, separated by commas",
     "literal_error": "expected {expected}",
 }
+# The first parts of the monitor's own paths. A prefix that begins with one could not be told from a path without it.
+OWN_PATHS = frozenset(
+    (
+        *("admin", "dashboard", "demo", "docs", "errors", "export", "health", "login", "logout", "metrics", "models"),
+        *("requests", "robots.txt", "schema", "static", "track", "ws"),
+    )
+)
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
@@ -80,6 +87,10 @@ class Environment(BaseSettings):
     # Addresses, data and services.
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8899, ge=0, le=65535, description="Port that the server listens on.")
+    path_prefix: str = Field(
+        "",
+        description="Path below which a proxy serves the monitor, such as `/monitor`. The proxy may strip it or not.",
+    )
     data_dir: Path = Field(CHECKOUT / "data", description="Directory of the database and the secret key (mode 0700).")
     database_url: str | None = Field(
         None,
@@ -195,6 +206,16 @@ class Environment(BaseSettings):
         if value and not re.match(r"postgres(ql)?://", value):
             raise ValueError("expected postgres://user:password@host:port/name")
         return value or None
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _plain_prefix(cls, value: str) -> str:
+        prefix = value.rstrip("/")
+        if prefix and not re.fullmatch(r"(/[\w.~-]+)+", prefix, re.ASCII):
+            raise ValueError("expected a path such as /monitor, of letters, digits and the characters . _ ~ -")
+        if prefix.split("/")[1:2] and prefix.split("/")[1] in OWN_PATHS:
+            raise ValueError(f"expected a path that does not begin with /{prefix.split('/')[1]}, a path of the monitor")
+        return prefix
 
     @field_validator("cors_origins")
     @classmethod

@@ -144,9 +144,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_URL = "/login/"
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/login/"
+FORCE_SCRIPT_NAME = LLMMONITOR.path_prefix or None
+LOGIN_URL = LOGOUT_REDIRECT_URL = f"{LLMMONITOR.path_prefix}/login/"
+LOGIN_REDIRECT_URL = f"{LLMMONITOR.path_prefix}/"
 CSRF_FAILURE_VIEW = "llmmonitor.access.views.csrf_failed"
 
 ALLOWED_HOSTS = [*default_allowed_hosts(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]
@@ -155,9 +155,12 @@ if "*" in LLMMONITOR.allowed_hosts:
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LLMMONITOR.tls
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-# Cookies do not depend on the port: with the default names, another Django on this machine would end the session.
-SESSION_COOKIE_NAME = "llmmonitor_session"
-CSRF_COOKIE_NAME = "llmmonitor_csrf"
+# Cookies do not depend on the port, and those of a shorter path are sent, too: with the same names, another Django on
+# this machine, or another monitor on the same host, would end the session.
+_cookie_suffix = LLMMONITOR.path_prefix.replace("/", "_")
+SESSION_COOKIE_NAME = f"llmmonitor_session{_cookie_suffix}"
+CSRF_COOKIE_NAME = f"llmmonitor_csrf{_cookie_suffix}"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LLMMONITOR.path_prefix or "/"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -184,7 +187,7 @@ USE_TZ = True
 USE_I18N = False
 FORMAT_MODULE_PATH = "llmmonitor.access.formats"
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{LLMMONITOR.path_prefix}/static/"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "llmmonitor.http.static.FingerprintedStorage"},
@@ -215,6 +218,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
 }
+if LLMMONITOR.path_prefix:
+    SPECTACULAR_SETTINGS["SERVERS"] = [{"url": LLMMONITOR.path_prefix}]
 
 
 def is_unavailable(record: Any) -> bool:

@@ -176,7 +176,7 @@ def default(name: str, field: FieldInfo) -> str:
     value = field.default
     if name == "data_dir":
         return "`data` in the checkout"
-    if value in (None, ()) or value is PydanticUndefined:
+    if value in (None, (), "") or value is PydanticUndefined:
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -8,10 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from dashboard.overview import data, model_table, tiles
 from dashboard.page_context import page_context
@@ -32,12 +33,12 @@ def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     return data.gather(query_of(request, now), now) | {
         "can": sorted(identify_request(request).rights),
         "version": settings.VERSION,
-        "first_event_url": request.build_absolute_uri("/track/inference"),
+        "first_event_url": request.build_absolute_uri(reverse("track-inference")),
     }
 
 
 @never_cache
-@require_GET
+@require_safe
 @ensure_csrf_cookie
 def overview_page(request: HttpRequest) -> HttpResponse:
     """`/`: are the models healthy now?"""
@@ -60,14 +61,14 @@ def overview_page(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def overview_data(request: HttpRequest) -> JsonResponse:
     """Return the data of the page for other parameters: the same data as a reload would show."""
     return JsonResponse(page_data(request, timezone.now()))
 
 
 @never_cache
-@require_GET
+@require_safe
 def overview_figures(request: HttpRequest) -> JsonResponse:
     """Return the part of the data that ticks do not carry."""
     now = timezone.now()

@@ -11,6 +11,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 from llmmonitor.access import rights
@@ -23,6 +24,7 @@ class MonitorAdminSite(AdminSite):
 
     site_header = site_title = "LLM Monitor"
     index_title = "Administration"
+    site_url = settings.LOGIN_REDIRECT_URL  # with a slash at its end, also below a path prefix
     enable_nav_sidebar = False  # lists of measurements need the width
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -34,14 +36,14 @@ class MonitorAdminSite(AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Redirect to the login page, which is rate-limited and audited. Users and keys without the right get a 403."""
         if self.has_permission(request):
-            return HttpResponseRedirect("/admin/")
+            return HttpResponseRedirect(reverse("admin:index"))
         if identify_request(request).kind == "key":
             return problem_response(
                 403, "permission_denied", "The admin is for users. Programs with a key use the API."
             )
         if request.user.is_authenticated:
             return render(request, "access/not_admin.html", {"name": request.user.get_username()}, status=403)
-        target = request.GET.get(REDIRECT_FIELD_NAME, "/admin/")
+        target = request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index")
         return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({REDIRECT_FIELD_NAME: target})}")
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from django.conf import settings
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -40,7 +41,7 @@ def denial(identity: Identity, right: str) -> str:
             return f"The key {identity.name!r} may not do this. Required: {required}."
         case "user":
             return f"The user {identity.name} may not do this. Required: {required}."
-    return f"Sign in at /login/, or send a key as `Authorization: Bearer llmm_…`. Required: {required}."
+    return f"Sign in at {settings.LOGIN_URL}, or send a key as `Authorization: Bearer llmm_…`. Required: {required}."
 
 
 class CanRead(_HasRight):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.contrib.auth.views import LogoutView as DjangoLogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -66,7 +67,7 @@ class LogoutView(DjangoLogoutView):
 
 @login_not_required
 @never_cache
-@require_GET
+@require_GET  # not HEAD, because a link logs in once
 def login_link(request: HttpRequest, token: str) -> HttpResponse:
     """Log in the user of a valid link and redirect to `/`."""
     response = follow_link(request, token)
@@ -88,7 +89,7 @@ def follow_link(request: HttpRequest, token: str) -> HttpResponse:
             return too_many_attempts(request, wait_seconds)
         message = "This link was already used or is older than 15 minutes. Run manage.py login-link to print another."
         return login_page(request, 410, message)
-    return HttpResponseRedirect(resolve_url("/"))
+    return HttpResponseRedirect(settings.LOGIN_REDIRECT_URL)
 
 
 def login_page(request: HttpRequest, status: int, message: str, target: str = "") -> HttpResponse:
@@ -112,7 +113,7 @@ def is_prefetch(request: HttpRequest) -> bool:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Respond to a failed CSRF check (`CSRF_FAILURE_VIEW`): the login page again, or a problem."""
-    if request.path == resolve_url("login"):
+    if request.path == settings.LOGIN_URL:
         message = "The page was open for too long, or cookies are disabled. Please try again."
         if request.headers.get("Origin", "").startswith("https:") and not request.is_secure():
             message = "This page was opened over HTTPS, but the server expects HTTP. Set LLMMONITOR_TLS=true."

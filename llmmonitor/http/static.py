@@ -101,7 +101,7 @@ def _allows_gzip(scope: dict[str, Any]) -> bool:
     """Return whether the response may be compressed. Conditional and range requests are left to servestatic."""
     headers = dict(scope["headers"])
     plain = headers.keys() & {b"if-none-match", b"if-modified-since", b"range"}
-    return scope["method"] == "GET" and b"gzip" in headers.get(b"accept-encoding", b"") and not plain
+    return scope["method"] in ("GET", "HEAD") and b"gzip" in headers.get(b"accept-encoding", b"") and not plain
 
 
 def _compress(path: str) -> bytes:

@@ -35,8 +35,8 @@ class Banner:
         self._log_collected()
 
     def print(self, host: str, url: str, login_path: str | None) -> None:
-        """Print the welcome text. `login_path` is the path of the one-time link, if there is one."""
-        lines = [f"LLM Monitor {settings.VERSION} → {url}/"]
+        """Print the welcome text. `login_path` is the path of the one-time link with the path prefix, if any."""
+        lines = [f"LLM Monitor {settings.VERSION} → {url}{settings.LLMMONITOR.path_prefix}/"]
         if host in ANY_ADDRESS:
             lines.append("  It listens on every address of this machine. Other machines need a login or a key.")
         if login_path:

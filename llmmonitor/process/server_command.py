@@ -66,7 +66,7 @@ class ServerCommand(StoreCommand):
 
             def started(_host: str, actual_port: int) -> None:
                 url = url_of(host, actual_port)
-                when_listening(url)
+                when_listening(url + settings.LLMMONITOR.path_prefix)
                 banner.print(host, url, path)
 
             try:

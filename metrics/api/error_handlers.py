@@ -14,6 +14,7 @@ from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -90,7 +91,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """Return the response to an unknown path: a page for browsers, a problem for programs."""
     if "text/html" in request.headers.get("Accept", ""):
         return render(request, "access/not_found.html", {"path": request.path[:200]}, status=404)
-    return problem_response(404, "not_found", f"There is nothing at {request.path[:200]}. /docs lists the API.")
+    return problem_response(
+        404, "not_found", f"There is nothing at {request.path[:200]}. {reverse('docs')} lists the API."
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -194,7 +194,9 @@ class ExportView(ReadView):
         except BaseException:
             slot.release()
             raise
-        response = StreamingHttpResponse(Stream(chain([first], chunks), slot), content_type=CONTENT_TYPES[extension])
+        # A server would read the whole stream for a HEAD, and discard it.
+        stream = Stream(iter(()) if request.method == "HEAD" else chain([first], chunks), slot)
+        response = StreamingHttpResponse(stream, content_type=CONTENT_TYPES[extension])
         span = f"{window.start:%Y%m%dT%H%M}_{window.end:%Y%m%dT%H%M}"
         response["Content-Disposition"] = f'attachment; filename="llmmonitor_{kind}_{span}.{extension}"'
         return response

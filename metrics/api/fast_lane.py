@@ -19,6 +19,7 @@ from llmmonitor.access import rights
 from llmmonitor.access.connection import connection_of_scope
 from llmmonitor.access.identity import Identity, identify_scope, needs_database
 from llmmonitor.access.throttles import IngestThrottle
+from llmmonitor.http.path_prefix import path_below_prefix
 from metrics.api.renderers import dump
 from metrics.events import Kind
 from metrics.ingest.body import JSON_TYPES, LINE_TYPES
@@ -60,7 +61,7 @@ def fast_lane(application: Any) -> Any:
     django_headers: dict[tuple[str, bool], Headers] = {}
 
     async def handle(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = path_below_prefix(scope)
         kind = KINDS.get(path)
         headers = dict(scope["headers"])
         identity = _identity(scope, headers) if kind and scope["method"] == "POST" else None
@@ -100,7 +101,7 @@ def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | 
         or headers.get(b"content-type") not in CONTENT_TYPES
         or not (length.isdigit() and len(length) < 8 and int(length) <= MAX_BODY_BYTES)
         or scope.get("query_string")
-        or scope.get("root_path")
+        or scope.get("root_path", "") != settings.LLMMONITOR.path_prefix
     ):
         return None
     # As HttpRequest.get_host, which raises DisallowedHost.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmmonitor.http.path_prefix import path_below_prefix
 from metrics.live.consumer import live_metrics
 
 PATH = "/ws/metrics"
@@ -11,7 +12,7 @@ PATH = "/ws/metrics"
 
 async def websocket_application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Serve one WebSocket. An unknown path fails the handshake."""
-    if scope["path"].rstrip("/") == PATH:
+    if path_below_prefix(scope).rstrip("/") == PATH:
         await live_metrics(scope, receive, send)
     else:
         await receive()

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.support.proxy import Proxy
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -386,3 +387,41 @@ class APageWithoutASocket:
             expect(page.locator("#connection-banner")).to_have_text(re.compile(r"Next attempt in [1-5] s\."))
         finally:
             context.close()
+
+
+class APageBelowAPathOfAProxy:
+    def test_works_as_at_the_root(self, make_server: Any, open_page: Any, console_errors: list[str]) -> None:
+        server = make_server(env={"LLMMONITOR_PATH_PREFIX": "/monitor"}, fresh=True)
+        link = re.search(r"Sign in .*: http://[^/]+(/\S+)", server.output)
+        assert link
+        with Proxy(server.port, "/monitor", strips=True) as proxy:
+            page = open_page(proxy.url + link[1])
+            assert page.url == f"{proxy.url}/monitor/"
+            wait_live(page)
+            send(server, request(ago_seconds=5))
+            expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
+            page.locator('[data-range="1h"]').click()
+            expect(page).to_have_url(f"{proxy.url}/monitor/?range=1h")
+            page.locator("#theme").click()
+            page.reload()
+            wait_live(page)
+            expect(page.locator("html")).to_have_attribute("data-theme", "light")
+            with page.expect_download() as saved:
+                page.locator('[data-widget="requests"] [data-menu]').click()
+                page.get_by_role("menuitem", name="CSV").click()
+            assert saved.value.url.startswith(f"{proxy.url}/monitor/export/history.csv?")
+            page.goto(f"{proxy.url}/monitor/docs")
+            expect(page.get_by_text("/metrics/current", exact=True)).to_be_visible()
+            expect(page.get_by_role("combobox")).to_contain_text("/monitor")
+            assert proxy.not_forwarded == []
+        assert console_errors == []
+
+    def test_starts_the_demo(self, make_server: Any, open_page: Any) -> None:
+        server = make_server(env={"LLMMONITOR_PATH_PREFIX": "/monitor"}, fresh=True)
+        link = re.search(r"Sign in .*: http://[^/]+(/\S+)", server.output)
+        assert link
+        with Proxy(server.port, "/monitor", strips=False) as proxy:
+            page = open_page(proxy.url + link[1])
+            with page.expect_response(lambda reply: reply.request.method == "POST") as started:
+                page.locator("#demo-show").click()
+            assert (started.value.url, started.value.status) == (f"{proxy.url}/monitor/demo", 202)

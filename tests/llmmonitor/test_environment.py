@@ -41,6 +41,15 @@ class AValue:
         monkeypatch.setenv("LLMMONITOR_TAGS", "team, tier ,,region")
         assert read_environment().tags == ("team", "tier", "region")
 
+    @pytest.mark.parametrize(
+        ("text", "prefix"), [("/monitor", "/monitor"), ("/a/b-c.d/", "/a/b-c.d"), ("/", ""), ("/metrics2", "/metrics2")]
+    )
+    def test_that_is_a_path_prefix_needs_no_slash_at_its_end(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, prefix: str
+    ) -> None:
+        monkeypatch.setenv("LLMMONITOR_PATH_PREFIX", text)
+        assert read_environment().path_prefix == prefix
+
     def test_that_is_empty_counts_as_not_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LLMMONITOR_PORT", "")
         assert read_environment().port == 8899
@@ -63,6 +72,14 @@ class AValue:
             ("LLMMONITOR_LOG_LEVEL", "loud", "LLMMONITOR_LOG_LEVEL=loud: expected 'DEBUG', 'INFO'"),
             ("LLMMONITOR_TAGS", "a,b,c,d,e,f", "LLMMONITOR_TAGS=a,b,c,d,e,f: expected at most 5 entries"),
             ("LLMMONITOR_CORS_ORIGINS", "*", "LLMMONITOR_CORS_ORIGINS=*: expected origins such as https://"),
+            ("LLMMONITOR_PATH_PREFIX", "monitor", "LLMMONITOR_PATH_PREFIX=monitor: expected a path such as /monitor"),
+            ("LLMMONITOR_PATH_PREFIX", "/a//b", "LLMMONITOR_PATH_PREFIX=/a//b: expected a path such as /monitor"),
+            ("LLMMONITOR_PATH_PREFIX", "/a b", "LLMMONITOR_PATH_PREFIX=/a b: expected a path such as /monitor"),
+            (
+                "LLMMONITOR_PATH_PREFIX",
+                "/metrics/llm",
+                "LLMMONITOR_PATH_PREFIX=/metrics/llm: expected a path that does not begin with /metrics",
+            ),
             ("REDIS_URL", "localhost:6379", "REDIS_URL=…: expected redis://host:port/number"),
         ],
     )

@@ -16,6 +16,7 @@ from django.utils import timezone
 from llmmonitor.access.keys import create_key, find_key, revoke
 from llmmonitor.access.models import APIKey
 from llmmonitor.environment import read_environment
+from llmmonitor.http.path_prefix import add_prefix
 from metrics.api.fast_lane import KINDS, MAX_BODY_BYTES, fast_lane
 from metrics.models import InferenceMetrics
 from metrics.store.availability import StoreUnavailable
@@ -178,6 +179,27 @@ class APostThatIsNotPlain:
         reply = api.request(method, path, GOOD, content_type="application/json")
         assert reply.status == {"POST /": 404}.get(f"{method} {path[len(PATH) :]}", 200 if method == "POST" else 405)
         assert len(api.seen_by_django) == 1
+
+
+class APathPrefix:
+    @pytest.mark.parametrize(("prefix", "path"), [("/monitor", "/monitor" + PATH), ("/monitor", PATH), ("", PATH)])
+    def test_is_served_by_the_lane(self, api: AsgiClient, prefix: str, path: str) -> None:
+        api._application = add_prefix(api._application, prefix)
+        with override_settings(LLMMONITOR=read_environment().model_copy(update={"path_prefix": prefix})):
+            assert api.post(path, GOOD).json()["accepted"] == 1
+        assert api.seen_by_django == []
+
+    @pytest.mark.parametrize("path", ["/other" + PATH, "/monitor/monitor" + PATH, f"/monitor{PATH}/"])
+    def test_that_is_not_the_configured_one_is_passed_to_django(self, api: AsgiClient, path: str) -> None:
+        api._application = add_prefix(api._application, "/monitor")
+        with override_settings(LLMMONITOR=read_environment().model_copy(update={"path_prefix": "/monitor"})):
+            assert api.post(path, GOOD).status == 404
+        assert len(api.seen_by_django) == 1
+
+    def test_that_only_the_server_knows_is_left_to_django(self, api: AsgiClient) -> None:
+        api._application = add_prefix(api._application, "/monitor")
+        assert api.post(PATH, GOOD).status == 200
+        assert api.seen_by_django == ["/monitor" + PATH]
 
 
 class AKey:

@@ -34,4 +34,6 @@ class Command(StoreCommand):
                 f"There is no active user called {user!r}." if user else "There is no admin. Start the server once."
             )
         base = base or url_of(settings.LLMMONITOR.host, settings.LLMMONITOR.port)
-        self.stdout.write(base.rstrip("/") + create_login_link(account, timezone.now()))
+        # The path of a link begins with the path prefix.
+        base = base.rstrip("/").removesuffix(settings.LLMMONITOR.path_prefix)
+        self.stdout.write(base + create_login_link(account, timezone.now()))

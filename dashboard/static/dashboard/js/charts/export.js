@@ -1,6 +1,7 @@
 // Save a chart as a picture (PNG, SVG) or its values as a file (CSV, JSON). A picture has a head with the chart's title,
 // time range, filters and legend. The values come from the export API.
 
+import { historyFileUrl } from "../page/api.js";
 import { moment } from "../page/format.js";
 import { colour } from "./palette.js";
 import { SvgContext } from "./svg-context.js";
@@ -114,5 +115,5 @@ export function saveHistory(extension, metrics, page, groupBy) {
   search.set("step", String(page.series.step / 1000));
   if (groupBy) search.set("group_by", groupBy);
   for (const [name, values] of Object.entries(page.filters)) for (const value of [values].flat()) search.append(name, value);
-  download(`/export/history.${extension}?${search}`, "");
+  download(`${historyFileUrl(extension)}?${search}`, "");
 }

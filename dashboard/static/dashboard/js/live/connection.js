@@ -1,7 +1,7 @@
 // The connection to the server: one WebSocket per tab, which reconnects; polling where no WebSocket can be opened.
 // States of `page.connection`: connecting, live, catching-up, polling, disconnected, rejected.
 
-import { currentTick, signInUrl } from "../page/api.js";
+import { currentTick, liveUrl, signInUrl } from "../page/api.js";
 import { duration, text as figureText, timeOfDay } from "../page/format.js";
 
 const DEAD_AFTER_MS = 4_000;
@@ -78,7 +78,7 @@ export class LiveConnection {
     this.#retryAt = null;
     let socket;
     try {
-      socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/metrics`);
+      socket = new WebSocket(liveUrl());
     } catch {
       this.#onFailure("The browser cannot open a WebSocket");
       return;

@@ -1,4 +1,5 @@
-// Requests to the server. An error becomes a Problem, whose message can be shown.
+// Requests to the server. An error becomes a Problem, whose message can be shown. The addresses are attributes of the
+// page's <body>, because the server may have a path prefix.
 
 import { cookie } from "./dom.js";
 
@@ -15,7 +16,7 @@ async function call(path, { method = "GET", signal } = {}) {
   const options = { method, signal, headers, credentials: "same-origin", redirect: "manual" };
   if (method !== "GET") {
     headers["Content-Type"] = "application/json";
-    headers["X-CSRFToken"] = cookie("llmmonitor_csrf") ?? "";
+    headers["X-CSRFToken"] = cookie(urls().csrfCookie) ?? "";
     if (method === "POST") options.body = "{}";
   }
   let response;
@@ -32,11 +33,15 @@ async function call(path, { method = "GET", signal } = {}) {
   throw new Problem(response.status, body?.detail ?? `The server responded with status ${response.status}.`, body?.request_id);
 }
 
-export const pageData = (search, signal) => call(`/dashboard/data/overview${search}`, { signal });
-export const pageFigures = (search) => call(`/dashboard/data/overview/figures${search}`);
-export const currentTick = () => call("/metrics/current");
-export const demoState = () => call("/demo");
-export const demoStart = () => call("/demo", { method: "POST" });
-export const demoRemove = () => call("/demo", { method: "DELETE" });
+const urls = () => document.body.dataset;
 
-export const signInUrl = () => `/login/?next=${encodeURIComponent(location.pathname + location.search)}`;
+export const pageData = (search, signal) => call(urls().pageDataUrl + search, { signal });
+export const pageFigures = (search) => call(urls().pageFiguresUrl + search);
+export const currentTick = () => call(urls().currentUrl);
+export const demoState = () => call(urls().demoUrl);
+export const demoStart = () => call(urls().demoUrl, { method: "POST" });
+export const demoRemove = () => call(urls().demoUrl, { method: "DELETE" });
+
+export const liveUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${urls().liveUrl}`;
+export const historyFileUrl = (extension) => (extension === "csv" ? urls().historyCsvUrl : urls().historyJsonUrl);
+export const signInUrl = () => `${urls().loginUrl}?next=${encodeURIComponent(location.pathname + location.search)}`;

@@ -14,7 +14,7 @@ export function mountTheme(page) {
     button.title = `Theme: ${theme}`;
     button.setAttribute("aria-label", `Theme: ${theme}. Change the theme`);
     find('meta[name="color-scheme"]').content = theme === "auto" ? "light dark" : theme;
-    document.cookie = `llmmonitor_theme=${theme}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
+    document.cookie = `llmmonitor_theme=${theme}; path=${document.body.dataset.homeUrl}; max-age=${YEAR_SECONDS}; samesite=lax`;
     page.topics.emit("theme");
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => page.topics.emit("theme"));
