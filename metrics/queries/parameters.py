@@ -20,7 +20,7 @@ from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import Severity
 from metrics.events.types import Timestamp
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
-from metrics.queries.answers.series import retention_of
+from metrics.queries.answers.series import only_gauges
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.filters import (
     ERROR_FILTERS,
@@ -34,7 +34,7 @@ from metrics.queries.read.filters import (
     promoted_tags,
 )
 from metrics.queries.series_spec import SeriesSpec
-from metrics.queries.time.plan import check_kept
+from metrics.queries.time.plan import Retention, check_kept
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES, STEPS, Window, end_of_now
 
 WINDOW_PARAMETERS = ("range", "from", "to")
@@ -250,7 +250,7 @@ def parse_live_step(value: Any, specs: Sequence[SeriesSpec], now: datetime) -> i
     step = parse_step(value)
     if step is None:
         raise BadQuery("step", "is required: the length of a bucket in seconds.")
-    check_kept(step, now, retention_of(specs))
+    check_kept(step, now, Retention.from_settings(raw_samples=only_gauges(specs)))
     return step
 
 

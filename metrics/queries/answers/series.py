@@ -95,7 +95,7 @@ def series(
 ) -> SeriesResult:
     """Return the series of these specs, in their order. Raises BadQuery and QueryTooSlow."""
     specs = tuple(dict.fromkeys(specs))
-    plan = plan_steps(window, now, step, retention_of(specs))
+    plan = plan_steps(window, now, step, Retention.current(raw_samples=only_gauges(specs)))
 
     def compute() -> SeriesResult:
         with query_budget():
@@ -106,10 +106,9 @@ def series(
     return cached(("series", key, filters, plan), window, now, compute)
 
 
-def retention_of(specs: Sequence[SeriesSpec]) -> Retention:
-    """Return how long these metrics are kept. Raw samples of gauges are kept longer than one-second rollups."""
-    only_gauges = bool(specs) and all(spec.metric.type in gauges.TABLES for spec in specs)
-    return Retention.current(raw_samples=only_gauges)
+def only_gauges(specs: Sequence[SeriesSpec]) -> bool:
+    """Return whether all are gauges. Their raw samples are kept longer than the one-second rollups of requests."""
+    return bool(specs) and all(spec.metric.type in gauges.TABLES for spec in specs)
 
 
 def _read_lines(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime) -> tuple[list[Line], int]:

@@ -8,7 +8,7 @@ resolution that is still kept at that time. The response names the window that w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -34,17 +34,19 @@ class Retention:
     floors: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def current(cls, raw_samples: bool = False) -> Retention:
-        """Return the configured retention and the stored floors.
-
-        `raw_samples`: of gauges, which are read from raw samples below a minute.
-        """
+    def from_settings(cls, raw_samples: bool = False) -> Retention:
+        """Return the configured retention. `raw_samples`: of gauges, which are read from raw samples below a minute."""
         policy = RetentionPolicy.from_settings()
-        kept, floors = dict(policy.rollups), dict(RollupFloor.objects.values_list("resolution", "bucket"))
+        kept = {**policy.rollups, **({1: policy.samples} if raw_samples else {})}
+        return cls({resolution: int(age.total_seconds()) for resolution, age in kept.items()})
+
+    @classmethod
+    def current(cls, raw_samples: bool = False) -> Retention:
+        """Return the configured retention with the stored floors."""
+        floors = dict(RollupFloor.objects.values_list("resolution", "bucket"))
         if raw_samples:
-            kept[1] = policy.samples
             floors.pop(1, None)
-        return cls({resolution: int(age.total_seconds()) for resolution, age in kept.items()}, floors)
+        return replace(cls.from_settings(raw_samples), floors=floors)
 
     def oldest_complete(self, resolution: int, now_s: int) -> int:
         """Return the start of the oldest bucket that is complete, in unix seconds."""
