@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
+import unicodedata
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +35,9 @@ from metrics.queries import parameters
 ROWS_PER_CHUNK = 500
 MAX_RUNNING_EXPORTS = 2
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ndjson": "application/x-ndjson"}
+NUMBER = re.compile("[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
+FORMULA_SIGNS = frozenset("=+-@")
+INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # categories: controls, formats, separators
 
 # A SimpleQueue, because garbage collection may return a slot at any moment, even within `acquire`.
 _slots: SimpleQueue[None] = SimpleQueue()
@@ -57,10 +62,16 @@ def _cell(value: Any) -> Any:
         return orjson.dumps(value).decode()
     if isinstance(value, bool):
         return "true" if value else "false"
-    # Spreadsheets run a cell that begins with one of these as a formula. The quote makes it text.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    return f"'{value}" if isinstance(value, str) and _may_be_formula(value) else value
+
+
+def _may_be_formula(text: str) -> bool:
+    """Return whether a spreadsheet may run the text. A quote before it prevents this."""
+    if text[:1].isalnum() or NUMBER.fullmatch(text):
+        return False
+    # Some spreadsheets ignore spaces, line breaks and invisible characters at the beginning, and the width of a sign.
+    visible = next((char for char in text if unicodedata.category(char) not in INVISIBLE), "")
+    return text.startswith(("\t", "\r", "\n")) or unicodedata.normalize("NFKC", visible) in FORMULA_SIGNS
 
 
 def _flush(buffer: io.StringIO) -> bytes:

@@ -72,6 +72,13 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def in_csv(value: Any) -> str:
+    """Return a value from the cell of an export in CSV."""
+    written = b"".join(export.write_csv(iter([{"a": value, "b": 1}]), ("a", "b"))).decode()
+    (row,) = csv.DictReader(io.StringIO(written, newline=""))
+    return str(row["a"])
+
+
 class AnExport:
     @pytest.mark.parametrize("extension", ["json", "ndjson"])
     def test_in_json_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]], extension: str) -> None:
@@ -118,11 +125,22 @@ class AnExport:
             'attachment; filename="llmmonitor_inference_20260101T0000_20260102T1230.csv"'
         )
 
-    @pytest.mark.parametrize("start", "=+-@\t\r")
-    def test_in_csv_runs_nothing_in_a_spreadsheet(self, start: str) -> None:
-        written = b"".join(export.write_csv(iter([{"a": f"{start}SUM(1)", "b": -5}]), ("a", "b"))).decode()
-        (row,) = csv.DictReader(io.StringIO(written, newline=""))
-        assert row == {"a": f"'{start}SUM(1)", "b": "-5"}
+    @pytest.mark.parametrize(
+        "hidden", ["", "\n", "\r\n", "\t", " ", "\ufeff", "\ufeff\n ", "\u200b", "\u202e", "\x00", "\xa0"]
+    )
+    @pytest.mark.parametrize("start", "=+-@＝＋－＠﹦﹢﹣﹫")
+    def test_in_csv_runs_nothing_in_a_spreadsheet(self, hidden: str, start: str) -> None:
+        assert in_csv(f"{hidden}{start}SUM(1)") == f"'{hidden}{start}SUM(1)"
+
+    @pytest.mark.parametrize("text", ["\tSUM(1)", "\rSUM(1)", "\nSUM(1)", "-2+3", "-5%", "--5", "+", "-", "@"])
+    def test_in_csv_guards_what_a_spreadsheet_may_take_for_a_formula(self, text: str) -> None:
+        assert in_csv(text) == f"'{text}"
+
+    @pytest.mark.parametrize(
+        "value", [-5, -0.25, -1e-7, "-5", "+1.5e+10", "a=1", " a", "\ufeffa", "'=1", "−5", "…", "🦙", "", " ", "\u200b"]
+    )
+    def test_in_csv_leaves_numbers_and_other_texts_as_they_are(self, value: Any) -> None:
+        assert in_csv(value) == str(value)
 
 
 class TheStream:
