@@ -27,6 +27,7 @@ from metrics.live import ring, ticker
 from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, compute_view
 from metrics.queries import QueryStopped
+from metrics.queries.read.appended_rows import AppendedRows
 from metrics.queries.read.budget import check_budget, query_budget
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Hub:
         self._newest = ""  # tick, as JSON
         self._newest_seq: int | None = None
         self._sent_at: dict[bytes, int] = {}  # subscription -> seq of the newest tick with its view
+        self._appended = AppendedRows()  # used on the hub's thread
         self._rounds = 0  # how often all subscriptions were computed
         self._hello: tuple[str, float] | None = None  # the text and when it expires; None after a new tick
         self._making_hello: asyncio.Task[str] | None = None
@@ -199,7 +201,7 @@ class Hub:
         waiting = [client for client in self._clients if client.subscription is not None]
         since = {item.key: self._sent_at[item.key] for item in wanted if item.key in self._sent_at}
         try:
-            views = await self.in_thread(lambda: make_views(at, wanted, since))
+            views = await self.in_thread(lambda: make_views(at, wanted, since, self._appended))
         except Exception as error:  # noqa: BLE001 (the tick itself is sent anyway)
             log_throttled(logger, "live views", error)
             views = {}
@@ -219,17 +221,23 @@ class Hub:
 TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'
 
 
-def make_views(at: datetime, wanted: Sequence[Subscription], since: dict[bytes, int]) -> dict[bytes, str]:
+def make_views(
+    at: datetime, wanted: Sequence[Subscription], since: dict[bytes, int], appended: AppendedRows
+) -> dict[bytes, str]:
     """Return what each subscription adds to the tick of `at`, as JSON by subscription key.
 
+    `since` has the seq of the previous such tick by subscription key; late events are those in `appended` after it.
     A subscription that fails is skipped, and so are those that are not computed when the time budget is used up.
     """
     views = {}
     try:
         with query_budget(VIEWS_SECONDS, is_live=True):
+            appended.look(at)
             for subscription in wanted:
                 try:
-                    view = compute_view(subscription, at, since.get(subscription.key))
+                    before = since.get(subscription.key)
+                    changed_s = appended.oldest_since(int(at.timestamp()) - 1 if before is None else before)
+                    view = compute_view(subscription, at, before, changed_s)
                     views[subscription.key] = ring.encode(view).decode()
                 except QueryStopped:
                     raise

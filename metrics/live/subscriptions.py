@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from metrics import queries
 from metrics.queries import BadQuery, Filters, SeriesSpec, Window
 from metrics.queries.parameters import check_names, parse_filters_object, parse_live_step, parse_series_objects
-from metrics.queries.time.window import end_of_now
+from metrics.queries.time.window import at_second, end_of_now, iso
 
 MAX_DISTINCT = 32  # each is computed every second
 NAMES = ("type", "id", "filters", "step", "series")
@@ -25,7 +25,7 @@ MAX_ID_CHARACTERS = 64
 # An event may be committed shortly after the bucket of its time has closed. Buckets that closed within these seconds
 # are sent again.
 LOOK_BACK_SECONDS = 5
-MAX_CATCH_UP_POINTS = 60
+MAX_CATCH_UP_POINTS = 60  # closed buckets in a tick
 
 
 class TooManySubscriptions(Exception):
@@ -90,27 +90,57 @@ class Subscriptions:
         return len(self._by_key)
 
 
-def compute_view(subscription: Subscription, at: datetime, since: int | None = None) -> dict[str, Any]:
-    """Return `{"view": …, "buckets": […]}` for the tick of `at`. `since` is the seq of the previous such tick.
+def compute_view(
+    subscription: Subscription, at: datetime, since: int | None = None, changed_s: int | None = None
+) -> dict[str, Any]:
+    """Return what a subscription adds to the tick of `at`: `view`, `buckets`, and `reread_from` if it is needed.
 
-    The buckets are the open one, the newest closed one, and earlier ones that may have changed since `since`. Raises
-    QueryTooSlow.
+    The buckets are the open one, the newest closed one, and earlier ones that may have changed: since `since`, the seq
+    of the previous such tick, or by late events, the oldest of which is of the unix second `changed_s`. `reread_from`
+    is the start of the oldest of them if it is too old to be sent again. Raises QueryTooSlow.
     """
     step, filters = subscription.step, subscription.filters
-    window = window_of(step, at, since)
+    if not subscription.specs:
+        return {"view": queries.live_view(filters, at), "buckets": []}
+    again = to_send(step, at, since, changed_s)
+    try:
+        series = queries.series(subscription.specs, again.window, filters, step=step, now=at)
+    except BadQuery:  # buckets of a step that is not a multiple of a minute cannot be read so far back
+        again = to_send(step, at, since, changed_s, most_closed=1)
+        series = queries.series(subscription.specs, again.window, filters, step=step, now=at)
     buckets = []
-    if subscription.specs:
-        series = queries.series(subscription.specs, window, filters, step=step, now=at)
-        for line in series.as_dict()["series"]:
-            del line["unit"]
-            buckets.append(line)
-    return {"view": queries.live_view(filters, at), "buckets": buckets}
+    for line in series.as_dict()["series"]:
+        del line["unit"]
+        buckets.append(line)
+    reread = {} if again.reread_from is None else {"reread_from": iso(again.reread_from)}
+    return {"view": queries.live_view(filters, at), "buckets": buckets, **reread}
 
 
-def window_of(step: int, at: datetime, since: int | None) -> Window:
-    """Return the window from the oldest bucket that may have changed since `since` to the end of this second."""
+class ToSend(NamedTuple):
+    """The window of the buckets that are sent, and the start of older buckets that have changed."""
+
+    window: Window
+    reread_from: datetime | None
+
+
+def to_send(
+    step: int,
+    at: datetime,
+    since: int | None = None,
+    changed_s: int | None = None,
+    most_closed: int = MAX_CATCH_UP_POINTS,
+) -> ToSend:
+    """Return the window from the oldest bucket that may have changed to the end of this second.
+
+    It has at most `most_closed` closed buckets. If events have changed older ones, their figures are read again anyway,
+    so the window is not extended for them.
+    """
     end = end_of_now(at)
     opened = (end - 1) // step * step
+    limit = opened - most_closed * step
     seen = end - 1 if since is None else min(since, end - 1)
-    start = min(opened - step, (seen - LOOK_BACK_SECONDS) // step * step)
-    return Window.of_seconds(max(start, opened - MAX_CATCH_UP_POINTS * step), end)
+    unseen = (seen - LOOK_BACK_SECONDS) // step * step
+    changed = unseen if changed_s is None else changed_s // step * step
+    oldest = min(unseen, changed)
+    start = min(opened - step, unseen if changed < limit else oldest)
+    return ToSend(Window.of_seconds(max(start, limit), end), at_second(oldest) if oldest < limit else None)

@@ -258,7 +258,7 @@ A_CONNECTION = """
     const listeners = {};
     const page = {
       rolling: true, isFiltered: false, filters: {}, series: { step: 10000 }, data: { now: 0 }, now: () => 0,
-      tick: null, connection: { state: "connecting" },
+      live: true, tick: null, connection: { state: "connecting" },
       setConnection(state) { states.push(state); this.connection = { state }; },
       topics: { on(topic, listener) { listeners[topic] = listener; }, emit(topic) { listeners[topic]?.(); } },
       applyTick(tick) { ticks.push(tick); },
@@ -371,6 +371,21 @@ class ALivePage:
             pass(5_000);
             return [before, states];"""
         assert run("live/connection.js", within(A_CONNECTION, body)) == [1, ["live", "read"]]
+
+    def test_loads_some_seconds_after_late_events_changed_old_buckets(self, run: Any) -> None:
+        body = """
+            const late = (more) => receive({ type: "tick", seq: 2, reread_from: "2026-03-01T11:00:00Z", ...more });
+            live.start();
+            hello(1);
+            for (const _ of [1, 2]) late({ id: sent[0].id });
+            pass(5_000);
+            await read("loaded");
+            late({ id: "of an earlier subscription" });
+            page.live = false;
+            late({ id: sent[0].id });
+            pass(5_000);
+            return states;"""
+        assert run("live/connection.js", within(A_CONNECTION, body)) == ["live", "read"]
 
     @pytest.mark.parametrize("reason", ["Too many messages.", "Answers are not read.", "Too many live connections."])
     def test_names_the_servers_reason_and_waits(self, run: Any, reason: str) -> None:

@@ -17,12 +17,14 @@ from django.db import InterfaceError, OperationalError
 
 from llmmonitor.access.websocket import Denied
 from llmmonitor.infra import throttled_log
+from metrics.events import InferenceEvent
 from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
 from metrics.live.consumer import Allowance
 from metrics.live.hub import Hub, make_hello
 from metrics.live.routing import websocket_application
 from metrics.queries import QueryTooSlow
+from metrics.store.writing.transaction import Store
 from tests.support.timeouts import LONGEST_WAIT_SECONDS
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
@@ -155,6 +157,26 @@ class ASubscription:
         assert len(asked) == len({key for key, _ in asked}) == 2
         assert threading.get_ident() not in {thread for _, thread in asked}
 
+    async def test_gets_the_buckets_of_late_events_in_the_next_tick(self) -> None:
+        def store(second: int, committed: int) -> None:
+            at = datetime.fromtimestamp(1_800_000_000 + second, UTC)
+            event = InferenceEvent(timestamp=at, request_id=str(second), model_name="m")
+            Store(clock=lambda: datetime.fromtimestamp(1_800_000_000 + committed, UTC)).commit([event])
+
+        ticks = []
+        async with page() as client:
+            await subscribe(client, series=[{"metric": "requests", "stat": "sum"}])
+            for second, event_at in enumerate((1, -29, -1_000, 4), 1):
+                await broadcast(2 * second - 1)
+                await heard(client)
+                await asyncio.to_thread(store, event_at, 2 * second)
+                await broadcast(2 * second)
+                ticks.append(await heard(client))
+        points = [dict(tick["buckets"][0]["points"]) for tick in ticks]
+        assert [points[1].get(1_800_000_000_000 + second * 1_000) for second in (-29, 1)] == [1, 1]
+        assert [tick.get("reread_from") for tick in ticks] == [None, None, "2027-01-15T07:43:20Z", None]
+        assert [len(each) for each in points] == [len(points[3]), 34, len(points[3]), len(points[3])]
+
     async def test_has_an_id_of_each_page_that_shares_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[bytes] = []
         real = hub_module.compute_view
@@ -187,11 +209,11 @@ class ASubscription:
         begun, go_on, since = threading.Event(), threading.Event(), []
         real = hub_module.compute_view
 
-        def slow(subscription: Any, at: datetime, before: int | None) -> Any:
+        def slow(subscription: Any, at: datetime, before: int | None, changed_s: int | None) -> Any:
             since.append(before)
             begun.set()
             assert go_on.wait(LONGEST_WAIT_SECONDS)
-            return real(subscription, at, before)
+            return real(subscription, at, before, changed_s)
 
         monkeypatch.setattr(hub_module, "compute_view", slow)
         async with page() as client:

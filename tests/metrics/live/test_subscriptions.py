@@ -15,10 +15,12 @@ from metrics.live.subscriptions import (
     Subscriptions,
     TooManySubscriptions,
     parse,
-    window_of,
+    to_send,
 )
+from metrics.queries.time.window import at_second
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 500_000, tzinfo=UTC)
+NOW_S = int(NOW.timestamp())
 
 
 def subscription(model: str = "a", step: int = 10) -> Subscription:
@@ -64,27 +66,49 @@ class TheSubscriptions:
 
 class TheWindowOfATick:
     def test_holds_the_newest_closed_and_the_open_bucket(self) -> None:
-        window = window_of(10, NOW, None)
+        window = to_send(10, NOW).window
         assert [window.start.second, window.end.second] == [20, 31]
 
     def test_reaches_back_for_events_that_were_committed_late(self) -> None:
-        window = window_of(1, NOW, None)
-        assert window.seconds == LOOK_BACK_SECONDS + 1
+        assert to_send(1, NOW).window.seconds == LOOK_BACK_SECONDS + 1
 
     def test_reaches_back_to_the_tick_that_was_answered_before(self) -> None:
-        at = int(NOW.timestamp())
-        assert window_of(1, NOW, at - 20).start_s == at - 20 - LOOK_BACK_SECONDS
+        assert to_send(1, NOW, NOW_S - 20).window.start_s == NOW_S - 20 - LOOK_BACK_SECONDS
+
+    @pytest.mark.parametrize(("step", "late_by", "start"), [(1, 45, 45), (1, 60, 60), (10, 95, 100), (10, 600, 600)])
+    def test_reaches_back_to_the_bucket_of_a_late_event(self, step: int, late_by: int, start: int) -> None:
+        sent = to_send(step, NOW, NOW_S - 1, NOW_S - late_by)
+        assert (sent.window.start_s, sent.reread_from) == (NOW_S - start, None)
+
+    @pytest.mark.parametrize(("step", "late_by", "start"), [(1, 61, 61), (10, 601, 610), (10, 86_400, 86_400)])
+    def test_does_not_reach_back_to_an_older_event_but_names_its_bucket(
+        self, step: int, late_by: int, start: int
+    ) -> None:
+        sent = to_send(step, NOW, NOW_S - 1, NOW_S - late_by)
+        assert sent.window == to_send(step, NOW, NOW_S - 1).window
+        assert sent.reread_from == at_second(NOW_S - start)
+
+    def test_names_the_first_bucket_that_was_missed_while_no_tick_was_answered(self) -> None:
+        sent = to_send(1, NOW, NOW_S - 100)
+        assert sent.window.start_s == NOW_S - MAX_CATCH_UP_POINTS
+        assert sent.reread_from == at_second(NOW_S - 100 - LOOK_BACK_SECONDS)
 
     @given(
         step=st.sampled_from([1, 2, 5, 10, 60, 300, 3600]),
         seconds=st.integers(1_700_000_000, 1_900_000_000),
         gap=st.none() | st.integers(-5, 100_000),
+        late_by=st.none() | st.integers(-5, 100_000),
     )
     def test_begins_at_a_bucket_holds_the_closed_one_and_is_bounded(
-        self, step: int, seconds: int, gap: int | None
+        self, step: int, seconds: int, gap: int | None, late_by: int | None
     ) -> None:
-        window = window_of(step, datetime.fromtimestamp(seconds, UTC), None if gap is None else seconds - gap)
+        since = None if gap is None else seconds - gap
+        changed_s = None if late_by is None else seconds - late_by
+        window, reread_from = to_send(step, datetime.fromtimestamp(seconds, UTC), since, changed_s)
         assert window.start_s % step == 0
         assert window.start_s <= seconds // step * step - step
         assert window.end_s == seconds + 1
         assert window.seconds <= (MAX_CATCH_UP_POINTS + 1) * step
+        for changed in (since, changed_s):
+            assert changed is None or reread_from is not None or window.start_s <= changed
+        assert reread_from is None or reread_from < window.start

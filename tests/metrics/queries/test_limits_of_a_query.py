@@ -14,6 +14,7 @@ from metrics.live.hub import make_views
 from metrics.queries import Filters, SeriesSpec, Window
 from metrics.queries.exceptions import QueryTooLarge, QueryTooSlow, TooManyQueries
 from metrics.queries.read import budget
+from metrics.queries.read.appended_rows import AppendedRows
 from metrics.queries.read.budget import LIGHT_ROWS, count_rows, query_budget
 from tests.metrics.queries.known_events import NOW, Known
 
@@ -123,4 +124,4 @@ class ALightQuery:
 
         with lock.hold(0):
             assert queries.current(NOW)["overall"]["requests_per_second"]
-            assert make_views(NOW, [Wanted()], {}) == {b"key": '{"view":1}'}  # type: ignore[list-item]
+            assert make_views(NOW, [Wanted()], {}, AppendedRows()) == {b"key": '{"view":1}'}  # type: ignore[list-item]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from metrics import catalogue, queries
-from metrics.live.subscriptions import compute_view, parse, window_of
+from metrics.live.subscriptions import compute_view, parse, to_send
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
 from metrics.queries.answers.results import round_for_tick
@@ -56,7 +56,7 @@ class TheBuckets:
                     if (line["metric"], line["stat"]) == (spec["metric"], spec["stat"])
                 }
                 compared += sum(value is not None for points in mine.values() for _, value in points)
-                newest = window_of(step, at, None).start_s * 1000
+                newest = to_send(step, at).window.start_s * 1000
                 for labels, points in history.items():
                     now_shown = [[start, value] for start, value in points if start >= newest]
                     assert len(now_shown) >= 2

@@ -13,7 +13,7 @@ const RETRY_WHILE_POLLING_MS = 60_000;
 const POLLS_PER_LOAD = 3; // while polling, the charts are loaded with every third poll
 const SUSPEND_AFTER_MS = 60_000;
 const CATCH_UP_RETRY_MS = 15_000;
-const LOAD_SKIPPED_AFTER_MS = 5_000; // not at once, because a browser that skips updates is busy
+const LOAD_AFTER_MS = 5_000; // not at once: a browser that skips updates is busy, and late events come in numbers
 const TOO_MANY_DELAY_MS = 30_000;
 const MAX_EVENTS = 20;
 
@@ -153,22 +153,22 @@ export class LiveConnection {
     this.#seq = message.seq;
     if (message.id !== this.#subscriptionId) {
       // It was sent before the page changed its subscription.
-      delete message.view;
-      delete message.buckets;
+      for (const name of ["view", "buckets", "reread_from"]) delete message[name];
     }
     this.#page.applyTick(message);
     if (message.dropped) {
       this.#log(`Skipped ${message.dropped} update${message.dropped === 1 ? "" : "s"} because this browser is too slow`);
-      this.#loadSkipped();
+      this.#loadSoon(); // the server does not send the buckets of skipped ticks again
     }
+    // Late events have changed older buckets than a tick has. A paused page loads its data when it continues.
+    if (message.reread_from && this.#page.live) this.#loadSoon();
   }
 
-  // The server does not send the buckets of skipped ticks again.
-  #loadSkipped() {
-    this.#timers.skipped ??= setTimeout(() => {
-      this.#timers.skipped = null;
+  #loadSoon() {
+    this.#timers.load ??= setTimeout(() => {
+      this.#timers.load = null;
       if (this.#page.rolling) this.#page.load({ quiet: true });
-    }, LOAD_SKIPPED_AFTER_MS);
+    }, LOAD_AFTER_MS);
   }
 
   #onClose(event) {

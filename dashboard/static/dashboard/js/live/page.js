@@ -324,7 +324,8 @@ export class Page {
     this.topics.emit("figures");
   }
 
-  // Late events change old buckets, so an open page loads its data once a minute.
+  // Ticks do not carry what was removed, nor late events between a load and the next tick, so an open page loads its data
+  // once a minute.
   #scheduleReload() {
     clearTimeout(this.#reloadTimer);
     this.#reloadTimer = setTimeout(() => {
