@@ -71,10 +71,11 @@ def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
 
 def record_sample(at: datetime) -> None:
     """Record a sample of this host and of this monitor, with the timestamp `at`."""
-    from metrics.events import SystemEvent
+    from metrics.events import SystemEvent, build_event
     from metrics.ingest.recorder import get_recorder
 
-    event = SystemEvent.model_validate({**_sampler(os.getpid()).sample(), "timestamp": at, "stamped": True})
+    # A driver may report odd values, too.
+    event = build_event(SystemEvent, {**_sampler(os.getpid()).sample(), "timestamp": at, "stamped": True}, [])
     get_recorder().record([event], timeout=RECORD_SECONDS)
 
 

@@ -11,6 +11,7 @@ Validating a thousand plain events takes less than 10 ms.
 
 from __future__ import annotations
 
+from metrics.events.corrections import build_event
 from metrics.events.derive import FinishReason, Outcome, Severity, classify, finish_class
 from metrics.events.requests import ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
@@ -44,6 +45,7 @@ __all__ = [
     "SystemEvent",
     "Unreadable",
     "Validated",
+    "build_event",
     "classify",
     "finish_class",
     "new_request_id",

@@ -12,6 +12,7 @@ What to do follows from the validation error, which has the limits of the field.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -19,12 +20,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from metrics.events.rejections import describe
+from metrics.events.rejections import InvalidItem, describe
 from metrics.events.requests import NO_ERROR_TYPE
-from metrics.events.types import Event
+from metrics.events.samples import MAX_GPUS, GPUSample
 
-AnyEvent = TypeVar("AnyEvent", bound=Event)
-Place = tuple[str | int, ...]  # of a field in an item
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 NEAR = 1.01  # a float up to this multiple of its limit is set to the limit
 MAX_NUMBER_TEXT = 40  # characters of a number that was sent as text
@@ -36,46 +36,66 @@ BOOLEANS: dict[Any, bool] = {"true": True, "false": False, 1: True, 0: False}
 ERROR_TEXTS = frozenset({"error_type", "error_message"})  # one of these makes a request a failed request
 
 
-def correct(event_type: type[AnyEvent], item: dict[str, Any], error: ValidationError, corrected: list[str]) -> AnyEvent:
-    """The event of `item`, whose validation raised `error`. The paths of corrected fields are added to `corrected`.
+def build_event(event_type: type[AnyModel], item: dict[str, Any], corrected: list[str], path: str = "") -> AnyModel:
+    """The event of `item`. The paths of corrected fields are added to `corrected`; they begin with `path`.
 
     A null means "not sent", and 12.0 is 12; neither is a correction. Raises InvalidItem.
     """
+    parse: Callable[[Any], AnyModel] = event_type.__pydantic_validator__.validate_python
+    try:
+        return parse(item)
+    except ValidationError as raised:
+        error = raised
     fixed = {name: value for name, value in item.items() if value is not None}
-    paths: dict[Place, str] = {}
+    gpus = fixed.get("gpu_metrics")
+    built = None  # the place of errors that concern the original value
+    if isinstance(gpus, list) and all(isinstance(gpu, dict) for gpu in gpus):
+        built = ("gpu_metrics",)
+        fixed["gpu_metrics"] = [_build_gpu(index, gpu, corrected) for index, gpu in enumerate(gpus[:MAX_GPUS])]
+        if len(gpus) > MAX_GPUS:
+            corrected.append("gpu_metrics")
+    names: set[str] = set()
     for _ in range(MAX_ATTEMPTS):
-        errors = error.errors(include_url=False)
-        uncorrected = [detail for detail in errors if not _fix(event_type, fixed, detail, paths)]
+        errors = [each for each in error.errors(include_url=False) if each["loc"][:1] != built]
+        uncorrected = [each for each in errors if not _fix(event_type, fixed, each, names)]
         if uncorrected:
             raise describe(uncorrected) from None
         try:
-            event = event_type.model_validate(fixed)
+            event = parse(fixed)
         except ValidationError as again:
             error = again
         else:
-            corrected.extend(paths.values())
+            corrected.extend(path + name for name in sorted(names))
             return event
     raise describe(error.errors(include_url=False)) from None
 
 
-def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, paths: dict[Place, str]) -> bool:
-    """Correct the field of this error in `fixed`. False if it cannot be corrected."""
+def _build_gpu(index: int, gpu: dict[str, Any], corrected: list[str]) -> GPUSample:
+    try:
+        return build_event(GPUSample, gpu, corrected, "gpu_metrics.")
+    except InvalidItem as invalid:
+        raise InvalidItem(f"gpu_metrics.{index}.{invalid.field}", invalid.error) from None
+
+
+def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, names: set[str]) -> bool:
+    """Correct the field of this error in `fixed`, and add its name to `names`. False if it cannot be corrected."""
     context = detail.get("ctx", {})
-    if not detail["loc"] and "value" in context:  # a contradiction between fields, with the value that resolves it
-        fixed[context["field"]] = context["value"]
-        paths[(context["field"],)] = context["field"]
-        return True
-    name, *inside = detail["loc"] or [None]
+    if not detail["loc"]:  # a contradiction between fields; the model may know the value that resolves it
+        if "value" in context:
+            fixed[context["field"]] = context["value"]
+            names.add(context["field"])
+        return "value" in context
+    name, inside = str(detail["loc"][0]), len(detail["loc"]) > 1
     if detail["input"] is None and not inside:
-        return True  # already removed
-    if name not in model.model_fields or name in _identity(model) or len(inside) > 1:
+        return True  # removed before
+    if name not in model.model_fields or name in _identity(model):
         return False
-    sent = fixed.pop(str(name), None)
-    value = None if inside else _corrected(str(name), detail)
+    sent = fixed.pop(name, None)
+    value = None if inside else _corrected(name, sent, detail)
     if value is not None:
-        fixed[str(name)] = value
+        fixed[name] = value
     if sent is not None and value != sent:
-        paths[(name,)] = str(name)
+        names.add(name)
     return True
 
 
@@ -86,9 +106,9 @@ def _identity(model: type[BaseModel]) -> frozenset[str]:
     return frozenset([*required, "model_name", "provider", "kind"])
 
 
-def _corrected(name: str, detail: ErrorDetails) -> Any:
-    """The value to store instead of the invalid one; None if it has no clear meaning."""
-    value, limits = detail["input"], detail.get("ctx", {})
+def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
+    """The value to store instead of the invalid `value`; None if it has no clear meaning."""
+    limits = detail.get("ctx", {})
     match detail["type"]:
         case "less_than_equal" if isinstance(limits["le"], float) and value <= limits["le"] * NEAR:
             return limits["le"]

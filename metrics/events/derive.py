@@ -1,4 +1,4 @@
-"""The derived fields of a request: total tokens, processing time, speed, outcome and finish class.
+"""The derived fields: total tokens, processing time, speed, outcome and finish class of a request, used memory.
 
 A value that was sent takes precedence over the derived one. A derived value that would be negative, infinite or a
 division by zero is None.
@@ -102,6 +102,13 @@ def finish_class(finish_reason: str | None) -> FinishReason | None:
     if not finish_reason:
         return None
     return FINISH_REASONS.get(finish_reason.strip().lower().replace("-", "_"), FinishReason.OTHER)
+
+
+def memory_percent(used: float | None, total: float | None) -> float | None:
+    """The used share of a memory in percent. None if it is unknown or more than 101 %."""
+    if used is None or not total or used > 1.01 * total:
+        return None
+    return min(100.0, 100.0 * used / total)
 
 
 class DerivedValues(NamedTuple):

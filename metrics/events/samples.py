@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from metrics.events.derive import memory_percent
 from metrics.events.types import (
     PRINTABLE,
     Amount,
@@ -115,3 +116,13 @@ class SystemEvent(Event):
     monitor_memory_mb: Amount | None = None
     gpu_count: Annotated[int, Field(ge=0, le=10_000)] | None = None
     gpu_metrics: Annotated[tuple[GPUSample, ...], Field(strict=False, max_length=MAX_GPUS, fail_fast=True)] = ()
+
+    def derive_memory_percent(self) -> None:
+        """Set the missing memory_percent of a new sample and its GPUs. A validator of each GPU would cost as much as
+        the whole validation.
+        """
+        if self.memory_percent is None:
+            self.__dict__["memory_percent"] = memory_percent(self.memory_used_gb, self.memory_total_gb)
+        for gpu in self.gpu_metrics:
+            if gpu.memory_percent is None:
+                gpu.__dict__["memory_percent"] = memory_percent(gpu.memory_used_mb, gpu.memory_total_mb)

@@ -6,11 +6,9 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from pydantic import ValidationError
-
-from metrics.events.corrections import correct
+from metrics.events.corrections import build_event
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
 from metrics.events.rejections import InvalidItem
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
@@ -138,7 +136,6 @@ class Validator:
         self._oldest = at - policy.max_age
         self._floor = policy.raw_floor
         self._earliest = max(self._oldest, self._floor) if self._floor is not None else self._oldest
-        self._parse = self._type.__pydantic_validator__.validate_python
 
     def validate(self, item: Any, index: int, dropped: list[str], corrected: list[str]) -> tuple[Event, str | None]:
         """The event and its generated id, if it was sent without one. Raises InvalidItem."""
@@ -162,15 +159,14 @@ class Validator:
             _check_labels(event)
         if isinstance(event, QueueEvent):
             self._check_queue(event)
-        elif isinstance(event, SystemEvent) and event.gpu_metrics:
-            self._check_gpus(item["gpu_metrics"], event, dropped)
+        elif isinstance(event, SystemEvent):
+            event.derive_memory_percent()
+            if event.gpu_metrics:
+                self._check_gpus(item["gpu_metrics"], event, dropped)
         return event, generated_id
 
     def _build(self, item: dict[str, Any], corrected: list[str]) -> Event:
-        try:
-            return cast("Event", self._parse(item))
-        except ValidationError as error:
-            event = correct(self._type, item, error, corrected)
+        event = build_event(self._type, item, corrected)
         if corrected and self._tag_fields:
             own = event.__dict__
             event = event.model_copy(update={"tags": self._tags(self._tagged(own, own["metadata"]))})

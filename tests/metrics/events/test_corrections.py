@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from metrics.events import (
     EVENT_TYPES,
     Event,
+    GPUSample,
     InferenceEvent,
     IngestPolicy,
     Kind,
@@ -206,6 +208,93 @@ class AFieldThatDescribes:
         assert corrected.keys() <= own.keys()
         for name in own.keys() - corrected.keys():
             assert getattr(event, name) == (own[name] or getattr(event, name))
+
+
+GPU_DESCRIPTIVE = sorted(GPUSample.model_fields.keys() - {"gpu_id"})
+
+
+class AFieldOfAMachine:
+    @pytest.mark.parametrize("name", GPU_DESCRIPTIVE)
+    def test_never_costs_the_sample_of_its_host(self, name: str) -> None:
+        for sentinel in SENTINELS:
+            gpus = [{"gpu_id": 0, "temperature": 60}, {"gpu_id": 1, name: sentinel}, {"gpu_id": 2, name: sentinel}]
+            event, corrected = fixed(Kind.SYSTEM, cpu_percent=10, gpu_metrics=gpus)
+            assert corrected in ({}, {f"gpu_metrics.{name}": 2}), (sentinel, corrected)
+            assert (event.cpu_percent, event.gpu_metrics[0].temperature) == (10, 60)
+            if not corrected:
+                assert getattr(event.gpu_metrics[1], name) == sentinel
+
+    @pytest.mark.parametrize(
+        ("name", "sent", "stored"),
+        [
+            ("utilization_percent", 101, 100),
+            ("utilization_percent", 100.00000000000001, 100),
+            ("utilization_percent", 101.1, None),
+            ("utilization_percent", "[N/A]", None),
+            ("utilization_percent", "97", 97),
+            ("utilization_percent", -1, None),
+            ("power_draw_watts", "Not Supported", None),
+            ("performance_state", "P0", None),
+            ("throttle_reasons", "none", None),
+            ("throttle_reasons", ["idle", 5], None),
+            ("name", True, None),
+            ("uuid", "x" * 97, "x" * 96),
+        ],
+    )
+    def test_of_a_gpu_is_null_or_at_its_limit(self, name: str, sent: Any, stored: Any) -> None:
+        event, corrected = fixed(Kind.SYSTEM, gpu_metrics=[{"gpu_id": 0}, {"gpu_id": 1, name: sent}])
+        assert (getattr(event.gpu_metrics[1], name), corrected) == (stored, {f"gpu_metrics.{name}": 1})
+
+    def test_of_a_gpu_may_be_written_in_another_way(self) -> None:
+        gpu = {"gpu_id": 0, "performance_state": 0.0, "temperature": None, "ecc_uncorrected_total": 1.0}
+        event, corrected = fixed(Kind.SYSTEM, gpu_metrics=[gpu])
+        assert (event.gpu_metrics[0].performance_state, event.gpu_metrics[0].temperature, corrected) == (0, None, {})
+
+    @pytest.mark.parametrize(
+        ("name", "sent", "stored"),
+        [
+            ("cpu_percent", -1, None),
+            ("memory_percent", 100.4, 100),
+            ("load_average", [-1, -1, -1], None),
+            ("load_average", [1, 2], None),
+            ("load_average", [1, 2, 3, 4], [1, 2, 3]),
+            ("load_average", [1, None, 3], None),
+            ("per_core_percent", [5.0] * 1025, [5.0] * 1024),
+            ("network_bytes_sent", 2**64 - 1, None),
+            ("gpu_count", 1.5, None),
+            ("platform", 5.5, None),
+            ("gpu_metrics", {}, ()),
+            ("gpu_metrics", [{"gpu_id": 0}, 5], ()),
+            ("gpu_metrics", [5, {"gpu_id": 0, "temperature": "hot"}, "x"], ()),
+        ],
+    )
+    def test_of_a_host_is_null_or_at_its_limit(self, name: str, sent: Any, stored: Any) -> None:
+        event, corrected = fixed(Kind.SYSTEM, **{name: sent, "disk_percent": 5})
+        assert (getattr(event, name), event.disk_percent) == (stored, 5)
+        assert corrected == {name: 1}
+
+    def test_leaves_the_memory_percent_to_the_used_memory(self) -> None:
+        event, _ = fixed(Kind.SYSTEM, memory_used_gb=32, memory_total_gb=64, memory_percent="[N/A]")
+        assert event.memory_percent == 50
+
+    def test_is_counted_for_each_gpu(self) -> None:
+        gpus = [{"gpu_id": n, "utilization_percent": "[N/A]", "fan_percent": -1} for n in range(64)]
+        _, corrected = fixed(Kind.SYSTEM, gpu_metrics=gpus)
+        assert corrected == {"gpu_metrics.utilization_percent": 64, "gpu_metrics.fan_percent": 64}
+
+    def test_is_stored_for_the_first_64_gpus(self) -> None:
+        gpus = [{"gpu_id": n, "temperature": "hot", "name": "x" * 300} for n in range(70)]
+        before = deepcopy(gpus)
+        event, corrected = fixed(Kind.SYSTEM, gpu_metrics=gpus)
+        assert [gpu.number for gpu in event.gpu_metrics] == list(range(64))
+        assert corrected == {"gpu_metrics": 1, "gpu_metrics.temperature": 64, "gpu_metrics.name": 64}
+        assert gpus == before
+
+    @pytest.mark.parametrize("gpu_id", [None, True, "", "x" * 65, 1.5, []])
+    def test_is_refused_if_it_identifies_a_gpu(self, gpu_id: Any) -> None:
+        gpus = [{"gpu_id": 0}, {"gpu_id": gpu_id, "temperature": "hot"}]
+        [rejection] = validate(Kind.SYSTEM, {"host": "h", "gpu_metrics": gpus}).rejected
+        assert rejection.field == "gpu_metrics.1.gpu_id"
 
 
 class TheMetadataOfAnEvent:

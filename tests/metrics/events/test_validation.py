@@ -563,12 +563,33 @@ class AMachine:
             ({"host": ""}, "host"),
             ({"gpu_metrics": [{"name": "x"}]}, "gpu_metrics.0.gpu_id"),
             ({"gpu_metrics": [{"gpu_id": True}]}, "gpu_metrics.0.gpu_id"),
-            ({"gpu_metrics": [{"gpu_id": 0}, {"gpu_id": 1, "temperature": "hot"}]}, "gpu_metrics.1.temperature"),
+            ({"gpu_metrics": [{"gpu_id": 0}, {"gpu_id": "", "temperature": "hot"}]}, "gpu_metrics.1.gpu_id"),
             ({"gpu_metrics": [{"gpu_id": 0}, {"gpu_id": "0"}]}, "gpu_metrics"),
         ],
     )
     def test_is_refused_by_field(self, fields: dict[str, Any], field: str) -> None:
         assert refusal(Kind.SYSTEM, {"host": "h", **fields}).field == field
+
+    @pytest.mark.parametrize(
+        ("used", "total", "percent"),
+        [
+            (40_000, 80_000, 50),
+            (0, 80, 0),
+            (80.5, 80, 100),
+            (81, 80, None),
+            (1, 0, None),
+            (None, 80, None),
+            (1, None, None),
+        ],
+    )
+    def test_has_a_memory_percent_from_its_used_memory(self, used: Any, total: Any, percent: float | None) -> None:
+        gpu = {"gpu_id": 0, "memory_used_mb": used, "memory_total_mb": total}
+        fields = {"memory_used_gb": used, "memory_total_gb": total}
+        event = only(Kind.SYSTEM, {"host": "h", **fields, "gpu_metrics": [gpu]})
+        assert (event.memory_percent, event.gpu_metrics[0].memory_percent) == (percent, percent)
+        sent = {"memory_percent": 7}
+        event = only(Kind.SYSTEM, {"host": "h", **fields, **sent, "gpu_metrics": [{**gpu, **sent}]})
+        assert (event.memory_percent, event.gpu_metrics[0].memory_percent) == (7, 7)
 
     def test_names_what_it_cannot_keep(self) -> None:
         result = validate(Kind.SYSTEM, {"host": "h", "note": 1, "gpu_metrics": [{"gpu_id": 0, "led": "red"}]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +64,21 @@ class ASampleTask:
         assert row.timestamp == NOW
         assert 0 < row.memory_percent <= 100
         assert row.monitor_memory_mb > 10
+
+    def test_stores_the_rest_of_a_sample_with_an_odd_value(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sample = {
+            "host": "h",
+            "cpu_percent": 10.0,
+            "disk_percent": -1,
+            "gpu_metrics": [{"gpu_id": 0, "fan_percent": -1}],
+        }
+        monkeypatch.setattr(tasks, "_sampler", lambda pid: SimpleNamespace(sample=lambda: sample))
+        try:
+            tasks.record_sample(NOW)
+        finally:
+            close_recorder(10)
+        row = SystemMetrics.objects.get()
+        assert (row.cpu_percent, row.disk_percent) == (10.0, None)
 
     def test_samples_a_host_once_a_second_whoever_runs_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         sampled: list[tuple[str, datetime]] = []
