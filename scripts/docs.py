@@ -48,6 +48,14 @@ COMBINE_MEANINGS = {
     Combine.MAX: "the largest value: GPUs at 60 °C and 80 °C are at 80 °C",
     Combine.MERGE: "the distributions (for a ratio: both counts) are merged first; percentiles are never averaged",
 }
+LEVELS = """\
+Gauges that are combined by the sum are added minute by minute, over the instances that have a value in the minute, and
+then averaged over the minutes. Five pods with 10 requests each, one after another, are 10 requests. A reading counts
+for three intervals of its source, at most three minutes. Steps below a minute are added step by step. Of a model's
+queue, the first of the kinds engine, track and sdk that has a value in the minute is used. Of minutes that are no
+longer stored, averages and last values are exact; `min` and `max` add the least and greatest values of the hour of the
+instances that have a value in the same minute.
+"""
 WORSE = {"up": "higher is worse", "down": "lower is worse", None: "–"}
 
 METRICS_INTRODUCTION = """\
@@ -124,6 +132,7 @@ def metrics_page() -> str:
         "## How series are combined",
         "The value of a metric for several models, hosts, GPUs or engines together:",
         table(("Combined by", "Meaning"), combines),
+        LEVELS,
     ]
     for kind in catalogue.TYPES:
         sections += [f"## {TYPE_TITLES[kind]}", metrics_table(catalogue.of_type(kind))]

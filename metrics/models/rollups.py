@@ -68,6 +68,9 @@ class GaugeRollup(models.Model):
     max = models.FloatField()
     last = models.FloatField()
     last_at = models.BigIntegerField(help_text="When `last` was sampled, unix microseconds.")
+    minutes = models.BigIntegerField(
+        null=True, help_text="Of a level in an hour: a bit for each minute in which the instance counts."
+    )
     # Not written yet.
     growth = models.FloatField(null=True, help_text="Of a counter: its growth over the samples.")
     covered_seconds = models.FloatField(null=True, help_text="The time that the samples cover.")

@@ -18,6 +18,7 @@ from django.core.cache import caches
 from django.db.models import Max
 
 from metrics import catalogue
+from metrics.levels import is_level
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
@@ -35,6 +36,8 @@ MAX_GPUS = 128  # in a tick, at about 330 bytes each
 # A tick has the fields that the catalogue's metrics are read from, and a few others. The list of hosts has all fields.
 TICK_FIELDS = (*(metric.field for metric in catalogue.of_type("system", "monitor")), "cpu_count")
 TICK_GPU_FIELDS = ("name", *(metric.field for metric in catalogue.of_type("gpu")))
+# The gauges of hosts that are stored by hour while the minutes are stored, too.
+SIGNS_OF_LIFE = [metric.name for metric in catalogue.of_type("system", "gpu") if not is_level(metric)]
 ALL_FIELDS = tuple(name for name in SYSTEM.fields if name != "host")
 ALL_GPU_FIELDS = tuple(name for name in GPUS.fields if name not in ("host", "gpu_id"))
 
@@ -110,7 +113,7 @@ def _newest_in_rollups(at: datetime) -> Mapping[str, datetime]:
     last_at = dict(
         GaugeRollup.objects.filter(
             resolution=3600,
-            metric__in=[metric.name for metric in catalogue.of_type("system")],
+            metric__in=SIGNS_OF_LIFE,
             bucket__gte=begin - begin % 3600,
             bucket__lte=int(at.timestamp()),
         )

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from metrics.levels import rank_of_kind
 from metrics.models import QueueMetrics
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauge_buckets import rank_of_kind
 from metrics.queries.read.gauges import newest_samples, read_labels
 from metrics.queries.read.sql import chunks, filter_without_index
 

@@ -17,6 +17,7 @@ import numpy as np
 from django.db.models import Count
 
 from metrics.catalogue import Metric
+from metrics.levels import is_level
 from metrics.models import ErrorGroupRollup, ErrorMetrics
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
@@ -24,6 +25,7 @@ from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, Filters
 from metrics.queries.read.gauge_buckets import by_label_values, combine
+from metrics.queries.read.levels import level_lines, read_levels
 from metrics.queries.read.request_rollups import GroupedRollups, RollupRows, columns_for, read_rows, series_labels
 from metrics.queries.read.sql import BucketOf
 from metrics.queries.series_spec import SeriesSpec
@@ -221,8 +223,13 @@ def _read_gauge_lines(
     specs: Sequence[SeriesSpec], group_by: Sequence[str], plan: Plan, filters: Filters, now: datetime, limit: int
 ) -> tuple[Lines, int]:
     """Return the lines of gauges, and the largest number of groups that were omitted from a spec."""
-    buckets = gauges.read_buckets(specs, plan, filters)
-    labels = gauges.read_labels({instance for of_metric in buckets.values() for instance, _ in of_metric})
+    of_levels = {spec.metric.name: spec.metric for spec in specs if plan.resolution > 1 and is_level(spec.metric)}
+    buckets = gauges.read_buckets([spec for spec in specs if spec.metric.name not in of_levels], plan, filters)
+    levels = {
+        name: read_levels(metric, plan.start, plan.end, filters, end_of_now(now)) for name, metric in of_levels.items()
+    }
+    instances = {instance for of_metric in buckets.values() for instance, _ in of_metric}
+    labels = gauges.read_labels(instances.union(*(of_metric.instances for of_metric in levels.values())))
     lines: Lines = {}
     omitted = 0
     for spec in specs:
@@ -230,18 +237,20 @@ def _read_gauge_lines(
         names = [name for name in GAUGE_LABELS[metric.type] if name in group_by]
         if "gpu" in names:
             names = ["host", "gpu"]  # the number of a GPU means nothing without its host
-        groups = by_label_values(metric, buckets[metric.name], labels, names)
-        if not names:
-            groups.setdefault((), {})
-        ranked = sorted(groups)
-        omitted = max(omitted, len(ranked) - limit)
+        if metric.name in levels:
+            values, count = level_lines(metric, stat, levels[metric.name], labels, names, plan, limit)
+        else:
+            groups = by_label_values(metric, buckets[metric.name], labels, names)
+            if not names:
+                groups.setdefault((), {})
+            count = len(groups)
+            values = {
+                group: [combine(metric, stat, groups[group].get(step, ())) for step in range(plan.points)]
+                for group in sorted(groups)[:limit]
+            }
+        omitted = max(omitted, count - limit)
         lines[spec] = [
-            Line(
-                metric,
-                stat,
-                dict(zip(names, group, strict=True)),
-                [combine(metric, stat, groups[group].get(step, ())) for step in range(plan.points)],
-            )
-            for group in ranked[:limit]
+            Line(metric, stat, dict(zip(names, group, strict=True)), list(of_group))
+            for group, of_group in values.items()
         ]
     return lines, omitted

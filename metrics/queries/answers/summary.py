@@ -141,7 +141,7 @@ def figures_of(reading: Reading, total: GroupedRollups, filters: Filters, now: d
     split, rows = reading
     figures = request_figures(total, filters, elapsed_seconds(split, now))[0]
     parts = np.unique((rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
-    return WindowFigures(split, figures | _machine_figures(split.segments, filters), len(parts))
+    return WindowFigures(split, figures | _machine_figures(split.segments, filters, end_of_now(now)), len(parts))
 
 
 def summary_of(windows: Sequence[WindowFigures]) -> Summary:
@@ -204,7 +204,7 @@ def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> l
     return rows
 
 
-def _machine_figures(segments: Iterable[Segment], filters: Filters) -> Figures:
+def _machine_figures(segments: Iterable[Segment], filters: Filters, now_s: int) -> Figures:
     """Return the figures of hosts, GPUs and queues."""
-    values = gauges.totals(list(MACHINES.values()), segments, filters)
+    values = gauges.totals(list(MACHINES.values()), segments, filters, now_s)
     return {name: round_figure(value) for name, value in zip(MACHINES, values, strict=True)}

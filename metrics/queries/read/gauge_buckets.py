@@ -18,15 +18,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from metrics.catalogue import Combine, Metric
-from metrics.events import QueueKind
+from metrics.levels import DEFAULT_INTERVAL, rank_of_kind, valid_seconds
 from metrics.queries.time.plan import Plan
-
-# A sample of a queue is valid for this number of its source's intervals, within these limits.
-VALID_INTERVALS = 3
-MIN_VALID_SECONDS = 15
-MAX_VALID_SECONDS = 180
-DEFAULT_INTERVAL = MIN_VALID_SECONDS / VALID_INTERVALS  # of a source with a single sample
-_RANKS: dict[str, int] = {kind: rank for rank, kind in enumerate(QueueKind)}
 
 
 class InstanceLabels(NamedTuple):
@@ -74,11 +67,6 @@ class Sample(NamedTuple):
     interval: float
 
 
-def valid_seconds(interval: float) -> float:
-    """Return how long a sample of a queue is valid whose source sends one in `interval` seconds."""
-    return min(max(VALID_INTERVALS * interval, MIN_VALID_SECONDS), MAX_VALID_SECONDS)
-
-
 def validity(newest: datetime, oldest: datetime, count: int) -> timedelta:
     """Return how long the newest of `count` samples is valid, from the mean interval between them."""
     interval = (newest - oldest).total_seconds() / (count - 1) if count > 1 else DEFAULT_INTERVAL
@@ -95,11 +83,6 @@ def fill_gap(buckets: InstanceBuckets, instance: int, plan: Plan, sample: Sample
         bucket.add(1, sample.value, sample.value, sample.value)
         buckets[instance, step] = bucket
         step += 1
-
-
-def rank_of_kind(kind: str) -> int:
-    """Return the rank of a kind of queue. The lowest rank is preferred."""
-    return _RANKS.get(kind, len(_RANKS))
 
 
 def of_preferred_kind(buckets: InstanceBuckets, labels: Mapping[int, InstanceLabels]) -> InstanceBuckets:

@@ -1,5 +1,7 @@
 """Reading gauges: from raw samples below a minute, from rollups of a minute or an hour above.
 
+`metrics.queries.read.levels` reads the rollups of gauges whose values are added over instances.
+
 `gauge_buckets` combines what is read here into the values of a chart or a summary.
 """
 
@@ -14,13 +16,13 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db.models import Count, Max, Min, Sum, Value
 
+from metrics import catalogue
 from metrics.catalogue import Kind, Metric
+from metrics.levels import DEFAULT_INTERVAL, LOOKBACK_SECONDS, MAX_VALID_SECONDS, MINUTE, is_level
 from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_buckets import (
-    DEFAULT_INTERVAL,
-    MAX_VALID_SECONDS,
     InstanceBucket,
     InstanceBuckets,
     InstanceLabels,
@@ -30,6 +32,7 @@ from metrics.queries.read.gauge_buckets import (
     of_preferred_kind,
     validity,
 )
+from metrics.queries.read.levels import LevelSums, of_labels, read_levels
 from metrics.queries.read.sql import BucketOf, IntegerDivision, UnixSeconds, filter_without_index, one_of
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Plan, Segment
@@ -95,7 +98,12 @@ def read_buckets(
         ids = filters.gauge_label_ids(kind)
         if ids is not None and not ids:
             continue
-        fill = fill_gaps and kind == "queue" and plan.resolution == 1 and plan.step_seconds < FILLED_BELOW_STEP
+        fill = (
+            fill_gaps
+            and kind == "queue"
+            and plan.resolution == 1
+            and (plan.step_seconds < FILLED_BELOW_STEP or plan.points == 1)
+        )
         of_kind = [spec for spec in specs if spec.metric.type == kind]
         singly = {spec.metric.name: spec.metric for spec in of_kind if fill or spec.stat in ("rate", "last")}
         # Reading the samples singly also returns the sums.
@@ -190,7 +198,7 @@ def _read_samples(
     # Begin early enough that a bucket has the same values whatever the window is.
     lookback = 0
     if fill:
-        lookback = 2 * MAX_VALID_SECONDS
+        lookback = LOOKBACK_SECONDS
     elif any(metric.kind is Kind.COUNTER for metric in metrics):
         lookback = MAX_RATE_GAP[plan.resolution]
     newest: dict[tuple[str, int], Sample] = {}
@@ -246,12 +254,16 @@ def _readings(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, 
         yield from readings.values()
 
 
-def totals(specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Filters) -> list[float | None]:
-    """Return the value of each spec over all the segments."""
+def totals(
+    specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Filters, now_s: int
+) -> list[float | None]:
+    """Return the value of each spec over all the segments. Levels have averages only."""
+    segments = list(segments)
     merged: dict[str, InstanceBuckets] = {spec.metric.name: {} for spec in specs}
+    others = [spec for spec in specs if not is_level(spec.metric)]
     for resolution, start, end in segments:
         plan = Plan(end - start, resolution, start, end)
-        for name, buckets in read_buckets(specs, plan, filters, fill_gaps=False).items():
+        for name, buckets in read_buckets(others, plan, filters, fill_gaps=False).items():
             for (instance, _), bucket in buckets.items():
                 if bucket.count:
                     total = merged[name].setdefault((instance, 0), InstanceBucket())
@@ -259,10 +271,60 @@ def totals(specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Fi
     labels = read_labels(
         {instance for name, buckets in merged.items() if name.startswith("queue.") for instance, _ in buckets}
     )
+    averages = _average_levels([spec.metric for spec in specs if is_level(spec.metric)], segments, filters, now_s)
     values = []
     for spec in specs:
+        if is_level(spec.metric):
+            values.append(averages[spec.metric.name])
+            continue
         buckets = merged[spec.metric.name]
         if spec.metric.type == "queue":
             buckets = of_preferred_kind(buckets, labels)
         values.append(combine(spec.metric, spec.stat, buckets.values()))
     return values
+
+
+def _average_levels(
+    metrics: Sequence[Metric], segments: Sequence[Segment], filters: Filters, now_s: int
+) -> dict[str, float | None]:
+    """Return the average of each level over the segments.
+
+    The incomplete minutes at the ends of a window are read from raw samples, each as one step that counts as the part
+    of a minute that it is.
+    """
+    totals = dict.fromkeys((metric.name for metric in metrics), 0.0)
+    weights = dict.fromkeys(totals, 0.0)
+    for start, end in _parts_of_minutes(segments):
+        specs = [SeriesSpec(metric, "avg") for metric in metrics]
+        for name, buckets in read_buckets(specs, Plan(end - start, 1, start, end), filters).items():
+            value = _combined(catalogue.get(name), buckets)
+            if value is not None:
+                weight = (end - start) / MINUTE
+                totals[name] += value * weight
+                weights[name] += weight
+    whole = [segment for segment in segments if segment.resolution > 1]
+    if whole:
+        start, end = whole[0].start, whole[-1].end
+        plan = Plan(end - start, MINUTE, start, end)
+        for metric in metrics:
+            levels = read_levels(metric, start, end, filters, now_s)
+            levels = of_labels(metric, levels, read_labels(levels.instances))
+            sums = LevelSums(levels, dict.fromkeys(levels.instances, 0), 1, plan, "avg")
+            totals[metric.name] += float(sums.total[0])
+            weights[metric.name] += float(sums.weight[0])
+    return {name: totals[name] / weights[name] if weights[name] else None for name in totals}
+
+
+def _parts_of_minutes(segments: Iterable[Segment]) -> Iterator[tuple[int, int]]:
+    """Yield the starts and ends of the parts of minutes that are read from raw samples."""
+    for resolution, start, end in segments:
+        while resolution == 1 and start < end:
+            stop = min(end, start - start % MINUTE + MINUTE)
+            yield start, stop
+            start = stop
+
+
+def _combined(metric: Metric, buckets: InstanceBuckets) -> float | None:
+    if metric.type == "queue":
+        buckets = of_preferred_kind(buckets, read_labels({instance for instance, _ in buckets}))
+    return combine(metric, "avg", buckets.values())

@@ -19,11 +19,12 @@ from django.db.models import Exists, OuterRef
 
 from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
+from metrics.levels import LEVELS, MINUTE
 from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import disk_limit
+from metrics.store.upkeep import disk_limit, level_hours
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
 
@@ -114,6 +115,9 @@ def _clean_gauges(resolution: int, policy: RetentionPolicy, now: datetime, steps
     deleted = 0
     # A query for each metric, because the index has the metric before the bucket.
     for metric in _metrics(resolution):
+        if metric in LEVELS and resolution == MINUTE:
+            deleted += level_hours.convert_and_delete(metric, before, steps)
+            continue
         query = manager(GaugeRollup).filter(resolution=resolution, metric=metric, bucket__lt=before)
         deleted += steps.run(matching_rows(query.order_by("bucket")))
     return deleted

@@ -16,6 +16,7 @@ from typing import Any
 from metrics import catalogue
 from metrics.aggregation import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
 from metrics.events import GPUSample, QueueEvent, Rejection, SystemEvent
+from metrics.levels import LEVELS, MINUTE
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
 from metrics.store.writing.rollup_rows import GaugeBucketKey
@@ -172,11 +173,14 @@ class _GaugeSums:
             for resolution in self._resolutions_for(at)
             if resolution in GAUGE_RESOLUTIONS
         ]
+        # Levels are stored in minutes, whatever their retention is. Upkeep turns the minutes of an hour into its rows
+        # (`metrics.store.upkeep.level_hours`).
+        minute = [(MINUTE, bucket_start(microseconds // 1_000_000, MINUTE))]
         for metric, read in readers:
             value = read(sample)
             if value is None:
                 continue
-            for resolution, start in starts:
+            for resolution, start in minute if metric in LEVELS else starts:
                 key = (resolution, metric, start, labels)
                 bucket = self.buckets.get(key)
                 # Each key has its own object, because `merge` changes it.

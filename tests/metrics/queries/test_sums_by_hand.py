@@ -124,16 +124,22 @@ def mean_of_means(each: Sequence[Sequence[float]]) -> float | None:
 
 
 def preferred_value(known: Known, window: Window, name: str) -> float:
-    """Return the mean level of all queues: both gateways of the first model, the SDK of the second."""
+    """Return the mean length of all queues: both gateways of the first model, the SDK of the second.
+
+    In each minute, the means of the sources are added. An incomplete minute counts as the part that it is.
+    """
     total = 0.0
-    for source, model in (("gateway-1", CHATTY), ("gateway-2", CHATTY), ("pod-1", SLOW)):
-        values = [
-            getattr(event, name)
-            for event in known.queues
-            if (event.source, event.model_name) == (source, model) and window.start <= event.timestamp < window.end
-        ]
-        total += sum(values) / len(values)
-    return total
+    start = window.start_s
+    while start < window.end_s:
+        end = min(start - start % 60 + 60, window.end_s)
+        for source, model in (("gateway-1", CHATTY), ("gateway-2", CHATTY), ("pod-1", SLOW)):
+            of_source = [event for event in known.queues if (event.source, event.model_name) == (source, model)]
+            inside = [getattr(event, name) for event in of_source if start <= event.timestamp.timestamp() < end]
+            # A source without a sample in a part of a minute has the value of the sample before.
+            before = [getattr(event, name) for event in of_source if event.timestamp.timestamp() < start]
+            total += (sum(inside) / len(inside) if inside else before[0]) * (end - start)
+        start = end
+    return total / window.seconds
 
 
 def summary_by_hand(known: Known, window: Window, of: Callable[[InferenceEvent], bool] = lambda _: True) -> Any:

@@ -14,10 +14,12 @@ from metrics.histogram import Histogram
 from metrics.models import (
     EngineMetrics,
     ErrorMetrics,
+    GaugeRollup,
     GPUMetrics,
     InferenceMetrics,
     InferenceRollup,
     QueueMetrics,
+    RawFloor,
     SystemMetrics,
 )
 from metrics.store.commit_result import CommitResult
@@ -164,17 +166,17 @@ class TheTimesOfTimeouts:
 
 
 @pytest.fixture
-def metadata_as_jsonb() -> Iterator[Any]:
-    """The tables before metadata was text on PostgreSQL; afterwards they are as they should be."""
+def tables_of_0005() -> Iterator[Any]:
+    """The tables of an earlier version; afterwards they are as they should be."""
     newest = MigrationExecutor(connection).loader.graph.leaf_nodes("metrics")
     yield migrate_to("0005_write_path")
     MigrationExecutor(connection).migrate(newest)
 
 
 class TheMetadataAsText:
-    def test_has_the_numbers_that_were_stored(self, metadata_as_jsonb: Any) -> None:
+    def test_has_the_numbers_that_were_stored(self, tables_of_0005: Any) -> None:
         series, requests, errors, groups = (
-            metadata_as_jsonb.get_model("metrics", name).objects
+            tables_of_0005.get_model("metrics", name).objects
             for name in ("Series", "InferenceMetrics", "ErrorMetrics", "ErrorGroup")
         )
         own = series.create(model_name="m", first_seen=NOW, last_seen=NOW)
@@ -184,9 +186,67 @@ class TheMetadataAsText:
         group = groups.create(fingerprint="f", first_seen=NOW, last_seen=NOW)
         errors.create(**row, content_key=1, group=group)
 
-        migrate_to("0006_metadata_as_text")
+        migrate_to("0007_metadata_as_text")
 
         for table in (InferenceMetrics, ErrorMetrics):
             stored = table.objects.values_list("metadata", flat=True).get()
             assert stored == metadata
             assert type(stored["loss"]) is type(stored["big"]) is float
+
+
+class TheHoursOfLevels:
+    FIRST = int(NOW.timestamp()) // 3600 * 3600 - 2 * 3600
+
+    def store(self, apps: Any, metric: str, minutes: list[int], hours: list[int]) -> None:
+        """Store rows of a host with two samples of 3 and 5, at these minutes and hours after the first hour."""
+        labels, _ = apps.get_model("metrics", "GaugeLabels").objects.get_or_create(host="big")
+        for resolution, starts in ((60, minutes), (3600, hours)):
+            for start in starts:
+                apps.get_model("metrics", "GaugeRollup").objects.create(
+                    resolution=resolution,
+                    bucket=self.FIRST + resolution * start,
+                    metric=metric,
+                    labels=labels,
+                    count=2,
+                    sum=8,
+                    min=3,
+                    max=5,
+                    last=5,
+                    last_at=0,
+                )
+
+    def hours(self, metric: str) -> list[Any]:
+        rows = GaugeRollup.objects.filter(metric=metric, resolution=3600).order_by("bucket")
+        return [((bucket - self.FIRST) // 3600, *more) for bucket, *more in rows.values_list(*self.COLUMNS)]
+
+    COLUMNS = ("bucket", "count", "sum", "min", "max", "minutes")
+    EVERY_MINUTE = (60, 240, 3, 5, 2**60 - 1)
+
+    def test_are_those_whose_minutes_are_not_all_stored(self, tables_of_0005: Any) -> None:
+        # The first of the two minutes of hour 0 is no longer stored. Hour -1 has two rows, of two commits.
+        self.store(tables_of_0005, "system.gpu_count", [30, 70, 80], [-1, -1, 0, 0, 1, 1])
+
+        migrate_to("0006_level_hours")
+
+        assert self.hours("system.gpu_count") == [(-1, *self.EVERY_MINUTE), (0, *self.EVERY_MINUTE)]
+        assert GaugeRollup.objects.filter(resolution=60).count() == 3
+        assert [(kind, at.timestamp()) for kind, at in RawFloor.objects.values_list("kind", "at")] == [
+            ("system", self.FIRST + 3600)
+        ]
+
+    def test_are_deleted_if_all_minutes_are_stored(self, tables_of_0005: Any) -> None:
+        self.store(tables_of_0005, "queue.pending", [30, 70, 80], [0, 1, 1])
+
+        migrate_to("0006_level_hours")
+
+        assert self.hours("queue.pending") == []
+        assert not RawFloor.objects.exists()
+
+    def test_are_kept_without_minutes(self, tables_of_0005: Any) -> None:
+        self.store(tables_of_0005, "gpu.memory_used_mb", [], [-5])
+        self.store(tables_of_0005, "system.cpu_percent", [], [-5])
+
+        migrate_to("0006_level_hours")
+
+        assert self.hours("gpu.memory_used_mb") == [(-5, *self.EVERY_MINUTE)]
+        assert self.hours("system.cpu_percent") == [(-5, 2, 8, 3, 5, None)]

@@ -11,6 +11,7 @@ import pytest
 from metrics import catalogue
 from metrics.events import GPUSample, QueueEvent, SystemEvent
 from metrics.events.samples import MAX_GPUS
+from metrics.levels import LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, Series, SystemMetrics
 from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
@@ -85,8 +86,8 @@ class ASample:
     def test_adds_to_each_gauge_of_the_catalogue(self) -> None:
         commit(machine(NOW, FULL_GPU, **FULL_SYSTEM), queue(processing=2, wait_time_ms=5.0))
         named = {one.name for one in catalogue.ALL if one.type in ("system", "monitor", "gpu", "queue")}
-        for resolution in (60, 3600):
-            assert set(GaugeRollup.objects.filter(resolution=resolution).values_list("metric", flat=True)) == named
+        for resolution, expected in ((60, named), (3600, named - LEVELS)):
+            assert set(GaugeRollup.objects.filter(resolution=resolution).values_list("metric", flat=True)) == expected
         assert not GaugeRollup.objects.exclude(resolution__in=(60, 3600)).exists()
         assert gauge("system.load_1m").sum == 1.0
         assert gauge("gpu.temperature", labels__gpu_id="0").last == 60.0
@@ -109,6 +110,10 @@ class ASample:
     def test_too_old_for_minutes_keeps_its_hour(self) -> None:
         commit(machine(before(days=5), cpu_percent=3.0))
         assert list(GaugeRollup.objects.values_list("resolution", flat=True)) == [3600]
+
+    def test_too_old_for_minutes_keeps_the_minute_of_a_level_until_upkeep_makes_its_hour(self) -> None:
+        commit(machine(before(days=5), gpu_count=3))
+        assert list(GaugeRollup.objects.values_list("resolution", flat=True)) == [60]
 
 
 class ARepeat:

@@ -18,7 +18,7 @@ def set_type(name):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("metrics", "0005_write_path")]
+    dependencies = [("metrics", "0006_level_hours")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

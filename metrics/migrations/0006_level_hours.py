@@ -1,0 +1,92 @@
+"""Store levels, the gauges that are added over instances, in minutes, and in hours only when the minutes are deleted.
+
+The hours of which all minutes are stored are deleted. Of older hours it is not known in which minutes an instance
+existed, so it counts in all of them.
+"""
+
+from datetime import UTC, datetime
+
+from django.db import migrations, models
+from django.db.models import Count, F, Max, Min, Sum
+
+# The levels of this version, which are the keys of the rows that it stored.
+LEVELS = (
+    "queue.pending",
+    "queue.processing",
+    "system.memory_used_gb",
+    "system.memory_total_gb",
+    "system.gpu_count",
+    "system.load_1m",
+    "gpu.memory_used_mb",
+    "gpu.memory_total_mb",
+    "gpu.power_draw_watts",
+    "gpu.power_limit_watts",
+    "engine.running",
+    "engine.waiting",
+    "monitor.cpu_percent",
+    "monitor.memory_mb",
+)
+MINUTE, HOUR = 60, 3600
+ALL_MINUTES = 2**60 - 1
+
+
+def convert(apps, schema_editor):
+    rows = apps.get_model("metrics", "GaugeRollup").objects
+    floors = apps.get_model("metrics", "RawFloor").objects
+    for metric in LEVELS:
+        minutes, hours = (rows.filter(metric=metric, resolution=resolution) for resolution in (MINUTE, HOUR))
+        first = first_complete_hour(minutes, hours)
+        if first is not None:
+            hours.filter(bucket__gte=first).delete()
+        merge_doubled(hours)
+        hours.update(sum=F("sum") * 60.0 / F("count"), count=60, minutes=ALL_MINUTES)
+        newest = hours.aggregate(newest=Max("bucket"))["newest"]
+        if newest is not None:
+            # No sample is added to an hour that has been converted.
+            end = datetime.fromtimestamp(newest + HOUR, UTC)
+            kind = metric.split(".", 1)[0]
+            kind = kind if kind in ("queue", "engine") else "system"
+            floors.get_or_create(kind=kind, defaults={"at": end})
+            floors.filter(kind=kind, at__lt=end).update(at=end)
+
+
+def first_complete_hour(minutes, hours):
+    """Return the start of the oldest hour of which all minutes are stored, and all of the hours after it."""
+    oldest = minutes.aggregate(oldest=Min("bucket"))["oldest"]
+    if oldest is None:
+        return None
+    hour = oldest - oldest % HOUR
+    of_minutes = minutes.filter(bucket__lt=hour + HOUR).aggregate(total=Sum("count"))["total"]
+    of_hours = hours.filter(bucket=hour).aggregate(total=Sum("count"))["total"]
+    return hour if of_minutes == of_hours else hour + HOUR
+
+
+def merge_doubled(hours):
+    """Merge the rows of an hour and an instance, which later commits added."""
+    keys = hours.order_by().values("bucket", "labels_id").annotate(rows=Count("id")).filter(rows__gt=1)
+    for bucket, labels_id in list(keys.values_list("bucket", "labels_id")):
+        first, *others = hours.filter(bucket=bucket, labels_id=labels_id).order_by("-last_at", "-last")
+        for row in others:
+            first.count += row.count
+            first.sum += row.sum
+            first.min = min(first.min, row.min)
+            first.max = max(first.max, row.max)
+            row.delete()
+        first.save()
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("metrics", "0005_write_path"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            "gaugerollup",
+            "minutes",
+            models.BigIntegerField(
+                help_text="Of a level in an hour: a bit for each minute in which the instance counts.", null=True
+            ),
+        ),
+        migrations.RunPython(convert, migrations.RunPython.noop, elidable=True),
+    ]
