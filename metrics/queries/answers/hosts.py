@@ -1,5 +1,7 @@
 """The newest sample of each host and of its GPUs, and the state of the host.
 
+If a host has several senders, each with some of the fields, their samples are merged (`partial_samples`).
+
 A host is `up` while its newest sample is valid (for three intervals, at least 15 s), then `stale`. It is `down` when
 the sample is older than a minute and older than twice its validity. Samples of the last three minutes are read by the
 index on the time. Hosts without recent samples are read from rollups, which are cached for ten seconds.
@@ -8,7 +10,7 @@ index on the time. Hosts without recent samples are read from rollups, which are
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +22,7 @@ from django.db.models import Max
 from metrics import catalogue
 from metrics.levels import is_level
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
+from metrics.queries.answers.partial_samples import fill_missing
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauges import newest_samples, read_labels
@@ -140,8 +143,9 @@ def _describe(
 ) -> list[dict[str, Any]]:
     """Return a row for each host. Hosts in one of `states` have these fields of their newest sample."""
     newest = {host.host: host.newest for host in hosts if host.state in states}
-    samples = _read_samples(newest, fields) if newest else {}
-    gpus = _read_gpus(newest, gpu_fields) if newest else {}
+    running = {host.host for host in hosts if host.state != "down"}
+    samples = _read_samples(newest, fields, running) if newest else {}
+    gpus = _read_gpus(newest, gpu_fields, running, at) if newest else {}
     rows = []
     for host in hosts:
         row: dict[str, Any] = {
@@ -158,26 +162,55 @@ def _describe(
     return rows
 
 
-def _read_samples(newest: Mapping[str, datetime], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the fields of each host's sample at this time."""
-    samples: dict[str, dict[str, Any]] = {}
+def _read_samples(
+    newest: Mapping[str, datetime], fields: Sequence[str], running: Container[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the fields of each host's sample at this time; of running hosts, with those of other senders."""
+    found: dict[str, tuple[int, bool, dict[str, Any]]] = {}
     # Measured samples come last and replace example samples of the same host and time.
     rows = SystemMetrics.objects.order_by("-labels__is_demo")
-    for host, time, is_demo, *values in _at_times(rows, newest, "host", "timestamp", "labels__is_demo", *fields):
+    columns = ("host", "timestamp", "labels_id", "labels__is_demo", *fields)
+    for host, time, labels_id, is_demo, *values in _at_times(rows, newest, *columns):
         if newest[host] == time:
-            samples[host] = _rounded(fields, values) | ({"is_demo": True} if is_demo else {})
-    return samples
+            found[host] = labels_id, is_demo, dict(zip(fields, values, strict=True))
+    partial = {labels_id: (host, sample) for host, (labels_id, _, sample) in found.items() if host in running}
+    times = {labels_id: newest[host] for labels_id, (host, _) in partial.items()}
+    fill_missing(SystemMetrics, {labels_id: sample for labels_id, (_, sample) in partial.items()}, times, fields)
+    return {
+        host: _rounded(sample) | ({"is_demo": True} if is_demo else {}) for host, (_, is_demo, sample) in found.items()
+    }
 
 
 def _read_gpus(
-    newest: Mapping[str, datetime], fields: Sequence[str]
+    newest: Mapping[str, datetime], fields: Sequence[str], running: Container[str], at: datetime
 ) -> Mapping[tuple[str, bool], list[dict[str, Any]]]:
-    """Return the GPUs of each host at this time, by the host's name and whether they are examples."""
+    """Return the GPUs of each host, by the host's name and whether they are examples.
+
+    Of a running host, each GPU has its newest sample, if that was valid at the time of the host's newest sample. Of
+    other hosts, the GPUs of the host's newest sample are returned.
+    """
+    recent = newest_samples(GPUMetrics.objects, at)
+    times: dict[int, datetime] = {}
+    for labels_id, labels in read_labels(recent).items():
+        time, valid_for = recent[labels_id]
+        if labels.host in newest and labels.host in running and newest[labels.host] - time <= valid_for:
+            times[labels_id] = time
+    found: dict[int, tuple[str, bool, str, dict[str, Any]]] = {}
+    columns = ("host", "timestamp", "labels_id", "labels__is_demo", "gpu_id", *fields)
+    for chunk in chunks(set(times.values())):
+        for host, time, labels_id, is_demo, gpu_id, *values in GPUMetrics.objects.filter(
+            timestamp__in=chunk
+        ).values_list(*columns):
+            if times.get(labels_id) == time:
+                found[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
+    fill_missing(GPUMetrics, {labels_id: sample for labels_id, (*_, sample) in found.items()}, times, fields)
+    others = {host: time for host, time in newest.items() if host not in running}
+    for host, time, labels_id, is_demo, gpu_id, *values in _at_times(GPUMetrics.objects.all(), others, *columns):
+        if others[host] == time:
+            found[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
     gpus: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
-    columns = ("host", "timestamp", "labels__is_demo", "gpu_id", *fields)
-    for host, time, is_demo, gpu_id, *values in _at_times(GPUMetrics.objects.all(), newest, *columns):
-        if newest[host] == time:
-            gpus[host, is_demo].append({"gpu_id": gpu_number(gpu_id)} | _rounded(fields, values))
+    for host, is_demo, gpu_id, sample in found.values():
+        gpus[host, is_demo].append({"gpu_id": gpu_number(gpu_id)} | _rounded(sample))
     return gpus
 
 
@@ -188,8 +221,8 @@ def _at_times(rows: Any, newest: Mapping[str, datetime], *columns: str) -> Itera
         yield from rows.filter(timestamp__in=times, host__in=hosts_of_statement).values_list(*columns)
 
 
-def _rounded(fields: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return {name: round_figure(value) for name, value in zip(fields, values, strict=True)}
+def _rounded(sample: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: round_figure(value) for name, value in sample.items()}
 
 
 def _gpu_order(gpu: Mapping[str, Any]) -> tuple[bool, int, str]:

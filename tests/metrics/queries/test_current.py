@@ -34,6 +34,11 @@ def sample(at: datetime, host: str = ALPHA, **more: Any) -> SystemEvent:
     return SystemEvent(timestamp=at, host=host, **({"cpu_percent": 12.5} | more))
 
 
+def only_gpus(at: datetime, *gpus: GPUSample, **more: Any) -> SystemEvent:
+    """A sample of an exporter, which has no fields of the host but these."""
+    return SystemEvent(timestamp=at, host=ALPHA, gpu_metrics=gpus, **more)
+
+
 @pytest.fixture
 def part() -> Iterator[Any]:
     """Return a function that adds a part of another app to the tick, until the test ends."""
@@ -327,6 +332,32 @@ class TheHosts:
 
         assert (host["cpu_percent"], host.get("is_demo")) == (2.0, None)
         assert [gpu["name"] for gpu in host["gpu_metrics"]] == ["NVIDIA L4"]
+
+    def test_of_two_senders_have_the_newest_value_of_each_field(self, db: Any) -> None:
+        gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
+        power = GPUSample(gpu_id="0", power_draw_watts=300.0)
+        agent = [sample(ago(5 * n + 1), cpu_percent=10.0 + n, memory_percent=40.0) for n in range(12)]
+        exporter = [only_gpus(ago(60 * n + 30), gpu, gpu_count=1) for n in range(3)]
+        meter = [only_gpus(ago(20 * n + 2), power) for n in range(3)]
+        write([*agent, *exporter, *meter])
+
+        for second in (0, 3, 14):
+            (host,) = queries.current(NOW + timedelta(seconds=second))["hosts"]
+
+            assert (host["cpu_percent"], host["memory_percent"], host["gpu_count"]) == (10.0, 40.0, 1)
+            (merged,) = host["gpu_metrics"]
+            assert (merged["utilization_percent"], merged["power_draw_watts"]) == (70.0, 300.0)
+        assert queries.hosts(NOW)[0]["gpu_metrics"][0]["utilization_percent"] == 70.0
+
+    def test_have_no_value_that_is_no_longer_sent(self, db: Any) -> None:
+        gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
+        agent = [sample(ago(5 * n), memory_percent=40.0 if n > 5 else None) for n in range(12)]
+        write([*agent, *(only_gpus(ago(5 * n + 21), gpu, gpu_count=1) for n in range(5))])
+
+        (host,) = queries.current(NOW)["hosts"]
+
+        assert (host["cpu_percent"], host["memory_percent"], host["gpu_count"]) == (12.5, None, None)
+        assert host["gpu_metrics"] == []
 
     def test_are_limited_and_running_hosts_are_preferred(self, db: Any) -> None:
         write([sample(ago(500), f"a-pod-{n}") for n in range(60)] + [sample(ago(1), "zeta"), sample(ago(1), BETA)])

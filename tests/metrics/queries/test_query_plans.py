@@ -105,7 +105,7 @@ class TheTick:
         with CaptureQueriesContext(connection) as captured:
             queries.current(NOW)
 
-        assert len(captured) <= 12
+        assert len(captured) <= 16
 
 
 class APageOfRows:
