@@ -89,7 +89,7 @@ def _utc(value: datetime) -> datetime:
         raise PydanticCustomError("timestamp", "must be a time between the years 1 and 9999") from None
 
 
-# ISO 8601, with a time zone or in UTC; or a Unix time in seconds, or from 1e11 in milliseconds.
+# ISO 8601, with a time zone or in UTC; or a Unix time in seconds, or above 2e10 in milliseconds.
 Timestamp = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
 
 

@@ -56,7 +56,7 @@ def event_schema(kind: Kind) -> dict[str, Any]:
     event["additionalProperties"] = True
     event["properties"]["timestamp"] = {
         "description": "Time of the event: ISO 8601 (UTC if it has no offset), or Unix time in seconds, or in "
-        "milliseconds from 1e11 on. Default: the time when the server receives the event.",
+        "milliseconds above 2e10. Default: the time when the server receives the event.",
         "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
     }
     return event
