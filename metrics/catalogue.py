@@ -171,7 +171,7 @@ ALL: tuple[Metric, ...] = (
     _time("time_per_output_token_ms", "Time per output token", "Mean time between output tokens, without the first token."),
     _tokens("prompt_tokens", "Prompt tokens", "Input tokens of a request."),
     _tokens("completion_tokens", "Completion tokens", "Output tokens of a request."),
-    _of_successful("tokens_per_second", "tokens/s", "Generation speed", "Output tokens per second of one request, measured from the first token on, or over the processing time if the time to first token is unknown.", "down", "avg"),
+    _of_successful("tokens_per_second", "tokens/s", "Generation speed", "Output tokens per second of one request: the tokens after the first, divided by the time after the first (none for fewer than two tokens). If the time to first token is unknown: all output tokens, divided by the processing time.", "down", "avg"),
     Metric("inference.failed_response_time_ms", Kind.HISTOGRAM, "ms", "Response time of failures", "Time from sending a request to its failure.", "up", field="response_time_ms", column="failed_response_time_ms", default_stat="p95", population=Population.FAILED),
     Metric("inference.timeout_response_time_ms", Kind.HISTOGRAM, "ms", "Response time of timeouts", "Time from sending a request to its timeout.", "up", field="response_time_ms", column="timeout_response_time_ms", default_stat="p95", population=Population.TIMED_OUT),
     # Requests: counts.

@@ -87,7 +87,9 @@ Rules for all metrics:
 - **A failed request is counted once**, whether it was sent as a failed inference, as an error or as both. A warning is
   not a failure.
 - **Throughput is not generation speed.** The rate of `inference.completion_tokens` is the number of output tokens per
-  second of all requests; `inference.tokens_per_second` is the speed at which a single request generates its output.
+  second of all requests; `inference.tokens_per_second` is the speed at which a single request generates its output. Of
+  n output tokens, n − 1 are generated after the first, so the speed is (n − 1) / (response time − time to first token),
+  the inverse of the time per output token. Without a time to first token, it is n / processing time.
 - **Units**: 1 GiB is 2³⁰ bytes, 1 MiB is 2²⁰ bytes. Percentages go from 0 to 100. A rate is per second.
 
 What is not measured, or not valid, is not in a figure ([api.md](api.md) lists each case):

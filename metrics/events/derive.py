@@ -131,8 +131,8 @@ def derive(
 
     - total_tokens: the sum of the parts that were sent (an embedding has no output tokens).
     - processing_time_ms: response time minus queue time; without a queue time, the response time.
-    - tokens_per_second: output tokens divided by the time after the first token if ttft_ms is known, otherwise by the
-      processing time.
+    - tokens_per_second: if ttft_ms is known, the tokens after the first divided by the time after the first, so that it
+      is unknown for fewer than two tokens; otherwise all output tokens divided by the processing time.
     - time_per_output_token_ms: the time after the first token divided by the number of further tokens; needs ttft_ms.
     """
     total = (
@@ -141,14 +141,20 @@ def derive(
     if response_time_ms is None:
         return DerivedValues(total, None, None, None)
     processing = response_time_ms - (queue_time_ms or 0.0)
-    decode = None if ttft_ms is None else response_time_ms - ttft_ms
     speed = per_token = None
     if completion_tokens is not None:
-        duration = processing if decode is None else decode
-        if duration > 0:
-            speed = completion_tokens / duration * 1000.0
-            if speed > MAX_TOKENS_PER_SECOND:
-                speed = None
-        if decode is not None and decode >= 0 and completion_tokens > 1:
+        if ttft_ms is None:
+            speed = _speed(completion_tokens, processing)
+        elif completion_tokens > 1 and ttft_ms <= response_time_ms:
+            decode = response_time_ms - ttft_ms
+            speed = _speed(completion_tokens - 1, decode)
             per_token = decode / (completion_tokens - 1)
     return DerivedValues(total, processing if processing >= 0 else None, speed, per_token)
+
+
+def _speed(tokens: int, duration_ms: float) -> float | None:
+    """Tokens per second. None if the duration is not positive or too short to be measured."""
+    if duration_ms <= 0:
+        return None
+    speed = tokens / duration_ms * 1000.0
+    return speed if speed <= MAX_TOKENS_PER_SECOND else None

@@ -336,8 +336,27 @@ class TheDerivedFields:
         event = inference(prompt_tokens=10, completion_tokens=41, response_time_ms=1300, queue_time_ms=100, ttft_ms=300)
         assert event.total_tokens == 51
         assert event.processing_time_ms == 1200
-        assert event.tokens_per_second == 41.0  # 41 tokens in the second after the first
+        assert event.tokens_per_second == 40.0  # 40 tokens in the second after the first
         assert event.time_per_output_token_ms == 25.0  # 40 steps in that second
+
+    @pytest.mark.parametrize(
+        ("tokens", "ttft", "speed"),
+        [
+            (2, 1000, 100.0),
+            (11, 1000, 1000.0),
+            (1, 1000, None),
+            (0, 1000, None),
+            (2, 1010, None),
+            (2, 1020, None),
+            (1, None, 1000 / 1010),
+            (0, None, 0.0),
+        ],
+    )
+    def test_have_a_speed_without_the_first_token(self, tokens: int, ttft: int | None, speed: float | None) -> None:
+        event = inference(completion_tokens=tokens, response_time_ms=1010, ttft_ms=ttft)
+        assert event.tokens_per_second == speed
+        if speed and ttft is not None:
+            assert event.time_per_output_token_ms == pytest.approx(1000 / speed)
 
     def test_are_these_for_an_answer_in_one_piece(self) -> None:
         event = inference(completion_tokens=50, response_time_ms=600, queue_time_ms=100)
