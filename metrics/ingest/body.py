@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
@@ -39,6 +40,10 @@ MAX_GZIP_MEMBERS = 1_000  # of one body; each copies the rest of a step
 BRACKETS_PER_EVENT = 100
 
 LINE = re.compile(rb"\S[^\n]*")
+# Escaped surrogates, as a pair or alone. An even number of backslashes before the `u` would be text.
+SURROGATES = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u[dD](?:([89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|[89a-fA-F][0-9a-fA-F]{2})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +140,28 @@ def inflate(body: bytes, limits: Limits) -> bytes:
     return b"".join(parts)
 
 
+def _parse(text: bytes) -> Any:
+    """The value of JSON text, with U+FFFD for each half of a character. Raises JSONDecodeError.
+
+    Clients cut text by UTF-16 units, or by bytes, and would lose all events of the body.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        mended = SURROGATES.sub(_without_half, text.decode(errors="replace").encode())
+        if mended != text:
+            with suppress(orjson.JSONDecodeError):
+                return orjson.loads(mended)
+        raise error
+
+
+def _without_half(match: re.Match[bytes]) -> bytes:
+    return match[0] if match[2] else match[1] + rb"\ufffd"
+
+
 def _document(body: bytes) -> list[Any]:
     try:
-        parsed = orjson.loads(body)
+        parsed = _parse(body)
     except orjson.JSONDecodeError as error:
         raise BodyError(400, "bad_json", f"The body is not JSON: {error}.") from None
     if isinstance(parsed, list):
@@ -155,7 +179,7 @@ def _lines(body: bytes, limits: Limits) -> Iterator[Any]:
         if index >= limits.max_events:
             raise _too_many(limits)
         try:
-            yield orjson.loads(line[0])
+            yield _parse(line[0])
         except orjson.JSONDecodeError as error:
             yield Unreadable(f"is not JSON: {error.msg} at character {error.pos}")
 

@@ -38,7 +38,7 @@ class ABodyThatCannotBeRead:
             (b"model_name=m&prompt_tokens=1", "bad_json"),
             (b'{"model_name": "m", "response_time_ms": NaN}', "bad_json"),
             (b'{"model_name": "m", "response_time_ms": Infinity}', "bad_json"),
-            (b'{"model_name": "\xff\xfe"}', "bad_json"),
+            (b'{"model_name": \xff\xfe}', "bad_json"),
             (b"[" * 5_000 + b"]" * 5_000, "bad_json"),
             (b"", "empty_body"),
             (b"  \n ", "empty_body"),

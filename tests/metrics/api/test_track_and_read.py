@@ -44,6 +44,22 @@ def results(api: AsgiClient, path: str, **params: Any) -> list[dict[str, Any]]:
 
 
 class AnEvent:
+    def test_comes_back_with_the_corrections_that_the_response_named(self, api: AsgiClient) -> None:
+        half, pair = rb"\ud83d", rb"\ud83d\ude00"
+        body = b"""[
+            {"model_name": "m", "request_id": "odd", "error_message": "cut %b", "user": "a\\u0000", "max_tokens": -1,
+             "metadata": {"team": "%b%b", "nul": "\\u0000"}, "response_time_ms": 90, "status_code": 0, "%b": "%b"},
+            {"model_name": "b"}, null
+        ]""" % (half, pair, half, half, half)
+        answer = api.post("/track/inference", body).json()
+        assert (answer["accepted"], [entry["index"] for entry in answer["rejected"]]) == (2, [2])
+        assert answer["corrected"] == {"user": 1, "max_tokens": 1, "status_code": 1}
+        (row,) = results(api, "/requests", request_id="odd")
+        expected = {"error_message": "cut \ufffd", "user": "a\ufffd", "max_tokens": None, "response_time_ms": 90}
+        assert {name: row[name] for name in expected} == expected
+        assert row["metadata"] == {"team": "😀\ufffd", "nul": "\ufffd", "\ufffd": "\ufffd"}
+        assert [error["error_message"] for error in results(api, "/errors")] == ["cut \ufffd"]
+
     def test_comes_back_field_by_field(self, api: AsgiClient) -> None:
         reply = api.post("/track/inference", SEED)
         assert reply.status == 200

@@ -286,7 +286,7 @@ class AFieldOfAMachine:
         gpus = [{"gpu_id": n, "temperature": "hot", "name": "x" * 300} for n in range(70)]
         before = deepcopy(gpus)
         event, corrected = fixed(Kind.SYSTEM, gpu_metrics=gpus)
-        assert [gpu.number for gpu in event.gpu_metrics] == list(range(64))
+        assert [gpu.gpu_id for gpu in event.gpu_metrics] == [str(n) for n in range(64)]
         assert corrected == {"gpu_metrics": 1, "gpu_metrics.temperature": 64, "gpu_metrics.name": 64}
         assert gpus == before
 

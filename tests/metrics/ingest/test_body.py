@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tracemalloc
 import zlib
 from contextlib import suppress
@@ -109,8 +110,8 @@ class ABody:
             b'{"a": Infinity}',
             b'{"a": -Infinity}',
             b'{"a": 1e400}',
-            b'{"a": "\xff"}',
-            b'{"a": "\\ud800"}',
+            b'{"a": "\\ud80"}',
+            b'{"a": \xff}',
             b"{'a': 1}",
             b'{"a": 1} {"a": 2}',
             b"[" * 999 + b"1",
@@ -141,6 +142,50 @@ class ABody:
     ) -> None:
         with suppress(BodyError):
             assert read(body, content_type, encoding)
+
+
+class HalfACharacter:
+    """Text that a client has cut: in the middle of a surrogate pair, or of the bytes of a character."""
+
+    @pytest.mark.parametrize(
+        ("sent", "text"),
+        [
+            (rb"cut \ud83d", "cut \ufffd"),
+            (rb"\uDE00 rest", "\ufffd rest"),
+            (rb"\ud83d\ude00", "\U0001f600"),
+            (rb"\ud83d\ude00\ude00", "\U0001f600\ufffd"),
+            (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+            (rb"\ude00\ud83d", "\ufffd\ufffd"),
+            (rb"\ud83d\u0041\n\"", '\ufffdA\n"'),
+            (rb"\\ud83d \\\ud83d", "\\ud83d \\\ufffd"),
+            (rb"\\ud83d\ude00", "\\ud83d\ufffd"),
+            ("cut 😀".encode()[:-1], "cut \ufffd"),
+            (b"\xff\\ud83d", "\ufffd\ufffd"),
+            (b"\xed\xa0\xbd", "\ufffd\ufffd\ufffd"),
+        ],
+    )
+    def test_becomes_the_replacement_character(self, sent: bytes, text: str) -> None:
+        mark = b"\\ud83d"  # the body is mended only if it cannot be parsed
+        assert read(b'[{"a": "' + sent + b'", "b": "' + mark + b'"}]') == [{"a": text, "b": "\ufffd"}]
+
+    @pytest.mark.parametrize("half", [b"\\ud83d", b"\xf0\x9f"])
+    def test_costs_no_event_in_any_form_of_a_batch(self, half: bytes) -> None:
+        first, second = b'{"a": "' + half + b'", "' + half + b'": 1}', b'{"a": 2}'
+        expected = [{"a": "\ufffd", "\ufffd": 1}, {"a": 2}]
+        assert read(b"[" + first + b"," + second + b"]") == expected
+        assert read(b'{"events": [' + first + b"," + second + b"]}") == expected
+        assert read(first + b"\n" + second, LINES) == expected
+        assert read(gzip.compress(first + b"\n" + second), LINES, "gzip") == expected
+        assert read(first) == expected[:1]
+
+    def test_does_not_make_json_of_what_is_none(self) -> None:
+        with pytest.raises(BodyError, match="line 1 column 11 "):
+            read(b'{"a": "\\ud83d", "b": NaN}')
+
+    @given(st.text(st.characters(categories=["Cs", "L", "So"], include_characters='\\"\n'), max_size=30))
+    def test_changes_nothing_else(self, text: str) -> None:
+        body = json.dumps([text, "\ud83d"]).encode()
+        assert read(body) == [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), "\ufffd"]
 
 
 class AGzipBody:

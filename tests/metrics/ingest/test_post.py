@@ -171,6 +171,26 @@ class AnAnswer:
         [rejection] = payload["rejected"]
         assert (rejection["index"], rejection["field"]) == (1, None)
 
+    @pytest.mark.parametrize("odd", [b"5", b"null", b"[1]", b'"text"', b"[]", b"true", b"{}"])
+    @pytest.mark.parametrize(
+        ("form", "content_type"),
+        [(b"[%b,%b,%b]", JSON), (b'{"events": [%b,%b,%b]}', JSON), (b"%b\n%b\n%b", "application/x-ndjson")],
+    )
+    async def test_rejects_only_the_event_that_is_none(
+        self, post: Post, odd: bytes, form: bytes, content_type: str
+    ) -> None:
+        recorder = FakeRecorder()
+        body = form % (b'{"model_name": "a"}', odd, b'{"model_name": "b"}')
+        payload = (await post(body, recorder, content_type=content_type)).payload
+        assert [event.model_name for event in recorder.events] == ["a", "b"]  # type: ignore[attr-defined]
+        assert [rejection["index"] for rejection in payload["rejected"]] == [1]
+
+    async def test_is_for_both_events_if_the_text_of_one_is_cut_in_a_character(self, post: Post) -> None:
+        recorder = FakeRecorder()
+        answer = await post(b'[{"model_name":"a","error_message":"cut \\ud83d"},{"model_name":"b"}]', recorder)
+        assert answer.payload["accepted"] == 2
+        assert recorder.events[0].error_message == "cut \ufffd"  # type: ignore[attr-defined]
+
     async def test_names_the_one_bad_event_among_a_thousand(self, post: Post) -> None:
         items = events(1000)
         items[137]["timestamp"] = "soon"
