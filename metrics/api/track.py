@@ -70,7 +70,8 @@ class TrackInferenceView(_TrackView):
         kind,
         "Record requests",
         "Send a request when it has ended. Events with the same timestamp, request_id, model_name and "
-        "provider are counted once.",
+        "provider are counted once. The fields of a provider's response may be sent as they are: model, usage, "
+        "latency_ms.",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from metrics.events import aliases
 from metrics.events.corrections import build_event
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
 from metrics.events.rejections import InvalidItem
@@ -173,7 +174,10 @@ class Validator:
         return event
 
     def _split_metadata(self, item: dict[str, Any], dropped: list[str], corrected: list[str]) -> dict[str, Any]:
-        """A copy with unknown fields moved to the metadata, content dropped, and `is_demo` and `tags` set."""
+        """A copy with unknown fields moved to the metadata, content dropped, and `is_demo` and `tags` set.
+
+        Unknown fields that are aliases of fields are moved to these.
+        """
         metadata = item.get("metadata")
         if not isinstance(metadata, dict):
             if metadata is not None:
@@ -182,6 +186,8 @@ class Validator:
         known = dict(item)
         known.pop("metadata", None)
         unknown = {} if item.keys() <= self._fields else self._take_unknown(known)
+        if not aliases.NAMES.isdisjoint(unknown):
+            aliases.translate(known, unknown, self._fields)
         if DEMO_KEY in unknown or DEMO_KEY in metadata:
             known["is_demo"] = unknown.pop(DEMO_KEY, None) is True or metadata.get(DEMO_KEY) is True
             metadata = {key: value for key, value in metadata.items() if key != DEMO_KEY}

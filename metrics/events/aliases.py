@@ -1,0 +1,87 @@
+"""The names that providers use for our fields, so that the fields of a response can be sent as they are.
+
+`usage` is an object in the responses of OpenAI (chat completions and responses), Anthropic and most other providers;
+Gemini names it `usageMetadata`. Its counts may also be sent as fields of the event. Anthropic does not count cached
+tokens as input tokens, and Gemini does not count thoughts as output tokens, so these are added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ALIASES = {"model": "model_name", "latency_ms": "response_time_ms", "duration_ms": "response_time_ms"}
+USAGE_OBJECTS = ("usage", "usageMetadata", "usage_metadata")
+# Field → the names of its value; the first that was sent is used. `+` adds the names after it, if they were sent.
+USAGE = {
+    "prompt_tokens": (
+        "prompt_tokens",
+        "input_tokens + cache_read_input_tokens + cache_creation_input_tokens",
+        "promptTokenCount",
+        "prompt_token_count",
+    ),
+    "completion_tokens": (
+        "completion_tokens",
+        "output_tokens",
+        "candidatesTokenCount + thoughtsTokenCount",
+        "candidates_token_count + thoughts_token_count",
+        "thoughtsTokenCount",
+        "thoughts_token_count",
+    ),
+    "total_tokens": ("total_tokens", "totalTokenCount", "total_token_count"),
+    "cached_tokens": (
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "cache_read_input_tokens",
+        "cachedContentTokenCount",
+        "cached_content_token_count",
+    ),
+    "reasoning_tokens": (
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "thoughtsTokenCount",
+        "thoughts_token_count",
+    ),
+}
+Path = tuple[str, ...]
+FORMS: dict[str, list[list[Path]]] = {
+    field: [[tuple(name.split(".")) for name in form.split(" + ")] for form in forms] for field, forms in USAGE.items()
+}
+NAMES = frozenset([*ALIASES, *USAGE_OBJECTS, *(path[0] for forms in FORMS.values() for form in forms for path in form)])
+
+
+def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[str]) -> None:
+    """Set fields in `known` from their aliases in `unknown`, unless they were sent under their own names.
+
+    fields: the names of the fields that the event has. A used alias is removed from `unknown`; the objects stay.
+    """
+    for alias, field in ALIASES.items():
+        if field in fields and known.get(field) is None and unknown.get(alias) is not None:
+            known[field] = unknown.pop(alias)
+    if "prompt_tokens" not in fields:
+        return
+    used: set[str] = set()
+    sources = [unknown, *(unknown[name] for name in USAGE_OBJECTS if isinstance(unknown.get(name), dict))]
+    for field, forms in FORMS.items():
+        if known.get(field) is not None:
+            continue
+        for source, form in ((source, form) for source in sources for form in forms):
+            value = _get(source, form[0])
+            if value is not None:
+                known[field] = _sum(value, [_get(source, path) for path in form[1:]])
+                used.update(path[0] for path in form if len(path) == 1 and source is unknown)
+                break
+    for name in used:
+        unknown.pop(name, None)
+
+
+def _get(source: Any, path: Path) -> Any:
+    for name in path:
+        source = source.get(name) if isinstance(source, dict) else None
+    return source
+
+
+def _sum(value: Any, others: list[Any]) -> Any:
+    """The value plus the others that are counts. A value that is not a number is left to the validation."""
+    if type(value) is not int:
+        return value
+    return value + sum(other for other in others if type(other) is int and other > 0)

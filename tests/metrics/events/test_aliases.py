@@ -1,0 +1,191 @@
+"""The fields of providers' responses, sent as they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from metrics.events import Kind, Validated, validate_many
+from tests.support.policies import make_ingest_policy
+
+AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+
+
+def validate(kind: Kind, *items: Any) -> Validated:
+    return validate_many(kind, list(items), AT, make_ingest_policy())
+
+
+def accepted(kind: Kind, item: dict[str, Any]) -> Any:
+    result = validate(kind, item)
+    assert (result.rejected, result.corrected) == ([], {})
+    [event] = result.events
+    return event
+
+
+def tokens(**fields: Any) -> tuple[int | None, ...]:
+    event = accepted(Kind.INFERENCE, {"model_name": "m", **fields})
+    return tuple(getattr(event, name) for name in TOKENS)
+
+
+OPENAI_CHAT = {
+    "prompt_tokens": 12,
+    "completion_tokens": 5,
+    "total_tokens": 17,
+    "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 0},
+}
+OPENAI_RESPONSES = {
+    "input_tokens": 12,
+    "input_tokens_details": {"cached_tokens": 8},
+    "output_tokens": 5,
+    "output_tokens_details": {"reasoning_tokens": 3},
+    "total_tokens": 17,
+}
+ANTHROPIC = {
+    "input_tokens": 12,
+    "cache_creation_input_tokens": 100,
+    "cache_read_input_tokens": 1_000,
+    "output_tokens": 5,
+    "service_tier": "standard",
+}
+GEMINI = {
+    "promptTokenCount": 12,
+    "cachedContentTokenCount": 8,
+    "candidatesTokenCount": 5,
+    "thoughtsTokenCount": 30,
+    "totalTokenCount": 47,
+}
+GEMINI_IN_PYTHON = {
+    "prompt_token_count": 12,
+    "cached_content_token_count": None,
+    "candidates_token_count": None,
+    "thoughts_token_count": 30,
+    "total_token_count": 42,
+}
+
+
+class AFirstPost:
+    def test_of_a_response_and_its_latency_is_accepted(self) -> None:
+        event = accepted(
+            Kind.INFERENCE,
+            {"model": "gpt-4o", "usage": {"prompt_tokens": 12, "completion_tokens": 5}, "latency_ms": 840},
+        )
+        assert (event.model_name, event.prompt_tokens, event.completion_tokens) == ("gpt-4o", 12, 5)
+        assert (event.total_tokens, event.response_time_ms) == (17, 840)
+        assert event.metadata == {"usage": {"prompt_tokens": 12, "completion_tokens": 5}}
+
+    def test_of_a_whole_response_stores_no_content(self) -> None:
+        response = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "model": "gpt-4o",
+            "choices": [{"message": {"content": "SECRET"}, "finish_reason": "stop"}],
+            "usage": OPENAI_CHAT,
+        }
+        result = validate(Kind.INFERENCE, {**response, "duration_ms": 12.5})
+        [event] = result.events
+        assert (event.model_name, event.response_time_ms) == ("gpt-4o", 12.5)  # type: ignore[attr-defined]
+        assert "SECRET" not in repr(event)
+        assert result.dropped == {"choices": 1}
+
+    @pytest.mark.parametrize(
+        ("kind", "item"),
+        [
+            (Kind.ERROR, {"model": "m", "error_type": "E", "latency_ms": 5}),
+            (Kind.QUEUE, {"model": "m", "source": "s", "pending": 1}),
+        ],
+    )
+    def test_of_another_kind_may_name_its_model(self, kind: Kind, item: dict[str, Any]) -> None:
+        event = accepted(kind, item)
+        assert event.model_name == "m"
+        if kind is Kind.ERROR:
+            assert event.metadata == {"latency_ms": 5}
+
+    def test_without_any_model_is_rejected_by_our_name(self) -> None:
+        for model in ({}, {"model": None}, {"model": 7}, {"model": {"name": "m"}}):
+            [rejection] = validate(Kind.INFERENCE, {**model, "latency_ms": 5}).rejected
+            assert rejection.field == "model_name"
+
+    def test_of_a_host_keeps_no_field_of_a_request(self) -> None:
+        result = validate(Kind.SYSTEM, {"host": "h", "model": "m", "usage": OPENAI_CHAT})
+        assert result.dropped == {"model": 1, "usage": 1}
+
+
+class TheUsage:
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [
+            ({"usage": OPENAI_CHAT}, (12, 5, 17, 8, 3)),
+            ({"usage": OPENAI_RESPONSES}, (12, 5, 17, 8, 3)),
+            ({"usage": ANTHROPIC}, (1_112, 5, 1_117, 1_000, None)),
+            (
+                {"usage": {"input_tokens": 12, "cache_read_input_tokens": None, "output_tokens": 5}},
+                (12, 5, 17, None, None),
+            ),
+            ({"usageMetadata": GEMINI}, (12, 35, 47, 8, 30)),
+            ({"usage_metadata": GEMINI_IN_PYTHON}, (12, 30, 42, None, 30)),
+            ({"usage": {"prompt_tokens": 9, "total_tokens": 9}}, (9, None, 9, None, None)),
+            ({"input_tokens": 12, "output_tokens": 5}, (12, 5, 17, None, None)),
+            (ANTHROPIC, (1_112, 5, 1_117, 1_000, None)),
+            (OPENAI_CHAT, (12, 5, 17, 8, 3)),
+            ({"usage": None}, (None,) * 5),
+            ({"usage": "12"}, (None,) * 5),
+            ({"usage": []}, (None,) * 5),
+            ({"usage": {"prompt_tokens_details": 5, "input_tokens": {}}}, (None,) * 5),
+        ],
+    )
+    def test_of_each_provider_is_counted(self, fields: dict[str, Any], expected: tuple[int | None, ...]) -> None:
+        result = validate(Kind.INFERENCE, {"model_name": "m", **fields})
+        [event] = result.events
+        assert tuple(getattr(event, name) for name in TOKENS) == expected
+
+    def test_of_a_gateway_in_two_forms_is_counted_once(self) -> None:
+        both = {**OPENAI_CHAT, "prompt_tokens": 1_112, "total_tokens": 1_117, **ANTHROPIC}
+        assert tokens(usage=both)[:3] == (1_112, 5, 1_117)
+
+    def test_is_corrected_like_our_own_fields(self) -> None:
+        result = validate(Kind.INFERENCE, {"model": "m", "usage": {"prompt_tokens": -1, "completion_tokens": "5"}})
+        [event] = result.events
+        assert (event.prompt_tokens, event.completion_tokens) == (None, 5)  # type: ignore[attr-defined]
+        assert result.corrected == {"prompt_tokens": 1, "completion_tokens": 1}
+
+
+class AFieldOfOurs:
+    def test_wins_over_its_alias_which_stays_in_the_metadata(self) -> None:
+        event = accepted(
+            Kind.INFERENCE,
+            {
+                "model_name": "deployment",
+                "model": "gpt-4o",
+                "response_time_ms": 5,
+                "latency_ms": 6,
+                "prompt_tokens": 1,
+                "input_tokens": 2,
+                "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+            },
+        )
+        assert (event.model_name, event.response_time_ms, event.prompt_tokens) == ("deployment", 5, 1)
+        assert event.completion_tokens == 4
+        assert event.metadata == {
+            "model": "gpt-4o",
+            "latency_ms": 6,
+            "input_tokens": 2,
+            "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+        }
+
+    def test_is_not_sent_if_it_is_null(self) -> None:
+        event = accepted(Kind.INFERENCE, {"model_name": None, "model": "m", "prompt_tokens": None, "input_tokens": 2})
+        assert (event.model_name, event.prompt_tokens, event.metadata) == ("m", 2, None)
+
+    def test_is_the_latency_if_a_duration_was_sent_too(self) -> None:
+        event = accepted(Kind.INFERENCE, {"model": "m", "duration_ms": 9, "latency_ms": 5})
+        assert (event.response_time_ms, event.metadata) == (5, {"duration_ms": 9})
+
+    def test_leaves_the_item_as_it_was(self) -> None:
+        item = {"model": "m", "usage": {**OPENAI_CHAT}, "input_tokens": 3}
+        before = {**item, "usage": {**OPENAI_CHAT}}
+        validate(Kind.INFERENCE, item)
+        assert item == before
