@@ -96,10 +96,8 @@ def merge_blobs(blobs: Sequence[bytes | memoryview], groups: Integers, n_groups:
     contents, odd = decode_many([blobs[position] for position in several.tolist()])
     of_blob = group[contents.blob]
     # Histograms that need Python's integers, or an error message: those with an odd blob or a large sum.
-    size = np.zeros(n_groups)
-    np.add.at(size, of_blob, contents.sum_thousandths.astype(np.float64))
-    np.add.at(size, group[contents.bucket_blob], contents.bucket_count.astype(np.float64))
-    alone = set(group[odd].tolist()) | set(np.flatnonzero(size >= _MAX_SUM).tolist())
+    sums = np.bincount(of_blob, weights=contents.sum_thousandths, minlength=n_groups)
+    alone = set(group[odd].tolist()) | set(np.flatnonzero(sums >= _MAX_SUM).tolist())
     for number in alone:
         merged[number] = merge_packed([blobs[p] for p in several[group == number].tolist()]).pack()
     of_bucket = group[contents.bucket_blob]
@@ -143,11 +141,7 @@ def _encode(contents: _Contents, packed: list[bytes]) -> None:
     low_whole, low_exact = _exact(low)
     high_whole, high_exact = _exact(high)
 
-    # The one-value forms hold only the value, so everything else must follow from it.
-    low_codes = np.zeros(len(groups), dtype=np.int64)
-    low_codes[low > 0] = bucket_indices(low[low > 0]) - MIN_INDEX + 1
-    one = (n_buckets == 1) & (contents.counts[first] == 1) & (low == high)
-    one &= (totals == low_whole) & (codes[first] == low_codes)
+    one = (n_buckets == 1) & (contents.counts[first] == 1)
     forms = np.where(
         one,
         np.where(low_exact, ONE_EXACT, ONE_FLOAT),

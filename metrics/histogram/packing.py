@@ -271,7 +271,7 @@ def _decode_plain(
     chosen = np.flatnonzero((forms == MANY_EXACT) & good)
     low, span = numbers[at[chosen] + 1], numbers[at[chosen] + 2]
     minimum[chosen], maximum[chosen] = low / 1000, (low + span) / 1000
-    good[chosen[(low >= MAX_EXACT) | (span >= MAX_EXACT) | (low + span >= MAX_EXACT)]] = False
+    good[chosen[low + span >= MAX_EXACT]] = False  # a sum of more than 63 bits is a negative maximum
     maximum[~many] = minimum[~many]
     good &= (minimum >= 0) & (minimum <= maximum) & (maximum <= MAX_VALUE)  # also false for NaN
 

@@ -88,6 +88,12 @@ class ARow:
         keys = {row[:KEY_LENGTH] for row in rows}
         assert keys == {(1, NOW_S, 7), (60, NOW_S, 7), (3600, NOW_S, 7), (3600, NOW_S - 86_400, 7)}
 
+    def test_holds_all_requests_whose_bucket_is_not_below_the_floor(self) -> None:
+        sent = [(event(timestamp=AT + timedelta(seconds=seconds), prompt_tokens=3), 7) for seconds in (0, 30)]
+        rows = rollup_rows(sent, [], {1: NOW_S + 30, 60: NOW_S, 3600: NOW_S})
+        found = [(row[0], contents(row)["ok"], contents(row)["prompt_tokens_histogram"].count) for row in rows]
+        assert found == [(1, 1, 1), (60, 2, 2), (3600, 2, 2)]
+
     def test_is_not_written_below_all_floors(self) -> None:
         assert rollup_rows([(event(), 7)], [], dict.fromkeys(RESOLUTIONS, NOW_S + 3600)) == []
 
@@ -101,8 +107,16 @@ class AFailureOfWhichOnlyTheErrorIsKnown:
         ]
         assert merge_rows([*added, *rollup_rows([], [count._replace(number=-1)], ALL)]) == []
 
+    def test_is_counted_at_each_resolution_whose_floor_is_not_later(self) -> None:
+        floors = {1: NOW_S, 60: NOW_S + 60, 3600: NOW_S}
+        assert [row[0] for row in rollup_rows([], [FailureCount(7, NOW_S, "timeout", 1)], floors)] == [1, 3600]
+
     def test_is_not_taken_back_where_it_may_not_be_counted(self) -> None:
         assert [row[0] for row in rollup_rows([], [FailureCount(7, NOW_S, "timeout", -1)], HOURS)] == [3600]
+
+    def test_is_in_the_row_of_the_requests_of_its_bucket(self) -> None:
+        (row,) = rollup_rows([(event(), 7)], [FailureCount(7, NOW_S, "timeout", 1)], HOURS)
+        assert (contents(row)["ok"], contents(row)["timeout"]) == (1, 1)
 
     def test_that_moves_to_another_outcome_leaves_the_new_one(self) -> None:
         counts = [FailureCount(7, NOW_S, "server_error", -1), FailureCount(7, NOW_S, "timeout", 1)]
@@ -111,8 +125,9 @@ class AFailureOfWhichOnlyTheErrorIsKnown:
 
 class AMerge:
     def test_stays_at_the_largest_sum_that_a_column_holds(self) -> None:
-        (row,) = merge_rows([with_columns(prompt_tokens=MAX_SUM - 1), with_columns(prompt_tokens=2**40)])
-        assert contents(row) == {"prompt_tokens": MAX_SUM}
+        for more in (1, 2**40):
+            (row,) = merge_rows([with_columns(prompt_tokens=MAX_SUM), with_columns(prompt_tokens=more)])
+            assert contents(row) == {"prompt_tokens": MAX_SUM}
 
     def test_of_nothing_is_nothing(self) -> None:
         assert merge_rows([]) == []

@@ -14,7 +14,8 @@ from metrics.histogram.buckets import MAX_VALUE
 from metrics.histogram.bulk import Values, merge_blobs
 
 edges = st.sampled_from([bucket_bounds(index)[1] for index in range(MIN_INDEX, MAX_INDEX, 97)])
-odd = st.sampled_from([0.0, -0.0, 5e-324, 0.0005, 0.0015, 1e300, MAX_VALUE, MAX_VALUE * 2])
+ODD = [0.0, -0.0, 5e-324, 0.0005, 0.0015, 2**53 / 1000, 1e300, MAX_VALUE, MAX_VALUE * 2]
+odd = st.sampled_from(ODD)
 plain = st.floats(0, 1e9).map(lambda value: round(value, 3)) | st.integers(0, 10_000).map(float)
 values = plain | st.floats(0, 1e15, allow_subnormal=True) | edges | odd | st.integers(0, 2**53).map(float)
 lists_of_values = st.lists(st.lists(plain, max_size=60) | st.lists(values, max_size=40), max_size=9)
@@ -31,6 +32,17 @@ class TheValuesOfManyHistograms:
     def test_are_packed_as_each_alone(self, lists: list[list[float]]) -> None:
         array, groups = numbered(lists)
         assert Values(array).pack(groups, len(lists)) == [Histogram.of(own).pack() for own in lists]
+
+    def test_are_packed_as_each_alone_if_they_are_odd(self) -> None:
+        lists = [[one] for one in ODD] + [[one, other] for one in ODD for other in ODD]
+        array, groups = numbered(lists)
+        assert Values(array).pack(groups, len(lists)) == [Histogram.of(own).pack() for own in lists]
+
+    @pytest.mark.parametrize("number", [9, 5_000])
+    def test_with_sums_beyond_63_bits_are_packed_as_each_alone(self, number: int) -> None:
+        lists = [[1.0, 2.0], [MAX_VALUE] * number + [1.0]]
+        array, groups = numbered(lists)
+        assert Values(array).pack(groups, 2) == [Histogram.of(own).pack() for own in lists]
 
     @given(st.lists(st.tuples(plain, st.integers(-1, 3)), max_size=60))
     def test_of_no_group_are_omitted(self, pairs: list[tuple[float, int]]) -> None:
@@ -55,10 +67,11 @@ class TheBlobsOfManyHistograms:
         blobs = [Histogram.of(own).pack() for own in lists]
         assert merge_blobs(blobs, np.array(groups, dtype=np.int64), 3) == [total.pack() for total in totals]
 
-    def test_with_sums_beyond_63_bits_are_merged(self) -> None:
-        huge, small = Histogram.of([MAX_VALUE] * 5_000), Histogram.of([1.0])
-        total, other = Histogram.of([MAX_VALUE] * 5_000 + [1.0]), Histogram.of([1.0, 1.0])
-        blobs = [huge.pack(), small.pack(), small.pack(), small.pack()]
+    @pytest.mark.parametrize("number", [5, 9, 5_000])
+    def test_with_sums_beyond_63_bits_are_merged(self, number: int) -> None:
+        huge, small = Histogram.of([MAX_VALUE] * number), Histogram.of([1.0])
+        total, other = Histogram.of([MAX_VALUE] * 2 * number), Histogram.of([1.0, 1.0])
+        blobs = [huge.pack(), huge.pack(), small.pack(), small.pack()]
         assert merge_blobs(blobs, np.array([0, 0, 1, 1]), 2) == [total.pack(), other.pack()]
 
     def test_that_are_damaged_are_an_error(self) -> None:

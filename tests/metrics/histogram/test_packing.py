@@ -130,10 +130,24 @@ BAD = {
     "a head alone": (b"\x13\x05\x05\x00", "are not a header"),
     "half a pair": (b"\x13\x05\x05\x00\x01", "are not a header"),
     "a bucket without values": (b"\x13\x05\x05\x00\x01\x00", "an empty bucket"),
+    "a pair and a half": (b"\x13\x05\x05\x00\x01\x01\x01", "are not a header"),
+    "a maximum that is not exact": (b"\x13\x05" + b"\xff" * 7 + b"\x0f\x01\x01\x01", "9007199254740992 thousandths"),
+    "a minimum that is not exact": (b"\x13\x05" + (b"\xff" * 8 + b"\x7f") * 2 + b"\x01\x01", r"thousandths; the limit"),
+    "a bucket far beyond the last": (
+        b"\x13\x05\x05\x00" + b"\xff" * 8 + b"\x7f\x01",
+        "bucket code 9223372036854775807",
+    ),
     "a bucket beyond the last": (b"\x13\x05\x05\x00\xff\x7f\x01", "bucket code 16383"),
     "too many values": (b"\x13\x05\x05\x00\x01" + b"\xff" * 8 + b"\x7f", r"more than 2\*\*50 values"),
+    "too many values in two buckets": (
+        b"\x13\x05\x05\x00" + (b"\x01" + b"\x80" * 7 + b"\x02") * 2,
+        r"more than 2\*\*50 values",
+    ),
     "minimum above maximum": (struct.pack("<Bdd", 0x14, 2.0, 1.0) + b"\x05\x01\x02", "0 ≤ min ≤ max"),
-    "too long": (b"\x13" + b"\x01" * MAX_PACKED_BYTES, "maximum is 32768"),
+    "too long": (
+        b"\x13\x05\x05\x00" + (b"\x80" * 8 + b"\x00" + b"\x81" + b"\x80" * 7 + b"\x00") * 2_000,
+        "maximum is 32768",
+    ),
 }
 
 
