@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
@@ -147,12 +146,8 @@ def _parse(text: bytes) -> Any:
     """
     try:
         return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        mended = SURROGATES.sub(_without_half, text.decode(errors="replace").encode())
-        if mended != text:
-            with suppress(orjson.JSONDecodeError):
-                return orjson.loads(mended)
-        raise error
+    except orjson.JSONDecodeError:
+        return orjson.loads(SURROGATES.sub(_without_half, text.decode(errors="replace").encode()))
 
 
 def _without_half(match: re.Match[bytes]) -> bytes:

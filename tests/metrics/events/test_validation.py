@@ -540,6 +540,8 @@ class AQueue:
             Kind.QUEUE, {"source": "s", "model_name": "m", "pending": 1, "note": "x", "metadata": {"a": 1}}
         )
         assert result.dropped == {"note": 1, "metadata": 1}
+        result = validate(Kind.QUEUE, {"source": "s", "model_name": "m", "pending": 1, "metadata": "text"})
+        assert (result.dropped, result.corrected) == ({"metadata": 1}, {})
 
 
 GPU_FIELDS = {

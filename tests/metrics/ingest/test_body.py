@@ -144,7 +144,7 @@ class ABody:
             assert read(body, content_type, encoding)
 
 
-class HalfACharacter:
+class AHalfOfACharacter:
     """Text that a client has cut: in the middle of a surrogate pair, or of the bytes of a character."""
 
     @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ class HalfACharacter:
         assert read(gzip.compress(first + b"\n" + second), LINES, "gzip") == expected
         assert read(first) == expected[:1]
 
-    def test_does_not_make_json_of_what_is_none(self) -> None:
-        with pytest.raises(BodyError, match="line 1 column 11 "):
+    def test_is_not_the_error_of_a_body_that_has_another(self) -> None:
+        with pytest.raises(BodyError, match="line 1 column 22 "):
             read(b'{"a": "\\ud83d", "b": NaN}')
 
     @given(st.text(st.characters(categories=["Cs", "L", "So"], include_characters='\\"\n'), max_size=30))
