@@ -1,10 +1,13 @@
-"""Levels: gauges whose values are added over their instances, such as the lengths of queues.
+"""Levels: gauges whose values are added over their instances, such as the lengths of queues, and rates of counters.
 
 The level of an instance in a minute is the mean of its samples of that minute. A reading is valid for three intervals
 of its source. It is held in the following minutes, at most two, in which the instance has no sample. The combined level
 of a minute is the sum over the instances that have a value in that minute; of the queue of a model, only those of the
 preferred kind. An average over time is the mean of the combined levels of the minutes that have one. Two instances that
 did not exist at the same time are therefore never added, and the average is the same at every step.
+
+The level of a counter in a minute is its growth, divided by the part of the minute between two samples. It is not held,
+because the growth between two samples is spread over the minutes between them.
 
 Minutes are kept for some days. Then the minutes of an hour become a row for each instance, which has the sum of its
 levels and the minutes in which it counts. The average over any instances and hours is the sum of the rows, divided by
@@ -43,18 +46,25 @@ _RANKS: dict[str, int] = {kind: rank for rank, kind in enumerate(QueueKind)}
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-# (instance, start of the minute in unix seconds, count, sum, min, max, last, last_at in unix microseconds)
-MinuteRow = tuple[int, int, int, float, float, float, float, int]
+# (instance, start of the minute in unix seconds, count, sum, min, max, last, last_at in unix microseconds, growth and
+# covered seconds of a counter)
+MinuteRow = tuple[int, int, int, float, float, float, float, int, float | None, float | None]
+# The columns of these rows.
+MINUTE_COLUMNS = (
+    "labels_id", "bucket", "count", "sum", "min", "max", "last", "last_at", "growth", "covered_seconds",
+)  # fmt: skip
+MIN_COVERED_SECONDS = 1e-6  # less is a rounding error
 # (instance, number of minutes in which it counts, sum of its levels, min, max, last, last_at, these minutes as bits)
 HourRow = tuple[int, int, float, float, float, float, int, int]
 
 
 def is_level(metric: Metric) -> bool:
-    """Return whether the values of a gauge are added over its instances."""
-    return metric.kind is Kind.GAUGE and metric.combine is Combine.SUM
+    """Return whether the values of a gauge, or the rates of a counter, are added over its instances."""
+    return metric.kind in (Kind.GAUGE, Kind.COUNTER) and metric.combine is Combine.SUM
 
 
 LEVELS = frozenset(metric.name for metric in catalogue.ALL if is_level(metric))
+COUNTERS = frozenset(metric.name for metric in catalogue.ALL if metric.kind is Kind.COUNTER)
 
 
 def valid_seconds(interval: float) -> float:
@@ -72,6 +82,7 @@ class Minutes:
     """The values of instances in minutes: arrays of the same length.
 
     start: of the minute, unix seconds. last_at: unix microseconds. count: the number of samples; 0 for a held reading.
+    level: NaN for a counter whose growth is not known.
     """
 
     instance: Integers
@@ -91,32 +102,38 @@ class Minutes:
         return Minutes(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
-def minutes_of(rows: Iterable[MinuteRow]) -> Minutes:
+def minutes_of(rows: Iterable[MinuteRow], metric: str) -> Minutes:
     """Return the minutes of instances, ordered by instance and time. A minute may have several rows, which add up."""
-    columns = list(zip(*rows, strict=True)) or [()] * 8
+    columns = list(zip(*rows, strict=True)) or [()] * len(MINUTE_COLUMNS)
     instance, start, count, last_at = (np.array(columns[n], dtype=np.int64) for n in (0, 1, 2, 7))
-    total, least, most, last = (np.array(columns[n], dtype=np.float64) for n in (3, 4, 5, 6))
+    is_counter = metric in COUNTERS
+    amounts, divisors = (8, 9) if is_counter else (3, 2)
+    amount, divisor, least, most, last = (
+        np.array(columns[n], dtype=np.float64) for n in (amounts, divisors, 4, 5, 6)
+    )  # None becomes NaN
     if not len(start):
-        return Minutes(instance, start, count, total, least, most, last, last_at)
+        return Minutes(instance, start, count, amount, least, most, last, last_at)
     order = np.lexsort((last, last_at, start, instance))
     instance, start, last_at = instance[order], start[order], last_at[order]
     first = np.flatnonzero(np.r_[True, (np.diff(instance) != 0) | (np.diff(start) != 0)])
     end = np.r_[first[1:], len(start)] - 1
-    count = np.add.reduceat(count[order], first)
+    amount, divisor = (np.add.reduceat(np.nan_to_num(values)[order], first) for values in (amount, divisor))
+    level = np.full(len(first), np.nan)
+    np.divide(amount, divisor, out=level, where=divisor > MIN_COVERED_SECONDS)
     return Minutes(
         instance[first],
         start[first],
-        count,
-        np.add.reduceat(total[order], first) / np.maximum(count, 1),
-        np.minimum.reduceat(least[order], first),
-        np.maximum.reduceat(most[order], first),
+        np.add.reduceat(count[order], first),
+        level,
+        level if is_counter else np.minimum.reduceat(least[order], first),
+        level if is_counter else np.maximum.reduceat(most[order], first),
         last[order][end],
         last_at[end],
     )
 
 
 def with_held(minutes: Minutes, end: int) -> Minutes:
-    """Add the readings that are held in minutes before `end` (unix seconds). `minutes` are ordered as by `minutes_of`.
+    """Add the readings of a gauge that are held in minutes before `end` (unix seconds), to the result of `minutes_of`.
 
     The interval of a source is measured from the newest sample of the minute before, if that is recent, and otherwise
     from the number of samples in the minute.
@@ -164,7 +181,7 @@ def hour_rows(minutes: Minutes, hour: int) -> Iterator[HourRow]:
 
     It has a bit for each minute in which the instance counts, the lowest for the first minute of the hour.
     """
-    inside = minutes.where((minutes.start >= hour) & (minutes.start < hour + HOUR))
+    inside = minutes.where((minutes.start >= hour) & (minutes.start < hour + HOUR) & ~np.isnan(minutes.level))
     inside = inside.where(np.argsort(inside.start))
     for instance in np.unique(inside.instance).tolist():
         own = inside.where(inside.instance == instance)

@@ -55,6 +55,9 @@ for three intervals of its source, at most three minutes. Steps below a minute a
 queue, the first of the kinds engine, track and sdk that has a value in the minute is used. Of minutes that are no
 longer stored, averages and last values are exact; `min` and `max` add the least and greatest values of the hour of the
 instances that have a value in the same minute.
+
+The rate of a counter is the growth between two samples, at most three minutes apart, spread over the time between them.
+After a reset, the counter has grown from 0. The rates of several hosts are added minute by minute, too.
 """
 WORSE = {"up": "higher is worse", "down": "lower is worse", None: "–"}
 

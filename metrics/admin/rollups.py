@@ -134,6 +134,9 @@ def _line(packed: bytes) -> str:
     return f"{histogram.count:,} values, mean {histogram.mean:.5g}, p50 {p50:.5g}, p95 {p95:.5g}, p99 {p99:.5g}"
 
 
+OF_LEVELS = ("minutes", "growth", "covered_seconds")
+
+
 @admin.register(GaugeRollup)
 class GaugeRollupAdmin(LargeTableAdmin):
     """Rollups of gauges."""
@@ -143,7 +146,20 @@ class GaugeRollupAdmin(LargeTableAdmin):
     list_select_related = ("labels",)
     ordering = ("-resolution", "-metric", "-bucket", "-labels_id")  # the reverse order of an index
     search_fields = ("metric", "labels__host", "labels__model_name", "labels__source")
-    fields = ("start", "resolution", "metric", "labels", "count", "average", "sum", "min", "max", "last", "last_at")
+    fields = (
+        "start",
+        "resolution",
+        "metric",
+        "labels",
+        "count",
+        "average",
+        "sum",
+        "min",
+        "max",
+        "last",
+        "last_at",
+        *OF_LEVELS,
+    )
 
     @admin.display(ordering="bucket")
     def start(self, row: GaugeRollup) -> str:

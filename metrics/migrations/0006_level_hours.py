@@ -2,9 +2,13 @@
 
 The hours of which all minutes are stored are deleted. Of older hours it is not known in which minutes an instance
 existed, so it counts in all of them.
+
+The growth of counters in stored minutes is computed from the last values of consecutive minutes, and their rate in
+hours from those of consecutive hours.
 """
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from django.db import migrations, models
 from django.db.models import Count, F, Max, Min, Sum
@@ -26,20 +30,38 @@ LEVELS = (
     "monitor.cpu_percent",
     "monitor.memory_mb",
 )
+COUNTERS = (
+    "system.network_bytes_sent",
+    "system.network_bytes_recv",
+    "system.disk_read_bytes",
+    "system.disk_write_bytes",
+    "engine.preemptions_total",
+    "engine.prompt_tokens_total",
+    "engine.generation_tokens_total",
+)
 MINUTE, HOUR = 60, 3600
+MAX_GAP = {MINUTE: 180, HOUR: 7_200}  # seconds between two values of a counter; beyond, the host was down
 ALL_MINUTES = 2**60 - 1
 
 
 def convert(apps, schema_editor):
     rows = apps.get_model("metrics", "GaugeRollup").objects
     floors = apps.get_model("metrics", "RawFloor").objects
-    for metric in LEVELS:
+    for metric in LEVELS + COUNTERS:
         minutes, hours = (rows.filter(metric=metric, resolution=resolution) for resolution in (MINUTE, HOUR))
         first = first_complete_hour(minutes, hours)
         if first is not None:
             hours.filter(bucket__gte=first).delete()
         merge_doubled(hours)
-        hours.update(sum=F("sum") * 60.0 / F("count"), count=60, minutes=ALL_MINUTES)
+        if metric in COUNTERS:
+            with schema_editor.connection.cursor() as cursor:
+                set_growth(minutes, MINUTE, cursor.executemany)
+                set_growth(hours, HOUR, cursor.executemany)
+            known = hours.filter(growth__isnull=False)
+            rate = F("growth") / F("covered_seconds")
+            known.update(sum=60 * rate, count=60, min=rate, max=rate, minutes=ALL_MINUTES)
+        else:
+            hours.update(sum=F("sum") * 60.0 / F("count"), count=60, minutes=ALL_MINUTES)
         newest = hours.aggregate(newest=Max("bucket"))["newest"]
         if newest is not None:
             # No sample is added to an hour that has been converted.
@@ -59,6 +81,19 @@ def first_complete_hour(minutes, hours):
     of_minutes = minutes.filter(bucket__lt=hour + HOUR).aggregate(total=Sum("count"))["total"]
     of_hours = hours.filter(bucket=hour).aggregate(total=Sum("count"))["total"]
     return hour if of_minutes == of_hours else hour + HOUR
+
+
+def set_growth(rows, resolution, execute_many):
+    """Set the growth of each instance since its row before. A minute without a row between two stays without a value."""
+    for labels_id in list(rows.order_by().values_list("labels_id", flat=True).distinct()):
+        ordered = rows.filter(labels_id=labels_id).order_by("last_at").values_list("id", "last", "last_at")
+        changed = []
+        for (_, before, before_at), (row_id, value, at) in pairwise(ordered):
+            seconds = (at - before_at) / 1e6
+            if 0 < seconds <= MAX_GAP[resolution]:
+                changed.append((value - before if value >= before else value, seconds, row_id))
+        if changed:
+            execute_many("UPDATE metrics_gaugerollup SET growth = %s, covered_seconds = %s WHERE id = %s", changed)
 
 
 def merge_doubled(hours):
@@ -81,6 +116,16 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            "gaugerollup",
+            "growth",
+            models.FloatField(help_text="Of a counter in a minute: its growth in `covered_seconds`.", null=True),
+        ),
+        migrations.AlterField(
+            "gaugerollup",
+            "covered_seconds",
+            models.FloatField(help_text="Of a counter in a minute: the part between two samples.", null=True),
+        ),
         migrations.AddField(
             "gaugerollup",
             "minutes",

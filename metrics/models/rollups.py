@@ -71,9 +71,8 @@ class GaugeRollup(models.Model):
     minutes = models.BigIntegerField(
         null=True, help_text="Of a level in an hour: a bit for each minute in which the instance counts."
     )
-    # Not written yet.
-    growth = models.FloatField(null=True, help_text="Of a counter: its growth over the samples.")
-    covered_seconds = models.FloatField(null=True, help_text="The time that the samples cover.")
+    growth = models.FloatField(null=True, help_text="Of a counter in a minute: its growth in `covered_seconds`.")
+    covered_seconds = models.FloatField(null=True, help_text="Of a counter in a minute: the part between two samples.")
 
     class Meta:
         indexes = [models.Index(fields=["resolution", "metric", "bucket", "labels"], name="gauge_rollup_key")]

@@ -20,7 +20,7 @@ from django.core.cache import caches
 from django.db.models import Max
 
 from metrics import catalogue
-from metrics.levels import is_level
+from metrics.levels import LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
 from metrics.queries.answers.partial_samples import fill_missing
 from metrics.queries.answers.results import round_figure
@@ -40,7 +40,7 @@ MAX_GPUS = 128  # in a tick, at about 330 bytes each
 TICK_FIELDS = (*(metric.field for metric in catalogue.of_type("system", "monitor")), "cpu_count")
 TICK_GPU_FIELDS = ("name", *(metric.field for metric in catalogue.of_type("gpu")))
 # The gauges of hosts that are stored by hour while the minutes are stored, too.
-SIGNS_OF_LIFE = [metric.name for metric in catalogue.of_type("system", "gpu") if not is_level(metric)]
+SIGNS_OF_LIFE = [metric.name for metric in catalogue.of_type("system", "gpu") if metric.name not in LEVELS]
 ALL_FIELDS = tuple(name for name in SYSTEM.fields if name != "host")
 ALL_GPU_FIELDS = tuple(name for name in GPUS.fields if name not in ("host", "gpu_id"))
 

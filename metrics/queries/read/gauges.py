@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.models import Count, Max, Min, Sum, Value
 
 from metrics import catalogue
+from metrics.aggregation import MAX_COUNTER_GAP, CounterReading, pairs_of, parts
 from metrics.catalogue import Kind, Metric
 from metrics.levels import DEFAULT_INTERVAL, LOOKBACK_SECONDS, MAX_VALID_SECONDS, MINUTE, is_level
 from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, SystemMetrics
@@ -46,9 +47,6 @@ TABLES: dict[str, Any] = {
     "engine": EngineMetrics,
 }
 
-# A rate is computed from two samples that are at most this number of seconds apart, by resolution. If they are further
-# apart, the host or the engine was down in between.
-MAX_RATE_GAP = {1: 60, 60: 180, 3600: 7_200}
 FILLED_BELOW_STEP = 15  # seconds; a longer step contains a sample of every source that is up
 CHUNK_ROWS = 4_000
 BUCKET_BYTES = 400  # of an InstanceBucket with its key and its numbers
@@ -196,38 +194,49 @@ def _read_samples(
 ) -> None:
     """Add samples one at a time, with the last value and the increase; `fill`: also to the empty steps after them."""
     # Begin early enough that a bucket has the same values whatever the window is.
-    lookback = 0
+    lookback = lookahead = 0
     if fill:
         lookback = LOOKBACK_SECONDS
     elif any(metric.kind is Kind.COUNTER for metric in metrics):
-        lookback = MAX_RATE_GAP[plan.resolution]
+        lookback = lookahead = MAX_COUNTER_GAP
     newest: dict[tuple[str, int], Sample] = {}
-    for name, instance, at, sums, value in _counted(_readings(metrics, plan, ids, lookback), buckets):
+    for name, instance, at, sums, value in _counted(_readings(metrics, plan, ids, lookback, lookahead), buckets):
         previous = newest.get((name, instance))
         if fill and previous:
             fill_gap(buckets[name], instance, plan, previous, at)
         newest[name, instance] = Sample(at, value, at - previous.at if previous else DEFAULT_INTERVAL)
+        if previous and lookahead:
+            _spread(buckets[name], instance, plan, previous, newest[name, instance])
         step = plan.step_of(at)
-        if step < 0:
-            continue
-        bucket = buckets[name].setdefault((instance, step), InstanceBucket())
-        bucket.add(*sums)
-        bucket.last = value
-        if previous and 0 < at - previous.at <= MAX_RATE_GAP[plan.resolution]:
-            # A lower value is a counter reset: the counter began again at 0, so its value is the increase.
-            bucket.increase += value - previous.value if value >= previous.value else value
-            bucket.increase_seconds += at - previous.at
+        if 0 <= step < plan.points:
+            bucket = buckets[name].setdefault((instance, step), InstanceBucket())
+            bucket.add(*sums)
+            bucket.last = value
     if fill:
         for (name, instance), sample in newest.items():
             fill_gap(buckets[name], instance, plan, sample, float(plan.end))
 
 
-def _readings(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, lookback: int) -> Iterator[Reading]:
-    """Yield the raw samples or rollups in the order of time, from `lookback` seconds before the plan on."""
+def _spread(buckets: InstanceBuckets, instance: int, plan: Plan, earlier: Sample, later: Sample) -> None:
+    """Spread the growth of a counter between two samples over the steps between them."""
+    first, last = (CounterReading(round(sample.at * 1e6), sample.value) for sample in (earlier, later))
+    if not pairs_of([first, last]):
+        return
+    for step, part in parts(first.at, last.at, plan.start * 1_000_000, plan.step_seconds * 1_000_000):
+        if 0 <= step < plan.points:
+            bucket = buckets.setdefault((instance, step), InstanceBucket())
+            bucket.increase += last.growth_since(first) * part / (last.at - first.at)
+            bucket.increase_seconds += part / 1e6
+
+
+def _readings(
+    metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, lookback: int, lookahead: int
+) -> Iterator[Reading]:
+    """Yield the raw samples or rollups in the order of time, from before the plan until after it (seconds)."""
     start = plan.start - lookback
     if plan.resolution == 1:
         names, columns = [metric.name for metric in metrics], [metric.column for metric in metrics]
-        rows = _raw_rows(metrics, start, plan.end, ids).annotate(at=UnixSeconds("timestamp"))
+        rows = _raw_rows(metrics, start, plan.end + lookahead, ids).annotate(at=UnixSeconds("timestamp"))
         rows = rows.order_by("timestamp", "id").values_list("labels_id", "at", *columns)
         for instance, at, *values in rows.iterator(CHUNK_ROWS):
             for name, value in zip(names, values, strict=True):

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from metrics.catalogue import Metric
+from metrics.catalogue import Kind, Metric
 from metrics.levels import (
     HOUR,
     LOOKBACK_SECONDS,
     MINUTE,
+    MINUTE_COLUMNS,
     MINUTES_OF_HOUR,
     Floats,
     Integers,
@@ -37,7 +38,6 @@ from metrics.queries.time.plan import Plan
 CHUNK_ROWS = 4_000
 ROWS_PER_ROW = 4  # of these rows take about as long as a row of requests, which has histograms
 ROW_BYTES = 250  # of a row as Python numbers, before the arrays
-COLUMNS = ("labels_id", "bucket", "count", "sum", "min", "max", "last", "last_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def read_levels(metric: Metric, start: int, end: int, filters: Filters, now_s: i
     of_minutes: list[Any] = []
     of_hours: list[Any] = []
     masks: list[int] = []
-    found = rows.values_list("resolution", "minutes", *COLUMNS).iterator(CHUNK_ROWS)
+    found = rows.values_list("resolution", "minutes", *MINUTE_COLUMNS).iterator(CHUNK_ROWS)
     while chunk := list(islice(found, CHECK_ROWS)):
         for resolution, mask, *row in chunk:
             if resolution == MINUTE:
@@ -76,10 +76,12 @@ def read_levels(metric: Metric, start: int, end: int, filters: Filters, now_s: i
                 of_hours.append(row)
                 masks.append(mask)
         count_rows(len(chunk) // ROWS_PER_ROW, len(chunk) * ROW_BYTES)
-    minutes = with_held(minutes_of(of_minutes), min(end, now_s))
+    minutes = minutes_of(of_minutes, metric.name)
+    if metric.kind is Kind.GAUGE:
+        minutes = with_held(minutes, min(end, now_s))
     # The last minutes of an hour that has become rows of hours are kept for a while, to be held in the next hour.
     begin = max((row[1] + HOUR for row in of_hours), default=start)
-    columns = list(zip(*of_hours, strict=True)) or [()] * len(COLUMNS)
+    columns = list(zip(*of_hours, strict=True)) or [()] * len(MINUTE_COLUMNS)
     instance, hour, count, last_at = (np.array(columns[n], dtype=np.int64) for n in (0, 1, 2, 7))
     total, least, most, last = (np.array(columns[n], dtype=np.float64) for n in (3, 4, 5, 6))
     return Levels(
@@ -92,16 +94,19 @@ def read_levels(metric: Metric, start: int, end: int, filters: Filters, now_s: i
 class LevelSums:
     """A statistic of the combined levels of groups of instances, by step. Arrays by group and step.
 
-    weight: the number of minutes that have a level. total: for `avg`, the sum of these levels; otherwise the statistic.
+    weight: the number of minutes that have a level. total: for `avg` and the `rate` of a counter, the sum of these
+    levels; otherwise the statistic.
     """
 
     def __init__(self, levels: Levels, groups: Mapping[int, int], count: int, plan: Plan, stat: str) -> None:
         """Add up the levels of the instances in `groups`, which maps them to the numbers of `count` groups."""
+        stat = "avg" if stat == "rate" else stat
         self._plan, self._stat = plan, stat
         self.weight = np.zeros(count * plan.points, dtype=np.int64)
         self.total = np.full(count * plan.points, {"min": np.inf, "max": -np.inf}.get(stat, 0.0))
         self._newest = np.full(count * plan.points, -1, dtype=np.int64)
-        self._add_minutes(levels.minutes, _numbers(levels.minutes.instance, groups))
+        minutes = levels.minutes if stat == "last" else levels.minutes.where(~np.isnan(levels.minutes.level))
+        self._add_minutes(minutes, _numbers(minutes.instance, groups))
         self._add_hours(levels.hours, levels.masks, _numbers(levels.hours.instance, groups))
 
     def _add_minutes(self, rows: Minutes, group: Integers) -> None:

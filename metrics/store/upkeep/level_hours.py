@@ -13,14 +13,23 @@ from typing import Any
 
 from django.db.models import Max, Min
 
-from metrics.levels import HOUR, LOOKBACK_SECONDS, MINUTE, hour_rows, minutes_of, of_preferred_kind, with_held
+from metrics.levels import (
+    COUNTERS,
+    HOUR,
+    LOOKBACK_SECONDS,
+    MINUTE,
+    MINUTE_COLUMNS,
+    hour_rows,
+    minutes_of,
+    of_preferred_kind,
+    with_held,
+)
 from metrics.models import GaugeLabels, GaugeRollup
 from metrics.store.raw_floors import raise_floor
 from metrics.store.upkeep.deleting import Steps, matching_rows
 from metrics.store.upkeep.tables import manager
 from metrics.store.writing.statements import Insert
 
-_READ = ("labels_id", "bucket", "count", "sum", "min", "max", "last", "last_at")
 _insert = Insert(
     GaugeRollup,
     ("resolution", "metric", "bucket", "labels", "count", "sum", "min", "max", "last", "last_at", "minutes"),
@@ -53,14 +62,16 @@ def _convert_next_hour(metric: str, before: int, rows: int) -> int:
     kind = metric.split(".", 1)[0]
     raise_floor(kind if kind in ("queue", "engine") else "system", datetime.fromtimestamp(hour + HOUR, UTC))
     read = _rows(metric, MINUTE).filter(bucket__gte=hour - LOOKBACK_SECONDS, bucket__lt=hour + HOUR)
-    values = with_held(minutes_of(read.values_list(*_READ)), hour + HOUR)
+    values = minutes_of(read.values_list(*MINUTE_COLUMNS), metric)
+    if metric not in COUNTERS:
+        values = with_held(values, hour + HOUR)
     if kind == "queue":
         queues = manager(GaugeLabels).exclude(model_name="").values_list("id", "model_name", "kind")
         values = of_preferred_kind(values, {labels: (model, name) for labels, model, name in queues})
     inserted = [(HOUR, metric, hour, *row) for row in hour_rows(values, hour)]
     _insert.run(inserted)
-    if not inserted:  # no reading before `end` is held any longer
-        matching_rows(_rows(metric, MINUTE).filter(bucket__lt=hour))(rows)
+    if not inserted:  # no reading is held in this hour, and no growth of a counter is known
+        matching_rows(_rows(metric, MINUTE).filter(bucket__lt=hour + HOUR))(rows)
     return rows
 
 

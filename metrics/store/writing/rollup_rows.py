@@ -41,16 +41,16 @@ class RollupTable:
 
 def _merge_gauges(rows: Sequence[Row]) -> list[Row]:
     merged: dict[Row, GaugeBucket] = {}
-    for *key, count, total, least, most, last, last_at in rows:
-        bucket = GaugeBucket(count, total, least, most, last, last_at)
-        known = merged.setdefault(tuple(key), bucket)
+    for row in rows:
+        key, bucket = row[: len(GAUGES.key)], GaugeBucket(*row[len(GAUGES.key) :])
+        known = merged.setdefault(key, bucket)
         if known is not bucket:
             known.merge(bucket)
     return [(*key, *_gauge_values(bucket)) for key, bucket in merged.items()]
 
 
 def _gauge_values(bucket: GaugeBucket) -> Row:
-    return bucket.count, bucket.sum, bucket.min, bucket.max, bucket.last, bucket.last_at
+    return tuple(getattr(bucket, name) for name in GAUGES.values)
 
 
 def _merge_groups(rows: Sequence[Row]) -> list[Row]:
@@ -70,7 +70,7 @@ INFERENCE = RollupTable(
 GAUGES = RollupTable(
     GaugeRollup,
     ("resolution", "metric", "bucket", "labels"),
-    ("count", "sum", "min", "max", "last", "last_at"),
+    ("count", "sum", "min", "max", "last", "last_at", "growth", "covered_seconds"),
     _merge_gauges,
     lambda key: key[2] + key[0],
 )

@@ -19,6 +19,7 @@ from metrics.events import GPUSample, QueueEvent, Rejection, SystemEvent
 from metrics.levels import LEVELS, MINUTE
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
+from metrics.store.writing import counters
 from metrics.store.writing.rollup_rows import GaugeBucketKey
 from metrics.store.writing.statements import Insert, db_time, shared_fields
 
@@ -88,8 +89,12 @@ class SampleRows:
         labels: Mapping[GaugeKey, int],
         series_refs: Mapping[int, SeriesRef],
         resolutions_for: ResolutionsFor,
+        floor: datetime | None,
     ) -> tuple[Gauges, set[int]]:
-        """Insert the new samples. Return their gauges and the indexes of the duplicates. series_refs: by index."""
+        """Insert the new samples. Return their gauges and the indexes of the duplicates.
+
+        series_refs: by index. floor: the raw floor of hosts.
+        """
         if not systems and not queues:
             return {}, set()
         gauges = _GaugeSums(resolutions_for)
@@ -99,7 +104,10 @@ class SampleRows:
         for index, event in systems:
             label_set = labels[_host_key(event)]
             rows.setdefault((event.timestamp, label_set), (index, (label_set, *_system_row(event)), event, label_set))
+        counters.lock_label_sets(label_set for _, label_set in rows)
         new = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
+        inserted = ((at, labels, event) for (at, labels), (index, _, event, _) in rows.items() if index in new)
+        counters.add_growth(inserted, floor, gauges.merge)
 
         rows = {}
         for index, event in systems:
@@ -181,10 +189,10 @@ class _GaugeSums:
             if value is None:
                 continue
             for resolution, start in minute if metric in LEVELS else starts:
-                key = (resolution, metric, start, labels)
-                bucket = self.buckets.get(key)
-                # Each key has its own object, because `merge` changes it.
-                if bucket is None:
-                    self.buckets[key] = GaugeBucket.of(float(value), microseconds)
-                else:
-                    bucket.merge(GaugeBucket.of(float(value), microseconds))
+                self.merge((resolution, metric, start, labels), GaugeBucket.of(float(value), microseconds))
+
+    def merge(self, key: GaugeBucketKey, bucket: GaugeBucket) -> None:
+        """Add a bucket, which must not be used afterwards."""
+        known = self.buckets.setdefault(key, bucket)
+        if known is not bucket:
+            known.merge(bucket)

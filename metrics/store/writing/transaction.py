@@ -91,7 +91,8 @@ class Store:
         by_kind: dict[str, list[Indexed]] = {kind: [] for kind in Kind}
         for index, event in enumerate(events):
             by_kind[KINDS[type(event)]].append((index, event))
-        rejected = _remove_too_old(by_kind)
+        raw_floors = locked_floors()
+        rejected = _remove_too_old(by_kind, raw_floors)
         labels, over_limit = self._samples.intern(by_kind[Kind.SYSTEM], by_kind[Kind.QUEUE], now)
         _remove(by_kind, over_limit)
         rejected += over_limit
@@ -116,7 +117,7 @@ class Store:
         new_requests = [(event, series_refs[index]) for index, event in new]
         changes = self._errors.write(error_batch, new_requests, series_refs, now)
         gauges, sample_duplicates = self._samples.write(
-            by_kind[Kind.SYSTEM], queues, labels, series_refs, resolutions_for
+            by_kind[Kind.SYSTEM], queues, labels, series_refs, resolutions_for, raw_floors.get(Kind.SYSTEM)
         )
         duplicates |= error_batch.duplicates | sample_duplicates
 
@@ -199,13 +200,13 @@ def _remove(by_kind: Mapping[str, list[Indexed]], rejected: Iterable[Rejection])
             events[:] = [(index, event) for index, event in events if index not in indexes]
 
 
-def _remove_too_old(by_kind: Mapping[str, list[Indexed]]) -> list[Rejection]:
+def _remove_too_old(by_kind: Mapping[str, list[Indexed]], floors: Mapping[str, datetime]) -> list[Rejection]:
     """Remove and return the events before the raw floor of their kind.
 
     Validation has checked this, but the floor may have risen since then.
     """
     rejected: list[Rejection] = []
-    for kind, floor in locked_floors().items():
+    for kind, floor in floors.items():
         events = by_kind.get(kind, [])
         old = [index for index, event in events if event.timestamp < floor]
         if old:

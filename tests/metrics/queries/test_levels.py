@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from metrics import catalogue, queries
 from metrics.events import GPUSample, QueueEvent, QueueKind, SystemEvent
-from metrics.levels import LEVELS
+from metrics.levels import COUNTERS, LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, RawFloor
 from metrics.queries import Filters, Window
 from metrics.store.upkeep import level_hours
@@ -70,7 +70,7 @@ def level_of(metric: str, instance: int, at: datetime, value: float) -> Any:
     return SystemEvent(timestamp=at, host=name, **{field: [value, 0, 0] if field == "load_average" else value})
 
 
-SAMPLED = sorted(name for name in LEVELS if not name.startswith("engine."))
+SAMPLED = sorted(name for name in LEVELS - COUNTERS if not name.startswith("engine."))
 
 
 class ALevel:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
-from metrics.events import Event
+from metrics.events import Event, SystemEvent
 from metrics.ingest.recorder import CommitResult, Recorder
-from metrics.models import ErrorMetrics, InferenceMetrics, Series
+from metrics.models import ErrorMetrics, GaugeRollup, InferenceMetrics, Series
 from metrics.store.writing import transaction as writing
 from tests.metrics.store.stored import assert_raw_and_rollups_agree, commit, error, failed, outcomes, request, requests
 
@@ -72,29 +72,52 @@ class TheTransactionsOfOneRequest:
         first, second = pair if error_first else reversed(pair)
         # Nor is one of their series new, for which one would wait for the other, too.
         Series.objects.create(model_name="chatty", first_seen=START, last_seen=START)
-        after = threading.Thread(target=self.commit_in_its_own_connection, args=(second,))
+        after = threading.Thread(target=commit_in_its_own_connection, args=(second,))
 
         with transaction.atomic():
             with monkeypatch.context() as many_failures:
                 many_failures.setattr(writing, "MAX_REQUEST_LOCKS", most_locks)
                 commit(first, at=datetime.now(UTC))
             after.start()
-            while after.is_alive() and not self.somebody_waits():
+            while after.is_alive() and not somebody_waits():
                 after.join(0.01)
         after.join(SECONDS)
 
         assert outcomes(3600) == {"server_error": 1}
         assert_raw_and_rollups_agree((60, 3600))
 
-    @staticmethod
-    def commit_in_its_own_connection(event: Event) -> None:
-        try:
-            commit(event, at=datetime.now(UTC))
-        finally:
-            connection.close()
 
-    @staticmethod
-    def somebody_waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            return bool(cursor.fetchone()[0])
+class TheTransactionsOfOneHost:
+    def test_count_the_growth_between_their_samples_once(self) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite has one writer at a time")
+        start = START.replace(second=10)
+        first, second, third = (
+            SystemEvent(timestamp=start + timedelta(seconds=10 * n), host="h", network_bytes_sent=n * 500)
+            for n in range(3)
+        )
+        commit(first, at=datetime.now(UTC))
+        after = threading.Thread(target=commit_in_its_own_connection, args=(third,))
+
+        with transaction.atomic():
+            commit(second, at=datetime.now(UTC))
+            after.start()
+            while after.is_alive() and not somebody_waits():
+                after.join(0.01)
+        after.join(SECONDS)
+
+        rows = GaugeRollup.objects.filter(metric="system.network_bytes_sent", growth__isnull=False)
+        assert list(rows.order_by("id").values_list("growth", "covered_seconds")) == [(500, 10), (500, 10)]
+
+
+def commit_in_its_own_connection(event: Event) -> None:
+    try:
+        commit(event, at=datetime.now(UTC))
+    finally:
+        connection.close()
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(cursor.fetchone()[0])

@@ -242,6 +242,30 @@ class TheHoursOfLevels:
         assert self.hours("queue.pending") == []
         assert not RawFloor.objects.exists()
 
+    def test_of_counters_have_the_rate_between_them(self, tables_of_0005: Any) -> None:
+        sent = "system.network_bytes_sent"
+        rows = tables_of_0005.get_model("metrics", "GaugeRollup").objects
+        # 1,000 bytes per second. The host started again in hour -2 and at minute 2.
+        self.store(tables_of_0005, sent, [0, 1, 2, 9], [-4, -3, -2, -1])
+        values = {-4: 0, -3: 3_600_000, -2: 1_800_000, -1: 5_400_000}
+        for row in rows.filter(metric=sent):
+            start = (row.bucket - self.FIRST) // row.resolution
+            last = (values if row.resolution == 3600 else {0: 0, 1: 60_000, 2: 60_000, 9: 480_000})[start]
+            rows.filter(id=row.id).update(last=last, last_at=row.bucket * 10**6)
+
+        migrate_to("0006_level_hours")
+
+        hours = GaugeRollup.objects.filter(metric=sent, resolution=3600, minutes__isnull=False)
+        assert sorted(hours.values_list("bucket", "sum", "count", "minutes")) == [
+            (self.FIRST - 3 * 3600, 60_000, 60, 2**60 - 1),
+            (self.FIRST - 2 * 3600, 30_000, 60, 2**60 - 1),
+            (self.FIRST - 3600, 60_000, 60, 2**60 - 1),
+        ]
+        minutes = GaugeRollup.objects.filter(metric=sent, resolution=60).order_by("bucket")
+        assert list(minutes.values_list("growth", "covered_seconds")) == [
+            (None, None), (60_000, 60), (0, 60), (None, None)
+        ]  # fmt: skip
+
     def test_are_kept_without_minutes(self, tables_of_0005: Any) -> None:
         self.store(tables_of_0005, "gpu.memory_used_mb", [], [-5])
         self.store(tables_of_0005, "system.cpu_percent", [], [-5])
