@@ -63,7 +63,7 @@ GPU_IDS = (0, "0:1", "007", 2**63, "99999999999999999999", "9" * 64, "-1", "𝟙
 def fields_of(kind: Kind) -> dict[str, Schema]:
     """Return the JSON schema of each field that a client may send."""
     schema = EVENT_TYPES[kind].model_json_schema()
-    return {name: _plain(schema["properties"][name], schema) for name in sorted(ACCEPTED_FIELDS[kind])}
+    return {name: plain_schema(schema["properties"][name], schema) for name in sorted(ACCEPTED_FIELDS[kind])}
 
 
 def extremes(name: str, schema: Schema, at: datetime) -> list[Any]:
@@ -116,10 +116,10 @@ def odd_events(kind: Kind, at: datetime) -> list[Item]:
     return events
 
 
-def _plain(schema: Schema, root: Schema) -> Schema:
+def plain_schema(schema: Schema, root: Schema) -> Schema:
     """Return the schema of a value that is not null, with its references resolved."""
     if "anyOf" in schema:
-        return _plain(schema["anyOf"][0], root)
+        return plain_schema(schema["anyOf"][0], root)
     if "$ref" in schema:
         return dict(root["$defs"][schema["$ref"].rsplit("/", 1)[1]])
     return schema
@@ -127,7 +127,7 @@ def _plain(schema: Schema, root: Schema) -> Schema:
 
 def _gpus(at: datetime) -> Iterator[Item]:
     schema = GPUSample.model_json_schema()
-    values = {name: extremes(name, _plain(field, schema), at) for name, field in schema["properties"].items()}
+    values = {name: extremes(name, plain_schema(field, schema), at) for name, field in schema["properties"].items()}
     for number, gpu_id in enumerate(GPU_IDS):
         yield {name: listed[number % len(listed)] for name, listed in values.items()} | {"gpu_id": gpu_id}
 
