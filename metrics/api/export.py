@@ -127,8 +127,8 @@ class Slot:
 class Stream:
     """The chunks of one export. Each is read in the thread of the export when the client is ready for it.
 
-    The end of the stream, or `close`, releases the thread, its database connection and the slot. Django closes the
-    stream with its response, also if the client has disconnected.
+    The end of the stream, an error or `close` releases the thread, its database connection and the slot. Django closes
+    the stream with its response, also if the client has disconnected.
     """
 
     def __init__(self, chunks: Iterator[bytes], slot: Slot) -> None:
@@ -142,7 +142,11 @@ class Stream:
     async def __anext__(self) -> bytes:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="export")
-        chunk = await asyncio.get_running_loop().run_in_executor(self._executor, next, self._chunks, None)
+        try:
+            chunk = await asyncio.get_running_loop().run_in_executor(self._executor, next, self._chunks, None)
+        except BaseException:  # Django does not close a response whose stream fails
+            self.close()
+            raise
         if chunk is None:
             self.close()
             raise StopAsyncIteration

@@ -201,16 +201,25 @@ class TheTwoSlots:
 
 
 class AStreamThatFails:
-    async def test_in_the_middle_is_cut_off_rather_than_ended(
-        self, api: AsgiClient, rows: list[Any], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.fixture(autouse=True)
+    def failing_csv(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def failing(rows: Any, columns: Any) -> Any:
             yield b"begin"
             raise RuntimeError("the database failed")
 
         monkeypatch.setitem(export.WRITERS, "csv", failing)
+
+    async def test_in_the_middle_is_cut_off_rather_than_ended(self, api: AsgiClient, rows: list[Any]) -> None:
         with pytest.raises(RuntimeError, match="database failed"):
             async with api.open("GET", "/export/inference.csv") as (reply, chunks):
                 assert [chunk async for chunk in chunks] == [b"begin"]
         assert reply.status == 200
         assert not reply.complete
+
+    async def test_returns_its_slot_at_once(self, api: AsgiClient, rows: list[Any]) -> None:
+        failures = []  # keeps what a traceback refers to
+        for _ in range(export.MAX_RUNNING_EXPORTS):
+            with pytest.raises(RuntimeError, match="database failed") as failure:
+                await api.arequest("GET", "/export/inference.csv")
+            failures.append(failure)
+        assert (await api.arequest("GET", "/export/inference.json")).status == 200
