@@ -27,7 +27,7 @@ def content_key(*parts: str | None) -> int:
 
 
 def _hash(*parts: str) -> int:
-    digest = hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=8).digest()
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 

@@ -20,7 +20,6 @@ from metrics.models.fields import JSONText
 
 # Numbers of rows in a statement, largest first: 1,000 rows are 3 × 256 + 3 × 64 + 2 × 16 + 2 × 4.
 CHUNKS = (256, 64, 16, 4, 1)
-MAX_VARIABLES = 32_766  # the default limit of SQLite 3.32 and later; the limit of PostgreSQL is 65,535
 
 Row = Sequence[Any]
 Result = TypeVar("Result")
@@ -87,7 +86,7 @@ class Insert:
             ]
         returned: list[tuple[Any, ...]] = []
         written = start = 0
-        for size in _sizes(len(rows), len(self.fields)):
+        for size in _sizes(len(rows)):
             parameters: list[Any] = []
             for row in rows[start : start + size]:
                 values = list(row)
@@ -150,9 +149,9 @@ def shared_fields(model: type[models.Model], event_type: type[BaseModel]) -> tup
     return tuple(field.name for field in model._meta.concrete_fields if field.name in event_type.model_fields)
 
 
-def _sizes(rows: int, columns: int) -> Iterable[int]:
+def _sizes(rows: int) -> Iterable[int]:
     for size in CHUNKS:
-        while rows >= size and (size * columns <= MAX_VARIABLES or size == 1):
+        while rows >= size:
             yield size
             rows -= size
 

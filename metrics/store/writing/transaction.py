@@ -184,7 +184,7 @@ def _lock_requests(request_ids: Iterable[str]) -> None:
     """
     if connection.vendor != "postgresql":
         return
-    numbers = sorted({1 + zlib.crc32(name.encode(errors="replace")) % (2**31 - 2) for name in request_ids})
+    numbers = sorted({1 + zlib.crc32(name.encode()) % (2**31 - 2) for name in request_ids})
     if len(numbers) > MAX_REQUEST_LOCKS:
         execute("SELECT pg_advisory_xact_lock($1::int, $2::int)", (LOCK_SPACE, ALL_REQUESTS), True)
     elif numbers:

@@ -103,11 +103,14 @@ A_REQUEST_AND_ERRORS = [
 ]
 
 THE_NEAREST = [
-    ("by its end", [failed(0, 5), failed(20, 15)], 9, 0),
-    ("by its end, if that is later", [failed(0, 5), failed(20, 15)], 11, 1),
-    ("of those that last until then", [failed(0, 5), failed(20, 1)], 15, 0),
-    ("of those with its model", [failed(0, 5), failed(1, 5, "other")], 1, 0),
-    ("the earlier of two at the same distance", [failed(10, 10), failed(0, 5)], 5, 1),
+    ("by its end", [failed(0, 5), failed(20, 15)], error(9), 0),
+    ("by its end, if that is later", [failed(0, 5), failed(20, 15)], error(11), 1),
+    ("of those that last until then", [failed(0, 5), failed(20, 1)], error(15), 0),
+    ("of those with its model", [failed(0, 5), failed(1, 5, "other")], error(1), 0),
+    ("of those that had begun, however long they last", [failed(0, 5), failed(3600, 3600)], error(100), 1),
+    ("the earlier of two at the same distance", [failed(10, 10), failed(0, 5)], error(5), 1),
+    ("the first by model of two with the same end", [failed(0, 5, "n"), failed(0, 5, "m")], error(0, None), 1),
+    ("the first by provider", [failed(0, 5, "m", "q"), failed(0, 5, "m", "p")], error(0, "m", ""), 1),
 ]
 
 
@@ -121,10 +124,10 @@ class AnError:
         assert results([request_], [reported]) == [expected]
 
     @pytest.mark.parametrize(
-        ("requests", "seconds", "nearest"), [c[1:] for c in THE_NEAREST], ids=[c[0] for c in THE_NEAREST]
+        ("requests", "reported", "nearest"), [c[1:] for c in THE_NEAREST], ids=[c[0] for c in THE_NEAREST]
     )
-    def test_belongs_to_the_nearest(self, requests: list[FailedRequest], seconds: float, nearest: int) -> None:
-        assert settle(requests, [error(seconds)]) == [Settlement(nearest, False)]
+    def test_belongs_to_the_nearest(self, requests: list[FailedRequest], reported: SettledError, nearest: int) -> None:
+        assert settle(requests, [reported]) == [Settlement(nearest, False)]
 
 
 class TheErrorsOfOneId:

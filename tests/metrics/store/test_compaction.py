@@ -14,6 +14,7 @@ from django.db import OperationalError, connection
 from metrics.events import ErrorEvent
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup, RollupFloor
 from metrics.store import compaction
+from metrics.store.rollup_floors import LAG_SECONDS
 from metrics.store.upkeep import retention
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.writing.rollup_rows import INFERENCE
@@ -56,6 +57,12 @@ def rows(resolution: int, **more: Any) -> int:
     return InferenceRollup.objects.filter(resolution=resolution, **more).count()
 
 
+def tracked(clock: Clock) -> int:
+    """The number of buckets whose rows the store counts."""
+    tables = clock.store._compactor._tables.values()
+    return sum(len(table._rows) + len(table._full) for table in tables)
+
+
 class TheRowsOfABucket:
     def test_are_one_for_each_commit_until_they_are_merged(self, clock: Clock) -> None:
         for number in range(3):
@@ -83,7 +90,7 @@ class TheRowsOfABucket:
         for _ in range(GaugeRollup.objects.values("metric", "resolution", "bucket", "labels").distinct().count()):
             clock.store.compact()
         assert hour_of_cpu.count() == ErrorGroupRollup.objects.count() == 1
-        assert rows(60) > 20  # of the 20 models and the errors, which take longer
+        assert rows(60) > 21  # of the 20 models and the errors, which take longer
         clock.compact()
         assert rows(60) == 21
         assert_raw_and_rollups_agree()
@@ -112,6 +119,55 @@ class TheRowsOfABucket:
             clock.compact()
         assert [rows(resolution) for resolution in (60, 3600)] == [1, 1]
         assert_raw_and_rollups_agree((60, 3600))
+
+    def test_of_late_events_are_merged_a_minute_later_if_they_are_few(self, clock: Clock) -> None:
+        for number in range(2):
+            clock.store.commit([request(f"r{number}", before(hours=30))])
+        clock.now += timedelta(seconds=59)
+        clock.compact()
+        assert [rows(resolution) for resolution in (60, 3600)] == [2, 2]
+        clock.now += timedelta(seconds=1)
+        clock.compact()
+        assert [rows(resolution) for resolution in (60, 3600)] == [1, 1]
+        assert_raw_and_rollups_agree((60, 3600))
+
+    def test_that_follow_a_merge_are_merged_when_the_bucket_has_ended(self, clock: Clock) -> None:
+        for number in range(compaction.MAX_ROWS):
+            clock.store.commit([request(f"r{number}")])
+        clock.compact()
+        clock.store.commit([request("after")])
+        clock.compact()
+        assert [rows(resolution) for resolution in (60, 3600)] == [2, 2]
+        clock.now += timedelta(hours=2)
+        clock.compact()
+        assert [rows(resolution) for resolution in (60, 3600)] == [1, 1]
+        assert_raw_and_rollups_agree()
+
+    def test_are_merged_early_if_they_are_in_too_many_buckets_to_count(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(compaction, "MAX_TRACKED", 20)
+        for number in range(3):
+            clock.store.commit([request(f"r{number}")])
+        clock.compact()
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [3, 3, 3]
+        clock.store.commit([request(f"s{number}", before(seconds=number)) for number in range(30)])
+        assert tracked(clock) <= 20
+        clock.compact()
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [30, 1, 1]
+        assert_raw_and_rollups_agree()
+
+    def test_are_counted_only_until_the_bucket_has_ended(self, clock: Clock) -> None:
+        for number in range(compaction.MAX_ROWS + 1):
+            clock.store.commit(
+                [request(f"r{number}"), error(f"e{number}", before(hours=3)), machine(before(seconds=number))]
+            )
+            clock.store.commit([request("single", before(seconds=number))])
+            clock.compact()
+        assert tracked(clock)
+        clock.now += timedelta(hours=2)
+        clock.compact()
+        assert tracked(clock) == 0
 
     def test_of_several_models_are_merged_apart(self, clock: Clock) -> None:
         for number in range(compaction.MAX_ROWS):
@@ -187,6 +243,15 @@ class TheRowsThatAProcessHasLeft:
         assert GaugeRollup.objects.filter(metric="system.cpu_percent").count() == 2
         assert_raw_and_rollups_agree()
 
+    def test_wait_for_the_next_search_when_there_is_no_more_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(compaction, "KEYS_PER_STEP", 1)
+        for number in range(2):
+            commit(*(request(f"r{number}{model}", model_name=model) for model in "abc"))
+        later, is_over = NOW + timedelta(hours=2), time.monotonic()
+        assert compaction.merge_leftovers(later, Steps(is_over)) == 1
+        assert compaction.merge_leftovers(later, Steps(is_over + 30)) == 8
+        assert_raw_and_rollups_agree()
+
     def test_are_searched_every_ten_minutes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         searched: list[datetime] = []
         monkeypatch.setattr(retention, "_compacted_at", None)
@@ -228,7 +293,20 @@ class ABucketBelowTheFloor:
         keep_seconds(15.0)
         commit(request("a"))
         keep_seconds(600.0)
+        retention.maintain(NOW, 10.0)
         commit(request("b", before(minutes=100)))
         assert RollupFloor.objects.get(resolution=1).bucket == int(before(minutes=15).timestamp())
         assert requests(1) == 1
         assert requests(60) == 2
+
+
+class TheFloorOfAResolution:
+    def test_is_raised_by_a_commit_only_if_upkeep_has_not_raised_it_for_some_minutes(
+        self, keep_seconds: Callable[[float], None]
+    ) -> None:
+        keep_seconds(15.0)
+        raised = []
+        for seconds in (0, LAG_SECONDS, LAG_SECONDS + 1, LAG_SECONDS + 2):
+            commit(request(f"r{seconds}"), at=NOW + timedelta(seconds=seconds))
+            raised.append(RollupFloor.objects.get(resolution=1).bucket - int(before(minutes=15).timestamp()))
+        assert raised == [0, 0, LAG_SECONDS + 1, LAG_SECONDS + 1]

@@ -65,6 +65,10 @@ class ACommit:
         assert (row.series.endpoint, row.series.is_demo, row.labels) == ("/v1/chat", False, None)
         assert_raw_and_rollups_agree()
 
+    def test_leaves_null_what_was_not_sent(self) -> None:
+        commit(request("r"))
+        assert InferenceMetrics.objects.filter(metadata__isnull=True, labels__isnull=True, host=None).exists()
+
     def test_of_nothing_is_nothing(self) -> None:
         assert commit() == CommitResult(0, 0)
 
@@ -153,8 +157,9 @@ class ARepeat:
         first = [request(f"r{n}", stamped=False) for n in range(3)]
         assert commit(*first).accepted == 3
         later = NOW + timedelta(minutes=14)
-        again = [request(f"r{n}", later, stamped=False) for n in (1, 2, 3)]
-        assert commit(*again, again[2], at=later) == CommitResult(1, 3, [0, 1, 3], [])
+        times = [later + timedelta(milliseconds=n) for n in range(4)]  # of their arrival
+        again = [request(f"r{n}", at, stamped=False) for n, at in zip((1, 2, 3, 3), times, strict=True)]
+        assert commit(*again, at=later) == CommitResult(1, 3, [0, 1, 3], [])
         assert requests() == InferenceMetrics.objects.count() == RecentId.objects.count() == 4
 
     def test_of_an_error_within_one_batch_or_later_is_one(self) -> None:
@@ -181,12 +186,14 @@ class AnEventBeforeTheRawFloor:
     def test_is_rejected_by_name_and_the_others_are_stored(self) -> None:
         RawFloor.objects.create(kind="inference", at=before(hours=1))
         recorded = commit(request("new"), request("old", before(hours=2)), error("new error"))
+        assert commit(request("at the floor", before(hours=1))).accepted == 1
         assert (recorded.accepted, recorded.duplicates) == (2, 0)
         [refusal] = recorded.rejected
         assert isinstance(refusal, Rejection)
         assert (refusal.index, refusal.field) == (1, "timestamp")
         assert "must not be before 2026-03-01T11:00:30" in refusal.error
-        assert list(InferenceMetrics.objects.values_list("request_id", flat=True)) == ["new"]
+        names = InferenceMetrics.objects.order_by("timestamp").values_list("request_id", flat=True)
+        assert list(names) == ["at the floor", "new"]
 
     def test_is_not_when_it_is_of_another_kind(self) -> None:
         RawFloor.objects.create(kind="system", at=NOW)

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from metrics.events import ErrorEvent, Event
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
 from metrics.store.commit_result import CommitResult
+from metrics.store.writing import error_rows
 from tests.metrics.store.stored import (
     NOW,
     assert_raw_and_rollups_agree,
@@ -23,6 +24,7 @@ from tests.metrics.store.stored import (
     compact,
     error,
     failed,
+    limited,
     outcomes,
     request,
 )
@@ -81,7 +83,7 @@ class AnErrorAmongOthers:
         texts = [None, "bad", "worse"]
         recorded = commit(*(error("a", error_message=text) for text in texts), error("a", error_message="bad"))
         assert recorded == CommitResult(3, 1, [3], [])
-        assert list(ErrorMetrics.objects.order_by("id").values_list("error_message", flat=True).distinct()) == texts
+        assert {*ErrorMetrics.objects.values_list("error_message", flat=True)} == set(texts)
         assert (outcomes(), len(counted())) == ({"timeout": 1}, 1)
         assert ErrorGroupRollup.objects.count() == 3
         assert_raw_and_rollups_agree()
@@ -118,6 +120,16 @@ class AnErrorAmongOthers:
 
 
 class ACommitOfErrors:
+    def test_settles_all_of_them_however_many_there_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(error_rows, "_MAX_KEYS", 3)
+        errors, requests = [error(name) for name in "abcdefg"], [failed(name) for name in "abcdefg"]
+        for first, second in ((errors, requests), (requests, errors)):
+            point = transaction.savepoint()
+            commit(*first)
+            commit(*second)
+            assert outcomes() == {"server_error": 7}
+            transaction.savepoint_rollback(point)
+
     @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by its statistics")
     def test_reads_no_whole_table(self) -> None:
         commit(request("a", success=True, error_message="tried again"), failed("b"))
@@ -175,12 +187,46 @@ class AFailedInference:
         assert outcomes() == {"server_error": 1}
         assert_raw_and_rollups_agree()
 
+    def test_with_words_leaves_an_error_before_it_alone(self) -> None:
+        told = failed("a", error_type="ValueError", response_time_ms=5_000.0)
+        early = error("a", before(seconds=50))
+        for order in permutations((told, early)):
+            point = transaction.savepoint()
+            for event in order:
+                commit(event)
+            assert outcomes(3600) == {"server_error": 1, "timeout": 1}
+            assert_raw_and_rollups_agree()
+            transaction.savepoint_rollback(point)
+
+    def test_beyond_the_limit_on_series_has_the_model_that_was_sent(self) -> None:
+        with limited(0):
+            commit(failed("a", model_name="slow", provider="vllm"))
+            commit(error("a", model_name="slow", provider="vllm"))
+            commit(error("a"))
+        assert (outcomes(), counted()) == ({"server_error": 1, "timeout": 1}, [("a", "timeout")])
+        assert_raw_and_rollups_agree()
+
+    def test_beyond_the_limit_on_series_gives_its_labels_to_a_warning_that_came_before(self) -> None:
+        with limited(0):
+            commit(ErrorEvent(timestamp=NOW, request_id="a", error_type="E", severity="WARNING"))
+            commit(failed("a", model_name="slow"))
+        labels = row().labels
+        assert labels is not None
+        assert labels["model_name"] == "slow"
+
     def test_takes_over_from_an_error_that_came_before(self) -> None:
-        commit(error("a", before(minutes=2), status_code=429))
-        commit(failed("a", response_time_ms=120_000.0))
+        commit(error("a", before(minutes=20), status_code=429))
+        commit(failed("a", response_time_ms=1_200_000.0))
         assert outcomes() == {"server_error": 1}
         assert [outcomes(resolution) for resolution in (1, 3600)] == [{"server_error": 1}] * 2
         assert row().counted_outcome is None
+        assert_raw_and_rollups_agree()
+
+    def test_takes_over_from_errors_near_one_that_came_before_without_a_time(self) -> None:
+        commit(error("a", before(minutes=16)))
+        commit(error("a", before(minutes=15), stamped=False))
+        commit(failed("a", response_time_ms=0.0))
+        assert (outcomes(3600), counted()) == ({"server_error": 1}, [])
         assert_raw_and_rollups_agree()
 
     def test_takes_over_also_what_is_in_no_bucket_any_more(self) -> None:
@@ -200,9 +246,9 @@ class AFailedInference:
         assert outcomes() == {"timeout": 1, "server_error": 1}
 
     def test_keeps_an_error_that_comes_later_from_counting(self) -> None:
-        commit(failed("a"))
-        commit(error("a"))
-        assert outcomes() == {"server_error": 1}
+        commit(failed("a"), failed("b", before(hours=1)))
+        commit(error("a"), error("b", before(hours=1)))
+        assert outcomes() == {"server_error": 2}
         assert commit(error("a")) == CommitResult(0, 1, [0], [])
 
     def test_gives_its_error_its_labels(self) -> None:
@@ -260,6 +306,9 @@ class AFailureThatRepeatsASuccess:
         assert commit(failed("a"), error("a", model_name="slow")) == CommitResult(1, 1, [0], [])
         assert outcomes() == {"ok": 1, "timeout": 1}
         assert row().series.model_name == "slow"
+        later = before(seconds=-1)
+        assert commit(failed("a"), error("a", later)) == CommitResult(1, 1, [0], [])
+        assert Series.objects.get(model_name="chatty").last_seen == later
         assert_raw_and_rollups_agree()
 
 
