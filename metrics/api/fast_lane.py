@@ -99,7 +99,7 @@ def _identity(scope: dict[str, Any], headers: dict[bytes, bytes]) -> Identity | 
         len(headers) < len(scope["headers"])
         or not headers.keys() <= PLAIN_HEADERS
         or headers.get(b"content-type") not in CONTENT_TYPES
-        or not (length.isdigit() and len(length) < 8 and int(length) <= MAX_BODY_BYTES)
+        or not (length.isdigit() and int(length) <= MAX_BODY_BYTES)
         or scope.get("query_string")
         or scope.get("root_path", "") != settings.LLMMONITOR.path_prefix
     ):
@@ -134,17 +134,14 @@ def _keeping_headers(send: Send, like: tuple[str, bool], kept: dict[tuple[str, b
 async def _read(receive: Receive, length: int) -> tuple[list[Message], bytes | None]:
     """Return the messages of the request, and its body; None if it does not have the length that its header names."""
     messages: list[Message] = []
-    received = 0
-    while received <= length:
+    while True:
         message = await receive()
         messages.append(message)
         if message["type"] != "http.request":
-            break
-        received += len(message.get("body", b""))
+            return messages, None
         if not message.get("more_body"):
             body = b"".join(part.get("body", b"") for part in messages)
             return messages, body if len(body) == length else None
-    return messages, None
 
 
 def _again(messages: list[Message], receive: Receive) -> Receive:

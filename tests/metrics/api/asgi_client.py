@@ -106,11 +106,13 @@ class AsgiClient:
         content_type: str | None = None,
         headers: dict[str, str] | None = None,
         cut_off: bool = False,
+        scope: dict[str, Any] | None = None,
     ) -> AsyncIterator[tuple[Reply, AsyncIterator[bytes]]]:
         """Send a request. Return the head of the response and an iterator that reads its body.
 
         The application cannot send more of the body than the iterator has read. `body`: bytes, a list of bytes (sent in
-        chunks, without Content-Length) or data for JSON. `cut_off`: disconnect before the end of the body.
+        chunks, without Content-Length) or data for JSON. `cut_off`: disconnect before the end of the body. `scope`:
+        items of the ASGI scope; headers are added to the others.
         """
         chunked = isinstance(body, list) and bool(body) and all(isinstance(part, bytes) for part in body)
         parts: list[bytes] = body if chunked else [body if isinstance(body, bytes) else orjson.dumps(body)]
@@ -119,6 +121,7 @@ class AsgiClient:
         if not chunked:
             all_headers.setdefault("content-length", str(len(parts[0])))
         split = urlsplit(path)
+        more = dict(scope or {})
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -129,10 +132,11 @@ class AsgiClient:
             "raw_path": quote(split.path).encode(),
             "query_string": (split.query or urlencode(params or {}, doseq=True)).encode(),
             "root_path": "",
-            "headers": [(name.encode(), value.encode("latin1")) for name, value in all_headers.items()],
+            "headers": [(name.encode(), value.encode("latin1")) for name, value in all_headers.items()]
+            + more.pop("headers", []),
             "client": ("127.0.0.1", 50_000),
             "server": ADDRESS,
-        }
+        } | more
         request_messages = _messages(parts, cut_off)
         finished = asyncio.Event()
         sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue(1)

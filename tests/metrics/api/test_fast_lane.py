@@ -147,6 +147,20 @@ class APostThatIsNotPlain:
         assert reply.status == status, reply.body
         assert api.seen_by_django == [PATH]
 
+    @pytest.mark.parametrize(
+        ("scope", "status"),
+        [
+            ({"headers": [(b"content-type", b"application/json")]}, 415),
+            ({"headers": [(b"host", b"127.0.0.1:8899")]}, 400),
+            ({"root_path": "/track"}, 404),
+        ],
+        ids=["two types", "two hosts", "a path below another"],
+    )
+    def test_because_of_its_scope_is_passed_to_django(self, api: AsgiClient, scope: Any, status: int) -> None:
+        reply = api.request("POST", PATH, GOOD, content_type="application/json", scope=scope)
+        assert reply.status == status, reply.body
+        assert api.seen_by_django == [PATH]
+
     def test_because_of_its_encoding_is_passed_with_its_body(self, api: AsgiClient) -> None:
         raw = gzip.compress(orjson.dumps(GOOD))
         assert api.post(PATH, raw, content_encoding="gzip").json()["accepted"] == 1
@@ -168,8 +182,9 @@ class APostThatIsNotPlain:
     def test_because_it_ends_early_is_not_stored(self, api: AsgiClient) -> None:
         raw = orjson.dumps(GOOD)
         headers = {"content-length": str(len(raw))}
-        api.request("POST", PATH, [raw[:5]], content_type="application/json", headers=headers, cut_off=True)
-        assert api.seen_by_django == [PATH]
+        for part in (raw[:5], raw):
+            api.request("POST", PATH, [part], content_type="application/json", headers=headers, cut_off=True)
+        assert api.seen_by_django == [PATH] * 2
         assert not InferenceMetrics.objects.exists()
 
     @pytest.mark.parametrize(
@@ -236,6 +251,18 @@ class AKey:
         revoke(key, actor="a test", at=timezone.now())
         assert api.post(PATH, GOOD, **headers).status == 401
 
+    @pytest.mark.parametrize(
+        ("host", "allowed"), [("evil.example", ["127.0.0.1"]), ("127.0.0.1:8899,evil", ["*"]), ("", ["*"])]
+    )
+    def test_for_a_host_that_is_not_allowed_is_denied_by_django(
+        self, api: AsgiClient, host: str, allowed: list[str]
+    ) -> None:
+        _, headers = self.make("ingest")
+        assert [api.post(PATH, GOOD, **headers).status for _ in range(2)] == [200] * 2
+        with override_settings(ALLOWED_HOSTS=allowed):
+            assert api.post(PATH, GOOD, **headers | {"host": host}).status == 400
+        assert api.seen_by_django == [PATH] * 3
+
     def test_has_its_last_use_stored_by_django(self, api: AsgiClient) -> None:
         key, headers = self.make("ingest")
         api.post(PATH, GOOD, **headers)
@@ -266,6 +293,20 @@ class TheLane:
         for _ in range(2):
             assert first.post(PATH, GOOD).status == 200
         assert first.seen_by_django == [PATH]
+
+    @pytest.mark.parametrize(("status", "header"), [(429, b"retry-after"), (200, b"set-cookie")])
+    def test_keeps_no_headers_that_are_for_one_client(self, api: AsgiClient, status: int, header: bytes) -> None:
+        client = AsgiClient()
+        seen = []
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["path"])
+            await send({"type": "http.response.start", "status": status, "headers": [(header, b"1")]})
+            await send({"type": "http.response.body", "body": b""})
+
+        client._application = fast_lane(application)
+        assert [client.post(PATH, GOOD).headers for _ in range(2)] == [{header.decode(): "1"}] * 2
+        assert seen == [PATH] * 2
 
     @pytest.mark.parametrize("change", [{"fast_lane": False}, {"redis_url": "redis://127.0.0.1"}])
     def test_is_off_by_its_setting_and_with_redis(self, change: dict[str, Any]) -> None:

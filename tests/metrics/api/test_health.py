@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.core.cache.backends.dummy import DummyCache
 from django.db import connection
 
 from metrics.api import health, readiness
@@ -119,3 +120,28 @@ class TheReadiness:
 
     def test_waits_for_locks_for_less_than_three_seconds(self) -> None:
         assert write_check.LOCK_SECONDS <= 2
+
+
+class ACheck:
+    @pytest.mark.parametrize(
+        ("part", "target"),
+        [
+            ("query", "metrics.queries.current"),
+            ("write", "metrics.store.write_check.write_check"),
+            ("recorder", "metrics.ingest.recorder.get_recorder"),
+            ("ticks", "metrics.live.ticker.state"),
+            ("disk", "metrics.store.upkeep.disk_limit.limit_notice"),
+        ],
+    )
+    def test_fails_with_its_part(self, db: None, monkeypatch: pytest.MonkeyPatch, part: str, target: str) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise OSError
+
+        monkeypatch.setattr(target, fail)
+        report = readiness.check()
+        assert [name for name, own in report["parts"].items() if own["status"] == "failing"] == [part]
+        assert (report["status"], report["parts"][part]["detail"]) == ("failing", "OSError")
+
+    def test_of_a_cache_fails_if_the_cache_keeps_nothing(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(readiness, "caches", {"ring": DummyCache("", {})})
+        assert readiness.check()["parts"]["cache"]["status"] == "failing"

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import DataError, OperationalError, connections
 from django.test import override_settings
 
+from llmmonitor.infra import throttled_log
 from metrics.events import Event, InferenceEvent, Rejection
 from metrics.ingest import recorder as module
 from metrics.ingest.recorder import (
@@ -52,6 +53,7 @@ class FakeStore:
         self.bad: set[str] = set()
         self.made = 0
         self.due = 0
+        self.compact_error: Exception | None = None
         self.steps = threading.Semaphore(0)
 
     def __call__(self) -> FakeStore:
@@ -73,6 +75,8 @@ class FakeStore:
 
     def compact(self) -> bool:
         self.steps.release()
+        if self.compact_error is not None:
+            raise self.compact_error
         self.due = max(0, self.due - 1)
         return self.due > 0
 
@@ -144,10 +148,10 @@ class ASubmission:
     def test_is_never_cut_in_two(self, store: FakeStore, make: Make) -> None:
         recorder = make(max_batch=3)
         hold(store, recorder)
-        futures = [recorder.submit(events(*names)) for names in ("ab", "cd", "efghi", "j", "k")]
+        futures = [recorder.submit(events(*names)) for names in ("ab", "cd", "efghi", "j", "k", "l", "m")]
         store.gate.set()
         wait(futures, SECONDS)
-        assert store.transactions == [["held"], ["a", "b"], ["c", "d"], ["e", "f", "g", "h", "i"], ["j", "k"]]
+        assert store.transactions == [["held"], [*"ab"], [*"cd"], [*"efghi"], [*"jkl"], [*"m"]]
 
     def test_that_its_caller_gave_up_is_not_stored(self, store: FakeStore, recorder: Recorder) -> None:
         held = hold(store, recorder)
@@ -198,7 +202,10 @@ class AFullQueue:
         store.gate.set()
         last.result(SECONDS)
         assert recorder.drain(SECONDS)
-        assert recorder.submit(events("b", "c"), 41).result(SECONDS).accepted == 2
+        hold(store, recorder)
+        again = recorder.submit(events("b", "c"), 100)
+        store.gate.set()
+        assert again.result(SECONDS).accepted == 2
 
     def test_takes_one_submission_that_is_larger_than_itself(self, make: Make) -> None:
         recorder = make(max_queued=2, max_queued_bytes=2)
@@ -398,7 +405,7 @@ class TheRecorderOfAProcess:
             assert RecorderPolicy.from_settings() == RecorderPolicy(7, 0.02, 11, 13)
 
 
-class TheCompaction:
+class TheMergeOfRollupRows:
     def test_goes_on_until_nothing_is_due(self, store: FakeStore, recorder: Recorder) -> None:
         store.due = 50
         recorder.record(events("a"), SECONDS)
@@ -412,6 +419,17 @@ class TheCompaction:
             recorder.record(events(name), SECONDS)
         assert store.transactions == [["a"], ["b"], ["c"]]
         assert store.due
+
+    def test_that_fails_is_logged_and_stops_no_commit(
+        self, store: FakeStore, recorder: Recorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
+        store.compact_error = OperationalError("database is locked")
+        for name in ("a", "b"):
+            recorder.record(events(name), SECONDS)
+        assert recorder.close(SECONDS)
+        assert (store.transactions, store.made) == ([["a"], ["b"]], 1)
+        assert "compaction" in caplog.text
 
     def test_does_not_delay_the_end(self, store: FakeStore, recorder: Recorder) -> None:
         store.due = 10**12

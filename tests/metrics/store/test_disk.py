@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -433,6 +437,48 @@ class TheWriteCheck:
             write_check.check_disk(Path("/"))
 
         assert refused.value.reason == "disk_full"
+
+    def test_writes_a_whole_mebibyte(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written = []
+
+        class File(io.BytesIO):
+            def write(self, data: Any) -> int:
+                written.append(min(len(data), 2**18 + 1))
+                return written[-1]
+
+        monkeypatch.setattr(write_check.tempfile, "TemporaryFile", lambda **_: File())
+        write_check.check_disk(Path("/"))
+        assert sum(written) == 2**20
+
+    def test_fails_beyond_the_quota_of_the_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(**_: Any) -> None:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+        monkeypatch.setattr(write_check.tempfile, "TemporaryFile", fail)
+        with pytest.raises(StoreUnavailable) as refused:
+            write_check.check_disk(Path("/"))
+        assert refused.value.reason == "disk_full"
+
+    def test_waits_for_all_its_locks_together_for_two_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        only_on("sqlite")
+        clock, waits = [0.0], []
+
+        @contextmanager
+        def write_lock(longest_wait: float) -> Iterator[bool]:
+            waits.append(longest_wait)
+            clock[0] += 1.5
+            yield True
+
+        @contextmanager
+        def busy_timeout(milliseconds: int) -> Iterator[None]:
+            waits.append(milliseconds / 1000)
+            yield
+
+        monkeypatch.setattr(write_check, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        monkeypatch.setattr(write_check, "write_lock", write_lock)
+        monkeypatch.setattr(write_check, "busy_timeout", busy_timeout)
+        write_check.write_check()
+        assert waits == [2.0, 0.5]
 
     def test_fails_where_no_file_can_be_made(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable) as refused:
