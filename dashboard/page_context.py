@@ -18,6 +18,8 @@ ADDRESSES = {
     "login-url": ("login",),
     "current-url": ("metrics-current",),
     "demo-url": ("demo",),
+    "choices-url": ("filter-choices",),
+    "models-url": ("overview-models",),
     "history-csv-url": ("export", "history", "csv"),
     "history-json-url": ("export", "history", "json"),
 }

@@ -10,4 +10,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.overview_page, name="overview"),
     path("dashboard/data/overview", views.overview_data, name="overview-data"),
     path("dashboard/data/overview/figures", views.overview_figures, name="overview-figures"),
+    path("dashboard/data/overview/models", views.overview_models, name="overview-models"),
+    path("dashboard/data/choices", views.filter_choices, name="filter-choices"),
 ]

@@ -7,7 +7,8 @@ One function returns it for both, so that an update shows the same data as a rel
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -44,6 +45,13 @@ SERIES_BY_MODEL = (
     SeriesSpec.of("inference.completion_tokens", "rate", "model"),
     SeriesSpec.of(RESPONSE, "p95", "model"),
 )
+MODELS_ASSESSED = 100  # for the sentence; those with the most failed requests are added
+MODELS_SHOWN = 25  # in the table, with a sparkline each; the others can be searched for
+# What the table shows of a model's row
+MODEL_FIELDS = (
+    "model_name", "modelled", "total_requests", "p50_response_time_ms", "p95_response_time_ms", "p99_response_time_ms",
+    "p95_ttft_ms", "avg_tokens_per_second", "error_rate_percent",
+)  # fmt: skip
 HEATMAP_COLUMNS = 60
 RECENT_SECONDS = 300  # a problem in the window that does not occur in these is over
 YOUNG_SECONDS = 900  # the default range is short while the first request is younger than this
@@ -58,7 +66,7 @@ def gather(query: PageQuery, now: datetime) -> dict[str, Any]:
     step = chart_step(query, data["has_events"])
     return data | {
         "history": parts.read("The charts", lambda: _series(SERIES, query, step, now)),
-        "by_model": parts.read("The charts by model", lambda: _series(SERIES_BY_MODEL, query, step, now)),
+        "by_model": parts.read("The charts by model", lambda: _series_by_model(data["models"], query, step, now)),
         "current": parts.read("The live figures", lambda: queries.current(now)),
     }
 
@@ -68,28 +76,23 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     window, filters = query.window, query.filters
     notices = list(query.notices)
     parts = _Parts(notices)
-    read = parts.read("The summary with the models", lambda: queries.summary_and_models(window, filters, now))
+    read = parts.read(
+        "The summary with the models",
+        lambda: queries.summary_and_models(window, filters, now, limit=MODELS_ASSESSED),
+    )
     summary = read[0].as_dict() if read else EMPTY_SUMMARY
     ranking = read[1] if read else Ranking([], 0)
-    if ranking.omitted:
-        shown = len(ranking.results)
-        notices.append(f"The table shows the {shown} models with the most requests. Not shown: {ranking.omitted}.")
-    rows = [_with_health(row, bool(summary.get("comparable"))) for row in ranking.results]
-    unfiltered: list[dict[str, Any]] | None = ranking.results
-    if narrows(filters):
-        unfiltered = parts.read("The list of models", lambda: queries.model_counts(window, now))
-    hosts = parts.read("The list of machines", lambda: queries.hosts(now)) or []
+    hosts = parts.read("The list of machines", lambda: queries.host_states(now)) or []
     has_events = queries.has_events()
     return {
         "now": int(now.timestamp() * 1000),
         "params": query.as_dict(),
         "summary": summary,
         "heatmap": parts.read("The response time distribution", lambda: _heatmap(query, now)),
-        "models": rows,
-        "hosts": hosts,
-        "options": options(unfiltered or [], hosts),
+        **_table(ranking, bool(summary.get("comparable"))),
+        "options": parts.read("The choices of the filters", lambda: queries.choices(window, now)) or {},
         "sentence": (
-            _sentence(query, summary, rows, hosts, parts, now) if has_events else sentence.NO_EVENTS
+            _sentence(query, summary, ranking, hosts, parts, now) if has_events else sentence.NO_EVENTS
         ).as_dict(),
         "has_events": has_events,
         "demo": {"present": queries.has_demo()},
@@ -97,28 +100,53 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     }
 
 
-def _with_health(row: dict[str, Any], comparable: bool) -> dict[str, Any]:
-    is_slow = comparable and bool(health.SLOW.ratio(row))
-    return {**row, "is_failing": bool(health.error_rate(row)), "is_slow": is_slow}
+def found_models(query: PageQuery, text: str, now: datetime) -> dict[str, Any]:
+    """Return the rows of the models whose names contain a text, with their series. Raises QueryStopped."""
+    ranking = queries.models(query.window, query.filters, now, limit=MODELS_SHOWN, search=text)
+    table = _table(ranking, comparable=False)
+    step = chart_step(query, has_events=True)
+    return {**table, "by_model": _series_by_model(table["models"], query, step, now)}
+
+
+def _table(ranking: Ranking, comparable: bool) -> dict[str, Any]:
+    """Return the rows of the table of models, and how many further models have requests."""
+    rows = [
+        {name: row.get(name) for name in MODEL_FIELDS}
+        | {"is_failing": bool(health.error_rate(row)), "is_slow": comparable and bool(health.SLOW.ratio(row))}
+        for row in ranking.results[:MODELS_SHOWN]
+    ]
+    return {"models": rows, "models_omitted": ranking.omitted + len(ranking.results) - len(rows)}
 
 
 def _sentence(
     query: PageQuery,
     summary: dict[str, Any],
-    rows: list[dict[str, Any]],
+    assessed: Ranking,
     hosts: list[dict[str, Any]],
     parts: _Parts,
     now: datetime,
 ) -> sentence.Sentence:
     window = Window.last(min(RECENT_SECONDS, query.window.seconds // 3), now)
 
+    rows = assessed.results
+    filters = replace(query.filters, model=tuple(row["model_name"] for row in rows))
+
     def recent() -> list[dict[str, Any]]:
-        ranking = parts.read("The state of the last minutes", lambda: queries.models(window, query.filters, now))
+        ranking = parts.read(
+            "The state of the last minutes", lambda: queries.models(window, filters, now, limit=len(rows))
+        )
         return ranking.results if ranking else []
 
     chosen = [host for host in hosts if not query.filters.host or host["host"] in query.filters.host]
     return sentence.describe_state(
-        summary, rows, query.span, query.span_before, past=query.range is None, hosts=chosen, recent=recent
+        summary,
+        rows,
+        query.span,
+        query.span_before,
+        past=query.range is None,
+        hosts=chosen,
+        recent=recent,
+        not_assessed=assessed.omitted,
     )
 
 
@@ -163,10 +191,39 @@ def _finest_step(window: Window, most: int) -> int | None:
     return next((step for step in STEPS if window.seconds / step <= most), None)
 
 
-def _series(specs: Sequence[SeriesSpec], query: PageQuery, step: int | None, now: datetime) -> dict[str, Any]:
-    return _with_step(
-        step, lambda step: queries.series(specs, query.window, query.filters, step=step, now=now).as_dict()
-    )
+def _series(
+    specs: Sequence[SeriesSpec], query: PageQuery, step: int | None, now: datetime, filters: Filters | None = None
+) -> dict[str, Any]:
+    """Return the series in a form that is a third as long as that of the API: values without their times."""
+    filters = filters or query.filters
+    result = _with_step(step, lambda step: queries.series(specs, query.window, filters, step=step, now=now))
+    start = result.plan.starts[0] * 1000 if result.plan.points else 0
+    lines = [
+        {
+            "metric": line.metric.name,
+            "stat": line.stat,
+            "labels": line.labels,
+            "values": [_short(value) for value in line.values],
+        }
+        for line in result.lines
+    ]
+    head = {name: value for name, value in result.as_dict(with_series=False).items() if name not in ("from", "to")}
+    return {**head, "start": start, "series": lines}
+
+
+def _short(value: float | int | None) -> float | int | None:
+    """Return a value with six significant digits, which no chart needs more of."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _series_by_model(
+    models: Sequence[dict[str, Any]], query: PageQuery, step: int | None, now: datetime
+) -> dict[str, Any] | None:
+    """Return the series of these models; None without models."""
+    if not models:
+        return None
+    filters = replace(query.filters, model=tuple(row["model_name"] for row in models))
+    return _series(SERIES_BY_MODEL, query, step, now, filters)
 
 
 def _heatmap(query: PageQuery, now: datetime) -> dict[str, Any]:
@@ -183,27 +240,3 @@ def _with_step(step: int | None, read: Callable[[int | None], Result]) -> Result
         return read(step)
     except queries.BadQuery:
         return read(None)
-
-
-def narrows(filters: Filters) -> bool:
-    """Return whether any filter is set."""
-    return bool(filters.as_dict())
-
-
-def options(models: Iterable[dict[str, Any]], hosts: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the choices of the filters with their number of requests in the window, the most requests first."""
-    requests: dict[str, dict[str, int]] = {"model": {}, "provider": {}}
-    for row in models:
-        count = row["total_requests"]
-        for name, values in (("model", [row["model_name"]]), ("provider", row["providers"])):
-            for value in values:
-                requests[name][value] = requests[name].get(value, 0) + count
-    choices: dict[str, list[dict[str, Any]]] = {
-        name: [
-            {"value": value, "count": count}
-            for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        ]
-        for name, counts in requests.items()
-    }
-    choices["host"] = [{"value": row["host"], "count": None} for row in hosts]
-    return choices

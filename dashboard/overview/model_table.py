@@ -18,9 +18,8 @@ class ModelRow:
     modelled: bool
 
 
-def model_rows(models: Sequence[dict[str, Any]]) -> list[ModelRow]:
-    """Return the rows in the given order. The share of a model is that of the requests in the table."""
-    total = sum(int(row.get("total_requests") or 0) for row in models)
+def model_rows(models: Sequence[dict[str, Any]], total: int) -> list[ModelRow]:
+    """Return the rows in the given order. The share of a model is that of the `total` requests."""
     return [
         ModelRow(
             str(row["model_name"]),

@@ -56,11 +56,13 @@ def describe_state(
     past: bool = False,
     hosts: Sequence[Row] = (),
     recent: Callable[[], Sequence[Row]] = lambda: (),
+    not_assessed: int = 0,
 ) -> Sentence:
     """Return the sentence for a window. `window` is "the last hour", `before` "the previous hour".
 
     `past` is True for a window that does not end now. `hosts` are the machines as they are now. `recent` returns the
     models' rows of the last minutes; it is called where there was a problem in the window, to see whether it is over.
+    `not_assessed` is the number of models with few requests that are not in `models`.
     """
     silent = [] if past else [host for host in hosts if host.get("state", "up") != "up"]
     if not summary.get("total_requests"):
@@ -81,13 +83,16 @@ def describe_state(
                     others = [row for _, affected in problems for row in affected if row is not worst]
                     sentence = problem.describe(worst, past or over)
                     recovered = "It has recovered." if over else ""
-                    parts = (sentence.text, recovered, _others(len(models), others, past), _machines(silent))
+                    healthy = "" if not_assessed and not others else _others(len(models), others, past)
+                    parts = (sentence.text, recovered, healthy, _machines(silent))
                     text = " ".join(part for part in parts if part)
                     return Sentence("ok", sentence.title, text) if over else replace(sentence, text=text)
-    return _healthy(summary, models, window, past, silent)
+    return _healthy(summary, models, window, past, silent, not_assessed)
 
 
-def _healthy(summary: Row, models: Sequence[Row], window: str, past: bool, silent: Sequence[Row]) -> Sentence:
+def _healthy(
+    summary: Row, models: Sequence[Row], window: str, past: bool, silent: Sequence[Row], not_assessed: int
+) -> Sentence:
     """Return the sentence for a window in which no model has a known problem."""
     count = int(summary["total_requests"])
     requests = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
@@ -104,6 +109,8 @@ def _healthy(summary: Row, models: Sequence[Row], window: str, past: bool, silen
         return Sentence("quiet", "No known problems.", f"{requests}, {evidence} {doubtful}")
     verb = "was" if past else "is"
     title = f"{models[0]['model_name']} {verb} healthy." if len(models) == 1 else f"All models {_plural(verb)} healthy."
+    if not_assessed:
+        title = f"The {len(models)} busiest models {_plural(verb)} healthy."
     return Sentence("ok", title, f"{requests}, {evidence}")
 
 

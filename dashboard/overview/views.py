@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +19,12 @@ from dashboard.overview import data, model_table, tiles
 from dashboard.page_context import page_context
 from dashboard.page_query import PageQuery, read
 from llmmonitor.access.identity import identify_request
+from llmmonitor.http.problem_details import problem_response
+from metrics import queries
 from metrics.queries.parameters import WINDOW_PARAMETERS
 from metrics.queries.time.window import DEFAULT_RANGE
+
+MAX_SEARCH = 200  # characters
 
 
 def query_of(request: HttpRequest, now: datetime) -> PageQuery:
@@ -43,7 +48,8 @@ def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
 def overview_page(request: HttpRequest) -> HttpResponse:
     """`/`: are the models healthy now?"""
     page = page_data(request, timezone.now())
-    has_gpu = any(host.get("gpu_count") for host in page["hosts"]) or (
+    machines = (page["current"] or {}).get("hosts", ())
+    has_gpu = any(host.get("gpu_count") or host.get("gpu_metrics") for host in machines) or (
         page["summary"].get("avg_gpu_utilization_percent") is not None
     )
     context = {
@@ -51,7 +57,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
         "data": page,
         "state": "full" if page["has_events"] else "empty",
         "tiles": tiles.show(page["summary"]),
-        "models": model_table.model_rows(page["models"]),
+        "models": model_table.model_rows(page["models"], page["summary"]["total_requests"]),
         "has_gpu": has_gpu,
         "tile_specs": tiles.specs(),
         "series_specs": data.specs(),
@@ -73,3 +79,26 @@ def overview_figures(request: HttpRequest) -> JsonResponse:
     """Return the part of the data that ticks do not carry."""
     now = timezone.now()
     return JsonResponse(data.figures(query_of(request, now), now))
+
+
+@never_cache
+@require_safe
+def overview_models(request: HttpRequest) -> HttpResponse:
+    """Return the rows of the table of models whose names contain `search`."""
+    now = timezone.now()
+    return _search(request, lambda query, text: data.found_models(query, text, now), now)
+
+
+@never_cache
+@require_safe
+def filter_choices(request: HttpRequest) -> HttpResponse:
+    """Return the choices of each filter that contain `search`."""
+    now = timezone.now()
+    return _search(request, lambda query, text: queries.choices(query.window, now, search=text), now)
+
+
+def _search(request: HttpRequest, read: Callable[[PageQuery, str], dict[str, Any]], now: datetime) -> HttpResponse:
+    try:
+        return JsonResponse(read(query_of(request, now), request.GET.get("search", "")[:MAX_SEARCH]))
+    except queries.QueryStopped as error:
+        return problem_response(503, error.code, str(error), {"Retry-After": "3"})

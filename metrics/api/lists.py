@@ -12,8 +12,17 @@ from metrics import queries
 from metrics.api.base_views import ReadView
 from metrics.api.openapi import response_schemas as schemas
 from metrics.api.openapi.description import Parameter, describe_get
-from metrics.api.openapi.parameters import ERROR_LIST, LABEL_FILTERS, REQUEST_LIST, WINDOW, WINDOW_AND_FILTERS
+from metrics.api.openapi.parameters import (
+    ERROR_LIST,
+    LABEL_FILTERS,
+    REQUEST_LIST,
+    WINDOW,
+    WINDOW_AND_FILTERS,
+    ranking_parameters,
+)
 from metrics.queries import parameters
+from metrics.queries.answers.error_groups import GROUPS, MAX_GROUPS
+from metrics.queries.answers.model_ranking import MAX_MODELS, MODELS
 
 
 def page(request: Request, rows: queries.Page) -> Response:
@@ -70,13 +79,12 @@ class ErrorGroupsView(ReadView):
     @describe_get(
         "Groups of errors",
         schemas.page_of(schemas.ERROR_GROUP, groups_omitted=schemas.OMITTED),
-        (*WINDOW, *LABEL_FILTERS),
+        (*WINDOW, *LABEL_FILTERS, *ranking_parameters(GROUPS, MAX_GROUPS, "type or message")),
     )
     def get(self, request: Request) -> Response:
-        """The 200 most frequent groups of the window, with the times of the first and last error and a trend."""
-        at = now()
-        window, filters = parameters.parse_window_and_filters(request.query_params, at, of_errors=True)
-        return ranking(queries.error_groups(window, filters, at), "groups_omitted")
+        """The most frequent groups of the window, with the times of the first and last error and a trend."""
+        arguments = parameters.parse_ranking(request.query_params, now(), GROUPS, MAX_GROUPS, of_errors=True)
+        return ranking(queries.error_groups(**arguments), "groups_omitted")
 
 
 class ModelsView(ReadView):
@@ -85,14 +93,13 @@ class ModelsView(ReadView):
     @describe_get(
         "Models with requests in a window",
         schemas.page_of(schemas.MODEL, models_omitted=schemas.OMITTED),
-        WINDOW_AND_FILTERS,
+        (*WINDOW_AND_FILTERS, *ranking_parameters(MODELS, MAX_MODELS, "name")),
         operation_id="models",
     )
     def get(self, request: Request) -> Response:
-        """The 500 busiest models: requests, latency, errors, and the times of the first and last request."""
-        at = now()
-        window, filters = parameters.parse_window_and_filters(request.query_params, at)
-        return ranking(queries.models(window, filters, at), "models_omitted")
+        """The busiest models: requests, latency, errors, and the times of the first and last request."""
+        arguments = parameters.parse_ranking(request.query_params, now(), MODELS, MAX_MODELS)
+        return ranking(queries.models(**arguments), "models_omitted")
 
 
 class ModelView(ReadView):

@@ -11,15 +11,16 @@ parses what clients send.
 
 from __future__ import annotations
 
+from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
 from metrics.queries.answers.distribution import Distribution, distribution
 from metrics.queries.answers.error_groups import error_groups
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
-from metrics.queries.answers.hosts import hosts
+from metrics.queries.answers.hosts import host_states, hosts
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
-from metrics.queries.answers.model_ranking import model, model_counts, models, summary_and_models
+from metrics.queries.answers.model_ranking import model, models, summary_and_models
 from metrics.queries.answers.presence import first_request_at, has_demo, has_events, newest_demo
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
@@ -45,6 +46,7 @@ __all__ = [
     "Summary",
     "Table",
     "Window",
+    "choices",
     "current",
     "distribution",
     "error_groups",
@@ -54,10 +56,10 @@ __all__ = [
     "has_demo",
     "has_events",
     "heatmap",
+    "host_states",
     "hosts",
     "live_view",
     "model",
-    "model_counts",
     "models",
     "newest_demo",
     "request",

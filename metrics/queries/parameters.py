@@ -95,6 +95,18 @@ def parse_window_and_filters(
     return parse_window(params, now), parse_filters(params)
 
 
+def parse_ranking(params: Any, at: datetime, limit: int, most: int, *, of_errors: bool = False) -> dict[str, Any]:
+    """Return the arguments of `queries.models`, or of `queries.error_groups`. `limit` is the default."""
+    window, filters = parse_window_and_filters(params, at, "limit", "search", of_errors=of_errors)
+    return {
+        "window": window,
+        "filters": filters,
+        "now": at,
+        "limit": parse_integer(params, "limit", limit, 1, most),
+        "search": _single(params, "search") or "",
+    }
+
+
 def parse_list(params: Any, now: datetime, *, of_errors: bool = False) -> dict[str, Any]:
     """Return the arguments of `queries.requests`, or of `queries.errors`."""
     row_filters = ERROR_FILTERS if of_errors else REQUEST_FILTERS

@@ -389,6 +389,38 @@ class APageWithoutASocket:
             context.close()
 
 
+class APageWithManyModels:
+    def test_shows_the_busiest_and_finds_the_others(
+        self, server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        busy = [request(f"busy-{number:02}", ago_seconds=5) for number in range(30) for _ in range(2)]
+        send(server, *busy, *(request(f"rare-{number:03}", ago_seconds=5) for number in range(70)))
+        page = open_page(f"{server.url}/?range=15m")
+        wait_live(page)
+        table = page.locator("#models-table")
+        expect(table.locator("tbody tr")).to_have_count(26)
+        expect(table).to_contain_text("Not shown: 75 models.")
+        expect(page.locator('[data-widget="throughput"] .legend')).to_contain_text("93 other models")
+        search = page.get_by_role("searchbox", name="Find a model").last
+        search.fill("RARE-06")
+        expect(table.locator("tbody tr")).to_have_count(10)
+        expect(table).to_contain_text("rare-069")
+        search.fill("nobody")
+        expect(table).to_contain_text("No model matches “nobody”.")
+        search.fill("")
+        expect(table.locator("tbody tr")).to_have_count(26)
+
+        menu = page.locator('[data-filter="model"]')
+        expect(menu.locator(".filter-value")).to_have_text("All 100")
+        menu.locator("button").first.click()
+        expect(menu).to_contain_text("Not shown: 50.")
+        menu.get_by_role("searchbox").fill("rare-069")
+        menu.get_by_role("checkbox", name="rare-069").check()
+        expect(table.locator("tbody tr")).to_have_count(1)
+        expect(page.locator("#chips")).to_contain_text("rare-069")
+        assert console_errors == []
+
+
 class APageBelowAPathOfAProxy:
     def test_works_as_at_the_root(self, make_server: Any, open_page: Any, console_errors: list[str]) -> None:
         server = make_server(env={"LLMMONITOR_PATH_PREFIX": "/monitor"}, fresh=True)

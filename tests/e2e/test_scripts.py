@@ -146,10 +146,11 @@ AN_HOUR = """
     let now = 1_700_000_000_000, answer = null;
     Date.now = () => now;
     const hour = () => {
-      const points = Array.from({ length: 120 }, (_, index) => [now - 3600_000 + index * 30_000, 2]);
-      const series = ["inference.requests", "x"].map((metric) => ({ metric, stat: "rate", points }));
+      const values = new Array(120).fill(2);
+      const series = ["inference.requests", "x"].map((metric) => ({ metric, stat: "rate", values }));
       const params = { range: "1h", filters: {}, span: "the last hour" };
-      return { now, has_events: true, summary: {}, params, history: { step_seconds: 30, series } };
+      const history = { step_seconds: 30, start: now - 3600_000, series };
+      return { now, has_events: true, summary: {}, params, history };
     };
     const ask = window.fetch;
     window.fetch = (path, options) => /overview([?]|$)/.test(path)

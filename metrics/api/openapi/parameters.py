@@ -64,6 +64,16 @@ CURSOR = (
     Parameter("cursor", description="Start of the page, from `next` or `previous` of another page."),
     Parameter("limit", int, f"Number of rows on the page, at most {MAX_PAGE}. Default: {PAGE}."),
 )
+
+
+def ranking_parameters(limit: int, most: int, searched: str) -> tuple[Parameter, ...]:
+    """Return the parameters of a list of the busiest rows. `searched` names what `search` is compared with."""
+    return (
+        Parameter("limit", int, f"Number of rows, at most {most}. Default: {limit}."),
+        Parameter("search", description=f"Only rows whose {searched} contains this text, in any case."),
+    )
+
+
 REQUEST_LIST = (
     *WINDOW,
     *LABEL_FILTERS,

@@ -21,6 +21,7 @@ from metrics.queries.read.sql import BucketOf, IntegerDivision
 from metrics.queries.time.plan import COARSEST, Plan, plan_steps
 from metrics.queries.time.window import Window, at_second, iso
 
+GROUPS = 100  # those with the most errors, unless the caller asks for another number
 MAX_GROUPS = 200
 MAX_TREND = 60
 MAX_MODELS = 10
@@ -29,8 +30,10 @@ MAX_MODELS = 10
 ErrorCount = tuple[int, int, int, int]
 
 
-def error_groups(window: Window, filters: Filters, now: datetime) -> Ranking:
+def error_groups(window: Window, filters: Filters, now: datetime, *, limit: int = GROUPS, search: str = "") -> Ranking:
     """Return the groups with errors in the window, the most frequent first. Raises QueryTooSlow.
+
+    With `search`, only the groups whose type or message contains it in any case.
 
     Each has `id`, `error_type`, `message` (without numbers and ids), `count` in the window, `first_seen` and
     `last_seen` (of all its errors), `models` (those with the most errors first), and `trend`: [[epoch ms, errors], …].
@@ -46,7 +49,9 @@ def error_groups(window: Window, filters: Filters, now: datetime) -> Ranking:
                 by_step[group_id][step] += errors
                 by_series[group_id][series_id] += errors
         totals = {group_id: counts.total() for group_id, counts in by_step.items()}
-        shown = sorted(totals, key=lambda group_id: (-totals[group_id], group_id))[:MAX_GROUPS]
+        if search:
+            totals = {group_id: totals[group_id] for group_id in _search(search) if group_id in totals}
+        shown = sorted(totals, key=lambda group_id: (-totals[group_id], group_id))[:limit]
         groups = ErrorGroup.objects.in_bulk(shown)
         model_of = model_names({series_id for group_id in shown for series_id in by_series[group_id]})
     results = []
@@ -72,6 +77,13 @@ def error_groups(window: Window, filters: Filters, now: datetime) -> Ranking:
             }
         )
     return Ranking(results, len(totals) - len(shown))
+
+
+def _search(text: str) -> list[int]:
+    """Return the ids of the groups whose type or message contains a text in any case."""
+    text = text.casefold()
+    groups = ErrorGroup.objects.values_list("id", "error_type", "message").iterator(chunk_size=2000)
+    return [group_id for group_id, *words in groups if any(text in word.casefold() for word in words)]
 
 
 def _read_counts(window: Window, plan: Plan) -> Iterator[ErrorCount]:

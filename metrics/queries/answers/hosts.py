@@ -63,6 +63,12 @@ def hosts(now: datetime) -> list[dict[str, Any]]:
         return _describe(_host_states(now), now, ALL_FIELDS, ALL_GPU_FIELDS, STATES)
 
 
+def host_states(now: datetime) -> list[dict[str, str]]:
+    """Return `host` and `state` of each host with samples in the last day, by name. Raises QueryTooSlow."""
+    with query_budget():
+        return [{"host": host.host, "state": host.state} for host in _host_states(now)]
+
+
 def tick_hosts(at: datetime) -> dict[str, Any]:
     """Return the hosts of a tick, with `hosts_omitted` and `gpus_omitted` if there are too many.
 

@@ -72,14 +72,14 @@ class SeriesResult:
     groups_omitted: int = 0
     age_seconds: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, *, with_series: bool = True) -> dict[str, Any]:
         """Return the result ready for JSON."""
         omitted = {"groups_omitted": self.groups_omitted} if self.groups_omitted else {}
         return {
             **self.plan.window.as_dict(),
             "step_seconds": self.plan.step_seconds,
             "resolution": self.plan.resolution,
-            "series": [line.as_dict(self.plan) for line in self.lines],
+            **({"series": [line.as_dict(self.plan) for line in self.lines]} if with_series else {}),
             **omitted,
             **notes(self.age_seconds, self.plan.retention_from),
         }

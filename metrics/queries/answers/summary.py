@@ -128,9 +128,12 @@ class WindowFigures(NamedTuple):
     parts: int
 
 
-def read_with_previous(window: Window, filters: Filters, now: datetime) -> Iterator[Reading]:
-    """Yield what is read of the window, and of the previous one."""
-    columns, ids = request_columns(filters), filters.series_ids()
+def read_with_previous(
+    window: Window, filters: Filters, now: datetime, *, ids: Sequence[int] | None = None
+) -> Iterator[Reading]:
+    """Yield what is read of the window, and of the previous one. `ids` are the label sets, if they are known."""
+    columns = request_columns(filters)
+    ids = filters.series_ids() if ids is None else ids
     split = split_window(window, now)
     for part in (split, split_window(split.window.before(), now)):
         yield Reading(part, read_rows(part.segments, columns, ids))

@@ -24,7 +24,7 @@ from metrics.histogram import Histogram, merge_packed_groups
 from metrics.models import InferenceRollup, Series
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
-from metrics.queries.read.sql import MAX_IDS_IN_SQL, chunks
+from metrics.queries.read.sql import MAX_IDS_IN_SQL, one_of
 from metrics.queries.time.plan import Segment
 
 CHUNK_ROWS = 4_000
@@ -125,9 +125,16 @@ class RollupRows:
 
     def requests_by(self, group_of_series: Mapping[int, Group]) -> dict[Group, int]:
         """Return the number of completed requests of each group. Rows of other series are omitted."""
+        return self._sums_by(group_of_series, self.requests)
+
+    def failures_by(self, group_of_series: Mapping[int, Group]) -> dict[Group, int]:
+        """Return the number of failed requests of each group. Rows of other series are omitted."""
+        return self._sums_by(group_of_series, self.requests - self.integers("ok"))
+
+    def _sums_by(self, group_of_series: Mapping[int, Group], values: np.ndarray) -> dict[Group, int]:
         ids, positions = self._distinct_series
         counts = np.zeros(len(ids), dtype=np.int64)
-        np.add.at(counts, positions, self.requests)
+        np.add.at(counts, positions, values)
         totals: dict[Group, int] = {}
         for series_id, count in zip(ids, counts.tolist(), strict=True):
             if series_id in group_of_series:
@@ -358,10 +365,9 @@ def series_labels(ids: Iterable[int], group_by: Sequence[str]) -> dict[int, tupl
     """Return the values of these labels by the id of the series."""
     columns = tuple(dict.fromkeys(SERIES_COLUMN.get(name, "tags") for name in group_by))
     labels: dict[int, tuple[str, ...]] = {}
-    for chunk in chunks(ids):
-        for series_id, *values in Series.objects.filter(id__in=chunk).values_list("id", *columns):
-            by_column = dict(zip(columns, values, strict=True))
-            labels[series_id] = tuple(_label(name, by_column[SERIES_COLUMN.get(name, "tags")]) for name in group_by)
+    for series_id, *values in Series.objects.filter(one_of("id", ids)).values_list("id", *columns):
+        by_column = dict(zip(columns, values, strict=True))
+        labels[series_id] = tuple(_label(name, by_column[SERIES_COLUMN.get(name, "tags")]) for name in group_by)
     return labels
 
 

@@ -17,7 +17,6 @@ from dashboard.overview import data as overview_data
 from dashboard.page_context import page_settings
 from metrics import queries
 from metrics.events import validate_many
-from metrics.queries.answers import model_ranking
 from metrics.queries.time.window import DEFAULT_RANGE
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
@@ -80,8 +79,8 @@ class ThePage:
         requests("a")
         page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
-            "now", "params", "summary", "history", "by_model", "heatmap", "current", "models", "hosts", "options",
-            "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
+            "now", "params", "summary", "history", "by_model", "heatmap", "current", "models", "models_omitted",
+            "options", "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
         } == set(page)  # fmt: skip
         asked = {(line["metric"], line["stat"]) for line in page["history"]["series"]}
         assert asked == {(spec.metric.name, spec.stat) for spec in overview_data.SERIES}
@@ -115,15 +114,35 @@ class ThePage:
     def test_says_when_there_are_more_models_than_its_table_shows(
         self, visitor: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        requests("a", "b", "c")
-        assert embedded(visitor.get("/").content.decode(), "page-data")["notices"] == []
-        monkeypatch.setattr(model_ranking, "MAX_MODELS", 2)
-        for name in ("queries", "ring"):
-            caches[name].clear()
+        requests("a", "b", "c", "c")
+        assert "Not shown" not in visitor.get("/").content.decode()
+        monkeypatch.setattr(overview_data, "MODELS_SHOWN", 2)
 
-        (notice,) = embedded(visitor.get("/").content.decode(), "page-data")["notices"]
+        html = visitor.get("/").content.decode()
 
-        assert notice == "The table shows the 2 models with the most requests. Not shown: 1."
+        assert "Not shown: 1 model." in html
+        page = embedded(html, "page-data")
+        assert ([row["model_name"] for row in page["models"]], page["models_omitted"]) == (["c", "a"], 1)
+        assert page["options"]["model"]["total"] == 3
+        assert re.search(r"<bdi>c</bdi>.*?>50\u00a0%</td>", html, re.DOTALL)  # the share of all requests
+
+    def test_assesses_the_busiest_models_and_says_so(self, visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        requests(*["a"] * 40, *["b"] * 30, *["c"] * 25)
+        monkeypatch.setattr(overview_data, "MODELS_ASSESSED", 2)
+        sentence = visitor.get("/dashboard/data/overview").json()["sentence"]
+        assert sentence["title"] == "The 2 busiest models are healthy."
+        requests(*["d"] * 20, success=False, error_type="timeout")
+        sentence = visitor.get("/dashboard/data/overview").json()["sentence"]
+        assert sentence["title"] == "100\u00a0% of requests to d are failing."
+
+    def test_of_many_labels_is_short(self, visitor: Client) -> None:
+        names = [f"{number:03}/" + "n" * 60 for number in range(400)]
+        requests(*names, ttft_ms=200.123, queue_time_ms=3.21, error_type="timeout")
+        store("system", *({"host": name, "cpu_percent": 5.5, "gpu_metrics": [{"gpu_id": 0}]} for name in names))
+        for path in ("/?range=1h", "/models?limit=100", "/metrics/current", "/errors/groups"):
+            reply = visitor.get(path)
+            assert reply.status_code == 200
+            assert len(reply.content) < 200_000, path
 
     def test_has_no_inline_script_or_style(self, visitor: Client) -> None:
         requests("a")
@@ -160,7 +179,44 @@ class TheData:
         assert data["models"] == page["models"]
         assert [row["model_name"] for row in data["models"]] == ["a"]
         assert data["params"]["filters"] == {"model": ["a"]}
-        assert {option["value"] for option in data["options"]["model"]} == {"a", "b"}, "the filter offers what it hides"
+        assert {option["value"] for option in data["options"]["model"]["choices"]} == {"a", "b"}, (
+            "the filter offers what it hides"
+        )
+
+    def test_have_one_value_for_each_step_of_the_charts(self, visitor: Client) -> None:
+        requests("a", "b")
+        data = visitor.get("/dashboard/data/overview?range=15m").json()
+        stored = visitor.get("/metrics/history?metric=inference.requests&stat=rate&range=15m&step=10").json()
+        (line,) = [line for line in data["history"]["series"] if line["metric"] == "inference.requests"]
+        step = data["history"]["step_seconds"]
+        assert step == 10
+        values = {data["history"]["start"] + 1000 * step * index: value for index, value in enumerate(line["values"])}
+        assert any(values.values())
+        shared = [(start, value) for start, value in stored["series"][0]["points"] if start in values]
+        assert len(shared) > 80
+        assert all(values[start] == (value and float(f"{value:.6g}")) for start, value in shared[:-2])
+
+    def test_of_a_search_are_the_rows_of_the_models_that_match(self, visitor: Client) -> None:
+        requests("llama-3", "llama-4", "gpt")
+        found = visitor.get("/dashboard/data/overview/models?range=15m&search=LLAMA").json()
+        assert ([row["model_name"] for row in found["models"]], found["models_omitted"]) == (["llama-3", "llama-4"], 0)
+        assert {line["labels"]["model"] for line in found["by_model"]["series"]} == {"llama-3", "llama-4"}
+        none = visitor.get("/dashboard/data/overview/models?range=15m&search=nobody").json()
+        assert none == {"models": [], "models_omitted": 0, "by_model": None}
+        choices = visitor.get("/dashboard/data/choices?range=15m&search=4").json()
+        assert [choice["value"] for choice in choices["model"]["choices"]] == ["llama-4"]
+
+    @pytest.mark.parametrize("path", ["/dashboard/data/overview/models", "/dashboard/data/choices"])
+    def test_of_a_search_that_takes_too_long_are_a_problem(
+        self, visitor: Client, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        def too_slow(*_: Any, **__: Any) -> None:
+            raise queries.QueryTooSlow(5)
+
+        for query in ("models", "choices"):
+            monkeypatch.setattr(queries, query, too_slow)
+        reply = visitor.get(f"{path}?search=a")
+        assert (reply.status_code, reply["Content-Type"]) == (503, "application/problem+json")
 
     def test_carry_the_figures_alone_for_a_page_that_is_open(self, visitor: Client) -> None:
         requests("a")
@@ -222,7 +278,7 @@ class TheData:
             raise queries.QueryTooSlow(5)
 
         requests("a")
-        for query in ("summary_and_models", "models", "series", "heatmap", "hosts", "current"):
+        for query in ("summary_and_models", "models", "series", "heatmap", "host_states", "choices", "current"):
             monkeypatch.setattr(queries, query, too_slow)
         assert visitor.get("/").status_code == 200
 

@@ -6,7 +6,6 @@ import pytest
 
 from dashboard.overview import data, tiles
 from metrics import catalogue
-from metrics.queries import Filters
 from metrics.queries.answers.summary import DISTRIBUTIONS, MACHINES
 from metrics.queries.parameters import MAX_SERIES, parse_series_objects
 
@@ -55,21 +54,3 @@ class ThePage:
     def test_shows_no_change_against_a_window_that_is_nearly_empty(self) -> None:
         summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 19}, "comparable": False}
         assert {item.change.text for item in tiles.show(summary)} == {""}
-
-
-class TheFilters:
-    def test_offer_models_and_providers_by_volume_and_every_machine(self) -> None:
-        models = [
-            {"model_name": "small", "providers": ["vllm"], "total_requests": 1},
-            {"model_name": "large", "providers": ["vllm", "openai"], "total_requests": 5},
-        ]
-        options = data.options(models, [{"host": "gpu-box-1"}])
-        assert options == {
-            "model": [{"value": "large", "count": 5}, {"value": "small", "count": 1}],
-            "provider": [{"value": "vllm", "count": 6}, {"value": "openai", "count": 5}],
-            "host": [{"value": "gpu-box-1", "count": None}],
-        }
-
-    def test_narrow_when_any_is_set(self) -> None:
-        assert not data.narrows(Filters())
-        assert data.narrows(Filters(host=("gpu-box-1",)))

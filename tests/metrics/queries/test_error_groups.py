@@ -11,7 +11,6 @@ from django.http import QueryDict
 from metrics import queries
 from metrics.events import ErrorEvent
 from metrics.queries import Filters, Window
-from metrics.queries.answers import error_groups
 from metrics.queries.parameters import parse_filters
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, write
 
@@ -97,14 +96,18 @@ class TheGroups:
     def test_of_a_window_without_errors_are_none(self, errors: list[ErrorEvent]) -> None:
         assert queries.error_groups(Window.last(3_600, NOW - timedelta(days=20)), Filters(), NOW).results == []
 
-    def test_are_the_most_frequent_with_the_number_of_the_omitted(
-        self, errors: list[ErrorEvent], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(error_groups, "MAX_GROUPS", 1)
-
-        ranking = queries.error_groups(HOUR, Filters(), NOW)
+    def test_are_the_most_frequent_with_the_number_of_the_omitted(self, errors: list[ErrorEvent]) -> None:
+        ranking = queries.error_groups(HOUR, Filters(), NOW, limit=1)
 
         assert ([group["error_type"] for group in ranking.results], ranking.omitted) == (["Timeout"], 2)
+
+    def test_can_be_searched_for_by_type_and_message(self, db: Any) -> None:
+        write([error(n, n, error_message=text) for n, text in enumerate(["no Ähre left", "no tenant", "no tenant b"])])
+        for text, found in (("ÄHRE", 1), ("tenant", 2), ("nobody", 0), ("", 3)):
+            ranking = queries.error_groups(HOUR, Filters(), NOW, limit=1, search=text)
+            assert (len(ranking.results), ranking.omitted) == (min(found, 1), max(0, found - 1)), text
+        kinds = queries.error_groups(HOUR, Filters(), NOW, search="TIMEOUT").results
+        assert {group["error_type"].lower() for group in kinds} <= {"timeout"}
 
     def test_beyond_the_limit_are_counted_together_by_type(self, db: Any, settings: Any) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"max_error_groups": 1})

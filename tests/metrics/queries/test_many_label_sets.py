@@ -104,7 +104,8 @@ def series(metric: str, stat: str, *group_by: str, filters: Filters = EVERYTHING
 READS = {
     "summary": lambda: queries.summary(HOUR, EVERYTHING, NOW),
     "models": lambda: queries.models(HOUR, EVERYTHING, NOW),
-    "model counts": lambda: queries.model_counts(HOUR, NOW),
+    "choices": lambda: queries.choices(HOUR, NOW),
+    "search": lambda: queries.models(HOUR, EVERYTHING, NOW, search="m"),
     "series": lambda: series("inference.response_time_ms", "p95", "model"),
     "distribution": lambda: queries.distribution(catalogue.get("inference.response_time_ms"), HOUR, EVERYTHING, NOW),
     "queues": lambda: series("queue.pending", "avg", filters=Filters(model=("m",))),

@@ -15,7 +15,7 @@ from metrics import catalogue, queries
 from metrics.catalogue import Kind, Metric
 from metrics.events import InferenceEvent
 from metrics.queries import Filters, Window
-from metrics.queries.answers import model_ranking
+from metrics.queries.answers import choices, model_ranking
 from tests.metrics.queries.known_events import (
     ALPHA,
     BETA,
@@ -462,27 +462,58 @@ class TheModels:
         assert not any(row["modelled"] or row["is_demo"] for row in rows)
 
     @pytest.mark.usefixtures("known")
-    def test_are_the_busiest_with_the_number_of_the_omitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_are_the_busiest_with_the_number_of_the_omitted(self) -> None:
         assert queries.models(HOUR, EVERYTHING, NOW).omitted == 0
-        monkeypatch.setattr(model_ranking, "MAX_MODELS", 1)
 
-        ranking = queries.models(HOUR, EVERYTHING, NOW)
+        ranking = queries.models(HOUR, EVERYTHING, NOW, limit=1)
 
         assert ([row["model_name"] for row in ranking.results], ranking.omitted) == ([CHATTY], 1)
 
+    @pytest.mark.usefixtures("known")
+    def test_can_be_searched_for_by_a_part_of_the_name(self) -> None:
+        everything = {row["model_name"]: row for row in queries.models(HOUR, EVERYTHING, NOW).results}
+        for filters in (EVERYTHING, Filters(model=(SLOW, CHATTY))):
+            for name in (CHATTY, SLOW):
+                ranking = queries.models(HOUR, filters, NOW, search=name[1:].upper())
+                assert (ranking.results, ranking.omitted) == ([everything[name]], 0)
+        assert queries.models(HOUR, Filters(model=(SLOW,)), NOW, search=CHATTY).results == []
+        assert queries.models(HOUR, EVERYTHING, NOW, search="nobody").results == []
+
     @pytest.mark.parametrize("most", [1, 500])
     def test_are_read_with_the_summary(self, known: Known, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-        monkeypatch.setattr(model_ranking, "MAX_MODELS", most)
+        monkeypatch.setattr(model_ranking, "MAX_FAILING", 0)
         for filters in (EVERYTHING, Filters(model=(SLOW,)), Filters(provider=("nobody",)), Filters(outcome="all")):
-            both = queries.summary_and_models(HOUR, filters, NOW)
+            both = queries.summary_and_models(HOUR, filters, NOW, limit=most)
 
-            assert both == (queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW))
+            assert both == (queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW, limit=most))
 
-    def test_can_be_counted_alone(self, known: Known) -> None:
-        names = ("model_name", "providers", "total_requests")
+    def test_with_the_most_failures_are_assessed_with_the_busiest(self, known: Known) -> None:
+        rows = {row["model_name"]: row for row in queries.models(HOUR, EVERYTHING, NOW).results}
+        assert rows[SLOW]["failed_requests"] > 0
+
+        _, ranking = queries.summary_and_models(HOUR, EVERYTHING, NOW, limit=1)
+
+        assert ({row["model_name"]: row for row in ranking.results}, ranking.omitted) == (rows, 0)
+
+    @pytest.mark.usefixtures("known")
+    def test_are_the_choices_of_a_filter(self) -> None:
         rows = queries.models(HOUR, EVERYTHING, NOW).results
 
-        assert queries.model_counts(HOUR, NOW) == [{name: row[name] for name in names} for row in rows]
+        offered = queries.choices(HOUR, NOW)
+
+        counts = [{"value": row["model_name"], "count": row["total_requests"]} for row in rows]
+        assert offered["model"] == {"choices": counts, "total": 2}
+        of_providers = [{"value": row["providers"][0], "count": row["total_requests"]} for row in rows]
+        assert offered["provider"] == {"choices": of_providers, "total": 2}
+        assert [choice["count"] for choice in offered["host"]["choices"]] == [None] * offered["host"]["total"]
+        found = queries.choices(HOUR, NOW, search=SLOW[1:].upper())["model"]
+        assert found == {"choices": [choice for choice in counts if choice["value"] == SLOW], "total": 1}
+
+    @pytest.mark.usefixtures("known")
+    def test_beyond_the_limit_are_counted_in_the_choices(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(choices, "MAX_CHOICES", 1)
+        found = queries.choices(HOUR, NOW)["model"]
+        assert ([choice["value"] for choice in found["choices"]], found["total"]) == ([CHATTY], 2)
 
     def test_can_have_names_with_slashes_or_emoji(self, known: Known) -> None:
         for name in (CHATTY, SLOW):

@@ -10,13 +10,17 @@ export class SeriesStore {
   #points = new Map();
   #groups = new Map();
 
-  // Replace all series. Both arguments are responses of /metrics/history, the second grouped by model.
+  // Replace all series. Both arguments are series of the page's data, the second by model: {step_seconds, start, series},
+  // where a series has the values of all buckets from `start` on.
   load(history, byModel) {
     this.#points.clear();
     this.#groups.clear();
     if (history) this.step = history.step_seconds * 1000;
     for (const response of [history, byModel]) {
-      for (const series of response?.series ?? []) this.#set(series, series.points.map(([x, y]) => ({ x, y })));
+      const stepMs = (response?.step_seconds ?? 0) * 1000;
+      for (const series of response?.series ?? []) {
+        this.#set(series, series.values.map((y, index) => ({ x: response.start + index * stepMs, y })));
+      }
     }
   }
 

@@ -37,6 +37,14 @@ const urls = () => document.body.dataset;
 
 export const pageData = (search, signal) => call(urls().pageDataUrl + search, { signal });
 export const pageFigures = (search) => call(urls().pageFiguresUrl + search);
+// Search on the server, where the page holds the busiest only. `search` is that of the page's address.
+const withText = (search, text) => {
+  const parameters = new URLSearchParams(search);
+  parameters.set("search", text);
+  return `?${parameters}`;
+};
+export const findModels = (search, text) => call(urls().modelsUrl + withText(search, text));
+export const findChoices = (search, text) => call(urls().choicesUrl + withText(search, text));
 export const currentTick = () => call(urls().currentUrl);
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });

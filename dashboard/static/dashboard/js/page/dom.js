@@ -41,5 +41,14 @@ export function cookie(name) {
   return pair ? decodeURIComponent(pair.slice(name.length + 1)) : null;
 }
 
+// Call `search` when the user has stopped typing for a moment.
+export function whenTyped(input, search, delayMs = 200) {
+  let timer = null;
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(search, delayMs);
+  });
+}
+
 export const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 export const isPhone = () => matchMedia("(max-width: 720px)").matches;

@@ -1,11 +1,11 @@
 // The filters (model, provider, machine): each a menu with several choices, and a chip for each chosen value.
 
+import { findChoices } from "./api.js";
 import { disclosure } from "./disclosure.js";
-import { element, find, findAll, setText } from "./dom.js";
+import { element, find, findAll, setText, whenTyped } from "./dom.js";
 import { whole } from "./format.js";
 
 const SEARCH_FROM = 9; // a menu with at least this many options has a search field
-const MAX_OPTIONS = 200;
 
 export function mountFilters(page) {
   for (const root of findAll("[data-filter]")) mountFilter(root, page);
@@ -20,16 +20,17 @@ function mountFilter(root, page) {
   const button = find("button", root);
   const menu = find(".filter-menu", root);
   const chosen = () => page.filters[name] ?? [];
+  // {choices, total}: the busiest choices, of `total`.
+  const known = () => page.data.options?.[name] ?? { choices: [], total: 0 };
   const options = () => {
-    const known = page.data.options?.[name] ?? [];
-    const missing = chosen().filter((value) => !known.some((option) => option.value === value));
-    return [...known, ...missing.map((value) => ({ value, count: 0 }))];
+    const { choices } = known();
+    const missing = chosen().filter((value) => !choices.some((option) => option.value === value));
+    return [...choices, ...missing.map((value) => ({ value, count: name === "host" ? null : 0 }))];
   };
+  const hasMore = () => known().total > known().choices.length;
   const toggle = (value, on) => page.navigate({ filters: { [name]: on ? [...chosen(), value] : without(chosen(), value) } });
 
-  const drawOptions = (list, query) => {
-    const text = query.trim().toLowerCase();
-    const matches = options().filter(({ value }) => value.toLowerCase().includes(text)).slice(0, MAX_OPTIONS);
+  const drawOptions = (list, query, matches, omitted) => {
     list.replaceChildren(
       ...matches.map(({ value, count }) => {
         const checkbox = element("input", { type: "checkbox", value });
@@ -39,25 +40,42 @@ function mountFilter(root, page) {
           count === null ? null : element("span", { class: "count" }, whole(count).number));
       }),
       ...(matches.length ? [] : [element("p", { class: "filter-none" }, query ? `No ${label} matches “${query}”.` : `No ${label} yet.`)]),
+      ...(omitted > 0 ? [element("p", { class: "filter-none" }, `Not shown: ${whole(omitted).number}. Search for a part of the name.`)] : []),
     );
+  };
+  // Show the matching choices of the page at once, and those of the server when the user has stopped typing.
+  const drawLocal = (list, query) => {
+    const local = options().filter(({ value }) => value.toLowerCase().includes(query.toLowerCase()));
+    drawOptions(list, query, local, query ? 0 : known().total - known().choices.length);
+  };
+  const search = async (list, input) => {
+    const query = input.value.trim();
+    if (!query || !hasMore()) return;
+    try {
+      const { choices, total } = (await findChoices(location.search, query))[name];
+      if (input.value.trim() === query) drawOptions(list, query, choices, total - choices.length);
+    } catch (problem) {
+      if (input.value.trim() === query) list.append(element("p", { class: "filter-none" }, problem.message));
+    }
   };
   const panel = disclosure(button, menu, {
     onOpen() {
       const list = element("div", { class: "filter-list", role: "group", "aria-label": page.settings.filters[name] });
-      const search = options().length >= SEARCH_FROM
+      const input = options().length >= SEARCH_FROM || hasMore()
         ? element("input", { type: "search", class: "filter-search", placeholder: `Find a ${label}`, "aria-label": `Find a ${label}` })
         : null;
-      search?.addEventListener("input", () => drawOptions(list, search.value));
-      menu.replaceChildren(...(search ? [search] : []), list);
-      drawOptions(list, "");
-      (search ?? find("input", list))?.focus();
+      input?.addEventListener("input", () => drawLocal(list, input.value.trim()));
+      if (input) whenTyped(input, () => search(list, input));
+      menu.replaceChildren(...(input ? [input] : []), list);
+      drawLocal(list, "");
+      (input ?? find("input", list))?.focus();
     },
   });
   const draw = () => {
     const values = chosen();
-    const count = page.data.options?.[name]?.length ?? 0;
-    const all = count > 1 ? `All ${count}` : "All";
-    setText(find(".filter-value", root), values.length === 0 ? all : values.length === 1 ? values[0] : `${values.length} of ${count}`);
+    const { total } = known();
+    const all = total > 1 ? `All ${whole(total).number}` : "All";
+    setText(find(".filter-value", root), values.length === 0 ? all : values.length === 1 ? values[0] : `${values.length} of ${whole(total).number}`);
     if (!panel.isOpen) return;
     // An open list keeps its order, so that no option moves away from the pointer. Only the checkboxes are updated.
     for (const checkbox of findAll("input[type=checkbox]", menu)) checkbox.checked = values.includes(checkbox.value);

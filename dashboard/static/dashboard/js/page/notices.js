@@ -20,7 +20,7 @@ function notices(page) {
   const { history, summary } = page.data;
   if (page.problem) banners.push(problemBanner(page));
   if (page.loading === "slow") {
-    const models = page.filters.model?.length ?? page.data.options?.model?.length ?? 0;
+    const models = page.filters.model?.length ?? page.data.options?.model?.total ?? 0;
     const text = `Still loading the data of ${models} model${models === 1 ? "" : "s"} for ${page.params.span}.`;
     banners.push(banner("", [text], "Cancel", () => page.cancel()));
   }

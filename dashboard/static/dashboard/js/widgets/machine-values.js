@@ -8,7 +8,7 @@ export function average(values) {
 // The machines of the newest tick that pass the filter.
 export function chosenHosts(page) {
   const chosen = page.filters.host ?? [];
-  const hosts = page.tick?.hosts ?? page.data.current?.hosts ?? page.data.hosts ?? [];
+  const hosts = page.tick?.hosts ?? page.data.current?.hosts ?? [];
   return hosts.filter((host) => !chosen.length || chosen.includes(host.host));
 }
 

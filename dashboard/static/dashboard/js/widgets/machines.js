@@ -18,7 +18,7 @@ export function mount(root, page) {
   const draw = () => nextFrame(() => {
     const hosts = chosenHosts(page);
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
-    setText(find("[data-values]", root), page.connection.state === "disconnected" ? "last known values" : countsText(hosts));
+    setText(find("[data-values]", root), page.connection.state === "disconnected" ? "last known values" : countsText(hosts, page.tick?.hosts_omitted));
     document.body.classList.toggle("has-gpu", hasGpu(page, hosts));
     const present = new Map([...list.children].map((node) => [node.dataset.host, node]));
     const nodes = hosts.map((host) => update(present.get(host.host) ?? create(host), host, page));
@@ -37,10 +37,9 @@ function hasGpu(page, hosts) {
     || page.series.get("gpu.utilization_percent", "avg").some(({ y }) => y !== null);
 }
 
-// "2 up · 1 down"
-function countsText(hosts) {
-  return STATES
-    .map((state) => [hosts.filter((host) => (host.state ?? "up") === state).length, state])
+// "2 up · 1 down"; a tick has a limited number of machines.
+function countsText(hosts, omitted = 0) {
+  return [...STATES.map((state) => [hosts.filter((host) => (host.state ?? "up") === state).length, state]), [omitted, "not shown"]]
     .filter(([count]) => count)
     .map(([count, state]) => `${count} ${state}`)
     .join(" · ");

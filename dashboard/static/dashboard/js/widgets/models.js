@@ -1,47 +1,62 @@
-// The table of models: the values of the window, the colour of each model, and its P95 as a sparkline.
+// The table of models: the values of the window, the colour of each model, and its P95 as a sparkline. It has the busiest
+// models; where there are more, a search finds the others on the server.
 
 import { saveHistory } from "../charts/export.js";
 import { slotsOf } from "../charts/palette.js";
 import { drawSparkline } from "../charts/sparkline.js";
-import { thin } from "../live/series.js";
-import { element, find, setText, svg } from "../page/dom.js";
+import { SeriesStore, thin } from "../live/series.js";
+import { findModels } from "../page/api.js";
+import { element, find, setText, svg, whenTyped } from "../page/dom.js";
 import { compact, duration, percent, text, whole } from "../page/format.js";
 import { nextFrame } from "../page/scheduling.js";
 import { mountMenu } from "./card.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
-const MAX_ROWS = 20; // until the user asks for all of them
 const TICKS_PER_DRAW = 10;
 const COLUMNS = 10;
 
 export function mount(root, page) {
   const body = find("tbody", root);
-  let showAll = false;
+  const search = find("[data-search]", root);
+  let found = null; // {models, models_omitted, series} of a search
   const draw = () => nextFrame(() => {
-    const { models } = page.data;
-    const shown = showAll ? models : models.slice(0, MAX_ROWS);
-    const total = models.reduce((sum, row) => sum + (row.total_requests ?? 0), 0);
-    const slots = slotsOf(models.map((row) => row.model_name));
+    const { models, models_omitted: omitted } = found ?? page.data;
+    const series = found?.series ?? page.series;
+    const total = page.data.summary.total_requests ?? 0;
+    search.hidden = !page.data.models_omitted && !search.value;
+    const slots = slotsOf([...page.data.models, ...models].map((row) => row.model_name));
     const span = page.params.span.replace(/^the /, "");
     setText(find("[data-values]", root), span);
     setText(find("thead th:last-child", root), `P95 trend, ${span}`);
-    body.replaceChildren(...shown.map((row) => createRow(row, total, slots.get(row.model_name), page)));
-    if (shown.length < models.length) {
-      const onClick = () => {
-        showAll = true;
-        draw();
-      };
-      const button = element("button", { type: "button", class: "mini", on: { click: onClick } }, `Show ${models.length - shown.length} more`);
-      body.append(element("tr", {}, element("td", { colspan: COLUMNS }, button)));
-    }
-    if (!models.length) body.append(element("tr", {}, element("td", { colspan: COLUMNS, class: "muted" }, "No requests in this time range.")));
+    body.replaceChildren(...models.map((row) => createRow(row, total, slots.get(row.model_name), page, series)));
+    const note = (text) => body.append(element("tr", {}, element("td", { colspan: COLUMNS, class: "muted" }, text)));
+    if (found?.problem) note(found.problem);
+    else if (!models.length) note(found ? `No model matches “${search.value.trim()}”.` : "No requests in this time range.");
+    if (omitted) note(`Not shown: ${whole(omitted).number} model${omitted === 1 ? "" : "s"}. Search for a part of the name.`);
     document.getElementById("modelled-note").hidden = !models.some((row) => row.modelled);
   });
-  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
+  const searchAgain = async () => {
+    const query = search.value.trim();
+    let answer = null;
+    if (query) {
+      try {
+        const { by_model: byModel, ...rows } = await findModels(location.search, query);
+        answer = { ...rows, series: new SeriesStore() };
+        answer.series.load(null, byModel);
+      } catch (problem) {
+        answer = { models: [], models_omitted: 0, problem: problem.message };
+      }
+    }
+    if (search.value.trim() !== query) return;
+    found = answer;
+    draw();
+  };
+  whenTyped(search, searchAgain);
+  for (const topic of ["data", "figures"]) page.topics.on(topic, () => (found ? searchAgain() : draw()));
   let ticks = 0;
   page.topics.on("tick", () => {
     ticks += 1;
-    if (page.live && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page));
+    if (page.live && !found && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page, page.series));
   });
   mountMenu(root, [
     { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model") },
@@ -50,14 +65,14 @@ export function mount(root, page) {
   draw();
 }
 
-function drawSparklines(root, page) {
+function drawSparklines(root, page, series) {
   const { from, to } = page.window;
   for (const target of root.querySelectorAll("[data-model]")) {
-    drawSparkline(target, thin(page.series.get(...P95, target.dataset.model), from, to));
+    drawSparkline(target, thin(series.get(...P95, target.dataset.model), from, to));
   }
 }
 
-function createRow(row, total, slot, page) {
+function createRow(row, total, slot, page, series) {
   const { is_slow: isSlow, is_failing: isFailing } = row; // from dashboard/overview/health.py
   const cell = (content, kind = "", glyph = "") => element("td", { class: `figure ${kind}` }, glyph + content);
   const showModel = () => page.navigate({ filters: { model: [row.model_name] } });
@@ -78,6 +93,6 @@ function createRow(row, total, slot, page) {
     cell(text(compact(row.avg_tokens_per_second, "tok/s")), "wide"),
     cell(text(percent(row.error_rate_percent)), isFailing ? "critical" : "", isFailing ? "■ " : ""),
     element("td", { class: "figure wide" }, sparkline));
-  drawSparklines(node, page);
+  drawSparklines(node, page, series);
   return node;
 }

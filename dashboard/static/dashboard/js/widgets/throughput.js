@@ -1,9 +1,9 @@
-// Output tokens per second, by model.
+// Output tokens per second, by model. The page has the busiest models only; the others are what is left of the total.
 
 import { numberLabel } from "../charts/axis-labels.js";
 import { slotsOf } from "../charts/palette.js";
 import { valueAt } from "../live/series.js";
-import { compact, text } from "../page/format.js";
+import { compact, text, whole } from "../page/format.js";
 import { mountChart } from "./card.js";
 
 const METRIC = ["inference.completion_tokens", "rate"];
@@ -17,21 +17,19 @@ function modelLines(page) {
   const pointsOf = (name) => page.series.get(...METRIC, name);
   const slots = slotsOf(models);
   const lines = models.slice(0, MAX_MODELS).map((name) => ({ label: name, colour: `series-${slots.get(name)}`, points: pointsOf(name) }));
-  const others = models.slice(MAX_MODELS);
-  if (others.length) {
-    const label = `${others.length} other model${others.length === 1 ? "" : "s"}`;
-    lines.push({ label, colour: "series-other", dash: [4, 3], points: sum(others.map(pointsOf)) });
+  const others = page.data.models.length + page.data.models_omitted - lines.length;
+  if (lines.length && others > 0) {
+    const label = `${whole(others).number} other model${others === 1 ? "" : "s"}`;
+    lines.push({ label, colour: "series-other", dash: [4, 3], points: rest(pointsOf(), lines) });
   }
   return lines;
 }
 
-// The sum of several series. A bucket is null where all of them are.
-function sum(series) {
-  const total = new Map();
-  for (const points of series) {
-    for (const { x, y } of points) total.set(x, y === null ? (total.get(x) ?? null) : (total.get(x) ?? 0) + y);
-  }
-  return [...total].toSorted((a, b) => a[0] - b[0]).map(([x, y]) => ({ x, y }));
+// What is left of a total without these lines. A bucket is null where the total is.
+function rest(total, lines) {
+  const known = new Map();
+  for (const { points } of lines) for (const { x, y } of points) known.set(x, (known.get(x) ?? 0) + (y ?? 0));
+  return total.map(({ x, y }) => ({ x, y: y === null ? null : Math.max(0, y - (known.get(x) ?? 0)) }));
 }
 
 // In a stack, a model without a value counts as 0 where other models have one. Otherwise the areas above it would break.

@@ -1,0 +1,48 @@
+"""The values of a label with requests in a window, for the menus of the pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from metrics.queries.answers.hosts import host_states
+from metrics.queries.read.budget import query_budget
+from metrics.queries.read.request_rollups import count_requests, series_labels
+from metrics.queries.time.plan import split_window
+from metrics.queries.time.window import Window
+
+MAX_CHOICES = 50
+CHOICE_LABELS = ("model", "provider", "host")
+
+
+def choices(window: Window, now: datetime, *, search: str = "") -> dict[str, dict[str, Any]]:
+    """Return `{label: {"choices": [{"value", "count"}, …], "total"}}` for models, providers and hosts.
+
+    Models and providers have requests in the window or in the previous one; `count` is the number of requests in the
+    window, and those with the most come first. Hosts have samples in the last day and no count. At most MAX_CHOICES are
+    returned of the `total`. With `search`, only the values that contain it in any case. Reads no histograms.
+    """
+    with query_budget():
+        split = split_window(window, now)
+        in_window = count_requests(split.segments)
+        in_both = in_window + count_requests(split_window(split.window.before(), now).segments)
+        labels_of = series_labels(in_both, CHOICE_LABELS[:2])
+        hosts = [host["host"] for host in host_states(now)]
+    result: dict[str, dict[str, Any]] = {}
+    for position, label in enumerate(CHOICE_LABELS[:2]):
+        counts, order = Counter[str](), Counter[str]()
+        for series_id, labels in labels_of.items():
+            counts[labels[position]] += in_window[series_id]
+            order[labels[position]] += in_both[series_id]
+        ranked = sorted(filter(None, order), key=lambda value: (-order[value], value))
+        result[label] = _first(ranked, search, counts)
+    result["host"] = _first(hosts, search, {})
+    return result
+
+
+def _first(values: list[str], search: str, counts: dict[str, int]) -> dict[str, Any]:
+    text = search.casefold()
+    matching = [value for value in values if text in value.casefold()]
+    shown = [{"value": value, "count": counts.get(value)} for value in matching[:MAX_CHOICES]]
+    return {"choices": shown, "total": len(matching)}
