@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from metrics.aggregation import MAX_COUNTER_GAP, CounterReading, parts
 from metrics.catalogue import Combine, Metric
 from metrics.levels import DEFAULT_INTERVAL, rank_of_kind, valid_seconds
 from metrics.queries.time.plan import Plan
@@ -36,7 +37,7 @@ class InstanceLabels(NamedTuple):
 class InstanceBucket:
     """The samples of one instance in one bucket.
 
-    `increase` is the increase of a counter over `increase_seconds`.
+    `growth` is that of a counter in `covered_seconds`.
     """
 
     count: int = 0
@@ -44,8 +45,8 @@ class InstanceBucket:
     min: float = float("inf")
     max: float = float("-inf")
     last: float | None = None
-    increase: float = 0.0
-    increase_seconds: float = 0.0
+    growth: float = 0.0
+    covered_seconds: float = 0.0
 
     def add(self, count: int, total: float, least: float, most: float) -> None:
         """Add the count, the sum, the minimum and the maximum of some samples."""
@@ -59,30 +60,73 @@ class InstanceBucket:
 InstanceBuckets = dict[tuple[int, int], InstanceBucket]
 
 
-class Sample(NamedTuple):
-    """A sample of a queue: its unix time, its value, and the seconds since the sample before it."""
-
-    at: float
-    value: float
-    interval: float
-
-
 def validity(newest: datetime, oldest: datetime, count: int) -> timedelta:
     """Return how long the newest of `count` samples is valid, from the mean interval between them."""
     interval = (newest - oldest).total_seconds() / (count - 1) if count > 1 else DEFAULT_INTERVAL
     return timedelta(seconds=valid_seconds(interval))
 
 
-def fill_gap(buckets: InstanceBuckets, instance: int, plan: Plan, sample: Sample, until: float) -> None:
-    """Add the sample to the empty steps that start while it is valid and before the next sample, at `until`."""
-    end = min(sample.at + valid_seconds(sample.interval), until, plan.end)
-    step_of_next = plan.step_of(until) if until < plan.end else None
-    step = max(plan.step_of(sample.at) + 1, 0)
-    while plan.start + step * plan.step_seconds < end and step != step_of_next:
-        bucket = InstanceBucket(last=sample.value)
-        bucket.add(1, sample.value, sample.value, sample.value)
-        buckets[instance, step] = bucket
-        step += 1
+class _Reading(NamedTuple):
+    """The newest reading of an instance: its unix time, its value, and the end of its validity."""
+
+    buckets: InstanceBuckets
+    at: float
+    value: float
+    valid_until: float
+
+
+class HeldReadings:
+    """Adds readings to the empty steps that start while they are valid, up to the next reading of the instance."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._newest: dict[tuple[int, int], _Reading] = {}
+
+    def add(self, buckets: InstanceBuckets, instance: int, at: float, value: float, count: int) -> None:
+        """Note the newest of `count` samples of a step or a minute, and fill the steps before it.
+
+        The readings of an instance must come in the order of time. Their own steps are not filled.
+        """
+        key = id(buckets), instance
+        previous = self._newest.get(key)
+        interval = DEFAULT_INTERVAL
+        if previous:
+            self._fill(previous, instance, at)
+            interval = (at - previous.at) / count
+        # In minutes, a reading is valid from the start of its minute on, as that of a level is.
+        begin = at - at % self._plan.resolution if self._plan.resolution > 1 else at
+        self._newest[key] = _Reading(buckets, at, value, begin + valid_seconds(interval))
+
+    def fill_the_rest(self) -> None:
+        """Fill the steps after the last readings."""
+        for (_, instance), reading in self._newest.items():
+            self._fill(reading, instance, float(self._plan.end))
+
+    def _fill(self, reading: _Reading, instance: int, until: float) -> None:
+        plan = self._plan
+        end = min(reading.valid_until, until, plan.end)
+        step_of_next = plan.step_of(until) if until < plan.end else None
+        step = max(plan.step_of(reading.at) + 1, 0)
+        while plan.start + step * plan.step_seconds < end and step != step_of_next:
+            bucket = InstanceBucket(last=reading.value)
+            bucket.add(1, reading.value, reading.value, reading.value)
+            reading.buckets[instance, step] = bucket
+            step += 1
+
+
+def add_growth(
+    buckets: InstanceBuckets, instance: int, plan: Plan, earlier: CounterReading, later: CounterReading
+) -> None:
+    """Spread the growth of a counter between two samples over the steps between them."""
+    whole = later.at - earlier.at
+    if not 0 < whole <= MAX_COUNTER_GAP * 1_000_000:
+        return
+    growth = later.growth_since(earlier)
+    for step, part in parts(earlier.at, later.at, plan.start * 1_000_000, plan.step_seconds * 1_000_000):
+        if 0 <= step < plan.points:
+            bucket = buckets.setdefault((instance, step), InstanceBucket())
+            bucket.growth += growth * part / whole
+            bucket.covered_seconds += part / 1e6
 
 
 def of_preferred_kind(buckets: InstanceBuckets, labels: Mapping[int, InstanceLabels]) -> InstanceBuckets:
@@ -126,7 +170,7 @@ def combine(metric: Metric, stat: str, buckets: Iterable[InstanceBucket]) -> flo
         case "last":
             values = [bucket.last for bucket in buckets if bucket.last is not None]
         case _:
-            values = [bucket.increase / bucket.increase_seconds for bucket in buckets if bucket.increase_seconds]
+            values = [bucket.growth / bucket.covered_seconds for bucket in buckets if bucket.covered_seconds]
     if not values:
         return None
     if metric.combine is Combine.SUM:

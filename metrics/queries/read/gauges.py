@@ -14,22 +14,22 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Sum, Value
+from django.db.models import Count, Max, Min, Q, Sum, Value
 
 from metrics import catalogue
-from metrics.aggregation import MAX_COUNTER_GAP, CounterReading, pairs_of, parts
+from metrics.aggregation import MAX_COUNTER_GAP, CounterReading
 from metrics.catalogue import Kind, Metric
-from metrics.levels import DEFAULT_INTERVAL, LOOKBACK_SECONDS, MAX_VALID_SECONDS, MINUTE, is_level
+from metrics.levels import LOOKBACK_SECONDS, MAX_VALID_SECONDS, MINUTE, is_level
 from metrics.models import EngineMetrics, GaugeLabels, GaugeRollup, GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_buckets import (
+    HeldReadings,
     InstanceBucket,
     InstanceBuckets,
     InstanceLabels,
-    Sample,
+    add_growth,
     combine,
-    fill_gap,
     of_preferred_kind,
     validity,
 )
@@ -47,7 +47,6 @@ TABLES: dict[str, Any] = {
     "engine": EngineMetrics,
 }
 
-FILLED_BELOW_STEP = 15  # seconds; a longer step contains a sample of every source that is up
 CHUNK_ROWS = 4_000
 BUCKET_BYTES = 400  # of an InstanceBucket with its key and its numbers
 
@@ -88,30 +87,28 @@ def read_buckets(
 ) -> dict[str, InstanceBuckets]:
     """Return the buckets of each metric by its name, with the values that its statistics need.
 
-    Each table is read once. `fill_gaps`: in short steps, a sample of a queue also fills the empty steps after it, as
-    long as it is valid.
+    Each table is read once. `fill_gaps`: a sample of a gauge also fills the empty steps after it, as long as it is
+    valid. Steps of three minutes or more contain a sample of every source that is up.
     """
     buckets: dict[str, InstanceBuckets] = {spec.metric.name: {} for spec in specs}
     for kind in dict.fromkeys(spec.metric.type for spec in specs):
         ids = filters.gauge_label_ids(kind)
         if ids is not None and not ids:
             continue
-        fill = (
-            fill_gaps
-            and kind == "queue"
-            and plan.resolution == 1
-            and (plan.step_seconds < FILLED_BELOW_STEP or plan.points == 1)
-        )
+        fill = fill_gaps and plan.step_seconds < MAX_VALID_SECONDS
         of_kind = [spec for spec in specs if spec.metric.type == kind]
-        singly = {spec.metric.name: spec.metric for spec in of_kind if fill or spec.stat in ("rate", "last")}
+        # Samples of queues are few, and are read singly so that the last value of a step is held, not its mean.
+        is_single = plan.resolution == 1 and kind == "queue"
+        singly = {spec.metric.name: spec.metric for spec in of_kind if is_single or spec.stat in ("rate", "last")}
         # Reading the samples singly also returns the sums.
         summed = {spec.metric.name: spec.metric for spec in of_kind if spec.metric.name not in singly}
         if plan.resolution == 1 and "system.load_1m" in summed:
             # The column is a list in JSON, which the database cannot add up.
-            _read_samples([summed.pop("system.load_1m")], plan, ids, buckets)
+            _read_samples([summed.pop("system.load_1m")], plan, ids, buckets, fill)
         if summed:
             read_sums = _read_raw_sums if plan.resolution == 1 else _read_rollup_sums
-            read_sums(list(summed.values()), plan, ids, buckets)
+            is_aligned = plan.start % plan.step_seconds == 0
+            read_sums(list(summed.values()), plan, ids, buckets, fill and is_aligned)
         if singly:
             _read_samples(list(singly.values()), plan, ids, buckets, fill)
         check_budget()
@@ -131,38 +128,52 @@ def _rollup_rows(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequenc
 
 
 def _read_raw_sums(
-    metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, buckets: dict[str, InstanceBuckets]
+    metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, buckets: dict[str, InstanceBuckets], fill: bool
 ) -> None:
     """Add the count, sum, minimum and maximum of raw samples, which the database computes by instance and step."""
     aggregates: dict[str, Any] = {}
     for number, metric in enumerate(metrics):
         for function in (Count, Sum, Min, Max):
             aggregates[f"{function.name}{number}"] = function(metric.column)
-    rows = _raw_rows(metrics, plan.start, plan.end, ids)
+        if fill:
+            present = Q(**{f"{metric.column}__isnull": False})
+            aggregates[f"newest{number}"] = Max("timestamp", filter=present)
+    size = 5 if fill else 4
+    rows = _raw_rows(metrics, plan.start - (LOOKBACK_SECONDS if fill else 0), plan.end, ids)
     rows, first = _with_step(rows, BucketOf("timestamp", plan.step_seconds), plan)
     keys = ("labels_id", "step")
-    sums = rows.values(*keys).annotate(**aggregates).order_by().values_list(*keys, *aggregates)
+    sums = rows.values(*keys).annotate(**aggregates).order_by("step").values_list(*keys, *aggregates)
+    held = HeldReadings(plan)
     for instance, step, *values in _counted(sums.iterator(CHUNK_ROWS), buckets):
         for number, metric in enumerate(metrics):
-            count, total, least, most = values[4 * number : 4 * number + 4]
+            count, total, least, most, *newest = values[size * number : size * (number + 1)]
             if count:
-                bucket = buckets[metric.name].setdefault((instance, step - first), InstanceBucket())
-                bucket.add(count, float(total), float(least), float(most))
+                bucket = InstanceBucket(int(count), float(total), float(least), float(most))
+                if fill:
+                    held.add(buckets[metric.name], instance, newest[0].timestamp(), bucket.sum / bucket.count, count)
+                if step >= first:
+                    buckets[metric.name][instance, step - first] = bucket
+    held.fill_the_rest()
 
 
 def _read_rollup_sums(
-    metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, buckets: dict[str, InstanceBuckets]
+    metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, buckets: dict[str, InstanceBuckets], fill: bool
 ) -> None:
     """Add the count, sum, minimum and maximum of rollups, which the database computes by metric, instance and step."""
-    rows = _rollup_rows(metrics, plan, plan.start, ids)
+    rows = _rollup_rows(metrics, plan, plan.start - (LOOKBACK_SECONDS if fill else 0), ids)
     rows, first = _with_step(rows, IntegerDivision("bucket", plan.step_seconds), plan)
     keys = ("metric", "labels_id", "step")
-    aggregates = {"n": Sum("count"), "total": Sum("sum"), "least": Min("min"), "most": Max("max")}
-    sums = rows.values(*keys).annotate(**aggregates).order_by().values_list(*keys, *aggregates)
-    for name, instance, step, count, total, least, most in _counted(sums.iterator(CHUNK_ROWS), buckets):
+    aggregates = {"n": Sum("count"), "total": Sum("sum"), "least": Min("min"), "most": Max("max"), "at": Max("last_at")}
+    sums = rows.values(*keys).annotate(**aggregates).order_by("step").values_list(*keys, *aggregates)
+    held = HeldReadings(plan)
+    for name, instance, step, count, total, least, most, at in _counted(sums.iterator(CHUNK_ROWS), buckets):
         if count:
-            bucket = buckets[name].setdefault((instance, step - first), InstanceBucket())
-            bucket.add(int(count), float(total), float(least), float(most))
+            bucket = InstanceBucket(int(count), float(total), float(least), float(most))
+            if fill:
+                held.add(buckets[name], instance, at / 1e6, bucket.sum / bucket.count, bucket.count)
+            if step >= first:
+                buckets[name][instance, step - first] = bucket
+    held.fill_the_rest()
 
 
 def _counted(rows: Iterable[Row], buckets: Mapping[str, InstanceBuckets]) -> Iterator[Row]:
@@ -180,53 +191,36 @@ def _with_step(rows: Any, number: Any, plan: Plan) -> tuple[Any, int]:
 
     `step` is the number of the step since 1970. The only step of a window may start at any second; its number is 0.
     """
-    if plan.points == 1:
+    if plan.start % plan.step_seconds:
         return rows.annotate(step=Value(0)), 0
     return rows.annotate(step=number), plan.start // plan.step_seconds
 
 
 def _read_samples(
-    metrics: Sequence[Metric],
-    plan: Plan,
-    ids: Sequence[int] | None,
-    buckets: dict[str, InstanceBuckets],
-    fill: bool = False,
+    metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, buckets: dict[str, InstanceBuckets], fill: bool
 ) -> None:
-    """Add samples one at a time, with the last value and the increase; `fill`: also to the empty steps after them."""
-    # Begin early enough that a bucket has the same values whatever the window is.
-    lookback = lookahead = 0
-    if fill:
-        lookback = LOOKBACK_SECONDS
-    elif any(metric.kind is Kind.COUNTER for metric in metrics):
-        lookback = lookahead = MAX_COUNTER_GAP
-    newest: dict[tuple[str, int], Sample] = {}
+    """Add samples one at a time, with the last value and the growth of counters; `fill`: also to empty steps."""
+    # Begin early enough, and end late enough, that a bucket has the same values whatever the window is.
+    counters = {metric.name for metric in metrics if metric.kind is Kind.COUNTER}
+    lookahead = MAX_COUNTER_GAP if counters else 0
+    lookback = LOOKBACK_SECONDS if fill else lookahead
+    held = HeldReadings(plan)
+    newest: dict[tuple[str, int], CounterReading] = {}
     for name, instance, at, sums, value in _counted(_readings(metrics, plan, ids, lookback, lookahead), buckets):
-        previous = newest.get((name, instance))
-        if fill and previous:
-            fill_gap(buckets[name], instance, plan, previous, at)
-        newest[name, instance] = Sample(at, value, at - previous.at if previous else DEFAULT_INTERVAL)
-        if previous and lookahead:
-            _spread(buckets[name], instance, plan, previous, newest[name, instance])
+        if name in counters:
+            reading = CounterReading(round(at * 1e6), value)
+            previous = newest.get((name, instance))
+            if previous:
+                add_growth(buckets[name], instance, plan, previous, reading)
+            newest[name, instance] = reading
+        elif fill and at < plan.end:
+            held.add(buckets[name], instance, at, value, sums[0])
         step = plan.step_of(at)
         if 0 <= step < plan.points:
             bucket = buckets[name].setdefault((instance, step), InstanceBucket())
             bucket.add(*sums)
             bucket.last = value
-    if fill:
-        for (name, instance), sample in newest.items():
-            fill_gap(buckets[name], instance, plan, sample, float(plan.end))
-
-
-def _spread(buckets: InstanceBuckets, instance: int, plan: Plan, earlier: Sample, later: Sample) -> None:
-    """Spread the growth of a counter between two samples over the steps between them."""
-    first, last = (CounterReading(round(sample.at * 1e6), sample.value) for sample in (earlier, later))
-    if not pairs_of([first, last]):
-        return
-    for step, part in parts(first.at, last.at, plan.start * 1_000_000, plan.step_seconds * 1_000_000):
-        if 0 <= step < plan.points:
-            bucket = buckets.setdefault((instance, step), InstanceBucket())
-            bucket.increase += last.growth_since(first) * part / (last.at - first.at)
-            bucket.increase_seconds += part / 1e6
+    held.fill_the_rest()
 
 
 def _readings(

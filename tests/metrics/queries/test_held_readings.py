@@ -1,0 +1,64 @@
+"""A source that is regular at its own pace has a point in every step, also in steps shorter than its interval."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from metrics import catalogue
+from metrics.catalogue import Kind, Metric
+from metrics.events import GPUSample, QueueEvent, SystemEvent
+from metrics.queries import Filters, Window
+from tests.metrics.queries.known_events import write
+from tests.metrics.queries.series_of import series_of
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+GAUGES = [metric for metric in catalogue.of_type("system", "monitor", "gpu", "queue") if metric.kind is Kind.GAUGE]
+STEPS = (1, 5, 10, 30, 60, 120, 300)
+
+
+def sample(metric: Metric, seconds: float, value: int) -> Any:
+    """A sample of a gauge this number of seconds before NOW."""
+    at, field = NOW - timedelta(seconds=seconds), metric.field
+    if metric.type == "queue":
+        return QueueEvent(timestamp=at, source="s", model_name="q", **{field: value})
+    if metric.type == "gpu":
+        return SystemEvent(timestamp=at, host="h", gpu_metrics=(GPUSample(gpu_id="0", **{field: value}),))
+    return SystemEvent(timestamp=at, host="h", **{field: [value, 0, 0] if field == "load_average" else value})
+
+
+def values(metric: Metric, stat: str, step: int, seconds: int = 900) -> list[Any]:
+    window = Window.of_seconds(NOW.timestamp() - seconds, NOW.timestamp())
+    return series_of([(metric, stat)], window, Filters(), step=step, now=NOW).lines[0].values
+
+
+@pytest.mark.parametrize("metric", GAUGES, ids=lambda metric: metric.name)
+class AGauge:
+    @pytest.mark.parametrize("interval", [20, 90, 150])
+    def test_that_is_sampled_slowly_has_a_point_in_every_step(self, metric: Metric, interval: int) -> None:
+        write([sample(metric, second, 7) for second in range(2_003, 0, -interval)], now=NOW)
+
+        for step in STEPS:
+            for stat in metric.stats:
+                assert set(values(metric, stat, step)) == {7}, (step, stat)
+
+    def test_has_the_newest_value_in_each_step(self, metric: Metric) -> None:
+        sampled = range(1_970, 0, -90)
+        write([sample(metric, second, second // 90) for second in sampled], now=NOW)
+
+        for step in (1, 10, 30, 60):
+            before_end = [[second for second in sampled if second > begin - step] for begin in range(900, 0, -step)]
+            assert values(metric, "last", step) == [seconds[-1] // 90 for seconds in before_end], step
+
+    def test_is_not_held_longer_than_three_intervals(self, metric: Metric) -> None:
+        write([sample(metric, second, 7) for second in range(720, 599, -30)], now=NOW)
+
+        for step in (1, 10, 30):
+            known = [900 - step * n for n, value in enumerate(values(metric, "avg", step)) if value is not None]
+            # From the first sample to the last one, 600 s ago, and 90 s more.
+            assert (known[0], known[-1] - step) == (720, 510), step
+        assert [value is not None for value in values(metric, "avg", 60)] == [n in (3, 4, 5, 6) for n in range(15)]
