@@ -26,14 +26,16 @@ def console_errors() -> list[str]:
 
 @pytest.fixture
 def open_page(browser: Browser, console_errors: list[str]) -> Iterator[OpenPage]:
-    """`open_page(url, width=…, height=…, theme=…)`: a page in a context of its own, ready."""
+    """`open_page(url, width=…, height=…, theme=…, zone=…)`: a page in a context of its own, ready."""
     contexts: list[BrowserContext] = []
 
-    def open_page(url: str, width: int = 1366, height: int = 768, theme: str = "light") -> Page:
+    def open_page(
+        url: str, width: int = 1366, height: int = 768, theme: str = "light", zone: str = "Europe/Berlin"
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=theme,
-            timezone_id="Europe/Berlin",
+            timezone_id=zone,
             locale="en-GB",
         )
         contexts.append(context)

@@ -2,6 +2,7 @@
 
 import { isPhone } from "../page/dom.js";
 import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
+import { instantsOf, localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
 
 const TEN_MINUTES = 600_000;
@@ -15,22 +16,20 @@ const MAX_STEPS = 4;
 
 const font = (size = 11.5, weight = 450) => ({ family: "Inter", size, weight });
 
-// The ticks of a time axis, at most `max`: whole minutes, hours or days in the time zone of the browser.
-function timeTicks(from, to, max) {
+// The ticks of a time axis, about `max`: whole minutes, hours or days in the time zone of the browser. Where the clocks are
+// set forward or back, the distance of two ticks differs, and their labels are whole on both sides.
+export function timeTicks(from, to, max) {
   const span = to - from;
-  if (span < TEN_MINUTES) {
-    const step = ROUND_SECONDS.find((seconds) => span / (seconds * 1000) <= max) * 1000;
-    return spacedTicks(from, to, step, 0);
+  const step = span < TEN_MINUTES
+    ? ROUND_SECONDS.find((seconds) => span / (seconds * 1000) <= max) * 1000
+    : (ROUND_MINUTES.find((minutes) => span / (minutes * 60_000) <= max) ?? TWO_WEEKS_MINUTES) * 60_000;
+  const [first, last] = [localTime(from), localTime(to)];
+  const change = Math.abs(last - first - span); // by how much the clocks are set within the window
+  const values = [];
+  for (let local = Math.ceil((Math.min(first, last) - change) / step) * step; local <= Math.max(first, last) + change; local += step) {
+    values.push(...instantsOf(local).filter((value) => value >= from && value <= to));
   }
-  const step = (ROUND_MINUTES.find((minutes) => span / (minutes * 60_000) <= max) ?? TWO_WEEKS_MINUTES) * 60_000;
-  // The offset of the time zone may change within the window. The middle of the window decides.
-  return spacedTicks(from, to, step, new Date((from + to) / 2).getTimezoneOffset() * 60_000);
-}
-
-function spacedTicks(from, to, step, offset) {
-  const ticks = [];
-  for (let value = Math.ceil((from - offset) / step) * step + offset; value <= to; value += step) ticks.push({ value });
-  return ticks;
+  return values.sort((a, b) => a - b).map((value) => ({ value }));
 }
 
 function timeLabel(ms, span) {

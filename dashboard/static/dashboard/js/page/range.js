@@ -3,6 +3,7 @@
 import { disclosure } from "./disclosure.js";
 import { find, findAll, setText } from "./dom.js";
 import { hourAndMinute, zoneName } from "./format.js";
+import { instantOf, localText } from "./local-time.js";
 
 export function mountRange(page) {
   const segments = findAll("[data-range]");
@@ -33,24 +34,39 @@ function liveText(page) {
   return `Paused at ${hourAndMinute(page.pausedAt)} · Resume${count ? ` (+${count.toLocaleString("en-US")} new)` : ""}`;
 }
 
-// A form for a window between two times. Nothing changes until it is applied.
+// A form for a window between two times. Nothing changes until it is applied. A time that the user did not change keeps its
+// exact instant. Of a changed time that occurs twice, because clocks are set back, the window has both: it starts at the
+// first or ends at the last.
 function mountCustomRange(page) {
   const form = find("#custom-range");
   const problem = find(".form-problem", form);
+  const inputs = { from: form.elements.from, to: form.elements.to };
+  const opened = {}; // by name: the text of the input and its instant, when the form was opened
+  const instant = (name) => {
+    const { value } = inputs[name];
+    return value === opened[name].text ? opened[name].ms : instantOf(value, { last: name === "to" });
+  };
+  const drawZone = () => {
+    const zones = new Set(["from", "to"].map(instant).filter(Number.isFinite).map(zoneName));
+    setText(find(".zone", form), [...zones].join(" to "));
+  };
   const panel = disclosure(find("#range-custom"), form, {
     onOpen() {
-      const { from, to } = page.window;
-      form.elements.from.value = localValue(from);
-      form.elements.to.value = localValue(to);
-      setText(find(".zone", form), zoneName(to));
+      for (const [name, input] of Object.entries(inputs)) {
+        const ms = page.window[name];
+        input.value = localText(ms);
+        opened[name] = { text: input.value, ms }; // the browser may write the value in another way
+      }
+      drawZone();
       problem.hidden = true;
-      form.elements.from.focus();
+      inputs.from.focus();
     },
   });
+  form.addEventListener("input", drawZone);
   find("[data-cancel]", form).addEventListener("click", () => panel.close(true));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const [from, to] = ["from", "to"].map((name) => new Date(form.elements[name].value).getTime());
+    const [from, to] = ["from", "to"].map(instant);
     const message = validate(page, from, to);
     problem.hidden = !message;
     setText(problem, message);
@@ -63,9 +79,4 @@ function mountCustomRange(page) {
 function validate(page, from, to) {
   if (!(from < to)) return "The end must be later than the start.";
   return from > page.now() ? "The start is in the future." : "";
-}
-
-// The value of an input of type datetime-local, which is in the time zone of the browser.
-function localValue(ms) {
-  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
