@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from metrics.events import ErrorEvent
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup, RollupFloor
@@ -224,6 +224,31 @@ class AMerge:
         for thread in threads:
             thread.join(60)
         assert requests(3600) == 40
+        assert_raw_and_rollups_agree()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_leaves_rows_that_another_process_is_merging(self) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite has one writer")
+        for number in range(3):
+            commit(request(f"r{number}"))
+        keys = list(InferenceRollup.objects.order_by().values_list(*INFERENCE.key).distinct())
+
+        def merge() -> None:
+            try:
+                compaction.merge_keys(INFERENCE, keys)
+            finally:
+                connection.close()
+
+        other = threading.Thread(target=merge)
+        with transaction.atomic():
+            compaction.merge_keys(INFERENCE, keys)
+            other.start()
+            other.join(20)
+            waits = other.is_alive()
+        other.join(20)
+        assert not waits
+        assert [rows(resolution) for resolution in (1, 60, 3600)] == [1, 1, 1]
         assert_raw_and_rollups_agree()
 
 
