@@ -238,6 +238,10 @@ class AStoreThatCannotCommit:
         store.failures = [deadlock(), deadlock()]
         with pytest.raises(StoreUnavailable):
             recorder.record(events("b"), SECONDS)
+        store.failures = [StoreUnavailable("disk_full")]
+        store.failures[0].__cause__ = DataError("disk full")
+        with pytest.raises(StoreUnavailable):
+            recorder.record(events("c"), SECONDS)
         assert store.transactions == [["a"]]
 
 

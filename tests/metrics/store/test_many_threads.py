@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -79,8 +80,7 @@ class TheTransactionsOfOneRequest:
                 many_failures.setattr(writing, "MAX_REQUEST_LOCKS", most_locks)
                 commit(first, at=datetime.now(UTC))
             after.start()
-            while after.is_alive() and not somebody_waits():
-                after.join(0.01)
+            wait_until_ended_or_waiting(after)
         after.join(SECONDS)
 
         assert outcomes(3600) == {"server_error": 1}
@@ -102,8 +102,7 @@ class TheTransactionsOfOneHost:
         with transaction.atomic():
             commit(second, at=datetime.now(UTC))
             after.start()
-            while after.is_alive() and not somebody_waits():
-                after.join(0.01)
+            wait_until_ended_or_waiting(after)
         after.join(SECONDS)
 
         rows = GaugeRollup.objects.filter(metric="system.network_bytes_sent", growth__isnull=False)
@@ -115,6 +114,13 @@ def commit_in_its_own_connection(event: Event) -> None:
         commit(event, at=datetime.now(UTC))
     finally:
         connection.close()
+
+
+def wait_until_ended_or_waiting(thread: threading.Thread) -> None:
+    """Wait until a thread has ended, or waits for an advisory lock."""
+    until = time.monotonic() + SECONDS
+    while thread.is_alive() and not somebody_waits() and time.monotonic() < until:
+        thread.join(0.01)
 
 
 def somebody_waits() -> bool:

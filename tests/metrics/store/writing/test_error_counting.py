@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from metrics.events import ErrorEvent, Event
-from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, Series
+from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, InferenceMetrics, Series
 from metrics.store.commit_result import CommitResult
 from metrics.store.writing import error_rows
 from tests.metrics.store.stored import (
@@ -186,6 +186,13 @@ class AFailedInference:
         assert (found.severity, found.counted_outcome, found.metadata) == ("ERROR", None, {"k": 1})
         assert outcomes() == {"server_error": 1}
         assert_raw_and_rollups_agree()
+
+    def test_with_words_counts_its_error_once_in_its_group(self) -> None:
+        told = failed("a", error_type="ValueError")
+        commit(told)
+        InferenceMetrics.objects.all().delete()  # only the request, whose raw rows are kept for a shorter time
+        assert commit(told).accepted == 1
+        assert [*ErrorGroupRollup.objects.values_list("count", flat=True)] == [ErrorMetrics.objects.count()] == [1]
 
     def test_with_words_leaves_an_error_before_it_alone(self) -> None:
         told = failed("a", error_type="ValueError", response_time_ms=5_000.0)
