@@ -82,6 +82,8 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     )
     summary = read[0].as_dict() if read else EMPTY_SUMMARY
     ranking = read[1] if read else Ranking([], 0)
+    # The menus also have what the filters hide.
+    counts = read[2] if read and not filters.as_dict() else None
     hosts = parts.read("The list of machines", lambda: queries.host_states(now)) or []
     has_events = queries.has_events()
     return {
@@ -90,7 +92,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
         "summary": summary,
         "heatmap": parts.read("The response time distribution", lambda: _heatmap(query, now)),
         **_table(ranking, bool(summary.get("comparable"))),
-        "options": parts.read("The choices of the filters", lambda: queries.choices(window, now)) or {},
+        "options": parts.read("The choices of the filters", lambda: queries.choices(window, now, counts=counts)) or {},
         "sentence": (
             _sentence(query, summary, ranking, hosts, parts, now) if has_events else sentence.NO_EVENTS
         ).as_dict(),

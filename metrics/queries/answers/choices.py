@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from metrics.queries.answers.hosts import host_states
+from metrics.queries.answers.results import SeriesCounts
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.request_rollups import count_requests, series_labels
 from metrics.queries.time.plan import split_window
@@ -16,29 +17,37 @@ MAX_CHOICES = 50
 CHOICE_LABELS = ("model", "provider", "host")
 
 
-def choices(window: Window, now: datetime, *, search: str = "") -> dict[str, dict[str, Any]]:
+def choices(
+    window: Window, now: datetime, *, search: str = "", counts: SeriesCounts | None = None
+) -> dict[str, dict[str, Any]]:
     """Return `{label: {"choices": [{"value", "count"}, …], "total"}}` for models, providers and hosts.
 
     Models and providers have requests in the window or in the previous one; `count` is the number of requests in the
     window, and those with the most come first. Hosts have samples in the last day and no count. At most MAX_CHOICES are
-    returned of the `total`. With `search`, only the values that contain it in any case. Reads no histograms.
+    returned of the `total`. With `search`, only the values that contain it in any case.
+    `counts` are the requests without filters, if they are known.
     """
     with query_budget():
-        split = split_window(window, now)
-        in_window = count_requests(split.segments)
-        in_both = in_window + count_requests(split_window(split.window.before(), now).segments)
-        labels_of = series_labels(in_both, CHOICE_LABELS[:2])
+        in_window, before = counts or _count(window, now)
+        labels_of = series_labels({*in_window, *before}, CHOICE_LABELS[:2])
         hosts = [host["host"] for host in host_states(now)]
     result: dict[str, dict[str, Any]] = {}
     for position, label in enumerate(CHOICE_LABELS[:2]):
-        counts, order = Counter[str](), Counter[str]()
+        counted, order = Counter[str](), Counter[str]()
         for series_id, labels in labels_of.items():
-            counts[labels[position]] += in_window[series_id]
-            order[labels[position]] += in_both[series_id]
+            counted[labels[position]] += in_window.get(series_id, 0)
+            order[labels[position]] += in_window.get(series_id, 0) + before.get(series_id, 0)
         ranked = sorted(filter(None, order), key=lambda value: (-order[value], value))
-        result[label] = _first(ranked, search, counts)
+        result[label] = _first(ranked, search, counted)
     result["host"] = _first(hosts, search, {})
     return result
+
+
+def _count(window: Window, now: datetime) -> SeriesCounts:
+    """Count the requests without reading histograms."""
+    split = split_window(window, now)
+    before = split_window(split.window.before(), now)
+    return SeriesCounts(count_requests(split.segments), count_requests(before.segments))
 
 
 def _first(values: list[str], search: str, counts: dict[str, int]) -> dict[str, Any]:

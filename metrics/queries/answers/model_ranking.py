@@ -12,7 +12,7 @@ from django.db.models import OuterRef, Subquery
 
 from metrics.events.types import MODELLED_KEY
 from metrics.models import InferenceMetrics, Series
-from metrics.queries.answers.results import Ranking
+from metrics.queries.answers.results import Ranking, SeriesCounts
 from metrics.queries.answers.summary import (
     Reading,
     Summary,
@@ -48,8 +48,8 @@ def models(window: Window, filters: Filters, now: datetime, *, limit: int = MODE
 
 def summary_and_models(
     window: Window, filters: Filters, now: datetime, *, limit: int = MODELS
-) -> tuple[Summary, Ranking]:
-    """Return the results of `summary` and `models`. The rollups are read and decoded once for both.
+) -> tuple[Summary, Ranking, SeriesCounts]:
+    """Return the results of `summary` and `models`, and the counts for `choices`. The rollups are read once for all.
 
     After the busiest models, the ranking has up to MAX_FAILING of the others: those with the most failed requests.
     """
@@ -60,7 +60,7 @@ def summary_and_models(
             figures_of(reading, of_models.total(), filters, now)
             for reading, of_models in zip(readings, groups, strict=True)
         ]
-        return summary_of(figures), ranking
+        return summary_of(figures), ranking, SeriesCounts(*(reading.rows.requests_by_series() for reading in readings))
 
 
 def model(name: str, window: Window, filters: Filters, now: datetime) -> dict[str, Any] | None:

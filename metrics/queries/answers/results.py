@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from metrics.queries.time.window import iso
 
@@ -15,6 +16,13 @@ class Ranking:
 
     results: list[dict[str, Any]]
     omitted: int
+
+
+class SeriesCounts(NamedTuple):
+    """The number of requests of each label set in a window and in the previous one."""
+
+    in_window: Mapping[int, int]
+    before: Mapping[int, int]
 
 
 def round_figure(value: Any) -> Any:

@@ -123,6 +123,10 @@ class RollupRows:
         """The ids of the series that have rows."""
         return self._distinct_series[0]
 
+    def requests_by_series(self) -> dict[int, int]:
+        """Return the number of completed requests of each series."""
+        return self.requests_by({series_id: series_id for series_id in self.series_ids})
+
     def requests_by(self, group_of_series: Mapping[int, Group]) -> dict[Group, int]:
         """Return the number of completed requests of each group. Rows of other series are omitted."""
         return self._sums_by(group_of_series, self.requests)

@@ -483,15 +483,15 @@ class TheModels:
     def test_are_read_with_the_summary(self, known: Known, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
         monkeypatch.setattr(model_ranking, "MAX_FAILING", 0)
         for filters in (EVERYTHING, Filters(model=(SLOW,)), Filters(provider=("nobody",)), Filters(outcome="all")):
-            both = queries.summary_and_models(HOUR, filters, NOW, limit=most)
+            *both, _ = queries.summary_and_models(HOUR, filters, NOW, limit=most)
 
-            assert both == (queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW, limit=most))
+            assert both == [queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW, limit=most)]
 
     def test_with_the_most_failures_are_assessed_with_the_busiest(self, known: Known) -> None:
         rows = {row["model_name"]: row for row in queries.models(HOUR, EVERYTHING, NOW).results}
         assert rows[SLOW]["failed_requests"] > 0
 
-        _, ranking = queries.summary_and_models(HOUR, EVERYTHING, NOW, limit=1)
+        _, ranking, _ = queries.summary_and_models(HOUR, EVERYTHING, NOW, limit=1)
 
         assert ({row["model_name"]: row for row in ranking.results}, ranking.omitted) == (rows, 0)
 
@@ -506,6 +506,8 @@ class TheModels:
         of_providers = [{"value": row["providers"][0], "count": row["total_requests"]} for row in rows]
         assert offered["provider"] == {"choices": of_providers, "total": 2}
         assert [choice["count"] for choice in offered["host"]["choices"]] == [None] * offered["host"]["total"]
+        _, _, counts_of_series = queries.summary_and_models(HOUR, EVERYTHING, NOW)
+        assert queries.choices(HOUR, NOW, counts=counts_of_series) == offered
         found = queries.choices(HOUR, NOW, search=SLOW[1:].upper())["model"]
         assert found == {"choices": [choice for choice in counts if choice["value"] == SLOW], "total": 1}
 
