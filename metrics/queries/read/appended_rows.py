@@ -10,16 +10,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Min, Q
 
-from metrics.aggregation import RESOLUTIONS
-from metrics.models import ErrorMetrics, InferenceRollup
+from metrics import catalogue
+from metrics.aggregation import MAX_COUNTER_GAP, RESOLUTIONS
+from metrics.catalogue import Kind
+from metrics.models import ErrorMetrics, InferenceRollup, SystemMetrics
 from metrics.queries.read.gauges import TABLES
+from metrics.queries.read.sql import filter_without_index
 from metrics.queries.time.plan import Retention
 
 # On PostgreSQL, a transaction may commit after another one with higher ids. Rows are therefore read again for this
@@ -27,6 +32,10 @@ from metrics.queries.time.plan import Retention
 READ_AGAIN_SECONDS = 3
 LONGEST_PAUSE_SECONDS = 60  # between two looks; the rows of a longer time are too many to be read each second
 KEPT_LOOKS = 60
+HAS_COUNTER = reduce(
+    or_,
+    (Q(**{f"{metric.column}__isnull": False}) for metric in catalogue.of_type("system") if metric.kind is Kind.COUNTER),
+)
 
 
 class AppendedRows:
@@ -59,6 +68,8 @@ class AppendedRows:
             if read["oldest"] is not None:
                 at = read["oldest"]
                 oldest.append(int(at.timestamp()) if isinstance(at, datetime) else at)
+                if table is SystemMetrics:
+                    oldest += _starts_of_growth(known[table])
         self._looks.append((now_s, ids))
         again = READ_AGAIN_SECONDS if connection.vendor == "postgresql" else 0
         while len(self._looks) > 1 and self._looks[1][0] <= now_s - again:
@@ -69,6 +80,20 @@ class AppendedRows:
     def oldest_since(self, second: int) -> int | None:
         """Return the oldest unix second with rows that were appended before a look after `second`; None without any."""
         return min((oldest for looked_at, oldest in self._changes if looked_at > second), default=None)
+
+
+def _starts_of_growth(newest_id: int) -> Iterator[int]:
+    """Yield the unix second from which the samples of each host above this id have changed the growth of its counters.
+
+    It is that of the sample before, because the growth is spread over the time between them.
+    """
+    samples = SystemMetrics.objects.filter(HAS_COUNTER)
+    appended = samples.filter(id__gt=newest_id).values("labels_id").annotate(first=Min("timestamp"))
+    for labels, first in appended.values_list("labels_id", "first"):
+        before = samples.filter(timestamp__lt=first, timestamp__gte=first - timedelta(seconds=MAX_COUNTER_GAP))
+        newest = filter_without_index(before, "labels_id", [labels]).order_by("-timestamp")
+        for at in newest.values_list("timestamp", flat=True)[:1]:
+            yield int(at.timestamp())
 
 
 def _times(now_s: int) -> Iterator[tuple[Any, Min]]:

@@ -97,6 +97,8 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "overview": [("/", window) for window in windows],
         "overview-data": [("/dashboard/data/overview", window) for window in windows],
         "overview-figures": [("/dashboard/data/overview/figures", window) for window in windows],
+        "overview-models": [("/dashboard/data/overview/models", {"search": "m", **window}) for window in windows],
+        "filter-choices": [("/dashboard/data/choices", {"search": "m", **window}) for window in windows],
     }
 
 
