@@ -78,7 +78,8 @@ export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDu
       axis.max = Math.ceil(highest / axis.roundStep - 1e-9) * axis.roundStep;
     },
     afterBuildTicks(axis) {
-      if (axis.roundStep) axis.ticks = spacedTicks(0, axis.max + axis.roundStep / 2, axis.roundStep, 0);
+      if (!axis.roundStep) return;
+      axis.ticks = Array.from({ length: Math.round(axis.max / axis.roundStep) + 1 }, (_, index) => ({ value: index * axis.roundStep }));
     },
   };
   return {
