@@ -19,7 +19,7 @@ Pure functions on arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ DEFAULT_INTERVAL = MIN_VALID_SECONDS / VALID_INTERVALS  # of a source with a sin
 MINUTE, HOUR = 60, 3600
 MINUTES_OF_HOUR = HOUR // MINUTE
 MAX_HELD_MINUTES = 2
+MIN_COVERED_SECONDS = 1e-6  # of a counter in a minute; less is a rounding error
 # A held reading is this old at most, and the sample before it, from which its interval is known, twice as old.
 LOOKBACK_SECONDS = 2 * MAX_VALID_SECONDS
 
@@ -46,14 +47,6 @@ _RANKS: dict[str, int] = {kind: rank for rank, kind in enumerate(QueueKind)}
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-# (instance, start of the minute in unix seconds, count, sum, min, max, last, last_at in unix microseconds, growth and
-# covered seconds of a counter)
-MinuteRow = tuple[int, int, int, float, float, float, float, int, float | None, float | None]
-# The columns of these rows.
-MINUTE_COLUMNS = (
-    "labels_id", "bucket", "count", "sum", "min", "max", "last", "last_at", "growth", "covered_seconds",
-)  # fmt: skip
-MIN_COVERED_SECONDS = 1e-6  # less is a rounding error
 # (instance, number of minutes in which it counts, sum of its levels, min, max, last, last_at, these minutes as bits)
 HourRow = tuple[int, int, float, float, float, float, int, int]
 
@@ -81,8 +74,8 @@ def rank_of_kind(kind: str) -> int:
 class Minutes:
     """The values of instances in minutes: arrays of the same length.
 
-    start: of the minute, unix seconds. last_at: unix microseconds. count: the number of samples; 0 for a held reading.
-    level: NaN for a counter whose growth is not known.
+    start: of the minute, unix seconds. last_at: unix microseconds. count: the number of samples, 0 for a held reading;
+    of a counter, the covered seconds. level: NaN for a counter whose growth is not known.
     """
 
     instance: Integers
@@ -102,33 +95,38 @@ class Minutes:
         return Minutes(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
-def minutes_of(rows: Iterable[MinuteRow], metric: str) -> Minutes:
-    """Return the minutes of instances, ordered by instance and time. A minute may have several rows, which add up."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(MINUTE_COLUMNS)
-    instance, start, count, last_at = (np.array(columns[n], dtype=np.int64) for n in (0, 1, 2, 7))
-    is_counter = metric in COUNTERS
-    amounts, divisors = (8, 9) if is_counter else (3, 2)
-    amount, divisor, least, most, last = (
-        np.array(columns[n], dtype=np.float64) for n in (amounts, divisors, 4, 5, 6)
-    )  # None becomes NaN
-    if not len(start):
-        return Minutes(instance, start, count, amount, least, most, last, last_at)
-    order = np.lexsort((last, last_at, start, instance))
-    instance, start, last_at = instance[order], start[order], last_at[order]
-    first = np.flatnonzero(np.r_[True, (np.diff(instance) != 0) | (np.diff(start) != 0)])
-    end = np.r_[first[1:], len(start)] - 1
-    amount, divisor = (np.add.reduceat(np.nan_to_num(values)[order], first) for values in (amount, divisor))
+def minute_columns(metric: str) -> tuple[str, ...]:
+    """Return the columns of a metric's rows of minutes that `minutes_of` needs."""
+    amount, divisor = ("growth", "covered_seconds") if metric in COUNTERS else ("sum", "count")
+    return "labels_id", "bucket", divisor, amount, "min", "max", "last", "last_at"
+
+
+def minutes_of(rows: Floats, metric: str) -> Minutes:
+    """Return the minutes of instances, ordered by instance and time. A minute may have several rows, which add up.
+
+    rows: an array with the columns of `minute_columns`; NaN where there is no value.
+    """
+    rows = rows[np.lexsort((rows[:, 6], rows[:, 7], rows[:, 1], rows[:, 0]))]
+    instance, start, _, _, least, most, last, last_at = rows.T
+    is_first = np.ones(len(rows), dtype=bool)
+    is_first[1:] = (np.diff(instance) != 0) | (np.diff(start) != 0)
+    first = np.flatnonzero(is_first)
+    if not len(first):
+        return Minutes(*(rows[:, 0].astype(dtype) for dtype in (int, int, int, float, float, float, float, int)))
+    end = np.append(first[1:], len(rows)) - 1
+    divisor, amount = (np.add.reduceat(np.nan_to_num(rows[:, n]), first) for n in (2, 3))
     level = np.full(len(first), np.nan)
     np.divide(amount, divisor, out=level, where=divisor > MIN_COVERED_SECONDS)
+    is_counter = metric in COUNTERS
     return Minutes(
-        instance[first],
-        start[first],
-        np.add.reduceat(count[order], first),
+        instance[first].astype(np.int64),
+        start[first].astype(np.int64),
+        divisor.astype(np.int64),
         level,
-        level if is_counter else np.minimum.reduceat(least[order], first),
-        level if is_counter else np.maximum.reduceat(most[order], first),
-        last[order][end],
-        last_at[end],
+        level if is_counter else np.minimum.reduceat(least, first),
+        level if is_counter else np.maximum.reduceat(most, first),
+        last[end],
+        last_at[end].astype(np.int64),
     )
 
 

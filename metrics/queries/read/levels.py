@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,11 @@ from metrics.levels import (
     HOUR,
     LOOKBACK_SECONDS,
     MINUTE,
-    MINUTE_COLUMNS,
     MINUTES_OF_HOUR,
     Floats,
     Integers,
     Minutes,
+    minute_columns,
     minutes_of,
     of_preferred_kind,
     with_held,
@@ -37,7 +36,6 @@ from metrics.queries.time.plan import Plan
 
 CHUNK_ROWS = 4_000
 ROWS_PER_ROW = 4  # of these rows take about as long as a row of requests, which has histograms
-ROW_BYTES = 250  # of a row as Python numbers, before the arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +62,32 @@ def read_levels(metric: Metric, start: int, end: int, filters: Filters, now_s: i
     rows = rows.filter(bucket__gte=start - LOOKBACK_SECONDS, bucket__lt=end)
     if ids is not None:
         rows = rows.filter(one_of("labels_id", ids))
-    of_minutes: list[Any] = []
-    of_hours: list[Any] = []
+    columns = minute_columns(metric.name)
+    width = len(columns)
+    of_minutes, of_hours = [np.empty((0, width))], [np.empty((0, width + 4))]
     masks: list[int] = []
-    found = rows.values_list("resolution", "minutes", *MINUTE_COLUMNS).iterator(CHUNK_ROWS)
+    found = rows.values_list(*columns, "count", "sum", "resolution", "minutes").iterator(CHUNK_ROWS)
     while chunk := list(islice(found, CHECK_ROWS)):
-        for resolution, mask, *row in chunk:
-            if resolution == MINUTE:
-                of_minutes.append(row)
-            elif mask and row[1] >= start:
-                of_hours.append(row)
-                masks.append(mask)
-        count_rows(len(chunk) // ROWS_PER_ROW, len(chunk) * ROW_BYTES)
-    minutes = minutes_of(of_minutes, metric.name)
+        values = np.array(chunk, dtype=np.float64)  # None becomes NaN
+        is_hour = values[:, -2] == HOUR
+        of_minutes.append(values[~is_hour, :width])
+        of_hours.append(values[is_hour])
+        masks += [row[-1] or 0 for row in chunk if row[-2] == HOUR]
+        count_rows(len(chunk) // ROWS_PER_ROW, values.nbytes)
+    minutes = minutes_of(np.concatenate(of_minutes), metric.name)
     if metric.kind is Kind.GAUGE:
         minutes = with_held(minutes, min(end, now_s))
+    hours, mask = np.concatenate(of_hours), np.array(masks, dtype=np.int64)
+    known = (hours[:, 1] >= start) & (mask != 0)
+    hours, mask = hours[known], mask[known]
     # The last minutes of an hour that has become rows of hours are kept for a while, to be held in the next hour.
-    begin = max((row[1] + HOUR for row in of_hours), default=start)
-    columns = list(zip(*of_hours, strict=True)) or [()] * len(MINUTE_COLUMNS)
-    instance, hour, count, last_at = (np.array(columns[n], dtype=np.int64) for n in (0, 1, 2, 7))
-    total, least, most, last = (np.array(columns[n], dtype=np.float64) for n in (3, 4, 5, 6))
+    begin = max(start, int(hours[:, 1].max()) + HOUR) if len(hours) else start
+    instance, hour, last_at, count = (hours[:, n].astype(np.int64) for n in (0, 1, 7, width))
+    least, most, last, total = (hours[:, n] for n in (4, 5, 6, width + 1))
     return Levels(
-        minutes.where(minutes.start >= max(start, begin)),
+        minutes.where(minutes.start >= begin),
         Minutes(instance, hour, count, total / np.maximum(count, 1), least, most, last, last_at),
-        np.array(masks, dtype=np.int64),
+        mask,
     )
 
 

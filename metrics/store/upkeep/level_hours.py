@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
 from django.db.models import Max, Min
 
 from metrics.levels import (
@@ -18,8 +19,8 @@ from metrics.levels import (
     HOUR,
     LOOKBACK_SECONDS,
     MINUTE,
-    MINUTE_COLUMNS,
     hour_rows,
+    minute_columns,
     minutes_of,
     of_preferred_kind,
     with_held,
@@ -62,7 +63,9 @@ def _convert_next_hour(metric: str, before: int, rows: int) -> int:
     kind = metric.split(".", 1)[0]
     raise_floor(kind if kind in ("queue", "engine") else "system", datetime.fromtimestamp(hour + HOUR, UTC))
     read = _rows(metric, MINUTE).filter(bucket__gte=hour - LOOKBACK_SECONDS, bucket__lt=hour + HOUR)
-    values = minutes_of(read.values_list(*MINUTE_COLUMNS), metric)
+    columns = minute_columns(metric)
+    read = np.array(list(read.values_list(*columns)), dtype=np.float64).reshape(-1, len(columns))
+    values = minutes_of(read, metric)
     if metric not in COUNTERS:
         values = with_held(values, hour + HOUR)
     if kind == "queue":
