@@ -108,6 +108,12 @@ class ACounter:
         assert rates(60, 120) == [pytest.approx(10)] * 2
         assert rates(60, 120, catalogue.get("system.disk_read_bytes")) == [pytest.approx(5)] * 2
 
+    def test_of_a_late_sample_is_counted_once(self) -> None:
+        write(sample(179, 0), sample(61, 1_180))
+        write(sample(120, 1_180))
+
+        assert rates(60, 180) == [pytest.approx(20), pytest.approx(0), None]
+
     def test_of_a_single_sample_has_no_hour(self) -> None:
         write(sample(5_000, 7))
 
