@@ -26,8 +26,8 @@ from tests.support.odd_events import Item
 
 pytestmark = pytest.mark.store
 
-EVENTS = 2_000  # of a round; a round is a day
-ROUNDS, SHORT_ROUNDS = 50, 1
+# Rounds, and the events of each. The events of a round are of one day, and have the same few names.
+FULL, SHORT = (20, 5_000), (1, 2_000)
 WRONG_EVENTS = 60
 PAGE = 500
 NDJSON = "application/x-ndjson"
@@ -87,12 +87,12 @@ def post(api: AsgiClient, kind: Kind, events: list[Item], random: Random, valid:
         yield Sent(kind, {**event, "request_id": next(ids)} if has_id else event, named)
 
 
-def post_all(api: AsgiClient, events: EventGenerator, random: Random) -> list[Sent]:
+def post_all(api: AsgiClient, generator: EventGenerator, count: int, random: Random) -> list[Sent]:
     sent: list[Sent] = []
     by_kind: dict[Kind, list[Item]] = defaultdict(list)
-    for _ in range(EVENTS - WRONG_EVENTS):
+    for _ in range(count - WRONG_EVENTS):
         kind = random_kind(random)
-        by_kind[kind].append(events.event(kind))
+        by_kind[kind].append(generator.event(kind))
     for kind, items in by_kind.items():
         while items:
             size = random.choice([1, 20, 300])
@@ -100,7 +100,7 @@ def post_all(api: AsgiClient, events: EventGenerator, random: Random) -> list[Se
             del items[:size]
     for _ in range(WRONG_EVENTS):  # each in its own post, whose response names the corrections of this event
         kind = random_kind(random)
-        sent += post(api, kind, [events.wrong_event(kind)], random, valid=False)
+        sent += post(api, kind, [generator.wrong_event(kind)], random, valid=False)
     return sent
 
 
@@ -145,20 +145,21 @@ def is_cell_of(written: str, value: Any) -> bool:
 class AnAcceptedEvent:
     def test_is_returned_with_the_values_that_were_sent(self, api: AsgiClient, full: bool) -> None:
         seed = SystemRandom().randrange(2**32) if full else 0
-        limits = {"rate_limit_read_per_minute": 10**9, "rate_limit_ingest_per_minute": 10**9}
+        limits = {"rate_limit_read_per_minute": 10**9, "rate_limit_ingest_per_minute": 10**9, "max_series": 100_000}
         with override_settings(LLMMONITOR=read_environment().model_copy(update=limits)):
-            for number in range(ROUNDS if full else SHORT_ROUNDS):
+            rounds, events = FULL if full else SHORT
+            for number in range(rounds):
                 try:
-                    check_round(api, Random(seed + number))
+                    check_round(api, Random(seed + number), events)
                 except AssertionError as error:
                     error.add_note(f"The seed of this round is {seed + number}.")
                     raise
 
 
-def check_round(api: AsgiClient, random: Random) -> None:
+def check_round(api: AsgiClient, random: Random, events: int) -> None:
     started = datetime.now(UTC)
     day = random_day(random, started)
-    sent = post_all(api, EventGenerator(random, day), random)
+    sent = post_all(api, EventGenerator(random, day), events, random)
     post_again(api, sent, random)
     # Events without a timestamp have the time of their arrival.
     windows = [
