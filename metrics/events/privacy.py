@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+REPLACEMENT = "\ufffd"  # of NUL, which PostgreSQL cannot hold
 MAX_STRING = 512  # characters; longer strings are cut
 MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and dropping; larger metadata is rejected
 MAX_DEPTH = 10  # levels; deeper metadata is rejected, so that recursion over it is limited
@@ -108,18 +109,20 @@ class Cleaner:
     def __init__(self, keep: tuple[str, ...] = ()) -> None:
         self._keep = frozenset(normalise(key) for key in keep)
         self._entries = 0
+        self._corrected: list[str] = []
 
     def drops(self, key: str) -> bool:
         """Whether the value of this key is dropped."""
         # Longer keys are rejected by `clean`. They are not looked up here, because the caches of names would grow.
         return len(key) <= MAX_KEY and names_content(key) and normalise(key) not in self._keep
 
-    def clean(self, metadata: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
-        """A copy of `metadata` without content. The paths of dropped values are added to `dropped`.
+    def clean(self, metadata: dict[str, Any], dropped: list[str], corrected: list[str]) -> dict[str, Any]:
+        """A copy of `metadata` without content. The paths of dropped values and of strings that are cut are added.
 
         Raises InvalidMetadata if it is too deeply nested or too large, or has keys or values that cannot be stored.
         """
         self._entries = 0
+        self._corrected = corrected
         cleaned = self._object(metadata, "metadata", dropped, 1)
         try:
             size = len(orjson.dumps(cleaned))
@@ -133,8 +136,9 @@ class Cleaner:
         kept = {}
         self._count(len(value))
         for key, entry in value.items():
-            if not isinstance(key, str) or "\0" in key or len(key) > MAX_KEY:
-                raise InvalidMetadata(path, f"must have keys of at most {MAX_KEY} characters without NUL")
+            if not isinstance(key, str) or len(key) > MAX_KEY:
+                raise InvalidMetadata(path, f"must have keys of at most {MAX_KEY} characters")
+            key = key.replace("\0", REPLACEMENT)
             here = f"{path}.{key}"
             if self.drops(key) or (isinstance(entry, str) and self._quotes_content(entry)):
                 dropped.append(here)
@@ -145,7 +149,9 @@ class Cleaner:
     def _value(self, value: Any, path: str, dropped: list[str], depth: int) -> Any:
         match value:
             case str():
-                return value[:MAX_STRING].replace("\0", "\ufffd")  # PostgreSQL cannot hold NUL
+                if len(value) > MAX_STRING:
+                    self._corrected.append(path)
+                return value[:MAX_STRING].replace("\0", REPLACEMENT)
             case None | bool() | int():
                 return value
             case float():

@@ -61,7 +61,7 @@ Speed = Annotated[float, Field(ge=0, le=MAX_TOKENS_PER_SECOND, allow_inf_nan=Fal
 Cost = Annotated[float, Field(ge=0, le=MAX_COST_USD, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=MAX_NUMBER, allow_inf_nan=False)]
-Temperature = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 

@@ -18,6 +18,7 @@ from metrics.events.types import DEMO_KEY, MAX_LABEL_BYTES, Event, Kind
 
 MAX_PATHS = 50  # paths of dropped or corrected fields in one response; further ones are counted together
 OTHER_PATHS = "…"
+ERROR_TEXTS = ("error_message", "stack_trace")  # long ones are cut
 MAX_TAG = 200  # characters of a metadata value that becomes a label; longer values are cut
 
 EVENT_TYPES: dict[Kind, type[Event]] = {
@@ -156,6 +157,8 @@ class Validator:
             raise self._wrong_time(event.timestamp)
         if self._policy.drop_error_text and self._has_id:
             event = self._without_error_text(event, dropped)
+        if self._has_id:
+            _note_cut_texts(item, event, corrected)
         if not isinstance(event, SystemEvent):
             _check_labels(event)
         if isinstance(event, QueueEvent):
@@ -198,7 +201,7 @@ class Validator:
         try:
             if unknown:
                 metadata = {**metadata, **self._without_content(unknown, metadata, dropped)}
-            metadata = self._cleaner.clean(metadata, dropped)
+            metadata = self._cleaner.clean(metadata, dropped, corrected)
         except InvalidMetadata:
             corrected.append("metadata")
             metadata = {}
@@ -239,7 +242,7 @@ class Validator:
 
     def _without_error_text(self, event: Event, dropped: list[str]) -> Event:
         """The event without its error message and stack trace. Type, severity and outcome are kept."""
-        texts = [name for name in ("error_message", "stack_trace") if getattr(event, name)]
+        texts = [name for name in ERROR_TEXTS if getattr(event, name)]
         if not texts:
             return event
         dropped.extend(texts)
@@ -274,6 +277,14 @@ class Validator:
             "timestamp",
             f"must not be before the raw floor {_iso(self._floor)} (older rows are deleted), got {_iso(timestamp)}",
         )
+
+
+def _note_cut_texts(item: dict[str, Any], event: Event, corrected: list[str]) -> None:
+    own = event.__dict__
+    for name in ERROR_TEXTS:
+        text, sent = own[name], item.get(name)
+        if text and isinstance(sent, str) and len(text) < len(sent):
+            corrected.append(name)
 
 
 def _check_labels(event: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -102,7 +103,7 @@ class AFieldThatDescribes:
         assert result.corrected == {}
 
     def test_is_null_for_a_value_without_a_meaning(self) -> None:
-        event, corrected = request(max_tokens=-1, status_code=0, temperature=-999, prompt_tokens=-1, cost_usd="[N/A]")
+        event, corrected = request(max_tokens=-1, status_code=0, temperature=-1, prompt_tokens=-1, cost_usd="[N/A]")
         assert corrected == dict.fromkeys(["max_tokens", "status_code", "temperature", "prompt_tokens", "cost_usd"], 1)
         assert {getattr(event, name) for name in corrected} == {None}
         assert (event.success, event.outcome) == (True, Outcome.OK)
@@ -309,6 +310,27 @@ class TheMetadataOfAnEvent:
     def test_does_not_cost_the_event_if_it_is_made_of_unknown_fields(self) -> None:
         event, corrected = request(**{f"k{n}": 1 for n in range(3_000)})
         assert (event.metadata, corrected) == (None, {"metadata": 1})
+
+    def test_has_its_long_strings_cut_and_named(self) -> None:
+        event, corrected = request(metadata={"a": {"b": "x" * 513}, "c": ["y" * 600], "d": "z" * 512}, e="x" * 9_000)
+        assert event.metadata == {"a": {"b": "x" * 512}, "c": ["y" * 512], "d": "z" * 512, "e": "x" * 512}
+        assert corrected == {"metadata.a.b": 1, "metadata.c": 1, "metadata.e": 1}
+
+    def test_may_have_nul_in_its_keys_and_values(self) -> None:
+        assert request(metadata={"a\0b": "c\0d"})[0].metadata == {"a\ufffdb": "c\ufffdd"}
+
+
+class TheTextsOfAnError:
+    @pytest.mark.parametrize("kind", [Kind.INFERENCE, Kind.ERROR])
+    def test_are_cut_and_named(self, kind: Kind) -> None:
+        texts = {"error_message": "m" * 2_001, "stack_trace": "t" * 40_000}
+        event, corrected = fixed(kind, error_type="E", **texts)
+        assert (len(event.error_message), corrected) == (2_000, {"error_message": 1, "stack_trace": 1})
+        assert fixed(kind, error_type="E", error_message="m" * 2_000, stack_trace="t" * 30_000)[1] == {}
+
+    def test_are_not_named_if_they_are_dropped(self) -> None:
+        policy = replace(POLICY, drop_error_text=True)
+        assert fixed(Kind.ERROR, policy, error_type="E", error_message="m" * 2_001)[1] == {}
 
 
 class TheCorrections:

@@ -20,7 +20,7 @@ SECRET = "my grandmother's secret recipe"
 
 def clean(metadata: dict[str, Any], keep: tuple[str, ...] = ()) -> tuple[dict[str, Any], list[str]]:
     dropped: list[str] = []
-    return Cleaner(keep).clean(metadata, dropped), dropped
+    return Cleaner(keep).clean(metadata, dropped, []), dropped
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -191,7 +191,6 @@ class TheMetadata:
     @pytest.mark.parametrize(
         ("value", "path"),
         [
-            ({"\0": 1}, "metadata.k"),
             ({"x" * 201: 1}, "metadata.k"),
             (float("nan"), "metadata.k"),
             (float("inf"), "metadata.k"),

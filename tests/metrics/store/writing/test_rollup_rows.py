@@ -23,8 +23,11 @@ class TheRowsOfErrorGroups:
 
 class TheRowsOfGauges:
     def test_are_added_up_with_the_last_value(self) -> None:
-        rows = [(60, "m", 0, 7, 1, 4.0, 4.0, 4.0, 4.0, 20), (60, "m", 0, 7, 2, 3.0, 1.0, 2.0, 1.0, 10)]
-        assert GAUGES.merge(rows) == [(60, "m", 0, 7, 3, 7.0, 1.0, 4.0, 4.0, 20)]
+        key = (60, "m", 0, 7)
+        rows = [(*key, 1, 4.0, 4.0, 4.0, 4.0, 20, 5.0, 10.0), (*key, 2, 3.0, 1.0, 2.0, 1.0, 10, None, None)]
+        assert GAUGES.merge(rows) == [(*key, 3, 7.0, 1.0, 4.0, 4.0, 20, 5.0, 10.0)]
+        rows.append((*key, 0, 0.0, 2.0, 2.0, 2.0, 15, -1.0, -4.0))
+        assert GAUGES.merge(rows) == [(*key, 3, 7.0, 1.0, 4.0, 4.0, 20, 4.0, 6.0)]
 
 
 class TheBucketOfARow:

@@ -7,9 +7,9 @@ import { colour } from "./palette.js";
 
 const TEN_MINUTES = 600_000;
 const TWO_DAYS = 172_800_000;
-const ROUND_SECONDS = [5, 10, 15, 30, 60];
+const ROUND_SECONDS = [5, 10, 15, 30];
 const ROUND_MINUTES = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 4320, 7200, 10_080];
-const TWO_WEEKS_MINUTES = 20_160;
+const TWO_WEEKS_SECONDS = 1_209_600;
 const ROUND_FACTORS = [1, 2, 2.5, 5, 10];
 const ROUND_DURATION_SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
 const MAX_STEPS = 4;
@@ -20,9 +20,9 @@ const font = (size = 11.5, weight = 450) => ({ family: "Inter", size, weight });
 // set forward or back, the distance of two ticks differs, and their labels are whole on both sides.
 export function timeTicks(from, to, max) {
   const span = to - from;
-  const step = span < TEN_MINUTES
-    ? ROUND_SECONDS.find((seconds) => span / (seconds * 1000) <= max) * 1000
-    : (ROUND_MINUTES.find((minutes) => span / (minutes * 60_000) <= max) ?? TWO_WEEKS_MINUTES) * 60_000;
+  const seconds = span < TEN_MINUTES ? ROUND_SECONDS : [];
+  const steps = [...seconds, ...ROUND_MINUTES.map((minutes) => minutes * 60)];
+  const step = (steps.find((length) => span / (length * 1000) <= max) ?? TWO_WEEKS_SECONDS) * 1000;
   const [first, last] = [localTime(from), localTime(to)];
   const change = Math.abs(last - first - span); // by how much the clocks are set within the window
   const values = [];
