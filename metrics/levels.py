@@ -180,9 +180,10 @@ def hour_rows(minutes: Minutes, hour: int) -> Iterator[HourRow]:
     It has a bit for each minute in which the instance counts, the lowest for the first minute of the hour.
     """
     inside = minutes.where((minutes.start >= hour) & (minutes.start < hour + HOUR) & ~np.isnan(minutes.level))
-    inside = inside.where(np.argsort(inside.start))
-    for instance in np.unique(inside.instance).tolist():
-        own = inside.where(inside.instance == instance)
+    inside = inside.where(np.lexsort((inside.start, inside.instance)))
+    instances, first = np.unique(inside.instance, return_index=True)
+    for instance, begin, end in zip(instances.tolist(), first, [*first[1:], len(inside)], strict=True):
+        own = inside.where(np.arange(begin, end))
         yield (
             instance,
             len(own),

@@ -29,7 +29,7 @@ def compress_responses(application: Any) -> Any:
 
     async def compressing(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            send = _Compression(send, accepts_gzip(scope["headers"])).send
+            send = _Compression(send, accepts_gzip(scope["headers"]), scope["method"] == "HEAD").send
         await application(scope, receive, send)
 
     return compressing
@@ -44,8 +44,9 @@ def accepts_gzip(headers: Headers) -> bool:
 class _Compression:
     """The response to one request."""
 
-    def __init__(self, send: Any, is_accepted: bool) -> None:
+    def __init__(self, send: Any, is_accepted: bool, is_head: bool) -> None:
         self._send = send
+        self._is_head = is_head  # the length of the body is then not known
         self._is_accepted = is_accepted
         self._start: dict[str, Any] | None = None  # kept until the first part of the body, which has its size
         self._buffer = BytesIO()
@@ -65,7 +66,7 @@ class _Compression:
         if self._file is not None:
             is_large = len(body) > THREAD_BYTES
             body = await asyncio.to_thread(self._pack, body, more) if is_large else self._pack(body, more)
-            if not more:
+            if not more and not self._is_head:
                 headers.append((b"content-length", str(len(body)).encode()))
         if start is not None:
             await self._send({**start, "headers": headers})
@@ -73,13 +74,13 @@ class _Compression:
 
     def _begin(self, start: dict[str, Any], body: bytes, more: bool) -> Headers:
         """Return the headers of the response with this first part, and decide whether it is compressed."""
-        headers: Headers = [(name.lower(), value) for name, value in start["headers"]]
-        known = dict(headers)
+        headers: Headers = list(start["headers"])
+        known = {name.lower(): value for name, value in headers}
         is_compressible = COMPRESSED_TYPES.match(known.get(b"content-type", b"")) and b"content-encoding" not in known
         if not is_compressible or start["status"] in (204, 206, 304):
             return headers
         vary = known.get(b"vary")
-        headers = [(name, value) for name, value in headers if name != b"vary"]
+        headers = [(name, value) for name, value in headers if name.lower() != b"vary"]
         headers.append((b"vary", vary + b", Accept-Encoding" if vary else b"Accept-Encoding"))
         # A stream has no length. A stream without a part is that of a HEAD.
         is_stream = b"content-length" not in known and (more or not body)
@@ -87,7 +88,7 @@ class _Compression:
             return headers
         name = "a" * (1 + secrets.randbelow(MAX_NAME_BYTES))
         self._file = GzipFile(name, "wb", LEVEL, self._buffer, mtime=0)
-        return [*((n, value) for n, value in headers if n != b"content-length"), (b"content-encoding", b"gzip")]
+        return [*((n, value) for n, value in headers if n.lower() != b"content-length"), (b"content-encoding", b"gzip")]
 
     def _pack(self, body: bytes, more: bool) -> bytes:
         """Return what the compressed file has more of with this part of the body. It ends with the last part."""

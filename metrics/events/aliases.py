@@ -46,6 +46,7 @@ Path = tuple[str, ...]
 FORMS: dict[str, list[list[Path]]] = {
     field: [[tuple(name.split(".")) for name in form.split(" + ")] for form in forms] for field, forms in USAGE.items()
 }
+MAX_COUNT, MAX_DIGITS = 2**53, 15
 NAMES = frozenset([*ALIASES, *USAGE_OBJECTS, *(path[0] for forms in FORMS.values() for form in forms for path in form)])
 
 
@@ -81,7 +82,14 @@ def _get(source: Any, path: Path) -> Any:
 
 
 def _sum(value: Any, others: list[Any]) -> Any:
-    """The value plus the others that are counts. A value that is not a number is left to the validation."""
-    if type(value) is not int:
-        return value
-    return value + sum(other for other in others if type(other) is int and other > 0)
+    """The value plus the others that are counts. A value that is no count is left to the validation."""
+    count = _count(value)
+    return value if count is None else count + sum(filter(None, map(_count, others)))
+
+
+def _count(value: Any) -> int | None:
+    """The whole number that was sent as a number or, by some clients, as text."""
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and value.isdecimal():
+        return int(value)
+    is_count = type(value) in (int, float) and 0 <= value < MAX_COUNT and value == int(value)
+    return int(value) if is_count else None

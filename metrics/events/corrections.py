@@ -32,7 +32,12 @@ MAX_NUMBER_TEXT = 40  # characters of a number that was sent as text
 MAX_ATTEMPTS = 5
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 REPLACEMENT = "\ufffd"
-BOOLEANS: dict[Any, bool] = {"true": True, "false": False, 1: True, 0: False}
+BOOLEANS: dict[Any, bool] = {
+    1: True,
+    0: False,
+    **dict.fromkeys(("true", "yes", "1", "ok", "success"), True),
+    **dict.fromkeys(("false", "no", "0", "fail", "failed", "failure", "error"), False),
+}
 ERROR_TEXTS = frozenset({"error_type", "error_message"})  # one of these makes a request a failed request
 
 
@@ -116,9 +121,9 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return int(value) if value.is_integer() else None
         case "int_type" | "float_type" if isinstance(value, str) and len(value) <= MAX_NUMBER_TEXT:
             return _number(value)
-        case "bool_type" if isinstance(value, (str, int)):
+        case "bool_type" if isinstance(value, (str, int, float)):
             return BOOLEANS.get(value.lower() if isinstance(value, str) else value)
-        case "string_type" if type(value) is int and value > 0:
+        case "string_type" if type(value) is int and (value > 0 or name in ERROR_TEXTS):
             return str(value)
         case "string_too_long" | "too_long":
             return value[: limits["max_length"]]
@@ -126,7 +131,7 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return CONTROL.sub(REPLACEMENT, value)
         case "string_unicode":
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if name in ERROR_TEXTS and value and isinstance(value, (bool, list, dict)):
+    if name in ERROR_TEXTS and value and isinstance(value, (bool, float, list, dict)):
         return NO_ERROR_TYPE  # a failed request must not become a successful one
     return None
 

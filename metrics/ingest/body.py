@@ -8,6 +8,7 @@ raised with the status of the response.
 from __future__ import annotations
 
 import re
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,10 +40,12 @@ MAX_GZIP_MEMBERS = 1_000  # of one body; each copies the rest of a step
 BRACKETS_PER_EVENT = 100
 
 LINE = re.compile(rb"\S[^\n]*")
-# Escaped surrogates, as a pair or alone. An even number of backslashes before the `u` would be text.
-SURROGATES = re.compile(
-    rb"(?<!\\)((?:\\\\)*)\\u[dD](?:([89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|[89a-fA-F][0-9a-fA-F]{2})"
-)
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+LOW_SURROGATE = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+HIGH = b"89abAB"  # the second digit of a high surrogate
+BACKSLASH = ord("\\")
+# A body of 16 MiB takes seconds and hundreds of MiB to mend.
+_mending = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +150,33 @@ def _parse(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return orjson.loads(SURROGATES.sub(_without_half, text.decode(errors="replace").encode()))
+        with _mending:
+            return orjson.loads(_without_halves(text.decode(errors="replace").encode()))
 
 
-def _without_half(match: re.Match[bytes]) -> bytes:
-    return match[0] if match[2] else match[1] + rb"\ufffd"
+def _without_halves(text: bytes) -> bytes:
+    """The JSON text with the escape of U+FFFD instead of each escaped surrogate that is not one of a pair."""
+    # A loop, not a substitution: during that, no other thread would run.
+    mended = bytearray()
+    copied = after_pair = 0
+    for match in SURROGATE.finditer(text):
+        start, end = match.span()
+        if start < after_pair or _is_escaped(text, start):
+            continue
+        if text[start + 3] in HIGH and LOW_SURROGATE.match(text, end):
+            after_pair = end + 1
+        else:
+            mended += text[copied:start] + rb"\ufffd"
+            copied = end
+    return bytes(mended) + text[copied:]
+
+
+def _is_escaped(text: bytes, position: int) -> bool:
+    """Whether the backslash at this position belongs to an escape that begins before it."""
+    start = position
+    while start > 0 and text[start - 1] == BACKSLASH:
+        start -= 1
+    return (position - start) % 2 == 1
 
 
 def _document(body: bytes) -> list[Any]:

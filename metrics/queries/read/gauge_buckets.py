@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from metrics.aggregation import MAX_COUNTER_GAP, CounterReading, parts
 from metrics.catalogue import Combine, Metric
-from metrics.levels import DEFAULT_INTERVAL, rank_of_kind, valid_seconds
+from metrics.levels import DEFAULT_INTERVAL, MAX_VALID_SECONDS, rank_of_kind, valid_seconds
 from metrics.queries.time.plan import Plan
 
 
@@ -92,7 +92,8 @@ class HeldReadings:
         interval = DEFAULT_INTERVAL
         if previous:
             self._fill(previous, instance, at)
-            interval = (at - previous.at) / count
+            if at - previous.at <= MAX_VALID_SECONDS:  # as in `metrics.levels`
+                interval = (at - previous.at) / count
         # In minutes, a reading is valid from the start of its minute on, as that of a level is.
         begin = at - at % self._plan.resolution if self._plan.resolution > 1 else at
         self._newest[key] = _Reading(buckets, at, value, begin + valid_seconds(interval))

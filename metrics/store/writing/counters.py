@@ -24,7 +24,7 @@ from metrics.store.writing.statements import column_of, db_time, execute, mark, 
 
 COUNTERS = {metric.field: metric.name for metric in catalogue.of_type("system") if metric.kind is Kind.COUNTER}
 GAP = timedelta(seconds=MAX_COUNTER_GAP)
-LOCK_SPACE = 0x4C4C4D03  # a number that no other code uses in this database
+LOCK_SPACE = 0x4C4C4D06  # a number that no other code uses in this database
 LOCKS = 256  # PostgreSQL has room for a limited number
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -74,6 +74,8 @@ ROWS: dict[str, dict[str, str]] = {
     "": PAGE,
     "dashboard/data/overview": PAGE,
     "dashboard/data/overview/figures": PAGE,
+    "dashboard/data/overview/models": PAGE,
+    "dashboard/data/choices": PAGE,
     "docs": PAGE,
     "schema": API,
     "metrics/current": API,

@@ -68,7 +68,7 @@ class AQueryThatIsStopped:
     def test_is_a_problem_that_names_what_to_narrow(
         self, empty_api: AsgiClient, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
     ) -> None:
-        def stop(*_: Any) -> None:
+        def stop(*_: Any, **__: Any) -> None:
             raise error
 
         monkeypatch.setattr("metrics.queries.models", stop)
