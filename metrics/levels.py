@@ -182,8 +182,9 @@ def hour_rows(minutes: Minutes, hour: int) -> Iterator[HourRow]:
     inside = minutes.where((minutes.start >= hour) & (minutes.start < hour + HOUR) & ~np.isnan(minutes.level))
     inside = inside.where(np.lexsort((inside.start, inside.instance)))
     instances, first = np.unique(inside.instance, return_index=True)
-    for instance, begin, end in zip(instances.tolist(), first, [*first[1:], len(inside)], strict=True):
-        own = inside.where(np.arange(begin, end))
+    bounds = [*first.tolist(), len(inside)]
+    for number, instance in enumerate(instances.tolist()):
+        own = inside.where(np.arange(bounds[number], bounds[number + 1]))
         yield (
             instance,
             len(own),
@@ -192,5 +193,5 @@ def hour_rows(minutes: Minutes, hour: int) -> Iterator[HourRow]:
             float(own.max.max()),
             float(own.last[-1]),
             int(own.last_at[-1]),
-            sum(1 << number for number in ((own.start - hour) // MINUTE).tolist()),
+            sum(1 << minute for minute in ((own.start - hour) // MINUTE).tolist()),
         )

@@ -105,7 +105,7 @@ What is not measured, or not valid, is not in a figure ([api.md](api.md) lists e
 | **corrected** | an invalid value of a field that describes or measures, such as −1 tokens or `"[N/A]"` | no data, or \
 the nearest valid value; all other values of the event count |
 | **dropped** | content of prompts and completions; unknown fields of samples | none |
-| **rejected** | an event whose time, model, source or host is missing or invalid | the event is not counted |
+| **rejected** | an event without its model, source or host, or whose identity or time is invalid | not counted |
 """
 
 CONFIGURATION_INTRODUCTION = """\

@@ -1,1 +1,2 @@
-"""How connections reach the project: daphne with flow control, static files, the limit on request bodies."""
+"""How connections reach the project: daphne with flow control, static files, the path prefix, compression,
+HEAD, the limit on request bodies."""

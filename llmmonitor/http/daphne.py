@@ -118,6 +118,8 @@ class LimitedRequest(WebRequest):
         if self.rejected:
             self.channel.loseConnection()
             return None
+        # daphne would take the prefix of the path from it, whoever sent it.
+        self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
 
     def check_timeouts(self) -> None:

@@ -3,12 +3,15 @@
 A duplicate has the same time and label set; a duplicate of a queue sample has the same series, too. Time alone is not
 enough: two hosts, or a host and a demo host of the same name, can send a sample of the same microsecond, and so
 can two providers of the same model and source. The catalogue defines which metrics a sample has.
+
+Several senders may report one host, each some of the fields. If their samples have the same time, the fields that the
+stored row lacks are added to it.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -53,6 +56,9 @@ GPU_GAUGES = _readers("gpu")
 QUEUE_GAUGES = _readers("queue")
 
 Gauges = dict[GaugeBucketKey, GaugeBucket]
+# The rows to insert, by key, which begins with the time: (index of the event, values, sample, label set)
+Rows = dict[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]]
+Sample = tuple[int, datetime, int, Any]  # (index of the event, time, label set, sample of a host or a GPU)
 
 
 class SampleRows:
@@ -100,29 +106,40 @@ class SampleRows:
         gauges = _GaugeSums(resolutions_for)
         indexes = {index for index, _ in systems} | {index for index, _ in queues}
 
-        rows: dict[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]] = {}
-        for index, event in systems:
-            label_set = labels[_host_key(event)]
-            rows.setdefault((event.timestamp, label_set), (index, (label_set, *_system_row(event)), event, label_set))
-        counters.lock_label_sets(label_set for _, label_set in rows)
-        new = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
-        inserted = ((at, labels, event) for (at, labels), (index, _, event, _) in rows.items() if index in new)
-        counters.add_growth(inserted, floor, gauges.merge)
+        hosts = [(index, event.timestamp, labels[_host_key(event)], event) for index, event in systems]
+        counters.lock_label_sets(label_set for _, _, label_set, _ in hosts)
+        rows: Rows = {}
+        for index, at, label_set, event in hosts:
+            rows.setdefault((at, label_set), (index, (label_set, *_system_row(event)), event, label_set))
+        written = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
+        new = {rows[key][0] for key in written}
+        counters.add_growth(((*key, rows[key][2]) for key in written), floor, gauges.merge)
+        for index, at, label_set, added in _complete(SystemMetrics, SYSTEM_FIELDS, hosts, rows, written):
+            new.add(index)
+            gauges.add(at, label_set, added, SYSTEM_GAUGES)
+            counters.add_growth([(at, label_set, added)], floor, gauges.merge)
 
+        gpus = [
+            (index, event.timestamp, labels[_gpu_key(event, gpu)], gpu)
+            for index, event in systems
+            for gpu in event.gpu_metrics
+        ]
+        host_of = {index: event.host for index, event in systems}
         rows = {}
-        for index, event in systems:
-            for gpu in event.gpu_metrics:
-                label_set = labels[_gpu_key(event, gpu)]
-                row = (event.timestamp, event.host, label_set, *_gpu_row(gpu))
-                rows.setdefault((event.timestamp, label_set), (index, row, gpu, label_set))
-        new |= _insert_new(self._gpu, rows, gauges, GPU_GAUGES)
+        for index, at, label_set, gpu in gpus:
+            rows.setdefault((at, label_set), (index, (at, host_of[index], label_set, *_gpu_row(gpu)), gpu, label_set))
+        written = _insert_new(self._gpu, rows, gauges, GPU_GAUGES)
+        new |= {rows[key][0] for key in written}
+        for index, at, label_set, added in _complete(GPUMetrics, GPU_FIELDS, gpus, rows, written):
+            new.add(index)
+            gauges.add(at, label_set, added, GPU_GAUGES)
 
         rows = {}
         for index, reading in queues:
             label_set, series = labels[_queue_key(reading)], series_refs[index].series
             row = (series, label_set, *_queue_row(reading))
             rows.setdefault((reading.timestamp, label_set, series), (index, row, reading, label_set))
-        new |= _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)
+        new |= {rows[key][0] for key in _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)}
         return gauges.buckets, indexes - new
 
 
@@ -147,23 +164,40 @@ def _queue_key(event: QueueEvent) -> GaugeKey:
 
 
 def _insert_new(
-    insert: Insert,
-    rows: Mapping[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]],
-    gauges: _GaugeSums,
-    readers: Iterable[tuple[str, Reader]],
-) -> set[int]:
-    """Insert rows and add the new ones to the gauges. Return the indexes of events with a new row.
-
-    rows: by key, which begins with the time. A row is (index, values, sample, label set).
-    """
+    insert: Insert, rows: Rows, gauges: _GaugeSums, readers: Iterable[tuple[str, Reader]]
+) -> set[tuple[Any, ...]]:
+    """Insert rows and add the new ones to the gauges. Return their keys."""
     ordered = sorted(rows.items(), key=lambda item: item[0])
     written = set(insert.run([row for _, (_, row, _, _) in ordered]))
-    indexes = set()
-    for (at, *rest), (index, _, sample, label_set) in ordered:
-        if (db_time(at), *rest) in written:
-            indexes.add(index)
-            gauges.add(at, label_set, sample, readers)
-    return indexes
+    keys = set()
+    for key, (_, _, sample, label_set) in ordered:
+        if (db_time(key[0]), *key[1:]) in written:
+            keys.add(key)
+            gauges.add(key[0], label_set, sample, readers)
+    return keys
+
+
+def _complete(
+    model: Any, fields: Sequence[str], samples: Iterable[Sample], rows: Rows, written: Set[tuple[Any, ...]]
+) -> Iterator[Sample]:
+    """Add to stored rows the fields that they lack and that another sample of their time has.
+
+    Yield these samples with the added fields only. `samples` are all that were sent, `written` the keys of new rows.
+    """
+    for index, at, label_set, sample in samples:
+        key = at, label_set
+        if key in written and rows[key][0] == index:
+            continue
+        stored = model.objects.filter(timestamp=at, labels_id=label_set).select_for_update().values(*fields).first()
+        added = {
+            name: getattr(sample, name)
+            for name in fields
+            if stored and stored[name] is None and getattr(sample, name) is not None
+        }
+        if added:
+            model.objects.filter(timestamp=at, labels_id=label_set).update(**added)
+            without = dict.fromkeys(name for name in fields if name not in added)
+            yield index, at, label_set, sample.model_copy(update=without)
 
 
 class _GaugeSums:

@@ -172,6 +172,12 @@ class AServerWithAPrefix:
         for path in ("/track/inference", f"{PREFIX}/track/inference"):
             assert module_server.post(path, EVENT).json()["accepted"] == 1
 
+    def test_takes_no_prefix_from_a_header(self, module_server: Server) -> None:
+        for prefix in ("/x", "/monitor", "\xff"):
+            reply = module_server.get("/x/metrics/current", headers={"Daphne-Root-Path": prefix})
+            assert reply.status == 404
+            assert module_server.get("/metrics/current", headers={"Daphne-Root-Path": prefix}).status == 200
+
     def test_redirects_from_the_prefix_without_a_slash(self, module_server: Server) -> None:
         reply = module_server.get(f"{PREFIX}?range=1h")
         assert (reply.status, reply.headers["Location"]) == (307, f"{PREFIX}/?range=1h")

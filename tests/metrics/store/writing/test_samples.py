@@ -146,6 +146,46 @@ class ARepeat:
         assert commit(queue(pending=9), *others) == CommitResult(0, 6, [0, 1, 2, 3, 4, 5], [])
 
 
+class SamplesOfOneTime:
+    """Of several senders, each with some of the fields of a host and its GPUs."""
+
+    PARTS = (
+        {"cpu_percent": 10.0, "network_bytes_sent": 2_000},
+        {"cpu_percent": 99.0, "memory_percent": 50.0, "load_average": (1.0, 2.0, 3.0)},
+        {"network_bytes_recv": 3_000, "gpus": [{"gpu_id": 0, "temperature": 50.0}]},
+        {"gpus": [{"gpu_id": 0, "temperature": 99.0, "fan_percent": 30.0}]},
+    )
+
+    def parts(self) -> list[SystemEvent]:
+        return [machine(NOW, *part.get("gpus", ()), **part | {"gpus": None}) for part in map(dict, self.PARTS)]
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_are_merged_by_field(self, together: bool) -> None:
+        commit(machine(before(seconds=10), network_bytes_sent=1_000, network_bytes_recv=1_000))
+        batches = [self.parts()] if together else [[part] for part in self.parts()]
+        assert sum(commit(*batch).accepted for batch in batches) == 4
+
+        stored = SystemMetrics.objects.get(timestamp=NOW)
+        assert (stored.cpu_percent, stored.memory_percent, stored.load_average) == (10.0, 50.0, [1.0, 2.0, 3.0])
+        assert (stored.network_bytes_sent, stored.network_bytes_recv) == (2_000, 3_000)
+        gpu = GPUMetrics.objects.get()
+        assert (gpu.temperature, gpu.fan_percent) == (50.0, 30.0)
+        for metric, value in (("system.cpu_percent", 10.0), ("system.memory_percent", 50.0), ("system.load_1m", 1.0)):
+            assert (gauge(metric).count, gauge(metric).sum) == (1, value)
+        assert gauge("gpu.temperature").sum == 50.0
+        for metric, growth in (("system.network_bytes_sent", 1_000), ("system.network_bytes_recv", 2_000)):
+            compact()
+            rows = GaugeRollup.objects.filter(metric=metric).values_list("growth", "covered_seconds")
+            known = [(growth or 0.0, seconds or 0.0) for growth, seconds in rows]
+            assert [sum(column) for column in zip(*known, strict=True)] == pytest.approx([growth, 10])
+
+    def test_that_were_merged_are_duplicates_when_they_are_repeated(self) -> None:
+        commit(*self.parts())
+        figures = list(GaugeRollup.objects.order_by("id").values())
+        assert commit(*self.parts()) == CommitResult(0, 4, [0, 1, 2, 3], [])
+        assert list(GaugeRollup.objects.order_by("id").values()) == figures
+
+
 class TheReadingsOfOneMicrosecond:
     """Nothing but the label set tells them apart, and for queues the series."""
 
