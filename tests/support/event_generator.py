@@ -151,8 +151,8 @@ class EventGenerator:
 def differences(sent: Item, row: Item, named: frozenset[str]) -> dict[str, tuple[Any, Any]]:
     """Return the fields of a row that differ from those that were sent, with both values.
 
-    named: the fields that the response names as corrected or dropped. Fields without a value, and those that the row
-    does not have, are not compared.
+    named: the fields that the response names as dropped or corrected, but for texts that are cut. Fields without a
+    value, and those that the row does not have, are not compared.
     """
     expected = {name: value for name, value in sent.items() if value is not None and name in row and name not in named}
     unknown = {name: value for name, value in sent.items() if name not in row and name.startswith("x ")}
@@ -173,6 +173,13 @@ def differences(sent: Item, row: Item, named: frozenset[str]) -> dict[str, tuple
         if not is_same:
             different[name] = (value, row[name])
     return different
+
+
+def cut_texts(sent: Item) -> list[str]:
+    """Return the names of the texts of an error that are stored shorter than they were sent."""
+    message, trace = sent.get("error_message"), sent.get("stack_trace")
+    names = ["error_message"] if isinstance(message, str) and len(message) > MAX_ERROR_MESSAGE else []
+    return [*names, "stack_trace"] if isinstance(trace, str) and len(cut_trace(trace)) < len(trace) else names
 
 
 def error_of(request: Item) -> Item | None:

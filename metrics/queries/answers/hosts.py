@@ -27,7 +27,7 @@ from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauges import newest_samples, read_labels
 from metrics.queries.read.raw_rows import GPUS, SYSTEM, gpu_number
-from metrics.queries.read.sql import chunks, one_of
+from metrics.queries.read.sql import chunks
 from metrics.queries.time.window import EPOCH, iso
 
 STATES = ("up", "stale", "down")
@@ -39,8 +39,10 @@ MAX_GPUS = 128  # in a tick, at about 330 bytes each
 # A tick has the fields that the catalogue's metrics are read from, and a few others. The list of hosts has all fields.
 TICK_FIELDS = (*(metric.field for metric in catalogue.of_type("system", "monitor")), "cpu_count")
 TICK_GPU_FIELDS = ("name", *(metric.field for metric in catalogue.of_type("gpu")))
-# The gauges of hosts that are stored by hour while the minutes are stored, too.
-SIGNS_OF_LIFE = [metric.name for metric in catalogue.of_type("system", "gpu") if metric.name not in LEVELS]
+# The gauges of hosts that are stored by hour while the minutes are stored, too, and those that are not.
+BY_HOUR = [metric.name for metric in catalogue.of_type("system", "gpu") if metric.name not in LEVELS]
+BY_MINUTE = [metric.name for metric in catalogue.of_type("system") if metric.name in LEVELS]
+MAX_BY_MINUTE = 1_000  # label sets
 ALL_FIELDS = tuple(name for name in SYSTEM.fields if name != "host")
 ALL_GPU_FIELDS = tuple(name for name in GPUS.fields if name not in ("host", "gpu_id"))
 
@@ -119,21 +121,21 @@ def _newest_in_rollups(at: datetime) -> Mapping[str, datetime]:
     if entry is not None and abs((at - entry[0]).total_seconds()) < SILENT_CACHE_SECONDS:
         return entry[1]  # type: ignore[no-any-return]
     begin = int(at.timestamp() - settings.LLMMONITOR.samples_hours * 3600)
-    last_at = dict(
-        GaugeRollup.objects.filter(
-            resolution=3600,
-            metric__in=SIGNS_OF_LIFE,
-            bucket__gte=begin - begin % 3600,
-            bucket__lte=int(at.timestamp()),
-        )
-        .order_by()
-        .values("labels_id")
-        .annotate(newest=Max("last_at"))
-        .values_list("labels_id", "newest")
-    )
+    rows = GaugeRollup.objects.filter(bucket__gte=begin - begin % 3600, bucket__lte=int(at.timestamp())).order_by()
+
+    def newest_of(resolution: int, metrics: Sequence[str], **labels: Any) -> dict[int, int]:
+        chosen = rows.filter(resolution=resolution, metric__in=metrics, **labels).values("labels_id")
+        return dict(chosen.annotate(newest=Max("last_at")).values_list("labels_id", "newest"))
+
+    last_at = newest_of(3600, BY_HOUR)
+    host_of = dict(GaugeLabels.objects.exclude(host="").values_list("id", "host"))
+    known = {host_of.get(labels_id) for labels_id in last_at}
+    others = [labels_id for labels_id, host in host_of.items() if host not in known]
+    if others:  # hosts that are gone, or that send levels only
+        last_at |= newest_of(60, BY_MINUTE, labels_id__in=others[:MAX_BY_MINUTE])
     newest: dict[str, datetime] = {}
-    for labels_id, host in GaugeLabels.objects.filter(one_of("id", last_at)).values_list("id", "host"):
-        time = EPOCH + timedelta(microseconds=last_at[labels_id])
+    for labels_id in last_at.keys() & host_of.keys():
+        host, time = host_of[labels_id], EPOCH + timedelta(microseconds=last_at[labels_id])
         newest[host] = max(time, newest.get(host, time))
     cache.set(SILENT_KEY, (at, newest), SILENT_CACHE_SECONDS)
     return newest

@@ -71,9 +71,12 @@ def _add_growth(labels: int, new: Sequence[Sample], floor: datetime | None, add:
     before = _nearest(labels, fields, f"timestamp >= {mark(2)} AND timestamp < {mark(3)}", (begin, first), "DESC")
     after = _nearest(labels, fields, f"timestamp > {mark(2)} AND timestamp <= {mark(3)}", (last, last + GAP), "ASC")
     is_new = {_microseconds(at) for at, *_ in new}
+    is_complete = begin == first - GAP
     for number, field in enumerate(fields):
         inside = [CounterReading(_microseconds(at), float(row[number])) for at, *row in rows if row[number] is not None]
-        chain = [*before.get(field, ()), *inside, *after.get(field, ())]
+        # The growth up to the next sample may have been counted from a sample before the floor.
+        following = after.get(field, ()) if is_complete or field in before else ()
+        chain = [*before.get(field, ()), *inside, *following]
         now = pairs_of(chain)
         then = pairs_of([reading for reading in chain if reading.at not in is_new])
         for sign, pairs in ((1, now - then), (-1, then - now)):

@@ -7,7 +7,7 @@ import csv
 import gzip
 import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from llmmonitor.environment import read_environment
 from metrics.events import Kind
 from tests.metrics.api.asgi_client import JSON, AsgiClient
 from tests.metrics.api.test_exports import cell
-from tests.support.event_generator import EventGenerator, differences, error_of, random_day, random_kind
+from tests.support.event_generator import EventGenerator, cut_texts, differences, error_of, random_day, random_kind
 from tests.support.odd_events import Item
 
 pytestmark = pytest.mark.store
@@ -49,7 +49,10 @@ LOOKED_UP = 20  # requests and errors that are read by their ids, in a round
 
 @dataclass(frozen=True)
 class Sent:
-    """An accepted event, with its id. named: the fields that the response names as corrected or dropped."""
+    """An accepted event, with its id.
+
+    named: the fields that the response names as dropped or corrected, but for texts that are cut.
+    """
 
     kind: Kind
     item: Item
@@ -79,9 +82,13 @@ def post(api: AsgiClient, kind: Kind, events: list[Item], random: Random, valid:
     rejected = {item["index"] for item in answer["rejected"]}
     accepted = [event for index, event in enumerate(events) if index not in rejected]
     assert (answer["accepted"], answer["duplicates"]) == (len(accepted), 0), answer
-    assert not (valid and (rejected or answer.get("corrected"))), answer
+    corrected = Counter(answer["corrected"])
+    cut = Counter(name for event in accepted for name in cut_texts(event))
+    assert {name: corrected.pop(name) for name in cut} == cut, answer
+    in_metadata = {name for name in corrected if name.startswith("metadata.")}
+    assert not (valid and (rejected or corrected.keys() - in_metadata)), answer
     ids = iter(answer["request_ids"])
-    named = frozenset({**answer["dropped"], **answer.get("corrected", {})})
+    named = frozenset({*answer["dropped"], *(corrected.keys() - in_metadata)})
     for event in accepted:
         has_id = kind in PATHS and event.get("request_id") is None
         yield Sent(kind, {**event, "request_id": next(ids)} if has_id else event, named)

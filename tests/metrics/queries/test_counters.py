@@ -20,6 +20,7 @@ from metrics.catalogue import Kind
 from metrics.events import SystemEvent
 from metrics.models import GaugeRollup
 from metrics.queries import Filters, Window
+from metrics.store.raw_floors import raise_floor
 from metrics.store.upkeep import level_hours
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.writing.transaction import Store
@@ -113,6 +114,13 @@ class ACounter:
         write(sample(120, 1_180))
 
         assert rates(60, 180) == [pytest.approx(20), pytest.approx(0), None]
+
+    def test_is_not_counted_twice_at_the_raw_floor(self) -> None:
+        write(sample(170, 0), sample(10, 16 * MB))
+        before = sum(GaugeRollup.objects.filter(growth__isnull=False).values_list("growth", flat=True))
+        raise_floor("system", NOW - timedelta(seconds=120))
+        write(sample(90, 16 * MB))
+        assert sum(GaugeRollup.objects.filter(growth__isnull=False).values_list("growth", flat=True)) == before
 
     def test_of_a_single_sample_has_no_hour(self) -> None:
         write(sample(5_000, 7))

@@ -297,6 +297,11 @@ class TheHosts:
 
         assert states == ["up", "up", "stale", "stale", "down", "down", "down"]
 
+    @pytest.mark.parametrize("fields", [{"cpu_percent": 1.0}, {"load_average": [1.0, 1.0, 1.0]}, {"gpu_count": 1}])
+    def test_are_down_for_a_day_whatever_they_have_sent(self, db: Any, fields: dict[str, Any]) -> None:
+        write([SystemEvent(timestamp=ago(4_000), host=ALPHA, **fields)])
+        assert [host["state"] for host in queries.host_states(NOW)] == ["down"]
+
     def test_with_a_long_interval_stay_up_longer(self, db: Any) -> None:
         write([sample(ago(30 * n)) for n in range(6)])
 

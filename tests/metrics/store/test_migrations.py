@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from metrics.events import Event, InferenceEvent, Outcome, Severity
+from metrics.events import Event, GPUSample, InferenceEvent, Outcome, Severity, SystemEvent
 from metrics.histogram import Histogram
 from metrics.models import (
     EngineMetrics,
@@ -82,7 +82,8 @@ class TheKeyOfSamplesByLabelSet:
 
         migrate_to("0005_write_path")
 
-        assert record([machine(NOW), queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
+        same = SystemEvent(timestamp=NOW, host="big", cpu_percent=20.0, gpu_metrics=(GPUSample(gpu_id="0"),))
+        assert record([same, queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
         assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])
 
 
