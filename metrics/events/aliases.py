@@ -84,7 +84,8 @@ def _get(source: Any, path: Path) -> Any:
 def _sum(value: Any, others: list[Any]) -> Any:
     """The value plus the others that are counts. A value that is no count is left to the validation."""
     count = _count(value)
-    return value if count is None else count + sum(filter(None, map(_count, others)))
+    counts = [other for other in map(_count, others) if other]
+    return value if count is None or not counts else count + sum(counts)
 
 
 def _count(value: Any) -> int | None:

@@ -123,7 +123,7 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return _number(value)
         case "bool_type" if isinstance(value, (str, int, float)):
             return BOOLEANS.get(value.lower() if isinstance(value, str) else value)
-        case "string_type" if type(value) is int and (value > 0 or name in ERROR_TEXTS):
+        case "string_type" if type(value) is int and (value > 0 or (name in ERROR_TEXTS and value < -1)):
             return str(value)
         case "string_too_long" | "too_long":
             return value[: limits["max_length"]]
@@ -131,7 +131,7 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return CONTROL.sub(REPLACEMENT, value)
         case "string_unicode":
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if name in ERROR_TEXTS and value and isinstance(value, (bool, float, list, dict)):
+    if name in ERROR_TEXTS and value not in (0, -1) and isinstance(value, (bool, float, list, dict)) and value:
         return NO_ERROR_TYPE  # a failed request must not become a successful one
     return None
 

@@ -99,18 +99,17 @@ class ACustomWindow:
 
 
 class TheTicksOfATimeAxis:
-    @pytest.mark.parametrize("minutes", [1, 5, 8, 9.9, 10, 15, 60, 1440, 43_200, 525_600])
-    @pytest.mark.parametrize("most", [3, 4, 6, 12])
-    def test_are_there_for_every_window_and_width(
-        self, module_server: Server, open_page: Any, minutes: float, most: int
-    ) -> None:
+    def test_are_there_for_every_window_and_width(self, module_server: Server, open_page: Any) -> None:
         page = open_page(module_server.url, zone="UTC")
-        ticks = page.evaluate(
-            """async ([to, most, span]) => (await import('/static/dashboard/js/charts/options.js'))
-                 .timeTicks(to - span, to, most).length""",
-            [datetime(2026, 3, 1, 12, 7, tzinfo=UTC).timestamp() * 1000, most, minutes * 60_000],
-        )
-        assert 1 <= ticks <= most + 1 or minutes == 525_600
+        to = datetime(2026, 3, 1, 12, 7, tzinfo=UTC).timestamp() * 1000
+        for minutes in (1, 5, 8, 9.9, 10, 15, 60, 1440, 43_200):
+            for most in (3, 4, 6, 12):
+                ticks = page.evaluate(
+                    """async ([to, most, span]) => (await import('/static/dashboard/js/charts/options.js'))
+                         .timeTicks(to - span, to, most).length""",
+                    [to, most, minutes * 60_000],
+                )
+                assert 1 <= ticks <= most + 1, (minutes, most)
 
     @pytest.mark.parametrize("zone", CHANGES)
     def test_are_whole_on_both_sides_of_a_change(self, module_server: Server, open_page: Any, zone: str) -> None:

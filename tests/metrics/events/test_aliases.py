@@ -146,6 +146,12 @@ class TheUsage:
         both = {**OPENAI_CHAT, "prompt_tokens": 1_112, "total_tokens": 1_117, **ANTHROPIC}
         assert tokens(usage=both)[:3] == (1_112, 5, 1_117)
 
+    def test_of_anthropic_is_added_up_also_as_text_or_decimals(self) -> None:
+        for input_tokens, cached in ((10.0, 5.0), ("10", 5), (10, "5")):
+            usage = {"input_tokens": input_tokens, "cache_read_input_tokens": cached}
+            [event] = validate(Kind.INFERENCE, {"model_name": "m", "usage": usage}).events
+            assert event.prompt_tokens == 15  # type: ignore[attr-defined]
+
     def test_is_corrected_like_our_own_fields(self) -> None:
         result = validate(Kind.INFERENCE, {"model": "m", "usage": {"prompt_tokens": -1, "completion_tokens": "5"}})
         [event] = result.events

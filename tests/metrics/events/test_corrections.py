@@ -133,7 +133,10 @@ class AFieldThatDescribes:
             ("status_code", 600, None),
             ("status_code", "429", 429),
             ("success", "False", False),
-            ("stream", "yes", None),
+            ("stream", "yes", True),
+            ("stream", "maybe", None),
+            ("success", "no", False),
+            ("success", "failed", False),
             ("user", 42, "42"),
             ("user", 0, None),
             ("user", True, None),
@@ -149,7 +152,13 @@ class AFieldThatDescribes:
 
     @pytest.mark.parametrize(
         ("name", "sent", "stored"),
-        [("prompt_tokens", 12.0, 12), ("success", 1, True), ("stream", 0, False), ("service", None, "")],
+        [
+            ("prompt_tokens", 12.0, 12),
+            ("success", 1, True),
+            ("success", 0.0, False),
+            ("stream", 0, False),
+            ("service", None, ""),
+        ],
     )
     def test_is_not_corrected_for_another_way_to_write_its_value(self, name: str, sent: Any, stored: Any) -> None:
         event, corrected = request(**{name: sent})
@@ -160,8 +169,11 @@ class AFieldThatDescribes:
             for value in ({"code": "SECRET"}, ["SECRET"], True):
                 event, corrected = request(**{name: value})
                 assert (event.success, getattr(event, name), corrected) == (False, "Error", {name: 1})
-            for value in (False, 0, -1, "", [], {}):
+            for value in (False, 0, -1, 0.0, "", [], {}):
                 assert request(**{name: value})[0].success is True
+            event, corrected = request(**{name: -32_603})
+            assert (event.success, getattr(event, name), corrected) == (False, "-32603", {name: 1})
+            assert request(**{name: 1.5})[0].success is False
         assert request(error_type=429)[0].outcome is Outcome.RATE_LIMITED
 
     @pytest.mark.parametrize(

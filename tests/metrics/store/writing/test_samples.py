@@ -146,18 +146,18 @@ class ARepeat:
         assert commit(queue(pending=9), *others) == CommitResult(0, 6, [0, 1, 2, 3, 4, 5], [])
 
 
-class SamplesOfOneTime:
+class TheSamplesOfOneTime:
     """Of several senders, each with some of the fields of a host and its GPUs."""
 
     PARTS = (
         {"cpu_percent": 10.0, "network_bytes_sent": 2_000},
-        {"cpu_percent": 99.0, "memory_percent": 50.0, "load_average": (1.0, 2.0, 3.0)},
+        {"cpu_percent": 99.0, "memory_percent": 50.0, "load_average": [1.0, 2.0, 3.0]},
         {"network_bytes_recv": 3_000, "gpus": [{"gpu_id": 0, "temperature": 50.0}]},
         {"gpus": [{"gpu_id": 0, "temperature": 99.0, "fan_percent": 30.0}]},
     )
 
     def parts(self) -> list[SystemEvent]:
-        return [machine(NOW, *part.get("gpus", ()), **part | {"gpus": None}) for part in map(dict, self.PARTS)]
+        return [machine(NOW, *part.pop("gpus", ()), **part) for part in map(dict, self.PARTS)]
 
     @pytest.mark.parametrize("together", [True, False])
     def test_are_merged_by_field(self, together: bool) -> None:
