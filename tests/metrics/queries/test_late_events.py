@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from metrics import queries
+from metrics.aggregation import MAX_COUNTER_GAP
 from metrics.events import ErrorEvent, Event, QueueEvent, SystemEvent
 from metrics.live.subscriptions import MAX_CATCH_UP_POINTS, compute_view, parse
 from metrics.models import InferenceRollup
@@ -190,6 +191,32 @@ class TheAppendedRows:
 
             assert self.oldest_at(rows, 3 * second) == 45
             assert self.oldest_at(rows, 3 * second + 2) in (None, 45)
+
+    @pytest.mark.parametrize(
+        ("new", "oldest_at"),
+        [
+            (("network_bytes_sent", 0), 70),  # the growth since the sample of the same counter changes
+            (("disk_read_bytes", 0), 30),
+            (("network_bytes_recv", 0), 0),  # the first sample of a counter has no growth
+            (("cpu_percent", 0), 0),
+            (("network_bytes_sent", 90), 90 + MAX_COUNTER_GAP),  # an earlier sample may change it, too
+        ],
+    )
+    def test_of_a_counter_are_as_old_as_its_sample_before(self, db: Any, new: tuple[str, int], oldest_at: int) -> None:
+        def sample(field: str, seconds_ago: int) -> SystemEvent:
+            at = NOW - timedelta(seconds=seconds_ago)
+            return SystemEvent.model_validate({"timestamp": at, "host": ALPHA, field: 50})
+
+        write([sample("network_bytes_sent", 70)])
+        rows = AppendedRows()
+        rows.look(NOW - timedelta(seconds=40))
+        write([sample("disk_read_bytes", 30)])  # by another sender
+        rows.look(NOW - timedelta(seconds=20))
+
+        write([sample(*new)])
+
+        assert self.oldest_at(rows, 1) == oldest_at
+        assert self.oldest_at(rows, 10) is None
 
     def test_are_kept_for_a_page_whose_tick_is_late(self, rows: AppendedRows) -> None:
         write([request(NOW - timedelta(seconds=45), 2)])
