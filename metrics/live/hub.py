@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import orjson
 from channels.layers import get_channel_layer
 from django.conf import settings
 
@@ -190,9 +191,9 @@ class Hub:
                 client.outbox.put_tick(text)
         if len(self.subscriptions) and not busy:
             at = datetime.fromisoformat(message["at"])
-            self._computing = asyncio.create_task(self._deliver_views(seq, at))
+            self._computing = asyncio.create_task(self._deliver_views(seq, at, text))
 
-    async def _deliver_views(self, seq: int, at: datetime) -> None:
+    async def _deliver_views(self, seq: int, at: datetime, tick: str) -> None:
         """Compute all subscriptions, add each result to the newest tick and send it to the subscription's clients."""
         wanted = deque(self.subscriptions)
         # Each round starts with another subscription, so that a slow one does not always skip the same others.
@@ -201,7 +202,7 @@ class Hub:
         waiting = [client for client in self._clients if client.subscription is not None]
         since = {item.key: self._sent_at[item.key] for item in wanted if item.key in self._sent_at}
         try:
-            views = await self.in_thread(lambda: make_views(at, wanted, since, self._appended))
+            views = await self.in_thread(lambda: make_views(at, wanted, since, self._appended, tick))
         except Exception as error:  # noqa: BLE001 (the tick itself is sent anyway)
             log_throttled(logger, "live views", error)
             views = {}
@@ -222,9 +223,9 @@ TOO_OLD = '{"type":"backfill","ticks":[],"too_old":true}'
 
 
 def make_views(
-    at: datetime, wanted: Sequence[Subscription], since: dict[bytes, int], appended: AppendedRows
+    at: datetime, wanted: Sequence[Subscription], since: dict[bytes, int], appended: AppendedRows, tick: str = "{}"
 ) -> dict[bytes, str]:
-    """Return what each subscription adds to the tick of `at`, as JSON by subscription key.
+    """Return what each subscription adds to the tick of `at`, given as JSON, as JSON by subscription key.
 
     `since` has the seq of the previous such tick by subscription key; late events are those in `appended` after it.
     A subscription that fails is skipped, and so are those that are not computed when the time budget is used up.
@@ -233,11 +234,12 @@ def make_views(
     try:
         with query_budget(VIEWS_SECONDS, is_live=True):
             appended.look(at)
+            overall = orjson.loads(tick).get("overall")  # of a subscription without filters
             for subscription in wanted:
                 try:
                     before = since.get(subscription.key)
                     changed_s = appended.oldest_since(int(at.timestamp()) - 1 if before is None else before)
-                    view = compute_view(subscription, at, before, changed_s)
+                    view = compute_view(subscription, at, before, changed_s, overall)
                     views[subscription.key] = ring.encode(view).decode()
                 except QueryStopped:
                     raise

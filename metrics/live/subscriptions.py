@@ -91,17 +91,23 @@ class Subscriptions:
 
 
 def compute_view(
-    subscription: Subscription, at: datetime, since: int | None = None, changed_s: int | None = None
+    subscription: Subscription,
+    at: datetime,
+    since: int | None = None,
+    changed_s: int | None = None,
+    overall: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what a subscription adds to the tick of `at`: `view`, `buckets`, and `reread_from` if it is needed.
 
     The buckets are the open one, the newest closed one, and earlier ones that may have changed: since `since`, the seq
     of the previous such tick, or by late events, the oldest of which is of the unix second `changed_s`. `reread_from`
-    is the start of the oldest of them if it is too old to be sent again. Raises QueryTooSlow.
+    is the start of the oldest of them if it is too old to be sent again. `overall` is that of the tick, which is the
+    view without filters. Raises QueryTooSlow.
     """
     step, filters = subscription.step, subscription.filters
+    view = queries.live_view(filters, at) if filters != Filters() or overall is None else overall
     if not subscription.specs:
-        return {"view": queries.live_view(filters, at), "buckets": []}
+        return {"view": view, "buckets": []}
     again = to_send(step, at, since, changed_s)
     try:
         series = queries.series(subscription.specs, again.window, filters, step=step, now=at)
@@ -113,7 +119,7 @@ def compute_view(
         del line["unit"]
         buckets.append(line)
     reread = {} if again.reread_from is None else {"reread_from": iso(again.reread_from)}
-    return {"view": queries.live_view(filters, at), "buckets": buckets, **reread}
+    return {"view": view, "buckets": buckets, **reread}
 
 
 class ToSend(NamedTuple):

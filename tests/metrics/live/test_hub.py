@@ -209,11 +209,11 @@ class ASubscription:
         begun, go_on, since = threading.Event(), threading.Event(), []
         real = hub_module.compute_view
 
-        def slow(subscription: Any, at: datetime, before: int | None, changed_s: int | None) -> Any:
+        def slow(subscription: Any, at: datetime, before: int | None, *rest: Any) -> Any:
             since.append(before)
             begun.set()
             assert go_on.wait(LONGEST_WAIT_SECONDS)
-            return real(subscription, at, before, changed_s)
+            return real(subscription, at, before, *rest)
 
         monkeypatch.setattr(hub_module, "compute_view", slow)
         async with page() as client:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from metrics import catalogue, queries
+from metrics.live.hub import make_views
 from metrics.live.subscriptions import compute_view, parse, to_send
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
 from metrics.queries.answers.results import round_for_tick
 from metrics.queries.parameters import parse_live_step, parse_series_objects
+from metrics.queries.read.appended_rows import AppendedRows
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
 from tests.metrics.queries.series_of import series_of
 
@@ -93,6 +96,14 @@ class TheView:
 
     def test_of_the_whole_is_the_overall_of_the_tick(self, known: Known) -> None:
         assert compute_view(parse({"step": 10}, NOW), NOW)["view"] == queries.current(NOW)["overall"]
+
+    def test_of_the_whole_is_taken_from_the_tick(self, known: Known) -> None:
+        whole, model = parse({"step": 10}, NOW), parse({"step": 10, "filters": {"model": CHATTY}}, NOW)
+
+        views = make_views(NOW, [whole, model], {}, AppendedRows(), '{"type":"tick","overall":{"of":"the tick"}}')
+
+        assert orjson.loads(views[whole.key])["view"] == {"of": "the tick"}
+        assert orjson.loads(views[model.key])["view"] == compute_view(model, NOW)["view"]
 
 
 class TheTick:
