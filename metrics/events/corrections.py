@@ -11,6 +11,7 @@ What to do follows from the validation error, which has the limits of the field.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -113,6 +114,8 @@ def _identity(model: type[BaseModel]) -> frozenset[str]:
 
 def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
     """The value to store instead of the invalid `value`; None if it has no clear meaning."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # also for a text: programs that read tables write NaN for an empty cell
     limits = detail.get("ctx", {})
     match detail["type"]:
         case "less_than_equal" if isinstance(limits["le"], float) and value <= limits["le"] * NEAR:

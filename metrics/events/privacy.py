@@ -117,7 +117,8 @@ class Cleaner:
         return len(key) <= MAX_KEY and names_content(key) and normalise(key) not in self._keep
 
     def clean(self, metadata: dict[str, Any], dropped: list[str], corrected: list[str]) -> dict[str, Any]:
-        """A copy of `metadata` without content. The paths of dropped values and of strings that are cut are added.
+        """A copy of `metadata` without content. The paths of dropped values, of cut strings and of NaN and infinity are
+        added.
 
         Raises InvalidMetadata if it is too deeply nested or too large, or has keys or values that cannot be stored.
         """
@@ -155,9 +156,10 @@ class Cleaner:
             case None | bool() | int():
                 return value
             case float():
-                if not math.isfinite(value):
-                    raise InvalidMetadata(path, "must be a finite number")
-                return value
+                if math.isfinite(value):
+                    return value
+                self._corrected.append(path)
+                return None
             case dict() | list() if depth >= MAX_DEPTH:
                 raise InvalidMetadata("metadata", f"must be nested at most {MAX_DEPTH} levels deep")
             case dict():

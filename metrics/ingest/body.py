@@ -3,14 +3,19 @@
 Accepted are one object, an array, `{"events": [...]}`, and lines of JSON (NDJSON), plain or compressed with gzip. A
 line that is not JSON becomes an `Unreadable` item and does not affect the others. For any other error, `BodyError` is
 raised with the status of the response.
+
+What common JSON writers produce beyond the standard must not cost the other events of a body: NaN and infinity, numbers
+that are too large for a float, halves of characters, and values nested without a limit.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
@@ -39,11 +44,22 @@ MAX_GZIP_MEMBERS = 1_000  # of one body; each copies the rest of a step
 # 64 MB of memory for 10,000 events.
 BRACKETS_PER_EVENT = 100
 
+# Deeper values become null. No field has as many levels, so the validation rejects or corrects such a value anyway.
+MAX_LEVELS = 100
+MAX_INTEGER_DIGITS = 20  # with the sign; longer integers have more than 64 bits
+
+# A larger body is parsed and validated in a thread, a smaller one also on an event loop. 64 KiB take one or two
+# milliseconds, as long as the switch to a thread.
+MAX_LOOP_BYTES = 65_536
+
 LINE = re.compile(rb"\S[^\n]*")
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-LOW_SURROGATE = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-HIGH = b"89abAB"  # the second digit of a high surrogate
-BACKSLASH = ord("\\")
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+LOW_SURROGATE = re.compile(r"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+HIGH = "89abAB"  # the second digit of a high surrogate
+BACKSLASH = "\\"
+# The brackets of JSON. Strings match, too, so that those inside of them do not.
+BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+OPENING, CLOSING = ("[", "{"), ("]", "}")
 # A body of 16 MiB takes seconds and hundreds of MiB to mend.
 _mending = threading.Lock()
 
@@ -143,21 +159,39 @@ def inflate(body: bytes, limits: Limits) -> bytes:
 
 
 def _parse(text: bytes) -> Any:
-    """The value of JSON text, with U+FFFD for each half of a character. Raises JSONDecodeError.
+    """The value of JSON text. Raises JSONDecodeError.
 
-    Clients cut text by UTF-16 units, or by bytes, and would lose all events of the body.
+    Numbers may be NaN or infinite. Each half of a character is U+FFFD: clients cut text by UTF-16 units, or by bytes.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        with _mending:
-            return orjson.loads(_without_halves(text.decode(errors="replace").encode()))
+        with _mending if len(text) > MAX_LOOP_BYTES else nullcontext():  # an event loop must not wait for the lock
+            return _parse_mended(_without_halves(text.decode(errors="replace")))
 
 
-def _without_halves(text: bytes) -> bytes:
-    """The JSON text with the escape of U+FFFD instead of each escaped surrogate that is not one of a pair."""
+def _parse_mended(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_integer, parse_float=_float)
+    except RecursionError:
+        return json.loads(_without_deep_values(text), parse_int=_integer, parse_float=_float)
+
+
+def _integer(digits: str) -> int | float:
+    """As orjson: an integer of more than 64 bits is a float."""
+    value = int(digits) if len(digits) <= MAX_INTEGER_DIGITS else float(digits)
+    return value if -(2**63) <= value < 2**64 else float(value)
+
+
+def _float(digits: str) -> float:
+    # Not `float` itself: other threads run only while a function of Python is called.
+    return float(digits)
+
+
+def _without_halves(text: str) -> str:
+    """The JSON text with U+FFFD instead of the escape of each surrogate that is not one of a pair."""
     # A loop, not a substitution: during that, no other thread would run.
-    mended = bytearray()
+    mended = []
     copied = after_pair = 0
     for match in SURROGATE.finditer(text):
         start, end = match.span()
@@ -166,12 +200,12 @@ def _without_halves(text: bytes) -> bytes:
         if text[start + 3] in HIGH and LOW_SURROGATE.match(text, end):
             after_pair = end + 1
         else:
-            mended += text[copied:start] + rb"\ufffd"
+            mended += [text[copied:start], "\ufffd"]
             copied = end
-    return bytes(mended) + text[copied:]
+    return "".join(mended) + text[copied:]
 
 
-def _is_escaped(text: bytes, position: int) -> bool:
+def _is_escaped(text: str, position: int) -> bool:
     """Whether the backslash at this position belongs to an escape that begins before it."""
     start = position
     while start > 0 and text[start - 1] == BACKSLASH:
@@ -179,10 +213,27 @@ def _is_escaped(text: bytes, position: int) -> bool:
     return (position - start) % 2 == 1
 
 
+def _without_deep_values(text: str) -> str:
+    """The JSON text with null instead of each value below MAX_LEVELS. After a value that is not closed, it ends."""
+    kept = []
+    level = copied = 0
+    for match in BRACKET.finditer(text):
+        bracket = match[0]
+        if bracket in OPENING:
+            level += 1
+            if level == MAX_LEVELS + 1:
+                kept += [text[copied : match.start()], "null"]
+        elif bracket in CLOSING:
+            if level == MAX_LEVELS + 1:
+                copied = match.end()
+            level -= 1
+    return "".join(kept) + (text[copied:] if level <= MAX_LEVELS else "")
+
+
 def _document(body: bytes) -> list[Any]:
     try:
         parsed = _parse(body)
-    except orjson.JSONDecodeError as error:
+    except json.JSONDecodeError as error:
         raise BodyError(400, "bad_json", f"The body is not JSON: {error}.") from None
     if isinstance(parsed, list):
         return parsed
@@ -200,7 +251,7 @@ def _lines(body: bytes, limits: Limits) -> Iterator[Any]:
             raise _too_many(limits)
         try:
             yield _parse(line[0])
-        except orjson.JSONDecodeError as error:
+        except json.JSONDecodeError as error:
             yield Unreadable(f"is not JSON: {error.msg} at character {error.pos}")
 
 

@@ -16,17 +16,13 @@ from typing import Protocol
 from asgiref.sync import sync_to_async
 
 from metrics.events import Event, Kind, Validated, validate_many
-from metrics.ingest.body import BodyError, read_items
+from metrics.ingest.body import MAX_LOOP_BYTES, BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable, get_recorder
 from metrics.ingest.response import IngestResponse, commit_response, error_response
 from metrics.ingest.waiting import wait
 
 __all__ = ["EventSink", "IngestResponse", "aingest", "ingest"]
-
-# A larger body is not validated on an event loop. 64 KiB take one or two milliseconds to validate, as long as the
-# switch to a thread.
-MAX_LOOP_BYTES = 65_536
 
 # Longer than any commit that is not blocked. A client that gets no response by then retries, safely with the same ids.
 COMMIT_TIMEOUT_SECONDS = 30.0
@@ -74,9 +70,10 @@ async def aingest(
     *,
     recorder: EventSink | None = None,
 ) -> IngestResponse:
-    """`ingest` for an event loop. A large body is validated in a thread."""
+    """`ingest` for an event loop. A large body, or one that is large after decompression, is validated in a thread."""
     arguments = kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder
-    pending = _submit(*arguments) if len(body) <= MAX_LOOP_BYTES else await _submit_in_thread(*arguments)
+    is_small = len(body) <= MAX_LOOP_BYTES and not content_encoding
+    pending = _submit(*arguments) if is_small else await _submit_in_thread(*arguments)
     if isinstance(pending, IngestResponse):
         return pending
     await wait(pending.future, COMMIT_TIMEOUT_SECONDS)

@@ -169,7 +169,7 @@ class AFieldThatDescribes:
             for value in ({"code": "SECRET"}, ["SECRET"], True):
                 event, corrected = request(**{name: value})
                 assert (event.success, getattr(event, name), corrected) == (False, "Error", {name: 1})
-            for value in (False, 0, -1, 0.0, "", [], {}):
+            for value in (False, 0, -1, 0.0, "", [], {}, math.nan, math.inf):
                 assert request(**{name: value})[0].success is True
             event, corrected = request(**{name: -32_603})
             assert (event.success, getattr(event, name), corrected) == (False, "-32603", {name: 1})
@@ -327,6 +327,11 @@ class TheMetadataOfAnEvent:
         event, corrected = request(metadata={"a": {"b": "x" * 513}, "c": ["y" * 600], "d": "z" * 512}, e="x" * 9_000)
         assert event.metadata == {"a": {"b": "x" * 512}, "c": ["y" * 512], "d": "z" * 512, "e": "x" * 512}
         assert corrected == {"metadata.a.b": 1, "metadata.c": 1, "metadata.e": 1}
+
+    def test_has_null_for_numbers_that_json_does_not_have(self) -> None:
+        event, corrected = request(metadata={"a": {"b": math.nan}, "c": [1, -math.inf]}, d=math.inf)
+        assert event.metadata == {"a": {"b": None}, "c": [1, None], "d": None}
+        assert corrected == {"metadata.a.b": 1, "metadata.c": 1, "metadata.d": 1}
 
     def test_may_have_nul_in_its_keys_and_values(self) -> None:
         assert request(metadata={"a\0b": "c\0d"})[0].metadata == {"a\ufffdb": "c\ufffdd"}

@@ -7,19 +7,23 @@ import json
 import tracemalloc
 import zlib
 from contextlib import suppress
+from math import inf, nan
 from typing import Any
+from unittest import mock
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+import metrics.ingest.body
 from metrics.events import Unreadable
-from metrics.ingest.body import BodyError, Limits, inflate, read_items
+from metrics.ingest.body import MAX_LOOP_BYTES, BodyError, Limits, _without_deep_values, inflate, read_items
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
 SMALL = Limits(max_body_bytes=100_000, max_events=10)
+MANY = Limits(max_body_bytes=2**20, max_events=10_000)
 
 
 def read(
@@ -106,10 +110,9 @@ class ABody:
         "body",
         [
             b'[{"a": 1}',
-            b'{"a": NaN}',
-            b'{"a": Infinity}',
-            b'{"a": -Infinity}',
-            b'{"a": 1e400}',
+            b'{"a": nan}',
+            b'{"a": 01}',
+            b'{"a": +1}',
             b'{"a": "\\ud80"}',
             b'{"a": \xff}',
             b"{'a': 1}",
@@ -123,10 +126,10 @@ class ABody:
             read(body)
         assert (refused.value.status, refused.value.code) == (400, "bad_json")
 
-    def test_is_refused_when_it_is_nested_without_end(self) -> None:
-        for body in (b"[" * 50_000, b'{"a":' * 50_000, b"[" * 50_000 + b"]" * 50_000):
-            with pytest.raises(BodyError, match="depth limit"):
-                read(body, limits=Limits(max_body_bytes=2**20, max_events=10_000))
+    @pytest.mark.parametrize("body", [b"[" * 50_000, b'{"a":' * 50_000, b"[" * 50_000 + b"]" * 49_950])
+    def test_is_refused_when_it_is_nested_without_end(self, body: bytes) -> None:
+        with pytest.raises(BodyError, match=r"line \d+ column \d+"):
+            read(body, limits=MANY)
 
     def test_is_refused_over_the_limit_of_events(self) -> None:
         assert len(read(orjson.dumps([{}] * 10))) == 10
@@ -179,13 +182,95 @@ class AHalfOfACharacter:
         assert read(first) == expected[:1]
 
     def test_is_not_the_error_of_a_body_that_has_another(self) -> None:
-        with pytest.raises(BodyError, match="line 1 column 22 "):
-            read(b'{"a": "\\ud83d", "b": NaN}')
+        with pytest.raises(BodyError, match="line 1 column 17 "):
+            read(b'{"a": "\\ud83d", "b": none}')
 
     @given(st.text(st.characters(categories=["Cs", "L", "So"], include_characters='\\"\n'), max_size=30))
     def test_changes_nothing_else(self, text: str) -> None:
         body = json.dumps([text, "\ud83d"]).encode()
         assert read(body) == [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), "\ufffd"]
+
+
+def in_each_form(first: bytes, second: bytes) -> list[tuple[bytes, str]]:
+    """Return bodies of two events: an array, an object with an array, and lines."""
+    both = first + b"," + second
+    return [(b"[" + both + b"]", JSON), (b'{"events": [' + both + b"]}", JSON), (first + b"\n" + second, LINES)]
+
+
+class ANumber:
+    """What JSON writers write beyond the numbers of JSON, or of a 64-bit float."""
+
+    @pytest.mark.parametrize(
+        ("sent", "number"),
+        [
+            ("NaN", nan),
+            ("Infinity", inf),
+            ("-Infinity", -inf),
+            ("1e400", inf),
+            ("-1e400", -inf),
+            ("1e-400", 0.0),
+            ("9" * 400, inf),
+            ("-" + "9" * 5_000, -inf),
+            ("0." + "1" * 5_000, 1 / 9),
+        ],
+    )
+    def test_costs_no_event_in_any_form_of_a_batch(self, sent: str, number: float) -> None:
+        first = f'{{"a": {sent}, "b": [{sent}]}}'.encode()
+        for body, content_type in in_each_form(first, b'{"a": 2}'):
+            items = read(body, content_type)
+            assert repr(items) == repr([{"a": number, "b": [number]}, {"a": 2}])
+
+    @given(st.lists(st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)))
+    @example([2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**19, -(10**19), -0.0, 1e-320])
+    def test_is_the_same_beside_nan(self, numbers: list[float]) -> None:
+        assert repr(read(json.dumps([*numbers, nan]).encode(), limits=MANY)[:-1]) == repr(
+            orjson.loads(json.dumps(numbers))
+        )
+
+
+class ABodyThatIsNotStandardJson:
+    def test_waits_for_another_only_if_it_is_too_large_for_an_event_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lock = mock.MagicMock()
+        monkeypatch.setattr(metrics.ingest.body, "_mending", lock)
+        read(b'{"a": NaN}'.ljust(MAX_LOOP_BYTES))
+        assert not lock.__enter__.called
+        read(b'{"a": NaN}'.ljust(MAX_LOOP_BYTES + 1))
+        assert lock.__enter__.called
+
+
+class ADeeplyNestedValue:
+    @pytest.mark.parametrize("levels", [200, 1_100, 20_000])
+    @pytest.mark.parametrize(
+        ("opening", "closing"), [(b'{"]\\"": ', b"}"), (b"[ ", b" ]"), (b'["[{", 1, {"a":[', b"]}]")]
+    )
+    def test_costs_no_event_in_any_form_of_a_batch(self, opening: bytes, closing: bytes, levels: int) -> None:
+        first = b'{"a": ' + opening * levels + b"1" + closing * levels + b', "b": 1}'
+        for body, content_type in in_each_form(first, b'{"a": 2}'):
+            deep, flat = read(body, content_type, limits=MANY)
+            assert (deep["b"], flat) == (1, {"a": 2})
+
+    @given(
+        st.recursive(
+            st.none() | st.integers() | st.text('[]{}\\", a', max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3) | st.dictionaries(st.text('[]{}"', max_size=2), inner, max_size=3)
+            ),
+        ),
+        st.integers(2, 5),
+    )
+    def test_is_null_below_the_limit_of_levels(self, value: Any, limit: int) -> None:
+        def cut(value: Any, levels: int) -> Any:
+            if not isinstance(value, (list, dict)):
+                return value
+            if not levels:
+                return None
+            if isinstance(value, list):
+                return [cut(entry, levels - 1) for entry in value]
+            return {key: cut(entry, levels - 1) for key, entry in value.items()}
+
+        with mock.patch.object(metrics.ingest.body, "MAX_LEVELS", limit):
+            mended = _without_deep_values(json.dumps(value))
+        assert json.loads(mended) == cut(value, limit)
 
 
 class AGzipBody:

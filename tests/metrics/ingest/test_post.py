@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from rest_framework.test import APIRequestFactory
 
 import metrics.ingest.post
 from metrics.events import Event, Kind, Rejection
+from metrics.ingest.body import MAX_LOOP_BYTES
 from metrics.ingest.post import IngestResponse, aingest, ingest
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable
 from tests.support.policies import make_ingest_policy
@@ -191,6 +193,33 @@ class AnAnswer:
         assert answer.payload["accepted"] == 2
         assert recorder.events[0].error_message == "cut \ufffd"  # type: ignore[attr-defined]
 
+    @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e400", b"-1e400", b"9" * 400])
+    @pytest.mark.parametrize(
+        ("form", "content_type"),
+        [(b"[%b,%b]", JSON), (b'{"events": [%b,%b]}', JSON), (b"%b\n%b", "application/x-ndjson")],
+    )
+    async def test_names_a_number_that_is_none_as_corrected(
+        self, post: Post, number: bytes, form: bytes, content_type: str
+    ) -> None:
+        recorder = FakeRecorder()
+        odd = b'{"model_name": "a", "prompt_tokens": 3, "ttft_ms": %b, "x": %b, "metadata": {"y": [1, %b]}}'
+        body = form % (odd % (number, number, number), b'{"model_name": "b"}')
+        payload = (await post(body, recorder, content_type=content_type)).payload
+        first, second = recorder.events
+        assert payload["corrected"] == {"ttft_ms": 1, "metadata.x": 1, "metadata.y": 1}
+        assert (first.prompt_tokens, first.ttft_ms, first.metadata, second.model_name) == (  # type: ignore[attr-defined]
+            3,
+            None,
+            {"x": None, "y": [1, None]},
+            "b",
+        )
+
+    async def test_rejects_only_the_event_that_is_identified_by_no_number(self, post: Post) -> None:
+        for name in ("model_name", "provider", "timestamp", "request_id"):
+            odd = b'{"model_name": "a", "%b": NaN}' % name.encode()
+            payload = (await post(b"[" + odd + b', {"model_name": "b"}]')).payload
+            assert (payload["accepted"], [entry["field"] for entry in payload["rejected"]]) == (1, [name])
+
     async def test_names_the_one_bad_event_among_a_thousand(self, post: Post) -> None:
         items = events(1000)
         items[137]["timestamp"] = "soon"
@@ -199,14 +228,34 @@ class AnAnswer:
         assert [(entry["index"], entry["field"]) for entry in payload["rejected"]] == [(137, "timestamp")]
 
 
+@pytest.mark.parametrize(
+    ("body", "encoding", "on_the_loop"),
+    [
+        (b"{}".ljust(MAX_LOOP_BYTES), None, True),
+        (b"{}".ljust(MAX_LOOP_BYTES + 1), None, False),
+        (gzip.compress(b"{}".ljust(MAX_LOOP_BYTES + 1)), "gzip", False),
+    ],
+)
+async def test_a_body_that_may_be_large_is_not_parsed_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, encoding: str | None, on_the_loop: bool
+) -> None:
+    threads = []
+
+    def read_items(*_: Any) -> tuple[list[Any], int]:
+        threads.append(threading.get_ident())
+        return [{}], 2
+
+    monkeypatch.setattr(metrics.ingest.post, "read_items", read_items)
+    await aingest(Kind.INFERENCE, body, JSON, encoding, AT, recorder=FakeRecorder())
+    assert [thread == threading.get_ident() for thread in threads] == [on_the_loop]
+
+
 class ABadPost:
     @pytest.mark.parametrize(
         ("body", "content_type", "encoding", "status", "code"),
         [
             (b'[{"model_name": "m"', JSON, None, 400, "bad_json"),
-            (b'{"model_name": "m", "ttft_ms": NaN}', JSON, None, 400, "bad_json"),
-            (b'{"model_name": "m", "ttft_ms": Infinity}', JSON, None, 400, "bad_json"),
-            (b'{"model_name": "m", "ttft_ms": 1e999}', JSON, None, 400, "bad_json"),
+            (b'{"model_name": "m", "ttft_ms": nan}', JSON, None, 400, "bad_json"),
             (b"", JSON, None, 400, "empty_body"),
             (b"[]", JSON, None, 400, "empty_batch"),
             (b"[" + b"{}," * 10_000 + b"{}]", JSON, None, 413, "too_many_events"),
@@ -244,7 +293,7 @@ class ABadPost:
         assert len(orjson.dumps(answer.payload)) < 1_000
 
     async def test_is_none_for_metadata_fifty_levels_deep_or_more(self, post: Post) -> None:
-        for levels in (50, 900):
+        for levels in (50, 900, 1_100, 50_000):
             body = b'{"model_name": "m", "metadata": ' + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
             answer = await post(body)
             assert (answer.status, answer.payload["corrected"]) == (200, {"metadata": 1})
