@@ -7,6 +7,7 @@ tokens as input tokens, and Gemini does not count thoughts as output tokens, so 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 ALIASES = {"model": "model_name", "latency_ms": "response_time_ms", "duration_ms": "response_time_ms"}
@@ -50,29 +51,50 @@ MAX_COUNT, MAX_DIGITS = 2**53, 15
 NAMES = frozenset([*ALIASES, *USAGE_OBJECTS, *(path[0] for forms in FORMS.values() for form in forms for path in form)])
 
 
-def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[str]) -> None:
+def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[str], corrected: list[str]) -> None:
     """Set fields in `known` from their aliases in `unknown`, unless they were sent under their own names.
 
-    fields: the names of the fields that the event has. A used alias is removed from `unknown`; the objects stay.
+    fields: the names of the fields that the event has. A used alias is removed from `unknown`; the objects stay. A
+    number that cannot be measured, such as −1, means "not sent": an alias replaces it, and `corrected` gets its field.
     """
     for alias, field in ALIASES.items():
-        if field in fields and known.get(field) is None and unknown.get(alias) is not None:
-            known[field] = unknown.pop(alias)
+        if field in fields and _replaces(field, known.get(field), unknown.get(alias)):
+            _set(known, field, unknown.pop(alias), corrected)
     if "prompt_tokens" not in fields:
         return
     used: set[str] = set()
     sources = [unknown, *(unknown[name] for name in USAGE_OBJECTS if isinstance(unknown.get(name), dict))]
     for field, forms in FORMS.items():
-        if known.get(field) is not None:
-            continue
         for source, form in ((source, form) for source in sources for form in forms):
-            value = _get(source, form[0])
-            if value is not None:
-                known[field] = _sum(value, [_get(source, path) for path in form[1:]])
-                used.update(path[0] for path in form if len(path) == 1 and source is unknown)
+            if _is_sent(field, known.get(field)):
                 break
+            value = _get(source, form[0])
+            if _replaces(field, known.get(field), value):
+                _set(known, field, _sum(value, [_get(source, path) for path in form[1:]]), corrected)
+                used.update(path[0] for path in form if len(path) == 1 and source is unknown)
     for name in used:
         unknown.pop(name, None)
+
+
+def _replaces(field: str, own: Any, value: Any) -> bool:
+    """Whether the value of an alias is used instead of the field's own."""
+    return value is not None if own is None else _is_sent(field, value) and not _is_sent(field, own)
+
+
+def _is_sent(field: str, value: Any) -> bool:
+    """Whether the value is a model, or a number that is not negative; it may be sent as text."""
+    if field == "model_name" or value is None:
+        return value is not None
+    try:
+        return not isinstance(value, bool) and 0 <= float(value) < math.inf
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _set(known: dict[str, Any], field: str, value: Any, corrected: list[str]) -> None:
+    if known.get(field) is not None and field not in corrected:
+        corrected.append(field)
+    known[field] = value
 
 
 def _get(source: Any, path: Path) -> Any:

@@ -190,7 +190,7 @@ class Validator:
         known.pop("metadata", None)
         unknown = {} if item.keys() <= self._fields else self._take_unknown(known)
         if not aliases.NAMES.isdisjoint(unknown):
-            aliases.translate(known, unknown, self._fields)
+            aliases.translate(known, unknown, self._fields, corrected)
         if DEMO_KEY in unknown or DEMO_KEY in metadata:
             known["is_demo"] = unknown.pop(DEMO_KEY, None) is True or metadata.get(DEMO_KEY) is True
             metadata = {key: value for key, value in metadata.items() if key != DEMO_KEY}

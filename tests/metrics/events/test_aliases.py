@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,6 +186,32 @@ class AFieldOfOurs:
     def test_is_not_sent_if_it_is_null(self) -> None:
         event = accepted(Kind.INFERENCE, {"model_name": None, "model": "m", "prompt_tokens": None, "input_tokens": 2})
         assert (event.model_name, event.prompt_tokens, event.metadata) == ("m", 2, None)
+
+    @pytest.mark.parametrize("sentinel", [-1, -1.0, "-1", math.nan, math.inf, "[N/A]", True, []])
+    def test_is_not_sent_if_it_is_a_number_that_cannot_be_measured(self, sentinel: Any) -> None:
+        aliases = {"latency_ms": 840, "usage": {"prompt_tokens": 12, "completion_tokens": 5}}
+        for alias in (aliases, {**aliases, "latency_ms": sentinel, "input_tokens": sentinel, "duration_ms": 840}):
+            item = {"model": "m", "response_time_ms": sentinel, "prompt_tokens": sentinel, **alias}
+            result = validate(Kind.INFERENCE, item)
+            [event] = result.events
+            assert (event.response_time_ms, event.total_tokens) == (840, 17)  # type: ignore[attr-defined]
+            fields = {path: count for path, count in result.corrected.items() if not path.startswith("metadata.")}
+            assert fields == {"response_time_ms": 1, "prompt_tokens": 1}
+
+    def test_is_not_sent_if_no_alias_has_its_value(self) -> None:
+        usage = {"prompt_tokens": -1, "completion_tokens": 5}
+        item = {"model": "m", "response_time_ms": -1, "latency_ms": -1, "prompt_tokens": -1, "usage": usage}
+        result = validate(Kind.INFERENCE, item)
+        [event] = result.events
+        assert (event.prompt_tokens, event.response_time_ms, event.total_tokens) == (None, None, 5)  # type: ignore[attr-defined]
+        assert result.corrected == {"prompt_tokens": 1, "response_time_ms": 1}
+
+    def test_wins_over_its_alias_if_it_is_zero_or_text(self) -> None:
+        usage = {"prompt_tokens": 12, "completion_tokens": 5}
+        [event] = validate(
+            Kind.INFERENCE, {"model": "m", "prompt_tokens": 0, "completion_tokens": "7.0", "usage": usage}
+        ).events
+        assert (event.prompt_tokens, event.completion_tokens) == (0, 7)  # type: ignore[attr-defined]
 
     def test_is_the_latency_if_a_duration_was_sent_too(self) -> None:
         event = accepted(Kind.INFERENCE, {"model": "m", "duration_ms": 9, "latency_ms": 5})
