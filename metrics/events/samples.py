@@ -25,6 +25,7 @@ from metrics.events.types import (
 
 MAX_GPUS = 64  # of one host, MIG instances among them: eight GPUs of seven instances are 64 entries
 MAX_CORES = 1_024
+PERFORMANCE_STATES = {f"P{state}": state for state in range(16)}
 # Percent of one core, as in `top`: a process on many cores has more than 100 %.
 CpuPercent = Annotated[float, Field(ge=0, le=100 * MAX_CORES, allow_inf_nan=False)]
 Celsius = Annotated[float, Field(ge=-273.15, le=1_000, allow_inf_nan=False)]
@@ -33,6 +34,11 @@ Celsius = Annotated[float, Field(ge=-273.15, le=1_000, allow_inf_nan=False)]
 def _device(value: Any) -> Any:
     """A GPU's index as text: it may be sent as a number, but a MIG instance (`0:1`) is always text."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _performance_state(value: Any) -> Any:
+    """A performance state as a number: nvidia-smi writes P0 to P15."""
+    return PERFORMANCE_STATES.get(value, value) if isinstance(value, str) else value
 
 
 class QueueKind(StrEnum):
@@ -88,7 +94,7 @@ class GPUSample(BaseModel):
     sm_clock_mhz: Amount | None = None
     memory_clock_mhz: Amount | None = None
     fan_percent: Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)] | None = None
-    performance_state: Annotated[int, Field(ge=0, le=15)] | None = None
+    performance_state: Annotated[int, Field(ge=0, le=15), BeforeValidator(_performance_state)] | None = None
     throttle_reasons: Annotated[list[Word], Field(max_length=64, fail_fast=True)] | None = None
     ecc_uncorrected_total: Count | None = None
     energy_joules: Amount | None = None

@@ -247,7 +247,7 @@ class AFieldOfAMachine:
             ("utilization_percent", "97", 97),
             ("utilization_percent", -1, None),
             ("power_draw_watts", "Not Supported", None),
-            ("performance_state", "P0", None),
+            ("performance_state", "P16", None),
             ("throttle_reasons", "none", None),
             ("throttle_reasons", ["idle", 5], None),
             ("name", True, None),
@@ -262,6 +262,11 @@ class AFieldOfAMachine:
         gpu = {"gpu_id": 0, "performance_state": 0.0, "temperature": None, "ecc_uncorrected_total": 1.0}
         event, corrected = fixed(Kind.SYSTEM, gpu_metrics=[gpu])
         assert (event.gpu_metrics[0].performance_state, event.gpu_metrics[0].temperature, corrected) == (0, None, {})
+
+    def test_of_a_gpu_may_be_the_performance_state_as_nvidia_smi_writes_it(self) -> None:
+        gpus = [{"gpu_id": state, "performance_state": f"P{state}"} for state in range(16)]
+        event, corrected = fixed(Kind.SYSTEM, gpu_metrics=gpus)
+        assert ([gpu.performance_state for gpu in event.gpu_metrics], corrected) == ([*range(16)], {})
 
     @pytest.mark.parametrize(
         ("name", "sent", "stored"),
