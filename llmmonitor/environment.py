@@ -213,6 +213,8 @@ class Environment(BaseSettings):
         prefix = value.rstrip("/")
         if prefix and not re.fullmatch(r"(/[\w.~-]+)+", prefix, re.ASCII):
             raise ValueError("expected a path such as /monitor, of letters, digits and the characters . _ ~ -")
+        if {".", ".."} & {*prefix.split("/")}:
+            raise ValueError("expected a path such as /monitor, without . and .. as names")
         if prefix.split("/")[1:2] and prefix.split("/")[1] in OWN_PATHS:
             raise ValueError(f"expected a path that does not begin with /{prefix.split('/')[1]}, a path of the monitor")
         return prefix

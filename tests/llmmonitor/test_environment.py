@@ -74,6 +74,12 @@ class AValue:
             ("LLMMONITOR_CORS_ORIGINS", "*", "LLMMONITOR_CORS_ORIGINS=*: expected origins such as https://"),
             ("LLMMONITOR_PATH_PREFIX", "monitor", "LLMMONITOR_PATH_PREFIX=monitor: expected a path such as /monitor"),
             ("LLMMONITOR_PATH_PREFIX", "/a//b", "LLMMONITOR_PATH_PREFIX=/a//b: expected a path such as /monitor"),
+            (
+                "LLMMONITOR_PATH_PREFIX",
+                "/monitor/../x",
+                "LLMMONITOR_PATH_PREFIX=/monitor/../x: expected a path such as /monitor, without . and .. as names",
+            ),
+            ("LLMMONITOR_PATH_PREFIX", "/./", "LLMMONITOR_PATH_PREFIX=/./: expected a path such as /monitor, without"),
             ("LLMMONITOR_PATH_PREFIX", "/a b", "LLMMONITOR_PATH_PREFIX=/a b: expected a path such as /monitor"),
             (
                 "LLMMONITOR_PATH_PREFIX",
