@@ -1,4 +1,4 @@
-"""Dropping the text of prompts and completions from metadata, by the names of its keys.
+"""Dropping the text of prompts, completions and tools from metadata, by the names of its keys.
 
 A key names content if one of its parts (`gen_ai.input.messages` has three) is a name for content or ends in one
 (`user_prompt`, `rawResponse`). A number or a word for a format may follow (`messages[0]`, `prompt_v2`,
@@ -6,7 +6,7 @@ A key names content if one of its parts (`gen_ai.input.messages` has three) is a
 Case, punctuation, spaces, camelCase and invisible characters are ignored. The type of the value does not matter,
 because a rule about values would be hard to check. Numbers about content have other names (`prompt_tokens`,
 `input_tokens`, `prompt_version`) and are kept. A string that is itself JSON with such a key is dropped, too. The names
-are those that the tracing libraries use; a key with an unusual name, such as `note`, is kept.
+are those that providers and tracing libraries use; a key with an unusual name, such as `note`, is kept.
 
 Each dropped path is counted and returned to the client. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists keys to keep
 although they name content.
@@ -52,7 +52,10 @@ WHOLE_NAMES = frozenset(
         "audio", "video", "attachments", "transcription", "call_result", "tool_call_result", "tool_parameters",
         "call_parameters", "span_inputs", "retrieved_chunks", "msg", "msgs", "completion_message", "response_message",
         "message_body", "user_msg", "assistant_msg", "chat_ctx", "llm_request", "result_object",
-        "all_messages_events",
+        "all_messages_events", "tools", "tool_choice", "functions", "function_declarations", "function_result",
+        "function_results", "mcp_servers", "result", "results", "search_results", "parsed", "partial_json", "refusal",
+        "prediction", "suffix", "response_format", "output_format", "json_schema", "response_schema",
+        "response_json_schema", "input_schema", "output_schema",
     ]
 )  # fmt: skip
 # Names of content only if they are the whole key: elsewhere `system` is a provider (`gen_ai.system`) or a host.

@@ -11,6 +11,7 @@ from django.db import connection
 from metrics.models import InferenceMetrics
 from tests.metrics.api.api_fixtures import BOTH_WAYS
 from tests.metrics.api.asgi_client import AsgiClient
+from tests.support.provider_bodies import PRIVATE, PROVIDER_BODIES
 
 pytestmark = BOTH_WAYS
 
@@ -83,3 +84,18 @@ class TheStore:
         reply = api.post("/track/inference", {**EVENT, "prompt_tokens": "PRIVATE", "model_name": ["PRIVATE"]})
         assert reply.status == 422
         assert b"PRIVATE" not in reply.body
+
+    @pytest.mark.parametrize("nested", [False, True])
+    @pytest.mark.parametrize("name", PROVIDER_BODIES)
+    def test_has_no_content_of_a_provider_that_was_sent_as_it_is(
+        self, api: AsgiClient, name: str, nested: bool
+    ) -> None:
+        body = {**PROVIDER_BODIES[name], "request_id": STORED, "model_name": "m"}
+        events = [{"model_name": "m", "request_id": STORED, "metadata": {"call": body}}] if nested else [body]
+        for path in ("/track/inference", "/track/error"):
+            reply = api.post(path, [{**event, "error_type": "E"} for event in events])
+            answer = reply.json()
+            assert (answer["accepted"], answer["corrected"], PRIVATE.encode() in reply.body) == (1, {}, False)
+        stored = bytes_of_the_store()
+        assert STORED.encode() in stored
+        assert PRIVATE.encode() not in stored

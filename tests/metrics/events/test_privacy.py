@@ -99,6 +99,7 @@ class AKeyThatNamesContent:
                 "trace_context",
             ),
             *("prompt_hash", "messages_count", "json", "v2", "raw", "string", "context_2_length"),
+            *("tool_name", "tool_count", "cache_result", "stop_reason", "schema_version", "usage", "toolConfig"),
             *("", ".", "_", "0", "[]", "текст", "🦙", "\u200b"),
         ],
     )
