@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -46,6 +47,17 @@ class InvalidItem(Exception):
     def not_an_object(cls, item: Any) -> InvalidItem:
         """The error for an item that is not a JSON object."""
         return cls(None, f"must be an object, got {JSON_NAMES.get(type(item), type(item).__name__)}")
+
+
+def before_floor(timestamp: datetime, floor: datetime) -> str:
+    """The error for an event before the raw floor of its kind."""
+    reason = "older events are deleted already, by their retention or the disk limit"
+    return f"must not be before {iso(floor)} ({reason}), got {iso(timestamp)}"
+
+
+def iso(time: datetime) -> str:
+    """A time in UTC as in the API."""
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def describe(errors: list[ErrorDetails]) -> InvalidItem:

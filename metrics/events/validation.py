@@ -11,7 +11,7 @@ from typing import Any
 from metrics.events import aliases
 from metrics.events.corrections import build_event
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
-from metrics.events.rejections import InvalidItem
+from metrics.events.rejections import InvalidItem, before_floor, iso
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
 from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, MAX_LABEL_BYTES, Event, Kind
@@ -266,17 +266,14 @@ class Validator:
             seconds = int(self._policy.future_tolerance.total_seconds())
             return InvalidItem(
                 "timestamp",
-                f"must be at most {seconds} s ahead of the server ({_iso(self._at)}), got {_iso(timestamp)}",
+                f"must be at most {seconds} s ahead of the server ({iso(self._at)}), got {iso(timestamp)}",
             )
         if timestamp < self._oldest:
             return InvalidItem(
-                "timestamp", f"must be at most {self._policy.max_age.days} days old, got {_iso(timestamp)}"
+                "timestamp", f"must be at most {self._policy.max_age.days} days old, got {iso(timestamp)}"
             )
         assert self._floor is not None  # noqa: S101 - the only other limit
-        return InvalidItem(
-            "timestamp",
-            f"must not be before the raw floor {_iso(self._floor)} (older rows are deleted), got {_iso(timestamp)}",
-        )
+        return InvalidItem("timestamp", before_floor(timestamp, self._floor))
 
 
 def _note_cut_texts(item: dict[str, Any], event: Event, corrected: list[str]) -> None:
@@ -296,7 +293,3 @@ def _check_labels(event: Any) -> None:
         if size > MAX_LABEL_BYTES:
             others = "provider, service, endpoint and tags"
             raise InvalidItem("model_name", f"must be at most {MAX_LABEL_BYTES} bytes with {others}, got {size}")
-
-
-def _iso(time: datetime) -> str:
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z")

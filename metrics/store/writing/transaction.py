@@ -21,6 +21,7 @@ from django.utils import timezone
 from metrics import aggregation
 from metrics.aggregation import Row
 from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, Rejection, SystemEvent
+from metrics.events.rejections import before_floor
 from metrics.retention_policy import RetentionPolicy
 from metrics.store.availability import translate_database_errors
 from metrics.store.commit_result import CommitResult
@@ -208,9 +209,8 @@ def _remove_too_old(by_kind: Mapping[str, list[Indexed]], floors: Mapping[str, d
     rejected: list[Rejection] = []
     for kind, floor in floors.items():
         events = by_kind.get(kind, [])
-        old = [index for index, event in events if event.timestamp < floor]
+        old = [(index, event.timestamp) for index, event in events if event.timestamp < floor]
         if old:
             events[:] = [(index, event) for index, event in events if event.timestamp >= floor]
-            error = f"must not be before {floor:%Y-%m-%dT%H:%M:%S.%fZ}: single events are not kept that long"
-            rejected += [Rejection(index, "timestamp", error) for index in old]
+            rejected += [Rejection(index, "timestamp", before_floor(at, floor)) for index, at in old]
     return rejected

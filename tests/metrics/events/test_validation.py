@@ -279,14 +279,17 @@ class ATimestamp:
             assert refused(timestamp=sent).field == "timestamp"
         assert "300 s ahead" in refused(timestamp="2100-01-01T00:00:00Z").error
 
-    def test_is_refused_below_the_raw_floor_which_is_named(self) -> None:
+    def test_is_refused_if_events_of_that_time_are_deleted(self) -> None:
         policy = make_ingest_policy(raw_floor=AT - timedelta(days=30))
         at_floor = {"model_name": "m", "timestamp": "2026-01-30T12:00:00Z"}
         assert validate(Kind.INFERENCE, at_floor, policy=policy).rejected == []
         below = {**at_floor, "timestamp": "2026-01-30T11:59:59.999999Z"}
         rejection = refusal(Kind.INFERENCE, below, policy)
         assert rejection.field == "timestamp"
-        assert "2026-01-30T12:00:00Z" in rejection.error
+        assert rejection.error == (
+            "must not be before 2026-01-30T12:00:00Z (older events are deleted already, by their retention or the disk "
+            "limit), got 2026-01-30T11:59:59.999999Z"
+        )
 
 
 AMOUNT = st.one_of(st.none(), st.floats(0, 1e9))

@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError
 
 from metrics.events import QueueEvent, Rejection, SystemEvent
+from metrics.events.rejections import before_floor
 from metrics.models import InferenceMetrics, InferenceRollup, RawFloor, RecentId, Series
 from metrics.store.commit_result import CommitResult
 from metrics.store.writing import rollup_rows
@@ -191,7 +192,7 @@ class AnEventBeforeTheRawFloor:
         [refusal] = recorded.rejected
         assert isinstance(refusal, Rejection)
         assert (refusal.index, refusal.field) == (1, "timestamp")
-        assert "must not be before 2026-03-01T11:00:30" in refusal.error
+        assert refusal.error == before_floor(before(hours=2), before(hours=1))
         names = InferenceMetrics.objects.order_by("timestamp").values_list("request_id", flat=True)
         assert list(names) == ["at the floor", "new"]
 

@@ -215,13 +215,13 @@ class AnEventThatTheStoreRefuses:
         assert filled.requests == InferenceMetrics.objects.count()
         assert 0 < filled.rejected == sent - filled.requests - filled.samples < sent
         assert filled.first_error is not None
-        assert filled.first_error.startswith("must not be before the raw floor")
+        assert filled.first_error.startswith("must not be before 20")
 
     def test_is_said_by_the_command(self, api: AsgiClient) -> None:
         self.raise_floor(datetime.now(UTC) - timedelta(minutes=1))
         out = StringIO()
         call_command("demo", "--days", "0.01", stdout=out)
-        assert re.search(r"[1-9][\d,]* were rejected\. The first error: must not be before the raw", out.getvalue())
+        assert re.search(r"[1-9][\d,]* were rejected\. The first error: must not be before 20", out.getvalue())
 
     def test_like_all_others_is_a_failure_of_the_command(self, api: AsgiClient) -> None:
         self.raise_floor(datetime.now(UTC) + timedelta(minutes=1))
@@ -229,7 +229,7 @@ class AnEventThatTheStoreRefuses:
         with pytest.raises(CommandError, match="Nothing was stored"):
             call_command("demo", "--days", "0.002", stdout=out)
         assert "0 requests and 0 samples" in out.getvalue()
-        assert "The first error: must not be before the raw floor" in out.getvalue()
+        assert "The first error: must not be before 20" in out.getvalue()
 
     def test_is_in_the_log_of_the_server(
         self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
@@ -239,7 +239,7 @@ class AnEventThatTheStoreRefuses:
         self.raise_floor(datetime.now(UTC) - timedelta(minutes=3))
         api.request("POST", "/demo")
         wait_for(lambda: said)
-        assert "were rejected, the first: must not be before the raw floor" in said[0]
+        assert "were rejected, the first: must not be before 20" in said[0]
 
 
 START = 1_800_000_000
