@@ -21,6 +21,7 @@ from metrics.events.types import (
     Percent,
     SeriesKey,
     Word,
+    without_entries,
 )
 
 MAX_GPUS = 64  # of one host, MIG instances among them: eight GPUs of seven instances are 64 entries
@@ -60,7 +61,7 @@ class QueueEvent(Event):
     model_name: ModelName
     provider: Label = ""
     service: Label = ""
-    kind: Annotated[QueueKind, Field(strict=False)] = QueueKind.TRACK
+    kind: Annotated[QueueKind, Field(strict=False), BeforeValidator(without_entries)] = QueueKind.TRACK
     pending: Level | None = None
     processing: Level | None = None
     wait_time_ms: Milliseconds | None = None

@@ -73,8 +73,15 @@ def _no_nul(value: str) -> str:
 FreeText = Annotated[str, AfterValidator(_no_nul)]
 
 
+def without_entries(value: Any) -> Any:
+    """The value; an object or an array is empty. Enumerations write a wrong value into an error message, but Python
+    cannot write one of a thousand levels.
+    """
+    return type(value)() if isinstance(value, (dict, list)) else value
+
+
 def _severity(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
+    return value.upper() if isinstance(value, str) else without_entries(value)
 
 
 AnySeverity = Annotated[Severity, Field(strict=False), BeforeValidator(_severity)]

@@ -43,6 +43,15 @@ IDENTITY = {
     Kind.SYSTEM: {"timestamp", "host"},
 }
 DESCRIPTIVE = [(kind, name) for kind in Kind for name in sorted(ACCEPTED_FIELDS[kind] - IDENTITY[kind])]
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 SENTINELS: list[Any] = [
     *(-1, -1.0, 0, 0.0, 1, 101, 100.00000000000001, 65_535, 2**31 - 1, 2**32 - 1, 2**63, 2**64 - 1, 1e300),
     *(math.nan, math.inf, -math.inf, True, False, "", " ", "-", "-1", "12", "1.5", "1e999"),
@@ -57,6 +66,7 @@ SENTINELS: list[Any] = [
         [],
         [1],
         [None],
+        nested(1_020),  # the most that the parser of JSON takes is 1,024
         ["x"],
         [-1, -1, -1],
         {},
@@ -96,7 +106,7 @@ class AFieldThatDescribes:
                 assert getattr(event, name) == (sentinel or getattr(event, name)), sentinel
 
     @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in Kind for name in sorted(IDENTITY[kind])])
-    @pytest.mark.parametrize("value", [["a"], {"a": 1}, True, "x" * 201, "a\0b", -0.5])
+    @pytest.mark.parametrize("value", [["a"], nested(1_020), {"a": 1}, True, "x" * 201, "a\0b", -0.5])
     def test_is_not_one_that_identifies_the_event(self, kind: Kind, name: str, value: Any) -> None:
         result = validate(kind, {**LEAST[kind], name: value})
         assert [rejection.field for rejection in result.rejected] == [name]
