@@ -65,8 +65,12 @@ def gather(query: PageQuery, now: datetime) -> dict[str, Any]:
     parts = _Parts(data["notices"])
     step = chart_step(query, data["has_events"])
     return data | {
-        "history": parts.read("The charts", lambda: _series(SERIES, query, step, now)),
-        "by_model": parts.read("The charts by model", lambda: _series_by_model(data["models"], query, step, now)),
+        "history": parts.read(
+            "The charts",
+            lambda: _series(
+                (*SERIES, *SERIES_BY_MODEL), query.window, query.filters, step, now, _names(data["models"])
+            ),
+        ),
         "current": parts.read("The live figures", lambda: queries.current(now)),
     }
 
@@ -104,10 +108,13 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
 
 def found_models(query: PageQuery, text: str, now: datetime) -> dict[str, Any]:
     """Return the rows of the models whose names contain a text, with their series. Raises QueryStopped."""
-    ranking = queries.models(query.window, query.filters, now, limit=MODELS_SHOWN, search=text)
+    ranking = queries.models(
+        query.window, query.filters, now, limit=MODELS_SHOWN, search=text, figure_set=queries.TIMES
+    )
     table = _table(ranking, comparable=False)
+    filters = replace(query.filters, model=_names(table["models"]))
     step = chart_step(query, has_events=True)
-    return {**table, "by_model": _series_by_model(table["models"], query, step, now)}
+    return {**table, "history": _series(SERIES_BY_MODEL, query.window, filters, step, now) if filters.model else None}
 
 
 def _table(ranking: Ranking, comparable: bool) -> dict[str, Any]:
@@ -118,6 +125,10 @@ def _table(ranking: Ranking, comparable: bool) -> dict[str, Any]:
         for row in ranking.results[:MODELS_SHOWN]
     ]
     return {"models": rows, "models_omitted": ranking.omitted + len(ranking.results) - len(rows)}
+
+
+def _names(models: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(row["model_name"] for row in models)
 
 
 def _sentence(
@@ -131,11 +142,12 @@ def _sentence(
     window = Window.last(min(RECENT_SECONDS, query.window.seconds // 3), now)
 
     rows = assessed.results
-    filters = replace(query.filters, model=tuple(row["model_name"] for row in rows))
+    filters = replace(query.filters, model=_names(rows))
 
     def recent() -> list[dict[str, Any]]:
         ranking = parts.read(
-            "The state of the last minutes", lambda: queries.models(window, filters, now, limit=len(rows))
+            "The state of the last minutes",
+            lambda: queries.models(window, filters, now, limit=len(rows), figure_set=queries.TIMES),
         )
         return ranking.results if ranking else []
 
@@ -194,11 +206,15 @@ def _finest_step(window: Window, most: int) -> int | None:
 
 
 def _series(
-    specs: Sequence[SeriesSpec], query: PageQuery, step: int | None, now: datetime, filters: Filters | None = None
+    specs: Sequence[SeriesSpec],
+    window: Window,
+    filters: Filters,
+    step: int | None,
+    now: datetime,
+    models: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the series in a form that is a third as long as that of the API: values without their times."""
-    filters = filters or query.filters
-    result = _with_step(step, lambda step: queries.series(specs, query.window, filters, step=step, now=now))
+    result = _with_step(step, lambda step: queries.series(specs, window, filters, step=step, models=models, now=now))
     start = result.plan.starts[0] * 1000 if result.plan.points else 0
     lines = [
         {
@@ -216,16 +232,6 @@ def _series(
 def _short(value: float | int | None) -> float | int | None:
     """Return a value with six significant digits, which no chart needs more of."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _series_by_model(
-    models: Sequence[dict[str, Any]], query: PageQuery, step: int | None, now: datetime
-) -> dict[str, Any] | None:
-    """Return the series of these models; None without models."""
-    if not models:
-        return None
-    filters = replace(query.filters, model=tuple(row["model_name"] for row in models))
-    return _series(SERIES_BY_MODEL, query, step, now, filters)
 
 
 def _heatmap(query: PageQuery, now: datetime) -> dict[str, Any]:

@@ -13,19 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.histogram.buckets import MAX_VALUE, MIN_INDEX, bucket_indices
-from metrics.histogram.histogram import Histogram, merge_packed
+from metrics.histogram.groups import CODES, merge_packed
+from metrics.histogram.histogram import Histogram
 from metrics.histogram.packing import (
     LEADS,
     MANY_EXACT,
     MANY_FLOAT,
-    MAX_CODE,
     MAX_EXACT,
     ONE_EXACT,
     ONE_FLOAT,
     decode_many,
 )
 
-_CODES: Final = MAX_CODE + 1
 # The integers before the buckets, by form.
 _HEADS: Final = np.zeros(256, dtype=np.int64)
 _HEADS[[ONE_EXACT, MANY_EXACT, MANY_FLOAT]] = 1, 3, 1
@@ -68,7 +67,7 @@ class Values:
             for group in large.tolist():  # needs Python's integers
                 packed[group] = Histogram.of(self._values[groups == group].tolist()).pack()
             return packed
-        cells, counts = np.unique(groups * _CODES + self._codes, return_counts=True)
+        cells, counts = np.unique(groups * CODES + self._codes, return_counts=True)
         totals = np.zeros(n_groups, dtype=np.int64)
         np.add.at(totals, groups, self._thousandths.astype(np.int64))
         minima, maxima = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
@@ -107,7 +106,7 @@ def merge_blobs(blobs: Sequence[bytes | memoryview], groups: Integers, n_groups:
         codes, numbers = contents.bucket_code[keep], contents.bucket_count[keep]
     else:
         codes, numbers = contents.bucket_code, contents.bucket_count
-    cells, inverse = np.unique(of_bucket * _CODES + codes, return_inverse=True)
+    cells, inverse = np.unique(of_bucket * CODES + codes, return_inverse=True)
     counts = np.zeros(len(cells), dtype=np.int64)
     np.add.at(counts, inverse, numbers)
     totals = np.zeros(n_groups, dtype=np.int64)
@@ -120,7 +119,7 @@ def merge_blobs(blobs: Sequence[bytes | memoryview], groups: Integers, n_groups:
 
 
 class _Contents(NamedTuple):
-    """Histograms by group. `cells` are group * _CODES + code, ascending. The last three have an item for each group."""
+    """Histograms by group. `cells` are group * CODES + code, ascending. The last three have an item for each group."""
 
     cells: Integers
     counts: Integers
@@ -133,7 +132,7 @@ def _encode(contents: _Contents, packed: list[bytes]) -> None:
     """Set the blobs of the groups that have cells, as `packing.encode` does for one."""
     if not len(contents.cells):
         return
-    group, codes = np.divmod(contents.cells, _CODES)
+    group, codes = np.divmod(contents.cells, CODES)
     first = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
     groups = group[first]
     n_buckets = np.diff(np.append(first, len(group)))

@@ -1,4 +1,4 @@
-"""The histogram: counts by bucket, with exact count, sum, minimum and maximum; merging of many packed histograms."""
+"""The histogram: counts by bucket, with exact count, sum, minimum and maximum."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Final, Self
-
-import numpy as np
+from typing import Self
 
 from metrics.histogram.buckets import (
     MAX_VALUE,
@@ -18,11 +16,7 @@ from metrics.histogram.buckets import (
     bucket_middle,
 )
 from metrics.histogram.folding import check_counts, check_limits, spread_explicit, spread_exponential, sum_of
-from metrics.histogram.packing import MAX_CODE, MAX_COUNT, Content, decode, decode_many, encode
-
-_CODES: Final = MAX_CODE + 1
-_DENSE_CELLS: Final = 2**22  # 32 MiB of counts: 1,637 groups; for more groups, counts are summed by sorting
-_PART_BLOBS: Final = 4_000  # decoded at a time: arrays of some megabytes, where 100,000 blobs need hundreds
+from metrics.histogram.packing import MAX_COUNT, Content, decode, encode
 
 
 class Histogram:
@@ -267,92 +261,3 @@ class Histogram:
 
 def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
-
-
-def merge_packed(blobs: Iterable[bytes | memoryview]) -> Histogram:
-    """Merge packed histograms: the same result as merging them one by one, in a fraction of the time.
-
-    Raises ValueError, with the position, for a blob that is not a packed histogram.
-    """
-    blobs = list(blobs)
-    return merge_packed_groups(blobs, np.zeros(len(blobs), dtype=np.int64), 1)[0]  # type: ignore[arg-type]
-
-
-def merge_packed_groups(blobs: Sequence[bytes | memoryview], groups: Sequence[int], n_groups: int) -> list[Histogram]:
-    """``merge_packed`` for many groups at once: blob i belongs to group ``groups[i]`` of 0…n_groups-1.
-
-    A chart of 360 points needs one call. Groups without blobs are empty histograms. Raises ValueError as
-    ``merge_packed`` does, and if the groups do not match the blobs.
-    """
-    group = np.asarray(groups, dtype=np.int64)
-    if group.shape != (len(blobs),):
-        raise ValueError(f"{len(blobs)} blobs need as many groups, got shape {group.shape}")
-    if len(group) and not 0 <= int(group.min()) <= int(group.max()) < n_groups:
-        raise ValueError(f"groups are 0…{n_groups - 1}, got {int(group.min())}…{int(group.max())}")
-    is_dense = n_groups * _CODES <= _DENSE_CELLS
-    table = np.zeros(n_groups * _CODES if is_dense else 0, dtype=np.int64)
-    sparse_cells: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
-    sparse_counts: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
-    low_sums, high_sums = np.zeros(n_groups, dtype=np.int64), np.zeros(n_groups, dtype=np.int64)
-    minima, maxima = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
-    odd: list[int] = []
-    values = 0.0
-    for first in range(0, len(blobs), _PART_BLOBS):
-        part = group[first : first + _PART_BLOBS]
-        contents, odd_in_part = decode_many(blobs[first : first + _PART_BLOBS])
-        odd += [first + position for position in odd_in_part]
-        values += float(contents.bucket_count.sum(dtype=np.float64))
-        if values > 2**62:
-            return _merge_each(blobs, group.tolist(), range(len(blobs)), [Histogram() for _ in range(n_groups)])
-        # `np.add.at` adds integers; `np.bincount` would add floats. Sums are added in two halves, so that they do not
-        # overflow.
-        keys = part[contents.bucket_blob] * _CODES + contents.bucket_code
-        if is_dense:
-            np.add.at(table, keys, contents.bucket_count)
-        else:
-            cells, counts = _sums(keys, contents.bucket_count)
-            sparse_cells.append(cells)
-            sparse_counts.append(counts)
-        of_blob = part[contents.blob]
-        np.add.at(low_sums, of_blob, contents.sum_thousandths & 0xFFFFFFFF)
-        np.add.at(high_sums, of_blob, contents.sum_thousandths >> 32)
-        np.minimum.at(minima, of_blob, contents.minimum)
-        np.maximum.at(maxima, of_blob, contents.maximum)
-    if is_dense:
-        cells = np.flatnonzero(table)
-        counts = table[cells]
-    else:
-        cells, counts = _sums(np.concatenate(sparse_cells), np.concatenate(sparse_counts))
-
-    edges = np.searchsorted(cells, np.arange(n_groups + 1) * _CODES).tolist()
-    codes, numbers = (cells % _CODES).tolist(), counts.tolist()
-    totals = zip(low_sums.tolist(), high_sums.tolist(), minima.tolist(), maxima.tolist(), strict=True)
-    merged: list[Histogram] = []
-    for start, end, (low_sum, high_sum, minimum, maximum) in zip(edges, edges[1:], totals, strict=False):
-        histogram = Histogram()
-        if end > start:
-            histogram._fill(codes[start:end], numbers[start:end])
-            histogram.sum_thousandths = (high_sum << 32) + low_sum
-            histogram.minimum, histogram.maximum = minimum, maximum
-        merged.append(histogram)
-    return _merge_each(blobs, group.tolist(), odd, merged)
-
-
-def _sums(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct keys, ascending, and the sum of the counts of each."""
-    distinct, inverse = np.unique(keys, return_inverse=True)
-    sums = np.zeros(len(distinct), dtype=np.int64)
-    np.add.at(sums, inverse, counts)
-    return distinct, sums
-
-
-def _merge_each(
-    blobs: Sequence[bytes | memoryview], groups: list[int], positions: Iterable[int], merged: list[Histogram]
-) -> list[Histogram]:
-    """Merge the blobs at ``positions`` into their groups one by one, for blobs that ``decode_many`` does not decode."""
-    for position in positions:
-        try:
-            merged[groups[position]].merge(Histogram.unpack(blobs[position]))
-        except ValueError as error:
-            raise ValueError(f"blob {position}: {error}") from error
-    return merged

@@ -218,10 +218,9 @@ def _no_contents() -> Contents:
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     """A mask of ``size`` that is true within each of the disjoint ascending ranges."""
-    steps = np.zeros(size + 1, dtype=np.int8)
-    np.add.at(steps, starts, 1)
-    np.subtract.at(steps, starts + lengths, 1)
-    return np.cumsum(steps[:-1], dtype=np.int8).astype(bool)
+    edges = np.concatenate(([0], np.column_stack((starts, starts + lengths)).ravel(), [size]))
+    inside = np.arange(2 * len(starts) + 1) % 2 == 1
+    return np.repeat(inside, np.diff(edges))
 
 
 def _decode_plain(
@@ -248,8 +247,9 @@ def _decode_plain(
             break
         numbers[longer] |= (body[first_bytes[longer] + k] & 127).astype(np.int64) << (7 * k)
         longer = longer[n_bytes[longer] > k + 1]
-    at = np.searchsorted(last_bytes, body_starts)  # the first integer of each blob
-    n_numbers = np.searchsorted(last_bytes, body_ends) - at
+    integers_before = np.concatenate(([0], np.cumsum(body < 128)))
+    at = integers_before[body_starts]  # the first integer of each blob
+    n_numbers = integers_before[body_ends] - at
 
     one_exact, one_float = forms == ONE_EXACT, forms == ONE_FLOAT
     many = ~(one_exact | one_float)

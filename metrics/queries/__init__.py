@@ -24,7 +24,7 @@ from metrics.queries.answers.model_ranking import model, models, summary_and_mod
 from metrics.queries.answers.presence import first_request_at, has_demo, has_events, newest_demo
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
-from metrics.queries.answers.summary import Summary, summary
+from metrics.queries.answers.summary import TIMES, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
 from metrics.queries.series_spec import SeriesSpec
@@ -33,6 +33,7 @@ from metrics.queries.time.window import RANGES, Window
 __all__ = [
     "EXPORT_KINDS",
     "RANGES",
+    "TIMES",
     "BadQuery",
     "Distribution",
     "Filters",

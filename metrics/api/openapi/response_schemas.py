@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import models
 
-from metrics.queries.answers.summary import DISTRIBUTIONS, MACHINES
+from metrics.queries.answers.summary import ALL_FIGURES, MACHINES
 from metrics.queries.read.raw_rows import ERRORS, REQUESTS, RawTable
 
 STRING: dict[str, Any] = {"type": "string"}
@@ -150,7 +150,7 @@ REQUEST_FIGURES = {
     **dict.fromkeys(
         ("success_rate_percent", "error_rate_percent", "requests_per_second", "tokens_per_second", "cost_usd"), FIGURE
     ),
-    **{f"{stat}_{name}": FIGURE for name, stats in DISTRIBUTIONS for stat in stats},
+    **{f"{stat}_{name}": FIGURE for name, stats in ALL_FIGURES.distributions.items() for stat in stats},
 }
 FIGURES = REQUEST_FIGURES | dict.fromkeys(MACHINES, FIGURE)
 WINDOW = {"from": TIME, "to": TIME}

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from metrics.catalogue import PERCENTILE, Metric
-from metrics.histogram import MAX_INDEX, MIN_INDEX, Histogram, bucket_bounds, merge_packed
+from metrics.histogram import MAX_INDEX, MIN_INDEX, Histogram, bucket_bounds
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import averages_and_percentiles, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import GroupedRollups, averages_and_percentiles, histogram_columns, read_rows
 from metrics.queries.time.plan import split_window
 from metrics.queries.time.window import Window
 
@@ -60,9 +60,9 @@ def distribution(metric: Metric, window: Window, filters: Filters, now: datetime
     def compute() -> Distribution:
         with query_budget():
             split = split_window(window, now)
-            columns = histogram_columns(metric, filters.outcome)
-            rows = read_rows(split.segments, columns, filters.series_ids())
-            histogram = merge_packed([blob for column in columns for blob in rows.blobs(column)])
+            rows = read_rows(split.segments, histogram_columns(metric, filters.outcome), filters.series_ids())
+            histograms = GroupedRollups.as_one(rows).histograms(metric, filters.outcome)
+        histogram = histograms[0]
         percentiles = [stat for stat in metric.stats if PERCENTILE.fullmatch(stat)]
         return Distribution(
             metric,
@@ -72,7 +72,7 @@ def distribution(metric: Metric, window: Window, filters: Filters, now: datetime
             histogram.mean,
             histogram.minimum,
             histogram.maximum,
-            averages_and_percentiles(histogram, percentiles),
+            averages_and_percentiles(histograms, percentiles)[0],
             split.retention_from,
         )
 

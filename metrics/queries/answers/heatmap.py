@@ -60,7 +60,7 @@ def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | Non
             columns = histogram_columns(metric, filters.outcome)
             rows = read_rows([plan.segment], columns, filters.series_ids())
             groups = GroupedRollups(rows, (rows.buckets - plan.start) // plan.step_seconds, plan.points)
-            histograms = groups.histograms(metric, filters.outcome)
+            histograms = list(groups.histograms(metric, filters.outcome))
         has_zeros = any(histogram.zero_count for histogram in histograms)
         joined = display_width(histograms, MAX_ROWS - has_zeros)
         edges = [0.0] if has_zeros else []

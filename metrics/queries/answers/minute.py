@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from metrics import catalogue
-from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.queries.answers.queue_levels import Level, queue_levels
 from metrics.queries.answers.results import round_for_tick
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import (
+    COUNTS,
     GroupedRollups,
     averages_and_percentiles,
     columns_of_total,
@@ -48,7 +48,7 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
     `levels` are the queue lengths by model.
     """
     window = Window.last(WINDOW_SECONDS, at)
-    columns = {*OUTCOME_COLUMNS, *columns_of_total(COMPLETION_TOKENS)}
+    columns = {*COUNTS, *columns_of_total(COMPLETION_TOKENS)}
     for metric in (RESPONSE_TIME, TTFT, QUEUE_TIME):
         columns |= set(histogram_columns(metric, filters.outcome))
     rows = read_rows([Segment(1, window.start_s, window.end_s)], sorted(columns), filters.series_ids())
@@ -70,7 +70,7 @@ def read_minute(filters: Filters, at: datetime, levels: Mapping[str, Level], mos
         for model, number in number_of.items()
     }
     overall = _figures(total, filters)[0] | {"in_flight": Level.sum_of(levels.values()).in_flight}
-    wait = averages_and_percentiles(total.histograms(QUEUE_TIME, filters.outcome)[0], ("p50", "p95"))
+    wait = averages_and_percentiles(total.histograms(QUEUE_TIME, filters.outcome), ("p50", "p95"))[0]
     return Minute(round_for_tick(overall), round_for_tick(models), len(busiest) - rest, round_for_tick(wait))
 
 
@@ -82,20 +82,21 @@ def live_view(filters: Filters, now: datetime) -> dict[str, Any]:
 
 def _figures(groups: GroupedRollups, filters: Filters) -> list[dict[str, Any]]:
     """Return the figures of each group; None for what is unknown."""
-    requests, ok, tokens = groups.requests, groups.sums("ok"), groups.totals(COMPLETION_TOKENS)
-    times = {metric.short: groups.histograms(metric, filters.outcome) for metric in (RESPONSE_TIME, TTFT)}
+    ok, failed = (groups.sums(column).tolist() for column in COUNTS)
+    tokens = groups.totals(COMPLETION_TOKENS)
+    times = {
+        metric.short: averages_and_percentiles(groups.histograms(metric, filters.outcome), ("avg", "p50", "p95", "p99"))
+        for metric in (RESPONSE_TIME, TTFT)
+    }
     rows = []
     for group in range(groups.count):
-        total, failed, throughput = int(requests[group]), int(requests[group] - ok[group]), tokens[group]
+        total, throughput = ok[group] + failed[group], tokens[group]
         rows.append(
             {
                 "requests_per_second": total / WINDOW_SECONDS if total else None,
                 "tokens_per_second": None if throughput is None else throughput / WINDOW_SECONDS,
-                **{
-                    name: averages_and_percentiles(histograms[group], ("avg", "p50", "p95", "p99"))
-                    for name, histograms in times.items()
-                },
-                "error_rate_percent": 100 * failed / total if total else None,
+                **{name: of_groups[group] for name, of_groups in times.items()},
+                "error_rate_percent": 100 * failed[group] / total if total else None,
             }
         )
     return rows

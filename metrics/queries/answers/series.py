@@ -8,10 +8,10 @@ with the most requests, and the result has the number of the omitted groups.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from django.db.models import Count
@@ -45,7 +45,7 @@ class Line:
     metric: Metric
     stat: str
     labels: dict[str, str]
-    values: list[Value]
+    values: Sequence[Value]
 
     def as_dict(self, plan: Plan) -> dict[str, Any]:
         """Return the series ready for JSON, with `points` as [[epoch milliseconds, value or None], …]."""
@@ -93,19 +93,28 @@ def unit_of(metric: Metric, stat: str) -> str:
 
 
 def series(
-    specs: Sequence[SeriesSpec], window: Window, filters: Filters, *, step: int | None = None, now: datetime
+    specs: Sequence[SeriesSpec],
+    window: Window,
+    filters: Filters,
+    *,
+    step: int | None = None,
+    models: Sequence[str] | None = None,
+    now: datetime,
 ) -> SeriesResult:
-    """Return the series of these specs, in their order. Raises BadQuery and QueryTooSlow."""
+    """Return the series of these specs, in their order. Raises BadQuery and QueryTooSlow.
+
+    `models`: of the specs that are grouped by model alone, return the series of these models.
+    """
     specs = tuple(dict.fromkeys(specs))
     plan = plan_steps(window, now, step, Retention.current(raw_samples=only_gauges(specs)))
 
     def compute() -> SeriesResult:
         with query_budget():
-            lines, omitted = _read_lines(specs, plan, filters, now)
+            lines, omitted = _read_lines(specs, plan, filters, now, models)
         return SeriesResult(plan, lines, omitted)
 
     key = tuple((spec.metric.name, spec.stat, spec.group_by) for spec in specs)
-    return cached(("series", key, filters, plan), window, now, compute)
+    return cached(("series", key, filters, plan, models), window, now, compute)
 
 
 def only_gauges(specs: Sequence[SeriesSpec]) -> bool:
@@ -113,7 +122,9 @@ def only_gauges(specs: Sequence[SeriesSpec]) -> bool:
     return bool(specs) and all(spec.metric.type in gauges.TABLES for spec in specs)
 
 
-def _read_lines(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime) -> tuple[list[Line], int]:
+def _read_lines(
+    specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime, models: Sequence[str] | None
+) -> tuple[list[Line], int]:
     """Return the lines of the specs, and the largest number of groups that were omitted from a spec."""
     limit = max(1, min(MAX_GROUPS, MAX_TOTAL_POINTS // max(1, plan.points * len(specs))))
     lines: Lines = {}
@@ -121,30 +132,53 @@ def _read_lines(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: 
     alike: dict[tuple[bool, tuple[str, ...]], list[SeriesSpec]] = defaultdict(list)
     for spec in specs:
         alike[spec.metric.type in gauges.TABLES, spec.group_by].append(spec)
+    requests = _read_requests([spec for spec in specs if spec.metric.type not in gauges.TABLES], plan, filters)
     for (is_gauge, group_by), group in alike.items():
-        read = _read_gauge_lines if is_gauge else _read_request_lines
-        group_lines, omitted = read(group, group_by, plan, filters, now, limit)
+        if is_gauge:
+            group_lines, omitted = _read_gauge_lines(group, group_by, plan, filters, now, limit)
+        else:
+            chosen = {(name,) for name in models} if models is not None and group_by == ("model",) else None
+            group_lines, omitted = _request_lines(requests, group, group_by, plan, filters, now, limit, chosen)
         lines |= group_lines
         most_omitted = max(most_omitted, omitted)
     return [line for spec in specs for line in lines[spec]], most_omitted
 
 
-def _read_request_lines(
-    specs: Sequence[SeriesSpec], group_by: Sequence[str], plan: Plan, filters: Filters, now: datetime, limit: int
-) -> tuple[Lines, int]:
-    """Return the lines of requests and errors, and the number of omitted groups."""
-    names = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
-    ids = filters.series_ids()
+class _Requests(NamedTuple):
+    """The rollup rows of requests, and [(number of the step, series, errors), …]."""
+
+    rows: RollupRows
+    errors: list[tuple[int, int, int]]
+
+
+def _read_requests(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters) -> _Requests:
+    """Read once what the specs of requests and errors need."""
+    ids = filters.series_ids() if specs else []
     columns = set().union(*(columns_for(spec.metric, spec.stat, filters.outcome) for spec in specs))
     rows = read_rows([plan.segment], sorted(columns), ids)
-    errors = _read_errors(plan, ids) if any(spec.metric.type == "error" for spec in specs) else []
+    return _Requests(rows, _read_errors(plan, ids) if any(spec.metric.type == "error" for spec in specs) else [])
+
+
+def _request_lines(
+    requests: _Requests,
+    specs: Sequence[SeriesSpec],
+    group_by: Sequence[str],
+    plan: Plan,
+    filters: Filters,
+    now: datetime,
+    limit: int,
+    chosen: Collection[tuple[str, ...]] | None,
+) -> tuple[Lines, int]:
+    """Return the lines of requests and errors, and the number of omitted groups. `chosen`: the groups to return."""
+    names = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
+    rows, errors = requests
 
     # Without labels, all series are in group 0.
     groups: list[tuple[str, ...]] = [()]
     number_of_series: Mapping[int, int] = {}
     omitted, default = 0, 0
     if names:
-        groups, omitted, number_of_series = _busiest_groups(rows, errors, names, limit)
+        groups, omitted, number_of_series = _busiest_groups(rows, errors, names, limit, chosen)
         default = -1
     numbers = rows.group_numbers(number_of_series, default)
     steps = (rows.buckets - plan.start) // plan.step_seconds
@@ -158,7 +192,7 @@ def _read_request_lines(
     lines: Lines = {}
     for spec in specs:
         if spec.metric.type == "error":
-            values = _error_values(error_counts, spec.stat, rollups.requests, seconds)
+            values: Sequence[Value] = _error_values(error_counts, spec.stat, rollups.requests, seconds)
         else:
             values = rollups.values(spec.metric, spec.stat, filters.outcome, seconds)
         lines[spec] = [
@@ -174,10 +208,16 @@ def _read_request_lines(
 
 
 def _busiest_groups(
-    rows: RollupRows, errors: Sequence[tuple[int, int, int]], names: Sequence[str], limit: int
+    rows: RollupRows,
+    errors: Sequence[tuple[int, int, int]],
+    names: Sequence[str],
+    limit: int,
+    chosen: Collection[tuple[str, ...]] | None,
 ) -> tuple[list[tuple[str, ...]], int, Mapping[int, int]]:
     """Return the groups with the most requests, the number of omitted groups, and the number of each series' group."""
     labels_of = series_labels({*rows.series_ids, *(series_id for _, series_id, _ in errors)}, names)
+    if chosen is not None:
+        labels_of = {series_id: labels for series_id, labels in labels_of.items() if labels in chosen}
     requests = dict.fromkeys(labels_of.values(), 0) | rows.requests_by(labels_of)
     ranked = sorted(requests, key=lambda labels: (-requests[labels], labels))
     number_of = {labels: number for number, labels in enumerate(ranked[:limit])}

@@ -12,7 +12,7 @@ least half as many parts as the window itself. The first hour of recording is no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metrics import catalogue
-from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import (
+    COUNTS,
     GroupedRollups,
     RollupRows,
     averages_and_percentiles,
@@ -38,15 +38,30 @@ from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Segment, SplitWindow, split_window
 from metrics.queries.time.window import Window, end_of_now
 
-# (metric, statistics) of the figures that are read from histograms
-DISTRIBUTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("response_time_ms", ("avg", "p50", "p95", "p99")),
-    ("ttft_ms", ("avg", "p95")),
-    ("queue_time_ms", ("avg", "p95")),
-    ("tokens_per_second", ("avg",)),
-    ("prompt_tokens", ("avg", "p50", "p95", "p99")),
-    ("completion_tokens", ("avg", "p50", "p95", "p99")),
-)
+Figures = dict[str, float | int | None]
+
+
+class FigureSet(NamedTuple):
+    """The figures of requests that are read beside the numbers of requests, the error rate and the rates.
+
+    distributions: the statistics of each metric that is stored as histograms. token_sums: completion tokens must be
+    one, because the throughput is computed from their sum.
+    """
+
+    distributions: Mapping[str, Sequence[str]]
+    token_sums: Sequence[str]
+    has_cost: bool
+
+
+_TIMES: dict[str, Sequence[str]] = {
+    "response_time_ms": ("avg", "p50", "p95", "p99"),
+    "ttft_ms": ("avg", "p95"),
+    "queue_time_ms": ("avg", "p95"),
+    "tokens_per_second": ("avg",),
+}
+_TOKENS: dict[str, Sequence[str]] = dict.fromkeys(("prompt_tokens", "completion_tokens"), ("avg", "p50", "p95", "p99"))
+ALL_FIGURES = FigureSet(_TIMES | _TOKENS, ("prompt_tokens", "completion_tokens", "total_tokens"), True)
+TIMES = FigureSet(_TIMES, ("completion_tokens",), False)  # a summary reads 8 columns for these, and 13 for all
 # Figures of hosts, GPUs and queues
 MACHINES: dict[str, SeriesSpec] = {
     "peak_memory_percent": SeriesSpec.of("system.memory_percent", "max"),
@@ -60,10 +75,7 @@ MACHINES: dict[str, SeriesSpec] = {
 }
 PARTS = 24
 MIN_COMPARABLE_REQUESTS = 20
-TOKEN_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 COST = catalogue.get("inference.cost_usd")
-
-Figures = dict[str, float | int | None]
 
 
 @dataclass(frozen=True)
@@ -104,20 +116,52 @@ def summary(window: Window, filters: Filters, now: datetime) -> Summary:
     def compute() -> Summary:
         with query_budget():
             readings = read_with_previous(window, filters, now)
-            return summary_of([figures_of(reading, reading.as_one_group(), filters, now) for reading in readings])
+            return summary_of(
+                [figures_of(reading, GroupedRollups.as_one(reading.rows), filters, now) for reading in readings]
+            )
 
     return cached(("summary", filters), window, now, compute)
 
 
 class Reading(NamedTuple):
-    """The rollup rows of the requests in a window."""
+    """The rollup rows of the requests in a window, with the columns of some figures."""
 
     split: SplitWindow
     rows: RollupRows
+    figure_set: FigureSet
 
-    def as_one_group(self) -> GroupedRollups:
-        """Return the sums of all rows."""
-        return GroupedRollups(self.rows, np.zeros(len(self.rows), dtype=np.int64), 1)
+    def figures(self, groups: GroupedRollups, filters: Filters, now: datetime) -> list[Figures]:
+        """Return the figures of requests of each group."""
+        seconds = elapsed_seconds(self.split, now)
+        ok, failed = (groups.sums(column).tolist() for column in COUNTS)
+        tokens = {name: groups.totals(catalogue.get(f"inference.{name}")) for name in self.figure_set.token_sums}
+        cost: dict[str, Sequence[Any]] = {}
+        if self.figure_set.has_cost:
+            cost = {"cost_usd": groups.totals(COST), "unpriced_requests": groups.sums("unpriced_requests").tolist()}
+        distributions = {
+            name: averages_and_percentiles(
+                groups.histograms(catalogue.get(f"inference.{name}"), filters.outcome), stats
+            )
+            for name, stats in self.figure_set.distributions.items()
+        }
+        rows: list[Figures] = []
+        for group in range(groups.count):
+            total = ok[group] + failed[group]
+            throughput = tokens["completion_tokens"][group]
+            figures: Figures = {
+                "total_requests": total,
+                "failed_requests": failed[group],
+                "success_rate_percent": 100 * ok[group] / total if total else None,
+                "error_rate_percent": 100 * failed[group] / total if total else None,
+                "requests_per_second": total / seconds if total else None,
+                "tokens_per_second": None if throughput is None else throughput / seconds,
+                **{name: sums[group] if total else 0 for name, sums in tokens.items()},
+                **{name: of_groups[group] for name, of_groups in cost.items()},
+            }
+            for name, of_groups in distributions.items():
+                figures |= {f"{stat}_{name}": value for stat, value in of_groups[group].items()}
+            rows.append({name: round_figure(value) for name, value in figures.items()})
+        return rows
 
 
 class WindowFigures(NamedTuple):
@@ -129,21 +173,26 @@ class WindowFigures(NamedTuple):
 
 
 def read_with_previous(
-    window: Window, filters: Filters, now: datetime, *, ids: Sequence[int] | None = None
+    window: Window,
+    filters: Filters,
+    now: datetime,
+    *,
+    ids: Sequence[int] | None = None,
+    figure_set: FigureSet = ALL_FIGURES,
 ) -> Iterator[Reading]:
     """Yield what is read of the window, and of the previous one. `ids` are the label sets, if they are known."""
-    columns = request_columns(filters)
+    columns = request_columns(filters, figure_set)
     ids = filters.series_ids() if ids is None else ids
     split = split_window(window, now)
     for part in (split, split_window(split.window.before(), now)):
-        yield Reading(part, read_rows(part.segments, columns, ids))
+        yield Reading(part, read_rows(part.segments, columns, ids), figure_set)
 
 
 def figures_of(reading: Reading, total: GroupedRollups, filters: Filters, now: datetime) -> WindowFigures:
     """Return the figures of a window. `total` has the sums of all its rows, as one group."""
-    split, rows = reading
-    figures = request_figures(total, filters, elapsed_seconds(split, now))[0]
-    parts = np.unique((rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
+    split = reading.split
+    figures = reading.figures(total, filters, now)[0]
+    parts = np.unique((reading.rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
     return WindowFigures(split, figures | _machine_figures(split.segments, filters, end_of_now(now)), len(parts))
 
 
@@ -161,12 +210,14 @@ def summary_of(windows: Sequence[WindowFigures]) -> Summary:
     )
 
 
-def request_columns(filters: Filters) -> list[str]:
+def request_columns(filters: Filters, figure_set: FigureSet) -> list[str]:
     """Return the rollup columns that the figures of requests are computed from."""
-    columns = {*OUTCOME_COLUMNS, *columns_of_total(COST), "unpriced_requests"}
-    for name in TOKEN_SUMS:
+    columns = set(COUNTS)
+    if figure_set.has_cost:
+        columns |= columns_of_total(COST)
+    for name in figure_set.token_sums:
         columns |= columns_of_total(catalogue.get(f"inference.{name}"))
-    for name, _ in DISTRIBUTIONS:
+    for name in figure_set.distributions:
         columns |= set(histogram_columns(catalogue.get(f"inference.{name}"), filters.outcome))
     return sorted(columns)
 
@@ -175,36 +226,6 @@ def elapsed_seconds(split: SplitWindow, now: datetime) -> int:
     """Return the seconds that rates are divided by."""
     start = max(split.window.start_s, split.segments[0].start) if split.segments else split.window.start_s
     return max(1, min(split.window.end_s, end_of_now(now)) - start)
-
-
-def request_figures(groups: GroupedRollups, filters: Filters, seconds: int) -> list[Figures]:
-    """Return the figures of requests of each group. Rates are divided by `seconds`."""
-    requests, ok = groups.requests, groups.sums("ok")
-    cost, unpriced = groups.totals(COST), groups.sums("unpriced_requests")
-    tokens = {name: groups.totals(catalogue.get(f"inference.{name}")) for name in TOKEN_SUMS}
-    histograms = {
-        name: groups.histograms(catalogue.get(f"inference.{name}"), filters.outcome) for name, _ in DISTRIBUTIONS
-    }
-    rows: list[Figures] = []
-    for group in range(groups.count):
-        total, successful = int(requests[group]), int(ok[group])
-        throughput = tokens["completion_tokens"][group]
-        figures: Figures = {
-            "total_requests": total,
-            "failed_requests": total - successful,
-            "success_rate_percent": 100 * successful / total if total else None,
-            "error_rate_percent": 100 * (total - successful) / total if total else None,
-            "requests_per_second": total / seconds if total else None,
-            "tokens_per_second": None if throughput is None else throughput / seconds,
-            **{name: sums[group] if total else 0 for name, sums in tokens.items()},
-            "cost_usd": cost[group],
-            "unpriced_requests": int(unpriced[group]),
-        }
-        for name, stats in DISTRIBUTIONS:
-            values = averages_and_percentiles(histograms[name][group], stats)
-            figures |= {f"{stat}_{name}": value for stat, value in values.items()}
-        rows.append({name: round_figure(value) for name, value in figures.items()})
-    return rows
 
 
 def _machine_figures(segments: Iterable[Segment], filters: Filters, now_s: int) -> Figures:

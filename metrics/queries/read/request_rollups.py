@@ -16,11 +16,11 @@ from operator import add
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db.models import BinaryField, F, Sum
+from django.db.models import ExpressionWrapper, F, Field, Sum
 
-from metrics.aggregation import NANO, OUTCOME_COLUMNS, TOKEN_COLUMNS
+from metrics.aggregation import HISTOGRAM_COLUMNS, NANO, OUTCOME_COLUMNS, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
-from metrics.histogram import Histogram, merge_packed_groups
+from metrics.histogram import HistogramGroups, merge_packed_groups
 from metrics.models import InferenceRollup, Series
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
@@ -30,6 +30,10 @@ from metrics.queries.time.plan import Segment
 CHUNK_ROWS = 4_000
 BLOB_BYTES = 41  # of a bytes object beside its content, and of the reference to it
 BUCKET, SERIES = "bucket", "series_id"
+# The successful and the failed requests of a row. The database adds up the outcomes of the latter.
+COUNTS = ("ok", "failed")
+_FAILED = reduce(add, (F(column) for column in OUTCOME_COLUMNS if column != "ok"))
+_FAILED_AS_READ = ExpressionWrapper(_FAILED, output_field=Field())  # without a type, whose conversion costs 1 µs a row
 # The histograms of the response time by outcome. For other outcomes, it is the column of the metric.
 _RESPONSE_TIME_COLUMNS = {
     "failed": ("failed_response_time_ms",),
@@ -56,8 +60,9 @@ class RollupRows:
     def __init__(self, names: Sequence[str]) -> None:
         self._integers: dict[str, list[np.ndarray]] = {BUCKET: [], SERIES: []}
         self._blobs: dict[str, list[bytes]] = {}
+        self._has_values: dict[str, np.ndarray] = {}
         for name in names:
-            if isinstance(InferenceRollup._meta.get_field(name), BinaryField):
+            if name in HISTOGRAM_COLUMNS:
                 self._blobs[name] = []
             else:
                 self._integers[name] = []
@@ -68,11 +73,11 @@ class RollupRows:
         size = 0
         for name, values in zip(self._names, zip(*rows, strict=True), strict=False):
             if name in self._blobs:
-                blobs = [bytes(value) for value in values]  # PostgreSQL's adapter returns memoryviews
+                blobs = list(map(bytes, values))  # PostgreSQL's adapter returns memoryviews
                 self._blobs[name] += blobs
                 size += sum(map(len, blobs)) + BLOB_BYTES * len(blobs)
             else:
-                self._integers[name].append(np.array(values, dtype=np.int64))
+                self._integers[name].append(np.fromiter(values, dtype=np.int64, count=len(values)))
                 size += self._integers[name][-1].nbytes
         return size
 
@@ -103,14 +108,15 @@ class RollupRows:
     @cached_property
     def requests(self) -> np.ndarray:
         """The number of completed requests of each row, including failed ones."""
-        total = np.zeros(len(self), dtype=np.int64)
-        for column in OUTCOME_COLUMNS:
-            total += self.integers(column)
+        ok, failed = COUNTS
+        total: np.ndarray = self.integers(ok) + self.integers(failed)
         return total
 
     def has_values(self, column: str) -> np.ndarray:
         """Return for each row whether its packed histogram has a value. An empty one is stored as no bytes."""
-        return np.array([len(blob) > 0 for blob in self.blobs(column)], dtype=np.int64)
+        if column not in self._has_values:
+            self._has_values[column] = np.fromiter(map(bool, self.blobs(column)), dtype=np.int64, count=len(self))
+        return self._has_values[column]
 
     @cached_property
     def _distinct_series(self) -> tuple[list[int], np.ndarray]:
@@ -133,7 +139,7 @@ class RollupRows:
 
     def failures_by(self, group_of_series: Mapping[int, Group]) -> dict[Group, int]:
         """Return the number of failed requests of each group. Rows of other series are omitted."""
-        return self._sums_by(group_of_series, self.requests - self.integers("ok"))
+        return self._sums_by(group_of_series, self.integers("failed"))
 
     def _sums_by(self, group_of_series: Mapping[int, Group], values: np.ndarray) -> dict[Group, int]:
         ids, positions = self._distinct_series
@@ -165,7 +171,7 @@ def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: S
         queryset = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
         if series_ids is not None and compared is None:
             queryset = queryset.filter(series_id__in=series_ids)
-        queryset = queryset.order_by("bucket", "series_id")
+        queryset = queryset.order_by("bucket", "series_id").annotate(failed=_FAILED_AS_READ)
         read = queryset.values_list("bucket", "series_id", *names).iterator(CHUNK_ROWS)
         while chunk := list(islice(read, CHECK_ROWS)):
             selected = chunk if compared is None else [row for row in chunk if row[1] in compared]
@@ -177,7 +183,7 @@ def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: S
 def count_requests(segments: Iterable[Segment]) -> Counter[int]:
     """Return the number of completed requests of each series, which the database adds up."""
     counts = Counter[int]()
-    number = Sum(reduce(add, (F(column) for column in OUTCOME_COLUMNS)))
+    number = Sum(F("ok") + _FAILED)
     for resolution, start, end in segments:
         rows = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
         for series_id, count in rows.values("series_id").annotate(n=number).order_by().values_list("series_id", "n"):
@@ -197,8 +203,13 @@ class GroupedRollups:
         self._group = group_of_row[self._included]
         self.count = count
         self._sums: dict[str, np.ndarray] = {}
-        self._histograms: dict[str, list[Histogram]] = {}
+        self._histograms: dict[tuple[str, ...], HistogramGroups] = {}
         self._parts: GroupedRollups | None = None
+
+    @classmethod
+    def as_one(cls, rows: RollupRows) -> GroupedRollups:
+        """Return the sums of all rows, as one group."""
+        return cls(rows, np.zeros(len(rows), dtype=np.int64), 1)
 
     def total(self) -> GroupedRollups:
         """Return the sums of all groups, as one group. Histograms are merged from those of the groups."""
@@ -224,47 +235,44 @@ class GroupedRollups:
         np.add.at(totals, self._group, values[self._included])
         return totals
 
-    def _merged(self, column: str) -> list[Histogram]:
-        """Return the merged histograms of a column."""
-        if column not in self._histograms and self._parts is not None:
-            self._histograms[column] = [merged(self._parts._merged(column))]
-        if column not in self._histograms:
-            check_budget()
-            blobs = self._rows.blobs(column)
-            if len(self._included) != len(blobs):
-                blobs = [blobs[row] for row in self._included.tolist()]
-            self._histograms[column] = merge_packed_groups(blobs, self._group, self.count)  # type: ignore[arg-type]
-        return self._histograms[column]
-
-    def histograms(self, metric: Metric, outcome: str | None) -> list[Histogram]:
+    def histograms(self, metric: Metric, outcome: str | None) -> HistogramGroups:
         """Return the distributions of a metric over the requests with this outcome; empty if it has none."""
         columns = histogram_columns(metric, outcome)
-        if not columns:
-            return [Histogram()] * self.count
-        if len(columns) == 1:
-            return self._merged(columns[0])
-        return [merged(parts) for parts in zip(*(self._merged(column) for column in columns), strict=True)]
+        if columns not in self._histograms:
+            if self._parts is not None:
+                self._histograms[columns] = self._parts.histograms(metric, outcome).total()
+            else:
+                self._histograms[columns] = self._merged(columns)
+        return self._histograms[columns]
 
-    def values(self, metric: Metric, stat: str, outcome: str | None, seconds: np.ndarray) -> list[float | int | None]:
+    def _merged(self, columns: Sequence[str]) -> HistogramGroups:
+        """Return the histograms of the columns together."""
+        check_budget()
+        blobs: list[bytes] = []
+        included = self._included.tolist()
+        for column in columns:
+            of_column = self._rows.blobs(column)
+            blobs += of_column if len(self._included) == len(of_column) else map(of_column.__getitem__, included)
+        return merge_packed_groups(blobs, np.tile(self._group, len(columns)), self.count)
+
+    def values(
+        self, metric: Metric, stat: str, outcome: str | None, seconds: np.ndarray
+    ) -> Sequence[float | int | None]:
         """Return a statistic of each group; None for a group without requests.
 
         `seconds` is the time that each group covers, for rates.
         """
         requests = self.requests
         if metric.kind is Kind.HISTOGRAM and not _is_summed(metric, stat):
-            return [
-                _statistic(histogram, stat, float(length))
-                for histogram, length in zip(self.histograms(metric, outcome), seconds, strict=True)
-            ]
+            return _statistics(self.histograms(metric, outcome), stat, seconds)
         if metric.kind is Kind.RATIO:
-            ok = self.sums("ok")
-            part = requests - ok if metric.short == "error_rate_percent" else ok
-            return [100 * int(p) / int(r) if r else None for p, r in zip(part, requests, strict=True)]
+            part = self.sums("failed" if metric.short == "error_rate_percent" else "ok")
+            return [100 * p / r if r else None for p, r in zip(part.tolist(), requests.tolist(), strict=True)]
         if stat == "count" and metric.unit != "requests":
-            return [int(r) if r else None for r in requests]
+            return [r or None for r in requests.tolist()]
         totals = self.totals(metric)
         if stat == "rate":
-            return [t / float(s) if t is not None and s else None for t, s in zip(totals, seconds, strict=True)]
+            return _per_second(totals, seconds)
         return totals
 
     def totals(self, metric: Metric) -> list[float | int | None]:
@@ -273,7 +281,7 @@ class GroupedRollups:
         if metric.short == "requests":
             amounts, known = requests.tolist(), requests > 0
         elif metric.short == "failed_requests":
-            amounts, known = (requests - self.sums("ok")).tolist(), requests > 0
+            amounts, known = self.sums("failed").tolist(), requests > 0
         elif metric.short == "cost_usd":
             cost = self.sums("cost_nanodollars")
             amounts = [nanodollars / NANO for nanodollars in cost.tolist()]
@@ -300,14 +308,14 @@ def _reported_in(metric: Metric) -> tuple[str, ...]:
 
 def columns_for(metric: Metric, stat: str, outcome: str | None) -> set[str]:
     """Return the rollup columns that a statistic is computed from."""
-    columns = set(OUTCOME_COLUMNS)
+    columns = set(COUNTS)
     if metric.kind is Kind.HISTOGRAM and not _is_summed(metric, stat):
         return columns | set(histogram_columns(metric, outcome))
     return columns | columns_of_total(metric)
 
 
 def columns_of_total(metric: Metric) -> set[str]:
-    """Return the rollup columns that `GroupedRollups.totals` reads beside OUTCOME_COLUMNS."""
+    """Return the rollup columns that `GroupedRollups.totals` reads beside COUNTS."""
     if metric.short == "cost_usd":
         return {"cost_nanodollars", "unpriced_requests"}
     if metric.field in TOKEN_COLUMNS:
@@ -324,41 +332,32 @@ def histogram_columns(metric: Metric, outcome: str | None) -> tuple[str, ...]:
     return (metric.column,) if metric.kind is Kind.HISTOGRAM else ()
 
 
-def merged(histograms: Sequence[Histogram]) -> Histogram:
-    """Return the histogram of all values."""
-    if len(histograms) == 1:
-        return histograms[0]
-    total = Histogram()
-    for histogram in histograms:
-        total.merge(histogram)
-    return total
+def averages_and_percentiles(histograms: HistogramGroups, stats: Sequence[str]) -> list[dict[str, float | None]]:
+    """Return these statistics (`avg`, `p50`, `p99.9`, …) of each group; None if it is empty."""
+    columns = [histograms.means() if stat == "avg" else histograms.quantiles(_quantile(stat)) for stat in stats]
+    return [dict(zip(stats, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def averages_and_percentiles(histogram: Histogram, stats: Sequence[str]) -> dict[str, float | None]:
-    """Return these statistics (`avg`, `p50`, `p99.9`, …) from one pass over the buckets; None if it is empty."""
-    names = [stat for stat in stats if stat != "avg"]
-    values = dict(zip(names, histogram.quantiles([_quantile(name) for name in names]), strict=True))
-    return {stat: histogram.mean if stat == "avg" else values[stat] for stat in stats}
-
-
-def _statistic(histogram: Histogram, stat: str, seconds: float) -> float | int | None:
-    """Return a statistic; `rate` is the sum per second. None if the histogram is empty."""
-    if not histogram.count:
-        return None
+def _statistics(histograms: HistogramGroups, stat: str, seconds: np.ndarray) -> Sequence[float | int | None]:
+    """Return a statistic of each group; `rate` is the sum per second. None if the histogram is empty."""
     match stat:
         case "avg":
-            return histogram.mean
+            return histograms.means()
         case "min":
-            return histogram.minimum
+            return histograms.minima()
         case "max":
-            return histogram.maximum
+            return histograms.maxima()
         case "sum":
-            return histogram.sum
+            return histograms.sums()
         case "count":
-            return histogram.count
+            return [count or None for count in histograms.counts]
         case "rate":
-            return histogram.sum / seconds if seconds else None
-    return histogram.quantile(_quantile(stat))
+            return _per_second(histograms.sums(), seconds)
+    return histograms.quantiles(_quantile(stat))
+
+
+def _per_second(totals: Sequence[float | int | None], seconds: np.ndarray) -> list[float | None]:
+    return [t / s if t is not None and s else None for t, s in zip(totals, seconds.tolist(), strict=True)]
 
 
 def _quantile(percentile: str) -> float:
@@ -368,8 +367,11 @@ def _quantile(percentile: str) -> float:
 def series_labels(ids: Iterable[int], group_by: Sequence[str]) -> dict[int, tuple[str, ...]]:
     """Return the values of these labels by the id of the series."""
     columns = tuple(dict.fromkeys(SERIES_COLUMN.get(name, "tags") for name in group_by))
+    rows = Series.objects.filter(one_of("id", ids)).values_list("id", *columns)
+    if len(columns) == len(group_by) and "tags" not in columns:
+        return {series_id: tuple(values) for series_id, *values in rows}
     labels: dict[int, tuple[str, ...]] = {}
-    for series_id, *values in Series.objects.filter(one_of("id", ids)).values_list("id", *columns):
+    for series_id, *values in rows:
         by_column = dict(zip(columns, values, strict=True))
         labels[series_id] = tuple(_label(name, by_column[SERIES_COLUMN.get(name, "tags")]) for name in group_by)
     return labels

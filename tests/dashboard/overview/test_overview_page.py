@@ -79,12 +79,14 @@ class ThePage:
         requests("a")
         page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
-            "now", "params", "summary", "history", "by_model", "heatmap", "current", "models", "models_omitted",
+            "now", "params", "summary", "history", "heatmap", "current", "models", "models_omitted",
             "options", "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
         } == set(page)  # fmt: skip
-        asked = {(line["metric"], line["stat"]) for line in page["history"]["series"]}
-        assert asked == {(spec.metric.name, spec.stat) for spec in overview_data.SERIES}
-        assert {line["labels"]["model"] for line in page["by_model"]["series"]} == {"a"}
+        series = [(line["metric"], line["stat"], line["labels"]) for line in page["history"]["series"]]
+        assert series == [
+            *((spec.metric.name, spec.stat, {}) for spec in overview_data.SERIES),
+            *((spec.metric.name, spec.stat, {"model": "a"}) for spec in overview_data.SERIES_BY_MODEL),
+        ]
         assert page["can"] == ["demo", "ingest", "read"]
 
     def test_hands_its_ranges_and_filters_to_the_scripts(self, visitor: Client) -> None:
@@ -200,9 +202,9 @@ class TheData:
         requests("llama-3", "llama-4", "gpt")
         found = visitor.get("/dashboard/data/overview/models?range=15m&search=LLAMA").json()
         assert ([row["model_name"] for row in found["models"]], found["models_omitted"]) == (["llama-3", "llama-4"], 0)
-        assert {line["labels"]["model"] for line in found["by_model"]["series"]} == {"llama-3", "llama-4"}
+        assert {line["labels"]["model"] for line in found["history"]["series"]} == {"llama-3", "llama-4"}
         none = visitor.get("/dashboard/data/overview/models?range=15m&search=nobody").json()
-        assert none == {"models": [], "models_omitted": 0, "by_model": None}
+        assert none == {"models": [], "models_omitted": 0, "history": None}
         choices = visitor.get("/dashboard/data/choices?range=15m&search=4").json()
         assert [choice["value"] for choice in choices["model"]["choices"]] == ["llama-4"]
 
@@ -222,7 +224,7 @@ class TheData:
         requests("a")
         whole = visitor.get("/dashboard/data/overview").json()
         part = visitor.get("/dashboard/data/overview/figures").json()
-        assert set(whole) - set(part) == {"history", "by_model", "current", "can", "version", "first_event_url"}
+        assert set(whole) - set(part) == {"history", "current", "can", "version", "first_event_url"}
         assert part["models"] == whole["models"]
 
     @pytest.mark.parametrize(("age", "range_"), [(60, "15m"), (3_000, "1h")])
@@ -314,6 +316,12 @@ class TheQueriesOfThePage:
         requests("a", "b")
         with CaptureQueriesContext(connection) as captured:
             assert visitor.get(path).status_code == 200
-        read = [query["sql"] for query in captured if "prompt_tokens_histogram" in query["sql"]]
+        read = [query["sql"] for query in captured if '"tokens_per_second"' in query["sql"]]
         assert read
         assert len(set(read)) == len(read)
+
+    def test_read_the_rollups_of_all_charts_once(self, visitor: Client) -> None:
+        requests("a", "b")
+        with CaptureQueriesContext(connection) as captured:
+            assert visitor.get("/").status_code == 200
+        assert len([query for query in captured if '"prompt_tokens_histogram"' in query["sql"]]) == 1

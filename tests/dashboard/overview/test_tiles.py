@@ -6,14 +6,14 @@ import pytest
 
 from dashboard.overview import data, tiles
 from metrics import catalogue
-from metrics.queries.answers.summary import DISTRIBUTIONS, MACHINES
+from metrics.queries.answers.summary import MACHINES, TIMES
 from metrics.queries.parameters import MAX_SERIES, parse_series_objects
 
 SUMMARY_NAMES = {
     "requests_per_second",
     "tokens_per_second",
     "error_rate_percent",
-    *(f"{stat}_{name}" for name, stats in DISTRIBUTIONS for stat in stats),
+    *(f"{stat}_{name}" for name, stats in TIMES.distributions.items() for stat in stats),
     *MACHINES,
 }
 

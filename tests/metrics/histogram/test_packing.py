@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.histogram import MAX_VALUE, Histogram, histogram, merge_packed, merge_packed_groups
+from metrics.histogram import MAX_VALUE, Histogram, groups, merge_packed, merge_packed_groups
 from metrics.histogram.packing import MAX_COUNT, MAX_PACKED_BYTES, Content, encode
 
 values = (
@@ -209,13 +209,22 @@ class TheMergeOfPackedOnes:
     @given(st.lists(st.tuples(histograms, st.integers(0, 4)), max_size=15))
     def test_in_groups_is_that_of_each_group(self, several: list[tuple[Histogram, int]]) -> None:
         blobs = [histogram.pack() for histogram, _ in several]
-        groups = [group for _, group in several]
+        numbers = [number for _, number in several]
 
-        merged = merge_packed_groups(blobs, groups, 6)
+        merged = merge_packed_groups(blobs, numbers, 6)
 
-        assert merged == [
-            one_by_one([blob for blob, own in zip(blobs, groups, strict=True) if own == group]) for group in range(6)
+        alone = [
+            one_by_one([blob for blob, own in zip(blobs, numbers, strict=True) if own == number]) for number in range(6)
         ]
+        assert list(merged) == alone
+        assert list(merged.total()) == [one_by_one(blobs)]
+        assert merged.counts == [histogram.count for histogram in alone]
+        assert merged.means() == [histogram.mean for histogram in alone]
+        assert merged.sums() == [histogram.sum if histogram.count else None for histogram in alone]
+        assert merged.minima() == [histogram.minimum for histogram in alone]
+        assert merged.maxima() == [histogram.maximum for histogram in alone]
+        for q in (0.0, 0.01, 0.5, 0.95, 0.999, 1.0):
+            assert merged.quantiles(q) == [histogram.quantile(q) for histogram in alone]
 
     def test_in_very_many_groups_is_the_same(self) -> None:
         blobs = [Histogram.of([number, number + 0.5]).pack() for number in range(2_500)]
@@ -242,16 +251,17 @@ class TheMergeOfPackedOnes:
 
         assert merged.count == 5_000 * MAX_COUNT
         assert merged.counts == dict.fromkeys(full.counts, 5000 * MAX_COUNT)
+        assert merge_packed_groups([full.pack()] * 5_000, [0] * 5_000, 1).quantiles(0.5) == [7]
 
     @pytest.mark.parametrize("dense_cells", [0, 2**22])
     def test_is_the_same_in_several_parts(self, monkeypatch: pytest.MonkeyPatch, dense_cells: int) -> None:
-        monkeypatch.setattr(histogram, "_PART_BLOBS", 3)
-        monkeypatch.setattr(histogram, "_DENSE_CELLS", dense_cells)
+        monkeypatch.setattr(groups, "_PART_BLOBS", 3)
+        monkeypatch.setattr(groups, "_DENSE_CELLS", dense_cells)
         blobs = [Histogram.of([number % 3, 2.5, number + 0.1]).pack() for number in range(10)]
 
         merged = merge_packed_groups(blobs, [number % 2 for number in range(10)], 2)
 
-        assert merged == [one_by_one(blobs[::2]), one_by_one(blobs[1::2])]
+        assert list(merged) == [one_by_one(blobs[::2]), one_by_one(blobs[1::2])]
         with pytest.raises(ValueError, match="blob 7: "):
             merge_packed_groups([*blobs[:7], b"no histogram", *blobs], [0] * 18, 1)
 
@@ -269,8 +279,10 @@ class TheMergeOfPackedOnes:
     def test_of_nothing_is_empty(self) -> None:
         assert merge_packed([]) == Histogram()
         assert merge_packed([b"", b""]) == Histogram()
-        assert merge_packed_groups([], [], 3) == [Histogram()] * 3
-        assert merge_packed_groups([], [], 0) == []
+        nothing = merge_packed_groups([], [], 3)
+        assert list(nothing) == [Histogram()] * 3
+        assert nothing.quantiles(0.5) == nothing.means() == nothing.minima() == [None] * 3
+        assert list(merge_packed_groups([], [], 0)) == []
 
     @pytest.mark.parametrize(
         ("groups", "message"),

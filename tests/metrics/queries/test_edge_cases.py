@@ -10,7 +10,7 @@ from django.conf import settings
 
 from metrics import catalogue, queries
 from metrics.events import QueueEvent, SystemEvent
-from metrics.queries import BadQuery, Filters, Window
+from metrics.queries import BadQuery, Filters, SeriesSpec, Window
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, request, write
 from tests.metrics.queries.series_of import series_of
 
@@ -127,6 +127,17 @@ class ASeriesWithManyGroups:
         assert len(result.lines) == 50
         assert result.as_dict()["groups_omitted"] == 10
         assert result.lines[0].labels == {"model": "model-59"}  # eleven requests
+
+    def test_has_the_chosen_models_beside_series_of_all(self, db: Any) -> None:
+        write([request(ago(5), n, model_name=name) for n, name in enumerate(("a", "b", "b", "c"))])
+        requests = ("inference.requests", "sum")
+        specs = [SeriesSpec.of(*requests), SeriesSpec.of(*requests, "model")]
+
+        result = queries.series(specs, Window.last(60, NOW), EVERYTHING, models=("a", "b"), now=NOW)
+
+        sums = [(line.labels, sum(value or 0 for value in line.values)) for line in result.lines]
+        assert sums == [({}, 4), ({"model": "b"}, 2), ({"model": "a"}, 1)]
+        assert result.groups_omitted == 0
 
     @pytest.mark.parametrize("names", ["colour", "model,provider,service,endpoint", "model;host"])
     def test_by_an_unknown_label_is_rejected(self, db: Any, names: str) -> None:

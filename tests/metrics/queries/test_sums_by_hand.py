@@ -16,6 +16,7 @@ from metrics.catalogue import Kind, Metric
 from metrics.events import InferenceEvent
 from metrics.queries import Filters, Window
 from metrics.queries.answers import choices, model_ranking
+from metrics.queries.answers.summary import ALL_FIGURES
 from tests.metrics.queries.known_events import (
     ALPHA,
     BETA,
@@ -482,15 +483,30 @@ class TheModels:
     @pytest.mark.parametrize("most", [1, 500])
     def test_are_read_with_the_summary(self, known: Known, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
         monkeypatch.setattr(model_ranking, "MAX_FAILING", 0)
+        monkeypatch.setattr(model_ranking, "TIMES", ALL_FIGURES)
         for filters in (EVERYTHING, Filters(model=(SLOW,)), Filters(provider=("nobody",)), Filters(outcome="all")):
             *both, _ = queries.summary_and_models(HOUR, filters, NOW, limit=most)
 
             assert both == [queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW, limit=most)]
 
-    def test_with_the_most_failures_are_assessed_with_the_busiest(self, known: Known) -> None:
+    @pytest.mark.usefixtures("known")
+    def test_have_the_same_figures_if_few_are_read(self) -> None:
+        whole = queries.models(HOUR, EVERYTHING, NOW).results
+
+        few = queries.models(HOUR, EVERYTHING, NOW, figure_set=queries.TIMES).results
+
+        assert "p95_prompt_tokens" not in few[0]
+        for row in (*few, *whole):
+            row |= {f"{name} before": value for name, value in row.pop("previous").items()}
+        assert [{name: row[name] for name in few[0]} for row in whole] == few
+
+    def test_with_the_most_failures_are_assessed_with_the_busiest(
+        self, known: Known, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         rows = {row["model_name"]: row for row in queries.models(HOUR, EVERYTHING, NOW).results}
         assert rows[SLOW]["failed_requests"] > 0
 
+        monkeypatch.setattr(model_ranking, "TIMES", ALL_FIGURES)
         _, ranking, _ = queries.summary_and_models(HOUR, EVERYTHING, NOW, limit=1)
 
         assert ({row["model_name"]: row for row in ranking.results}, ranking.omitted) == (rows, 0)

@@ -13,7 +13,7 @@ from metrics.catalogue import Kind, Metric
 from metrics.events import ErrorEvent, Event, InferenceEvent
 from metrics.queries import Filters, Window
 from metrics.queries.answers.results import round_figure, round_for_tick
-from metrics.queries.answers.summary import DISTRIBUTIONS, TOKEN_SUMS
+from metrics.queries.answers.summary import ALL_FIGURES
 from tests.metrics.queries.known_events import CHATTY, NOW, request, values, write
 from tests.metrics.queries.series_of import series_of
 
@@ -34,8 +34,8 @@ IN_SUMMARY = {
     ("cost_usd", "sum"): "cost_usd",
     ("error_rate_percent", "avg"): "error_rate_percent",
     ("success_rate_percent", "avg"): "success_rate_percent",
-} | {(name, stat): f"{stat}_{name}" for name, stats in DISTRIBUTIONS for stat in stats}
-ZERO_WITHOUT_REQUESTS = ("total_requests", "failed_requests", *TOKEN_SUMS)
+} | {(name, stat): f"{stat}_{name}" for name, stats in ALL_FIGURES.distributions.items() for stat in stats}
+ZERO_WITHOUT_REQUESTS = ("total_requests", "failed_requests", *ALL_FIGURES.token_sums)
 IN_TICK = {
     ("requests", "rate"): ("requests_per_second",),
     ("completion_tokens", "rate"): ("tokens_per_second",),

@@ -120,7 +120,7 @@ export class Page {
     if (this.tick?.view && JSON.stringify(data.params.filters) !== JSON.stringify(this.params.filters)) delete this.tick.view;
     this.data = data;
     this.problem = null;
-    this.series.load(data.history, data.by_model);
+    this.series.load(data.history);
     // The machines come from the data, so that a removed machine disappears before the next tick.
     if (data.current) this.tick = this.tick ? { ...this.tick, hosts: data.current.hosts } : { ...data.current };
     this.topics.emit("data");

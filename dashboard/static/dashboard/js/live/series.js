@@ -10,17 +10,15 @@ export class SeriesStore {
   #points = new Map();
   #groups = new Map();
 
-  // Replace all series. Both arguments are series of the page's data, the second by model: {step_seconds, start, series},
-  // where a series has the values of all buckets from `start` on.
-  load(history, byModel) {
+  // Replace all series by those of the page's data, {step_seconds, start, series}, where a series has the values of all
+  // buckets from `start` on.
+  load(history) {
     this.#points.clear();
     this.#groups.clear();
-    if (history) this.step = history.step_seconds * 1000;
-    for (const response of [history, byModel]) {
-      const stepMs = (response?.step_seconds ?? 0) * 1000;
-      for (const series of response?.series ?? []) {
-        this.#set(series, series.values.map((y, index) => ({ x: response.start + index * stepMs, y })));
-      }
+    if (!history) return;
+    this.step = history.step_seconds * 1000;
+    for (const series of history.series) {
+      this.#set(series, series.values.map((y, index) => ({ x: history.start + index * this.step, y })));
     }
   }
 

@@ -40,9 +40,9 @@ export function mount(root, page) {
     let answer = null;
     if (query) {
       try {
-        const { by_model: byModel, ...rows } = await findModels(location.search, query);
+        const { history, ...rows } = await findModels(location.search, query);
         answer = { ...rows, series: new SeriesStore() };
-        answer.series.load(null, byModel);
+        answer.series.load(history);
       } catch (problem) {
         answer = { models: [], models_omitted: 0, problem: problem.message };
       }
