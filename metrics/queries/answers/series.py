@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from django.db.models import Count
@@ -132,79 +132,77 @@ def _read_lines(
     alike: dict[tuple[bool, tuple[str, ...]], list[SeriesSpec]] = defaultdict(list)
     for spec in specs:
         alike[spec.metric.type in gauges.TABLES, spec.group_by].append(spec)
-    requests = _read_requests([spec for spec in specs if spec.metric.type not in gauges.TABLES], plan, filters)
+    requests = _Requests([spec for spec in specs if spec.metric.type not in gauges.TABLES], plan, filters, now)
     for (is_gauge, group_by), group in alike.items():
         if is_gauge:
             group_lines, omitted = _read_gauge_lines(group, group_by, plan, filters, now, limit)
         else:
             chosen = {(name,) for name in models} if models is not None and group_by == ("model",) else None
-            group_lines, omitted = _request_lines(requests, group, group_by, plan, filters, now, limit, chosen)
+            group_lines, omitted = requests.lines(group, group_by, limit, chosen)
         lines |= group_lines
         most_omitted = max(most_omitted, omitted)
     return [line for spec in specs for line in lines[spec]], most_omitted
 
 
-class _Requests(NamedTuple):
-    """The rollup rows of requests, and [(number of the step, series, errors), …]."""
+class _Requests:
+    """The requests and errors of a window, read once for all these specs."""
 
-    rows: RollupRows
-    errors: list[tuple[int, int, int]]
+    def __init__(self, specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime) -> None:
+        self._plan, self._outcome = plan, filters.outcome
+        self._passed_seconds = _passed_seconds(plan, now)
+        ids = filters.series_ids() if specs else []
+        columns = set().union(*(columns_for(spec.metric, spec.stat, filters.outcome) for spec in specs))
+        self._rows = read_rows([plan.segment], sorted(columns), ids)
+        self._errors = _read_errors(plan, ids) if any(spec.metric.type == "error" for spec in specs) else []
 
+    def lines(
+        self,
+        specs: Sequence[SeriesSpec],
+        group_by: Sequence[str],
+        limit: int,
+        chosen: Collection[tuple[str, ...]] | None,
+    ) -> tuple[Lines, int]:
+        """Return the lines of some of the specs, which have the same labels, and the number of omitted groups.
 
-def _read_requests(specs: Sequence[SeriesSpec], plan: Plan, filters: Filters) -> _Requests:
-    """Read once what the specs of requests and errors need."""
-    ids = filters.series_ids() if specs else []
-    columns = set().union(*(columns_for(spec.metric, spec.stat, filters.outcome) for spec in specs))
-    rows = read_rows([plan.segment], sorted(columns), ids)
-    return _Requests(rows, _read_errors(plan, ids) if any(spec.metric.type == "error" for spec in specs) else [])
+        `chosen`: the groups to return.
+        """
+        plan, rows = self._plan, self._rows
+        names = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
+        errors = self._errors if any(spec.metric.type == "error" for spec in specs) else []
 
-
-def _request_lines(
-    requests: _Requests,
-    specs: Sequence[SeriesSpec],
-    group_by: Sequence[str],
-    plan: Plan,
-    filters: Filters,
-    now: datetime,
-    limit: int,
-    chosen: Collection[tuple[str, ...]] | None,
-) -> tuple[Lines, int]:
-    """Return the lines of requests and errors, and the number of omitted groups. `chosen`: the groups to return."""
-    names = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
-    rows, errors = requests
-
-    # Without labels, all series are in group 0.
-    groups: list[tuple[str, ...]] = [()]
-    number_of_series: Mapping[int, int] = {}
-    omitted, default = 0, 0
-    if names:
-        groups, omitted, number_of_series = _busiest_groups(rows, errors, names, limit, chosen)
-        default = -1
-    numbers = rows.group_numbers(number_of_series, default)
-    steps = (rows.buckets - plan.start) // plan.step_seconds
-    rollups = GroupedRollups(rows, np.where(numbers < 0, -1, numbers * plan.points + steps), len(groups) * plan.points)
-    error_counts = np.zeros(rollups.count, dtype=np.int64)
-    for step, series_id, count in errors:
-        number = number_of_series.get(series_id, default)
-        if number >= 0:
-            error_counts[number * plan.points + step] += count
-    seconds = np.tile(_passed_seconds(plan, now), len(groups))
-    lines: Lines = {}
-    for spec in specs:
-        if spec.metric.type == "error":
-            values: Sequence[Value] = _error_values(error_counts, spec.stat, rollups.requests, seconds)
-        else:
-            values = rollups.values(spec.metric, spec.stat, filters.outcome, seconds)
-        lines[spec] = [
-            Line(
-                spec.metric,
-                spec.stat,
-                dict(zip(names, group, strict=True)),
-                values[number * plan.points : (number + 1) * plan.points],
-            )
-            for number, group in enumerate(groups)
-        ]
-    return lines, omitted
+        # Without labels, all series are in group 0.
+        groups: list[tuple[str, ...]] = [()]
+        number_of_series: Mapping[int, int] = {}
+        omitted, default = 0, 0
+        if names:
+            groups, omitted, number_of_series = _busiest_groups(rows, errors, names, limit, chosen)
+            default = -1
+        numbers = rows.group_numbers(number_of_series, default)
+        steps = (rows.buckets - plan.start) // plan.step_seconds
+        cells = np.where(numbers < 0, -1, numbers * plan.points + steps)
+        rollups = GroupedRollups(rows, cells, len(groups) * plan.points)
+        error_counts = np.zeros(rollups.count, dtype=np.int64)
+        for step, series_id, count in errors:
+            number = number_of_series.get(series_id, default)
+            if number >= 0:
+                error_counts[number * plan.points + step] += count
+        seconds = np.tile(self._passed_seconds, len(groups))
+        lines: Lines = {}
+        for spec in specs:
+            if spec.metric.type == "error":
+                values: Sequence[Value] = _error_values(error_counts, spec.stat, rollups.requests, seconds)
+            else:
+                values = rollups.values(spec.metric, spec.stat, self._outcome, seconds)
+            lines[spec] = [
+                Line(
+                    spec.metric,
+                    spec.stat,
+                    dict(zip(names, group, strict=True)),
+                    values[number * plan.points : (number + 1) * plan.points],
+                )
+                for number, group in enumerate(groups)
+            ]
+        return lines, omitted
 
 
 def _busiest_groups(
