@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from math import inf, nan
 from random import Random
 from typing import Any
 
@@ -28,7 +29,26 @@ MODELS = 8
 NAMES = 4  # of each other text
 SHORT = 60  # characters of names: a label set with all of them is within its limit in bytes
 # Values that servers, drivers and scripts send for what they do not know.
-WRONG = (-1, 0, 101, 100.5, 1e30, "[N/A]", "NaN", "12", "", "x" * 300, "a\nb", True, [], ["a"], {"a": 1}, None)
+WRONG = (
+    -1,
+    0,
+    101,
+    100.5,
+    1e30,
+    "[N/A]",
+    "NaN",
+    "12",
+    "",
+    "x" * 300,
+    "a\nb",
+    True,
+    [],
+    ["a"],
+    {"a": 1},
+    None,
+    nan,
+    inf,
+)
 IDENTITY = {"timestamp", "request_id", "model_name", "source", "host", "gpu_metrics"}
 
 

@@ -173,6 +173,19 @@ class AnEventThatIsWrong:
         assert not InferenceMetrics.objects.filter(request_id="r413").exists()
         assert api.get("/metrics/summary").json()["total_requests"] == 999
 
+    @pytest.mark.parametrize("odd", ["NaN", "-Infinity", "1e400", "9" * 400, "[" * 1_100 + "]" * 1_100])
+    @pytest.mark.parametrize("form", ["[%s, %s]", '{"events": [%s, %s]}'])
+    def test_in_a_value_that_json_does_not_have_is_stored_without_it(
+        self, api: AsgiClient, form: str, odd: str
+    ) -> None:
+        first = f'{{"model_name": "m", "prompt_tokens": 1, "ttft_ms": {odd}, "metadata": {{"a": {odd}}}}}'
+        answer = api.post("/track/inference", (form % (first, '{"model_name": "n"}')).encode()).json()
+        assert (answer["accepted"], answer["rejected"]) == (2, [])
+        assert answer["corrected"] in ({"ttft_ms": 1, "metadata.a": 1}, {"ttft_ms": 1, "metadata": 1})
+        (row,) = api.get("/requests", model="m").json()["results"]
+        assert (row["prompt_tokens"], row["ttft_ms"]) == (1, None)
+        assert row["metadata"] in ({"a": None}, None)
+
     def test_never_has_its_text_repeated(self, api: AsgiClient) -> None:
         reply = api.post("/track/inference", bad(model_name="SECRET" * 100, prompt_tokens="SECRET"))
         assert b"SECRET" not in reply.body

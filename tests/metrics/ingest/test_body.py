@@ -24,6 +24,12 @@ JSON = "application/json"
 LINES = "application/x-ndjson"
 SMALL = Limits(max_body_bytes=100_000, max_events=10)
 MANY = Limits(max_body_bytes=2**20, max_events=10_000)
+TOKENS = [
+    *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b'"a":', b'"events":', b" ", b"\n", b"\0", b"\xef\xbb\xbf"),
+    *(b"NaN", b"-Infinity", b"1e400", b"9" * 400, b"-", b"0", b"1", b".5", b"null", b"true"),
+    *(b"\\ud83d", b"\\ude00", b"\\u0000", b"\xff", b"\xed\xa0\xbd", "é".encode()),
+    *(bracket * levels for bracket in (b"[", b"]", b'{"a":', b"}") for levels in (120, 1_200)),
+]
 
 
 def read(
@@ -139,7 +145,11 @@ class ABody:
     def test_is_refused_for_brackets_that_would_fill_the_memory(self) -> None:
         assert refusal(b'{"a": [' + b"[]," * 1001 + b"1]}") == (413, "too_many_values")
 
-    @given(st.binary(max_size=200), st.sampled_from([JSON, LINES, "x", None]), st.sampled_from([None, "gzip"]))
+    @given(
+        st.binary(max_size=200) | st.lists(st.sampled_from(TOKENS), max_size=25).map(b"".join),
+        st.sampled_from([JSON, LINES, "x", None]),
+        st.sampled_from([None, "gzip"]),
+    )
     def test_is_read_or_refused_and_never_anything_else(
         self, body: bytes, content_type: str | None, encoding: str | None
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,10 +16,13 @@ import orjson
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
 from rest_framework.test import APIRequestFactory
 
 import metrics.ingest.post
 from metrics.events import Event, Kind, Rejection
+from metrics.events.validation import ACCEPTED_FIELDS
 from metrics.ingest.body import MAX_LOOP_BYTES
 from metrics.ingest.post import IngestResponse, aingest, ingest
 from metrics.ingest.recorder import CommitResult, QueueFull, StoreUnavailable
@@ -26,6 +30,22 @@ from tests.support.policies import make_ingest_policy
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 JSON = "application/json"
+
+
+GOOD: dict[Kind, dict[str, Any]] = {
+    Kind.INFERENCE: {"model_name": "m"},
+    Kind.ERROR: {"error_type": "E"},
+    Kind.QUEUE: {"source": "s", "model_name": "m", "pending": 1},
+    Kind.SYSTEM: {"host": "h"},
+}
+NAMES = sorted({"x", "prompt", "usage", "latency_ms", "input_tokens", "model", "tags"}.union(*ACCEPTED_FIELDS.values()))
+ODD_VALUES = [  # as they are written in JSON
+    *("NaN", "Infinity", "-Infinity", "1e400", "1e-400", "-0", "9" * 400, "-" + "9" * 5_000, str(2**64), "1e308"),
+    *("-1", "null", "true", '""', '"m"', '"cut \\ud83d"', '"\\u0000"', '"NaN"', '"P0"', "1790000000", "[]", "{}"),
+    *('{"a": NaN}', "[NaN]", '{"a": 1, "a": NaN}', '{"": 1e400}', '{"\\ud83d": 1}', '[{"gpu_id": 0, "name": NaN}]'),
+    *('[{"gpu_id": NaN}]', '{"prompt_tokens": NaN, "input_tokens": 1e400}'),
+    *(opening * levels + closing * levels for opening, closing in ("[]", ('{"a": [', "]}")) for levels in (500, 1_100)),
+]
 
 
 class FakeRecorder:
@@ -213,6 +233,28 @@ class AnAnswer:
             {"x": None, "y": [1, None]},
             "b",
         )
+
+    @given(
+        kind=st.sampled_from(Kind),
+        odd=st.lists(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODD_VALUES), max_size=4), max_size=4),
+        form=st.sampled_from(["[%s]", '{"events": [%s]}', '{"events": 1, "version": NaN, "events": [%s]}']),
+    )
+    def test_accepts_the_good_events_beside_any_odd_ones(
+        self, kind: Kind, odd: list[dict[str, str]], form: str
+    ) -> None:
+        good = orjson.dumps(GOOD[kind]).decode()
+        items = [
+            good,
+            *("{" + ",".join(f'"{key}": {value}' for key, value in item.items()) + "}" for item in odd),
+            good,
+        ]
+        recorder = FakeRecorder()
+        answer = ingest(kind, (form % ",".join(items)).encode(), JSON, None, AT, recorder=recorder)
+        rejected = {rejection["index"] for rejection in answer.payload["rejected"]}
+        assert answer.payload["accepted"] + len(rejected) == len(items)
+        assert not {0, len(items) - 1} & rejected
+        for event in recorder.events:
+            json.dumps(event.model_dump(), allow_nan=False, default=str)
 
     async def test_rejects_only_the_event_that_is_identified_by_no_number(self, post: Post) -> None:
         for name in ("model_name", "provider", "timestamp", "request_id"):
