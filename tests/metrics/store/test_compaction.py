@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from metrics.store import compaction
 from metrics.store.rollup_floors import LAG_SECONDS
 from metrics.store.upkeep import retention
 from metrics.store.upkeep.deleting import Steps
+from metrics.store.write_lock import upkeep_transaction
 from metrics.store.writing.rollup_rows import INFERENCE
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.kept import machine
@@ -250,6 +252,43 @@ class AMerge:
         assert not waits
         assert [rows(resolution) for resolution in (1, 60, 3600)] == [1, 1, 1]
         assert_raw_and_rollups_agree()
+
+    @pytest.mark.django_db(transaction=True)
+    def test_ends_before_a_deletion_that_would_not_see_its_rows(self) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite has one writer")
+        for number in range(3):
+            commit(request(f"r{number}"))
+        keys = list(InferenceRollup.objects.order_by().values_list(*INFERENCE.key).distinct())
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (upkeep,) = cursor.fetchone()
+        is_merging = threading.Event()
+
+        def merge_until_upkeep_waits(rows: Any) -> Any:
+            is_merging.set()
+            until = time.monotonic() + 20
+            with connection.cursor() as cursor:
+                while time.monotonic() < until:
+                    cursor.execute("SELECT cardinality(pg_blocking_pids(%s))", [upkeep])
+                    if cursor.fetchone() != (0,):
+                        break
+            return INFERENCE.merge(rows)
+
+        def merge() -> None:
+            try:
+                compaction.merge_keys(replace(INFERENCE, merge=merge_until_upkeep_waits), keys)
+            finally:
+                connection.close()
+
+        other = threading.Thread(target=merge)
+        other.start()
+        assert is_merging.wait(20)
+        with upkeep_transaction():
+            InferenceRollup.objects.all().delete()
+        other.join(20)
+
+        assert rows(60) == 0
 
 
 def leftovers(now: datetime) -> None:
