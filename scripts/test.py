@@ -1,10 +1,11 @@
-"""Runs the whole suite on SQLite, and at the same time the store tests on PostgreSQL and the live tests on Redis.
+"""Runs the suite on SQLite; at the same time the store tests on PostgreSQL, the live tests on Redis, then Chromium's.
 
     python scripts/test.py [--full] [ARGUMENTS FOR pytest]
 
-Environment variables select the database and the broker before Django starts, so each of the three runs has its own
-process. They run in parallel because tests mostly wait. The output of the suite is printed after that of the other two.
-The first failed run ends everything, so that its summary is the last line of the output.
+Environment variables select the database and the broker before Django starts, so each run has its own process. The
+tests that drive Chromium run after those of the services, so that both halves take about as long. The output of the
+suite is printed after that of the others. The first failed run ends everything, so that its summary is the last line
+of the output.
 
 If a service is missing, its tests are skipped and a line names what to install; under ``CI=true`` the run fails.
 ``LLMMONITOR_TEST_POSTGRES_URL`` and ``LLMMONITOR_TEST_REDIS_URL`` select other servers.
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 from tests import services  # noqa: E402
 
 SUITE = "The suite on SQLite"
+BROWSER = "browser"  # the marker of tests that drive Chromium
 POLL_SECONDS = 0.2  # how often new output of the suite is read
 
 
@@ -43,7 +45,7 @@ def start_pytest(
 
 
 def run_on_services(pytest_arguments: list[str]) -> int:
-    """Run the tests of each service in turn. Return the exit status of the first failed run, or 0."""
+    """Run the tests of each service and of Chromium in turn. Return the exit status of the first failed run, or 0."""
     for title, marker, variable, service in (
         ("The store tests on PostgreSQL", "store", "DATABASE_URL", services.postgres()),
         ("The live tests on Redis", "live", "REDIS_URL", services.redis()),
@@ -59,7 +61,8 @@ def run_on_services(pytest_arguments: list[str]) -> int:
                 return 1
             else:
                 print(f"── {title}: skipped. {server.missing}", flush=True)
-    return 0
+    print("── The tests in Chromium", flush=True)
+    return start_pytest(["-q", "-m", BROWSER, *pytest_arguments]).wait()
 
 
 def follow(suite: subprocess.Popen[bytes], output: IO[bytes]) -> int:
@@ -86,11 +89,12 @@ def main() -> int:
         pytest_arguments.append("--full")
     if only_suite:
         return start_pytest(pytest_arguments).wait()
+    suite_arguments = ["-m", f"not {BROWSER}", *pytest_arguments]
     if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):  # two runs at the same time would both empty it
-        return run_on_services(pytest_arguments) or start_pytest(pytest_arguments).wait()
+        return run_on_services(pytest_arguments) or start_pytest(suite_arguments).wait()
 
     with tempfile.NamedTemporaryFile(prefix="llmmonitor-suite-") as written, open(written.name, "rb") as output:
-        suite = start_pytest(pytest_arguments, output=written.file)
+        suite = start_pytest(suite_arguments, output=written.file)
         try:
             return run_on_services(pytest_arguments) or follow(suite, output)
         finally:

@@ -31,6 +31,13 @@ Environment.model_config["env_file"] = None
 # run always tries the same examples, so that a failure in CI is one at home; a full run looks for new ones.
 hypothesis_settings.register_profile("short", deadline=None, max_examples=50, derandomize=True)
 hypothesis_settings.register_profile("full", deadline=None, max_examples=1000)
+SLOW_EXAMPLES = 15  # in a short run, of tests whose examples take a tenth of a second
+
+
+def slow_examples() -> hypothesis_settings:
+    """The settings of a test with slow examples: fewer of them in a short run, all in a full run."""
+    current = hypothesis_settings()
+    return current if current.max_examples > 50 else hypothesis_settings(current, max_examples=SLOW_EXAMPLES)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

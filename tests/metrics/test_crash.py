@@ -1,7 +1,7 @@
 """The promise of an acknowledgement: what was answered 200 is there, exactly once, whatever happens to the server.
 
 Four clients post batches and retry what was not answered, as any client does; the server is killed with `kill -9` and
-started again, three times (twenty in a full run): in turn at a random moment and while it merges rollup rows.
+started again, twice (twenty times in a full run): in turn at a random moment and while it merges rollup rows.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ class Client(threading.Thread):
 class AnAcknowledgement:
     def test_holds_after_kill_9(self, make_server: MakeServer, full: bool) -> None:
         server = make_server()
-        acknowledged = kill_and_restart(server, 20 if full else 3)
+        acknowledged = kill_and_restart(server, 20 if full else 2)
         with closing(sqlite3.connect(server.data_dir / "llmmonitor.sqlite3")) as database:
             assert_stored_once(database, acknowledged)
 
     @pytest.mark.postgres
     def test_holds_after_kill_9_on_postgresql(self, make_server: MakeServer, full: bool, postgres_url: str) -> None:
         server = make_server(env={"DATABASE_URL": postgres_url})
-        acknowledged = kill_and_restart(server, 20 if full else 3)
+        acknowledged = kill_and_restart(server, 20 if full else 2)
         with closing(psycopg.connect(postgres_url)) as database:
             assert_stored_once(database, acknowledged)
 

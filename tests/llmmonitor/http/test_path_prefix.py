@@ -188,7 +188,7 @@ class AServerWithAPrefix:
 
 
 class AStart:
-    def test_prints_addresses_with_the_prefix(self, make_server: Any) -> None:
+    def test_and_the_command_that_prints_a_link_name_addresses_with_the_prefix(self, make_server: Any) -> None:
         server = make_server(env=ENV, fresh=True)
         assert f"→ {server.url}{PREFIX}/\n" in server.output
         link = re.search(r"Sign in .*: (http\S+)", server.output)
@@ -197,18 +197,14 @@ class AStart:
         assert f"{server.url}{PREFIX}/\n" in (server.data_dir / "lock").read_text()
         path = link[1].removeprefix(server.url)
         assert server.get(path).headers["Location"] == f"{PREFIX}/"
-
-    @pytest.mark.parametrize(
-        "base", ["https://example.com", f"https://example.com{PREFIX}", f"https://example.com{PREFIX}/"]
-    )
-    def test_and_the_command_that_prints_a_link_name_the_prefix_once(self, make_server: Any, base: str) -> None:
-        server = make_server(env=ENV)
-        printed = subprocess.run(
-            [sys.executable, "manage.py", "login-link", "--base", base],
-            cwd=ROOT,
-            env=environment(server.data_dir, server.port, ENV),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert printed.stdout.startswith(f"https://example.com{PREFIX}/login/link/")
+        # The command names the prefix once, whether the address has it or not.
+        for base in ("https://example.com", f"https://example.com{PREFIX}/"):
+            printed = subprocess.run(
+                [sys.executable, "manage.py", "login-link", "--base", base],
+                cwd=ROOT,
+                env=environment(server.data_dir, server.port, ENV),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert printed.stdout.startswith(f"https://example.com{PREFIX}/login/link/")

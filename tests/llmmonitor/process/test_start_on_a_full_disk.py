@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import services
-from tests.support.server import ROOT, MakeServer, Server, copy_prepared, environment
+from tests.support.server import ROOT, Server, copy_prepared, environment
 
 # Mounts a disk, copies a data directory onto it, and fills it but for some kilobytes. Nobody else sees this disk, and
 # it goes with the process. Arguments: where, what to copy, kilobytes, the command.
@@ -71,12 +71,11 @@ def unused(prepared_data_dir: Path, tmp_path: Path) -> Path:
     return data_dir
 
 
-@pytest.fixture
-def used(make_server: MakeServer) -> Path:
-    """The data directory of a server that ran before."""
-    server = make_server()
-    assert server.stop() == 0
-    return server.data_dir
+@pytest.fixture(scope="module")
+def used(module_server: Server) -> Path:
+    """The data directory of a server that ran before. The commands run on copies of it."""
+    assert module_server.stop() == 0
+    return module_server.data_dir
 
 
 def refused(process: subprocess.Popen[str]) -> str:
@@ -88,7 +87,7 @@ def refused(process: subprocess.Popen[str]) -> str:
 
 
 class AFullDisk:
-    @pytest.mark.parametrize("command", ["up", "serve", "login-link"])
+    @pytest.mark.parametrize("command", ["up", "login-link"])
     def test_has_no_room_for_the_signing_key(
         self, run: RunOnFullDisk, full_disk: Path, tmp_path: Path, command: str
     ) -> None:
@@ -99,7 +98,7 @@ class AFullDisk:
         )
 
     @pytest.mark.parametrize(
-        "command", [("up",), ("serve",), ("login-link",), ("create-key", "x"), ("forget", "--model", "x"), ("demo",)]
+        "command", [("up",), ("login-link",), ("create-key", "x"), ("forget", "--model", "x"), ("demo",)]
     )
     def test_on_which_the_database_cannot_even_be_read_is_named(
         self, run: RunOnFullDisk, full_disk: Path, unused: Path, command: tuple[str, ...]

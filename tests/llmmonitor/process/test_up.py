@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 from django.conf import settings
@@ -106,26 +105,24 @@ class AStartOnSQLite:
 
 @pytest.mark.live
 class ASecondStart:
-    def test_has_a_new_link_and_no_password(self, server: Server) -> None:
-        server.stop()
+    def test_has_a_new_link_and_no_password_ticks_at_once_and_continues_no_demo(self, server: Server) -> None:
+        assert json.loads(server.request("POST", "/demo").body)["running"]
+        assert server.stop() == 0
         before = server.output
         server.start()
         after = server.output.removeprefix(before)
         assert "/login/link/" in after
         assert "password" not in after
-
-    def test_ticks_at_once(self, server: Server) -> None:
-        server.restart()
         with connect(server.ws_url) as live:
             assert '"type":"hello"' in str(live.recv(10))
             assert '"type":"tick"' in str(live.recv(10))
+        assert not server.get("/demo").json()["running"]
 
 
 @pytest.mark.live
 class AStop:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_ends_in_order(self, server: Server, number: int) -> None:
-        assert server.stop(number) == 0
+    def test_ends_in_order(self, server: Server) -> None:
+        assert server.stop(signal.SIGINT) == 0
         assert "Traceback" not in server.output
 
     def test_finishes_requests_in_flight_and_stores_what_they_bring(self, server: Server) -> None:
@@ -162,6 +159,7 @@ class AStop:
             deque(live, maxlen=0)  # reads until it is closed
             assert live.close_code == 1001
         assert server.stop() == 0
+        assert "Traceback" not in server.output
 
 
 class AStartThatCannotBe:
@@ -268,14 +266,3 @@ class AStartThatCannotBe:
     def test_names_a_database_that_does_not_answer(self, tmp_path: Path) -> None:
         url = f"postgres://someone@127.0.0.1:{services.free_port()}/any"
         assert "DATABASE_URL" in refused(tmp_path / "data", services.free_port(), {"DATABASE_URL": url})
-
-
-class TheDemoOfAServer:
-    def test_runs_no_longer_when_its_server_has_stopped(self, make_server: MakeServer) -> None:
-        server = make_server()
-        with urlopen(Request(f"{server.url}/demo", method="POST"), timeout=20) as response:
-            assert json.load(response)["running"]
-        assert server.stop() == 0
-        server.start()
-        with urlopen(f"{server.url}/demo", timeout=20) as response:
-            assert not json.load(response)["running"]

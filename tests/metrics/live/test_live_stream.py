@@ -107,7 +107,7 @@ class ASubscription:
         next_of(live, "tick")  # it may have been on its way already
         seen: dict[tuple[str, ...], dict[int, Any]] = {}
         first_closed = last_closed = None
-        for number in range(7):
+        for number in range(5):
             body = [event("subscribed", response_time_ms=100.0 + number), event("unasked"), event("other")]
             assert module_server.post("/track/inference", body).status == 200
             tick = next_answer(live)

@@ -22,6 +22,7 @@ from metrics.queries import Filters, Window
 from metrics.store.upkeep import level_hours
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.writing.transaction import Store
+from tests.environment import slow_examples
 from tests.metrics.queries.known_events import write
 from tests.metrics.queries.series_of import series_of
 
@@ -211,6 +212,7 @@ class Undone(Exception):
 
 
 class AnAverageOfALevel:
+    @slow_examples()
     @given(readings, regular, st.integers(0, MINUTES - 1), st.integers(1, MINUTES), st.randoms(use_true_random=False))
     def test_is_the_same_at_every_step_and_cut(
         self, sent: list[Reading], more: list[Reading], first: int, length: int, random: Any
