@@ -69,6 +69,19 @@ def compact(value: float | None, unit: str = "") -> Figure:
     return Figure(significant(value), unit)
 
 
+def rate(value: float | None, per: str) -> Figure:
+    """Return a number per second, or per minute, hour or day where it would be below 1: 12.4 per s, 22.0 per h.
+
+    `per` is the unit without its time, such as "tok/". Less than one in a day is shown as "<1".
+    """
+    if not value:
+        return compact(value, f"{per}s")
+    for time, seconds in (("s", 1), ("min", 60), ("h", 3_600), ("day", 86_400)):
+        if value * seconds >= 1:
+            return compact(value * seconds, f"{per}{time}")
+    return Figure("<1", f"{per}day")
+
+
 def percent(value: float | None) -> Figure:
     """Return a percentage: one decimal below 10, none above. Small values are shown as `<0.1`, not as 0."""
     if value is None:
@@ -90,8 +103,8 @@ def whole(value: float | None, unit: str = "") -> Figure:
 
 FORMATS: dict[str, Callable[[float | None], Figure]] = {
     "duration": duration,
-    "per_second": lambda value: compact(value, "per s"),
-    "throughput": lambda value: compact(value, "tok/s"),
+    "rate": lambda value: rate(value, "per "),
+    "throughput": lambda value: rate(value, "tok/"),
     "percent": percent,
     "requests": whole,
     "pending": lambda value: whole(value, "pending"),
@@ -126,7 +139,9 @@ def change(name: str, now: float | None, before: float | None, worse: str | None
     elif name == "pending" or before == 0 or abs(now) > 10 * abs(before):
         if round(now, 1) == round(before, 1):
             return Change("no change", "")
-        size, large = f"from {FORMATS[name](before).number}", abs(difference) >= 1.0
+        old = FORMATS[name](before)
+        size = f"from {old.number if old.unit == FORMATS[name](now).unit else old}"
+        large = abs(difference) >= 1.0
     else:
         share = 100 * difference / abs(before)
         if abs(share) < 0.5:

@@ -36,7 +36,7 @@ class Tile:
 RESPONSE = "inference.response_time_ms"
 series = SeriesSpec.of
 TILES: tuple[Tile, ...] = (
-    Tile("requests", "Requests", "per_second", "requests_per_second", "requests_per_second",
+    Tile("requests", "Requests", "rate", "requests_per_second", "requests_per_second",
          series("inference.requests", "rate"), help="Finished requests per second, including failed ones."),
     Tile("throughput", "Throughput", "throughput", "tokens_per_second", "tokens_per_second",
          series("inference.completion_tokens", "rate"), help="Output tokens per second, all requests together."),

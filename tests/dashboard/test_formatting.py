@@ -30,6 +30,11 @@ class AFigure:
     def test_of_time_is_short(self, milliseconds: float) -> None:
         assert len(str(duration(milliseconds))) <= 12
 
+    @pytest.mark.parametrize("name", ["rate", "throughput"])
+    @given(st.floats(min_value=0, max_value=1e11))
+    def test_of_a_rate_fits_into_a_tile(self, name: str, value: float) -> None:
+        assert len(FORMATS[name](value).number) <= 4
+
 
 class AChange:
     @pytest.mark.parametrize(("name", "now", "before", "worse", "text", "judgement"), CHANGE_CASES)

@@ -1,6 +1,6 @@
 // The change of a value since the window before, in words. The rules are those of dashboard/formatting.py.
 
-import { FORMATS, SPACE } from "./format.js";
+import { FORMATS, SPACE, text as textOf } from "./format.js";
 
 const SMALL_PERCENT = 5;
 const UNKNOWN = { text: "", judgement: "" };
@@ -17,7 +17,8 @@ export function change(format, now, before, worse) {
     large = Math.abs(difference) >= 1;
   } else if (format === "pending" || before === 0 || Math.abs(now) > 10 * Math.abs(before)) {
     if (Math.round(now * 10) === Math.round(before * 10)) return NO_CHANGE;
-    size = `from ${FORMATS[format](before).number}`;
+    const old = FORMATS[format](before);
+    size = `from ${old.unit === FORMATS[format](now).unit ? old.number : textOf(old)}`;
     large = Math.abs(difference) >= 1;
   } else {
     const share = (100 * difference) / Math.abs(before);

@@ -46,6 +46,16 @@ export function compact(value, unit = "") {
   return figure(significant(value), unit);
 }
 
+// A number per second, or per minute, hour or day where it would be below 1: 12.4 per s, 22.0 per h. `per` is the unit
+// without its time, such as "tok/". Less than one in a day is shown as <1.
+export function rate(value, per) {
+  if (isMissing(value) || value === 0) return compact(value, `${per}s`);
+  for (const [time, seconds] of [["s", 1], ["min", 60], ["h", 3600], ["day", 86400]]) {
+    if (value * seconds >= 1) return compact(value * seconds, per + time);
+  }
+  return figure("<1", `${per}day`);
+}
+
 // One decimal below 10, none above. Small values are shown as <0.1, not as 0.
 export function percent(value) {
   if (isMissing(value)) return NO_FIGURE;
@@ -62,8 +72,8 @@ export function whole(value, unit = "") {
 
 export const FORMATS = {
   duration,
-  per_second: (value) => compact(value, "per s"),
-  throughput: (value) => compact(value, "tok/s"),
+  rate: (value) => rate(value, "per "),
+  throughput: (value) => rate(value, "tok/"),
   percent,
   requests: (value) => whole(value),
   pending: (value) => whole(value, "pending"),
