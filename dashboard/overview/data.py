@@ -95,7 +95,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
         "params": query.as_dict(),
         "summary": summary,
         "heatmap": parts.read("The response time distribution", lambda: _heatmap(query, now)),
-        **_table(ranking, bool(summary.get("comparable"))),
+        **_table(ranking),
         "options": parts.read("The choices of the filters", lambda: queries.choices(window, now, counts=counts)) or {},
         "sentence": (
             _sentence(query, summary, ranking, hosts, parts, now) if has_events else sentence.NO_EVENTS
@@ -106,22 +106,22 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     }
 
 
-def found_models(query: PageQuery, text: str, now: datetime) -> dict[str, Any]:
+def search_models(query: PageQuery, text: str, now: datetime) -> dict[str, Any]:
     """Return the rows of the models whose names contain a text, with their series. Raises QueryStopped."""
     ranking = queries.models(
         query.window, query.filters, now, limit=MODELS_SHOWN, search=text, figure_set=queries.TIMES
     )
-    table = _table(ranking, comparable=False)
+    table = _table(ranking)
     filters = replace(query.filters, model=_names(table["models"]))
     step = chart_step(query, has_events=True)
     return {**table, "history": _series(SERIES_BY_MODEL, query.window, filters, step, now) if filters.model else None}
 
 
-def _table(ranking: Ranking, comparable: bool) -> dict[str, Any]:
+def _table(ranking: Ranking) -> dict[str, Any]:
     """Return the rows of the table of models, and how many further models have requests."""
     rows = [
         {name: row.get(name) for name in MODEL_FIELDS}
-        | {"is_failing": bool(health.error_rate(row)), "is_slow": comparable and bool(health.SLOW.ratio(row))}
+        | {"is_failing": bool(health.error_rate(row)), "is_slow": ranking.comparable and bool(health.SLOW.ratio(row))}
         for row in ranking.results[:MODELS_SHOWN]
     ]
     return {"models": rows, "models_omitted": ranking.omitted + len(ranking.results) - len(rows)}
@@ -151,7 +151,9 @@ def _sentence(
         )
         return ranking.results if ranking else []
 
-    chosen = [host for host in hosts if not query.filters.host or host["host"] in query.filters.host]
+    # The hosts of demo data end with it.
+    named = query.filters.host
+    chosen = [host for host in hosts if not host["is_demo"] and (not named or host["host"] in named)]
     return sentence.describe_state(
         summary,
         rows,

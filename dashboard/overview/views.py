@@ -86,7 +86,7 @@ def overview_figures(request: HttpRequest) -> JsonResponse:
 def overview_models(request: HttpRequest) -> HttpResponse:
     """Return the rows of the table of models whose names contain `search`."""
     now = timezone.now()
-    return _search(request, lambda query, text: data.found_models(query, text, now), now)
+    return _search(request, lambda query, text: data.search_models(query, text, now), now)
 
 
 @never_cache

@@ -65,10 +65,16 @@ def hosts(now: datetime) -> list[dict[str, Any]]:
         return _describe(_host_states(now), now, ALL_FIELDS, ALL_GPU_FIELDS, STATES)
 
 
-def host_states(now: datetime) -> list[dict[str, str]]:
-    """Return `host` and `state` of each host with samples in the last day, by name. Raises QueryTooSlow."""
+def host_states(now: datetime) -> list[dict[str, Any]]:
+    """Return each host with samples in the last day, by name. Raises QueryTooSlow.
+
+    Each has `host`, `state`, and `is_demo`: whether all its samples are demo data.
+    """
     with query_budget():
-        return [{"host": host.host, "state": host.state} for host in _host_states(now)]
+        real = set(GaugeLabels.objects.filter(is_demo=False).values_list("host", flat=True).distinct())
+        return [
+            {"host": host.host, "state": host.state, "is_demo": host.host not in real} for host in _host_states(now)
+        ]
 
 
 def tick_hosts(at: datetime) -> dict[str, Any]:

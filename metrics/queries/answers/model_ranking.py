@@ -20,6 +20,7 @@ from metrics.queries.answers.summary import (
     Reading,
     Summary,
     figures_of,
+    is_comparable,
     read_with_previous,
     summary_of,
 )
@@ -61,8 +62,8 @@ def summary_and_models(
 ) -> tuple[Summary, Ranking, SeriesCounts]:
     """Return the results of `summary` and `models`, and the counts for `choices`. The rollups are read once for all.
 
-    The figures are those of the set TIMES.
-    After the busiest models, the ranking has up to MAX_FAILING of the others: those with the most failed requests.
+    The figures are those of the set TIMES. After the busiest models, the ranking has up to MAX_FAILING of the others:
+    those with the most failed requests.
     """
     with query_budget():
         readings = [*read_with_previous(window, filters, now, figure_set=TIMES)]
@@ -152,7 +153,9 @@ def _rank(
             }
         )
     results.sort(key=lambda row: (-row["total_requests"], row["model_name"]))
-    return Ranking(results, len(requests) - len(shown)), groups_of_readings
+    current, previous = readings
+    comparable = is_comparable(int(previous.rows.requests.sum()), previous.parts, current.parts)
+    return Ranking(results, len(requests) - len(shown), comparable), groups_of_readings
 
 
 def _providers(label_sets: Iterable[Any]) -> list[str]:

@@ -12,10 +12,14 @@ from metrics.queries.time.window import iso
 
 @dataclass(frozen=True)
 class Ranking:
-    """The rows with the highest counts, and how many further rows were omitted."""
+    """The rows with the highest counts, and how many further rows were omitted.
+
+    comparable: for models, as in a summary of all that match.
+    """
 
     results: list[dict[str, Any]]
     omitted: int
+    comparable: bool = False
 
 
 class SeriesCounts(NamedTuple):

@@ -130,6 +130,12 @@ class Reading(NamedTuple):
     rows: RollupRows
     figure_set: FigureSet
 
+    @property
+    def parts(self) -> int:
+        """The number of parts of the window that have requests."""
+        window = self.split.window
+        return len(np.unique((self.rows.buckets - window.start_s) * PARTS // window.seconds))
+
     def figures(self, groups: GroupedRollups, filters: Filters, now: datetime) -> list[Figures]:
         """Return the figures of requests of each group."""
         seconds = elapsed_seconds(self.split, now)
@@ -172,6 +178,11 @@ class WindowFigures(NamedTuple):
     parts: int
 
 
+def is_comparable(requests_before: int, parts_before: int, parts: int) -> bool:
+    """Return whether a change is worth showing, by what the previous window has, and the parts of the window."""
+    return requests_before >= MIN_COMPARABLE_REQUESTS and 2 * parts_before >= parts
+
+
 def read_with_previous(
     window: Window,
     filters: Filters,
@@ -190,22 +201,20 @@ def read_with_previous(
 
 def figures_of(reading: Reading, total: GroupedRollups, filters: Filters, now: datetime) -> WindowFigures:
     """Return the figures of a window. `total` has the sums of all its rows, as one group."""
-    split = reading.split
     figures = reading.figures(total, filters, now)[0]
-    parts = np.unique((reading.rows.buckets - split.window.start_s) * PARTS // split.window.seconds)
-    return WindowFigures(split, figures | _machine_figures(split.segments, filters, end_of_now(now)), len(parts))
+    machines = _machine_figures(reading.split.segments, filters, end_of_now(now))
+    return WindowFigures(reading.split, figures | machines, reading.parts)
 
 
 def summary_of(windows: Sequence[WindowFigures]) -> Summary:
     """Return the summary of a window and the previous one."""
     current, previous = windows
-    enough = int(previous.figures["total_requests"] or 0) >= MIN_COMPARABLE_REQUESTS
     return Summary(
         current.split.window,
         previous.split.window,
         current.figures,
         previous.figures,
-        enough and 2 * previous.parts >= current.parts,
+        is_comparable(int(previous.figures["total_requests"] or 0), previous.parts, current.parts),
         current.split.retention_from,
     )
 

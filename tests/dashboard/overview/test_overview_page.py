@@ -58,6 +58,18 @@ def requests(*models: str, **fields: Any) -> None:
     )
 
 
+def slow_half_an_hour_ago(model: str) -> None:
+    """Store thirty requests of 9 s half an hour ago, and as many fast ones before and after them."""
+    at = datetime.now(UTC)
+    for minutes, response in ((90, 900), (30, 9_000), (1, 900)):
+        requests(
+            *[model] * 30,
+            request_id=None,
+            timestamp=(at - timedelta(minutes=minutes)).isoformat(),
+            response_time_ms=response,
+        )
+
+
 def embedded(html: str, name: str) -> Any:
     match = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
     assert match, f"no {name} in the page"
@@ -208,6 +220,12 @@ class TheData:
         choices = visitor.get("/dashboard/data/choices?range=15m&search=4").json()
         assert [choice["value"] for choice in choices["model"]["choices"]] == ["llama-4"]
 
+    def test_of_a_search_mark_a_model_that_is_slow_as_the_page_does(self, visitor: Client) -> None:
+        slow_half_an_hour_ago("a")
+        shown = visitor.get("/dashboard/data/overview?range=1h").json()["models"]
+        assert [row["is_slow"] for row in shown] == [True]
+        assert visitor.get("/dashboard/data/overview/models?range=1h&search=a").json()["models"] == shown
+
     @pytest.mark.parametrize("path", ["/dashboard/data/overview/models", "/dashboard/data/choices"])
     def test_of_a_search_that_takes_too_long_are_a_problem(
         self, visitor: Client, monkeypatch: pytest.MonkeyPatch, path: str
@@ -242,12 +260,21 @@ class TheData:
         assert visitor.get(url).json()["sentence"]["title"] == "gpu-box-1 is down."
         assert visitor.get(f"{url}&host=vm").json()["sentence"]["title"] == "1 request in the last hour."
 
+    def test_name_no_machine_of_demo_data_that_is_down(self, visitor: Client) -> None:
+        requests("a")
+        past = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+        store(
+            "system", {"host": "demo-box", "cpu_percent": 5.0, "timestamp": past, "metadata": {"llmmonitor.demo": True}}
+        )
+        url = "/dashboard/data/overview?range=1h"
+        assert visitor.get(url).json()["sentence"]["title"] == "1 request in the last hour."
+
+        store("system", {"host": "demo-box", "cpu_percent": 5.0, "timestamp": past})  # now also a real one
+        caches["ring"].clear()
+        assert visitor.get(url).json()["sentence"]["title"] == "demo-box is down."
+
     def test_describe_a_problem_that_is_over_in_the_past_tense(self, visitor: Client) -> None:
-        at = datetime.now(UTC)
-        fields = {"prompt_tokens": 1, "success": True, "provider": "vllm"}
-        for minutes, response in ((90, 900), (30, 9_000), (1, 900)):
-            event = {**fields, "timestamp": (at - timedelta(minutes=minutes)).isoformat(), "response_time_ms": response}
-            store("inference", *({**event, "request_id": f"{minutes}-{n}", "model_name": "a"} for n in range(30)))
+        slow_half_an_hour_ago("a")
         assert visitor.get("/dashboard/data/overview?range=1h").json()["sentence"]["title"].startswith("a was slow")
 
     def test_name_what_was_ignored(self, visitor: Client) -> None:
