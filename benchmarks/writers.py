@@ -1,6 +1,6 @@
 """Two processes that write to one PostgreSQL database, compared with one: CPU time of an event, and waits for locks.
 
-One and two writers alternate, each in a database of its own. A writer sets `lock_timeout` to 10 ms, so a commit that
+One and two writers alternate, each in its own database. A writer sets `lock_timeout` to 10 ms, so a commit that
 waits longer for a lock fails; it is counted and repeated. The CPU time is that of the writers, without PostgreSQL, and
 includes the merging of rollup rows until none is due.
 """

@@ -38,7 +38,7 @@ EXPECTED = {
     "too_long": "expected at most {max_length} entries, separated by commas",
     "literal_error": "expected {expected}",
 }
-# The first parts of the monitor's own paths. A prefix that begins with one could not be told from a path without it.
+# The first parts of the monitor's own paths. A prefix that begins with one would be ambiguous.
 OWN_PATHS = frozenset(
     (
         *("admin", "dashboard", "demo", "docs", "errors", "export", "health", "login", "logout", "metrics", "models"),

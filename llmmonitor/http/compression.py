@@ -1,6 +1,6 @@
 """Responses compressed with gzip for clients that accept it: pages, JSON, exports. Static files have their own.
 
-Django's GZipMiddleware compresses each part of an asynchronous stream into a file of its own, and browsers show only
+Django's GZipMiddleware compresses each part of an asynchronous stream into a separate file, and browsers show only
 the first; it also compresses on the event loop. Here a stream stays a stream: each part is compressed when it is sent.
 As in Django, a file name of random length in the header hides the exact size of a response (the BREACH attack).
 """

@@ -127,7 +127,7 @@ def parse_optional_window(params: Mapping[str, Any], now: datetime) -> Window | 
 def parse_time(parameter: str, value: Any) -> datetime:
     """Return the UTC time of an ISO 8601 string (UTC if it has no offset) or of a Unix time.
 
-    Seconds and milliseconds are told apart as in the timestamp of an event.
+    Seconds and milliseconds are distinguished as in the timestamp of an event.
     """
     text = str(value).strip()
     try:

@@ -2,7 +2,7 @@
 
 Each commit appends rows (`metrics.store.writing.rollup_rows`). A process counts the rows that it has appended to each
 bucket. After a commit it merges those of buckets that have MAX_ROWS or have ended. Rows that another process or an
-earlier one has left are found by upkeep (`merge_leftovers`). A merge deletes rows and inserts their sum in one
+earlier one has left are merged by upkeep (`merge_leftovers`). A merge deletes rows and inserts their sum in one
 transaction, so readers see the same figures before and after it.
 """
 

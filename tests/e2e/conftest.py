@@ -26,7 +26,7 @@ def console_errors() -> list[str]:
 
 @pytest.fixture
 def open_page(browser: Browser, console_errors: list[str]) -> Iterator[OpenPage]:
-    """`open_page(url, width=…, height=…, theme=…, zone=…)`: a page in a context of its own, ready."""
+    """`open_page(url, width=…, height=…, theme=…, zone=…)`: a page in a new context, ready."""
     contexts: list[BrowserContext] = []
 
     def open_page(

@@ -91,8 +91,8 @@ class ARow:
     def test_holds_all_requests_whose_bucket_is_not_below_the_floor(self) -> None:
         sent = [(event(timestamp=AT + timedelta(seconds=seconds), prompt_tokens=3), 7) for seconds in (0, 30)]
         rows = rollup_rows(sent, [], {1: NOW_S + 30, 60: NOW_S, 3600: NOW_S})
-        found = [(row[0], contents(row)["ok"], contents(row)["prompt_tokens_histogram"].count) for row in rows]
-        assert found == [(1, 1, 1), (60, 2, 2), (3600, 2, 2)]
+        added = [(row[0], contents(row)["ok"], contents(row)["prompt_tokens_histogram"].count) for row in rows]
+        assert added == [(1, 1, 1), (60, 2, 2), (3600, 2, 2)]
 
     def test_is_not_written_below_all_floors(self) -> None:
         assert rollup_rows([(event(), 7)], [], dict.fromkeys(RESOLUTIONS, NOW_S + 3600)) == []

@@ -11,7 +11,7 @@ MAX_HEAD_BYTES = 64 * 1024
 
 
 class Proxy:
-    """Forwards each connection to a port of 127.0.0.1. Paths that do not begin with `prefix` get a 404 of its own."""
+    """Forwards each connection to a port of 127.0.0.1. Paths that do not begin with `prefix` get its own 404."""
 
     def __init__(self, to_port: int, prefix: str, *, strips: bool) -> None:
         self._to_port = to_port

@@ -180,18 +180,19 @@ def _read_samples(
     newest: Mapping[str, datetime], fields: Sequence[str], running: Container[str]
 ) -> dict[str, dict[str, Any]]:
     """Return the fields of each host's sample at this time; of running hosts, with those of other senders."""
-    found: dict[str, tuple[int, bool, dict[str, Any]]] = {}
+    samples: dict[str, tuple[int, bool, dict[str, Any]]] = {}
     # Measured samples come last and replace example samples of the same host and time.
     rows = SystemMetrics.objects.order_by("-labels__is_demo")
     columns = ("host", "timestamp", "labels_id", "labels__is_demo", *fields)
     for host, time, labels_id, is_demo, *values in _at_times(rows, newest, *columns):
         if newest[host] == time:
-            found[host] = labels_id, is_demo, dict(zip(fields, values, strict=True))
-    partial = {labels_id: (host, sample) for host, (labels_id, _, sample) in found.items() if host in running}
+            samples[host] = labels_id, is_demo, dict(zip(fields, values, strict=True))
+    partial = {labels_id: (host, sample) for host, (labels_id, _, sample) in samples.items() if host in running}
     times = {labels_id: newest[host] for labels_id, (host, _) in partial.items()}
     fill_missing(SystemMetrics, {labels_id: sample for labels_id, (_, sample) in partial.items()}, times, fields)
     return {
-        host: _rounded(sample) | ({"is_demo": True} if is_demo else {}) for host, (_, is_demo, sample) in found.items()
+        host: _rounded(sample) | ({"is_demo": True} if is_demo else {})
+        for host, (_, is_demo, sample) in samples.items()
     }
 
 
@@ -209,21 +210,21 @@ def _read_gpus(
         time, valid_for = recent[labels_id]
         if labels.host in newest and labels.host in running and newest[labels.host] - time <= valid_for:
             times[labels_id] = time
-    found: dict[int, tuple[str, bool, str, dict[str, Any]]] = {}
+    samples: dict[int, tuple[str, bool, str, dict[str, Any]]] = {}
     columns = ("host", "timestamp", "labels_id", "labels__is_demo", "gpu_id", *fields)
     for chunk in chunks(set(times.values())):
         for host, time, labels_id, is_demo, gpu_id, *values in GPUMetrics.objects.filter(
             timestamp__in=chunk
         ).values_list(*columns):
             if times.get(labels_id) == time:
-                found[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
-    fill_missing(GPUMetrics, {labels_id: sample for labels_id, (*_, sample) in found.items()}, times, fields)
+                samples[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
+    fill_missing(GPUMetrics, {labels_id: sample for labels_id, (*_, sample) in samples.items()}, times, fields)
     others = {host: time for host, time in newest.items() if host not in running}
     for host, time, labels_id, is_demo, gpu_id, *values in _at_times(GPUMetrics.objects.all(), others, *columns):
         if others[host] == time:
-            found[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
+            samples[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
     gpus: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
-    for host, is_demo, gpu_id, sample in found.values():
+    for host, is_demo, gpu_id, sample in samples.values():
         gpus[host, is_demo].append({"gpu_id": gpu_number(gpu_id)} | _rounded(sample))
     return gpus
 

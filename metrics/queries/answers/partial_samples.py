@@ -47,6 +47,6 @@ def fill_missing(
     for times in chunks({time for time, _ in needed}):
         columns = ("timestamp", "labels_id", *missing)
         for time, instance, *values in model.objects.filter(timestamp__in=times).values_list(*columns):
-            found = dict(zip(missing, values, strict=True))
+            by_name = dict(zip(missing, values, strict=True))
             for name in needed.get((time, instance), ()):
-                samples[instance][name] = found[name]
+                samples[instance][name] = by_name[name]

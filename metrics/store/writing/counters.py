@@ -97,7 +97,7 @@ def _nearest(
     labels: int, fields: Sequence[str], condition: str, span: tuple[datetime, datetime], order: str
 ) -> dict[str, list[CounterReading]]:
     """Return the nearest stored reading of each field, as a list of at most one."""
-    found: dict[str, list[CounterReading]] = {}
+    readings: dict[str, list[CounterReading]] = {}
     for row in _read(labels, fields, condition, span, order, "LIMIT 1"):
         missing = [field for field, value in zip(fields, row[1:], strict=True) if value is None]
         rows = [(row, fields)]
@@ -107,8 +107,8 @@ def _nearest(
         for (at, *values), names in rows:
             for field, value in zip(names, values, strict=True):
                 if value is not None:
-                    found[field] = [CounterReading(_microseconds(at), float(value))]
-    return found
+                    readings[field] = [CounterReading(_microseconds(at), float(value))]
+    return readings
 
 
 def _read(

@@ -212,9 +212,12 @@ class TheData:
 
     def test_of_a_search_are_the_rows_of_the_models_that_match(self, visitor: Client) -> None:
         requests("llama-3", "llama-4", "gpt")
-        found = visitor.get("/dashboard/data/overview/models?range=15m&search=LLAMA").json()
-        assert ([row["model_name"] for row in found["models"]], found["models_omitted"]) == (["llama-3", "llama-4"], 0)
-        assert {line["labels"]["model"] for line in found["history"]["series"]} == {"llama-3", "llama-4"}
+        matching = visitor.get("/dashboard/data/overview/models?range=15m&search=LLAMA").json()
+        assert ([row["model_name"] for row in matching["models"]], matching["models_omitted"]) == (
+            ["llama-3", "llama-4"],
+            0,
+        )
+        assert {line["labels"]["model"] for line in matching["history"]["series"]} == {"llama-3", "llama-4"}
         none = visitor.get("/dashboard/data/overview/models?range=15m&search=nobody").json()
         assert none == {"models": [], "models_omitted": 0, "history": None}
         choices = visitor.get("/dashboard/data/choices?range=15m&search=4").json()

@@ -191,11 +191,11 @@ def check_lists(api: AsgiClient, rows: dict[Kind, list[Item]], windows: list[dic
 
 def check_values(sent: list[Sent], rows: dict[Kind, list[Item]], gpus: list[Item]) -> None:
     """Check that each event has a row without differences."""
-    found: dict[tuple[Kind, str], list[Item]] = defaultdict(list)
+    rows_of: dict[tuple[Kind, str], list[Item]] = defaultdict(list)
     identity = {Kind.QUEUE: "source", Kind.SYSTEM: "host"}
     for kind, listed_rows in rows.items():
         for row in listed_rows:
-            found[kind, row[identity.get(kind, "request_id")]].append(row)
+            rows_of[kind, row[identity.get(kind, "request_id")]].append(row)
     gpus_of_host: dict[str, list[Item]] = defaultdict(list)
     for gpu in gpus:
         gpus_of_host[gpu["host"]].append(gpu)
@@ -204,12 +204,12 @@ def check_values(sent: list[Sent], rows: dict[Kind, list[Item]], gpus: list[Item
         item, named = event.item, event.named
         if event.kind is Kind.ERROR and item["request_id"] in requests:
             named |= OF_REQUEST
-        check(item, found[event.kind, item[identity.get(event.kind, "request_id")]], named)
+        check(item, rows_of[event.kind, item[identity.get(event.kind, "request_id")]], named)
         if event.named - {"metadata.prompt"}:
             continue
         error = error_of(item) if event.kind is Kind.INFERENCE else None
         if error is not None:
-            check(error, found[Kind.ERROR, item["request_id"]], frozenset({"metadata"}))
+            check(error, rows_of[Kind.ERROR, item["request_id"]], frozenset({"metadata"}))
         for gpu in item.get("gpu_metrics") or ():
             check({**gpu, "host": item["host"], "timestamp": item["timestamp"]}, gpus_of_host[item["host"]], named)
 

@@ -103,9 +103,9 @@ class TheGroups:
 
     def test_can_be_searched_for_by_type_and_message(self, db: Any) -> None:
         write([error(n, n, error_message=text) for n, text in enumerate(["no Ähre left", "no tenant", "no tenant b"])])
-        for text, found in (("ÄHRE", 1), ("tenant", 2), ("nobody", 0), ("", 3)):
+        for text, matches in (("ÄHRE", 1), ("tenant", 2), ("nobody", 0), ("", 3)):
             ranking = queries.error_groups(HOUR, Filters(), NOW, limit=1, search=text)
-            assert (len(ranking.results), ranking.omitted) == (min(found, 1), max(0, found - 1)), text
+            assert (len(ranking.results), ranking.omitted) == (min(matches, 1), max(0, matches - 1)), text
         kinds = queries.error_groups(HOUR, Filters(), NOW, search="TIMEOUT").results
         assert {group["error_type"].lower() for group in kinds} <= {"timeout"}
 

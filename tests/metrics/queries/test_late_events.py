@@ -107,7 +107,7 @@ class AnOpenPage:
         for number, late_by in enumerate(LATE_BY, 1):
             at = NOW + timedelta(seconds=number)
             model = SLOW if number % 3 == 0 else CHATTY
-            late = at - timedelta(seconds=late_by, milliseconds=number)  # a sample of its own
+            late = at - timedelta(seconds=late_by, milliseconds=number)  # at another time
             write(events_of(late, 1_000 + number, model), at)
             page.tick(at)
             page.check(at)

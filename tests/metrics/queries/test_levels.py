@@ -62,7 +62,7 @@ def convert(before: datetime, metrics: Sequence[str] = tuple(sorted(LEVELS))) ->
 
 
 def level_of(metric: str, instance: int, at: datetime, value: float) -> Any:
-    """A sample of a metric, from a host, a GPU or a queue of its own for each instance."""
+    """A sample of a metric, from a host, a GPU or a queue, one for each instance."""
     field, name = catalogue.get(metric).field, f"instance-{instance}"
     if metric.startswith("queue."):
         return QueueEvent(timestamp=at, source=name, model_name="q", **{field: int(value)})
@@ -176,23 +176,23 @@ def by_definition(sent: Sequence[Reading]) -> list[dict[str, float] | None]:
     for source, seconds, value in sent:
         at = NOW.timestamp() - seconds
         samples[source, int(at - begin) // 60].append((at, value))
-    found: dict[int, dict[int, tuple[float, float, float, float]]] = defaultdict(dict)
+    held: dict[int, dict[int, tuple[float, float, float, float]]] = defaultdict(dict)
     for source in range(len(KINDS)):
         minutes = sorted(minute for other, minute in samples if other == source)
         for minute, previous, following in zip(minutes, [None, *minutes], [*minutes[1:], None], strict=False):
             own = sorted(samples[source, minute])
             listed = [value for _, value in own]
-            found[minute][source] = (sum(listed) / len(listed), min(listed), max(listed), listed[-1])
+            held[minute][source] = (sum(listed) / len(listed), min(listed), max(listed), listed[-1])
             since = own[-1][0] - max(samples[source, previous])[0] if previous is not None else 1e9
             whole = since if since <= 180 else (60 if len(own) > 1 else 5)
             valid = min(max(3 * whole / len(own), 15), 180)
             for later in (minute + 1, minute + 2):
                 if 60 * (later - minute) <= valid and (following is None or later < following):
-                    found[later][source] = (listed[-1],) * 4
+                    held[later][source] = (listed[-1],) * 4
     combined: list[dict[str, float] | None] = []
     for minute in range(MINUTES):
-        ranks = {source: list(QueueKind).index(KINDS[source]) for source in found[minute]}
-        used = [found[minute][source] for source, rank in ranks.items() if rank == min(ranks.values())]
+        ranks = {source: list(QueueKind).index(KINDS[source]) for source in held[minute]}
+        used = [held[minute][source] for source, rank in ranks.items() if rank == min(ranks.values())]
         names = ("avg", "min", "max", "last")
         combined.append({name: sum(own[n] for own in used) for n, name in enumerate(names)} if used else None)
     return combined

@@ -71,7 +71,7 @@ def write() -> None:
     queues = GaugeLabels.objects.bulk_create(
         GaugeLabels(model_name="m", kind="track", source=str(number)) for number in range(COUNT)
     )
-    # Each sample has a time of its own.
+    # No two samples have the same time.
     times = [NOW - timedelta(seconds=5, microseconds=number) for number in range(COUNT)]
     SystemMetrics.objects.bulk_create(
         SystemMetrics(timestamp=time, host=of.host, labels=of, cpu_percent=50.0)

@@ -524,14 +524,14 @@ class TheModels:
         assert [choice["count"] for choice in offered["host"]["choices"]] == [None] * offered["host"]["total"]
         _, _, counts_of_series = queries.summary_and_models(HOUR, EVERYTHING, NOW)
         assert queries.choices(HOUR, NOW, counts=counts_of_series) == offered
-        found = queries.choices(HOUR, NOW, search=SLOW[1:].upper())["model"]
-        assert found == {"choices": [choice for choice in counts if choice["value"] == SLOW], "total": 1}
+        matching = queries.choices(HOUR, NOW, search=SLOW[1:].upper())["model"]
+        assert matching == {"choices": [choice for choice in counts if choice["value"] == SLOW], "total": 1}
 
     @pytest.mark.usefixtures("known")
     def test_beyond_the_limit_are_counted_in_the_choices(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(choices, "MAX_CHOICES", 1)
-        found = queries.choices(HOUR, NOW)["model"]
-        assert ([choice["value"] for choice in found["choices"]], found["total"]) == ([CHATTY], 2)
+        matching = queries.choices(HOUR, NOW)["model"]
+        assert ([choice["value"] for choice in matching["choices"]], matching["total"]) == ([CHATTY], 2)
 
     def test_can_have_names_with_slashes_or_emoji(self, known: Known) -> None:
         for name in (CHATTY, SLOW):

@@ -38,11 +38,16 @@ def migrate_to(name: str) -> Any:
 
 
 @pytest.fixture
-def samples_by_name() -> Iterator[Any]:
-    """The tables before samples were known by their label sets; afterwards they are as they should be."""
+def models(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The models at the migration that a class is marked with. After the test, all migrations are applied."""
     newest = MigrationExecutor(connection).loader.graph.leaf_nodes("metrics")
-    yield migrate_to("0002_drop_doubled_indexes")
+    yield migrate_to(request.param)
     MigrationExecutor(connection).migrate(newest)
+
+
+def starting_at(name: str) -> pytest.MarkDecorator:
+    """Mark a class whose tests begin at this migration."""
+    return pytest.mark.parametrize("models", [name], indirect=True)
 
 
 def sampled(apps: Any) -> list[Any]:
@@ -68,31 +73,24 @@ def rows() -> list[Any]:
     return [list(table.objects.order_by("pk").values()) for table in SAMPLES]
 
 
+@starting_at("0002_drop_doubled_indexes")
 class TheKeyOfSamplesByLabelSet:
-    def test_keeps_every_row_as_it_was(self, samples_by_name: Any) -> None:
-        before = sampled(samples_by_name)
+    def test_keeps_every_row_as_it_was(self, models: Any) -> None:
+        before = sampled(models)
 
         migrate_to("0003_samples_by_label_set")
 
         assert [len(table) for table in before] == [2, 2, 2, 2]
         assert rows() == before
 
-    def test_still_recognises_what_was_stored_before(self, samples_by_name: Any) -> None:
-        sampled(samples_by_name)
+    def test_still_recognises_what_was_stored_before(self, models: Any) -> None:
+        sampled(models)
 
         migrate_to("0005_write_path")
 
         same = SystemEvent(timestamp=NOW, host="big", cpu_percent=20.0, gpu_metrics=(GPUSample(gpu_id="0"),))
         assert record([same, queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
         assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])
-
-
-@pytest.fixture
-def requests_by_id() -> Iterator[Any]:
-    """The tables before requests and errors were identified by model, too; afterwards they are as they should be."""
-    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("metrics")
-    yield migrate_to("0004_demo_claim")
-    MigrationExecutor(connection).migrate(newest)
 
 
 def store_as_before(apps: Any, *events: Event) -> None:
@@ -114,8 +112,9 @@ def store_as_before(apps: Any, *events: Event) -> None:
             recent.create(request_id=values["request_id"], at=NOW)
 
 
+@starting_at("0004_demo_claim")
 class TheIdentityByModel:
-    def test_of_stored_rows_is_that_of_their_repeats(self, requests_by_id: Any) -> None:
+    def test_of_stored_rows_is_that_of_their_repeats(self, models: Any) -> None:
         stored = [
             request(NOW, "a"),
             request(ago(days=3), "b", provider="vllm", service="shop"),
@@ -127,7 +126,7 @@ class TheIdentityByModel:
             failure(NOW, "h", "unknown"),
             failure(ago(seconds=90), "i", stamped=False),
         ]
-        store_as_before(requests_by_id, *stored)
+        store_as_before(models, *stored)
 
         migrate_to("0005_write_path")
 
@@ -138,8 +137,9 @@ class TheIdentityByModel:
         assert InferenceMetrics.objects.filter(host=None, user=None).count() == 10
 
 
+@starting_at("0004_demo_claim")
 class TheTimesOfTimeouts:
-    def test_of_stored_requests_are_added_to_the_buckets_that_are_stored(self, requests_by_id: Any) -> None:
+    def test_of_stored_requests_are_added_to_the_buckets_that_are_stored(self, models: Any) -> None:
         late = {"outcome": Outcome.TIMEOUT, "success": False, "status_code": 504}
         stored = [
             request(NOW, "a"),
@@ -148,9 +148,9 @@ class TheTimesOfTimeouts:
             request(ago(days=4), "d", response_time_ms=10_000.0, **late),
             request(NOW, "e", response_time_ms=None, **late),
         ]
-        store_as_before(requests_by_id, *stored)
-        rollups = requests_by_id.get_model("metrics", "InferenceRollup").objects
-        hour, series = int(NOW.timestamp()) // 3600 * 3600, requests_by_id.get_model("metrics", "Series").objects.get()
+        store_as_before(models, *stored)
+        rollups = models.get_model("metrics", "InferenceRollup").objects
+        hour, series = int(NOW.timestamp()) // 3600 * 3600, models.get_model("metrics", "Series").objects.get()
         rollups.create(resolution=3600, bucket=hour - 5 * 24 * 3600, series=series)
         rollups.create(resolution=60, bucket=hour, series=series)
 
@@ -166,18 +166,11 @@ class TheTimesOfTimeouts:
         ]
 
 
-@pytest.fixture
-def tables_of_0005() -> Iterator[Any]:
-    """The tables of an earlier version; afterwards they are as they should be."""
-    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("metrics")
-    yield migrate_to("0005_write_path")
-    MigrationExecutor(connection).migrate(newest)
-
-
+@starting_at("0005_write_path")
 class TheMetadataAsText:
-    def test_has_the_numbers_that_were_stored(self, tables_of_0005: Any) -> None:
+    def test_has_the_numbers_that_were_stored(self, models: Any) -> None:
         series, requests, errors, groups = (
-            tables_of_0005.get_model("metrics", name).objects
+            models.get_model("metrics", name).objects
             for name in ("Series", "InferenceMetrics", "ErrorMetrics", "ErrorGroup")
         )
         own = series.create(model_name="m", first_seen=NOW, last_seen=NOW)
@@ -195,6 +188,7 @@ class TheMetadataAsText:
             assert type(stored["loss"]) is type(stored["big"]) is float
 
 
+@starting_at("0005_write_path")
 class TheHoursOfLevels:
     FIRST = int(NOW.timestamp()) // 3600 * 3600 - 2 * 3600
 
@@ -223,9 +217,9 @@ class TheHoursOfLevels:
     COLUMNS = ("bucket", "count", "sum", "min", "max", "minutes")
     EVERY_MINUTE = (60, 240, 3, 5, 2**60 - 1)
 
-    def test_are_those_whose_minutes_are_not_all_stored(self, tables_of_0005: Any) -> None:
+    def test_are_those_whose_minutes_are_not_all_stored(self, models: Any) -> None:
         # The first of the two minutes of hour 0 is no longer stored. Hour -1 has two rows, of two commits.
-        self.store(tables_of_0005, "system.gpu_count", [30, 70, 80], [-1, -1, 0, 0, 1, 1])
+        self.store(models, "system.gpu_count", [30, 70, 80], [-1, -1, 0, 0, 1, 1])
 
         migrate_to("0006_level_hours")
 
@@ -235,19 +229,19 @@ class TheHoursOfLevels:
             ("system", self.FIRST + 3600)
         ]
 
-    def test_are_deleted_if_all_minutes_are_stored(self, tables_of_0005: Any) -> None:
-        self.store(tables_of_0005, "queue.pending", [30, 70, 80], [0, 1, 1])
+    def test_are_deleted_if_all_minutes_are_stored(self, models: Any) -> None:
+        self.store(models, "queue.pending", [30, 70, 80], [0, 1, 1])
 
         migrate_to("0006_level_hours")
 
         assert self.hours("queue.pending") == []
         assert not RawFloor.objects.exists()
 
-    def test_of_counters_have_the_rate_between_them(self, tables_of_0005: Any) -> None:
+    def test_of_counters_have_the_rate_between_them(self, models: Any) -> None:
         sent = "system.network_bytes_sent"
-        rows = tables_of_0005.get_model("metrics", "GaugeRollup").objects
+        rows = models.get_model("metrics", "GaugeRollup").objects
         # 1,000 bytes per second. The host started again in hour -2 and at minute 2.
-        self.store(tables_of_0005, sent, [0, 1, 2, 9], [-4, -3, -2, -1])
+        self.store(models, sent, [0, 1, 2, 9], [-4, -3, -2, -1])
         values = {-4: 0, -3: 3_600_000, -2: 1_800_000, -1: 5_400_000}
         for row in rows.filter(metric=sent):
             start = (row.bucket - self.FIRST) // row.resolution
@@ -267,9 +261,9 @@ class TheHoursOfLevels:
             (None, None), (60_000, 60), (0, 60), (None, None)
         ]  # fmt: skip
 
-    def test_are_kept_without_minutes(self, tables_of_0005: Any) -> None:
-        self.store(tables_of_0005, "gpu.memory_used_mb", [], [-5])
-        self.store(tables_of_0005, "system.cpu_percent", [], [-5])
+    def test_are_kept_without_minutes(self, models: Any) -> None:
+        self.store(models, "gpu.memory_used_mb", [], [-5])
+        self.store(models, "system.cpu_percent", [], [-5])
 
         migrate_to("0006_level_hours")
 

@@ -124,11 +124,11 @@ class WhenForgettingAModel:
         monkeypatch.setattr(deleting, "FIRST_ROWS", 100)
         monkeypatch.setattr(deleting, "MAX_ROWS", 100)
         record([request(ago(seconds=number), f"r{number}", "chatty") for number in range(500)])
-        told: list[tuple[str, int]] = []
+        progress: list[tuple[str, int]] = []
 
-        forgotten = forget(model="chatty", at=NOW, progress=lambda table, rows: told.append((table, rows)))
+        forgotten = forget(model="chatty", at=NOW, progress=lambda table, rows: progress.append((table, rows)))
 
-        rows = [rows for table, rows in told if table == "inference_metrics"]
+        rows = [rows for table, rows in progress if table == "inference_metrics"]
         assert len(rows) > 500 / 100
         assert rows == sorted(rows)
         assert rows[-1] == forgotten.counts["inference_metrics"]
@@ -308,11 +308,11 @@ class TheFunction:
 
     def test_tells_how_far_it_is(self) -> None:
         record(one_of_each(ago(minutes=1), "r"))
-        told: list[tuple[str, int]] = []
+        progress: list[tuple[str, int]] = []
 
-        forget(model="chatty", at=NOW, progress=lambda table, rows: told.append((table, rows)))
+        forget(model="chatty", at=NOW, progress=lambda table, rows: progress.append((table, rows)))
 
-        assert ("inference_metrics", 1) in told
+        assert ("inference_metrics", 1) in progress
 
 
 class TheCommand:

@@ -60,8 +60,8 @@ class AnErrorByItself:
         assert_raw_and_rollups_agree()
 
     def test_counts_beside_a_request_that_told_of_an_error_and_succeeded(self) -> None:
-        told = request("a", success=True, error_message="tried again", severity="ERROR")
-        for order in ((told, error("a")), (error("a"), told)):
+        request_with_error = request("a", success=True, error_message="tried again", severity="ERROR")
+        for order in ((request_with_error, error("a")), (error("a"), request_with_error)):
             point = transaction.savepoint()
             for event in order:
                 assert commit(event).accepted == 1
@@ -181,23 +181,23 @@ class AFailedInference:
 
     def test_with_words_makes_an_error_that_is_not_counted_again(self) -> None:
         commit(failed("a", error_type="ValueError", error_message="bad", stack_trace="trace", metadata={"k": 1}))
-        found = row()
-        assert (found.error_type, found.error_message, found.stack_trace) == ("ValueError", "bad", "trace")
-        assert (found.severity, found.counted_outcome, found.metadata) == ("ERROR", None, {"k": 1})
+        stored = row()
+        assert (stored.error_type, stored.error_message, stored.stack_trace) == ("ValueError", "bad", "trace")
+        assert (stored.severity, stored.counted_outcome, stored.metadata) == ("ERROR", None, {"k": 1})
         assert outcomes() == {"server_error": 1}
         assert_raw_and_rollups_agree()
 
     def test_with_words_counts_its_error_once_in_its_group(self) -> None:
-        told = failed("a", error_type="ValueError")
-        commit(told)
+        request_with_error = failed("a", error_type="ValueError")
+        commit(request_with_error)
         InferenceMetrics.objects.all().delete()  # only the request, whose raw rows are kept for a shorter time
-        assert commit(told).accepted == 1
+        assert commit(request_with_error).accepted == 1
         assert [*ErrorGroupRollup.objects.values_list("count", flat=True)] == [ErrorMetrics.objects.count()] == [1]
 
     def test_with_words_leaves_an_error_before_it_alone(self) -> None:
-        told = failed("a", error_type="ValueError", response_time_ms=5_000.0)
+        request_with_error = failed("a", error_type="ValueError", response_time_ms=5_000.0)
         early = error("a", before(seconds=50))
-        for order in permutations((told, early)):
+        for order in permutations((request_with_error, early)):
             point = transaction.savepoint()
             for event in order:
                 commit(event)

@@ -226,9 +226,9 @@ class AGauge:
     def test_has_count_sum_extremes_and_the_latest_by_its_own_time(self) -> None:
         commit(machine(before(seconds=10), cpu_percent=30.0), machine(before(seconds=2), cpu_percent=50.0))
         commit(machine(before(seconds=20), cpu_percent=10.0))
-        found = gauge("system.cpu_percent")
-        assert (found.count, found.sum, found.min, found.max, found.last) == (3, 90.0, 10.0, 50.0, 50.0)
-        assert found.last_at == int(before(seconds=2).timestamp() * 1e6)
+        rollup = gauge("system.cpu_percent")
+        assert (rollup.count, rollup.sum, rollup.min, rollup.max, rollup.last) == (3, 90.0, 10.0, 50.0, 50.0)
+        assert rollup.last_at == int(before(seconds=2).timestamp() * 1e6)
         assert gauge("system.cpu_percent", 3600).count == 3
 
     def test_is_apart_by_minute_and_host(self) -> None:

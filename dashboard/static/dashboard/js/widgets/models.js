@@ -18,10 +18,10 @@ const COLUMNS = 10;
 export function mount(root, page) {
   const body = find("tbody", root);
   const search = find("[data-search]", root);
-  let found = null; // {models, models_omitted, series} of a search
+  let matches = null; // {models, models_omitted, series} of a search
   const draw = () => nextFrame(() => {
-    const { models, models_omitted: omitted } = found ?? page.data;
-    const series = found?.series ?? page.series;
+    const { models, models_omitted: omitted } = matches ?? page.data;
+    const series = matches?.series ?? page.series;
     const total = page.data.summary.total_requests ?? 0;
     search.hidden = !page.data.models_omitted && !search.value;
     const slots = slotsOf([...page.data.models, ...models].map((row) => row.model_name));
@@ -30,8 +30,8 @@ export function mount(root, page) {
     setText(find("thead th:last-child", root), `P95 trend, ${span}`);
     body.replaceChildren(...models.map((row) => createRow(row, total, slots.get(row.model_name), page, series)));
     const note = (text) => body.append(element("tr", {}, element("td", { colspan: COLUMNS, class: "muted" }, text)));
-    if (found?.problem) note(found.problem);
-    else if (!models.length) note(found ? `No model matches “${search.value.trim()}”.` : "No requests in this time range.");
+    if (matches?.problem) note(matches.problem);
+    else if (!models.length) note(matches ? `No model matches “${search.value.trim()}”.` : "No requests in this time range.");
     if (omitted) note(`Not shown: ${whole(omitted).number} model${omitted === 1 ? "" : "s"}. Search for a part of the name.`);
     document.getElementById("modelled-note").hidden = !models.some((row) => row.modelled);
   });
@@ -48,15 +48,15 @@ export function mount(root, page) {
       }
     }
     if (search.value.trim() !== query) return;
-    found = answer;
+    matches = answer;
     draw();
   };
   whenTyped(search, searchAgain);
-  for (const topic of ["data", "figures"]) page.topics.on(topic, () => (found ? searchAgain() : draw()));
+  for (const topic of ["data", "figures"]) page.topics.on(topic, () => (matches ? searchAgain() : draw()));
   let ticks = 0;
   page.topics.on("tick", () => {
     ticks += 1;
-    if (page.live && !found && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page, page.series));
+    if (page.live && !matches && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page, page.series));
   });
   mountMenu(root, [
     { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model") },
