@@ -10,6 +10,7 @@ import pytest
 
 from metrics.events import Kind, Validated, validate_many
 from tests.support.policies import make_ingest_policy
+from tests.support.validated import event_of
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
@@ -22,8 +23,7 @@ def validate(kind: Kind, *items: Any) -> Validated:
 def accepted(kind: Kind, item: dict[str, Any]) -> Any:
     result = validate(kind, item)
     assert (result.rejected, result.corrected) == ([], {})
-    [event] = result.events
-    return event
+    return event_of(result)
 
 
 def tokens(**fields: Any) -> tuple[int | None, ...]:
@@ -87,8 +87,8 @@ class AFirstPost:
             "usage": OPENAI_CHAT,
         }
         result = validate(Kind.INFERENCE, {**response, "duration_ms": 12.5})
-        [event] = result.events
-        assert (event.model_name, event.response_time_ms) == ("gpt-4o", 12.5)  # type: ignore[attr-defined]
+        event = event_of(result)
+        assert (event.model_name, event.response_time_ms) == ("gpt-4o", 12.5)
         assert "SECRET" not in repr(event)
         assert result.dropped == {"choices": 1}
 
@@ -140,7 +140,7 @@ class TheUsage:
     )
     def test_of_each_provider_is_counted(self, fields: dict[str, Any], expected: tuple[int | None, ...]) -> None:
         result = validate(Kind.INFERENCE, {"model_name": "m", **fields})
-        [event] = result.events
+        event = event_of(result)
         assert tuple(getattr(event, name) for name in TOKENS) == expected
 
     def test_of_a_gateway_in_two_forms_is_counted_once(self) -> None:
@@ -150,13 +150,13 @@ class TheUsage:
     def test_of_anthropic_is_added_up_also_as_text_or_decimals(self) -> None:
         for input_tokens, cached in ((10.0, 5.0), ("10", 5), (10, "5")):
             usage = {"input_tokens": input_tokens, "cache_read_input_tokens": cached}
-            [event] = validate(Kind.INFERENCE, {"model_name": "m", "usage": usage}).events
-            assert event.prompt_tokens == 15  # type: ignore[attr-defined]
+            event = event_of(validate(Kind.INFERENCE, {"model_name": "m", "usage": usage}))
+            assert event.prompt_tokens == 15
 
     def test_is_corrected_like_our_own_fields(self) -> None:
         result = validate(Kind.INFERENCE, {"model": "m", "usage": {"prompt_tokens": -1, "completion_tokens": "5"}})
-        [event] = result.events
-        assert (event.prompt_tokens, event.completion_tokens) == (None, 5)  # type: ignore[attr-defined]
+        event = event_of(result)
+        assert (event.prompt_tokens, event.completion_tokens) == (None, 5)
         assert result.corrected == {"prompt_tokens": 1, "completion_tokens": 1}
 
 
@@ -193,8 +193,8 @@ class AFieldOfOurs:
         for alias in (aliases, {**aliases, "latency_ms": sentinel, "input_tokens": sentinel, "duration_ms": 840}):
             item = {"model": "m", "response_time_ms": sentinel, "prompt_tokens": sentinel, **alias}
             result = validate(Kind.INFERENCE, item)
-            [event] = result.events
-            assert (event.response_time_ms, event.total_tokens) == (840, 17)  # type: ignore[attr-defined]
+            event = event_of(result)
+            assert (event.response_time_ms, event.total_tokens) == (840, 17)
             fields = {path: count for path, count in result.corrected.items() if not path.startswith("metadata.")}
             assert fields == {"response_time_ms": 1, "prompt_tokens": 1}
 
@@ -202,16 +202,16 @@ class AFieldOfOurs:
         usage = {"prompt_tokens": -1, "completion_tokens": 5}
         item = {"model": "m", "response_time_ms": -1, "latency_ms": -1, "prompt_tokens": -1, "usage": usage}
         result = validate(Kind.INFERENCE, item)
-        [event] = result.events
-        assert (event.prompt_tokens, event.response_time_ms, event.total_tokens) == (None, None, 5)  # type: ignore[attr-defined]
+        event = event_of(result)
+        assert (event.prompt_tokens, event.response_time_ms, event.total_tokens) == (None, None, 5)
         assert result.corrected == {"prompt_tokens": 1, "response_time_ms": 1}
 
     def test_wins_over_its_alias_if_it_is_zero_or_text(self) -> None:
         usage = {"prompt_tokens": 12, "completion_tokens": 5}
-        [event] = validate(
-            Kind.INFERENCE, {"model": "m", "prompt_tokens": 0, "completion_tokens": "7.0", "usage": usage}
-        ).events
-        assert (event.prompt_tokens, event.completion_tokens) == (0, 7)  # type: ignore[attr-defined]
+        event = event_of(
+            validate(Kind.INFERENCE, {"model": "m", "prompt_tokens": 0, "completion_tokens": "7.0", "usage": usage})
+        )
+        assert (event.prompt_tokens, event.completion_tokens) == (0, 7)
 
     def test_is_the_latency_if_a_duration_was_sent_too(self) -> None:
         event = accepted(Kind.INFERENCE, {"model": "m", "duration_ms": 9, "latency_ms": 5})

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from metrics.events import Kind, validate_many
 from metrics.events.privacy import MAX_DEPTH, Cleaner, InvalidMetadata, names_content, normalise
 from tests.support.policies import make_ingest_policy
+from tests.support.validated import event_of
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 SECRET = "my grandmother's secret recipe"
@@ -236,17 +237,17 @@ class AnEventWithContent:
         }[kind]
         sent = {name: item[name] for name in (*fields, "content")} | content | {"metadata": metadata}
         result = validate_many(kind, [sent], AT, make_ingest_policy())
-        [event] = result.events
+        event = event_of(result)
         assert SECRET not in repr(event)
         assert set(result.dropped) >= {"content", *content}
         if kind in (Kind.INFERENCE, Kind.ERROR):
             inside = {f"metadata{path}.{name}" for path in ("", ".a", ".a.b") for name in content}
             assert set(result.dropped) == {"content", *content, *inside}
-            assert event.metadata == {"a": {"b": [{"kept": 1}]}}  # type: ignore[attr-defined]
+            assert event.metadata == {"a": {"b": [{"kept": 1}]}}
 
     def test_keeps_none_of_it_where_the_metadata_cannot_be_stored(self) -> None:
         for item in ({"metadata": {"prompt": SECRET, "a": nested(50)}}, {"prompt": SECRET, "extra": nested(50)}):
             result = validate_many(Kind.INFERENCE, [{"model_name": "m", **item}], AT, make_ingest_policy())
-            [event] = result.events
-            assert event.metadata is None  # type: ignore[attr-defined]
+            event = event_of(result)
+            assert event.metadata is None
             assert result.corrected == {"metadata": 1}

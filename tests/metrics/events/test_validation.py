@@ -34,6 +34,7 @@ from metrics.events import (
 from metrics.events.derive import MAX_TOKENS_PER_SECOND, derive
 from metrics.events.requests import MAX_STACK_TRACE_BYTES
 from tests.support.policies import make_ingest_policy
+from tests.support.validated import event_of
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLICY = make_ingest_policy()
@@ -47,8 +48,7 @@ def only(kind: Kind, item: dict[str, Any], policy: IngestPolicy = POLICY) -> Any
     """The one event that an item makes."""
     result = validate(kind, item, policy=policy)
     assert result.rejected == []
-    [event] = result.events
-    return event
+    return event_of(result)
 
 
 def refusal(kind: Kind, item: Any, policy: IngestPolicy = POLICY) -> Rejection:
@@ -212,7 +212,8 @@ class AnEvent:
         result = validate(
             Kind.INFERENCE, {"model_name": "a"}, {"model_name": "b", "request_id": "mine"}, {"model_name": "c"}
         )
-        ids = [event.request_id for event in result.events]  # type: ignore[attr-defined]
+        events: list[Any] = result.events
+        ids = [event.request_id for event in events]
         assert result.generated_ids == {0: ids[0], 2: ids[2]}
         assert ids[1] == "mine"
         assert ids[0] < ids[2]

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from metrics.events import Event, GPUSample, InferenceEvent, Outcome, Severity, SystemEvent
+from metrics.events import ErrorEvent, GPUSample, InferenceEvent, Outcome, Severity, SystemEvent
 from metrics.histogram import Histogram
 from metrics.models import (
     EngineMetrics,
@@ -93,13 +93,13 @@ class TheKeyOfSamplesByLabelSet:
         assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])
 
 
-def store_as_before(apps: Any, *events: Event) -> None:
+def store_as_before(apps: Any, *events: InferenceEvent | ErrorEvent) -> None:
     """Store requests and errors as the version before did, those of the model `beyond` in the series `__other__`."""
     names = ("Series", "InferenceMetrics", "ErrorMetrics", "ErrorGroup", "RecentId")
     series, requests, errors, groups, recent = (apps.get_model("metrics", name).objects for name in names)
     group, _ = groups.get_or_create(fingerprint="f", defaults={"first_seen": NOW, "last_seen": NOW})
     for event in events:
-        labels = labels_of_key(event.labels)  # type: ignore[attr-defined]
+        labels = labels_of_key(event.labels)
         is_beyond = labels["model_name"] == "beyond"
         key = {"provider": "", "service": ""} | ({"model_name": "__other__"} if is_beyond else labels)
         own, _ = series.get_or_create(**key, defaults={"first_seen": NOW, "last_seen": NOW})
