@@ -107,7 +107,9 @@ class RawTable:
         order = ("-timestamp", "-id") if descending else ("timestamp", "id")
         condition = _range_condition(window, after, descending)
         labels = tuple(f"series__{name}" for name in SERIES_LABELS) if self.has_series else ()
-        if self.has_series and not self.gauge:
+        if self.has_series and self.gauge:  # the series may be `__other__`, but the labels have the model
+            labels = ("labels__model_name", *labels[1:])
+        elif self.has_series:
             labels = (*labels, "labels")
         is_demo = "labels__is_demo" if self.gauge else "series__is_demo"
         columns = ("timestamp", "id", is_demo, *labels, *self.fields)

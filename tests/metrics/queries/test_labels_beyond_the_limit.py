@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from metrics import queries
+from metrics.events import QueueEvent
 from metrics.queries import Filters, Window
 from tests.metrics.queries.known_events import NOW, request, write
 
@@ -26,6 +27,16 @@ def crowded(db: Any) -> None:
                 for n in range(20)
             ]
         )
+        write([QueueEvent(timestamp=NOW, source="gateway", model_name="queued", pending=3, provider="p")])
+
+
+@pytest.mark.usefixtures("crowded")
+class AQueueWhoseModelIsBeyondTheLimit:
+    def test_is_exported_with_the_name_of_its_model(self) -> None:
+        for filters in (Filters(), Filters(model=("queued",))):
+            (row,) = queries.export("queue", Window.last(60, NOW), filters, now=NOW).rows
+
+            assert (row["model_name"], row["source"], row["pending"]) == ("queued", "gateway", 3)
 
 
 @pytest.mark.usefixtures("crowded")
