@@ -2,7 +2,8 @@
 
 The key that detects duplicates is the timestamp and the label set. Keys of queues and engines include the series,
 because two providers of the same model and source share a label set. The timestamp is first, so that inserts go to the
-end of the index.
+end of the index. A second index, of the label set and the timestamp, has the samples of an instance in their order: the
+newest sample before a time is one look-up in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class SystemMetrics(models.Model):
 
     timestamp = models.DateTimeField()
     host = models.CharField(max_length=NAME_LENGTH)
-    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+", db_index=False)
     cpu_percent = models.FloatField(null=True)
     memory_percent = models.FloatField(null=True)
     memory_used_gb = models.FloatField(null=True)
@@ -41,6 +42,7 @@ class SystemMetrics(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "system metrics"
         constraints = [models.UniqueConstraint(fields=["timestamp", "labels"], name="system_key")]
+        indexes = [models.Index(fields=["labels", "timestamp"], name="system_labels_time")]
 
     def __str__(self) -> str:
         return f"{self.host} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -55,7 +57,7 @@ class GPUMetrics(models.Model):
         max_length=64,
         help_text="The device's number; `0:1` for instance 1 on device 0.",
     )
-    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+", db_index=False)
     name = models.CharField(max_length=NAME_LENGTH, null=True)
     temperature = models.FloatField(null=True, help_text="°C")
     utilization_percent = models.FloatField(null=True)
@@ -77,6 +79,7 @@ class GPUMetrics(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "GPU metrics"
         constraints = [models.UniqueConstraint(fields=["timestamp", "labels"], name="gpu_key")]
+        indexes = [models.Index(fields=["labels", "timestamp"], name="gpu_labels_time")]
 
     def __str__(self) -> str:
         return f"{self.host} GPU {self.gpu_id} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -91,7 +94,7 @@ class QueueMetrics(models.Model):
     )
     source = models.CharField(max_length=NAME_LENGTH)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
-    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+", db_index=False)
     pending = models.BigIntegerField(null=True)
     processing = models.BigIntegerField(null=True)
     wait_time_ms = models.FloatField(null=True)
@@ -99,6 +102,7 @@ class QueueMetrics(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "queue metrics"
         constraints = [models.UniqueConstraint(fields=["timestamp", "labels", "series"], name="queue_key")]
+        indexes = [models.Index(fields=["labels", "timestamp"], name="queue_labels_time")]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -110,7 +114,7 @@ class EngineMetrics(models.Model):
     timestamp = models.DateTimeField()
     source = models.CharField(max_length=NAME_LENGTH)
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
-    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+")
+    labels = models.ForeignKey(GaugeLabels, on_delete=models.CASCADE, related_name="+", db_index=False)
     running = models.FloatField(null=True)
     waiting = models.FloatField(null=True)
     kv_cache_usage_percent = models.FloatField(null=True)
@@ -122,6 +126,7 @@ class EngineMetrics(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "engine metrics"
         constraints = [models.UniqueConstraint(fields=["timestamp", "labels", "series"], name="engine_key")]
+        indexes = [models.Index(fields=["labels", "timestamp"], name="engine_labels_time")]
 
     def __str__(self) -> str:
         return f"{self.source} at {self.timestamp:%Y-%m-%d %H:%M:%S}"

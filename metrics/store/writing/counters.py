@@ -120,10 +120,9 @@ def _read(
     limit: str = "",
 ) -> list[tuple[Any, ...]]:
     columns = ", ".join(column_of(SystemMetrics, field) for field in fields)
-    # `+ 0`, because SQLite would prefer the index of the label sets, and read all samples of a host.
     statement = (
         f"SELECT timestamp, {columns} FROM {table_of(SystemMetrics)} "
-        f"WHERE {column_of(SystemMetrics, 'labels')} + 0 = {mark(1)} AND {condition} ORDER BY timestamp {order} {limit}"
+        f"WHERE {column_of(SystemMetrics, 'labels')} = {mark(1)} AND {condition} ORDER BY timestamp {order} {limit}"
     )
     rows = execute(statement, (labels, *map(db_time, span)), True)
     return [(at if at.tzinfo else at.replace(tzinfo=UTC), *values) for at, *values in rows]

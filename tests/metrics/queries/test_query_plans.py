@@ -11,11 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from metrics import catalogue, queries
+from metrics.events import SystemEvent
 from metrics.live.subscriptions import compute_view, parse
 from metrics.models import Series
 from metrics.queries import Filters, Window
 from metrics.queries.answers import exports
-from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known
+from tests.metrics.queries.known_events import ALPHA, CHATTY, NOW, Known, write
 from tests.metrics.queries.series_of import series_of
 
 pytestmark = [
@@ -106,6 +107,22 @@ class TheTick:
             queries.current(NOW)
 
         assert len(captured) <= 16
+
+
+class ACommitOfCounters:
+    def test_reads_the_samples_before_and_after_a_new_one_by_its_label_set(self, known: Known) -> None:
+        statements: list[str] = []
+        connection.connection.set_trace_callback(statements.append)
+        try:
+            write([SystemEvent(timestamp=NOW, host="new", network_bytes_sent=1)])
+        finally:
+            connection.connection.set_trace_callback(None)
+
+        read = [text for text in statements if re.match(r"SELECT timestamp,.* FROM \"metrics_systemmetrics\"", text)]
+        plans = [connection.connection.execute("EXPLAIN QUERY PLAN " + text).fetchall() for text in read]
+        assert len(plans) == 2
+        for [(*_, step)] in plans:
+            assert re.search(r"^SEARCH .* \(labels_id=\? AND timestamp>\? AND timestamp<\?\)", step), step
 
 
 class APageOfRows:

@@ -188,6 +188,25 @@ class TheMetadataAsText:
             assert type(stored["loss"]) is type(stored["big"]) is float
 
 
+@starting_at("0007_metadata_as_text")
+class TheIndexOfTheSamplesOfAnInstance:
+    def test_replaces_that_of_label_sets_and_keeps_every_row(self, models: Any) -> None:
+        before = sampled(models)
+        assert {tuple(columns) for columns in self.indexes()} == {("labels_id",)}
+
+        migrate_to("0008_samples_of_an_instance")
+
+        assert {tuple(columns) for columns in self.indexes()} == {("labels_id", "timestamp")}
+        assert rows() == before
+
+    def indexes(self) -> Iterator[list[str]]:
+        """The columns of the indexes that begin with the label set."""
+        for table in SAMPLES:
+            with connection.cursor() as cursor:
+                of_table = connection.introspection.get_constraints(cursor, table._meta.db_table).values()
+            yield from (own["columns"] for own in of_table if own["index"] and own["columns"][0] == "labels_id")
+
+
 @starting_at("0005_write_path")
 class TheHoursOfLevels:
     FIRST = int(NOW.timestamp()) // 3600 * 3600 - 2 * 3600
