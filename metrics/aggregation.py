@@ -7,10 +7,10 @@ them up, and `metrics.store.compaction` merges them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -37,8 +37,9 @@ TOKEN_COLUMNS = tuple(metric.field for metric in TOKEN_METRICS)
 SUM_COLUMNS = ("streamed", *TOKEN_COLUMNS, "cost_nanodollars", "unpriced_requests")
 INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
 
-# Between two samples of a counter that are further apart, in seconds, the host or the engine was down.
-MAX_COUNTER_GAP = 180
+# Between two samples of a counter that are further apart, in seconds, the host or the engine was down. Sources that
+# send every five minutes, such as cron jobs, may be half a minute late.
+MAX_COUNTER_GAP = 330
 MAX_SUM = 2**63 - 1  # of a BIGINT; a larger sum is stored as this, so that it does not fail the commit of other events
 NANO = 1_000_000_000
 
@@ -232,29 +233,3 @@ class GaugeBucket:
         if other.growth is not None and other.covered_seconds is not None:
             self.growth = (self.growth or 0.0) + other.growth
             self.covered_seconds = (self.covered_seconds or 0.0) + other.covered_seconds
-
-
-class CounterReading(NamedTuple):
-    """A sample of a counter: its time in unix microseconds, and its value."""
-
-    at: int
-    value: float
-
-    def growth_since(self, earlier: CounterReading) -> float:
-        """Return the growth. A lower value is a reset: the counter began again at 0, so its value is the growth."""
-        return self.value - earlier.value if self.value >= earlier.value else self.value
-
-
-def pairs_of(readings: Sequence[CounterReading]) -> set[tuple[CounterReading, CounterReading]]:
-    """Return the neighbours that are at most MAX_COUNTER_GAP apart, of readings in the order of time."""
-    return {pair for pair in pairwise(readings) if 0 < pair[1].at - pair[0].at <= MAX_COUNTER_GAP * 1_000_000}
-
-
-def parts(start: int, end: int, origin: int, length: int) -> Iterator[tuple[int, int]]:
-    """Yield the spans of this length, counted from `origin`, that overlap the time from `start` to `end`.
-
-    Each is given by its number and the length of the overlap. All are in the same unit.
-    """
-    for number in range((start - origin) // length, -(-(end - origin) // length)):
-        begin = origin + number * length
-        yield number, min(end, begin + length) - max(start, begin)

@@ -49,18 +49,19 @@ COMBINE_MEANINGS = {
     Combine.MERGE: "the distributions (for a ratio: both counts) are merged first; percentiles are never averaged",
 }
 LEVELS = """\
-In steps of less than three minutes, a sample of a gauge also counts in the following steps in which its source sent
-none, for three intervals of the source, at least 15 seconds and at most three minutes.
+In steps of less than five and a half minutes, a sample of a gauge also counts in the following steps in which its
+source sent none, for three intervals of the source, at least 15 seconds and at most five and a half minutes. A source
+that sends every five minutes therefore has a value in every step. One with a longer interval has gaps in short steps.
 
 Gauges that are combined by the sum are added minute by minute, over the instances that have a value in the minute (a
 sample, or one that still counts), and then averaged over the minutes. Five pods with 10 requests each, one after
 another, are 10 requests. Steps below a minute are added step by step. Of a model's queue, the first of the kinds
-engine, track and sdk that has a value in the minute is used. Of minutes that are no longer stored, averages and last
-values are exact; `min` and `max` add the least and greatest values of the hour of the instances that have a value in
-the same minute.
+engine, track and sdk that has a value in the minute is used; this applies to waiting times, too. Of minutes that are no
+longer stored, averages and last values are exact; `min` and `max` add the least and greatest values of the hour of the
+instances that have a value in the same minute.
 
-The rate of a counter is the growth between two samples, at most three minutes apart, spread over the time between them.
-After a reset, the counter has grown from 0. The rates of several hosts are added minute by minute, too.
+The rate of a counter is the growth between two samples, at most five and a half minutes apart, spread over the time
+between them. After a reset, the counter has grown from 0. The rates of several hosts are added minute by minute, too.
 """
 WORSE = {"up": "higher is worse", "down": "lower is worse", None: "–"}
 

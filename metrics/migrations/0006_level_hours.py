@@ -45,31 +45,35 @@ ALL_MINUTES = 2**60 - 1
 
 
 def convert(apps, schema_editor):
+    for metric in LEVELS + COUNTERS:
+        convert_metric(apps, schema_editor, metric)
+
+
+def convert_metric(apps, schema_editor, metric):
     rows = apps.get_model("metrics", "GaugeRollup").objects
     floors = apps.get_model("metrics", "RawFloor").objects
-    for metric in LEVELS + COUNTERS:
-        minutes, hours = (rows.filter(metric=metric, resolution=resolution) for resolution in (MINUTE, HOUR))
-        first = first_complete_hour(minutes, hours)
-        if first is not None:
-            hours.filter(bucket__gte=first).delete()
-        merge_doubled(hours)
-        if metric in COUNTERS:
-            with schema_editor.connection.cursor() as cursor:
-                set_growth(minutes, MINUTE, cursor.executemany)
-                set_growth(hours, HOUR, cursor.executemany)
-            known = hours.filter(growth__isnull=False)
-            rate = F("growth") / F("covered_seconds")
-            known.update(sum=60 * rate, count=60, min=rate, max=rate, minutes=ALL_MINUTES)
-        else:
-            hours.update(sum=F("sum") * 60.0 / F("count"), count=60, minutes=ALL_MINUTES)
-        newest = hours.aggregate(newest=Max("bucket"))["newest"]
-        if newest is not None:
-            # No sample is added to an hour that has been converted.
-            end = datetime.fromtimestamp(newest + HOUR, UTC)
-            kind = metric.split(".", 1)[0]
-            kind = kind if kind in ("queue", "engine") else "system"
-            floors.get_or_create(kind=kind, defaults={"at": end})
-            floors.filter(kind=kind, at__lt=end).update(at=end)
+    minutes, hours = (rows.filter(metric=metric, resolution=resolution) for resolution in (MINUTE, HOUR))
+    first = first_complete_hour(minutes, hours)
+    if first is not None:
+        hours.filter(bucket__gte=first).delete()
+    merge_doubled(hours)
+    if metric in COUNTERS:
+        with schema_editor.connection.cursor() as cursor:
+            set_growth(minutes, MINUTE, cursor.executemany)
+            set_growth(hours, HOUR, cursor.executemany)
+        known = hours.filter(growth__isnull=False)
+        rate = F("growth") / F("covered_seconds")
+        known.update(sum=60 * rate, count=60, min=rate, max=rate, minutes=ALL_MINUTES)
+    else:
+        hours.update(sum=F("sum") * 60.0 / F("count"), count=60, minutes=ALL_MINUTES)
+    newest = hours.aggregate(newest=Max("bucket"))["newest"]
+    if newest is not None:
+        # No sample is added to an hour that has been converted.
+        end = datetime.fromtimestamp(newest + HOUR, UTC)
+        kind = metric.split(".", 1)[0]
+        kind = kind if kind in ("queue", "engine") else "system"
+        floors.get_or_create(kind=kind, defaults={"at": end})
+        floors.filter(kind=kind, at__lt=end).update(at=end)
 
 
 def first_complete_hour(minutes, hours):

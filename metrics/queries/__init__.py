@@ -17,7 +17,7 @@ from metrics.queries.answers.distribution import Distribution, distribution
 from metrics.queries.answers.error_groups import error_groups
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
-from metrics.queries.answers.hosts import host_states, hosts
+from metrics.queries.answers.hosts import host_states
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.model_ranking import model, models, summary_and_models
@@ -58,7 +58,6 @@ __all__ = [
     "has_events",
     "heatmap",
     "host_states",
-    "hosts",
     "live_view",
     "model",
     "models",

@@ -3,14 +3,15 @@
 If a host has several senders, each with some of the fields, their samples are merged (`partial_samples`).
 
 A host is `up` while its newest sample is valid (for three intervals, at least 15 s), then `stale`. It is `down` when
-the sample is older than a minute and older than twice its validity. Samples of the last three minutes are read by the
-index on the time. Hosts without recent samples are read from rollups, which are cached for ten seconds.
+the sample is older than a minute and older than twice its validity. Hosts without recent samples are read from rollups,
+which are cached for ten seconds. A sample counts from its time on. If a host has no valid one, but one of a later time,
+its clock is ahead, and the host is `up`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +26,8 @@ from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
 from metrics.queries.answers.partial_samples import fill_missing
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
-from metrics.queries.read.gauges import newest_samples, read_labels
-from metrics.queries.read.raw_rows import GPUS, SYSTEM, gpu_number
+from metrics.queries.read.newest_samples import newest_samples
+from metrics.queries.read.raw_rows import gpu_number
 from metrics.queries.read.sql import chunks
 from metrics.queries.time.window import EPOCH, iso
 
@@ -36,33 +37,28 @@ SILENT_CACHE_SECONDS = 10
 SILENT_KEY = "hosts:silent"
 MAX_HOSTS = 50  # in a tick; the pods of a cluster get new names again and again
 MAX_GPUS = 128  # in a tick, at about 330 bytes each
-# A tick has the fields that the catalogue's metrics are read from, and a few others. The list of hosts has all fields.
-TICK_FIELDS = (*(metric.field for metric in catalogue.of_type("system", "monitor")), "cpu_count")
-TICK_GPU_FIELDS = ("name", *(metric.field for metric in catalogue.of_type("gpu")))
+# A tick has the fields that the catalogue's metrics are read from, and a few others.
+METRICS, GPU_METRICS = catalogue.of_type("system", "monitor"), catalogue.of_type("gpu")
+FIELDS = (*(metric.field for metric in METRICS), "cpu_count")
+GPU_FIELDS = ("name", *(metric.field for metric in GPU_METRICS))
 # The gauges of hosts that are stored by hour while the minutes are stored, too, and those that are not.
 BY_HOUR = [metric.name for metric in catalogue.of_type("system", "gpu") if metric.name not in LEVELS]
 BY_MINUTE = [metric.name for metric in catalogue.of_type("system") if metric.name in LEVELS]
 MAX_BY_MINUTE = 1_000  # label sets
-ALL_FIELDS = tuple(name for name in SYSTEM.fields if name != "host")
-ALL_GPU_FIELDS = tuple(name for name in GPUS.fields if name not in ("host", "gpu_id"))
 
 
 @dataclass(frozen=True)
 class HostState:
-    """The time of a host's newest sample, and the state of the host."""
+    """The time of a host's newest sample, and the state of the host.
+
+    shown_at: the time at which other samples of the host are shown if they are valid: now, but of a host that is not
+    up, the time of the newest sample.
+    """
 
     host: str
     newest: datetime
     state: str
-
-
-def hosts(now: datetime) -> list[dict[str, Any]]:
-    """Return each host with samples in the last day, with all fields of its newest sample. Raises QueryTooSlow.
-
-    Each has `host`, `state`, `at` and `age_seconds` (of the sample), its fields, and its GPUs as `gpu_metrics`.
-    """
-    with query_budget():
-        return _describe(_host_states(now), now, ALL_FIELDS, ALL_GPU_FIELDS, STATES)
+    shown_at: datetime
 
 
 def host_states(now: datetime) -> list[dict[str, Any]]:
@@ -86,7 +82,7 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
     # If there are too many hosts, those that run are shown.
     ranked = sorted(states, key=lambda host: (STATES.index(host.state), host.host))
     shown = sorted(ranked[:MAX_HOSTS], key=lambda host: host.host)
-    rows = _describe(shown, at, TICK_FIELDS, TICK_GPU_FIELDS, ("up", "stale"))
+    rows = _describe(shown, at)
     body: dict[str, Any] = {"hosts": rows}
     if len(states) > len(shown):
         body["hosts_omitted"] = len(states) - len(shown)
@@ -101,16 +97,16 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
 
 def _host_states(at: datetime) -> list[HostState]:
     """Return the hosts of the last day, by name. A host and an example host of the same name are one."""
-    samples = newest_samples(SystemMetrics.objects, at)
     states: dict[str, HostState] = {}
-    for instance, labels in read_labels(samples).items():
-        newest, valid_for = samples[instance]
-        known = states.get(labels.host)
-        if known is None or known.newest < newest:
-            states[labels.host] = HostState(labels.host, newest, _state(at - newest, valid_for))
+    for sample in newest_samples(SystemMetrics, at, ahead=True).values():
+        known = states.get(sample.host)
+        if known is None or known.newest < sample.at:
+            state = _state(at - sample.at, sample.valid_for)
+            shown_at = max(at, sample.at) if state == "up" else sample.at
+            states[sample.host] = HostState(sample.host, sample.at, state, shown_at)
     for host, newest in _newest_in_rollups(at).items():
         if host not in states:
-            states[host] = HostState(host, newest, "down")
+            states[host] = HostState(host, newest, "down", newest)
     return [states[host] for host in sorted(states)]
 
 
@@ -152,14 +148,11 @@ def clear_host_cache(**_: Any) -> None:
     caches["ring"].delete(SILENT_KEY)
 
 
-def _describe(
-    hosts: Sequence[HostState], at: datetime, fields: Sequence[str], gpu_fields: Sequence[str], states: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Return a row for each host. Hosts in one of `states` have these fields of their newest sample."""
-    newest = {host.host: host.newest for host in hosts if host.state in states}
-    running = {host.host for host in hosts if host.state != "down"}
-    samples = _read_samples(newest, fields, running) if newest else {}
-    gpus = _read_gpus(newest, gpu_fields, running, at) if newest else {}
+def _describe(hosts: Sequence[HostState], at: datetime) -> list[dict[str, Any]]:
+    """Return a row for each host. Those that are not down have the fields of their newest sample and of their GPUs."""
+    running = {host.host: host for host in hosts if host.state != "down"}
+    samples = _read_samples(running) if running else {}
+    gpus = _read_gpus(running, at) if running else {}
     rows = []
     for host in hosts:
         row: dict[str, Any] = {
@@ -176,64 +169,50 @@ def _describe(
     return rows
 
 
-def _read_samples(
-    newest: Mapping[str, datetime], fields: Sequence[str], running: Container[str]
-) -> dict[str, dict[str, Any]]:
-    """Return the fields of each host's sample at this time; of running hosts, with those of other senders."""
-    samples: dict[str, tuple[int, bool, dict[str, Any]]] = {}
+def _read_samples(hosts: Mapping[str, HostState]) -> dict[str, dict[str, Any]]:
+    """Return the fields of each host's newest sample, with those of other senders."""
+    by_host: dict[str, tuple[int, bool, dict[str, Any]]] = {}
     # Measured samples come last and replace example samples of the same host and time.
     rows = SystemMetrics.objects.order_by("-labels__is_demo")
-    columns = ("host", "timestamp", "labels_id", "labels__is_demo", *fields)
-    for host, time, labels_id, is_demo, *values in _at_times(rows, newest, *columns):
-        if newest[host] == time:
-            samples[host] = labels_id, is_demo, dict(zip(fields, values, strict=True))
-    partial = {labels_id: (host, sample) for host, (labels_id, _, sample) in samples.items() if host in running}
-    times = {labels_id: newest[host] for labels_id, (host, _) in partial.items()}
-    fill_missing(SystemMetrics, {labels_id: sample for labels_id, (_, sample) in partial.items()}, times, fields)
+    columns = ("host", "timestamp", "labels_id", "labels__is_demo", *FIELDS)
+    for names in chunks(hosts):
+        times = {hosts[name].newest for name in names}
+        for host, time, labels_id, is_demo, *values in rows.filter(timestamp__in=times, host__in=names).values_list(
+            *columns
+        ):
+            if hosts[host].newest == time:
+                by_host[host] = labels_id, is_demo, dict(zip(FIELDS, values, strict=True))
+    samples = {labels_id: sample for labels_id, _, sample in by_host.values()}
+    shown_at = {labels_id: hosts[host].shown_at for host, (labels_id, *_) in by_host.items()}
+    fill_missing(SystemMetrics, METRICS, samples, shown_at, FIELDS)
     return {
         host: _rounded(sample) | ({"is_demo": True} if is_demo else {})
-        for host, (_, is_demo, sample) in samples.items()
+        for host, (_, is_demo, sample) in by_host.items()
     }
 
 
-def _read_gpus(
-    newest: Mapping[str, datetime], fields: Sequence[str], running: Container[str], at: datetime
-) -> Mapping[tuple[str, bool], list[dict[str, Any]]]:
-    """Return the GPUs of each host, by the host's name and whether they are examples.
-
-    Of a running host, each GPU has its newest sample, if that was valid at the time of the host's newest sample. Of
-    other hosts, the GPUs of the host's newest sample are returned.
-    """
-    recent = newest_samples(GPUMetrics.objects, at)
-    times: dict[int, datetime] = {}
-    for labels_id, labels in read_labels(recent).items():
-        time, valid_for = recent[labels_id]
-        if labels.host in newest and labels.host in running and newest[labels.host] - time <= valid_for:
-            times[labels_id] = time
-    samples: dict[int, tuple[str, bool, str, dict[str, Any]]] = {}
-    columns = ("host", "timestamp", "labels_id", "labels__is_demo", "gpu_id", *fields)
-    for chunk in chunks(set(times.values())):
+def _read_gpus(hosts: Mapping[str, HostState], at: datetime) -> Mapping[tuple[str, bool], list[dict[str, Any]]]:
+    """Return the GPUs of each host with their newest samples, by the host's name and whether they are examples."""
+    newest = {
+        labels_id: sample
+        for labels_id, sample in newest_samples(GPUMetrics, at, ahead=True).items()
+        if sample.host in hosts and hosts[sample.host].shown_at - sample.at <= sample.valid_for
+    }
+    by_gpu: dict[int, tuple[str, bool, str, dict[str, Any]]] = {}
+    columns = ("host", "timestamp", "labels_id", "labels__is_demo", "gpu_id", *GPU_FIELDS)
+    for times in chunks({sample.at for sample in newest.values()}):
         for host, time, labels_id, is_demo, gpu_id, *values in GPUMetrics.objects.filter(
-            timestamp__in=chunk
+            timestamp__in=times
         ).values_list(*columns):
-            if times.get(labels_id) == time:
-                samples[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
-    fill_missing(GPUMetrics, {labels_id: sample for labels_id, (*_, sample) in samples.items()}, times, fields)
-    others = {host: time for host, time in newest.items() if host not in running}
-    for host, time, labels_id, is_demo, gpu_id, *values in _at_times(GPUMetrics.objects.all(), others, *columns):
-        if others[host] == time:
-            samples[labels_id] = host, is_demo, gpu_id, dict(zip(fields, values, strict=True))
+            if labels_id in newest and newest[labels_id].at == time:
+                by_gpu[labels_id] = host, is_demo, gpu_id, dict(zip(GPU_FIELDS, values, strict=True))
+    samples = {labels_id: sample for labels_id, (*_, sample) in by_gpu.items()}
+    shown_at = {labels_id: hosts[host].shown_at for labels_id, (host, *_) in by_gpu.items()}
+    fill_missing(GPUMetrics, GPU_METRICS, samples, shown_at, GPU_FIELDS)
     gpus: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
-    for host, is_demo, gpu_id, sample in samples.values():
+    for host, is_demo, gpu_id, sample in by_gpu.values():
         gpus[host, is_demo].append({"gpu_id": gpu_number(gpu_id)} | _rounded(sample))
     return gpus
-
-
-def _at_times(rows: Any, newest: Mapping[str, datetime], *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of all times and all hosts. The few rows of other pairs must be skipped."""
-    for hosts_of_statement in chunks(newest):
-        times = {newest[host] for host in hosts_of_statement}
-        yield from rows.filter(timestamp__in=times, host__in=hosts_of_statement).values_list(*columns)
 
 
 def _rounded(sample: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Samples of one host from several senders, such as an agent for the host and an exporter for its GPUs.
 
 Each sends some of the fields. A field that the newest sample does not have is taken from the newest sample that has it,
-as long as that is valid: for three intervals of the samples with this field.
+as long as that is valid. When each field was last sent, and in which interval, is read from the rollups of minutes:
+there are few of them, and none of a field that nobody sends. Fields that are no metrics, such as the name of a GPU,
+come with the metrics of their sender.
 """
 
 from __future__ import annotations
@@ -11,42 +13,70 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q
+import numpy as np
 
-from metrics.levels import MAX_VALID_SECONDS
-from metrics.queries.read.gauge_buckets import validity
-from metrics.queries.read.sql import chunks, filter_without_index
+from metrics.catalogue import Metric
+from metrics.models import GaugeRollup
+from metrics.queries.read.sql import chunks, one_of
+from metrics.queries.time.window import EPOCH
+from metrics.readings import COLUMNS, COUNT, INSTANCE, LAST_AT, LOOKBACK_SECONDS, MINUTE, START, spans_of, validity
 
 
 def fill_missing(
-    model: Any, samples: Mapping[int, dict[str, Any]], newest: Mapping[int, datetime], fields: Sequence[str]
+    table: Any,
+    metrics: Sequence[Metric],
+    samples: Mapping[int, dict[str, Any]],
+    at: Mapping[int, datetime],
+    fields: Sequence[str],
 ) -> None:
-    """Set the fields of the samples that are None. Samples and the times of the newest ones are by label set."""
+    """Set those of the fields of samples that are None. Samples, and the times at which they are shown, by label set.
+
+    metrics: those that the samples of this table have.
+    """
     missing = [name for name in fields if any(sample[name] is None for sample in samples.values())]
-    if not missing:
+    wanted = [metric for metric in metrics if metric.field in missing]
+    if not wanted:
         return
-    aggregates: dict[str, Any] = {}
-    for name in missing:
-        present = Q(**{f"{name}__isnull": False})
-        aggregates |= {
-            f"newest_{name}": Max("timestamp", filter=present),
-            f"oldest_{name}": Min("timestamp", filter=present),
-            f"count_{name}": Count("id", filter=present),
-        }
-    span = {
-        "timestamp__gt": min(newest.values()) - timedelta(seconds=MAX_VALID_SECONDS),
-        "timestamp__lte": max(newest.values()),
-    }
-    rows = filter_without_index(model.objects.filter(**span), "labels_id", samples).order_by()
-    needed: dict[tuple[datetime, int], list[str]] = defaultdict(list)
-    for instance, *values in rows.values("labels_id").annotate(**aggregates).values_list("labels_id", *aggregates):
-        for position, name in enumerate(missing):
-            last, first, count = values[3 * position : 3 * position + 3]
-            if count and samples[instance][name] is None and newest[instance] - last <= validity(last, first, count):
-                needed[last, instance].append(name)
-    for times in chunks({time for time, _ in needed}):
-        columns = ("timestamp", "labels_id", *missing)
-        for time, instance, *values in model.objects.filter(timestamp__in=times).values_list(*columns):
-            by_name = dict(zip(missing, values, strict=True))
-            for name in needed.get((time, instance), ()):
-                samples[instance][name] = by_name[name]
+    others = set(missing) - {metric.field for metric in wanted}
+    fields_of: dict[tuple[datetime, int], set[str]] = defaultdict(lambda: set(others))
+    for instance, metric, time, valid_for in _newest(wanted, samples, at):
+        if samples[instance][metric.field] is None and at[instance] - time <= valid_for:
+            fields_of[time, instance].add(metric.field)
+    for times in chunks(sorted({time for time, _ in fields_of}, reverse=True)):
+        rows = table.objects.filter(timestamp__in=times).order_by("-timestamp")
+        for time, instance, *values in rows.values_list("timestamp", "labels_id", *missing):
+            own = fields_of.get((time, instance), ())
+            for name, value in zip(missing, values, strict=True):
+                if name in own and samples[instance][name] is None:
+                    samples[instance][name] = value
+
+
+def _newest(
+    metrics: Sequence[Metric], ids: Any, at: Mapping[int, datetime]
+) -> list[tuple[int, Metric, datetime, timedelta]]:
+    """Return when each instance has sent each metric last, and for how long this is valid."""
+    begin = int(min(at.values()).timestamp()) - LOOKBACK_SECONDS
+    rows = GaugeRollup.objects.filter(
+        resolution=MINUTE, metric__in=[metric.name for metric in metrics], bucket__gte=begin - begin % MINUTE
+    ).filter(one_of("labels_id", ids), bucket__lte=int(max(at.values()).timestamp()))
+    size = len(metrics)
+    number_of = {metric.name: number for number, metric in enumerate(metrics)}
+    listed = [
+        (instance * size + number_of[name], *more)
+        for instance, name, *more in rows.values_list("labels_id", "metric", "bucket", "count", "last_at")
+    ]
+    values = np.full((len(listed), COLUMNS), np.nan)
+    values[:, [INSTANCE, START, COUNT, LAST_AT]] = np.array(listed, dtype=np.float64).reshape(-1, 4)
+    minutes = spans_of(values)
+    is_last = np.append(np.diff(minutes.instance) != 0, True)[: len(minutes)]
+    newest = minutes.where(is_last)
+    columns = (newest.instance, newest.last_at, validity(minutes)[is_last])
+    return [
+        (
+            key // size,
+            metrics[key % size],
+            EPOCH + timedelta(microseconds=time),
+            timedelta(seconds=valid),
+        )
+        for key, time, valid in zip(*(column.tolist() for column in columns), strict=True)
+    ]

@@ -1,7 +1,7 @@
 """The current queue length of each model.
 
 For each model, the first kind of engine, track and sdk that has a valid sample is used, and the values of its sources
-are added. A sample is valid for three intervals of its source, at least 15 s.
+are added. A sample counts from its time on, for three intervals of its source, at least 15 s.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from metrics.levels import rank_of_kind
 from metrics.models import QueueMetrics
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauges import newest_samples, read_labels
-from metrics.queries.read.sql import chunks, filter_without_index
+from metrics.queries.read.newest_samples import newest_samples
+from metrics.queries.read.sql import chunks
+from metrics.readings import rank_of_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,18 @@ def _sum_of_known(values: Iterable[int | None]) -> int | None:
 
 def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
     """Return the current level of each model's queue."""
-    ids = filters.gauge_label_ids("queue")
-    rows = QueueMetrics.objects.all() if ids is None else filter_without_index(QueueMetrics.objects, "labels_id", ids)
     newest = {
-        instance: time for instance, (time, valid_for) in newest_samples(rows, at).items() if at - time <= valid_for
+        instance: sample
+        for instance, sample in newest_samples(QueueMetrics, at, filters.gauge_label_ids("queue")).items()
+        if at - sample.at <= sample.valid_for
     }
-    if not newest:
-        return {}
-    labels = read_labels(newest)
     # All levels of a kind are added: also two providers of a model at one source, which share a label set.
     by_kind: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
-    for times in chunks(set(newest.values())):
+    for times in chunks({sample.at for sample in newest.values()}):
         samples = QueueMetrics.objects.filter(timestamp__in=times)
         for time, instance, kind, pending, processing in samples.values_list(
             "timestamp", "labels_id", "kind", "pending", "processing"
         ):
-            if time == newest.get(instance) and instance in labels:
-                by_kind[labels[instance].model][kind].append(Level(pending, processing))
+            if instance in newest and time == newest[instance].at:
+                by_kind[newest[instance].model][kind].append(Level(pending, processing))
     return {model: Level.sum_of(kinds[min(kinds, key=rank_of_kind)]) for model, kinds in by_kind.items()}

@@ -17,15 +17,13 @@ import numpy as np
 from django.db.models import Count
 
 from metrics.catalogue import Metric
-from metrics.levels import is_level
 from metrics.models import ErrorGroupRollup, ErrorMetrics
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, Filters
-from metrics.queries.read.gauge_buckets import by_label_values, combine
-from metrics.queries.read.levels import level_lines, read_levels
+from metrics.queries.read.gauge_values import lines_of
 from metrics.queries.read.request_rollups import GroupedRollups, RollupRows, columns_for, read_rows, series_labels
 from metrics.queries.read.sql import BucketOf
 from metrics.queries.series_spec import SeriesSpec
@@ -261,13 +259,8 @@ def _read_gauge_lines(
     specs: Sequence[SeriesSpec], group_by: Sequence[str], plan: Plan, filters: Filters, now: datetime, limit: int
 ) -> tuple[Lines, int]:
     """Return the lines of gauges, and the largest number of groups that were omitted from a spec."""
-    of_levels = {spec.metric.name: spec.metric for spec in specs if plan.resolution > 1 and is_level(spec.metric)}
-    buckets = gauges.read_buckets([spec for spec in specs if spec.metric.name not in of_levels], plan, filters)
-    levels = {
-        name: read_levels(metric, plan.start, plan.end, filters, end_of_now(now)) for name, metric in of_levels.items()
-    }
-    instances = {instance for of_metric in buckets.values() for instance, _ in of_metric}
-    labels = gauges.read_labels(instances.union(*(of_metric.instances for of_metric in levels.values())))
+    read = gauges.read_spans([(spec.metric, spec.stat) for spec in specs], plan, filters, end_of_now(now))
+    labels = gauges.read_labels(set().union(*(of_metric.instances for of_metric in read.values())))
     lines: Lines = {}
     omitted = 0
     for spec in specs:
@@ -275,17 +268,7 @@ def _read_gauge_lines(
         names = [name for name in GAUGE_LABELS[metric.type] if name in group_by]
         if "gpu" in names:
             names = ["host", "gpu"]  # the number of a GPU means nothing without its host
-        if metric.name in levels:
-            values, count = level_lines(metric, stat, levels[metric.name], labels, names, plan, limit)
-        else:
-            groups = by_label_values(metric, buckets[metric.name], labels, names)
-            if not names:
-                groups.setdefault((), {})
-            count = len(groups)
-            values = {
-                group: [combine(metric, stat, groups[group].get(step, ())) for step in range(plan.points)]
-                for group in sorted(groups)[:limit]
-            }
+        values, count = lines_of(metric, stat, read[metric.name], labels, names, plan, limit)
         omitted = max(omitted, count - limit)
         lines[spec] = [
             Line(metric, stat, dict(zip(names, group, strict=True)), list(of_group))

@@ -22,9 +22,9 @@ import numpy as np
 from metrics import catalogue
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
-from metrics.queries.read import gauges
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
+from metrics.queries.read.gauge_totals import totals
 from metrics.queries.read.request_rollups import (
     COUNTS,
     GroupedRollups,
@@ -239,5 +239,5 @@ def elapsed_seconds(split: SplitWindow, now: datetime) -> int:
 
 def _machine_figures(segments: Iterable[Segment], filters: Filters, now_s: int) -> Figures:
     """Return the figures of hosts, GPUs and queues."""
-    values = gauges.totals(list(MACHINES.values()), segments, filters, now_s)
+    values = totals(list(MACHINES.values()), segments, filters, now_s)
     return {name: round_figure(value) for name, value in zip(MACHINES, values, strict=True)}

@@ -14,18 +14,9 @@ from typing import Any
 import numpy as np
 from django.db.models import Max, Min
 
-from metrics.levels import (
-    COUNTERS,
-    HOUR,
-    LOOKBACK_SECONDS,
-    MINUTE,
-    hour_rows,
-    minute_columns,
-    minutes_of,
-    of_preferred_kind,
-    with_held,
-)
+from metrics.levels import COUNTERS, HOUR, columns_of, hour_rows
 from metrics.models import GaugeLabels, GaugeRollup
+from metrics.readings import LOOKBACK_SECONDS, MINUTE, of_preferred_kind, spans_of, with_held
 from metrics.store.raw_floors import raise_floor
 from metrics.store.upkeep.deleting import Steps, matching_rows
 from metrics.store.upkeep.tables import manager
@@ -63,9 +54,9 @@ def _convert_next_hour(metric: str, before: int, rows: int) -> int:
     kind = metric.split(".", 1)[0]
     raise_floor(kind if kind in ("queue", "engine") else "system", datetime.fromtimestamp(hour + HOUR, UTC))
     read = _rows(metric, MINUTE).filter(bucket__gte=hour - LOOKBACK_SECONDS, bucket__lt=hour + HOUR)
-    columns = minute_columns(metric)
+    columns = columns_of(metric)
     read = np.array(list(read.values_list(*columns)), dtype=np.float64).reshape(-1, len(columns))
-    values = minutes_of(read, metric)
+    values = spans_of(read, metric in COUNTERS)
     if metric not in COUNTERS:
         values = with_held(values, hour + HOUR)
     if kind == "queue":

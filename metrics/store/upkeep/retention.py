@@ -19,8 +19,9 @@ from django.db.models import Exists, OuterRef
 
 from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
-from metrics.levels import LEVELS, MINUTE
+from metrics.levels import LEVELS
 from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
+from metrics.readings import MINUTE
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
 from metrics.store.rollup_floors import raise_rollup_floor

@@ -8,17 +8,19 @@ samples now, and takes back what was between them before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
 from django.db import connection
 
 from metrics import catalogue
-from metrics.aggregation import MAX_COUNTER_GAP, CounterReading, GaugeBucket, pairs_of, parts
+from metrics.aggregation import MAX_COUNTER_GAP, GaugeBucket
 from metrics.catalogue import Kind
-from metrics.levels import MINUTE
 from metrics.models import SystemMetrics
+from metrics.readings import COUNT, INSTANCE, LAST, LAST_AT, MINUTE, START, SUM, spread_growth
 from metrics.store.writing.rollup_rows import GaugeBucketKey
 from metrics.store.writing.statements import column_of, db_time, execute, mark, table_of
 
@@ -28,6 +30,23 @@ LOCK_SPACE = 0x4C4C4D06  # a number that no other code uses in this database
 LOCKS = 256  # PostgreSQL has room for a limited number
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+
+class Reading(NamedTuple):
+    """A sample of a counter: its time in unix microseconds, and its value."""
+
+    at: int
+    value: float
+
+
+class Change(NamedTuple):
+    """The growth between two samples, which a commit adds (`sign` 1) or takes back (−1)."""
+
+    metric: str
+    labels: int
+    pair: tuple[Reading, Reading]
+    sign: int
+
 
 Sample = tuple[datetime, int, Any]  # the time, the label set, the event
 Add = Callable[[GaugeBucketKey, GaugeBucket], None]
@@ -51,17 +70,28 @@ def add_growth(samples: Iterable[Sample], floor: datetime | None, add: Add) -> N
     for sample in samples:
         if any(getattr(sample[2], field) is not None for field in COUNTERS):
             by_labels[sample[1]].append(sample)
+    changes: list[Change] = []
     for labels, of_labels in by_labels.items():
         of_labels.sort(key=lambda sample: sample[0])
         start = 0
         for number, (at, *_) in enumerate(of_labels):
             if number + 1 == len(of_labels) or of_labels[number + 1][0] - at > GAP:
-                _add_growth(labels, of_labels[start : number + 1], floor, add)
+                changes += _changes(labels, of_labels[start : number + 1], floor)
                 start = number + 1
+    if not changes:
+        return
+    pairs = np.repeat(np.arange(len(changes)), 2)
+    times, values = np.array([reading for change in changes for reading in change.pair]).T
+    for row in spread_growth(pairs, times.astype(np.int64), values, 0, MINUTE).tolist():
+        change, last = changes[int(row[INSTANCE])], row[LAST]
+        bucket = GaugeBucket(
+            0, 0.0, last, last, last, int(row[LAST_AT]), change.sign * row[SUM], change.sign * row[COUNT]
+        )
+        add((MINUTE, change.metric, int(row[START]), change.labels), bucket)
 
 
-def _add_growth(labels: int, new: Sequence[Sample], floor: datetime | None, add: Add) -> None:
-    """Add the growth of new samples of a label set, given in the order of time without a longer gap than GAP."""
+def _changes(labels: int, new: Sequence[Sample], floor: datetime | None) -> Iterator[Change]:
+    """Yield the changes by new samples of a label set, given in the order of time without a longer gap than GAP."""
     fields = [field for field in COUNTERS if any(getattr(event, field) is not None for *_, event in new)]
     first, last = new[0][0], new[-1][0]
     rows = [(first, *(getattr(new[0][2], field) for field in fields))]
@@ -73,31 +103,21 @@ def _add_growth(labels: int, new: Sequence[Sample], floor: datetime | None, add:
     is_new = {_microseconds(at) for at, *_ in new}
     is_complete = begin == first - GAP
     for number, field in enumerate(fields):
-        inside = [CounterReading(_microseconds(at), float(row[number])) for at, *row in rows if row[number] is not None]
+        inside = [Reading(_microseconds(at), float(row[number])) for at, *row in rows if row[number] is not None]
         # The growth up to the next sample may have been counted from a sample before the floor.
         following = after.get(field, ()) if is_complete or field in before else ()
         chain = [*before.get(field, ()), *inside, *following]
-        now = pairs_of(chain)
-        then = pairs_of([reading for reading in chain if reading.at not in is_new])
+        now = set(pairwise(chain))
+        then = set(pairwise([reading for reading in chain if reading.at not in is_new]))
         for sign, pairs in ((1, now - then), (-1, then - now)):
-            for pair in sorted(pairs):
-                _spread(COUNTERS[field], labels, *pair, sign, add)
-
-
-def _spread(metric: str, labels: int, earlier: CounterReading, later: CounterReading, sign: int, add: Add) -> None:
-    """Add the growth between two samples, times `sign`, to the minutes between them."""
-    growth, whole = later.growth_since(earlier), later.at - earlier.at
-    for minute, part in parts(earlier.at, later.at, 0, MINUTE * 1_000_000):
-        value = earlier.value
-        bucket = GaugeBucket(0, 0.0, value, value, value, earlier.at, sign * growth * part / whole, sign * part / 1e6)
-        add((MINUTE, metric, minute * MINUTE, labels), bucket)
+            yield from (Change(COUNTERS[field], labels, pair, sign) for pair in sorted(pairs))
 
 
 def _nearest(
     labels: int, fields: Sequence[str], condition: str, span: tuple[datetime, datetime], order: str
-) -> dict[str, list[CounterReading]]:
+) -> dict[str, list[Reading]]:
     """Return the nearest stored reading of each field, as a list of at most one."""
-    readings: dict[str, list[CounterReading]] = {}
+    readings: dict[str, list[Reading]] = {}
     for row in _read(labels, fields, condition, span, order, "LIMIT 1"):
         missing = [field for field, value in zip(fields, row[1:], strict=True) if value is None]
         rows = [(row, fields)]
@@ -107,7 +127,7 @@ def _nearest(
         for (at, *values), names in rows:
             for field, value in zip(names, values, strict=True):
                 if value is not None:
-                    readings[field] = [CounterReading(_microseconds(at), float(value))]
+                    readings[field] = [Reading(_microseconds(at), float(value))]
     return readings
 
 

@@ -19,8 +19,9 @@ from typing import Any
 from metrics import catalogue
 from metrics.aggregation import GAUGE_RESOLUTIONS, GaugeBucket, ResolutionsFor, bucket_start
 from metrics.events import GPUSample, QueueEvent, Rejection, SystemEvent
-from metrics.levels import LEVELS, MINUTE
+from metrics.levels import LEVELS
 from metrics.models import GPUMetrics, QueueMetrics, SystemMetrics
+from metrics.readings import MINUTE
 from metrics.store.labels.interning import GaugeInterner, GaugeKey, SeriesRef
 from metrics.store.writing import counters
 from metrics.store.writing.rollup_rows import GaugeBucketKey

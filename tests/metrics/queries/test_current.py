@@ -216,6 +216,19 @@ class TheQueue:
         assert queries.current(NOW)["queue"]["pending"] == 7
         assert queries.current(NOW + timedelta(seconds=26))["queue"]["pending"] is None
 
+    @pytest.mark.parametrize("seconds", [0, 150, 299])
+    def test_uses_a_sample_until_the_next_of_a_source_that_sends_every_five_minutes(
+        self, db: Any, seconds: int
+    ) -> None:
+        write([reading(ago(300 * n), 7) for n in range(3)])
+
+        assert queries.current(NOW + timedelta(seconds=seconds))["queue"]["pending"] == 7
+
+    def test_uses_a_sample_from_its_time_on(self, db: Any) -> None:
+        write([reading(ago(-1), 7), reading(ago(1), 5)])
+
+        assert [queries.current(NOW + timedelta(seconds=second))["queue"]["pending"] for second in (0, 1)] == [5, 7]
+
     def test_uses_the_next_kind_when_the_first_has_no_valid_sample(self, db: Any) -> None:
         write([reading(ago(40), 4, source="vllm", kind="engine"), reading(ago(1), 7)])
 
@@ -302,10 +315,15 @@ class TheHosts:
         write([SystemEvent(timestamp=ago(4_000), host=ALPHA, **fields)])
         assert [host["state"] for host in queries.host_states(NOW)] == ["down"]
 
-    def test_with_a_long_interval_stay_up_longer(self, db: Any) -> None:
-        write([sample(ago(30 * n)) for n in range(6)])
+    @pytest.mark.parametrize(("interval", "seconds"), [(30, 80), (300, 0), (300, 150), (300, 320)])
+    def test_with_a_long_interval_stay_up_longer(self, db: Any, interval: int, seconds: int) -> None:
+        gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
+        write([sample(ago(interval * n), gpu_metrics=(gpu,)) for n in range(3)])
 
-        assert queries.current(NOW + timedelta(seconds=80))["hosts"][0]["state"] == "up"
+        (host,) = queries.current(NOW + timedelta(seconds=seconds))["hosts"]
+
+        assert (host["state"], host["cpu_percent"]) == ("up", 12.5)
+        assert [gpu["utilization_percent"] for gpu in host["gpu_metrics"]] == [70.0]
 
     def test_whose_clock_is_ahead_are_up(self, db: Any) -> None:
         write([sample(NOW + timedelta(seconds=120))])
@@ -314,15 +332,45 @@ class TheHosts:
 
         assert (host["state"], host["age_seconds"]) == ("up", 0)
 
-    def test_that_are_down_keep_their_last_sample_in_the_list(self, db: Any) -> None:
-        write([sample(ago(7_000)), sample(ago(3_000), cpu_percent=77.0), sample(ago(1), BETA)])
+    def test_whose_clock_was_set_ahead_stay_up(self, db: Any) -> None:
+        write([sample(ago(second)) for second in range(120, 100, -5)])
+        write([sample(ago(second), cpu_percent=99.0) for second in range(-20, -120, -5)])
 
-        hosts = queries.hosts(NOW)
+        (host,) = queries.current(NOW)["hosts"]
 
-        assert [(host["host"], host["state"], host["cpu_percent"]) for host in hosts] == [
-            (ALPHA, "down", 77.0),
-            (BETA, "up", 12.5),
+        assert (host["state"], host["cpu_percent"]) == ("up", 99.0)
+
+    def test_have_the_fields_of_a_sender_while_the_clock_of_another_is_ahead(self, db: Any) -> None:
+        gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
+        agent = [sample(ago(5 * n - 60)) for n in range(24)]
+        exporter = [only_gpus(ago(5 * n + 2), gpu, gpu_count=1) for n in range(24)]
+        write([*agent, *exporter])
+
+        for second in (0, 5, 12):
+            (host,) = queries.current(NOW + timedelta(seconds=second))["hosts"]
+
+            assert (host["state"], host["cpu_percent"], host["gpu_count"]) == ("up", 12.5, 1)
+            assert [gpu["utilization_percent"] for gpu in host["gpu_metrics"]] == [70.0]
+
+    def test_have_no_field_that_is_too_old_now_even_if_it_was_valid_at_their_newest_sample(self, db: Any) -> None:
+        slow = [sample(ago(20 * n + 12), cpu_percent=None, gpu_count=1) for n in range(9)]
+        stopped = [sample(ago(5 * n + 25)) for n in range(30)]
+        write([*slow, *stopped])
+
+        (host,) = queries.current(NOW)["hosts"]
+
+        assert (host["state"], host["cpu_percent"], host["gpu_count"]) == ("up", None, 1)
+
+    def test_that_are_down_have_the_time_of_their_last_sample_and_no_fields(self, db: Any) -> None:
+        write([sample(ago(7_000)), sample(ago(3_000)), sample(ago(1), BETA)])
+
+        hosts = queries.current(NOW)["hosts"]
+
+        assert [(host["host"], host["state"], host["age_seconds"]) for host in hosts] == [
+            (ALPHA, "down", 3_000),
+            (BETA, "up", 1),
         ]
+        assert set(hosts[0]) == {"host", "state", "at", "age_seconds"}
 
     @pytest.mark.parametrize("demo_first", [True, False])
     def test_are_shown_as_measured_if_an_example_host_has_the_same_name(self, db: Any, demo_first: bool) -> None:
@@ -352,12 +400,11 @@ class TheHosts:
             assert (host["cpu_percent"], host["memory_percent"], host["gpu_count"]) == (10.0, 40.0, 1)
             (merged,) = host["gpu_metrics"]
             assert (merged["utilization_percent"], merged["power_draw_watts"]) == (70.0, 300.0)
-        assert queries.hosts(NOW)[0]["gpu_metrics"][0]["utilization_percent"] == 70.0
 
     def test_have_no_value_that_is_no_longer_sent(self, db: Any) -> None:
         gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
-        agent = [sample(ago(5 * n), memory_percent=40.0 if n > 5 else None) for n in range(12)]
-        write([*agent, *(only_gpus(ago(5 * n + 21), gpu, gpu_count=1) for n in range(5))])
+        agent = [sample(ago(5 * n), memory_percent=40.0 if n > 5 else None) for n in range(24)]
+        write([*agent, *(only_gpus(ago(5 * n + 21), gpu, gpu_count=1) for n in range(20))])
 
         (host,) = queries.current(NOW)["hosts"]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from metrics import catalogue
 from metrics.catalogue import Kind, Metric
@@ -38,9 +41,11 @@ def values(metric: Metric, stat: str, step: int, seconds: int = 900) -> list[Any
 
 @pytest.mark.parametrize("metric", GAUGES, ids=lambda metric: metric.name)
 class AGauge:
-    @pytest.mark.parametrize("interval", [20, 90, 150])
+    @pytest.mark.parametrize("interval", [20, 90, 300])
     def test_that_is_sampled_slowly_has_a_point_in_every_step(self, metric: Metric, interval: int) -> None:
-        write([sample(metric, second, 7) for second in range(2_003, 0, -interval)], now=NOW)
+        seconds = [(second // interval, second) for second in range(2_003, 0, -interval)]
+        # Each second sample is a tenth of the interval late.
+        write([sample(metric, second - number % 2 * interval // 10, 7) for number, second in seconds], now=NOW)
 
         for step in STEPS:
             for stat in metric.stats:
@@ -62,3 +67,55 @@ class AGauge:
             # From the first sample to the last one, 600 s ago, and 90 s more.
             assert (known[0], known[-1] - step) == (720, 510), step
         assert [value is not None for value in values(metric, "avg", 60)] == [n in (3, 4, 5, 6) for n in range(15)]
+
+
+@pytest.fixture(scope="module")
+def sources(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Hosts and queues that send in intervals of 1 s to 300 s, or irregularly, some for a part of the time."""
+    draw = random.Random(11)
+    events = []
+    for number, interval in enumerate((1, 3, 7, 20, 50, 90, 300, 300)):
+        seconds = draw.uniform(1_500, 2_500)
+        while seconds > draw.choice((0, 0, 500)):
+            value = draw.randrange(100)
+            fields = {"cpu_percent": value, "memory_used_gb": value, "network_bytes_sent": int(1e6 - seconds) + value}
+            at = NOW - timedelta(seconds=seconds)
+            events.append(SystemEvent(timestamp=at, host=f"h{number}", **fields))
+            kind = ("sdk", "track")[number % 2]
+            events.append(QueueEvent(timestamp=at, source=f"s{number}", model_name="q", pending=value, kind=kind))
+            seconds -= interval * draw.choice((1, 1, 1, 0.2, 2.5))
+    with django_db_blocker.unblock():
+        written = transaction.atomic()
+        written.__enter__()
+        write(events, now=NOW)
+    yield
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        written.__exit__(None, None, None)
+
+
+class AStepBelowAMinute:
+    @pytest.mark.parametrize(
+        ("name", "stat"),
+        [
+            *(
+                (name, stat)
+                for name in ("system.cpu_percent", "queue.pending")
+                for stat in ("avg", "min", "max", "last")
+            ),
+            ("system.memory_used_gb", "avg"),
+            ("system.network_bytes_sent", "rate"),
+            ("system.network_bytes_sent", "last"),
+        ],
+    )
+    def test_has_the_same_value_in_every_window(self, sources: None, db: Any, name: str, stat: str) -> None:
+        def read(start: int, length: int, step: int) -> list[Any]:
+            window = Window.of_seconds(NOW.timestamp() - start, NOW.timestamp() - start + length)
+            return series_of([(catalogue.get(name), stat)], window, Filters(), step=step, now=NOW).lines[0].values
+
+        for step in (5, 30):
+            whole = read(900, 900, step)
+            for start in (900, 845, 600, 510, 130, 60, 30):
+                first = (900 - start + step - 1) // step
+                part = read(900 - first * step, 30, step)
+                assert part == pytest.approx(whole[first : first + len(part)]), (step, start)

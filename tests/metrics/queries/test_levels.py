@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import catalogue, queries
+from metrics.catalogue import Combine
 from metrics.events import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.levels import COUNTERS, LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, RawFloor
@@ -72,6 +73,7 @@ def level_of(metric: str, instance: int, at: datetime, value: float) -> Any:
 
 
 SAMPLED = sorted(name for name in LEVELS - COUNTERS if not name.startswith("engine."))
+ADDED = [name for name in SAMPLED if catalogue.get(name).combine is Combine.SUM]
 
 
 class ALevel:
@@ -84,7 +86,7 @@ class ALevel:
             for stat in ("avg", "min", "max", "last"):
                 assert {value for value in values(metric, stat, step, window) if value is not None} == {8}, (step, stat)
 
-    @pytest.mark.parametrize("metric", SAMPLED)
+    @pytest.mark.parametrize("metric", ADDED)
     def test_of_instances_at_the_same_time_is_their_sum_at_every_step(self, metric: str) -> None:
         events = [
             level_of(metric, number, ago(minutes=minute), 2 + number) for number in (0, 1) for minute in range(60)
@@ -137,6 +139,17 @@ class APreferredKindOfQueue:
 
         assert by_source == {("app",): [2], ("proxy",): [100]}
 
+    @pytest.mark.parametrize(("stat", "first"), [("avg", 66), ("min", 1), ("max", 66), ("last", 66)])
+    def test_is_preferred_minute_by_minute_for_waiting_times_too(self, stat: str, first: int) -> None:
+        events = [queue(ago(minutes=minute), "app", 1, kind="sdk", wait_time_ms=66) for minute in range(1, 61)]
+        write([*events, queue(ago(minutes=60), "proxy", 1, wait_time_ms=1)], now=NOW)
+
+        assert values("queue.wait_time_ms", stat) == [1, *[66] * 59]
+        for step in (120, 300, 600, 3_600):
+            assert values("queue.wait_time_ms", stat, step) == [first, *[66] * (3_600 // step - 1)], step
+        convert(NOW)
+        assert values("queue.wait_time_ms", stat, 3_600) == [first]
+
 
 class Reading(NamedTuple):
     """A sample of a test: the number of its source, its seconds before NOW, its value."""
@@ -155,7 +168,9 @@ readings = st.lists(
 )
 # Sources that send in an interval, some slowly, for a part of the time.
 regular = st.lists(
-    st.tuples(st.integers(0, 3), st.sampled_from([20, 45, 60, 90, 150]), st.integers(1, 9_000), st.integers(1, 30)),
+    st.tuples(
+        st.integers(0, 3), st.sampled_from([20, 45, 60, 90, 150, 300]), st.integers(1, 9_000), st.integers(1, 30)
+    ),
     max_size=3,
     unique_by=lambda source: source[0],
 ).map(
@@ -184,10 +199,10 @@ def by_definition(sent: Sequence[Reading]) -> list[dict[str, float] | None]:
             listed = [value for _, value in own]
             held[minute][source] = (sum(listed) / len(listed), min(listed), max(listed), listed[-1])
             since = own[-1][0] - max(samples[source, previous])[0] if previous is not None else 1e9
-            whole = since if since <= 180 else (60 if len(own) > 1 else 5)
-            valid = min(max(3 * whole / len(own), 15), 180)
-            for later in (minute + 1, minute + 2):
-                if 60 * (later - minute) <= valid and (following is None or later < following):
+            alone = (own[-1][0] - begin) % 60 / (len(own) - 1) if len(own) > 1 else 5
+            valid = min(max(3 * (since / len(own) if since <= 330 else alone), 15), 330)
+            for later in range(minute + 1, minute + 6):
+                if 60 * (later - minute) < valid and (following is None or later < following):
                     held[later][source] = (listed[-1],) * 4
     combined: list[dict[str, float] | None] = []
     for minute in range(MINUTES):
@@ -256,7 +271,7 @@ class TheHoursOfALevel:
         hour = GaugeRollup.objects.get(metric="queue.pending", resolution=3_600)
         assert (hour.count, hour.sum, hour.min, hour.max, hour.last, hour.minutes) == (60, 180, 3, 3, 3, 2**60 - 1)
         minutes = GaugeRollup.objects.filter(metric="queue.pending", resolution=60).values_list("bucket", flat=True)
-        assert sorted(minutes) == [int(ago(hours=1, minutes=minute).timestamp()) for minute in range(6, 0, -1)]
+        assert sorted(minutes) == [int(ago(hours=1, minutes=minute).timestamp()) for minute in range(11, 0, -1)]
 
     def test_have_the_greatest_and_least_values_of_the_instances_that_coexist(self) -> None:
         write([queue(ago(hours=2, minutes=-minute), "a", minute) for minute in range(10)], now=NOW)

@@ -121,7 +121,7 @@ READS = {
     "requests": lambda: queries.requests(EVERYTHING),
     "errors": lambda: queries.errors(EVERYTHING, window=HOUR),
     "error groups": lambda: queries.error_groups(HOUR, EVERYTHING, NOW),
-    "hosts": lambda: queries.hosts(NOW),
+    "hosts": lambda: queries.host_states(NOW),
     "tick": lambda: queries.current(NOW),
     "live view": lambda: queries.live_view(Filters(model=("m",)), NOW),
 }
@@ -143,6 +143,6 @@ class AStoreOfManyLabelSets:
     def test_are_all_counted(self, written: None, db: None) -> None:
         assert queries.summary(HOUR, EVERYTHING, NOW).figures["total_requests"] == COUNT
         assert queries.requests(EVERYTHING).results[0]["request_id"] == "r"
-        assert len(queries.hosts(NOW)) == COUNT
+        assert len(queries.host_states(NOW)) == COUNT
         (line,) = series("queue.pending", "avg", filters=Filters(model=("m",))).lines
         assert COUNT in line.values

@@ -248,6 +248,15 @@ class TheHoursOfLevels:
             ("system", self.FIRST + 3600)
         ]
 
+    def test_of_waiting_times_are_those_whose_minutes_are_not_all_stored(self, models: Any) -> None:
+        self.store(models, "queue.wait_time_ms", [70, 80], [0, 1, 1])
+        migrate_to("0008_samples_of_an_instance")
+
+        migrate_to("0009_waiting_times_by_minute")
+
+        assert self.hours("queue.wait_time_ms") == [(0, *self.EVERY_MINUTE)]
+        assert list(RawFloor.objects.values_list("kind", flat=True)) == ["queue"]
+
     def test_are_deleted_if_all_minutes_are_stored(self, models: Any) -> None:
         self.store(models, "queue.pending", [30, 70, 80], [0, 1, 1])
 

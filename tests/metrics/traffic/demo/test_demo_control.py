@@ -176,7 +176,7 @@ class TheButton:
         fill(Workload(long_ago), long_ago)
         assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
         api.request("DELETE", "/demo")
-        assert queries.hosts(datetime.now(UTC)) == []
+        assert queries.host_states(datetime.now(UTC)) == []
 
 
 class TheFilling:

@@ -1,0 +1,82 @@
+"""The values of gauges over a whole window, which is read at several resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from metrics.levels import is_level
+from metrics.queries.read.filters import Filters
+from metrics.queries.read.gauge_values import LevelSums, means_and_maxima, of_labels
+from metrics.queries.read.gauges import InstanceSpans, read_labels, read_spans
+from metrics.queries.series_spec import SeriesSpec
+from metrics.queries.time.plan import Plan, Segment
+from metrics.readings import MINUTE, joined
+
+
+def totals(
+    specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Filters, now_s: int
+) -> list[float | None]:
+    """Return the value of each spec over all the segments. Levels have averages only."""
+    segments = list(segments)
+    if not segments:
+        return [None] * len(specs)
+    levels = [spec for spec in specs if is_level(spec.metric)]
+    others = [spec for spec in specs if not is_level(spec.metric)]
+    values = _averages_of_levels(levels, segments, filters, now_s) | _others(others, segments, filters, now_s)
+    return [values[spec] for spec in specs]
+
+
+def _others(
+    specs: Sequence[SeriesSpec], segments: Sequence[Segment], filters: Filters, now_s: int
+) -> dict[SeriesSpec, float | None]:
+    wanted = [(spec.metric, spec.stat) for spec in specs]
+    parts = [
+        read_spans(wanted, Plan(end - start, resolution, start, end), filters, now_s, hold=False)
+        for resolution, start, end in segments
+    ]
+    start, end = segments[0].start, segments[-1].end
+    window = Plan(end - start, 1, start, end)
+    values: dict[SeriesSpec, float | None] = {}
+    for spec in specs:
+        read = [part[spec.metric.name] for part in parts if spec.metric.name in part]
+        if read:
+            whole = InstanceSpans(joined([part.spans for part in read]), read[0].hours, read[0].masks)
+            groups = dict.fromkeys(whole.instances, 0)
+            [[values[spec]]] = means_and_maxima(spec.metric, whole, groups, 1, window, spec.stat)
+    return values
+
+
+def _averages_of_levels(
+    specs: Sequence[SeriesSpec], segments: Sequence[Segment], filters: Filters, now_s: int
+) -> dict[SeriesSpec, float | None]:
+    """Return the average of each level over the segments.
+
+    The incomplete minutes at the ends of a window are read from raw samples, each as one step that counts as the part
+    of a minute that it is.
+    """
+    sums, weights = dict.fromkeys(specs, 0.0), dict.fromkeys(specs, 0.0)
+    for plan, weight in _parts(segments):
+        of_part = read_spans([(spec.metric, "avg") for spec in specs], plan, filters, now_s)
+        labels = read_labels(set().union(*(read.instances for read in of_part.values())))
+        for spec in specs:
+            read = of_labels(spec.metric, of_part[spec.metric.name], labels)
+            added = LevelSums(read, dict.fromkeys(read.instances, 0), 1, plan, "avg")
+            sums[spec] += weight * float(added.total[0])
+            weights[spec] += weight * float(added.weight[0])
+    return {spec: sums[spec] / weights[spec] if weights[spec] else None for spec in specs}
+
+
+def _parts(segments: Sequence[Segment]) -> Iterator[tuple[Plan, float]]:
+    """Yield the parts of minutes that are read from raw samples, and the whole minutes, each as one step.
+
+    Each comes with the number of minutes that a span of it counts as.
+    """
+    for resolution, start, end in segments:
+        while resolution == 1 and start < end:
+            stop = min(end, start - start % MINUTE + MINUTE)
+            yield Plan(stop - start, 1, start, stop), (stop - start) / MINUTE
+            start = stop
+    whole = [segment for segment in segments if segment.resolution > 1]
+    if whole:
+        start, end = whole[0].start, whole[-1].end
+        yield Plan(end - start, MINUTE, start, end), 1.0

@@ -1,0 +1,86 @@
+"""The newest sample of each instance, and how long it is valid.
+
+The index of the label set and the time has the samples of an instance in their order, so a look-up for each label set
+reads the few newest. The cost does not depend on how often the instances send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Min, Q, TextField
+from django.db.models.expressions import RawSQL
+
+from metrics.models import GaugeLabels, GPUMetrics, QueueMetrics, SystemMetrics
+from metrics.queries.read.sql import one_of
+from metrics.readings import DEFAULT_INTERVAL, LOOKBACK_SECONDS, valid_seconds
+
+# The interval of a source is the mean between this number of its newest samples.
+NEWEST = 5
+LABELS: dict[Any, Q] = {
+    SystemMetrics: ~Q(host="") & Q(gpu_id=""),
+    GPUMetrics: ~Q(gpu_id=""),
+    QueueMetrics: ~Q(model_name=""),
+}
+LIST_OF = {"sqlite": "group_concat(timestamp)", "postgresql": "array_agg(timestamp)"}
+
+
+class NewestSample(NamedTuple):
+    """The time of the newest sample of an instance, how long it is valid, and the host or the model of the instance."""
+
+    at: datetime
+    valid_for: timedelta
+    host: str
+    model: str
+
+
+def newest_samples(
+    table: Any, at: datetime, ids: Sequence[int] | None = None, *, ahead: bool = False
+) -> dict[int, NewestSample]:
+    """Return the newest sample of each instance up to `at`, by the ids of the label sets, of all or of some.
+
+    `ahead`: an instance without a valid sample has the first one after `at`, if its clock is ahead.
+    """
+    labels = GaugeLabels.objects.filter(LABELS[table])
+    if ids is not None:
+        labels = labels.filter(one_of("id", ids))
+    recent = RawSQL(  # noqa: S611 (names of tables and columns only)
+        f"(SELECT {LIST_OF[connection.vendor]} FROM (SELECT timestamp FROM {table._meta.db_table}"  # noqa: S608
+        f" WHERE labels_id = {GaugeLabels._meta.db_table}.id AND timestamp > %s AND timestamp <= %s"
+        f" ORDER BY timestamp DESC LIMIT {NEWEST}) AS newest)",
+        [connection.ops.adapt_datetimefield_value(time) for time in (at - timedelta(seconds=LOOKBACK_SECONDS), at)],
+        TextField(),
+    )
+    rows = labels.annotate(recent=recent).filter(recent__isnull=False).values_list("id", "recent", "host", "model_name")
+    samples = {instance: NewestSample(*_newest(times), *more) for instance, times, *more in rows}
+    if ahead:
+        samples |= _ahead(table, at, samples)
+    return samples
+
+
+def _newest(times: Any) -> tuple[datetime, timedelta]:
+    """Return the newest of some times, and how long it is valid. `times`: a list, on SQLite as text."""
+    if isinstance(times, str):
+        times = [datetime.fromisoformat(time).replace(tzinfo=UTC) for time in times.split(",")]
+    ordered = sorted(set(times))
+    interval = DEFAULT_INTERVAL
+    if len(ordered) > 1:
+        interval = (ordered[-1] - ordered[0]).total_seconds() / (len(ordered) - 1)
+    return ordered[-1], timedelta(seconds=valid_seconds(interval))
+
+
+def _ahead(table: Any, at: datetime, samples: dict[int, NewestSample]) -> dict[int, NewestSample]:
+    tolerance = timedelta(seconds=settings.LLMMONITOR.future_tolerance_seconds)
+    later = table.objects.filter(timestamp__gt=at, timestamp__lte=at + tolerance).order_by().values("labels_id")
+    rows = later.annotate(first=Min("timestamp")).values_list(
+        "labels_id", "first", "labels__host", "labels__model_name"
+    )
+    return {
+        instance: NewestSample(*_newest([first]), *more)
+        for instance, first, *more in rows
+        if instance not in samples or at - samples[instance].at > samples[instance].valid_for
+    }
