@@ -21,7 +21,7 @@ class TheBenchmark:
         ("subject", "title", "lines"),
         [
             ("ingest", "Batch ingest compared with bare sqlite3.executemany of the same rows", 12),
-            ("posts", "Single posts compared with a bare ASGI application under daphne", 9),
+            ("posts", "Single posts compared with a bare ASGI application under daphne", 3),
             ("percentile", "p99 of the response time over 30 days", 6),
             ("readers", "Single posts beside eight clients that read 30 days", 5),
             pytest.param(
