@@ -54,10 +54,11 @@ def _averages_of_levels(
     The incomplete minutes at the ends of a window are read from raw samples, each as one step that counts as the part
     of a minute that it is.
     """
+    wanted = [(spec.metric, "avg") for spec in specs]
+    parts = [(plan, weight, read_spans(wanted, plan, filters, now_s)) for plan, weight in _parts(segments)]
+    labels = read_labels(set().union(*(read.instances for *_, of_part in parts for read in of_part.values())))
     sums, weights = dict.fromkeys(specs, 0.0), dict.fromkeys(specs, 0.0)
-    for plan, weight in _parts(segments):
-        of_part = read_spans([(spec.metric, "avg") for spec in specs], plan, filters, now_s)
-        labels = read_labels(set().union(*(read.instances for read in of_part.values())))
+    for plan, weight, of_part in parts:
         for spec in specs:
             read = of_labels(spec.metric, of_part[spec.metric.name], labels)
             added = LevelSums(read, dict.fromkeys(read.instances, 0), 1, plan, "avg")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Min, Q, TextField
+from django.db.models import Q, TextField
 from django.db.models.expressions import RawSQL
 
 from metrics.models import GaugeLabels, GPUMetrics, QueueMetrics, SystemMetrics
@@ -48,18 +48,30 @@ def newest_samples(
     labels = GaugeLabels.objects.filter(LABELS[table])
     if ids is not None:
         labels = labels.filter(one_of("id", ids))
-    recent = RawSQL(  # noqa: S611 (names of tables and columns only)
+    earliest = at - timedelta(seconds=LOOKBACK_SECONDS)
+    latest = at + timedelta(seconds=settings.LLMMONITOR.future_tolerance_seconds if ahead else 0)
+    rows = labels.annotate(
+        recent=_times(table, earliest, at, f"DESC LIMIT {NEWEST}"), later=_times(table, at, latest, "ASC LIMIT 1")
+    )
+    rows = rows.filter(Q(recent__isnull=False) | Q(later__isnull=False))
+    samples = {}
+    for instance, recent, later, *more in rows.values_list("id", "recent", "later", "host", "model_name"):
+        time, valid_for = _newest(recent or later)
+        if later and at - time > valid_for:
+            time, valid_for = _newest(later)
+        samples[instance] = NewestSample(time, valid_for, *more)
+    return samples
+
+
+def _times(table: Any, after: datetime, until: datetime, order: str) -> RawSQL:
+    """Return some times of samples of the label set of a row, after one time until another."""
+    return RawSQL(  # noqa: S611 (names of tables and columns only)
         f"(SELECT {LIST_OF[connection.vendor]} FROM (SELECT timestamp FROM {table._meta.db_table}"  # noqa: S608
         f" WHERE labels_id = {GaugeLabels._meta.db_table}.id AND timestamp > %s AND timestamp <= %s"
-        f" ORDER BY timestamp DESC LIMIT {NEWEST}) AS newest)",
-        [connection.ops.adapt_datetimefield_value(time) for time in (at - timedelta(seconds=LOOKBACK_SECONDS), at)],
+        f" ORDER BY timestamp {order}) AS times)",
+        [connection.ops.adapt_datetimefield_value(time) for time in (after, until)],
         TextField(),
     )
-    rows = labels.annotate(recent=recent).filter(recent__isnull=False).values_list("id", "recent", "host", "model_name")
-    samples = {instance: NewestSample(*_newest(times), *more) for instance, times, *more in rows}
-    if ahead:
-        samples |= _ahead(table, at, samples)
-    return samples
 
 
 def _newest(times: Any) -> tuple[datetime, timedelta]:
@@ -71,16 +83,3 @@ def _newest(times: Any) -> tuple[datetime, timedelta]:
     if len(ordered) > 1:
         interval = (ordered[-1] - ordered[0]).total_seconds() / (len(ordered) - 1)
     return ordered[-1], timedelta(seconds=valid_seconds(interval))
-
-
-def _ahead(table: Any, at: datetime, samples: dict[int, NewestSample]) -> dict[int, NewestSample]:
-    tolerance = timedelta(seconds=settings.LLMMONITOR.future_tolerance_seconds)
-    later = table.objects.filter(timestamp__gt=at, timestamp__lte=at + tolerance).order_by().values("labels_id")
-    rows = later.annotate(first=Min("timestamp")).values_list(
-        "labels_id", "first", "labels__host", "labels__model_name"
-    )
-    return {
-        instance: NewestSample(*_newest([first]), *more)
-        for instance, first, *more in rows
-        if instance not in samples or at - samples[instance].at > samples[instance].valid_for
-    }

@@ -1,0 +1,108 @@
+"""Reading gauges and counters from raw samples, in steps below a minute.
+
+What is held at the start of a window, and how long each reading is valid, is read from the rollups of minutes, which
+are few: raw samples from so long before the window would be more than those of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from metrics.aggregation import MAX_COUNTER_GAP
+from metrics.catalogue import Metric
+from metrics.levels import COUNTERS
+from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
+from metrics.queries.read.budget import count_rows
+from metrics.queries.read.gauge_rollups import NO_ROWS, ROWS_PER_ROW, chunks_of, read_minutes
+from metrics.queries.read.sql import Microseconds, one_of, unix_microseconds
+from metrics.queries.time.plan import Plan
+from metrics.queries.time.window import at_second
+from metrics.readings import (
+    COUNT,
+    LOOKBACK_SECONDS,
+    MINUTE,
+    SUM,
+    Floats,
+    Spans,
+    rows_of_samples,
+    spans_of,
+    spread_growth,
+    with_held_in_steps,
+)
+
+TABLES: dict[str, Any] = {
+    "system": SystemMetrics,
+    "monitor": SystemMetrics,
+    "gpu": GPUMetrics,
+    "queue": QueueMetrics,
+    "engine": EngineMetrics,
+}
+
+
+def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, hold: bool) -> dict[str, Spans]:
+    """Return the steps of metrics of one table. `hold`: see `read_spans`."""
+    samples = _read_samples(metrics, plan, ids)
+    counters = [metric for metric in metrics if metric.name in COUNTERS]
+    others = [metric for metric in metrics if metric.name not in COUNTERS]
+    start = plan.start - plan.start % MINUTE
+    earlier = read_minutes(counters, start - LOOKBACK_SECONDS, start, ids) if counters else {}
+    steps = {metric.name: _steps_of_counter(samples[metric.name], earlier[metric.name], plan) for metric in counters}
+    minutes = read_minutes(others, start - LOOKBACK_SECONDS, plan.end, ids) if others and hold else {}
+    for metric in others:
+        own = spans_of(_rows(samples[metric.name], plan))
+        if hold:
+            own = with_held_in_steps(own, minutes[metric.name], plan.start, plan.step_seconds, plan.end)
+        steps[metric.name] = own
+    return {name: own.where((own.start >= plan.start) & (own.start < plan.end)) for name, own in steps.items()}
+
+
+def _read_samples(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None) -> dict[str, Floats]:
+    """Return the raw samples of each metric: arrays with columns for the instance, the time (unix µs) and the value.
+
+    They begin with the minute of the start. Of counters, those after the end are read, too, because the growth up to
+    them is spread over the last steps.
+    """
+    end = plan.end + (MAX_COUNTER_GAP if any(metric.name in COUNTERS for metric in metrics) else 0)
+    rows = TABLES[metrics[0].type].objects.filter(
+        timestamp__gte=at_second(plan.start - plan.start % MINUTE), timestamp__lt=at_second(end)
+    )
+    if ids is not None:
+        rows = rows.filter(one_of("labels_id", ids))
+    columns = [metric.column for metric in metrics]
+    found = rows.annotate(at=Microseconds("timestamp")).values_list("labels_id", "at", *columns)
+    samples: dict[str, list[Floats]] = {metric.name: [np.empty((0, 3))] for metric in metrics}
+    for chunk in chunks_of(found):
+        instance, at, *values = zip(*chunk, strict=True)
+        size = 0
+        for metric, column in zip(metrics, values, strict=True):
+            # The column of the load has lists.
+            is_list = metric.name == "system.load_1m"
+            numbers = [value[0] if value else None for value in column] if is_list else column
+            array = np.column_stack((instance, unix_microseconds(at), np.array(numbers, dtype=np.float64)))
+            samples[metric.name].append(array[~np.isnan(array[:, 2])])
+            size += array.nbytes
+        count_rows(len(chunk) // ROWS_PER_ROW, size)
+    return {name: np.concatenate(parts) for name, parts in samples.items()}
+
+
+def _rows(samples: Floats, plan: Plan) -> Floats:
+    """Return rows for `spans_of`, with the start of the step of each sample."""
+    instance, at, value = samples[:, 0].astype(np.int64), samples[:, 1].astype(np.int64), samples[:, 2]
+    step = (at - plan.start * 1_000_000) // (plan.step_seconds * 1_000_000)
+    return rows_of_samples(instance, plan.start + step * plan.step_seconds, value, at)
+
+
+def _steps_of_counter(samples: Floats, earlier: Spans, plan: Plan) -> Spans:
+    """Return the steps of a counter. earlier: the minutes before the samples."""
+    before = np.column_stack((earlier.instance, earlier.last_at, earlier.last))
+    instance, at, value = np.concatenate((before, samples)).T
+    order = np.lexsort((at, instance))
+    growth = spread_growth(
+        instance[order].astype(np.int64), at[order].astype(np.int64), value[order], plan.start, plan.step_seconds
+    )
+    rows = _rows(samples, plan)
+    rows[:, [COUNT, SUM]] = 0.0  # only the time and the growth between samples count
+    return spans_of(np.concatenate((NO_ROWS, rows, growth)), is_counter=True)
