@@ -51,7 +51,7 @@ def newest_samples(
     earliest = at - timedelta(seconds=LOOKBACK_SECONDS)
     latest = at + timedelta(seconds=settings.LLMMONITOR.future_tolerance_seconds if ahead else 0)
     rows = labels.annotate(
-        recent=_times(table, earliest, at, f"DESC LIMIT {NEWEST}"), later=_times(table, at, latest, "ASC LIMIT 1")
+        recent=_times(table, earliest, at, "DESC", NEWEST), later=_times(table, at, latest, "ASC", 1)
     )
     rows = rows.filter(Q(recent__isnull=False) | Q(later__isnull=False))
     samples = {}
@@ -63,12 +63,14 @@ def newest_samples(
     return samples
 
 
-def _times(table: Any, after: datetime, until: datetime, order: str) -> RawSQL:
-    """Return some times of samples of the label set of a row, after one time until another."""
+def _times(table: Any, after: datetime, until: datetime, order: str, limit: int) -> RawSQL:
+    """Return the first times of samples of the label set of a row, after one time until another."""
     return RawSQL(  # noqa: S611 (names of tables and columns only)
         f"(SELECT {LIST_OF[connection.vendor]} FROM (SELECT timestamp FROM {table._meta.db_table}"  # noqa: S608
-        f" WHERE labels_id = {GaugeLabels._meta.db_table}.id AND timestamp > %s AND timestamp <= %s"
-        f" ORDER BY timestamp {order}) AS times)",
+        # Pairs, because PostgreSQL would read all samples of the time if the label set were compared alone.
+        f" WHERE (labels_id, timestamp) > ({GaugeLabels._meta.db_table}.id, %s)"
+        f" AND (labels_id, timestamp) <= ({GaugeLabels._meta.db_table}.id, %s)"
+        f" ORDER BY labels_id {order}, timestamp {order} LIMIT {limit}) AS times)",
         [connection.ops.adapt_datetimefield_value(time) for time in (after, until)],
         TextField(),
     )

@@ -30,6 +30,8 @@ LOCK_SPACE = 0x4C4C4D06  # a number that no other code uses in this database
 LOCKS = 256  # PostgreSQL has room for a limited number
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# The comparisons with the start and the end of a span, and the order: that of the nearest sample first.
+BEFORE, WITHIN, AFTER = (">=", "<", "DESC"), (">=", "<=", "ASC"), (">", "<=", "ASC")
 
 
 class Reading(NamedTuple):
@@ -49,6 +51,7 @@ class Change(NamedTuple):
 
 
 Sample = tuple[datetime, int, Any]  # the time, the label set, the event
+Side = tuple[str, str, str]
 Add = Callable[[GaugeBucketKey, GaugeBucket], None]
 
 
@@ -96,10 +99,10 @@ def _changes(labels: int, new: Sequence[Sample], floor: datetime | None) -> Iter
     first, last = new[0][0], new[-1][0]
     rows = [(first, *(getattr(new[0][2], field) for field in fields))]
     if len(new) > 1:
-        rows = _read(labels, fields, f"timestamp >= {mark(2)} AND timestamp <= {mark(3)}", (first, last))
+        rows = _read(labels, fields, WITHIN, (first, last))
     begin = first - GAP if floor is None else max(first - GAP, floor)
-    before = _nearest(labels, fields, f"timestamp >= {mark(2)} AND timestamp < {mark(3)}", (begin, first), "DESC")
-    after = _nearest(labels, fields, f"timestamp > {mark(2)} AND timestamp <= {mark(3)}", (last, last + GAP), "ASC")
+    before = _nearest(labels, fields, BEFORE, (begin, first))
+    after = _nearest(labels, fields, AFTER, (last, last + GAP))
     is_new = {_microseconds(at) for at, *_ in new}
     is_complete = begin == first - GAP
     for number, field in enumerate(fields):
@@ -114,16 +117,15 @@ def _changes(labels: int, new: Sequence[Sample], floor: datetime | None) -> Iter
 
 
 def _nearest(
-    labels: int, fields: Sequence[str], condition: str, span: tuple[datetime, datetime], order: str
+    labels: int, fields: Sequence[str], side: Side, span: tuple[datetime, datetime]
 ) -> dict[str, list[Reading]]:
     """Return the nearest stored reading of each field, as a list of at most one."""
     readings: dict[str, list[Reading]] = {}
-    for row in _read(labels, fields, condition, span, order, "LIMIT 1"):
+    for row in _read(labels, fields, side, span, "LIMIT 1"):
         missing = [field for field, value in zip(fields, row[1:], strict=True) if value is None]
         rows = [(row, fields)]
         for field in missing:  # the nearest sample is of a sender that does not have it
-            present = f"{condition} AND {column_of(SystemMetrics, field)} IS NOT NULL"
-            rows += [(other, [field]) for other in _read(labels, [field], present, span, order, "LIMIT 1")]
+            rows += [(other, [field]) for other in _read(labels, [field], side, span, "LIMIT 1", is_known=True)]
         for (at, *values), names in rows:
             for field, value in zip(names, values, strict=True):
                 if value is not None:
@@ -134,15 +136,20 @@ def _nearest(
 def _read(
     labels: int,
     fields: Sequence[str],
-    condition: str,
+    side: Side,
     span: tuple[datetime, datetime],
-    order: str = "ASC",
     limit: str = "",
+    is_known: bool = False,
 ) -> list[tuple[Any, ...]]:
-    columns = ", ".join(column_of(SystemMetrics, field) for field in fields)
+    """Return the time and these fields of samples; `is_known`: of those that have the first field."""
+    names = [column_of(SystemMetrics, field) for field in fields]
+    own = column_of(SystemMetrics, "labels")
+    first, last, order = side
+    # Pairs, because PostgreSQL would read all hosts' samples of the time if the label set were compared alone.
     statement = (
-        f"SELECT timestamp, {columns} FROM {table_of(SystemMetrics)} "
-        f"WHERE {column_of(SystemMetrics, 'labels')} = {mark(1)} AND {condition} ORDER BY timestamp {order} {limit}"
+        f"SELECT timestamp, {', '.join(names)} FROM {table_of(SystemMetrics)} WHERE ({own}, timestamp) {first}"
+        f" ({mark(1)}, {mark(2)}) AND ({own}, timestamp) {last} ({mark(1)}, {mark(3)})"
+        f"{f' AND {names[0]} IS NOT NULL' if is_known else ''} ORDER BY {own} {order}, timestamp {order} {limit}"
     )
     rows = execute(statement, (labels, *map(db_time, span)), True)
     return [(at if at.tzinfo else at.replace(tzinfo=UTC), *values) for at, *values in rows]
