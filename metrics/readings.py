@@ -4,8 +4,8 @@ The level of an instance in a span is the mean of its samples. That of a counter
 the span between two samples: the growth between two samples is spread over the spans between them.
 
 The last reading of a gauge is held in the following spans in which the instance has no sample, while the reading is
-valid: for three intervals of its source. The interval is that of the minute of the reading, so it does not depend on
-the spans. In minutes, a reading is valid from the start of its minute on.
+valid: for three intervals of its source. The interval is measured between raw samples where these are read, and
+otherwise by the minutes. In minutes, a reading is valid from the start of its minute on.
 
 Pure functions on arrays.
 """
@@ -26,6 +26,7 @@ from metrics.events import QueueKind
 VALID_INTERVALS = 3
 MIN_VALID_SECONDS = 15
 MAX_VALID_SECONDS = MAX_COUNTER_GAP  # the longest interval of a source, for gauges and counters
+NEWEST = 5  # samples that the interval of a source is the mean of
 DEFAULT_INTERVAL = MIN_VALID_SECONDS / VALID_INTERVALS  # of a source with a single sample
 MINUTE = 60
 MIN_COVERED_SECONDS = 1e-6  # of a counter in a span; less is a rounding error
@@ -197,22 +198,45 @@ def with_held(minutes: Spans, end: int) -> Spans:
     return joined([minutes, held(minutes, minutes.start.astype(np.float64), validity(minutes), 0, MINUTE, end)])
 
 
-def with_held_in_steps(steps: Spans, minutes: Spans, origin: int, length: int, end: int) -> Spans:
-    """Add the readings of a gauge that are held in steps from `origin` to `end` (unix seconds) to these steps.
+def validity_of_samples(instance: Integers, at: Floats) -> Floats:
+    """Return for how many seconds each sample is valid; NaN for the first one of an instance, or after a long pause.
 
-    minutes: those of the samples, and those before the first step. Both are results of `spans_of`.
+    The interval of a source is the mean between the NEWEST samples up to this one. at: unix seconds. The samples are
+    ordered by instance and time.
     """
-    first = origin - origin % MINUTE
-    readings = joined([minutes.where(minutes.start < first), steps])
-    readings = readings.where(np.lexsort((readings.last_at, readings.instance)))
-    at = readings.last_at / 1e6
+    number = np.arange(len(at))
+    is_first = np.r_[True, (np.diff(instance) != 0) | (np.diff(at) > MAX_VALID_SECONDS)][: len(at)]
+    first = np.maximum.accumulate(np.where(is_first, number, 0))
+    intervals = np.minimum(number - first, NEWEST - 1)
+    interval = np.full(len(at), np.nan)
+    np.divide(at - at[number - intervals], intervals, out=interval, where=intervals > 0)
+    valid: Floats = np.clip(VALID_INTERVALS * interval, MIN_VALID_SECONDS, MAX_VALID_SECONDS)
+    return valid
+
+
+def with_held_in_steps(rows: Floats, minutes: Spans, origin: int, length: int, end: int) -> Spans:
+    """Return the steps of samples, with the readings of a gauge that are held in steps up to `end` (unix seconds).
+
+    rows: those of `rows_of_samples`. minutes: those of the samples, and those before them.
+    """
+    steps = spans_of(rows)
+    order = np.lexsort((rows[:, LAST_AT], rows[:, INSTANCE]))
+    of_samples = validity_of_samples(rows[order, INSTANCE].astype(np.int64), rows[order, LAST_AT] / 1e6)
+    of_steps = of_samples[np.cumsum(steps.count) - 1]
+    begin = int(rows[:, LAST_AT].min()) // 1_000_000 // MINUTE * MINUTE if len(rows) else end
+    earlier = minutes.where(minutes.start < begin)
+    valid = np.concatenate((np.full(len(earlier), np.nan), of_steps))
+    readings = joined([earlier, steps])
+    order = np.lexsort((readings.last_at, readings.instance))
+    readings, valid = readings.where(order), valid[order]
     known = _key(minutes.instance, minutes.start)
     wanted = _key(readings.instance, readings.last_at // 1_000_000 // MINUTE * MINUTE)
     place = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
-    valid = np.full(len(readings), float(MIN_VALID_SECONDS))
+    of_minute = np.full(len(readings), float(MIN_VALID_SECONDS))
     if len(known):
-        valid = np.where(known[place] == wanted, validity(minutes)[place], valid)
-    return joined([steps, held(readings, at, valid, origin, length, end)])
+        of_minute = np.where(known[place] == wanted, validity(minutes)[place], of_minute)
+    valid = np.where(np.isnan(valid), of_minute, valid)
+    return joined([steps, held(readings, readings.last_at / 1e6, valid, origin, length, end)])
 
 
 def of_preferred_kind(spans: Spans, queues: Mapping[int, tuple[str, str]]) -> Spans:

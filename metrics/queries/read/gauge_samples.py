@@ -44,31 +44,28 @@ TABLES: dict[str, Any] = {
 
 def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, hold: bool) -> dict[str, Spans]:
     """Return the steps of metrics of one table. `hold`: see `read_spans`."""
-    samples = _read_samples(metrics, plan, ids)
+    # With the minute before, so that the intervals at the start of the window do not depend on it.
+    start = plan.start - plan.start % MINUTE - MINUTE
+    samples = _read_samples(metrics, plan, start, ids)
     counters = [metric for metric in metrics if metric.name in COUNTERS]
     others = [metric for metric in metrics if metric.name not in COUNTERS]
-    start = plan.start - plan.start % MINUTE
     earlier = read_minutes(counters, start - LOOKBACK_SECONDS, start, ids) if counters else {}
     steps = {metric.name: _steps_of_counter(samples[metric.name], earlier[metric.name], plan) for metric in counters}
     minutes = read_minutes(others, start - LOOKBACK_SECONDS, plan.end, ids) if others and hold else {}
     for metric in others:
-        own = spans_of(_rows(samples[metric.name], plan))
-        if hold:
-            own = with_held_in_steps(own, minutes[metric.name], plan.start, plan.step_seconds, plan.end)
-        steps[metric.name] = own
+        rows = _rows(samples[metric.name], plan)
+        held = (minutes[metric.name], plan.start, plan.step_seconds, plan.end) if hold else None
+        steps[metric.name] = with_held_in_steps(rows, *held) if held else spans_of(rows)
     return {name: own.where((own.start >= plan.start) & (own.start < plan.end)) for name, own in steps.items()}
 
 
-def _read_samples(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None) -> dict[str, Floats]:
+def _read_samples(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequence[int] | None) -> dict[str, Floats]:
     """Return the raw samples of each metric: arrays with columns for the instance, the time (unix µs) and the value.
 
-    They begin with the minute of the start. Of counters, those after the end are read, too, because the growth up to
-    them is spread over the last steps.
+    Of counters, those after the end are read, too, because the growth up to them is spread over the last steps.
     """
     end = plan.end + (MAX_COUNTER_GAP if any(metric.name in COUNTERS for metric in metrics) else 0)
-    rows = TABLES[metrics[0].type].objects.filter(
-        timestamp__gte=at_second(plan.start - plan.start % MINUTE), timestamp__lt=at_second(end)
-    )
+    rows = TABLES[metrics[0].type].objects.filter(timestamp__gte=at_second(start), timestamp__lt=at_second(end))
     if ids is not None:
         rows = rows.filter(one_of("labels_id", ids))
     columns = [metric.column for metric in metrics]

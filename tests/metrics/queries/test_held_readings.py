@@ -69,6 +69,18 @@ class AGauge:
         assert [value is not None for value in values(metric, "avg", 60)] == [n in (3, 4, 5, 6) for n in range(15)]
 
 
+class ASourceThatStops:
+    @pytest.mark.parametrize(("first", "last"), [(420, 343), (315, 309), (349, 345)])
+    def test_is_held_for_three_of_its_own_intervals_in_every_window(self, first: int, last: int) -> None:
+        """Of a source that sends each second, that is 15 s, also if it has sent a few samples only."""
+        metric = catalogue.get("system.cpu_percent")
+        write([sample(metric, second, 7) for second in range(first, last - 1, -1)], now=NOW)
+
+        for length in (700, 340, 320, 299):
+            known = [length - n for n, value in enumerate(values(metric, "avg", 1, length)) if value is not None]
+            assert known == list(range(min(first, length), last - 15, -1)), length
+
+
 @pytest.fixture(scope="module")
 def sources(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Hosts and queues that send in intervals of 1 s to 300 s, or irregularly, some for a part of the time."""
