@@ -3,12 +3,19 @@
 `usage` is an object in the responses of OpenAI (chat completions and responses), Anthropic and most other providers;
 Gemini names it `usageMetadata`. Its counts may also be sent as fields of the event. Anthropic does not count cached
 tokens as input tokens, and Gemini does not count thoughts as output tokens, so these are added.
+
+A failed response has an object `error`, or is one (vLLM, Mistral: `"object": "error"`). Its code is a word (OpenAI) or
+an HTTP status (Gemini, OpenRouter). Ollama and many clients send a text.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+from metrics.events.derive import Outcome, classify
+from metrics.events.requests import NO_ERROR_TYPE
+from metrics.events.types import NAME_LENGTH
 
 ALIASES = {"model": "model_name", "latency_ms": "response_time_ms", "duration_ms": "response_time_ms"}
 USAGE_OBJECTS = ("usage", "usageMetadata", "usage_metadata")
@@ -48,18 +55,32 @@ FORMS: dict[str, list[list[Path]]] = {
     field: [[tuple(name.split(".")) for name in form.split(" + ")] for form in forms] for field, forms in USAGE.items()
 }
 MAX_COUNT, MAX_DIGITS = 2**53, 15
-NAMES = frozenset([*ALIASES, *USAGE_OBJECTS, *(path[0] for forms in FORMS.values() for form in forms for path in form)])
+ERROR_WORDS = ("type", "code", "status")  # in an error object; the first that is a word
+ERROR_CODES = ("code", "status")
+NO_ERROR = frozenset({"", "-", "0", "false", "n/a", "nan", "nil", "no", "none", "null", "ok", "undefined"})
+NAMES = frozenset(
+    [
+        *ALIASES,
+        *USAGE_OBJECTS,
+        *(path[0] for forms in FORMS.values() for form in forms for path in form),
+        "error",
+        "object",
+    ]
+)
 
 
 def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[str], corrected: list[str]) -> None:
     """Set fields in `known` from their aliases in `unknown`, unless they were sent under their own names.
 
-    fields: the names of the fields that the event has. A used alias is removed from `unknown`; the objects stay. A
-    number that cannot be measured, such as −1, means "not sent": an alias replaces it, and `corrected` gets its field.
+    fields: the names of the fields that the event has. A used alias is removed from `unknown`, also from an error
+    object; the objects of the usage stay. A number that cannot be measured, such as −1, means "not sent": an alias
+    replaces it, and `corrected` gets its field.
     """
     for alias, field in ALIASES.items():
         if field in fields and _replaces(field, known.get(field), unknown.get(alias)):
             _set(known, field, unknown.pop(alias), corrected)
+    if "error_type" in fields:
+        _translate_error(known, unknown)
     if "prompt_tokens" not in fields:
         return
     used: set[str] = set()
@@ -74,6 +95,58 @@ def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[
                 used.update(path[0] for path in form if len(path) == 1 and source is unknown)
     for name in used:
         unknown.pop(name, None)
+
+
+def _translate_error(known: dict[str, Any], unknown: dict[str, Any]) -> None:
+    """Set the error fields and the status code from `error`. An empty one is no failure: successful responses have it.
+
+    A value of another type is left to the validation, which makes the request a failed one.
+    """
+    error = unknown.get("error")
+    if isinstance(error, dict):
+        used = _read_error(known, error)
+        unknown["error"] = {name: value for name, value in error.items() if name not in used}
+        if not unknown["error"]:
+            del unknown["error"]
+    elif isinstance(error, str):
+        if known.get("error_message") is None and error.strip().lower() not in NO_ERROR:
+            known["error_message"] = unknown.pop("error")
+            if known.get("error_type") is None and len(error) <= NAME_LENGTH and len(error.split()) == 1:
+                known["error_type"] = error.strip()  # `timeout`
+    elif error:
+        if known.get("error_type") is None:
+            known["error_type"] = unknown.pop("error")
+    elif unknown.get("object") == "error":
+        for name in _read_error(known, {name: unknown.get(name) for name in (*ERROR_WORDS, "message")}):
+            unknown.pop(name, None)
+
+
+def _read_error(known: dict[str, Any], error: dict[str, Any]) -> set[str]:
+    """Set the missing error fields from an error object. Return the names of the values that were used."""
+    fields: dict[str, tuple[str, Any]] = {}  # field → the name and the value of its source
+    words = [(name, error[name][:NAME_LENGTH]) for name in ERROR_WORDS if _is_word(error.get(name))]
+    if words:
+        # OpenAI's rate limit has the type `requests` and the code `rate_limit_exceeded`, its invalid request the type
+        # `invalid_request_error` and the code `unknown_parameter`.
+        telling = (word for word in words if classify(False, None, word[1]) is not Outcome.SERVER_ERROR)
+        fields["error_type"] = next(telling, words[0])
+    for name in ERROR_CODES:
+        code = _count(error.get(name))
+        if code is not None and 400 <= code <= 599:
+            fields["status_code"] = (name, code)
+        elif error.get(name) and "error_type" not in fields:
+            fields["error_type"] = (name, error[name])
+    if error.get("message"):
+        fields["error_message"] = ("message", error["message"])
+    if not fields and any(error.values()):
+        fields["error_type"] = ("", NO_ERROR_TYPE)
+    missing = {field: source for field, source in fields.items() if known.get(field) is None}
+    known.update((field, value) for field, (_, value) in missing.items())
+    return {name for name, _ in missing.values()}
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() not in NO_ERROR and not value.strip().isdecimal()
 
 
 def _replaces(field: str, own: Any, value: Any) -> bool:

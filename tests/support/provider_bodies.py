@@ -89,7 +89,7 @@ OPENAI_RESPONSES_RESPONSE: dict[str, Any] = {
     "id": "resp_1",
     "object": "response",
     "status": "completed",
-    "error": {"code": "server_error", "message": f"{PRIVATE} message"},
+    "error": {"code": "server_error", "message": "The server had an error"},  # stored as the text of an error
     "incomplete_details": None,
     "instructions": [{"type": "message", "role": "developer", "content": f"{PRIVATE} instructions"}],
     "output": [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from metrics.events import Kind, Validated, validate_many
+from metrics.events import Kind, Outcome, Validated, validate_many
 from tests.support.policies import make_ingest_policy
 from tests.support.validated import event_of
 
@@ -158,6 +158,82 @@ class TheUsage:
         event = event_of(result)
         assert (event.prompt_tokens, event.completion_tokens) == (None, 5)
         assert result.corrected == {"prompt_tokens": 1, "completion_tokens": 1}
+
+
+class AnErrorOfAProvider:
+    """A response that failed: its own fields make the request a failed one."""
+
+    @pytest.mark.parametrize(
+        ("error", "expected", "outcome"),
+        [
+            (
+                {"message": "Rate limit", "type": "requests", "param": None, "code": "rate_limit_exceeded"},
+                ("rate_limit_exceeded", "Rate limit", None),
+                Outcome.RATE_LIMITED,
+            ),
+            (
+                {"message": "Unknown: foo", "type": "invalid_request_error", "code": "unknown_parameter"},
+                ("invalid_request_error", "Unknown: foo", None),
+                Outcome.CLIENT_ERROR,
+            ),
+            (
+                {"type": "overloaded_error", "message": "Overloaded"},
+                ("overloaded_error", "Overloaded", None),
+                Outcome.SERVER_ERROR,
+            ),
+            (
+                {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED"},
+                ("RESOURCE_EXHAUSTED", "Quota", 429),
+                Outcome.RATE_LIMITED,
+            ),
+            ({"code": "503", "message": "Loading"}, (None, "Loading", 503), Outcome.SERVER_ERROR),
+            ({"code": "DeploymentNotFound"}, ("DeploymentNotFound", None, None), Outcome.CLIENT_ERROR),
+            ({"code": -32_603, "message": "Internal"}, ("-32603", "Internal", None), Outcome.SERVER_ERROR),
+            ({"innererror": {"code": 5}}, ("Error", None, None), Outcome.SERVER_ERROR),
+            ("timeout", ("timeout", "timeout", None), Outcome.TIMEOUT),
+            ("no route to host", (None, "no route to host", None), Outcome.SERVER_ERROR),
+            (True, ("Error", None, None), Outcome.SERVER_ERROR),
+            (["boom"], ("Error", None, None), Outcome.SERVER_ERROR),
+            (504, ("504", None, None), Outcome.TIMEOUT),
+        ],
+    )
+    def test_makes_the_request_a_failed_one(
+        self, error: Any, expected: tuple[str | None, ...], outcome: Outcome
+    ) -> None:
+        event = event_of(validate(Kind.INFERENCE, {"model": "gpt-4o", "latency_ms": 95, "error": error}))
+        assert (event.error_type, event.error_message, event.status_code) == expected
+        assert (event.success, event.outcome, event.response_time_ms) == (False, outcome, 95)
+
+    def test_may_be_the_whole_response(self) -> None:
+        response = {"object": "error", "message": "too long", "type": "BadRequestError", "param": None, "code": 400}
+        event = accepted(Kind.INFERENCE, {"model": "m", **response})
+        assert (event.error_type, event.error_message, event.status_code) == ("BadRequestError", "too long", 400)
+        assert (event.outcome, event.metadata) == (Outcome.CLIENT_ERROR, {"object": "error", "param": None})
+
+    def test_is_that_of_an_error_event_too(self) -> None:
+        event = accepted(Kind.ERROR, {"model": "m", "type": "error", "error": {"type": "api_error", "message": "x"}})
+        assert (event.error_type, event.error_message, event.metadata) == ("api_error", "x", {"type": "error"})
+        assert accepted(Kind.ERROR, {"error": "timeout"}).error_message == "timeout"
+
+    @pytest.mark.parametrize(
+        "error",
+        [None, False, 0, "", " ", "None", "null", "N/A", [], {}, {"code": None, "message": ""}, {"code": 0}],
+    )
+    def test_is_no_failure_if_it_is_empty(self, error: Any) -> None:
+        event = accepted(Kind.INFERENCE, {"model": "m", "error": error})
+        assert (event.success, event.error_type, event.error_message) == (True, None, None)
+
+    def test_leaves_what_was_not_used_in_the_metadata(self) -> None:
+        error = {"message": "m", "type": "requests", "code": "rate_limit_exceeded", "param": "n"}
+        before = dict(error)
+        result = validate(Kind.INFERENCE, {"model": "m", "error_message": "ours", "status_code": 429, "error": error})
+        event = event_of(result)
+        assert (event.error_type, event.error_message) == ("rate_limit_exceeded", "ours")
+        assert (event.metadata, result.dropped) == (
+            {"error": {"type": "requests", "param": "n"}},
+            {"metadata.error.message": 1},
+        )
+        assert error == before
 
 
 class AFieldOfOurs:
