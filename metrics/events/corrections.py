@@ -2,8 +2,8 @@
 
 Servers, drivers and scripts send −1, "[N/A]" or 101 % for what they do not know. Such a value becomes null, and the
 response names its field. A value whose meaning is clear is kept in the form of its field: 101 as the limit 100 (up to
-1 % above it), "12" as 12, 42 as the text "42". Text that is too long is cut, and control characters and halves of a
-character become U+FFFD.
+1 % above it), "12" as 12, 42 as the text "42", "HTTP 503" as 503. Text that is too long is cut, and control characters
+and halves of a character become U+FFFD. A failure never becomes a success: an unknown word for success means a failure.
 
 What to do follows from the validation error, which has the limits of the field. Fields that identify an event
 (`_identity`) are not corrected.
@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from metrics.events.rejections import InvalidItem, describe
 from metrics.events.requests import NO_ERROR_TYPE
 from metrics.events.samples import MAX_GPUS, GPUSample
+from metrics.events.types import NAME_LENGTH
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
@@ -33,12 +34,14 @@ MAX_NUMBER_TEXT = 40  # characters of a number that was sent as text
 MAX_ATTEMPTS = 5
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 REPLACEMENT = "\ufffd"
-BOOLEANS: dict[Any, bool] = {
-    1: True,
-    0: False,
-    **dict.fromkeys(("true", "yes", "1", "ok", "success"), True),
-    **dict.fromkeys(("false", "no", "0", "fail", "failed", "failure", "error"), False),
-}
+STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
+# The names of gRPC's and OpenTelemetry's status codes that mean a failure.
+FAILED = re.compile(
+    "error|fail|timeout|cancel|abort|exceeded|exhausted|denied|invalid|not.?found|unavailable|unauth|internal", re.I
+)
+YES = frozenset({"true", "t", "yes", "y", "on", "ok", "success", "successful", "succeeded", "done", "completed"})
+NO = frozenset({"false", "f", "no", "n", "off", "fail", "failed", "failure", "error"})
+NOT_SENT = frozenset({"", "-", "n/a", "[n/a]", "nan", "none", "null", "undefined", "unknown"})
 ERROR_TEXTS = frozenset({"error_type", "error_message"})  # one of these makes a request a failed request
 
 
@@ -100,6 +103,8 @@ def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, na
     value = None if inside else _corrected(name, sent, detail)
     if value is not None:
         fixed[name] = value
+    elif name == "status_code" and isinstance(sent, str) and FAILED.search(sent[:NAME_LENGTH]):
+        fixed.setdefault("error_type", sent[:NAME_LENGTH])
     if sent is not None and value != sent:
         names.add(name)
     return True
@@ -122,10 +127,12 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return limits["le"]
         case "int_type" if isinstance(value, float):
             return int(value) if value.is_integer() else None
-        case "int_type" | "float_type" if isinstance(value, str) and len(value) <= MAX_NUMBER_TEXT:
-            return _number(value)
+        case "int_type" | "float_type" if isinstance(value, str):
+            number = _number(value)
+            status = STATUS.search(value[:MAX_NUMBER_TEXT]) if name == "status_code" and number is None else None
+            return int(status[0]) if status else number
         case "bool_type" if isinstance(value, (str, int, float)):
-            return BOOLEANS.get(value.lower() if isinstance(value, str) else value)
+            return _boolean(name, value)
         case "string_type" if type(value) is int and (value > 0 or (name in ERROR_TEXTS and value < -1)):
             return str(value)
         case "string_too_long" | "too_long":
@@ -139,7 +146,19 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
     return None
 
 
+def _boolean(name: str, value: str | float) -> bool | None:
+    number = _number(value) if isinstance(value, str) else value
+    if number is not None:
+        return None if not math.isfinite(number) else number >= 1
+    word = str(value).strip().lower()
+    if word in YES:
+        return True
+    return False if word in NO or (name == "success" and word not in NOT_SENT) else None
+
+
 def _number(text: str) -> int | float | None:
+    if len(text) > MAX_NUMBER_TEXT:
+        return None
     for number in (int, float):
         with suppress(ValueError):
             return number(text)

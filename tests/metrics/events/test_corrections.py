@@ -161,6 +161,51 @@ class AFieldThatDescribes:
         assert (getattr(event, name), corrected) == (stored, {name: 1})
 
     @pytest.mark.parametrize(
+        ("sent", "status", "outcome"),
+        [
+            ("429 Too Many Requests", 429, Outcome.RATE_LIMITED),
+            ("HTTP 503", 503, Outcome.SERVER_ERROR),
+            ("HTTP/1.1 504 Gateway Timeout", 504, Outcome.TIMEOUT),
+            ("HTTP_404", 404, Outcome.CLIENT_ERROR),
+            ("200 OK", 200, Outcome.OK),
+            ("0", None, Outcome.OK),
+            ("5030", None, Outcome.OK),
+            ("OK", None, Outcome.OK),
+        ],
+    )
+    def test_is_the_status_code_in_a_text(self, sent: str, status: int | None, outcome: Outcome) -> None:
+        event, corrected = request(status_code=sent)
+        assert (event.status_code, event.outcome, corrected) == (status, outcome, {"status_code": 1})
+
+    @pytest.mark.parametrize(
+        ("word", "outcome"),
+        [
+            ("DEADLINE_EXCEEDED", Outcome.TIMEOUT),
+            ("RESOURCE_EXHAUSTED", Outcome.RATE_LIMITED),
+            ("UNAVAILABLE", Outcome.SERVER_ERROR),
+            ("STATUS_CODE_ERROR", Outcome.SERVER_ERROR),
+        ],
+    )
+    def test_is_the_type_of_the_error_if_the_status_code_is_its_name(self, word: str, outcome: Outcome) -> None:
+        event, corrected = request(status_code=word)
+        assert (event.status_code, event.error_type, event.outcome) == (None, word, outcome)
+        assert corrected == {"status_code": 1}
+        assert request(status_code=word, error_type="E")[0].error_type == "E"
+
+    def test_is_a_failure_if_its_word_for_success_is_unknown(self) -> None:
+        for word in ("timeout", "cancelled", "n", "f", "off", "false ", "aborted", "-1", "0", "0.0", "x" * 300, -1, 0.5):
+            event, corrected = request(success=word)
+            assert (event.success, corrected) == (False, {"success": 1}), word
+        for word in ("TRUE ", "yes", "ok", "success", "Successful", "1", "t", "y", "on", "done", "completed", "1.0"):
+            event, corrected = request(success=word)
+            assert (event.success, corrected) == (True, {"success": 1}), word
+        for word in ("", " ", "N/A", "null", "None", "nan", "unknown", "inf", math.nan):
+            event, corrected = request(success=word, status_code=500)
+            assert (event.success, corrected) == (False, {"success": 1}), word
+            assert request(success=word)[0].success is True, word
+        assert request(stream="timeout")[0].stream is None
+
+    @pytest.mark.parametrize(
         ("name", "sent", "stored"),
         [
             ("prompt_tokens", 12.0, 12),
