@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from metrics.events.derive import Severity
 from metrics.events.rejections import InvalidItem, describe
 from metrics.events.requests import NO_ERROR_TYPE
 from metrics.events.samples import MAX_GPUS, GPUSample
@@ -37,11 +38,18 @@ REPLACEMENT = "\ufffd"
 STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 # The names of gRPC's and OpenTelemetry's status codes that mean a failure.
 FAILED = re.compile(
-    "error|fail|timeout|cancel|abort|exceeded|exhausted|denied|invalid|not.?found|unavailable|unauth|internal", re.I
+    "error|fail|timeout|cancel|abort|exceeded|exhausted|denied|invalid|not.?found|unavailable|unauth|internal",
+    re.IGNORECASE,
 )
 YES = frozenset({"true", "t", "yes", "y", "on", "ok", "success", "successful", "succeeded", "done", "completed"})
 NO = frozenset({"false", "f", "no", "n", "off", "fail", "failed", "failure", "error"})
 NOT_SENT = frozenset({"", "-", "n/a", "[n/a]", "nan", "none", "null", "undefined", "unknown"})
+# The levels of syslog and of logging libraries.
+SEVERITIES: dict[str, Severity] = {
+    **dict.fromkeys(("warning", "warn", "notice", "info", "information", "debug", "trace"), Severity.WARNING),
+    **dict.fromkeys(("error", "err", "severe"), Severity.ERROR),
+    **dict.fromkeys(("critical", "crit", "fatal", "emergency", "emerg", "alert", "panic"), Severity.CRITICAL),
+}
 ERROR_TEXTS = frozenset({"error_type", "error_message"})  # one of these makes a request a failed request
 
 
@@ -133,6 +141,8 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return int(status[0]) if status else number
         case "bool_type" if isinstance(value, (str, int, float)):
             return _boolean(name, value)
+        case "enum" if name == "severity" and isinstance(value, str):
+            return SEVERITIES.get(value.strip().lower())
         case "string_type" if type(value) is int and (value > 0 or (name in ERROR_TEXTS and value < -1)):
             return str(value)
         case "string_too_long" | "too_long":

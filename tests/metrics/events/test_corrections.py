@@ -119,9 +119,23 @@ class AFieldThatDescribes:
         assert (event.success, event.outcome) == (True, Outcome.OK)
 
     def test_is_the_default_where_it_has_one(self) -> None:
-        event, corrected = fixed(Kind.ERROR, severity="FATAL", service=["a"])
+        event, corrected = fixed(Kind.ERROR, severity="bad", service=["a"])
         assert (event.severity, event.service) == (Severity.ERROR, "")
         assert corrected == {"severity": 1, "service": 1}
+
+    @pytest.mark.parametrize(
+        ("word", "severity"),
+        [
+            *((word, Severity.WARNING) for word in ("WARN", "warn", "Warning ", "INFO", "notice", "debug", "trace")),
+            *((word, Severity.ERROR) for word in ("err", " Error", "SEVERE")),
+            *((word, Severity.CRITICAL) for word in ("fatal", "FATAL", "crit", "emergency", "alert", "panic")),
+        ],
+    )
+    def test_is_the_severity_that_the_level_of_a_logger_means(self, word: str, severity: Severity) -> None:
+        event, corrected = fixed(Kind.ERROR, severity=word)
+        assert (event.severity, event.is_failure) == (severity, severity is not Severity.WARNING)
+        assert corrected == {"severity": 1}
+        assert request(severity=word, error_message="x")[0].success is (severity is Severity.WARNING)
 
     def test_keeps_the_measured_values_beside_it(self) -> None:
         event, corrected = request(prompt_tokens=12, completion_tokens=5, response_time_ms=90, ttft_ms="Not Supported")
@@ -193,7 +207,7 @@ class AFieldThatDescribes:
         assert request(status_code=word, error_type="E")[0].error_type == "E"
 
     def test_is_a_failure_if_its_word_for_success_is_unknown(self) -> None:
-        for word in ("timeout", "cancelled", "n", "f", "off", "false ", "aborted", "-1", "0", "0.0", "x" * 300, -1, 0.5):
+        for word in ("timeout", "cancelled", "n", "f", "off", "false ", "aborted", "-1", "0.0", "x" * 300, -1, 0.5):
             event, corrected = request(success=word)
             assert (event.success, corrected) == (False, {"success": 1}), word
         for word in ("TRUE ", "yes", "ok", "success", "Successful", "1", "t", "y", "on", "done", "completed", "1.0"):
