@@ -5,7 +5,7 @@ line that is not JSON becomes an `Unreadable` item and does not affect the other
 raised with the status of the response.
 
 What common JSON writers produce beyond the standard must not cost the other events of a body: NaN and infinity, numbers
-that are too large for a float, halves of characters, and values nested without a limit.
+that are too large for a float, control characters in strings, halves of characters, and values nested without a limit.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ def inflate(body: bytes, limits: Limits) -> bytes:
 def _parse(text: bytes) -> Any:
     """The value of JSON text. Raises JSONDecodeError.
 
-    Numbers may be NaN or infinite. Each half of a character is U+FFFD: clients cut text by UTF-16 units, or by bytes.
+    Numbers may be NaN or infinite, and strings may have control characters, as shell scripts write them. Each half of a
+    character is U+FFFD: clients cut text by UTF-16 units, or by bytes.
     """
     try:
         return orjson.loads(text)
@@ -172,9 +173,9 @@ def _parse(text: bytes) -> Any:
 
 def _parse_mended(text: str) -> Any:
     try:
-        return json.loads(text, parse_int=_integer, parse_float=_float)
+        return json.loads(text, parse_int=_integer, parse_float=_float, strict=False)
     except RecursionError:
-        return json.loads(_without_deep_values(text), parse_int=_integer, parse_float=_float)
+        return json.loads(_without_deep_values(text), parse_int=_integer, parse_float=_float, strict=False)
 
 
 def _integer(digits: str) -> int | float:

@@ -283,6 +283,22 @@ class ADeeplyNestedValue:
         assert json.loads(mended) == cut(value, limit)
 
 
+class AControlCharacterInAString:
+    """Shell scripts write the text of a variable into JSON as it is: with line breaks, tabs, escape sequences."""
+
+    @pytest.mark.parametrize("text", ["two\nlines", "a\tb", "a\r\nb", "\x1b[31mred", "a\0b", "\x1f"])
+    def test_is_kept_and_costs_no_event_of_its_array(self, text: str) -> None:
+        body = b'[{"a": "' + text.encode() + b'", "' + text.encode() + b'": 1}, {"a": 2}]'
+        assert read(body) == [{"a": text, text: 1}, {"a": 2}]
+        nested = b"[" * 2_000 + b"]" * 2_000
+        assert read(b"[" + nested + b"," + body[1:], limits=MANY)[1:] == [{"a": text, text: 1}, {"a": 2}]
+
+    def test_is_kept_in_a_line_unless_it_ends_the_line(self) -> None:
+        assert read(b'{"a": "b\tc"}', LINES) == [{"a": "b\tc"}]
+        first, second, third = read(b'{"a": "b\nc"}\n{"a": 2}', LINES)
+        assert (type(first), type(second), third) == (Unreadable, Unreadable, {"a": 2})
+
+
 class AGzipBody:
     @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
     def test_is_unpacked(self, encoding: str) -> None:
