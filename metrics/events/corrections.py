@@ -24,7 +24,7 @@ from pydantic_core import ErrorDetails
 from metrics.events.derive import Severity
 from metrics.events.rejections import InvalidItem, describe
 from metrics.events.requests import NO_ERROR_TYPE
-from metrics.events.samples import MAX_GPUS, GPUSample
+from metrics.events.samples import GPU_INDEX, MAX_GPUS, GPUSample
 from metrics.events.types import NAME_LENGTH
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -66,10 +66,11 @@ def build_event(event_type: type[AnyModel], item: dict[str, Any], corrected: lis
     fixed = {name: value for name, value in item.items() if value is not None}
     gpus = fixed.get("gpu_metrics")
     built = None  # the place of errors that concern the original value
-    if isinstance(gpus, list) and all(isinstance(gpu, dict) for gpu in gpus):
+    if isinstance(gpus, list):
         built = ("gpu_metrics",)
-        fixed["gpu_metrics"] = [_build_gpu(index, gpu, corrected) for index, gpu in enumerate(gpus[:MAX_GPUS])]
-        if len(gpus) > MAX_GPUS:
+        objects = [gpu for gpu in gpus[:MAX_GPUS] if isinstance(gpu, dict)]
+        fixed["gpu_metrics"] = [gpu for gpu in (_build_gpu(gpu, corrected) for gpu in objects) if gpu]
+        if len(objects) < len(gpus):
             corrected.append("gpu_metrics")
     names: set[str] = set()
     for _ in range(MAX_ATTEMPTS):
@@ -87,11 +88,15 @@ def build_event(event_type: type[AnyModel], item: dict[str, Any], corrected: lis
     raise describe(error.errors(include_url=False)) from None
 
 
-def _build_gpu(index: int, gpu: dict[str, Any], corrected: list[str]) -> GPUSample:
+def _build_gpu(gpu: dict[str, Any], corrected: list[str]) -> GPUSample | None:
+    """The sample of a GPU; None if it has no valid id, so that it does not cost the sample of its host."""
+    if gpu.get("gpu_id") is None and GPU_INDEX in gpu:
+        gpu = {**gpu, "gpu_id": gpu[GPU_INDEX]}
     try:
         return build_event(GPUSample, gpu, corrected, "gpu_metrics.")
-    except InvalidItem as invalid:
-        raise InvalidItem(f"gpu_metrics.{index}.{invalid.field}", invalid.error) from None
+    except InvalidItem:
+        corrected.append("gpu_metrics.gpu_id")
+        return None
 
 
 def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, names: set[str]) -> bool:

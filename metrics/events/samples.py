@@ -26,6 +26,7 @@ from metrics.events.types import (
 
 MAX_GPUS = 64  # of one host, MIG instances among them: eight GPUs of seven instances are 64 entries
 MAX_CORES = 1_024
+GPU_INDEX = "index"  # nvidia-smi's name of `gpu_id`
 PERFORMANCE_STATES = {f"P{state}": state for state in range(16)}
 # Percent of one core, as in `top`: a process on many cores has more than 100 %.
 CpuPercent = Annotated[float, Field(ge=0, le=100 * MAX_CORES, allow_inf_nan=False)]
@@ -34,7 +35,9 @@ Celsius = Annotated[float, Field(ge=-273.15, le=1_000, allow_inf_nan=False)]
 
 def _device(value: Any) -> Any:
     """A GPU's index as text: it may be sent as a number, but a MIG instance (`0:1`) is always text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else value
 
 
 def _performance_state(value: Any) -> Any:

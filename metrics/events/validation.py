@@ -13,7 +13,7 @@ from metrics.events.corrections import build_event
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
 from metrics.events.rejections import InvalidItem, before_floor, iso
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
-from metrics.events.samples import GPUSample, QueueEvent, QueueKind, SystemEvent
+from metrics.events.samples import GPU_INDEX, GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.events.types import DEMO_KEY, MAX_LABEL_BYTES, Event, Kind
 
 MAX_PATHS = 50  # paths of dropped or corrected fields in one response; further ones are counted together
@@ -166,7 +166,7 @@ class Validator:
         elif isinstance(event, SystemEvent):
             event.derive_memory_percent()
             if event.gpu_metrics:
-                self._check_gpus(item["gpu_metrics"], event, dropped)
+                _check_gpus(item["gpu_metrics"], event, dropped, corrected)
         return event, generated_id
 
     def _build(self, item: dict[str, Any], corrected: list[str]) -> Event:
@@ -255,12 +255,6 @@ class Validator:
         if event.pending is None and event.processing is None and event.wait_time_ms is None:
             raise InvalidItem("pending", "is required if processing and wait_time_ms are missing")
 
-    def _check_gpus(self, sent: list[Any], event: SystemEvent, dropped: list[str]) -> None:
-        if len({gpu.gpu_id for gpu in event.gpu_metrics}) < len(event.gpu_metrics):
-            raise InvalidItem("gpu_metrics", "must name each gpu_id once")
-        for gpu in sent:
-            dropped.extend(f"gpu_metrics.{key}"[:MAX_KEY] for key in gpu.keys() - GPU_FIELDS)
-
     def _wrong_time(self, timestamp: datetime) -> InvalidItem:
         if timestamp > self._newest:
             seconds = int(self._policy.future_tolerance.total_seconds())
@@ -274,6 +268,18 @@ class Validator:
             )
         assert self._floor is not None  # noqa: S101 - the only other limit
         return InvalidItem("timestamp", before_floor(timestamp, self._floor))
+
+
+def _check_gpus(sent: list[Any], event: SystemEvent, dropped: list[str], corrected: list[str]) -> None:
+    """Keep the last sample of each GPU, and name the unknown fields that were sent."""
+    gpus = {gpu.gpu_id: gpu for gpu in event.gpu_metrics}
+    if len(gpus) < len(event.gpu_metrics):
+        corrected.extend(["gpu_metrics.gpu_id"] * (len(event.gpu_metrics) - len(gpus)))
+        event.__dict__["gpu_metrics"] = tuple(gpus.values())
+    for gpu in sent:
+        if isinstance(gpu, dict) and not gpu.keys() <= GPU_FIELDS:
+            known = GPU_FIELDS if gpu.get("gpu_id") is not None else {*GPU_FIELDS, GPU_INDEX}
+            dropped.extend(f"gpu_metrics.{key}"[:MAX_KEY] for key in gpu.keys() - known)
 
 
 def _note_cut_texts(item: dict[str, Any], event: Event, corrected: list[str]) -> None:

@@ -153,7 +153,6 @@ class AnEventThatIsWrong:
             ("/track/queue", {"model_name": "m", "source": "s", "pending": -1}, "pending"),
             ("/track/queue", {"model_name": "m", "source": "s", "pending": 1, "kind": "engine"}, "kind"),
             ("/track/system", {"cpu_percent": 5.0}, "host"),
-            ("/track/system", {"host": "h", "gpu_metrics": [{"temperature": 1.0}]}, "gpu_metrics.0.gpu_id"),
         ],
     )
     def test_of_any_kind_is(self, empty_api: AsgiClient, path: str, event: Any, field: str) -> None:

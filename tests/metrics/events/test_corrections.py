@@ -26,6 +26,7 @@ from metrics.events import (
 )
 from metrics.events.validation import ACCEPTED_FIELDS
 from tests.support.policies import make_ingest_policy
+from tests.support.validated import event_of
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLICY = make_ingest_policy()
@@ -328,8 +329,9 @@ class AFieldOfAMachine:
         assert (getattr(event.gpu_metrics[1], name), corrected) == (stored, {f"gpu_metrics.{name}": 1})
 
     def test_of_a_gpu_may_be_written_in_another_way(self) -> None:
-        gpu = {"gpu_id": 0, "performance_state": 0.0, "temperature": None, "ecc_uncorrected_total": 1.0}
+        gpu = {"gpu_id": 0.0, "performance_state": 0.0, "temperature": None, "ecc_uncorrected_total": 1.0}
         event, corrected = fixed(Kind.SYSTEM, gpu_metrics=[gpu])
+        assert event.gpu_metrics[0].gpu_id == "0"
         assert (event.gpu_metrics[0].performance_state, event.gpu_metrics[0].temperature, corrected) == (0, None, {})
 
     def test_of_a_gpu_may_be_the_performance_state_as_nvidia_smi_writes_it(self) -> None:
@@ -351,8 +353,7 @@ class AFieldOfAMachine:
             ("gpu_count", 1.5, None),
             ("platform", 5.5, None),
             ("gpu_metrics", {}, ()),
-            ("gpu_metrics", [{"gpu_id": 0}, 5], ()),
-            ("gpu_metrics", [5, {"gpu_id": 0, "temperature": "hot"}, "x"], ()),
+            ("gpu_metrics", [5], ()),
         ],
     )
     def test_of_a_host_is_null_or_at_its_limit(self, name: str, sent: Any, stored: Any) -> None:
@@ -377,11 +378,32 @@ class AFieldOfAMachine:
         assert corrected == {"gpu_metrics": 1, "gpu_metrics.temperature": 64, "gpu_metrics.name": 64}
         assert gpus == before
 
-    @pytest.mark.parametrize("gpu_id", [None, True, "", "x" * 65, 1.5, []])
-    def test_is_refused_if_it_identifies_a_gpu(self, gpu_id: Any) -> None:
-        gpus = [{"gpu_id": 0}, {"gpu_id": gpu_id, "temperature": "hot"}]
-        [rejection] = validate(Kind.SYSTEM, {"host": "h", "gpu_metrics": gpus}).rejected
-        assert rejection.field == "gpu_metrics.1.gpu_id"
+    @pytest.mark.parametrize("gpu_id", [None, True, "", "x" * 65, "a\0", 1.5, math.nan, 1e300, [], nested(1_020)])
+    def test_costs_only_its_gpu_if_it_is_the_id(self, gpu_id: Any) -> None:
+        gpus = [{"gpu_id": 0}, {"gpu_id": gpu_id, "temperature": "hot", "name": "MIG"}, {"gpu_id": 2}, {"name": "x"}]
+        event, corrected = fixed(Kind.SYSTEM, cpu_percent=1, gpu_metrics=gpus)
+        assert (event.cpu_percent, [gpu.gpu_id for gpu in event.gpu_metrics]) == (1, ["0", "2"])
+        assert corrected == {"gpu_metrics.gpu_id": 2}
+
+    def test_is_kept_of_the_other_gpus_if_an_entry_is_no_gpu(self) -> None:
+        gpus = [None, {"gpu_id": 0, "temperature": "hot", "fan_percent": 5, "x": 1}, "x", [], 5]
+        result = validate(Kind.SYSTEM, {"host": "h", "gpu_metrics": gpus})
+        [gpu] = event_of(result).gpu_metrics
+        assert (gpu.gpu_id, gpu.temperature, gpu.fan_percent) == ("0", None, 5)
+        assert result.corrected == {"gpu_metrics": 1, "gpu_metrics.temperature": 1}
+        assert result.dropped == {"gpu_metrics.x": 1}
+
+    def test_is_that_of_the_last_of_the_gpus_with_one_id(self) -> None:
+        gpus = [{"gpu_id": gpu_id, "temperature": n} for n, gpu_id in enumerate([0, 1, "0", 0.0])]
+        event, corrected = fixed(Kind.SYSTEM, gpu_metrics=gpus)
+        assert [(gpu.gpu_id, gpu.temperature) for gpu in event.gpu_metrics] == [("0", 3), ("1", 1)]
+        assert corrected == {"gpu_metrics.gpu_id": 2}
+
+    def test_is_that_of_the_gpu_that_nvidia_smi_names_by_its_index(self) -> None:
+        gpus = [{"index": 0, "temperature": 60}, {"index": "1", "gpu_id": None}, {"gpu_id": 2, "index": 7}]
+        result = validate(Kind.SYSTEM, {"host": "h", "gpu_metrics": gpus})
+        assert [gpu.gpu_id for gpu in event_of(result).gpu_metrics] == ["0", "1", "2"]
+        assert (result.corrected, result.dropped) == ({}, {"gpu_metrics.index": 1})
 
 
 class TheMetadataOfAnEvent:
