@@ -390,7 +390,7 @@ class TheHosts:
         gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
         power = GPUSample(gpu_id="0", power_draw_watts=300.0)
         agent = [sample(ago(5 * n + 1), cpu_percent=10.0 + n, memory_percent=40.0) for n in range(12)]
-        exporter = [only_gpus(ago(60 * n + 30), gpu, gpu_count=1) for n in range(3)]
+        exporter = [only_gpus(ago(300 * n + 250), gpu, gpu_count=1) for n in range(3)]
         meter = [only_gpus(ago(20 * n + 2), power) for n in range(3)]
         write([*agent, *exporter, *meter])
 
