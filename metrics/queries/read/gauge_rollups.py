@@ -157,7 +157,8 @@ def _read(
         found = found.values("labels_id", "metric").order_by()
         found = found.annotate(**{f"whole_{names[column]}": WHOLE[column](names[column]) for column in columns[1:]})
     # The rows of hours of counters have the sum of their rates.
-    more = ["count", "sum", "resolution", "minutes"] if HOUR in resolutions and MINUTE in resolutions else []
+    of_hours = ["count", "sum"] if metrics[0].name in COUNTERS else []
+    more = [*of_hours, "resolution", "minutes"] if len(resolutions) > 1 else []
     parts: dict[str, list[_Rows]] = {name: [_Rows(NO_ROWS, NO_ROWS, NO_MASKS)] for name in number_of}
     several = len(metrics) > 1
     at_minutes = len(own) + len(more) - 1
@@ -169,8 +170,9 @@ def _read(
         is_hour, masks = np.zeros(len(chunk), dtype=bool), np.zeros(len(chunk), dtype=np.int64)
         if more:
             is_hour = values[:, -2] == HOUR
-            masks[is_hour] = [row[at_minutes] or 0 for row, of_hour in zip(chunk, is_hour, strict=True) if of_hour]
-            rows[is_hour, COUNT : SUM + 1] = values[is_hour, -4:-2]
+            masks[is_hour] = [chunk[row][at_minutes] or 0 for row in np.flatnonzero(is_hour)]
+            if of_hours:
+                rows[is_hour, COUNT : SUM + 1] = values[is_hour, -4:-2]
         for metric in metrics:
             is_own = number == number_of[metric.name]
             hours = is_own & is_hour
