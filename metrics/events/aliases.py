@@ -1,8 +1,9 @@
 """The names that providers use for our fields, so that the fields of a response can be sent as they are.
 
 `usage` is an object in the responses of OpenAI (chat completions and responses), Anthropic and most other providers;
-Gemini names it `usageMetadata`. Its counts may also be sent as fields of the event. Anthropic does not count cached
-tokens as input tokens, and Gemini does not count thoughts as output tokens, so these are added.
+Gemini names it `usageMetadata`, LangChain `usage_metadata`. Its counts may also be sent as fields of the event.
+Anthropic does not count cached tokens as input tokens, and Gemini does not count thoughts as output tokens, so these
+are added.
 
 A failed response has an object `error`, or is one (vLLM, Mistral: `"object": "error"`). Its code is a word (OpenAI) or
 an HTTP status (Gemini, OpenRouter). Ollama and many clients send a text.
@@ -10,12 +11,11 @@ an HTTP status (Gemini, OpenRouter). Ollama and many clients send a text.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from metrics.events.derive import Outcome, classify
 from metrics.events.requests import NO_ERROR_TYPE
-from metrics.events.types import NAME_LENGTH
+from metrics.events.types import INT32_MAX, NAME_LENGTH
 
 ALIASES = {"model": "model_name", "latency_ms": "response_time_ms", "duration_ms": "response_time_ms"}
 USAGE_OBJECTS = ("usage", "usageMetadata", "usage_metadata")
@@ -39,6 +39,7 @@ USAGE = {
     "cached_tokens": (
         "prompt_tokens_details.cached_tokens",
         "input_tokens_details.cached_tokens",
+        "input_token_details.cache_read",
         "cache_read_input_tokens",
         "cachedContentTokenCount",
         "cached_content_token_count",
@@ -46,6 +47,7 @@ USAGE = {
     "reasoning_tokens": (
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.reasoning_tokens",
+        "output_token_details.reasoning",
         "thoughtsTokenCount",
         "thoughts_token_count",
     ),
@@ -54,7 +56,7 @@ Path = tuple[str, ...]
 FORMS: dict[str, list[list[Path]]] = {
     field: [[tuple(name.split(".")) for name in form.split(" + ")] for form in forms] for field, forms in USAGE.items()
 }
-MAX_COUNT, MAX_DIGITS = 2**53, 15
+MAX_DIGITS = 15
 ERROR_WORDS = ("type", "code", "status")  # in an error object; the first that is a word
 ERROR_CODES = ("code", "status")
 NO_ERROR = frozenset({"", "-", "0", "false", "n/a", "nan", "nil", "no", "none", "null", "ok", "undefined"})
@@ -155,11 +157,11 @@ def _replaces(field: str, own: Any, value: Any) -> bool:
 
 
 def _is_sent(field: str, value: Any) -> bool:
-    """Whether the value is a model, or a number that is not negative; it may be sent as text."""
+    """Whether the value is a model, or a number that can be measured; it may be sent as text."""
     if field == "model_name" or value is None:
         return value is not None
     try:
-        return not isinstance(value, bool) and 0 <= float(value) < math.inf
+        return not isinstance(value, bool) and 0 <= float(value) < INT32_MAX
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -186,6 +188,6 @@ def _sum(value: Any, others: list[Any]) -> Any:
 def _count(value: Any) -> int | None:
     """The whole number that was sent as a number or, by some clients, as text."""
     if isinstance(value, str) and len(value) <= MAX_DIGITS and value.isdecimal():
-        return int(value)
-    is_count = type(value) in (int, float) and 0 <= value < MAX_COUNT and value == int(value)
+        value = int(value)
+    is_count = type(value) in (int, float) and 0 <= value < INT32_MAX and value == int(value)
     return int(value) if is_count else None

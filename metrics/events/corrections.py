@@ -6,7 +6,7 @@ response names its field. A value whose meaning is clear is kept in the form of 
 and halves of a character become U+FFFD. A failure never becomes a success: an unknown word for success means a failure.
 
 What to do follows from the validation error, which has the limits of the field. Fields that identify an event
-(`_identity`) are not corrected.
+(`_identity`) are not corrected, except that a whole number as `request_id` is a text.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from metrics.events.types import NAME_LENGTH
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 NEAR = 1.01  # a float up to this multiple of its limit is set to the limit
+EXACT = 2**53  # below, a float has all digits of a whole number
 MAX_NUMBER_TEXT = 40  # characters of a number that was sent as text
 # A field may need several corrections: from text to a number, from the number to null.
 MAX_ATTEMPTS = 5
@@ -110,7 +111,7 @@ def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, na
     name, inside = str(detail["loc"][0]), len(detail["loc"]) > 1
     if detail["input"] is None and not inside:
         return True  # removed before
-    if name not in model.model_fields or name in _identity(model):
+    if name not in model.model_fields or (name in _identity(model) and not _is_numeric_id(name, detail["input"])):
         return False
     sent = fixed.pop(name, None)
     value = None if inside else _corrected(name, sent, detail)
@@ -121,6 +122,15 @@ def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, na
     if sent is not None and value != sent:
         names.add(name)
     return True
+
+
+def _is_numeric_id(name: str, value: Any) -> bool:
+    """Whether the value is the id of a request in a database; tables with empty cells make it a float."""
+    return name == "request_id" and _is_whole(value) and value > 0
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and abs(value) < EXACT and value.is_integer())
 
 
 @lru_cache
@@ -148,8 +158,8 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
             return _boolean(name, value)
         case "enum" if name == "severity" and isinstance(value, str):
             return SEVERITIES.get(value.strip().lower())
-        case "string_type" if type(value) is int and (value > 0 or (name in ERROR_TEXTS and value < -1)):
-            return str(value)
+        case "string_type" if _is_whole(value) and (value > 0 or (name in ERROR_TEXTS and value < -1)):
+            return str(int(value))
         case "string_too_long" | "too_long":
             return value[: limits["max_length"]]
         case "string_pattern_mismatch":

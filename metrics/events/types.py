@@ -15,9 +15,12 @@ from metrics.events.derive import MAX_TOKENS_PER_SECOND, Severity
 NAME_LENGTH = 200  # the columns of `Series`, `GaugeLabels` and the raw tables
 ID_LENGTH = 200
 MAX_LABEL_BYTES = 2_000  # of a label set as JSON; an entry of PostgreSQL's index of label sets has 2,704 bytes
-MAX_TOKENS = 2**40  # histograms hold values up to 2**50 and sums have 63 bits: millions of such requests an hour fit
+# −1 in a field of 32 bits without a sign is 2**32 − 1. Other programs send the largest number of their type, of which
+# this is the least. No count of tokens and no duration is as large.
+INT32_MAX = 2**31 - 1
+MAX_TOKENS = INT32_MAX - 1  # sums have 63 bits: billions of such requests an hour fit
 MAX_LEVEL = 10**9  # requests at one time; the sum over ten thousand sources is still exact in a float and in JSON
-MAX_DURATION_MS = 30 * 86_400_000.0  # thirty days
+MAX_DURATION_MS = 24 * 86_400_000.0  # 24 days, which are less than INT32_MAX
 MAX_COST_USD = 100_000.0
 MAX_BIGINT = 2**63 - 1  # counters since boot
 MAX_NUMBER = 1e15  # of any other number: up to here a float is exact to tenths

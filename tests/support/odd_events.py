@@ -8,6 +8,7 @@ from typing import Any
 
 from metrics.events import Kind
 from metrics.events.samples import GPUSample
+from metrics.events.types import MAX_TOKENS
 from metrics.events.validation import ACCEPTED_FIELDS, EVENT_TYPES
 
 Schema = dict[str, Any]
@@ -106,7 +107,7 @@ def odd_events(kind: Kind, at: datetime) -> list[Item]:
         if kind is Kind.INFERENCE:
             # A total must not be smaller than its parts.
             event["total_tokens"] = max(event["total_tokens"], event["prompt_tokens"] + event["completion_tokens"])
-            if event["total_tokens"] > 2**40:
+            if event["total_tokens"] > MAX_TOKENS:
                 del event["total_tokens"]
         if kind is Kind.ERROR and not event["error_message"]:
             event["error_type"] = event["error_type"] or "E"

@@ -67,6 +67,14 @@ GEMINI_IN_PYTHON = {
     "total_token_count": 42,
 }
 
+LANGCHAIN = {
+    "input_tokens": 12,
+    "output_tokens": 5,
+    "total_tokens": 17,
+    "input_token_details": {"cache_read": 8, "cache_creation": 0},
+    "output_token_details": {"reasoning": 3},
+}
+
 
 class AFirstPost:
     def test_of_a_response_and_its_latency_is_accepted(self) -> None:
@@ -128,6 +136,7 @@ class TheUsage:
             ),
             ({"usageMetadata": GEMINI}, (12, 35, 47, 8, 30)),
             ({"usage_metadata": GEMINI_IN_PYTHON}, (12, 30, 42, None, 30)),
+            ({"usage_metadata": LANGCHAIN}, (12, 5, 17, 8, 3)),
             ({"usage": {"prompt_tokens": 9, "total_tokens": 9}}, (9, None, 9, None, None)),
             ({"input_tokens": 12, "output_tokens": 5}, (12, 5, 17, None, None)),
             (ANTHROPIC, (1_112, 5, 1_117, 1_000, None)),
@@ -152,6 +161,11 @@ class TheUsage:
             usage = {"input_tokens": input_tokens, "cache_read_input_tokens": cached}
             event = event_of(validate(Kind.INFERENCE, {"model_name": "m", "usage": usage}))
             assert event.prompt_tokens == 15
+
+    def test_is_not_added_up_with_the_largest_number_of_a_type(self) -> None:
+        usage = {"input_tokens": 12, "cache_read_input_tokens": 2**32 - 1, "output_tokens": 5}
+        event = event_of(validate(Kind.INFERENCE, {"model": "m", "usage": usage}))
+        assert (event.prompt_tokens, event.cached_tokens) == (12, None)
 
     def test_is_corrected_like_our_own_fields(self) -> None:
         result = validate(Kind.INFERENCE, {"model": "m", "usage": {"prompt_tokens": -1, "completion_tokens": "5"}})
@@ -263,7 +277,9 @@ class AFieldOfOurs:
         event = accepted(Kind.INFERENCE, {"model_name": None, "model": "m", "prompt_tokens": None, "input_tokens": 2})
         assert (event.model_name, event.prompt_tokens, event.metadata) == ("m", 2, None)
 
-    @pytest.mark.parametrize("sentinel", [-1, -1.0, "-1", math.nan, math.inf, "[N/A]", True, []])
+    @pytest.mark.parametrize(
+        "sentinel", [-1, -1.0, "-1", 2**31 - 1, 2**32 - 1, 2**64 - 1, math.nan, math.inf, "[N/A]", True, []]
+    )
     def test_is_not_sent_if_it_is_a_number_that_cannot_be_measured(self, sentinel: Any) -> None:
         aliases = {"latency_ms": 840, "usage": {"prompt_tokens": 12, "completion_tokens": 5}}
         for alias in (aliases, {**aliases, "latency_ms": sentinel, "input_tokens": sentinel, "duration_ms": 840}):

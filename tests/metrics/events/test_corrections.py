@@ -152,9 +152,17 @@ class AFieldThatDescribes:
             ("prompt_tokens", "-1", None),
             ("response_time_ms", "812.5", 812.5),
             ("response_time_ms", "9" * 41, None),
-            ("response_time_ms", 30 * 86_400_000 + 1, 30 * 86_400_000),
-            ("response_time_ms", 31 * 86_400_000, None),
-            ("completion_tokens", 2**40 + 1, None),
+            ("response_time_ms", 24 * 86_400_000 + 1, 24 * 86_400_000),
+            ("response_time_ms", 25 * 86_400_000, None),
+            *(("prompt_tokens", largest, None) for largest in (2**31 - 1, 2**32 - 1, 2**63 - 1, 2**64 - 1)),
+            ("max_tokens", 2**31 - 1, None),
+            ("completion_tokens", "4294967295", None),
+            ("response_time_ms", 2**31 - 1, None),
+            ("queue_time_ms", float(2**32 - 1), None),
+            ("request_id", 12_345, "12345"),
+            ("request_id", 12_345.0, "12345"),
+            ("request_id", 2**64 - 1, "18446744073709551615"),
+            ("user", 42.0, "42"),
             ("status_code", 600, None),
             ("status_code", "429", 429),
             ("success", "False", False),
@@ -253,7 +261,7 @@ class AFieldThatDescribes:
             ({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 29}, 30),
             ({"prompt_tokens": 10, "total_tokens": 9}, 10),
             ({"prompt_tokens": "10", "completion_tokens": 5.0, "total_tokens": -1}, 15),
-            ({"prompt_tokens": 2**40, "completion_tokens": 2**40, "total_tokens": "1.0"}, 2**41),
+            ({"prompt_tokens": 2**30, "completion_tokens": 2**30, "total_tokens": "1.0"}, 2**31),
         ],
     )
     def test_is_the_sum_of_its_parts_if_it_is_a_smaller_total(self, fields: dict[str, Any], total: int) -> None:
@@ -264,6 +272,14 @@ class AFieldThatDescribes:
     def test_is_kept_if_it_is_a_larger_total(self) -> None:
         event, corrected = request(prompt_tokens=10, completion_tokens=5, reasoning_tokens=85, total_tokens=100)
         assert (event.total_tokens, corrected) == (100, {})
+
+    def test_is_the_id_of_a_request_only_if_it_is_a_positive_whole_number(self) -> None:
+        for number in (0, -1, 1.5, float(2**53), True):
+            [rejection] = validate(Kind.INFERENCE, {"model_name": "m", "request_id": number}).rejected
+            assert rejection.field == "request_id"
+        for kind, least in ((Kind.INFERENCE, {"model_name": "m"}), (Kind.ERROR, {"error_type": "E"})):
+            sent, text = (event_of(validate(kind, {**least, "request_id": value})) for value in (7, "7"))
+            assert sent.request_id == text.request_id == "7"
 
     def test_costs_a_queue_only_if_no_value_is_left(self) -> None:
         event, corrected = fixed(Kind.QUEUE, pending=-1, processing=3)

@@ -51,7 +51,7 @@ class ACommit:
             finish_reason="stop",
             stream=True,
             temperature=0.7,
-            max_tokens=2**40,
+            max_tokens=2**31 - 2,
             cost_usd=0.25,
             trace_id="t",
             span_id="s",
