@@ -51,6 +51,7 @@ SEVERITIES: dict[str, Severity] = {
     **dict.fromkeys(("error", "err", "severe"), Severity.ERROR),
     **dict.fromkeys(("critical", "crit", "fatal", "emergency", "emerg", "alert", "panic"), Severity.CRITICAL),
 }
+LEVELS = frozenset({"pending", "processing"})  # averages of these are rounded
 ERROR_TEXTS = frozenset({"error_type", "error_message"})  # one of these makes a request a failed request
 
 
@@ -149,7 +150,9 @@ def _corrected(name: str, value: Any, detail: ErrorDetails) -> Any:
         case "less_than_equal" if isinstance(limits["le"], float) and value <= limits["le"] * NEAR:
             return limits["le"]
         case "int_type" if isinstance(value, float):
-            return int(value) if value.is_integer() else None
+            if value.is_integer():
+                return int(value)
+            return int(value + 0.5) if name in LEVELS and value > 0 else None
         case "int_type" | "float_type" if isinstance(value, str):
             number = _number(value)
             status = STATUS.search(value[:MAX_NUMBER_TEXT]) if name == "status_code" and number is None else None

@@ -82,12 +82,18 @@ def _message(error: ErrorDetails, context: dict[str, Any]) -> str:
 
 def _echo(error: ErrorDetails) -> str:
     value = error["input"]
+    if isinstance(value, str):
+        if error["loc"] and error["loc"][-1] in ECHOED_TEXT:
+            return repr(value[:MAX_ECHO])
+        if error["type"] == "string_too_long":
+            return f"{len(value)} characters"
+    return echo(value)
+
+
+def echo(value: Any) -> str:
+    """A sent value as it may stand in an error: a number itself, of others only the type."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return str(value)[:MAX_ECHO]
-    if isinstance(value, str):
-        if error["loc"] and error["loc"][-1] in ECHOED_TEXT:
-            return repr(value[:MAX_ECHO])
-        return f"{len(value)} characters" if error["type"] == "string_too_long" else "text"
-    return JSON_NAMES.get(type(value), type(value).__name__)
+    return "text" if isinstance(value, str) else JSON_NAMES.get(type(value), type(value).__name__)

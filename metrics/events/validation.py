@@ -11,10 +11,10 @@ from typing import Any
 from metrics.events import aliases
 from metrics.events.corrections import build_event
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
-from metrics.events.rejections import InvalidItem, before_floor, iso
+from metrics.events.rejections import InvalidItem, before_floor, echo, iso
 from metrics.events.requests import NO_ERROR_TYPE, ErrorEvent, InferenceEvent
 from metrics.events.samples import GPU_INDEX, GPUSample, QueueEvent, QueueKind, SystemEvent
-from metrics.events.types import DEMO_KEY, MAX_LABEL_BYTES, Event, Kind
+from metrics.events.types import DEMO_KEY, MAX_DURATION_MS, MAX_LABEL_BYTES, MAX_LEVEL, Event, Kind
 
 MAX_PATHS = 50  # paths of dropped or corrected fields in one response; further ones are counted together
 OTHER_PATHS = "…"
@@ -33,6 +33,7 @@ ACCEPTED_FIELDS: dict[Kind, frozenset[str]] = {
     kind: frozenset(event_type.model_fields) - INTERNAL_FIELDS for kind, event_type in EVENT_TYPES.items()
 }
 GPU_FIELDS = frozenset(GPUSample.model_fields)
+QUEUE_LIMITS = {"pending": MAX_LEVEL, "processing": MAX_LEVEL, "wait_time_ms": MAX_DURATION_MS}
 # Fields of a request that can be labels, too. They were metadata in earlier versions.
 TAG_FIELDS = ("host", "user")
 
@@ -162,7 +163,7 @@ class Validator:
         if not isinstance(event, SystemEvent):
             _check_labels(event)
         if isinstance(event, QueueEvent):
-            self._check_queue(event)
+            _check_queue(item, event)
         elif isinstance(event, SystemEvent):
             event.derive_memory_percent()
             if event.gpu_metrics:
@@ -249,12 +250,6 @@ class Validator:
         error_type = getattr(event, "error_type", None) or NO_ERROR_TYPE
         return event.model_copy(update={**dict.fromkeys(texts), "error_type": error_type})
 
-    def _check_queue(self, event: QueueEvent) -> None:
-        if event.kind is QueueKind.ENGINE:
-            raise InvalidItem("kind", "must be track or sdk; engine is for the readings of LLM Monitor itself")
-        if event.pending is None and event.processing is None and event.wait_time_ms is None:
-            raise InvalidItem("pending", "is required if processing and wait_time_ms are missing")
-
     def _wrong_time(self, timestamp: datetime) -> InvalidItem:
         if timestamp > self._newest:
             seconds = int(self._policy.future_tolerance.total_seconds())
@@ -268,6 +263,16 @@ class Validator:
             )
         assert self._floor is not None  # noqa: S101 - the only other limit
         return InvalidItem("timestamp", before_floor(timestamp, self._floor))
+
+
+def _check_queue(item: dict[str, Any], event: QueueEvent) -> None:
+    if event.kind is QueueKind.ENGINE:
+        raise InvalidItem("kind", "must be track or sdk; engine is for the readings of LLM Monitor itself")
+    if event.pending is None and event.processing is None and event.wait_time_ms is None:
+        for name, limit in QUEUE_LIMITS.items():
+            if item.get(name) is not None:
+                raise InvalidItem(name, f"must be a number from 0 to {limit:.0f}, got {echo(item[name])}")
+        raise InvalidItem("pending", "is required if processing and wait_time_ms are missing")
 
 
 def _check_gpus(sent: list[Any], event: SystemEvent, dropped: list[str], corrected: list[str]) -> None:

@@ -284,8 +284,34 @@ class AFieldThatDescribes:
     def test_costs_a_queue_only_if_no_value_is_left(self) -> None:
         event, corrected = fixed(Kind.QUEUE, pending=-1, processing=3)
         assert (event.pending, event.processing, corrected) == (None, 3, {"pending": 1})
-        [rejection] = validate(Kind.QUEUE, {**LEAST[Kind.QUEUE], "pending": -1}).rejected
-        assert rejection.field == "pending"
+
+    @pytest.mark.parametrize(
+        ("values", "field", "error"),
+        [
+            ({"pending": -1}, "pending", "must be a number from 0 to 1000000000, got -1"),
+            (
+                {"pending": None, "processing": 2e9},
+                "processing",
+                "must be a number from 0 to 1000000000, got 2000000000.0",
+            ),
+            ({"pending": "[N/A]"}, "pending", "must be a number from 0 to 1000000000, got text"),
+            ({"wait_time_ms": math.nan}, "wait_time_ms", "must be a number from 0 to 2073600000, got nan"),
+            ({"pending": None}, "pending", "is required if processing and wait_time_ms are missing"),
+            ({}, "pending", "is required if processing and wait_time_ms are missing"),
+        ],
+    )
+    def test_is_named_with_its_value_if_it_costs_a_queue(self, values: dict[str, Any], field: str, error: str) -> None:
+        [rejection] = validate(Kind.QUEUE, {"source": "s", "model_name": "m", **values}).rejected
+        assert (rejection.field, rejection.error) == (field, error)
+
+    @pytest.mark.parametrize(
+        ("sent", "stored"), [(2.5, 3), (2.4, 2), ("2.5", 3), (0.4, 0), (1e9, 10**9), (-0.4, None), (math.inf, None)]
+    )
+    def test_is_rounded_if_it_is_the_average_of_a_queue(self, sent: Any, stored: int | None) -> None:
+        event, corrected = fixed(Kind.QUEUE, pending=1, processing=sent)
+        assert (event.processing, corrected) == (stored, {} if sent == 1e9 else {"processing": 1})
+        if stored is not None:
+            assert fixed(Kind.QUEUE, pending=sent)[0].pending == stored
 
     def test_is_a_tag_as_it_was_corrected(self) -> None:
         policy = make_ingest_policy(tags=("host", "user", "team"))

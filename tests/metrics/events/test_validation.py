@@ -531,7 +531,7 @@ class AQueue:
             ({"source": "s", "model_name": "m"}, "pending"),
             ({"source": "s", "model_name": "m", "pending": -1}, "pending"),
             ({"source": "s", "model_name": "m", "pending": 10**9 + 1}, "pending"),
-            ({"source": "s", "model_name": "m", "processing": 2**63 - 1}, "pending"),
+            ({"source": "s", "model_name": "m", "processing": 2**63 - 1}, "processing"),
             ({"source": "s", "model_name": "m", "pending": 1, "kind": "engine"}, "kind"),
             ({"source": "s", "model_name": "m", "pending": 1, "kind": "other"}, "kind"),
         ],
