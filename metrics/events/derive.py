@@ -126,11 +126,12 @@ def derive(
     response_time_ms: float | None,
     queue_time_ms: float | None,
     ttft_ms: float | None,
+    processing_time_ms: float | None,
 ) -> DerivedValues:
     """Derive values from tokens and times. A value that is unknown, negative or infinite is None.
 
     - total_tokens: the sum of the parts that were sent (an embedding has no output tokens).
-    - processing_time_ms: response time minus queue time; without a queue time, the response time.
+    - processing_time_ms: as it was sent, otherwise the response time minus the queue time, if that is known.
     - tokens_per_second: if ttft_ms is known, the tokens after the first divided by the time after the first, so that it
       is unknown for fewer than two tokens; otherwise all output tokens divided by the processing time.
     - time_per_output_token_ms: the time after the first token divided by the number of further tokens; needs ttft_ms.
@@ -138,14 +139,17 @@ def derive(
     total = (
         None if prompt_tokens is None and completion_tokens is None else (prompt_tokens or 0) + (completion_tokens or 0)
     )
-    if response_time_ms is None:
+    if processing_time_ms is not None:
+        processing = processing_time_ms
+    elif response_time_ms is not None:
+        processing = response_time_ms - (queue_time_ms or 0.0)
+    else:
         return DerivedValues(total, None, None, None)
-    processing = response_time_ms - (queue_time_ms or 0.0)
     speed = per_token = None
     if completion_tokens is not None:
         if ttft_ms is None:
             speed = _speed(completion_tokens, processing)
-        elif completion_tokens > 1 and ttft_ms <= response_time_ms:
+        elif completion_tokens > 1 and response_time_ms is not None and ttft_ms <= response_time_ms:
             decode = response_time_ms - ttft_ms
             speed = _speed(completion_tokens - 1, decode)
             per_token = decode / (completion_tokens - 1)

@@ -95,7 +95,14 @@ class InferenceEvent(Event):
     def _derive(self) -> Self:
         own = self.__dict__
         prompt, completion, total = own["prompt_tokens"], own["completion_tokens"], own["total_tokens"]
-        derived = derive(prompt, completion, own["response_time_ms"], own["queue_time_ms"], own["ttft_ms"])
+        derived = derive(
+            prompt,
+            completion,
+            own["response_time_ms"],
+            own["queue_time_ms"],
+            own["ttft_ms"],
+            own["processing_time_ms"],
+        )
         if total is None:
             own["total_tokens"] = derived.total_tokens
         elif derived.total_tokens is not None and total < derived.total_tokens:
@@ -104,8 +111,7 @@ class InferenceEvent(Event):
                 "must be at least prompt_tokens + completion_tokens = {value}",
                 {"field": "total_tokens", "value": derived.total_tokens},
             )
-        if own["processing_time_ms"] is None:
-            own["processing_time_ms"] = derived.processing_time_ms
+        own["processing_time_ms"] = derived.processing_time_ms
         if own["tokens_per_second"] is None:
             own["tokens_per_second"] = derived.tokens_per_second
         if own["time_per_output_token_ms"] is None:

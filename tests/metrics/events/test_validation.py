@@ -298,7 +298,7 @@ COUNT = st.one_of(st.none(), st.integers(0, 10**9))
 
 
 class TheDerivedFields:
-    @given(prompt=COUNT, completion=COUNT, response=AMOUNT, queue=AMOUNT, ttft=AMOUNT)
+    @given(prompt=COUNT, completion=COUNT, response=AMOUNT, queue=AMOUNT, ttft=AMOUNT, processing=AMOUNT)
     def test_are_finite_not_negative_or_missing(
         self,
         prompt: int | None,
@@ -306,8 +306,9 @@ class TheDerivedFields:
         response: float | None,
         queue: float | None,
         ttft: float | None,
+        processing: float | None,
     ) -> None:
-        for value in derive(prompt, completion, response, queue, ttft):
+        for value in derive(prompt, completion, response, queue, ttft, processing):
             assert value is None or (math.isfinite(value) and value >= 0)
 
     @given(
@@ -332,7 +333,7 @@ class TheDerivedFields:
             "time_per_output_token_ms": given["per_token"],
         }
         event = inference(**sent)
-        figures = derive(*list(given.values())[:5])._asdict()
+        figures = derive(*list(given.values())[:6])._asdict()
         for name, value in {**figures, **{n: v for n, v in sent.items() if v is not None}}.items():
             assert getattr(event, name) == value
 
@@ -362,6 +363,24 @@ class TheDerivedFields:
         if speed and ttft is not None:
             assert event.time_per_output_token_ms == pytest.approx(1000 / speed)
 
+    @pytest.mark.parametrize(
+        ("times", "speed"),
+        [
+            ({"processing_time_ms": 1000}, 50.0),
+            ({"processing_time_ms": 500, "response_time_ms": 1000}, 100.0),
+            ({"processing_time_ms": 500, "response_time_ms": 1000, "queue_time_ms": 100}, 100.0),
+            ({"processing_time_ms": 500, "response_time_ms": 1000, "ttft_ms": 510}, 100.0),
+            ({"processing_time_ms": 500, "ttft_ms": 10}, None),
+            ({"processing_time_ms": 0, "response_time_ms": 1000}, None),
+        ],
+    )
+    def test_have_the_speed_of_the_processing_time_that_was_sent(
+        self, times: dict[str, float], speed: float | None
+    ) -> None:
+        event = inference(completion_tokens=50, **times)
+        assert event.tokens_per_second == speed
+        assert event.processing_time_ms == times["processing_time_ms"]
+
     def test_are_these_for_an_answer_in_one_piece(self) -> None:
         event = inference(completion_tokens=50, response_time_ms=600, queue_time_ms=100)
         assert (event.total_tokens, event.processing_time_ms, event.tokens_per_second) == (50, 500, 100.0)
@@ -372,8 +391,8 @@ class TheDerivedFields:
         assert (event.processing_time_ms, event.tokens_per_second) == (None, None)
         assert inference(completion_tokens=5, response_time_ms=100, ttft_ms=150).time_per_output_token_ms is None
         assert inference(completion_tokens=1, response_time_ms=100, ttft_ms=50).time_per_output_token_ms is None
-        assert derive(None, 10, 1e-6, None, None).tokens_per_second is None
-        assert derive(None, 1, 1e-6, None, None).tokens_per_second == MAX_TOKENS_PER_SECOND
+        assert derive(None, 10, 1e-6, None, None, None).tokens_per_second is None
+        assert derive(None, 1, 1e-6, None, None, None).tokens_per_second == MAX_TOKENS_PER_SECOND
 
     def test_let_a_given_value_win(self) -> None:
         event = inference(
