@@ -5,7 +5,8 @@ and reads, and `docs/metrics.md` are derived from this table. To add a metric, a
 (`metrics.events`), fields to the models (`metrics.models`), and a migration.
 
 A metric's name is `type.name`, such as `inference.ttft_ms`. The API also accepts the short name (`ttft_ms`) and the name
-of the field that was sent (`load_average`). `BY_SHORT_NAME` has the metric that each of these names means.
+of the field that was sent (`load_average`), also as a provider names it (`latency_ms`). `BY_SHORT_NAME` and
+`FIELD_ALIASES` have the metric that each of these names means.
 """
 
 from __future__ import annotations
@@ -251,6 +252,18 @@ def _by_short_name() -> dict[str, Metric]:
 
 
 BY_SHORT_NAME: dict[str, Metric] = _by_short_name()
+# The names of providers for fields of a request, which events and queries may use. `metrics.events.aliases` has the
+# details: which counts are added up, and in which object they are.
+FIELD_ALIASES: dict[str, str] = {
+    **dict.fromkeys(("latency_ms", "duration_ms"), "response_time_ms"),
+    **dict.fromkeys(("input_tokens", "promptTokenCount", "prompt_token_count"), "prompt_tokens"),
+    **dict.fromkeys(("output_tokens", "candidatesTokenCount", "candidates_token_count"), "completion_tokens"),
+    **dict.fromkeys(("totalTokenCount", "total_token_count"), "total_tokens"),
+    **dict.fromkeys(
+        ("cache_read_input_tokens", "cachedContentTokenCount", "cached_content_token_count"), "cached_tokens"
+    ),
+    **dict.fromkeys(("thoughtsTokenCount", "thoughts_token_count"), "reasoning_tokens"),
+}
 TYPES: tuple[str, ...] = tuple(dict.fromkeys(metric.type for metric in ALL))
 
 
@@ -263,7 +276,8 @@ def get(name: str) -> Metric:
 
 
 def resolve(name: str) -> Metric:
-    """Return the metric of this full or short name, or of the field of this name. Raises UnknownMetric."""
+    """Return the metric of this full or short name, or of the field that is sent under it. Raises UnknownMetric."""
+    name = FIELD_ALIASES.get(name, name)
     return BY_SHORT_NAME[name] if name in BY_SHORT_NAME else get(name)
 
 

@@ -72,8 +72,9 @@ For people who read a chart, write a query or want to know what a figure means. 
 generated from `metrics/catalogue.py`, which the API and the pages read too.
 
 The name of a metric is `type.name`, for example `inference.ttft_ms`. The API also accepts the short name (`ttft_ms`)
-and the name of the field that was sent (`load_average`). `memory_percent` is the memory of the host; that of a GPU is
-`gpu.memory_percent`. The metrics of the monitor have no short name. Query a metric with `metric` and `stat`:
+and the name of the field that was sent (`load_average`), also as a provider names it (`latency_ms`, `input_tokens`; see
+[api.md](api.md)). `memory_percent` is the memory of the host; that of a GPU is `gpu.memory_percent`. The metrics of the
+monitor have no short name. Query a metric with `metric` and `stat`:
 
 ```sh
 curl 'http://127.0.0.1:8899/metrics/history?metric=inference.ttft_ms&stat=p95&range=1h'

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from metrics.catalogue import FIELD_ALIASES
 from metrics.events.derive import Outcome, classify
 from metrics.events.requests import NO_ERROR_TYPE
 from metrics.events.types import INT32_MAX, NAME_LENGTH
 
-ALIASES = {"model": "model_name", "latency_ms": "response_time_ms", "duration_ms": "response_time_ms"}
+ALIASES = {"model": "model_name"} | {
+    alias: field for alias, field in FIELD_ALIASES.items() if not field.endswith("_tokens")
+}
 USAGE_OBJECTS = ("usage", "usageMetadata", "usage_metadata")
 # Field → the names of its value; the first that was sent is used. `+` adds the names after it, if they were sent.
 USAGE = {

@@ -176,7 +176,7 @@ def parse_filters_object(value: Any) -> Filters:
 
 
 def parse_metric(name: str) -> catalogue.Metric:
-    """Return the metric of this full or short name, or of the field of this name."""
+    """Return the metric of this full or short name, or of the field that is sent under it."""
     try:
         return catalogue.resolve(name)
     except catalogue.UnknownMetric as error:

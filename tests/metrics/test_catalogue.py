@@ -100,6 +100,20 @@ class AName:
     def test_means_the_metric_whose_values_are_sent_under_it(self, name: str, meant: str) -> None:
         assert catalogue.resolve(name).name == meant
 
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("latency_ms", "inference.response_time_ms"),
+            ("duration_ms", "inference.response_time_ms"),
+            ("input_tokens", "inference.prompt_tokens"),
+            ("output_tokens", "inference.completion_tokens"),
+            ("cache_read_input_tokens", "inference.cached_tokens"),
+            ("totalTokenCount", "inference.total_tokens"),
+        ],
+    )
+    def test_may_be_that_of_a_provider(self, name: str, meant: str) -> None:
+        assert catalogue.resolve(name).name == meant
+
     def test_is_shared_by_no_others(self) -> None:
         sent = [metric for metric in catalogue.ALL if metric.type != "monitor"]
         others = {metric.name for metric in sent if catalogue.resolve(metric.short) is not metric}

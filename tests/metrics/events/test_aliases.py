@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from metrics.catalogue import FIELD_ALIASES
 from metrics.events import Kind, Outcome, Validated, validate_many
+from metrics.events.aliases import NAMES, USAGE, USAGE_OBJECTS
 from tests.support.policies import make_ingest_policy
 from tests.support.validated import event_of
 
@@ -248,6 +250,16 @@ class AnErrorOfAProvider:
             {"metadata.error.message": 1},
         )
         assert error == before
+
+
+class ANameOfAProvider:
+    @pytest.mark.parametrize(("alias", "field"), FIELD_ALIASES.items())
+    def test_means_the_same_field_in_an_event_and_in_a_query(self, alias: str, field: str) -> None:
+        assert getattr(accepted(Kind.INFERENCE, {"model": "m", alias: 5}), field) == 5
+
+    def test_is_one_in_a_query_too_if_it_is_one_in_an_event(self) -> None:
+        own = {*USAGE, "model", *USAGE_OBJECTS, "error", "object", "cache_creation_input_tokens"}
+        assert {name for name in NAMES - own if "_details" not in name} == FIELD_ALIASES.keys()
 
 
 class AFieldOfOurs:
