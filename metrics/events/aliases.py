@@ -3,7 +3,7 @@
 `usage` is an object in the responses of OpenAI (chat completions and responses), Anthropic and most other providers;
 Gemini names it `usageMetadata`, LangChain `usage_metadata`. Its counts may also be sent as fields of the event.
 Anthropic does not count cached tokens as input tokens, and Gemini does not count thoughts as output tokens, so these
-are added.
+are added. Gateways send the same names with counts that include them.
 
 A failed response has an object `error`, or is one (vLLM, Mistral: `"object": "error"`). Its code is a word (OpenAI) or
 an HTTP status (Gemini, OpenRouter). Ollama and many clients send a text.
@@ -60,6 +60,13 @@ FORMS: dict[str, list[list[Path]]] = {
     field: [[tuple(name.split(".")) for name in form.split(" + ")] for form in forms] for field, forms in USAGE.items()
 }
 MAX_DIGITS = 15
+# Of the counts that are added up: the count of the other direction.
+OTHER_COUNT = {
+    "input_tokens": "output_tokens",
+    "candidatesTokenCount": "promptTokenCount",
+    "candidates_token_count": "prompt_token_count",
+}
+INPUT_DETAILS = ("input_tokens_details", "input_token_details", "prompt_tokens_details")
 ERROR_WORDS = ("type", "code", "status")  # in an error object; the first that is a word
 ERROR_CODES = ("code", "status")
 NO_ERROR = frozenset({"", "-", "0", "false", "n/a", "nan", "nil", "no", "none", "null", "ok", "undefined"})
@@ -96,7 +103,7 @@ def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[
                 break
             value = _get(source, form[0])
             if _replaces(field, known.get(field), value):
-                _set(known, field, _sum(value, [_get(source, path) for path in form[1:]]), corrected)
+                _set(known, field, _sum(source, form, known.get("total_tokens")), corrected)
                 used.update(path[0] for path in form if len(path) == 1 and source is unknown)
     for name in used:
         unknown.pop(name, None)
@@ -181,11 +188,23 @@ def _get(source: Any, path: Path) -> Any:
     return source
 
 
-def _sum(value: Any, others: list[Any]) -> Any:
-    """The value plus the others that are counts. A value that is no count is left to the validation."""
+def _sum(source: dict[str, Any], form: list[Path], total: Any) -> Any:
+    """The value of the first name plus the others, unless it includes them. One that is no count is left as it is."""
+    value = _get(source, form[0])
     count = _count(value)
-    counts = [other for other in map(_count, others) if other]
-    return value if count is None or not counts else count + sum(counts)
+    others = sum(_count(_get(source, path)) or 0 for path in form[1:])
+    if count is None or not others:
+        return value
+    return count if count >= others and _is_whole(source, form[0][0], count, total) else count + others
+
+
+def _is_whole(source: dict[str, Any], name: str, count: int, total: Any) -> bool:
+    """Whether the count includes its parts: it has details of them, or is the total together with the other count."""
+    if name == "input_tokens" and any(isinstance(source.get(details), dict) for details in INPUT_DETAILS):
+        return True
+    totals = (_count(value) for value in (total, *(source.get(name) for name in USAGE["total_tokens"])))
+    sent = next((value for value in totals if value is not None), None)
+    return sent == count + (_count(source.get(OTHER_COUNT[name])) or 0)
 
 
 def _count(value: Any) -> int | None:

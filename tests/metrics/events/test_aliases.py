@@ -158,6 +158,30 @@ class TheUsage:
         both = {**OPENAI_CHAT, "prompt_tokens": 1_112, "total_tokens": 1_117, **ANTHROPIC}
         assert tokens(usage=both)[:3] == (1_112, 5, 1_117)
 
+    @pytest.mark.parametrize(
+        ("usage", "prompt"),
+        [
+            ({"input_tokens_details": {"cached_tokens": 1_000}, "total_tokens": 1_214}, 1_209),
+            ({"input_tokens_details": {"cached_tokens": 1_000}}, 1_209),
+            ({"input_token_details": {"cache_read": 1_000}}, 1_209),
+            ({"total_tokens": 1_214}, 1_209),
+            ({"total_tokens": 2_214}, 2_209),
+            ({"input_tokens_details": None}, 2_209),
+            ({"input_tokens": 12, "total_tokens": 17}, 1_012),  # the total of a client that knows no cache
+        ],
+    )
+    def test_does_not_add_up_what_its_input_includes(self, usage: dict[str, Any], prompt: int) -> None:
+        usage = {"input_tokens": 1_209, "cache_read_input_tokens": 1_000, "output_tokens": 5, **usage}
+        for fields in ({"usage": usage}, usage):
+            result = validate(Kind.INFERENCE, {"model": "m", **fields})
+            event = event_of(result)
+            assert (event.prompt_tokens, event.total_tokens, event.cached_tokens) == (prompt, prompt + 5, 1_000)
+            assert result.corrected == ({"total_tokens": 1} if usage.get("total_tokens") == 17 else {})
+
+    def test_of_gemini_does_not_add_up_the_thoughts_that_its_output_includes(self) -> None:
+        usage = {"promptTokenCount": 12, "candidatesTokenCount": 35, "thoughtsTokenCount": 30, "totalTokenCount": 47}
+        assert tokens(usageMetadata=usage) == (12, 35, 47, None, 30)
+
     def test_of_anthropic_is_added_up_also_as_text_or_decimals(self) -> None:
         for input_tokens, cached in ((10.0, 5.0), ("10", 5), (10, "5")):
             usage = {"input_tokens": input_tokens, "cache_read_input_tokens": cached}
