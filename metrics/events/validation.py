@@ -223,12 +223,14 @@ class Validator:
         """The unknown fields that do not name content, under keys that the metadata does not have."""
         if len(unknown) > MAX_ENTRIES:
             raise InvalidMetadata("metadata", f"must have at most {MAX_ENTRIES} entries")
-        kept = {}
+        kept: dict[str, Any] = {}
         for key, value in unknown.items():
             if self._cleaner.drops(key):
                 dropped.append(key)
-            else:
-                kept[key if key not in metadata else f"event.{key}"] = value
+                continue
+            while key in metadata or key in kept:
+                key = f"event.{key}"
+            kept[key] = value
         return kept
 
     def _tags(self, metadata: dict[str, Any]) -> tuple[tuple[str, str], ...]:

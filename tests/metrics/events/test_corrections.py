@@ -461,6 +461,14 @@ class TheMetadataOfAnEvent:
         event, corrected = request(**{f"k{n}": 1 for n in range(3_000)})
         assert (event.metadata, corrected) == (None, {"metadata": 1})
 
+    def test_keeps_each_value_of_keys_that_collide_with_unknown_fields(self) -> None:
+        event, _ = request(x=5, metadata={"x": 4, "event.x": 3})
+        assert event.metadata == {"x": 4, "event.x": 3, "event.event.x": 5}
+        event, _ = request(**{"x": 5, "event.x": 6}, metadata={"x": 4})
+        assert event.metadata == {"x": 4, "event.x": 5, "event.event.x": 6}
+        event, _ = request(**{"event.x": 6, "x": 5}, metadata={"x": 4})
+        assert event.metadata == {"x": 4, "event.x": 6, "event.event.x": 5}
+
     def test_has_its_long_strings_cut_and_named(self) -> None:
         event, corrected = request(metadata={"a": {"b": "x" * 513}, "c": ["y" * 600], "d": "z" * 512}, e="x" * 9_000)
         assert event.metadata == {"a": {"b": "x" * 512}, "c": ["y" * 512], "d": "z" * 512, "e": "x" * 512}
