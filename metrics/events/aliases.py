@@ -91,7 +91,7 @@ def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[
     for alias, field in ALIASES.items():
         if field in fields and _replaces(field, known.get(field), unknown.get(alias)):
             _set(known, field, unknown.pop(alias), corrected)
-    if "error_type" in fields:
+    if "error_type" in fields and ("error" in unknown or "object" in unknown):
         _translate_error(known, unknown)
     if "prompt_tokens" not in fields:
         return
@@ -103,7 +103,9 @@ def translate(known: dict[str, Any], unknown: dict[str, Any], fields: frozenset[
                 break
             value = _get(source, form[0])
             if _replaces(field, known.get(field), value):
-                _set(known, field, _sum(source, form, known.get("total_tokens")), corrected)
+                if len(form) > 1:
+                    value = _sum(source, form, known.get("total_tokens"))
+                _set(known, field, value, corrected)
                 used.update(path[0] for path in form if len(path) == 1 and source is unknown)
     for name in used:
         unknown.pop(name, None)
