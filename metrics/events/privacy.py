@@ -1,12 +1,9 @@
-"""Dropping the text of prompts, completions and tools from metadata, by the names of its keys.
+"""Dropping the text of prompts, completions and tools, and credentials, from metadata and from the texts of errors.
 
-A key names content if one of its parts (`gen_ai.input.messages` has three) is a name for content or ends in one
-(`user_prompt`, `rawResponse`). A number or a word for a format may follow (`messages[0]`, `prompt_v2`,
-`response_json`).
-Case, punctuation, spaces, camelCase and invisible characters are ignored. The type of the value does not matter,
-because a rule about values would be hard to check. Numbers about content have other names (`prompt_tokens`,
-`input_tokens`, `prompt_version`) and are kept. A string that is itself JSON with such a key is dropped, too. The names
-are those that providers and tracing libraries use; a key with an unusual name, such as `note`, is kept.
+Content is recognized by its name (`metrics.events.content_names`): the key of a value, the `name` beside a `value`, or
+the first of two entries of a list. The type of a value does not matter, because a rule about values would be hard to
+check; only names of text and of its amount (`tokens`, `chunks`) keep their numbers. A text in metadata is dropped if it
+quotes content (`metrics.events.content_in_text`). The text of an error is kept without the content that it quotes.
 
 Each dropped path is counted and returned to the client. The setting LLMMONITOR_KEEP_CONTENT_KEYS lists keys to keep
 although they name content.
@@ -16,11 +13,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from functools import lru_cache
 from typing import Any
 
 import orjson
+
+from metrics.events.content_in_text import Follows, may_quote, quotes_content, without_content
+from metrics.events.content_names import SPEAKERS, Names, is_count, names, names_content, normalise
 
 REPLACEMENT = "\ufffd"  # of NUL, which PostgreSQL cannot hold
 MAX_STRING = 512  # characters; longer strings are cut
@@ -28,49 +26,10 @@ MAX_METADATA_BYTES = 8_192  # of JSON, after cutting and dropping; larger metada
 MAX_DEPTH = 10  # levels; deeper metadata is rejected, so that recursion over it is limited
 MAX_ENTRIES = 2_000  # keys and list entries in total, including dropped ones: more do not fit into 8 KiB
 MAX_KEY = 200  # characters of a key, and of a path in a response
-
-# A key, or a part of a key, that ends in one of these words holds the text of a prompt or a completion.
-LAST_WORDS = frozenset(
-    [
-        "prompt", "prompts", "messages", "content", "contents", "completion", "completions", "input", "inputs",
-        "output", "outputs", "response", "responses", "answer", "answers", "text", "texts", "instruction",
-        "instructions", "transcript", "transcripts", "choices", "query", "queries", "question", "questions",
-        "reasoning", "thinking", "arguments", "args", "reply", "replies", "conversation", "candidates", "generations",
-        "body", "bodies", "utterance", "utterances",
-    ]
-)  # fmt: skip
-# Names of content only if they are the whole key or a whole part of it. At the end of a longer name they may mean
-# something else (`error_message`, `trace_context`, `retry_history`).
-WHOLE_NAMES = frozenset(
-    [
-        "message", "user_message", "system_message", "assistant_message", "human_message", "ai_message",
-        "developer_message", "tool_message", "chat_message", "input_message", "output_message", "first_message",
-        "last_message", "last_user_message", "chat_history", "history", "dialog", "dialogue", "context", "contexts",
-        "retrieved_context", "documents", "retrieved_documents", "generation", "delta", "parts", "prompt_template",
-        "thought", "thoughts", "chain_of_thought", "tool_call", "tool_calls", "function_call", "function_calls",
-        "tool_use", "tool_result", "tool_results", "tool_definitions", "payload", "image", "images", "image_url",
-        "audio", "video", "attachments", "transcription", "call_result", "tool_call_result", "tool_parameters",
-        "call_parameters", "span_inputs", "retrieved_chunks", "msg", "msgs", "completion_message", "response_message",
-        "message_body", "user_msg", "assistant_msg", "chat_ctx", "llm_request", "result_object",
-        "all_messages_events", "tools", "tool_choice", "functions", "function_declarations", "function_result",
-        "function_results", "mcp_servers", "result", "results", "search_results", "parsed", "partial_json", "refusal",
-        "prediction", "suffix", "response_format", "output_format", "json_schema", "response_schema",
-        "response_json_schema", "input_schema", "output_schema",
-    ]
-)  # fmt: skip
-# Names of content only if they are the whole key: elsewhere `system` is a provider (`gen_ai.system`) or a host.
-SOLE_NAMES = frozenset(["system"])
-RUN_TOGETHER = LAST_WORDS | {name.replace("_", "") for name in WHOLE_NAMES}  # `usermessage`, `PrOmPt`
-CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-PARTS = re.compile(r"[^\w\s\-]+")
-SEPARATORS = re.compile(r"[\s_\-]+")
-# Unicode's Default_Ignorable_Code_Point beside the category Cf, after NFKC: joiners, fillers, variation selectors.
-SHOWN_AS_NOTHING = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# Suffixes that do not change the meaning of such a word: `prompt_v2`, `messages_json`.
-FORM = re.compile(r"\d+|v\d*|json|raw|str|string|b64|base64|values?|data|full|preview|parsed|parts?|list|array|object")
-# `"content":` in a string, also with escaped or single quotes (JSON in JSON, a printed dictionary).
-KEY_IN_TEXT = re.compile(r"""["']([^"'\\]{1,200})\\*["']\s*:""")
-ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")  # an escaped character in JSON
+SPACE = re.compile(r"[\s\"'{]")
+# In the texts of errors, these keys hold the error itself. The latter do if their value is an object; it is searched.
+ERROR_NAMES = frozenset(["message", "msg"])
+ERROR_OBJECTS = frozenset(["body", "response"])
 
 
 class InvalidMetadata(Exception):
@@ -82,30 +41,6 @@ class InvalidMetadata(Exception):
         self.error = error
 
 
-@lru_cache(maxsize=8192)
-def normalise(key: str) -> str:
-    """`key` in lower case, words joined by `_`, parts by `.`: `Gen-AI.inputMessages` → `gen_ai.input_messages`."""
-    # NFKC unifies variants of a letter (full-width); characters of category Cf are invisible.
-    shown = SHOWN_AS_NOTHING.sub("", unicodedata.normalize("NFKC", key))
-    visible = "".join(char for char in shown if unicodedata.category(char) != "Cf")
-    parts = (CAMEL.sub("_", part).lower() for part in PARTS.split(visible))
-    return ".".join("_".join(word for word in SEPARATORS.split(part) if word) for part in parts)
-
-
-@lru_cache(maxsize=8192)
-def names_content(key: str) -> bool:
-    """Whether a key names content."""
-    parts = [part for part in normalise(key).split(".") if part and not part.isdigit()]
-    for part in parts:
-        words = part.split("_")
-        while len(words) > 1 and FORM.fullmatch(words[-1]):
-            words.pop()
-        words[-1] = words[-1].rstrip("0123456789")  # prompt2
-        if words[-1] in LAST_WORDS or "_".join(words) in WHOLE_NAMES or "".join(words) in RUN_TOGETHER:
-            return True
-    return "_".join(parts[-2:]) in WHOLE_NAMES or (len(parts) == 1 and parts[0] in SOLE_NAMES)  # tool.definitions
-
-
 class Cleaner:
     """Drops content from the metadata of events. `keep`: keys to keep although they name content."""
 
@@ -114,10 +49,15 @@ class Cleaner:
         self._entries = 0
         self._corrected: list[str] = []
 
-    def drops(self, key: str) -> bool:
+    def drops(self, key: str, value: Any) -> bool:
         """Whether the value of this key is dropped."""
         # Longer keys are rejected by `clean`. They are not looked up here, because the caches of names would grow.
-        return len(key) <= MAX_KEY and names_content(key) and normalise(key) not in self._keep
+        return len(key) <= MAX_KEY and self._drops(key, value)
+
+    def without_content(self, name: str, text: str) -> str:
+        """The text of the field `name` without the content that it quotes; the same object if it quotes none."""
+        drops = self._drops_in_text if name == "endpoint" else self._drops_in_error
+        return without_content(text, drops, is_trace=name == "stack_trace")
 
     def clean(self, metadata: dict[str, Any], dropped: list[str], corrected: list[str]) -> dict[str, Any]:
         """A copy of `metadata` without content. The paths of dropped values, of cut strings and of NaN and infinity are
@@ -139,16 +79,36 @@ class Cleaner:
     def _object(self, value: dict[str, Any], path: str, dropped: list[str], depth: int) -> dict[str, Any]:
         kept = {}
         self._count(len(value))
+        has_value = False
         for key, entry in value.items():
             if not isinstance(key, str) or len(key) > MAX_KEY:
                 raise InvalidMetadata(path, f"must have keys of at most {MAX_KEY} characters")
             key = key.replace("\0", REPLACEMENT)
             here = f"{path}.{key}"
-            if self.drops(key) or (isinstance(entry, str) and self._quotes_content(entry)):
+            if named := names(key):
+                if self._drops(key, entry):
+                    dropped.append(here)
+                    continue
+                has_value = has_value or named is Names.VALUE
+            if isinstance(entry, str) and may_quote(entry) and self._quotes_content(entry):
                 dropped.append(here)
             else:
                 kept[key] = self._value(entry, here, dropped, depth)
+        if has_value and any(map(self._names_value_beside, kept, kept.values())):
+            for key in [key for key, entry in kept.items() if names(key) is Names.VALUE and not is_count(entry)]:
+                dropped.append(f"{path}.{key}")
+                del kept[key]
         return kept
+
+    def _names_value_beside(self, key: str, entry: Any) -> bool:
+        """Whether an entry of an object names the content, or the speaker of the message, that is its value."""
+        named = names(key)
+        if named is Names.SPEAKER:
+            return isinstance(entry, str) and entry.lower() in SPEAKERS
+        if named is not Names.NAME:
+            return False
+        entries = entry if isinstance(entry, list) else [entry]
+        return any(isinstance(name, str) and self.drops(name, "") for name in entries)
 
     def _value(self, value: Any, path: str, dropped: list[str], depth: int) -> Any:
         match value:
@@ -170,8 +130,11 @@ class Cleaner:
             case list():
                 kept = []
                 self._count(len(value))
+                if self._is_pair_of_content(value):
+                    dropped.append(path)
+                    return value[:1]
                 for entry in value:
-                    if isinstance(entry, str) and self._quotes_content(entry):
+                    if isinstance(entry, str) and may_quote(entry) and self._quotes_content(entry):
                         dropped.append(path)
                     else:
                         kept.append(self._value(entry, path, dropped, depth + 1))
@@ -183,10 +146,33 @@ class Cleaner:
         if self._entries > MAX_ENTRIES:
             raise InvalidMetadata("metadata", f"must have at most {MAX_ENTRIES} entries")
 
+    def _is_pair_of_content(self, value: list[Any]) -> bool:
+        """Whether a list is a name and its content, and not two names, such as `["text", "image"]`."""
+        if len(value) != 2 or is_count(value[1]):
+            return False
+        name, content = value
+        return _is_name(name) and not _is_name(content) and names(name) is Names.CONTENT and self.drops(name, content)
+
     def _quotes_content(self, text: str) -> bool:
         # Only the part that is stored is searched.
-        head = text[:MAX_STRING]
-        if ":" not in head:
+        return quotes_content(text[:MAX_STRING], self._drops_in_text)
+
+    def _drops(self, key: str, value: Any) -> bool:
+        if not names_content(key) or normalise(key) in self._keep:
             return False
-        plain = ESCAPED.sub(lambda match: chr(int(match[1], 16)), head)
-        return any(self.drops(key) for key in KEY_IN_TEXT.findall(plain))
+        return names(key) is Names.CONTENT or not is_count(value)
+
+    def _drops_in_text(self, key: str, follows: Follows) -> bool:
+        return self._drops(key, 0 if follows is Follows.COUNT else "")
+
+    def _drops_in_error(self, key: str, follows: Follows) -> bool:
+        # An error in JSON has its own text under `message`, in the `body` of the `response`.
+        name = normalise(key)
+        if name in ERROR_NAMES or (follows is Follows.OBJECT and name in ERROR_OBJECTS):
+            return False
+        return self._drops(key, 0 if follows is Follows.COUNT else "")
+
+
+def _is_name(value: Any) -> bool:
+    """Whether an entry of a list is a name of content, and no text that ends in such a word."""
+    return isinstance(value, str) and len(value) <= MAX_KEY and not SPACE.search(value) and names_content(value)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from metrics.events import aliases
+from metrics.events.content_in_text import may_quote
 from metrics.events.corrections import build_event
 from metrics.events.privacy import MAX_ENTRIES, MAX_KEY, Cleaner, InvalidMetadata
 from metrics.events.rejections import InvalidItem, before_floor, echo, iso
@@ -19,6 +20,8 @@ from metrics.events.types import DEMO_KEY, MAX_DURATION_MS, MAX_LABEL_BYTES, MAX
 MAX_PATHS = 50  # paths of dropped or corrected fields in one response; further ones are counted together
 OTHER_PATHS = "…"
 ERROR_TEXTS = ("error_message", "stack_trace")  # long ones are cut
+# Content that these quote is cut out: the request in an error, the query of a URL.
+QUOTING_TEXTS = (*ERROR_TEXTS, "error_type", "endpoint")
 MAX_TAG = 200  # characters of a metadata value that becomes a label; longer values are cut
 
 EVENT_TYPES: dict[Kind, type[Event]] = {
@@ -135,6 +138,8 @@ class Validator:
         self._fields = ACCEPTED_FIELDS[kind]
         self._has_id = "request_id" in self._fields
         self._tag_fields = [name for name in TAG_FIELDS if kind is Kind.INFERENCE and name in policy.tags]
+        hidden = ERROR_TEXTS if policy.drop_error_text else ()
+        self._texts = [name for name in QUOTING_TEXTS if name in self._fields and name not in hidden]
         self._newest = at + policy.future_tolerance
         self._oldest = at - policy.max_age
         self._floor = policy.raw_floor
@@ -153,6 +158,13 @@ class Validator:
             item = {**item, "request_id": generated_id}
         if item.get("timestamp") is None:
             item = {**item, "timestamp": self._at, "stamped": False}
+        for name in self._texts:
+            text = item.get(name)
+            if text and isinstance(text, str) and may_quote(text):
+                kept = self._cleaner.without_content(name, text)
+                if kept is not text:
+                    dropped.append(name)
+                    item = {**item, name: kept}
         event = self._build(item, corrected)
         if event.stamped and not self._earliest <= event.timestamp <= self._newest:
             raise self._wrong_time(event.timestamp)
@@ -225,7 +237,7 @@ class Validator:
             raise InvalidMetadata("metadata", f"must have at most {MAX_ENTRIES} entries")
         kept: dict[str, Any] = {}
         for key, value in unknown.items():
-            if self._cleaner.drops(key):
+            if self._cleaner.drops(key, value):
                 dropped.append(key)
                 continue
             while key in metadata or key in kept:

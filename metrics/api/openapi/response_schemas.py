@@ -133,8 +133,8 @@ TRACK_RESULT: dict[str, Any] = {
         "dropped": {
             "type": "object",
             "additionalProperties": INTEGER,
-            "description": "Fields that were dropped because they hold the content of prompts or completions: "
-            "path of the field, and how often it was dropped.",
+            "description": "Fields that were dropped, or cut, because they hold the content of prompts or completions, "
+            "or credentials: path of the field, and how often it was dropped.",
         },
         "corrected": {
             "type": "object",

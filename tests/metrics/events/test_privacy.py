@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.events import Kind, validate_many
-from metrics.events.privacy import MAX_DEPTH, Cleaner, InvalidMetadata, names_content, normalise
+from metrics.events.content_names import names, names_content, normalise
+from metrics.events.privacy import MAX_DEPTH, Cleaner, InvalidMetadata
 from tests.support.policies import make_ingest_policy
 from tests.support.validated import event_of
 
@@ -73,6 +74,8 @@ class AKeyThatNamesContent:
             *("user_query", "llm_reasoning", "tool_args", "search-queries", "system", "usermessage", "log_record_body"),
             *("PrOmPt", "cOntent", "CONTENTs", "MESSAGEs", "prompt_value", "prompt_text_full", "messages_list"),
             *("llm.input_messages.0.message.content", "gen_ai.system_instructions", "traceloop/entity/input"),
+            *("prompt_variables", "prompt_html", "prompt_markdown", "promptTxt", "prompt_snippet", "chunks"),
+            *("passages", "raw_request", "chat", "retrieved_chunks", "token_ids", "prompt_logprobs", "conversations"),
         ],
     )
     def test_is_recognised_however_it_is_written(self, key: str) -> None:
@@ -213,9 +216,9 @@ class TheMetadata:
         assert clean({"a": "\0b", "c": ["\0"]}) == ({"a": "\ufffdb", "c": ["\ufffd"]}, [])
 
     def test_has_no_key_that_a_cache_would_have_to_hold(self) -> None:
-        before = names_content.cache_info().misses
+        before = names.cache_info().misses
         result = validate_many(Kind.INFERENCE, [{"model_name": "m", "p" * 10_000: 1}], AT, make_ingest_policy())
-        assert (result.corrected, names_content.cache_info().misses) == ({"metadata": 1}, before)
+        assert (result.corrected, names.cache_info().misses) == ({"metadata": 1}, before)
 
     def test_is_not_touched_itself(self) -> None:
         metadata = {"a": {"prompt": 1}, "b": "x" * 600}
