@@ -166,11 +166,11 @@ class Cleaner:
         return self._drops(key, 0 if follows is Follows.COUNT else "")
 
     def _drops_in_error(self, key: str, follows: Follows) -> bool:
-        # An error in JSON has its own text under `message`, in the `body` of the `response`.
+        # A number is about content (`input=9000`). An error in JSON has its own text under `message`, perhaps in the
+        # `body` of the `response`.
         name = normalise(key)
-        if name in ERROR_NAMES or (follows is Follows.OBJECT and name in ERROR_OBJECTS):
-            return False
-        return self._drops(key, 0 if follows is Follows.COUNT else "")
+        own = follows is Follows.COUNT or name in ERROR_NAMES
+        return not own and not (follows is Follows.OBJECT and name in ERROR_OBJECTS) and self._drops(key, "")
 
 
 def _is_name(value: Any) -> bool:

@@ -234,6 +234,8 @@ class TheTextOfAnError:
             "This model's maximum context length is 4096 tokens (4000 in the messages, 96 in the completion).",
             "Unexpected token: '<' in JSON at position 0",
             "Invalid prompt: too long",
+            "too many tokens (input=9000, output=20)",
+            "{'choices': None, 'error': {'code': 502}}",
             "KeyError: 'content'",
         ],
     )
