@@ -11,6 +11,7 @@ an HTTP status (Gemini, OpenRouter). Ollama and many clients send a text.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from metrics.catalogue import FIELD_ALIASES
@@ -70,6 +71,7 @@ INPUT_DETAILS = ("input_tokens_details", "input_token_details", "prompt_tokens_d
 ERROR_WORDS = ("type", "code", "status")  # in an error object; the first that is a word
 ERROR_CODES = ("code", "status")
 NO_ERROR = frozenset({"", "-", "0", "false", "n/a", "nan", "nil", "no", "none", "null", "ok", "undefined"})
+WORD = re.compile(r"[\w.:-]{1,200}")
 NAMES = frozenset(
     [
         *ALIASES,
@@ -123,10 +125,10 @@ def _translate_error(known: dict[str, Any], unknown: dict[str, Any]) -> None:
         if not unknown["error"]:
             del unknown["error"]
     elif isinstance(error, str):
-        if known.get("error_message") is None and error.strip().lower() not in NO_ERROR:
+        if known.get("error_message") is None and _means_error(error):
             known["error_message"] = unknown.pop("error")
-            if known.get("error_type") is None and len(error) <= NAME_LENGTH and len(error.split()) == 1:
-                known["error_type"] = error.strip()  # `timeout`
+            if known.get("error_type") is None and WORD.fullmatch(error):
+                known["error_type"] = error  # `timeout`
     elif error:
         if known.get("error_type") is None:
             known["error_type"] = unknown.pop("error")
@@ -148,19 +150,23 @@ def _read_error(known: dict[str, Any], error: dict[str, Any]) -> set[str]:
         code = _count(error.get(name))
         if code is not None and 400 <= code <= 599:
             fields["status_code"] = (name, code)
-        elif error.get(name) and "error_type" not in fields:
+        elif _means_error(error.get(name)) and "error_type" not in fields:
             fields["error_type"] = (name, error[name])
-    if error.get("message"):
+    if _means_error(error.get("message")):
         fields["error_message"] = ("message", error["message"])
-    if not fields and any(error.values()):
+    if not fields and any(map(_means_error, error.values())):
         fields["error_type"] = ("", NO_ERROR_TYPE)
     missing = {field: source for field, source in fields.items() if known.get(field) is None}
     known.update((field, value) for field, (_, value) in missing.items())
     return {name for name, _ in missing.values()}
 
 
+def _means_error(value: Any) -> bool:
+    return value.strip().lower() not in NO_ERROR if isinstance(value, str) else bool(value)
+
+
 def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().lower() not in NO_ERROR and not value.strip().isdecimal()
+    return isinstance(value, str) and _means_error(value) and not value.strip().isdecimal()
 
 
 def _replaces(field: str, own: Any, value: Any) -> bool:

@@ -25,7 +25,6 @@ from metrics.events.derive import Severity
 from metrics.events.rejections import InvalidItem, describe
 from metrics.events.requests import NO_ERROR_TYPE
 from metrics.events.samples import GPU_INDEX, MAX_GPUS, GPUSample
-from metrics.events.types import NAME_LENGTH
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
@@ -39,7 +38,8 @@ REPLACEMENT = "\ufffd"
 STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 # The names of gRPC's and OpenTelemetry's status codes that mean a failure.
 FAILED = re.compile(
-    "error|fail|timeout|cancel|abort|exceeded|exhausted|denied|invalid|not.?found|unavailable|unauth|internal",
+    r"(?=\w{1,64}\Z)\w*(error|fail|timeout|cancel|abort|exceeded|exhausted|denied|invalid|not_?found|unavailable|unauth"
+    r"|internal)\w*",
     re.IGNORECASE,
 )
 YES = frozenset({"true", "t", "yes", "y", "on", "ok", "success", "successful", "succeeded", "done", "completed"})
@@ -118,8 +118,8 @@ def _fix(model: type[BaseModel], fixed: dict[str, Any], detail: ErrorDetails, na
     value = None if inside else _corrected(name, sent, detail)
     if value is not None:
         fixed[name] = value
-    elif name == "status_code" and isinstance(sent, str) and FAILED.search(sent[:NAME_LENGTH]):
-        fixed.setdefault("error_type", sent[:NAME_LENGTH])
+    elif name == "status_code" and isinstance(sent, str) and FAILED.fullmatch(sent):
+        fixed.setdefault("error_type", sent)
     if sent is not None and value != sent:
         names.add(name)
     return True

@@ -231,6 +231,7 @@ class AnErrorOfAProvider:
             ({"code": -32_603, "message": "Internal"}, ("-32603", "Internal", None), Outcome.SERVER_ERROR),
             ({"innererror": {"code": 5}}, ("Error", None, None), Outcome.SERVER_ERROR),
             ("timeout", ("timeout", "timeout", None), Outcome.TIMEOUT),
+            ('{"detail":1}', (None, '{"detail":1}', None), Outcome.SERVER_ERROR),
             ("no route to host", (None, "no route to host", None), Outcome.SERVER_ERROR),
             (True, ("Error", None, None), Outcome.SERVER_ERROR),
             (["boom"], ("Error", None, None), Outcome.SERVER_ERROR),
@@ -257,7 +258,21 @@ class AnErrorOfAProvider:
 
     @pytest.mark.parametrize(
         "error",
-        [None, False, 0, "", " ", "None", "null", "N/A", [], {}, {"code": None, "message": ""}, {"code": 0}],
+        [
+            None,
+            False,
+            0,
+            "",
+            " ",
+            "None",
+            "null",
+            "N/A",
+            [],
+            {},
+            {"code": None, "message": ""},
+            {"code": 0},
+            {"code": "0", "message": "OK"},
+        ],
     )
     def test_is_no_failure_if_it_is_empty(self, error: Any) -> None:
         event = accepted(Kind.INFERENCE, {"model": "m", "error": error})

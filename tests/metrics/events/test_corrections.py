@@ -214,6 +214,7 @@ class AFieldThatDescribes:
         assert (event.status_code, event.error_type, event.outcome) == (None, word, outcome)
         assert corrected == {"status_code": 1}
         assert request(status_code=word, error_type="E")[0].error_type == "E"
+        assert request(status_code=f"{word}: some text")[0].error_type is None
 
     def test_is_a_failure_if_its_word_for_success_is_unknown(self) -> None:
         for word in ("timeout", "cancelled", "n", "f", "off", "false ", "aborted", "-1", "0.0", "x" * 300, -1, 0.5):
