@@ -6,7 +6,7 @@ Content is recognized by its key (`metrics.events.content_names`), which has one
     content='…    prompt=…&n=1    prompt = "…    [prompt] => …             before an equals sign
     {prompt: "…    {Content:…     { Content = …                            in an object of JavaScript, Go or C#
     "key": "gen_ai.prompt", "value": …    [["prompt", "…                   the name of a value that follows
-    Authorization: …                                                       a header
+    Authorization: …    ?key=…                                                a header, a key in Google's URLs
 
 Prose is not searched for content: in `Invalid prompt: too long`, nothing is quoted.
 Each expression reads a character a limited number of times, also in texts that are made to be slow.
@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from metrics.events.content_names import NAMING_WORDS, VALUE_WORDS
+from metrics.events.content_names import NAMING_WORDS, SPEAKER_WORDS, SPEAKERS, VALUE_WORDS
 
 CUT_OUT = "[content dropped]"
 MAX_KEY = 200  # characters
@@ -26,16 +26,22 @@ MAX_SPACES = 8  # between a key and its value
 WORD = r"[\w.\-\[\]%$@]"
 QUOTED = r"""["']([^"'\\]{1,200})\\*["']"""
 VALUE_BEGINS = r"""(?=[bfru]{0,2}(?:\\*["'`]|[\[{]))"""
-NAMING, VALUE = ("|".join(sorted(words)) for words in (NAMING_WORDS, VALUE_WORDS))
-# The forms of a key, each with signs of which a text has at least one. The key is the last group that matched.
+NAMING, VALUE, SPEAKER, SPEAKS = map("|".join, map(sorted, (NAMING_WORDS, VALUE_WORDS, SPEAKER_WORDS, SPEAKERS)))
+BESIDE_VALUE = rf"""
+    (?=[^"']{{0,40}}(?:["'][^"']{{0,40}}){{0,8}}["']\w{{0,40}}?(?i:{VALUE})\w{{0,40}}\\*["']\s*+:)"""
+# The forms of a key, each with signs of which a text has at least one. The key is the name of the group that matched,
+# or its text.
 FORMS = tuple(
     (re.compile(form, re.VERBOSE | re.MULTILINE), signs)
     for form, signs in (
         (rf"{QUOTED}\s*+(?::|=>?(?!=))", "\"'"),
         (
-            rf"""["']\w{{0,40}}?(?i:{NAMING})\\*["']\s*+:\s*+\\*{QUOTED}
-            (?=[^"']{{0,40}}(?:["'][^"']{{0,40}}){{0,8}}["']\w{{0,40}}?(?i:{VALUE})\w{{0,40}}\\*["']\s*+:)""",
+            rf"""["']\w{{0,40}}?(?i:{NAMING})\\*["']\s*+:\s*+\\*{QUOTED}{BESIDE_VALUE}""",
             "\"'",
+        ),
+        (
+            rf"""["'](?:{SPEAKER})\\*["']\s*+:\s*+\\*["'](?P<messages>(?i:{SPEAKS}))\\*["']{BESIDE_VALUE}""",
+            ("role", "from", "speaker", "author"),
         ),
         (
             rf"[\[(,]\s*+[\[(]\s*+\\*{QUOTED}\s*+,",
@@ -46,6 +52,11 @@ FORMS = tuple(
         (rf"(?:^[ \t]*+|[{{,(\[]\s*+)([\w.\-]++)[ \t]*+:\s{{0,4}}{VALUE_BEGINS}", "\"'`[{"),
         (r"(?:\{|(?<=[\s{])(?=[A-Z]))(\w++):(?=[^\s/:])", "{"),
         (r"(?<!\w)([Aa]uthorization|[Aa][Pp][Ii]-[Kk]ey|[Cc]ookie):", ("uthorization:", "-key:", "-Key:", "ookie:")),
+        (r"(?<=[?&])(?P<api_key>key)=", ("?key=", "&key=")),
+        (
+            r"(?P<prompt><\|(?:im_start|start_header_id|user|system)\|>|\[INST\]|<start_of_turn>)",
+            ("<|", "[INST]", "<s"),
+        ),
     )
 )
 # After content, a text continues with what pydantic writes after an invalid value; a stack trace also with the next
@@ -118,7 +129,7 @@ def _places(text: str, drops: Drops) -> list[int]:
         for form, signs in FORMS
         if any(map(text.__contains__, signs))
         for match in form.finditer(text)
-        if drops(match[match.lastindex or 0][-MAX_KEY:], _follows(text, match.end()))
+        if drops(match.lastgroup or match[match.lastindex or 0][-MAX_KEY:], _follows(text, match.end()))
     )
 
 

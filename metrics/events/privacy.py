@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -154,8 +155,16 @@ class Cleaner:
         return _is_name(name) and not _is_name(content) and names(name) is Names.CONTENT and self.drops(name, content)
 
     def _quotes_content(self, text: str) -> bool:
-        # Only the part that is stored is searched.
-        return quotes_content(text[:MAX_STRING], self._drops_in_text)
+        # Of a text that is not JSON, only the part that is stored is searched.
+        return self._is_json_with_content(text) or quotes_content(text[:MAX_STRING], self._drops_in_text)
+
+    def _is_json_with_content(self, text: str) -> bool:
+        if not text.startswith(("{", "[")):
+            return False
+        dropped: list[str] = []
+        with suppress(orjson.JSONDecodeError, InvalidMetadata):
+            Cleaner(tuple(self._keep)).clean({"json": orjson.loads(text)}, dropped, [])
+        return bool(dropped)
 
     def _drops(self, key: str, value: Any) -> bool:
         if not names_content(key) or normalise(key) in self._keep:

@@ -100,6 +100,8 @@ PRINTED = {
     "JSON in a URL": "data=%7B%22prompt%22%3A%22" + SECRET + "%22%7D",
     "HTML": f"<pre>{{&quot;prompt&quot;: &quot;{SECRET}&quot;}}</pre>",
     "a header": f"Authorization: Bearer {SECRET}",
+    "a URL of Google": f"429 for url: https://example.com/v1:generateContent?key={SECRET}",
+    "a conversation": json.dumps([{"from": "human", "value": SECRET}]),
 }
 
 
@@ -159,7 +161,7 @@ class AnObjectThatNamesAValue:
         ],
     )
     def test_loses_the_value_if_it_is_content(self, pair: dict[str, Any]) -> None:
-        for metadata in (pair, {"attributes": [pair]}):
+        for metadata in (pair, {"attributes": [pair]}, {"attributes": json.dumps([pair])}):
             cleaned, dropped = clean(metadata)
             assert SECRET not in repr(cleaned)
             assert len(dropped) == 1
