@@ -6,7 +6,7 @@ Content is recognized by its key (`metrics.events.content_names`), which has one
     content='…    prompt=…&n=1    prompt = "…    [prompt] => …             before an equals sign
     {prompt: "…    {Content:…     { Content = …                            in an object of JavaScript, Go or C#
     "key": "gen_ai.prompt", "value": …    [["prompt", "…                   the name of a value that follows
-    Authorization: …    ?key=…                                                a header, a key in Google's URLs
+    Authorization: …    ?key=…                                             a header, a key in Google's URLs
 
 Prose is not searched for content: in `Invalid prompt: too long`, nothing is quoted.
 Each expression reads a character a limited number of times, also in texts that are made to be slow.
