@@ -15,6 +15,7 @@ from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
 from metrics.queries.answers.distribution import Distribution, distribution
 from metrics.queries.answers.error_groups import error_groups
+from metrics.queries.answers.evaluation import Evaluated, evaluate
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import host_states
@@ -36,6 +37,7 @@ __all__ = [
     "TIMES",
     "BadQuery",
     "Distribution",
+    "Evaluated",
     "Filters",
     "Heatmap",
     "Page",
@@ -52,6 +54,7 @@ __all__ = [
     "distribution",
     "error_groups",
     "errors",
+    "evaluate",
     "export",
     "first_request_at",
     "has_demo",

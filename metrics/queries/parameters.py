@@ -276,6 +276,14 @@ def parse_integer(params: Mapping[str, Any], name: str, default: int, least: int
     return int(text)
 
 
+def parse_choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return the value in lower case, which must be one of those allowed."""
+    choice = _choice({name: value}, name, allowed)
+    if choice is None:
+        raise BadQuery(name, "must not be empty.", allowed)
+    return choice
+
+
 def _shown(value: Any) -> str:
     return repr(str(value)[:SHOWN_CHARACTERS])
 

@@ -107,9 +107,10 @@ def series(
     plan = plan_steps(window, now, step, Retention.current(raw_samples=only_gauges(specs)))
 
     def compute() -> SeriesResult:
+        limit = max(1, min(MAX_GROUPS, MAX_TOTAL_POINTS // max(1, plan.points * len(specs))))
         with query_budget():
-            lines, omitted = _read_lines(specs, plan, filters, now, models)
-        return SeriesResult(plan, lines, omitted)
+            lines, omitted = read_lines(specs, plan, filters, now, limit, models)
+        return SeriesResult(plan, [line for spec in specs for line in lines[spec]], omitted)
 
     key = tuple((spec.metric.name, spec.stat, spec.group_by) for spec in specs)
     return cached(("series", key, filters, plan, models), window, now, compute)
@@ -120,11 +121,15 @@ def only_gauges(specs: Sequence[SeriesSpec]) -> bool:
     return bool(specs) and all(spec.metric.type in gauges.TABLES for spec in specs)
 
 
-def _read_lines(
-    specs: Sequence[SeriesSpec], plan: Plan, filters: Filters, now: datetime, models: Sequence[str] | None
-) -> tuple[list[Line], int]:
-    """Return the lines of the specs, and the largest number of groups that were omitted from a spec."""
-    limit = max(1, min(MAX_GROUPS, MAX_TOTAL_POINTS // max(1, plan.points * len(specs))))
+def read_lines(
+    specs: Sequence[SeriesSpec],
+    plan: Plan,
+    filters: Filters,
+    now: datetime,
+    limit: int,
+    models: Sequence[str] | None = None,
+) -> tuple[Lines, int]:
+    """Return at most `limit` lines of each spec, and the largest number of groups that were omitted from one."""
     lines: Lines = {}
     most_omitted = 0
     alike: dict[tuple[bool, tuple[str, ...]], list[SeriesSpec]] = defaultdict(list)
@@ -139,7 +144,7 @@ def _read_lines(
             group_lines, omitted = requests.lines(group, group_by, limit, chosen)
         lines |= group_lines
         most_omitted = max(most_omitted, omitted)
-    return [line for spec in specs for line in lines[spec]], most_omitted
+    return lines, most_omitted
 
 
 class _Requests:
