@@ -27,6 +27,7 @@ task_queues = (Queue(TICKS), Queue(SLOW))
 task_routes = {
     "metrics.tasks.sample": {"queue": TICKS},
     "metrics.tasks.broadcast": {"queue": TICKS},
+    "alerts.tasks.evaluate_alerts": {"queue": TICKS},
     "metrics.tasks.maintain": {"queue": SLOW},
 }
 timezone = "UTC"
@@ -44,6 +45,12 @@ beat_schedule = {
         "task": "metrics.tasks.broadcast",
         "schedule": WallClock(1, offset=0.15),
         "options": {"expires": 1.0},
+    },
+    # After the tick, which must not wait for it.
+    "evaluate_alerts": {
+        "task": "alerts.tasks.evaluate_alerts",
+        "schedule": WallClock(5, offset=0.4),
+        "options": {"expires": 5.0},
     },
     "maintain": {
         "task": "metrics.tasks.maintain",

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "llmmonitor.access",
     "llmmonitor.process",
     "metrics",
+    "alerts",
     "dashboard",
 ]
 
@@ -237,7 +238,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
-        **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "dashboard")},
+        **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "alerts", "dashboard")},
         # A client that sends invalid requests all day must not fill the disk with log lines.
         "django.request": {"level": "ERROR", "filters": ["unavailable"]},
         # Unknown hosts, forms with too many fields or without a token: Django logs each, mostly with a traceback.

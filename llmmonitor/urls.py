@@ -9,6 +9,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("llmmonitor.access.urls")),
     path("", include("metrics.api.urls")),
+    path("", include("alerts.api.urls")),
     path("", include("dashboard.urls")),
 ]
 

@@ -13,6 +13,7 @@ from celery.beat import ScheduleEntry
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmmonitor.celery import make_app
 from llmmonitor.celery_beat import MARGIN_SECONDS, MemoryScheduler, WallClock
 from llmmonitor.infra import throttled_log
 from tests import services
@@ -70,3 +71,13 @@ class ATaskThatCannotBeSent:
             scheduler.apply_entry(entry)
 
         assert [record.getMessage()[:21] for record in caplog.records] == ["sending sample failed"]
+
+
+class TheSchedule:
+    def test_names_tasks_that_the_app_has_in_a_queue(self) -> None:
+        app = make_app()
+        app.loader.import_default_modules()
+
+        for entry in app.conf.beat_schedule.values():
+            assert entry["task"] in app.tasks
+            assert entry["task"] in app.conf.task_routes

@@ -5,6 +5,7 @@ Importing this module imports drf-spectacular and passes the descriptions of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.urls import get_resolver
@@ -37,12 +38,20 @@ class DocsView(SpectacularSwaggerSplitView):
 
 def apply_descriptions() -> None:
     """Pass the descriptions of all views of the API to drf-spectacular."""
-    for pattern in get_resolver("metrics.api.urls").url_patterns:
-        view = getattr(pattern.callback, "cls", None)
+    for view in _views(get_resolver().url_patterns):
         for name in ("get", "post", "delete"):
             method: Any = getattr(view, name, None)
             if hasattr(method, "openapi_description"):
                 extend_schema(**_extend_schema_arguments(**method.openapi_description))(method)
+
+
+def _views(patterns: Iterable[Any]) -> Iterator[Any]:
+    """Yield the classes of views of REST framework."""
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from _views(pattern.url_patterns)
+        elif hasattr(pattern.callback, "cls"):
+            yield pattern.callback.cls
 
 
 def _extend_schema_arguments(parameters: Any = (), example: Any = None, **description: Any) -> dict[str, Any]:

@@ -35,16 +35,21 @@ from tests.llmmonitor.access.asgi_requests import (
 
 pytestmark = pytest.mark.django_db
 
-# Who may: `pages, GET of the API, WebSocket, exports` · `POST /track/*` · `demo data on and off` · `the admin`. The
-# rights to operate (acknowledge, silence, annotate) and to manage have no other address yet: test_rights.py has them.
-READ, INGEST, DEMO, ADMIN = "read", "ingest", "demo", "admin"
+# Who may: `pages, GET of the API, WebSocket, exports` · `POST /track/*` · `acknowledge` · `demo data on and off` · `the
+# admin`. The right to manage has no other address yet: test_rights.py has it.
+READ, INGEST, OPERATE, DEMO, ADMIN = "read", "ingest", "operate", "demo", "admin"
 OPEN = "open"  # /health, and the door itself
 WHO_MAY: dict[str, set[str]] = {
     "viewer": {READ},
-    "operator": {READ, DEMO},
-    "admin": {READ, INGEST, DEMO, ADMIN},
+    "operator": {READ, OPERATE, DEMO},
+    "admin": {READ, INGEST, OPERATE, DEMO, ADMIN},
     "read key": {READ},
-    "manage key": {READ, INGEST, DEMO},  # the admin is a page for people: a key has no session to sign a form with
+    "manage key": {
+        READ,
+        INGEST,
+        OPERATE,
+        DEMO,
+    },  # the admin is a page for people: a key has no session to sign a form with
     "ingest key": {INGEST},
     "nobody on loopback": {READ, INGEST, DEMO},
     "nobody through a proxy": set(),
@@ -90,6 +95,10 @@ ROWS: dict[str, dict[str, str]] = {
     "errors": API,
     "errors/groups": API,
     "export/<str:kind>.<str:extension>": API,
+    "alerts": API,
+    "alerts/history": API,
+    "alerts/rules": API,
+    "alerts/<int:number>/acknowledge": {"POST": OPERATE},
     "demo": {"GET": READ, "POST": DEMO, "DELETE": DEMO},
     "track/inference": {"POST": INGEST},
     "track/error": {"POST": INGEST},

@@ -1,0 +1,24 @@
+"""Acknowledging alerts: a person says that somebody looks after a firing alert."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from alerts.models import Alert, AlertChange
+from metrics.store.write_lock import write_lock
+
+ACKNOWLEDGED = "acknowledged"
+
+
+def acknowledge(number: int, by: str, note: str, at: datetime) -> Alert | None:
+    """Note who has acknowledged an alert, and return it; None if there is no such alert. A repeat changes the note."""
+    with write_lock(), transaction.atomic():
+        alert = Alert.objects.select_for_update().filter(pk=number).first()
+        if alert is None:
+            return None
+        alert.acknowledged_at, alert.acknowledged_by, alert.note = at, by, note
+        alert.save(update_fields=["acknowledged_at", "acknowledged_by", "note"])
+        AlertChange.objects.create(alert=alert, at=at, to=ACKNOWLEDGED, value=alert.value, by=by, note=note)
+    return alert

@@ -1,0 +1,14 @@
+"""URLs of the API of alerts."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from alerts.api import views
+
+urlpatterns = [
+    path("alerts", views.AlertsView.as_view(), name="alerts"),
+    path("alerts/history", views.AlertHistoryView.as_view(), name="alert-history"),
+    path("alerts/rules", views.RulesView.as_view(), name="alert-rules"),
+    path("alerts/<int:number>/acknowledge", views.AcknowledgeView.as_view(), name="alert-acknowledge"),
+]

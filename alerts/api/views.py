@@ -1,0 +1,115 @@
+"""`/alerts`: active alerts, their history, acknowledging, and the rules."""
+
+from __future__ import annotations
+
+from django.http import Http404
+from django.utils.timezone import now
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from alerts import queries
+from alerts.acknowledging import acknowledge
+from alerts.api import schemas
+from alerts.rules.spec import AlertLevel
+from llmmonitor.access.identity import identify_request
+from llmmonitor.access.permissions import CanOperate
+from llmmonitor.access.throttles import ReadThrottle
+from metrics.api.base_views import ReadView
+from metrics.api.openapi.description import Parameter, describe, describe_get
+from metrics.api.openapi.response_schemas import PROBLEMS, page_of, problems
+from metrics.queries import BadQuery, parameters
+
+STATES = ("pending", "firing")
+LEVELS = tuple(level.value for level in AlertLevel)
+LABELS = ("model", "host")
+MAX_NOTE = 500
+
+
+class AlertsView(ReadView):
+    """Active alerts."""
+
+    @describe_get(
+        "Pending and firing alerts",
+        page_of(schemas.ALERT),
+        (
+            Parameter("state", enum=STATES, many=True),
+            Parameter("severity", enum=LEVELS, many=True),
+            *(Parameter(name, description="Alerts of this label only.", many=True) for name in LABELS),
+        ),
+        operation_id="alerts",
+    )
+    def get(self, request: Request) -> Response:
+        """Firing ones first, then the oldest first."""
+        params = request.query_params
+        parameters.check_names(params, "state", "severity", *LABELS)
+        results = queries.active_alerts(
+            [parameters.parse_choice("state", value, STATES) for value in params.getlist("state")],
+            [parameters.parse_choice("severity", value, LEVELS) for value in params.getlist("severity")],
+            {name: params.getlist(name) for name in LABELS},
+        )
+        return Response({"next": None, "previous": None, "results": results})
+
+
+class AlertHistoryView(ReadView):
+    """The changes of alerts."""
+
+    @describe_get(
+        "Changes of alerts, newest first",
+        page_of(schemas.CHANGE),
+        (
+            Parameter("rule", description="Changes of this rule only."),
+            Parameter("before", int, "Only changes with a smaller id."),
+            Parameter("limit", int),
+        ),
+        operation_id="alert_history",
+    )
+    def get(self, request: Request) -> Response:
+        """Every change of state, and every acknowledgement."""
+        params = request.query_params
+        parameters.check_names(params, "rule", "before", "limit")
+        limit = parameters.parse_integer(params, "limit", queries.PAGE, 1, queries.MAX_PAGE)
+        before = parameters.parse_integer(params, "before", 0, 1, 2**62) or None
+        rows = queries.history(before, limit + 1, params.get("rule"))
+        link = None
+        if len(rows) > limit:
+            rows = rows[:limit]
+            link = replace_query_param(request.build_absolute_uri(), "before", rows[-1]["id"])
+        return Response({"next": link, "previous": None, "results": rows})
+
+
+class AcknowledgeView(APIView):
+    """Acknowledging an alert."""
+
+    permission_classes = [CanOperate]
+    throttle_classes = [ReadThrottle]
+
+    @describe(
+        summary="Acknowledge an alert",
+        request={"application/json": schemas.NOTE},
+        responses={200: schemas.ALERT, **problems(404), **PROBLEMS},
+        parameters=(Parameter("number", int, location="path"),),
+    )
+    def post(self, request: Request, number: int) -> Response:
+        """Note that somebody looks after the alert. `by` is the user or the key unless a name is given."""
+        body = request.data if isinstance(request.data, dict) else {}
+        given = {name: body.get(name, "") for name in ("note", "by")}
+        for name, most in (("note", MAX_NOTE), ("by", 150)):
+            if not isinstance(given[name], str) or len(given[name]) > most or "\x00" in given[name]:
+                raise BadQuery(name, f"must be text of at most {most} characters.")
+        by = given["by"] or identify_request(request._request).name
+        alert = acknowledge(number, by, given["note"], now())
+        if alert is None:
+            raise Http404(f"There is no alert {number}.")
+        return Response(queries.as_dict(alert))
+
+
+class RulesView(ReadView):
+    """The rules."""
+
+    @describe_get("Alert rules", page_of(schemas.RULE), operation_id="alert_rules")
+    def get(self, request: Request) -> Response:
+        """All rules by name, each with why it was not judged in the newest evaluation."""
+        parameters.check_names(request.query_params)
+        return Response({"next": None, "previous": None, "results": queries.rules()})

@@ -1,0 +1,20 @@
+"""The app of alerts."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    """Rules, their evaluation, and the alerts."""
+
+    name = "alerts"
+
+    def ready(self) -> None:
+        """Add the numbers of alerts to each tick, and the retention of alerts to upkeep."""
+        from alerts.queries import numbers_of_alerts
+        from alerts.retention import delete_expired
+        from metrics.registers import retention, tick_parts
+
+        tick_parts.add("alerts", numbers_of_alerts)
+        retention.add("alerts", delete_expired)

@@ -1,0 +1,169 @@
+"""An evaluation: all rules are judged by their newest values, and the alerts and their changes are stored.
+
+The values are read first, without a lock. Then one transaction locks the evaluation, reads the open alerts, judges and
+writes. A process that has waited for the lock while another evaluated does nothing. So each change is stored and logged
+once, however many processes evaluate, and a restart continues with the stored alerts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+
+from alerts.evaluation.judging import GroupState, Labels, Status, judge
+from alerts.evaluation.values import Readings, read_values
+from alerts.models import Alert, AlertChange, Evaluation
+from alerts.models import AlertRule as StoredRule
+from alerts.rules.spec import AlertLevel, AlertRule, BadRule, RuleKind
+from metrics.store.write_lock import write_lock
+
+EVERY_SECONDS = 5
+LOG_LEVELS = {AlertLevel.INFO: logging.INFO, AlertLevel.WARNING: logging.WARNING, AlertLevel.CRITICAL: logging.CRITICAL}
+
+log = logging.getLogger("alerts.changes")
+
+
+def evaluate(at: datetime) -> list[AlertChange]:
+    """Judge all enabled rules at `at` and store what has changed. Return the changes. Raises QueryTooSlow."""
+    begin = time.monotonic()
+    rules, problems = _read_rules()
+    readings = read_values(rules, at)
+    with write_lock(), transaction.atomic():
+        evaluation = Evaluation.lock()
+        if evaluation.at is not None and timedelta(0) <= evaluation.at - at < timedelta(minutes=1):
+            return []  # another process has evaluated since
+        changes = _judge_all(rules, readings, at, evaluation.at, problems)
+        evaluation.at = at
+        evaluation.duration_ms = 1000 * (time.monotonic() - begin)
+        evaluation.problems = problems
+        evaluation.save()
+    for change in changes:
+        _log(change)
+    return changes
+
+
+def _read_rules() -> tuple[list[AlertRule], dict[str, str]]:
+    """Return the enabled rules, and why others are not judged."""
+    rules, problems = [], {}
+    for stored in StoredRule.objects.filter(enabled=True):
+        try:
+            rules.append(stored.as_spec())
+        except BadRule as error:
+            problems[stored.id] = str(error)
+    return rules, problems
+
+
+def _judge_all(
+    rules: Sequence[AlertRule],
+    readings: Mapping[str, Readings],
+    at: datetime,
+    judged_at: datetime | None,
+    problems: dict[str, str],
+) -> list[AlertChange]:
+    """Judge the rules and write the alerts. Alerts of rules that no longer exist, or are disabled, are resolved."""
+    open_alerts: dict[str, dict[Labels, Alert]] = {}
+    for alert in Alert.objects.filter(ended_at=None):
+        open_alerts.setdefault(alert.rule_id, {})[alert.key] = alert
+    new: list[Alert] = []
+    changes: list[AlertChange] = []
+    for rule in rules:
+        alerts = open_alerts.get(rule.id, {})
+        states = {labels: _state_of(alert) for labels, alert in alerts.items()}
+        judgement = judge(rule, readings[rule.id], states, at, judged_at)
+        for labels, state in judgement.states.items():
+            if labels not in alerts:
+                alerts[labels] = _new_alert(rule, labels)
+                new.append(alerts[labels])
+            _set_state(alerts[labels], state, at)
+        changes += [_change(alerts[change.labels], change.to, at, change.state.value) for change in judgement.changes]
+        if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
+            problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
+    judged = {*(rule.id for rule in rules), *problems}
+    changes += [
+        _change(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
+        for rule_id in open_alerts.keys() - judged
+        for alert in open_alerts[rule_id].values()
+    ]
+    Alert.objects.bulk_create(new)
+    _update(alert for alerts in open_alerts.values() for alert in alerts.values() if alert.updated_at == at)
+    AlertChange.objects.bulk_create(changes)
+    return changes
+
+
+def _state_of(alert: Alert) -> GroupState:
+    return GroupState(Status(alert.state), alert.since, alert.fired_at, alert.value, alert.peak)
+
+
+def _new_alert(rule: AlertRule, labels: Labels) -> Alert:
+    return Alert(
+        rule_id=rule.id,
+        rule_name=rule.name,
+        severity=rule.severity,
+        metric=rule.metric.name,
+        stat=rule.stat,
+        labels=dict(labels),
+        labels_hash=sha256(orjson.dumps(labels)).hexdigest(),
+        threshold=rule.threshold,
+    )
+
+
+def _set_state(alert: Alert, state: GroupState, at: datetime) -> None:
+    alert.state, alert.since, alert.fired_at = state.status, state.since, state.fired_at
+    alert.value, alert.peak, alert.updated_at = state.value, state.peak, at
+
+
+def _change(alert: Alert, to: Status, at: datetime, value: float | None) -> AlertChange:
+    """Return a change of an alert; one to an end ends the alert."""
+    if to in (Status.RESOLVED, Status.INACTIVE):
+        alert.state, alert.ended_at, alert.updated_at, alert.value = to, at, at, value
+    return AlertChange(alert=alert, at=at, to=to, value=value)
+
+
+def _update(alerts: Iterable[Alert]) -> None:
+    """Write the states of stored alerts, with one statement: there may be thousands, every five seconds."""
+    with connection.cursor() as cursor:
+        adapt = connection.ops.adapt_datetimefield_value
+        cursor.executemany(
+            f"UPDATE {Alert._meta.db_table} SET state = %s, since = %s, fired_at = %s, ended_at = %s, value = %s,"  # noqa: S608
+            " peak = %s, updated_at = %s WHERE id = %s",
+            [
+                (
+                    str(alert.state),
+                    adapt(alert.since),
+                    adapt(alert.fired_at),
+                    adapt(alert.ended_at),
+                    alert.value,
+                    alert.peak,
+                    adapt(alert.updated_at),
+                    alert.pk,
+                )
+                for alert in alerts
+            ],
+        )
+
+
+def _log(change: AlertChange) -> None:
+    """Log a change as one line of JSON."""
+    alert = change.alert
+    line: dict[str, Any] = {
+        "alert": alert.pk,
+        "rule": alert.rule_id,
+        "name": alert.rule_name,
+        "state": change.to,
+        "severity": alert.severity,
+        "metric": alert.metric,
+        "stat": alert.stat,
+        "value": change.value,
+        "threshold": alert.threshold,
+        "labels": alert.labels,
+        "at": change.at.isoformat(),
+    }
+    level = LOG_LEVELS[AlertLevel(alert.severity)] if change.to == Status.FIRING else logging.INFO
+    log.log(level, orjson.dumps(line).decode())

@@ -1,0 +1,297 @@
+"""A rule, and which rules make sense.
+
+However a rule is written (admin form, API, shell, rules file, a client's program), `check_rule` checks it, so that an
+invalid rule gets the same error everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from metrics import catalogue
+from metrics.catalogue import Kind, Metric, UnknownStat
+from metrics.queries import BadQuery, Filters
+from metrics.queries.parameters import parse_filters_object, parse_group_by
+from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX
+
+MAX_WINDOW_SECONDS = 7 * 86_400
+MINUTE, HOUR = 60, 3_600
+LONGEST_EXACT_SECONDS = 900  # of a window of any length; a longer one has whole minutes
+WEEK = 7 * 86_400
+COMPARE_TO_SECONDS = (HOUR, 86_400, WEEK)
+
+
+class MetricType(StrEnum):
+    """What a metric is measured on: the first part of its name in the catalogue."""
+
+    INFERENCE = "inference"
+    ERROR = "error"
+    QUEUE = "queue"
+    SYSTEM = "system"
+    GPU = "gpu"
+    ENGINE = "engine"
+    MONITOR = "monitor"
+
+
+class AlertLevel(StrEnum):
+    """How severe an alert is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class RuleKind(StrEnum):
+    """What a rule compares: the value with a threshold, its change in percent with one, or whether there is a value."""
+
+    THRESHOLD = "threshold"
+    CHANGE = "change"
+    NO_DATA = "no_data"
+
+
+class Comparison(StrEnum):
+    """The comparison of a value with the threshold for which a rule fires."""
+
+    GT = "gt"
+    GE = "ge"
+    LT = "lt"
+    LE = "le"
+    EQ = "eq"
+    NE = "ne"
+
+
+class NoData(StrEnum):
+    """What a group without a value means: no alert, an alert, or the same as before."""
+
+    OK = "ok"
+    ALERT = "alert"
+    KEEP = "keep"
+
+
+class BadRule(ValueError):
+    """A rule is refused. `errors` has (field, reason); a reason continues a sentence that starts with the field."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        self.errors = errors
+        super().__init__(" ".join(f"{field} {reason}" for field, reason in errors))
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Url = Annotated[str, Field(max_length=500, pattern=r"^(https?://\S+)?$")]
+
+
+class AlertRule(BaseModel):
+    """A rule as people write it. Which fields go together is checked by `check_rule`.
+
+    window_seconds: the value is computed over this time up to now. for_seconds: the condition must hold for this long
+    before the rule fires. clear_threshold: a firing alert is resolved when the condition no longer holds for this
+    value. filters: label or `outcome` -> its values. group_by: an alert for each combination of these labels; by
+    default for each model, host or GPU. min_count: requests without which a rule does not judge. compare_to_seconds:
+    how long before the window the one lies that a change is measured from.
+    """
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=False)
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$", max_length=64)]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Annotated[RuleKind, BeforeValidator(_lower)] = RuleKind.THRESHOLD
+    metric_type: Annotated[MetricType, BeforeValidator(_lower)]
+    metric_name: Annotated[str, Field(max_length=100)]
+    stat: str = ""
+    window_seconds: Annotated[int, Field(ge=5, le=MAX_WINDOW_SECONDS)] = MINUTE
+    comparison: Annotated[Comparison, BeforeValidator(_lower)] = Comparison.GT
+    threshold: Number | None = None
+    clear_threshold: Number | None = None
+    for_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
+    compare_to_seconds: int | None = None
+    filters: dict[str, list[str]] = {}
+    group_by: tuple[str, ...] | None = None
+    severity: Annotated[AlertLevel, BeforeValidator(_lower)] = AlertLevel.WARNING
+    no_data: Annotated[NoData, BeforeValidator(_lower)] = NoData.OK
+    min_count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    enabled: bool = True
+    description: Annotated[str, Field(max_length=2_000)] = ""
+    runbook_url: Url = ""
+    channels: Annotated[list[str], Field(max_length=20)] = []
+    repeat_seconds: Annotated[int, Field(ge=60, le=WEEK)] = 14_400
+
+    @property
+    def metric(self) -> Metric:
+        """The metric in the catalogue."""
+        return catalogue.get(f"{self.metric_type}.{self.metric_name}")
+
+
+_MESSAGES = {
+    "missing": "is required.",
+    "extra_forbidden": "is not a field of a rule.",
+    "enum": "must be one of {expected}.",
+    "greater_than_equal": "must be at least {ge}.",
+    "less_than_equal": "must be at most {le}.",
+    "string_too_short": "must not be empty.",
+    "string_too_long": "may have at most {max_length} characters.",
+    "too_long": "may have at most {max_length} entries.",
+    "finite_number": "must be a finite number.",
+    "string_type": "must be text.",
+}
+_PATTERNS = {
+    "id": "must be lower-case letters and digits, with single - or _ between them.",
+    "runbook_url": "must be an address that begins with http:// or https://.",
+}
+_NUMBERS = ("int_", "float_")
+
+
+def check_rule(values: Mapping[str, Any]) -> AlertRule:
+    """Return the rule with these fields, with its defaults filled in. Raises BadRule with every error."""
+    try:
+        rule = AlertRule.model_validate(values)
+    except ValidationError as error:
+        raise BadRule([_described(detail) for detail in error.errors(include_url=False)]) from None
+    metric = _metric_of(rule)
+    errors: list[tuple[str, str]] = []
+    checked = rule.model_copy(
+        update={
+            "metric_name": metric.short,
+            "stat": _stat_of(rule, metric, errors),
+            "group_by": _group_by_of(rule, metric, errors),
+        }
+    )
+    _check_filters(rule, metric, errors)
+    _check_comparison(rule, errors)
+    _check_window(rule, errors)
+    if rule.min_count > 1 and not _counts_requests(metric):
+        errors.append(("min_count", f"applies to requests and errors, and {metric.name} is neither."))
+    if errors:
+        raise BadRule(errors)
+    return checked
+
+
+def _described(detail: Any) -> tuple[str, str]:
+    field = ".".join(str(step) for step in detail["loc"])
+    kind = detail["type"]
+    if kind == "string_pattern_mismatch":
+        return field, _PATTERNS[field]
+    if kind in _MESSAGES:
+        return field, _MESSAGES[kind].format(**detail.get("ctx", {}))
+    if kind.startswith(_NUMBERS):
+        return field, "must be a whole number." if kind.startswith("int_") else "must be a number."
+    return field, f"{detail['msg'][:1].lower()}{detail['msg'][1:]}."
+
+
+def _metric_of(rule: AlertRule) -> Metric:
+    """Return the metric of the type and the name; the name may also be the full name or that of the field."""
+    of_type = catalogue.of_type(rule.metric_type)
+    name = rule.metric_name.removeprefix(f"{rule.metric_type}.")
+    for metric in of_type:
+        if name == metric.short:
+            return metric
+    for metric in of_type:
+        if name == metric.field:
+            return metric
+    listed = ", ".join(metric.short for metric in of_type)
+    raise BadRule([("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}.")])
+
+
+def _stat_of(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]]) -> str:
+    if not rule.stat:
+        return "avg" if "avg" in metric.stats else metric.default_stat
+    try:
+        return metric.check_stat(rule.stat)
+    except UnknownStat as error:
+        errors.append(("stat", f"must be a statistic of {metric.name}. Allowed: {', '.join(error.candidates)}."))
+        return rule.stat
+
+
+def labels_of(metric: Metric) -> tuple[str, ...]:
+    """Return the labels that the metric has, without promoted tags. The first are those of one instance."""
+    return GAUGE_LABELS.get(metric.type, LABELS)
+
+
+def instance_of(metric: Metric) -> tuple[str, ...]:
+    """Return the labels of one instance: a model, a host, or a GPU of a host."""
+    return ("host", "gpu") if metric.type == "gpu" else labels_of(metric)[:1]
+
+
+def _group_by_of(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]]) -> tuple[str, ...]:
+    if rule.group_by is None:
+        return instance_of(metric)
+    try:
+        names = parse_group_by(list(rule.group_by))
+    except BadQuery as error:
+        errors.append(("group_by", str(error).removeprefix("group_by ")))
+        return rule.group_by
+    allowed = labels_of(metric)
+    for name in names:
+        if name not in allowed and not (_counts_requests(metric) and name.startswith(TAG_PREFIX)):
+            errors.append(("group_by", f"must be labels of {metric.name}. Allowed: {', '.join(allowed)}."))
+            break
+    return names
+
+
+def _check_filters(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]]) -> None:
+    try:
+        filters = parse_filters_object(rule.filters)
+    except BadQuery as error:
+        errors.append(("filters", str(error)))
+        return
+    allowed = [name for name in labels_of(metric) if name != "source"]
+    if metric.type == "inference":
+        allowed.append("outcome")
+    errors += [
+        ("filters", f"{name} is not a label of {metric.name}. Allowed: {', '.join(allowed)}.")
+        for name in rule.filters
+        if name not in allowed and not (_counts_requests(metric) and name.startswith(TAG_PREFIX))
+    ]
+    if filters.outcome and metric.kind is not Kind.HISTOGRAM:
+        errors.append(("filters", f"outcome applies to distributions, and {metric.name} is a {metric.kind}."))
+
+
+def _check_comparison(rule: AlertRule, errors: list[tuple[str, str]]) -> None:
+    if rule.kind is RuleKind.NO_DATA:
+        errors += [
+            (name, "must not be given: the rule fires without a value.")
+            for name in ("threshold", "clear_threshold", "compare_to_seconds")
+            if getattr(rule, name) is not None
+        ]
+        return
+    if rule.threshold is None:
+        errors.append(("threshold", "is required."))
+    elif rule.clear_threshold is not None:
+        if rule.comparison in (Comparison.EQ, Comparison.NE):
+            errors.append(("clear_threshold", f"must not be given with the comparison {rule.comparison}."))
+        elif rule.comparison in (Comparison.GT, Comparison.GE) and rule.clear_threshold > rule.threshold:
+            errors.append(("clear_threshold", f"must be at most the threshold, {rule.threshold:g}."))
+        elif rule.comparison in (Comparison.LT, Comparison.LE) and rule.clear_threshold < rule.threshold:
+            errors.append(("clear_threshold", f"must be at least the threshold, {rule.threshold:g}."))
+    if rule.kind is RuleKind.CHANGE and rule.compare_to_seconds not in COMPARE_TO_SECONDS:
+        listed = ", ".join(map(str, COMPARE_TO_SECONDS))
+        errors.append(("compare_to_seconds", f"must be one of {listed} for a rule of the kind change."))
+    if rule.kind is RuleKind.THRESHOLD and rule.compare_to_seconds is not None:
+        errors.append(("compare_to_seconds", "is a field of the kind change only."))
+
+
+def _check_window(rule: AlertRule, errors: list[tuple[str, str]]) -> None:
+    """Older figures have coarser buckets: minutes after two hours, hours after three days."""
+    seconds, compared = rule.window_seconds, rule.compare_to_seconds
+    if compared == WEEK and seconds % HOUR:
+        errors.append(("window_seconds", "must be a multiple of 3600 if it is compared with a week before."))
+    elif (compared == 86_400 or seconds > LONGEST_EXACT_SECONDS) and seconds % MINUTE:
+        errors.append(("window_seconds", "must be a multiple of 60 if it is longer than 900 or compared with a day."))
+    elif seconds > 86_400 and seconds % HOUR:
+        errors.append(("window_seconds", "must be a multiple of 3600 if it is longer than a day."))
+
+
+def _counts_requests(metric: Metric) -> bool:
+    return metric.type in ("inference", "error")
+
+
+def filters_of(filters: Mapping[str, Sequence[str]]) -> Filters:
+    """Return the filters of a checked rule, for a query."""
+    return parse_filters_object(filters)

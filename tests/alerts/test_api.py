@@ -1,0 +1,175 @@
+"""`/alerts`: what is active, what has changed, who looks after it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from alerts.evaluation.evaluate import evaluate
+from alerts.models import AlertRule
+from alerts.rules.manager import alert_manager
+from alerts.rules.spec import AlertRule as Rule
+from alerts.rules.spec import check_rule
+from llmmonitor.access.keys import create_key
+from metrics import queries as metric_queries
+from metrics.events import SystemEvent
+from metrics.store.writing.transaction import Store
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
+
+
+@pytest.fixture
+def hot(db: Any) -> None:
+    """Two hosts at 95 % of their CPUs, and a rule that fires for both at once."""
+    AlertRule.objects.all().delete()
+    rule = {"id": "hot", "name": "Hot", "metric_type": "system", "metric_name": "cpu_percent", "threshold": 90}
+    alert_manager.add_alert_rule(check_rule(rule))
+    hosts = [SystemEvent(timestamp=NOW, host=name, cpu_percent=95) for name in ("alpha", "beta")]
+    Store(clock=lambda: NOW).commit(hosts)
+    evaluate(NOW)
+
+
+@pytest.fixture
+def client(db: Any) -> Client:
+    """A client with a key that may do everything."""
+    _, token = create_key("ops", ["manage"], at=NOW)
+    return Client(headers={"Authorization": f"Bearer {token}"})
+
+
+def results(client: Client, path: str) -> list[dict[str, Any]]:
+    response = client.get(path)
+    assert response.status_code == 200, response.content
+    listed: list[dict[str, Any]] = response.json()["results"]
+    return listed
+
+
+class TheAlerts:
+    def test_have_what_a_person_needs_to_know(self, hot: None, client: Client) -> None:
+        first, second = results(client, "/alerts")
+
+        assert first == {
+            "id": first["id"],
+            "rule": "hot",
+            "name": "Hot",
+            "state": "firing",
+            "severity": "warning",
+            "metric_name": "system.cpu_percent",
+            "stat": "avg",
+            "value": 95.0,
+            "peak": 95.0,
+            "threshold": 90.0,
+            "labels": {"host": "alpha"},
+            "since": "2026-03-01T12:34:56Z",
+            "started_at": "2026-03-01T12:34:56Z",
+            "ended_at": None,
+            "updated_at": "2026-03-01T12:34:56Z",
+            "acknowledged_at": None,
+            "acknowledged_by": None,
+            "note": None,
+        }
+        assert second["labels"] == {"host": "beta"}
+
+    def test_are_counted_in_each_tick(self, hot: None) -> None:
+        assert metric_queries.current(NOW)["alerts"] == {"firing": 2, "pending": 0}
+
+    @pytest.mark.parametrize(
+        ("query", "hosts"),
+        [
+            ("state=firing", ["alpha", "beta"]),
+            ("state=pending", []),
+            ("severity=warning&host=beta", ["beta"]),
+            ("severity=critical", []),
+            ("host=alpha&host=beta", ["alpha", "beta"]),
+        ],
+    )
+    def test_can_be_filtered(self, hot: None, client: Client, query: str, hosts: list[str]) -> None:
+        assert [alert["labels"]["host"] for alert in results(client, f"/alerts?{query}")] == hosts
+
+    @pytest.mark.parametrize("query", ["state=resolved", "severity=", "modell=x"])
+    def test_are_not_listed_by_an_unknown_filter(self, db: Any, client: Client, query: str) -> None:
+        assert client.get(f"/alerts?{query}").status_code == 400
+
+
+class AnAcknowledgement:
+    def send(self, client: Client, number: int, **body: Any) -> Any:
+        return client.post(f"/alerts/{number}/acknowledge", body, "application/json")
+
+    def test_is_shown_with_its_name_and_note(self, hot: None, client: Client) -> None:
+        number = results(client, "/alerts")[0]["id"]
+
+        response = self.send(client, number, note="on it", by="mara")
+
+        assert response.status_code == 200
+        assert results(client, "/alerts")[0]["acknowledged_by"] == response.json()["acknowledged_by"] == "mara"
+        newest = results(client, "/alerts/history")[0]
+        assert (newest["alert"], newest["to"], newest["by"], newest["note"]) == (
+            number,
+            "acknowledged",
+            "mara",
+            "on it",
+        )
+
+    def test_is_by_its_key_without_a_name(self, hot: None, client: Client) -> None:
+        number = results(client, "/alerts")[0]["id"]
+
+        assert self.send(client, number).json()["acknowledged_by"] == "ops"
+
+    def test_of_no_alert_is_not_found(self, db: Any, client: Client) -> None:
+        assert self.send(client, 7).status_code == 404
+
+    def test_with_an_invalid_note_is_refused(self, hot: None, client: Client) -> None:
+        number = results(client, "/alerts")[0]["id"]
+
+        assert self.send(client, number, note=7).status_code == 400
+        assert self.send(client, number, note="x" * 501).status_code == 400
+
+
+class TheHistory:
+    def test_has_every_change_and_is_read_in_pages(self, hot: None, client: Client) -> None:
+        evaluate(NOW + timedelta(minutes=20))  # the hosts have no data, and the alerts are resolved
+
+        first = client.get("/alerts/history?limit=3").json()
+        second = client.get(first["next"]).json()
+
+        assert [change["to"] for change in first["results"] + second["results"]] == ["resolved"] * 2 + ["firing"] * 2
+        assert second["next"] is None
+        assert results(client, "/alerts") == []
+
+    def test_of_a_rule_has_its_changes_only(self, hot: None, client: Client) -> None:
+        assert len(results(client, "/alerts/history?rule=hot")) == 2
+        assert results(client, "/alerts/history?rule=other") == []
+
+
+class TheRules:
+    def test_are_listed_with_why_they_are_not_judged(self, hot: None, client: Client) -> None:
+        rule = {"id": "gpu", "name": "GPU", "metric_type": "gpu", "metric_name": "temperature", "threshold": 1}
+        alert_manager.add_alert_rule(check_rule(rule))
+        evaluate(NOW + timedelta(seconds=5))
+
+        listed = {rule["id"]: rule for rule in results(client, "/alerts/rules")}
+
+        assert listed["hot"]["not_judged"] is None
+        assert listed["gpu"]["not_judged"] == "no data"
+        assert listed["hot"]["group_by"] == ["host"]
+
+    def test_replace_the_given_fields_of_a_known_id(self, hot: None) -> None:
+        changed = alert_manager.add_alert_rule(
+            Rule(id="hot", name="Hotter", metric_type="system", metric_name="cpu_percent", for_seconds=30)
+        )
+
+        assert (changed.name, changed.threshold, changed.for_seconds) == ("Hotter", 90, 30)
+        assert [rule.id for rule in alert_manager.get_alert_rules()] == ["hot"]
+
+    def test_that_are_removed_or_disabled_end_their_alerts(self, hot: None, client: Client) -> None:
+        assert alert_manager.remove_alert_rule("hot")
+        assert not alert_manager.remove_alert_rule("hot")
+
+        evaluate(NOW + timedelta(seconds=5))
+
+        assert results(client, "/alerts") == []
+        assert {change["to"] for change in results(client, "/alerts/history?limit=2")} == {"resolved"}

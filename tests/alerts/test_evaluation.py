@@ -1,0 +1,164 @@
+"""An evaluation stores, logs and counts what the events of a moment mean for the rules."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
+from alerts.models import Alert, AlertRule
+from alerts.rules.manager import alert_manager
+from alerts.rules.spec import check_rule
+from metrics.events import Event, GPUSample, InferenceEvent, QueueEvent, SystemEvent
+from metrics.store.writing.transaction import Store
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
+
+
+def write(events: Sequence[Event]) -> None:
+    Store(clock=lambda: NOW + timedelta(minutes=30)).commit(events)
+
+
+def follow(seconds: int, start: datetime = NOW) -> list[tuple[int, str, str]]:
+    """Evaluate every five seconds. Return the changes: (seconds since the start, rule, state)."""
+    return [
+        (second, change.alert.rule_id, change.to)
+        for second in range(0, seconds + 1, EVERY_SECONDS)
+        for change in evaluate(start + timedelta(seconds=second))
+    ]
+
+
+def request(at: datetime, number: int, **more: Any) -> InferenceEvent:
+    return InferenceEvent(timestamp=at, request_id=f"r-{number}", **({"model_name": "m"} | more))
+
+
+def host(second: int, **fields: Any) -> SystemEvent:
+    return SystemEvent(timestamp=NOW + timedelta(seconds=second), host="h", **fields)
+
+
+class TheDefaultRules:
+    def test_have_the_thresholds_of_the_documentation(self) -> None:
+        stored = AlertRule.objects.all()
+        rules = {rule.name: (rule.threshold, rule.clear_threshold, rule.for_seconds) for rule in stored}
+
+        assert rules == {
+            "High CPU Usage": (80, 75, 60),
+            "High Memory Usage": (85, 80, 60),
+            "Slow Response Time": (5000, None, 60),
+            "High Error Rate": (10, None, 60),
+            "GPU Overheating": (85, 80, 30),
+            "Queue Backlog": (100, 80, 30),
+        }
+        assert len(alert_manager.get_alert_rules()) == 6  # all are valid
+
+    @pytest.mark.parametrize(
+        ("rule", "over", "under", "for_seconds"),
+        [
+            ("high-cpu-usage", lambda s: host(s, cpu_percent=95), lambda s: host(s, cpu_percent=5), 60),
+            ("high-memory-usage", lambda s: host(s, memory_percent=95), lambda s: host(s, memory_percent=5), 60),
+            (
+                "slow-response-time",
+                lambda s: request(NOW + timedelta(seconds=s), s, response_time_ms=9_000),
+                lambda s: request(NOW + timedelta(seconds=s), s, response_time_ms=90),
+                60,
+            ),
+            (
+                "high-error-rate",
+                lambda s: request(NOW + timedelta(seconds=s), s, success=False),
+                lambda s: request(NOW + timedelta(seconds=s), s),
+                60,
+            ),
+            (
+                "gpu-overheating",
+                lambda s: host(s, gpu_metrics=[GPUSample(gpu_id="0", temperature=95)]),
+                lambda s: host(s, gpu_metrics=[GPUSample(gpu_id="0", temperature=50)]),
+                30,
+            ),
+            (
+                "queue-backlog",
+                lambda s: QueueEvent(timestamp=NOW + timedelta(seconds=s), source="q", model_name="m", pending=150),
+                lambda s: QueueEvent(timestamp=NOW + timedelta(seconds=s), source="q", model_name="m", pending=1),
+                30,
+            ),
+        ],
+    )
+    def test_fire_and_are_resolved(
+        self, rule: str, over: Any, under: Any, for_seconds: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write([over(second) for second in range(-120, 121)])
+        write([under(second) for second in range(121, 600)])
+        caplog.set_level(logging.INFO, "alerts")
+
+        changes = follow(500)
+
+        assert [name for _, name, _ in changes] == [rule] * 3
+        assert [(second, state) for second, _, state in changes[:2]] == [(0, "pending"), (for_seconds, "firing")]
+        assert changes[2][2] == "resolved"
+        lines = [json.loads(record.message) for record in caplog.records if record.name == "alerts.changes"]
+        assert [(line["rule"], line["state"]) for line in lines] == [(name, state) for _, name, state in changes]
+        alert = Alert.objects.get()
+        assert (alert.state, alert.rule_id) == ("resolved", rule)
+        assert alert.changes.count() == 3
+
+
+class TheRuleOnSlowResponses:
+    def test_fires_when_every_call_times_out(self) -> None:
+        hangs = {"response_time_ms": 60_000.0, "success": False, "status_code": 504}
+        write([request(NOW + timedelta(seconds=s), s, **hangs) for s in range(-60, 70, 10)])
+
+        assert ("slow-response-time", "firing") in [change[1:] for change in follow(60)]
+
+    def test_does_not_fire_for_fast_rejections(self) -> None:
+        write([request(NOW, n, response_time_ms=5, success=False, status_code=429) for n in range(100)])
+
+        assert "slow-response-time" not in {rule for _, rule, _ in follow(60)}
+
+
+def add(**fields: Any) -> None:
+    alert_manager.add_alert_rule(check_rule({"id": "r", "name": "R"} | fields))
+
+
+class ARuleWithoutData:
+    def test_fires_for_a_host_that_has_stopped_sending(self) -> None:
+        add(kind="no_data", metric_type="system", metric_name="cpu_percent", window_seconds=60)
+        write([host(second, cpu_percent=5) for second in range(-300, 0, 10)])
+
+        # The last sample was 10 s ago, and is held for half a minute.
+        assert follow(120) == [(80, "r", "firing")]
+
+
+class ARuleOnChanges:
+    def test_compares_with_the_hour_before(self) -> None:
+        at = NOW - timedelta(hours=1)
+        add(kind="change", metric_type="inference", metric_name="requests", stat="rate", comparison="lt",
+            threshold=-50, compare_to_seconds=3_600, min_count=2)  # fmt: skip
+        write([request(at, n) for n in range(10)] + [request(NOW, 20), request(NOW, 21)])
+
+        (change,) = evaluate(NOW)
+
+        assert (change.to, change.value) == ("firing", pytest.approx(-80))
+
+
+class TwoEvaluators:
+    def test_store_each_change_once(self) -> None:
+        add(metric_type="system", metric_name="cpu_percent", threshold=90)
+        write([host(0, cpu_percent=95)])
+
+        assert len(evaluate(NOW)) == 1
+        assert evaluate(NOW) == evaluate(NOW - timedelta(seconds=1)) == []
+        assert Alert.objects.count() == 1
+
+
+class ARestart:
+    def test_continues_with_the_stored_alerts(self) -> None:
+        write([host(second, cpu_percent=95) for second in range(-60, 200)])
+        follow(30)
+
+        assert follow(90, NOW + timedelta(seconds=35)) == [(25, "high-cpu-usage", "firing")]
