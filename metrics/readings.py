@@ -4,8 +4,8 @@ The level of an instance in a span is the mean of its samples. That of a counter
 the span between two samples: the growth between two samples is spread over the spans between them.
 
 The last reading of a gauge is held in the following spans in which the instance has no sample, while the reading is
-valid: for three intervals of its source. The interval is measured between raw samples where these are read, and
-otherwise by the minutes. In minutes, a reading is valid from the start of its minute on.
+valid: for three intervals of its source. The interval is that of the minute of the reading, so it does not depend on
+the spans or on the window. In minutes, a reading is valid from the start of its minute on.
 
 Pure functions on arrays.
 """
@@ -26,7 +26,6 @@ from metrics.events import QueueKind
 VALID_INTERVALS = 3
 MIN_VALID_SECONDS = 15
 MAX_VALID_SECONDS = MAX_COUNTER_GAP  # the longest interval of a source, for gauges and counters
-NEWEST = 5  # samples that the interval of a source is the mean of
 DEFAULT_INTERVAL = MIN_VALID_SECONDS / VALID_INTERVALS  # of a source with a single sample
 MINUTE = 60
 MIN_COVERED_SECONDS = 1e-6  # of a counter in a span; less is a rounding error
@@ -161,16 +160,18 @@ def _repeated(first: Integers, end: Integers) -> tuple[Integers, Integers]:
     return of, np.arange(len(of)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + first[of]
 
 
-def validity(minutes: Spans) -> Floats:
+def validity(minutes: Spans, first_at: Floats | None = None) -> Floats:
     """Return for how many seconds the last reading of each minute is valid. They are ordered by instance and time.
 
-    The interval of a source is measured from the newest sample of the minute before. If that is not recent, it is the
-    longest that the samples of the minute can have.
+    The interval of a source is measured from the newest sample of the minute before. If that is not recent, it is
+    measured from the first sample of the minute, if its time is known (`first_at`, unix seconds or NaN), and otherwise
+    it is the longest that the samples of the minute can have.
     """
     at, count = minutes.last_at / 1e6, minutes.count
     same = np.diff(minutes.instance) == 0
     since = np.where(np.r_[False, same], np.diff(at, prepend=at[:1]), np.inf)
-    alone = np.where(count > 1, (at - minutes.start) / np.maximum(count - 1, 1), DEFAULT_INTERVAL)
+    begin = minutes.start if first_at is None else np.where(np.isnan(first_at), minutes.start, first_at)
+    alone = np.where(count > 1, (at - begin) / np.maximum(count - 1, 1), DEFAULT_INTERVAL)
     interval = np.where(since <= MAX_VALID_SECONDS, since / np.maximum(count, 1), alone)
     valid: Floats = np.clip(VALID_INTERVALS * interval, MIN_VALID_SECONDS, MAX_VALID_SECONDS)
     return valid
@@ -198,45 +199,41 @@ def with_held(minutes: Spans, end: int) -> Spans:
     return joined([minutes, held(minutes, minutes.start.astype(np.float64), validity(minutes), 0, MINUTE, end)])
 
 
-def validity_of_samples(instance: Integers, at: Floats) -> Floats:
-    """Return for how many seconds each sample is valid; NaN for the first one of an instance, or after a long pause.
-
-    The interval of a source is the mean between the NEWEST samples up to this one. at: unix seconds. The samples are
-    ordered by instance and time.
-    """
-    number = np.arange(len(at))
-    is_first = np.r_[True, (np.diff(instance) != 0) | (np.diff(at) > MAX_VALID_SECONDS)][: len(at)]
-    first = np.maximum.accumulate(np.where(is_first, number, 0))
-    intervals = np.minimum(number - first, NEWEST - 1)
-    interval = np.full(len(at), np.nan)
-    np.divide(at - at[number - intervals], intervals, out=interval, where=intervals > 0)
-    valid: Floats = np.clip(VALID_INTERVALS * interval, MIN_VALID_SECONDS, MAX_VALID_SECONDS)
-    return valid
-
-
 def with_held_in_steps(rows: Floats, minutes: Spans, origin: int, length: int, end: int) -> Spans:
     """Return the steps of samples, with the readings of a gauge that are held in steps up to `end` (unix seconds).
 
-    rows: those of `rows_of_samples`. minutes: those of the samples, and those before them.
+    rows: those of `rows_of_samples`, from the minute before that of `origin` on. minutes: those of the samples, and
+    those before.
     """
     steps = spans_of(rows)
-    order = np.lexsort((rows[:, LAST_AT], rows[:, INSTANCE]))
-    of_samples = validity_of_samples(rows[order, INSTANCE].astype(np.int64), rows[order, LAST_AT] / 1e6)
-    of_steps = of_samples[np.cumsum(steps.count) - 1]
-    begin = int(rows[:, LAST_AT].min()) // 1_000_000 // MINUTE * MINUTE if len(rows) else end
-    earlier = minutes.where(minutes.start < begin)
-    valid = np.concatenate((np.full(len(earlier), np.nan), of_steps))
-    readings = joined([earlier, steps])
-    order = np.lexsort((readings.last_at, readings.instance))
-    readings, valid = readings.where(order), valid[order]
+    first = origin - origin % MINUTE - MINUTE
+    readings = joined([minutes.where(minutes.start < first), steps])
+    readings = readings.where(np.lexsort((readings.last_at, readings.instance)))
+    valid = np.full(len(readings), float(MIN_VALID_SECONDS))
     known = _key(minutes.instance, minutes.start)
-    wanted = _key(readings.instance, readings.last_at // 1_000_000 // MINUTE * MINUTE)
-    place = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
-    of_minute = np.full(len(readings), float(MIN_VALID_SECONDS))
+    place, is_known = _places(known, _minute_keys(readings.instance, readings.last_at))
     if len(known):
-        of_minute = np.where(known[place] == wanted, validity(minutes)[place], of_minute)
-    valid = np.where(np.isnan(valid), of_minute, valid)
+        valid = np.where(is_known, validity(minutes, _first_at(rows, known))[place], valid)
     return joined([steps, held(readings, readings.last_at / 1e6, valid, origin, length, end)])
+
+
+def _first_at(rows: Floats, minutes: Integers) -> Floats:
+    """Return the time of the first of the samples in each minute, unix seconds; NaN without samples."""
+    order = np.argsort(rows[:, LAST_AT], kind="stable")
+    at = rows[order, LAST_AT]
+    keys, first = np.unique(_minute_keys(rows[order, INSTANCE], at), return_index=True)
+    place, is_known = _places(keys, minutes)
+    return np.where(is_known, at[first][place] / 1e6, np.nan) if len(keys) else np.full(len(minutes), np.nan)
+
+
+def _minute_keys(instance: Any, at: Any) -> Integers:
+    return _key(instance.astype(np.int64), at.astype(np.int64) // 1_000_000 // MINUTE * MINUTE)
+
+
+def _places(keys: Integers, wanted: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return the place of each wanted key in sorted keys, and whether it is there."""
+    place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    return place, keys[place] == wanted if len(keys) else np.zeros(len(wanted), dtype=bool)
 
 
 def of_preferred_kind(spans: Spans, queues: Mapping[int, tuple[str, str]]) -> Spans:

@@ -44,7 +44,7 @@ TABLES: dict[str, Any] = {
 
 def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, hold: bool) -> dict[str, Spans]:
     """Return the steps of metrics of one table. `hold`: see `read_spans`."""
-    # With the minute before, so that the intervals at the start of the window do not depend on it.
+    # With the minute before: the validity of the readings in the first minute of a source depends on its samples.
     start = plan.start - plan.start % MINUTE - MINUTE
     samples = _read_samples(metrics, plan, start, ids)
     counters = [metric for metric in metrics if metric.name in COUNTERS]

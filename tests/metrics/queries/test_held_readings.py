@@ -131,3 +131,15 @@ class AStepBelowAMinute:
                 first = (900 - start + step - 1) // step
                 part = read(900 - first * step, 30, step)
                 assert part == pytest.approx(whole[first : first + len(part)]), (step, start)
+
+
+class ASourceThatSendsOnChange:
+    @pytest.mark.parametrize("sent", [(750, 620, 590), (800, 799, 798, 700, 610, 605, 600, 470)])
+    def test_has_one_value_for_each_bucket_whatever_the_window_is(self, sent: tuple[int, ...]) -> None:
+        metric = catalogue.get("queue.pending")
+        write([sample(metric, second, 5) for second in sent], now=NOW)
+
+        for step in (5, 10, 30):
+            whole = values(metric, "avg", step, 900)
+            for length in range(2 * step, 600, step):
+                assert values(metric, "avg", step, length) == whole[-length // step :], (step, length)
