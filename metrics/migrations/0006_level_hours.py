@@ -39,6 +39,7 @@ COUNTERS = (
     "engine.prompt_tokens_total",
     "engine.generation_tokens_total",
 )
+KINDS = ("engine", "track", "sdk")  # of queues; the first is preferred
 MINUTE, HOUR = 60, 3600
 MAX_GAP = {MINUTE: 180, HOUR: 7_200}  # seconds between two values of a counter; beyond, the host was down
 ALL_MINUTES = 2**60 - 1
@@ -65,6 +66,8 @@ def convert_metric(apps, schema_editor, metric):
         rate = F("growth") / F("covered_seconds")
         known.update(sum=60 * rate, count=60, min=rate, max=rate, minutes=ALL_MINUTES)
     else:
+        if metric.startswith("queue."):
+            keep_preferred_kind(hours, apps.get_model("metrics", "GaugeLabels").objects)
         hours.update(sum=F("sum") * 60.0 / F("count"), count=60, minutes=ALL_MINUTES)
     newest = hours.aggregate(newest=Max("bucket"))["newest"]
     if newest is not None:
@@ -98,6 +101,20 @@ def set_growth(rows, resolution, execute_many):
                 changed.append((value - before if value >= before else value, seconds, row_id))
         if changed:
             execute_many("UPDATE metrics_gaugerollup SET growth = %s, covered_seconds = %s WHERE id = %s", changed)
+
+
+def keep_preferred_kind(hours, labels):
+    """Delete the hours of a queue for which there is one of a preferred kind of the same model."""
+    known = labels.filter(kind__in=KINDS).values_list("id", "model_name", "kind")
+    queues = {key: (model, KINDS.index(kind)) for key, model, kind in known}
+    stored = hours.values_list("id", "bucket", "labels_id")
+    rows = [(row_id, bucket, *queues[key]) for row_id, bucket, key in stored if key in queues]
+    best = {}
+    for _, bucket, model, rank in rows:
+        best[bucket, model] = min(rank, best.get((bucket, model), rank))
+    others = [row_id for row_id, bucket, model, rank in rows if rank > best[bucket, model]]
+    for start in range(0, len(others), 500):
+        hours.filter(id__in=others[start : start + 500]).delete()
 
 
 def merge_doubled(hours):

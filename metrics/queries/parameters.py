@@ -20,7 +20,7 @@ from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import Severity
 from metrics.events.types import Timestamp
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
-from metrics.queries.answers.series import only_gauges
+from metrics.queries.answers.series import check_step_of_levels, only_gauges
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.filters import (
     ERROR_FILTERS,
@@ -263,6 +263,7 @@ def parse_live_step(value: Any, specs: Sequence[SeriesSpec], now: datetime) -> i
     if step is None:
         raise BadQuery("step", "is required: the length of a bucket in seconds.")
     check_kept(step, now, Retention.from_settings(raw_samples=only_gauges(specs)))
+    check_step_of_levels(specs, step)
     return step
 
 

@@ -55,10 +55,13 @@ def _newest(
     metrics: Sequence[Metric], ids: Any, at: Mapping[int, datetime]
 ) -> list[tuple[int, Metric, datetime, timedelta]]:
     """Return when each instance has sent each metric last, and for how long this is valid."""
-    begin = int(min(at.values()).timestamp()) - LOOKBACK_SECONDS
+    begin, end = int(min(at.values()).timestamp()) - LOOKBACK_SECONDS, max(at.values())
     rows = GaugeRollup.objects.filter(
         resolution=MINUTE, metric__in=[metric.name for metric in metrics], bucket__gte=begin - begin % MINUTE
-    ).filter(one_of("labels_id", ids), bucket__lte=int(max(at.values()).timestamp()))
+    )
+    # A minute with samples from ahead of the clock does not count yet.
+    rows = rows.filter(bucket__lte=int(end.timestamp()), last_at__lte=(end - EPOCH) // timedelta(microseconds=1))
+    rows = rows.filter(one_of("labels_id", ids))
     size = len(metrics)
     number_of = {metric.name: number for number, metric in enumerate(metrics)}
     listed = [

@@ -1,21 +1,26 @@
 """The current queue length of each model.
 
-For each model, the first kind of engine, track and sdk that has a valid sample is used, and the values of its sources
-are added. A sample counts from its time on, for three intervals of its source, at least 15 s.
+For each model and field, the first kind of engine, track and sdk that has a valid value is used, and the values of its
+sources are added. A sample counts from its time on, for three intervals of its source, at least 15 s.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from metrics import catalogue
 from metrics.models import QueueMetrics
+from metrics.queries.answers.partial_samples import fill_missing
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.newest_samples import newest_samples
 from metrics.queries.read.sql import chunks
 from metrics.readings import rank_of_kind
+
+FIELDS = ("pending", "processing")
+METRICS = [catalogue.get(f"queue.{field}") for field in FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,24 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
         for instance, sample in newest_samples(QueueMetrics, at, filters.gauge_label_ids("queue")).items()
         if at - sample.at <= sample.valid_for
     }
-    # All levels of a kind are added: also two providers of a model at one source, which share a label set.
-    by_kind: dict[str, dict[str, list[Level]]] = defaultdict(lambda: defaultdict(list))
+    sent: dict[int, list[Level]] = defaultdict(list)
+    kinds: dict[int, str] = {}
     for times in chunks({sample.at for sample in newest.values()}):
-        samples = QueueMetrics.objects.filter(timestamp__in=times)
-        for time, instance, kind, pending, processing in samples.values_list(
-            "timestamp", "labels_id", "kind", "pending", "processing"
-        ):
+        rows = QueueMetrics.objects.filter(timestamp__in=times)
+        for time, instance, kind, *values in rows.values_list("timestamp", "labels_id", "kind", *FIELDS):
             if instance in newest and time == newest[instance].at:
-                by_kind[newest[instance].model][kind].append(Level(pending, processing))
-    return {model: Level.sum_of(kinds[min(kinds, key=rank_of_kind)]) for model, kinds in by_kind.items()}
+                # Also two providers of a model at one source, which share a label set.
+                sent[instance].append(Level(*values))
+                kinds[instance] = kind
+    samples = {instance: asdict(Level.sum_of(levels)) for instance, levels in sent.items()}
+    # A source may have several senders, each with some of the fields.
+    fill_missing(QueueMetrics, METRICS, samples, dict.fromkeys(samples, at), FIELDS)
+    by_model: dict[str, dict[str, dict[str, list[int]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for instance, sample in samples.items():
+        for field, value in sample.items():
+            if value is not None:
+                by_model[newest[instance].model][field][kinds[instance]].append(value)
+    return {
+        model: Level(**{field: sum(of_kind[min(of_kind, key=rank_of_kind)]) for field, of_kind in fields.items()})
+        for model, fields in by_model.items()
+    }

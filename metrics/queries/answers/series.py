@@ -17,9 +17,11 @@ import numpy as np
 from django.db.models import Count
 
 from metrics.catalogue import Metric
+from metrics.levels import LEVELS
 from metrics.models import ErrorGroupRollup, ErrorMetrics
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
+from metrics.queries.exceptions import BadQuery
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, Filters
@@ -28,7 +30,8 @@ from metrics.queries.read.request_rollups import GroupedRollups, RollupRows, col
 from metrics.queries.read.sql import BucketOf
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import COARSEST, Plan, Retention, plan_steps
-from metrics.queries.time.window import Window, at_second, end_of_now
+from metrics.queries.time.window import STEPS, Window, at_second, end_of_now
+from metrics.readings import MINUTE
 
 MAX_GROUPS = 50
 MAX_TOTAL_POINTS = 200_000
@@ -104,6 +107,8 @@ def series(
     `models`: of the specs that are grouped by model alone, return the series of these models.
     """
     specs = tuple(dict.fromkeys(specs))
+    if step is not None:
+        check_step_of_levels(specs, step)
     plan = plan_steps(window, now, step, Retention.current(raw_samples=only_gauges(specs)))
 
     def compute() -> SeriesResult:
@@ -114,6 +119,17 @@ def series(
 
     key = tuple((spec.metric.name, spec.stat, spec.group_by) for spec in specs)
     return cached(("series", key, filters, plan, models), window, now, compute)
+
+
+def check_step_of_levels(specs: Sequence[SeriesSpec], step: int) -> None:
+    """Raise BadQuery if values are added over instances in steps of more than a minute that are not whole minutes.
+
+    In such a step, instances that did not exist at the same time would be added.
+    """
+    level = next((spec.metric.name for spec in specs if spec.metric.name in LEVELS), None)
+    if level and step > MINUTE and step % MINUTE:
+        allowed = [str(other) for other in STEPS if other % MINUTE == 0]
+        raise BadQuery("step", f"must be a multiple of 60 s, or less than a minute, for {level}.", allowed)
 
 
 def only_gauges(specs: Sequence[SeriesSpec]) -> bool:

@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 
 from metrics.models import GaugeLabels, GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.queries.read.sql import one_of
-from metrics.readings import DEFAULT_INTERVAL, LOOKBACK_SECONDS, valid_seconds
+from metrics.readings import DEFAULT_INTERVAL, LOOKBACK_SECONDS, MAX_VALID_SECONDS, valid_seconds
 
 # The interval of a source is the mean between this number of its newest samples.
 NEWEST = 5
@@ -81,6 +81,10 @@ def _newest(times: Any) -> tuple[datetime, timedelta]:
     if isinstance(times, str):
         times = [datetime.fromisoformat(time).replace(tzinfo=UTC) for time in times.split(",")]
     ordered = sorted(set(times))
+    for number in range(len(ordered) - 1, 0, -1):
+        if (ordered[number] - ordered[number - 1]).total_seconds() > MAX_VALID_SECONDS:
+            ordered = ordered[number:]  # before that, the source was silent
+            break
     interval = DEFAULT_INTERVAL
     if len(ordered) > 1:
         interval = (ordered[-1] - ordered[0]).total_seconds() / (len(ordered) - 1)

@@ -26,7 +26,7 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def reading(at: datetime, pending: int, **more: Any) -> QueueEvent:
+def reading(at: datetime, pending: int | None, **more: Any) -> QueueEvent:
     return QueueEvent(**({"timestamp": at, "source": "gateway", "model_name": CHATTY, "pending": pending} | more))
 
 
@@ -238,6 +238,26 @@ class TheQueue:
         write([reading(ago(1), 7)])
 
         assert queries.current(NOW)["queue"]["processing"] is None
+
+    def test_of_two_senders_of_a_source_has_the_fields_of_both(self, db: Any) -> None:
+        for second in range(60, 0, -5):
+            write([reading(ago(second), 7), reading(ago(second - 1), None, processing=4)])
+
+        queue = queries.current(NOW)["queue"]
+
+        assert (queue["pending"], queue["processing"]) == (7, 4)
+
+    def test_has_each_field_of_the_preferred_kind_that_sends_it(self, db: Any) -> None:
+        write([reading(ago(2), None, processing=4), reading(ago(1), 7, source="program", kind="sdk")])
+
+        queue = queries.current(NOW)["queue"]
+
+        assert (queue["pending"], queue["processing"]) == (7, 4)
+
+    def test_is_valid_for_a_short_time_after_a_long_silence(self, db: Any) -> None:
+        write([reading(ago(640), 5), reading(ago(60), 9)])
+
+        assert queries.current(NOW)["queue"]["pending"] is None
 
 
 class TheHosts:

@@ -19,7 +19,8 @@ from metrics.catalogue import Combine
 from metrics.events import GPUSample, QueueEvent, QueueKind, SystemEvent
 from metrics.levels import COUNTERS, LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, RawFloor
-from metrics.queries import Filters, Window
+from metrics.queries import BadQuery, Filters, SeriesSpec, Window
+from metrics.queries.parameters import parse_live_step
 from metrics.store.upkeep import level_hours
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.writing.transaction import Store
@@ -327,3 +328,13 @@ class TheHoursOfALevel:
         month = Window.of_seconds(NOW.timestamp() - 30 * 86_400, NOW.timestamp() - 4 * 86_400)
         for stat in ("avg", "max"):
             assert set(values("system.gpu_count", stat, 10_800, month)) == {320}
+
+
+class AStepOfMoreThanAMinute:
+    @pytest.mark.parametrize("step", [90, 450])
+    def test_must_be_whole_minutes_for_a_level(self, step: int) -> None:
+        with pytest.raises(BadQuery, match=r"must be a multiple of 60 s, or less than a minute, for queue\.pending"):
+            values("queue.pending", step=step)
+        with pytest.raises(BadQuery, match="must be a multiple of 60 s"):
+            parse_live_step(step, [SeriesSpec.of("queue.pending", "avg")], NOW)
+        assert len(values("inference.requests", "rate", step=step)) > 7

@@ -236,6 +236,24 @@ class TheHoursOfLevels:
     COLUMNS = ("bucket", "count", "sum", "min", "max", "minutes")
     EVERY_MINUTE = (60, 240, 3, 5, 2**60 - 1)
 
+    def test_of_queues_are_those_of_the_preferred_kind(self, models: Any) -> None:
+        label_sets = models.get_model("metrics", "GaugeLabels").objects
+        rows = models.get_model("metrics", "GaugeRollup").objects
+        values = {"metric": "queue.pending", "count": 2, "sum": 8, "min": 3, "max": 5, "last": 5, "last_at": 1}
+        for kind, hours in (("sdk", (0, 1)), ("track", (1, 2))):
+            labels = label_sets.create(model_name="chatty", kind=kind, source="gateway")
+            for hour in hours:
+                rows.create(resolution=3600, bucket=self.FIRST + 3600 * hour, labels=labels, **values)
+
+        migrate_to("0006_level_hours")
+
+        kept = GaugeRollup.objects.filter(resolution=3600).order_by("bucket").values_list("bucket", "labels__kind")
+        assert [((bucket - self.FIRST) // 3600, kind) for bucket, kind in kept] == [
+            (0, "sdk"),
+            (1, "track"),
+            (2, "track"),
+        ]
+
     def test_are_those_whose_minutes_are_not_all_stored(self, models: Any) -> None:
         # The first of the two minutes of hour 0 is no longer stored. Hour -1 has two rows, of two commits.
         self.store(models, "system.gpu_count", [30, 70, 80], [-1, -1, 0, 0, 1, 1])
