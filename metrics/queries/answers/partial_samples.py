@@ -3,7 +3,7 @@
 Each sends some of the fields. A field that the newest sample does not have is taken from the newest sample that has it,
 as long as that is valid. When each field was last sent, and in which interval, is read from the rollups of minutes:
 there are few of them, and none of a field that nobody sends. Fields that are no metrics, such as the name of a GPU,
-come with the metrics of their sender.
+do not change from second to second; they are read every ten seconds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.core.cache import caches
+from django.db.models import Max
 
 from metrics.catalogue import Metric
 from metrics.models import GaugeRollup
 from metrics.queries.read.sql import chunks, one_of
 from metrics.queries.time.window import EPOCH
-from metrics.readings import COLUMNS, COUNT, INSTANCE, LAST_AT, LOOKBACK_SECONDS, MINUTE, START, spans_of, validity
+from metrics.readings import (
+    COLUMNS,
+    COUNT,
+    INSTANCE,
+    LAST_AT,
+    LOOKBACK_SECONDS,
+    MAX_VALID_SECONDS,
+    MINUTE,
+    START,
+    spans_of,
+    validity,
+)
+
+FACTS_SECONDS = 10
 
 
 def fill_missing(
@@ -35,10 +50,15 @@ def fill_missing(
     """
     missing = [name for name in fields if any(sample[name] is None for sample in samples.values())]
     wanted = [metric for metric in metrics if metric.field in missing]
+    others = [name for name in missing if name not in {metric.field for metric in metrics}]
+    if others:
+        for instance, values in _facts(table, others, max(at.values())).items():
+            for name, value in values.items():
+                if instance in samples and samples[instance][name] is None:
+                    samples[instance][name] = value
     if not wanted:
         return
-    others = set(missing) - {metric.field for metric in wanted}
-    fields_of: dict[tuple[datetime, int], set[str]] = defaultdict(lambda: set(others))
+    fields_of: dict[tuple[datetime, int], set[str]] = defaultdict(set)
     for instance, metric, time, valid_for in _newest(wanted, samples, at):
         if samples[instance][metric.field] is None and at[instance] - time <= valid_for:
             fields_of[time, instance].add(metric.field)
@@ -49,6 +69,21 @@ def fill_missing(
             for name, value in zip(missing, values, strict=True):
                 if name in own and samples[instance][name] is None:
                     samples[instance][name] = value
+
+
+def _facts(table: Any, fields: Sequence[str], at: datetime) -> Mapping[int, Mapping[str, Any]]:
+    """Return the newest known values of fields by label set, as they were at most ten seconds ago."""
+    cache, key = caches["ring"], f"facts:{table._meta.db_table}:{','.join(fields)}"
+    entry = cache.get(key)
+    if entry is not None and abs((at - entry[0]).total_seconds()) < FACTS_SECONDS:
+        return entry[1]  # type: ignore[no-any-return]
+    facts: dict[int, dict[str, Any]] = defaultdict(dict)
+    recent = table.objects.filter(timestamp__gt=at - timedelta(seconds=MAX_VALID_SECONDS), timestamp__lte=at)
+    sent = recent.values("labels_id", *fields).annotate(newest=Max("timestamp")).order_by("newest")
+    for instance, *values in sent.values_list("labels_id", *fields):
+        facts[instance] |= {name: value for name, value in zip(fields, values, strict=True) if value not in (None, "")}
+    cache.set(key, (at, dict(facts)), FACTS_SECONDS)
+    return facts
 
 
 def _newest(

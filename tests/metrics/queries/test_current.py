@@ -421,6 +421,19 @@ class TheHosts:
             (merged,) = host["gpu_metrics"]
             assert (merged["utilization_percent"], merged["power_draw_watts"]) == (70.0, 300.0)
 
+    def test_keep_what_only_one_of_two_senders_names(self, db: Any) -> None:
+        named = GPUSample(gpu_id="0", name="NVIDIA H100", temperature=50.0)
+        plain = GPUSample(gpu_id="0", temperature=51.0, utilization_percent=70.0)
+        for n in range(6):
+            agent = sample(ago(10 * n + 3), cpu_count=16, gpu_metrics=(named,))
+            write([agent, sample(ago(10 * n), memory_percent=40.0, gpu_metrics=(plain,))])
+
+        for second in (0, 8):
+            (host,) = queries.current(NOW + timedelta(seconds=second))["hosts"]
+
+            assert (host["cpu_count"], host["memory_percent"]) == (16, 40.0)
+            assert [gpu["name"] for gpu in host["gpu_metrics"]] == ["NVIDIA H100"]
+
     def test_have_no_value_that_is_no_longer_sent(self, db: Any) -> None:
         gpu = GPUSample(gpu_id="0", utilization_percent=70.0)
         agent = [sample(ago(5 * n), memory_percent=40.0 if n > 5 else None) for n in range(24)]
