@@ -55,10 +55,10 @@ that sends every five minutes therefore has a value in every step. One with a lo
 
 Gauges that are combined by the sum are added minute by minute, over the instances that have a value in the minute (a
 sample, or one that still counts), and then averaged over the minutes. Five pods with 10 requests each, one after
-another, are 10 requests. Steps below a minute are added step by step. Of a model's queue, the first of the kinds
-engine, track and sdk that has a value in the minute is used; this applies to waiting times, too. Of minutes that are no
-longer stored, averages and last values are exact; `min` and `max` add the least and greatest values of the hour of the
-instances that have a value in the same minute.
+another, are 10 requests. Steps below a minute are added step by step; longer steps of these gauges must be whole
+minutes. Of a model's queue, the first of the kinds engine, track and sdk that has a value in the minute is used; this
+applies to waiting times, too. Of minutes that are no longer stored, averages and the last values of gauges are exact;
+`min` and `max` add the least and greatest values of the hour of the instances that have a value in the same minute.
 
 The rate of a counter is the growth between two samples, at most five and a half minutes apart, spread over the time
 between them. After a reset, the counter has grown from 0. The rates of several hosts are added minute by minute, too.
