@@ -199,6 +199,21 @@ def with_held(minutes: Spans, end: int) -> Spans:
     return joined([minutes, held(minutes, minutes.start.astype(np.float64), validity(minutes), 0, MINUTE, end)])
 
 
+def _validity_in_steps(minutes: Spans, first_at: Floats) -> Floats:
+    """Return for how many seconds the readings of each minute are valid, as `validity`, but without later samples.
+
+    A minute with several samples has the interval of the minute before, if that is known. Otherwise, a sample after a
+    pause would change for how long the readings before the pause were held.
+    """
+    own = validity(minutes, first_at)
+    if not len(minutes):
+        return own
+    same = np.r_[False, np.diff(minutes.instance) == 0]
+    is_recent = same & (np.diff(minutes.last_at, prepend=minutes.last_at[:1]) <= MAX_VALID_SECONDS * 1_000_000)
+    is_known = is_recent | (minutes.count > 1)
+    return np.where(is_recent & np.r_[False, is_known[:-1]] & (minutes.count > 1), np.r_[own[:1], own[:-1]], own)
+
+
 def with_held_in_steps(rows: Floats, minutes: Spans, origin: int, length: int, end: int) -> Spans:
     """Return the steps of samples, with the readings of a gauge that are held in steps up to `end` (unix seconds).
 
@@ -213,7 +228,7 @@ def with_held_in_steps(rows: Floats, minutes: Spans, origin: int, length: int, e
     known = _key(minutes.instance, minutes.start)
     place, is_known = _places(known, _minute_keys(readings.instance, readings.last_at))
     if len(known):
-        valid = np.where(is_known, validity(minutes, _first_at(rows, known))[place], valid)
+        valid = np.where(is_known, _validity_in_steps(minutes, _first_at(rows, known))[place], valid)
     return joined([steps, held(readings, readings.last_at / 1e6, valid, origin, length, end)])
 
 

@@ -143,3 +143,18 @@ class ASourceThatSendsOnChange:
             whole = values(metric, "avg", step, 900)
             for length in range(2 * step, 600, step):
                 assert values(metric, "avg", step, length) == whole[-length // step :], (step, length)
+
+
+class APause:
+    @pytest.mark.parametrize("sent_before", [3, 9, 25])
+    def test_is_not_shorter_after_the_source_has_sent_again(self, sent_before: int) -> None:
+        """The pause ends in the minute in which it began."""
+        metric = catalogue.get("system.cpu_percent")
+        stopped = 360 - sent_before
+        write([sample(metric, second, 7) for second in range(490, stopped, -1)], now=NOW)
+        before = values(metric, "avg", 1, 700)[: 700 - stopped + 30]
+
+        for second in range(stopped - 31, stopped - 34, -1):
+            write([sample(metric, second, 7)], now=NOW)
+
+            assert values(metric, "avg", 1, 700)[: 700 - stopped + 30] == before
