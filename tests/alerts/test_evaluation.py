@@ -146,10 +146,10 @@ class ARuleOnChanges:
         assert (change.to, change.value) == ("firing", pytest.approx(-80))
 
 
-class TwoEvaluators:
+class AnEvaluatorBesideAnother:
     def test_store_each_change_once(self) -> None:
-        add(metric_type="system", metric_name="cpu_percent", threshold=90)
-        write([host(0, cpu_percent=95)])
+        add(metric_type="system", metric_name="cpu_percent", threshold=70)
+        write([host(0, cpu_percent=75)])
 
         assert len(evaluate(NOW)) == 1
         assert evaluate(NOW) == evaluate(NOW - timedelta(seconds=1)) == []
