@@ -199,21 +199,6 @@ def with_held(minutes: Spans, end: int) -> Spans:
     return joined([minutes, held(minutes, minutes.start.astype(np.float64), validity(minutes), 0, MINUTE, end)])
 
 
-def _validity_in_steps(minutes: Spans, first_at: Floats) -> Floats:
-    """Return for how many seconds the readings of each minute are valid, as `validity`, but without later samples.
-
-    A minute with several samples has the interval of the minute before, if that is known. Otherwise, a sample after a
-    pause would change for how long the readings before the pause were held.
-    """
-    own = validity(minutes, first_at)
-    if not len(minutes):
-        return own
-    same = np.r_[False, np.diff(minutes.instance) == 0]
-    is_recent = same & (np.diff(minutes.last_at, prepend=minutes.last_at[:1]) <= MAX_VALID_SECONDS * 1_000_000)
-    is_known = is_recent | (minutes.count > 1)
-    return np.where(is_recent & np.r_[False, is_known[:-1]] & (minutes.count > 1), np.r_[own[:1], own[:-1]], own)
-
-
 def with_held_in_steps(rows: Floats, minutes: Spans, origin: int, length: int, end: int) -> Spans:
     """Return the steps of samples, with the readings of a gauge that are held in steps up to `end` (unix seconds).
 
@@ -221,24 +206,56 @@ def with_held_in_steps(rows: Floats, minutes: Spans, origin: int, length: int, e
     those before.
     """
     steps = spans_of(rows)
-    first = origin - origin % MINUTE - MINUTE
-    readings = joined([minutes.where(minutes.start < first), steps])
-    readings = readings.where(np.lexsort((readings.last_at, readings.instance)))
-    valid = np.full(len(readings), float(MIN_VALID_SECONDS))
-    known = _key(minutes.instance, minutes.start)
-    place, is_known = _places(known, _minute_keys(readings.instance, readings.last_at))
-    if len(known):
-        valid = np.where(is_known, _validity_in_steps(minutes, _first_at(rows, known))[place], valid)
+    is_before = minutes.start < origin - origin % MINUTE - MINUTE
+    readings = joined([minutes.where(is_before), steps])
+    valid = np.r_[validity(minutes)[is_before], _validity_of_steps(steps, rows, minutes)]
+    order = np.lexsort((readings.last_at, readings.instance))
+    readings, valid = readings.where(order), valid[order]
     return joined([steps, held(readings, readings.last_at / 1e6, valid, origin, length, end)])
 
 
-def _first_at(rows: Floats, minutes: Integers) -> Floats:
-    """Return the time of the first of the samples in each minute, unix seconds; NaN without samples."""
-    order = np.argsort(rows[:, LAST_AT], kind="stable")
-    at = rows[order, LAST_AT]
-    keys, first = np.unique(_minute_keys(rows[order, INSTANCE], at), return_index=True)
-    place, is_known = _places(keys, minutes)
-    return np.where(is_known, at[first][place] / 1e6, np.nan) if len(keys) else np.full(len(minutes), np.nan)
+def _validity_of_steps(steps: Spans, rows: Floats, minutes: Spans) -> Floats:
+    """Return for how many seconds the last reading of each step is valid. Samples after a pause do not change it.
+
+    The interval of its source is that of the minute before, if there was one. Otherwise it is measured from the samples
+    up to the reading.
+    """
+    if not len(minutes):
+        return np.full(len(steps), float(MIN_VALID_SECONDS))
+    rows = rows[np.lexsort((rows[:, LAST_AT], rows[:, INSTANCE]))]
+    keys, first, minute = np.unique(
+        _minute_keys(rows[:, INSTANCE], rows[:, LAST_AT]), return_index=True, return_inverse=True
+    )
+    last = np.cumsum(steps.count) - 1  # the row of each step's last reading
+    known = _key(minutes.instance, minutes.start)
+    place, is_known = _places(known, _minute_keys(steps.instance, steps.last_at))
+
+    first_at = np.full(len(minutes), np.nan)
+    own, has_samples = _places(known, keys)
+    first_at[own[has_samples]] = rows[first[has_samples], LAST_AT] / 1e6
+    steady = np.where(is_known, _steady_validity(minutes, first_at)[place], np.nan)
+
+    at = steps.last_at / 1e6
+    is_next = np.r_[False, np.diff(minutes.instance) == 0]
+    before = np.where(is_next, np.r_[np.nan, minutes.last_at[:-1] / 1e6], np.nan)[place]
+    is_recent = is_known & (at - before <= MAX_VALID_SECONDS)
+    number = last - first[minute[last]] + is_recent
+    begin = np.where(is_recent, before, rows[first[minute[last]], LAST_AT] / 1e6)
+    interval = np.where(number > 0, (at - begin) / np.maximum(number, 1), DEFAULT_INTERVAL)
+    so_far = np.clip(VALID_INTERVALS * interval, MIN_VALID_SECONDS, MAX_VALID_SECONDS)
+    return np.where(np.isnan(steady), so_far, steady)
+
+
+def _steady_validity(minutes: Spans, first_at: Floats) -> Floats:
+    """Return for how many seconds the readings of each minute are valid by the interval of the minute before.
+
+    NaN where that is not known, or the minute has a single sample.
+    """
+    own = validity(minutes, first_at)
+    is_recent = np.r_[False, np.diff(minutes.instance) == 0]
+    is_recent &= np.diff(minutes.last_at, prepend=minutes.last_at[:1]) <= MAX_VALID_SECONDS * 1_000_000
+    is_known = np.r_[False, (is_recent | (minutes.count > 1))[:-1]]
+    return np.where(is_recent & is_known & (minutes.count > 1), np.r_[own[:1], own[:-1]], np.nan)
 
 
 def _minute_keys(instance: Any, at: Any) -> Integers:

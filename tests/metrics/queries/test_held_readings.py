@@ -158,3 +158,17 @@ class APause:
             write([sample(metric, second, 7)], now=NOW)
 
             assert values(metric, "avg", 1, 700)[: 700 - stopped + 30] == before
+
+    @pytest.mark.parametrize("sent_before", [1, 2, 9])
+    def test_of_a_new_source_is_not_shorter_after_it_has_sent_again(self, sent_before: int) -> None:
+        """There is no minute before that would say how often the source sends."""
+        metric = catalogue.get("system.cpu_percent")
+        first = 600  # the start of a minute
+        stopped = first - sent_before
+        write([sample(metric, second, 7) for second in range(first, stopped, -1)], now=NOW)
+        before = values(metric, "avg", 1, 700)[: 700 - stopped + 30]
+
+        for second in range(stopped - 31, stopped - 34, -1):
+            write([sample(metric, second, 7)], now=NOW)
+
+            assert values(metric, "avg", 1, 700)[: 700 - stopped + 30] == before
