@@ -181,7 +181,7 @@ def _insert_new(
 def _complete(
     model: Any, fields: Sequence[str], samples: Iterable[Sample], rows: Rows, written: Set[tuple[Any, ...]]
 ) -> Iterator[Sample]:
-    """Add to stored rows the fields that they lack and that another sample of their time has.
+    """Replace stored rows that lack fields which another sample of their time has by rows with these fields.
 
     Yield these samples with the added fields only. `samples` are all that were sent, `written` the keys of new rows.
     """
@@ -189,14 +189,18 @@ def _complete(
         key = at, label_set
         if key in written and rows[key][0] == index:
             continue
-        stored = model.objects.filter(timestamp=at, labels_id=label_set).select_for_update().values(*fields).first()
+        stored = model.objects.filter(timestamp=at, labels_id=label_set).select_for_update().first()
         added = {
             name: getattr(sample, name)
             for name in fields
-            if stored and stored[name] is None and getattr(sample, name) is not None
+            if stored and getattr(stored, name) is None and getattr(sample, name) is not None
         }
         if added:
-            model.objects.filter(timestamp=at, labels_id=label_set).update(**added)
+            # Under a new id, by which live pages detect the change.
+            model.objects.filter(pk=stored.pk).delete()
+            for name, value in (added | {"pk": None}).items():
+                setattr(stored, name, value)
+            stored.save(force_insert=True)
             without = dict.fromkeys(name for name in fields if name not in added)
             yield index, at, label_set, sample.model_copy(update=without)
 

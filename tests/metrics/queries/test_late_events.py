@@ -11,9 +11,9 @@ from django.db import connection
 
 from metrics import queries
 from metrics.aggregation import MAX_COUNTER_GAP
-from metrics.events import ErrorEvent, Event, QueueEvent, SystemEvent
+from metrics.events import ErrorEvent, Event, GPUSample, QueueEvent, SystemEvent
 from metrics.live.subscriptions import MAX_CATCH_UP_POINTS, compute_view, parse
-from metrics.models import InferenceRollup
+from metrics.models import InferenceRollup, SystemMetrics
 from metrics.queries import Window
 from metrics.queries.read import appended_rows
 from metrics.queries.read.appended_rows import AppendedRows
@@ -191,6 +191,23 @@ class TheAppendedRows:
 
             assert self.oldest_at(rows, 3 * second) == 45
             assert self.oldest_at(rows, 3 * second + 2) in (None, 45)
+
+    def test_count_when_a_late_sample_adds_fields_to_a_stored_one(self, rows: AppendedRows) -> None:
+        at = NOW - timedelta(seconds=45)
+        first = SystemEvent(timestamp=at, host=ALPHA, cpu_percent=1.0, gpu_metrics=(GPUSample(gpu_id="0"),))
+        second = SystemEvent(
+            timestamp=at, host=ALPHA, memory_percent=2.0, gpu_metrics=(GPUSample(gpu_id="0", temperature=60.0),)
+        )
+        write([first])
+        assert self.oldest_at(rows, 1) == 45
+        assert self.oldest_at(rows, 5) in (None, 45)
+        assert self.oldest_at(rows, 10) is None
+
+        write([second])
+
+        assert self.oldest_at(rows, 11) == 45
+        stored = SystemMetrics.objects.get(timestamp=at)
+        assert (stored.cpu_percent, stored.memory_percent) == (1.0, 2.0)
 
     @pytest.mark.parametrize(
         ("new", "oldest_at"),
