@@ -9,7 +9,12 @@ from typing import Any
 from django.db.models import Count
 
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
+from alerts.spans import read_spans, spans
 from metrics.queries.time.window import iso
+
+__all__ = [
+    "active_alerts", "as_dict", "change_as_dict", "history", "numbers_of_alerts", "read_spans", "rules", "spans",
+]  # fmt: skip
 
 MAX_ACTIVE = 1_000
 PAGE, MAX_PAGE = 50, 500
