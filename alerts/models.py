@@ -1,4 +1,4 @@
-"""The tables: rules, alerts with their changes, and the newest evaluation."""
+"""The tables: rules, alerts with their changes, silences, and the newest evaluation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db import models
 
 from alerts.evaluation.judging import Labels, Status
 from alerts.rules import spec
+from alerts.silencing.recurrence import Recurrence
 from metrics.models.fields import JSONText
 
 
@@ -59,6 +60,37 @@ class AlertRule(models.Model):
         return spec.check_rule(self.fields())
 
 
+class Silence(models.Model):
+    """A time in which matching alerts are quiet.
+
+    It is in force from `starts_at` to `ends_at`; with a `start_time` only in the windows that recur in between.
+    """
+
+    matchers = JSONText(help_text="Name -> values. An alert matches if it has, for each name, one of the values.")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    reason = models.CharField(max_length=500)
+    by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    weekdays = models.JSONField(default=list, blank=True)
+    start_time = models.TimeField(null=True, blank=True)
+    duration_seconds = models.PositiveIntegerField(null=True, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """The windows in which it is in force, if it recurs."""
+        if self.start_time is None or self.duration_seconds is None:
+            return None
+        return Recurrence(self.weekdays, self.start_time, self.duration_seconds, self.time_zone)
+
+
 class Alert(models.Model):
     """A group of a rule from when its condition begins to hold to its end.
 
@@ -88,9 +120,12 @@ class Alert(models.Model):
     value = models.FloatField(null=True)
     peak = models.FloatField(null=True, help_text="The worst value.")
     threshold = models.FloatField(null=True)
+    unit = models.CharField(max_length=32, blank=True, default="", help_text="Unit of the value.")
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=150, blank=True, default="")
     note = models.CharField(max_length=500, blank=True, default="")
+    silence = models.ForeignKey(Silence, null=True, on_delete=models.SET_NULL, related_name="alerts")
+    silenced_until = models.DateTimeField(null=True, help_text="End of the silence; without one, null.")
     is_demo = models.BooleanField(default=False)
 
     class Meta:

@@ -66,6 +66,7 @@ def as_dict(alert: Alert) -> dict[str, Any]:
         "value": alert.value,
         "peak": alert.peak,
         "threshold": alert.threshold,
+        "unit": alert.unit,
         "labels": alert.labels,
         "since": iso(alert.since),
         "started_at": _iso(alert.fired_at),
@@ -74,6 +75,9 @@ def as_dict(alert: Alert) -> dict[str, Any]:
         "acknowledged_at": _iso(alert.acknowledged_at),
         "acknowledged_by": alert.acknowledged_by or None,
         "note": alert.note or None,
+        "silence": alert.silence_id,
+        "silenced_until": _iso(alert.silenced_until),
+        "is_demo": alert.is_demo,
     }
 
 

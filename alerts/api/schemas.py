@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alerts.rules.spec import AlertRule
-from metrics.api.openapi.response_schemas import LABELS, NULLABLE_STRING, STRING, TIME, object_schema
+from metrics.api.openapi.response_schemas import BOOLEAN, LABELS, NULLABLE_STRING, STRING, TIME, object_schema
 
 NUMBER: dict[str, Any] = {"type": "number", "nullable": True}
 NULLABLE_TIME: dict[str, Any] = {**TIME, "nullable": True}
@@ -22,6 +22,7 @@ ALERT: dict[str, Any] = object_schema(
         "value": NUMBER,
         "peak": NUMBER,
         "threshold": NUMBER,
+        "unit": STRING,
         "labels": LABELS,
         "since": TIME,
         "started_at": NULLABLE_TIME,
@@ -30,6 +31,9 @@ ALERT: dict[str, Any] = object_schema(
         "acknowledged_at": NULLABLE_TIME,
         "acknowledged_by": NULLABLE_STRING,
         "note": NULLABLE_STRING,
+        "silence": {**INTEGER, "nullable": True, "description": "Id of the silence that is in force for the alert."},
+        "silenced_until": NULLABLE_TIME,
+        "is_demo": BOOLEAN,
     }
 )
 CHANGE: dict[str, Any] = object_schema(

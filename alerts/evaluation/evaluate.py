@@ -22,6 +22,7 @@ from alerts.evaluation.values import Readings, read_values
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.models import AlertRule as StoredRule
 from alerts.rules.spec import AlertLevel, AlertRule, BadRule, RuleKind
+from metrics.queries.answers.series import unit_of
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
@@ -111,6 +112,7 @@ def _new_alert(rule: AlertRule, labels: Labels) -> Alert:
         labels=dict(labels),
         labels_hash=sha256(orjson.dumps(labels)).hexdigest(),
         threshold=rule.threshold,
+        unit="%" if rule.kind is RuleKind.CHANGE else unit_of(rule.metric, rule.stat),
     )
 
 

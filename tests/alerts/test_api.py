@@ -63,6 +63,7 @@ class TheAlerts:
             "value": 95.0,
             "peak": 95.0,
             "threshold": 90.0,
+            "unit": "%",
             "labels": {"host": "alpha"},
             "since": "2026-03-01T12:34:56Z",
             "started_at": "2026-03-01T12:34:56Z",
@@ -71,6 +72,9 @@ class TheAlerts:
             "acknowledged_at": None,
             "acknowledged_by": None,
             "note": None,
+            "silence": None,
+            "silenced_until": None,
+            "is_demo": False,
         }
         assert second["labels"] == {"host": "beta"}
 
