@@ -1,0 +1,54 @@
+// The start of a page: reads the data in it, mounts the header and the widgets, and connects.
+
+import { forgetColours } from "../charts/palette.js";
+import { LiveConnection } from "../live/connection.js";
+import { Page } from "../live/page.js";
+import { mountConnectionPill } from "./connection-pill.js";
+import { embeddedJson, find } from "./dom.js";
+import { mountFilters } from "./filters.js";
+import { mountKeyboard } from "./keyboard.js";
+import { mountNotices } from "./notices.js";
+import { mountRange } from "./range.js";
+import { mountTheme } from "./theme.js";
+
+const FONT_WEIGHTS = [450, 500, 560, 600, 640];
+const FONT_TIMEOUT_MS = 1_500;
+
+// Wait for the font, because a canvas draws text in another font while it is not loaded.
+async function loadFonts() {
+  const weights = FONT_WEIGHTS.map((weight) => document.fonts.load(`${weight} 12px Inter`));
+  await Promise.race([Promise.allSettled(weights), new Promise((resolve) => setTimeout(resolve, FONT_TIMEOUT_MS))]);
+}
+
+// `widgets`: name → mount(root, page), for the elements with `data-widget`. `options`: further ones of the Page.
+export async function startPage(widgets, options = {}) {
+  const page = new Page({
+    data: embeddedJson("page-data"),
+    settings: embeddedJson("page-settings"),
+    catalogue: embeddedJson("catalogue"),
+    ...options,
+  });
+  const connection = new LiveConnection(page);
+  // These listeners come first, because the widgets need the new colours and the new layout.
+  page.topics.on("theme", forgetColours);
+  const showLayout = () => {
+    document.body.classList.toggle("is-full", page.hasEvents);
+    document.body.classList.toggle("is-empty", !page.hasEvents);
+  };
+  page.topics.on("data", showLayout);
+  showLayout();
+  mountTheme(page);
+  mountRange(page);
+  mountFilters(page);
+  mountConnectionPill(page, connection);
+  mountKeyboard(page);
+  mountNotices(page, connection);
+  await loadFonts();
+  for (const [name, mount] of Object.entries(widgets)) {
+    const root = find(`[data-widget="${name}"]`);
+    if (root) mount(root, page);
+  }
+  connection.start();
+  page.startRefreshing();
+  document.documentElement.dataset.ready = "true";
+}
