@@ -197,6 +197,7 @@ ALL: tuple[Metric, ...] = (
     _gauge("queue.pending", "requests", "Pending", "Requests that wait in the queue.", "up", Combine.SUM),
     _gauge("queue.processing", "requests", "Processing", "Requests that are being processed.", None, Combine.SUM),
     _gauge("queue.wait_time_ms", "ms", "Wait time", "Time that a request waits in the queue, as reported by the queue.", "up", Combine.MAX),
+    _gauge("queue.oldest_seconds", "s", "Oldest request", "Age of the oldest request in flight, as reported by the queue.", "up", Combine.MAX),
     # Hosts.
     _gauge("system.cpu_percent", "%", "CPU", "Utilisation of all CPU cores; in a container, of its CPU limit."),
     _gauge("system.memory_percent", "%", "Memory", "Memory in use; in a container, of its memory limit."),

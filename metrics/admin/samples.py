@@ -83,7 +83,7 @@ class GPUMetricsAdmin(LargeTableAdmin):
 class QueueMetricsAdmin(LargeTableAdmin):
     """Samples of queues."""
 
-    list_display = ("timestamp", "series", "kind", "source", "pending", "processing", "wait_time_ms")
+    list_display = ("timestamp", "series", "kind", "source", "pending", "processing", "wait_time_ms", "oldest_seconds")
     list_filter = ("timestamp", ModelFilter, "kind", DemoFilter)
     list_select_related = ("series", "labels")
     ordering = ("-timestamp",)

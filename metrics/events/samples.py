@@ -19,6 +19,7 @@ from metrics.events.types import (
     ModelName,
     Name,
     Percent,
+    Seconds,
     SeriesKey,
     Word,
     without_entries,
@@ -54,8 +55,9 @@ class QueueKind(StrEnum):
 
 
 class QueueEvent(Event):
-    """Numbers of waiting and running requests of a model, from one source. `wait_time_ms`: the current queue time.
+    """Numbers of waiting and running requests of a model, from one source.
 
+    `wait_time_ms`: the current queue time. `oldest_seconds`: the age of the oldest request in flight.
     `kind` is `track` or `sdk` (counted by our SDK). `engine` is for readings of LLM Monitor itself; from clients it is
     rejected.
     """
@@ -68,6 +70,7 @@ class QueueEvent(Event):
     pending: Level | None = None
     processing: Level | None = None
     wait_time_ms: Milliseconds | None = None
+    oldest_seconds: Seconds | None = None
 
     @property
     def labels(self) -> SeriesKey:

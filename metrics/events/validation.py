@@ -36,7 +36,12 @@ ACCEPTED_FIELDS: dict[Kind, frozenset[str]] = {
     kind: frozenset(event_type.model_fields) - INTERNAL_FIELDS for kind, event_type in EVENT_TYPES.items()
 }
 GPU_FIELDS = frozenset(GPUSample.model_fields)
-QUEUE_LIMITS = {"pending": MAX_LEVEL, "processing": MAX_LEVEL, "wait_time_ms": MAX_DURATION_MS}
+QUEUE_LIMITS = {
+    "pending": MAX_LEVEL,
+    "processing": MAX_LEVEL,
+    "wait_time_ms": MAX_DURATION_MS,
+    "oldest_seconds": MAX_DURATION_MS / 1_000,
+}
 # Fields of a request that can be labels, too. They were metadata in earlier versions.
 TAG_FIELDS = ("host", "user")
 
@@ -282,11 +287,11 @@ class Validator:
 def _check_queue(item: dict[str, Any], event: QueueEvent) -> None:
     if event.kind is QueueKind.ENGINE:
         raise InvalidItem("kind", "must be track or sdk; engine is for the readings of LLM Monitor itself")
-    if event.pending is None and event.processing is None and event.wait_time_ms is None:
+    if all(getattr(event, name) is None for name in QUEUE_LIMITS):
         for name, limit in QUEUE_LIMITS.items():
             if item.get(name) is not None:
                 raise InvalidItem(name, f"must be a number from 0 to {limit:.0f}, got {echo(item[name])}")
-        raise InvalidItem("pending", "is required if processing and wait_time_ms are missing")
+        raise InvalidItem("pending", "is required if processing, wait_time_ms and oldest_seconds are missing")
 
 
 def _check_gpus(sent: list[Any], event: SystemEvent, dropped: list[str], corrected: list[str]) -> None:

@@ -98,6 +98,7 @@ class QueueMetrics(models.Model):
     pending = models.BigIntegerField(null=True)
     processing = models.BigIntegerField(null=True)
     wait_time_ms = models.FloatField(null=True)
+    oldest_seconds = models.FloatField(null=True, help_text="Age of the oldest request in flight.")
 
     class Meta:
         verbose_name = verbose_name_plural = "queue metrics"

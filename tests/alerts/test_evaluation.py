@@ -55,8 +55,10 @@ class TheDefaultRules:
             "High Error Rate": (10, None, 60),
             "GPU Overheating": (85, 80, 30),
             "Queue Backlog": (100, 80, 30),
+            "Hanging Request": (300, None, 0),
         }
-        assert len(alert_manager.get_alert_rules()) == 6  # all are valid
+        assert len(alert_manager.get_alert_rules()) == 7  # all are valid
+        assert [rule.id for rule in stored if not rule.enabled] == ["hanging-request"]
 
     @pytest.mark.parametrize(
         ("rule", "over", "under", "for_seconds"),

@@ -51,7 +51,7 @@ class TheExample:
         for _ in range(2):
             call_command("shell", command=EXAMPLE, verbosity=0)
 
-        assert len(alert_manager.get_alert_rules()) == 7
+        assert len(alert_manager.get_alert_rules()) == 8
 
 
 class ARuleThatMakesNoSense:

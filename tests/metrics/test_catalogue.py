@@ -21,7 +21,7 @@ PROMISED = {
         "temperature", "utilization_percent", "memory_used_mb", "memory_total_mb", "memory_percent", "power_draw_watts",
         "power_limit_watts",
     },
-    "queue": {"pending", "processing", "wait_time_ms"},
+    "queue": {"pending", "processing", "wait_time_ms", "oldest_seconds"},
     "error": {"count"},
 }  # fmt: skip
 

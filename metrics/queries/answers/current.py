@@ -13,6 +13,7 @@ from typing import Any
 from metrics.queries.answers.hosts import tick_hosts
 from metrics.queries.answers.minute import WINDOW_SECONDS, read_minute
 from metrics.queries.answers.queue_levels import Level, queue_levels
+from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.time.window import iso
@@ -27,7 +28,7 @@ def current(at: datetime) -> dict[str, Any]:
     """Return the body of the tick of the second that contains `at`. Raises QueryTooSlow.
 
     `overall` and `models` are over the last 60 s, including the current second. Unknown figures are None. `queue` has
-    the current queue lengths, and the queue times of the requests of the last 60 s.
+    the current queue lengths and the age of the oldest request, and the queue times of the requests of the last 60 s.
     """
     with query_budget(is_live=True):
         unfiltered = Filters()
@@ -43,6 +44,7 @@ def current(at: datetime) -> dict[str, Any]:
             "queue": {
                 "pending": level.pending,
                 "processing": level.processing,
+                "oldest_seconds": round_figure(level.oldest_seconds),
                 "wait_time_ms": minute.wait_time_ms,
             },
             **tick_hosts(at),

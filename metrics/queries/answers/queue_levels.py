@@ -1,15 +1,17 @@
 """The current queue length of each model.
 
-For each model and field, the first kind of engine, track and sdk that has a valid value is used, and the values of its
-sources are added. A sample counts from its time on, for three intervals of its source, at least 15 s.
+For each model and field, the first kind of engine, track and sdk that has a valid value is used. The lengths of its
+sources are added; of the ages of their oldest requests, the highest counts. A sample counts from its time on, for three
+intervals of its source, at least 15 s.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from metrics import catalogue
 from metrics.models import QueueMetrics
@@ -19,34 +21,37 @@ from metrics.queries.read.newest_samples import newest_samples
 from metrics.queries.read.sql import chunks
 from metrics.readings import rank_of_kind
 
-FIELDS = ("pending", "processing")
+# field -> how the values of several sources are combined
+FIELDS: dict[str, Callable[[Iterable[Any]], Any]] = {"pending": sum, "processing": sum, "oldest_seconds": max}
 METRICS = [catalogue.get(f"queue.{field}") for field in FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The number of waiting requests and of requests in processing; None if no source reports it."""
+    """The number of waiting requests and of requests in processing, and the age of the oldest of them.
+
+    What no source reports is None.
+    """
 
     pending: int | None = None
     processing: int | None = None
+    oldest_seconds: float | None = None
 
     @property
     def in_flight(self) -> int | None:
         """The sum of both."""
-        return _sum_of_known((self.pending, self.processing))
+        known = [value for value in (self.pending, self.processing) if value is not None]
+        return sum(known) if known else None
 
     @classmethod
     def sum_of(cls, levels: Iterable[Level]) -> Level:
-        """Return the sum. A number that is unknown in all levels is unknown in the sum."""
-        listed = list(levels)
-        return cls(
-            _sum_of_known(level.pending for level in listed), _sum_of_known(level.processing for level in listed)
-        )
-
-
-def _sum_of_known(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+        """Return the combined level. What is unknown in all levels is unknown in it."""
+        known: dict[str, list[Any]] = {field: [] for field in FIELDS}
+        for level in levels:
+            for field, values in known.items():
+                if (value := getattr(level, field)) is not None:
+                    values.append(value)
+        return cls(**{field: FIELDS[field](values) for field, values in known.items() if values})
 
 
 def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
@@ -67,13 +72,15 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
                 kinds[instance] = kind
     samples = {instance: asdict(Level.sum_of(levels)) for instance, levels in sent.items()}
     # A source may have several senders, each with some of the fields.
-    fill_missing(QueueMetrics, METRICS, samples, dict.fromkeys(samples, at), FIELDS)
-    by_model: dict[str, dict[str, dict[str, list[int]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    fill_missing(QueueMetrics, METRICS, samples, dict.fromkeys(samples, at), tuple(FIELDS))
+    by_model: dict[str, dict[str, dict[str, list[Any]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for instance, sample in samples.items():
         for field, value in sample.items():
             if value is not None:
                 by_model[newest[instance].model][field][kinds[instance]].append(value)
     return {
-        model: Level(**{field: sum(of_kind[min(of_kind, key=rank_of_kind)]) for field, of_kind in fields.items()})
+        model: Level(
+            **{field: FIELDS[field](of_kind[min(of_kind, key=rank_of_kind)]) for field, of_kind in fields.items()}
+        )
         for model, fields in by_model.items()
     }

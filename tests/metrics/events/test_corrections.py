@@ -297,8 +297,9 @@ class AFieldThatDescribes:
             ),
             ({"pending": "[N/A]"}, "pending", "must be a number from 0 to 1000000000, got text"),
             ({"wait_time_ms": math.nan}, "wait_time_ms", "must be a number from 0 to 2073600000, got nan"),
-            ({"pending": None}, "pending", "is required if processing and wait_time_ms are missing"),
-            ({}, "pending", "is required if processing and wait_time_ms are missing"),
+            ({"oldest_seconds": -1}, "oldest_seconds", "must be a number from 0 to 2073600, got -1"),
+            ({"pending": None}, "pending", "is required if processing, wait_time_ms and oldest_seconds are missing"),
+            ({}, "pending", "is required if processing, wait_time_ms and oldest_seconds are missing"),
         ],
     )
     def test_is_named_with_its_value_if_it_costs_a_queue(self, values: dict[str, Any], field: str, error: str) -> None:

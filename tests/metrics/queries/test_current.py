@@ -74,7 +74,12 @@ class TheTick:
             },
             "models": {},
             "models_omitted": 0,
-            "queue": {"pending": None, "processing": None, "wait_time_ms": {"p50": None, "p95": None}},
+            "queue": {
+                "pending": None,
+                "processing": None,
+                "oldest_seconds": None,
+                "wait_time_ms": {"p50": None, "p95": None},
+            },
             "hosts": [],
             "alerts": {"firing": 0, "pending": 0},
         }
