@@ -65,7 +65,7 @@ def _spans_of(alert: Alert) -> Iterator[dict[str, Any]]:
         "peak": alert.peak,
         "threshold": alert.threshold,
         "acknowledged": alert.acknowledged_at is not None,
-        "silenced": False,
+        "silenced": alert.silence_id is not None,
         "is_demo": alert.is_demo,
     }
     if alert.fired_at is not None:

@@ -10,13 +10,14 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from alerts import queries
-from alerts.acknowledging import acknowledge
+from alerts.acknowledging import AlertEnded, acknowledge
 from alerts.api import schemas
 from alerts.rules.spec import AlertLevel
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanOperate
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api.base_views import ReadView
+from metrics.api.error_handlers import Problem
 from metrics.api.openapi.description import Parameter, describe, describe_get
 from metrics.api.openapi.response_schemas import PROBLEMS, page_of, problems
 from metrics.queries import BadQuery, parameters
@@ -88,7 +89,7 @@ class AcknowledgeView(APIView):
     @describe(
         summary="Acknowledge an alert",
         request={"application/json": schemas.NOTE},
-        responses={200: schemas.ALERT, **problems(404), **PROBLEMS},
+        responses={200: schemas.ALERT, **problems(404, 409), **PROBLEMS},
         parameters=(Parameter("number", int, location="path"),),
     )
     def post(self, request: Request, number: int) -> Response:
@@ -99,7 +100,10 @@ class AcknowledgeView(APIView):
             if not isinstance(given[name], str) or len(given[name]) > most or "\x00" in given[name]:
                 raise BadQuery(name, f"must be text of at most {most} characters.")
         by = given["by"] or identify_request(request._request).name
-        alert = acknowledge(number, by, given["note"], now())
+        try:
+            alert = acknowledge(number, by, given["note"], now())
+        except AlertEnded:
+            raise Problem(409, "alert_ended", f"Alert {number} has ended, and cannot be acknowledged.") from None
         if alert is None:
             raise Http404(f"There is no alert {number}.")
         return Response(queries.as_dict(alert))

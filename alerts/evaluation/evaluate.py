@@ -7,28 +7,25 @@ once, however many processes evaluate, and a restart continues with the stored a
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
 
 import orjson
 from django.db import connection, transaction
 
+from alerts.change_log import log_change
 from alerts.evaluation.judging import GroupState, Labels, Status, judge
 from alerts.evaluation.values import Readings, read_values
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.models import AlertRule as StoredRule
-from alerts.rules.spec import AlertLevel, AlertRule, BadRule, RuleKind
+from alerts.rules.spec import AlertRule, BadRule, RuleKind
+from alerts.silencing.marking import mark
 from metrics.queries.answers.series import unit_of
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
-LOG_LEVELS = {AlertLevel.INFO: logging.INFO, AlertLevel.WARNING: logging.WARNING, AlertLevel.CRITICAL: logging.CRITICAL}
-
-log = logging.getLogger("alerts.changes")
 
 
 def evaluate(at: datetime) -> list[AlertChange]:
@@ -46,7 +43,7 @@ def evaluate(at: datetime) -> list[AlertChange]:
         evaluation.problems = problems
         evaluation.save()
     for change in changes:
-        _log(change)
+        log_change(change)
     return changes
 
 
@@ -94,6 +91,8 @@ def _judge_all(
     ]
     Alert.objects.bulk_create(new)
     _update(alert for alerts in open_alerts.values() for alert in alerts.values() if alert.updated_at == at)
+    known = [alert for alerts in open_alerts.values() for alert in alerts.values()]
+    changes += mark([alert for alert in dict.fromkeys(known + new) if alert.ended_at is None], at)
     AlertChange.objects.bulk_create(changes)
     return changes
 
@@ -149,23 +148,3 @@ def _update(alerts: Iterable[Alert]) -> None:
                 for alert in alerts
             ],
         )
-
-
-def _log(change: AlertChange) -> None:
-    """Log a change as one line of JSON."""
-    alert = change.alert
-    line: dict[str, Any] = {
-        "alert": alert.pk,
-        "rule": alert.rule_id,
-        "name": alert.rule_name,
-        "state": change.to,
-        "severity": alert.severity,
-        "metric": alert.metric,
-        "stat": alert.stat,
-        "value": change.value,
-        "threshold": alert.threshold,
-        "labels": alert.labels,
-        "at": change.at.isoformat(),
-    }
-    level = LOG_LEVELS[AlertLevel(alert.severity)] if change.to == Status.FIRING else logging.INFO
-    log.log(level, orjson.dumps(line).decode())

@@ -72,12 +72,16 @@ class NoData(StrEnum):
     KEEP = "keep"
 
 
-class BadRule(ValueError):
-    """A rule is refused. `errors` has (field, reason); a reason continues a sentence that starts with the field."""
+class BadFields(ValueError):
+    """Fields are refused. `errors` has (field, reason); a reason continues a sentence that starts with the field."""
 
     def __init__(self, errors: list[tuple[str, str]]) -> None:
         self.errors = errors
         super().__init__(" ".join(f"{field} {reason}" for field, reason in errors))
+
+
+class BadRule(BadFields):
+    """A rule is refused."""
 
 
 def _lower(value: Any) -> Any:
@@ -131,7 +135,7 @@ class AlertRule(BaseModel):
 
 _MESSAGES = {
     "missing": "is required.",
-    "extra_forbidden": "is not a field of a rule.",
+    "extra_forbidden": "is not a field of a {of}.",
     "enum": "must be one of {expected}.",
     "greater_than_equal": "must be at least {ge}.",
     "less_than_equal": "must be at most {le}.",
@@ -140,12 +144,20 @@ _MESSAGES = {
     "too_long": "may have at most {max_length} entries.",
     "finite_number": "must be a finite number.",
     "string_type": "must be text.",
+    "too_short": "must not be empty.",
+    "dict_type": "must be an object.",
+    "list_type": "must be a list.",
 }
 _PATTERNS = {
     "id": "must be lower-case letters and digits, with single - or _ between them.",
     "runbook_url": "must be an address that begins with http:// or https://.",
 }
-_NUMBERS = ("int_", "float_")
+_TYPES = {  # by the beginning of the kind of error
+    "int_": "must be a whole number.",
+    "float_": "must be a number.",
+    "datetime_": "must be a time in ISO 8601, such as 2026-01-31T12:00:00Z.",
+    "time_": "must be a time of day, such as 02:30.",
+}
 
 
 def check_rule(values: Mapping[str, Any]) -> AlertRule:
@@ -153,7 +165,7 @@ def check_rule(values: Mapping[str, Any]) -> AlertRule:
     try:
         rule = AlertRule.model_validate(values)
     except ValidationError as error:
-        raise BadRule([_described(detail) for detail in error.errors(include_url=False)]) from None
+        raise BadRule([described(detail) for detail in error.errors(include_url=False)]) from None
     metric = _metric_of(rule)
     errors: list[tuple[str, str]] = []
     checked = rule.model_copy(
@@ -173,16 +185,16 @@ def check_rule(values: Mapping[str, Any]) -> AlertRule:
     return checked
 
 
-def _described(detail: Any) -> tuple[str, str]:
+def described(detail: Any, of: str = "rule") -> tuple[str, str]:
+    """Return the field and the reason of pydantic's error."""
     field = ".".join(str(step) for step in detail["loc"])
     kind = detail["type"]
     if kind == "string_pattern_mismatch":
         return field, _PATTERNS[field]
     if kind in _MESSAGES:
-        return field, _MESSAGES[kind].format(**detail.get("ctx", {}))
-    if kind.startswith(_NUMBERS):
-        return field, "must be a whole number." if kind.startswith("int_") else "must be a number."
-    return field, f"{detail['msg'][:1].lower()}{detail['msg'][1:]}."
+        return field, _MESSAGES[kind].format(of=of, **detail.get("ctx", {}))
+    of_type = next((text for start, text in _TYPES.items() if kind.startswith(start)), None)
+    return field, of_type or f"{detail['msg'][:1].lower()}{detail['msg'][1:]}."
 
 
 def _metric_of(rule: AlertRule) -> Metric:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,6 +127,24 @@ class AnAcknowledgement:
 
     def test_of_no_alert_is_not_found(self, db: Any, client: Client) -> None:
         assert self.send(client, 7).status_code == 404
+
+    def test_of_an_alert_that_has_ended_is_refused(self, hot: None, client: Client) -> None:
+        number = results(client, "/alerts")[0]["id"]
+        evaluate(NOW + timedelta(minutes=20))
+
+        response = self.send(client, number)
+
+        assert (response.status_code, response.json()["code"]) == (409, "alert_ended")
+        assert "acknowledged" not in {change["to"] for change in results(client, "/alerts/history")}
+
+    def test_is_one_line_of_the_log(self, hot: None, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+        number = results(client, "/alerts")[0]["id"]
+        caplog.set_level(logging.INFO, "alerts")
+
+        self.send(client, number, note="on it", by="mara")
+
+        (line,) = [json.loads(record.message) for record in caplog.records if record.name == "alerts.changes"]
+        assert (line["alert"], line["state"], line["by"], line["note"]) == (number, "acknowledged", "mara", "on it")
 
     def test_with_an_invalid_note_is_refused(self, hot: None, client: Client) -> None:
         number = results(client, "/alerts")[0]["id"]

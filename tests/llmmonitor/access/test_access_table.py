@@ -99,6 +99,8 @@ ROWS: dict[str, dict[str, str]] = {
     "alerts/history": API,
     "alerts/rules": API,
     "alerts/<int:number>/acknowledge": {"POST": OPERATE},
+    "alerts/silences": {"GET": READ, "POST": OPERATE},
+    "alerts/silences/<int:number>/end": {"POST": OPERATE},
     "demo": {"GET": READ, "POST": DEMO, "DELETE": DEMO},
     "track/inference": {"POST": INGEST},
     "track/error": {"POST": INGEST},

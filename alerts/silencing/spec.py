@@ -1,0 +1,99 @@
+"""A new silence as people write it, and which ones make sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from alerts.rules.spec import BadFields, described
+from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX
+
+RULE, ALERT = "rule", "alert"
+MATCHED_LABELS = tuple(dict.fromkeys((*LABELS, *(name for names in GAUGE_LABELS.values() for name in names))))
+MAX_DURATION_SECONDS = 7 * 86_400
+MAX_VALUES = 200
+
+
+class BadSilence(BadFields):
+    """A silence is refused."""
+
+
+def _as_list(value: Any) -> Any:
+    """Allow a value without its list, and an alert's id as a number."""
+    listed = value if isinstance(value, list) else [value]
+    return [str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in listed]
+
+
+Values = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=400)]],
+    BeforeValidator(_as_list),
+    Field(min_length=1, max_length=MAX_VALUES),
+]
+
+
+class NewSilence(BaseModel):
+    """A silence of the alerts that match.
+
+    matchers: name -> values; an alert matches if it has one of the values of each name, and every alert matches without
+    names. Names are those of labels, `rule`, and `alert`, whose values are alerts' ids: such a silence ends with the
+    alert. With a start_time it recurs: it is in force for duration_seconds from this time of day on the weekdays (0 is
+    Monday; without any, each day).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    matchers: dict[str, Values]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    weekdays: list[Annotated[int, Field(ge=0, le=6)]] = []
+    start_time: time | None = None
+    duration_seconds: Annotated[int, Field(ge=60, le=MAX_DURATION_SECONDS)] | None = None
+    time_zone: str = ""
+
+
+def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:
+    """Return the silence with its defaults filled in. Raises BadSilence with every error."""
+    try:
+        silence = NewSilence.model_validate(values)
+    except ValidationError as error:
+        raise BadSilence([described(detail, of="silence") for detail in error.errors(include_url=False)]) from None
+    starts_at, ends_at = _in_utc(silence.starts_at) or now, _in_utc(silence.ends_at)
+    errors = [
+        ("matchers", f"{name[:60]} is not matched. Allowed: {', '.join((RULE, ALERT, *MATCHED_LABELS))}.")
+        for name in silence.matchers
+        if name not in (RULE, ALERT, *MATCHED_LABELS) and not name.startswith(TAG_PREFIX)
+    ]
+    if "\x00" in silence.reason:
+        errors.append(("reason", "must be text without the character NUL."))
+    if ends_at is not None and ends_at <= max(starts_at, now):
+        errors.append(("ends_at", "must be in the future and later than starts_at."))
+    update: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at}
+    if silence.start_time is None:
+        errors += [
+            (name, "is given for recurring silences only, which have a start_time.")
+            for name in ("weekdays", "duration_seconds", "time_zone")
+            if getattr(silence, name)
+        ]
+    else:
+        update |= {"time_zone": silence.time_zone or "UTC", "weekdays": sorted(set(silence.weekdays))}
+        if silence.start_time.tzinfo is not None:
+            errors.append(("start_time", "must be without an offset: time_zone has the zone."))
+        if silence.duration_seconds is None:
+            errors.append(("duration_seconds", "is required with start_time."))
+        if update["time_zone"] not in available_timezones():
+            errors.append(("time_zone", "must be a name of the time zone database, such as Europe/Berlin."))
+    if errors:
+        raise BadSilence(errors)
+    return silence.model_copy(update=update)
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    """Return the time in UTC, which it is in without an offset."""
+    if at is None:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
