@@ -8,6 +8,7 @@ from django.db import transaction
 
 from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange
+from alerts.publishing import publish
 from metrics.store.write_lock import write_lock
 
 ACKNOWLEDGED = "acknowledged"
@@ -32,4 +33,5 @@ def acknowledge(number: int, by: str, note: str, at: datetime) -> Alert | None:
         alert.save(update_fields=["acknowledged_at", "acknowledged_by", "note"])
         change = AlertChange.objects.create(alert=alert, at=at, to=ACKNOWLEDGED, value=alert.value, by=by, note=note)
     log_change(change)
+    publish([change])
     return alert

@@ -12,7 +12,7 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         """Add the numbers of alerts to each tick, and the retention of alerts to upkeep."""
-        from alerts.queries import numbers_of_alerts
+        from alerts.hot_numbers import numbers_of_alerts
         from alerts.retention import delete_expired
         from metrics.registers import retention, tick_parts
 

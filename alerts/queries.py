@@ -6,25 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
-
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
 from alerts.spans import read_spans, spans
 from metrics.queries.time.window import iso
 
 __all__ = [
-    "active_alerts", "as_dict", "change_as_dict", "history", "numbers_of_alerts", "read_spans", "rules", "spans",
+    "active_alerts", "as_dict", "change_as_dict", "history", "read_spans", "rules", "spans",
 ]  # fmt: skip
 
 MAX_ACTIVE = 1_000
 PAGE, MAX_PAGE = 50, 500
-
-
-def numbers_of_alerts(at: datetime) -> dict[str, int]:
-    """Return the numbers of firing and of pending alerts."""
-    rows = Alert.objects.filter(ended_at=None).order_by().values("state").annotate(n=Count("id"))
-    numbers = dict(rows.values_list("state", "n"))
-    return {"firing": numbers.get(Alert.State.FIRING, 0), "pending": numbers.get(Alert.State.PENDING, 0)}
 
 
 def active_alerts(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
+from alerts.publishing import publish
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring
 
@@ -20,6 +21,6 @@ def evaluate_alerts() -> None:
     try:
         at = datetime.now(UTC)
         if ring.claim(int(at.timestamp()) // EVERY_SECONDS, "alerts"):
-            evaluate(at)
+            publish(evaluate(at))
     except Exception as error:  # noqa: BLE001 (the task runs again in five seconds)
         log_throttled(logger, "evaluating alerts", error)

@@ -49,6 +49,14 @@ def postgres_url() -> Iterator[str]:
         yield require(database)
 
 
+@pytest.fixture(autouse=True)
+def forget_the_numbers_of_alerts() -> None:
+    """They are those of the test before: the database is emptied after each test, the cache is not."""
+    from django.core.cache import cache
+
+    cache.delete("alerts.numbers")
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The path of the system's Chromium, for Playwright's ``executable_path``."""

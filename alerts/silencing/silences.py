@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 
 from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation, Silence
+from alerts.publishing import publish
 from alerts.silencing.marking import mark, window_of
 from alerts.silencing.recurrence import in_words
 from alerts.silencing.spec import ALERT, RULE, BadSilence, check_silence
@@ -112,4 +113,5 @@ def _change(save: Callable[[], Saved], at: datetime, ended_by: str = "") -> Save
         changes = AlertChange.objects.bulk_create(mark(list(Alert.objects.filter(ended_at=None)), at, ended_by))
     for change in changes:
         log_change(change)
+    publish(changes)
     return saved

@@ -24,7 +24,7 @@ from django.conf import settings
 
 from llmmonitor.infra.databases import close_failed_connections
 from llmmonitor.infra.throttled_log import log_throttled
-from metrics.live import ring, ticker
+from metrics.live import messages, ring, ticker
 from metrics.live.outbox import Outbox
 from metrics.live.subscriptions import Subscription, Subscriptions, compute_view
 from metrics.queries import QueryStopped
@@ -179,7 +179,11 @@ class Hub:
                 await layer.group_discard(ticker.GROUP, channel)
 
     def _deliver(self, message: dict[str, Any]) -> None:
-        """Send a tick to the clients. A broker under load may deliver a tick twice or out of order."""
+        """Send a tick or messages to the clients. A broker under load may deliver a tick twice or out of order."""
+        if message["type"] == messages.KIND:
+            for client in self._clients:
+                client.outbox.put_messages(message["texts"], message["or_else"])
+            return
         seq, text = int(message["seq"]), message["text"]
         if ring.is_late(seq, self._newest_seq):
             return

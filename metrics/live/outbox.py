@@ -1,4 +1,4 @@
-"""The bounded send queue of one client: a few ticks and a few responses.
+"""The bounded send queue of one client: a few ticks, messages of other apps and responses.
 
 If a client reads too slowly, the oldest waiting ticks are dropped, and its next tick has the number of dropped ones.
 Ticks are strings shared by all clients, so a waiting tick costs a reference. The fields of one client, `dropped` and
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
 MAX_TICKS = 4  # seconds that a client may lag without dropped ticks
 MAX_RESPONSES = 16
+MAX_MESSAGES = 50
 
 Response = str | Callable[[], Awaitable[None]]  # a text, or a function that builds and sends one
 
@@ -25,6 +26,7 @@ class Outbox:
     def __init__(self, max_ticks: int = MAX_TICKS, max_responses: int = MAX_RESPONSES) -> None:
         self._ticks: deque[tuple[str, str | None]] = deque()
         self._responses: deque[Response] = deque()
+        self._messages: deque[str] = deque()
         self._max_ticks = max_ticks
         self._max_responses = max_responses
         self._filled = asyncio.Event()
@@ -40,6 +42,14 @@ class Outbox:
         self._filled.set()
         return not full
 
+    def put_messages(self, texts: Sequence[str], or_else: str) -> None:
+        """Add messages. If more than MAX_MESSAGES would wait, only `or_else` does."""
+        if len(self._messages) + len(texts) > MAX_MESSAGES:
+            self._messages.clear()
+            texts = [or_else]
+        self._messages.extend(texts)
+        self._filled.set()
+
     def put_response(self, response: Response) -> bool:
         """Add a response, or a function that builds and sends it. Return False if too many wait."""
         if len(self._responses) >= self._max_responses:
@@ -49,10 +59,12 @@ class Outbox:
         return True
 
     async def get(self) -> Response:
-        """Wait for the next item to send. Responses come before ticks."""
+        """Wait for the next item to send. Responses come first, ticks last."""
         while True:
             if self._responses:
                 return self._responses.popleft()
+            if self._messages:
+                return self._messages.popleft()
             if self._ticks:
                 return self._with_client_fields(*self._ticks.popleft())
             self._filled.clear()

@@ -39,6 +39,14 @@ def only_gpus(at: datetime, *gpus: GPUSample, **more: Any) -> SystemEvent:
     return SystemEvent(timestamp=at, host=ALPHA, gpu_metrics=gpus, **more)
 
 
+NO_ALERTS = {
+    "firing": 0,
+    "pending": 0,
+    "unacknowledged": {"info": 0, "warning": 0, "critical": 0},
+    "last_change": 0,
+}
+
+
 @pytest.fixture
 def part() -> Iterator[Any]:
     """Return a function that adds a part of another app to the tick, until the test ends."""
@@ -81,7 +89,7 @@ class TheTick:
                 "wait_time_ms": {"p50": None, "p95": None},
             },
             "hosts": [],
-            "alerts": {"firing": 0, "pending": 0},
+            "alerts": NO_ALERTS,
         }
 
     def test_contains_a_request_as_soon_as_it_is_acknowledged(self, db: Any) -> None:
