@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from alerts.models import Alert
 from metrics.queries.time.window import iso
@@ -30,8 +31,9 @@ def read_spans(
     `labels`: label -> values; an alert with another value of such a label is not returned, one without the label is. A
     span is of one state: an alert that was pending and then fired has two. `to` is None while the state lasts.
     """
-    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end).order_by("-since", "-id")
-    read = list(rows[:MAX_ALERTS])
+    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
+    newest_first = (F("ended_at").desc(nulls_first=True), "-since", "-id")  # those that are open are never left out
+    read = list(rows.order_by(*newest_first)[:MAX_ALERTS])
     matching = [alert for alert in read if matches(alert.labels, labels)]
     results: list[dict[str, Any]] = []
     shown = 0
@@ -42,7 +44,7 @@ def read_spans(
         results += of_alert
         shown += 1
     omitted = len(matching) - shown + (rows.count() - MAX_ALERTS if len(read) == MAX_ALERTS else 0)
-    return Spans([_as_json(span) for span in results], omitted)
+    return Spans([_as_json(span) for span in sorted(results, key=itemgetter("from"), reverse=True)], omitted)
 
 
 def matches(of_alert: Mapping[str, Any], labels: Mapping[str, Sequence[str]] | None) -> bool:
@@ -61,6 +63,7 @@ def _spans_of(alert: Alert) -> Iterator[dict[str, Any]]:
         "metric_name": alert.metric,
         "stat": alert.stat,
         "labels": alert.labels,
+        "since": iso(alert.since),
         "value": alert.value,
         "peak": alert.peak,
         "threshold": alert.threshold,

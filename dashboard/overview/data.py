@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from dashboard.overview import health, sentence
+from dashboard.overview.alerts import OverviewAlerts
 from dashboard.page_query import PageQuery
 from metrics import catalogue, queries
 from metrics.queries import RANGES, Filters, QueryStopped, Ranking, SeriesSpec, Window
@@ -90,6 +91,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     counts = read[2] if read and not filters.as_dict() else None
     hosts = parts.read("The list of machines", lambda: queries.host_states(now)) or []
     has_events = queries.has_events()
+    alerts = OverviewAlerts(window, filters)
     return {
         "now": int(now.timestamp() * 1000),
         "params": query.as_dict(),
@@ -98,8 +100,11 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
         **_table(ranking),
         "options": parts.read("The choices of the filters", lambda: queries.choices(window, now, counts=counts)) or {},
         "sentence": (
-            _sentence(query, summary, ranking, hosts, parts, now) if has_events else sentence.NO_EVENTS
+            _sentence(query, summary, ranking, hosts, alerts.spans, parts, now)
+            if has_events or alerts.spans
+            else sentence.NO_EVENTS
         ).as_dict(),
+        "alerts": alerts.as_dict(spec.metric.name for spec in SERIES),
         "has_events": has_events,
         "demo": {"present": queries.has_demo()},
         "notices": notices,
@@ -136,6 +141,7 @@ def _sentence(
     summary: dict[str, Any],
     assessed: Ranking,
     hosts: list[dict[str, Any]],
+    alerts: Sequence[dict[str, Any]],
     parts: _Parts,
     now: datetime,
 ) -> sentence.Sentence:
@@ -163,6 +169,7 @@ def _sentence(
         hosts=chosen,
         recent=recent,
         not_assessed=assessed.omitted,
+        alerts=alerts,
     )
 
 

@@ -1,8 +1,10 @@
 """The first text on the page: a sentence about whether the models are healthy. Pure functions.
 
-It reads the summary of the window, the rows of the models and the machines. Errors come before slowness, and the worst
-model comes first. Machines that send no samples follow. A problem of the window that is over comes after every problem
-that lasts. Where there is no problem, the sentence states that, and the number of requests it is based on.
+It reads the alerts and the summary of the window, the rows of the models and the machines. What fires comes first: the
+most severe, then the newest alert that nobody has acknowledged or silenced. What no rule covers follows: a model that
+fails or is slower than before; then machines that send no samples, acknowledged and silenced alerts, alerts that are
+over, and problems that are over. Only where there is nothing of all this, the sentence states that the models are
+healthy, and the number of requests it is based on.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from dashboard.alert_words import headline
 from dashboard.formatting import SPACE, duration, percent, whole
+from dashboard.overview.alerts_of_window import STATES, AlertsOfWindow
 from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
+from dashboard.overview.tiles import tile_of
 
+RESPONSE = "inference.response_time_ms"
 QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
 MAX_NAMES = 3
 
@@ -57,37 +63,83 @@ def describe_state(
     hosts: Sequence[Row] = (),
     recent: Callable[[], Sequence[Row]] = lambda: (),
     not_assessed: int = 0,
+    alerts: Sequence[Row] = (),
 ) -> Sentence:
     """Return the sentence for a window. `window` is "the last hour", `before` "the previous hour".
 
     `past` is True for a window that does not end now. `hosts` are the machines as they are now. `recent` returns the
     models' rows of the last minutes; it is called where there was a problem in the window, to see whether it is over.
-    `not_assessed` is the number of models with few requests that are not in `models`.
+    `not_assessed` is the number of models with few requests that are not in `models`. `alerts` are the spans of the
+    window, of `alerts.spans`, each with the `kind` of its rule.
     """
+    of_window = AlertsOfWindow.of(alerts, past)
     silent = [] if past else [host for host in hosts if host.get("state", "up") != "up"]
+    attended = of_window.about_attended()
+    attended_models = {alert["labels"].get("model") for alert in of_window.attended}
+    problems = [
+        (problem, sorted(filter(problem.severity, rows), key=problem.severity, reverse=True))
+        for problem in _problems(window, before, bool(summary.get("comparable")))
+        if (rows := [row for row in models if row["model_name"] not in attended_models])
+    ]
+    if of_window.leading:
+        return _firing(of_window, summary, models, problems, window, before, past, (attended, _machines(silent)))
     if not summary.get("total_requests"):
-        text = "Requests appear here when they finish."
+        text = _joined(attended, of_window.about_over(), "Requests appear here when they finish.")
         if not silent:
             return Sentence("quiet", f"No requests in {window}.", text)
         return Sentence("warning", _machines(silent), f"No requests in {window}. {text}")
-    problems = [
-        (problem, sorted(filter(problem.severity, models), key=problem.severity, reverse=True))
-        for problem in _problems(window, before, bool(summary.get("comparable")))
-    ]
-    if any(rows for _, rows in problems):
-        recent_rows = {} if past else {row["model_name"]: row for row in recent()}
-        for over in (False, True) if not silent else (False,):
-            for problem, rows in problems:
-                worst = next((row for row in rows if _is_over(problem, row, recent_rows) == over), None)
-                if worst is not None:
-                    others = [row for _, affected in problems for row in affected if row is not worst]
-                    sentence = problem.describe(worst, past or over)
-                    recovered = "It has recovered." if over else ""
-                    healthy = "" if not_assessed and not others else _others(len(models), others, past)
-                    parts = (sentence.text, recovered, healthy, _machines(silent))
-                    text = " ".join(part for part in parts if part)
-                    return Sentence("ok", sentence.title, text) if over else replace(sentence, text=text)
-    return _healthy(summary, models, window, past, silent, not_assessed)
+    recent_rows: dict[str, Row] = {}
+    if any(rows for _, rows in problems) and not past:
+        recent_rows = {row["model_name"]: row for row in recent()}
+
+    def worst(over: bool) -> Sentence | None:
+        """Return the sentence about the worst problem that lasts, or about the worst that is over."""
+        for problem, rows in problems:
+            row = next((row for row in rows if _is_over(problem, row, recent_rows) == over), None)
+            if row is not None:
+                others = [other for _, affected in problems for other in affected if other is not row]
+                sentence = problem.describe(row, past or over)
+                recovered = "It has recovered." if over else ""
+                healthy = "" if not_assessed and not others else _others(len(models), others, past)
+                text = _joined(sentence.text, recovered, attended or healthy, _machines(silent))
+                return Sentence("ok", sentence.title, text) if over else replace(sentence, text=text)
+        return None
+
+    if lasting := worst(over=False):
+        return lasting
+    healthy = _healthy(summary, models, window, past, silent, not_assessed)
+    if silent:
+        return replace(healthy, text=_joined(healthy.text, attended, of_window.about_over()))
+    if of_window.attended:
+        text = _joined(attended, of_window.about_over(), healthy.text)
+        return Sentence("quiet", f"No {'new ' * (not past)}alert needs attention.", text)
+    if of_window.over:
+        start = "All is well now." if healthy.title.endswith("healthy.") else healthy.title
+        return Sentence("quiet", f"{start} {of_window.about_over()}", healthy.text)
+    return worst(over=True) or healthy
+
+
+def _firing(
+    of_window: AlertsOfWindow,
+    summary: Row,
+    models: Sequence[Row],
+    problems: Sequence[tuple[_Problem, Sequence[Row]]],
+    window: str,
+    before: str,
+    past: bool,
+    told: Sequence[str],
+) -> Sentence:
+    """Return the sentence about what fires, or fired in a window of the past."""
+    first = of_window.leading[0]
+    row = next((row for row in models if row["model_name"] == first["labels"].get("model")), None)
+    unhealthy = [other for _, rows in problems for other in rows if other is not row]
+    is_known = row is not None and summary.get("comparable") and (row.get("previous") or {}).get(SLOW.name)
+    is_time = first["metric_name"] == RESPONSE and first["value"] is not None
+    why = _why_slow(row, past, before) if row and is_known and is_time else ""
+    healthy = _others(len(models), unhealthy, past) if row and not of_window.leading[1:] else ""
+    text = _joined(why, of_window.others, healthy, *told) or _evidence(summary, window)
+    about = tile_of(first["metric_name"], first["stat"])
+    return Sentence(STATES[first["severity"]], headline(first, past), text, about)
 
 
 def _healthy(
@@ -95,7 +147,7 @@ def _healthy(
 ) -> Sentence:
     """Return the sentence for a window in which no model has a known problem."""
     count = int(summary["total_requests"])
-    requests = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
+    requests = _requests(count, window)
     evidence = f"P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
     few = [row for row in models if (row.get("total_requests") or 0) < ENOUGH_REQUESTS]
     doubtful = _too_few_to_assess(few)
@@ -112,6 +164,21 @@ def _healthy(
     if not_assessed:
         title = f"The {len(models)} busiest models {_plural(verb)} healthy."
     return Sentence("ok", title, f"{requests}, {evidence}")
+
+
+def _evidence(summary: Row, window: str) -> str:
+    count = int(summary.get("total_requests") or 0)
+    if not count:
+        return f"No requests in {window}."
+    return f"{_requests(count, window)}, P95 {duration(summary.get('p95_response_time_ms'))}, {_errors(summary)}."
+
+
+def _requests(count: int, window: str) -> str:
+    return f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
+
+
+def _joined(*texts: str) -> str:
+    return " ".join(filter(None, texts))
 
 
 def _problems(window: str, before: str, comparable: bool) -> tuple[_Problem, ...]:

@@ -59,6 +59,12 @@ TILES: tuple[Tile, ...] = (
 )  # fmt: skip
 
 
+def tile_of(metric: str, stat: str) -> str:
+    """Return the id of the tile that shows a metric, of several the one with this statistic or P95; else empty."""
+    shown = {tile.series.stat: tile.id for tile in TILES if tile.series.metric.name == metric}
+    return shown.get(stat) or shown.get("p95") or next(iter(shown.values()), "")
+
+
 @dataclass(frozen=True)
 class ShownTile:
     """A tile with its value, for the first rendering."""

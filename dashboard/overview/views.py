@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from dashboard.alert_words import in_utc
 from dashboard.overview import data, model_table, tiles
 from dashboard.page_context import page_context
 from dashboard.page_query import PageQuery, read
@@ -55,6 +56,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     context = {
         **page_context(request, "overview"),
         "data": page,
+        "sentence": {name: in_utc(text) for name, text in page["sentence"].items()},
         "state": "full" if page["has_events"] else "empty",
         "tiles": tiles.show(page["summary"]),
         "models": model_table.model_rows(page["models"], page["summary"]["total_requests"]),

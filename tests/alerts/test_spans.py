@@ -78,6 +78,7 @@ class TheSpans:
             "metric_name": "inference.response_time_ms",
             "stat": "p95",
             "labels": {"model": "m"},
+            "since": "2026-03-01T12:00:00Z",
             "state": "firing",
             "from": "2026-03-01T12:01:00Z",
             "to": None,
@@ -98,11 +99,12 @@ class TheSpans:
         assert shown(0, 60, model=[], host=["other"]) == [("firing", "12:01", None), ("firing", "12:00", None)]
 
     def test_are_limited_to_the_newest_with_the_number_of_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for minute in range(4):
+        alert(0, 0)  # it still fires
+        for minute in range(1, 4):
             alert(minute, minute, ended=minute + 10)
 
         result = spans.read_spans(at(0), at(60), {}, limit=3)
-        assert [span["from"][11:16] for span in result.results] == ["12:03", "12:02", "12:01"]
+        assert [span["from"][11:16] for span in result.results] == ["12:03", "12:02", "12:00"]
         assert result.omitted == 1
         monkeypatch.setattr(spans, "MAX_ALERTS", 2)
         assert spans.read_spans(at(0), at(60), {}).omitted == 2

@@ -114,6 +114,22 @@ class TheScripts:
                     params: { span: "the span", span_before: "the window before" } })"""
         assert run("overview/sentence.js", body, [minute, comparable]) == text
 
+    def test_never_say_that_all_is_well_without_a_connection(self, run: Any) -> None:
+        body = """(m, states) => states.map((state) =>
+                    m.shownSentence({ state, title: "All is well.", text: "2 requests." }, state !== "live", 0))"""
+        at = "Disconnected. The state is not known."
+        live, *others = run("overview/sentence.js", body, ["live", "ok", "quiet", "warning", "critical"])
+        assert live == {"state": "live", "title": "All is well.", "text": "2 requests."}
+        assert [(shown["state"], shown["title"]) for shown in others] == [
+            ("quiet", at), ("quiet", at), ("warning", at), ("critical", at),
+        ]  # fmt: skip
+        assert others[0]["text"] == "At 01:00:00: All is well. 2 requests."
+
+    def test_show_times_of_the_server_in_the_time_zone_of_the_browser(self, run: Any) -> None:
+        body = """(m, text) => m.withLocalTimes(text, Date.parse("2026-03-02T09:00:00Z"))"""
+        text = "It fired from 2026-03-01T22:30:00Z to 2026-03-01T23:30:00Z."
+        assert run("overview/sentence.js", body, text) == "It fired from 1 Mar, 23:30 to 00:30."
+
     @pytest.mark.parametrize(
         ("most", "is_duration", "step"),
         [

@@ -92,7 +92,7 @@ class ThePage:
         page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
             "now", "params", "summary", "history", "heatmap", "current", "models", "models_omitted",
-            "options", "sentence", "has_events", "demo", "can", "version", "first_event_url", "notices",
+            "options", "sentence", "alerts", "has_events", "demo", "can", "version", "first_event_url", "notices",
         } == set(page)  # fmt: skip
         series = [(line["metric"], line["stat"], line["labels"]) for line in page["history"]["series"]]
         assert series == [
@@ -339,7 +339,7 @@ class TheQueriesOfThePage:
             with CaptureQueriesContext(connection) as captured:
                 assert visitor.get(path).status_code == 200
             numbers.append(len(captured))
-        assert numbers[0] == numbers[1] < 60
+        assert numbers[0] == numbers[1] < 66
 
     @pytest.mark.parametrize("path", PATHS)
     def test_read_the_percentiles_of_summary_and_models_once(self, visitor: Client, path: str) -> None:

@@ -1,7 +1,9 @@
 // The sentence about the health of the models, which the server writes, and next to it the time range of the values.
 
 import { find, setText } from "../page/dom.js";
-import { moment, timeOfDay, zoneName } from "../page/format.js";
+import { dayOfMonth, hourAndMinute, moment, timeOfDay, zoneName } from "../page/format.js";
+
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
 
 // The time range of the values in tiles and headings.
 export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
@@ -14,9 +16,26 @@ export function describeValues(page) {
   return `Values: ${valuesSpan(page)} · ${changes}`;
 }
 
+// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`.
+export function withLocalTimes(text, now) {
+  return text.replace(TIME, (time) => {
+    const ms = Date.parse(time);
+    return dayOfMonth(ms) === dayOfMonth(now) ? hourAndMinute(ms) : moment(ms, true);
+  });
+}
+
+// The sentence as it is shown. Without a connection nothing is known to be well; `lastAt` is the time of the newest data.
+export function shownSentence({ state, title, text }, isDisconnected, lastAt) {
+  if (!isDisconnected) return { state, title, text };
+  return { state: state === "ok" ? "quiet" : state, title: "Disconnected. The state is not known.", text: `At ${timeOfDay(lastAt)}: ${title} ${text}` };
+}
+
 export function mount(root, page) {
   const draw = () => {
-    const { state, title, text } = page.data.sentence;
+    const now = page.now();
+    const sentence = Object.fromEntries(Object.entries(page.data.sentence).map(([name, value]) => [name, withLocalTimes(value, now)]));
+    const lastAt = page.tick?.at ? Date.parse(page.tick.at) : page.data.now;
+    const { state, title, text } = shownSentence(sentence, page.connection.state === "disconnected", lastAt);
     root.dataset.state = state;
     setText(find("[data-title]", root), title);
     setText(find("[data-text]", root), text);
@@ -26,7 +45,7 @@ export function mount(root, page) {
     const time = timeText(page);
     setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page)} · ${time}` : time);
   };
-  for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
+  for (const topic of ["data", "figures", "connection"]) page.topics.on(topic, draw);
   for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);
   draw();
 }

@@ -1,0 +1,129 @@
+"""Alerts in words: what fires, for which model or machine, by how much and since when. Pure functions.
+
+An alert is a dictionary with the fields of `alerts.spans`, and the `kind` of its rule. Times are in ISO 8601; the page
+shows them in the time zone of the browser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dashboard.formatting import NO_DATA, Figure, compact, duration, percent
+from metrics import catalogue
+
+Alert = Mapping[str, Any]
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+# What is wrong with the subject of an alert whose value is over the threshold, now and in the past.
+COMPLAINTS = {
+    "inference.response_time_ms": ("is slow", "was slow"),
+    "inference.ttft_ms": ("is slow to start", "was slow to start"),
+    "inference.error_rate_percent": ("is failing", "was failing"),
+    "queue.pending": ("has a backlog", "had a backlog"),
+    "system.cpu_percent": ("is busy", "was busy"),
+    "system.memory_percent": ("is short of memory", "was short of memory"),
+    "gpu.temperature": ("is hot", "was hot"),
+}
+NAMES = {"system.cpu_percent": "CPU", "system.memory_percent": "memory", "inference.ttft_ms": "first token"}
+FOLLOWED_BY = {"inference.error_rate_percent": " of requests", "queue.pending": " waiting"}
+EACH = {("model",): "model", ("host",): "machine", ("host", "gpu"): "GPU"}
+
+
+def subject_of(labels: Mapping[str, str]) -> str:
+    """Return what an alert is about: `llama-3-70b`, `gpu-box-1`, `GPU 0 of gpu-box-1`; empty without labels."""
+    if "gpu" in labels:
+        return f"GPU {labels['gpu']}" + (f" of {labels['host']}" if labels.get("host") else "")
+    first, *others = [str(value) for value in labels.values()] or [""]
+    return f"{first} ({', '.join(others)})" if others else first
+
+
+def name_of(alert: Alert) -> str:
+    """Return `Slow Response Time for llama-3-70b`."""
+    subject = subject_of(alert["labels"])
+    return f"{alert['name']} for {subject}" if subject else str(alert["name"])
+
+
+def headline(alert: Alert, past: bool = False) -> str:
+    """Return `llama-3-70b is slow: P95 5.38 s, over 5 s since 2026-03-01T14:21:00Z.`
+
+    In the past, the worst value is named: `llama-3-70b was slow: P95 up to 7.30 s, over 5 s from … to ….`
+    """
+    is_common = over(alert) == "over" and alert.get("kind") != "change"
+    complaint = COMPLAINTS.get(alert["metric_name"]) if is_common else None
+    subject = subject_of(alert["labels"])
+    start = (
+        f"{subject} {complaint[past]}" if complaint and subject else f"{name_of(alert)} {'fired' if past else 'fires'}"
+    )
+    # Between the threshold and the one to clear at, an alert still fires for its worst value.
+    value = figure(alert, worst=past or _side(alert["value"], alert["threshold"]) != over(alert))
+    threshold = f", {over(alert)} {threshold_of(alert)}" if value != NO_DATA and over(alert) else ""
+    return f"{start}: {'no data' if value == NO_DATA else value}{threshold} {times_of(alert, 'since')}."
+
+
+def fired(alert: Alert) -> str:
+    """Return `Slow Response Time fired for llama-3-70b from … to ….`"""
+    subject = subject_of(alert["labels"])
+    return f"{alert['name']} fired{f' for {subject}' if subject else ''} {times_of(alert)}."
+
+
+def times_of(alert: Alert, start: str = "from") -> str:
+    """Return `since …`, or `from … to …` of an alert that has ended. `start`: `from`, or `since` for its condition."""
+    time = _second(alert[start])
+    return f"from {time} to {_second(alert['to'])}" if alert["to"] else f"since {time}"
+
+
+def figure(alert: Alert, worst: bool = False) -> str:
+    """Return the value, or the worst one, with its statistic: `P95 5.38 s`, `12 % of requests`."""
+    metric, stat = alert["metric_name"], alert["stat"]
+    value = alert["peak"] if worst else alert["value"]
+    if value is None:
+        return NO_DATA
+    if alert.get("kind") == "change":
+        return f"{with_unit(alert, abs(value))} {'lower' if value < 0 else 'higher'} than before"
+    limit = ("down to" if over(alert) == "under" else "up to") if worst else ""
+    words = (NAMES.get(metric, ""), stat.upper() if stat.startswith("p") else "", limit)
+    return " ".join((*filter(None, words), f"{with_unit(alert, value)}{FOLLOWED_BY.get(metric, '')}"))
+
+
+def over(alert: Alert) -> str:
+    """Return on which side of the threshold the worst value is: `over`, `under`, `at`; empty if that is not known."""
+    return _side(alert["peak"], alert["threshold"])
+
+
+def _side(value: float | None, threshold: float | None) -> str:
+    if value is None or threshold is None:
+        return ""
+    return "over" if value > threshold else "under" if value < threshold else "at"
+
+
+def threshold_of(alert: Alert) -> str:
+    """Return the threshold without trailing zeros: `5 s`, `10 %`, `100`."""
+    figure = with_unit(alert, alert["threshold"])
+    number = figure.number.rstrip("0").rstrip(".") if "." in figure.number else figure.number
+    return str(Figure(number, "" if figure.unit == "requests" else figure.unit))
+
+
+def with_unit(alert: Alert, value: float) -> Figure:
+    """Return a value of the alert's rule with its unit. The value of a change is a percentage."""
+    metric = catalogue.BY_NAME.get(alert["metric_name"])
+    unit = "%" if alert.get("kind") == "change" else metric.unit if metric else ""
+    if unit == "ms":
+        return duration(value)
+    return percent(value) if unit == "%" else compact(value, unit)
+
+
+def each(group_by: tuple[str, ...]) -> str:
+    """Return what a rule is judged for: `each model`; empty for all together."""
+    return f"each {EACH.get(group_by, ' and '.join(group_by))}" if group_by else ""
+
+
+def in_utc(text: str) -> str:
+    """Return a text with its times as `14:21 UTC`, for a page without scripts."""
+    return TIME.sub(lambda match: f"{match.group()[11:16]}\u00a0UTC", text)
+
+
+def _second(time: str) -> str:
+    return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H:%M:%SZ")

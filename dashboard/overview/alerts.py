@@ -1,0 +1,128 @@
+"""The alerts of the Overview: what fires now, and the marks of its charts. They are read from `alerts.queries`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from alerts import queries
+from alerts.spans import matches
+from dashboard.alert_words import each, figure, over, subject_of, threshold_of
+from dashboard.overview.alerts_of_window import SEVERITIES, STATES
+from dashboard.overview.tiles import tile_of
+from metrics.queries import Filters, Window
+
+MAX_CARDS = 3
+MAX_MARKS = 20  # rules
+MAX_SPANS = 40  # of a rule and a state
+SHARE_OF_WINDOW = 400  # spans with a smaller gap than this part of the window are joined: it is about two pixels
+
+Row = dict[str, Any]
+Span = tuple[int, int | None]  # from and to in epoch milliseconds
+
+
+class OverviewAlerts:
+    """The alerts that match the filters of the page, read once for its sentence, cards, tiles and charts."""
+
+    def __init__(self, window: Window, filters: Filters) -> None:
+        labels = {name: values for name, values in filters.as_dict().items() if isinstance(values, (list, tuple))}
+        self.rules = {rule["id"]: rule for rule in queries.rules()}
+        self.spans = [self._with_kind(span) for span in queries.spans(window.start, window.end, labels)]
+        self.active = [self._with_kind(row) for row in queries.active_alerts() if matches(row["labels"], labels)]
+        self._window = window
+        self._labels = labels
+
+    def _with_kind(self, row: Row) -> Row:
+        return row | {"kind": self.rules.get(row["rule"], {}).get("kind", "threshold")}
+
+    def as_dict(self, shown_metrics: Iterable[str]) -> Row:
+        """Return them for the page's scripts. `shown_metrics`: those whose thresholds a chart may show."""
+        firing = [row for row in self.active if row["state"] == "firing"]
+        firing.sort(key=lambda row: row["started_at"], reverse=True)
+        firing.sort(key=lambda row: (_is_attended(row), SEVERITIES.index(row["severity"])))
+        tiles: dict[str, str] = {}
+        for row in firing:
+            if not _is_attended(row):
+                tiles.setdefault(tile_of(row["metric_name"], row["stat"]), STATES[row["severity"]])
+        return {
+            "firing": [_card(row) for row in firing[:MAX_CARDS]],
+            "count": len(firing),
+            "rules": sum(rule["enabled"] for rule in self.rules.values()),
+            "tiles": {tile: state for tile, state in tiles.items() if tile},
+            "marks": self._marks(set(shown_metrics)),
+        }
+
+    def _marks(self, shown_metrics: set[str]) -> list[Row]:
+        """Return the spans of each rule that has some, and the thresholds of those whose metric is shown."""
+        marks: dict[tuple[str, str], Row] = {}
+        for span in self.spans:
+            mark = marks.setdefault((span["rule"], span["metric_name"]), _mark(span))
+            mark[span["state"]].append((_ms(span["from"]), None if span["to"] is None else _ms(span["to"])))
+        for mark in marks.values():
+            for state in ("firing", "pending"):
+                mark[state] = _joined(mark[state], 1000 * self._window.seconds / SHARE_OF_WINDOW)
+        for rule in self.rules.values():
+            metric = f"{rule['metric_type']}.{rule['metric_name']}"
+            key = (rule["id"], metric)
+            is_shown = rule["enabled"] and rule["kind"] == "threshold" and metric in shown_metrics
+            if is_shown and matches_rule(rule, self._labels) and (key in marks or len(marks) < MAX_MARKS):
+                described = rule | {"metric_name": metric, "peak": None}
+                mark = marks.setdefault(key, _mark(described))
+                words = (f"{rule['name']} {threshold_of(described)}", each(tuple(rule["group_by"])))
+                mark |= {"threshold": rule["threshold"], "label": ", ".join(filter(None, words))}
+        return list(marks.values())[:MAX_MARKS]
+
+
+def matches_rule(rule: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether the rule is about any of the labels chosen."""
+    filters = rule["filters"]
+    return all(set(filters[name]) & set(values) for name, values in labels.items() if values and name in filters)
+
+
+def _mark(row: Row) -> Row:
+    return {
+        "name": row["name"],
+        "severity": row["severity"],
+        "metric": row["metric_name"],
+        "stat": row["stat"],
+        "firing": [],
+        "pending": [],
+    }
+
+
+def _joined(spans: Iterable[Span], gap_ms: float) -> list[Span]:
+    """Return the newest spans, those that overlap or are close to each other as one."""
+    joined: list[Span] = []
+    for start, end in sorted(spans, key=lambda span: span[0]):
+        before, before_end = joined[-1] if joined else (0, 0)
+        if joined and (before_end is None or start - before_end <= gap_ms):
+            joined[-1] = (before, None if before_end is None or end is None else max(before_end, end))
+        else:
+            joined.append((start, end))
+    return joined[-MAX_SPANS:]
+
+
+def _is_attended(row: Row) -> bool:
+    return row["acknowledged_at"] is not None or row["silence"] is not None
+
+
+def _card(row: Row) -> Row:
+    return {
+        "id": row["id"],
+        "rule": row["rule"],
+        "name": row["name"],
+        "severity": row["severity"],
+        "subject": subject_of(row["labels"]),
+        "figure": figure(row),
+        "threshold": f"{over(row)} {threshold_of(row)}" if over(row) else "",
+        "labels": row["labels"],
+        "started_at": row["started_at"],
+        "acknowledged_by": row["acknowledged_by"] or ("somebody" if row["acknowledged_at"] else None),
+        "is_silenced": row["silence"] is not None,
+        "silenced_until": row["silenced_until"],
+    }
+
+
+def _ms(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp() * 1000)

@@ -1,0 +1,64 @@
+"""The alerts that fired in a window, as the sentence reads them. Pure functions on spans of `alerts.spans`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboard.alert_words import Alert, fired, name_of, times_of
+
+SEVERITIES = ("critical", "warning", "info")
+STATES = {"critical": "critical", "warning": "warning", "info": "quiet"}  # of the sentence and of tiles
+MAX_TOLD = 2
+
+
+@dataclass(frozen=True)
+class AlertsOfWindow:
+    """Alerts that need attention, the most severe and then the newest first; those that somebody has acknowledged or
+    silenced; and those that are over. Of a window in the past, all that were not silenced come first.
+    """
+
+    leading: Sequence[Alert] = ()
+    attended: Sequence[Alert] = ()
+    over: Sequence[Alert] = ()
+
+    @classmethod
+    def of(cls, spans: Sequence[Alert], past: bool) -> AlertsOfWindow:
+        """Return the alerts of firing spans. An alert has one such span."""
+        newest = sorted(spans, key=lambda span: span["from"], reverse=True)
+        firing = [span for span in newest if span["state"] == "firing"]
+        firing.sort(key=lambda span: SEVERITIES.index(span["severity"]))
+        lasting = firing if past else [span for span in firing if span["to"] is None]
+        attended = [span for span in lasting if span["silenced"] or (span["acknowledged"] and not past)]
+        return cls(
+            [span for span in lasting if span not in attended],
+            attended,
+            [span for span in firing if span not in lasting],
+        )
+
+    @property
+    def others(self) -> str:
+        """`Also High Error Rate for gpt-4o and 2 more alerts.`; empty without further leading alerts."""
+        rest = self.leading[1:]
+        return f"Also {_listed([name_of(alert) for alert in rest])}." if rest else ""
+
+    def about_attended(self) -> str:
+        """Return `Acknowledged: Slow Response Time for llama-3-70b since …. Silenced: …`; empty without such alerts."""
+        groups = {
+            "Acknowledged": [alert for alert in self.attended if not alert["silenced"]],
+            "Silenced": [alert for alert in self.attended if alert["silenced"]],
+        }
+        told = {title: [f"{name_of(alert)} {times_of(alert)}" for alert in alerts] for title, alerts in groups.items()}
+        return " ".join(f"{title}: {_listed(texts)}." for title, texts in told.items() if texts)
+
+    def about_over(self) -> str:
+        """Return `Slow Response Time fired for llama-3-70b from … to ….`; empty where no alert is over."""
+        more = len(self.over) - 1
+        others = [f"{more} other {'alert' if more == 1 else 'alerts'} fired, too."] if more > 0 else []
+        return " ".join((*map(fired, self.over[:1]), *others))
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and 3 more`."""
+    shown, rest = list(texts[:MAX_TOLD]), len(texts) - MAX_TOLD
+    return f"{', '.join(shown)} and {rest} more" if rest > 0 else " and ".join(shown)
