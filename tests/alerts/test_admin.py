@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from alerts.models import Alert, AlertRule
+from alerts.models import Alert, AlertRule, Evaluation
 from alerts.retention import KEPT, delete_expired
+from alerts.rule_admin import pages
 from tests.alerts.test_api import NOW, hot
 
 __all__ = ["hot"]
@@ -18,11 +21,27 @@ __all__ = ["hot"]
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
 FORM = {
-    "id": "slow-speed", "name": "Slow speed", "kind": "threshold", "metric_type": "inference",
-    "metric_name": "tokens_per_second", "stat": "", "window_seconds": 60, "comparison": "lt", "threshold": 10,
-    "for_seconds": 0, "filters": '{"model": ["m"]}', "group_by": '["model"]', "severity": "warning", "no_data": "ok",
-    "min_count": 1, "enabled": "on", "channels": "[]", "repeat_seconds": 14_400,
+    "id": "slow-speed", "name": "Slow speed", "kind": "threshold", "metric": "inference.tokens_per_second",
+    "stat": "", "window_seconds": 60, "comparison": "lt", "threshold": 10,
+    "for_seconds": 0, "filters": "model = m", "group_by": ["model"], "severity": "warning", "no_data": "ok",
+    "min_count": 1, "enabled": "on",
 }  # fmt: skip
+HOT = {
+    "metric": "system.cpu_percent", "stat": "avg", "comparison": "gt", "threshold": 90, "clear_threshold": 80,
+    "filters": "", "group_by": ["host"],
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form judges at the time of `hot`."""
+    monkeypatch.setattr(pages, "timezone", SimpleNamespace(now=lambda: NOW))
+
+
+def words_of(page: Any) -> str:
+    """The sentence beside the form."""
+    sentence = re.search(r'rule-sentence">(.*?)</p>', page.content.decode())
+    return re.sub("<.*?>", "", sentence[1]) if sentence else ""
 
 
 @pytest.fixture
@@ -45,12 +64,14 @@ class TheRuleForm:
     @pytest.mark.parametrize(
         ("changed", "error"),
         [
-            ({"metric_name": "cpu_percent"}, "metric_name must be a metric of the type inference."),
-            ({"stat": "p0x"}, "stat must be a statistic of inference.tokens_per_second."),
+            ({"metric": "inference.cpu_percent"}, "Select a valid choice. inference.cpu_percent is not one"),
+            ({"stat": "last"}, "stat must be a statistic of inference.tokens_per_second. Allowed: avg, min,"),
+            ({"group_by": ["gpu"]}, "group_by must be labels of inference.tokens_per_second. Allowed: model,"),
+            ({"filters": "model"}, "must be a label, = and values"),
             ({"threshold": ""}, "threshold is required."),
             ({"clear_threshold": 5}, "clear_threshold must be at least the threshold, 10."),
             ({"window_seconds": 1000}, "window_seconds must be a multiple of 60"),
-            ({"filters": '{"gpu": ["0"]}'}, "gpu is not a label of inference.tokens_per_second."),
+            ({"filters": "gpu = 0"}, "gpu is not a label of inference.tokens_per_second."),
         ],
     )
     def test_refuses_a_rule_that_makes_no_sense(self, admin: Client, changed: dict[str, Any], error: str) -> None:
@@ -59,18 +80,92 @@ class TheRuleForm:
         assert error in response.content.decode()
         assert not AlertRule.objects.filter(pk="slow-speed").exists()
 
-    def test_lists_the_conditions_of_the_default_rules(self, admin: Client) -> None:
+    def test_previews_the_posted_form_without_storing_it(self, hot: None, admin: Client) -> None:
+        form = FORM | HOT | {"id": "", "name": "", "_preview": "Preview"}
+
+        page = admin.post("/admin/alerts/alertrule/add/", form)
+
+        assert re.search(r"alpha.*95 %.*▲ the condition holds", page.content.decode(), re.DOTALL)
+        assert (
+            words_of(page) == "Warns when the mean CPU over 1 minute is above 90 %, for each host. Clears below 80 %."
+        )
+        assert list(AlertRule.objects.values_list("pk", flat=True)) == ["hot"]
+
+    def test_shows_what_the_stored_rule_judges_now(self, hot: None, admin: Client) -> None:
+        page = admin.get("/admin/alerts/alertrule/hot/change/").content.decode()
+
+        assert re.search(r"alpha.*95 %.*▲ fires since 12:34 UTC", page, re.DOTALL)
+        assert re.search(r'<line class="threshold".*<polyline', page, re.DOTALL)
+        assert 'name="id"' not in page  # it cannot be changed
+
+    def test_shows_the_values_when_there_is_no_threshold_yet(self, hot: None, admin: Client) -> None:
+        page = admin.post("/admin/alerts/alertrule/now/", FORM | HOT | {"threshold": "", "clear_threshold": ""}).json()
+
+        assert "95 %" in page["html"]
+        assert page["errors"] == {"threshold": "threshold is required."}
+        assert page["words"]["threshold"] == "%"
+
+    def test_answers_its_script(self, hot: None, admin: Client) -> None:
+        answer = admin.post("/admin/alerts/alertrule/now/?rule=hot", FORM | HOT | {"window_seconds": 300}).json()
+
+        assert "fires since 12:34 UTC" in answer["html"]
+        assert answer["words"]["window_seconds"] == "seconds = 5 minutes"
+        assert answer["errors"] == {}
+        assert admin.post("/admin/alerts/alertrule/now/", FORM | {"stat": "last"}).json()["html"] is None
+
+    def test_keeps_the_fields_that_it_does_not_show(self, admin: Client) -> None:
+        AlertRule.objects.filter(pk="queue-backlog").update(channels=["slack"], repeat_seconds=60)
+        form = FORM | {"metric": "queue.pending", "filters": ""}
+
+        assert admin.post("/admin/alerts/alertrule/queue-backlog/change/", form).status_code == 302
+        rule = AlertRule.objects.get(pk="queue-backlog")
+        assert (rule.metric_name, rule.channels, rule.repeat_seconds) == ("pending", ["slack"], 60)
+
+    def test_records_old_and_new_values(self, hot: None, admin: Client) -> None:
+        admin.post("/admin/alerts/alertrule/hot/change/", FORM | HOT | {"enabled": "", "for_seconds": 0})
+
+        history = admin.get("/admin/alerts/alertrule/hot/history/").content.decode()
+        assert "Changed Name from Hot to Slow speed; Enabled from on to off; Clears below from none to 80." in history
+
+    def test_can_be_filled_from_another_rule(self, admin: Client) -> None:
+        page = admin.get("/admin/alerts/alertrule/add/?copy=slow-response-time").content.decode()
+
+        assert 'value="slow-response-time-copy"' in page
+        assert "outcome = success_or_timeout</textarea>" in page
+
+    def test_has_a_button_that_disables_and_enables(self, admin: Client) -> None:
+        for enabled in (False, True):
+            admin.post("/admin/alerts/alertrule/queue-backlog/switch/", {"enabled": "yes" if enabled else "no"})
+
+            assert AlertRule.objects.get(pk="queue-backlog").enabled is enabled
+        history = admin.get("/admin/alerts/alertrule/queue-backlog/history/").content.decode()
+        assert history.index("Disabled.") < history.index("Enabled.")
+
+
+class TheListOfRules:
+    def test_has_each_condition_in_words_and_its_state(self, hot: None, admin: Client) -> None:
+        Evaluation.objects.update(problems={"quiet": "2 of 3 requests"})
+        AlertRule.objects.create(**(AlertRule.objects.get(pk="hot").fields() | {"id": "quiet", "name": "Quiet"}))
+
         page = admin.get("/admin/alerts/alertrule/").content.decode()
 
-        assert "p95 of inference.response_time_ms over 300 s gt 5000, for 60 s" in page
+        assert "The mean CPU over 1 minute is above 90 %" in page
+        assert re.findall(r'field-state">([^<]*)<', page) == ["firing", "○ not judged: 2 of 3 requests"]
 
-    def test_enables_and_disables_rules(self, admin: Client) -> None:
+    def test_enables_disables_and_duplicates_rules(self, admin: Client) -> None:
         chosen = {"_selected_action": ["queue-backlog"]}
 
         admin.post("/admin/alerts/alertrule/", {"action": "disable", **chosen})
         assert not AlertRule.objects.get(pk="queue-backlog").enabled
         admin.post("/admin/alerts/alertrule/", {"action": "enable", **chosen})
         assert AlertRule.objects.get(pk="queue-backlog").enabled
+        for _ in range(2):
+            admin.post("/admin/alerts/alertrule/", {"action": "duplicate", **chosen})
+        copies = AlertRule.objects.filter(pk__startswith="queue-backlog-copy").order_by("pk")
+        assert [(copy.pk, copy.enabled) for copy in copies] == [
+            ("queue-backlog-copy", False),
+            ("queue-backlog-copy-2", False),
+        ]
 
 
 class TheAlertsInTheAdmin:

@@ -1,0 +1,201 @@
+"""The form of a rule. It is checked as everywhere else, and works without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from alerts.models import AlertRule
+from alerts.rules.spec import COMPARE_TO_SECONDS, MINUTE, AlertLevel, BadRule, NoData, RuleKind, check_rule, instance_of
+from alerts.rules.spec import AlertRule as RuleSpec
+from alerts.rules.spec import labels_of as catalogue_labels_of
+from alerts.rules.words import CLEARS, COMPARISONS, GLYPHS, STATS, seconds_in_words, unit_of_stat, value_in_words
+from metrics import catalogue
+from metrics.catalogue import Metric
+from metrics.queries.read.filters import TAG_PREFIX
+
+PREVIEW = "_preview"  # the submit button that judges the form without saving it
+TYPES = {
+    "inference": "Requests", "error": "Errors", "queue": "Queues", "system": "Hosts", "gpu": "GPUs",
+    "engine": "Serving engines", "monitor": "This monitor",
+}  # fmt: skip
+ALL_STATS = tuple(dict.fromkeys(stat for stats in catalogue.STATS.values() for stat in stats))
+KIND_NAMES = {RuleKind.THRESHOLD: "Threshold", RuleKind.CHANGE: "Change", RuleKind.NO_DATA: "No data"}
+NO_DATA_NAMES = {NoData.OK: "It is well", NoData.ALERT: "It fires", NoData.KEEP: "It stays as it was"}
+FIELD_OF = {"metric_type": "metric", "metric_name": "metric"}  # where the form shows an error of a rule
+
+
+def labels_of(metric: Metric) -> tuple[str, ...]:
+    """Return the labels that alerts on the metric may be grouped by, with promoted tags."""
+    tags = tuple(f"{TAG_PREFIX}{name}" for name in settings.LLMMONITOR.tags)
+    return catalogue_labels_of(metric) + (tags if metric.type in ("inference", "error") else ())
+
+
+def metrics_for_scripts() -> dict[str, dict[str, Any]]:
+    """Return what the form's script reads of each metric."""
+    return {
+        metric.name: {
+            "stats": metric.stats,
+            "units": {stat: unit_of_stat(metric, stat) for stat in metric.stats},
+            "stat": metric.default_stat,
+            "labels": labels_of(metric),
+            "instance": instance_of(metric),
+        }
+        for metric in catalogue.ALL
+    }
+
+
+def _metric_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    return [
+        (title, [(metric.name, f"{metric.title} ({metric.unit})") for metric in catalogue.of_type(name)])
+        for name, title in TYPES.items()
+    ]
+
+
+class FiltersField(forms.CharField):
+    """Labels and their values, as a line `label = value, value` for each label."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "placeholder": "model = llama-3-70b, qwen-2.5-7b"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the filters as lines."""
+        if not isinstance(value, Mapping):
+            return value
+        return "\n".join(f"{name} = {', '.join(values)}" for name, values in value.items())
+
+    def to_python(self, value: Any) -> Any:
+        """Return label -> values. Raises ValidationError."""
+        filters: dict[str, list[str]] = {}
+        for line in filter(None, map(str.strip, (value or "").splitlines())):
+            name, equals, values = line.partition("=")
+            listed = [part for part in map(str.strip, values.split(",")) if part]
+            if not equals or not listed:
+                raise forms.ValidationError(f"“{line}” must be a label, = and values, such as: model = gpt-4o, o3")
+            filters.setdefault(name.strip(), []).extend(listed)
+        return filters
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether the filters differ."""
+        try:
+            return bool((initial or {}) != self.to_python(data))
+        except forms.ValidationError:
+            return True
+
+
+class RuleForm(forms.ModelForm):
+    """A rule. `checked` is the rule of a valid form; a missing name or id does not prevent a preview."""
+
+    metric = forms.ChoiceField(choices=_metric_choices)
+    kind = forms.ChoiceField(choices=list(KIND_NAMES.items()), widget=forms.RadioSelect)
+    stat = forms.ChoiceField(label="Statistic", required=False, widget=forms.RadioSelect)
+    window_seconds = forms.IntegerField(label="Over the last", help_text="seconds")
+    comparison = forms.ChoiceField(label="Fires when it is", choices=list(COMPARISONS.items()))
+    threshold = forms.FloatField(required=False, help_text="in the unit of the metric")
+    clear_threshold = forms.FloatField(required=False, help_text="in the unit of the metric")
+    for_seconds = forms.IntegerField(label="For at least", help_text="seconds")
+    compare_to_seconds = forms.TypedChoiceField(
+        label="Compared with", coerce=int, empty_value=None, required=False,
+        choices=[("", "—"), *((seconds, f"{seconds_in_words(seconds)} before") for seconds in COMPARE_TO_SECONDS)],
+    )  # fmt: skip
+    min_count = forms.IntegerField(label="Judges from", help_text="requests in that time")
+    no_data = forms.ChoiceField(label="Without data", choices=list(NO_DATA_NAMES.items()), widget=forms.RadioSelect)
+    group_by = forms.MultipleChoiceField(
+        label="One alert for each", required=False, widget=forms.CheckboxSelectMultiple,
+        help_text="None: one alert for all together.",
+    )  # fmt: skip
+    filters = FiltersField(
+        label="Only where", required=False, help_text="One label on each line, with its values after an equals sign."
+    )
+    severity = forms.ChoiceField(
+        choices=[(level, f"{GLYPHS[level]} {level.capitalize()}") for level in AlertLevel], widget=forms.RadioSelect
+    )
+
+    class Meta:
+        model = AlertRule
+        fields = tuple(
+            name
+            for name in RuleSpec.model_fields
+            if name not in ("metric_type", "metric_name", "channels", "repeat_seconds")
+        )
+        labels = {"runbook_url": "Runbook"}
+        widgets = {"description": forms.Textarea(attrs={"rows": 3}), "name": forms.TextInput(attrs={"size": 40})}
+        help_texts = {"id": "In code, in the API and in rules files. It cannot be changed later."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.checked: RuleSpec | None = None  # perhaps without a threshold
+        self.problem = ""  # why there is no rule to judge
+        if self.instance.pk:
+            self.initial["metric"] = f"{self.instance.metric_type}.{self.instance.metric_name}"
+        for name in ("threshold", "clear_threshold"):
+            value = self.initial.get(name)
+            if isinstance(value, float) and value.is_integer():
+                self.initial[name] = int(value)  # 5000, not 5000.0
+        own = self.initial.get("stat") or ""
+        stats = ALL_STATS if own in ALL_STATS or not own else (*ALL_STATS, own)
+        self.fields["stat"].choices = [(stat, STATS.get(stat, stat).removesuffix(" of")) for stat in stats]  # type: ignore[attr-defined]
+        labels = dict.fromkeys(label for metric in catalogue.ALL for label in labels_of(metric))
+        self.fields["group_by"].choices = [(label, label) for label in labels]  # type: ignore[attr-defined]
+        if not self.is_bound:
+            self._check(self.initial)
+        comparison: Any = (self.data if self.is_bound else self.initial).get("comparison")
+        self.fields["clear_threshold"].label = f"Clears {CLEARS.get(comparison, 'below')}"
+
+    def is_valid(self) -> bool:
+        """Return whether the rule may be stored. A preview is shown again instead."""
+        return super().is_valid() and PREVIEW not in self.data
+
+    def clean(self) -> dict[str, Any]:
+        """Add the errors of the rule to their fields."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.errors.keys() - {"id", "name"}:
+            self.problem = "The form has an error."
+            return cleaned
+        for name, text in self._check(cleaned):
+            self.add_error(name if name in self.fields else None, text)
+        if self.checked is not None:
+            self.instance.metric_type = self.checked.metric_type
+            self.instance.metric_name = self.checked.metric_name
+            cleaned |= {name: value for name, value in self.checked.model_dump().items() if name in cleaned}
+        return cleaned
+
+    def _check(self, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Set `checked` from the values of the fields. Return the errors with the fields that they belong to."""
+        stored = self.instance.fields() if self.instance.pk else {}
+        values = {name: value for name, value in fields.items() if name in RuleSpec.model_fields}
+        values["metric_type"], _, values["metric_name"] = fields.get("metric", "").partition(".")
+        values["id"] = stored.get("id") or values.get("id") or "preview"
+        values["name"] = values.get("name") or "Preview"
+        try:
+            self.checked = check_rule(stored | values)
+        except BadRule as bad:
+            self.problem = str(bad)
+            if [name for name, _ in bad.errors] == ["threshold"]:  # the values help to choose one
+                whole = check_rule(stored | values | {"threshold": 0, "clear_threshold": None})
+                self.checked = whole.model_copy(update={"threshold": None})
+            return [(FIELD_OF.get(name, name.split(".")[0]), f"{name} {reason}") for name, reason in bad.errors]
+        return []
+
+    def show_words(self) -> None:
+        """Set the help texts of the numbers."""
+        for name, text in self.words().items():
+            self[name].help_text = text
+
+    def words(self) -> dict[str, str]:
+        """Return what the numbers of some fields mean."""
+        rule = self.checked
+        if rule is None:
+            return {}
+        unit = "%" if rule.kind is RuleKind.CHANGE else unit_of_stat(rule.metric, rule.stat)
+        words = {
+            name: f"seconds = {seconds_in_words(seconds)}" if (seconds := getattr(rule, name)) >= MINUTE else "seconds"
+            for name in ("window_seconds", "for_seconds")
+        }
+        for name in ("threshold", "clear_threshold"):
+            value = getattr(rule, name)
+            shown = "" if value is None else value_in_words(value, unit)
+            words[name] = f"{unit} = {shown}" if shown and not shown.endswith(f" {unit}") else unit
+        return words

@@ -1,0 +1,32 @@
+"""The change history of rules, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+
+def changes_in_words(form: forms.ModelForm) -> str:
+    """Return which fields were changed: `Changed Clears below from 5 to 4.5.`"""
+    parts = []
+    for name in form.changed_data:
+        field = form.fields[name]
+        label = field.label or name.replace("_", " ").capitalize()
+        old, new = (_shown(field, values.get(name)) for values in (form.initial, form.cleaned_data))
+        parts.append(f"{label} from {old} to {new}")
+    return f"Changed {'; '.join(parts)}." if parts else "Nothing changed."
+
+
+def _shown(field: forms.Field, value: Any) -> str:
+    value = field.prepare_value(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value in (None, "", [], ()):
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    names = dict(getattr(field, "choices", ())) if not isinstance(field.widget, forms.Select) else {}
+    return str(names.get(value, value)).replace("\n", "; ")

@@ -1,0 +1,120 @@
+"""A rule in words, for people: `the P95 response time over 5 minutes is above 5 s for 1 minute`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from alerts.rules.spec import AlertLevel, AlertRule, Comparison, RuleKind
+from metrics.catalogue import Kind, Metric
+
+COMPARISONS = {
+    Comparison.GT: "above",
+    Comparison.GE: "at least",
+    Comparison.LT: "below",
+    Comparison.LE: "at most",
+    Comparison.EQ: "equal to",
+    Comparison.NE: "not equal to",
+}
+GLYPHS = {AlertLevel.INFO: "●", AlertLevel.WARNING: "▲", AlertLevel.CRITICAL: "■"}
+STATS = {
+    "avg": "mean",
+    "min": "lowest",
+    "max": "highest",
+    "sum": "sum of",
+    "rate": "rate of",
+    "count": "number of",
+    "last": "newest",
+}
+_VERBS = {AlertLevel.INFO: "Informs", AlertLevel.WARNING: "Warns", AlertLevel.CRITICAL: "Raises a critical alert"}
+CLEARS = {
+    Comparison.GT: "below",
+    Comparison.GE: "below",
+    Comparison.LT: "above",
+    Comparison.LE: "above",
+}
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+Words = tuple[str, bool]  # a part of a sentence, and whether it is emphasized
+
+
+def seconds_in_words(seconds: int) -> str:
+    """Return a duration in the largest unit that divides it: 300 is `5 minutes`, 90 is `90 seconds`."""
+    size, name = next((unit for unit in _UNITS if seconds and seconds % unit[0] == 0), _UNITS[-1])
+    number = seconds // size
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def number_in_words(value: float) -> str:
+    """Return a number with at most three decimals."""
+    text = f"{value:,.3f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def value_in_words(value: float, unit: str) -> str:
+    """Return a value with its unit: 5000 ms is `5 s`."""
+    if unit == "ms" and abs(value) >= 1_000:
+        return f"{number_in_words(value / 1_000)} s"
+    return f"{number_in_words(value)} {unit}"
+
+
+def measured_in_words(value: float, unit: str) -> str:
+    """Return a measured value with its unit, in four significant digits."""
+    return value_in_words(float(f"{value:.4g}"), unit)
+
+
+def unit_of(rule: AlertRule) -> str:
+    """Return the unit of the rule's value and threshold."""
+    if rule.kind is RuleKind.CHANGE:
+        return "%"
+    return unit_of_stat(rule.metric, rule.stat)
+
+
+def unit_of_stat(metric: Metric, stat: str) -> str:
+    """Return the unit of a statistic of a metric."""
+    if stat == "count":
+        return metric.unit if metric.type == "error" else "requests"
+    return f"{metric.unit}/s" if stat == "rate" else metric.unit
+
+
+def value_of(rule: AlertRule) -> str:
+    """Return what the rule reads: `P95 response time`."""
+    metric = rule.metric
+    title = f"{metric.title} requests" if metric.kind is Kind.GAUGE and metric.unit == "requests" else metric.title
+    title = title[0].lower() + title[1:] if title[1:2].islower() else title  # not CPU
+    return f"{STATS.get(rule.stat, rule.stat.upper())} {title}"
+
+
+def condition(rule: AlertRule) -> str:
+    """Return the condition."""
+    return "".join(text for text, _ in _condition(rule))
+
+
+def sentence(rule: AlertRule) -> list[Words]:
+    """Return what the rule does, as parts."""
+    words = [(f"{_VERBS[rule.severity]} when the ", False), *_condition(rule)]
+    if rule.group_by:
+        words += [(", for each ", False), (" and ".join(rule.group_by), True)]
+    words.append((".", False))
+    if rule.clear_threshold is not None and rule.clear_threshold != rule.threshold:
+        clears = value_in_words(rule.clear_threshold, unit_of(rule))
+        words += [(f" Clears {CLEARS[rule.comparison]} ", False), (clears, True), (".", False)]
+    return words
+
+
+def _condition(rule: AlertRule) -> Iterator[Words]:
+    yield value_of(rule), True
+    for name, values in rule.filters.items():
+        yield f" with {name} ", False
+        yield " or ".join(values), True
+    yield " over ", False
+    yield seconds_in_words(rule.window_seconds), True
+    if rule.kind is RuleKind.NO_DATA:
+        yield " has no data", False
+    else:
+        if rule.kind is RuleKind.CHANGE and rule.compare_to_seconds:
+            yield f" has a change since {seconds_in_words(rule.compare_to_seconds)} before that", False
+        yield f" {'' if rule.kind is RuleKind.CHANGE else 'is '}{COMPARISONS[rule.comparison]} ", False
+        yield "…" if rule.threshold is None else value_in_words(rule.threshold, unit_of(rule)), True
+    if rule.for_seconds:
+        yield " for ", False
+        yield seconds_in_words(rule.for_seconds), True

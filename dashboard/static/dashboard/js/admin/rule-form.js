@@ -1,0 +1,75 @@
+// The form of a rule in the admin: statistics and labels follow the metric, and the panel beside the form follows the
+// form. Without this script all are offered, and the button "Preview" judges the form.
+
+import { embeddedJson, find, findAll, setText } from "../page/dom.js";
+
+const DELAY_MS = 400;
+
+const form = find("#alertrule_form");
+const holder = find(".rule-now");
+const panel = find("[data-panel]", holder);
+const metrics = embeddedJson("rule-metrics");
+let timer = null;
+let running = null;
+
+const choices = (name) => findAll(`input[name="${name}"]`, form);
+const chosen = (name) => choices(name).find((input) => input.checked)?.value;
+
+// Show the choices of these values. Those that are hidden are not sent.
+function offer(name, isOffered) {
+  for (const input of choices(name)) {
+    const offered = isOffered(input.value);
+    input.closest("label").parentElement.hidden = !offered;
+    if (!offered) input.checked = false;
+  }
+}
+
+function followMetric(changed) {
+  const metric = metrics[form.elements.metric.value];
+  if (!metric) return;
+  const isPercentile = (stat) => metric.stats.includes("p95") && /^p\d/.test(stat);
+  offer("stat", (stat) => metric.stats.includes(stat) || isPercentile(stat));
+  offer("group_by", (label) => metric.labels.includes(label));
+  if (!chosen("stat")) for (const input of choices("stat")) input.checked = input.value === metric.stat;
+  if (changed) for (const input of choices("group_by")) input.checked = metric.instance.includes(input.value);
+}
+
+function followKind() {
+  const kind = chosen("kind");
+  const showRow = (name, shown) => find(`.field-${name}`, form)?.classList.toggle("not-applicable", !shown);
+  showRow("compare_to_seconds", kind === "change");
+  for (const name of ["comparison", "threshold", "clear_threshold", "no_data"]) showRow(name, kind !== "no_data");
+}
+
+async function judge() {
+  running?.abort();
+  running = new AbortController();
+  try {
+    const response = await fetch(holder.dataset.now, { method: "POST", body: new FormData(form), signal: running.signal });
+    if (!response.ok) throw new Error(response.statusText);
+    show(await response.json());
+  } catch (error) {
+    if (error.name !== "AbortError") setText(find("[data-problem]", holder), `Not judged: ${error.message}`);
+  }
+}
+
+function show({ html, words, errors }) {
+  if (html) panel.innerHTML = html;
+  panel.classList.toggle("stale", !html);
+  setText(find("[data-problem]", holder), Object.values(errors).join(" "));
+  for (const [name, text] of Object.entries(words)) setText(find(`#id_${name}_helptext > div`), text);
+}
+
+function changed(event) {
+  if (event.target.name === "metric") followMetric(true);
+  if (event.target.name === "kind") followKind();
+  panel.classList.add("stale");
+  clearTimeout(timer);
+  timer = setTimeout(judge, DELAY_MS);
+}
+
+form.addEventListener("input", changed);
+find(".rule-preview", holder).remove();
+followMetric(false);
+followKind();
+document.documentElement.dataset.ready = "true";
