@@ -90,7 +90,7 @@ class SeriesAdmin(ForgetAdmin):
 class GaugeLabelsAdmin(ForgetAdmin):
     """Label sets of hosts, GPUs, queues and engines."""
 
-    list_display = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
+    list_display = ("host", "gpu_id", "model_name", "provider", "service", "kind", "source", "is_demo")
     list_display_links = ("host", "gpu_id", "model_name")
     list_filter = ("kind", DemoFilter)
     ordering = ("host", "gpu_id", "model_name", "source")

@@ -62,6 +62,8 @@ class GaugeLabels(models.Model):
     host = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
     gpu_id = models.CharField(max_length=64, blank=True, default="")
     model_name = models.CharField(max_length=NAME_LENGTH, blank=True, default="")
+    provider = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
+    service = models.CharField(max_length=NAME_LENGTH, blank=True, default="", db_default="")
     kind = models.CharField(
         max_length=16,
         blank=True,
@@ -75,7 +77,7 @@ class GaugeLabels(models.Model):
         verbose_name_plural = "gauge labels"
         constraints = [
             models.UniqueConstraint(
-                fields=["host", "gpu_id", "model_name", "kind", "source", "is_demo"],
+                fields=["host", "gpu_id", "model_name", "provider", "service", "kind", "source", "is_demo"],
                 name="gauge_labels",
             )
         ]

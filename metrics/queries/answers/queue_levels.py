@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -61,16 +61,14 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
         for instance, sample in newest_samples(QueueMetrics, at, filters.gauge_label_ids("queue")).items()
         if at - sample.at <= sample.valid_for
     }
-    sent: dict[int, list[Level]] = defaultdict(list)
+    samples: dict[int, dict[str, int | None]] = {}
     kinds: dict[int, str] = {}
     for times in chunks({sample.at for sample in newest.values()}):
         rows = QueueMetrics.objects.filter(timestamp__in=times)
         for time, instance, kind, *values in rows.values_list("timestamp", "labels_id", "kind", *FIELDS):
             if instance in newest and time == newest[instance].at:
-                # Also two providers of a model at one source, which share a label set.
-                sent[instance].append(Level(*values))
+                samples[instance] = dict(zip(FIELDS, values, strict=True))
                 kinds[instance] = kind
-    samples = {instance: asdict(Level.sum_of(levels)) for instance, levels in sent.items()}
     # A source may have several senders, each with some of the fields.
     fill_missing(QueueMetrics, METRICS, samples, dict.fromkeys(samples, at), tuple(FIELDS))
     by_model: dict[str, dict[str, dict[str, list[Any]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))

@@ -32,10 +32,10 @@ GAUGE_LABELS: Mapping[str, tuple[str, ...]] = {
     "system": ("host",),
     "monitor": ("host",),
     "gpu": ("host", "gpu"),
-    "queue": ("model", "source"),
-    "engine": ("model", "source"),
+    "queue": ("model", "provider", "service", "source"),
+    "engine": ("model", "provider", "service", "source"),
 }
-GAUGE_COLUMN = {"host": "host", "gpu": "gpu_id", "model": "model_name"}
+GAUGE_COLUMN = {"host": "host", "gpu": "gpu_id", "model": "model_name", "provider": "provider", "service": "service"}
 # The model's column for each label of a request.
 SERIES_COLUMN = {"model": "model_name", "provider": "provider", "service": "service", "endpoint": "endpoint"}
 

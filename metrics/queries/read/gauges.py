@@ -27,6 +27,8 @@ class InstanceLabels(NamedTuple):
     host: str
     gpu: str
     model: str
+    provider: str
+    service: str
     kind: str
     source: str
 
@@ -36,7 +38,9 @@ def read_labels(ids: Iterable[int]) -> dict[int, InstanceLabels]:
     rows = GaugeLabels.objects.filter(one_of("id", ids))
     return {
         labels_id: InstanceLabels(*values)
-        for labels_id, *values in rows.values_list("id", "host", "gpu_id", "model_name", "kind", "source")
+        for labels_id, *values in rows.values_list(
+            "id", "host", "gpu_id", "model_name", "provider", "service", "kind", "source"
+        )
     }
 
 

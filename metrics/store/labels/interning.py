@@ -21,7 +21,7 @@ from metrics.store.writing.statements import Insert, db_time, execute, mark, mar
 MAX_REMEMBERED = 50_000  # ids in one process, about 20 MiB; beyond, all are forgotten
 
 SERIES_COLUMNS = ("model_name", "provider", "service", "endpoint", "tags", "is_demo")
-GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "kind", "source", "is_demo")
+GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "provider", "service", "kind", "source", "is_demo")
 OWN_HOST_LABEL_SETS = 1 + MAX_GPUS
 # Counting reads a whole index, so at the limit not every commit with a new label set counts.
 COUNT_INTERVAL = timedelta(seconds=10)
@@ -46,6 +46,8 @@ class GaugeKey(NamedTuple):
     host: str = ""
     gpu_id: str = ""
     model_name: str = ""
+    provider: str = ""
+    service: str = ""
     kind: str = ""
     source: str = ""
     is_demo: bool = False

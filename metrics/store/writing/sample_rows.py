@@ -1,8 +1,8 @@
 """Raw rows of host, GPU and queue samples, and the gauges that they add to the rollups.
 
 A duplicate has the same time and label set; a duplicate of a queue sample has the same series, too. Time alone is not
-enough: two hosts, or a host and a demo host of the same name, can send a sample of the same microsecond, and so
-can two providers of the same model and source. The catalogue defines which metrics a sample has.
+enough: two hosts, or a host and a demo host of the same name, can send a sample of the same microsecond. The catalogue
+defines which metrics a sample has.
 
 Several senders may report one host, each some of the fields. If their samples have the same time, the fields that the
 stored row lacks are added to it.
@@ -161,7 +161,14 @@ def _system_keys(event: SystemEvent) -> list[GaugeKey]:
 
 
 def _queue_key(event: QueueEvent) -> GaugeKey:
-    return GaugeKey(model_name=event.model_name, kind=event.kind, source=event.source, is_demo=event.is_demo)
+    return GaugeKey(
+        model_name=event.model_name,
+        provider=event.provider,
+        service=event.service,
+        kind=event.kind,
+        source=event.source,
+        is_demo=event.is_demo,
+    )
 
 
 def _insert_new(

@@ -77,6 +77,24 @@ SAMPLED = sorted(name for name in LEVELS - COUNTERS if not name.startswith("engi
 ADDED = [name for name in SAMPLED if catalogue.get(name).combine is Combine.SUM]
 
 
+class TheQueuesOfOneSource:
+    def test_are_told_apart_by_provider_and_service_in_tick_and_history_alike(self) -> None:
+        at = NOW - timedelta(seconds=5)
+        labels = [{"provider": "west"}, {"provider": "east"}, {"provider": "east", "service": "chat"}]
+        write([queue(at, "gateway", pending, **more) for pending, more in zip((3, 4, 5), labels, strict=True)], now=NOW)
+
+        assert queries.current(NOW)["queue"]["pending"] == 12
+        assert values("queue.pending")[-1] == values("queue.pending", "max", step=5)[-1] == 12
+        assert {key: last[-1] for key, last in lines("queue.pending", group_by=("provider",)).items()} == {
+            ("east",): 9,
+            ("west",): 3,
+        }
+        of_west = series_of(
+            [(catalogue.get("queue.pending"), "avg")], HOUR, Filters(provider=("west",)), step=60, now=NOW
+        )
+        assert of_west.lines[0].values[-1] == 3
+
+
 class ALevel:
     @pytest.mark.parametrize("metric", SAMPLED)
     def test_of_instances_one_after_another_is_that_of_one_at_every_step(self, metric: str) -> None:
