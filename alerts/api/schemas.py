@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from alerts.rules.spec import AlertRule
-from metrics.api.openapi.response_schemas import BOOLEAN, LABELS, NULLABLE_STRING, STRING, TIME, list_of, object_schema
+from metrics.api.openapi.request_schemas import schema_of
+from metrics.api.openapi.response_schemas import BOOLEAN, LABELS, NULLABLE_STRING, PROBLEM, STRING, TIME, list_of, object_schema
 
 NUMBER: dict[str, Any] = {"type": "number", "nullable": True}
 NULLABLE_TIME: dict[str, Any] = {**TIME, "nullable": True}
@@ -54,6 +55,34 @@ CHANGE: dict[str, Any] = object_schema(
     }
 )
 RULE: dict[str, Any] = object_schema({name: {} for name in AlertRule.model_fields} | {"not_judged": NULLABLE_STRING})
+READ_ONLY = RULE["properties"].keys() - AlertRule.model_fields.keys()  # ignored in a body
+RULE_FIELDS: dict[str, Any] = {
+    **{name: part for name, part in schema_of(AlertRule).items() if name != "required"},
+    "description": "Fields of a rule. Fields that are not given keep their values; of a new rule, they get defaults.",
+    "additionalProperties": True,
+}
+NEW_RULE: dict[str, Any] = {**RULE_FIELDS, "required": ["id"]}
+RULE_EXAMPLE = {
+    "id": "token_throughput_low",
+    "name": "Low Token Throughput",
+    "metric_type": "inference",
+    "metric_name": "tokens_per_second",
+    "threshold": 10,
+    "comparison": "lt",
+    "severity": "warning",
+}
+BAD_RULE: dict[str, Any] = {
+    **PROBLEM,
+    "properties": {
+        **PROBLEM["properties"],
+        "errors": {
+            "type": "array",
+            "description": "With the code `bad_rule`: every invalid field. `detail` continues a sentence that starts "
+            "with the field.",
+            "items": object_schema({"field": STRING, "detail": STRING}),
+        },
+    },
+}
 NOTE: dict[str, Any] = object_schema(
     {}, {"note": {"type": "string", "maxLength": 500}, "by": {"type": "string", "maxLength": 150}}
 )

@@ -1,4 +1,4 @@
-"""`/alerts`: active alerts, their history, acknowledging, and the rules."""
+"""`/alerts`: active alerts, their history, and acknowledging."""
 
 from __future__ import annotations
 
@@ -107,13 +107,3 @@ class AcknowledgeView(APIView):
         if alert is None:
             raise Http404(f"There is no alert {number}.")
         return Response(queries.as_dict(alert))
-
-
-class RulesView(ReadView):
-    """The rules."""
-
-    @describe_get("Alert rules", page_of(schemas.RULE), operation_id="alert_rules")
-    def get(self, request: Request) -> Response:
-        """All rules by name, each with why it was not judged in the newest evaluation."""
-        parameters.check_names(request.query_params)
-        return Response({"next": None, "previous": None, "results": queries.rules()})

@@ -1,7 +1,7 @@
 """A rule, and which rules make sense.
 
 However a rule is written (admin form, API, shell, rules file, a client's program), `check_rule` checks it, so that an
-invalid rule gets the same error everywhere.
+invalid rule gets the same error everywhere. `llmmonitor.alerts` has the names that clients' programs use, too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from llmmonitor.alerts import AlertLevel, BadRule, MetricType
 from metrics import catalogue
 from metrics.catalogue import Kind, Metric, UnknownStat
 from metrics.queries import BadQuery, Filters
@@ -23,26 +24,6 @@ MINUTE, HOUR = 60, 3_600
 LONGEST_EXACT_SECONDS = 900  # of a window of any length; a longer one has whole minutes
 WEEK = 7 * 86_400
 COMPARE_TO_SECONDS = (HOUR, 86_400, WEEK)
-
-
-class MetricType(StrEnum):
-    """What a metric is measured on: the first part of its name in the catalogue."""
-
-    INFERENCE = "inference"
-    ERROR = "error"
-    QUEUE = "queue"
-    SYSTEM = "system"
-    GPU = "gpu"
-    ENGINE = "engine"
-    MONITOR = "monitor"
-
-
-class AlertLevel(StrEnum):
-    """How severe an alert is."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
 
 
 class RuleKind(StrEnum):
@@ -70,18 +51,6 @@ class NoData(StrEnum):
     OK = "ok"
     ALERT = "alert"
     KEEP = "keep"
-
-
-class BadFields(ValueError):
-    """Fields are refused. `errors` has (field, reason); a reason continues a sentence that starts with the field."""
-
-    def __init__(self, errors: list[tuple[str, str]]) -> None:
-        self.errors = errors
-        super().__init__(" ".join(f"{field} {reason}" for field, reason in errors))
-
-
-class BadRule(BadFields):
-    """A rule is refused."""
 
 
 def _lower(value: Any) -> Any:
@@ -127,6 +96,13 @@ class AlertRule(BaseModel):
     channels: Annotated[list[str], Field(max_length=20)] = []
     repeat_seconds: Annotated[int, Field(ge=60, le=WEEK)] = 14_400
 
+    def __init__(self, /, **fields: Any) -> None:
+        """Raises BadRule with every field that is invalid by itself."""
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise BadRule([described(detail) for detail in error.errors(include_url=False)]) from None
+
     @property
     def metric(self) -> Metric:
         """The metric in the catalogue."""
@@ -162,10 +138,7 @@ _TYPES = {  # by the beginning of the kind of error
 
 def check_rule(values: Mapping[str, Any]) -> AlertRule:
     """Return the rule with these fields, with its defaults filled in. Raises BadRule with every error."""
-    try:
-        rule = AlertRule.model_validate(values)
-    except ValidationError as error:
-        raise BadRule([described(detail) for detail in error.errors(include_url=False)]) from None
+    rule = AlertRule(**values)
     metric = _metric_of(rule)
     errors: list[tuple[str, str]] = []
     checked = rule.model_copy(

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from llmmonitor.access import audit
 from llmmonitor.access.login_link import create_login_link
+from llmmonitor.access.program_user import PROGRAM
 from llmmonitor.infra.database_errors import describe_database_error
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def ensure_admin(password: str | None = None) -> FirstAdmin | None:
     The password is the argument, else `LLMMONITOR_ADMIN_PASSWORD` (or the content of the file that
     `LLMMONITOR_ADMIN_PASSWORD_FILE` names), else a random one.
     """
-    if User.objects.exists():
+    if User.objects.exclude(username=PROGRAM).exists():
         return None
     password = password or settings.LLMMONITOR.admin_password
     generated = None if password else secrets.token_urlsafe(PASSWORD_BYTES)

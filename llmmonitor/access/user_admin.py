@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from llmmonitor.access import rights
 from llmmonitor.access.audit import log_action
+from llmmonitor.access.program_user import PROGRAM
 from llmmonitor.access.roles import role_of, set_role
 
 ROLE_CHOICES = [
@@ -76,8 +77,8 @@ class UserAdmin(DjangoUserAdmin):
     readonly_fields = ("last_login", "date_joined")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Fetch the groups of all listed users in one query."""
-        return super().get_queryset(request).prefetch_related("groups")
+        """Fetch the groups of all listed users in one query. The user that stands for programs is no person."""
+        return super().get_queryset(request).exclude(username=PROGRAM).prefetch_related("groups")
 
     @admin.display(description="role")
     def role_name(self, user: User) -> str:

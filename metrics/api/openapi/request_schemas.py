@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from metrics.events import EVENT_TYPES, Kind
 
 EXAMPLES: dict[Kind, dict[str, Any]] = {
@@ -48,9 +50,7 @@ def request_schema(kind: Kind) -> dict[str, Any]:
 @lru_cache
 def event_schema(kind: Kind) -> dict[str, Any]:
     """Return the schema of one event."""
-    schema = EVENT_TYPES[kind].model_json_schema()
-    definitions = schema.pop("$defs", {})
-    event: dict[str, Any] = _to_openapi(schema, definitions)
+    event = schema_of(EVENT_TYPES[kind])
     event["required"] = [name for name in event["required"] if name not in GENERATED_FIELDS]
     # Unknown fields are allowed: they are stored in `metadata`.
     event["additionalProperties"] = True
@@ -60,6 +60,14 @@ def event_schema(kind: Kind) -> dict[str, Any]:
         "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
     }
     return event
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a pydantic model."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    converted: dict[str, Any] = _to_openapi(schema, definitions)
+    return converted
 
 
 def _to_openapi(schema: Any, definitions: dict[str, Any]) -> Any:

@@ -39,7 +39,7 @@ class DocsView(SpectacularSwaggerSplitView):
 def apply_descriptions() -> None:
     """Pass the descriptions of all views of the API to drf-spectacular."""
     for view in _views(get_resolver().url_patterns):
-        for name in ("get", "post", "delete"):
+        for name in ("get", "post", "patch", "delete"):
             method: Any = getattr(view, name, None)
             if hasattr(method, "openapi_description"):
                 extend_schema(**_extend_schema_arguments(**method.openapi_description))(method)
@@ -58,7 +58,7 @@ def _extend_schema_arguments(parameters: Any = (), example: Any = None, **descri
     if parameters:
         description["parameters"] = [_openapi_parameter(parameter) for parameter in parameters]
     if example is not None:
-        description["examples"] = [OpenApiExample("One event", value=example, request_only=True)]
+        description["examples"] = [OpenApiExample("Example", value=example, request_only=True)]
     return description
 
 

@@ -35,20 +35,21 @@ from tests.llmmonitor.access.asgi_requests import (
 
 pytestmark = pytest.mark.django_db
 
-# Who may: `pages, GET of the API, WebSocket, exports` · `POST /track/*` · `acknowledge` · `demo data on and off` · `the
-# admin`. The right to manage has no other address yet: test_rights.py has it.
-READ, INGEST, OPERATE, DEMO, ADMIN = "read", "ingest", "operate", "demo", "admin"
+# Who may: `pages, GET of the API, WebSocket, exports` · `POST /track/*` · `acknowledge` · `demo data on and off` · `change
+# the configuration through the API` · `the admin`.
+READ, INGEST, OPERATE, DEMO, MANAGE, ADMIN = "read", "ingest", "operate", "demo", "manage", "admin"
 OPEN = "open"  # /health, and the door itself
 WHO_MAY: dict[str, set[str]] = {
     "viewer": {READ},
     "operator": {READ, OPERATE, DEMO},
-    "admin": {READ, INGEST, OPERATE, DEMO, ADMIN},
+    "admin": {READ, INGEST, OPERATE, DEMO, MANAGE, ADMIN},
     "read key": {READ},
     "manage key": {
         READ,
         INGEST,
         OPERATE,
         DEMO,
+        MANAGE,
     },  # the admin is a page for people: a key has no session to sign a form with
     "ingest key": {INGEST},
     "nobody on loopback": {READ, INGEST, DEMO},
@@ -97,7 +98,8 @@ ROWS: dict[str, dict[str, str]] = {
     "export/<str:kind>.<str:extension>": API,
     "alerts": API,
     "alerts/history": API,
-    "alerts/rules": API,
+    "alerts/rules": {"GET": READ, "POST": MANAGE},
+    "alerts/rules/<slug:rule_id>": {"GET": READ, "PATCH": MANAGE, "DELETE": MANAGE},
     "alerts/<int:number>/acknowledge": {"POST": OPERATE},
     "alerts/silences": {"GET": READ, "POST": OPERATE},
     "alerts/silences/<int:number>/end": {"POST": OPERATE},
@@ -118,6 +120,7 @@ ADMIN_DOOR = ("admin/login/", "admin/logout/")
 SAMPLES = {
     "<path:name>": "meta-llama/Llama-3",
     "<int:number>": "1",
+    "<slug:rule_id>": "high-cpu-usage",
     "<str:kind>.<str:extension>": "inference.csv",
     "<str:token>": "x",
     "<path:object_id>": "1",

@@ -1,0 +1,56 @@
+"""Storing rules: the only place that changes them, but for the admin's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from alerts.models import AlertRule as StoredRule
+from alerts.rules.history import Author, record_change
+from alerts.rules.planning import BadRules, RuleChange, Step, plan
+from metrics.store.write_lock import write_lock
+
+ATTEMPTS = 3
+
+
+def write_steps(steps: Sequence[Step], author: Author, *, dry_run: bool = False) -> list[RuleChange]:
+    """Apply all steps or none, and return the changes. `dry_run`: change nothing. Raises BadRules."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with write_lock(), transaction.atomic():
+                return _write(steps, author, dry_run)
+        except IntegrityError:  # another process has added a rule with the same id since
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("the loop above ends by returning or raising")
+
+
+def write_rule(fields: Mapping[str, Any], author: Author) -> RuleChange | None:
+    """Store a rule. Of a known id, the given fields are replaced. Return the change; None without one. Raises BadRule."""
+    try:
+        changes = write_steps([Step(fields)], author)
+    except BadRules as error:
+        raise error.refused[0].error from None
+    return changes[0] if changes else None
+
+
+def remove_rule(rule_id: str, author: Author) -> bool:
+    """Delete a rule. Return whether there was one. Its alerts are resolved at the next evaluation."""
+    return bool(write_steps([Step({"id": rule_id}, removes=True)], author))
+
+
+def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleChange]:
+    ids = [rule_id for step in steps if isinstance(rule_id := step.fields.get("id"), str) and "\x00" not in rule_id]
+    rows = StoredRule.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+    changes = plan(steps, {row.pk: row.fields() for row in rows})
+    for change in changes:
+        if dry_run:
+            continue
+        if change.after is None:
+            StoredRule.objects.filter(pk=change.id).delete()
+        else:
+            StoredRule(**change.after).save(force_insert=change.before is None, force_update=change.before is not None)
+        record_change(change, author)
+    return changes
