@@ -83,7 +83,7 @@ class AlertManager:
         self._url, self._api_key, self._timeout_seconds = url, api_key, timeout_seconds
 
     def add_alert_rule(self, rule: AlertRule) -> AlertRule:
-        """Store a rule and return it with its defaults. Of a known id, the given fields are replaced. Raises BadRule."""
+        """Store a rule, or replace the given fields of a known id; return it with its defaults. Raises BadRule."""
         return AlertRule(**self._send("POST", "/alerts/rules", vars(rule)))
 
     def get_alert_rules(self) -> list[AlertRule]:

@@ -38,11 +38,8 @@ class Edit(NamedTuple):
 
 def describe_changes(change: RuleChange) -> list[str]:
     """Return each changed field with its values: `threshold 5000 → 4000`."""
-    assert change.before is not None or not change.changed_fields  # noqa: S101
-    return [
-        f"{name} {_text(change.before[name])} → {_text(change.after[name])}"  # type: ignore[index]
-        for name in change.changed_fields
-    ]
+    before, after = change.before or {}, change.after or {}
+    return [f"{name} {_text(before[name])} → {_text(after[name])}" for name in change.changed_fields]
 
 
 def _text(value: Any) -> str:
@@ -58,7 +55,7 @@ def changed_message(names: Sequence[str], texts: Sequence[str]) -> list[dict[str
 def record_change(change: RuleChange, author: Author) -> None:
     """Add a change to the history."""
     by = f"by {author.name}" if author.user_id is None else ""
-    message: list[dict[str, Any]] | str = [{change.verb: {}}]
+    message: list[dict[str, Any]] | str = "" if change.after is None else [{"added": {}}]
     if change.verb == "changed":
         texts = describe_changes(change)
         message = changed_message(change.changed_fields, [*texts[:-1], f"{texts[-1]} ({by})" if by else texts[-1]])

@@ -6,13 +6,16 @@ invalid rule gets the same error everywhere. `llmmonitor.alerts` has the names t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from llmmonitor.alerts import AlertLevel, BadRule, MetricType
+from llmmonitor.alerts import AlertLevel as AlertLevel  # noqa: PLC0414 (the modules of the server import it here)
+from llmmonitor.alerts import BadRule as BadRule  # noqa: PLC0414 (the modules of the server import it here)
+from llmmonitor.alerts import MetricType as MetricType  # noqa: PLC0414 (the modules of the server import it here)
 from metrics import catalogue
 from metrics.catalogue import Kind, Metric, UnknownStat
 from metrics.queries import BadQuery, Filters
@@ -57,8 +60,17 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _storable(value: str) -> str:
+    if re.search("[\x00\ud800-\udfff]", value):
+        raise ValueError("must not contain NUL or an unpaired surrogate.")
+    return value
+
+
+ID_PATTERN = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
+MAX_ID = 64
+STORABLE = AfterValidator(_storable)
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Url = Annotated[str, Field(max_length=500, pattern=r"^(https?://\S+)?$")]
+Url = Annotated[str, Field(max_length=500, pattern=r"^(https?://[^\s\x00]+)?$")]
 
 
 class AlertRule(BaseModel):
@@ -73,8 +85,8 @@ class AlertRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=False)
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$", max_length=64)]
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    id: Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID)]
+    name: Annotated[str, Field(min_length=1, max_length=200), STORABLE]
     kind: Annotated[RuleKind, BeforeValidator(_lower)] = RuleKind.THRESHOLD
     metric_type: Annotated[MetricType, BeforeValidator(_lower)]
     metric_name: Annotated[str, Field(max_length=100)]
@@ -91,9 +103,9 @@ class AlertRule(BaseModel):
     no_data: Annotated[NoData, BeforeValidator(_lower)] = NoData.OK
     min_count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     enabled: bool = True
-    description: Annotated[str, Field(max_length=2_000)] = ""
+    description: Annotated[str, Field(max_length=2_000), STORABLE] = ""
     runbook_url: Url = ""
-    channels: Annotated[list[str], Field(max_length=20)] = []
+    channels: Annotated[list[Annotated[str, STORABLE]], Field(max_length=20)] = []
     repeat_seconds: Annotated[int, Field(ge=60, le=WEEK)] = 14_400
 
     def __init__(self, /, **fields: Any) -> None:
@@ -162,6 +174,8 @@ def described(detail: Any, of: str = "rule") -> tuple[str, str]:
     """Return the field and the reason of pydantic's error."""
     field = ".".join(str(step) for step in detail["loc"])
     kind = detail["type"]
+    if kind == "value_error":
+        return field, str(detail["ctx"]["error"])
     if kind == "string_pattern_mismatch":
         return field, _PATTERNS[field]
     if kind in _MESSAGES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from alerts.models import AlertRule as StoredRule
 from alerts.rules.history import Author, record_change
 from alerts.rules.planning import BadRules, RuleChange, Step, plan
+from alerts.rules.spec import ID_PATTERN
 from metrics.store.write_lock import write_lock
 
 ATTEMPTS = 3
@@ -28,7 +30,7 @@ def write_steps(steps: Sequence[Step], author: Author, *, dry_run: bool = False)
 
 
 def write_rule(fields: Mapping[str, Any], author: Author) -> RuleChange | None:
-    """Store a rule. Of a known id, the given fields are replaced. Return the change; None without one. Raises BadRule."""
+    """Store a rule; of a known id, replace the given fields. Return the change, None without one. Raises BadRule."""
     try:
         changes = write_steps([Step(fields)], author)
     except BadRules as error:
@@ -42,7 +44,7 @@ def remove_rule(rule_id: str, author: Author) -> bool:
 
 
 def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleChange]:
-    ids = [rule_id for step in steps if isinstance(rule_id := step.fields.get("id"), str) and "\x00" not in rule_id]
+    ids = [rule_id for step in steps if re.fullmatch(ID_PATTERN, rule_id := str(step.fields.get("id")))]
     rows = StoredRule.objects.select_for_update().filter(pk__in=ids).order_by("pk")
     changes = plan(steps, {row.pk: row.fields() for row in rows})
     for change in changes:

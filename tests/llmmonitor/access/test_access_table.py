@@ -35,8 +35,8 @@ from tests.llmmonitor.access.asgi_requests import (
 
 pytestmark = pytest.mark.django_db
 
-# Who may: `pages, GET of the API, WebSocket, exports` · `POST /track/*` · `acknowledge` · `demo data on and off` · `change
-# the configuration through the API` · `the admin`.
+# Who may: `pages, GET of the API, WebSocket, exports` · `POST /track/*` · `acknowledge` · `demo data on and off` ·
+# `change the configuration through the API` · `the admin`.
 READ, INGEST, OPERATE, DEMO, MANAGE, ADMIN = "read", "ingest", "operate", "demo", "manage", "admin"
 OPEN = "open"  # /health, and the door itself
 WHO_MAY: dict[str, set[str]] = {
