@@ -6,7 +6,16 @@ from typing import Any
 
 from alerts.rules.spec import AlertRule
 from metrics.api.openapi.request_schemas import schema_of
-from metrics.api.openapi.response_schemas import BOOLEAN, LABELS, NULLABLE_STRING, PROBLEM, STRING, TIME, list_of, object_schema
+from metrics.api.openapi.response_schemas import (
+    BOOLEAN,
+    LABELS,
+    NULLABLE_STRING,
+    PROBLEM,
+    STRING,
+    TIME,
+    list_of,
+    object_schema,
+)
 
 NUMBER: dict[str, Any] = {"type": "number", "nullable": True}
 NULLABLE_TIME: dict[str, Any] = {**TIME, "nullable": True}

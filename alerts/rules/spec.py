@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from llmmonitor.alerts import AlertLevel as AlertLevel  # noqa: PLC0414 (the modules of the server import it here)
+from llmmonitor.alerts import BadFields as BadFields  # noqa: PLC0414 (the modules of the server import it here)
 from llmmonitor.alerts import BadRule as BadRule  # noqa: PLC0414 (the modules of the server import it here)
 from llmmonitor.alerts import MetricType as MetricType  # noqa: PLC0414 (the modules of the server import it here)
 from metrics import catalogue
