@@ -1,4 +1,4 @@
-"""Registers with which other apps extend this one: parts of the tick, exports, and retention of their tables.
+"""Registers with which other apps extend this one: parts of the tick, exports, retention and demo data of their tables.
 
 An app adds its functions in `AppConfig.ready`.
 """
@@ -44,3 +44,8 @@ exports: Register[Callable[..., Any]] = Register()
 # name of a table -> function(now, deadline) that deletes expired rows and returns their number; the deadline is a time
 # of the monotonic clock
 retention: Register[Callable[..., int]] = Register()
+# name of a table -> function(start, end, wanted) that stores what the demo data means to it, once the demo data from an
+# incident at `start` up to `end` is stored. It ends when wanted() is False, because the demo data is being removed.
+demo_filled: Register[Callable[..., None]] = Register()
+# name of a table -> function(now) that deletes its rows of demo data and returns their number
+demo_removed: Register[Callable[..., int]] = Register()

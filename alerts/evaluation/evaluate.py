@@ -10,19 +10,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 
-import orjson
 from django.db import connection, transaction
 
 from alerts.change_log import log_change
-from alerts.evaluation.judging import GroupState, Labels, Status, judge
+from alerts.evaluation.alert_rows import change_to, new_alert, set_state, state_of
+from alerts.evaluation.demo_groups import DemoGroups
+from alerts.evaluation.judging import Labels, Status, judge
 from alerts.evaluation.values import Readings, read_values
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.models import AlertRule as StoredRule
 from alerts.rules.spec import AlertRule, BadRule, RuleKind
 from alerts.silencing.marking import mark
-from metrics.queries.answers.series import unit_of
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
@@ -31,7 +30,7 @@ EVERY_SECONDS = 5
 def evaluate(at: datetime) -> list[AlertChange]:
     """Judge all enabled rules at `at` and store what has changed. Return the changes. Raises QueryTooSlow."""
     begin = time.monotonic()
-    rules, problems = _read_rules()
+    rules, problems = read_rules()
     readings = read_values(rules, at)
     with write_lock(), transaction.atomic():
         evaluation = Evaluation.lock()
@@ -47,7 +46,7 @@ def evaluate(at: datetime) -> list[AlertChange]:
     return changes
 
 
-def _read_rules() -> tuple[list[AlertRule], dict[str, str]]:
+def read_rules() -> tuple[list[AlertRule], dict[str, str]]:
     """Return the enabled rules, and why others are not judged."""
     rules, problems = [], {}
     for stored in StoredRule.objects.filter(enabled=True):
@@ -69,23 +68,27 @@ def _judge_all(
     open_alerts: dict[str, dict[Labels, Alert]] = {}
     for alert in Alert.objects.filter(ended_at=None):
         open_alerts.setdefault(alert.rule_id, {})[alert.key] = alert
+    demo = DemoGroups()
     new: list[Alert] = []
     changes: list[AlertChange] = []
     for rule in rules:
         alerts = open_alerts.get(rule.id, {})
-        states = {labels: _state_of(alert) for labels, alert in alerts.items()}
-        judgement = judge(rule, readings[rule.id], states, at, judged_at)
+        states = {labels: state_of(alert) for labels, alert in alerts.items()}
+        values = readings[rule.id]
+        if rule.kind is RuleKind.NO_DATA:  # the hosts and models of demo data end with it
+            values = demo.without(values)
+        judgement = judge(rule, values, states, at, judged_at)
         for labels, state in judgement.states.items():
             if labels not in alerts:
-                alerts[labels] = _new_alert(rule, labels)
+                alerts[labels] = new_alert(rule, labels, is_demo=demo.has(labels))
                 new.append(alerts[labels])
-            _set_state(alerts[labels], state, at)
-        changes += [_change(alerts[change.labels], change.to, at, change.state.value) for change in judgement.changes]
+            set_state(alerts[labels], state, at)
+        changes += [change_to(alerts[change.labels], change.to, at, change.state.value) for change in judgement.changes]
         if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
     judged = {*(rule.id for rule in rules), *problems}
     changes += [
-        _change(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
+        change_to(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
         for rule_id in open_alerts.keys() - judged
         for alert in open_alerts[rule_id].values()
     ]
@@ -95,36 +98,6 @@ def _judge_all(
     changes += mark([alert for alert in dict.fromkeys(known + new) if alert.ended_at is None], at)
     AlertChange.objects.bulk_create(changes)
     return changes
-
-
-def _state_of(alert: Alert) -> GroupState:
-    return GroupState(Status(alert.state), alert.since, alert.fired_at, alert.value, alert.peak)
-
-
-def _new_alert(rule: AlertRule, labels: Labels) -> Alert:
-    return Alert(
-        rule_id=rule.id,
-        rule_name=rule.name,
-        severity=rule.severity,
-        metric=rule.metric.name,
-        stat=rule.stat,
-        labels=dict(labels),
-        labels_hash=sha256(orjson.dumps(labels)).hexdigest(),
-        threshold=rule.threshold,
-        unit="%" if rule.kind is RuleKind.CHANGE else unit_of(rule.metric, rule.stat),
-    )
-
-
-def _set_state(alert: Alert, state: GroupState, at: datetime) -> None:
-    alert.state, alert.since, alert.fired_at = state.status, state.since, state.fired_at
-    alert.value, alert.peak, alert.updated_at = state.value, state.peak, at
-
-
-def _change(alert: Alert, to: Status, at: datetime, value: float | None) -> AlertChange:
-    """Return a change of an alert; one to an end ends the alert."""
-    if to in (Status.RESOLVED, Status.INACTIVE):
-        alert.state, alert.ended_at, alert.updated_at, alert.value = to, at, at, value
-    return AlertChange(alert=alert, at=at, to=to, value=value)
 
 
 def _update(alerts: Iterable[Alert]) -> None:

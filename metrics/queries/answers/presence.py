@@ -29,3 +29,15 @@ def newest_demo() -> datetime | None:
     """Return the time of the newest demo request; None if there is none."""
     newest: datetime | None = Series.objects.filter(is_demo=True).aggregate(newest=Max("last_seen"))["newest"]
     return newest
+
+
+def demo_names() -> dict[str, frozenset[str]]:
+    """Return the values of the labels `model` and `host` of which there is only demo data."""
+    if not has_demo():
+        return {}
+
+    def only_demo(table: type[Series | GaugeLabels], field: str) -> frozenset[str]:
+        names = table.objects.values_list(field, flat=True).distinct().order_by()
+        return frozenset(names.filter(is_demo=True)) - frozenset(names.filter(is_demo=False)) - {""}
+
+    return {"model": only_demo(Series, "model_name"), "host": only_demo(GaugeLabels, "host")}

@@ -29,6 +29,7 @@ from django.dispatch import Signal
 
 from metrics.aggregation import bucket_start
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
+from metrics.registers import demo_removed
 from metrics.store.compaction import merge_keys
 from metrics.store.rollup_floors import current_floors
 from metrics.store.upkeep.deleting import Step, Steps, delete_keys, matching_rows
@@ -145,6 +146,9 @@ def forget(
         counts.update(_finish(label_sets))
         hosts_removed.send(sender=None)
     counts.update(_tidy_groups(groups))
+    if demo:
+        for name, remove in demo_removed:
+            counts[name] += remove(datetime.now(UTC))
     forgotten = Forgotten({name: rows for name, rows in counts.items() if rows}, in_other)
     if not forgotten.rows:
         return forgotten

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 
 from metrics.events import Kind
 from metrics.ingest.post import ingest
+from metrics.registers import demo_filled
 from metrics.traffic.demo.workload import Workload
 
+logger = logging.getLogger(__name__)
+
 EVENTS_PER_POST = 2_000
+LEAD = timedelta(minutes=10)  # before an incident, for what is computed from a window of time
 
 
 @dataclass
@@ -35,8 +41,11 @@ def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = l
     """Record the whole workload, the newest half hour first.
 
     `progress` is called with the completed share (0…1) after each half hour. If it returns False, the filling ends.
+    Other apps are called once the incident is stored (`demo_filled`).
     """
     filled = Filled()
+    incident = workload.incident
+    stored_from = max(workload.start, incident.start - LEAD) if incident else None
     span = (workload.end - workload.start).total_seconds()
     for start, requests, system, queues in workload.chunks():
         for kind, items in (("inference", requests), ("system", system), ("queue", queues)):
@@ -50,9 +59,21 @@ def fill(workload: Workload, at: datetime, progress: Callable[[float], bool] = l
                     filled.requests += result["accepted"]
                 else:
                     filled.samples += result["accepted"]
-        if not progress((workload.end - start).total_seconds() / span):
+        share = (workload.end - start).total_seconds() / span
+        if not progress(share):
             break
+        if incident and stored_from and start <= stored_from:
+            stored_from = None
+            _call_other_apps(incident.start, workload.end, partial(progress, share))
     return filled
+
+
+def _call_other_apps(start: datetime, end: datetime, wanted: Callable[[], bool]) -> None:
+    for name, store in demo_filled:
+        try:
+            store(start, end, wanted)
+        except Exception:
+            logger.exception("demo: %s of the incident could not be stored", name)
 
 
 def record(kind: str, items: list[dict[str, Any]], at: datetime) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Demo data: a plausible day of three models on two hosts, with one incident. The same seed gives the same events.
+"""Demo data: a plausible day of three models on two hosts, with incidents. The same seed gives the same events.
 
 A large and a small model are served from one GPU host, and one model is behind a provider's API. Token counts are
 lognormal. Arrivals are a Poisson process whose rate follows a daily wave with its peak at the present: about 40,000
 requests a day, which a small machine stores within ten seconds. In the incident the queue of the large model grows, its
-requests wait, some time out, and its GPUs are busy; the other models are not affected.
+requests wait, some time out, and its GPUs are busy; the other models are not affected. The past has one incident. In
+the present, a short one begins soon after the start and is repeated, so that alerts fire while a person watches. At
+other times, response times are well below the threshold of the default alert rule.
 
 Events are dicts in the form that `POST /track/…` accepts.
 """
@@ -49,11 +51,11 @@ class Model:
 
 MODELS = (
     Model(
-        "llama-3-70b", "vllm", "support-chat", "gpu-box-1", 0.5, 900, 100, 5_500, 62, 18, 35, 0.004,
+        "llama-3-70b", "vllm", "support-chat", "gpu-box-1", 0.5, 900, 70, 5_500, 62, 18, 35, 0.004,
         ("EngineError", 500, "The engine ended the request: no free block in the KV cache"), None,
     ),
     Model(
-        "gpt-4o-mini", "openai", "summaries", None, 0.25, 1_300, 140, 14_000, 92, 240, 0, 0.008,
+        "gpt-4o-mini", "openai", "summaries", None, 0.25, 1_300, 100, 14_000, 92, 240, 0, 0.008,
         ("RateLimitError", 429, "Rate limit reached for requests"), (0.15, 0.60),
     ),
     Model(
@@ -72,11 +74,13 @@ class Incident:
     model: str
     start: datetime
     end: datetime
+    rise_seconds: float = 180
+    fall_seconds: float = 120
 
     def depth(self, at: float) -> float:
-        """Return the intensity at this unix time: 0 outside, rising to 1 in three minutes, falling in two."""
+        """Return the intensity at this unix time: 0 outside, at most 1."""
         since, left = at - self.start.timestamp(), self.end.timestamp() - at
-        return max(0.0, min(1.0, since / 180, left / 120))
+        return max(0.0, min(1.0, since / self.rise_seconds, left / self.fall_seconds))
 
     def __str__(self) -> str:
         span = f"{self.start:%Y-%m-%d %H:%M} to {self.end:%H:%M} UTC"
@@ -84,6 +88,12 @@ class Incident:
             f"{span}: the queue of {self.model} grows, its requests wait and some time out; "
             "the other models are not affected"
         )
+
+
+# Of the present: after the end of a workload, and again and again.
+FIRST_LIVE_INCIDENT_SECONDS = 10
+LIVE_INCIDENT_SECONDS = 240
+LIVE_INCIDENT_EVERY_SECONDS = 1_200
 
 
 class Workload:
@@ -100,6 +110,8 @@ class Workload:
         self.seed = seed
         incident = Incident(TROUBLED, self.end - timedelta(minutes=34), self.end - timedelta(minutes=17))
         self.incident = incident if self.start < incident.start else None
+        first = self.end + timedelta(seconds=FIRST_LIVE_INCIDENT_SECONDS)
+        self._live = Incident(TROUBLED, first, first + timedelta(seconds=LIVE_INCIDENT_SECONDS), 10, 20)
 
     @property
     def story(self) -> str:
@@ -107,6 +119,9 @@ class Workload:
         return str(self.incident or "")
 
     def _depth(self, at: float) -> float:
+        since = at - self._live.start.timestamp()
+        if since > 0:
+            return self._live.depth(at - since + since % LIVE_INCIDENT_EVERY_SECONDS)
         return self.incident.depth(at) if self.incident else 0.0
 
     def chunks(self) -> Iterator[tuple[datetime, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]]:
@@ -274,7 +289,7 @@ class Workload:
                 if model.host is None:
                     continue
                 bad = depth if model.name == TROUBLED else 0.0
-                pending = max(0, round(random.gauss(0.6 * load, 0.7) + 41 * bad + random.gauss(0, 2) * bad))
+                pending = max(0, round(random.gauss(0.6 * load, 0.7) + 140 * bad + random.gauss(0, 4) * bad))
                 samples.append(
                     {
                         "timestamp": at,
