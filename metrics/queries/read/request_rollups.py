@@ -73,7 +73,8 @@ class RollupRows:
         size = 0
         for name, values in zip(self._names, zip(*rows, strict=True), strict=False):
             if name in self._blobs:
-                blobs = list(map(bytes, values))  # PostgreSQL's adapter returns memoryviews
+                # PostgreSQL's adapter returns memoryviews.
+                blobs = values if isinstance(values[0], bytes) else list(map(bytes, values))
                 self._blobs[name] += blobs
                 size += sum(map(len, blobs)) + BLOB_BYTES * len(blobs)
             else:
