@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Max, Q
+
+from alerts.evaluation import newest_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
-from alerts.spans import read_spans, spans
+from alerts.spans import matches, read_spans, spans
 from metrics.queries.time.window import iso
 
 __all__ = [
-    "active_alerts", "as_dict", "change_as_dict", "history", "read_spans", "rules", "spans",
+    "active_alerts", "alerts_between", "as_dict", "change_as_dict", "firings", "history", "last_fired", "matches",
+    "newest_evaluation", "read_spans", "rules", "spans",
 ]  # fmt: skip
 
 MAX_ACTIVE = 1_000
@@ -92,11 +96,58 @@ def change_as_dict(change: AlertChange) -> dict[str, Any]:
     }
 
 
+def alerts_between(
+    start: datetime, end: datetime, labels: Mapping[str, Sequence[str]] | None = None, limit: int = MAX_ACTIVE
+) -> list[dict[str, Any]]:
+    """Return the newest alerts that were pending or firing in a part of the window, newest first, at most `limit`."""
+    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end).order_by("-since", "-id")
+    return [as_dict(alert) for alert in rows[:limit] if matches(alert.labels, labels)]
+
+
+def firings(since: datetime, limit: int = MAX_ACTIVE) -> dict[str, list[dict[str, Any]]]:
+    """Return when alerts fired since then, by rule: `{"from", "to", "severity", "silenced"}`, newest first."""
+    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=since), fired_at__isnull=False).order_by("-fired_at")
+    result: dict[str, list[dict[str, Any]]] = {}
+    for alert in rows[:limit]:
+        result.setdefault(alert.rule_id, []).append(
+            {
+                "from": _iso(alert.fired_at),
+                "to": _iso(alert.ended_at),
+                "severity": alert.severity,
+                "silenced": alert.silence_id is not None,
+            }
+        )
+    return result
+
+
+def last_fired() -> dict[str, str]:
+    """Return when each rule fired last, by rule."""
+    rows = Alert.objects.exclude(fired_at=None).order_by().values("rule_id").annotate(last=Max("fired_at"))
+    return {row["rule_id"]: iso(row["last"]) for row in rows}
+
+
+def newest_evaluation() -> dict[str, Any]:
+    """Return when the rules were judged last (None: never), and how long that took."""
+    evaluation = Evaluation.objects.first()
+    return {
+        "at": _iso(evaluation.at) if evaluation else None,
+        "duration_ms": evaluation.duration_ms if evaluation else None,
+    }
+
+
 def rules() -> list[dict[str, Any]]:
-    """Return all rules by name, each with why it was not judged in the newest evaluation."""
+    """Return all rules by name, each with why it was not judged in the newest evaluation, and its newest value.
+
+    The value is that of the group which is nearest to firing; it is None where it is not known.
+    """
     evaluation = Evaluation.objects.first()
     problems = evaluation.problems if evaluation else {}
-    return [rule.fields() | {"not_judged": problems.get(rule.pk)} for rule in AlertRule.objects.all()]
+    newest = newest_values.read()
+    unknown: dict[str, Any] = {"value": None, "group": {}, "count": 0, "share_of_threshold": None, "groups": 0}
+    return [
+        rule.fields() | {"not_judged": problems.get(rule.pk)} | newest.get(rule.pk, unknown)
+        for rule in AlertRule.objects.all()
+    ]
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,8 @@ ADDRESSES = {
     "demo-url": ("demo",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
+    "alerts-url": ("alerts",),
+    "rules-admin-url": ("admin:alerts_alertrule_changelist",),
     "history-csv-url": ("export", "history", "csv"),
     "history-json-url": ("export", "history", "json"),
 }
@@ -28,14 +31,14 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "llmmonitor_theme"
 
 
-def page_context(request: HttpRequest, page: str) -> dict[str, Any]:
-    """Return the context that `base.html` needs. `page` is the name of the page's tab."""
+def page_context(request: HttpRequest, page: str, filters: Mapping[str, str] = FILTERS) -> dict[str, Any]:
+    """Return the context that `base.html` needs. `page` is the name of the page's tab; `filters` are in its header."""
     return {
         "page": page,
         "theme": theme_of(request),
         "ranges": list(RANGES.values()),
-        "filters": FILTERS,
-        "settings": page_settings(),
+        "filters": filters,
+        "settings": page_settings(filters),
         "addresses": addresses(page),
         "catalogue": catalogue_for_scripts(),
     }
@@ -52,14 +55,14 @@ def addresses(page: str) -> dict[str, str]:
     }
 
 
-def page_settings() -> dict[str, Any]:
+def page_settings(filters: Mapping[str, str] = FILTERS) -> dict[str, Any]:
     """Return the ranges and filters for the page's scripts, so that they are defined here alone."""
     return {
         "ranges": [
             {"name": choice.name, "seconds": choice.seconds, "title": choice.title} for choice in RANGES.values()
         ],
         "default_range": DEFAULT_RANGE,
-        "filters": FILTERS,
+        "filters": dict(filters),
     }
 
 
@@ -70,8 +73,14 @@ def theme_of(request: HttpRequest) -> str:
 
 
 def catalogue_for_scripts() -> dict[str, dict[str, Any]]:
-    """Return title, unit, help and the worse direction of each metric by its name."""
+    """Return title, kind, unit, help and the worse direction of each metric by its name."""
     return {
-        metric.name: {"title": metric.title, "unit": metric.unit, "help": metric.help, "worse": metric.worse}
+        metric.name: {
+            "title": metric.title,
+            "kind": metric.kind,
+            "unit": metric.unit,
+            "help": metric.help,
+            "worse": metric.worse,
+        }
         for metric in catalogue.ALL
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from dashboard.alerts import views as alerts
 from dashboard.overview import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,4 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/data/overview/figures", views.overview_figures, name="overview-figures"),
     path("dashboard/data/overview/models", views.overview_models, name="overview-models"),
     path("dashboard/data/choices", views.filter_choices, name="filter-choices"),
+    path("dashboard/alerts/", alerts.alerts_page, name="alerts-page"),
+    path("dashboard/data/alerts", alerts.alerts_data, name="alerts-data"),
+    path("dashboard/data/alerts/figures", alerts.alerts_figures, name="alerts-figures"),
 ]

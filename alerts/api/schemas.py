@@ -63,7 +63,17 @@ CHANGE: dict[str, Any] = object_schema(
         "labels": LABELS,
     }
 )
-RULE: dict[str, Any] = object_schema({name: {} for name in AlertRule.model_fields} | {"not_judged": NULLABLE_STRING})
+RULE: dict[str, Any] = object_schema(
+    {name: {} for name in AlertRule.model_fields}
+    | {
+        "not_judged": NULLABLE_STRING,
+        "value": NUMBER,
+        "group": LABELS,
+        "count": INTEGER,
+        "share_of_threshold": NUMBER,
+        "groups": INTEGER,
+    }
+)
 READ_ONLY = RULE["properties"].keys() - AlertRule.model_fields.keys()  # ignored in a body
 RULE_FIELDS: dict[str, Any] = {
     **{name: part for name, part in schema_of(AlertRule).items() if name != "required"},

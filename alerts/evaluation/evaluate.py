@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from alerts.change_log import log_change
+from alerts.evaluation import newest_values
 from alerts.evaluation.alert_rows import change_to, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.judging import Labels, Status, judge
@@ -41,6 +42,7 @@ def evaluate(at: datetime) -> list[AlertChange]:
         evaluation.duration_ms = 1000 * (time.monotonic() - begin)
         evaluation.problems = problems
         evaluation.save()
+    newest_values.store(rules, readings)
     for change in changes:
         log_change(change)
     return changes

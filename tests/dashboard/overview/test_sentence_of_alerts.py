@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.overview.sentence import Sentence, describe_state
 
-CSS = Path(__file__).parents[3] / "dashboard" / "static" / "dashboard" / "css" / "overview.css"
+CSS = Path(__file__).parents[3] / "dashboard" / "static" / "dashboard" / "css" / "sentence.css"
 HEALTHY = {
     "model_name": "llama-3-70b",
     "total_requests": 1_000,

@@ -261,10 +261,10 @@ export class LiveConnection {
     }
   }
 
-  // Subscribe to what the page shows. A window between two fixed times needs no buckets.
+  // Subscribe to what the page shows. A window between two fixed times needs no buckets, a page without series nothing.
   #subscribe() {
     const page = this.#page;
-    const needed = page.rolling || page.isFiltered;
+    const needed = page.specs.length > 0 && (page.rolling || page.isFiltered);
     const message = needed
       ? { type: "subscribe", filters: page.filters, step: page.series.step / 1000, series: page.rolling ? page.specs : [] }
       : { type: "unsubscribe" };

@@ -32,11 +32,13 @@ export class Page {
   #machinesChanged = false;
 
   // `settings`: the ranges and the filters, as the server defines them in dashboard/page_context.py.
-  constructor({ data, settings, catalogue = {}, tiles = [], specs = [] }) {
+  // `alwaysRefresh`: refresh the figures also while the window is paused or fixed, and while nothing is measured.
+  constructor({ data, settings, catalogue = {}, tiles = [], specs = [], alwaysRefresh = false }) {
     this.settings = settings;
     this.catalogue = catalogue;
     this.tiles = tiles;
     this.specs = specs; // the series that the server sends: [{metric, stat, group_by}]
+    this.alwaysRefresh = alwaysRefresh;
     this.#clockOffset = data.now - Date.now();
     this.setData(data);
     window.addEventListener("popstate", () => this.load());
@@ -296,13 +298,9 @@ export class Page {
 
   // Refresh what ticks do not carry: the sentence, the changes, the table of models, the distribution.
   #scheduleRefresh() {
-    const isLong = this.rolling && this.range.seconds > 3600;
+    const isLong = this.rolling && this.range.seconds > 3600 && !this.alwaysRefresh;
     setTimeout(async () => {
-      try {
-        if (this.#mayRefresh()) await this.#refresh();
-      } catch {
-        // The state of the connection is shown elsewhere.
-      }
+      if (this.#mayRefresh()) await this.refresh();
       this.#scheduleRefresh();
     }, isLong ? 3 * REFRESH_MS : REFRESH_MS);
   }
@@ -310,16 +308,18 @@ export class Page {
   #mayRefresh() {
     const isIdle = this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
     const isConnected = ["live", "polling"].includes(this.connection.state);
-    return this.live && this.hasEvents && !isIdle && !document.hidden && !this.#loadInProgress && isConnected;
+    const isNeeded = this.alwaysRefresh || (this.live && this.hasEvents && !isIdle);
+    return isNeeded && !document.hidden && !this.#loadInProgress && isConnected;
   }
 
-  async #refresh() {
+  // Read the figures now. Without an answer they stay as they are: the state of the connection is shown elsewhere.
+  async refresh() {
     const search = location.search;
     this.#machinesChanged = false;
-    const figures = await pageFigures(search);
+    const figures = await pageFigures(search).catch(() => null);
     // Meanwhile the user may have changed the address or paused the page.
-    const isCurrent = search === location.search && figures.params.range === this.params.range;
-    if (!isCurrent || !this.live || this.#loadInProgress) return;
+    const isCurrent = search === location.search && figures?.params.range === this.params.range;
+    if (!isCurrent || this.#loadInProgress || (!this.live && !this.alwaysRefresh)) return;
     this.data = { ...this.data, ...figures };
     this.topics.emit("figures");
   }

@@ -11,13 +11,13 @@ export class Problem extends Error {
   }
 }
 
-async function call(path, { method = "GET", signal } = {}) {
+async function call(path, { method = "GET", body: sent = {}, signal } = {}) {
   const headers = { Accept: "application/json" };
   const options = { method, signal, headers, credentials: "same-origin", redirect: "manual" };
   if (method !== "GET") {
     headers["Content-Type"] = "application/json";
     headers["X-CSRFToken"] = cookie(urls().csrfCookie) ?? "";
-    if (method === "POST") options.body = "{}";
+    if (method === "POST") options.body = JSON.stringify(sent);
   }
   let response;
   try {
@@ -46,10 +46,14 @@ const withText = (search, text) => {
 export const findModels = (search, text) => call(urls().modelsUrl + withText(search, text));
 export const findChoices = (search, text) => call(urls().choicesUrl + withText(search, text));
 export const currentTick = () => call(urls().currentUrl);
+export const acknowledgeAlert = (id, note) => call(`${urls().alertsUrl}/${id}/acknowledge`, { method: "POST", body: { note } });
+export const addSilence = (silence) => call(`${urls().alertsUrl}/silences`, { method: "POST", body: silence });
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });
 export const demoRemove = () => call(urls().demoUrl, { method: "DELETE" });
 
 export const liveUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${urls().liveUrl}`;
 export const historyFileUrl = (extension) => (extension === "csv" ? urls().historyCsvUrl : urls().historyJsonUrl);
-export const signInUrl = () => `${urls().loginUrl}?next=${encodeURIComponent(location.pathname + location.search)}`;
+// The login page, which returns to this page; `search`: with these parameters.
+export const signInUrl = (search = location.search) => `${urls().loginUrl}?next=${encodeURIComponent(location.pathname + search)}`;
+export const rulesAdminUrl = (rest = "") => urls().rulesAdminUrl + rest;

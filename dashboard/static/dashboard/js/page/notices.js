@@ -27,7 +27,7 @@ function notices(page) {
   for (const text of page.data.notices ?? []) banners.push(banner("warning", [text]));
   const partial = history?.partial ?? summary?.partial;
   if (partial) banners.push(banner("", [partial]));
-  if (page.hasEvents && page.isFiltered && !summary.total_requests) banners.push(noMatchBanner(page));
+  if (page.hasEvents && page.isFiltered && summary?.total_requests === 0) banners.push(noMatchBanner(page));
   return banners;
 }
 

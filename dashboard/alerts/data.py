@@ -1,0 +1,198 @@
+"""The data of the Alerts page, for its first rendering and for each update.
+
+The state (`figures`) is always that of now. The time range applies to the history only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerts import queries as alert_queries
+from dashboard.alerts import sentence
+from dashboard.alerts.charts import chart_of
+from dashboard.page_query import PageQuery
+from metrics import queries
+
+# The filters in the header, with their labels.
+FILTERS = {"state": "State", "severity": "Severity", "model": "Model", "host": "Host"}
+STATES = ("firing", "acknowledged", "silenced", "pending")
+SEVERITIES = ("critical", "warning", "info")
+DEFAULT_RANGE = "24h"
+MAX_CHARTS = 8
+MAX_RULES = 100  # that are sent; the administration has all
+MAX_ROWS = 40  # of the history
+FIRED_DAYS = 8  # seven whole days in every time zone
+RULE_FIELDS = (
+    "id", "name", "kind", "metric_type", "metric_name", "stat", "window_seconds", "comparison", "threshold",
+    "clear_threshold", "for_seconds", "compare_to_seconds", "min_count", "severity", "enabled", "runbook_url",
+    "description", "not_judged", "value", "group", "share_of_threshold",
+)  # fmt: skip
+ROW_FIELDS = (
+    "id", "since", "started_at", "ended_at", "peak", "value", "threshold", "acknowledged_at", "acknowledged_by", "note",
+    "silence",
+)  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values chosen in the filters; a filter without values selects all."""
+
+    state: tuple[str, ...] = ()
+    severity: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The values of the filters that are labels."""
+        return {"model": self.model, "host": self.host}
+
+    def as_dict(self) -> dict[str, list[str]]:
+        """Return the filters that have values."""
+        return {name: list(getattr(self, name)) for name in FILTERS if getattr(self, name)}
+
+    def selects(self, alert: Row) -> bool:
+        """Return whether an alert passes all filters."""
+        return (
+            (not self.state or state_of(alert) in self.state)
+            and (not self.severity or alert["severity"] in self.severity)
+            and alert_queries.matches(alert["labels"], self.labels)
+        )
+
+
+def state_of(alert: Row) -> str:
+    """Return the state as the page names it: also acknowledged and silenced are states."""
+    if alert["silence"]:
+        return "silenced"
+    return "acknowledged" if alert["state"] == "firing" and alert["acknowledged_at"] else str(alert["state"])
+
+
+def gather(query: PageQuery, choice: Choice, now: datetime) -> Row:
+    """Return the page's data, ready for JSON."""
+    state = figures(query, choice, now)
+    return state | {
+        "timeline": _timeline(query, choice, state["groups"]),
+        "options": _options(query, now),
+    }
+
+
+def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
+    """Return the part of the data that is of now."""
+    rules = alert_queries.rules()
+    by_id = {rule["id"]: rule for rule in rules}
+    active = [_with_rule(alert, by_id.get(alert["rule"])) for alert in alert_queries.active_alerts()]
+    active.sort(key=_importance)
+    shown = [alert for alert in active if choice.selects(alert)]
+    for alert in shown[:MAX_CHARTS]:
+        alert["chart"] = chart_of(alert, by_id.get(alert["rule"]), now)
+    evaluation = alert_queries.newest_evaluation()
+    judged_at = datetime.fromisoformat(evaluation["at"]) if evaluation["at"] else None
+    return {
+        "now": int(now.timestamp() * 1000),
+        "params": query.as_dict() | {"filters": choice.as_dict()},
+        "has_events": True,
+        "demo": {"present": queries.has_demo()},
+        "notices": list(query.notices),
+        "sentence": sentence.describe(active, rules, judged_at, now).as_dict(),
+        "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},
+        "alerts": shown,
+        "alerts_hidden": len(active) - len(shown),
+        "groups": sum(rule["groups"] for rule in rules),
+        **_rules(rules, active, now),
+    }
+
+
+def _with_rule(alert: Row, rule: Row | None) -> Row:
+    """Add what the alert's card shows of its rule, which may have been deleted."""
+    shown = {
+        name: rule[name] if rule else None
+        for name in (
+            "comparison",
+            "clear_threshold",
+            "for_seconds",
+            "window_seconds",
+            "kind",
+            "min_count",
+            "runbook_url",
+        )
+    }
+    fires_at = None
+    if alert["state"] == "pending" and rule:
+        since = datetime.fromisoformat(alert["since"])
+        fires_at = (since + timedelta(seconds=rule["for_seconds"])).isoformat()
+    return alert | shown | {"has_rule": rule is not None, "fires_at": fires_at, "chart": None}
+
+
+def _importance(alert: Row) -> tuple[Any, ...]:
+    """Firing before pending, silenced last of them, critical first, then the newest; pending ones by when they fire."""
+    is_firing = alert["state"] == "firing"
+    begin = datetime.fromisoformat(alert["started_at"] or alert["since"]).timestamp()
+    order = -begin if is_firing else begin + (alert["for_seconds"] or 0)
+    severity = SEVERITIES.index(alert["severity"]) if is_firing else 0
+    return (not is_firing, bool(alert["silence"]), severity, order)
+
+
+def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
+    """Return the rules: those that fire first, then pending ones, then those nearest to their threshold."""
+    states: dict[str, Row] = {}
+    for alert in active:
+        states.setdefault(alert["rule"], alert)
+    fired = alert_queries.firings(now - timedelta(days=FIRED_DAYS))
+    last = alert_queries.last_fired()
+
+    def order(rule: Row) -> tuple[Any, ...]:
+        alert = states.get(rule["id"])
+        share = rule["share_of_threshold"]
+        return (not rule["enabled"], _importance(alert) if alert else (2,), share is None, -(share or 0), rule["name"])
+
+    listed = []
+    for rule in sorted(rules, key=order)[:MAX_RULES]:
+        row = {name: rule[name] for name in RULE_FIELDS} | {"state": "ok", "last_fired": last.get(rule["id"])}
+        if rule["id"] in states:  # the group that fires is not always the nearest one
+            alert = states[rule["id"]]
+            row |= {"state": state_of(alert), "value": alert["value"], "group": alert["labels"]}
+        listed.append(row | {"fired": fired.get(rule["id"], [])})
+    return {"rules": listed, "rules_omitted": len(rules) - len(listed)}
+
+
+def _timeline(query: PageQuery, choice: Choice, groups: int) -> Row:
+    """Return one row for each rule and group that was pending or firing in the window, the newest first."""
+    alerts = alert_queries.alerts_between(query.window.start, query.window.end, choice.labels)
+    rows: dict[Any, Row] = {}
+    for alert in alerts:
+        if choice.severity and alert["severity"] not in choice.severity:
+            continue
+        key = (alert["rule"], tuple(sorted(alert["labels"].items())))
+        row = rows.setdefault(
+            key, {name: alert[name] for name in ("rule", "name", "labels", "unit", "metric_name")} | {"alerts": []}
+        )
+        row["alerts"].append({name: alert[name] for name in (*ROW_FIELDS, "severity")})
+    listed = sorted(rows.values(), key=_row_importance)
+    return {"rows": listed[:MAX_ROWS], "omitted": max(0, len(listed) - MAX_ROWS), "quiet": max(0, groups - len(listed))}
+
+
+def _row_importance(row: Mapping[str, Any]) -> tuple[bool, bool]:
+    newest = row["alerts"][0]
+    return (newest["ended_at"] is not None or newest["started_at"] is None, newest["ended_at"] is not None)
+
+
+def _options(query: PageQuery, now: datetime) -> Row:
+    """Return the choices of the filters."""
+    active = alert_queries.active_alerts()
+
+    def counted(names: Sequence[str], read: Any) -> Row:
+        values = [read(alert) for alert in active]
+        return {"choices": [{"value": name, "count": values.count(name)} for name in names], "total": len(names)}
+
+    choices = queries.choices(query.window, now)
+    return {
+        "state": counted(STATES, state_of),
+        "severity": counted(SEVERITIES, lambda alert: alert["severity"]),
+        "model": choices["model"],
+        "host": choices["host"],
+    }

@@ -1,0 +1,69 @@
+"""The Alerts page, and its data as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+
+from dashboard.alerts import data
+from dashboard.page_context import page_context
+from dashboard.page_query import PageQuery, read
+from llmmonitor.access.identity import identify_request
+
+
+def query_of(request: HttpRequest, now: datetime) -> tuple[PageQuery, data.Choice]:
+    """Return the window and the filters of the request. Unknown states and severities are ignored."""
+    query = read(request.GET, now, data.DEFAULT_RANGE)
+    choice = data.Choice(
+        tuple(value for value in request.GET.getlist("state") if value in data.STATES),
+        tuple(value for value in request.GET.getlist("severity") if value in data.SEVERITIES),
+        query.filters.model,
+        query.filters.host,
+    )
+    return query, choice
+
+
+def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
+    """Return the page's data, with the rights of the visitor."""
+    return data.gather(*query_of(request, now), now) | {
+        "can": sorted(identify_request(request).rights),
+        "version": settings.VERSION,
+    }
+
+
+@never_cache
+@require_safe
+@ensure_csrf_cookie
+def alerts_page(request: HttpRequest) -> HttpResponse:
+    """`/dashboard/alerts/`: what fires, what fired, and what may fire."""
+    page = page_data(request, timezone.now())
+    context = {
+        **page_context(request, "alerts", data.FILTERS),
+        "data": page,
+        "may_demo": "demo" in page["can"],
+        "may_manage": "manage" in page["can"],
+    }
+    return render(request, "dashboard/alerts.html", context)
+
+
+@never_cache
+@require_safe
+def alerts_data(request: HttpRequest) -> JsonResponse:
+    """Return the data of the page for other parameters: the same data as a reload would show."""
+    return JsonResponse(page_data(request, timezone.now()))
+
+
+@never_cache
+@require_safe
+def alerts_figures(request: HttpRequest) -> JsonResponse:
+    """Return the part of the data that is of now."""
+    now = timezone.now()
+    return JsonResponse(data.figures(*query_of(request, now), now))

@@ -1,0 +1,76 @@
+// The active alerts: the first firing ones as cards, further and pending ones as rows, which a press opens. A card stays the
+// same element while its alert is active, so that a note is not lost. The order changes only while neither the pointer nor
+// the focus is in the list.
+
+import { element, find } from "../page/dom.js";
+import { nextFrame } from "../page/scheduling.js";
+import { takeAction } from "./actions.js";
+import { createCard, structure, updateCard } from "./card.js";
+
+const LARGE = 2;
+
+export function mount(root, page) {
+  const cards = new Map(); // alert id → {node, key}
+  const opened = new Set();
+  let action = takeAction();
+  if (action) opened.add(action.id);
+
+  const toggle = (id) => {
+    if (!opened.delete(id)) opened.add(id);
+    draw();
+    find(`[data-alert="${id}"] h2 button`, root)?.focus();
+  };
+  const cardOf = (alert, index) => {
+    const isFirst = alert.state === "firing" && !alert.silence && index < LARGE;
+    const isLarge = isFirst || opened.has(alert.id);
+    const key = structure(alert, isLarge);
+    const known = cards.get(alert.id);
+    if (known?.key === key) return known.node;
+    const node = createCard(alert, page, isLarge, isFirst ? null : () => toggle(alert.id));
+    const note = known && find(".alert-note", known.node);
+    if (note && find(".alert-note", node)) find(".alert-note", node).value = note.value;
+    if (known) replace(known.node, node);
+    cards.set(alert.id, { node, key });
+    return node;
+  };
+  const isHeld = () => root.matches(":hover, :focus-within") && root.children.length > 0;
+  const draw = ({ withChart = true } = {}) => nextFrame(() => {
+    const { alerts } = page.data;
+    const nodes = alerts.map(cardOf);
+    for (const [id, { node }] of cards) {
+      if (alerts.some((alert) => alert.id === id)) continue;
+      node.remove();
+      cards.delete(id);
+    }
+    if (!isHeld()) nodes.forEach((node, index) => root.children[index] !== node && root.insertBefore(node, root.children[index] ?? null));
+    else for (const node of nodes) if (!node.isConnected) root.append(node);
+    alerts.forEach((alert, index) => updateCard(nodes[index], alert, page, { withChart }));
+    if (action) focusAction();
+  });
+  const focusAction = () => {
+    const card = find(`[data-alert="${action.id}"]`, root);
+    const note = card && find(".alert-note", card);
+    if (note) note.value = action.note;
+    (action.name === "silence" ? card && find("[data-silence]", card) : note)?.focus();
+    action = null;
+  };
+  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, () => draw());
+  page.topics.on("second", () => draw({ withChart: false }));
+  page.topics.on("alert", ({ alert }) => {
+    const index = page.data.alerts.findIndex(({ id }) => id === alert.id);
+    if (index >= 0) {
+      if (alert.ended_at) page.data.alerts.splice(index, 1);
+      else page.data.alerts[index] = { ...page.data.alerts[index], ...alert };
+      draw();
+    }
+    page.refresh();
+  });
+  new ResizeObserver(() => draw()).observe(root);
+  draw();
+}
+
+function replace(old, node) {
+  const hadFocus = old.contains(document.activeElement);
+  old.replaceWith(node);
+  if (hadFocus) (find("button, a, input", node) ?? element("span")).focus();
+}

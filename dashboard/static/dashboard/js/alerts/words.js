@@ -1,0 +1,118 @@
+// Alerts and rules in words: values with their units, groups, conditions, durations. Times are in epoch milliseconds.
+
+import { slotsOf } from "../charts/palette.js";
+import { element } from "../page/dom.js";
+import { SPACE, compact, dayOfMonth, duration, hourAndMinute, percent, text, timeOfDay, whole } from "../page/format.js";
+
+const SIGNS = { gt: ">", ge: "≥", lt: "<", le: "≤", eq: "=", ne: "≠" };
+const WHOLE_UNITS = ["requests", "errors", "GPUs"];
+const PLAIN_UNITS = ["°C", "W", "MHz", "MiB", "GiB"]; // whole degrees, watts and so on are precise enough
+const WORDS = { firing: "firing", pending: "pending", acknowledged: "acknowledged", silenced: "silenced", ok: "quiet" };
+const COMPARED = { 3600: "an hour before", 86400: "a day before", 604800: "a week before" };
+
+// {number, unit} of a value in the unit of its metric.
+export function figure(value, unit) {
+  if (unit === "ms") return duration(value);
+  if (unit === "%") return percent(value);
+  if (WHOLE_UNITS.includes(unit)) return whole(value, unit === "requests" ? "" : unit);
+  if (PLAIN_UNITS.includes(unit)) return whole(value === null ? null : Math.round(value), unit);
+  return compact(value, (unit ?? "").replace("tokens", "tok"));
+}
+
+// A value as text; without the zeros after it for a threshold, "5 s".
+export const valueText = (value, unit) => text(figure(value, unit));
+export function thresholdText(value, unit) {
+  const { number, unit: shown } = figure(value, unit);
+  return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: shown });
+}
+
+// "45 s", "9 m 2 s", "2 h 5 m", "3 d 4 h".
+export function elapsed(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const pair = (first, firstUnit, second, secondUnit) => `${first}${SPACE}${firstUnit}${second ? `${SPACE}${second}${SPACE}${secondUnit}` : ""}`;
+  if (seconds < 60) return `${seconds}${SPACE}s`;
+  if (seconds < 3600) return pair(Math.floor(seconds / 60), "m", seconds % 60, "s");
+  if (seconds < 86400) return pair(Math.floor(seconds / 3600), "h", Math.floor((seconds % 3600) / 60), "m");
+  return pair(Math.floor(seconds / 86400), "d", Math.floor((seconds % 86400) / 3600), "h");
+}
+
+// A length of a rule: "30 s", "5 min", "2 h".
+export function length(seconds) {
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= size && seconds % size === 0) return `${seconds / size}${SPACE}${unit}`;
+  }
+  return `${seconds}${SPACE}s`;
+}
+
+// "today", "yesterday" or "13 Nov".
+export function dayText(ms, now) {
+  const startOfDay = new Date(now).setHours(0, 0, 0, 0);
+  if (ms >= startOfDay) return "today";
+  return ms >= startOfDay - 86_400_000 ? "yesterday" : dayOfMonth(ms);
+}
+
+// "14:22:05", or of another day "yesterday 14:22".
+export function since(ms, now) {
+  const day = dayText(ms, now);
+  return day === "today" ? timeOfDay(ms) : `${day} ${hourAndMinute(ms)}`;
+}
+
+export const stateOf = (alert) => {
+  if (alert.silence) return "silenced";
+  return alert.state === "firing" && alert.acknowledged_at ? "acknowledged" : alert.state;
+};
+
+// The glyph of a state, with the state as text for screen readers.
+export function glyph(state, severity = "warning") {
+  const name = severity === "critical" ? "critical" : severity;
+  return element("span", { class: `state-glyph ${state} ${name}`, role: "img", "aria-label": `${WORDS[state] ?? state}, ${severity}` });
+}
+
+// The labels of a group, with the colour of a model.
+export function group(labels, page) {
+  const parts = Object.entries(labels).map(([name, value]) => {
+    if (name !== "model") return element("bdi", {}, name === "gpu" ? `GPU${SPACE}${value}` : value);
+    const known = page.data.options?.model?.choices.map((choice) => choice.value) ?? [];
+    const slot = slotsOf(known.includes(value) ? known : [...known, value]).get(value) ?? "other";
+    return element("span", {}, element("span", { class: `swatch slot-${slot}`, "aria-hidden": "true" }), element("bdi", {}, value));
+  });
+  return element("span", { class: "group" }, ...parts.flatMap((part, index) => (index ? [" · ", part] : [part])));
+}
+
+export const groupText = (labels) => Object.entries(labels).map(([name, value]) => (name === "gpu" ? `GPU${SPACE}${value}` : value)).join(" · ");
+
+// "P95 response time"; a ratio is the same for each statistic.
+export function statistic(metric, stat, page) {
+  const { title = metric, kind } = page.catalogue[metric] ?? {};
+  const name = /^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title;
+  if (kind === "ratio") return name;
+  return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${name}`;
+}
+
+// The unit of a rule's value.
+export function unitOf(rule, page) {
+  if (rule.kind === "change") return "%";
+  const unit = page.catalogue[`${rule.metric_type}.${rule.metric_name}`]?.unit ?? "";
+  if (rule.stat === "count") return rule.metric_type === "error" ? unit : "requests";
+  return rule.stat === "rate" ? `${unit}/s` : unit;
+}
+
+// "P95 response time over 5 min > 5 s for 1 min".
+export function condition(rule, page) {
+  const measured = statistic(`${rule.metric_type}.${rule.metric_name}`, rule.stat, page);
+  if (rule.kind === "no_data") return `no ${measured} for ${length(rule.window_seconds)}`;
+  const hold = rule.for_seconds ? ` for ${length(rule.for_seconds)}` : "";
+  const limit = `${SIGNS[rule.comparison]}${SPACE}${thresholdText(rule.threshold, unitOf(rule, page))}`;
+  const compared = rule.kind === "change" ? ` against ${COMPARED[rule.compare_to_seconds]}` : "";
+  return `${measured} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
+}
+
+// "22 % over 5 s": how far the value of a firing alert is beyond its threshold.
+export function beyond(alert) {
+  if (alert.threshold === null || alert.value === null) return "";
+  const limit = thresholdText(alert.threshold, alert.unit);
+  if (!alert.threshold) return `threshold ${limit}`;
+  const share = Math.round((100 * (alert.value - alert.threshold)) / Math.abs(alert.threshold));
+  if (share === 0) return `at ${limit}`;
+  return `${Math.abs(share).toLocaleString("en-US")}${SPACE}% ${share > 0 ? "over" : "below"} ${limit}`;
+}

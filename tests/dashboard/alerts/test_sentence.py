@@ -1,0 +1,70 @@
+"""The sentence at the top of the Alerts page, in a table of situations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dashboard.alerts.sentence import describe
+
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
+STARTED = "2026-03-01T12:22:00Z"
+FOLLOWS = "2026-03-01T12:36:29Z"
+
+
+def rule(name: str, share: float | None = None, *, enabled: bool = True) -> dict[str, Any]:
+    return {"id": name.lower(), "name": name, "enabled": enabled, "share_of_threshold": share}
+
+
+def alert(name: str, state: str = "firing", severity: str = "warning", **fields: Any) -> dict[str, Any]:
+    labels = {"model": "llama-3-70b"}
+    known = {"acknowledged_at": None, "acknowledged_by": None, "note": None, "silence": None, "fires_at": FOLLOWS}
+    return known | {"rule": name.lower(), "name": name, "state": state, "severity": severity, "labels": labels} | {
+        "started_at": STARTED if state == "firing" else None
+    } | fields  # fmt: skip
+
+
+RULES = [rule("Slow", 1.2), rule("Hot", 0.87), rule("Full", 0.2)]
+SLOW, HOT = alert("Slow"), alert("Hot", severity="critical")
+KNOWN = alert("Slow", acknowledged_at=STARTED, acknowledged_by="mara", note="rolling back")
+
+SITUATIONS = [
+    ("no rules", [], [], "quiet", "No rule yet.", "nothing fires"),
+    ("disabled rules", [], [rule("Slow", enabled=False)], "quiet", "All rules are disabled.", "nothing fires"),
+    ("nothing fires", [], RULES[1:], "ok", "Nothing fires. Nearest: Hot, at 87\u00a0% of its threshold.", ""),
+    ("one fires", [SLOW], RULES, "warning", "Slow fires for llama-3-70b", "Nobody has acknowledged it. The other"),
+    ("one is known", [KNOWN], RULES, "warning", "Slow fires for llama-3-70b", "Acknowledged by mara: “rolling back”."),
+    ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire", "2 of 2 are not acknowledged. The other rule is"),
+    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "2 of 2 are not"),
+    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "4 of 4 are not"),
+    ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot of llama-3-70b is pending.", ""),
+    ("silenced", [alert("Hot", silence=7)], RULES[1:], "quiet", "Nothing fires. Nearest: Hot", "1 alert is"),
+]  # fmt: skip
+
+
+class TheSentence:
+    @pytest.mark.parametrize(
+        ("alerts", "rules", "state", "title", "text"),
+        [situation[1:] for situation in SITUATIONS],
+        ids=[situation[0] for situation in SITUATIONS],
+    )
+    def test_says_what_fires(
+        self, alerts: list[dict[str, Any]], rules: list[dict[str, Any]], state: str, title: str, text: str
+    ) -> None:
+        said = describe(alerts, rules, NOW, NOW)
+
+        assert said.state == state
+        assert said.title.startswith(title)
+        assert text in said.text
+
+    def test_names_the_pending_alert_that_follows(self) -> None:
+        said = describe([SLOW, alert("Hot", "pending")], RULES, NOW, NOW)
+
+        assert (said.since, said.follows, said.follows_at) == (STARTED, "Hot of llama-3-70b", FOLLOWS)
+
+    def test_is_critical_when_nobody_judges_the_rules(self) -> None:
+        said = describe([], RULES, NOW - timedelta(seconds=31), NOW)
+
+        assert (said.state, said.title) == ("critical", "The rules are not judged")
