@@ -6,6 +6,8 @@ from django.contrib import admin
 
 from alerts.models import Alert, AlertChange
 from alerts.rule_admin import pages  # noqa: F401 - Django imports only `admin.py` of an app
+from alerts.rules.spec import AlertLevel
+from alerts.rules.words import GLYPHS, measured_in_words
 from llmmonitor.access.admin_site import ReadOnlyAdmin
 
 
@@ -28,16 +30,32 @@ class AlertAdmin(ReadOnlyAdmin):
         "rule_name",
         "group",
         "state",
-        "severity",
+        "severity_and_glyph",
         "since",
         "fired_at",
         "ended_at",
-        "value",
+        "value_with_unit",
         "acknowledged_by",
+        "demo",
     )
     list_filter = ("state", "severity")
     search_fields = ("rule_name", "rule_id")
     inlines = (ChangeInline,)
+
+    @admin.display(description="Severity", ordering="severity")
+    def severity_and_glyph(self, alert: Alert) -> str:
+        """Return the severity."""
+        return f"{GLYPHS[AlertLevel(alert.severity)]} {alert.severity}"
+
+    @admin.display(description="Value", ordering="value")
+    def value_with_unit(self, alert: Alert) -> str | None:
+        """Return the newest value."""
+        return None if alert.value is None else measured_in_words(alert.value, alert.unit)
+
+    @admin.display(description="Demo data", ordering="is_demo")
+    def demo(self, alert: Alert) -> str:
+        """Return whether it is of demo data."""
+        return "yes" if alert.is_demo else "–"
 
     @admin.display(description="Group")
     def group(self, alert: Alert) -> str:

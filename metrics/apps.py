@@ -9,6 +9,7 @@ class MetricsConfig(AppConfig):
     """Measurements: models, recorder, queries, live stream, API."""
 
     name = "metrics"
+    verbose_name = "Measurements"  # in the admin
 
     def ready(self) -> None:
         """Connect the queries' receivers to the store's signals."""

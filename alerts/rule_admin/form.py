@@ -12,7 +12,7 @@ from alerts.models import AlertRule
 from alerts.rules.spec import COMPARE_TO_SECONDS, MINUTE, AlertLevel, BadRule, NoData, RuleKind, check_rule, instance_of
 from alerts.rules.spec import AlertRule as RuleSpec
 from alerts.rules.spec import labels_of as catalogue_labels_of
-from alerts.rules.words import CLEARS, COMPARISONS, GLYPHS, STATS, seconds_in_words, unit_of_stat, value_in_words
+from alerts.rules.words import CLEARS, COMPARISONS, GLYPHS, STATS, seconds_in_words, unit_of, value_in_words
 from metrics import catalogue
 from metrics.catalogue import Metric
 from metrics.queries.read.filters import TAG_PREFIX
@@ -39,7 +39,6 @@ def metrics_for_scripts() -> dict[str, dict[str, Any]]:
     return {
         metric.name: {
             "stats": metric.stats,
-            "units": {stat: unit_of_stat(metric, stat) for stat in metric.stats},
             "stat": metric.default_stat,
             "labels": labels_of(metric),
             "instance": instance_of(metric),
@@ -189,7 +188,7 @@ class RuleForm(forms.ModelForm):
         rule = self.checked
         if rule is None:
             return {}
-        unit = "%" if rule.kind is RuleKind.CHANGE else unit_of_stat(rule.metric, rule.stat)
+        unit = unit_of(rule)
         words = {
             name: f"seconds = {seconds_in_words(seconds)}" if (seconds := getattr(rule, name)) >= MINUTE else "seconds"
             for name in ("window_seconds", "for_seconds")

@@ -20,6 +20,7 @@ from alerts.rule_admin.history import changes_in_words
 from alerts.rule_admin.now import now_of
 from alerts.rules.spec import AlertLevel, BadRule
 from alerts.rules.words import GLYPHS, condition
+from llmmonitor.access.admin_site import Task
 
 NEW_RULE = {
     "kind": "threshold", "metric": "inference.response_time_ms", "stat": "p95", "window_seconds": 300,
@@ -47,6 +48,12 @@ class AlertRuleAdmin(admin.ModelAdmin):
         ("Which groups", {"fields": ("group_by", "filters")}),
         ("What happens", {"fields": ("severity", "runbook_url", "description")}),
     )  # fmt: skip
+
+    task = Task(1, "Alert rules", "What fires an alert: a metric, a threshold, and for how long.")
+
+    def task_count(self) -> str:
+        """Return the number of enabled rules."""
+        return f"{AlertRule.objects.filter(enabled=True).count():,} of {AlertRule.objects.count():,} enabled"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
         """Add the states of the newest evaluation."""

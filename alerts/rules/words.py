@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from alerts.rules.spec import AlertLevel, AlertRule, Comparison, RuleKind
-from metrics.catalogue import Kind, Metric
+from metrics.catalogue import Kind
+from metrics.queries.answers.series import unit_of as unit_of_stat
 
 COMPARISONS = {
     Comparison.GT: "above",
@@ -67,13 +68,6 @@ def unit_of(rule: AlertRule) -> str:
     if rule.kind is RuleKind.CHANGE:
         return "%"
     return unit_of_stat(rule.metric, rule.stat)
-
-
-def unit_of_stat(metric: Metric, stat: str) -> str:
-    """Return the unit of a statistic of a metric."""
-    if stat == "count":
-        return metric.unit if metric.type == "error" else "requests"
-    return f"{metric.unit}/s" if stat == "rate" else metric.unit
 
 
 def value_of(rule: AlertRule) -> str:

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from llmmonitor.access import user_admin  # noqa: F401 - Django imports only `admin.py` of an app
-from llmmonitor.access.admin_site import ReadOnlyAdmin
+from llmmonitor.access.admin_site import NAMED_TIMES, ReadOnlyAdmin, Task
 from llmmonitor.access.audit import log_action
 from llmmonitor.access.keys import remove_from_cache, revoke, set_new_token
 from llmmonitor.access.models import APIKey, AuditEntry, LoginLink, Scope
@@ -70,6 +70,14 @@ class APIKeyAdmin(admin.ModelAdmin):
     search_fields = ("name", "prefix")
     list_select_related = ("created_by",)
     actions = ("revoke_keys",)
+    formfield_overrides = NAMED_TIMES
+    task = Task(3, "API keys", "A program sends events or reads figures with a key.")
+
+    def task_count(self) -> str:
+        """Return the number of keys that are valid."""
+        at = timezone.now()
+        active = APIKey.objects.filter(revoked_at=None).exclude(expires_at__lte=at).count()
+        return f"{active:,} active"
 
     @admin.display(description="scopes")
     def scope_names(self, key: APIKey) -> str:

@@ -1,22 +1,46 @@
-"""The admin site, for the role admin only, and the base class of its read-only pages."""
+"""The admin site, for the role admin only: its first page, and what its pages share."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from django import forms
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 from llmmonitor.access import rights
 from llmmonitor.access.identity import identify_request
 from llmmonitor.http.problem_details import problem_response
+
+
+class Task(NamedTuple):
+    """What people come to do, with its place on the first page. A ModelAdmin with a `task` has a `task_count`."""
+
+    order: int
+    title: str
+    sentence: str
+
+
+class DateTimeWidget(AdminSplitDateTime):
+    """Django's two fields for a time, each with a name for screen readers."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        for widget, name in zip(self.widgets, ("Date", "Time"), strict=True):
+            widget.attrs["aria-label"] = name
+
+
+NAMED_TIMES: Any = {models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": DateTimeWidget}}
 
 
 class MonitorAdminSite(AdminSite):
@@ -31,6 +55,19 @@ class MonitorAdminSite(AdminSite):
         """Return whether a logged-in admin sent the request. Loopback and API keys have no access."""
         identity = identify_request(request)
         return identity.kind == "user" and rights.MANAGE in identity.rights
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Render the first page: the tasks with their counts, then all other tables."""
+        pages: dict[Any, Any] = {model: page for model, page in self._registry.items() if hasattr(page, "task")}
+        tasks = [
+            {"task": page.task, "count": page.task_count(), "opts": model._meta}
+            for model, page in sorted(pages.items(), key=lambda item: item[1].task.order)
+        ]
+        apps = self.get_app_list(request)
+        for app in apps:
+            app["models"] = [entry for entry in app["models"] if entry["model"] not in pages]
+        context = {"tasks": tasks, "app_list": [app for app in apps if app["models"]], **(extra_context or {})}
+        return super().index(request, context)
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from llmmonitor.access import rights
+from llmmonitor.access.admin_site import Task
 from llmmonitor.access.audit import log_action
 from llmmonitor.access.program_user import PROGRAM
 from llmmonitor.access.roles import role_of, set_role
@@ -75,6 +76,11 @@ class UserAdmin(DjangoUserAdmin):
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "role")}),)
     readonly_fields = ("last_login", "date_joined")
+    task = Task(4, "People", "Who may log in, and what each may do.")
+
+    def task_count(self) -> str:
+        """Return the number of users that may log in."""
+        return f"{User.objects.filter(is_active=True).count():,} active"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Fetch the groups of all listed users in one query. The user that stands for programs is no person."""

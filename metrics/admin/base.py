@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
 from llmmonitor.access.admin_site import ReadOnlyAdmin
+from metrics.admin.columns import column
 from metrics.models import Series
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read.budget import query_budget
@@ -21,6 +22,13 @@ MAX_LISTED = 10_000  # rows in the pages of a list; use filters for the others
 MAX_CHOICES = 200  # names in a filter; use the search for the others
 
 
+class Capped(int):
+    """A number of rows that is not counted further than MAX_LISTED."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}{' or more' if self >= MAX_LISTED else ''}"
+
+
 class LimitedPaginator(Paginator):
     """Lists at most MAX_LISTED rows. A COUNT of ten million rows would read all of them."""
 
@@ -28,7 +36,7 @@ class LimitedPaginator(Paginator):
     def count(self) -> int:
         """Return the number of rows, at most MAX_LISTED."""
         rows = cast("QuerySet[Any]", self.object_list)
-        return len(rows.order_by().values_list("pk", flat=True)[:MAX_LISTED])
+        return Capped(len(rows.order_by().values_list("pk", flat=True)[:MAX_LISTED]))
 
 
 class LargeTableAdmin(ReadOnlyAdmin):
@@ -38,6 +46,29 @@ class LargeTableAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
     actions: Any = None  # removes the action "delete selected"
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns, with units in their headings."""
+        return self._columns(super().get_list_display(request))
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> list[Any]:
+        """Return the columns that link to the row."""
+        return self._columns(super().get_list_display_links(request, list_display) or ())
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields of a row, with units in their names."""
+        return [
+            (title, {**options, "fields": self._columns(options["fields"], exact=True)})
+            for title, options in self.get_named_fieldsets(request, obj)
+        ]
+
+    def get_named_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the names of the fields of a row."""
+        return super().get_fieldsets(request, obj)
+
+    def _columns(self, names: Any, exact: bool = False) -> list[Any]:
+        model: Any = self.model
+        return [column(model, name, exact) for name in names]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Render the list within the time limit of a query. A POST is an action, which may take longer."""
@@ -56,6 +87,13 @@ class LargeTableAdmin(ReadOnlyAdmin):
 
 def _too_slow(request: HttpRequest, text: str) -> HttpResponse:
     return HttpResponse(text, status=503, content_type="text/plain")
+
+
+class InternalAdmin(LargeTableAdmin):
+    """A table of the store itself, which the first page does not list."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
 
 
 class ModelFilter(admin.SimpleListFilter):

@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
-from metrics.admin.rollups import start_of
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, InferenceMetrics
+from metrics.models.rollups import start_of
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -100,7 +100,7 @@ class InferenceMetricsAdmin(LargeTableAdmin):
         ("Trace", {"fields": ("trace_id", "span_id")}),
     )
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_named_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the groups of fields, and the other fields of the model in one more group."""
         grouped = [name for _, options in self.fieldsets for name in options["fields"]]
         others = [name for name in super().get_fields(request, obj) if name not in grouped]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -14,14 +13,11 @@ from django.utils.safestring import SafeString
 
 from metrics import catalogue
 from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
+from metrics.admin.columns import shown
 from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.histogram import Histogram
 from metrics.models import GaugeRollup, InferenceRollup
-
-
-def start_of(bucket: int) -> str:
-    """Return the start of a bucket as text."""
-    return f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%d %H:%M:%S}"
+from metrics.models.rollups import LENGTHS, start_of
 
 
 class BucketFilter(admin.SimpleListFilter):
@@ -68,24 +64,42 @@ class MetricFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the gauges of the catalogue. A SELECT DISTINCT would read the whole table."""
         types = ("system", "gpu", "queue", "engine", "monitor")
-        return [(metric.name, metric.name) for metric in catalogue.ALL if metric.type in types]
+        return [
+            (metric.name, f"{metric.type}: {metric.title} ({metric.unit})")
+            for metric in catalogue.ALL
+            if metric.type in types
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of the selected gauge."""
         return queryset.filter(metric=self.value()) if self.value() else queryset
 
 
+class RollupAdmin(LargeTableAdmin):
+    """Buckets, with their times in words."""
+
+    @admin.display(ordering="bucket", description="Start (UTC)")
+    def start(self, row: Any) -> str:
+        """Return the start of the bucket."""
+        return start_of(row.bucket)
+
+    @admin.display(ordering="resolution", description="Length")
+    def length(self, row: Any) -> str:
+        """Return the length of the bucket."""
+        return LENGTHS[row.resolution]
+
+
 @admin.register(InferenceRollup)
-class InferenceRollupAdmin(LargeTableAdmin):
+class InferenceRollupAdmin(RollupAdmin):
     """Rollups of requests."""
 
-    list_display = ("start", "resolution", "series", "requests", "failed", "completion_tokens", "response_time")
+    list_display = ("start", "length", "series", "requests", "failed", "completion_tokens", "response_time")
     list_filter = (BucketFilter, ResolutionFilter, ModelFilter, DemoFilter)
     list_select_related = ("series",)
     ordering = ("-resolution", "-bucket", "-series_id")  # the reverse order of an index
     search_fields = ("series__model_name", "series__provider", "series__service")
     fieldsets = (
-        ("Bucket", {"fields": ("start", "resolution", "series")}),
+        ("Bucket", {"fields": ("start", "length", "series")}),
         ("Requests by outcome", {"fields": OUTCOME_COLUMNS}),
         ("Requests by finish reason", {"fields": FINISH_COLUMNS}),
         ("Sums", {"fields": SUM_COLUMNS}),
@@ -96,11 +110,6 @@ class InferenceRollupAdmin(LargeTableAdmin):
         """Read one of the histograms, that of the list."""
         queryset: QuerySet[InferenceRollup] = super().get_queryset(request)
         return queryset.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
-
-    @admin.display(ordering="bucket")
-    def start(self, row: InferenceRollup) -> str:
-        """Return the start of the bucket."""
-        return start_of(row.bucket)
 
     @admin.display
     def requests(self, row: InferenceRollup) -> int:
@@ -138,18 +147,18 @@ OF_LEVELS = ("minutes", "growth", "covered_seconds")
 
 
 @admin.register(GaugeRollup)
-class GaugeRollupAdmin(LargeTableAdmin):
+class GaugeRollupAdmin(RollupAdmin):
     """Rollups of gauges."""
 
-    list_display = ("start", "resolution", "metric", "labels", "count", "average", "min", "max", "last")
+    list_display = ("start", "length", "metric_title", "labels", "count", "average", "min", "max", "last")
     list_filter = (BucketFilter, ResolutionFilter, MetricFilter, DemoFilter)
     list_select_related = ("labels",)
     ordering = ("-resolution", "-metric", "-bucket", "-labels_id")  # the reverse order of an index
     search_fields = ("metric", "labels__host", "labels__model_name", "labels__source")
     fields = (
         "start",
-        "resolution",
-        "metric",
+        "length",
+        "metric_title",
         "labels",
         "count",
         "average",
@@ -161,12 +170,13 @@ class GaugeRollupAdmin(LargeTableAdmin):
         *OF_LEVELS,
     )
 
-    @admin.display(ordering="bucket")
-    def start(self, row: GaugeRollup) -> str:
-        """Return the start of the bucket."""
-        return start_of(row.bucket)
+    @admin.display(ordering="metric", description="Metric")
+    def metric_title(self, row: GaugeRollup) -> str:
+        """Return the title and the unit of the metric; a metric of an older version has its name only."""
+        metric = catalogue.BY_NAME.get(row.metric)
+        return f"{metric.type}: {metric.title} ({metric.unit})" if metric else row.metric
 
     @admin.display
     def average(self, row: GaugeRollup) -> str:
         """Return the mean of the samples."""
-        return f"{row.sum / row.count:.6g}" if row.count else ""
+        return str(shown(row.sum / row.count)) if row.count else ""

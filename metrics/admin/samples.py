@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from metrics.admin.base import MAX_CHOICES, DemoFilter, LargeTableAdmin, ModelFilter
+from metrics.admin.base import MAX_CHOICES, DemoFilter, InternalAdmin, LargeTableAdmin, ModelFilter
 from metrics.models import (
     DemoClaim,
     EngineMetrics,
@@ -102,7 +102,7 @@ class EngineMetricsAdmin(LargeTableAdmin):
 
 
 @admin.register(RecentId)
-class RecentIdAdmin(LargeTableAdmin):
+class RecentIdAdmin(InternalAdmin):
     """Ids of events that were sent without a timestamp, kept for some minutes."""
 
     list_display = ("at", "kind", "request_id")
@@ -112,7 +112,7 @@ class RecentIdAdmin(LargeTableAdmin):
 
 
 @admin.register(RawFloor)
-class RawFloorAdmin(LargeTableAdmin):
+class RawFloorAdmin(InternalAdmin):
     """The time before which events of each kind are rejected."""
 
     list_display = ("kind", "at", "policy")
@@ -128,16 +128,16 @@ class RawFloorAdmin(LargeTableAdmin):
 
 
 @admin.register(RollupFloor)
-class RollupFloorAdmin(LargeTableAdmin):
+class RollupFloorAdmin(InternalAdmin):
     """The oldest bucket of each resolution that requests are added to."""
 
-    list_display = ("resolution", "bucket")
+    list_display = ("__str__",)
     ordering = ("resolution",)
     search_fields = ("resolution__exact",)
 
 
 @admin.register(DemoClaim)
-class DemoClaimAdmin(LargeTableAdmin):
+class DemoClaimAdmin(InternalAdmin):
     """The process that fills, sends or removes demo data."""
 
     list_display = ("owner", "heartbeat_at", "removing", "stopping", "percent", "incident")

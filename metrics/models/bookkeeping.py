@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from metrics.events.types import ID_LENGTH
+from metrics.models.rollups import LENGTHS, start_of
 
 
 class RecentId(models.Model):
@@ -45,7 +46,7 @@ class RollupFloor(models.Model):
     bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
 
     def __str__(self) -> str:
-        return f"{self.resolution} s from {self.bucket}"
+        return f"{LENGTHS[self.resolution]}s from {start_of(self.bucket)} UTC"
 
 
 class DemoClaim(models.Model):

@@ -5,9 +5,18 @@ A bucket may have several rows: each commit adds rows, and they are merged later
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import models
 
 from metrics.models.labels import GaugeLabels, Series
+
+LENGTHS = {1: "second", 60: "minute", 3600: "hour"}
+
+
+def start_of(bucket: int) -> str:
+    """Return the start of a bucket as text."""
+    return f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 class InferenceRollup(models.Model):
@@ -52,7 +61,7 @@ class InferenceRollup(models.Model):
         indexes = [models.Index(fields=["resolution", "bucket", "series"], name="inference_rollup_key")]
 
     def __str__(self) -> str:
-        return f"{self.resolution} s from {self.bucket}, series {self.series_id}"
+        return f"{LENGTHS[self.resolution]} from {start_of(self.bucket)} UTC: {self.series}"
 
 
 class GaugeRollup(models.Model):
@@ -78,4 +87,4 @@ class GaugeRollup(models.Model):
         indexes = [models.Index(fields=["resolution", "metric", "bucket", "labels"], name="gauge_rollup_key")]
 
     def __str__(self) -> str:
-        return f"{self.metric}, {self.resolution} s from {self.bucket}"
+        return f"{self.metric}, {LENGTHS[self.resolution]} from {start_of(self.bucket)} UTC: {self.labels}"

@@ -235,13 +235,46 @@ class TheListOfRollups:
         assert listed(browser.open("gaugerollup/?resolution=nonsense")) >= 1
 
 
+@pytest.mark.usefixtures("rows")
+class TheColumns:
+    def test_have_units_in_their_headings(self, browser: Browser) -> None:
+        page = browser.open("inferencemetrics/").text
+
+        for title in ("Response time (ms)", "TTFT (ms)", "Cost (USD)", "Request id"):
+            assert f">{title}</" in page
+        assert ">Memory used (GiB)</" in browser.open("systemmetrics/").text
+
+    def test_have_at_most_three_decimals(self, browser: Browser) -> None:
+        InferenceMetrics.objects.update(ttft_ms=20.123456, response_time_ms=1234567.0, cost_usd="0.0001")
+        row = InferenceMetrics.objects.first()
+        assert row is not None
+
+        page = browser.open("inferencemetrics/").text
+
+        for text in (">20.123<", ">1,234,567<", ">&lt;0.001<"):
+            assert text in page
+        assert "0.0001" in browser.open(f"inferencemetrics/{row.pk}/change/").text
+
+    def test_have_words_for_flags_and_times(self, browser: Browser) -> None:
+        series = browser.open("series/").text
+        rollups = browser.open("inferencerollup/?resolution=3600").text
+        row = InferenceRollup.objects.filter(resolution=3600, series__provider="west").first()
+        assert row is not None
+
+        assert set(re.findall(r'field-is_demo">([^<]*)<', series)) == {"yes", "–"}
+        assert set(re.findall(r'field-length">([^<]*)<', rollups)) == {"hour"}
+        assert re.fullmatch(r"hour from \d{4}-\d\d-\d\d \d\d:00:00 UTC: chatty · west.*", str(row))
+        assert "system: CPU (%)" in browser.open("gaugerollup/?metric=system.cpu_percent").text
+
+
 class TheLimitedPaginator:
     def test_counts_no_further_than_one_can_page(self) -> None:
         Series.objects.bulk_create(
             Series(model_name=f"m{number}", first_seen=NOW, last_seen=NOW) for number in range(MAX_LISTED + 5)
         )
 
-        assert LimitedPaginator(Series.objects.order_by("pk"), 50).count == MAX_LISTED
+        count = LimitedPaginator(Series.objects.order_by("pk"), 50).count
+        assert (count, str(count)) == (MAX_LISTED, "10,000 or more")
         assert LimitedPaginator(Series.objects.filter(model_name="m1").order_by("pk"), 50).count == 1
 
 
