@@ -71,6 +71,32 @@ class TheScripts:
                     m.valueAt([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
         assert run("live/series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
 
+    def test_write_what_an_alert_means(self, run: Any) -> None:
+        body = """(m, [alert, others]) => others.map((other) => { const it = { ...alert, ...other };
+                    return it.state === "resolved" ? m.outcome(it) : m.condition(it); })"""
+        alert = {
+            "state": "firing", "stat": "p95", "unit": "ms", "value": 5380, "threshold": 5000, "peak": 6310,
+            "since": "2026-03-01T12:00:00Z", "started_at": "2026-03-01T12:01:00Z", "ended_at": "2026-03-01T12:37:00Z",
+        }  # fmt: skip
+        others: list[dict[str, Any]] = [
+            {},
+            {"stat": "avg", "unit": "requests", "value": 104, "threshold": 100, "since": alert["started_at"]},
+            {"stat": "avg", "unit": "%", "value": 2, "threshold": 10, "since": "2026-03-01T12:00:35Z"},
+            {"value": None, "threshold": None},
+            {"state": "resolved"},
+        ]
+        assert [text.replace("\xa0", " ") for text in run("alerting/words.js", body, [alert, others])] == [
+            "P95 5.38 s, over 5 s for 1 m",
+            "104 requests, over 100",
+            "2.0 %, under 10 % for 25 s",
+            "no data",
+            "fired for 36 m, peak 6.31 s",
+        ]
+
+    def test_count_how_often_an_alert_has_fired(self, run: Any) -> None:
+        counted = run("alerting/words.js", "(m) => [2, 3, 4, 11].map(m.times)")
+        assert [text.split()[2] for text in counted] == ["2nd", "3rd", "4th", "11th"]
+
     def test_give_models_colours_that_stay(self, run: Any) -> None:
         body = """(m) => { localStorage.clear();
                   const first = m.slotsOf(["a", "b", "c"]); const later = m.slotsOf(["c", "x", "a"]);

@@ -96,6 +96,8 @@ export class LiveConnection {
     if (message.type === "tick") this.#onTick(message);
     else if (message.type === "hello") this.#onHello(message);
     else if (message.type === "subscribed") this.#pollCharts(false);
+    else if (message.type === "alert") this.#page.topics.emit("alert", message);
+    else if (message.type === "alerts_changed") this.#page.topics.emit("alerts-changed");
     else if (message.type === "error") {
       this.#log(message.detail);
       // The server cannot send these charts with each tick, so the page loads them every few seconds.

@@ -46,6 +46,7 @@ const withText = (search, text) => {
 export const findModels = (search, text) => call(urls().modelsUrl + withText(search, text));
 export const findChoices = (search, text) => call(urls().choicesUrl + withText(search, text));
 export const currentTick = () => call(urls().currentUrl);
+export const firingAlerts = () => call(`${urls().alertsUrl}?state=firing`);
 export const acknowledgeAlert = (id, note) => call(`${urls().alertsUrl}/${id}/acknowledge`, { method: "POST", body: { note } });
 export const addSilence = (silence) => call(`${urls().alertsUrl}/silences`, { method: "POST", body: silence });
 export const demoState = () => call(urls().demoUrl);

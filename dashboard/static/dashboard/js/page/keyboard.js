@@ -15,6 +15,8 @@ export function mountKeyboard(page) {
     "-": () => page.zoom(2),
     "=": () => page.zoom(0.5),
     "+": () => page.zoom(0.5),
+    m: () => page.topics.emit("mute"),
+    t: () => page.topics.emit("go-to-toasts"),
     "/": () => find('[data-filter="model"] button').click(),
     e: () => focusedCard()?.querySelector("[data-menu]")?.click(),
     f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),

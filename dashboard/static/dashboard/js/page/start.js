@@ -1,5 +1,6 @@
 // The start of a page: reads the data in it, mounts the header and the widgets, and connects.
 
+import { mountAlerting } from "../alerting/mount.js";
 import { forgetColours } from "../charts/palette.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
@@ -43,6 +44,7 @@ export async function startPage(widgets, options = {}) {
   mountConnectionPill(page, connection);
   mountKeyboard(page);
   mountNotices(page, connection);
+  mountAlerting(page);
   await loadFonts();
   for (const [name, mount] of Object.entries(widgets)) {
     const root = find(`[data-widget="${name}"]`);

@@ -1,0 +1,26 @@
+// The bell in the header: the number of unhandled alerts, red if one of them is critical. It opens the panel below it.
+
+import { disclosure } from "../page/disclosure.js";
+import { find, setText } from "../page/dom.js";
+import { summary } from "./words.js";
+
+const MOST = 99;
+
+export function mountBell(page, alerts) {
+  const bell = find("#bell");
+  const panel = disclosure(bell, find("#bell-panel"));
+  const draw = () => {
+    const { unhandled, all } = alerts;
+    const number = unhandled.length;
+    bell.dataset.state = unhandled[0]?.severity ?? "";
+    const count = find(".bell-count", bell);
+    count.hidden = !number;
+    setText(count, number > MOST ? `${MOST}+` : String(number));
+    const text = summary(number, all.length);
+    bell.setAttribute("aria-label", `Alerts: ${text}`);
+    setText(find("#bell-summary"), text);
+  };
+  page.topics.on("firing", draw);
+  find("#sound-blocked").addEventListener("click", () => panel.open());
+  draw();
+}
