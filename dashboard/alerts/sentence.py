@@ -1,6 +1,6 @@
 """The sentence at the top of the Alerts page. Pure functions on alerts and rules as `alerts.queries` returns them.
 
-`since` is an instant that the page's script adds to the title in the time zone of the browser.
+Times are in ISO 8601; the page shows them in the time zone of the browser.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.formatting import SPACE
+from metrics.queries.time.window import iso
 
 NOT_JUDGED_AFTER = timedelta(seconds=30)  # six evaluations
 MAX_NAMES = 3
@@ -25,7 +26,6 @@ class Sentence:
     state: str  # ok, warning, critical or quiet
     title: str
     text: str = ""
-    since: str | None = None
     follows: str = ""
     follows_at: str | None = None
 
@@ -44,7 +44,7 @@ def describe(alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | 
         return Sentence("quiet", "The rules have not been judged yet.", "They are judged every five seconds.")
     if now - judged_at > NOT_JUDGED_AFTER:
         text = "Alerts do not change meanwhile. Check the worker and the log."
-        return Sentence("critical", "The rules are not judged", text, since=judged_at.isoformat())
+        return Sentence("critical", f"No rule was judged since {iso(judged_at)}.", text)
     firing = [alert for alert in alerts if alert["state"] == "firing"]
     loud = [alert for alert in firing if not alert["silence"]]
     pending = [alert for alert in alerts if alert["state"] == "pending" and not alert["silence"]]
@@ -64,18 +64,17 @@ def _firing(loud: Sequence[Row], quiet: str, follows: dict[str, Any]) -> Sentenc
     first, *more = loud
     if not more:
         group = group_of(first["labels"])
-        title = f"{first['name']} fires{f' for {group}' if group else ''}"
-        return Sentence(state, title, _join(_who(first), quiet), first["started_at"], **follows)
+        title = f"{first['name']} fires{f' for {group}' if group else ''}, since {first['started_at']}."
+        return Sentence(state, title, _join(_who(first), quiet), **follows)
     names = list(dict.fromkeys(alert["name"] for alert in loud))
     listed = f"{', '.join(names[:-1])} and {names[-1]} fire" if 1 < len(names) <= MAX_NAMES else ""
     if len(names) == 1:
         listed = f"{names[0]} fires for {len(loud)} groups"
     unseen = sum(not alert["acknowledged_at"] for alert in loud)
     text = "All are acknowledged." if not unseen else f"{unseen} of {len(loud)} {_are(unseen)} not acknowledged."
+    listed = listed or f"{len(loud)} alerts of {len(names)} rules fire"
     since = min(str(alert["started_at"]) for alert in loud)
-    return Sentence(
-        state, listed or f"{len(loud)} alerts of {len(names)} rules fire", _join(text, quiet), since, **follows
-    )
+    return Sentence(state, f"{listed}, since {since}.", _join(text, quiet), **follows)
 
 
 def name_of(alert: Row) -> str:

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from dashboard.alert_words import in_utc
 from dashboard.alerts import data
 from dashboard.page_context import page_context
 from dashboard.page_query import PageQuery, read
@@ -48,6 +49,7 @@ def alerts_page(request: HttpRequest) -> HttpResponse:
     context = {
         **page_context(request, "alerts", data.FILTERS),
         "data": page,
+        "sentence": {name: in_utc(text or "") for name, text in page["sentence"].items()},
         "may_demo": "demo" in page["can"],
         "may_manage": "manage" in page["can"],
     }

@@ -144,7 +144,7 @@ class TheScripts:
         body = """(m, states) => states.map((state) =>
                     m.shownSentence({ state, title: "All is well.", text: "2 requests." }, state !== "live", 0))"""
         at = "Disconnected. The state is not known."
-        live, *others = run("overview/sentence.js", body, ["live", "ok", "quiet", "warning", "critical"])
+        live, *others = run("page/sentence-text.js", body, ["live", "ok", "quiet", "warning", "critical"])
         assert live == {"state": "live", "title": "All is well.", "text": "2 requests."}
         assert [(shown["state"], shown["title"]) for shown in others] == [
             ("quiet", at), ("quiet", at), ("warning", at), ("critical", at),
@@ -154,7 +154,7 @@ class TheScripts:
     def test_show_times_of_the_server_in_the_time_zone_of_the_browser(self, run: Any) -> None:
         body = """(m, text) => m.withLocalTimes(text, Date.parse("2026-03-02T09:00:00Z"))"""
         text = "It fired from 2026-03-01T22:30:00Z to 2026-03-01T23:30:00Z."
-        assert run("overview/sentence.js", body, text) == "It fired from 1 Mar, 23:30 to 00:30."
+        assert run("page/sentence-text.js", body, text) == "It fired from 1 Mar, 23:30 to 00:30."
 
     @pytest.mark.parametrize(
         ("most", "is_duration", "step"),
@@ -300,8 +300,8 @@ A_CONNECTION = """
     });
     const listeners = {};
     const page = {
-      rolling: true, isFiltered: false, filters: {}, series: { step: 10000 }, data: { now: 0 }, now: () => 0,
-      live: true, tick: null, connection: { state: "connecting" },
+      rolling: true, isFiltered: false, filters: {}, specs: [{}], series: { step: 10000 }, data: { now: 0 },
+      now: () => 0, live: true, tick: null, connection: { state: "connecting" },
       setConnection(state) { states.push(state); this.connection = { state }; },
       topics: { on(topic, listener) { listeners[topic] = listener; }, emit(topic) { listeners[topic]?.(); } },
       applyTick(tick) { ticks.push(tick); },
@@ -515,7 +515,7 @@ def test_modules_import_each_other_in_one_direction() -> None:
 
 def test_folders_import_in_one_direction() -> None:
     """A page imports widgets, widgets import charts, and so on; nothing imports back up."""
-    layers = ["page", "live", "charts", "widgets", "overview"]
+    layers = ["page", "live", "charts", "widgets", "frame", "alerts", "overview", "admin"]
     for path in SCRIPTS.rglob("*.js"):
         for target in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8")):
             folder = (path.parent / target).resolve().parent.name

@@ -1,6 +1,6 @@
 // The entry script of the Alerts page.
 
-import { startPage } from "../page/start.js";
+import { startPage } from "../frame/start.js";
 import * as cards from "./cards.js";
 import * as rules from "./rules.js";
 import * as sentence from "./sentence.js";

@@ -1,27 +1,24 @@
-// The sentence about what fires, which the server writes. The script adds instants in the time zone of the browser, and
-// says so when the page is not connected, because then nobody knows what fires.
+// The sentence about what fires, which the server writes, with what follows and when the rules were judged.
 
 import { find, setText } from "../page/dom.js";
-import { ago, hourAndMinute, timeOfDay, zoneName } from "../page/format.js";
-import { dayText, elapsed } from "./words.js";
+import { ago, timeOfDay, zoneName } from "../page/format.js";
+import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
+import { elapsed } from "./words.js";
 
 export function mount(root, page) {
   const draw = () => {
-    const { title, text, state, since } = page.data.sentence;
-    const isConnected = !["disconnected", "rejected"].includes(page.connection.state);
-    root.dataset.state = isConnected ? state : "quiet";
-    const asOf = isConnected ? "" : `Disconnected. State of ${timeOfDay(page.data.now)}: `;
-    setText(find("[data-title]", root), asOf + title + (since ? `, since ${sinceText(Date.parse(since), page.now())}.` : ""));
-    setText(find("[data-text]", root), [text, followsText(page)].filter(Boolean).join(" "));
+    const now = page.now();
+    const [title, text] = [page.data.sentence.title, page.data.sentence.text].map((part) => withLocalTimes(part, now));
+    const isDisconnected = ["disconnected", "rejected"].includes(page.connection.state);
+    const sentence = { state: page.data.sentence.state, title, text: [text, followsText(page)].filter(Boolean).join(" ") };
+    const shown = shownSentence(sentence, isDisconnected, page.data.now);
+    root.dataset.state = shown.state;
+    setText(find("[data-title]", root), shown.title);
+    setText(find("[data-text]", root), shown.text);
     setText(find("[data-aside]", root), asideText(page));
   };
   for (const topic of ["data", "figures", "second", "connection"]) page.topics.on(topic, draw);
   draw();
-}
-
-function sinceText(ms, now) {
-  const day = dayText(ms, now);
-  return day === "today" ? hourAndMinute(ms) : `${day} ${hourAndMinute(ms)}`;
 }
 
 function followsText(page) {
@@ -34,9 +31,10 @@ function followsText(page) {
 function asideText(page) {
   const { alerts_hidden: hidden, evaluation } = page.data;
   const now = page.now();
-  const parts = [];
-  if (hidden) parts.push(`${hidden} alert${hidden === 1 ? "" : "s"} hidden by filters`);
   const judged = evaluation.at ? `, judged ${ago(Math.max(0, (now - Date.parse(evaluation.at)) / 1000))}` : "";
-  parts.push(`${evaluation.rules} rule${evaluation.rules === 1 ? "" : "s"}${judged}`, `${timeOfDay(now)} ${zoneName(now)}`);
-  return parts.join(" · ");
+  return [
+    ...(hidden ? [`${hidden} alert${hidden === 1 ? "" : "s"} hidden by filters`] : []),
+    `${evaluation.rules} rule${evaluation.rules === 1 ? "" : "s"}${judged}`,
+    `${timeOfDay(now)} ${zoneName(now)}`,
+  ].join(" · ");
 }

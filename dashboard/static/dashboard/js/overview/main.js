@@ -1,7 +1,7 @@
 // The entry script of the Overview.
 
 import { embeddedJson } from "../page/dom.js";
-import { startPage } from "../page/start.js";
+import { startPage } from "../frame/start.js";
 import * as heatmap from "../widgets/heatmap.js";
 import * as latency from "../widgets/latency.js";
 import * as machines from "../widgets/machines.js";

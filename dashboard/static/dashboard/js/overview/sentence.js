@@ -1,9 +1,8 @@
 // The sentence about the health of the models, which the server writes, and next to it the time range of the values.
 
 import { find, setText } from "../page/dom.js";
-import { dayOfMonth, hourAndMinute, moment, timeOfDay, zoneName } from "../page/format.js";
-
-const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
+import { moment, timeOfDay, zoneName } from "../page/format.js";
+import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
 
 // The time range of the values in tiles and headings.
 export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
@@ -14,20 +13,6 @@ export function describeValues(page) {
   const { comparable } = page.data.summary;
   const changes = comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
   return `Values: ${valuesSpan(page)} · ${changes}`;
-}
-
-// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`.
-export function withLocalTimes(text, now) {
-  return text.replace(TIME, (time) => {
-    const ms = Date.parse(time);
-    return dayOfMonth(ms) === dayOfMonth(now) ? hourAndMinute(ms) : moment(ms, true);
-  });
-}
-
-// The sentence as it is shown. Without a connection nothing is known to be well; `lastAt` is the time of the newest data.
-export function shownSentence({ state, title, text }, isDisconnected, lastAt) {
-  if (!isDisconnected) return { state, title, text };
-  return { state: state === "ok" ? "quiet" : state, title: "Disconnected. The state is not known.", text: `At ${timeOfDay(lastAt)}: ${title} ${text}` };
 }
 
 export function mount(root, page) {

@@ -1,0 +1,19 @@
+// What a page shows of a sentence that the server wrote. Pure.
+
+import { dayOfMonth, hourAndMinute, moment, timeOfDay } from "./format.js";
+
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
+
+// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`.
+export function withLocalTimes(text, now) {
+  return text.replace(TIME, (time) => {
+    const ms = Date.parse(time);
+    return dayOfMonth(ms) === dayOfMonth(now) ? hourAndMinute(ms) : moment(ms, true);
+  });
+}
+
+// The sentence as it is shown. Without a connection nothing is known to be well; `lastAt` is the time of the newest data.
+export function shownSentence({ state, title, text }, isDisconnected, lastAt) {
+  if (!isDisconnected) return { state, title, text };
+  return { state: state === "ok" ? "quiet" : state, title: "Disconnected. The state is not known.", text: `At ${timeOfDay(lastAt)}: ${title} ${text}` };
+}
