@@ -84,11 +84,13 @@ class AlertManager:
 
     def add_alert_rule(self, rule: AlertRule) -> AlertRule:
         """Store a rule, or replace the given fields of a known id; return it with its defaults. Raises BadRule."""
-        return AlertRule(**self._send("POST", "/alerts/rules", vars(rule)))
+        return _rule(self._send("POST", "/alerts/rules", vars(rule)))
 
     def get_alert_rules(self) -> list[AlertRule]:
         """Return all rules, by name."""
-        return [AlertRule(**fields) for fields in self._send("GET", "/alerts/rules")["results"]]
+        page = self._send("GET", "/alerts/rules")
+        listed = page.get("results") if isinstance(page, dict) else None
+        return [_rule(fields) for fields in (listed if isinstance(listed, list) else [None])]
 
     def remove_alert_rule(self, rule_id: str) -> bool:
         """Delete a rule. Return whether there was one."""
@@ -107,6 +109,8 @@ class AlertManager:
             raise MonitorError(f"LLMMONITOR_URL={base}: expected an address such as {DEFAULT_URL}.")
         headers = {"Content-Type": "application/json"}
         if api_key := (self._api_key or os.environ.get("LLMMONITOR_API_KEY") or "").strip():
+            if not (api_key.isascii() and api_key.isprintable()):  # the error of http.client would show the key
+                raise MonitorError("LLMMONITOR_API_KEY has characters that a key does not have.")
             headers["Authorization"] = f"Bearer {api_key}"
         data = None if body is None else json.dumps(body).encode()
         try:
@@ -122,6 +126,12 @@ class AlertManager:
             raise MonitorError(
                 f"LLM Monitor did not respond at {base} ({reason}). LLMMONITOR_URL is its address."
             ) from None
+
+
+def _rule(fields: Any) -> AlertRule:
+    if not isinstance(fields, dict):
+        raise MonitorError("The response is not that of LLM Monitor. LLMMONITOR_URL is its address.")
+    return AlertRule(**fields)
 
 
 def _refusal(error: HTTPError, what: str) -> Exception:

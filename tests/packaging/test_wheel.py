@@ -36,7 +36,7 @@ class TheWheel:
     def test_holds_the_package_and_nothing_beside_it(self, wheel: zipfile.ZipFile) -> None:
         assert {name.partition("/")[0] for name in wheel.namelist()} == {"llmmonitor", "llmmonitor-0.1.0.dist-info"}
         assert "llmmonitor/__init__.py" in wheel.namelist()
-        assert "llmmonitor/sampling/system.py" in wheel.namelist()
+        assert {"llmmonitor/sampling/system.py", "llmmonitor/alerts.py"} <= set(wheel.namelist())
 
     def test_holds_only_what_people_import(self, wheel: zipfile.ZipFile) -> None:
         """A new module of the server has to be named in pyproject.toml's `exclude`, or this fails."""
@@ -59,10 +59,11 @@ class TheWheel:
     def test_carries_its_licence(self, wheel: zipfile.ZipFile) -> None:
         assert b"MIT License" in wheel.read("llmmonitor-0.1.0.dist-info/licenses/LICENSE")
 
-    def test_imports_in_a_python_without_any_package_and_loads_none(self, installed: Path) -> None:
+    @pytest.mark.parametrize("module", ["llmmonitor", "llmmonitor.alerts"])
+    def test_imports_in_a_python_without_any_package_and_loads_none(self, installed: Path, module: str) -> None:
         # -S: no site-packages at all; what is loaded is the standard library's and the wheel's own.
         program = (
-            f"import sys; sys.path.insert(0, {str(installed)!r}); before = set(sys.modules); import llmmonitor; "
+            f"import sys; sys.path.insert(0, {str(installed)!r}); before = set(sys.modules); import {module}; "
             "loaded = {name.partition('.')[0] for name in set(sys.modules) - before}; "
             "print(sorted(loaded - sys.stdlib_module_names))"
         )
@@ -72,6 +73,6 @@ class TheWheel:
         assert finished.stdout.strip() == "['llmmonitor']"
 
     def test_loads_neither_django_nor_celery_where_both_are_installed(self) -> None:
-        program = "import sys, llmmonitor; print(sorted({'django', 'celery', 'pydantic'} & set(sys.modules)))"
+        program = "import sys, llmmonitor.alerts; print(sorted({'django', 'celery', 'pydantic'} & set(sys.modules)))"
         finished = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
         assert finished.stdout.strip() == "[]"
