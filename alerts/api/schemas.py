@@ -133,6 +133,7 @@ SILENCE: dict[str, Any] = object_schema(
         "recurrence": {**NULLABLE_STRING, "description": "When it recurs, in words."},
         "state": {"type": "string", "enum": ["in_force", "waiting", "ended"]},
         "in_force_until": NULLABLE_TIME,
+        "next_at": {**NULLABLE_TIME, "description": "When a waiting one is in force next."},
         "alerts": {**INTEGER, "description": "Number of active alerts that are silenced by it."},
     }
 )
@@ -140,3 +141,37 @@ NEW_SILENCE: dict[str, Any] = object_schema(
     {name: SILENCE_FIELDS[name] for name in ("matchers", "reason")},
     {name: schema for name, schema in SILENCE_FIELDS.items() if name not in ("matchers", "reason")},
 )
+SPLIT: dict[str, Any] = {
+    **object_schema(
+        {
+            "response_time_ms": NUMBER,
+            "queue_ms": NUMBER,
+            "prompt_ms": NUMBER,
+            "decode_ms": NUMBER,
+            "processing_ms": {**NUMBER, "description": "Instead of prompt and decode, if no request was streamed."},
+        }
+    ),
+    "nullable": True,
+    "description": "Means of the requests of a window, which add up to the response time.",
+}
+CONTEXT: dict[str, Any] = object_schema(
+    {
+        "count": {**INTEGER, "nullable": True, "description": "Requests in the rule's window."},
+        "min_count": {**INTEGER, "nullable": True, "description": "Requests that the rule needs."},
+        "window_seconds": INTEGER,
+        "for_seconds": {**INTEGER, "nullable": True},
+        "clear_threshold": NUMBER,
+        "description": STRING,
+        "runbook_url": STRING,
+        "split": {
+            **object_schema({"now": SPLIT, "before": SPLIT}),
+            "nullable": True,
+            "description": "Of times of requests: over the rule's window up to now (of an alert that has ended, up to "
+            "when it fired), and up to an hour before the condition began to hold.",
+        },
+        "pending": {**INTEGER, "nullable": True, "description": "Current queue length of the alert's model."},
+        "chart_url": {**STRING, "description": "Path of the page with the chart of the alert's time."},
+        "firing": list_of(object_schema({"id": INTEGER, "name": STRING, "severity": STRING, "labels": LABELS})),
+    }
+)
+ALERT_WITH_CONTEXT: dict[str, Any] = object_schema({**ALERT["properties"], "context": CONTEXT})

@@ -43,6 +43,18 @@ def window_at(recurrence: Recurrence, at: datetime) -> tuple[datetime, datetime]
     return None
 
 
+def next_start(recurrence: Recurrence, at: datetime) -> datetime:
+    """Return when the first window after `at` begins, in UTC."""
+    zone = ZoneInfo(recurrence.time_zone)
+    today = at.astimezone(zone).date()
+    starts = (
+        datetime.combine(day, recurrence.start_time, zone).astimezone(UTC)
+        for day in (today + timedelta(days=days) for days in range(9))
+        if not recurrence.weekdays or day.weekday() in recurrence.weekdays
+    )
+    return next(start for start in starts if start > at)
+
+
 def in_words(recurrence: Recurrence) -> str:
     """Return the recurrence as text: "every Monday and Sunday at 02:00 for 2 h (Europe/Berlin)"."""
     days = [WEEKDAYS[day] for day in sorted(set(recurrence.weekdays))]

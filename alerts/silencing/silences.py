@@ -13,7 +13,7 @@ from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation, Silence
 from alerts.publishing import publish
 from alerts.silencing.marking import mark, window_of
-from alerts.silencing.recurrence import in_words
+from alerts.silencing.recurrence import in_words, next_start
 from alerts.silencing.spec import ALERT, RULE, BadSilence, check_silence
 from metrics.queries.time.window import iso
 from metrics.store.write_lock import write_lock
@@ -75,6 +75,7 @@ def as_dict(silence: Silence, at: datetime) -> dict[str, Any]:
         "recurrence": in_words(silence.recurrence) if silence.recurrence else None,
         "state": state_of(silence, at),
         "in_force_until": iso(until) if until else None,
+        "next_at": iso(following) if (following := _next_at(silence, at)) else None,
         "alerts": silence.alerts.filter(ended_at=None).count() if number is None else number,
     }
 
@@ -84,6 +85,18 @@ def state_of(silence: Silence, at: datetime) -> str:
     if silence.ends_at is not None and silence.ends_at <= at:
         return "ended"
     return "waiting" if window_of(silence, at) is None else "in_force"
+
+
+def _next_at(silence: Silence, at: datetime) -> datetime | None:
+    """Return when it is in force next; None if it is now or will not be."""
+    if state_of(silence, at) != "waiting":
+        return None
+    if silence.recurrence is None:
+        return silence.starts_at
+    # A window may have begun before the silence does.
+    from_start = window_of(silence, silence.starts_at) and at < silence.starts_at
+    start = silence.starts_at if from_start else next_start(silence.recurrence, max(at, silence.starts_at))
+    return start if silence.ends_at is None or start < silence.ends_at else None
 
 
 def _not_ended(at: datetime) -> Q:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.silencing.recurrence import Recurrence, duration_in_words, in_words, window_at
+from alerts.silencing.recurrence import Recurrence, duration_in_words, in_words, next_start, window_at
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
 HOUR = 3_600
@@ -89,6 +89,15 @@ class AWindow:
         at = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo("Europe/Berlin"))
 
         assert (window_at(nightly, at) is not None) == is_within
+
+    @given(recurrences, times)
+    def test_is_followed_by_the_next_one(self, recurrence: Recurrence, at: datetime) -> None:
+        start = next_start(recurrence, at)
+
+        window = window_at(recurrence, start)
+        assert at < start <= at + timedelta(days=8)
+        assert window is not None
+        assert window[0] == start
 
     def test_of_a_long_weekend_goes_on_over_midnight(self) -> None:
         weekend = Recurrence([5], time(18, 0), 36 * HOUR, "America/New_York")

@@ -166,6 +166,10 @@ class ARecurringSilence:
         tomorrow = (now + timedelta(days=1)).replace(hour=2, minute=0, second=0)
         created = post(client, start_time="02:00", duration_seconds=3600, time_zone="UTC", matchers={"rule": "hot"})
         assert created["recurrence"] == "every day at 02:00 for 1 h (UTC)"
+        before = silences.listed(tomorrow - SECOND, with_ended=False)[0]
+        assert (before["state"], before["next_at"]) == ("waiting", tomorrow.isoformat().replace("+00:00", "Z"))
+        during = silences.listed(tomorrow, with_ended=False)[0]
+        assert (during["state"], during["next_at"]) == ("in_force", None)
 
         def host_is_silenced(at: datetime) -> bool:
             hot(at, alpha=95)

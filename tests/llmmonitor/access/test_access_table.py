@@ -103,6 +103,7 @@ ROWS: dict[str, dict[str, str]] = {
     "alerts/history": API,
     "alerts/rules": {"GET": READ, "POST": MANAGE},
     "alerts/rules/<slug:rule_id>": {"GET": READ, "PATCH": MANAGE, "DELETE": MANAGE},
+    "alerts/<int:number>": API,
     "alerts/<int:number>/acknowledge": {"POST": OPERATE},
     "alerts/silences": {"GET": READ, "POST": OPERATE},
     "alerts/silences/<int:number>/end": {"POST": OPERATE},

@@ -1,0 +1,141 @@
+"""The context of an alert: where the time went, what else fires, and the address of the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from alerts.models import Alert, AlertRule
+from metrics import catalogue, queries
+from metrics.queries import Filters, SeriesSpec
+from metrics.queries.answers.queue_levels import queue_levels
+from metrics.queries.answers.results import round_figure
+from metrics.queries.read.budget import query_budget
+from metrics.queries.read.filters import LABELS, TAG_PREFIX
+from metrics.queries.time.window import iso
+
+MAX_FIRING = 50
+DEFAULT_WINDOW_SECONDS = 300  # of an alert whose rule was deleted
+AROUND = timedelta(minutes=30)  # of the chart before and after the alert
+HOUR, MINUTE = timedelta(hours=1), 60
+QUEUE, FIRST_TOKEN, RESPONSE = (
+    SeriesSpec.of(f"inference.{name}", "avg") for name in ("queue_time_ms", "ttft_ms", "response_time_ms")
+)
+FILTERS_OF_PAGES = ("model", "provider", "host")
+# Beginning of the metric's name -> card of the Overview.
+CARDS = {
+    "inference.tokens_per_second": "throughput",
+    "inference.requests": "requests",
+    "inference.error_rate": "requests",
+    "inference.success_rate": "requests",
+    "inference.queue_time": "queue",
+    **dict.fromkeys(("inference.prompt_tokens", "inference.completion_tokens", "inference.total_tokens"), "throughput"),
+    **dict.fromkeys(("inference.response_time", "inference.ttft", "inference.time_per_output_token"), "latency"),
+    "error": "requests",
+    "queue": "queue",
+    "engine": "queue",
+    "system.memory": "memory",
+    "system": "cpu",
+    "gpu": "gpu",
+}
+
+
+def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
+    """Return the context of an alert: of an active one at `now`, of an ended one when it fired. Raises QueryTooSlow."""
+    rule = AlertRule.objects.filter(pk=alert.rule_id).first()
+    filters = _filters(rule.filters if rule else {}, alert.labels)
+    seconds = rule.window_seconds if rule else DEFAULT_WINDOW_SECONDS
+    of_requests = alert.metric.startswith(("inference.", "error."))
+    figures = _figures(filters, seconds, now, now if alert.ended_at is None else alert.fired_at or alert.since)
+    before = _figures(filters, seconds, now, alert.since - HOUR) if is_latency(alert.metric) else {}
+    return {
+        "count": figures["count"] if of_requests else None,
+        "min_count": rule.min_count if rule and of_requests else None,
+        "window_seconds": seconds,
+        "for_seconds": rule.for_seconds if rule else None,
+        "clear_threshold": rule.clear_threshold if rule else None,
+        "description": rule.description if rule else "",
+        "runbook_url": rule.runbook_url if rule else "",
+        "split": {"now": figures["split"], "before": before["split"]} if before else None,
+        "pending": _pending(alert, now),
+        "chart_url": reverse("overview") + chart_query(alert.metric, alert.labels, alert.since, alert.ended_at),
+        "firing": _firing_beside(alert),
+    }
+
+
+def is_latency(metric: str) -> bool:
+    """Return whether a metric is a time of requests, of which there is a split."""
+    return metric.startswith("inference.") and catalogue.get(metric).unit == "ms"
+
+
+def split_of(queue: float | None, first_token: float | None, response: float | None) -> dict[str, float | None] | None:
+    """Return the mean response time in phases, which add up to it; None without requests.
+
+    Without a time to first token there is one phase, `processing`, instead of `prompt` and `decode`.
+    """
+    if response is None:
+        return None
+    queue_end = min(queue or 0.0, response)
+    rest = response - queue_end
+    prompt = None if first_token is None else min(max(first_token - queue_end, 0.0), rest)
+    phases = {
+        "response_time_ms": response,
+        "queue_ms": queue_end,
+        "prompt_ms": prompt,
+        "decode_ms": None if prompt is None else rest - prompt,
+        "processing_ms": rest if prompt is None else None,
+    }
+    return {name: round_figure(value) for name, value in phases.items()}
+
+
+def chart_query(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None) -> str:
+    """Return the query and the fragment of the page that shows the chart of a metric around an alert."""
+    search = [(name, value) for name, value in labels.items() if name in FILTERS_OF_PAGES]
+    search.append(("from", iso(since - AROUND)))
+    if ended_at is not None:
+        search.append(("to", iso(ended_at + AROUND)))
+    card = next((card for start, card in CARDS.items() if metric.startswith(start)), None)
+    return f"?{urlencode(search)}" + (f"#{card}-title" if card else "")
+
+
+def _filters(filters: Mapping[str, list[str]], labels: Mapping[str, str]) -> Filters:
+    """Return the filters of a rule, and the labels of a group, as filters of requests."""
+    given = {**filters, **{name: [value] for name, value in labels.items()}}
+    return Filters(
+        **{name: tuple(given[name]) for name in LABELS if name in given},
+        tags={name.removeprefix(TAG_PREFIX): tuple(v) for name, v in given.items() if name.startswith(TAG_PREFIX)},
+        outcome=given["outcome"][0] if "outcome" in given else None,
+    )
+
+
+def _figures(filters: Filters, seconds: int, now: datetime, end: datetime) -> dict[str, Any]:
+    """Return the number of requests and the split of a window that ends at `end`."""
+    earlier = max(0, int((now - end).total_seconds()))
+    if earlier:
+        seconds += -seconds % MINUTE  # older figures have buckets of minutes
+    specs = (QUEUE, FIRST_TOKEN, RESPONSE)
+    values = queries.evaluate(specs, seconds, filters, now, before_seconds=earlier)
+    read = [values[spec].get((), queries.Evaluated(None, 0)) for spec in specs]
+    return {"count": max(figure.requests for figure in read), "split": split_of(*(figure.value for figure in read))}
+
+
+def _pending(alert: Alert, now: datetime) -> int | None:
+    """Return the length of the model's queue, if the alert is active and has a model with one."""
+    model = alert.labels.get("model")
+    if model is None or alert.ended_at is not None:
+        return None
+    with query_budget():
+        levels = queue_levels(Filters(model=(model,)), now)
+    return levels[model].pending if model in levels else None
+
+
+def _firing_beside(alert: Alert) -> list[dict[str, Any]]:
+    rows = Alert.objects.filter(state=Alert.State.FIRING, ended_at=None).exclude(pk=alert.pk).order_by("fired_at")
+    return [
+        {"id": other.pk, "name": other.rule_name, "severity": other.severity, "labels": other.labels}
+        for other in rows[:MAX_FIRING]
+    ]
