@@ -11,13 +11,16 @@ class AlertsConfig(AppConfig):
     name = "alerts"
 
     def ready(self) -> None:
-        """Add the numbers of alerts to each tick, the retention of alerts to upkeep, and the alerts of demo data."""
+        """Add the parts of alerts: numbers in each tick, retention, exports, and the alerts of demo data."""
         from alerts.demo_history import remove_alerts, store_history
+        from alerts.exports import export_alerts, export_history
         from alerts.hot_numbers import numbers_of_alerts
         from alerts.retention import delete_expired
-        from metrics.registers import demo_filled, demo_removed, retention, tick_parts
+        from metrics.registers import demo_filled, demo_removed, exports, retention, tick_parts
 
         tick_parts.add("alerts", numbers_of_alerts)
         retention.add("alerts", delete_expired)
+        exports.add("alerts", export_alerts)
+        exports.add("alert_history", export_history)
         demo_filled.add("alerts", store_history)
         demo_removed.add("alerts", remove_alerts)

@@ -105,8 +105,9 @@ def chart_query(metric: str, labels: Mapping[str, str], since: datetime, ended_a
 def _filters(filters: Mapping[str, list[str]], labels: Mapping[str, str]) -> Filters:
     """Return the filters of a rule, and the labels of a group, as filters of requests."""
     given = {**filters, **{name: [value] for name, value in labels.items()}}
+    of_labels: dict[str, Any] = {name: tuple(given[name]) for name in LABELS if name in given}
     return Filters(
-        **{name: tuple(given[name]) for name in LABELS if name in given},
+        **of_labels,
         tags={name.removeprefix(TAG_PREFIX): tuple(v) for name, v in given.items() if name.startswith(TAG_PREFIX)},
         outcome=given["outcome"][0] if "outcome" in given else None,
     )

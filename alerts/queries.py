@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.db.models import Max, Q
@@ -11,6 +12,8 @@ from django.db.models import Max, Q
 from alerts.evaluation import newest_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
 from alerts.spans import matches, read_spans, spans
+from metrics.queries import Window
+from metrics.queries.read.budget import query_budget
 from metrics.queries.time.window import iso
 
 __all__ = [
@@ -32,20 +35,45 @@ def active_alerts(
     if severities:
         rows = rows.filter(severity__in=severities)
     listed = sorted(rows[:MAX_ACTIVE], key=lambda alert: (alert.state != Alert.State.FIRING, alert.since))
-    wanted = {name: values for name, values in (labels or {}).items() if values}
-    return [
-        as_dict(alert) for alert in listed if all(alert.labels.get(name) in values for name, values in wanted.items())
-    ]
+    return [as_dict(alert) for alert in listed if has_labels(alert, labels or {})]
 
 
-def history(before_id: int | None = None, limit: int = PAGE, rule_id: str | None = None) -> list[dict[str, Any]]:
-    """Return changes of alerts, newest first, of one rule or of all. `before_id`: only those before this change."""
+def has_labels(alert: Alert, labels: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether an alert has one of the values of each label for which there are any."""
+    return all(alert.labels.get(name) in values for name, values in labels.items() if values)
+
+
+def history(
+    before_id: int | None = None,
+    limit: int = PAGE,
+    rule_id: str | None = None,
+    *,
+    alert_id: int | None = None,
+    states: Sequence[str] = (),
+    severities: Sequence[str] = (),
+    labels: Mapping[str, Sequence[str]] | None = None,
+    window: Window | None = None,
+) -> list[dict[str, Any]]:
+    """Return changes of alerts, newest first: those with all of these properties. Raises QueryTooSlow.
+
+    `before_id`: only those before this change. `states`: what the alerts changed to.
+    """
     rows = AlertChange.objects.select_related("alert").order_by("-id")
-    if rule_id is not None:
-        rows = rows.filter(alert__rule_id=rule_id)
-    if before_id is not None:
-        rows = rows.filter(id__lt=before_id)
-    return [change_as_dict(change) for change in rows[:limit]]
+    chosen = {
+        "alert__rule_id": rule_id,
+        "alert_id": alert_id,
+        "id__lt": before_id,
+        "to__in": states or None,
+        "alert__severity__in": severities or None,
+        "at__gte": window and window.start,
+        "at__lt": window and window.end,
+    }
+    rows = rows.filter(**{lookup: value for lookup, value in chosen.items() if value is not None})
+    if not any((labels or {}).values()):
+        return [change_as_dict(change) for change in rows[:limit]]
+    with query_budget():  # labels are compared here, so all changes may be read
+        matching = (change for change in rows.iterator(chunk_size=1_000) if has_labels(change.alert, labels or {}))
+        return [change_as_dict(change) for change in islice(matching, limit)]
 
 
 def as_dict(alert: Alert) -> dict[str, Any]:

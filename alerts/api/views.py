@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import Http404
+from django.http import Http404, QueryDict
 from django.utils.timezone import now
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,22 +10,34 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from alerts import queries
-from alerts.acknowledging import AlertEnded, acknowledge
+from alerts.acknowledging import ACKNOWLEDGED, AlertEnded, acknowledge
 from alerts.api import schemas
+from alerts.evaluation.judging import Status
 from alerts.rules.spec import AlertLevel
+from alerts.silencing.marking import SILENCED, UNSILENCED
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanOperate
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api.base_views import ReadView
 from metrics.api.error_handlers import Problem
 from metrics.api.openapi.description import Parameter, describe, describe_get
+from metrics.api.openapi.parameters import WINDOW
 from metrics.api.openapi.response_schemas import PROBLEMS, page_of, problems
 from metrics.queries import BadQuery, parameters
 
 STATES = ("pending", "firing")
 LEVELS = tuple(level.value for level in AlertLevel)
 LABELS = ("model", "host")
+CHANGES = (*(str(state) for state in Status), ACKNOWLEDGED, SILENCED, UNSILENCED)
 MAX_NOTE = 500
+
+
+def _severities(params: QueryDict) -> list[str]:
+    return [parameters.parse_choice("severity", value, LEVELS) for value in params.getlist("severity")]
+
+
+def _labels(params: QueryDict) -> dict[str, list[str]]:
+    return {name: params.getlist(name) for name in LABELS}
 
 
 class AlertsView(ReadView):
@@ -47,8 +59,8 @@ class AlertsView(ReadView):
         parameters.check_names(params, "state", "severity", *LABELS)
         results = queries.active_alerts(
             [parameters.parse_choice("state", value, STATES) for value in params.getlist("state")],
-            [parameters.parse_choice("severity", value, LEVELS) for value in params.getlist("severity")],
-            {name: params.getlist(name) for name in LABELS},
+            _severities(params),
+            _labels(params),
         )
         return Response({"next": None, "previous": None, "results": results})
 
@@ -61,6 +73,11 @@ class AlertHistoryView(ReadView):
         page_of(schemas.CHANGE),
         (
             Parameter("rule", description="Changes of this rule only."),
+            Parameter("alert", int, "Changes of this alert only."),
+            Parameter("state", enum=CHANGES, many=True, description="What the alert changed to."),
+            Parameter("severity", enum=LEVELS, many=True),
+            *(Parameter(name, description="Changes of alerts of this label only.", many=True) for name in LABELS),
+            *WINDOW,
             Parameter("before", int, "Only changes with a smaller id."),
             Parameter("limit", int),
         ),
@@ -69,10 +86,21 @@ class AlertHistoryView(ReadView):
     def get(self, request: Request) -> Response:
         """Every change of state, and every acknowledgement."""
         params = request.query_params
-        parameters.check_names(params, "rule", "before", "limit")
+        parameters.check_names(
+            params, "rule", "alert", "state", "severity", *LABELS, *parameters.WINDOW_PARAMETERS, "before", "limit"
+        )
         limit = parameters.parse_integer(params, "limit", queries.PAGE, 1, queries.MAX_PAGE)
         before = parameters.parse_integer(params, "before", 0, 1, 2**62) or None
-        rows = queries.history(before, limit + 1, params.get("rule"))
+        rows = queries.history(
+            before,
+            limit + 1,
+            params.get("rule"),
+            alert_id=parameters.parse_integer(params, "alert", 0, 1, 2**62) or None,
+            states=[parameters.parse_choice("state", value, CHANGES) for value in params.getlist("state")],
+            severities=_severities(params),
+            labels=_labels(params),
+            window=parameters.parse_optional_window(params, now()),
+        )
         link = None
         if len(rows) > limit:
             rows = rows[:limit]

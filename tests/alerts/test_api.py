@@ -169,6 +169,43 @@ class TheHistory:
         assert len(results(client, "/alerts/history?rule=hot")) == 2
         assert results(client, "/alerts/history?rule=other") == []
 
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("host=alpha", ["resolved", "firing"]),
+            ("host=alpha&state=firing", ["firing"]),
+            ("state=resolved&state=acknowledged", ["resolved", "resolved"]),
+            ("severity=critical", []),
+            ("severity=warning&host=beta", ["resolved", "firing"]),
+            ("model=alpha", []),
+            ("from=2026-03-01T12:40:00Z&to=2026-03-01T13:00:00Z", ["resolved", "resolved"]),
+            ("to=2026-03-01T12:40:00Z&from=2026-03-01T12:34:56Z", ["firing", "firing"]),
+            ("from=2026-03-01T12:34:57Z&to=2026-03-01T12:54:56Z", []),
+        ],
+    )
+    def test_can_be_filtered(self, hot: None, client: Client, query: str, expected: list[str]) -> None:
+        evaluate(NOW + timedelta(minutes=20))
+
+        assert [change["to"] for change in results(client, f"/alerts/history?{query}")] == expected
+
+    def test_of_one_alert_has_its_changes_only(self, hot: None, client: Client) -> None:
+        number = results(client, "/alerts")[0]["id"]
+
+        assert [change["alert"] for change in results(client, f"/alerts/history?alert={number}")] == [number]
+
+    def test_of_a_label_is_read_in_pages(self, hot: None, client: Client) -> None:
+        evaluate(NOW + timedelta(minutes=20))
+
+        first = client.get("/alerts/history?host=alpha&limit=1").json()
+        second = client.get(first["next"]).json()
+
+        assert [row["to"] for row in first["results"] + second["results"]] == ["resolved", "firing"]
+        assert second["next"] is None
+
+    @pytest.mark.parametrize("query", ["state=on", "severity=bad", "from=never", "alert=x", "colour=red"])
+    def test_with_an_invalid_filter_is_refused(self, db: Any, client: Client, query: str) -> None:
+        assert client.get(f"/alerts/history?{query}").status_code == 400
+
 
 class TheRules:
     def test_are_listed_with_why_they_are_not_judged(self, hot: None, client: Client) -> None:

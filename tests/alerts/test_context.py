@@ -93,7 +93,7 @@ class TheContextOfAnAlert:
         earlier = {"queue_time_ms": 100, "ttft_ms": 400, "response_time_ms": 1_000, "stream": True}
         events: list[Event] = [
             InferenceEvent(timestamp=at - timedelta(seconds=n), request_id=f"{n}", model_name="m", **fields)
-            for at, fields in ((now, times), (now - timedelta(hours=1), earlier))
+            for at, fields in ((now, times), (now - timedelta(minutes=62), earlier))
             for n in range(4)
         ]
         events += [
@@ -136,7 +136,11 @@ class TheContextOfAnAlert:
     def test_of_an_alert_that_has_ended_is_of_the_time_when_it_fired(self, now: datetime) -> None:
         fired_at = now - timedelta(minutes=10)
         Store(clock=lambda: now).commit(
-            [InferenceEvent(timestamp=fired_at, model_name="m", queue_time_ms=5_000, response_time_ms=6_000)]
+            [
+                InferenceEvent(
+                    timestamp=fired_at, request_id="then", model_name="m", queue_time_ms=5_000, response_time_ms=6_000
+                )
+            ]
         )
         AlertRule.objects.all().delete()
         evaluate(now + timedelta(seconds=5))
