@@ -120,5 +120,5 @@ class TheSchema:
 
             responds_as_described()
             operations.append(operation.label)
-        assert len(operations) == 29
+        assert len(operations) == 30
         assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(operations)
