@@ -126,6 +126,9 @@ Secrets can be read from files, as container platforms mount them:
 {secrets} name a file that contains the value. Set these two in the environment; they are not read from `.env`.
 
 `--host` and `--port` of `manage.py up` and `manage.py serve` override the variables.
+
+Programs that use [`llmmonitor.alerts`](alerts.md#rules-as-code) read the address of the monitor from `LLMMONITOR_URL`
+and the key from `LLMMONITOR_API_KEY`.
 """
 
 

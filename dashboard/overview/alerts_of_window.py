@@ -15,16 +15,18 @@ MAX_TOLD = 2
 @dataclass(frozen=True)
 class AlertsOfWindow:
     """Alerts that need attention, the most severe and then the newest first; those that somebody has acknowledged or
-    silenced; and those that are over. Of a window in the past, all that were not silenced come first.
+    silenced; those that are over; and those that are pending. Of a window in the past, all that were not silenced come
+    first, and none is pending.
     """
 
     leading: Sequence[Alert] = ()
     attended: Sequence[Alert] = ()
     over: Sequence[Alert] = ()
+    pending: Sequence[Alert] = ()
 
     @classmethod
     def of(cls, spans: Sequence[Alert], past: bool) -> AlertsOfWindow:
-        """Return the alerts of firing spans. An alert has one such span."""
+        """Return the alerts of the spans. An alert has one that is firing."""
         newest = sorted(spans, key=lambda span: span["from"], reverse=True)
         firing = [span for span in newest if span["state"] == "firing"]
         firing.sort(key=lambda span: SEVERITIES.index(span["severity"]))
@@ -34,6 +36,7 @@ class AlertsOfWindow:
             [span for span in lasting if span not in attended],
             attended,
             [span for span in firing if span not in lasting],
+            [] if past else [span for span in newest if span["state"] == "pending" and span["to"] is None],
         )
 
     @property
@@ -51,11 +54,22 @@ class AlertsOfWindow:
         told = {title: [f"{name_of(alert)} {times_of(alert)}" for alert in alerts] for title, alerts in groups.items()}
         return " ".join(f"{title}: {_listed(texts)}." for title, texts in told.items() if texts)
 
-    def about_over(self) -> str:
-        """Return `Slow Response Time fired for llama-3-70b from … to ….`; empty where no alert is over."""
+    @property
+    def first_over(self) -> str:
+        """`Slow Response Time fired for llama-3-70b from … to ….`; empty where no alert is over."""
+        return fired(self.over[0]) if self.over else ""
+
+    @property
+    def others_over(self) -> str:
+        """`2 other alerts fired, too.`"""
         more = len(self.over) - 1
-        others = [f"{more} other {'alert' if more == 1 else 'alerts'} fired, too."] if more > 0 else []
-        return " ".join((*map(fired, self.over[:1]), *others))
+        return f"{more} other {'alert' if more == 1 else 'alerts'} fired, too." if more > 0 else ""
+
+    @property
+    def about_pending(self) -> str:
+        """`Pending: Queue Backlog for llama-3-70b since ….`"""
+        told = [f"{name_of(alert)} {times_of(alert)}" for alert in self.pending]
+        return f"Pending: {_listed(told)}." if told else ""
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -75,6 +75,7 @@ def describe_state(
     of_window = AlertsOfWindow.of(alerts, past)
     silent = [] if past else [host for host in hosts if host.get("state", "up") != "up"]
     attended = of_window.about_attended()
+    over = _joined(of_window.first_over, of_window.others_over)
     attended_models = {alert["labels"].get("model") for alert in of_window.attended}
     problems = [
         (problem, sorted(filter(problem.severity, rows), key=problem.severity, reverse=True))
@@ -84,7 +85,7 @@ def describe_state(
     if of_window.leading:
         return _firing(of_window, summary, models, problems, window, before, past, (attended, _machines(silent)))
     if not summary.get("total_requests"):
-        text = _joined(attended, of_window.about_over(), "Requests appear here when they finish.")
+        text = _joined(attended, over, of_window.about_pending, "Requests appear here when they finish.")
         if not silent:
             return Sentence("quiet", f"No requests in {window}.", text)
         return Sentence("warning", _machines(silent), f"No requests in {window}. {text}")
@@ -109,13 +110,17 @@ def describe_state(
         return lasting
     healthy = _healthy(summary, models, window, past, silent, not_assessed)
     if silent:
-        return replace(healthy, text=_joined(healthy.text, attended, of_window.about_over()))
+        return replace(healthy, text=_joined(healthy.text, attended, over))
     if of_window.attended:
-        text = _joined(attended, of_window.about_over(), healthy.text)
+        text = _joined(attended, over, healthy.text)
         return Sentence("quiet", f"No {'new ' * (not past)}alert needs attention.", text)
     if of_window.over:
-        start = "All is well now." if healthy.title.endswith("healthy.") else healthy.title
-        return Sentence("quiet", f"{start} {of_window.about_over()}", healthy.text)
+        is_well = healthy.title.endswith("healthy.") and not of_window.pending
+        start = "All is well now." if is_well else "Nothing fires now." if of_window.pending else healthy.title
+        text = _joined(of_window.others_over, of_window.about_pending, healthy.text)
+        return Sentence("quiet", f"{start} {of_window.first_over}", text)
+    if of_window.pending:
+        return Sentence("quiet", "Nothing fires yet.", _joined(of_window.about_pending, healthy.text))
     return worst(over=True) or healthy
 
 

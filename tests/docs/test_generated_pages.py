@@ -14,6 +14,7 @@ from llmmonitor.environment import Environment, variable_name
 from metrics import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_CLIENTS = ("LLMMONITOR_URL", "LLMMONITOR_API_KEY")  # variables of other programs, named below the table
 
 
 @pytest.fixture(scope="module")
@@ -83,5 +84,6 @@ class TheVariables:
                 ):
                     named[found] = name
         ours = {name: place for name, place in named.items() if not name.startswith("LLMMONITOR_TEST_")}
-        ours.pop("LLMMONITOR_CHROMIUM", None)
+        for of_others in ("LLMMONITOR_CHROMIUM", *OF_CLIENTS):
+            ours.pop(of_others, None)
         assert {name: place for name, place in ours.items() if name not in known} == {}

@@ -65,6 +65,7 @@ FAILING = span(
     peak=14.0,
     threshold=10.0,
 )
+PENDING = span(name="Queue Backlog", state="pending", **{"from": "2026-03-01T14:29:00Z"})
 HOT = span(
     name="GPU Overheating",
     metric_name="gpu.temperature",
@@ -147,8 +148,8 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "several are over": (
         {"alerts": [OVER, OVER | {"name": "Queue Backlog"}, OVER | {"name": "GPU Overheating"}]},
         "quiet",
-        "All is well now. Slow Response Time fired for llama-3-70b from 13:02 to 13:44. 2 other alerts fired, too.",
-        EVIDENCE,
+        "All is well now. Slow Response Time fired for llama-3-70b from 13:02 to 13:44.",
+        f"2 other alerts fired, too. {EVIDENCE}",
     ),
     "it is acknowledged": (
         {"alerts": [span(acknowledged=True)], "models": [SLOW_NOW, OTHER]},
@@ -215,7 +216,24 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "2,000 requests in this time range, P95 2.00 s, no errors."),
     ),
     "nothing fired": ({"alerts": []}, "ok", "All models are healthy.", EVIDENCE),
-    "it is pending": ({"alerts": [span(state="pending")]}, "ok", "All models are healthy.", EVIDENCE),
+    "it is pending": (
+        {"alerts": [PENDING]},
+        "quiet",
+        "Nothing fires yet.",
+        f"Pending: Queue Backlog for llama-3-70b since 14:29. {EVIDENCE}",
+    ),
+    "it is over and another is pending": (
+        {"alerts": [OVER, PENDING]},
+        "quiet",
+        "Nothing fires now. Slow Response Time fired for llama-3-70b from 13:02 to 13:44.",
+        f"Pending: Queue Backlog for llama-3-70b since 14:29. {EVIDENCE}",
+    ),
+    "it was pending": (
+        {"alerts": [PENDING | {"to": "2026-03-01T14:30:00Z"}]},
+        "ok",
+        "All models are healthy.",
+        EVIDENCE,
+    ),
 }  # fmt: skip
 
 

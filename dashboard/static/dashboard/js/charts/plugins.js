@@ -5,7 +5,7 @@ import { colour, withAlpha } from "./palette.js";
 
 const LABEL_GAP = 13;
 
-function clipped(chart, draw) {
+export function clipped(chart, draw) {
   const { ctx, chartArea } = chart;
   ctx.save();
   ctx.beginPath();
@@ -27,7 +27,7 @@ export const bands = {
         if (right <= area.left || left >= area.right || right - left < 1) continue;
         ctx.fillStyle = colour("gap-band");
         ctx.fillRect(left, area.top, right - left, area.height);
-        if (hatched) drawHatching(ctx, left, right, area);
+        if (hatched) drawHatching(ctx, left, right, area, withAlpha(colour("muted"), 0.28));
         if (right - left >= 13) {
           ctx.save();
           ctx.translate((Math.max(left, area.left) + right) / 2, (area.top + area.bottom) / 2);
@@ -44,12 +44,12 @@ export const bands = {
   },
 };
 
-function drawHatching(ctx, left, right, area) {
+export function drawHatching(ctx, left, right, area, stroke) {
   ctx.save();
   ctx.beginPath();
   ctx.rect(left, area.top, right - left, area.height);
   ctx.clip();
-  ctx.strokeStyle = withAlpha(colour("muted"), 0.28);
+  ctx.strokeStyle = stroke;
   ctx.lineWidth = 1;
   ctx.beginPath();
   for (let x = left - area.height; x < right; x += 7) {

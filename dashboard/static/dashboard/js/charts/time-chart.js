@@ -6,12 +6,14 @@
 //   format(value): a value as text; formatTick(value, axisMax): the label of a tick on the value axis,
 //   counts(): points with the number of requests, for the tooltip,
 //   emptyText: shown instead of the chart where there is no data,
+//   spansOf, thresholdsOf: the metrics whose alerts are marked, see alert-marks.js,
 // }
 
 import { valueAt } from "../live/series.js";
 import { find, reducedMotion, setText } from "../page/dom.js";
 import { moment } from "../page/format.js";
 import { nextFrame, whenIdle } from "../page/scheduling.js";
+import { alertMarks, marksOf } from "./alert-marks.js";
 import { timeAxis, tooltip, valueAxis } from "./options.js";
 import { colour, withAlpha } from "./palette.js";
 import { bands, brush, endLabels, singlePoints } from "./plugins.js";
@@ -44,6 +46,7 @@ export class TimeChart {
     }, { rootMargin: "80px" }).observe(root);
     const { topics } = page;
     topics.on("data", () => this.#drawAlsoHidden());
+    topics.on("figures", () => this.draw());
     topics.on("pause", () => this.draw());
     topics.on("connection", () => this.draw());
     topics.on("tick", () => {
@@ -67,6 +70,11 @@ export class TimeChart {
 
   get legend() {
     return this.spec.legend ? this.lines : [];
+  }
+
+  // The marks of alert rules on this chart.
+  get marks() {
+    return marksOf(this.#page.data.alerts?.marks ?? [], this.spec);
   }
 
   draw() {
@@ -101,7 +109,7 @@ export class TimeChart {
     const { from, to } = this.#page.window;
     lines.forEach((line, index) => Object.assign(chart.data.datasets[index], this.#dataset(line)));
     Object.assign(chart.options.scales.x, { min: from, max: to });
-    Object.assign(chart.overlays, { step: this.#page.series.step, bands: this.#bands(to) });
+    Object.assign(chart.overlays, { step: this.#page.series.step, bands: this.#bands(to), alerts: this.marks });
     chart.update("none");
     const empty = find("[data-empty]", this.#root);
     empty.hidden = lines.some(({ points }) => points.some(({ y }) => y !== null));
@@ -171,7 +179,7 @@ export class TimeChart {
     return {
       type: spec.type,
       data: { datasets: this.lines.map((line) => this.#dataset(line)) },
-      plugins: [bands, singlePoints, endLabels, brush],
+      plugins: [bands, alertMarks, singlePoints, endLabels, brush],
       options: {
         animation: false,
         parsing: false,

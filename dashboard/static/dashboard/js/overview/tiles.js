@@ -19,7 +19,7 @@ export function mount(root, page) {
     root.setAttribute("aria-label", `Values of ${valuesSpan(page)}`);
     for (const node of nodes) drawTile(node, specs.get(node.dataset.tile), page);
   });
-  for (const topic of ["data", "tick", "pause"]) page.topics.on(topic, draw);
+  for (const topic of ["data", "figures", "tick", "pause"]) page.topics.on(topic, draw);
   page.topics.on("connection", () => root.classList.toggle("stale", page.connection.state === "disconnected"));
   draw();
 }
@@ -54,7 +54,8 @@ function drawTile(node, spec, page) {
   setText(changeNode, text || SPACE);
   changeNode.className = `tile-change ${judgement}`;
   const { about, state } = page.data.sentence;
-  node.className = `tile ${about === spec.id ? state : ""}`;
+  const firing = page.rolling ? page.data.alerts.tiles[spec.id] : undefined;
+  node.className = `tile ${firing ?? (about === spec.id ? state : "")}`;
   const { from, to } = page.window;
   const values = thin(page.series.get(spec.series.metric, spec.series.stat), from, to, SPARKLINE_POINTS);
   drawSparkline(find("[data-spark]", node), values, { max: spec.format === "percent" && spec.id !== "errors" ? 100 : null });

@@ -2,6 +2,7 @@
 // readers.
 
 import { saveHistory, savePng, saveSvg } from "../charts/export.js";
+import { describeMarks } from "../charts/alert-marks.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { lastValue, valueAt } from "../live/series.js";
 import { announce } from "../page/announce.js";
@@ -101,7 +102,7 @@ function drawLegend(target, lines) {
 function describe(root, canvas, title, page, chart) {
   const values = lineValues(page, chart, null).map(([label, value]) => `${label} ${value}`).join(", ");
   const trends = chart.lines.slice(0, MAX_VALUES).map(({ label, points }) => `${label} ${trend(points)}`).join(", ");
-  canvas.setAttribute("aria-label", `${title}: ${values}. ${trends}.`);
+  canvas.setAttribute("aria-label", `${title}: ${values}. ${trends}.${describeMarks(chart.marks)}`);
   setText(find("[data-description]", root), `${title} for ${page.params.span}. To see all values, choose “View as table” in the menu.`);
 }
 

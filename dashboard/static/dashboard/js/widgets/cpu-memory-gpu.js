@@ -9,8 +9,8 @@ import { average, runningHosts } from "./machine-values.js";
 const format = (value) => text(percent(value));
 
 // `lines`: [{metric, label, colour}]. `summaryName`: the name of the first line's value in the summary.
-// `liveValues(hosts)`: the values for the head while the page is live.
-function mountPercent(root, page, { help, lines, summaryName, liveValues }) {
+// `liveValues(hosts)`: the values for the head while the page is live. `moreSpansOf`: further metrics whose alerts are shown.
+function mountPercent(root, page, { help, lines, summaryName, liveValues, moreSpansOf = [] }) {
   const single = lines.length === 1;
   mountChart(root, page, {
     type: "line",
@@ -19,6 +19,8 @@ function mountPercent(root, page, { help, lines, summaryName, liveValues }) {
     help,
     metrics: lines.map(({ metric }) => [metric, "avg"]),
     formatTick: percentLabel,
+    spansOf: [...lines.map(({ metric }) => metric), ...moreSpansOf],
+    thresholdsOf: lines.map(({ metric }) => metric),
     format,
     lines: () => lines.map(({ metric, ...line }) => ({ ...line, fill: single, points: page.series.get(metric, "avg") })),
     currentValues: (time) => {
@@ -65,6 +67,7 @@ export function mountGpu(root, page) {
       { metric: "gpu.utilization_percent", label: "utilisation", colour: "series-1" },
       { metric: "gpu.memory_percent", label: "memory", colour: "series-2" },
     ],
+    moreSpansOf: ["gpu.temperature", "gpu.power_draw_watts", "gpu.memory_used_mb"],
     summaryName: "avg_gpu_utilization_percent",
     liveValues: (hosts) => {
       const gpus = hosts.flatMap((host) => host.gpu_metrics ?? []);

@@ -24,6 +24,8 @@ export function mount(root, page) {
     metrics: ["p50", "p90", "p95", "p99", "count"].map((stat) => [METRIC, stat]),
     formatTick: durationLabel,
     isDuration: true,
+    spansOf: [METRIC, "inference.failed_response_time_ms", "inference.timeout_response_time_ms"],
+    thresholdsOf: [METRIC],
     format,
     lines: () => LINES.map((line) => ({
       ...line,

@@ -44,6 +44,7 @@ export function mount(root, page) {
     metrics: [RESPONSE, FIRST_TOKEN, QUEUE],
     formatTick: durationLabel,
     isDuration: true,
+    spansOf: [RESPONSE, FIRST_TOKEN, QUEUE].map(([metric]) => metric),
     format,
     lines,
     currentValues: (time) => {

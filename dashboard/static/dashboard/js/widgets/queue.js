@@ -20,6 +20,8 @@ export function mount(root, page) {
     help: "Requests that wait (pending) and requests that are being processed (active), in all queues. If several sources report the queue of a model, the values of the serving engine are used, or else those of services, or else those of clients.",
     metrics: LINES.map(({ metric }) => metric),
     formatTick: numberLabel,
+    spansOf: ["queue.pending", "queue.processing", "queue.wait_time_ms", "queue.oldest_seconds"],
+    thresholdsOf: LINES.map(({ metric: [name] }) => name),
     format: (value) => (value !== null && Math.abs(value) < 1000 ? formatCount(value) : text(compact(value))),
     lines: () => LINES.map(({ label, colour, metric }) => ({ label, colour, points: page.series.get(...metric) })),
     currentValues: (time) => LINES.map(({ label, name, metric }) => {

@@ -24,6 +24,8 @@ export function mount(root, page) {
     help: "Finished requests per second. A failed request counts once, whatever the error.",
     metrics: [ALL, FAILED, ERROR_RATE],
     formatTick: numberLabel,
+    spansOf: [ALL, FAILED, ERROR_RATE].map(([metric]) => metric),
+    thresholdsOf: [ALL[0], FAILED[0]],
     format: formatRate,
     lines: () => {
       const failed = page.series.get(...FAILED);

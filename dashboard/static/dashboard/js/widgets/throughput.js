@@ -48,6 +48,7 @@ export function mount(root, page) {
     help: "Output tokens per second of all requests together, by model. The speed of a single request is the generation speed in the table of models.",
     metrics: [METRIC],
     formatTick: numberLabel,
+    spansOf: [METRIC[0], "inference.tokens_per_second"],
     format,
     lines: () => stackable(modelLines(page)).map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 })),
     currentValues: (time) => {

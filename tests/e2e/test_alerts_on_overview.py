@@ -1,0 +1,105 @@
+"""A rule that fires, on the Overview in a real browser: the sentence, the tile, and the marks of the charts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from llmmonitor.access.keys import TOKEN_PATTERN
+from tests.support.server import ROOT, Server, environment
+
+pytestmark = pytest.mark.browser
+
+RULE = {
+    "id": "slow",
+    "name": "Slow Now",
+    "metric_type": "inference",
+    "metric_name": "response_time_ms",
+    "stat": "p95",
+    "window_seconds": 300,
+    "threshold": 1_000,
+    "filters": {"model": ["slow-model"]},
+}
+
+
+def send(server: Server, model: str, response_time_ms: float) -> None:
+    at = datetime.now(UTC) - timedelta(seconds=10)
+    event = {"timestamp": at.isoformat(), "model_name": model, "response_time_ms": response_time_ms, "success": True}
+    reply = server.post("/track/inference", [event | {"request_id": f"{model}-{n}"} for n in range(25)])
+    assert reply.status == 200, reply.body
+
+
+def marks(page: Page, widget: str) -> dict[str, Any]:
+    """The marks of alerts that a chart draws."""
+    drawn: dict[str, Any] = page.evaluate(
+        "(widget) => Chart.getChart(document.querySelector(`[data-widget=${widget}] canvas`))?.overlays.alerts", widget
+    )
+    return drawn
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rule(module_server: Server) -> None:
+    """Add the rule with a key that may do so."""
+    command = [sys.executable, "manage.py", "create-key", "e2e", "--scope", "manage"]
+    env = environment(module_server.data_dir, module_server.port)
+    printed = subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = TOKEN_PATTERN.search(printed)
+    assert found, printed
+    reply = module_server.post("/alerts/rules", RULE, {"Authorization": f"Bearer {found.group()}"})
+    assert reply.status == 201, reply.body
+
+
+class ARuleThatFires:
+    def test_is_the_sentence_marks_its_tile_and_its_charts_without_a_reload(
+        self, module_server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        send(module_server, "fast-model", 200)
+        page = open_page(f"{module_server.url}/?range=15m", height=1200)
+        expect(page.locator("#models-table")).to_contain_text("fast-model")
+
+        send(module_server, "slow-model", 2_000)
+
+        expect(page.locator(".sentence h1")).to_have_text(
+            re.compile(r"^slow-model is slow: P95 [12]\.\d\d\ss, over 1\ss since \d\d:\d\d\.$")
+        )
+        expect(page.locator(".sentence")).to_have_attribute("data-state", "warning")
+        expect(page.locator('[data-tile="p95"]')).to_have_class("tile warning")
+        page.wait_for_function(
+            "Chart.getChart(document.querySelector('[data-widget=latency] canvas')).overlays.alerts.spans.length > 0"
+        )
+        drawn = marks(page, "latency")
+        assert [(span["name"], span["state"], span["to"]) for span in drawn["spans"]] == [("Slow Now", "firing", None)]
+        lines = {line["label"].replace("\u00a0", " "): line for line in drawn["thresholds"]}
+        assert lines["Slow Now 1 s, each model"]["value"] == 1_000
+        assert lines["Slow Now 1 s, each model"]["isActive"]
+        assert not lines["Slow Response Time 5 s, each model"]["isActive"]
+        assert marks(page, "requests")["spans"] == []
+        described = page.locator('[data-widget="latency"] canvas')
+        expect(described).to_have_attribute("aria-label", re.compile(r" Slow Now fired\.$"))
+        assert console_errors == []
+
+    def test_is_in_the_saved_picture_with_its_threshold(self, module_server: Server, open_page: Any) -> None:
+        send(module_server, "slow-model", 2_000)
+        page = open_page(f"{module_server.url}/?range=15m", height=1200, theme="dark")
+        page.wait_for_function(
+            "Chart.getChart(document.querySelector('[data-widget=latency] canvas'))?.overlays.alerts.spans.length > 0"
+        )
+        page.locator('[data-widget="latency"] [data-menu]').click()
+        with page.expect_download() as download:
+            page.get_by_role("menuitem", name="Save as SVG").click()
+        drawing = Path(download.value.path()).read_text(encoding="utf-8").replace("\u00a0", " ")
+        assert ">Slow Now 1 s, each model<" in drawing
+        assert ">Slow Response Time 5 s, each model ↑<" in drawing  # above the axis
+        assert "NaN" not in drawing
+
+    def test_does_not_count_where_another_model_is_chosen(self, module_server: Server, open_page: Any) -> None:
+        page = open_page(f"{module_server.url}/?range=15m&model=fast-model", height=1200)
+        expect(page.locator(".sentence h1")).not_to_contain_text("slow-model")
+        assert marks(page, "latency")["spans"] == []
