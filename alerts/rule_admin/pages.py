@@ -142,6 +142,10 @@ class AlertRuleAdmin(admin.ModelAdmin):
         """Return the id of a stored rule: alerts and rules files refer to it."""
         return ("id",) if obj else ()
 
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Return the fields from which the script of the admin writes the id of a new rule."""
+        return {} if obj else {"id": ("name",)}
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the fields of a new rule, or of the rule that is to be duplicated."""
         copied = AlertRule.objects.filter(pk=request.GET.get("copy")).first()
