@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from dashboard.formatting import NO_DATA, Figure, compact, duration, percent
+from dashboard.formatting import NO_DATA, SPACE, Figure, compact, duration, percent
 from metrics import catalogue
 
 Alert = Mapping[str, Any]
@@ -100,8 +100,10 @@ def _side(value: float | None, threshold: float | None) -> str:
 
 
 def threshold_of(alert: Alert) -> str:
-    """Return the threshold without trailing zeros: `5 s`, `10 %`, `100`."""
+    """Return the threshold without trailing zeros: `5 s`, `1 m`, `10 %`, `100`."""
     figure = with_unit(alert, alert["threshold"])
+    if figure.number.endswith(f"{SPACE}0"):
+        return figure.number[:-2]  # of 1 m 0 s
     number = figure.number.rstrip("0").rstrip(".") if "." in figure.number else figure.number
     return str(Figure(number, "" if figure.unit == "requests" else figure.unit))
 

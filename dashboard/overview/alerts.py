@@ -48,10 +48,18 @@ class OverviewAlerts:
         return {
             "firing": [_card(row) for row in firing[:MAX_CARDS]],
             "count": len(firing),
+            "firing_rules": len({row["rule"] for row in firing}),
             "rules": sum(rule["enabled"] for rule in self.rules.values()),
+            "nearest": self._nearest(),
             "tiles": {tile: state for tile, state in tiles.items() if tile},
             "marks": self._marks(set(shown_metrics)),
         }
+
+    def _nearest(self) -> Row | None:
+        """Return the rule whose value is nearest to its threshold, where a value is known."""
+        rules = [rule for rule in self.rules.values() if rule["enabled"] and rule["share_of_threshold"] is not None]
+        nearest = max(rules, key=lambda rule: rule["share_of_threshold"], default=None)
+        return {"name": nearest["name"], "share": nearest["share_of_threshold"]} if nearest else None
 
     def _marks(self, shown_metrics: set[str]) -> list[Row]:
         """Return the spans of each rule that has some, and the thresholds of those whose metric is shown."""

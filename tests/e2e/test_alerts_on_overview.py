@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from llmmonitor.access.keys import TOKEN_PATTERN
-from tests.support.server import ROOT, Server, environment
+from tests.support.rules import replace_rules
+from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -46,14 +44,9 @@ def marks(page: Page, widget: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def rule(module_server: Server) -> None:
-    """Add the rule with a key that may do so."""
-    command = [sys.executable, "manage.py", "create-key", "e2e", "--scope", "manage"]
-    env = environment(module_server.data_dir, module_server.port)
-    printed = subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    found = TOKEN_PATTERN.search(printed)
-    assert found, printed
-    reply = module_server.post("/alerts/rules", RULE, {"Authorization": f"Bearer {found.group()}"})
-    assert reply.status == 201, reply.body
+    """The rule that fires, and one whose threshold is above the axis."""
+    far = RULE | {"id": "far", "name": "Far Away", "threshold": 60_000, "filters": {}}
+    replace_rules(module_server, RULE, far)
 
 
 class ARuleThatFires:
@@ -71,6 +64,11 @@ class ARuleThatFires:
         )
         expect(page.locator(".sentence")).to_have_attribute("data-state", "warning")
         expect(page.locator('[data-tile="p95"]')).to_have_class("tile warning")
+        card = page.locator(".firing-alert")
+        expect(card).to_contain_text(
+            re.compile(r"Slow Now.*slow-model · P95 [12]\.\d\d\ss over 1\ss · since \d\d:\d\d, ")
+        )
+        expect(page.locator(".firing-alerts [data-values]")).to_have_text("1 of 2 rules")
         page.wait_for_function(
             "Chart.getChart(document.querySelector('[data-widget=latency] canvas')).overlays.alerts.spans.length > 0"
         )
@@ -79,7 +77,7 @@ class ARuleThatFires:
         lines = {line["label"].replace("\u00a0", " "): line for line in drawn["thresholds"]}
         assert lines["Slow Now 1 s, each model"]["value"] == 1_000
         assert lines["Slow Now 1 s, each model"]["isActive"]
-        assert not lines["Slow Response Time 5 s, each model"]["isActive"]
+        assert not lines["Far Away 1 m, each model"]["isActive"]
         assert marks(page, "requests")["spans"] == []
         described = page.locator('[data-widget="latency"] canvas')
         expect(described).to_have_attribute("aria-label", re.compile(r" Slow Now fired\.$"))
@@ -96,8 +94,28 @@ class ARuleThatFires:
             page.get_by_role("menuitem", name="Save as SVG").click()
         drawing = Path(download.value.path()).read_text(encoding="utf-8").replace("\u00a0", " ")
         assert ">Slow Now 1 s, each model<" in drawing
-        assert ">Slow Response Time 5 s, each model ↑<" in drawing  # above the axis
+        assert ">Far Away 1 m, each model ↑<" in drawing  # above the axis
         assert "NaN" not in drawing
+
+    def test_is_acknowledged_in_its_card_and_then_leads_no_more(
+        self, module_server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        link = re.search(rf"{re.escape(module_server.url)}/login/link/\S+", module_server.output)
+        assert link
+        page = open_page(link[0], height=1200)
+        send(module_server, "slow-model", 2_000)
+        page.get_by_role("button", name="Acknowledge: Slow Now, slow-model").press("Enter")
+
+        expect(page.locator(".firing-alert")).to_contain_text("acknowledged by admin")
+        expect(page.locator(".sentence h1")).to_have_text("No new alert needs attention.")
+        expect(page.locator(".sentence [data-text]")).to_contain_text("Acknowledged: Slow Now for slow-model since ")
+        expect(page.locator('[data-tile="p95"]')).to_have_class("tile ")
+        heights = [
+            page.locator(f'[data-widget="{name}"]').evaluate("(node) => node.offsetHeight")
+            for name in ("latency", "firing-alerts", "machines")
+        ]
+        assert heights[0] == sum(heights[1:]) + 12  # the column is as high as the chart
+        assert console_errors == []
 
     def test_does_not_count_where_another_model_is_chosen(self, module_server: Server, open_page: Any) -> None:
         page = open_page(f"{module_server.url}/?range=15m&model=fast-model", height=1200)

@@ -10,8 +10,9 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
+from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertRule
-from metrics.events import InferenceEvent
+from metrics.events import InferenceEvent, SystemEvent
 from metrics.store.writing.transaction import Store
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +31,7 @@ def ms(minutes: float) -> int:
 @pytest.fixture(autouse=True)
 def requests(db: Any) -> None:
     """A hundred fast requests of each of two models."""
-    for name in ("queries", "ring"):
+    for name in ("default", "queries", "ring"):
         caches[name].clear()
     Store().commit(
         [
@@ -136,6 +137,16 @@ class TheCards:
         alert(10, 9)
 
         assert shown("range=1h&model=gpt-4o")["firing"] == []
+
+    def test_name_the_rule_that_is_nearest_to_its_threshold(self) -> None:
+        assert shown()["nearest"] is None
+        host = SystemEvent(timestamp=datetime.now(UTC), host="h", cpu_percent=60, memory_percent=10)
+        Store().commit([host])
+        evaluate(datetime.now(UTC))
+
+        nearest = shown()["nearest"]
+
+        assert (nearest["name"], round(nearest["share"], 3)) == ("High CPU Usage", 0.75)
 
 
 class TheTiles:

@@ -5,7 +5,7 @@
 import { colour, withAlpha } from "./palette.js";
 import { clipped, drawHatching } from "./plugins.js";
 
-const GLYPHS = { critical: "■", warning: "▲", info: "●" };
+const GLYPHS = { critical: "■", warning: "▲", info: "◆" };
 const COLOURS = { critical: "critical", warning: "warning", info: "accent" };
 const FONT = "600 10.5px Inter";
 const ROW_PX = 15;
@@ -63,9 +63,11 @@ export const alertMarks = {
       for (const threshold of thresholds) {
         const y = chart.scales.y.getPixelForValue(threshold.value);
         const isAbove = y < area.top;
-        if (y > area.bottom || (isAbove && Number.isNaN(y))) continue;
+        if (!(y <= area.bottom)) continue;
         const above = y - 8 > area.top + 6 ? y - 8 : y + 9;
-        text(ctx, `${threshold.label}${isAbove ? " ↑" : ""}`, area.left + 5, isAbove ? area.top + 8 + ROW_PX * atEdge : above, thresholdColour(threshold));
+        const fits = ctx.measureText(threshold.label).width < area.width - 24;
+        const label = fits ? threshold.label : threshold.label.split(", each ")[0];
+        text(ctx, `${label}${isAbove ? " ↑" : ""}`, area.left + 5, isAbove ? area.top + 8 + ROW_PX * atEdge : above, thresholdColour(threshold));
         if (isAbove) atEdge += 1;
       }
       for (const span of spans) labelSpan(ctx, area, chart.scales.x, span, area.top + 8 + ROW_PX * atEdge);

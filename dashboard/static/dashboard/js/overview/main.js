@@ -2,6 +2,7 @@
 
 import { embeddedJson } from "../page/dom.js";
 import { startPage } from "../frame/start.js";
+import * as firingAlerts from "../widgets/firing-alerts.js";
 import * as heatmap from "../widgets/heatmap.js";
 import * as latency from "../widgets/latency.js";
 import * as machines from "../widgets/machines.js";
@@ -19,6 +20,7 @@ const WIDGETS = {
   sentence: sentence.mount,
   tiles: tiles.mount,
   welcome: welcome.mount,
+  "firing-alerts": firingAlerts.mount,
   machines: machines.mount,
   latency: latency.mount,
   phases: phases.mount,
