@@ -8,11 +8,7 @@ responds. The two situations alternate.
 from __future__ import annotations
 
 import http.client
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,19 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
 import orjson
-import psutil
 from django.db import connections
 from django.utils.timezone import now
 
 from benchmarks import report, workload
+from benchmarks.monitor_server import server, status_of
 from metrics.events import InferenceEvent
 from metrics.store.upkeep.retention import maintain
 from metrics.store.writing.transaction import Store
 
-ROOT = Path(__file__).resolve().parent.parent
 REQUESTS = 200_000
 DAYS = 30
 BATCH = 10_000
@@ -40,8 +34,6 @@ READERS = 8
 PATHS = ("/metrics/summary?range=30d", "/models?range=30d")
 ROUNDS = 3
 SECONDS = 8.0  # of each situation in a round
-START_SECONDS = 60.0
-HEADERS = {"Content-Type": "application/json"}
 
 
 def fill(count: int) -> None:
@@ -53,43 +45,6 @@ def fill(count: int) -> None:
         store.commit(batch)
     maintain(now(), budget_seconds=60)
     connections.close_all()
-
-
-@contextmanager
-def server() -> Iterator[tuple[int, psutil.Process]]:
-    """Run a server on the data directory of this process. Yield its port and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "CI": "true", "LLMMONITOR_RATE_LIMIT_READ_PER_MINUTE": "1000000"}
-    command = [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + START_SECONDS
-        while not is_ready(port):
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("The server did not start.")
-            time.sleep(0.1)
-        yield port, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def is_ready(port: int) -> bool:
-    """Return whether the server is ready."""
-    try:
-        return status_of(http.client.HTTPConnection("127.0.0.1", port, timeout=10), "GET", "/health/ready") == 200
-    except OSError:
-        return False
-
-
-def status_of(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> int:
-    """Send a request, read the whole response, and return its status."""
-    connection.request(method, path, body, HEADERS)
-    response = connection.getresponse()
-    response.read()
-    return response.status
 
 
 @contextmanager
