@@ -1,4 +1,4 @@
-"""The admin pages of alerts. Those of rules are in `rule_admin`."""
+"""The admin pages of alerts. Those of rules are in `rule_admin`, those of silences in `silencing.admin`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from alerts.models import Alert, AlertChange
 from alerts.rule_admin import pages  # noqa: F401 - Django imports only `admin.py` of an app
 from alerts.rules.spec import AlertLevel
 from alerts.rules.words import GLYPHS, measured_in_words
+from alerts.silencing import admin as silence_pages  # noqa: F401
 from llmmonitor.access.admin_site import ReadOnlyAdmin
 
 
@@ -36,6 +37,7 @@ class AlertAdmin(ReadOnlyAdmin):
         "ended_at",
         "value_with_unit",
         "acknowledged_by",
+        "silenced",
         "demo",
     )
     list_filter = ("state", "severity")
@@ -51,6 +53,13 @@ class AlertAdmin(ReadOnlyAdmin):
     def value_with_unit(self, alert: Alert) -> str | None:
         """Return the newest value."""
         return None if alert.value is None else measured_in_words(alert.value, alert.unit)
+
+    @admin.display(description="Silenced")
+    def silenced(self, alert: Alert) -> str:
+        """Return until when it is silenced."""
+        if alert.silence_id is None or alert.ended_at is not None:
+            return "–"
+        return f"until {alert.silenced_until:%-d %b %H:%M} UTC" if alert.silenced_until else "until it is ended"
 
     @admin.display(description="Demo data", ordering="is_demo")
     def demo(self, alert: Alert) -> str:

@@ -1,7 +1,7 @@
 """The alerts of demo data: the history of its incident is computed when it is stored, and removed with it.
 
 The rules are judged over the stored figures as they would have been at the time, every few seconds from the incident to
-its last alert. The alerts are marked as demo. They are neither logged nor published nor delivered.
+its last alert. The alerts are marked as demo. They are neither logged nor delivered.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from alerts.evaluation.evaluate import read_rules
 from alerts.evaluation.judging import GroupState, Labels, judge
 from alerts.evaluation.values import read_values
 from alerts.models import Alert, AlertChange, Evaluation
+from alerts.publishing import publish_reread
 from alerts.rules.spec import RuleKind
 from metrics.store.write_lock import write_lock
 
@@ -63,6 +64,7 @@ def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) ->
     with write_lock(), transaction.atomic():
         Alert.objects.bulk_create(list({id(change.alert): change.alert for change in ended}.values()))
         AlertChange.objects.bulk_create(ended)
+        publish_reread()
 
 
 def remove_alerts(now: datetime) -> int:
@@ -72,4 +74,5 @@ def remove_alerts(now: datetime) -> int:
         # An evaluation that has read the demo data before it was removed must not store anything.
         evaluation.at = now
         evaluation.save(update_fields=["at"])
+        publish_reread()
         return Alert.objects.filter(is_demo=True).delete()[1].get(Alert._meta.label, 0)

@@ -120,6 +120,7 @@ class RuleForm(forms.ModelForm):
             if name not in ("metric_type", "metric_name", "channels", "repeat_seconds")
         )
         labels = {"runbook_url": "Runbook"}
+        error_messages = {"id": {"required": "id is required."}, "name": {"required": "name must not be empty."}}
         widgets = {"description": forms.Textarea(attrs={"rows": 3}), "name": forms.TextInput(attrs={"size": 40})}
         help_texts = {"id": "In code, in the API and in rules files. It cannot be changed later."}
 
@@ -148,12 +149,16 @@ class RuleForm(forms.ModelForm):
         return super().is_valid() and PREVIEW not in self.data
 
     def clean(self) -> dict[str, Any]:
-        """Add the errors of the rule to their fields."""
+        """Add the errors of the rule to their fields. They replace those of Django, such as "Enter a number."."""
         cleaned: dict[str, Any] = super().clean() or {}
+        sent = {name: self[name].data for name in self.errors if name != "filters"}  # its lines are no field of a rule
+        errors = self._check(cleaned | sent)
+        for name in self.errors.keys() & {name for name, _ in errors}:
+            del self.errors[name]
         if self.errors.keys() - {"id", "name"}:
+            self.checked = None
             self.problem = "The form has an error."
-            return cleaned
-        for name, text in self._check(cleaned):
+        for name, text in errors:
             self.add_error(name if name in self.fields else None, text)
         if self.checked is not None:
             self.instance.metric_type = self.checked.metric_type
@@ -172,10 +177,14 @@ class RuleForm(forms.ModelForm):
             self.checked = check_rule(stored | values)
         except BadRule as bad:
             self.problem = str(bad)
-            if [name for name, _ in bad.errors] == ["threshold"]:  # the values help to choose one
-                whole = check_rule(stored | values | {"threshold": 0, "clear_threshold": None})
-                self.checked = whole.model_copy(update={"threshold": None})
-            return [(FIELD_OF.get(name, name.split(".")[0]), f"{name} {reason}") for name, reason in bad.errors]
+            errors = bad.errors
+            if [name for name, _ in errors] == ["threshold"]:  # the values help to choose one
+                try:
+                    whole = check_rule(stored | values | {"threshold": 0, "clear_threshold": None})
+                    self.checked = whole.model_copy(update={"threshold": None})
+                except BadRule as others:
+                    errors = errors + [error for error in others.errors if error[0] != "threshold"]
+            return [(FIELD_OF.get(name, name.split(".")[0]), f"{name} {reason}") for name, reason in errors]
         return []
 
     def show_words(self) -> None:

@@ -6,16 +6,23 @@ from typing import Any
 
 from django import forms
 
+from alerts.rules.history import changed_message
 
-def changes_in_words(form: forms.ModelForm) -> str:
-    """Return which fields were changed: `Changed Clears below from 5 to 4.5.`"""
+METRIC = ("metric_type", "metric_name")  # the fields of a rule that are one in the form
+
+
+def changes_in_words(form: forms.ModelForm) -> Any:
+    """Return the message of the admin's history. It is shown as `Changed Clears below from 5 to 4.5.`"""
     parts = []
     for name in form.changed_data:
         field = form.fields[name]
         label = field.label or name.replace("_", " ").capitalize()
         old, new = (_shown(field, values.get(name)) for values in (form.initial, form.cleaned_data))
         parts.append(f"{label} from {old} to {new}")
-    return f"Changed {'; '.join(parts)}." if parts else "Nothing changed."
+    if not parts:
+        return "Nothing changed."
+    names = [name for name in form.changed_data if name != "metric"]
+    return changed_message([*names, *(METRIC if "metric" in form.changed_data else ())], ["; ".join(parts)])
 
 
 def _shown(field: forms.Field, value: Any) -> str:

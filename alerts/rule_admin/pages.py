@@ -18,6 +18,7 @@ from alerts.models import Alert, AlertRule, Evaluation
 from alerts.rule_admin.form import RuleForm, metrics_for_scripts
 from alerts.rule_admin.history import changes_in_words
 from alerts.rule_admin.now import now_of
+from alerts.rules.history import changed_message
 from alerts.rules.spec import AlertLevel, BadRule
 from alerts.rules.words import GLYPHS, condition
 from llmmonitor.access.admin_site import Task
@@ -102,7 +103,8 @@ class AlertRuleAdmin(admin.ModelAdmin):
         for rule in changed:
             rule.enabled = enabled
             rule.save(update_fields=["enabled", "updated_at"])
-            self.log_change(request, rule, "Enabled." if enabled else "Disabled.")
+            text = f"Enabled from {'off to on' if enabled else 'on to off'}"
+            self.log_change(request, rule, changed_message(["enabled"], [text]))
         count = f"{len(changed)} rule{'' if len(changed) == 1 else 's'}"
         self.message_user(request, f"{count} {'enabled' if enabled else 'disabled'}.", messages.SUCCESS)
 
@@ -141,6 +143,10 @@ class AlertRuleAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return the id of a stored rule: alerts and rules files refer to it."""
         return ("id",) if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        """Return the fields from which the script of the admin writes the id of a new rule."""
+        return {} if obj else {"id": ("name",)}
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the fields of a new rule, or of the rule that is to be duplicated."""

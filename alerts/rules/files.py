@@ -48,7 +48,7 @@ class _Recorder:
         """Note a rule to store."""
         if not isinstance(rule, AlertRule):
             raise TypeError(f"expected an AlertRule, got {rule!r}")
-        self.steps.append(Step(vars(rule), self._place()))
+        self.steps.append(Step(dict(vars(rule)), self._place()))
         return rule
 
     def remove_alert_rule(self, rule_id: str) -> bool:

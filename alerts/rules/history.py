@@ -80,16 +80,16 @@ def overwritten_edits(change: RuleChange) -> list[Edit]:
     for entry in entries.select_related("user").order_by("-action_time", "-pk"):
         if not wanted:
             break
-        touched = wanted & _names_in(entry.change_message, wanted)
+        touched = wanted & _names_in(entry.change_message)
         if touched and entry.user.get_username() != PROGRAM:
             edits.append(Edit(entry.user.get_username(), entry.action_time, entry.get_change_message()))
         wanted -= touched
     return edits
 
 
-def _names_in(message: str, unknown: set[str]) -> set[str]:
-    """Return the names of the fields in a message of Django's admin; `unknown` if it does not have them."""
+def _names_in(message: str) -> set[str]:
+    """Return the names of the fields in a message of a change."""
     try:
         return {name for part in json.loads(message) for name in part["changed"]["names"]}
     except (ValueError, TypeError, LookupError):
-        return unknown
+        return set()

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from alerts.rules.words import seconds_in_words
+
 DAY_SECONDS = 86_400
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -56,19 +58,8 @@ def next_start(recurrence: Recurrence, at: datetime) -> datetime:
 
 
 def in_words(recurrence: Recurrence) -> str:
-    """Return the recurrence as text: "every Monday and Sunday at 02:00 for 2 h (Europe/Berlin)"."""
+    """Return the recurrence as text: "every Monday and Sunday at 02:00 for 2 hours (Europe/Berlin)"."""
     days = [WEEKDAYS[day] for day in sorted(set(recurrence.weekdays))]
     listed = " and ".join([", ".join(days[:-1]), days[-1]] if len(days) > 1 else days) or "day"
-    length = duration_in_words(recurrence.duration_seconds)
+    length = seconds_in_words(recurrence.duration_seconds)
     return f"every {listed} at {recurrence.start_time:%H:%M} for {length} ({recurrence.time_zone})"
-
-
-def duration_in_words(seconds: int) -> str:
-    """Return a duration as text: "1 d 2 h 30 min"."""
-    parts = (
-        (seconds // DAY_SECONDS, "d"),
-        (seconds // 3_600 % 24, "h"),
-        (seconds // 60 % 60, "min"),
-        (seconds % 60, "s"),
-    )
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

@@ -14,7 +14,7 @@ from alerts.models import Alert, AlertChange, AlertRule, Evaluation, Silence
 from alerts.publishing import publish
 from alerts.silencing.marking import mark, window_of
 from alerts.silencing.recurrence import in_words, next_start
-from alerts.silencing.spec import ALERT, RULE, BadSilence, check_silence
+from alerts.silencing.spec import ALERT, RULE, BadSilence, NewSilence, check_silence
 from metrics.queries.time.window import iso
 from metrics.store.write_lock import write_lock
 
@@ -25,15 +25,21 @@ Saved = TypeVar("Saved", bound=Silence | None)
 
 def create(values: Mapping[str, Any], by: str, at: datetime) -> Silence:
     """Create a silence of the fields of `NewSilence`. Raises BadSilence."""
-    fields = check_silence(values, at).model_dump()
+    fields = check(values, at).model_dump()
 
     def save() -> Silence:
-        _check_names(fields["matchers"])
         if Silence.objects.filter(_not_ended(at)).count() >= MAX_OPEN:
             raise BadSilence([("matchers", f"cannot be added: there are {MAX_OPEN} silences. End some first.")])
         return Silence.objects.create(**fields, by=by, created_at=at)
 
     return _change(save, at)
+
+
+def check(values: Mapping[str, Any], at: datetime) -> NewSilence:
+    """Return the silence that `create` would create. Raises BadSilence."""
+    silence = check_silence(values, at)
+    _check_names(silence.matchers)
+    return silence
 
 
 def end(number: int, by: str, at: datetime) -> Silence | None:
@@ -112,8 +118,10 @@ def _check_names(matchers: Mapping[str, list[str]]) -> None:
     rules = set(matchers.get(RULE, ())) - set(AlertRule.objects.values_list("id", flat=True))
     numbers = matchers.get(ALERT, ())
     stored = {str(number) for number in Alert.objects.filter(ended_at=None).values_list("id", flat=True)}
-    errors = [("matchers", f"{RULE} {name[:60]} does not exist.") for name in sorted(rules)]
-    errors += [("matchers", f"{ALERT} {number[:60]} is not active.") for number in numbers if number not in stored]
+    errors = [("matchers", f"has an unknown rule: {name[:60]}.") for name in sorted(rules)]
+    errors += [
+        ("matchers", f"has an alert that is not active: {number[:60]}.") for number in numbers if number not in stored
+    ]
     if errors:
         raise BadSilence(errors)
 

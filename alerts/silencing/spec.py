@@ -64,7 +64,7 @@ def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:
         raise BadSilence([described(detail, of="silence") for detail in error.errors(include_url=False)]) from None
     starts_at, ends_at = _in_utc(silence.starts_at) or now, _in_utc(silence.ends_at)
     errors = [
-        ("matchers", f"{name[:60]} is not matched. Allowed: {', '.join((RULE, ALERT, *MATCHED_LABELS))}.")
+        ("matchers", f"has an unknown name: {name[:60]}. Allowed: {', '.join((RULE, ALERT, *MATCHED_LABELS))}.")
         for name in silence.matchers
         if name not in (RULE, ALERT, *MATCHED_LABELS) and not name.startswith(TAG_PREFIX)
     ]

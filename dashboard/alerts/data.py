@@ -96,7 +96,7 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
         "now": int(now.timestamp() * 1000),
         "params": query.as_dict() | {"filters": choice.as_dict()},
         "has_events": True,
-        "demo": {"present": queries.has_demo()},
+        "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
         "notices": list(query.notices),
         "sentence": sentence.describe(active, rules, judged_at, now).as_dict(),
         "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},

@@ -106,7 +106,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
         ).as_dict(),
         "alerts": alerts.as_dict(spec.metric.name for spec in SERIES),
         "has_events": has_events,
-        "demo": {"present": queries.has_demo()},
+        "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
         "notices": notices,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,8 @@ class ServerCommand(StoreCommand):
     ) -> None:
         """Create the first admin, serve until a signal arrives, and commit the events in the recorder's queue.
 
+        A demo that was live when the last server ended is continued.
+
         `when_listening` is called with the URL of the server.
         """
         from django.db import connections
@@ -57,6 +60,8 @@ class ServerCommand(StoreCommand):
         from llmmonitor.process import serving
         from llmmonitor.process.banner import Banner
         from metrics.ingest.recorder import drain_recorder
+        from metrics.traffic.demo.control import resume
+        from metrics.traffic.sender import Sender
 
         with Banner(self.stdout) as banner:
             # Before the server's event loop starts: after that, this thread must not use the database.
@@ -68,6 +73,8 @@ class ServerCommand(StoreCommand):
                 url = url_of(host, actual_port)
                 when_listening(url + settings.LLMMONITOR.path_prefix)
                 banner.print(host, url, path)
+                # A daemon thread: it reads the store, and may wait.
+                threading.Thread(target=resume, args=(Sender(url),), name="demo-resume", daemon=True).start()
 
             try:
                 serving.run_server(host, port, started)

@@ -40,7 +40,10 @@ class DemoView(APIView):
 
     @describe_get("State of the demo data", schemas.DEMO)
     def get(self, request: Request) -> Response:
-        """`{"present", "running", "progress_percent", "incident"}`."""
+        """`{"present", "running", "removing", "stopped", "progress_percent", "incident"}`.
+
+        `stopped`: demo data was sent until the server ended or sending failed. A POST continues it.
+        """
         return Response(control.state().as_dict())
 
     @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Add demo data")

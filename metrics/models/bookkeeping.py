@@ -52,12 +52,15 @@ class RollupFloor(models.Model):
 class DemoClaim(models.Model):
     """At most one row. `owner` is the token of the process that fills, sends or removes demo data; empty if none."""
 
+    EXPIRES_SECONDS = 15.0  # after the last heartbeat of an owner that was killed
+
     owner = models.CharField(max_length=32, blank=True, default="")
     heartbeat_at = models.DateTimeField(null=True, help_text="When the owner last renewed the claim.")
     stopping = models.BooleanField(default=False, help_text="The owner is asked to stop.")
     removing = models.BooleanField(default=False, help_text="The owner removes the demo data.")
     percent = models.PositiveSmallIntegerField(default=0, help_text="The share of the demo data that is stored.")
     incident = models.TextField(default="", help_text="The incident in the demo data.")
+    live = models.BooleanField(default=False, db_default=False, help_text="It continues after a restart.")
 
     def __str__(self) -> str:
         return self.owner or "free"

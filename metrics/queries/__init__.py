@@ -22,7 +22,14 @@ from metrics.queries.answers.hosts import host_states
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.model_ranking import model, models, summary_and_models
-from metrics.queries.answers.presence import demo_names, first_request_at, has_demo, has_events, newest_demo
+from metrics.queries.answers.presence import (
+    demo_has_stopped,
+    demo_names,
+    first_request_at,
+    has_demo,
+    has_events,
+    newest_demo,
+)
 from metrics.queries.answers.results import Ranking
 from metrics.queries.answers.series import SeriesResult, series
 from metrics.queries.answers.summary import TIMES, Summary, summary
@@ -51,6 +58,7 @@ __all__ = [
     "Window",
     "choices",
     "current",
+    "demo_has_stopped",
     "demo_names",
     "distribution",
     "error_groups",

@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from metrics.models import DemoClaim
 from metrics.store.write_lock import write_lock
 
-EXPIRES_SECONDS = 15.0
+EXPIRES_SECONDS = DemoClaim.EXPIRES_SECONDS
 HEARTBEAT_SECONDS = 1.0  # the claim is written at most this often, unless its progress changes
 POLL_SECONDS = 0.05
 ROW = 1  # the primary key of the only row
@@ -29,11 +29,15 @@ ROW = 1  # the primary key of the only row
 
 @dataclass(frozen=True)
 class Progress:
-    """What the owner does: the share of the filling that is done, and the incident in the data; or that it removes."""
+    """What the owner does: the share of the filling that is done, and the incident in the data; or that it removes.
+
+    live: it is to continue after a restart of the server.
+    """
 
     percent: int
     incident: str
     removing: bool = False
+    live: bool = False
 
 
 class Claim:
@@ -82,7 +86,7 @@ class Claim:
 def current_progress() -> Progress | None:
     """Return what the owner of the claim does; None if nobody owns it."""
     row = DemoClaim.objects.exclude(owner="").filter(heartbeat_at__gte=_oldest_heartbeat()).first()
-    return Progress(row.percent, row.incident, row.removing) if row else None
+    return Progress(row.percent, row.incident, row.removing, row.live) if row else None
 
 
 def stop_owner(wait_seconds: float) -> None:

@@ -64,7 +64,7 @@ class TheRuleForm:
     @pytest.mark.parametrize(
         ("changed", "error"),
         [
-            ({"metric": "inference.cpu_percent"}, "Select a valid choice. inference.cpu_percent is not one"),
+            ({"metric": "inference.cpu_percent"}, "metric_name must be a metric of the type inference. Allowed: "),
             ({"stat": "last"}, "stat must be a statistic of inference.tokens_per_second. Allowed: avg, min,"),
             ({"group_by": ["gpu"]}, "group_by must be labels of inference.tokens_per_second. Allowed: model,"),
             ({"filters": "model"}, "must be a label, = and values"),
@@ -139,7 +139,7 @@ class TheRuleForm:
 
             assert AlertRule.objects.get(pk="queue-backlog").enabled is enabled
         history = admin.get("/admin/alerts/alertrule/queue-backlog/history/").content.decode()
-        assert history.index("Disabled.") < history.index("Enabled.")
+        assert history.index("Enabled from on to off.") < history.index("Enabled from off to on.")
 
 
 class TheListOfRules:

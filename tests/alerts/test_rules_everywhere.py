@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from alerts.rules.spec import BadRule, check_rule
+from tests.alerts.bad_rules import BAD_RULES, VALID
 from tests.alerts.test_rules_as_code import EXAMPLE
 from tests.support.server import ROOT, Server, environment
 
@@ -107,15 +110,20 @@ class AClientsProgram:
 
         assert out.splitlines() == ["avg True ['model']", "[10.0]", "20.0", "True False"]
 
-    def test_gets_the_errors_of_an_invalid_rule(self, client: Any) -> None:
+    def test_gets_the_errors_of_invalid_rules_as_everywhere(self, client: Any) -> None:
+        rules = [VALID | changed for changed, _, _ in BAD_RULES]
+
         out = client(
-            "from llmmonitor.alerts import *\n"
-            "try: alert_manager.add_alert_rule(AlertRule(id='r', threshold='high'))\n"
-            "except BadRule as error: print(error.errors)\n"
+            "import json\nfrom llmmonitor.alerts import *\n"
+            f"for fields in {rules}:\n"
+            "    try: alert_manager.add_alert_rule(AlertRule(**fields))\n"
+            "    except BadRule as error: print(json.dumps(error.errors))\n"
         )
 
-        assert "('threshold', 'must be a number.')" in out
-        assert "('name', 'is required.')" in out
+        for rule, line in zip(rules, out.splitlines(), strict=True):
+            with pytest.raises(BadRule) as error:
+                check_rule(rule)
+            assert [tuple(pair) for pair in json.loads(line)] == error.value.errors
 
     @pytest.mark.parametrize(
         ("variables", "reason"),

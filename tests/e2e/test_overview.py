@@ -81,26 +81,6 @@ class AnEmptyPage:
         expect(page.locator("#models-table")).to_contain_text("llama-3-8b")
         assert console_errors == []
 
-    def test_fills_with_demo_data_at_the_press_of_a_button_and_empties_again(
-        self, server: Server, open_page: Any, console_errors: list[str]
-    ) -> None:
-        page = open_page(server.url)
-        page.get_by_role("button", name="Show me demo data").click()
-
-        expect(page.locator("#demo-banner")).to_be_visible(timeout=60_000)
-        expect(page.locator('[data-widget="latency"]')).to_be_visible()
-        expect(page.locator("#models-table tbody")).to_contain_text("llama-3-70b")
-
-        expect(tile(page, "cpu")).not_to_have_text(tile(page, "cpu").inner_text())  # new values arrive
-
-        page.get_by_role("button", name="Remove demo data").click()
-
-        expect(page.locator("#demo-banner")).to_be_hidden(timeout=60_000)
-        expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
-        expect(page.locator(".machine")).to_have_count(1)
-        expect(page.locator("#demo-text")).to_contain_text("Three models")
-        assert console_errors == []
-
     def test_is_there_again_when_a_long_removal_of_demo_data_has_ended(self, server: Server, open_page: Any) -> None:
         send(server, request(metadata={"llmmonitor.demo": True}))
         page = open_page(server.url)

@@ -242,6 +242,7 @@ DEMO = object_schema(
         "present": BOOLEAN,
         "running": BOOLEAN,
         "removing": BOOLEAN,
+        "stopped": BOOLEAN,
         "progress_percent": {"type": "integer", "nullable": True},
         "incident": NULLABLE_STRING,
     },

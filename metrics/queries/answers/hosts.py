@@ -24,6 +24,7 @@ from metrics import catalogue
 from metrics.levels import LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
 from metrics.queries.answers.partial_samples import fill_missing
+from metrics.queries.answers.presence import demo_names
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.newest_samples import newest_samples
@@ -76,9 +77,14 @@ def host_states(now: datetime) -> list[dict[str, Any]]:
 def tick_hosts(at: datetime) -> dict[str, Any]:
     """Return the hosts of a tick, with `hosts_omitted` and `gpus_omitted` if there are too many.
 
-    A host that is down has no figures, so that clients do not average them with those of running hosts.
+    A host that is down has no figures, so that clients do not average them with those of running hosts. Hosts of demo
+    data are returned until they are down.
     """
     states = _host_states(at)
+    if any(host.state == "down" for host in states):
+        # The hosts of demo data do not exist: they are not down if nobody sends demo data.
+        demo = demo_names().get("host", frozenset())
+        states = [host for host in states if host.state != "down" or host.host not in demo]
     # If there are too many hosts, those that run are shown.
     ranked = sorted(states, key=lambda host: (STATES.index(host.state), host.host))
     shown = sorted(ranked[:MAX_HOSTS], key=lambda host: host.host)

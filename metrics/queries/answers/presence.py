@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Max, Min
+from django.db.models.functions import Now
 
-from metrics.models import ErrorMetrics, GaugeLabels, InferenceRollup, Series
+from metrics.models import DemoClaim, ErrorMetrics, GaugeLabels, InferenceRollup, Series
 
 
 def has_events() -> bool:
@@ -23,6 +24,12 @@ def first_request_at() -> datetime | None:
 def has_demo() -> bool:
     """Return whether there is demo data, of requests or of samples."""
     return Series.objects.filter(is_demo=True).exists() or GaugeLabels.objects.filter(is_demo=True).exists()
+
+
+def demo_has_stopped() -> bool:
+    """Return whether there is demo data that a server sent until it ended or failed, and that nobody sends now."""
+    alive = Now() - timedelta(seconds=DemoClaim.EXPIRES_SECONDS)
+    return DemoClaim.objects.filter(live=True).exclude(heartbeat_at__gte=alive).exists() and has_demo()
 
 
 def newest_demo() -> datetime | None:

@@ -1,22 +1,23 @@
 """Demo data from the page: start and stop the one thread that fills and sends it.
 
-The thread ends with its server. A later start fills the gap and continues.
+The thread ends with its server. The next start of a server resumes it: it fills the gap and continues.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from llmmonitor.access.keys import temporary_key
 from metrics import queries
-from metrics.store.demo_claim import Claim, Progress, current_progress, stop_owner
+from metrics.store.demo_claim import EXPIRES_SECONDS, Claim, Progress, current_progress, stop_owner
 from metrics.store.upkeep.forgetting import Forgotten, forget
 from metrics.traffic.demo.filling import FillingFailed, fill
 from metrics.traffic.demo.live import Live
@@ -40,6 +41,7 @@ class DemoState:
     progress_percent: int | None = None
     incident: str | None = None
     removing: bool = False
+    stopped: bool = False  # it was sent until its server ended or failed
     removed: dict[str, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,6 +50,7 @@ class DemoState:
             "present": self.present,
             "running": self.running,
             "removing": self.removing,
+            "stopped": self.stopped,
             "progress_percent": self.progress_percent,
             "incident": self.incident,
             **({"removed": self.removed} if self.removed is not None else {}),
@@ -58,7 +61,7 @@ def state() -> DemoState:
     """Return the current state."""
     progress = current_progress()
     if progress is None:
-        return DemoState(queries.has_demo(), False)
+        return DemoState(queries.has_demo(), False, stopped=queries.demo_has_stopped())
     if progress.removing:
         return DemoState(queries.has_demo(), False, removing=True)
     return DemoState(queries.has_demo(), True, progress.percent, progress.incident or None)
@@ -69,9 +72,24 @@ def start(sender: Sender, at: datetime) -> DemoState:
     at = at.replace(microsecond=0)  # the first second that is sent follows the last one that is filled
     workload = Workload(at, since=queries.newest_demo())
     claim = Claim()
-    if claim.acquire(Progress(0, workload.story)):
+    if claim.acquire(Progress(0, workload.story, live=True)):
         threading.Thread(target=_run, args=(workload, claim, sender, at), name="demo", daemon=True).start()
     return state()
+
+
+def resume(sender: Sender) -> None:
+    """Continue the demo that an earlier server has sent. Waits until the claim of a killed server has expired."""
+    until = time.monotonic() + EXPIRES_SECONDS + 1
+    try:
+        while (progress := current_progress()) and progress.live and time.monotonic() < until:
+            time.sleep(1)
+        if queries.demo_has_stopped():
+            logger.info("demo: continues after a restart")
+            start(sender, datetime.now(UTC))
+    except DatabaseError as error:
+        logger.warning("demo: it could not be continued: %s", error)
+    finally:
+        connection.close()
 
 
 def remove(at: datetime) -> DemoState:
@@ -120,7 +138,7 @@ def _remove(claim: Claim, at: datetime, removal: Future[Forgotten]) -> None:
 
 def _run(workload: Workload, claim: Claim, sender: Sender, at: datetime) -> None:
     def renew(share: float = 1.0) -> bool:
-        return claim.renew(Progress(round(100 * share), workload.story))
+        return claim.renew(Progress(round(100 * share), workload.story, live=True))
 
     try:
         with temporary_key("demo", scopes=["ingest"]) as key:

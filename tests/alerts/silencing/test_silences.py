@@ -165,7 +165,7 @@ class ARecurringSilence:
     def test_is_in_force_in_each_of_its_windows(self, hot: Any, client: Client, now: datetime) -> None:
         tomorrow = (now + timedelta(days=1)).replace(hour=2, minute=0, second=0)
         created = post(client, start_time="02:00", duration_seconds=3600, time_zone="UTC", matchers={"rule": "hot"})
-        assert created["recurrence"] == "every day at 02:00 for 1 h (UTC)"
+        assert created["recurrence"] == "every day at 02:00 for 1 hour (UTC)"
         before = silences.listed(tomorrow - SECOND, with_ended=False)[0]
         assert (before["state"], before["next_at"]) == ("waiting", tomorrow.isoformat().replace("+00:00", "Z"))
         during = silences.listed(tomorrow, with_ended=False)[0]
@@ -212,9 +212,9 @@ class AnInvalidSilence:
             ({"reason": "a\0"}, "reason", "must be text without the character NUL."),
             ({"reason": "x" * 501}, "reason", "may have at most 500 characters."),
             ({"colour": "red"}, "colour", "is not a field of a silence."),
-            ({"matchers": {"modell": ["x"]}}, "matchers", "modell is not matched. Allowed: rule, alert, model, "),
-            ({"matchers": {"rule": ["nope"]}}, "matchers", "rule nope does not exist."),
-            ({"matchers": {"alert": [99]}}, "matchers", "alert 99 is not active."),
+            ({"matchers": {"modell": ["x"]}}, "matchers", "has an unknown name: modell. Allowed: rule, alert, model, "),
+            ({"matchers": {"rule": ["nope"]}}, "matchers", "has an unknown rule: nope."),
+            ({"matchers": {"alert": [99]}}, "matchers", "has an alert that is not active: 99."),
             ({"matchers": {"host": []}}, "matchers.host", "must not be empty."),
             ({"matchers": 5}, "matchers", "must be an object."),
             ({"ends_at": "2020-01-01T00:00:00Z"}, "ends_at", "must be in the future and later than starts_at."),

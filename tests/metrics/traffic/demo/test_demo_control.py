@@ -66,7 +66,8 @@ class TheButton:
         self, api: AsgiClient, day_with_incident: None, sent: list[tuple[str, int]]
     ) -> None:
         assert api.get("/demo").json() == {
-            "present": False, "running": False, "removing": False, "progress_percent": None, "incident": None,
+            "present": False, "running": False, "removing": False, "stopped": False, "progress_percent": None,
+            "incident": None,
         }  # fmt: skip
         begun = api.request("POST", "/demo")
         assert begun.status == 202
@@ -174,9 +175,73 @@ class TheButton:
     def test_leaves_no_machine_behind(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:
         long_ago = datetime.now(UTC) - timedelta(minutes=10)  # silent for so long, they are remembered for some seconds
         fill(Workload(long_ago), long_ago)
-        assert {host["host"] for host in api.get("/metrics/current").json()["hosts"]} == {"gpu-box-1", "api-host"}
+        assert {host["host"] for host in queries.host_states(datetime.now(UTC))} == {"gpu-box-1", "api-host"}
         api.request("DELETE", "/demo")
         assert queries.host_states(datetime.now(UTC)) == []
+
+
+def leave_behind() -> None:
+    """What a server leaves that has sent demo data and ended."""
+    before = datetime.now(UTC) - timedelta(minutes=3)
+    fill(Workload(before), before)
+    claim = Claim()
+    assert claim.acquire(Progress(100, "", live=True))
+    claim.release()
+
+
+class ALiveDemoWhoseServerHasEnded:
+    def test_is_reported_as_stopped_and_continues_at_the_press_of_a_button(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]
+    ) -> None:
+        leave_behind()
+        assert (api.get("/demo").json()["running"], api.get("/demo").json()["stopped"]) == (False, True)
+
+        begun = api.request("POST", "/demo").json()
+
+        assert (begun["running"], begun["stopped"]) == (True, False)
+
+    def test_continues_with_the_next_server(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]
+    ) -> None:
+        leave_behind()
+
+        control.resume(Sender("http://127.0.0.1:1"))
+
+        assert api.get("/demo").json()["running"] is True
+
+    def test_continues_when_the_claim_of_a_killed_server_has_expired(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        leave_behind()
+        killed = Claim()
+        killed.acquire(Progress(100, "", live=True))
+        assert api.get("/demo").json()["stopped"] is False
+
+        with monkeypatch.context() as patched:
+            patched.setattr(control.time, "sleep", lambda seconds: killed.release())
+            control.resume(Sender("http://127.0.0.1:1"))
+
+        assert api.get("/demo").json()["running"] is True
+
+    def test_has_no_machines_that_are_down(self, api: AsgiClient, short_day: None) -> None:
+        api.post("/track/system", {"host": "own", "cpu_percent": 1.0, "timestamp": time.time() - 150})
+        leave_behind()
+
+        hosts = api.get("/metrics/current").json()["hosts"]
+
+        assert [(host["host"], host["state"]) for host in hosts] == [("own", "down")]
+
+    def test_does_not_continue_after_its_removal(
+        self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]
+    ) -> None:
+        leave_behind()
+        api.request("DELETE", "/demo")
+        fill(Workload(datetime.now(UTC)), datetime.now(UTC))  # by the command
+
+        control.resume(Sender("http://127.0.0.1:1"))
+
+        state = api.get("/demo").json()
+        assert (state["present"], state["running"], state["stopped"]) == (True, False, False)
 
 
 class TheFilling:

@@ -1,6 +1,6 @@
 // The banners between the header and the content: demo data, a lost connection, ignored parameters, partial data.
 
-import { Problem, demoRemove, demoState, signInUrl } from "./api.js";
+import { Problem, demoRemove, demoStart, demoState, signInUrl } from "./api.js";
 import { element, find, setText } from "./dom.js";
 
 const POLL_MS = 1_000;
@@ -57,13 +57,19 @@ function mountDemoBanner(page) {
   const target = find("#demo-banner");
   const text = find(".banner-text", target);
   const button = find("#demo-remove", target);
-  const defaultText = text.textContent;
+  const continueButton = find("#demo-continue", target);
+  const defaultText = target.dataset.running;
   let removing = false;
   let present = null;
+  let wasStopped = null;
   const draw = () => {
     const wasPresent = present;
     present = Boolean(page.data.demo?.present);
     target.hidden = !present && !removing;
+    const stopped = present && Boolean(page.data.demo.stopped);
+    if (stopped !== wasStopped && !removing) setText(text, stopped ? target.dataset.stopped : defaultText);
+    if (continueButton) continueButton.hidden = !stopped || removing;
+    wasStopped = stopped;
     // The demo data was removed elsewhere: reload, so that the charts do not show it any more.
     if (wasPresent && !present && !removing) page.load({ quiet: true });
   };
@@ -71,6 +77,7 @@ function mountDemoBanner(page) {
     if (removing) return;
     removing = true;
     if (button) button.hidden = true;
+    if (continueButton) continueButton.hidden = true;
     setText(text, "Removing the demo data…");
     let outcome = defaultText;
     try {
@@ -84,7 +91,19 @@ function mountDemoBanner(page) {
     setText(text, outcome);
     draw();
   };
+  const resume = async () => {
+    continueButton.disabled = true;
+    try {
+      await demoStart();
+      await page.load({ quiet: true });
+    } catch (problem) {
+      setText(text, `The demo could not be continued: ${problem.message}`);
+    } finally {
+      continueButton.disabled = false;
+    }
+  };
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
+  continueButton?.addEventListener("click", resume);
   button?.addEventListener("click", () => remove(demoRemove));
   draw();
   // A removal may already be running, started on another page or before a reload of this one.
