@@ -1,7 +1,7 @@
 """`WS /ws/metrics`: one client of the live stream, as an ASGI application.
 
 It sends `hello` (the newest tick, the server, the last five minutes), then a `tick` each second. It accepts
-`subscribe`, `unsubscribe`, `resume` and `ping`. It responds to anything else with `{"type": "error", "code",
+`subscribe`, `unsubscribe`, `pause`, `resume` and `ping`. It responds to anything else with `{"type": "error", "code",
 "detail"}`. Messages are limited in size and rate, waiting messages by the outbox, and the number of clients by the hub.
 """
 
@@ -164,6 +164,7 @@ class _Connection:
         return handler(self, message)
 
     def _subscribe(self, message: dict[str, Any]) -> str:
+        self._client.is_paused = False
         try:
             wanted, subscription_id = parse(message, datetime.now(UTC)), parse_id(message)
             self._hub.subscribe(self._client, wanted, subscription_id)
@@ -182,6 +183,10 @@ class _Connection:
         self._hub.unsubscribe(self._client)
         return '{"type":"unsubscribed"}'
 
+    def _pause(self, message: dict[str, Any]) -> str:
+        self._hub.pause(self._client)
+        return '{"type":"paused"}'
+
     def _resume(self, message: dict[str, Any]) -> Any:
         seq = message.get("seq")
         if type(seq) is not int or not 0 <= seq < 2**53:
@@ -189,6 +194,7 @@ class _Connection:
         if self._resuming:
             return error("busy", "The previous backfill has not been sent yet.")
         self._resuming = True
+        self._client.is_paused = False
 
         async def backfill() -> None:
             # A backfill stays in memory until the client has read it, so only a few are built at once.
@@ -210,7 +216,13 @@ class _Connection:
     def _ping(self, message: dict[str, Any]) -> str:
         return '{"type":"pong"}'
 
-    _HANDLERS = {"subscribe": _subscribe, "unsubscribe": _unsubscribe, "resume": _resume, "ping": _ping}
+    _HANDLERS = {
+        "subscribe": _subscribe,
+        "unsubscribe": _unsubscribe,
+        "pause": _pause,
+        "resume": _resume,
+        "ping": _ping,
+    }
 
 
 class Allowance:

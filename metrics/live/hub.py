@@ -41,6 +41,7 @@ BACKFILL_WAIT_SECONDS = 5.0
 VIEWS_SECONDS = 3.0  # for all subscriptions of a tick together; the remaining ones are skipped and logged
 RETRY_SECONDS = 1.0
 JOIN_SECONDS = 2.0
+PAUSED_TICKS = 30  # so that no proxy closes the connection
 REJOIN_SECONDS = 3600.0  # membership in a group of the Redis channel layer expires after a day
 STARTED = datetime.now(UTC)
 
@@ -48,12 +49,13 @@ Result = TypeVar("Result")
 
 
 class Client:
-    """A connected client: its outbox and its subscription."""
+    """A connected client: its outbox, its subscription, and whether it gets one tick in PAUSED_TICKS only."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.subscription: Subscription | None = None
         self.subscription_id: str | None = None  # chosen by the client
+        self.is_paused = False
 
 
 class TooManyClients(Exception):
@@ -111,6 +113,11 @@ class Hub:
         if client.subscription is not None:
             self.subscriptions.discard(client.subscription)
             client.subscription = client.subscription_id = None
+
+    def pause(self, client: Client) -> None:
+        """End the client's subscription and most of its ticks. It still gets messages."""
+        self.unsubscribe(client)
+        client.is_paused = True
 
     async def hello(self) -> str:
         """Return the first message for a client. It is built once a second at most, after the group was joined."""
@@ -191,6 +198,8 @@ class Hub:
         self._hello = None
         busy = self._computing is not None and not self._computing.done()
         for client in self._clients:
+            if client.is_paused and seq % PAUSED_TICKS:
+                continue
             if client.subscription is None or busy:
                 client.outbox.put_tick(text)
         if len(self.subscriptions) and not busy:

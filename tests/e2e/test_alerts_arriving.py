@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.support.rules import replace_rules, report_queue, rule_on_queue
 from tests.support.server import Server
@@ -70,13 +70,13 @@ class AnAlert:
         page.locator("#sound-switch").press("Space")
         expect(page.locator("#sound-word")).to_have_text("on")
         page.get_by_role("button", name="Test the sound of warnings").press("Enter")
-        page.wait_for_function("notes.length === 1")
+        page.wait_for_function("() => window.notes.length === 1")
         page.keyboard.press("Escape")
         expect(page.locator("#bell-panel")).to_be_hidden()
         expect(page.locator("#bell")).to_be_focused()
         report_queue(alerting, "stuck", 400)
         expect(toast(page, "Queue Jam")).to_have_attribute("role", "alert", timeout=ARRIVES_MS)
-        page.wait_for_function("notes.length === 3")
+        page.wait_for_function("() => window.notes.length === 3")
         assert page.evaluate("notes") == WARNING + CRITICAL
         expect(page).to_have_title("(2) ■ Queue Jam · LLM Monitor")
         expect(page.locator("#bell")).to_have_attribute("aria-label", "Alerts: 2 alerts fire.")
@@ -125,3 +125,18 @@ class AnAlert:
         expect(toast(page, "Queue Backlog").get_by_role("button", name="Acknowledge")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#bell-summary")).to_have_text("1 alert fires, acknowledged or silenced.")
+
+    def test_arrives_though_its_message_is_lost(self, alerting: Server, open_page: Any) -> None:
+        page = open_page(alerting.url)
+
+        def lose(socket: WebSocketRoute) -> None:
+            server = socket.connect_to_server()
+            server.on_message(lambda text: None if '"type":"alert"' in str(text)[:20] else socket.send(text))
+
+        page.route_web_socket("**/ws/metrics", lose)
+        page.reload()
+        expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+
+        report_queue(alerting, "stuck", 400)
+
+        expect(toast(page, "Queue Jam")).to_be_visible(timeout=ARRIVES_MS)

@@ -97,6 +97,82 @@ class TheScripts:
         counted = run("alerting/words.js", "(m) => [2, 3, 4, 11].map(m.times)")
         assert [text.split()[2] for text in counted] == ["2nd", "3rd", "4th", "11th"]
 
+    def test_ring_for_each_alert_once_and_once_in_ten_seconds(self, run: Any) -> None:
+        body = """async (m) => {
+          window.AudioContext = class extends EventTarget { state = "running"; currentTime = 0; };
+          const gain = { setValueAtTime() {}, linearRampToValueAtTime() {} };
+          const silent = { connect: () => silent, start() {}, stop() {}, gain };
+          window.OscillatorNode = window.GainNode = function () { return silent; };
+          localStorage.clear();
+          const rung = [];
+          const topics = { emit: (topic, value) => topic === "sound-played" && rung.push(value.severity) };
+          const [one, other] = [new m.AlertSound({ topics }), new m.AlertSound({ topics })]; // two tabs
+          const alert = (id, severity) => ({ id, severity, started_at: "2026-03-01T12:00:00Z" });
+          const ring = async (tabs, ...alerts) => {
+            for (const tab of tabs) await tab.ring(alerts, () => true);
+            rung.push("|");
+          };
+          const later = () => {
+            const key = "llmmonitor.alert-sound-rung";
+            const last = JSON.parse(localStorage.getItem(key));
+            localStorage.setItem(key, JSON.stringify({ ...last, at: Date.now() - 11_000 }));
+          };
+          await ring([one, other], alert(1, "critical")); // it is off
+          one.isOn = other.isOn = true;
+          await ring([one, other], alert(2, "warning"), alert(3, "critical"));
+          await ring([one], alert(4, "critical")); // too soon
+          later();
+          await ring([one, other], alert(2, "warning")); // the same again
+          await ring([one], alert(5, "info"));
+          await ring([other], alert(6, "warning"));
+          later();
+          one.mute();
+          await ring([one, other], alert(7, "warning"));
+          one.mute(false);
+          await ring([one, other], alert(8, "warning"));
+          return rung.join(" ");
+        }"""
+        assert run("alerting/sound.js", body) == "| critical | | | | warning | | warning |"
+
+    def test_ring_for_a_critical_alert_when_the_ten_seconds_after_a_warning_are_over(self, run: Any) -> None:
+        body = """async (m) => {
+          const waits = [];
+          window.setTimeout = (work, wait) => waits.push([work, wait]);
+          window.AudioContext = class extends EventTarget { state = "running"; };
+          localStorage.clear();
+          const sound = new m.AlertSound({ topics: { emit() {} } });
+          sound.isOn = true;
+          localStorage.setItem("llmmonitor.alert-sound-rung",
+            JSON.stringify({ at: Date.now() - 4_000, severity: "warning", alerts: [] }));
+          await sound.ring([{ id: 1, severity: "critical", started_at: "" }], () => true);
+          return waits.map(([, wait]) => Math.ceil(wait / 1000));
+        }"""
+        assert run("alerting/sound.js", body) == [6]
+
+    def test_notify_once_allowed_while_the_page_is_not_in_view(self, run: Any) -> None:
+        body = """(m, alert) => {
+          const shown = [];
+          window.Notification = class extends EventTarget {
+            static permission = "granted";
+            constructor(title, options) { super(); shown.push([title, options.body.split("\\n")[0], options.tag]); }
+          };
+          document.hasFocus = () => false;
+          m.notify([alert]);
+          localStorage.setItem("llmmonitor.alert-notifications", "true");
+          m.notify([alert]);
+          document.hasFocus = () => true;
+          m.notify([alert]);
+          return shown;
+        }"""
+        alert = {
+            "id": 7, "name": "Queue Backlog", "severity": "warning", "stat": "avg", "unit": "requests",
+            "value": 104, "threshold": 100, "labels": {"model": "m"},
+            "since": "2026-03-01T12:00:00Z", "started_at": "2026-03-01T12:00:00Z",
+        }  # fmt: skip
+        ((title, text, tag),) = run("alerting/browser-notification.js", body, alert)
+        assert (title, text.replace("\xa0", " ")) == ("▲ Queue Backlog", "m: 104 requests, over 100")
+        assert tag == "llmmonitor-7"
+
     def test_give_models_colours_that_stay(self, run: Any) -> None:
         body = """(m) => { localStorage.clear();
                   const first = m.slotsOf(["a", "b", "c"]); const later = m.slotsOf(["c", "x", "a"]);

@@ -22,6 +22,7 @@ from metrics.live import consumer, ring, ticker
 from metrics.live import hub as hub_module
 from metrics.live.consumer import Allowance
 from metrics.live.hub import Hub, make_hello
+from metrics.live.messages import send_to_clients
 from metrics.live.routing import websocket_application
 from metrics.queries import QueryTooSlow
 from metrics.store.writing.transaction import Store
@@ -134,6 +135,29 @@ class ATick:
             for second in (0, -3_600, -3_599):
                 await broadcast(second)
                 assert (await heard(client))["seq"] == 1_800_000_000 + second
+
+
+class AClientThatIsPaused:
+    async def test_has_one_tick_in_thirty_and_all_messages(self) -> None:
+        async with page() as client:
+            await subscribe(client)
+            await client.send_json_to({"type": "pause"})
+            assert await heard(client) == {"type": "paused"}
+            for second in range(1, 31):
+                await broadcast(second)
+            await asyncio.to_thread(send_to_clients, [{"type": "news"}], {"type": "much"})
+
+            received = await heard(client)
+            assert (received["seq"], "view" in received) == (1_800_000_030, False)
+            assert await heard(client) == {"type": "news"}
+
+    async def test_has_all_ticks_again_when_it_subscribes(self) -> None:
+        async with page() as client:
+            await client.send_json_to({"type": "pause"})
+            assert await heard(client) == {"type": "paused"}
+            await subscribe(client)
+            await broadcast(1)
+            assert "view" in await heard(client)
 
 
 class ASubscription:

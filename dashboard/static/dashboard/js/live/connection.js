@@ -35,7 +35,7 @@ export class LiveConnection {
   #seq = null; // the second of the newest tick
   #server = null;
   #timers = {};
-  #suspended = false; // closed because the tab is hidden
+  #suspended = false; // paused because the tab is hidden: only changes of alerts arrive
   #sentSubscription = "";
   #subscriptions = 0; // sent so far; the number of a subscription is its id
   #subscriptionId = null; // of the data on the page
@@ -121,6 +121,11 @@ export class LiveConnection {
     this.#server = server;
     this.#failures = 0;
     const suffix = restarted ? "; the server was restarted" : "";
+    if (reconnected) this.#page.topics.emit("alerts-changed");
+    if (this.#suspended) {
+      this.#pauseUpdates(); // it was lost while the tab is hidden
+      return;
+    }
     this.#log(reconnected ? `Reconnected${this.#outageText(message.seq)}${suffix}` : "Connected");
     this.#seq = message.seq;
     this.#page.applyTick(message);
@@ -177,7 +182,7 @@ export class LiveConnection {
     this.#socket = null;
     if (event.code === SIGNED_OUT) this.#reject("You are signed out.", signInUrl());
     else if (event.code === NOT_ALLOWED) this.#reject(event.reason || "Your role does not allow reading live values.");
-    else if (!this.#suspended) this.#onFailure(event.reason || "Connection lost", event.code === TOO_MANY ? TOO_MANY_DELAY_MS : null);
+    else this.#onFailure(event.reason || "Connection lost", event.code === TOO_MANY ? TOO_MANY_DELAY_MS : null);
   }
 
   #reject(text, url = null) {
@@ -251,16 +256,24 @@ export class LiveConnection {
     if (document.hidden) {
       this.#timers.suspend = setTimeout(() => {
         this.#suspended = true;
-        this.#lostAt = this.#page.now();
-        this.#socket?.close();
-        this.#socket = null;
+        this.#lostAt ??= this.#page.now();
+        this.#pauseUpdates();
         this.#log("Updates paused: the tab was hidden for a minute");
       }, SUSPEND_AFTER_MS);
     } else {
       this.#lastMessageAt = performance.now();
+      if (this.#suspended) {
+        const socket = this.#socket;
+        this.#socket = null; // a new connection brings what was missed
+        socket?.close();
+      }
       this.#suspended = false;
       this.retry();
     }
+  }
+
+  #pauseUpdates() {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send('{"type": "pause"}');
   }
 
   // Subscribe to what the page shows. A window between two fixed times needs no buckets, a page without series nothing.
@@ -271,7 +284,7 @@ export class LiveConnection {
       ? { type: "subscribe", filters: page.filters, step: page.series.step / 1000, series: page.rolling ? page.specs : [] }
       : { type: "unsubscribe" };
     const subscription = JSON.stringify(message);
-    if (subscription === this.#sentSubscription || this.#socket?.readyState !== WebSocket.OPEN) return;
+    if (this.#suspended || subscription === this.#sentSubscription || this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#sentSubscription = subscription;
     this.#subscriptionId = needed ? String((this.#subscriptions += 1)) : null;
     this.#socket.send(JSON.stringify(needed ? { ...message, id: this.#subscriptionId } : message));
