@@ -67,6 +67,12 @@ def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
     }
 
 
+def context_of_number(number: int, now: datetime) -> dict[str, Any] | None:
+    """Return the context of the alert with this id; None if there is no such alert."""
+    alert = Alert.objects.filter(pk=number).first()
+    return context_of(alert, now) if alert else None
+
+
 def is_latency(metric: str) -> bool:
     """Return whether a metric is a time of requests, of which there is a split."""
     return metric.startswith("inference.") and catalogue.get(metric).unit == "ms"

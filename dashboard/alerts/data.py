@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts import queries as alert_queries
+from alerts.silencing import silences
 from dashboard.alerts import sentence
-from dashboard.alerts.charts import chart_of
+from dashboard.alerts.details import chart_of, context_of
 from dashboard.page_query import PageQuery
 from metrics import queries
 
@@ -22,6 +23,7 @@ STATES = ("firing", "acknowledged", "silenced", "pending")
 SEVERITIES = ("critical", "warning", "info")
 DEFAULT_RANGE = "24h"
 MAX_CHARTS = 8
+MAX_CONTEXTS = 2  # those of the large cards
 MAX_RULES = 100  # that are sent; the administration has all
 MAX_ROWS = 40  # of the history
 FIRED_DAYS = 8  # seven whole days in every time zone
@@ -90,6 +92,8 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
     shown = [alert for alert in active if choice.selects(alert)]
     for alert in shown[:MAX_CHARTS]:
         alert["chart"] = chart_of(alert, by_id.get(alert["rule"]), now)
+    for alert in shown[:MAX_CONTEXTS]:
+        alert["context"] = context_of(alert, now)
     evaluation = alert_queries.newest_evaluation()
     judged_at = datetime.fromisoformat(evaluation["at"]) if evaluation["at"] else None
     return {
@@ -102,6 +106,7 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
         "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},
         "alerts": shown,
         "alerts_hidden": len(active) - len(shown),
+        "silences": silences.listed(now, with_ended=False),
         "groups": sum(rule["groups"] for rule in rules),
         **_rules(rules, active, now),
     }
@@ -125,7 +130,7 @@ def _with_rule(alert: Row, rule: Row | None) -> Row:
     if alert["state"] == "pending" and rule:
         since = datetime.fromisoformat(alert["since"])
         fires_at = (since + timedelta(seconds=rule["for_seconds"])).isoformat()
-    return alert | shown | {"has_rule": rule is not None, "fires_at": fires_at, "chart": None}
+    return alert | shown | {"has_rule": rule is not None, "fires_at": fires_at, "chart": None, "context": None}
 
 
 def _importance(alert: Row) -> tuple[Any, ...]:

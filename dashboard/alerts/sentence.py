@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.formatting import SPACE
-from metrics.queries.time.window import iso
 
 NOT_JUDGED_AFTER = timedelta(seconds=30)  # six evaluations
 MAX_NAMES = 3
@@ -44,7 +43,7 @@ def describe(alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | 
         return Sentence("quiet", "The rules have not been judged yet.", "They are judged every five seconds.")
     if now - judged_at > NOT_JUDGED_AFTER:
         text = "Alerts do not change meanwhile. Check the worker and the log."
-        return Sentence("critical", f"No rule was judged since {iso(judged_at)}.", text)
+        return Sentence("critical", f"No rule was judged since {_second(judged_at.isoformat())}.", text)
     firing = [alert for alert in alerts if alert["state"] == "firing"]
     loud = [alert for alert in firing if not alert["silence"]]
     pending = [alert for alert in alerts if alert["state"] == "pending" and not alert["silence"]]
@@ -64,7 +63,7 @@ def _firing(loud: Sequence[Row], quiet: str, follows: dict[str, Any]) -> Sentenc
     first, *more = loud
     if not more:
         group = group_of(first["labels"])
-        title = f"{first['name']} fires{f' for {group}' if group else ''}, since {first['started_at']}."
+        title = f"{first['name']} fires{f' for {group}' if group else ''}, since {_second(first['started_at'])}."
         return Sentence(state, title, _join(_who(first), quiet), **follows)
     names = list(dict.fromkeys(alert["name"] for alert in loud))
     listed = f"{', '.join(names[:-1])} and {names[-1]} fire" if 1 < len(names) <= MAX_NAMES else ""
@@ -73,7 +72,7 @@ def _firing(loud: Sequence[Row], quiet: str, follows: dict[str, Any]) -> Sentenc
     unseen = sum(not alert["acknowledged_at"] for alert in loud)
     text = "All are acknowledged." if not unseen else f"{unseen} of {len(loud)} {_are(unseen)} not acknowledged."
     listed = listed or f"{len(loud)} alerts of {len(names)} rules fire"
-    since = min(str(alert["started_at"]) for alert in loud)
+    since = _second(min(alert["started_at"] for alert in loud))
     return Sentence(state, f"{listed}, since {since}.", _join(text, quiet), **follows)
 
 
@@ -86,6 +85,10 @@ def name_of(alert: Row) -> str:
 def group_of(labels: Mapping[str, str]) -> str:
     """Return the labels of a group as text: `llama-3-70b`, `gpu-box-1 · GPU 0`."""
     return " · ".join(f"GPU{SPACE}{value}" if name == "gpu" else str(value) for name, value in labels.items())
+
+
+def _second(time: str) -> str:
+    return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _who(alert: Row) -> str:

@@ -10,7 +10,7 @@ import pytest
 from dashboard.alerts.sentence import describe
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
-STARTED = "2026-03-01T12:22:00Z"
+STARTED = "2026-03-01T12:22:00.440073Z"
 FOLLOWS = "2026-03-01T12:36:29Z"
 
 

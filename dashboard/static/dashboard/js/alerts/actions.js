@@ -1,7 +1,7 @@
 // What a person does with an alert: acknowledge and silence. Who may not is sent to the login page, which returns to the
 // same action: the address has the alert and what was to be done.
 
-import { acknowledgeAlert, addSilence, signInUrl } from "../page/api.js";
+import { acknowledgeAlert, addSilence, endSilence as endOnServer, signInUrl } from "../page/api.js";
 import { announce } from "../page/announce.js";
 import { hourAndMinute } from "../page/format.js";
 import { instantsOf, localTime } from "../page/local-time.js";
@@ -29,6 +29,11 @@ export async function silence(page, alert, choice, reason, show) {
   await act(page, { silence: alert.id, note: reason }, show, () => addSilence(body), `${alert.name} silenced${until}.`);
 }
 
+// A silence that a person has described. Resolves to whether it was created.
+export const addFreely = (page, body, show) => act(page, {}, show, () => addSilence(body), "Silenced.");
+
+export const endSilence = (page, { id }, show) => act(page, {}, show, () => endOnServer(id), "The silence has ended.");
+
 // The silence of an alert's rule and group, or of this alert alone.
 export function silenceOf(alert, { seconds, untilHour, whileFiring }, now) {
   if (whileFiring) return { matchers: { alert: [String(alert.id)] }, ends_at: null };
@@ -43,18 +48,21 @@ function next(hour, now) {
   return [0, 1, 2].flatMap((days) => instantsOf(local + days * DAY_MS)).find((instant) => instant > now);
 }
 
+// Resolves to whether it was done.
 async function act(page, action, show, request, done) {
   if (!page.data.can.includes("operate")) {
     signIn(action);
-    return;
+    return false;
   }
   try {
     await request();
     announce(done);
     await page.refresh();
+    return true;
   } catch (problem) {
     if ([401, 403].includes(problem.status)) signIn(action);
     else show(problem.message);
+    return false;
   }
 }
 

@@ -6,6 +6,7 @@ import { rulesAdminUrl } from "../page/api.js";
 import { timeOfDay } from "../page/format.js";
 import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, silence } from "./actions.js";
 import { drawChart } from "./chart.js";
+import { drawContext } from "./context.js";
 import { beyond, elapsed, figure, glyph, group, length, since, stateOf, statistic, thresholdText, valueText } from "./words.js";
 
 const CHART_HEIGHT = 150;
@@ -39,8 +40,9 @@ export function createCard(alert, page, isLarge, onToggle) {
         element("div", { class: "alert-facts" }, head, element("div", { class: "alert-now" }, value, element("p", {}, element("b", { "data-beyond": true }), element("span", { class: "muted" }, `${measured} over ${length(alert.window_seconds ?? 60)}`))),
           element("dl", { "data-facts": true })),
         element("figure", { class: "alert-chart" },
-          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, " 30 min"), element("a", { class: "alert-link", "data-link": true, href: chartUrl(alert) }, "Open in Overview →")),
-          svg("svg", { role: "img", "data-chart": true, height: CHART_HEIGHT, "aria-label": `${measured} in the last 30 minutes` }))),
+          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, " 30 min"), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
+          svg("svg", { role: "img", "data-chart": true, height: CHART_HEIGHT, "aria-label": `${measured} in the last 30 minutes` })),
+        element("div", { class: "alert-context", "data-context": true, hidden: true })),
       element("form", { class: "alert-actions", on: { submit: (event) => {
         event.preventDefault();
         acknowledge(page, alert, note.value.trim(), show);
@@ -72,6 +74,8 @@ export function updateCard(node, alert, page, { withChart = true } = {}) {
   const now = page.now();
   if (node.classList.contains("is-large")) {
     drawFacts(find("[data-facts]", node), facts(alert, now));
+    if (withChart) drawContext(find("[data-context]", node), alert, page);
+    if (alert.context) find("[data-link]", node).href = alert.context.chart_url;
     const chart = find("[data-chart]", node);
     if (withChart) drawChart(chart, alert, now, { width: chart.clientWidth, height: CHART_HEIGHT });
     return;
@@ -141,11 +145,4 @@ function silenceButton(alert, page, reason, show) {
     items[(items.indexOf(document.activeElement) + step + items.length) % items.length].focus();
   });
   return root;
-}
-
-// The Overview of the time around the alert's begin, filtered by its model or host.
-function chartUrl(alert) {
-  const search = new URLSearchParams({ from: new Date(Date.parse(alert.since) - 1_800_000).toISOString(), to: new Date(alert.ended_at ? Date.parse(alert.ended_at) : Date.now()).toISOString() });
-  for (const name of ["model", "host"]) if (alert.labels[name]) search.set(name, alert.labels[name]);
-  return `${document.body.dataset.homeUrl}?${search}`;
 }

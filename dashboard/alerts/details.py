@@ -1,4 +1,4 @@
-"""The chart of an alert: the value of its group in the last half hour."""
+"""What the card of an alert shows besides the alert: the chart of the last half hour, and the context."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from alerts.context import context_of_number
 from metrics import queries
 from metrics.queries import BadQuery, QueryStopped, SeriesSpec, Window
 from metrics.queries.parameters import parse_filters_object
@@ -34,3 +35,12 @@ def chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: date
         return None
     values = [float(f"{value:.6g}") if value is not None else None for value in line.values]
     return {"start": int(starts[0]) * 1000, "step": STEP_SECONDS * 1000, "values": values}
+
+
+def context_of(alert: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+    """Return the context of an alert; None if it cannot be read."""
+    try:
+        return context_of_number(alert["id"], now)
+    except QueryStopped as error:
+        logger.warning("alerts: the context of %s: %s", alert["name"], error)
+        return None

@@ -1,0 +1,227 @@
+// The history of alerts: a row for each rule and group that was pending or firing in the time range, with a bar for each
+// alert. The pointer or the arrow keys open the card of an alert; a click or Enter zooms the page to it.
+
+import { timeTicks } from "../charts/options.js";
+import { exportUrl } from "../page/api.js";
+import { element, find, setText, svg } from "../page/dom.js";
+import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
+import { nextFrame } from "../page/scheduling.js";
+import { dayText, elapsed, glyph, group, groupText, since, stateOf, thresholdText, valueText } from "./words.js";
+
+const HEIGHT = 26;
+const LEAST_PX = { firing: 3, pending: 2 };
+const DAY_MS = 86_400_000;
+const TICK_PX = 96;
+const ZOOM = 0.25; // of an alert's length, before and after it
+const LEAST_ZOOM_MS = 300_000;
+
+export function mount(root, page) {
+  const rows = find("[data-rows]", root);
+  const axis = find("[data-axis]", root);
+  const card = find("[data-card]", root);
+  const draw = () => nextFrame(() => {
+    const { timeline } = page.data;
+    const { from, to } = page.window;
+    const scale = { from, to, now: page.now(), width: find("[data-scale]", root).clientWidth };
+    if (!(scale.width > 0)) return;
+    const focused = document.activeElement?.closest?.("[data-bar]")?.dataset.bar;
+    drawAxis(axis, scale);
+    rows.replaceChildren(...timeline.rows.map((row) => createRow(row, scale, page, show)));
+    setText(find("[data-values]", root), headText(timeline, page));
+    setText(find("[data-note]", root), noteText(timeline, page));
+    const bars = [...rows.querySelectorAll("[data-bar]")];
+    (bars.find(({ dataset }) => dataset.bar === focused) ?? bars.at(0))?.setAttribute("tabindex", "0");
+    if (focused) bars.find(({ dataset }) => dataset.bar === focused)?.focus();
+  });
+  const show = (bar, row, alert) => {
+    card.hidden = !bar;
+    if (!bar) return;
+    card.replaceChildren(...cardContent(row, alert, page));
+    const [area, place] = [root.getBoundingClientRect(), bar.getBoundingClientRect()];
+    const left = Math.max(8, Math.min(place.left - area.left + place.width + 10, area.width - card.offsetWidth - 8));
+    const below = place.bottom - area.top + 8;
+    card.style.left = `${left}px`;
+    card.style.top = `${below + card.offsetHeight > area.height ? Math.max(8, place.top - area.top - card.offsetHeight - 8) : below}px`;
+  };
+  mountList(root, page);
+  rows.addEventListener("keydown", (event) => move(event, rows));
+  root.addEventListener("keydown", (event) => event.key === "Escape" && show(null));
+  for (const topic of ["data", "pause", "theme"]) page.topics.on(topic, draw);
+  let drawnAt = 0;
+  page.topics.on("second", () => {
+    if (!page.live || performance.now() - drawnAt < stepMs(page) || root.matches(":focus-within")) return;
+    drawnAt = performance.now();
+    draw();
+  });
+  page.topics.on("alert", () => page.live && page.load({ quiet: true }));
+  new ResizeObserver(draw).observe(root);
+  draw();
+}
+
+// All alerts of the time range as a table, with links to them as files.
+function mountList(root, page) {
+  const button = find("[data-list]", root);
+  const target = find("[data-table]", root);
+  const draw = () => !target.hidden && target.replaceChildren(...listContent(page));
+  button.addEventListener("click", () => {
+    target.hidden = !target.hidden;
+    button.setAttribute("aria-expanded", String(!target.hidden));
+    setText(button, target.hidden ? "All alerts as a list →" : "Hide the list");
+    draw();
+  });
+  page.topics.on("data", draw);
+}
+
+function listContent(page) {
+  const now = page.now();
+  const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: page.params.from / 1000, to: page.params.to / 1000 });
+  for (const name of ["model", "host"]) for (const value of page.filters[name] ?? []) search.append(name, value);
+  const alerts = page.data.timeline.rows
+    .flatMap((row) => row.alerts.map((alert) => ({ ...alert, row })))
+    .sort((a, b) => Date.parse(b.since) - Date.parse(a.since));
+  const cells = ({ row, ...alert }) => [
+    group(row.labels, page), alert.severity, momentText(Date.parse(alert.started_at ?? alert.since), now), spanText(alert, now).split(",")[0],
+    valueText(alert.peak, row.unit), alert.silence ? "silenced" : alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
+  ];
+  const file = (kind) => element("a", { href: exportUrl(kind, search), download: "" }, kind.endsWith("csv") ? "CSV" : "JSON");
+  return [
+    element("p", { class: "timeline-files muted" }, "Save alerts: ", file("alerts.csv"), " ", file("alerts.json"), " · their changes: ", file("alert_history.csv"), " ", file("alert_history.json")),
+    element("table", { class: "table" },
+      element("thead", {}, element("tr", {}, ...["Alert", "Group", "Severity", "Began", "What", "Peak", "Known to", "Note"].map((name) => element("th", { scope: "col" }, name)))),
+      element("tbody", {}, ...alerts.map((alert) => element("tr", {}, element("th", { scope: "row" }, alert.row.name), ...cells(alert).map((cell) => element("td", {}, cell)))))),
+  ];
+}
+
+// How long the drawing takes to move by a pixel.
+const stepMs = (page) => Math.max(1_000, (page.window.to - page.window.from) / 800);
+
+function drawAxis(target, { from, to, width }) {
+  const ticks = timeTicks(from, to, Math.max(2, Math.floor(width / TICK_PX)));
+  const label = (ms) => (to - from > 2 * DAY_MS || hourAndMinute(ms) === "00:00" ? dayOfMonth(ms) : hourAndMinute(ms));
+  target.setAttribute("viewBox", `0 0 ${width} 20`);
+  target.replaceChildren(...ticks.map(({ value }) =>
+    svg("text", { class: "chart-label", x: (((value - from) / (to - from)) * width).toFixed(1), y: 14, "text-anchor": "middle" }, label(value))));
+}
+
+function createRow(row, scale, page, show) {
+  const { width } = scale;
+  const newest = row.alerts[0];
+  const state = newest.ended_at ? "ok" : stateOf({ ...newest, state: newest.started_at ? "firing" : "pending" });
+  const drawing = svg("svg", { class: "timeline-lane", viewBox: `0 0 ${width} ${HEIGHT}`, height: HEIGHT, preserveAspectRatio: "none" },
+    svg("line", { class: "chart-grid", x1: 0, x2: width, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
+    ...row.alerts.toReversed().map((alert) => createBar(row, alert, scale, page, show)));
+  return element("li", { class: "timeline-row" },
+    element("p", { class: "timeline-name" }, glyph(state, newest.severity), element("b", {}, row.name), group(row.labels, page)),
+    drawing,
+    element("p", { class: "timeline-total" }, totalText(row, scale)));
+}
+
+function createBar(row, alert, { from, to, now, width }, page, show) {
+  const end = alert.ended_at ? Date.parse(alert.ended_at) : now;
+  const fired = alert.started_at ? Date.parse(alert.started_at) : end;
+  const known = alert.acknowledged_at ? Math.min(end, Math.max(fired, Date.parse(alert.acknowledged_at))) : end;
+  const x = (ms) => ((Math.min(to, Math.max(from, ms)) - from) / (to - from)) * width;
+  const part = (kind, start, stop, least) => {
+    if (stop <= from || start >= to || stop <= start) return null;
+    const size = Math.max(least, x(stop) - x(start));
+    return svg("rect", { class: `bar ${kind}`, x: Math.min(width - size, x(start)).toFixed(1), width: size.toFixed(1), y: 7, height: 12, rx: 2,
+      ...(kind === "silenced" ? { fill: `url(#hatch-${alert.severity})` } : {}) });
+  };
+  const parts = [
+    part("pending", Date.parse(alert.since), fired, LEAST_PX.pending),
+    part(alert.silence ? "silenced" : "firing", fired, known, LEAST_PX.firing),
+    part("acknowledged", known, end, LEAST_PX.firing),
+  ].filter(Boolean);
+  const [left, right] = [x(Date.parse(alert.since)), x(end)];
+  const zoom = () => zoomTo(page, Date.parse(alert.since), end);
+  const bar = svg("g", { class: `timeline-alert ${alert.severity}`, role: "button", tabindex: "-1", "data-bar": alert.id,
+    "aria-label": `${row.name}, ${groupText(row.labels)}: ${spanText(alert, now)}. Press Enter to zoom in.` },
+  svg("rect", { class: "hit", x: Math.max(0, left - 4).toFixed(1), width: (Math.min(width, right + 4) - Math.max(0, left - 4)).toFixed(1), y: 1, height: HEIGHT - 3, rx: 4 }),
+  ...parts);
+  bar.addEventListener("pointerenter", () => show(bar, row, alert));
+  bar.addEventListener("pointerleave", () => show(null));
+  bar.addEventListener("focus", () => show(bar, row, alert));
+  bar.addEventListener("blur", () => show(null));
+  bar.addEventListener("click", zoom);
+  bar.addEventListener("keydown", (event) => ["Enter", " "].includes(event.key) && (event.preventDefault(), zoom()));
+  return bar;
+}
+
+function zoomTo(page, start, end) {
+  const margin = Math.max(LEAST_ZOOM_MS, (end - start) * ZOOM);
+  page.showWindow(start - margin, end + margin);
+}
+
+// Arrow keys: left and right in the row, up and down to the rows beside it.
+function move(event, rows) {
+  const bar = event.target.closest("[data-bar]");
+  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  if (!bar || !step) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const lanes = [...rows.querySelectorAll(".timeline-lane")].map((lane) => [...lane.querySelectorAll("[data-bar]")]);
+  const lane = lanes.findIndex((bars) => bars.includes(bar));
+  const index = lanes[lane].indexOf(bar) + step[1];
+  const target = step[0] ? lanes[lane + step[0]]?.at(-1) : lanes[lane][index];
+  if (!target) return;
+  bar.setAttribute("tabindex", "-1");
+  target.setAttribute("tabindex", "0");
+  target.focus();
+}
+
+function spanText(alert, now) {
+  const begin = Date.parse(alert.started_at ?? alert.since);
+  const end = alert.ended_at ? Date.parse(alert.ended_at) : now;
+  const what = alert.started_at ? "fired" : "pending";
+  return `${what} for ${elapsed(end - begin)}, ${alert.ended_at ? `${momentText(begin, now)} to ${timeOfDay(end)}` : `since ${momentText(begin, now)}`}`;
+}
+
+const momentText = (ms, now) => (dayText(ms, now) === "today" ? timeOfDay(ms) : `${dayText(ms, now)} ${timeOfDay(ms)}`);
+
+function cardContent(row, alert, page) {
+  const now = page.now();
+  const facts = [
+    [alert.started_at ? "Fired" : "Pending", spanText(alert, now).replace(/^\w+ for /, "")],
+    ["Peak", `${valueText(alert.peak, row.unit)}${alert.threshold === null ? "" : ` · threshold ${thresholdText(alert.threshold, row.unit)}`}`],
+  ];
+  if (alert.acknowledged_at) {
+    const after = alert.started_at ? ` after ${elapsed(Date.parse(alert.acknowledged_at) - Date.parse(alert.started_at))}` : ` ${since(Date.parse(alert.acknowledged_at), now)}`;
+    facts.push(["Known", `to ${alert.acknowledged_by ?? "somebody"}${after}${alert.note ? `: “${alert.note}”` : ""}`]);
+  }
+  if (alert.silence) facts.push(["Silenced", "made no message"]);
+  return [
+    element("p", {}, glyph(alert.started_at ? "firing" : "pending", alert.severity), " ", element("b", {}, row.name), " ", group(row.labels, page)),
+    element("dl", {}, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)))),
+  ];
+}
+
+// "2 × · 51 min": how often it fired, and for how long, within the time range.
+function totalText(row, { from, to, now }) {
+  const fired = row.alerts.filter((alert) => alert.started_at);
+  if (!fired.length) return "never fired";
+  const total = fired.reduce((sum, alert) => sum + firingMs(alert, from, Math.min(to, now)), 0);
+  return `${fired.length} × · ${elapsed(total)}`;
+}
+
+function firingMs(alert, from, to) {
+  const end = alert.ended_at ? Date.parse(alert.ended_at) : to;
+  return Math.max(0, Math.min(end, to) - Math.max(Date.parse(alert.started_at), from));
+}
+
+function headText({ rows }, page) {
+  const alerts = rows.flatMap((row) => row.alerts).filter((alert) => alert.started_at);
+  const span = page.params.span.replace(/^the last /, "in ").replace(/^this time range$/, "in this time range");
+  if (!alerts.length) return `nothing fired ${span}`;
+  const { from } = page.window;
+  const longest = Math.max(...alerts.map((alert) => firingMs(alert, from, page.now())));
+  const rules = new Set(rows.filter((row) => row.alerts.some((alert) => alert.started_at)).map((row) => row.rule)).size;
+  const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+  return `${count(alerts.length, "alert")} of ${count(rules, "rule")} ${span} · the longest ${elapsed(longest)}`;
+}
+
+function noteText({ rows, omitted, quiet }, page) {
+  const more = omitted ? `${omitted} further groups are in the list. ` : "";
+  if (quiet <= 0) return more;
+  const noun = `group${quiet === 1 ? "" : "s"} of ${page.data.evaluation.rules} rules`;
+  return `${more}${quiet} ${rows.length ? "more " : ""}${noun} had nothing to tell in ${page.params.span}.`;
+}
