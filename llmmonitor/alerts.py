@@ -51,12 +51,17 @@ class AlertRule(SimpleNamespace):
     """A rule, with the fields that are given by name: `AlertRule(id="slow", threshold=5000, …)`."""
 
 
+def _encodable(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
 class BadFields(ValueError):
     """Fields are refused. `errors` has (field, reason); a reason continues a sentence that starts with the field."""
 
     def __init__(self, errors: list[tuple[str, str]]) -> None:
-        self.errors = errors
-        super().__init__(" ".join(f"{field} {reason}" for field, reason in errors))
+        # Without unpaired surrogates, which no response can contain.
+        self.errors = [(_encodable(field), _encodable(reason)) for field, reason in errors]
+        super().__init__(" ".join(f"{field} {reason}" for field, reason in self.errors))
 
 
 class BadRule(BadFields):

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from alerts import queries
 from alerts.api import schemas
+from alerts.api.refusals import refusal
 from alerts.rules.history import Author
 from alerts.rules.spec import BadRule
 from alerts.rules.writing import remove_rule, write_rule
@@ -82,7 +83,7 @@ class RuleView(_RuleView):
         _rule(rule_id)
         fields = _fields_of(request)
         if fields.setdefault("id", rule_id) != rule_id:
-            raise _problem(BadRule([("id", f"must be {rule_id}: the id of a rule cannot be changed.")]))
+            raise refusal("bad_rule", BadRule([("id", f"must be {rule_id}: the id of a rule cannot be changed.")]))
         _write(request, fields)
         return Response(_rule(rule_id))
 
@@ -112,15 +113,10 @@ def _write(request: Request, fields: dict[str, Any]) -> bool:
     try:
         change = write_rule(fields, _author(request))
     except BadRule as error:
-        raise _problem(error) from None
+        raise refusal("bad_rule", error) from None
     if change is not None:
         _audit(request, change.verb, change.id)
     return change is not None and change.before is None
-
-
-def _problem(error: BadRule) -> Problem:
-    errors = [{"field": field, "detail": reason} for field, reason in error.errors]
-    return Problem(400, "bad_rule", str(error), errors=errors)
 
 
 def _rule(rule_id: str) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.api import schemas
+from alerts.api.refusals import refusal
 from alerts.silencing import silences
 from alerts.silencing.spec import BadSilence
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanOperate, CanRead
 from metrics.api.base_views import ReadView
-from metrics.api.error_handlers import Problem
 from metrics.api.openapi.description import Parameter, describe, describe_get
 from metrics.api.openapi.response_schemas import PROBLEMS, page_of, problems
 from metrics.queries import BadQuery, parameters
@@ -54,8 +54,7 @@ class SilencesView(ReadView):
         try:
             silence = silences.create(request.data, identify_request(request._request).name, at)
         except BadSilence as error:
-            errors = [{"field": field, "error": reason} for field, reason in error.errors]
-            raise Problem(400, "bad_silence", str(error), errors=errors) from None
+            raise refusal("bad_silence", error) from None
         return Response(silences.as_dict(silence, at), 201)
 
 

@@ -98,7 +98,7 @@ class AlertRule(BaseModel):
     clear_threshold: Number | None = None
     for_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
     compare_to_seconds: int | None = None
-    filters: dict[str, list[str]] = {}
+    filters: dict[str, list[Annotated[str, STORABLE]]] = {}
     group_by: tuple[str, ...] | None = None
     severity: Annotated[AlertLevel, BeforeValidator(_lower)] = AlertLevel.WARNING
     no_data: Annotated[NoData, BeforeValidator(_lower)] = NoData.OK

@@ -117,14 +117,17 @@ class ARuleOfTheAPI:
         [
             {"filters": {"model": ["a\x00b"]}}, {"filters": {"a\x00b": ["m"]}}, {"channels": ["a\x00b"]},
             {"group_by": ["a\x00b"]}, {"threshold": 10**400}, {"for_seconds": 10**30}, {"compare_to_seconds": 10**30},
-            {"filters": {"model": "m"}}, {"filters": []}, {"id": 7}, {"id": None}, {"name": None}, {"enabled": None},
+            {"filters": {"model": "m"}}, {"filters": []}, {"filters": {"\ud800": ["m"]}},
+            {"filters": {"model": ["\ud800"]}}, {"\ud800": 1}, {"id": 7}, {"id": None}, {"name": None},
+            {"enabled": None},
         ],
     )  # fmt: skip
     def test_has_only_values_that_can_be_stored(self, client: Client, given: dict[str, Any]) -> None:
         response = post(client, RULE | given)
 
         assert response.status_code == 400, response.content
-        assert response.json()["errors"][0]["field"].split(".")[0] == next(iter(given))
+        named = response.json()["errors"][0]["field"].split(".")[0]
+        assert named in (next(iter(given)), "")
 
 
 class TheHistoryOfARule:

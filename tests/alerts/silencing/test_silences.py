@@ -240,7 +240,7 @@ class AnInvalidSilence:
         assert response.status_code == 400
         (error,) = response.json()["errors"]
         assert error["field"] == field
-        assert error["error"].startswith(reason)
+        assert error["detail"].startswith(reason)
         assert not Silence.objects.exists()
 
     def test_needs_matchers_and_a_reason(self, db: Any, client: Client) -> None:
