@@ -36,6 +36,11 @@ class OverviewAlerts:
     def _with_kind(self, row: Row) -> Row:
         return row | {"kind": self.rules.get(row["rule"], {}).get("kind", "threshold")}
 
+    @property
+    def fires(self) -> bool:
+        """Whether an alert fires now."""
+        return any(row["state"] == "firing" for row in self.active)
+
     def as_dict(self, shown_metrics: Iterable[str]) -> Row:
         """Return them for the page's scripts. `shown_metrics`: those whose thresholds a chart may show."""
         firing = [row for row in self.active if row["state"] == "firing"]

@@ -101,7 +101,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
         "options": parts.read("The choices of the filters", lambda: queries.choices(window, now, counts=counts)) or {},
         "sentence": (
             _sentence(query, summary, ranking, hosts, alerts.spans, parts, now)
-            if has_events or alerts.spans
+            if has_events or alerts.fires
             else sentence.NO_EVENTS
         ).as_dict(),
         "alerts": alerts.as_dict(spec.metric.name for spec in SERIES),

@@ -105,6 +105,27 @@ class TheSentence:
         assert f"<h1 data-title>llama-3-70b is slow: P95 5.38\u00a0s, over 5\u00a0s since {since}.</h1>" in html
 
 
+class TheSentenceOfAnEmptyStore:
+    def test_names_what_fires_and_not_what_is_pending(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("metrics.queries.has_events", lambda: False)
+        cpu: dict[str, Any] = {
+            "rule_id": "high-cpu-usage",
+            "rule_name": "High CPU Usage",
+            "metric": "system.cpu_percent",
+            "stat": "avg",
+            "labels": {"host": "vm"},
+            "value": 99,
+            "peak": 99,
+            "threshold": 80,
+        }
+        pending = alert(1, None, **cpu)
+        assert title() == "Monitoring this machine. No requests yet."
+
+        pending.delete()
+        alert(2, 1, **cpu)
+        assert title().startswith("vm is busy: CPU 99 %, over 80 % since ")
+
+
 class TheCards:
     def test_have_three_firing_alerts_those_that_need_attention_first(self) -> None:
         first = alert(10, 9)

@@ -14,7 +14,8 @@ export function mount(root, page) {
   const draw = () => nextFrame(() => {
     const { firing, count, rules, firing_rules: firingRules } = page.data.alerts;
     const hidden = count > firing.length ? ` · ${count - firing.length} more` : "";
-    setText(find("[data-values]", root), firingRules ? `${firingRules} of ${rules} rules${hidden}` : `${rules} rules`);
+    const now = page.rolling ? "" : "now · "; // also for a window of the past
+    setText(find("[data-values]", root), firingRules ? `${now}${firingRules} of ${rules} rules${hidden}` : `${now}${rules} rules`);
     const key = JSON.stringify(page.data.alerts.firing.map(({ figure, ...rest }) => rest));
     if (key !== drawn || !count) {
       drawn = key;
@@ -54,7 +55,9 @@ export function mount(root, page) {
 
 // "Nothing fires. Nearest: GPU Overheating, at 87 % of its threshold."
 export function quietText({ nearest }) {
-  return nearest ? `Nothing fires. Nearest: ${nearest.name}, at ${text(percent(100 * nearest.share))} of its threshold.` : "Nothing fires.";
+  if (!nearest) return "Nothing fires.";
+  if (nearest.share > 1) return `Nothing fires yet. ${nearest.name} is past its threshold.`;
+  return `Nothing fires. Nearest: ${nearest.name}, at ${text(percent(100 * nearest.share))} of its threshold.`;
 }
 
 function createAlert(alert, page) {
