@@ -84,3 +84,21 @@ class TheDemo:
         expect(page.locator("#demo-text")).to_contain_text("Three models")
         assert rules("/alerts") == rules("/alerts/history?limit=100") == set()
         assert console_errors == []
+
+
+class AStoppedDemo:
+    def test_is_reported_with_a_button_that_continues_it(self, make_server: MakeServer, open_page: Any) -> None:
+        server = make_server()
+        server.post("/track/inference", {"model_name": "m", "metadata": {"llmmonitor.demo": True}})
+        shell(
+            server, "from metrics.models import DemoClaim; DemoClaim.objects.update_or_create(defaults={'live': True})"
+        )
+        page = open_page(server.url)
+        banner = page.locator("#demo-banner")
+        expect(banner).to_contain_text("It has stopped")
+
+        page.get_by_role("button", name="Continue the demo").click()
+
+        expect(banner).to_contain_text("shown together with your own data")
+        expect(page.get_by_role("button", name="Continue the demo")).to_be_hidden()
+        assert server.get("/demo").json()["running"] is True

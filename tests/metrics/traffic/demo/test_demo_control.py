@@ -221,6 +221,7 @@ class ALiveDemoWhoseServerHasEnded:
             patched.setattr(control.time, "sleep", lambda seconds: killed.release())
             control.resume(Sender("http://127.0.0.1:1"))
 
+        killed.release()
         assert api.get("/demo").json()["running"] is True
 
     def test_has_no_machines_that_are_down(self, api: AsgiClient, short_day: None) -> None:
