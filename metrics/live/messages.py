@@ -18,7 +18,7 @@ def send_to_clients(messages: Iterable[Mapping[str, Any]], or_else: Mapping[str,
 
     If there are more than MAX_MESSAGES, or if a client has not read earlier ones, `or_else` is sent in their place.
     """
+    # One more than an outbox accepts shows it that there are too many.
     texts = [encode(message).decode() for message in islice(messages, MAX_MESSAGES + 1)]
-    instead = encode(or_else).decode()
     if texts:
-        send_to_group({"type": KIND, "texts": texts if len(texts) <= MAX_MESSAGES else [instead], "or_else": instead})
+        send_to_group({"type": KIND, "texts": texts, "or_else": encode(or_else).decode()})

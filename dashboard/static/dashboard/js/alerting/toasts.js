@@ -22,8 +22,8 @@ const groupKey = ({ rule, labels }) => JSON.stringify([rule, labels]);
 
 export function mountToasts(page, alerts) {
   const list = find("#toasts");
-  // What was to be done before a login. On the Alerts page its cards do it.
-  const inHand = find(".page-alerts") ? null : takeAction();
+  const isAlertsPage = Boolean(find(".page-alerts")); // its cards show the alerts that were there
+  const inHand = isAlertsPage ? null : takeAction(); // what was to be done before a login
   const toasts = new Map(); // by rule and group: {alert, count, node, left}
   const recent = new Map(); // by rule and group: {count, at}, of those that fired within AGAIN_MS
 
@@ -96,7 +96,7 @@ export function mountToasts(page, alerts) {
   page.topics.on("firing", ({ arrived, over, isFirst }) => {
     const closed = recall(CLOSED, []);
     const isShown = ({ id, severity }) => id === inHand?.id || (severity === "critical" && !closed.includes(id));
-    const old = isFirst ? alerts.unhandled.filter(isShown) : [];
+    const old = isFirst && !isAlertsPage ? alerts.unhandled.filter(isShown) : [];
     const firing = new Map(alerts.all.map((alert) => [alert.id, alert]));
     for (const [key, { alert }] of toasts) {
       if (firing.has(alert.id) && !isUnhandled(firing.get(alert.id))) remove(key);
@@ -136,7 +136,7 @@ function draw({ alert, count }, page, actions) {
         element("strong", {}, name),
         element("span", { class: "muted" }, count > 1 ? times(count) : time),
         element("button", { type: "button", class: "toast-close", "aria-label": `Close: ${name}`, on: { click: () => actions.close(alert) } }, "×")),
-      element("p", {}, group(alert.labels, page), ` · ${fires ? condition(alert) : outcome(alert)}`),
+      element("p", {}, group(alert.labels, page), ` · ${fires ? condition(alert) : outcome(alert)}${alert.is_demo ? " · demo data" : ""}`),
       fires ? buttons : null,
       element("p", { class: "toast-problem", hidden: true })),
     Number.isFinite(SECONDS[kind]) ? element("span", { class: "toast-bar", "aria-hidden": "true" }) : null);
