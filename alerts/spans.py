@@ -13,7 +13,7 @@ from alerts.models import Alert
 from metrics.queries.time.window import iso
 
 MAX_SPANS = 500
-MAX_ALERTS = 5_000  # that are read, so that an alert of few labels is not hidden by those of others
+MAX_ALERTS = 5_000  # that are read for chosen labels, so that their alerts are not hidden by others
 
 
 class Spans(NamedTuple):
@@ -32,8 +32,9 @@ def read_spans(
     span is of one state: an alert that was pending and then fired has two. `to` is None while the state lasts.
     """
     rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
+    most = MAX_ALERTS if any((labels or {}).values()) else limit
     newest_first = (F("ended_at").desc(nulls_first=True), "-since", "-id")  # those that are open are never left out
-    read = list(rows.order_by(*newest_first)[:MAX_ALERTS])
+    read = list(rows.order_by(*newest_first)[:most])
     matching = [alert for alert in read if matches(alert.labels, labels)]
     results: list[dict[str, Any]] = []
     shown = 0
@@ -43,7 +44,7 @@ def read_spans(
             break
         results += of_alert
         shown += 1
-    omitted = len(matching) - shown + (rows.count() - MAX_ALERTS if len(read) == MAX_ALERTS else 0)
+    omitted = len(matching) - shown + (rows.count() - most if len(read) == most else 0)
     return Spans([_as_json(span) for span in sorted(results, key=itemgetter("from"), reverse=True)], omitted)
 
 

@@ -254,7 +254,8 @@ class TheSentence:
         assert looks == {"warning": ("warning", "▲"), "critical": ("critical", "■"), "quiet": ("muted", "○")}
 
     @pytest.mark.parametrize(
-        ("alert", "tile"), [(span(), "p95"), (span(stat="avg"), "p95"), (FAILING, "errors"), (HOT, "")]
+        ("alert", "tile"),
+        [(span(), "p95"), (span(stat="avg"), "p95"), (span(stat="p99"), "p99"), (FAILING, "errors"), (HOT, "")],
     )
     def test_names_the_tile_that_it_is_about(self, alert: dict[str, Any], tile: str) -> None:
         assert sentence([alert]).about == tile
