@@ -61,7 +61,8 @@ function bar(rule, isFiring) {
 function lastFired(rule, isFiring, now) {
   const newest = rule.fired[0];
   if (isFiring && newest) {
-    return [element("b", { class: rule.severity }, `${rule.state} now`), element("span", { class: "sub" }, `since ${hourAndMinute(Date.parse(newest.from))}`)];
+    const mark = rule.state === "firing" ? "" : `, ${rule.state}`;
+    return [element("b", { class: rule.severity }, "firing now"), element("span", { class: "sub" }, `since ${hourAndMinute(Date.parse(newest.from))}${mark}`)];
   }
   if (!rule.last_fired) return [element("span", { class: "muted" }, "never")];
   const at = Date.parse(rule.last_fired);

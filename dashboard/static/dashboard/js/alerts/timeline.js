@@ -136,7 +136,7 @@ function createBar(row, alert, { from, to, now, width }, page, show) {
   const zoom = () => zoomTo(page, Date.parse(alert.since), end);
   const bar = svg("g", { class: `timeline-alert ${alert.severity}`, role: "button", tabindex: "-1", "data-bar": alert.id,
     "aria-label": `${row.name}, ${groupText(row.labels)}: ${spanText(alert, now)}. Press Enter to zoom in.` },
-  svg("rect", { class: "hit", x: Math.max(0, left - 4).toFixed(1), width: (Math.min(width, right + 4) - Math.max(0, left - 4)).toFixed(1), y: 1, height: HEIGHT - 3, rx: 4 }),
+  svg("rect", { class: "hit", x: Math.max(0, left - 2).toFixed(1), width: (Math.min(width, right + 2) - Math.max(0, left - 2)).toFixed(1), y: 1, height: HEIGHT - 3, rx: 4 }),
   ...parts);
   bar.addEventListener("pointerenter", () => show(bar, row, alert));
   bar.addEventListener("pointerleave", () => show(null));

@@ -1,0 +1,167 @@
+"""The data of the Alerts page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from django.test import Client
+
+from alerts.evaluation.evaluate import evaluate
+from alerts.models import Alert, AlertRule, Evaluation, Silence
+from alerts.rules.manager import alert_manager
+from alerts.rules.spec import check_rule
+from dashboard.alerts import data
+from dashboard.page_query import read
+from metrics.events import SystemEvent
+from metrics.store.writing.transaction import Store
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
+RULE = {"id": "hot", "name": "Hot", "metric_type": "system", "metric_name": "cpu_percent", "threshold": 80}
+
+
+def add_rule(**fields: Any) -> None:
+    alert_manager.add_alert_rule(check_rule(RULE | fields))
+
+
+def add_alert(rule: str, host: str, minutes_ago: float, minutes: float | None = None, **fields: Any) -> Alert:
+    """An alert that fired so long ago, for so long; without a length it fires still."""
+    fired = NOW - timedelta(minutes=minutes_ago)
+    ended = None if minutes is None else fired + timedelta(minutes=minutes)
+    known = {"severity": "warning", "metric": "system.cpu_percent", "stat": "avg", "unit": "%", "threshold": 80}
+    state = Alert.State.FIRING if ended is None else Alert.State.RESOLVED
+    times = {"since": fired, "fired_at": fired, "ended_at": ended, "updated_at": NOW}
+    known |= {"rule_id": rule, "rule_name": rule.title(), "labels": {"host": host}, "labels_hash": f"{rule} {host}"}
+    return Alert.objects.create(**(known | times | {"state": state, "value": 90, "peak": 95} | fields))
+
+
+def gather(address: str = "range=24h", **chosen: Any) -> dict[str, Any]:
+    return data.gather(read(QueryDict(address), NOW), data.Choice(**chosen), NOW)
+
+
+@pytest.fixture(autouse=True)
+def rules() -> None:
+    AlertRule.objects.all().delete()
+    add_rule()
+    Evaluation.objects.update_or_create(pk=Evaluation.ROW, defaults={"at": NOW})
+
+
+class TheActiveAlerts:
+    def test_are_critical_first_then_the_newest_then_silenced_then_pending(self) -> None:
+        silence = Silence.objects.create(matchers={}, starts_at=NOW, reason="x", by="y", created_at=NOW)
+        add_alert("hot", "old", 50)
+        add_alert("hot", "new", 5)
+        add_alert("hot", "worst", 90, severity="critical")
+        add_alert("hot", "silenced", 1, severity="critical", silence=silence)
+        add_alert("hot", "pending", 1, state=Alert.State.PENDING, fired_at=None)
+
+        hosts = [alert["labels"]["host"] for alert in gather()["alerts"]]
+
+        assert hosts == ["worst", "new", "old", "silenced", "pending"]
+
+    def test_that_filters_hide_are_counted(self) -> None:
+        add_alert("hot", "a", 5)
+        add_alert("hot", "b", 5, acknowledged_at=NOW, acknowledged_by="mara")
+        add_alert("hot", "c", 5, severity="critical")
+
+        by_state = gather(state=("acknowledged",))
+        by_others = gather(severity=("warning",), host=("a", "c"))
+
+        assert [alert["labels"]["host"] for alert in by_state["alerts"]] == ["b"]
+        assert [alert["labels"]["host"] for alert in by_others["alerts"]] == ["a"]
+        assert by_state["alerts_hidden"] == by_others["alerts_hidden"] == 2
+        assert "2 of 3 are not acknowledged." in by_state["sentence"]["text"]
+
+    def test_say_when_pending_ones_fire(self) -> None:
+        add_rule(for_seconds=600)
+        add_alert("hot", "a", 4, state=Alert.State.PENDING, fired_at=None)
+
+        (alert,) = gather()["alerts"]
+
+        assert datetime.fromisoformat(alert["fires_at"]) == NOW + timedelta(minutes=6)
+
+    def test_have_a_chart_of_their_own_group_and_their_context(self) -> None:
+        Evaluation.objects.all().delete()
+        for host, percent in (("a", 90), ("b", 30)):
+            Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host=host, cpu_percent=percent)])
+        evaluate(NOW)
+
+        (alert,) = gather()["alerts"]
+
+        assert [value for value in alert["chart"]["values"] if value is not None] == [90.0]
+        assert alert["chart"]["step"] == 30_000
+        assert alert["context"]["firing"] == []
+
+    def test_are_shown_also_if_their_rule_was_deleted(self) -> None:
+        add_alert("gone", "a", 5)
+
+        (alert,) = gather()["alerts"]
+
+        assert (alert["has_rule"], alert["for_seconds"]) == (False, None)
+
+
+class TheHistory:
+    def test_has_a_row_for_each_rule_and_group_in_the_range_those_that_fire_first(self) -> None:
+        add_alert("hot", "a", 60, 5)
+        add_alert("hot", "a", 30, 5)
+        add_alert("hot", "b", 20, 5)
+        add_alert("cold", "a", 90)
+        add_alert("hot", "c", 60 * 30, 5)
+
+        rows = gather()["timeline"]["rows"]
+
+        assert [(row["rule"], row["labels"]["host"], len(row["alerts"])) for row in rows] == [
+            ("cold", "a", 1),
+            ("hot", "b", 1),
+            ("hot", "a", 2),
+        ]
+
+    def test_passes_the_filters(self) -> None:
+        add_alert("hot", "a", 30, 5)
+        add_alert("hot", "b", 20, 5, severity="critical")
+
+        assert [row["labels"]["host"] for row in gather(severity=("critical",))["timeline"]["rows"]] == ["b"]
+        assert [row["labels"]["host"] for row in gather(host=("a",))["timeline"]["rows"]] == ["a"]
+
+
+class TheRules:
+    def test_are_sorted_from_firing_to_far_from_their_threshold(self) -> None:
+        AlertRule.objects.all().delete()
+        for identifier, threshold in (("far", 99), ("near", 45), ("fires", 20)):
+            add_rule(id=identifier, name=identifier, threshold=threshold)
+        add_rule(id="off", name="off", enabled=False)
+        Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host="a", cpu_percent=40)])
+        Evaluation.objects.all().delete()
+        evaluate(NOW)
+
+        rules = gather()["rules"]
+
+        assert [(rule["id"], rule["state"]) for rule in rules] == [
+            ("fires", "firing"), ("near", "ok"), ("far", "ok"), ("off", "ok"),
+        ]  # fmt: skip
+        assert rules[0]["value"] == 40
+        assert len(rules[0]["fired"]) == 1
+        assert rules[1]["last_fired"] is None
+
+
+class TheAddress:
+    def test_may_have_filters_that_are_not_known(self) -> None:
+        client = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
+
+        response = client.get("/dashboard/data/alerts?state=odd&state=firing&severity=critical")
+
+        assert response.status_code == 200, response.content
+        assert response.json()["params"]["filters"] == {"state": ["firing"], "severity": ["critical"]}
+        assert response.json()["params"]["range"] == "24h"
+
+    def test_shows_the_alerts_without_scripts(self) -> None:
+        add_alert("hot", "a", 5)
+
+        html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/dashboard/alerts/").content.decode()
+
+        assert "<noscript>" in html
+        assert "No rule was judged since 12:34\u00a0UTC." in html
