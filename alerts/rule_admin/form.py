@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ TYPES = {
     "inference": "Requests", "error": "Errors", "queue": "Queues", "system": "Hosts", "gpu": "GPUs",
     "engine": "Serving engines", "monitor": "This monitor",
 }  # fmt: skip
+OF_REQUESTS = ("inference", "error")
 ALL_STATS = tuple(dict.fromkeys(stat for stats in catalogue.STATS.values() for stat in stats))
 KIND_NAMES = {RuleKind.THRESHOLD: "Threshold", RuleKind.CHANGE: "Change", RuleKind.NO_DATA: "No data"}
 NO_DATA_NAMES = {NoData.OK: "It is well", NoData.ALERT: "It fires", NoData.KEEP: "It stays as it was"}
@@ -31,7 +33,7 @@ FIELD_OF = {"metric_type": "metric", "metric_name": "metric"}  # where the form 
 def labels_of(metric: Metric) -> tuple[str, ...]:
     """Return the labels that alerts on the metric may be grouped by, with promoted tags."""
     tags = tuple(f"{TAG_PREFIX}{name}" for name in settings.LLMMONITOR.tags)
-    return catalogue_labels_of(metric) + (tags if metric.type in ("inference", "error") else ())
+    return catalogue_labels_of(metric) + (tags if metric.type in OF_REQUESTS else ())
 
 
 def metrics_for_scripts() -> dict[str, dict[str, Any]]:
@@ -42,6 +44,7 @@ def metrics_for_scripts() -> dict[str, dict[str, Any]]:
             "stat": metric.default_stat,
             "labels": labels_of(metric),
             "instance": instance_of(metric),
+            "of_requests": metric.type in OF_REQUESTS,
         }
         for metric in catalogue.ALL
     }
@@ -54,6 +57,11 @@ def _metric_choices() -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
+def _quoted(value: str) -> str:
+    """Return a value as in a CSV file."""
+    return '"{}"'.format(value.replace('"', '""')) if "," in value or '"' in value else value
+
+
 class FiltersField(forms.CharField):
     """Labels and their values, as a line `label = value, value` for each label."""
 
@@ -63,14 +71,14 @@ class FiltersField(forms.CharField):
         """Return the filters as lines."""
         if not isinstance(value, Mapping):
             return value
-        return "\n".join(f"{name} = {', '.join(values)}" for name, values in value.items())
+        return "\n".join(f"{name} = {', '.join(map(_quoted, values))}" for name, values in value.items())
 
     def to_python(self, value: Any) -> Any:
         """Return label -> values. Raises ValidationError."""
         filters: dict[str, list[str]] = {}
         for line in filter(None, map(str.strip, (value or "").splitlines())):
             name, equals, values = line.partition("=")
-            listed = [part for part in map(str.strip, values.split(",")) if part]
+            listed = [part for part in map(str.strip, next(csv.reader([values], skipinitialspace=True), [])) if part]
             if not equals or not listed:
                 raise forms.ValidationError(f"“{line}” must be a label, = and values, such as: model = gpt-4o, o3")
             filters.setdefault(name.strip(), []).extend(listed)

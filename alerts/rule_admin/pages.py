@@ -37,7 +37,7 @@ class AlertRuleAdmin(admin.ModelAdmin):
 
     form = RuleForm
     list_display = ("name", "fires_if", "severity_and_glyph", "state", "enabled")
-    list_filter = ("enabled", "severity", "metric_type")
+    list_filter = ("enabled", "severity")
     search_fields = ("name", "id", "metric_name")
     actions = ("enable", "disable", "duplicate")
     fieldsets = (

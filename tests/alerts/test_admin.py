@@ -14,6 +14,7 @@ from django.test import Client
 from alerts.models import Alert, AlertRule, Evaluation
 from alerts.retention import KEPT, delete_expired
 from alerts.rule_admin import pages
+from alerts.rule_admin.form import FiltersField
 from tests.alerts.test_api import NOW, hot
 
 __all__ = ["hot"]
@@ -120,6 +121,15 @@ class TheRuleForm:
         assert admin.post("/admin/alerts/alertrule/queue-backlog/change/", form).status_code == 302
         rule = AlertRule.objects.get(pk="queue-backlog")
         assert (rule.metric_name, rule.channels, rule.repeat_seconds) == ("pending", ["slack"], 60)
+
+    def test_keeps_filters_whose_values_have_commas(self) -> None:
+        filters = {"model": ["a, b", 'c "d"', "e"], "tag.team": ["x=y"]}
+
+        lines = FiltersField().prepare_value(filters)
+
+        assert lines == 'model = "a, b", "c ""d""", e\ntag.team = x=y'
+        assert FiltersField(required=False).clean(lines) == filters
+        assert FiltersField(required=False).clean(" model =a ,  b,\n\nmodel= c") == {"model": ["a", "b", "c"]}
 
     def test_records_old_and_new_values(self, hot: None, admin: Client) -> None:
         admin.post("/admin/alerts/alertrule/hot/change/", FORM | HOT | {"enabled": "", "for_seconds": 0})

@@ -24,6 +24,8 @@ function offer(name, isOffered) {
   }
 }
 
+const showRow = (name, shown) => find(`.field-${name}`, form).classList.toggle("not-applicable", !shown);
+
 function followMetric(changed) {
   const metric = metrics[form.elements.metric.value];
   if (!metric) return;
@@ -32,11 +34,12 @@ function followMetric(changed) {
   offer("group_by", (label) => metric.labels.includes(label));
   if (!chosen("stat")) for (const input of choices("stat")) input.checked = input.value === metric.stat;
   if (changed) for (const input of choices("group_by")) input.checked = metric.instance.includes(input.value);
+  showRow("min_count", metric.of_requests);
+  if (!metric.of_requests) form.elements.min_count.value = 1;
 }
 
 function followKind() {
   const kind = chosen("kind");
-  const showRow = (name, shown) => find(`.field-${name}`, form)?.classList.toggle("not-applicable", !shown);
   showRow("compare_to_seconds", kind === "change");
   for (const name of ["comparison", "threshold", "clear_threshold", "no_data"]) showRow(name, kind !== "no_data");
 }
