@@ -176,19 +176,18 @@ class RuleForm(forms.ModelForm):
 
     def _check(self, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Set `checked` from the values of the fields. Return the errors with the fields that they belong to."""
-        stored = self.instance.fields() if self.instance.pk else {}
         values = {name: value for name, value in fields.items() if name in RuleSpec.model_fields}
         values["metric_type"], _, values["metric_name"] = fields.get("metric", "").partition(".")
-        values["id"] = stored.get("id") or values.get("id") or "preview"
+        values["id"] = self.instance.pk or values.get("id") or "preview"
         values["name"] = values.get("name") or "Preview"
         try:
-            self.checked = check_rule(stored | values)
+            self.checked = check_rule(values)
         except BadRule as bad:
             self.problem = str(bad)
             errors = bad.errors
             if [name for name, _ in errors] == ["threshold"]:  # the values help to choose one
                 try:
-                    whole = check_rule(stored | values | {"threshold": 0, "clear_threshold": None})
+                    whole = check_rule(values | {"threshold": 0, "clear_threshold": None})
                     self.checked = whole.model_copy(update={"threshold": None})
                 except BadRule as others:
                     errors = errors + [error for error in others.errors if error[0] != "threshold"]

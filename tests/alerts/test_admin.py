@@ -81,8 +81,9 @@ class TheRuleForm:
         assert error in response.content.decode()
         assert not AlertRule.objects.filter(pk="slow-speed").exists()
 
-    def test_previews_the_posted_form_without_storing_it(self, hot: None, admin: Client) -> None:
-        form = FORM | HOT | {"id": "", "name": "", "_preview": "Preview"}
+    @pytest.mark.parametrize("name", ["", "new"])
+    def test_previews_the_posted_form_without_storing_it(self, hot: None, admin: Client, name: str) -> None:
+        form = FORM | HOT | {"id": name, "name": name, "_preview": "Preview"}
 
         page = admin.post("/admin/alerts/alertrule/add/", form)
 
