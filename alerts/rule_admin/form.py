@@ -177,7 +177,7 @@ class RuleForm(forms.ModelForm):
     def _check(self, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Set `checked` from the values of the fields. Return the errors with the fields that they belong to."""
         values = {name: value for name, value in fields.items() if name in RuleSpec.model_fields}
-        values["metric_type"], _, values["metric_name"] = fields.get("metric", "").partition(".")
+        values["metric_type"], _, values["metric_name"] = (fields.get("metric") or "").partition(".")
         values["id"] = self.instance.pk or values.get("id") or "preview"
         values["name"] = values.get("name") or "Preview"
         try:

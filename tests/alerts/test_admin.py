@@ -115,6 +115,12 @@ class TheRuleForm:
         assert answer["errors"] == {}
         assert admin.post("/admin/alerts/alertrule/now/", FORM | {"stat": "last"}).json()["html"] is None
 
+    def test_answers_a_post_without_fields(self, admin: Client) -> None:
+        answer = admin.post("/admin/alerts/alertrule/now/", {}).json()
+
+        assert answer["html"] is None
+        assert answer["errors"]["metric"]
+
     def test_keeps_the_fields_that_it_does_not_show(self, admin: Client) -> None:
         AlertRule.objects.filter(pk="queue-backlog").update(channels=["slack"], repeat_seconds=60)
         form = FORM | {"metric": "queue.pending", "filters": ""}
