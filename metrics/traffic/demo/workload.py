@@ -299,6 +299,7 @@ class Workload:
                         "pending": pending,
                         "processing": max(0, round(random.gauss(4.5 * load + 11 * bad, 0.9))),
                         "wait_time_ms": round(model.queue_ms + 3_900 * bad, 1),
+                        "oldest_seconds": round(max(0.0, random.gauss(3 * load + 24 * bad, 1)), 1),
                         DEMO: True,
                     }
                 )
