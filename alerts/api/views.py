@@ -13,7 +13,7 @@ from alerts import queries
 from alerts.acknowledging import ACKNOWLEDGED, AlertEnded, acknowledge
 from alerts.api import schemas
 from alerts.evaluation.judging import Status
-from alerts.rules.spec import AlertLevel
+from alerts.rules.spec import UNSTORABLE, AlertLevel, is_storable
 from alerts.silencing.marking import SILENCED, UNSILENCED
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanOperate
@@ -125,8 +125,10 @@ class AcknowledgeView(APIView):
         body = request.data if isinstance(request.data, dict) else {}
         given = {name: body.get(name, "") for name in ("note", "by")}
         for name, most in (("note", MAX_NOTE), ("by", 150)):
-            if not isinstance(given[name], str) or len(given[name]) > most or "\x00" in given[name]:
+            if not isinstance(given[name], str) or len(given[name]) > most:
                 raise BadQuery(name, f"must be text of at most {most} characters.")
+            if not is_storable(given[name]):
+                raise BadQuery(name, UNSTORABLE)
         by = given["by"] or identify_request(request._request).name
         try:
             alert = acknowledge(number, by, given["note"], now())

@@ -61,9 +61,17 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+UNSTORABLE = "must not contain NUL or an unpaired surrogate."
+
+
+def is_storable(text: str) -> bool:
+    """Return whether each database can store a text."""
+    return not re.search("[\x00\ud800-\udfff]", text)
+
+
 def _storable(value: str) -> str:
-    if re.search("[\x00\ud800-\udfff]", value):
-        raise ValueError("must not contain NUL or an unpaired surrogate.")
+    if not is_storable(value):
+        raise ValueError(UNSTORABLE)
     return value
 
 
@@ -133,6 +141,7 @@ _MESSAGES = {
     "too_long": "may have at most {max_length} entries.",
     "finite_number": "must be a finite number.",
     "string_type": "must be text.",
+    "string_unicode": UNSTORABLE,
     "too_short": "must not be empty.",
     "dict_type": "must be an object.",
     "list_type": "must be a list.",

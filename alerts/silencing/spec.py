@@ -9,13 +9,14 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from alerts.rules.spec import BadFields, described
+from alerts.rules.spec import STORABLE, BadFields, described
 from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX
 
 RULE, ALERT = "rule", "alert"
 MATCHED_LABELS = tuple(dict.fromkeys((*LABELS, *(name for names in GAUGE_LABELS.values() for name in names))))
 MAX_DURATION_SECONDS = 7 * 86_400
-MAX_VALUES = 200
+MAX_NAMES, MAX_VALUES = 20, 200
+YEARS = range(1970, 9000)
 
 
 class BadSilence(BadFields):
@@ -29,7 +30,7 @@ def _as_list(value: Any) -> Any:
 
 
 Values = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=400)]],
+    list[Annotated[str, Field(min_length=1, max_length=400), STORABLE]],
     BeforeValidator(_as_list),
     Field(min_length=1, max_length=MAX_VALUES),
 ]
@@ -46,14 +47,14 @@ class NewSilence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    matchers: dict[str, Values]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    matchers: Annotated[dict[Annotated[str, Field(max_length=100), STORABLE], Values], Field(max_length=MAX_NAMES)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), STORABLE]
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     weekdays: list[Annotated[int, Field(ge=0, le=6)]] = []
     start_time: time | None = None
     duration_seconds: Annotated[int, Field(ge=60, le=MAX_DURATION_SECONDS)] | None = None
-    time_zone: str = ""
+    time_zone: str | None = None
 
 
 def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:
@@ -62,17 +63,22 @@ def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:
         silence = NewSilence.model_validate(values)
     except ValidationError as error:
         raise BadSilence([described(detail, of="silence") for detail in error.errors(include_url=False)]) from None
-    starts_at, ends_at = _in_utc(silence.starts_at) or now, _in_utc(silence.ends_at)
     errors = [
+        (name, f"must be in a year from {YEARS[0]} to {YEARS[-1]}.")
+        for name, at in (("starts_at", silence.starts_at), ("ends_at", silence.ends_at))
+        if at is not None and at.year not in YEARS
+    ]
+    if errors:
+        raise BadSilence(errors)
+    starts_at, ends_at = _in_utc(silence.starts_at) or now, _in_utc(silence.ends_at)
+    errors += [
         ("matchers", f"has an unknown name: {name[:60]}. Allowed: {', '.join((RULE, ALERT, *MATCHED_LABELS))}.")
         for name in silence.matchers
         if name not in (RULE, ALERT, *MATCHED_LABELS) and not name.startswith(TAG_PREFIX)
     ]
-    if "\x00" in silence.reason:
-        errors.append(("reason", "must be text without the character NUL."))
     if ends_at is not None and ends_at <= max(starts_at, now):
         errors.append(("ends_at", "must be in the future and later than starts_at."))
-    update: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at}
+    update: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at, "time_zone": ""}
     if silence.start_time is None:
         errors += [
             (name, "is given for recurring silences only, which have a start_time.")

@@ -152,6 +152,9 @@ class AnAcknowledgement:
 
         assert self.send(client, number, note=7).status_code == 400
         assert self.send(client, number, note="x" * 501).status_code == 400
+        assert self.send(client, number, note="\x00").status_code == 400
+        response = client.post(f"/alerts/{number}/acknowledge", '{"by": "\\ud800"}', "application/json")
+        assert response.json()["detail"] == "by must not contain NUL or an unpaired surrogate."
 
 
 class TheHistory:

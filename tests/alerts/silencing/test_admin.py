@@ -81,6 +81,8 @@ class TheListOfSilences:
         silence = Silence.objects.get()
         assert "⊘ in force host alpha or gamma" in text_of(admin.get("/admin/alerts/silence/"))
         assert "until it is ended" in text_of(admin.get("/admin/alerts/alert/"))
+        assert "new fans" in text_of(admin.get("/admin/alerts/silence/?q=gamma"))
+        assert "new fans" not in text_of(admin.get("/admin/alerts/silence/?q=delta"))
 
         admin.post("/admin/alerts/silence/", {"action": "end", "_selected_action": [silence.pk]})
 
