@@ -43,7 +43,13 @@ def describe_changes(change: RuleChange) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+    match value:
+        case float():
+            text = f"{value:g}"
+        case str() if value:
+            text = value
+        case _:
+            text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 

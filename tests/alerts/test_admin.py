@@ -113,7 +113,8 @@ class TheRuleForm:
         assert "fires since 12:34 UTC" in answer["html"]
         assert answer["words"]["window_seconds"] == "seconds = 5 minutes"
         assert answer["errors"] == {}
-        assert admin.post("/admin/alerts/alertrule/now/", FORM | {"stat": "last"}).json()["html"] is None
+        for wrong in ({"stat": "last"}, {"filters": "model"}):
+            assert admin.post("/admin/alerts/alertrule/now/", FORM | wrong).json()["html"] is None
 
     def test_answers_a_post_without_fields(self, admin: Client) -> None:
         answer = admin.post("/admin/alerts/alertrule/now/", {}).json()

@@ -150,9 +150,13 @@ class TheHistoryOfARule:
         client = Client()
         client.force_login(user)
 
-        patch(client, "queue-backlog", {"threshold": 90})
+        patch(client, "queue-backlog", {"severity": "critical", "runbook_url": "http://wiki", "group_by": []})
 
-        assert histories() == [("mara", "Changed “Queue Backlog” — Changed threshold 100 → 90.")]
+        ((who, text),) = histories()
+        assert who == "mara"
+        assert text.endswith(
+            'Changed group_by ["model"] → [], severity warning → critical and runbook_url "" → http://wiki.'
+        )
 
     def test_is_in_the_audit_log_too(self, client: Client) -> None:
         post(client, RULE)
@@ -160,6 +164,15 @@ class TheHistoryOfARule:
         newest = AuditEntry.objects.first()
         assert newest is not None
         assert (newest.actor, newest.action, newest.subject) == ("API key ops", "added alert rule", "slow-speed")
+
+    def test_lists_no_person_for_a_program(self, client: Client) -> None:
+        post(client, RULE)
+        root = User.objects.create_superuser("root")
+        client = Client()
+        client.force_login(root)
+
+        assert "(program)" in client.get("/admin/alerts/alertrule/slow-speed/history/").content.decode()
+        assert "(program)" not in client.get("/admin/auth/user/").content.decode()
 
     def test_does_not_prevent_the_first_admin(self, client: Client) -> None:
         post(client, RULE)

@@ -105,7 +105,9 @@ class AClientsProgram:
             "print([rule.threshold for rule in alert_manager.get_alert_rules() if rule.id == added.id])\n"
             "added.threshold = 20\n"
             "print(alert_manager.add_alert_rule(added).threshold)\n"
-            "print(alert_manager.remove_alert_rule(added.id), alert_manager.remove_alert_rule(added.id))\n"
+            "print(alert_manager.remove_alert_rule(added.id), alert_manager.remove_alert_rule(added.id))\n",
+            http_proxy="http://127.0.0.1:1",  # is not used: it would see the key
+            no_proxy="",
         )
 
         assert out.splitlines() == ["avg True ['model']", "[10.0]", "20.0", "True False"]
