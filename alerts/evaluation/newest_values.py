@@ -36,7 +36,7 @@ def nearest(rule: AlertRule, readings: Readings) -> dict[str, Any]:
     for labels, reading in readings.items():
         if reading.value is None or reading.count < rule.min_count:
             continue
-        share = share_of_threshold(rule, reading.value)
+        share = share_of_threshold(rule.comparison, rule.threshold, reading.value)
         if best["value"] is None or (share or 0.0) > (best["share_of_threshold"] or 0.0):
             best = {
                 "value": reading.value,
@@ -47,16 +47,15 @@ def nearest(rule: AlertRule, readings: Readings) -> dict[str, Any]:
     return best | {"groups": len(readings)}
 
 
-def share_of_threshold(rule: AlertRule, value: float) -> float | None:
+def share_of_threshold(comparison: str, threshold: float | None, value: float) -> float | None:
     """Return how near the value is to the threshold: 1 at the threshold, more beyond it, at most MAX_SHARE.
 
     For "less than" it is the threshold divided by the value, so that it grows towards firing, too. None where the
     comparison or a threshold of 0 has no such share.
     """
-    threshold = rule.threshold
-    if not threshold or rule.comparison not in (*RISING, *FALLING):
+    if not threshold or comparison not in (*RISING, *FALLING):
         return None
-    fires_away_from_zero = (rule.comparison in RISING) == (threshold > 0)
+    fires_away_from_zero = (comparison in RISING) == (threshold > 0)
     share = value / threshold  # negative on the other side of zero
     if fires_away_from_zero:
         return min(MAX_SHARE, max(0.0, share))

@@ -13,7 +13,7 @@ from typing import Any
 from alerts import queries as alert_queries
 from alerts.silencing import silences
 from dashboard.alerts import sentence
-from dashboard.alerts.details import chart_of, context_of
+from dashboard.alerts.details import add_lines, chart_of, context_of
 from dashboard.page_query import PageQuery
 from metrics import queries
 
@@ -78,7 +78,7 @@ def gather(query: PageQuery, choice: Choice, now: datetime) -> Row:
     """Return the page's data, ready for JSON."""
     state = figures(query, choice, now)
     return state | {
-        "timeline": _timeline(query, choice, state["groups"]),
+        "timeline": _timeline(query, choice, state["groups"], now),
         "options": _options(query, now),
     }
 
@@ -165,7 +165,7 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
     return {"rules": listed, "rules_omitted": len(rules) - len(listed)}
 
 
-def _timeline(query: PageQuery, choice: Choice, groups: int) -> Row:
+def _timeline(query: PageQuery, choice: Choice, groups: int, now: datetime) -> Row:
     """Return one row for each rule and group that was pending or firing in the window, the newest first."""
     alerts = alert_queries.alerts_between(query.window.start, query.window.end, choice.labels)
     rows: dict[Any, Row] = {}
@@ -174,10 +174,13 @@ def _timeline(query: PageQuery, choice: Choice, groups: int) -> Row:
             continue
         key = (alert["rule"], tuple(sorted(alert["labels"].items())))
         row = rows.setdefault(
-            key, {name: alert[name] for name in ("rule", "name", "labels", "unit", "metric_name")} | {"alerts": []}
+            key,
+            {name: alert[name] for name in ("rule", "name", "labels", "unit", "metric_name")}
+            | {"alerts": [], "line": None},
         )
         row["alerts"].append({name: alert[name] for name in (*ROW_FIELDS, "severity")})
     listed = sorted(rows.values(), key=_row_importance)
+    add_lines(listed[:MAX_ROWS], {rule["id"]: rule for rule in alert_queries.rules()}, query.window, now)
     return {"rows": listed[:MAX_ROWS], "omitted": max(0, len(listed) - MAX_ROWS), "quiet": max(0, groups - len(listed))}
 
 

@@ -1,21 +1,24 @@
-"""What the card of an alert shows besides the alert: the chart of the last half hour, and the context."""
+"""What the page shows besides alerts: the chart of the last half hour, the context, and the lines of the history."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from alerts.context import context_of_number
+from alerts.evaluation.newest_values import share_of_threshold
 from metrics import queries
 from metrics.queries import BadQuery, QueryStopped, SeriesSpec, Window
 from metrics.queries.parameters import parse_filters_object
+from metrics.queries.time.window import STEPS
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 1_800
 STEP_SECONDS = 30
+POINTS = 150  # at most, of a line of the history
 
 
 def chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
@@ -44,3 +47,33 @@ def context_of(alert: Mapping[str, Any], now: datetime) -> dict[str, Any] | None
     except QueryStopped as error:
         logger.warning("alerts: the context of %s: %s", alert["name"], error)
         return None
+
+
+def add_lines(
+    rows: Sequence[dict[str, Any]], rules: Mapping[str, Mapping[str, Any]], window: Window, now: datetime
+) -> None:
+    """Add the values of each row's group over the window, as shares of the threshold: `{"start", "step", "values"}`."""
+    step = next((step for step in STEPS if window.seconds / step <= POINTS and (step <= 30 or step % 60 == 0)), None)
+    for name in {row["rule"] for row in rows if row["rule"] in rules and rules[row["rule"]]["kind"] == "threshold"}:
+        rule = rules[name]
+        try:
+            spec = SeriesSpec.of(f"{rule['metric_type']}.{rule['metric_name']}", rule["stat"], *rule["group_by"])
+            result = queries.series([spec], window, parse_filters_object(rule["filters"]), step=step, now=now)
+        except (QueryStopped, BadQuery, ValueError) as error:
+            logger.warning("alerts: the history of %s: %s", rule["name"], error)
+            continue
+        lines = {tuple(sorted(line.labels.items())): line.values for line in result.lines}
+        for row in rows:
+            values = lines.get(tuple(sorted(row["labels"].items())))
+            if row["rule"] == name and values is not None and result.plan.points:
+                start, seconds = int(result.plan.starts[0]), result.plan.step_seconds
+                row["line"] = {
+                    "start": start * 1000,
+                    "step": seconds * 1000,
+                    "values": [_share(rule, value) for value in values],
+                }
+
+
+def _share(rule: Mapping[str, Any], value: float | int | None) -> float | None:
+    share = None if value is None else share_of_threshold(rule["comparison"], rule["threshold"], value)
+    return None if share is None else round(share, 3)

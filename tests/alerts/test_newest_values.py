@@ -42,7 +42,7 @@ class TheShareOfTheThreshold:
     def test_grows_to_one_at_the_threshold(
         self, comparison: str, threshold: float, value: float, share: float | None
     ) -> None:
-        assert newest_values.share_of_threshold(rule(comparison=comparison, threshold=threshold), value) == share
+        assert newest_values.share_of_threshold(comparison, threshold, value) == share
 
 
 class TheNewestValue:

@@ -120,6 +120,17 @@ class TheHistory:
             ("hot", "a", 2),
         ]
 
+    def test_has_the_values_of_the_group_as_shares_of_the_threshold(self) -> None:
+        for host, percent in (("a", 60), ("b", 20)):
+            Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host=host, cpu_percent=percent)])
+        add_alert("hot", "a", 30, 5)
+        add_alert("gone", "a", 40, 5)
+
+        lines = {row["rule"]: row["line"] for row in gather("range=1h")["timeline"]["rows"]}
+
+        assert [value for value in lines["hot"]["values"] if value is not None] == [0.75]
+        assert lines["gone"] is None
+
     def test_passes_the_filters(self) -> None:
         add_alert("hot", "a", 30, 5)
         add_alert("hot", "b", 20, 5, severity="critical")

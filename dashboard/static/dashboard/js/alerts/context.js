@@ -15,6 +15,7 @@ export function drawContext(target, alert) {
   const key = JSON.stringify([context?.split, parts.at(-1)?.textContent]);
   if (target.dataset.drawn === key) return;
   target.dataset.drawn = key;
+  target.classList.toggle("has-split", parts.length > 1);
   target.replaceChildren(...parts);
 }
 

@@ -2,16 +2,17 @@
 // alert. The pointer or the arrow keys open the card of an alert; a click or Enter zooms the page to it.
 
 import { timeTicks } from "../charts/options.js";
-import { exportUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
-import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
+import { dayOfMonth, hourAndMinute } from "../page/format.js";
 import { nextFrame } from "../page/scheduling.js";
-import { dayText, elapsed, glyph, group, groupText, since, stateOf, thresholdText, valueText } from "./words.js";
+import { mountList } from "./list.js";
+import { elapsed, glyph, group, groupText, since, spanText, stateOf, thresholdText, valueText } from "./words.js";
 
 const HEIGHT = 26;
 const LEAST_PX = { firing: 3, pending: 2 };
 const DAY_MS = 86_400_000;
 const TICK_PX = 96;
+const MOST_SHARE = 1.4; // of the threshold: the top of a lane
 const ZOOM = 0.25; // of an alert's length, before and after it
 const LEAST_ZOOM_MS = 300_000;
 
@@ -58,40 +59,6 @@ export function mount(root, page) {
   draw();
 }
 
-// All alerts of the time range as a table, with links to them as files.
-function mountList(root, page) {
-  const button = find("[data-list]", root);
-  const target = find("[data-table]", root);
-  const draw = () => !target.hidden && target.replaceChildren(...listContent(page));
-  button.addEventListener("click", () => {
-    target.hidden = !target.hidden;
-    button.setAttribute("aria-expanded", String(!target.hidden));
-    setText(button, target.hidden ? "All alerts as a list →" : "Hide the list");
-    draw();
-  });
-  page.topics.on("data", draw);
-}
-
-function listContent(page) {
-  const now = page.now();
-  const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: page.params.from / 1000, to: page.params.to / 1000 });
-  for (const name of ["model", "host"]) for (const value of page.filters[name] ?? []) search.append(name, value);
-  const alerts = page.data.timeline.rows
-    .flatMap((row) => row.alerts.map((alert) => ({ ...alert, row })))
-    .sort((a, b) => Date.parse(b.since) - Date.parse(a.since));
-  const cells = ({ row, ...alert }) => [
-    group(row.labels, page), alert.severity, momentText(Date.parse(alert.started_at ?? alert.since), now), spanText(alert, now).split(",")[0],
-    valueText(alert.peak, row.unit), alert.silence ? "silenced" : alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
-  ];
-  const file = (kind) => element("a", { href: exportUrl(kind, search), download: "" }, kind.endsWith("csv") ? "CSV" : "JSON");
-  return [
-    element("p", { class: "timeline-files muted" }, "Save alerts: ", file("alerts.csv"), " ", file("alerts.json"), " · their changes: ", file("alert_history.csv"), " ", file("alert_history.json")),
-    element("table", { class: "table" },
-      element("thead", {}, element("tr", {}, ...["Alert", "Group", "Severity", "Began", "What", "Peak", "Known to", "Note"].map((name) => element("th", { scope: "col" }, name)))),
-      element("tbody", {}, ...alerts.map((alert) => element("tr", {}, element("th", { scope: "row" }, alert.row.name), ...cells(alert).map((cell) => element("td", {}, cell)))))),
-  ];
-}
-
 // How long the drawing takes to move by a pixel.
 const stepMs = (page) => Math.max(1_000, (page.window.to - page.window.from) / 800);
 
@@ -109,11 +76,25 @@ function createRow(row, scale, page, show) {
   const state = newest.ended_at ? "ok" : stateOf({ ...newest, state: newest.started_at ? "firing" : "pending" });
   const drawing = svg("svg", { class: "timeline-lane", viewBox: `0 0 ${width} ${HEIGHT}`, height: HEIGHT, preserveAspectRatio: "none" },
     svg("line", { class: "chart-grid", x1: 0, x2: width, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
+    ...(row.line ? [svg("line", { class: "share-limit", x1: 0, x2: width, y1: shareY(1), y2: shareY(1) }), svg("path", { class: "share-line", d: linePath(row.line, scale) })] : []),
     ...row.alerts.toReversed().map((alert) => createBar(row, alert, scale, page, show)));
   return element("li", { class: "timeline-row" },
     element("p", { class: "timeline-name" }, glyph(state, newest.severity), element("b", {}, row.name), group(row.labels, page)),
     drawing,
     element("p", { class: "timeline-total" }, totalText(row, scale)));
+}
+
+// The height of a share of the threshold in a lane.
+const shareY = (share) => (HEIGHT - 2 - (Math.min(MOST_SHARE, share) / MOST_SHARE) * (HEIGHT - 4)).toFixed(1);
+
+function linePath({ start, step, values }, { from, to, width }) {
+  let path = "";
+  values.forEach((value, index) => {
+    if (value === null) return;
+    const x = ((start + (index + 0.5) * step - from) / (to - from)) * width;
+    if (x >= 0 && x <= width) path += `${path && values[index - 1] !== null ? "L" : "M"}${x.toFixed(1)} ${shareY(value)}`;
+  });
+  return path || "M0 0";
 }
 
 function createBar(row, alert, { from, to, now, width }, page, show) {
@@ -168,15 +149,6 @@ function move(event, rows) {
   target.setAttribute("tabindex", "0");
   target.focus();
 }
-
-function spanText(alert, now) {
-  const begin = Date.parse(alert.started_at ?? alert.since);
-  const end = alert.ended_at ? Date.parse(alert.ended_at) : now;
-  const what = alert.started_at ? "fired" : "pending";
-  return `${what} for ${elapsed(end - begin)}, ${alert.ended_at ? `${momentText(begin, now)} to ${timeOfDay(end)}` : `since ${momentText(begin, now)}`}`;
-}
-
-const momentText = (ms, now) => (dayText(ms, now) === "today" ? timeOfDay(ms) : `${dayText(ms, now)} ${timeOfDay(ms)}`);
 
 function cardContent(row, alert, page) {
   const now = page.now();

@@ -116,3 +116,14 @@ export function beyond(alert) {
   if (share === 0) return `at ${limit}`;
   return `${Math.abs(share).toLocaleString("en-US")}${SPACE}% ${share > 0 ? "over" : "below"} ${limit}`;
 }
+
+// "fired for 5 m 50 s, 20:18:40 to 20:24:30", "pending for 12 s, since yesterday 20:18:40".
+export function spanText(alert, now) {
+  const begin = Date.parse(alert.started_at ?? alert.since);
+  const end = alert.ended_at ? Date.parse(alert.ended_at) : now;
+  const what = alert.started_at ? "fired" : "pending";
+  return `${what} for ${elapsed(end - begin)}, ${alert.ended_at ? `${momentText(begin, now)} to ${timeOfDay(end)}` : `since ${momentText(begin, now)}`}`;
+}
+
+// "20:18:40", or of another day "yesterday 20:18:40".
+export const momentText = (ms, now) => (dayText(ms, now) === "today" ? timeOfDay(ms) : `${dayText(ms, now)} ${timeOfDay(ms)}`);

@@ -1,0 +1,40 @@
+// All alerts of the time range as a table, with links to them as files.
+
+import { exportUrl } from "../page/api.js";
+import { element, find, setText } from "../page/dom.js";
+import { group, momentText, spanText, valueText } from "./words.js";
+
+const COLUMNS = ["Alert", "Group", "Severity", "Began", "What", "Peak", "Known to", "Note"];
+
+export function mountList(root, page) {
+  const button = find("[data-list]", root);
+  const target = find("[data-table]", root);
+  const draw = () => !target.hidden && target.replaceChildren(...listContent(page));
+  button.addEventListener("click", () => {
+    target.hidden = !target.hidden;
+    button.setAttribute("aria-expanded", String(!target.hidden));
+    setText(button, target.hidden ? "All alerts as a list →" : "Hide the list");
+    draw();
+  });
+  page.topics.on("data", draw);
+}
+
+function listContent(page) {
+  const now = page.now();
+  const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: page.params.from / 1000, to: page.params.to / 1000 });
+  for (const name of ["model", "host"]) for (const value of page.filters[name] ?? []) search.append(name, value);
+  const alerts = page.data.timeline.rows
+    .flatMap((row) => row.alerts.map((alert) => ({ ...alert, row })))
+    .sort((a, b) => Date.parse(b.since) - Date.parse(a.since));
+  const cells = ({ row, ...alert }) => [
+    group(row.labels, page), alert.severity, momentText(Date.parse(alert.started_at ?? alert.since), now), spanText(alert, now).split(",")[0],
+    valueText(alert.peak, row.unit), alert.silence ? "silenced" : alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
+  ];
+  const file = (kind) => element("a", { href: exportUrl(kind, search), download: "" }, kind.endsWith("csv") ? "CSV" : "JSON");
+  return [
+    element("p", { class: "timeline-files muted" }, "Save alerts: ", file("alerts.csv"), " ", file("alerts.json"), " · their changes: ", file("alert_history.csv"), " ", file("alert_history.json")),
+    element("table", { class: "table" },
+      element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name)))),
+      element("tbody", {}, ...alerts.map((alert) => element("tr", {}, element("th", { scope: "row" }, alert.row.name), ...cells(alert).map((cell) => element("td", {}, cell)))))),
+  ];
+}
