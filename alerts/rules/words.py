@@ -52,7 +52,9 @@ def number_in_words(value: float) -> str:
 
 
 def value_in_words(value: float, unit: str) -> str:
-    """Return a value with its unit: 5000 ms is `5 s`."""
+    """Return a value with its unit: 5000 ms is `5 s`, 300 s is `5 minutes`."""
+    if unit == "s" and value >= 60 and value % 60 == 0:
+        return seconds_in_words(int(value))
     if unit == "ms" and abs(value) >= 1_000:
         return f"{number_in_words(value / 1_000)} s"
     return f"{number_in_words(value)} {unit}"
@@ -96,6 +98,8 @@ def sentence(rule: AlertRule) -> list[Words]:
 
 
 def _condition(rule: AlertRule) -> Iterator[Words]:
+    if rule.kind is RuleKind.CHANGE:
+        yield "change in the ", False
     yield value_of(rule), True
     for name, values in rule.filters.items():
         yield f" with {name} ", False
@@ -106,8 +110,8 @@ def _condition(rule: AlertRule) -> Iterator[Words]:
         yield " has no data", False
     else:
         if rule.kind is RuleKind.CHANGE and rule.compare_to_seconds:
-            yield f" has a change since {seconds_in_words(rule.compare_to_seconds)} before that", False
-        yield f" {'' if rule.kind is RuleKind.CHANGE else 'is '}{COMPARISONS[rule.comparison]} ", False
+            yield f" since {seconds_in_words(rule.compare_to_seconds)} before", False
+        yield f" is {COMPARISONS[rule.comparison]} ", False
         yield "…" if rule.threshold is None else value_in_words(rule.threshold, unit_of(rule)), True
     if rule.for_seconds:
         yield " for ", False

@@ -22,4 +22,4 @@ class AnnotationAdmin(admin.ModelAdmin):
 
     def task_count(self) -> str:
         """Return the number of annotations."""
-        return f"{Annotation.objects.count():,}"
+        return f"{Annotation.objects.count():,} stored"

@@ -29,7 +29,7 @@ class TheFirstPage:
 
         listed = [(title, count) for _, title, count in tasks if title != "Silences"]
         assert [title for title, _ in listed] == ["Alert rules", "API keys", "People", "Annotations"]
-        assert listed[1:] == [("API keys", "1 active"), ("People", "1 active"), ("Annotations", "0")]
+        assert listed[1:] == [("API keys", "1 active"), ("People", "1 active"), ("Annotations", "0 stored")]
         assert re.fullmatch(r"\d+ of \d+ enabled", listed[0][1])
 
     def test_has_the_other_tables_below_without_those_of_the_store_itself(self, admin: User) -> None:
