@@ -37,7 +37,6 @@ FILES_OF: dict[str, list[str]] = {
     "chart.js": ["dist/chart.umd.min.js"],
     "chartjs-adapter-date-fns": ["dist/chartjs-adapter-date-fns.bundle.min.js"],
     "chartjs-chart-matrix": ["dist/chartjs-chart-matrix.min.js"],
-    "chartjs-plugin-annotation": ["dist/chartjs-plugin-annotation.min.js"],
     "@fontsource-variable/inter": ["files/inter-latin-wght-normal.woff2"],
     # Contained in the bundles above. Their licences require that they are distributed too.
     "@kurkle/color": [],
