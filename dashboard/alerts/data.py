@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts import queries as alert_queries
+from alerts.rules.defaults import default_rules
 from alerts.silencing import silences
 from dashboard.alerts import sentence
 from dashboard.alerts.details import add_lines, chart_of, context_of
@@ -22,10 +23,11 @@ FILTERS = {"state": "State", "severity": "Severity", "model": "Model", "host": "
 STATES = ("firing", "acknowledged", "silenced", "pending")
 SEVERITIES = ("critical", "warning", "info")
 DEFAULT_RANGE = "24h"
+MAX_ALERTS = 60  # that are sent; the filters choose others
 MAX_CHARTS = 8
 MAX_CONTEXTS = 2  # those of the large cards
 MAX_RULES = 100  # that are sent; the administration has all
-MAX_ROWS = 40  # of the history
+MAX_ROWS = 25  # of the history
 FIRED_DAYS = 8  # seven whole days in every time zone
 RULE_FIELDS = (
     "id", "name", "kind", "metric_type", "metric_name", "stat", "window_seconds", "comparison", "threshold",
@@ -104,7 +106,8 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
         "notices": list(query.notices),
         "sentence": sentence.describe(active, rules, judged_at, now).as_dict(),
         "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},
-        "alerts": shown,
+        "alerts": shown[:MAX_ALERTS],
+        "alerts_omitted": max(0, len(shown) - MAX_ALERTS),
         "alerts_hidden": len(active) - len(shown),
         "silences": silences.listed(now, with_ended=False),
         "groups": sum(rule["groups"] for rule in rules),
@@ -162,7 +165,8 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
             alert = states[rule["id"]]
             row |= {"state": state_of(alert), "value": alert["value"], "group": alert["labels"]}
         listed.append(row | {"fired": fired.get(rule["id"], [])})
-    return {"rules": listed, "rules_omitted": len(rules) - len(listed)}
+    defaults = [] if rules else default_rules()
+    return {"rules": listed, "rules_omitted": len(rules) - len(listed), "default_rules": defaults}
 
 
 def _timeline(query: PageQuery, choice: Choice, groups: int, now: datetime) -> Row:

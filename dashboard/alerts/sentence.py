@@ -37,7 +37,7 @@ def describe(alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | 
     """Return the sentence about all active alerts, those that fire sorted by importance."""
     enabled = [rule for rule in rules if rule["enabled"]]
     if not enabled:
-        title = "No rule yet." if not rules else "All rules are disabled."
+        title = "No rule yet. Add the six defaults." if not rules else "All rules are disabled."
         return Sentence("quiet", title, "Without a rule, nothing fires.")
     if judged_at is None:
         return Sentence("quiet", "The rules have not been judged yet.", "They are judged every five seconds.")

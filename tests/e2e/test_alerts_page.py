@@ -48,6 +48,21 @@ def sign_in(page: Page) -> None:
 
 
 class TheAlertsPage:
+    def test_adds_the_default_rules_where_there_is_none(
+        self, module_server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        replace_rules(module_server)
+        page = open_page(module_server.url)
+        page.goto(f"{module_server.url}/login/?next=/dashboard/alerts/")
+        sign_in(page)
+        expect(page.locator(".sentence h1")).to_have_text("No rule yet. Add the six defaults.")
+
+        page.get_by_role("button", name="Add the six defaults").press("Enter")
+
+        expect(page.locator(".rule")).to_have_count(6)
+        expect(page.locator(".sentence h1")).not_to_contain_text("No rule yet")
+        assert console_errors == []
+
     def test_says_that_nothing_fires_and_how_near_the_rules_are(
         self, module_server: Server, open_page: Any, console_errors: list[str]
     ) -> None:

@@ -2,18 +2,26 @@
 // same element while its alert is active, so that a note is not lost. The order changes only while neither the pointer nor
 // the focus is in the list.
 
-import { element, find } from "../page/dom.js";
+import { element, find, setText } from "../page/dom.js";
 import { nextFrame } from "../page/scheduling.js";
 import { takeAction } from "./actions.js";
 import { createCard, structure, updateCard } from "./card.js";
 
 const LARGE = 2;
+const FIRST = 8; // further alerts are shown at the press of a button
 
-export function mount(root, page) {
+export function mount(section, page) {
+  const root = find("[data-list]", section);
+  const more = find("[data-more]", section);
   const cards = new Map(); // alert id → {node, key}
   const opened = new Set();
   let action = takeAction();
+  let showsAll = Boolean(action);
   if (action) opened.add(action.id);
+  more.addEventListener("click", () => {
+    showsAll = true;
+    draw();
+  });
 
   const toggle = (id) => {
     if (!opened.delete(id)) opened.add(id);
@@ -35,7 +43,11 @@ export function mount(root, page) {
   };
   const isHeld = () => root.matches(":hover, :focus-within") && root.children.length > 0;
   const draw = ({ withChart = true } = {}) => nextFrame(() => {
-    const { alerts } = page.data;
+    const { alerts: sent, alerts_omitted: omitted } = page.data;
+    const alerts = showsAll ? sent : sent.slice(0, FIRST);
+    more.hidden = alerts.length === sent.length && !omitted;
+    more.disabled = alerts.length === sent.length;
+    setText(more, more.disabled ? `${omitted} more: choose them by the filters` : omitted ? `Show ${sent.length} of ${sent.length + omitted} alerts` : `Show all ${sent.length} alerts`);
     const nodes = alerts.map(cardOf);
     for (const [id, { node }] of cards) {
       if (alerts.some((alert) => alert.id === id)) continue;

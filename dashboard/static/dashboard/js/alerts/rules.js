@@ -1,6 +1,6 @@
 // The table of rules: those that fire first, then those nearest to their threshold.
 
-import { rulesAdminUrl } from "../page/api.js";
+import { addRule, rulesAdminUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { hourAndMinute } from "../page/format.js";
 import { nextFrame } from "../page/scheduling.js";
@@ -19,13 +19,27 @@ export function mount(root, page) {
     root.classList.add("shows-all");
     draw();
   });
+  const none = find("[data-none]", root);
+  find("[data-defaults]", none)?.addEventListener("click", async ({ target }) => {
+    target.disabled = true;
+    const problem = find("[role=alert]", none);
+    try {
+      for (const rule of page.data.default_rules) await addRule(rule);
+      await page.refresh();
+    } catch ({ message }) {
+      setText(problem, message);
+      problem.hidden = false;
+    }
+    target.disabled = false;
+  });
   const draw = () => nextFrame(() => {
     const { rules, rules_omitted: omitted } = page.data;
     setText(find("[data-values]", root), rules.length ? `${rules.length + omitted}, nearest to firing first` : "");
     if (root.matches(":hover, :focus-within") && body.children.length === rules.length) return;
     body.replaceChildren(...rules.map((rule) => row(rule, page)));
     if (omitted) body.append(element("tr", {}, element("td", { colspan: 5, class: "muted" }, `Not shown: ${omitted} rules. The administration lists all.`)));
-    find("[data-none]", root).hidden = rules.length > 0;
+    none.hidden = rules.length > 0;
+    find("table", root).hidden = !none.hidden;
     more.hidden = all || rules.length <= PHONE_RULES;
     setText(more, `Show all ${rules.length} rules`);
   });

@@ -192,7 +192,7 @@ function headText({ rows }, page) {
 }
 
 function noteText({ rows, omitted, quiet }, page) {
-  const more = omitted ? `${omitted} further groups are in the list. ` : "";
+  const more = omitted ? `${omitted} further groups are in the files of the list. ` : "";
   if (quiet <= 0) return more;
   const noun = `group${quiet === 1 ? "" : "s"} of ${page.data.evaluation.rules} rules`;
   return `${more}${quiet} ${rows.length ? "more " : ""}${noun} had nothing to tell in ${page.params.span}.`;

@@ -50,6 +50,7 @@ export const firingAlerts = () => call(`${urls().alertsUrl}?state=firing`);
 export const acknowledgeAlert = (id, note) => call(`${urls().alertsUrl}/${id}/acknowledge`, { method: "POST", body: { note } });
 export const addSilence = (silence) => call(`${urls().alertsUrl}/silences`, { method: "POST", body: silence });
 export const endSilence = (id) => call(`${urls().alertsUrl}/silences/${id}/end`, { method: "POST" });
+export const addRule = (rule) => call(`${urls().alertsUrl}/rules`, { method: "POST", body: rule });
 export const exportUrl = (kind, search) => `${urls().historyCsvUrl.replace("history.csv", kind)}?${search}`;
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });
