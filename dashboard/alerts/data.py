@@ -160,10 +160,15 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
 
     listed = []
     for rule in sorted(rules, key=order)[:MAX_RULES]:
-        row = {name: rule[name] for name in RULE_FIELDS} | {"state": "ok", "last_fired": last.get(rule["id"])}
+        row = {name: rule[name] for name in RULE_FIELDS} | {
+            "state": "ok",
+            "is_firing": False,
+            "last_fired": last.get(rule["id"]),
+        }
         if rule["id"] in states:  # the group that fires is not always the nearest one
             alert = states[rule["id"]]
-            row |= {"state": state_of(alert), "value": alert["value"], "group": alert["labels"]}
+            row |= {"state": state_of(alert), "is_firing": alert["state"] == "firing"}
+            row |= {"value": alert["value"], "group": alert["labels"]}
         listed.append(row | {"fired": fired.get(rule["id"], [])})
     defaults = [] if rules else default_rules()
     return {"rules": listed, "rules_omitted": len(rules) - len(listed), "default_rules": defaults}

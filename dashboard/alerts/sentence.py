@@ -70,7 +70,9 @@ def _firing(loud: Sequence[Row], quiet: str, follows: dict[str, Any]) -> Sentenc
     if len(names) == 1:
         listed = f"{names[0]} fires for {len(loud)} groups"
     unseen = sum(not alert["acknowledged_at"] for alert in loud)
-    text = "All are acknowledged." if not unseen else f"{unseen} of {len(loud)} {_are(unseen)} not acknowledged."
+    text = f"{unseen} of {len(loud)} {_are(unseen)} not acknowledged."
+    if unseen in (0, len(loud)):
+        text = "Nobody has acknowledged them." if unseen else "All are acknowledged."
     listed = listed or f"{len(loud)} alerts of {len(names)} rules fire"
     since = _second(min(alert["started_at"] for alert in loud))
     return Sentence(state, f"{listed}, since {since}.", _join(text, quiet), **follows)

@@ -154,6 +154,7 @@ class TheRules:
         assert [(rule["id"], rule["state"]) for rule in rules] == [
             ("fires", "firing"), ("near", "ok"), ("far", "ok"), ("off", "ok"),
         ]  # fmt: skip
+        assert [rule["is_firing"] for rule in rules] == [True, False, False, False]
         assert rules[0]["value"] == 40
         assert len(rules[0]["fired"]) == 1
         assert rules[1]["last_fired"] is None

@@ -36,9 +36,10 @@ SITUATIONS = [
     ("nothing fires", [], RULES[1:], "ok", "Nothing fires. Nearest: Hot, at 87\u00a0% of its threshold.", ""),
     ("one fires", [SLOW], RULES, "warning", "Slow fires for llama-3-70b, since 2026-03-01T12:22:00Z.", "Nobody has"),
     ("one is known", [KNOWN], RULES, "warning", "Slow fires for llama-3-70b", "Acknowledged by mara: “rolling back”."),
-    ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire", "2 of 2 are not acknowledged. The other rule is"),
-    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "2 of 2 are not"),
-    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "4 of 4 are not"),
+    ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire", "acknowledged them. The other rule is"),
+    ("one of two", [HOT, KNOWN], RULES, "critical", "Hot and Slow fire", "1 of 2 is not acknowledged."),
+    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "Nobody has"),
+    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "Nobody has"),
     ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot of llama-3-70b is pending.", ""),
     ("silenced", [alert("Hot", silence=7)], RULES[1:], "quiet", "Nothing fires. Nearest: Hot", "1 alert is"),
 ]  # fmt: skip

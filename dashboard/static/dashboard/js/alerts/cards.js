@@ -3,11 +3,12 @@
 // the focus is in the list.
 
 import { element, find, setText } from "../page/dom.js";
-import { nextFrame } from "../page/scheduling.js";
+import { collected, nextFrame } from "../page/scheduling.js";
 import { takeAction } from "./actions.js";
 import { createCard, structure, updateCard } from "./card.js";
 
 const LARGE = 2;
+const CHANGES_MS = 300; // many alerts may change with one evaluation
 const FIRST = 8; // further alerts are shown at the press of a button
 
 export function mount(section, page) {
@@ -66,6 +67,7 @@ export function mount(section, page) {
     (action.name === "silence" ? card && find("[data-silence]", card) : note)?.focus();
     action = null;
   };
+  const refreshSoon = collected(() => page.refresh(), CHANGES_MS);
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, () => draw());
   page.topics.on("second", () => draw({ withChart: false }));
   page.topics.on("alert", ({ alert }) => {
@@ -75,7 +77,7 @@ export function mount(section, page) {
       else page.data.alerts[index] = { ...page.data.alerts[index], ...alert };
       draw();
     }
-    page.refresh();
+    refreshSoon();
   });
   new ResizeObserver(() => draw()).observe(root);
   draw();

@@ -14,6 +14,7 @@ export function mount(root, page) {
   const body = find("tbody", root);
   const more = find("[data-more]", root);
   let all = false;
+  let order = []; // ids of the rules as they are shown: it changes only while neither pointer nor focus is in the table
   more.addEventListener("click", () => {
     all = true;
     root.classList.add("shows-all");
@@ -33,10 +34,13 @@ export function mount(root, page) {
     target.disabled = false;
   });
   const draw = () => nextFrame(() => {
-    const { rules, rules_omitted: omitted } = page.data;
+    const { rules_omitted: omitted } = page.data;
+    const rules = root.matches(":hover, :focus-within") ? inOrder(page.data.rules, order) : page.data.rules;
+    order = rules.map(({ id }) => id);
     setText(find("[data-values]", root), rules.length ? `${rules.length + omitted}, nearest to firing first` : "");
-    if (root.matches(":hover, :focus-within") && body.children.length === rules.length) return;
+    const focused = document.activeElement?.closest?.("[data-rule]")?.dataset.rule;
     body.replaceChildren(...rules.map((rule) => row(rule, page)));
+    if (focused) find(`[data-rule="${focused}"] a`, body)?.focus();
     if (omitted) body.append(element("tr", {}, element("td", { colspan: 5, class: "muted" }, `Not shown: ${omitted} rules. The administration lists all.`)));
     none.hidden = rules.length > 0;
     find("table", root).hidden = !none.hidden;
@@ -47,11 +51,16 @@ export function mount(root, page) {
   draw();
 }
 
+function inOrder(rules, order) {
+  const place = ({ id }) => (order.includes(id) ? order.indexOf(id) : order.length);
+  return [...rules].sort((a, b) => place(a) - place(b));
+}
+
 function row(rule, page) {
   const state = !rule.enabled ? "disabled" : rule.not_judged && rule.state === "ok" ? "not-judged" : rule.state;
-  const isFiring = ["firing", "acknowledged", "silenced"].includes(state);
+  const isFiring = rule.is_firing;
   const name = page.data.can.includes("manage") ? element("a", { href: rulesAdminUrl(`${rule.id}/change/`), class: "plain" }, rule.name) : rule.name;
-  return element("tr", { class: `rule ${state}` },
+  return element("tr", { class: `rule ${state}`, "data-rule": rule.id },
     element("th", { scope: "row" }, element("div", { class: "rule-name" }, glyph(state, rule.severity), element("span", {}, name, element("span", { class: "rule-condition" }, condition(rule, page))))),
     element("td", { class: "figure" },
       element("b", { class: isFiring ? rule.severity : "" }, rule.value === null ? "—" : valueText(rule.value, unitOf(rule, page))),

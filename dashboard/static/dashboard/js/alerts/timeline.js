@@ -4,7 +4,7 @@
 import { timeTicks } from "../charts/options.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { dayOfMonth, hourAndMinute } from "../page/format.js";
-import { nextFrame } from "../page/scheduling.js";
+import { collected, nextFrame } from "../page/scheduling.js";
 import { mountList } from "./list.js";
 import { elapsed, glyph, group, groupText, since, spanText, stateOf, thresholdText, valueText } from "./words.js";
 
@@ -14,6 +14,7 @@ const DAY_MS = 86_400_000;
 const TICK_PX = 96;
 const MOST_SHARE = 1.4; // of the threshold: the top of a lane
 const ZOOM = 0.25; // of an alert's length, before and after it
+const CHANGES_MS = 2_000; // many alerts may change with one evaluation
 const LEAST_ZOOM_MS = 300_000;
 
 export function mount(root, page) {
@@ -54,7 +55,7 @@ export function mount(root, page) {
     drawnAt = performance.now();
     draw();
   });
-  page.topics.on("alert", () => page.live && page.load({ quiet: true }));
+  page.topics.on("alert", collected(() => page.live && page.load({ quiet: true }), CHANGES_MS));
   new ResizeObserver(draw).observe(root);
   draw();
 }

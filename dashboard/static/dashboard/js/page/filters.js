@@ -73,7 +73,6 @@ function mountFilter(root, page) {
   });
   const draw = () => {
     const values = chosen();
-    root.dataset.chosen = String(values.length > 0);
     const { total } = known();
     const all = total > 1 ? `All ${whole(total).number}` : "All";
     setText(find(".filter-value", root), values.length === 0 ? all : values.length === 1 ? values[0] : `${values.length} of ${whole(total).number}`);

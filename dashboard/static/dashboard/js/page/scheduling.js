@@ -5,6 +5,17 @@ export function whenIdle(work) {
   (window.requestIdleCallback ?? window.setTimeout)(() => work());
 }
 
+// A function that runs `work` after `ms`, once for all calls in between.
+export function collected(work, ms) {
+  let timer = null;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      work();
+    }, ms);
+  };
+}
+
 const pending = new Set();
 let requested = false;
 
