@@ -152,7 +152,7 @@ class AClientThatIsPaused:
             assert await heard(client) == {"type": "news"}
 
     async def test_has_all_ticks_again_when_it_resumes(self) -> None:
-        async with page() as client:
+        async with page() as client, page():
             await client.send_json_to({"type": "pause"})
             assert await heard(client) == {"type": "paused"}
             await client.send_json_to({"type": "resume", "seq": 0})
