@@ -50,9 +50,10 @@ def describe(alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | 
     quiet = _quiet(len(enabled) - len({alert["rule"] for alert in alerts}), bool(alerts))
     next_one = pending[0] if pending else None
     follows = {"follows": name_of(next_one), "follows_at": next_one["fires_at"]} if next_one else {}
+    number = len(firing) - len(loud)
+    silenced = f"{_count(number, 'alert')} {_are(number)} silenced." if number else ""
     if loud:
-        return _firing(loud, quiet, follows)
-    silenced = f"{_count(len(firing), 'alert')} {_are(len(firing))} silenced." if firing else ""
+        return _firing(loud, _join(silenced, quiet), follows)
     if next_one:
         return Sentence("quiet", f"Nothing fires. {name_of(next_one)} is pending.", _join(silenced, quiet), **follows)
     return Sentence("quiet" if firing else "ok", _join("Nothing fires.", _nearest(enabled)), _join(silenced, quiet))

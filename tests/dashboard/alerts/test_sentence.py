@@ -38,6 +38,7 @@ SITUATIONS = [
     ("one is known", [KNOWN], RULES, "warning", "Slow fires for llama-3-70b", "Acknowledged by mara: “rolling back”."),
     ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire", "acknowledged them. The other rule is"),
     ("one of two", [HOT, KNOWN], RULES, "critical", "Hot and Slow fire", "1 of 2 is not acknowledged."),
+    ("one is silenced", [HOT, alert("Slow", silence=7)], RULES, "critical", "Hot fires for", "1 alert is silenced."),
     ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "Nobody has"),
     ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "Nobody has"),
     ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot of llama-3-70b is pending.", ""),

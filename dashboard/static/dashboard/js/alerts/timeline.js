@@ -78,7 +78,7 @@ function createRow(row, scale, page, show) {
   const drawing = svg("svg", { class: "timeline-lane", viewBox: `0 0 ${width} ${HEIGHT}`, height: HEIGHT, preserveAspectRatio: "none" },
     svg("line", { class: "chart-grid", x1: 0, x2: width, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
     ...(row.line ? [svg("line", { class: "share-limit", x1: 0, x2: width, y1: shareY(1), y2: shareY(1) }), svg("path", { class: "share-line", d: linePath(row.line, scale) })] : []),
-    ...row.alerts.toReversed().map((alert) => createBar(row, alert, scale, page, show)));
+    ...row.alerts.toReversed().map((alert) => createBar(row, alert, scale, page, show)).filter(Boolean));
   return element("li", { class: "timeline-row" },
     element("p", { class: "timeline-name" }, glyph(state, newest.severity), element("b", {}, row.name), group(row.labels, page)),
     drawing,
@@ -114,6 +114,7 @@ function createBar(row, alert, { from, to, now, width }, page, show) {
     part(alert.silence ? "silenced" : "firing", fired, known, LEAST_PX.firing),
     part("acknowledged", known, end, LEAST_PX.firing),
   ].filter(Boolean);
+  if (!parts.length) return null; // it has left the window since the data was loaded
   const [left, right] = [x(Date.parse(alert.since)), x(end)];
   const zoom = () => zoomTo(page, Date.parse(alert.since), end);
   const bar = svg("g", { class: `timeline-alert ${alert.severity}`, role: "button", tabindex: "-1", "data-bar": alert.id,
