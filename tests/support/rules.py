@@ -11,12 +11,26 @@ from tests.support.server import ROOT, Server, environment
 
 def replace_rules(server: Server, *rules: dict[str, Any]) -> None:
     """Store these rules in place of all others. The server may be running."""
-    code = (
+    _shell(
+        server,
         "from alerts.models import AlertRule as Stored\n"
         "from alerts.rules.spec import check_rule\n"
         "Stored.objects.all().delete()\n"
-        f"for rule in {list(rules)!r}: alert_manager.add_alert_rule(check_rule(rule))\n"
+        f"for rule in {list(rules)!r}: alert_manager.add_alert_rule(check_rule(rule))\n",
     )
+
+
+def hurry_rules(server: Server) -> None:
+    """Let the stored rules fire at once, over windows of ten seconds; those of hosts for the host `box` only."""
+    _shell(
+        server,
+        "from alerts.models import AlertRule as Stored\n"
+        "Stored.objects.update(for_seconds=0, window_seconds=10)\n"
+        "Stored.objects.filter(metric_type='system').update(filters={'host': ['box']})\n",
+    )
+
+
+def _shell(server: Server, code: str) -> None:
     env = environment(server.data_dir, server.port, server.env)
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
     made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)

@@ -39,8 +39,8 @@ def evaluate(
     `before_seconds`: the window ends so much earlier. Windows of more than 900 s, and earlier ones than an hour, are of
     whole minutes or hours. Raises QueryTooSlow.
     """
-    requested = [spec for spec in specs if spec.metric.type in ("inference", "error")]
-    counts = [SeriesSpec.of(REQUESTS, "sum", *spec.group_by) for spec in requested]
+    requested = {spec for spec in specs if spec.metric.type in ("inference", "error")}
+    counts = list({SeriesSpec.of(REQUESTS, "sum", *spec.group_by) for spec in requested})
     plan = _plan(window_seconds, at, before_seconds)
     with query_budget():
         lines, _ = read_lines([*specs, *counts], plan, filters, at, MAX_GROUPS)
@@ -50,7 +50,7 @@ def evaluate(
     return {
         spec: {
             (labels := tuple(line.labels.items())): Evaluated(
-                line.values[0], requests[spec.group_by].get(labels, 0) if spec.group_by in requests else 1
+                line.values[0], requests[spec.group_by].get(labels, 0) if spec in requested else 1
             )
             for line in lines[spec]
         }

@@ -1,0 +1,53 @@
+"""The values that rules are judged by."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alerts.evaluation.judging import Reading
+from alerts.evaluation.values import read_values
+from alerts.rules.spec import AlertRule, check_rule
+from metrics import catalogue
+from metrics.events import GPUSample, QueueEvent, SystemEvent
+from tests.metrics.queries.known_events import request, write
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+AGO = NOW - timedelta(seconds=2)
+
+
+def rule(metric: Any, **more: Any) -> AlertRule:
+    return check_rule(
+        {"id": f"rule-{metric.name}".replace(".", "-").replace("_", "-"), "name": metric.name, "threshold": 1}
+        | {"metric_type": metric.type, "metric_name": metric.short}
+        | more
+    )
+
+
+class TheRulesOfOneWindow:
+    """Their metrics are read together."""
+
+    def test_have_the_values_that_each_has_alone(self) -> None:
+        write(
+            [
+                *(request(AGO, number, model_name="m", response_time_ms=100.0 * number) for number in (1, 2, 3)),
+                QueueEvent(timestamp=AGO, source="gateway", model_name="m", pending=7),
+                QueueEvent(timestamp=AGO, source="gateway", model_name="without-requests", pending=101),
+                SystemEvent(
+                    timestamp=AGO, host="h", cpu_percent=5.0, gpu_metrics=(GPUSample(gpu_id="0", temperature=60.0),)
+                ),
+            ],
+            now=NOW,
+        )
+        rules = [rule(metric) for metric in catalogue.ALL if metric.type not in ("engine", "monitor")]
+
+        together = read_values(rules, NOW)
+
+        for alone in rules:
+            assert together[alone.id] == read_values([alone], NOW)[alone.id], alone.name
+        assert together["rule-queue-pending"][(("model", "without-requests"),)] == Reading(101.0, 1)
+        assert together["rule-inference-requests"][(("model", "m"),)] == Reading(3 / 60, 3)
