@@ -120,6 +120,15 @@ class TheAlertsPage:
         silences.get_by_role("button", name="End the silence").press("Enter")
         expect(silences).to_contain_text("none now")
         expect(page.locator(".sentence h1")).to_contain_text("Queue Jam fires")
+
+        # The form, from the menu of a pending alert.
+        backlog.get_by_role("button", name="other durations").press("Enter")
+        backlog.get_by_role("menuitem", name="Other…").press("Enter")
+        expect(silences.get_by_label("Label")).to_have_value("model=stuck")
+        silences.get_by_label("Reason").fill("load test")
+        page.keyboard.press("Enter")
+        expect(silences).to_contain_text(re.compile("load test.*rule Queue Backlog, model stuck · by admin"))
+        expect(backlog.get_by_role("img", name="silenced, warning")).to_be_visible()
         assert console_errors == []
 
     def test_shows_the_history_as_a_timeline_and_as_a_list(

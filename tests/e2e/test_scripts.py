@@ -589,6 +589,36 @@ def test_modules_import_each_other_in_one_direction() -> None:
         visit(path, ())
 
 
+class TheWordsOfAlerts:
+    def test_have_units_and_no_zeros_after_a_threshold(self, run: Any) -> None:
+        body = """(m, cases) => cases.map(([value, unit]) => m.thresholdText(value, unit).replaceAll("\\u00a0", " "))"""
+        cases = [[5_000, "ms"], [10, "%"], [85.4, "°C"], [100, "requests"], [0.25, "requests/s"], [1_500, "tokens"]]
+        assert run("alerts/words.js", body, cases) == ["5 s", "10 %", "85 °C", "100", "0.25 requests/s", "1.5 k tok"]
+
+    def test_describe_a_rule(self, run: Any) -> None:
+        rule = {"metric_type": "inference", "metric_name": "ttft_ms", "stat": "p95", "window_seconds": 300}
+        rule |= {"kind": "threshold", "comparison": "gt", "threshold": 3_000, "for_seconds": 600}
+        change = rule | {"kind": "change", "threshold": 60, "compare_to_seconds": 604_800, "for_seconds": 0}
+        body = """(m, rules) => rules.map((rule) => m.condition(rule, { catalogue: { "inference.ttft_ms":
+                    { title: "Time to first token", kind: "histogram", unit: "ms" } } }).replaceAll("\\u00a0", " "))"""
+        assert run("alerts/words.js", body, [rule, change, rule | {"kind": "no_data"}]) == [
+            "P95 time to first token over 5 min > 3 s for 10 min",
+            "P95 time to first token over 5 min against a week before > 60 %",
+            "no time to first token for 5 min",
+        ]
+
+    def test_silence_a_group_until_the_clocks_show_nine(self, run: Any) -> None:
+        alert = {"id": 7, "rule": "slow", "labels": {"model": "llama"}}
+        body = """(m, alert) => [{ seconds: 60 }, { untilHour: 9 }, { whileFiring: true }].map((choice) =>
+                    m.silenceOf(alert, choice, Date.parse("2026-03-28T08:30:00Z")))"""
+        matchers = {"rule": ["slow"], "model": ["llama"]}
+        assert run("alerts/actions.js", body, alert) == [
+            {"matchers": matchers, "ends_at": "2026-03-28T08:31:00.000Z"},
+            {"matchers": matchers, "ends_at": "2026-03-29T07:00:00.000Z"},  # the clocks are set forward in the night
+            {"matchers": {"alert": ["7"]}, "ends_at": None},
+        ]
+
+
 def test_folders_import_in_one_direction() -> None:
     """A page imports widgets, widgets import charts, and so on; nothing imports back up."""
     layers = ["page", "live", "charts", "alerts", "widgets", "alerting", "frame", "alerts-page", "overview", "admin"]

@@ -137,6 +137,10 @@ function silenceButton(alert, page, reason, show) {
       panel.close(true);
       run(choice);
     } } }, `Silence ${choice.name}`)));
+  menu.append(element("button", { type: "button", role: "menuitem", on: { click: () => {
+    panel.close();
+    page.topics.emit("describe-silence", alert);
+  } } }, "Other…"));
   menu.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;

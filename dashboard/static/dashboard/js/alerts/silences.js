@@ -23,6 +23,14 @@ export function mount(root, page) {
       rule.focus();
     },
   });
+  page.topics.on("describe-silence", (alert) => {
+    if (!panel.isOpen) panel.open();
+    const [label] = Object.entries(alert.labels);
+    form.elements.rule.value = alert.rule;
+    form.elements.label.value = label ? label.join("=") : "";
+    form.elements.reason.focus();
+    root.scrollIntoView({ block: "nearest" });
+  });
   find("[data-cancel]", form).addEventListener("click", () => panel.close(true));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -81,12 +81,15 @@ export function group(labels, page) {
 
 export const groupText = (labels) => Object.entries(labels).map(([name, value]) => (name === "gpu" ? `GPU${SPACE}${value}` : value)).join(" · ");
 
+function titleOf(metric, page) {
+  const { title = metric } = page.catalogue[metric] ?? {};
+  return /^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title;
+}
+
 // "P95 response time"; a ratio is the same for each statistic.
 export function statistic(metric, stat, page) {
-  const { title = metric, kind } = page.catalogue[metric] ?? {};
-  const name = /^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title;
-  if (kind === "ratio") return name;
-  return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${name}`;
+  if (page.catalogue[metric]?.kind === "ratio") return titleOf(metric, page);
+  return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${titleOf(metric, page)}`;
 }
 
 // The unit of a rule's value.
@@ -99,12 +102,12 @@ export function unitOf(rule, page) {
 
 // "P95 response time over 5 min > 5 s for 1 min".
 export function condition(rule, page) {
-  const measured = statistic(`${rule.metric_type}.${rule.metric_name}`, rule.stat, page);
-  if (rule.kind === "no_data") return `no ${measured} for ${length(rule.window_seconds)}`;
+  const metric = `${rule.metric_type}.${rule.metric_name}`;
+  if (rule.kind === "no_data") return `no ${titleOf(metric, page)} for ${length(rule.window_seconds)}`;
   const hold = rule.for_seconds ? ` for ${length(rule.for_seconds)}` : "";
   const limit = `${SIGNS[rule.comparison]}${SPACE}${thresholdText(rule.threshold, unitOf(rule, page))}`;
   const compared = rule.kind === "change" ? ` against ${COMPARED[rule.compare_to_seconds]}` : "";
-  return `${measured} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
+  return `${statistic(metric, rule.stat, page)} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
 }
 
 // "22 % over 5 s": how far the value of a firing alert is beyond its threshold.
