@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,19 +17,43 @@ EXPECTED_SECONDS = 3_600  # a group that had data in this time is expected to ha
 Readings = Mapping[Labels, Reading]
 
 
-def read_values(rules: Sequence[AlertRule], at: datetime) -> dict[str, Readings]:
-    """Return the readings of each rule by its id, over its window up to `at`. Raises QueryTooSlow."""
+def read_values(
+    rules: Sequence[AlertRule], at: datetime, problems: MutableMapping[str, str] | None = None
+) -> dict[str, Readings]:
+    """Return the readings of each rule by its id, over its window up to `at`.
+
+    A rule whose query is stopped is added to `problems`, and has no readings. Without `problems`, raises QueryStopped.
+    """
     wanted: dict[_Window, dict[SeriesSpec, None]] = defaultdict(dict)
     for rule in rules:
         for window in _windows(rule):
             wanted[window][_spec(rule)] = None
-    values = {
-        window: queries.evaluate(
-            list(specs), window.seconds, filters_of(dict(window.filters)), at, before_seconds=window.before_seconds
-        )
-        for window, specs in wanted.items()
-    }
-    return {rule.id: _readings(rule, [values[window][_spec(rule)] for window in _windows(rule)]) for rule in rules}
+    values = {}
+    stopped: dict[_Window, str] = {}
+    for window, specs in wanted.items():
+        try:
+            values[window] = queries.evaluate(
+                list(specs), window.seconds, filters_of(dict(window.filters)), at, before_seconds=window.before_seconds
+            )
+        except queries.QueryStopped as error:
+            if problems is None:
+                raise
+            stopped[window] = _why_stopped(error)
+    readings = {}
+    for rule in rules:
+        windows = _windows(rule)
+        if reason := next((stopped[window] for window in windows if window in stopped), None):
+            assert problems is not None  # noqa: S101 - else the error is raised above
+            problems[rule.id] = reason
+        else:
+            readings[rule.id] = _readings(rule, [values[window][_spec(rule)] for window in windows])
+    return readings
+
+
+def _why_stopped(error: queries.QueryStopped) -> str:
+    if isinstance(error, queries.QueryTooSlow):
+        return f"stopped after {error.seconds:g} s: choose a shorter window, or filters"
+    return str(error)
 
 
 class _Window(NamedTuple):

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
-from alerts.models import Alert, AlertRule
+from alerts.models import Alert, AlertRule, Evaluation
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
+from metrics import queries
 from metrics.events import Event, InferenceEvent, SystemEvent
 from metrics.store.writing.transaction import Store
 
@@ -82,6 +83,28 @@ class ARuleOnChanges:
         (change,) = evaluate(NOW)
 
         assert (change.to, change.value) == ("firing", pytest.approx(-80))
+
+
+class WhenTheQueryOfOneWindowIsStopped:
+    def test_its_alerts_stay_and_the_other_rules_are_judged(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        add(metric_type="system", metric_name="cpu_percent", threshold=70, window_seconds=600)
+        write([host(second, cpu_percent=75) for second in range(-60, 60, 5)])
+        assert [(change.alert.rule_id, change.to) for change in evaluate(NOW)] == [("r", "firing")]
+        add(id="other", metric_type="system", metric_name="cpu_percent", threshold=71, window_seconds=30)
+        judged = queries.evaluate
+
+        def evaluate_shorter_windows(specs: Any, seconds: int, *rest: Any, **more: Any) -> Any:
+            if seconds == 600:
+                raise queries.QueryTooSlow(5)
+            return judged(specs, seconds, *rest, **more)
+
+        monkeypatch.setattr(queries, "evaluate", evaluate_shorter_windows)
+
+        changes = evaluate(NOW + timedelta(seconds=5))
+
+        assert [(change.alert.rule_id, change.to) for change in changes] == [("other", "firing")]
+        assert Alert.objects.get(rule_id="r").state == "firing"
+        assert Evaluation.objects.get().problems["r"].startswith("stopped after 5 s: ")
 
 
 class AnEvaluatorBesideAnother:
