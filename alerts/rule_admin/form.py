@@ -27,6 +27,11 @@ OF_REQUESTS = ("inference", "error")
 ALL_STATS = tuple(dict.fromkeys(stat for stats in catalogue.STATS.values() for stat in stats))
 KIND_NAMES = {RuleKind.THRESHOLD: "Threshold", RuleKind.CHANGE: "Change", RuleKind.NO_DATA: "No data"}
 NO_DATA_NAMES = {NoData.OK: "It is well", NoData.ALERT: "It fires", NoData.KEEP: "It stays as it was"}
+# The fields that do not apply to a kind. A browser sends them even where the page hides them.
+NOT_OF_KIND = {
+    RuleKind.THRESHOLD: ("compare_to_seconds",),
+    RuleKind.NO_DATA: ("threshold", "clear_threshold", "compare_to_seconds"),
+}
 FIELD_OF = {"metric_type": "metric", "metric_name": "metric"}  # where the form shows an error of a rule
 
 
@@ -159,6 +164,9 @@ class RuleForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Add the errors of the rule to their fields. They replace those of Django, such as "Enter a number."."""
         cleaned: dict[str, Any] = super().clean() or {}
+        for name in NOT_OF_KIND.get(cleaned.get("kind", ""), ()):
+            self.errors.pop(name, None)
+            cleaned[name] = None
         sent = {name: self[name].data for name in self.errors if name != "filters"}  # its lines are no field of a rule
         errors = self._check(cleaned | sent)
         for name in self.errors.keys() & {name for name, _ in errors}:

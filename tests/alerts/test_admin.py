@@ -81,6 +81,22 @@ class TheRuleForm:
         assert error in response.content.decode()
         assert not AlertRule.objects.filter(pk="slow-speed").exists()
 
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"kind": "no_data", "clear_threshold": 12},
+            {"kind": "no_data", "threshold": "ten"},
+            {"compare_to_seconds": 3600},
+        ],
+    )
+    def test_ignores_fields_that_do_not_apply_to_the_kind(self, admin: Client, changed: dict[str, Any]) -> None:
+        response = admin.post("/admin/alerts/alertrule/add/", FORM | {"compare_to_seconds": 86_400} | changed)
+
+        assert response.status_code == 302, response.content
+        rule = AlertRule.objects.get(pk="slow-speed")
+        assert rule.compare_to_seconds is None
+        assert rule.threshold == (10 if rule.kind == "threshold" else None)
+
     @pytest.mark.parametrize("name", ["", "new"])
     def test_previews_the_posted_form_without_storing_it(self, hot: None, admin: Client, name: str) -> None:
         form = FORM | HOT | {"id": name, "name": name, "_preview": "Preview"}
