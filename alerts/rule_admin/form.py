@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.conf import settings
 
+from alerts.filters_field import FiltersField
 from alerts.models import AlertRule
 from alerts.rules.spec import COMPARE_TO_SECONDS, MINUTE, AlertLevel, BadRule, NoData, RuleKind, check_rule, instance_of
 from alerts.rules.spec import AlertRule as RuleSpec
@@ -60,41 +60,6 @@ def _metric_choices() -> list[tuple[str, list[tuple[str, str]]]]:
         (title, [(metric.name, f"{metric.title} ({metric.unit})") for metric in catalogue.of_type(name)])
         for name, title in TYPES.items()
     ]
-
-
-def _quoted(value: str) -> str:
-    """Return a value as in a CSV file."""
-    return '"{}"'.format(value.replace('"', '""')) if "," in value or '"' in value else value
-
-
-class FiltersField(forms.CharField):
-    """Labels and their values, as a line `label = value, value` for each label."""
-
-    widget = forms.Textarea(attrs={"rows": 2, "placeholder": "model = llama-3-70b, qwen-2.5-7b"})
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return the filters as lines."""
-        if not isinstance(value, Mapping):
-            return value
-        return "\n".join(f"{name} = {', '.join(map(_quoted, values))}" for name, values in value.items())
-
-    def to_python(self, value: Any) -> Any:
-        """Return label -> values. Raises ValidationError."""
-        filters: dict[str, list[str]] = {}
-        for line in filter(None, map(str.strip, (value or "").splitlines())):
-            name, equals, values = line.partition("=")
-            listed = [part for part in map(str.strip, next(csv.reader([values], skipinitialspace=True), [])) if part]
-            if not equals or not listed:
-                raise forms.ValidationError(f"“{line}” must be a label, = and values, such as: model = gpt-4o, o3")
-            filters.setdefault(name.strip(), []).extend(listed)
-        return filters
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether the filters differ."""
-        try:
-            return bool((initial or {}) != self.to_python(data))
-        except forms.ValidationError:
-            return True
 
 
 class RuleForm(forms.ModelForm):

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from alerts.filters_field import FiltersField
 from alerts.models import Silence
-from alerts.rule_admin.form import FiltersField
 from alerts.silencing import silences
 from alerts.silencing.recurrence import WEEKDAYS, in_words
 from alerts.silencing.spec import MAX_DURATION_SECONDS, BadSilence
@@ -101,6 +101,11 @@ class SilenceAdmin(admin.ModelAdmin):
         listed = silences.listed(timezone.now(), with_ended=False)
         return f"{sum(silence['state'] == 'in_force' for silence in listed):,} of {len(listed):,} in force"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Silence]:
+        """Add the numbers of open alerts."""
+        rows: QuerySet[Silence] = super().get_queryset(request)
+        return silences.counted(rows)
+
     def get_fieldsets(self, request: HttpRequest, obj: Silence | None = None) -> Any:
         """Return the fields of the form, or of a stored silence."""
         return self.fieldsets if obj is None else self.stored_fieldsets
@@ -161,10 +166,9 @@ class SilenceAdmin(admin.ModelAdmin):
         return textwrap.shorten(silence.reason, SHOWN_CHARACTERS, placeholder=" …")
 
     @admin.display(description="Silenced now")
-    def silenced(self, silence: Silence) -> str:
+    def silenced(self, silence: Any) -> str:
         """Return the number of open alerts."""
-        number = silence.alerts.filter(ended_at=None).count()
-        return f"{number:,} alert{'' if number == 1 else 's'}" if number else "–"
+        return f"{silence.number:,} alert{'' if silence.number == 1 else 's'}" if silence.number else "–"
 
     @admin.display(description="Made at")
     def made(self, silence: Silence) -> str:

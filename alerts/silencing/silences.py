@@ -28,8 +28,7 @@ def create(values: Mapping[str, Any], by: str, at: datetime) -> Silence:
     fields = check(values, at).model_dump()
 
     def save() -> Silence:
-        if Silence.objects.filter(_not_ended(at)).count() >= MAX_OPEN:
-            raise BadSilence([("matchers", f"cannot be added: there are {MAX_OPEN} silences. End some first.")])
+        _check_number(at)  # again, while nothing else writes
         return Silence.objects.create(**fields, by=by, created_at=at)
 
     return _change(save, at)
@@ -39,6 +38,7 @@ def check(values: Mapping[str, Any], at: datetime) -> NewSilence:
     """Return the silence that `create` would create. Raises BadSilence."""
     silence = check_silence(values, at)
     _check_names(silence.matchers)
+    _check_number(at)
     return silence
 
 
@@ -58,7 +58,7 @@ def end(number: int, by: str, at: datetime) -> Silence | None:
 def listed(at: datetime, with_ended: bool) -> list[dict[str, Any]]:
     """Return the silences that have not ended, or all that are stored, newest first."""
     rows = Silence.objects.all() if with_ended else Silence.objects.filter(_not_ended(at))
-    return [as_dict(silence, at) for silence in _counted(rows)[:MAX_OPEN]]
+    return [as_dict(silence, at) for silence in counted(rows)[:MAX_OPEN]]
 
 
 def as_dict(silence: Silence, at: datetime) -> dict[str, Any]:
@@ -109,7 +109,8 @@ def _not_ended(at: datetime) -> Q:
     return Q(ends_at=None) | Q(ends_at__gt=at)
 
 
-def _counted(rows: QuerySet[Silence]) -> QuerySet[Any]:
+def counted(rows: QuerySet[Silence]) -> QuerySet[Any]:
+    """Add `number`, of the open alerts that are marked with a silence."""
     return rows.annotate(number=Count("alerts", filter=Q(alerts__ended_at=None)))
 
 
@@ -124,6 +125,11 @@ def _check_names(matchers: Mapping[str, list[str]]) -> None:
     ]
     if errors:
         raise BadSilence(errors)
+
+
+def _check_number(at: datetime) -> None:
+    if Silence.objects.filter(_not_ended(at)).count() >= MAX_OPEN:
+        raise BadSilence([("matchers", f"cannot be added: there are {MAX_OPEN} silences. End some first.")])
 
 
 def _change(save: Callable[[], Saved], at: datetime, ended_by: str = "") -> Saved:

@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from alerts.filters_field import FiltersField
 from alerts.models import Alert, AlertRule, Evaluation
 from alerts.retention import KEPT, delete_expired
 from alerts.rule_admin import pages
-from alerts.rule_admin.form import FiltersField
 from tests.alerts.test_api import NOW, hot
 
 __all__ = ["hot"]
@@ -69,6 +69,7 @@ class TheRuleForm:
             ({"stat": "last"}, "stat must be a statistic of inference.tokens_per_second. Allowed: avg, min,"),
             ({"group_by": ["gpu"]}, "group_by must be labels of inference.tokens_per_second. Allowed: model,"),
             ({"filters": "model"}, "must be a label, = and values"),
+            ({"filters": f"model = {'x' * 131_073}"}, "must be a label, = and values"),
             ({"threshold": ""}, "threshold is required."),
             ({"clear_threshold": 5}, "clear_threshold must be at least the threshold, 10."),
             ({"window_seconds": 1000}, "window_seconds must be a multiple of 60"),

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertChange, Silence
+from alerts.silencing import silences
 from tests.alerts.test_admin import admin
 from tests.alerts.test_api import NOW, hot
 
@@ -68,14 +69,32 @@ class TheFormOfASilence:
             ({"start_time": "02:30"}, "duration_seconds is required with start_time."),
             ({"minutes": 5}, "duration_seconds is given for recurring silences only"),
             ({"start_time": "26:30", "minutes": 5}, "Enter a valid time."),
+            ({"matchers": f"host = {'x' * 131_073}"}, "must be a label, = and values"),
         ],
     )
     def test_refuses_what_makes_no_sense(self, hot: None, admin: Client, changed: dict[str, Any], error: str) -> None:
         assert error in text_of(admin.post(ADD, FORM | changed))
         assert not Silence.objects.exists()
 
+    def test_refuses_one_silence_too_many(self, hot: None, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(silences, "MAX_OPEN", 1)
+        admin.post(ADD, FORM)
+
+        assert "matchers cannot be added: there are 1 silences. End some first." in text_of(admin.post(ADD, FORM))
+
 
 class TheListOfSilences:
+    def test_is_read_with_the_same_number_of_queries_for_many(
+        self, hot: None, admin: Client, django_assert_max_num_queries: Any
+    ) -> None:
+        at = timezone.now()
+        Silence.objects.bulk_create(
+            Silence(matchers={}, reason="fans", by="root", starts_at=at, created_at=at) for _ in range(60)
+        )
+
+        with django_assert_max_num_queries(20):
+            assert "60 silences" in text_of(admin.get("/admin/alerts/silence/"))
+
     def test_ends_them(self, hot: None, admin: Client) -> None:
         admin.post(ADD, FORM)
         silence = Silence.objects.get()
