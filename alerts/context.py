@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from alerts.cutting import MOST_IMPORTANT_FIRST
 from alerts.models import Alert, AlertRule
 from metrics import catalogue, queries
 from metrics.queries import Filters, SeriesSpec
@@ -141,8 +142,8 @@ def _pending(alert: Alert, now: datetime) -> int | None:
 
 
 def _firing_beside(alert: Alert) -> list[dict[str, Any]]:
-    rows = Alert.objects.filter(state=Alert.State.FIRING, ended_at=None).exclude(pk=alert.pk).order_by("fired_at")
+    rows = Alert.objects.filter(state=Alert.State.FIRING, ended_at=None).exclude(pk=alert.pk)
     return [
         {"id": other.pk, "name": other.rule_name, "severity": other.severity, "labels": other.labels}
-        for other in rows[:MAX_FIRING]
+        for other in rows.order_by(*MOST_IMPORTANT_FIRST, "fired_at")[:MAX_FIRING]
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from django.db.models import Max, Q
 
+from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of
 from alerts.evaluation import newest_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
 from alerts.spans import matches, read_spans, spans
@@ -19,6 +20,7 @@ from metrics.queries.time.window import iso
 __all__ = [
     "active_alerts", "alerts_between", "as_dict", "change_as_dict", "firings", "history", "last_fired", "matches",
     "newest_evaluation", "read_spans", "rules", "spans",
+    "states_of_active",
 ]  # fmt: skip
 
 MAX_ACTIVE = 1_000
@@ -26,16 +28,22 @@ PAGE, MAX_PAGE = 50, 500
 
 
 def active_alerts(
-    states: Sequence[str] = (), severities: Sequence[str] = (), labels: Mapping[str, Sequence[str]] | None = None
-) -> list[dict[str, Any]]:
-    """Return the pending and firing alerts, those that fire first. `labels`: label -> the values to return."""
+    states: Sequence[str] = (), severities: Sequence[str] = (), selects: Callable[[Alert], bool] | None = None
+) -> Cut:
+    """Return the pending and firing alerts, the most important first, at most MAX_ACTIVE. Raises QueryTooSlow."""
     rows = Alert.objects.filter(ended_at=None)
     if states:
         rows = rows.filter(state__in=states)
     if severities:
         rows = rows.filter(severity__in=severities)
-    listed = sorted(rows[:MAX_ACTIVE], key=lambda alert: (alert.state != Alert.State.FIRING, alert.since))
-    return [as_dict(alert) for alert in listed if has_labels(alert, labels or {})]
+    first, omitted = first_of(rows.order_by(*MOST_IMPORTANT_FIRST, "since", "id"), MAX_ACTIVE, selects)
+    return Cut([as_dict(alert) for alert in first], omitted)
+
+
+def states_of_active() -> list[dict[str, Any]]:
+    """Return what the states and severities of all active alerts are counted by."""
+    rows = Alert.objects.filter(ended_at=None).order_by()
+    return list(rows.values("state", "severity", "acknowledged_at", "silence"))
 
 
 def has_labels(alert: Alert, labels: Mapping[str, Sequence[str]]) -> bool:

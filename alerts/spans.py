@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from django.db.models import F, Q
 
+from alerts.cutting import MOST_IMPORTANT_FIRST, first_of
 from alerts.models import Alert
 from metrics.queries.time.window import iso
 
 MAX_SPANS = 500
-MAX_ALERTS = 5_000  # that are read for chosen labels, so that their alerts are not hidden by others
 
 
 class Spans(NamedTuple):
-    """The newest spans, newest first, and how many alerts of the window are not among them."""
+    """Spans, newest first, and how many alerts of the window are not among them: those that ended first, if any."""
 
     results: list[dict[str, Any]]
     omitted: int
@@ -32,19 +32,18 @@ def read_spans(
     span is of one state: an alert that was pending and then fired has two. `to` is None while the state lasts.
     """
     rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
-    most = MAX_ALERTS if any((labels or {}).values()) else limit
-    newest_first = (F("ended_at").desc(nulls_first=True), "-since", "-id")  # those that are open are never left out
-    read = list(rows.order_by(*newest_first)[:most])
-    matching = [alert for alert in read if matches(alert.labels, labels)]
+    ordered = rows.order_by(*MOST_IMPORTANT_FIRST, F("ended_at").desc(nulls_first=True), "-since", "-id")
+    selects = (lambda alert: matches(alert.labels, labels)) if any((labels or {}).values()) else None
+    alerts, omitted = first_of(ordered, limit, selects)
     results: list[dict[str, Any]] = []
     shown = 0
-    for alert in matching:
+    for alert in alerts:
         of_alert = [span for span in _spans_of(alert) if _overlaps(span, start, end)]
         if len(results) + len(of_alert) > limit:
             break
         results += of_alert
         shown += 1
-    omitted = len(matching) - shown + (rows.count() - most if len(read) == most else 0)
+    omitted += len(alerts) - shown
     return Spans([_as_json(span) for span in sorted(results, key=itemgetter("from"), reverse=True)], omitted)
 
 

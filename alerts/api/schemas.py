@@ -46,6 +46,7 @@ ALERT: dict[str, Any] = object_schema(
         "is_demo": BOOLEAN,
     }
 )
+OMITTED: dict[str, Any] = {**INTEGER, "description": "Number of further alerts. Filters choose among all alerts."}
 CHANGE: dict[str, Any] = object_schema(
     {
         "id": INTEGER,

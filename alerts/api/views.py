@@ -45,7 +45,7 @@ class AlertsView(ReadView):
 
     @describe_get(
         "Pending and firing alerts",
-        page_of(schemas.ALERT),
+        page_of(schemas.ALERT, omitted=schemas.OMITTED),
         (
             Parameter("state", enum=STATES, many=True),
             Parameter("severity", enum=LEVELS, many=True),
@@ -54,15 +54,16 @@ class AlertsView(ReadView):
         operation_id="alerts",
     )
     def get(self, request: Request) -> Response:
-        """Firing ones first, then the oldest first."""
+        """At most 1,000: firing ones first, silenced ones last of them, then the most severe, then the oldest first."""
         params = request.query_params
         parameters.check_names(params, "state", "severity", *LABELS)
-        results = queries.active_alerts(
+        labels = _labels(params)
+        alerts = queries.active_alerts(
             [parameters.parse_choice("state", value, STATES) for value in params.getlist("state")],
             _severities(params),
-            _labels(params),
+            (lambda alert: queries.has_labels(alert, labels)) if any(labels.values()) else None,
         )
-        return Response({"next": None, "previous": None, "results": results})
+        return Response({"next": None, "previous": None, "results": alerts.results, "omitted": alerts.omitted})
 
 
 class AlertHistoryView(ReadView):

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts import queries as alert_queries
+from alerts.models import Alert
 from alerts.rules.defaults import default_rules
 from alerts.silencing import silences
 from dashboard.alerts import sentence
@@ -60,12 +61,14 @@ class Choice:
         """Return the filters that have values."""
         return {name: list(getattr(self, name)) for name in FILTERS if getattr(self, name)}
 
-    def selects(self, alert: Row) -> bool:
+    def selects(self, alert: Alert) -> bool:
         """Return whether an alert passes all filters."""
-        return (
-            (not self.state or state_of(alert) in self.state)
-            and (not self.severity or alert["severity"] in self.severity)
-            and alert_queries.matches(alert["labels"], self.labels)
+        return (not self.state or state_of(alert_queries.as_dict(alert)) in self.state) and self.selects_ever(alert)
+
+    def selects_ever(self, alert: Alert) -> bool:
+        """Return whether an alert passes the filters by what does not change."""
+        return (not self.severity or alert.severity in self.severity) and alert_queries.matches(
+            alert.labels, self.labels
         )
 
 
@@ -89,9 +92,13 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
     """Return the part of the data that is of now."""
     rules = alert_queries.rules()
     by_id = {rule["id"]: rule for rule in rules}
-    active = [_with_rule(alert, by_id.get(alert["rule"])) for alert in alert_queries.active_alerts()]
-    active.sort(key=_importance)
-    shown = [alert for alert in active if choice.selects(alert)]
+    everything = alert_queries.active_alerts()
+    selected = alert_queries.active_alerts(selects=choice.selects) if choice.as_dict() else everything
+    active, shown = (
+        sorted((_with_rule(alert, by_id.get(alert["rule"])) for alert in read.results), key=_importance)
+        for read in (everything, selected)
+    )
+    number, number_shown = (len(read.results) + read.omitted for read in (everything, selected))
     for alert in shown[:MAX_CHARTS]:
         alert["chart"] = chart_of(alert, by_id.get(alert["rule"]), now)
     for alert in shown[:MAX_CONTEXTS]:
@@ -104,11 +111,11 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
         "has_events": True,
         "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
         "notices": list(query.notices),
-        "sentence": sentence.describe(active, rules, judged_at, now).as_dict(),
+        "sentence": sentence.describe(active, rules, judged_at, now, everything.omitted).as_dict(),
         "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},
         "alerts": shown[:MAX_ALERTS],
-        "alerts_omitted": max(0, len(shown) - MAX_ALERTS),
-        "alerts_hidden": len(active) - len(shown),
+        "alerts_omitted": number_shown - len(shown[:MAX_ALERTS]),
+        "alerts_hidden": number - number_shown,
         "silences": silences.listed(now, with_ended=False),
         "groups": sum(rule["groups"] for rule in rules),
         **_rules(rules, active, now),
@@ -200,7 +207,7 @@ def _row_importance(row: Mapping[str, Any]) -> tuple[bool, bool]:
 
 def _options(query: PageQuery, now: datetime) -> Row:
     """Return the choices of the filters."""
-    active = alert_queries.active_alerts()
+    active = alert_queries.states_of_active()
 
     def counted(names: Sequence[str], read: Any) -> Row:
         values = [read(alert) for alert in active]

@@ -33,8 +33,10 @@ class Sentence:
         return asdict(self)
 
 
-def describe(alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | None, now: datetime) -> Sentence:
-    """Return the sentence about all active alerts, those that fire sorted by importance."""
+def describe(
+    alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | None, now: datetime, omitted: int = 0
+) -> Sentence:
+    """Return the sentence about the active alerts, sorted by importance. `omitted`: how many further ones there are."""
     enabled = [rule for rule in rules if rule["enabled"]]
     if not enabled:
         title = "No rule yet. Add the six defaults." if not rules else "All rules are disabled."
@@ -48,6 +50,8 @@ def describe(alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | 
     loud = [alert for alert in firing if not alert["silence"]]
     pending = [alert for alert in alerts if alert["state"] == "pending" and not alert["silence"]]
     quiet = _quiet(len(enabled) - len({alert["rule"] for alert in alerts}), bool(alerts))
+    if omitted:
+        quiet = f"{_count(omitted, 'further alert')} {_are(omitted)} not counted here."
     next_one = pending[0] if pending else None
     follows = {"follows": name_of(next_one), "follows_at": next_one["fires_at"]} if next_one else {}
     number = len(firing) - len(loud)

@@ -29,7 +29,7 @@ class OverviewAlerts:
         labels = {name: values for name, values in filters.as_dict().items() if isinstance(values, (list, tuple))}
         self.rules = {rule["id"]: rule for rule in queries.rules()}
         self.spans = [self._with_kind(span) for span in queries.spans(window.start, window.end, labels)]
-        self.active = [self._with_kind(row) for row in queries.active_alerts() if matches(row["labels"], labels)]
+        self.firing = queries.active_alerts(["firing"], selects=lambda alert: matches(alert.labels, labels))
         self._window = window
         self._labels = labels
 
@@ -39,11 +39,11 @@ class OverviewAlerts:
     @property
     def fires(self) -> bool:
         """Whether an alert fires now."""
-        return any(row["state"] == "firing" for row in self.active)
+        return bool(self.firing.results)
 
     def as_dict(self, shown_metrics: Iterable[str]) -> Row:
         """Return them for the page's scripts. `shown_metrics`: those whose thresholds a chart may show."""
-        firing = [row for row in self.active if row["state"] == "firing"]
+        firing = [self._with_kind(row) for row in self.firing.results]
         firing.sort(key=lambda row: row["started_at"], reverse=True)
         firing.sort(key=lambda row: (_is_attended(row), SEVERITIES.index(row["severity"])))
         tiles: dict[str, str] = {}
@@ -52,7 +52,7 @@ class OverviewAlerts:
                 tiles.setdefault(tile_of(row["metric_name"], row["stat"]), STATES[row["severity"]])
         return {
             "firing": [_card(row) for row in firing[:MAX_CARDS]],
-            "count": len(firing),
+            "count": len(firing) + self.firing.omitted,
             "firing_rules": len({row["rule"] for row in firing}),
             "rules": sum(rule["enabled"] for rule in self.rules.values()),
             "nearest": self._nearest(),

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from alerts.evaluation.evaluate import evaluate
-from alerts.models import AlertRule
+from alerts.models import Alert, AlertRule, Silence
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import AlertRule as Rule
 from alerts.rules.spec import check_rule
@@ -96,6 +96,28 @@ class TheAlerts:
     )
     def test_can_be_filtered(self, hot: None, client: Client, query: str, hosts: list[str]) -> None:
         assert [alert["labels"]["host"] for alert in results(client, f"/alerts?{query}")] == hosts
+
+    def test_of_more_than_are_listed_are_the_most_important_and_selected_before_the_cut(
+        self, hot: None, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("alerts.queries.MAX_ACTIVE", 2)
+        silence = Silence.objects.create(matchers={}, starts_at=NOW, reason="x", by="y", created_at=NOW)
+        times = {"since": NOW - timedelta(days=1), "updated_at": NOW, "rule_id": "hot", "metric": "m", "stat": "avg"}
+        for host, fields in {
+            "worst": {"severity": "critical", "state": "firing", "fired_at": NOW},
+            "seen": {"severity": "critical", "state": "firing", "fired_at": NOW, "silence": silence},
+            "soon": {"severity": "critical", "state": "pending"},
+        }.items():
+            Alert.objects.create(labels={"host": host}, labels_hash=host, **times, **fields)
+
+        def listed(query: str) -> tuple[list[str], int]:
+            page = client.get(f"/alerts?{query}").json()
+            return [alert["labels"]["host"] for alert in page["results"]], page["omitted"]
+
+        assert listed("") == (["worst", "alpha"], 3)
+        assert listed("host=soon&host=beta&host=seen") == (["beta", "seen"], 1)
+        assert listed("severity=critical") == (["worst", "seen"], 1)
+        assert listed("host=soon") == (["soon"], 0)
 
     @pytest.mark.parametrize("query", ["state=resolved", "severity=", "modell=x"])
     def test_are_not_listed_by_an_unknown_filter(self, db: Any, client: Client, query: str) -> None:

@@ -98,7 +98,7 @@ class TheSpans:
         assert shown(0, 60, model=["a"]) == [("firing", "12:02", None), ("firing", "12:00", None)]
         assert shown(0, 60, model=[], host=["other"]) == [("firing", "12:01", None), ("firing", "12:00", None)]
 
-    def test_are_limited_to_the_newest_with_the_number_of_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_are_limited_to_the_newest_with_the_number_of_the_others(self) -> None:
         alert(0, 0)  # it still fires
         for minute in range(1, 4):
             alert(minute, minute, ended=minute + 10)
@@ -106,5 +106,15 @@ class TheSpans:
         result = spans.read_spans(at(0), at(60), {}, limit=3)
         assert [span["from"][11:16] for span in result.results] == ["12:03", "12:02", "12:00"]
         assert result.omitted == 1
-        monkeypatch.setattr(spans, "MAX_ALERTS", 2)
-        assert spans.read_spans(at(0), at(60), {"model": ["m"]}).omitted == 2
+
+    def test_of_alerts_that_fire_are_there_whatever_else_is_newer(self) -> None:
+        alert(0, 0, model="a")
+        alert(1, 1, model="b")
+        for minute in range(2, 5):
+            alert(minute, model="c")
+
+        newest = spans.read_spans(at(0), at(60), {}, limit=1)
+        of_model = spans.read_spans(at(0), at(60), {"model": ["a"]}, limit=1)
+
+        assert ([span["labels"]["model"] for span in newest.results], newest.omitted) == (["b"], 4)
+        assert ([span["labels"]["model"] for span in of_model.results], of_model.omitted) == (["a"], 0)

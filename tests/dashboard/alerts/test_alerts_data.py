@@ -9,6 +9,7 @@ import pytest
 from django.http import QueryDict
 from django.test import Client
 
+from alerts import queries as alert_queries
 from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertRule, Evaluation, Silence
 from alerts.rules.manager import alert_manager
@@ -75,6 +76,21 @@ class TheActiveAlerts:
         assert [alert["labels"]["host"] for alert in by_others["alerts"]] == ["a"]
         assert by_state["alerts_hidden"] == by_others["alerts_hidden"] == 2
         assert "2 of 3 are not acknowledged." in by_state["sentence"]["text"]
+
+    def test_that_fire_are_shown_whatever_else_is_newer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(alert_queries, "MAX_ACTIVE", 2)
+        add_alert("hot", "worst", 9_000, severity="critical")
+        for number in range(3):
+            add_alert("hot", f"pending {number}", number, state=Alert.State.PENDING, fired_at=None)
+
+        page, chosen = gather(), gather(host=("worst", "pending 0"), state=("pending",))
+
+        assert page["sentence"]["title"].startswith("Hot fires for worst")
+        assert page["sentence"]["text"].endswith("2 further alerts are not counted here.")
+        assert page["alerts"][0]["labels"] == {"host": "worst"}
+        assert page["alerts_omitted"] == 2
+        assert [choice["count"] for choice in page["options"]["state"]["choices"]] == [1, 0, 0, 3]
+        assert ([alert["labels"]["host"] for alert in chosen["alerts"]], chosen["alerts_hidden"]) == (["pending 0"], 3)
 
     def test_say_when_pending_ones_fire(self) -> None:
         add_rule(for_seconds=600)

@@ -1,0 +1,54 @@
+"""Which alerts of many are read: the most important ones, after all of them were matched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.db.models import Case, Q, QuerySet, Value, When
+
+from alerts.models import Alert
+from alerts.rules.spec import AlertLevel
+from metrics.queries.read.budget import check_budget, query_budget
+
+SEVERITIES = (AlertLevel.CRITICAL, AlertLevel.WARNING, AlertLevel.INFO)
+# Those that fire, then silenced ones of them, then pending ones, each the most severe first; then ended ones.
+MOST_IMPORTANT_FIRST = (
+    Case(
+        When(~Q(ended_at=None), then=Value(3)),
+        When(state=Alert.State.FIRING, silence=None, then=Value(0)),
+        When(state=Alert.State.FIRING, then=Value(1)),
+        default=Value(2),
+    ),
+    Case(
+        When(~Q(ended_at=None), then=Value(0)),
+        *(When(severity=level, then=Value(rank)) for rank, level in enumerate(SEVERITIES)),
+        default=Value(len(SEVERITIES)),
+    ),
+)
+
+
+class Cut(NamedTuple):
+    """The first alerts, ready for JSON, and how many further ones there are."""
+
+    results: list[dict[str, Any]]
+    omitted: int
+
+
+def first_of(
+    rows: QuerySet[Alert], limit: int, selects: Callable[[Alert], bool] | None = None
+) -> tuple[list[Alert], int]:
+    """Return the first of the alerts that are selected, and how many further ones are. Raises QueryTooSlow."""
+    with query_budget():
+        if selects is None:
+            first = list(rows[:limit])
+            return first, rows.count() - limit if len(first) == limit else 0
+        first, omitted = [], 0
+        for alert in rows.iterator(chunk_size=1_000):
+            check_budget()
+            if selects(alert):
+                if len(first) < limit:
+                    first.append(alert)
+                else:
+                    omitted += 1
+        return first, omitted
