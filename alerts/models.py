@@ -138,6 +138,7 @@ class Alert(models.Model):
         indexes = [
             models.Index(fields=["-since"], name="alert_since"),
             models.Index(fields=["ended_at"], name="alert_ended"),
+            models.Index(fields=["rule_id", "fired_at"], name="alert_rule_fired"),
         ]
 
     def __str__(self) -> str:
@@ -174,6 +175,7 @@ class Evaluation(models.Model):
 
     at = models.DateTimeField(null=True)
     duration_ms = models.FloatField(null=True)
+    marked_at = models.DateTimeField(null=True, help_text="The time for which alerts were last marked with silences.")
     problems = models.JSONField(default=dict, help_text="Rule -> why it was not judged.")
 
     def __str__(self) -> str:

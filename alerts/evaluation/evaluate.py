@@ -38,7 +38,7 @@ def evaluate(at: datetime) -> list[AlertChange]:
         evaluation = Evaluation.lock()
         if evaluation.at is not None and timedelta(0) <= evaluation.at - at < timedelta(minutes=1):
             return []  # another process has evaluated since
-        changes = _judge_all(rules, readings, at, evaluation.at, problems)
+        changes = _judge_all(rules, readings, at, evaluation, problems)
         evaluation.at = at
         evaluation.duration_ms = 1000 * (time.monotonic() - begin)
         evaluation.problems = problems
@@ -64,7 +64,7 @@ def _judge_all(
     rules: Sequence[AlertRule],
     readings: Mapping[str, Readings],
     at: datetime,
-    judged_at: datetime | None,
+    evaluation: Evaluation,
     problems: dict[str, str],
 ) -> list[AlertChange]:
     """Judge the rules and write the alerts. Alerts of rules that no longer exist, or are disabled, are resolved."""
@@ -80,7 +80,7 @@ def _judge_all(
         values = readings[rule.id]
         if rule.kind is RuleKind.NO_DATA:  # the hosts and models of demo data end with it
             values = demo.without(values)
-        judgement = judge(rule, values, states, at, judged_at)
+        judgement = judge(rule, values, states, at, evaluation.at)
         for labels, state in judgement.states.items():
             if labels not in alerts:
                 alerts[labels] = new_alert(rule, labels, is_demo=demo.has(labels))
@@ -98,7 +98,7 @@ def _judge_all(
     Alert.objects.bulk_create(new)
     _update(alert for alerts in open_alerts.values() for alert in alerts.values() if alert.updated_at == at)
     known = [alert for alerts in open_alerts.values() for alert in alerts.values()]
-    changes += mark([alert for alert in dict.fromkeys(known + new) if alert.ended_at is None], at)
+    changes += mark([alert for alert in dict.fromkeys(known + new) if alert.ended_at is None], at, evaluation)
     AlertChange.objects.bulk_create(changes)
     return changes
 

@@ -12,13 +12,14 @@ from django.db.models import Count, Q, QuerySet
 from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation, Silence
 from alerts.publishing import publish
-from alerts.silencing.marking import mark, window_of
+from alerts.silencing.marking import Ended, mark, window_of
 from alerts.silencing.recurrence import in_words, next_start
 from alerts.silencing.spec import ALERT, RULE, BadSilence, NewSilence, check_silence
 from metrics.queries.time.window import iso
 from metrics.store.write_lock import write_lock
 
-MAX_OPEN = 1_000
+MAX_OPEN = 200  # all are compared with each alert
+MAX_LISTED = 1_000
 
 Saved = TypeVar("Saved", bound=Silence | None)
 
@@ -52,13 +53,13 @@ def end(number: int, by: str, at: datetime) -> Silence | None:
             silence.save(update_fields=["ends_at"])
         return silence
 
-    return _change(save, at, ended_by=by)
+    return _change(save, at, Ended(number, by))
 
 
 def listed(at: datetime, with_ended: bool) -> list[dict[str, Any]]:
     """Return the silences that have not ended, or all that are stored, newest first."""
     rows = Silence.objects.all() if with_ended else Silence.objects.filter(_not_ended(at))
-    return [as_dict(silence, at) for silence in counted(rows)[:MAX_OPEN]]
+    return [as_dict(silence, at) for silence in counted(rows)[:MAX_LISTED]]
 
 
 def as_dict(silence: Silence, at: datetime) -> dict[str, Any]:
@@ -132,12 +133,14 @@ def _check_number(at: datetime) -> None:
         raise BadSilence([("matchers", f"cannot be added: there are {MAX_OPEN} silences. End some first.")])
 
 
-def _change(save: Callable[[], Saved], at: datetime, ended_by: str = "") -> Saved:
+def _change(save: Callable[[], Saved], at: datetime, ended: Ended | None = None) -> Saved:
     """Save and mark the open alerts, while no evaluation writes them, then log what has changed."""
     with write_lock(), transaction.atomic():
-        Evaluation.lock()
+        evaluation = Evaluation.lock()
         saved = save()
-        changes = AlertChange.objects.bulk_create(mark(list(Alert.objects.filter(ended_at=None)), at, ended_by))
+        marked = mark(list(Alert.objects.filter(ended_at=None)), at, evaluation, ended)
+        changes = AlertChange.objects.bulk_create(marked)
+        evaluation.save(update_fields=["marked_at"])
     for change in changes:
         log_change(change)
     publish(changes)

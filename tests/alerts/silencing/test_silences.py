@@ -19,7 +19,7 @@ from alerts.retention import delete_expired
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
 from alerts.silencing import silences
-from alerts.silencing.marking import is_matched
+from alerts.silencing.marking import Silences
 from llmmonitor.access.keys import create_key
 from metrics.events import SystemEvent
 from metrics.store.writing.transaction import Store
@@ -133,6 +133,16 @@ class ASilence:
         assert AlertChange.objects.latest("id").by == "ops"
         assert client.post("/alerts/silences/999/end").status_code == 404
 
+    def test_that_runs_out_is_not_ended_by_who_ends_another(self, hot: Any, now: datetime) -> None:
+        evaluate(now)
+        silences.create(BY_HOST | {"ends_at": now + SECOND}, "ops", now)
+        other = silences.create({"matchers": {"host": ["beta"]}, "reason": "r"}, "ops", now)
+
+        silences.end(other.pk, "mara", now + SECOND)
+
+        ended = AlertChange.objects.filter(to="unsilenced")
+        assert {change.alert.labels["host"]: change.by for change in ended} == {"alpha": "", "beta": "mara"}
+
     def test_of_one_alert_ends_with_it(self, hot: Any, now: datetime, client: Client) -> None:
         evaluate(now)
         number = client.get("/alerts").json()["results"][0]["id"]
@@ -159,6 +169,35 @@ class ASilence:
             now + timedelta(hours=2)
         )
         assert changes()[2:] == [("alpha", "silenced"), ("beta", "silenced"), ("beta", "unsilenced")]
+
+
+class WhenASilenceChangesWhileAnEvaluationReads:
+    """The evaluation has begun before, and takes the lock after it."""
+
+    def test_one_that_was_made_is_in_force(self, hot: Any, now: datetime) -> None:
+        evaluate(now)
+        silences.create(BY_HOST, "ops", now + 6 * SECOND)
+
+        evaluate(now + 5 * SECOND)
+
+        assert changes()[2:] == [("alpha", "silenced")]
+
+    def test_one_that_was_ended_is_not(self, hot: Any, now: datetime) -> None:
+        evaluate(now)
+        silence = silences.create(BY_HOST, "ops", now)
+        silences.end(silence.pk, "ops", now + 6 * SECOND)
+
+        evaluate(now + 5 * SECOND)
+
+        assert changes()[2:] == [("alpha", "silenced"), ("alpha", "unsilenced")]
+
+    def test_another_change_that_has_waited_keeps_it(self, hot: Any, now: datetime) -> None:
+        evaluate(now)
+        silences.create(BY_HOST, "ops", now + 2 * SECOND)
+
+        silences.create({"matchers": {"host": ["beta"]}, "reason": "r"}, "ops", now + SECOND)
+
+        assert changes()[2:] == [("alpha", "silenced"), ("beta", "silenced")]
 
 
 class ARecurringSilence:
@@ -201,7 +240,16 @@ class TheMatchers:
         ],
     )
     def test_need_one_value_of_each_name(self, matchers: dict[str, list[str]], is_match: bool) -> None:
-        assert is_matched(matchers, "slow", 7, {"model": "gpt-4o", "provider": "openai"}) == is_match
+        silence = Silence(pk=1, matchers=matchers)
+        others = [
+            Silence(pk=2, matchers={"model": ["another"]}),
+            Silence(pk=3, matchers={"rule": ["slow", "fast"], "host": ["h"]}),
+        ]
+        silences = Silences([(one, None) for one in (silence, *others)])
+
+        found, until = silences.of("slow", 7, {"model": "gpt-4o", "provider": "openai"})
+
+        assert (found, until) == (silence if is_match else None, None)
 
 
 class AnInvalidSilence:
