@@ -82,7 +82,7 @@ class ASilence:
 
         created = post(client, ends_at=(now + timedelta(hours=1)).isoformat())
 
-        alpha, beta = client.get("/alerts").json()["results"]
+        beta, alpha = client.get("/alerts").json()["results"]  # silenced ones are last
         assert (alpha["state"], alpha["silence"], alpha["silenced_until"]) == (
             "firing",
             created["id"],
