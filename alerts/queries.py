@@ -12,7 +12,9 @@ from django.db.models import Max, Q
 from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of
 from alerts.evaluation import newest_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
+from alerts.rules.words import unit_of_fields
 from alerts.spans import matches, read_spans, spans
+from metrics import catalogue
 from metrics.queries import Window
 from metrics.queries.read.budget import query_budget
 from metrics.queries.time.window import iso
@@ -181,9 +183,14 @@ def rules() -> list[dict[str, Any]]:
     newest = newest_values.read()
     unknown: dict[str, Any] = {"value": None, "group": {}, "count": 0, "share_of_threshold": None, "groups": 0}
     return [
-        rule.fields() | {"not_judged": problems.get(rule.pk)} | newest.get(rule.pk, unknown)
+        rule.fields() | {"unit": _unit_of(rule), "not_judged": problems.get(rule.pk)} | newest.get(rule.pk, unknown)
         for rule in AlertRule.objects.all()
     ]
+
+
+def _unit_of(rule: AlertRule) -> str:
+    metric = catalogue.BY_NAME.get(f"{rule.metric_type}.{rule.metric_name}")
+    return unit_of_fields(rule.kind, metric, rule.stat)
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -67,6 +67,7 @@ def _spans_of(alert: Alert) -> Iterator[dict[str, Any]]:
         "value": alert.value,
         "peak": alert.peak,
         "threshold": alert.threshold,
+        "unit": alert.unit,
         "acknowledged": alert.acknowledged_at is not None,
         "silenced": alert.silence_id is not None,
         "is_demo": alert.is_demo,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from dashboard.formatting import NO_DATA, SPACE, Figure, compact, duration, percent
-from metrics import catalogue
 
 Alert = Mapping[str, Any]
+Word = TypeVar("Word")
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # What is wrong with the subject of an alert whose value is over the threshold, now and in the past.
@@ -29,6 +29,7 @@ COMPLAINTS = {
 }
 NAMES = {"system.cpu_percent": "CPU", "system.memory_percent": "memory", "inference.ttft_ms": "first token"}
 FOLLOWED_BY = {"inference.error_rate_percent": " of requests", "queue.pending": " waiting"}
+TOTALS = ("count", "rate", "sum")
 EACH = {("model",): "model", ("host",): "machine", ("host", "gpu"): "GPU"}
 
 
@@ -52,7 +53,7 @@ def headline(alert: Alert, past: bool = False) -> str:
     In the past, the worst value is named: `llama-3-70b was slow: P95 up to 7.30 s, over 5 s from … to ….`
     """
     is_common = over(alert) == "over" and alert.get("kind") != "change"
-    complaint = COMPLAINTS.get(alert["metric_name"]) if is_common else None
+    complaint = _of_metric(COMPLAINTS, alert) if is_common else None
     subject = subject_of(alert["labels"])
     start = (
         f"{subject} {complaint[past]}" if complaint and subject else f"{name_of(alert)} {'fired' if past else 'fires'}"
@@ -77,15 +78,20 @@ def times_of(alert: Alert, start: str = "from") -> str:
 
 def figure(alert: Alert, worst: bool = False) -> str:
     """Return the value, or the worst one, with its statistic: `P95 5.38 s`, `12 % of requests`."""
-    metric, stat = alert["metric_name"], alert["stat"]
+    stat = alert["stat"]
     value = alert["peak"] if worst else alert["value"]
     if value is None:
         return NO_DATA
     if alert.get("kind") == "change":
         return f"{with_unit(alert, abs(value))} {'lower' if value < 0 else 'higher'} than before"
     limit = ("down to" if over(alert) == "under" else "up to") if worst else ""
-    words = (NAMES.get(metric, ""), stat.upper() if stat.startswith("p") else "", limit)
-    return " ".join((*filter(None, words), f"{with_unit(alert, value)}{FOLLOWED_BY.get(metric, '')}"))
+    words = (_of_metric(NAMES, alert) or "", stat.upper() if stat.startswith("p") else "", limit)
+    return " ".join((*filter(None, words), f"{with_unit(alert, value)}{_of_metric(FOLLOWED_BY, alert) or ''}"))
+
+
+def _of_metric(words: Mapping[str, Word], alert: Alert) -> Word | None:
+    """Return the word for the alert's metric, where its value is one of the metric and not a number of requests."""
+    return None if alert["stat"] in TOTALS else words.get(alert["metric_name"])
 
 
 def over(alert: Alert) -> str:
@@ -109,9 +115,8 @@ def threshold_of(alert: Alert) -> str:
 
 
 def with_unit(alert: Alert, value: float) -> Figure:
-    """Return a value of the alert's rule with its unit. The value of a change is a percentage."""
-    metric = catalogue.BY_NAME.get(alert["metric_name"])
-    unit = "%" if alert.get("kind") == "change" else metric.unit if metric else ""
+    """Return a value of the alert's rule with its unit."""
+    unit = alert["unit"]
     if unit == "ms":
         return duration(value)
     return percent(value) if unit == "%" else compact(value, unit)

@@ -67,6 +67,7 @@ CHANGE: dict[str, Any] = object_schema(
 RULE: dict[str, Any] = object_schema(
     {name: {} for name in AlertRule.model_fields}
     | {
+        "unit": {**STRING, "description": "Of the value and the threshold."},
         "not_judged": NULLABLE_STRING,
         "value": NUMBER,
         "group": LABELS,

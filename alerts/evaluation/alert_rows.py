@@ -9,8 +9,8 @@ import orjson
 
 from alerts.evaluation.judging import GroupState, Labels, Status
 from alerts.models import Alert, AlertChange
-from alerts.rules.spec import AlertRule, RuleKind
-from metrics.queries.answers.series import unit_of
+from alerts.rules.spec import AlertRule
+from alerts.rules.words import unit_of
 
 
 def state_of(alert: Alert) -> GroupState:
@@ -29,7 +29,7 @@ def new_alert(rule: AlertRule, labels: Labels, *, is_demo: bool) -> Alert:
         labels=dict(labels),
         labels_hash=sha256(orjson.dumps(labels)).hexdigest(),
         threshold=rule.threshold,
-        unit="%" if rule.kind is RuleKind.CHANGE else unit_of(rule.metric, rule.stat),
+        unit=unit_of(rule),
         is_demo=is_demo,
     )
 

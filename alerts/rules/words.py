@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from alerts.rules.spec import AlertLevel, AlertRule, Comparison, RuleKind
-from metrics.catalogue import Kind
+from metrics.catalogue import Kind, Metric
 from metrics.queries.answers.series import unit_of as unit_of_stat
 
 COMPARISONS = {
@@ -67,9 +67,14 @@ def measured_in_words(value: float, unit: str) -> str:
 
 def unit_of(rule: AlertRule) -> str:
     """Return the unit of the rule's value and threshold."""
-    if rule.kind is RuleKind.CHANGE:
+    return unit_of_fields(rule.kind, rule.metric, rule.stat)
+
+
+def unit_of_fields(kind: str, metric: Metric | None, stat: str) -> str:
+    """Return the unit of a rule with these fields; empty without a metric."""
+    if kind == RuleKind.CHANGE:
         return "%"
-    return unit_of_stat(rule.metric, rule.stat)
+    return unit_of_stat(metric, stat) if metric else ""
 
 
 def value_of(rule: AlertRule) -> str:

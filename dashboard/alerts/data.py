@@ -33,7 +33,7 @@ FIRED_DAYS = 8  # seven whole days in every time zone
 RULE_FIELDS = (
     "id", "name", "kind", "metric_type", "metric_name", "stat", "window_seconds", "comparison", "threshold",
     "clear_threshold", "for_seconds", "compare_to_seconds", "min_count", "severity", "enabled", "runbook_url",
-    "description", "not_judged", "value", "group", "share_of_threshold",
+    "description", "unit", "not_judged", "value", "group", "share_of_threshold",
 )  # fmt: skip
 ROW_FIELDS = (
     "id", "since", "started_at", "ended_at", "peak", "value", "threshold", "acknowledged_at", "acknowledged_by", "note",

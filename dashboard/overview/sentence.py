@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from dashboard.alert_words import headline
+from dashboard.alert_words import TOTALS, headline
 from dashboard.formatting import SPACE, duration, percent, whole
 from dashboard.overview.alerts_of_window import STATES, AlertsOfWindow
 from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
@@ -139,7 +139,7 @@ def _firing(
     row = next((row for row in models if row["model_name"] == first["labels"].get("model")), None)
     unhealthy = [other for _, rows in problems for other in rows if other is not row]
     is_known = row is not None and summary.get("comparable") and (row.get("previous") or {}).get(SLOW.name)
-    is_time = first["metric_name"] == RESPONSE and first["value"] is not None
+    is_time = first["metric_name"] == RESPONSE and first["stat"] not in TOTALS and first["value"] is not None
     why = _why_slow(row, past, before) if row and is_known and is_time else ""
     healthy = _others(len(models), unhealthy, past) if row and not of_window.leading[1:] else ""
     text = _joined(why, of_window.others, healthy, *told) or _evidence(summary, window)

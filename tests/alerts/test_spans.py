@@ -78,6 +78,7 @@ class TheSpans:
             "metric_name": "inference.response_time_ms",
             "stat": "p95",
             "labels": {"model": "m"},
+            "unit": "",
             "since": "2026-03-01T12:00:00Z",
             "state": "firing",
             "from": "2026-03-01T12:01:00Z",

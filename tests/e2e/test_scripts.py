@@ -597,10 +597,16 @@ class TheWordsOfAlerts:
 
     def test_describe_a_rule(self, run: Any) -> None:
         rule = {"metric_type": "inference", "metric_name": "ttft_ms", "stat": "p95", "window_seconds": 300}
-        rule |= {"kind": "threshold", "comparison": "gt", "threshold": 3_000, "for_seconds": 600}
-        change = rule | {"kind": "change", "threshold": 60, "compare_to_seconds": 604_800, "for_seconds": 0}
+        rule |= {"kind": "threshold", "comparison": "gt", "threshold": 3_000, "for_seconds": 600, "unit": "ms"}
+        change = rule | {
+            "kind": "change",
+            "unit": "%",
+            "threshold": 60,
+            "compare_to_seconds": 604_800,
+            "for_seconds": 0,
+        }
         body = """(m, rules) => rules.map((rule) => m.condition(rule, { catalogue: { "inference.ttft_ms":
-                    { title: "Time to first token", kind: "histogram", unit: "ms" } } }).replaceAll("\\u00a0", " "))"""
+                    { title: "Time to first token", kind: "histogram" } } }).replaceAll("\\u00a0", " "))"""
         assert run("alerts/words.js", body, [rule, change, rule | {"kind": "no_data"}]) == [
             "P95 time to first token over 5 min > 3 s for 10 min",
             "P95 time to first token over 5 min against a week before > 60 %",

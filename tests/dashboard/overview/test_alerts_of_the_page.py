@@ -61,6 +61,7 @@ def alert(since: float, fired: float | None, ended: float | None = None, **more:
         "value": 5_380,
         "peak": 7_300,
         "threshold": 5_000,
+        "unit": "ms",
         **more,
     }
     return Alert.objects.create(labels_hash=sha256(str(fields["labels"]).encode()).hexdigest(), **fields)
@@ -117,6 +118,7 @@ class TheSentenceOfAnEmptyStore:
             "value": 99,
             "peak": 99,
             "threshold": 80,
+            "unit": "%",
         }
         pending = alert(1, None, **cpu)
         assert title() == "Monitoring this machine. No requests yet."

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from alerts.rules.words import unit_of_fields
 from dashboard.overview.sentence import Sentence, describe_state
+from metrics import catalogue
 
 CSS = Path(__file__).parents[3] / "dashboard" / "static" / "dashboard" / "css" / "sentence.css"
 HEALTHY = {
@@ -30,7 +32,7 @@ OTHER = HEALTHY | {"model_name": "gpt-4o", "previous": HEALTHY}
 
 def span(**more: Any) -> dict[str, Any]:
     """Slow Response Time of llama-3-70b, which fires."""
-    return {
+    fields = {
         "alert": 1,
         "rule": "slow-response-time",
         "name": "Slow Response Time",
@@ -51,6 +53,8 @@ def span(**more: Any) -> dict[str, Any]:
         "is_demo": False,
         **more,
     }
+    metric = catalogue.BY_NAME[fields["metric_name"]]
+    return {"unit": unit_of_fields(fields["kind"], metric, fields["stat"]), **fields}
 
 
 OVER = span(**{"since": "2026-03-01T13:01:00Z", "from": "2026-03-01T13:02:00Z", "to": "2026-03-01T13:44:00Z"})
@@ -138,6 +142,12 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "warning",
         "Slower for llama-3-70b fires: 80 % higher than before, over 50 % since 14:21.",
         "P95 in the previous hour: 2.00 s. The other model is healthy.",
+    ),
+    "there are many requests": (
+        {"alerts": [span(name="Many Requests", stat="count", value=1_500.0, peak=1_500.0, threshold=1_000.0)]},
+        "warning",
+        "Many Requests for llama-3-70b fires: 1.50 k requests, over 1 k requests since 14:21.",
+        "The other model is healthy.",
     ),
     "it is over": (
         {"alerts": [OVER]},

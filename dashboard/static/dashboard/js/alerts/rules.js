@@ -4,7 +4,7 @@ import { addRule, rulesAdminUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { hourAndMinute } from "../page/format.js";
 import { nextFrame } from "../page/scheduling.js";
-import { condition, dayText, elapsed, glyph, group, unitOf, valueText } from "./words.js";
+import { condition, dayText, elapsed, glyph, group, valueText } from "./words.js";
 
 const DAYS = 7;
 const TICK = 2 / 3; // the threshold's place on the bar
@@ -63,7 +63,7 @@ function row(rule, page) {
   return element("tr", { class: `rule ${state}`, "data-rule": rule.id },
     element("th", { scope: "row" }, element("div", { class: "rule-name" }, glyph(state, rule.severity), element("span", {}, name, element("span", { class: "rule-condition" }, condition(rule, page))))),
     element("td", { class: "figure" },
-      element("b", { class: isFiring ? rule.severity : "" }, rule.value === null ? "—" : valueText(rule.value, unitOf(rule, page))),
+      element("b", { class: isFiring ? rule.severity : "" }, rule.value === null ? "—" : valueText(rule.value, rule.unit)),
       element("span", { class: "sub" }, ...(state === "not-judged" ? [`not judged: ${rule.not_judged}`] : state === "disabled" ? ["disabled"] : [group(rule.group, page)]))),
     element("td", { class: "rule-bar" }, bar(rule, isFiring)),
     element("td", { class: "rule-last" }, ...lastFired(rule, isFiring, page.now())),

@@ -92,20 +92,12 @@ export function statistic(metric, stat, page) {
   return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${titleOf(metric, page)}`;
 }
 
-// The unit of a rule's value.
-export function unitOf(rule, page) {
-  if (rule.kind === "change") return "%";
-  const unit = page.catalogue[`${rule.metric_type}.${rule.metric_name}`]?.unit ?? "";
-  if (rule.stat === "count") return rule.metric_type === "error" ? unit : "requests";
-  return rule.stat === "rate" ? `${unit}/s` : unit;
-}
-
 // "P95 response time over 5 min > 5 s for 1 min".
 export function condition(rule, page) {
   const metric = `${rule.metric_type}.${rule.metric_name}`;
   if (rule.kind === "no_data") return `no ${titleOf(metric, page)} for ${length(rule.window_seconds)}`;
   const hold = rule.for_seconds ? ` for ${length(rule.for_seconds)}` : "";
-  const limit = `${SIGNS[rule.comparison]}${SPACE}${thresholdText(rule.threshold, unitOf(rule, page))}`;
+  const limit = `${SIGNS[rule.comparison]}${SPACE}${thresholdText(rule.threshold, rule.unit)}`;
   const compared = rule.kind === "change" ? ` against ${COMPARED[rule.compare_to_seconds]}` : "";
   return `${statistic(metric, rule.stat, page)} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
 }
