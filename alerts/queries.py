@@ -45,7 +45,7 @@ def active_alerts(
 def states_of_active() -> list[dict[str, Any]]:
     """Return what the states and severities of all active alerts are counted by."""
     rows = Alert.objects.filter(ended_at=None).order_by()
-    return list(rows.values("state", "severity", "acknowledged_at", "silence"))
+    return [dict(row) for row in rows.values("state", "severity", "acknowledged_at", "silence")]
 
 
 def has_labels(alert: Alert, labels: Mapping[str, Sequence[str]]) -> bool:
