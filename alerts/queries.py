@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Max, Min, Q, Value, When
 
 from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of
 from alerts.evaluation import newest_values
@@ -27,6 +27,7 @@ __all__ = [
 
 MAX_ACTIVE = 1_000
 PAGE, MAX_PAGE = 50, 500
+BIN = timedelta(hours=20)
 
 
 def active_alerts(
@@ -134,34 +135,49 @@ def change_as_dict(change: AlertChange) -> dict[str, Any]:
     }
 
 
-def alerts_between(
-    start: datetime, end: datetime, labels: Mapping[str, Sequence[str]] | None = None, limit: int = MAX_ACTIVE
-) -> list[dict[str, Any]]:
-    """Return the newest alerts that were pending or firing in a part of the window, newest first, at most `limit`."""
-    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end).order_by("-since", "-id")
-    return [as_dict(alert) for alert in rows[:limit] if matches(alert.labels, labels)]
+def alerts_between(start: datetime, end: datetime, selects: Callable[[Alert], bool] | None = None) -> Cut:
+    """Return the alerts that were pending or firing in a part of the window, newest first. Raises QueryTooSlow.
+
+    Of more than MAX_ACTIVE, those that ended first are left out, then the least important ones.
+    """
+    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
+    ordered = rows.order_by(*MOST_IMPORTANT_FIRST, F("ended_at").desc(nulls_first=True), "-since", "-id")
+    first, omitted = first_of(ordered, MAX_ACTIVE, selects)
+    newest = sorted(first, key=lambda alert: (alert.since, alert.pk), reverse=True)
+    return Cut([as_dict(alert) for alert in newest], omitted)
 
 
-def firings(since: datetime, limit: int = MAX_ACTIVE) -> dict[str, list[dict[str, Any]]]:
-    """Return when alerts fired since then, by rule: `{"from", "to", "severity", "silenced"}`, newest first."""
-    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=since), fired_at__isnull=False).order_by("-fired_at")
+def firings(since: datetime, until: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Return times that touch the days between `since` and `until` on which alerts fired, by rule.
+
+    Each is `{"from", "to", "silenced"}`: from the first to the last of the alerts that fired within BIN, which is
+    shorter than a day, so that no day without an alert is touched, in any time zone.
+    """
+    edges = [since + number * BIN for number in range(1, (until - since) // BIN + 1)]
+    fired = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=since), fired_at__isnull=False).order_by()
+    rows = fired.annotate(
+        bin=Case(*(When(fired_at__lt=edge, then=Value(n)) for n, edge in enumerate(edges)), default=Value(len(edges))),
+        silenced=ExpressionWrapper(Q(silence__isnull=False), BooleanField()),
+    ).values("rule_id", "bin", "silenced")
     result: dict[str, list[dict[str, Any]]] = {}
-    for alert in rows[:limit]:
-        result.setdefault(alert.rule_id, []).append(
-            {
-                "from": _iso(alert.fired_at),
-                "to": _iso(alert.ended_at),
-                "severity": alert.severity,
-                "silenced": alert.silence_id is not None,
-            }
-        )
+    for row in rows.annotate(first=Min("fired_at"), last=Max("ended_at"), lasting=Count("id", Q(ended_at=None))):
+        end = None if row["lasting"] else _iso(row["last"])
+        span = {"from": iso(row["first"]), "to": end, "silenced": row["silenced"]}
+        result.setdefault(row["rule_id"], []).append(span)
     return result
 
 
-def last_fired() -> dict[str, str]:
-    """Return when each rule fired last, by rule."""
-    rows = Alert.objects.exclude(fired_at=None).order_by().values("rule_id").annotate(last=Max("fired_at"))
-    return {row["rule_id"]: iso(row["last"]) for row in rows}
+def last_fired() -> dict[str, dict[str, Any]]:
+    """Return when each rule fired last, by rule: `{"from", "to", "silenced"}`."""
+    fired = Alert.objects.exclude(fired_at=None).order_by()
+    newest = dict(fired.values_list("rule_id").annotate(Max("fired_at")))
+    rows = fired.filter(fired_at__in=set(newest.values())).values_list("rule_id", "fired_at", "ended_at", "silence")
+    ordered = sorted(rows, key=lambda row: row[2] is None)  # of several groups, one that fires still
+    return {
+        rule: {"from": iso(start), "to": _iso(end), "silenced": silence is not None}
+        for rule, start, end, silence in ordered
+        if newest[rule] == start
+    }
 
 
 def newest_evaluation() -> dict[str, Any]:

@@ -157,7 +157,7 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
     states: dict[str, Row] = {}
     for alert in active:
         states.setdefault(alert["rule"], alert)
-    fired = alert_queries.firings(now - timedelta(days=FIRED_DAYS))
+    fired = alert_queries.firings(now - timedelta(days=FIRED_DAYS), now)
     last = alert_queries.last_fired()
 
     def order(rule: Row) -> tuple[Any, ...]:
@@ -183,11 +183,9 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
 
 def _timeline(query: PageQuery, choice: Choice, groups: int, now: datetime) -> Row:
     """Return one row for each rule and group that was pending or firing in the window, the newest first."""
-    alerts = alert_queries.alerts_between(query.window.start, query.window.end, choice.labels)
+    alerts = alert_queries.alerts_between(query.window.start, query.window.end, choice.selects_ever)
     rows: dict[Any, Row] = {}
-    for alert in alerts:
-        if choice.severity and alert["severity"] not in choice.severity:
-            continue
+    for alert in alerts.results:
         key = (alert["rule"], tuple(sorted(alert["labels"].items())))
         row = rows.setdefault(
             key,
@@ -197,7 +195,12 @@ def _timeline(query: PageQuery, choice: Choice, groups: int, now: datetime) -> R
         row["alerts"].append({name: alert[name] for name in (*ROW_FIELDS, "severity")})
     listed = sorted(rows.values(), key=_row_importance)
     add_lines(listed[:MAX_ROWS], {rule["id"]: rule for rule in alert_queries.rules()}, query.window, now)
-    return {"rows": listed[:MAX_ROWS], "omitted": max(0, len(listed) - MAX_ROWS), "quiet": max(0, groups - len(listed))}
+    return {
+        "rows": listed[:MAX_ROWS],
+        "alerts_not_read": alerts.omitted,
+        "alerts_omitted": alerts.omitted + sum(len(row["alerts"]) for row in listed[MAX_ROWS:]),
+        "quiet": 0 if alerts.omitted else max(0, groups - len(listed)),
+    }
 
 
 def _row_importance(row: Mapping[str, Any]) -> tuple[bool, bool]:

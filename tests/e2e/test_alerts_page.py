@@ -143,7 +143,7 @@ class TheAlertsPage:
         expect(history.locator("[data-card]")).to_contain_text(re.compile("Queue Jam.*400 · threshold 200"))
         page.keyboard.press("Escape")
         expect(history.locator("[data-card]")).to_be_hidden()
-        history.get_by_role("button", name="All alerts as a list").click()
+        history.get_by_role("button", name="Alerts as a list").click()
         expect(history.get_by_role("row").filter(has_text="Queue Jam").first).to_contain_text("critical")
         link = history.get_by_role("link", name="CSV").first.get_attribute("href")
         assert b"Queue Jam" in alerting.get(str(link)).body

@@ -147,6 +147,24 @@ class TheHistory:
         assert [value for value in lines["hot"]["values"] if value is not None] == [0.75]
         assert lines["gone"] is None
 
+    def test_is_selected_before_it_is_cut_and_says_what_is_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(alert_queries, "MAX_ACTIVE", 3)
+        monkeypatch.setattr(data, "MAX_ROWS", 1)
+        add_alert("hot", "fires", 600)
+        add_alert("hot", "old", 500, 5, severity="critical")
+        for number in range(6):
+            add_alert("hot", "new", 60 - number, 0.5)
+
+        page, of_host, critical = gather(), gather(host=("old",)), gather(severity=("critical",))
+
+        shown = [(row["labels"]["host"], len(row["alerts"])) for row in page["timeline"]["rows"]]
+        assert (shown, page["timeline"]["alerts_not_read"], page["timeline"]["alerts_omitted"]) == (
+            [("fires", 1)], 5, 7,
+        )  # fmt: skip
+        for chosen in (of_host, critical):
+            assert [row["labels"]["host"] for row in chosen["timeline"]["rows"]] == ["old"]
+            assert chosen["timeline"]["alerts_omitted"] == 0
+
     def test_passes_the_filters(self) -> None:
         add_alert("hot", "a", 30, 5)
         add_alert("hot", "b", 20, 5, severity="critical")
@@ -174,6 +192,29 @@ class TheRules:
         assert rules[0]["value"] == 40
         assert len(rules[0]["fired"]) == 1
         assert rules[1]["last_fired"] is None
+
+    def test_have_every_day_on_which_they_fired_however_often(self) -> None:
+        silence = Silence.objects.create(matchers={}, starts_at=NOW, reason="x", by="y", created_at=NOW)
+        add_alert("hot", "a", 7 * 1440, 10)
+        add_alert("hot", "a", 5 * 1440, 10, silence=silence)
+        add_alert("hot", "a", 3 * 1440, 1500)
+        for minute in range(1_100):
+            add_alert("hot", "a", 1_100 - minute, 0.5)
+
+        (rule,) = gather()["rules"]
+
+        days = {day: {span["silenced"] for span in rule["fired"] if touches(span, day)} for day in range(20, 32)}
+        february = {day - 28 if day > 28 else day: silenced for day, silenced in days.items() if silenced}
+        assert february == {22: {False}, 24: {True}, 26: {False}, 27: {False}, 28: {False}, 1: {False}}
+        assert len(rule["fired"]) <= 6
+        assert rule["last_fired"] == {"from": "2026-03-01T12:33:56Z", "to": "2026-03-01T12:34:26Z", "silenced": False}
+
+
+def touches(span: dict[str, Any], day: int) -> bool:
+    """Whether a span has a part of a day of February 2026, whose days are counted on."""
+    start = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(days=day - 1)
+    begin, end = (datetime.fromisoformat(span[name]) for name in ("from", "to"))
+    return begin < start + timedelta(days=1) and end > start
 
 
 class TheAddress:

@@ -1,7 +1,8 @@
-// All alerts of the time range as a table, with links to them as files.
+// The alerts of the timeline as a table, with links to them as files.
 
 import { exportUrl } from "../page/api.js";
 import { element, find, setText } from "../page/dom.js";
+import { whole } from "../page/format.js";
 import { group, momentText, spanText, valueText } from "./words.js";
 
 const COLUMNS = ["Alert", "Group", "Severity", "Began", "What", "Peak", "Known to", "Note"];
@@ -13,16 +14,23 @@ export function mountList(root, page) {
   button.addEventListener("click", () => {
     target.hidden = !target.hidden;
     button.setAttribute("aria-expanded", String(!target.hidden));
-    setText(button, target.hidden ? "All alerts as a list →" : "Hide the list");
+    setText(button, target.hidden ? "Alerts as a list →" : "Hide the list");
     draw();
   });
   page.topics.on("data", draw);
 }
 
-function listContent(page) {
-  const now = page.now();
+// A function that returns a link to a file of the time range and the labels chosen.
+export function fileLinks(page) {
   const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: page.params.from / 1000, to: page.params.to / 1000 });
   for (const name of ["model", "host"]) for (const value of page.filters[name] ?? []) search.append(name, value);
+  return (kind) => element("a", { href: exportUrl(kind, search), download: "" }, kind.endsWith("csv") ? "CSV" : "JSON");
+}
+
+function listContent(page) {
+  const now = page.now();
+  const file = fileLinks(page);
+  const { alerts_omitted: omitted } = page.data.timeline;
   const alerts = page.data.timeline.rows
     .flatMap((row) => row.alerts.map((alert) => ({ ...alert, row })))
     .sort((a, b) => Date.parse(b.since) - Date.parse(a.since));
@@ -30,8 +38,8 @@ function listContent(page) {
     group(row.labels, page), alert.severity, momentText(Date.parse(alert.started_at ?? alert.since), now), spanText(alert, now).split(",")[0],
     valueText(alert.peak, row.unit), alert.silence ? "silenced" : alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
   ];
-  const file = (kind) => element("a", { href: exportUrl(kind, search), download: "" }, kind.endsWith("csv") ? "CSV" : "JSON");
   return [
+    omitted ? element("p", { class: "timeline-files" }, `Not shown: ${whole(omitted).number} alerts. The files have them.`) : "",
     element("p", { class: "timeline-files muted" }, "Save alerts: ", file("alerts.csv"), " ", file("alerts.json"), " · their changes: ", file("alert_history.csv"), " ", file("alert_history.json")),
     element("table", { class: "table" },
       element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name)))),

@@ -82,15 +82,15 @@ function bar(rule, isFiring) {
 }
 
 function lastFired(rule, isFiring, now) {
-  const newest = rule.fired[0];
+  const newest = rule.last_fired;
   if (isFiring && newest) {
     const mark = rule.state === "firing" ? "" : `, ${rule.state}`;
     return [element("b", { class: rule.severity }, "firing now"), element("span", { class: "sub" }, `since ${hourAndMinute(Date.parse(newest.from))}${mark}`)];
   }
-  if (!rule.last_fired) return [element("span", { class: "muted" }, "never")];
-  const at = Date.parse(rule.last_fired);
-  const lasted = newest?.to ? `, ${elapsed(Date.parse(newest.to) - Date.parse(newest.from))}` : "";
-  return [dayText(at, now), element("span", { class: "sub" }, hourAndMinute(at) + (newest?.silenced ? ", silenced" : lasted))];
+  if (!newest) return [element("span", { class: "muted" }, "never")];
+  const at = Date.parse(newest.from);
+  const lasted = newest.to ? `, ${elapsed(Date.parse(newest.to) - Date.parse(newest.from))}` : "";
+  return [dayText(at, now), element("span", { class: "sub" }, hourAndMinute(at) + (newest.silenced ? ", silenced" : lasted))];
 }
 
 // A bar for each of the last seven days in which the rule fired; faint where it was silenced.

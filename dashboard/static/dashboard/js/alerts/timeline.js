@@ -3,9 +3,9 @@
 
 import { timeTicks } from "../charts/options.js";
 import { element, find, setText, svg } from "../page/dom.js";
-import { dayOfMonth, hourAndMinute } from "../page/format.js";
+import { dayOfMonth, hourAndMinute, whole } from "../page/format.js";
 import { collected, nextFrame } from "../page/scheduling.js";
-import { mountList } from "./list.js";
+import { fileLinks, mountList } from "./list.js";
 import { elapsed, glyph, group, groupText, since, spanText, stateOf, thresholdText, valueText } from "./words.js";
 
 const HEIGHT = 26;
@@ -30,7 +30,7 @@ export function mount(root, page) {
     drawAxis(axis, scale);
     rows.replaceChildren(...timeline.rows.map((row) => createRow(row, scale, page, show)));
     setText(find("[data-values]", root), headText(timeline, page));
-    setText(find("[data-note]", root), noteText(timeline, page));
+    find("[data-note]", root).replaceChildren(...noteContent(timeline, page));
     const bars = [...rows.querySelectorAll("[data-bar]")];
     (bars.find(({ dataset }) => dataset.bar === focused) ?? bars.at(0))?.setAttribute("tabindex", "0");
     if (focused) bars.find(({ dataset }) => dataset.bar === focused)?.focus();
@@ -82,7 +82,7 @@ function createRow(row, scale, page, show) {
   return element("li", { class: "timeline-row" },
     element("p", { class: "timeline-name" }, glyph(state, newest.severity), element("b", {}, row.name), group(row.labels, page)),
     drawing,
-    element("p", { class: "timeline-total" }, totalText(row, scale)));
+    element("p", { class: "timeline-total" }, `${page.data.timeline.alerts_not_read ? "≥ " : ""}${totalText(row, scale)}`));
 }
 
 // The height of a share of the threshold in a lane.
@@ -182,20 +182,22 @@ function firingMs(alert, from, to) {
   return Math.max(0, Math.min(end, to) - Math.max(Date.parse(alert.started_at), from));
 }
 
-function headText({ rows }, page) {
+function headText({ rows, alerts_omitted: omitted }, page) {
   const alerts = rows.flatMap((row) => row.alerts).filter((alert) => alert.started_at);
   const span = page.params.span.replace(/^the last /, "in ").replace(/^this time range$/, "in this time range");
-  if (!alerts.length) return `nothing fired ${span}`;
+  const more = omitted ? ` · ${whole(omitted).number} more not shown` : "";
+  if (!alerts.length) return omitted ? more.slice(3) : `nothing fired ${span}`;
   const { from } = page.window;
   const longest = Math.max(...alerts.map((alert) => firingMs(alert, from, page.now())));
   const rules = new Set(rows.filter((row) => row.alerts.some((alert) => alert.started_at)).map((row) => row.rule)).size;
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-  return `${count(alerts.length, "alert")} of ${count(rules, "rule")} ${span} · the longest ${elapsed(longest)}`;
+  return `${count(alerts.length, "alert")} of ${count(rules, "rule")} ${span} · the longest ${elapsed(longest)}${more}`;
 }
 
-function noteText({ rows, omitted, quiet }, page) {
-  const more = omitted ? `${omitted} further groups are in the files of the list. ` : "";
+function noteContent({ rows, alerts_omitted: omitted, quiet }, page) {
+  const file = fileLinks(page);
+  const more = omitted ? [`Not shown: ${whole(omitted).number} alerts. Save all: `, file("alerts.csv"), " ", file("alerts.json"), ". "] : [];
   if (quiet <= 0) return more;
   const noun = `group${quiet === 1 ? "" : "s"} of ${page.data.evaluation.rules} rules`;
-  return `${more}${quiet} ${rows.length ? "more " : ""}${noun} had nothing to tell in ${page.params.span}.`;
+  return [...more, `${quiet} ${rows.length || omitted ? "more " : ""}${noun} had nothing to tell in ${page.params.span}.`];
 }
