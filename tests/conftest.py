@@ -57,6 +57,14 @@ def forget_the_numbers_of_alerts() -> None:
     cache.delete("alerts.numbers")
 
 
+@pytest.fixture(autouse=True)
+def channel_layer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has an event loop of its own, and the layer on Redis keeps locks of the loop that it was used on."""
+    from channels.layers import channel_layers
+
+    monkeypatch.setattr(channel_layers, "backends", {})
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The path of the system's Chromium, for Playwright's ``executable_path``."""

@@ -99,7 +99,7 @@ class Hub:
             self._clients.discard(client)
             self.unsubscribe(client)
             if not self._clients and self._listening is not None:
-                self._listening.cancel()
+                cancel_until_done(self._listening)
                 self._listening = None
 
     def subscribe(self, client: Client, wanted: Subscription, subscription_id: str | None = None) -> None:
@@ -278,6 +278,12 @@ def make_hello() -> str:
             break
         fitting.append(brief)
     return (head[:-1] + b',"history":[' + b",".join(reversed(fitting)) + b"]}").decode()
+
+
+def cancel_until_done(task: asyncio.Task[None]) -> None:
+    """Cancel a task again and again. On Python 3.11, `asyncio.wait_for`, as the Redis client uses it, may lose one."""
+    if task.cancel():
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, cancel_until_done, task)
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()

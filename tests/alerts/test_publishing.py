@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import redis
-from channels.layers import channel_layers
 from channels.testing import WebsocketCommunicator
 from django.core.cache import cache
 from django.db import connections
@@ -34,12 +33,6 @@ from tests.support.server import MakeServer, Server
 from tests.support.timeouts import LONGEST_WAIT_SECONDS
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def channel_layer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has an event loop of its own, and the layer on Redis keeps locks of the loop that it was used on."""
-    monkeypatch.setattr(channel_layers, "backends", {})
 
 
 @pytest.fixture

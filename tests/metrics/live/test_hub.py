@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.core.cache import caches
 from django.db import InterfaceError, OperationalError
@@ -137,6 +138,32 @@ class ATick:
                 assert (await heard(client))["seq"] == 1_800_000_000 + second
 
 
+class AListener:
+    async def test_ends_with_its_last_client_though_a_cancellation_is_lost(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        layer = get_channel_layer()
+        real, lost, listening = layer.receive, asyncio.Event(), []
+
+        async def receive(channel: str) -> Any:
+            try:
+                return await real(channel)
+            except asyncio.CancelledError:
+                if lost.is_set():
+                    raise
+                lost.set()
+                listening.append(asyncio.current_task())
+                return await real(channel)
+
+        monkeypatch.setattr(layer, "receive", receive)
+        hub = Hub()
+        with hub.client():
+            await hub.hello()
+        async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+            await lost.wait()
+            await asyncio.wait(listening)
+
+
 class AClientThatIsPaused:
     async def test_has_one_tick_in_thirty_and_all_messages(self) -> None:
         async with page() as client:
@@ -152,7 +179,7 @@ class AClientThatIsPaused:
             assert await heard(client) == {"type": "news"}
 
     async def test_has_all_ticks_again_when_it_resumes(self) -> None:
-        async with page() as client, page():
+        async with page() as client:
             await client.send_json_to({"type": "pause"})
             assert await heard(client) == {"type": "paused"}
             await client.send_json_to({"type": "resume", "seq": 0})
