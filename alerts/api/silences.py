@@ -12,6 +12,7 @@ from alerts.api import schemas
 from alerts.api.refusals import refusal
 from alerts.silencing import silences
 from alerts.silencing.spec import BadSilence
+from llmmonitor.access.audit import log_action
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanOperate, CanRead
 from metrics.api.base_views import ReadView
@@ -52,9 +53,10 @@ class SilencesView(ReadView):
             raise BadQuery("body", "must be an object.")
         at = now()
         try:
-            silence = silences.create(request.data, identify_request(request._request).name, at)
+            silence = silences.create(request.data, by := identify_request(request._request).name, at)
         except BadSilence as error:
             raise refusal("bad_silence", error) from None
+        log_action(request._request, "silenced alerts", f"{silence.pk} {silence}", actor=by)
         return Response(silences.as_dict(silence, at), 201)
 
 
@@ -72,7 +74,9 @@ class EndSilenceView(ReadView):
     def post(self, request: Request, number: int) -> Response:
         """End it now. One that has ended stays as it is."""
         at = now()
-        silence = silences.end(number, identify_request(request._request).name, at)
+        silence = silences.end(number, by := identify_request(request._request).name, at)
         if silence is None:
             raise Http404(f"There is no silence {number}.")
+        if silence.ends_at == at:  # not before
+            log_action(request._request, "ended silence", f"{number} {silence}", actor=by)
         return Response(silences.as_dict(silence, at))

@@ -15,7 +15,8 @@ from alerts.api import schemas
 from alerts.evaluation.judging import Status
 from alerts.rules.spec import UNSTORABLE, AlertLevel, is_storable
 from alerts.silencing.marking import SILENCED, UNSILENCED
-from llmmonitor.access.identity import identify_request
+from llmmonitor.access.audit import log_action
+from llmmonitor.access.identity import Identity, identify_request
 from llmmonitor.access.permissions import CanOperate
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api.base_views import ReadView
@@ -29,7 +30,7 @@ STATES = ("pending", "firing")
 LEVELS = tuple(level.value for level in AlertLevel)
 LABELS = ("model", "host")
 CHANGES = (*(str(state) for state in Status), ACKNOWLEDGED, SILENCED, UNSILENCED)
-MAX_NOTE = 500
+MAX_NOTE, MAX_BY = 500, 150
 
 
 def _severities(params: QueryDict) -> list[str]:
@@ -38,6 +39,13 @@ def _severities(params: QueryDict) -> list[str]:
 
 def _labels(params: QueryDict) -> dict[str, list[str]]:
     return {name: params.getlist(name) for name in LABELS}
+
+
+def _signed(given: str, identity: Identity) -> str:
+    """Return the given name with who has sent it: `mara (key ops)`."""
+    sender = f"{identity.kind} {identity.name}" if identity.is_authenticated else identity.kind
+    signed = f"{given} ({sender})"
+    return identity.name if given in ("", identity.name) or len(signed) > MAX_BY else signed
 
 
 class AlertsView(ReadView):
@@ -122,19 +130,21 @@ class AcknowledgeView(APIView):
         parameters=(Parameter("number", int, location="path"),),
     )
     def post(self, request: Request, number: int) -> Response:
-        """Note that somebody looks after the alert. `by` is the user or the key unless a name is given."""
+        """Note that somebody looks after the alert. The name of the user or the key is added to a given name."""
         body = request.data if isinstance(request.data, dict) else {}
         given = {name: body.get(name, "") for name in ("note", "by")}
-        for name, most in (("note", MAX_NOTE), ("by", 150)):
+        identity = identify_request(request._request)
+        for name, most in (("note", MAX_NOTE), ("by", MAX_BY)):
             if not isinstance(given[name], str) or len(given[name]) > most:
                 raise BadQuery(name, f"must be text of at most {most} characters.")
             if not is_storable(given[name]):
                 raise BadQuery(name, UNSTORABLE)
-        by = given["by"] or identify_request(request._request).name
+        by = _signed(given["by"], identity)
         try:
             alert = acknowledge(number, by, given["note"], now())
         except AlertEnded:
             raise Problem(409, "alert_ended", f"Alert {number} has ended, and cannot be acknowledged.") from None
         if alert is None:
             raise Http404(f"There is no alert {number}.")
+        log_action(request._request, "acknowledged alert", f"{number} {alert}", actor=identity.name)
         return Response(queries.as_dict(alert))

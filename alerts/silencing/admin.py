@@ -18,6 +18,7 @@ from alerts.silencing import silences
 from alerts.silencing.recurrence import WEEKDAYS, in_words
 from alerts.silencing.spec import MAX_DURATION_SECONDS, BadSilence
 from llmmonitor.access.admin_site import DateTimeWidget, Task
+from llmmonitor.access.audit import log_action
 
 STATES = {"in_force": "⊘\u00a0in\u00a0force", "waiting": "○\u00a0waiting", "ended": "–\u00a0ended"}
 SHOWN_CHARACTERS = 60  # of a reason in the list
@@ -130,6 +131,7 @@ class SilenceAdmin(admin.ModelAdmin):
         """Create the silence, which applies to open alerts at once."""
         values = form.values(form.cleaned_data)
         obj.__dict__.update(silences.create(values, request.user.get_username(), timezone.now()).__dict__)
+        log_action(request, "silenced alerts", f"{obj.pk} {obj}")
 
     @admin.action(description="End the selected silences now")
     def end(self, request: HttpRequest, chosen: QuerySet[Silence]) -> None:
@@ -137,6 +139,7 @@ class SilenceAdmin(admin.ModelAdmin):
         for silence in chosen:
             silences.end(silence.pk, request.user.get_username(), timezone.now())
             self.log_change(request, silence, "Ended.")
+            log_action(request, "ended silence", f"{silence.pk} {silence}")
         self.message_user(request, "The selected silences have ended.", messages.SUCCESS)
 
     @admin.display(description="State")

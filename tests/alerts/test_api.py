@@ -16,6 +16,7 @@ from alerts.rules.manager import alert_manager
 from alerts.rules.spec import AlertRule as Rule
 from alerts.rules.spec import check_rule
 from llmmonitor.access.keys import create_key
+from llmmonitor.access.models import AuditEntry
 from metrics import queries as metric_queries
 from metrics.events import SystemEvent
 from metrics.store.writing.transaction import Store
@@ -134,19 +135,23 @@ class AnAcknowledgement:
         response = self.send(client, number, note="on it", by="mara")
 
         assert response.status_code == 200
-        assert results(client, "/alerts")[0]["acknowledged_by"] == response.json()["acknowledged_by"] == "mara"
+        assert results(client, "/alerts")[0]["acknowledged_by"] == "mara (key ops)"
+        assert response.json()["acknowledged_by"] == "mara (key ops)"
         newest = results(client, "/alerts/history")[0]
         assert (newest["alert"], newest["to"], newest["by"], newest["note"]) == (
             number,
             "acknowledged",
-            "mara",
+            "mara (key ops)",
             "on it",
         )
+        entry = AuditEntry.objects.get(actor="ops")
+        assert (entry.actor, entry.action, entry.subject) == ("ops", "acknowledged alert", f"{number} Hot (alpha)")
 
     def test_is_by_its_key_without_a_name(self, hot: None, client: Client) -> None:
         number = results(client, "/alerts")[0]["id"]
 
         assert self.send(client, number).json()["acknowledged_by"] == "ops"
+        assert self.send(client, number, by="m" * 150).json()["acknowledged_by"] == "ops"  # both are too long
 
     def test_of_no_alert_is_not_found(self, db: Any, client: Client) -> None:
         assert self.send(client, 7).status_code == 404
@@ -167,7 +172,12 @@ class AnAcknowledgement:
         self.send(client, number, note="on it", by="mara")
 
         (line,) = [json.loads(record.message) for record in caplog.records if record.name == "alerts.changes"]
-        assert (line["alert"], line["state"], line["by"], line["note"]) == (number, "acknowledged", "mara", "on it")
+        assert (line["alert"], line["state"], line["by"], line["note"]) == (
+            number,
+            "acknowledged",
+            "mara (key ops)",
+            "on it",
+        )
 
     def test_with_an_invalid_note_is_refused(self, hot: None, client: Client) -> None:
         number = results(client, "/alerts")[0]["id"]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertChange, Silence
 from alerts.silencing import silences
+from llmmonitor.access.models import AuditEntry
 from tests.alerts.test_admin import admin
 from tests.alerts.test_api import NOW, hot
 
@@ -107,6 +108,8 @@ class TheListOfSilences:
 
         assert "– ended" in text_of(admin.get("/admin/alerts/silence/"))
         assert (AlertChange.objects.latest("id").to, AlertChange.objects.latest("id").by) == ("unsilenced", "root")
+        actions = set(AuditEntry.objects.filter(actor="root").values_list("action", flat=True))
+        assert {"silenced alerts", "ended silence"} <= actions
         evaluate(NOW + timedelta(minutes=1))
         assert set(Alert.objects.values_list("silence", flat=True)) == {None}
 

@@ -21,6 +21,7 @@ from alerts.rules.spec import check_rule
 from alerts.silencing import silences
 from alerts.silencing.marking import Silences
 from llmmonitor.access.keys import create_key
+from llmmonitor.access.models import AuditEntry
 from metrics.events import SystemEvent
 from metrics.store.writing.transaction import Store
 
@@ -132,6 +133,11 @@ class ASilence:
         assert marks() == {"alpha": None, "beta": None}
         assert AlertChange.objects.latest("id").by == "ops"
         assert client.post("/alerts/silences/999/end").status_code == 404
+        entries = [(entry.action, entry.subject) for entry in AuditEntry.objects.filter(actor="ops")]
+        assert sorted(entries, reverse=True) == [
+            ("silenced alerts", f"{number} new fans"),
+            ("ended silence", f"{number} new fans"),
+        ]
 
     def test_that_runs_out_is_not_ended_by_who_ends_another(self, hot: Any, now: datetime) -> None:
         evaluate(now)
