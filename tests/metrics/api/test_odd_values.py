@@ -98,6 +98,9 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "overview-data": [("/dashboard/data/overview", window) for window in windows],
         "overview-figures": [("/dashboard/data/overview/figures", window) for window in windows],
         "overview-models": [("/dashboard/data/overview/models", {"search": "m", **window}) for window in windows],
+        "alerts-page": [("/dashboard/alerts/", window) for window in windows],
+        "alerts-data": [("/dashboard/data/alerts", window) for window in windows],
+        "alerts-figures": [("/dashboard/data/alerts/figures", window) for window in windows],
         "filter-choices": [("/dashboard/data/choices", {"search": "m", **window}) for window in windows],
     }
 
