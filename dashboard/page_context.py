@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import get_script_prefix, reverse
 
+from alerts.rules.words import GLYPHS
 from dashboard.page_query import FILTERS
 from metrics import catalogue
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
@@ -56,13 +57,14 @@ def addresses(page: str) -> dict[str, str]:
 
 
 def page_settings(filters: Mapping[str, str] = FILTERS) -> dict[str, Any]:
-    """Return the ranges and filters for the page's scripts, so that they are defined here alone."""
+    """Return ranges, filters and severities for the page's scripts, so that they are defined in Python alone."""
     return {
         "ranges": [
             {"name": choice.name, "seconds": choice.seconds, "title": choice.title} for choice in RANGES.values()
         ],
         "default_range": DEFAULT_RANGE,
         "filters": dict(filters),
+        "severities": dict(GLYPHS),
     }
 
 

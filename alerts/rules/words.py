@@ -16,7 +16,8 @@ COMPARISONS = {
     Comparison.EQ: "equal to",
     Comparison.NE: "not equal to",
 }
-GLYPHS = {AlertLevel.INFO: "●", AlertLevel.WARNING: "▲", AlertLevel.CRITICAL: "■"}
+GLYPHS = {AlertLevel.CRITICAL: "■", AlertLevel.WARNING: "▲", AlertLevel.INFO: "◆"}  # the most severe first
+SEVERITIES = tuple(level.value for level in GLYPHS)
 STATS = {
     "avg": "mean",
     "min": "lowest",

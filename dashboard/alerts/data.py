@@ -13,6 +13,7 @@ from typing import Any
 from alerts import queries as alert_queries
 from alerts.models import Alert
 from alerts.rules.defaults import default_rules
+from alerts.rules.words import SEVERITIES
 from alerts.silencing import silences
 from dashboard.alerts import sentence
 from dashboard.alerts.details import add_lines, chart_of, context_of
@@ -22,7 +23,6 @@ from metrics import queries
 # The filters in the header, with their labels.
 FILTERS = {"state": "State", "severity": "Severity", "model": "Model", "host": "Host"}
 STATES = ("firing", "acknowledged", "silenced", "pending")
-SEVERITIES = ("critical", "warning", "info")
 DEFAULT_RANGE = "24h"
 MAX_ALERTS = 60  # that are sent; the filters choose others
 MAX_CHARTS = 8

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from alerts.rules.words import SEVERITIES
 from dashboard.alert_words import in_utc
 from dashboard.alerts import data
 from dashboard.page_context import page_context
@@ -25,7 +26,7 @@ def query_of(request: HttpRequest, now: datetime) -> tuple[PageQuery, data.Choic
     query = read(request.GET, now, data.DEFAULT_RANGE)
     choice = data.Choice(
         tuple(value for value in request.GET.getlist("state") if value in data.STATES),
-        tuple(value for value in request.GET.getlist("severity") if value in data.SEVERITIES),
+        tuple(value for value in request.GET.getlist("severity") if value in SEVERITIES),
         query.filters.model,
         query.filters.host,
     )

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from alerts import queries
+from alerts.rules.words import SEVERITIES
 from alerts.spans import matches
 from dashboard.alert_words import each, figure, over, subject_of, threshold_of
-from dashboard.overview.alerts_of_window import SEVERITIES, STATES
+from dashboard.overview.alerts_of_window import STATES
 from dashboard.overview.tiles import tile_of
 from metrics.queries import Filters, Window
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerts.rules.words import SEVERITIES
 from dashboard.alert_words import Alert, fired, name_of, times_of
 
-SEVERITIES = ("critical", "warning", "info")
 STATES = {"critical": "critical", "warning": "warning", "info": "quiet"}  # of the sentence and of tiles
 MAX_TOLD = 2
 

@@ -3,8 +3,9 @@
 
 import { groupText } from "../alerts/words.js";
 import { find, setText } from "../page/dom.js";
+import { GLYPHS } from "../page/severities.js";
 import { recall, remember } from "../page/storage.js";
-import { GLYPHS, condition } from "./words.js";
+import { condition } from "./words.js";
 
 const ON = "llmmonitor.alert-notifications";
 

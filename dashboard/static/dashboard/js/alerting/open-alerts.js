@@ -5,7 +5,8 @@
 // Alerts of the first reading have not arrived, they were there.
 
 import { firingAlerts } from "../page/api.js";
-import { bySeverity, isUnhandled } from "./words.js";
+import { bySeverity } from "../page/severities.js";
+import { isUnhandled } from "./words.js";
 
 const READS = 3; // of alerts that change while they are read
 

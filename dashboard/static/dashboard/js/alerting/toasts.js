@@ -8,8 +8,9 @@ import { group } from "../alerts/words.js";
 import { announce } from "../page/announce.js";
 import { element, find, isPhone, setText } from "../page/dom.js";
 import { timeOfDay } from "../page/format.js";
+import { GLYPHS, bySeverity } from "../page/severities.js";
 import { recall, remember } from "../page/storage.js";
-import { GLYPHS, bySeverity, condition, isUnhandled, outcome, times } from "./words.js";
+import { condition, isUnhandled, outcome, times } from "./words.js";
 
 const most = () => (isPhone() ? 1 : 3);
 const SECONDS = { critical: Infinity, warning: 30, info: 30, resolved: 8 };
@@ -130,7 +131,7 @@ function draw({ alert, count }, page, actions) {
     action("silence", "Silence 1 h", "button"),
     element("a", { href: alertsPage.href }, "Open →"));
   return element("article", { class: `toast ${kind}`, role: kind === "critical" ? "alert" : "group", "aria-label": name, "data-alert": alert.id },
-    element("span", { class: "toast-glyph", "aria-hidden": "true" }, GLYPHS[kind]),
+    element("span", { class: "toast-glyph", "aria-hidden": "true" }, GLYPHS[kind] ?? "●"),
     element("div", { class: "toast-body" },
       element("div", { class: "toast-head" },
         element("strong", {}, name),

@@ -2,12 +2,7 @@
 
 import { elapsed, thresholdText, valueText } from "../alerts/words.js";
 import { SPACE } from "../page/format.js";
-
-export const GLYPHS = { critical: "■", warning: "▲", info: "○", resolved: "●" };
-const RANK = { critical: 2, warning: 1, info: 0 };
-
-// Critical alerts first, then the newest.
-export const bySeverity = (a, b) => RANK[b.severity] - RANK[a.severity] || Date.parse(b.started_at) - Date.parse(a.started_at);
+import { GLYPHS } from "../page/severities.js";
 
 // Whether an alert fires and nobody looks after it.
 export const isUnhandled = (alert) => alert.state === "firing" && !alert.acknowledged_at && !alert.silence;

@@ -2,10 +2,10 @@
 // thresholds as dashed lines; a threshold above the axis is a label at the upper edge. The plugin reads
 // `chart.overlays.alerts`, which `marksOf` returns.
 
+import { GLYPHS } from "../page/severities.js";
 import { colour, withAlpha } from "./palette.js";
 import { clipped, drawHatching } from "./plugins.js";
 
-const GLYPHS = { critical: "■", warning: "▲", info: "◆" };
 const COLOURS = { critical: "critical", warning: "warning", info: "accent" };
 const FONT = "600 10.5px Inter";
 const ROW_PX = 15;
