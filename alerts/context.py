@@ -51,10 +51,11 @@ def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
     filters = _filters(rule.filters if rule else {}, alert.labels)
     seconds = rule.window_seconds if rule else DEFAULT_WINDOW_SECONDS
     of_requests = alert.metric.startswith(("inference.", "error."))
-    figures = _figures(filters, seconds, now, now if alert.ended_at is None else alert.fired_at or alert.since)
+    end = now if alert.ended_at is None else alert.fired_at or alert.since
+    figures = _figures(filters, seconds, now, end) if of_requests else {}
     before = _figures(filters, seconds, now, alert.since - HOUR) if is_latency(alert.metric) else {}
     return {
-        "count": figures["count"] if of_requests else None,
+        "count": figures.get("count"),
         "min_count": rule.min_count if rule and of_requests else None,
         "window_seconds": seconds,
         "for_seconds": rule.for_seconds if rule else None,

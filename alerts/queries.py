@@ -7,7 +7,20 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Max, Min, Q, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    ExpressionWrapper,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 
 from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of
 from alerts.evaluation import newest_values
@@ -168,15 +181,14 @@ def firings(since: datetime, until: datetime) -> dict[str, list[dict[str, Any]]]
 
 
 def last_fired() -> dict[str, dict[str, Any]]:
-    """Return when each rule fired last, by rule: `{"from", "to", "silenced"}`."""
-    fired = Alert.objects.exclude(fired_at=None).order_by()
-    newest = dict(fired.values_list("rule_id").annotate(Max("fired_at")))
-    rows = fired.filter(fired_at__in=set(newest.values())).values_list("rule_id", "fired_at", "ended_at", "silence")
-    ordered = sorted(rows, key=lambda row: row[2] is None)  # of several groups, one that fires still
+    """Return when each stored rule fired last, by rule: `{"from", "to", "silenced"}`."""
+    fired = Alert.objects.filter(rule_id=OuterRef("pk"), fired_at__isnull=False)  # by an index of each rule
+    last = fired.order_by("-fired_at", F("ended_at").desc(nulls_first=True))  # of several groups, one that fires still
+    newest = AlertRule.objects.order_by().values(newest=Subquery(last.values("pk")[:1]))
+    rows = Alert.objects.filter(pk__in=newest).values_list("rule_id", "fired_at", "ended_at", "silence")
     return {
-        rule: {"from": iso(start), "to": _iso(end), "silenced": silence is not None}
-        for rule, start, end, silence in ordered
-        if newest[rule] == start
+        rule: {"from": _iso(start), "to": _iso(end), "silenced": silence is not None}
+        for rule, start, end, silence in rows
     }
 
 
@@ -189,10 +201,11 @@ def newest_evaluation() -> dict[str, Any]:
     }
 
 
-def rules() -> list[dict[str, Any]]:
-    """Return all rules by name, each with why it was not judged in the newest evaluation, and its newest value.
+def rules(rule_id: str | None = None) -> list[dict[str, Any]]:
+    """Return all rules by name, or the one with this id.
 
-    The value is that of the group which is nearest to firing; it is None where it is not known.
+    Each has why it was not judged in the newest evaluation, and its newest value: that of the group which is nearest
+    to firing, None where it is not known.
     """
     evaluation = Evaluation.objects.first()
     problems = evaluation.problems if evaluation else {}
@@ -200,7 +213,7 @@ def rules() -> list[dict[str, Any]]:
     unknown: dict[str, Any] = {"value": None, "group": {}, "count": 0, "share_of_threshold": None, "groups": 0}
     return [
         rule.fields() | {"unit": _unit_of(rule), "not_judged": problems.get(rule.pk)} | newest.get(rule.pk, unknown)
-        for rule in AlertRule.objects.all()
+        for rule in (AlertRule.objects.all() if rule_id is None else AlertRule.objects.filter(pk=rule_id))
     ]
 
 

@@ -120,9 +120,8 @@ def _write(request: Request, fields: dict[str, Any]) -> bool:
 
 
 def _rule(rule_id: str) -> dict[str, Any]:
-    for rule in queries.rules():
-        if rule["id"] == rule_id:
-            return rule
+    for rule in queries.rules(rule_id):
+        return rule
     raise _unknown(rule_id)
 
 

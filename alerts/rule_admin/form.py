@@ -14,6 +14,7 @@ from alerts.rules.spec import COMPARE_TO_SECONDS, MINUTE, AlertLevel, BadRule, N
 from alerts.rules.spec import AlertRule as RuleSpec
 from alerts.rules.spec import labels_of as catalogue_labels_of
 from alerts.rules.words import CLEARS, COMPARISONS, GLYPHS, STATS, seconds_in_words, unit_of, value_in_words
+from alerts.rules.writing import number_errors
 from metrics import catalogue
 from metrics.catalogue import Metric
 from metrics.queries.read.filters import TAG_PREFIX
@@ -134,6 +135,8 @@ class RuleForm(forms.ModelForm):
             cleaned[name] = None
         sent = {name: self[name].data for name in self.errors if name != "filters"}  # its lines are no field of a rule
         errors = self._check(cleaned | sent)
+        if self.instance._state.adding:
+            errors = errors + [(name, f"{name} {reason}") for name, reason in number_errors(1)]
         for name in self.errors.keys() & {name for name, _ in errors}:
             del self.errors[name]
         if self.errors.keys() - {"id", "name"}:

@@ -21,6 +21,7 @@ from alerts.rule_admin.now import now_of
 from alerts.rules.history import changed_message
 from alerts.rules.spec import AlertLevel, BadRule
 from alerts.rules.words import GLYPHS, condition
+from alerts.rules.writing import number_errors
 from llmmonitor.access.admin_site import Task
 
 NEW_RULE = {
@@ -111,6 +112,9 @@ class AlertRuleAdmin(admin.ModelAdmin):
     @admin.action(description="Duplicate the selected rules")
     def duplicate(self, request: HttpRequest, rules: QuerySet[AlertRule]) -> None:
         """Add disabled copies of rules."""
+        if errors := number_errors(rules.count()):
+            self.message_user(request, f"The rules {errors[0][1]}", messages.ERROR)
+            return
         for rule in rules:
             fields = rule.fields() | {"id": _free_id(rule.pk), "name": f"{rule.name} (copy)"[:200], "enabled": False}
             copy = AlertRule.objects.create(**fields)

@@ -10,11 +10,12 @@ from django.db import IntegrityError, transaction
 
 from alerts.models import AlertRule as StoredRule
 from alerts.rules.history import Author, record_change
-from alerts.rules.planning import BadRules, RuleChange, Step, plan
-from alerts.rules.spec import ID_PATTERN
+from alerts.rules.planning import BadRules, Refused, RuleChange, Step, plan
+from alerts.rules.spec import ID_PATTERN, BadRule
 from metrics.store.write_lock import write_lock
 
 ATTEMPTS = 3
+MAX_RULES = 2_000  # all are judged every five seconds
 
 
 def write_steps(steps: Sequence[Step], author: Author, *, dry_run: bool = False) -> list[RuleChange]:
@@ -43,10 +44,20 @@ def remove_rule(rule_id: str, author: Author) -> bool:
     return bool(write_steps([Step({"id": rule_id}, removes=True)], author))
 
 
+def number_errors(added: int) -> list[tuple[str, str]]:
+    """Return the error of a rule if there would be too many with so many more."""
+    if StoredRule.objects.count() + added <= MAX_RULES:
+        return []
+    return [("id", f"cannot be added: at most {MAX_RULES:,} rules are stored. Delete some first.")]
+
+
 def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleChange]:
     ids = [rule_id for step in steps if re.fullmatch(ID_PATTERN, rule_id := str(step.fields.get("id")))]
     rows = StoredRule.objects.select_for_update().filter(pk__in=ids).order_by("pk")
     changes = plan(steps, {row.pk: row.fields() for row in rows})
+    added = [change.id for change in changes if change.before is None]
+    if added and (errors := number_errors(len(added) - sum(change.after is None for change in changes))):
+        raise BadRules([Refused(step, BadRule(errors)) for step in steps if step.fields.get("id") == added[-1]])
     for change in changes:
         if dry_run:
             continue

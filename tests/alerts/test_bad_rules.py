@@ -12,7 +12,10 @@ from django.test import Client
 
 from alerts.models import AlertRule
 from alerts.rule_admin.form import FIELD_OF, RuleForm
+from alerts.rules.history import Author
+from alerts.rules.planning import Step
 from alerts.rules.spec import BadRule, check_rule
+from alerts.rules.writing import write_steps
 from tests.alerts.bad_rules import BAD_RULES, VALID
 from tests.alerts.test_api import client
 
@@ -90,6 +93,39 @@ class ABadRule:
             check_rule({})
 
         assert [field for field, _ in error.value.errors] == ["id", "name", "metric_type", "metric_name"]
+
+
+class ARuleTooMany:
+    """At most 2,000 are stored."""
+
+    REASON = "cannot be added: at most 2,000 rules are stored. Delete some first."
+
+    @pytest.fixture(autouse=True)
+    def _rules(self, db: Any) -> None:
+        stored = AlertRule.objects.count()
+        fields = VALID | {"stat": "avg"}
+        AlertRule.objects.bulk_create(AlertRule(**fields | {"id": f"r-{n}"}) for n in range(2_000 - stored))
+
+    def test_is_refused_everywhere(self, client: Client, tmp_path: Path) -> None:
+        (tmp_path / "rules.yaml").write_text(yaml.safe_dump([VALID]))
+
+        response = client.post("/alerts/rules", VALID, "application/json")
+        with pytest.raises(BadRule) as in_the_shell:
+            call_command("shell", command=f"alert_manager.add_alert_rule(AlertRule(**{VALID}))", verbosity=0)
+        with pytest.raises(CommandError) as in_a_file:
+            call_command("rules", "apply", str(tmp_path / "rules.yaml"))
+        in_the_form = RuleForm(form_of(VALID)).errors
+
+        assert response.json()["errors"] == [{"field": "id", "detail": self.REASON}]
+        assert in_the_shell.value.errors == [("id", self.REASON)]
+        assert f"rule r: id {self.REASON}" in str(in_a_file.value)
+        assert in_the_form == {"id": [f"id {self.REASON}"]}
+
+    def test_may_take_the_place_of_another(self, client: Client) -> None:
+        steps = [Step({"id": "r-1"}, removes=True), Step(VALID | {"id": "r-new"})]
+
+        assert len(write_steps(steps, Author("test"))) == 2
+        assert client.patch("/alerts/rules/r-new", {"threshold": 7}, "application/json").status_code == 200
 
 
 def form_of(rule: dict[str, Any]) -> dict[str, Any]:
