@@ -12,9 +12,11 @@ from alerts.rules.spec import AlertLevel
 from metrics.queries.read.budget import check_budget, query_budget
 
 SEVERITIES = (AlertLevel.CRITICAL, AlertLevel.WARNING, AlertLevel.INFO)
-# Those that fire, then silenced ones of them, then pending ones, each the most severe first; then ended ones.
+# Those that fire, then silenced ones of them, then pending ones, each the most severe first; then ended ones,
+# and last those that ended without having fired.
 MOST_IMPORTANT_FIRST = (
     Case(
+        When(Q(fired_at=None) & ~Q(ended_at=None), then=Value(4)),
         When(~Q(ended_at=None), then=Value(3)),
         When(state=Alert.State.FIRING, silence=None, then=Value(0)),
         When(state=Alert.State.FIRING, then=Value(1)),

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.cache import cache
 
+from alerts.evaluation.judging import Reading
 from alerts.evaluation.values import Readings
 from alerts.rules.spec import AlertRule, Comparison
 
@@ -32,19 +33,27 @@ def read() -> dict[str, dict[str, Any]]:
 
 def nearest(rule: AlertRule, readings: Readings) -> dict[str, Any]:
     """Return the value, labels and requests of the group that is nearest to firing, and the number of groups."""
-    best: dict[str, Any] = {"value": None, "group": {}, "count": 0, "share_of_threshold": None}
-    for labels, reading in readings.items():
-        if reading.value is None or reading.count < rule.min_count:
-            continue
-        share = share_of_threshold(rule.comparison, rule.threshold, reading.value)
-        if best["value"] is None or (share or 0.0) > (best["share_of_threshold"] or 0.0):
-            best = {
-                "value": reading.value,
-                "group": dict(labels),
-                "count": reading.count,
-                "share_of_threshold": share,
-            }
-    return best | {"groups": len(readings)}
+    known = [labels for labels, read in readings.items() if read.value is not None and read.count >= rule.min_count]
+    best = min(known, key=lambda labels: distance(rule, readings[labels].value), default=())
+    nearest_one = readings[best] if known else Reading(None, 0)
+    value = nearest_one.value
+    return {
+        "value": value,
+        "group": dict(best),
+        "count": nearest_one.count,
+        "share_of_threshold": None if value is None else share_of_threshold(rule.comparison, rule.threshold, value),
+        "groups": len(readings),
+    }
+
+
+def distance(rule: AlertRule, value: float | None) -> float:
+    """Return how far a value is from firing, to compare values of one rule: the smaller, the nearer."""
+    if value is None:
+        return float("inf")
+    if rule.comparison in (Comparison.EQ, Comparison.NE):
+        difference = abs(value - (rule.threshold or 0))
+        return difference if rule.comparison is Comparison.EQ else -difference
+    return value if rule.comparison in FALLING else -value
 
 
 def share_of_threshold(comparison: str, threshold: float | None, value: float) -> float | None:

@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from alerts.evaluation.judging import Judgement, Labels, Reading, judge
+from alerts.evaluation.newest_values import distance
 from alerts.evaluation.values import read_values
 from alerts.models import Alert
-from alerts.rules.spec import AlertRule, Comparison, RuleKind, filters_of
+from alerts.rules.spec import AlertRule, RuleKind, filters_of
 from alerts.rules.words import GLYPHS, measured_in_words, seconds_in_words, sentence, unit_of, value_in_words, value_of
 from metrics import queries
 from metrics.queries.time.window import STEPS
@@ -25,7 +26,7 @@ def now_of(rule: AlertRule, at: datetime) -> dict[str, Any]:
     context: dict[str, Any] = {"sentence": sentence(rule), "at": at}
     try:
         readings = read_values([rule], at)[rule.id]
-        ordered = sorted(readings, key=lambda labels: _distance(rule, readings[labels].value))
+        ordered = sorted(readings, key=lambda labels: distance(rule, readings[labels].value))
         context["groups"] = _groups(rule, ordered[:MAX_GROUPS], readings, at)
         context["more"] = max(0, len(ordered) - MAX_GROUPS)
         if ordered and readings[ordered[0]].value is not None and rule.kind is not RuleKind.CHANGE:
@@ -33,15 +34,6 @@ def now_of(rule: AlertRule, at: datetime) -> dict[str, Any]:
     except (queries.QueryStopped, queries.BadQuery) as error:
         context["problem"] = str(error)
     return context
-
-
-def _distance(rule: AlertRule, value: float | None) -> float:
-    """Return how far a value is from firing: the smaller, the nearer."""
-    if value is None:
-        return float("inf")
-    if rule.comparison in (Comparison.EQ, Comparison.NE):
-        return abs(value - (rule.threshold or 0))
-    return value if rule.comparison in (Comparison.LT, Comparison.LE) else -value
 
 
 def _groups(

@@ -53,6 +53,24 @@ class TheNewestValue:
             "value": 60, "group": {"host": "b"}, "count": 1, "share_of_threshold": 0.75, "groups": 3,
         }  # fmt: skip
 
+    @pytest.mark.parametrize(
+        ("comparison", "threshold", "values", "nearest"),
+        [
+            ("gt", 0, (1, 9, 3), 9),
+            ("lt", 0, (5, 2, 4), 2),
+            ("eq", 80, (100, 79, 20), 79),
+            ("ne", 80, (80, 90, 80), 90),
+            ("gt", 80, (-9, -1, -5), -1),
+            ("gt", 1, (20, 90, 50), 90),
+        ],
+    )
+    def test_is_known_without_a_share_of_the_threshold(
+        self, comparison: str, threshold: float, values: tuple[float, ...], nearest: float
+    ) -> None:
+        readings = {(("host", str(value)),): Reading(value) for value in values}
+
+        assert newest_values.nearest(rule(comparison=comparison, threshold=threshold), readings)["value"] == nearest
+
     def test_is_none_of_a_group_with_too_few_requests(self) -> None:
         few = rule(metric_type="inference", metric_name="ttft_ms", min_count=3)
 

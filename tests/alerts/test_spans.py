@@ -113,9 +113,13 @@ class TheSpans:
         alert(1, 1, model="b")
         for minute in range(2, 5):
             alert(minute, model="c")
+        alert(2, 2, ended=4, model="over")
+        alert(5, ended=9, model="never fired")
 
+        most = spans.read_spans(at(0), at(60), {}, limit=6)
         newest = spans.read_spans(at(0), at(60), {}, limit=1)
         of_model = spans.read_spans(at(0), at(60), {"model": ["a"]}, limit=1)
 
-        assert ([span["labels"]["model"] for span in newest.results], newest.omitted) == (["b"], 4)
+        assert ([span["labels"]["model"] for span in newest.results], newest.omitted) == (["b"], 6)
+        assert ({span["labels"]["model"] for span in most.results}, most.omitted) == ({"a", "b", "c", "over"}, 1)
         assert ([span["labels"]["model"] for span in of_model.results], of_model.omitted) == (["a"], 0)

@@ -66,6 +66,15 @@ class TheScripts:
         points = [[0, 1], [1, None], [2, 1], [3, None], [4, None], [5, 1], [9, 1]]
         assert run("live/series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
 
+    def test_draw_once_in_a_frame_however_often_they_are_asked(self, run: Any) -> None:
+        body = """async (m) => {
+          let drawn = 0;
+          const draw = m.perFrame(() => { drawn += 1; });
+          for (let asked = 0; asked < 3; asked += 1) draw({ asked });
+          await new Promise(requestAnimationFrame);
+          return drawn; }"""
+        assert run("page/scheduling.js", body) == 1
+
     def test_find_the_value_under_a_time(self, run: Any) -> None:
         body = """(m, times) => times.map((time) =>
                     m.valueAt([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""

@@ -3,7 +3,7 @@
 // the focus is in the list.
 
 import { element, find, setText } from "../page/dom.js";
-import { collected, nextFrame } from "../page/scheduling.js";
+import { collected, perFrame } from "../page/scheduling.js";
 import { takeAction } from "./actions.js";
 import { createCard, structure, updateCard } from "./card.js";
 
@@ -43,23 +43,30 @@ export function mount(section, page) {
     return node;
   };
   const isHeld = () => root.matches(":hover, :focus-within") && root.children.length > 0;
-  const draw = ({ withChart = true } = {}) => nextFrame(() => {
+  let withChart = true;
+  const drawFrame = perFrame(() => {
     const { alerts: sent, alerts_omitted: omitted } = page.data;
     const alerts = showsAll ? sent : sent.slice(0, FIRST);
     more.hidden = alerts.length === sent.length && !omitted;
     more.disabled = alerts.length === sent.length;
     setText(more, more.disabled ? `${omitted} more: choose them by the filters` : omitted ? `Show ${sent.length} of ${sent.length + omitted} alerts` : `Show all ${sent.length} alerts`);
     const nodes = alerts.map(cardOf);
+    const ids = new Set(alerts.map(({ id }) => id));
     for (const [id, { node }] of cards) {
-      if (alerts.some((alert) => alert.id === id)) continue;
+      if (ids.has(id)) continue;
       node.remove();
       cards.delete(id);
     }
     if (!isHeld()) nodes.forEach((node, index) => root.children[index] !== node && root.insertBefore(node, root.children[index] ?? null));
     else for (const node of nodes) if (!node.isConnected) root.append(node);
     alerts.forEach((alert, index) => updateCard(nodes[index], alert, page, { withChart }));
+    withChart = false;
     if (action) focusAction();
   });
+  const draw = () => {
+    withChart = true;
+    drawFrame();
+  };
   const focusAction = () => {
     const card = find(`[data-alert="${action.id}"]`, root);
     const note = card && find(".alert-note", card);
@@ -68,8 +75,8 @@ export function mount(section, page) {
     action = null;
   };
   const refreshSoon = collected(() => page.refresh(), CHANGES_MS);
-  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, () => draw());
-  page.topics.on("second", () => draw({ withChart: false }));
+  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
+  page.topics.on("second", drawFrame);
   page.topics.on("alert", ({ alert }) => {
     const index = page.data.alerts.findIndex(({ id }) => id === alert.id);
     if (index >= 0) {
@@ -79,7 +86,7 @@ export function mount(section, page) {
     }
     refreshSoon();
   });
-  new ResizeObserver(() => draw()).observe(root);
+  new ResizeObserver(draw).observe(root);
   draw();
 }
 

@@ -3,7 +3,7 @@
 import { addRule, rulesAdminUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { hourAndMinute } from "../page/format.js";
-import { nextFrame } from "../page/scheduling.js";
+import { perFrame } from "../page/scheduling.js";
 import { condition, dayText, elapsed, glyph, group, valueText } from "./words.js";
 
 const DAYS = 7;
@@ -33,7 +33,7 @@ export function mount(root, page) {
     }
     target.disabled = false;
   });
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     const { rules_omitted: omitted } = page.data;
     const rules = root.matches(":hover, :focus-within") ? inOrder(page.data.rules, order) : page.data.rules;
     order = rules.map(({ id }) => id);

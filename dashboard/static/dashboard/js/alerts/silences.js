@@ -2,7 +2,7 @@
 
 import { disclosure } from "../page/disclosure.js";
 import { element, find, setText } from "../page/dom.js";
-import { nextFrame } from "../page/scheduling.js";
+import { perFrame } from "../page/scheduling.js";
 import { addFreely, endSilence } from "./actions.js";
 import { elapsed, since } from "./words.js";
 
@@ -45,7 +45,7 @@ export function mount(root, page) {
     form.reset();
     return undefined;
   });
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     const { silences } = page.data;
     const inForce = silences.filter(({ state }) => state === "in_force").length;
     const planned = silences.length - inForce;

@@ -4,7 +4,7 @@
 import { timeTicks } from "../charts/options.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { dayOfMonth, hourAndMinute, whole } from "../page/format.js";
-import { collected, nextFrame } from "../page/scheduling.js";
+import { collected, perFrame } from "../page/scheduling.js";
 import { fileLinks, mountList } from "./list.js";
 import { elapsed, glyph, group, groupText, since, spanText, stateOf, thresholdText, valueText } from "./words.js";
 
@@ -21,7 +21,7 @@ export function mount(root, page) {
   const rows = find("[data-rows]", root);
   const axis = find("[data-axis]", root);
   const card = find("[data-card]", root);
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     const { timeline } = page.data;
     const { from, to } = page.window;
     const scale = { from, to, now: page.now(), width: find("[data-scale]", root).clientWidth };

@@ -6,7 +6,7 @@ import { thin } from "../live/series.js";
 import { change } from "../page/change.js";
 import { find, findAll, setText } from "../page/dom.js";
 import { FORMATS, NO_DATA, SPACE, whole } from "../page/format.js";
-import { nextFrame } from "../page/scheduling.js";
+import { perFrame } from "../page/scheduling.js";
 import { average, runningHosts } from "../widgets/machine-values.js";
 import { valuesSpan } from "./sentence.js";
 
@@ -15,7 +15,7 @@ const SPARKLINE_POINTS = 60;
 export function mount(root, page) {
   const specs = new Map(page.tiles.map((spec) => [spec.id, spec]));
   const nodes = findAll("[data-tile]", root);
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     root.setAttribute("aria-label", `Values of ${valuesSpan(page)}`);
     for (const node of nodes) drawTile(node, specs.get(node.dataset.tile), page);
   });

@@ -19,6 +19,9 @@ export function collected(work, ms) {
 const pending = new Set();
 let requested = false;
 
+// A function that has `draw` run once in the next animation frame, for all calls until then.
+export const perFrame = (draw) => () => nextFrame(draw);
+
 // Run `draw` once in the next animation frame. A hidden tab gets no frames, so it draws nothing.
 export function nextFrame(draw) {
   pending.add(draw);

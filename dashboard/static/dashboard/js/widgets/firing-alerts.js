@@ -4,14 +4,14 @@ import { DEFAULT_SILENCE, acknowledge, silence } from "../alerts/actions.js";
 import { dayText, elapsed } from "../alerts/words.js";
 import { element, find, setText } from "../page/dom.js";
 import { hourAndMinute, percent, text } from "../page/format.js";
-import { nextFrame } from "../page/scheduling.js";
+import { perFrame } from "../page/scheduling.js";
 
 const REFRESH_AFTER_MS = 150; // the alerts of one evaluation change together
 
 export function mount(root, page) {
   const list = find("[data-list]", root);
   let drawn = "";
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     const { firing, count, rules, firing_rules: firingRules } = page.data.alerts;
     const hidden = count > firing.length ? ` · ${count - firing.length} more` : "";
     const now = page.rolling ? "" : "now · "; // also for a window of the past

@@ -2,7 +2,7 @@
 
 import { element, find, setText, svg } from "../page/dom.js";
 import { ago, percent, significant, text } from "../page/format.js";
-import { nextFrame } from "../page/scheduling.js";
+import { perFrame } from "../page/scheduling.js";
 import { chosenHosts } from "./machine-values.js";
 
 const HIGH_PERCENT = 85;
@@ -15,7 +15,7 @@ export function mount(root, page) {
   const updateHint = () => list.classList.toggle("has-more", list.scrollHeight - list.scrollTop - list.clientHeight > MIN_HIDDEN_PX);
   list.addEventListener("scroll", updateHint, { passive: true });
   new ResizeObserver(updateHint).observe(list);
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     const hosts = chosenHosts(page);
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
     setText(find("[data-values]", root), page.connection.state === "disconnected" ? "last known values" : countsText(hosts, page.tick?.hosts_omitted));

@@ -8,7 +8,7 @@ import { SeriesStore, thin } from "../live/series.js";
 import { findModels } from "../page/api.js";
 import { element, find, setText, svg, whenTyped } from "../page/dom.js";
 import { compact, duration, percent, text, whole } from "../page/format.js";
-import { nextFrame } from "../page/scheduling.js";
+import { nextFrame, perFrame } from "../page/scheduling.js";
 import { mountMenu } from "./card.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
@@ -19,7 +19,7 @@ export function mount(root, page) {
   const body = find("tbody", root);
   const search = find("[data-search]", root);
   let matches = null; // {models, models_omitted, series} of a search
-  const draw = () => nextFrame(() => {
+  const draw = perFrame(() => {
     const { models, models_omitted: omitted } = matches ?? page.data;
     const series = matches?.series ?? page.series;
     const total = page.data.summary.total_requests ?? 0;
