@@ -175,6 +175,8 @@ def check_rule(values: Mapping[str, Any]) -> AlertRule:
     _check_window(rule, errors)
     if rule.min_count > 1 and not _counts_requests(metric):
         errors.append(("min_count", f"applies to requests and errors, and {metric.name} is neither."))
+    if rule.channels:
+        errors.append(("channels", "must be empty: this version has no notification channels."))
     if errors:
         raise BadRule(errors)
     return checked

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from alerts.models import AlertRule
-from alerts.rule_admin.form import FIELD_OF, RuleForm
+from alerts.rule_admin.form import FIELD_OF, NOT_OF_KIND, RuleForm
 from alerts.rules.history import Author
 from alerts.rules.planning import Step
 from alerts.rules.spec import BadRule, check_rule
@@ -64,8 +64,9 @@ class ABadRule:
 
     @EVERY
     def test_is_refused_by_the_form(self, changed: dict[str, Any], field: str, reason: str) -> None:
-        if field == "colour":  # the form ignores what is no field of it
-            return
+        kind = changed.get("kind", "threshold")
+        if field in ("colour", "channels", *NOT_OF_KIND.get(kind, ())) and changed.get(field, 5) is not None:
+            return  # the form ignores what is no field of it, or not of the kind
         shown = FIELD_OF.get(field, field)
 
         errors = RuleForm(form_of(VALID | changed)).errors
