@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from django.db.models import Case, Q, QuerySet, Value, When
 
 from alerts.models import Alert
-from alerts.rules.spec import AlertLevel
+from alerts.rules.words import SEVERITIES
 from metrics.queries.read.budget import check_budget, query_budget
 
-SEVERITIES = (AlertLevel.CRITICAL, AlertLevel.WARNING, AlertLevel.INFO)
 # Those that fire, then silenced ones of them, then pending ones, each the most severe first; then ended ones,
 # and last those that ended without having fired.
 MOST_IMPORTANT_FIRST = (

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from alerts import queries as alert_queries
+from alerts.cutting import Cut
 from alerts.models import Alert
 from alerts.rules.defaults import default_rules
 from alerts.rules.words import SEVERITIES
 from alerts.silencing import silences
 from dashboard.alerts import sentence
-from dashboard.alerts.details import add_lines, chart_of, context_of
+from dashboard.alerts.details import add_charts, add_contexts, add_lines
 from dashboard.page_query import PageQuery
+from dashboard.parts import Parts
 from metrics import queries
 
 # The filters in the header, with their labels.
@@ -82,27 +85,31 @@ def state_of(alert: Row) -> str:
 def gather(query: PageQuery, choice: Choice, now: datetime) -> Row:
     """Return the page's data, ready for JSON."""
     state = figures(query, choice, now)
+    parts = Parts(state["notices"])
     return state | {
-        "timeline": _timeline(query, choice, state["groups"], now),
-        "options": _options(query, now),
+        "timeline": _timeline(query, choice, state["groups"], parts, now),
+        "options": _options(query, parts, now),
     }
 
 
 def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
     """Return the part of the data that is of now."""
+    notices = list(query.notices)
+    parts = Parts(notices)
     rules = alert_queries.rules()
     by_id = {rule["id"]: rule for rule in rules}
-    everything = alert_queries.active_alerts()
-    selected = alert_queries.active_alerts(selects=choice.selects) if choice.as_dict() else everything
+    known = parts.read("The active alerts", alert_queries.active_alerts)
+    everything = selected = known or Cut([], 0)
+    if choice.as_dict():
+        read_selected = partial(alert_queries.active_alerts, selects=choice.selects)
+        selected = parts.read("The alerts that the filters select", read_selected) or Cut([], 0)
     active, shown = (
         sorted((_with_rule(alert, by_id.get(alert["rule"])) for alert in read.results), key=_importance)
         for read in (everything, selected)
     )
     number, number_shown = (len(read.results) + read.omitted for read in (everything, selected))
-    for alert in shown[:MAX_CHARTS]:
-        alert["chart"] = chart_of(alert, by_id.get(alert["rule"]), now)
-    for alert in shown[:MAX_CONTEXTS]:
-        alert["context"] = context_of(alert, now)
+    parts.read("The charts of the alerts", lambda: add_charts(shown[:MAX_CHARTS], by_id, now))
+    parts.read("The context of the alerts", lambda: add_contexts(shown[:MAX_CONTEXTS], now))
     evaluation = alert_queries.newest_evaluation()
     judged_at = datetime.fromisoformat(evaluation["at"]) if evaluation["at"] else None
     return {
@@ -110,8 +117,10 @@ def figures(query: PageQuery, choice: Choice, now: datetime) -> Row:
         "params": query.as_dict() | {"filters": choice.as_dict()},
         "has_events": True,
         "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
-        "notices": list(query.notices),
-        "sentence": sentence.describe(active, rules, judged_at, now, everything.omitted).as_dict(),
+        "notices": notices,
+        "sentence": (
+            sentence.describe(active, rules, judged_at, now, everything.omitted) if known else sentence.UNKNOWN
+        ).as_dict(),
         "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},
         "alerts": shown[:MAX_ALERTS],
         "alerts_omitted": number_shown - len(shown[:MAX_ALERTS]),
@@ -181,9 +190,12 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
     return {"rules": listed, "rules_omitted": len(rules) - len(listed), "default_rules": defaults}
 
 
-def _timeline(query: PageQuery, choice: Choice, groups: int, now: datetime) -> Row:
+def _timeline(query: PageQuery, choice: Choice, groups: int, parts: Parts, now: datetime) -> Row:
     """Return one row for each rule and group that was pending or firing in the window, the newest first."""
-    alerts = alert_queries.alerts_between(query.window.start, query.window.end, choice.selects_ever)
+    read = partial(alert_queries.alerts_between, query.window.start, query.window.end, choice.selects_ever)
+    alerts = parts.read("The history", read)
+    if alerts is None:
+        return {"rows": [], "alerts_not_read": 0, "alerts_omitted": 0, "quiet": 0}
     rows: dict[Any, Row] = {}
     for alert in alerts.results:
         key = (alert["rule"], tuple(sorted(alert["labels"].items())))
@@ -194,7 +206,8 @@ def _timeline(query: PageQuery, choice: Choice, groups: int, now: datetime) -> R
         )
         row["alerts"].append({name: alert[name] for name in (*ROW_FIELDS, "severity")})
     listed = sorted(rows.values(), key=_row_importance)
-    add_lines(listed[:MAX_ROWS], {rule["id"]: rule for rule in alert_queries.rules()}, query.window, now)
+    rules = {rule["id"]: rule for rule in alert_queries.rules()}
+    parts.read("The values of the history", lambda: add_lines(listed[:MAX_ROWS], rules, query.window, now))
     return {
         "rows": listed[:MAX_ROWS],
         "alerts_not_read": alerts.omitted,
@@ -208,7 +221,7 @@ def _row_importance(row: Mapping[str, Any]) -> tuple[bool, bool]:
     return (newest["ended_at"] is not None or newest["started_at"] is None, newest["ended_at"] is not None)
 
 
-def _options(query: PageQuery, now: datetime) -> Row:
+def _options(query: PageQuery, parts: Parts, now: datetime) -> Row:
     """Return the choices of the filters."""
     active = alert_queries.states_of_active()
 
@@ -216,10 +229,9 @@ def _options(query: PageQuery, now: datetime) -> Row:
         values = [read(alert) for alert in active]
         return {"choices": [{"value": name, "count": values.count(name)} for name in names], "total": len(names)}
 
-    choices = queries.choices(query.window, now)
+    choices = parts.read("The choices of the filters", lambda: queries.choices(query.window, now)) or {}
     return {
         "state": counted(STATES, state_of),
         "severity": counted(SEVERITIES, lambda alert: alert["severity"]),
-        "model": choices["model"],
-        "host": choices["host"],
+        **{name: choices[name] for name in ("model", "host") if name in choices},
     }

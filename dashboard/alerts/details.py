@@ -10,8 +10,9 @@ from typing import Any
 from alerts.context import context_of_number
 from alerts.evaluation.newest_values import share_of_threshold
 from metrics import queries
-from metrics.queries import BadQuery, QueryStopped, SeriesSpec, Window
+from metrics.queries import BadQuery, SeriesSpec, Window
 from metrics.queries.parameters import parse_filters_object
+from metrics.queries.read.budget import query_budget
 from metrics.queries.time.window import STEPS
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,21 @@ STEP_SECONDS = 30
 POINTS = 150  # at most, of a line of the history
 
 
-def chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
+def add_charts(alerts: Sequence[dict[str, Any]], rules: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
+    """Add their charts to the alerts, within one budget. Raises QueryStopped."""
+    with query_budget():
+        for alert in alerts:
+            alert["chart"] = _chart_of(alert, rules.get(alert["rule"]), now)
+
+
+def add_contexts(alerts: Sequence[dict[str, Any]], now: datetime) -> None:
+    """Add their context to the alerts, within one budget. Raises QueryStopped."""
+    with query_budget():
+        for alert in alerts:
+            alert["context"] = context_of_number(alert["id"], now)
+
+
+def _chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
     """Return `{"start", "step", "values"}`, times in epoch milliseconds; None if the series cannot be read."""
     labels: dict[str, str] = alert["labels"]
     filters = {name: [value] for name, value in labels.items() if name != "source"}
@@ -29,7 +44,7 @@ def chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: date
         spec = SeriesSpec.of(alert["metric_name"], alert["stat"], *labels)
         selected = parse_filters_object({**(rule["filters"] if rule else {}), **filters})
         result = queries.series([spec], Window.last(SECONDS, now), selected, step=STEP_SECONDS, now=now)
-    except (QueryStopped, BadQuery, ValueError) as error:
+    except (BadQuery, ValueError) as error:
         logger.warning("alerts: the chart of %s: %s", alert["name"], error)
         return None
     line = next((line for line in result.lines if line.labels == labels), None)
@@ -40,26 +55,27 @@ def chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: date
     return {"start": int(starts[0]) * 1000, "step": STEP_SECONDS * 1000, "values": values}
 
 
-def context_of(alert: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
-    """Return the context of an alert; None if it cannot be read."""
-    try:
-        return context_of_number(alert["id"], now)
-    except QueryStopped as error:
-        logger.warning("alerts: the context of %s: %s", alert["name"], error)
-        return None
-
-
 def add_lines(
     rows: Sequence[dict[str, Any]], rules: Mapping[str, Mapping[str, Any]], window: Window, now: datetime
 ) -> None:
-    """Add the values of each row's group over the window, as shares of the threshold: `{"start", "step", "values"}`."""
+    """Add the values of each row's group over the window, as shares of the threshold: `{"start", "step", "values"}`.
+
+    All are read within one budget. Raises QueryStopped; the rows that were read before have their lines.
+    """
+    with query_budget():
+        _add_lines(rows, rules, window, now)
+
+
+def _add_lines(
+    rows: Sequence[dict[str, Any]], rules: Mapping[str, Mapping[str, Any]], window: Window, now: datetime
+) -> None:
     step = next((step for step in STEPS if window.seconds / step <= POINTS and (step <= 30 or step % 60 == 0)), None)
     for name in {row["rule"] for row in rows if row["rule"] in rules and rules[row["rule"]]["kind"] == "threshold"}:
         rule = rules[name]
         try:
             spec = SeriesSpec.of(f"{rule['metric_type']}.{rule['metric_name']}", rule["stat"], *rule["group_by"])
             result = queries.series([spec], window, parse_filters_object(rule["filters"]), step=step, now=now)
-        except (QueryStopped, BadQuery, ValueError) as error:
+        except (BadQuery, ValueError) as error:
             logger.warning("alerts: the history of %s: %s", rule["name"], error)
             continue
         lines = {tuple(sorted(line.labels.items())): line.values for line in result.lines}

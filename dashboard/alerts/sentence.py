@@ -33,6 +33,9 @@ class Sentence:
         return asdict(self)
 
 
+UNKNOWN = Sentence("critical", "The active alerts could not be loaded.", "Whether alerts fire is not known.")
+
+
 def describe(
     alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | None, now: datetime, omitted: int = 0
 ) -> Sentence:

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from alerts import queries
+from alerts.cutting import Cut
 from alerts.rules.words import SEVERITIES
 from alerts.spans import matches
 from dashboard.alert_words import each, figure, over, subject_of, threshold_of
 from dashboard.overview.alerts_of_window import STATES
 from dashboard.overview.tiles import tile_of
+from dashboard.parts import Parts
 from metrics.queries import Filters, Window
 
 MAX_CARDS = 3
@@ -26,11 +28,16 @@ Span = tuple[int, int | None]  # from and to in epoch milliseconds
 class OverviewAlerts:
     """The alerts that match the filters of the page, read once for its sentence, cards, tiles and charts."""
 
-    def __init__(self, window: Window, filters: Filters) -> None:
+    def __init__(self, window: Window, filters: Filters, parts: Parts) -> None:
         labels = {name: values for name, values in filters.as_dict().items() if isinstance(values, (list, tuple))}
         self.rules = {rule["id"]: rule for rule in queries.rules()}
-        self.spans = [self._with_kind(span) for span in queries.spans(window.start, window.end, labels)]
-        self.firing = queries.active_alerts(["firing"], selects=lambda alert: matches(alert.labels, labels))
+        spans = parts.read("The alerts of the charts", lambda: queries.spans(window.start, window.end, labels))
+        self.spans = [self._with_kind(span) for span in spans or []]
+        firing = parts.read(
+            "The firing alerts",
+            lambda: queries.active_alerts(["firing"], selects=lambda alert: matches(alert.labels, labels)),
+        )
+        self.firing = firing or Cut([], 0)
         self._window = window
         self._labels = labels
 

@@ -6,7 +6,6 @@ One function returns it for both, so that an update shows the same data as a rel
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,11 +14,10 @@ from typing import Any, TypeVar
 from dashboard.overview import health, sentence
 from dashboard.overview.alerts import OverviewAlerts
 from dashboard.page_query import PageQuery
+from dashboard.parts import Parts
 from metrics import catalogue, queries
-from metrics.queries import RANGES, Filters, QueryStopped, Ranking, SeriesSpec, Window
+from metrics.queries import RANGES, Filters, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE, STEPS
-
-logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -63,7 +61,7 @@ EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_pe
 def gather(query: PageQuery, now: datetime) -> dict[str, Any]:
     """Return the page's data, ready for JSON. Raises the errors of the store where it cannot be read at all."""
     data = figures(query, now)
-    parts = _Parts(data["notices"])
+    parts = Parts(data["notices"])
     step = chart_step(query, data["has_events"])
     return data | {
         "history": parts.read(
@@ -80,7 +78,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     """Return the part of the data that ticks do not carry. An open page reads it again every few seconds."""
     window, filters = query.window, query.filters
     notices = list(query.notices)
-    parts = _Parts(notices)
+    parts = Parts(notices)
     read = parts.read(
         "The summary with the models",
         lambda: queries.summary_and_models(window, filters, now, limit=MODELS_ASSESSED),
@@ -91,7 +89,7 @@ def figures(query: PageQuery, now: datetime) -> dict[str, Any]:
     counts = read[2] if read and not filters.as_dict() else None
     hosts = parts.read("The list of machines", lambda: queries.host_states(now)) or []
     has_events = queries.has_events()
-    alerts = OverviewAlerts(window, filters)
+    alerts = OverviewAlerts(window, filters, parts)
     return {
         "now": int(now.timestamp() * 1000),
         "params": query.as_dict(),
@@ -142,7 +140,7 @@ def _sentence(
     assessed: Ranking,
     hosts: list[dict[str, Any]],
     alerts: Sequence[dict[str, Any]],
-    parts: _Parts,
+    parts: Parts,
     now: datetime,
 ) -> sentence.Sentence:
     window = Window.last(min(RECENT_SECONDS, query.window.seconds // 3), now)
@@ -171,21 +169,6 @@ def _sentence(
         not_assessed=assessed.omitted,
         alerts=alerts,
     )
-
-
-class _Parts:
-    """Reads the parts of the page. A part that takes too long is None and named in the notices."""
-
-    def __init__(self, notices: list[str]) -> None:
-        self._notices = notices
-
-    def read(self, title: str, query: Callable[[], Result]) -> Result | None:
-        try:
-            return query()
-        except QueryStopped as error:
-            logger.warning("overview: %s: %s", title, error)
-            self._notices.append(f"{title} could not be loaded: {error}")
-            return None
 
 
 def default_range(now: datetime) -> str:

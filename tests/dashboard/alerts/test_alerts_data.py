@@ -17,6 +17,8 @@ from alerts.rules.spec import check_rule
 from dashboard.alerts import data
 from dashboard.page_query import read
 from metrics.events import SystemEvent
+from metrics.queries.exceptions import QueryTooSlow
+from metrics.queries.read.budget import _current, check_budget, query_budget
 from metrics.store.writing.transaction import Store
 
 pytestmark = pytest.mark.django_db
@@ -215,6 +217,53 @@ def touches(span: dict[str, Any], day: int) -> bool:
     start = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(days=day - 1)
     begin, end = (datetime.fromisoformat(span[name]) for name in ("from", "to"))
     return begin < start + timedelta(days=1) and end > start
+
+
+class ASlowPart:
+    @pytest.mark.parametrize(
+        ("name", "notice"),
+        [
+            ("metrics.queries.choices", "The choices of the filters"),
+            ("metrics.queries.series", "The charts of the alerts"),
+            ("dashboard.alerts.details.context_of_number", "The context of the alerts"),
+            ("alerts.queries.alerts_between", "The history"),
+        ],
+    )
+    def test_is_named_in_a_notice(self, monkeypatch: pytest.MonkeyPatch, name: str, notice: str) -> None:
+        add_alert("hot", "a", 5)
+        monkeypatch.setattr(name, too_slow)
+
+        page = gather()
+
+        assert page["notices"][0].startswith(f"{notice} could not be loaded: ")
+        assert page["sentence"]["title"].startswith("Hot fires for a")
+        assert len(page["alerts"]) == 1
+
+    def test_is_not_taken_for_no_alerts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("alerts.queries.active_alerts", too_slow)
+
+        assert gather()["sentence"]["title"] == "The active alerts could not be loaded."
+
+    def test_of_the_history_uses_the_time_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for number in range(5):
+            add_rule(id=f"rule{number}", name=f"Rule {number}")
+            add_alert(f"rule{number}", "a", 5, 1)
+        read: list[float] = []
+
+        def slow(*args: Any, **options: Any) -> Any:
+            with query_budget():
+                read.append(1)
+                _current.get().deadline = 0  # type: ignore[union-attr]
+                check_budget()
+
+        monkeypatch.setattr("metrics.queries.series", slow)
+
+        assert [text.split(" could")[0] for text in gather()["notices"]] == ["The values of the history"]
+        assert len(read) == 1
+
+
+def too_slow(*args: Any, **options: Any) -> Any:
+    raise QueryTooSlow(3)
 
 
 class TheAddress:

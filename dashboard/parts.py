@@ -1,0 +1,29 @@
+"""The parts of a page, of which one that takes too long is left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from metrics.queries import QueryStopped
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Parts:
+    """Reads the parts of a page. A part that takes too long is None and named in the notices."""
+
+    def __init__(self, notices: list[str]) -> None:
+        self._notices = notices
+
+    def read(self, title: str, query: Callable[[], Result]) -> Result | None:
+        """Return what `query` returns. `title`: the part, in the notice."""
+        try:
+            return query()
+        except QueryStopped as error:
+            logger.warning("%s: %s", title, error)
+            self._notices.append(f"{title} could not be loaded: {error}")
+            return None
