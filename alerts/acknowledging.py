@@ -1,4 +1,4 @@
-"""Acknowledging alerts: a person says that somebody looks after a firing alert."""
+"""Acknowledging alerts: a person says that they know of a firing alert."""
 
 from __future__ import annotations
 

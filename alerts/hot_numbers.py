@@ -20,7 +20,7 @@ EXPIRE_SECONDS = 15  # three evaluations
 
 
 def numbers_of_alerts(at: datetime) -> dict[str, Any]:
-    """Return the numbers of firing and pending alerts, of those that nobody looks after, and the newest change."""
+    """Return the numbers of firing and pending alerts, of those that need attention, and the newest change."""
     return cache.get(KEY) or refresh()
 
 
@@ -36,10 +36,10 @@ def _read() -> dict[str, Any]:
     unacknowledged = dict.fromkeys((str(level) for level in AlertLevel), 0)
     waiting = Count("id", filter=Q(acknowledged_at=None, silence=None))
     groups = Alert.objects.filter(ended_at=None).order_by().values_list("state", "severity")
-    for state, severity, number, unhandled in groups.annotate(Count("id"), waiting=waiting):
+    for state, severity, number, needing_attention in groups.annotate(Count("id"), waiting=waiting):
         states[state] += number
         if state == Alert.State.FIRING:
-            unacknowledged[severity] += unhandled
+            unacknowledged[severity] += needing_attention
     return {
         "firing": states[Alert.State.FIRING],
         "pending": states[Alert.State.PENDING],

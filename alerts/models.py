@@ -61,7 +61,7 @@ class AlertRule(models.Model):
 
 
 class Silence(models.Model):
-    """A time in which matching alerts are quiet.
+    """A time in which matching alerts are silenced.
 
     It is in force from `starts_at` to `ends_at`; with a `start_time` only in the windows that recur in between.
     """

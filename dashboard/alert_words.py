@@ -7,8 +7,8 @@ shows them in the time zone of the browser.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from dashboard.formatting import NO_DATA, SPACE, Figure, compact, duration, percent
@@ -122,14 +122,32 @@ def with_unit(alert: Alert, value: float) -> Figure:
     return percent(value) if unit == "%" else compact(value, unit)
 
 
+def nothing_fires(rules: Sequence[Mapping[str, Any]]) -> str:
+    """Return that nothing fires, and which of the enabled rules is nearest to its threshold, where a value is known."""
+    known = [rule for rule in rules if rule["enabled"] and rule["share_of_threshold"] is not None]
+    nearest = max(known, key=lambda rule: rule["share_of_threshold"], default=None)
+    if nearest is None:
+        return "Nothing fires."
+    share = nearest["share_of_threshold"]
+    if share > 1:
+        return f"Nothing fires yet. {nearest['name']} is past its threshold."
+    return f"Nothing fires. Nearest: {nearest['name']}, at {100 * share:.0f}{SPACE}% of its threshold."
+
+
 def each(group_by: tuple[str, ...]) -> str:
     """Return what a rule is judged for: `each model`; empty for all together."""
     return f"each {EACH.get(group_by, ' and '.join(group_by))}" if group_by else ""
 
 
-def in_utc(text: str) -> str:
-    """Return a text with its times as `14:21 UTC`, for a page without scripts."""
-    return TIME.sub(lambda match: f"{match.group()[11:16]}\u00a0UTC", text)
+def in_utc(text: str, now: datetime) -> str:
+    """Return a text with its times as `14:21 UTC`, of other days as `1 Mar 14:21 UTC`, for a page without scripts."""
+
+    def shown(match: re.Match[str]) -> str:
+        at = datetime.fromisoformat(match.group())
+        day = "" if at.date() == now.astimezone(UTC).date() else f"{at:%-d %b} "
+        return f"{day}{at:%H:%M} UTC".replace(" ", SPACE)
+
+    return TIME.sub(shown, text)
 
 
 def _second(time: str) -> str:

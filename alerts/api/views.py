@@ -130,7 +130,7 @@ class AcknowledgeView(APIView):
         parameters=(Parameter("number", int, location="path"),),
     )
     def post(self, request: Request, number: int) -> Response:
-        """Note that somebody looks after the alert. The name of the user or the key is added to a given name."""
+        """Acknowledge the alert. The name of the user or the key is added to a given name."""
         body = request.data if isinstance(request.data, dict) else {}
         given = {name: body.get(name, "") for name in ("note", "by")}
         identity = identify_request(request._request)

@@ -212,7 +212,7 @@ def _timeline(query: PageQuery, choice: Choice, groups: int, parts: Parts, now: 
         "rows": listed[:MAX_ROWS],
         "alerts_not_read": alerts.omitted,
         "alerts_omitted": alerts.omitted + sum(len(row["alerts"]) for row in listed[MAX_ROWS:]),
-        "quiet": 0 if alerts.omitted else max(0, groups - len(listed)),
+        "groups_without": 0 if alerts.omitted else max(0, groups - len(listed)),
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.formatting import SPACE
+from dashboard.alert_words import name_of, nothing_fires, subject_of
 
 NOT_JUDGED_AFTER = timedelta(seconds=30)  # six evaluations
 MAX_NAMES = 3
@@ -50,51 +50,43 @@ def describe(
         text = "Alerts do not change meanwhile. Check the worker and the log."
         return Sentence("critical", f"No rule was judged since {_second(judged_at.isoformat())}.", text)
     firing = [alert for alert in alerts if alert["state"] == "firing"]
-    loud = [alert for alert in firing if not alert["silence"]]
+    not_silenced = [alert for alert in firing if not alert["silence"]]
     pending = [alert for alert in alerts if alert["state"] == "pending" and not alert["silence"]]
-    quiet = _quiet(len(enabled) - len({alert["rule"] for alert in alerts}), bool(alerts))
+    others = _others(len(enabled) - len({alert["rule"] for alert in alerts}), bool(alerts))
     if omitted:
-        quiet = f"{_count(omitted, 'further alert')} {_are(omitted)} not counted here."
+        others = f"{_count(omitted, 'further alert')} {_are(omitted)} not counted here."
     next_one = pending[0] if pending else None
     follows = {"follows": name_of(next_one), "follows_at": next_one["fires_at"]} if next_one else {}
-    number = len(firing) - len(loud)
+    number = len(firing) - len(not_silenced)
     silenced = f"{_count(number, 'alert')} {_are(number)} silenced." if number else ""
-    if loud:
-        return _firing(loud, _join(silenced, quiet), follows)
+    if not_silenced:
+        return _firing(not_silenced, _join(silenced, others), follows)
     if next_one:
-        return Sentence("quiet", f"Nothing fires. {name_of(next_one)} is pending.", _join(silenced, quiet), **follows)
-    return Sentence("quiet" if firing else "ok", _join("Nothing fires.", _nearest(enabled)), _join(silenced, quiet))
+        start = "No firing alert needs attention." if firing else "Nothing fires."
+        return Sentence("quiet", f"{start} {name_of(next_one)} is pending.", _join(silenced, others), **follows)
+    if firing:
+        return Sentence("quiet", "No alert needs attention.", _join(silenced, others))
+    return Sentence("ok", nothing_fires(enabled), others)
 
 
-def _firing(loud: Sequence[Row], quiet: str, follows: dict[str, Any]) -> Sentence:
-    state = "critical" if any(alert["severity"] == "critical" for alert in loud) else "warning"
-    first, *more = loud
+def _firing(not_silenced: Sequence[Row], others: str, follows: dict[str, Any]) -> Sentence:
+    state = "critical" if any(alert["severity"] == "critical" for alert in not_silenced) else "warning"
+    first, *more = not_silenced
     if not more:
-        group = group_of(first["labels"])
-        title = f"{first['name']} fires{f' for {group}' if group else ''}, since {_second(first['started_at'])}."
-        return Sentence(state, title, _join(_who(first), quiet), **follows)
-    names = list(dict.fromkeys(alert["name"] for alert in loud))
+        subject = subject_of(first["labels"])
+        title = f"{first['name']} fires{f' for {subject}' if subject else ''}, since {_second(first['started_at'])}."
+        return Sentence(state, title, _join(_who(first), others), **follows)
+    names = list(dict.fromkeys(alert["name"] for alert in not_silenced))
     listed = f"{', '.join(names[:-1])} and {names[-1]} fire" if 1 < len(names) <= MAX_NAMES else ""
     if len(names) == 1:
-        listed = f"{names[0]} fires for {len(loud)} groups"
-    unseen = sum(not alert["acknowledged_at"] for alert in loud)
-    text = f"{unseen} of {len(loud)} {_are(unseen)} not acknowledged."
-    if unseen in (0, len(loud)):
-        text = "Nobody has acknowledged them." if unseen else "All are acknowledged."
-    listed = listed or f"{len(loud)} alerts of {len(names)} rules fire"
-    since = _second(min(alert["started_at"] for alert in loud))
-    return Sentence(state, f"{listed}, since {since}.", _join(text, quiet), **follows)
-
-
-def name_of(alert: Row) -> str:
-    """Return the rule's name with the group: `Slow Response Time of llama-3-70b`."""
-    group = group_of(alert["labels"])
-    return f"{alert['name']} of {group}" if group else str(alert["name"])
-
-
-def group_of(labels: Mapping[str, str]) -> str:
-    """Return the labels of a group as text: `llama-3-70b`, `gpu-box-1 · GPU 0`."""
-    return " · ".join(f"GPU{SPACE}{value}" if name == "gpu" else str(value) for name, value in labels.items())
+        listed = f"{names[0]} fires for {len(not_silenced)} groups"
+    number = sum(not alert["acknowledged_at"] for alert in not_silenced)
+    text = f"{number} of {len(not_silenced)} {_are(number)} not acknowledged."
+    if number in (0, len(not_silenced)):
+        text = "None of them is acknowledged." if number else "All are acknowledged."
+    listed = listed or f"{len(not_silenced)} alerts of {len(names)} rules fire"
+    since = _second(min(alert["started_at"] for alert in not_silenced))
+    return Sentence(state, f"{listed}, since {since}.", _join(text, others), **follows)
 
 
 def _second(time: str) -> str:
@@ -108,20 +100,12 @@ def _who(alert: Row) -> str:
     return f"Acknowledged by {alert['acknowledged_by']}{note}."
 
 
-def _nearest(rules: Sequence[Row]) -> str:
-    known = [rule for rule in rules if rule["share_of_threshold"] is not None]
-    if not known:
-        return ""
-    rule = max(known, key=lambda rule: rule["share_of_threshold"])
-    return f"Nearest: {rule['name']}, at {100 * rule['share_of_threshold']:.0f}{SPACE}% of its threshold."
-
-
-def _quiet(number: int, are_others: bool) -> str:
+def _others(number: int, are_others: bool) -> str:
     if number <= 0:
         return ""
     if not are_others:
         return f"{_count(number, 'rule')} {'is' if number == 1 else 'are'} judged."
-    return "The other rule is quiet." if number == 1 else f"The other {number} rules are quiet."
+    return "The other rule does not fire." if number == 1 else f"The other {number} rules do not fire."
 
 
 def _count(number: int, noun: str) -> str:

@@ -46,11 +46,12 @@ def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
 @ensure_csrf_cookie
 def alerts_page(request: HttpRequest) -> HttpResponse:
     """`/dashboard/alerts/`: what fires, what fired, and what may fire."""
-    page = page_data(request, timezone.now())
+    now = timezone.now()
+    page = page_data(request, now)
     context = {
         **page_context(request, "alerts", data.FILTERS),
         "data": page,
-        "sentence": {name: in_utc(text or "") for name, text in page["sentence"].items()},
+        "sentence": {name: in_utc(text or "", now) for name, text in page["sentence"].items()},
         "may_demo": "demo" in page["can"],
         "may_manage": "manage" in page["can"],
     }

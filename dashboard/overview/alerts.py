@@ -10,7 +10,7 @@ from alerts import queries
 from alerts.cutting import Cut
 from alerts.rules.words import SEVERITIES
 from alerts.spans import matches
-from dashboard.alert_words import each, figure, over, subject_of, threshold_of
+from dashboard.alert_words import each, figure, nothing_fires, over, subject_of, threshold_of
 from dashboard.overview.alerts_of_window import STATES
 from dashboard.overview.tiles import tile_of
 from dashboard.parts import Parts
@@ -53,26 +53,20 @@ class OverviewAlerts:
         """Return them for the page's scripts. `shown_metrics`: those whose thresholds a chart may show."""
         firing = [self._with_kind(row) for row in self.firing.results]
         firing.sort(key=lambda row: row["started_at"], reverse=True)
-        firing.sort(key=lambda row: (_is_attended(row), SEVERITIES.index(row["severity"])))
+        firing.sort(key=lambda row: (not _needs_attention(row), SEVERITIES.index(row["severity"])))
         tiles: dict[str, str] = {}
         for row in firing:
-            if not _is_attended(row):
+            if _needs_attention(row):
                 tiles.setdefault(tile_of(row["metric_name"], row["stat"]), STATES[row["severity"]])
         return {
             "firing": [_card(row) for row in firing[:MAX_CARDS]],
             "count": len(firing) + self.firing.omitted,
             "firing_rules": len({row["rule"] for row in firing}),
             "rules": sum(rule["enabled"] for rule in self.rules.values()),
-            "nearest": self._nearest(),
+            "nothing_fires": nothing_fires(list(self.rules.values())),
             "tiles": {tile: state for tile, state in tiles.items() if tile},
             "marks": self._marks(set(shown_metrics)),
         }
-
-    def _nearest(self) -> Row | None:
-        """Return the rule whose value is nearest to its threshold, where a value is known."""
-        rules = [rule for rule in self.rules.values() if rule["enabled"] and rule["share_of_threshold"] is not None]
-        nearest = max(rules, key=lambda rule: rule["share_of_threshold"], default=None)
-        return {"name": nearest["name"], "share": nearest["share_of_threshold"]} if nearest else None
 
     def _marks(self, shown_metrics: set[str]) -> list[Row]:
         """Return the spans of each rule that has some, and the thresholds of those whose metric is shown."""
@@ -124,8 +118,8 @@ def _joined(spans: Iterable[Span], gap_ms: float) -> list[Span]:
     return joined[-MAX_SPANS:]
 
 
-def _is_attended(row: Row) -> bool:
-    return row["acknowledged_at"] is not None or row["silence"] is not None
+def _needs_attention(row: Row) -> bool:
+    return row["acknowledged_at"] is None and row["silence"] is None
 
 
 def _card(row: Row) -> Row:

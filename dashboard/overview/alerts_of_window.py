@@ -20,7 +20,7 @@ class AlertsOfWindow:
     """
 
     leading: Sequence[Alert] = ()
-    attended: Sequence[Alert] = ()
+    acknowledged_or_silenced: Sequence[Alert] = ()
     over: Sequence[Alert] = ()
     pending: Sequence[Alert] = ()
 
@@ -31,10 +31,10 @@ class AlertsOfWindow:
         firing = [span for span in newest if span["state"] == "firing"]
         firing.sort(key=lambda span: SEVERITIES.index(span["severity"]))
         lasting = firing if past else [span for span in firing if span["to"] is None]
-        attended = [span for span in lasting if span["silenced"] or (span["acknowledged"] and not past)]
+        others = [span for span in lasting if span["silenced"] or (span["acknowledged"] and not past)]
         return cls(
-            [span for span in lasting if span not in attended],
-            attended,
+            [span for span in lasting if span not in others],
+            others,
             [span for span in firing if span not in lasting],
             [] if past else [span for span in newest if span["state"] == "pending" and span["to"] is None],
         )
@@ -45,11 +45,11 @@ class AlertsOfWindow:
         rest = self.leading[1:]
         return f"Also {_listed([name_of(alert) for alert in rest])}." if rest else ""
 
-    def about_attended(self) -> str:
+    def about_acknowledged_or_silenced(self) -> str:
         """Return `Acknowledged: Slow Response Time for llama-3-70b since …. Silenced: …`; empty without such alerts."""
         groups = {
-            "Acknowledged": [alert for alert in self.attended if not alert["silenced"]],
-            "Silenced": [alert for alert in self.attended if alert["silenced"]],
+            "Acknowledged": [alert for alert in self.acknowledged_or_silenced if not alert["silenced"]],
+            "Silenced": [alert for alert in self.acknowledged_or_silenced if alert["silenced"]],
         }
         told = {title: [f"{name_of(alert)} {times_of(alert)}" for alert in alerts] for title, alerts in groups.items()}
         return " ".join(f"{title}: {_listed(texts)}." for title, texts in told.items() if texts)

@@ -74,18 +74,18 @@ def describe_state(
     """
     of_window = AlertsOfWindow.of(alerts, past)
     silent = [] if past else [host for host in hosts if host.get("state", "up") != "up"]
-    attended = of_window.about_attended()
+    acknowledged = of_window.about_acknowledged_or_silenced()
     over = _joined(of_window.first_over, of_window.others_over)
-    attended_models = {alert["labels"].get("model") for alert in of_window.attended}
+    acknowledged_models = {alert["labels"].get("model") for alert in of_window.acknowledged_or_silenced}
     problems = [
         (problem, sorted(filter(problem.severity, rows), key=problem.severity, reverse=True))
         for problem in _problems(window, before, bool(summary.get("comparable")))
-        if (rows := [row for row in models if row["model_name"] not in attended_models])
+        if (rows := [row for row in models if row["model_name"] not in acknowledged_models])
     ]
     if of_window.leading:
-        return _firing(of_window, summary, models, problems, window, before, past, (attended, _machines(silent)))
+        return _firing(of_window, summary, models, problems, window, before, past, (acknowledged, _machines(silent)))
     if not summary.get("total_requests"):
-        text = _joined(attended, over, of_window.about_pending, "Requests appear here when they finish.")
+        text = _joined(acknowledged, over, of_window.about_pending, "Requests appear here when they finish.")
         if not silent:
             return Sentence("quiet", f"No requests in {window}.", text)
         return Sentence("warning", _machines(silent), f"No requests in {window}. {text}")
@@ -102,7 +102,7 @@ def describe_state(
                 sentence = problem.describe(row, past or over)
                 recovered = "It has recovered." if over else ""
                 healthy = "" if not_assessed and not others else _others(len(models), others, past)
-                text = _joined(sentence.text, recovered, attended or healthy, _machines(silent))
+                text = _joined(sentence.text, recovered, acknowledged or healthy, _machines(silent))
                 return Sentence("ok", sentence.title, text) if over else replace(sentence, text=text)
         return None
 
@@ -110,9 +110,9 @@ def describe_state(
         return lasting
     healthy = _healthy(summary, models, window, past, silent, not_assessed)
     if silent:
-        return replace(healthy, text=_joined(healthy.text, attended, over))
-    if of_window.attended:
-        text = _joined(attended, over, healthy.text)
+        return replace(healthy, text=_joined(healthy.text, acknowledged, over))
+    if of_window.acknowledged_or_silenced:
+        text = _joined(acknowledged, over, healthy.text)
         return Sentence("quiet", f"No {'new ' * (not past)}alert needs attention.", text)
     if of_window.over:
         is_well = healthy.title.endswith("healthy.") and not of_window.pending

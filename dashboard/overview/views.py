@@ -48,7 +48,8 @@ def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
 @ensure_csrf_cookie
 def overview_page(request: HttpRequest) -> HttpResponse:
     """`/`: are the models healthy now?"""
-    page = page_data(request, timezone.now())
+    now = timezone.now()
+    page = page_data(request, now)
     machines = (page["current"] or {}).get("hosts", ())
     has_gpu = any(host.get("gpu_count") or host.get("gpu_metrics") for host in machines) or (
         page["summary"].get("avg_gpu_utilization_percent") is not None
@@ -56,7 +57,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     context = {
         **page_context(request, "overview"),
         "data": page,
-        "sentence": {name: in_utc(text) for name, text in page["sentence"].items()},
+        "sentence": {name: in_utc(text, now) for name, text in page["sentence"].items()},
         "state": "full" if page["has_events"] else "empty",
         "tiles": tiles.show(page["summary"]),
         "models": model_table.model_rows(page["models"], page["summary"]["total_requests"]),

@@ -57,7 +57,7 @@ class CanIngest(_HasRight):
 
 
 class CanOperate(_HasRight):
-    """Acknowledge, silence, annotate, dismiss. For the planned views of alerts and annotations."""
+    """Acknowledge, silence, annotate, dismiss."""
 
     right = rights.OPERATE
 
@@ -69,6 +69,6 @@ class CanDemo(_HasRight):
 
 
 class CanManage(_HasRight):
-    """Change the configuration. For the planned views of rules, channels, keys and prices."""
+    """Change the configuration."""
 
     right = rights.MANAGE

@@ -19,7 +19,7 @@ from llmmonitor.process.serving import STOP_SECONDS
 
 logger = logging.getLogger(__name__)
 
-TICK_THREADS = 3  # sample, broadcast, and a spare thread for late tasks
+TICK_THREADS = 3  # sample, broadcast and evaluation
 SLOW_THREADS = 2
 BEAT_LONGEST_SLEEP_SECONDS = 0.5
 

@@ -118,6 +118,12 @@ class ARuleThatFires:
         assert console_errors == []
 
     def test_does_not_count_where_another_model_is_chosen(self, module_server: Server, open_page: Any) -> None:
+        for model, response_time_ms in (("fast-model", 200), ("slow-model", 2_000)):
+            send(module_server, model, response_time_ms)
+        page = open_page(f"{module_server.url}/?range=15m", height=1200)
+        expect(page.locator(".firing-alert")).to_contain_text("slow-model")
+
         page = open_page(f"{module_server.url}/?range=15m&model=fast-model", height=1200)
+        expect(page.locator(".firing-alerts")).to_contain_text("Nothing fires")
         expect(page.locator(".sentence h1")).not_to_contain_text("slow-model")
         assert marks(page, "latency")["spans"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ class TheAlertsPage:
         expect(jam.get_by_label("Note on")).to_be_focused()
         expect(jam.get_by_label("Note on")).to_have_value("rolling back vllm")
         page.keyboard.press("Enter")
-        expect(jam).to_contain_text(re.compile("to admin since .*: “rolling back vllm”"))
+        expect(jam).to_contain_text(re.compile("by admin since .*: “rolling back vllm”"))
         expect(jam.get_by_role("button", name="Acknowledge")).to_have_count(0)
         expect(page.locator(".sentence")).to_contain_text("Acknowledged by admin")
 
@@ -116,7 +117,7 @@ class TheAlertsPage:
         page.keyboard.press("Enter")
         silences = page.locator("[data-widget=silences]")
         expect(silences).to_contain_text(re.compile("Silenced for 4.h.*rule Queue Jam, model stuck · by admin"))
-        expect(page.locator(".sentence h1")).to_contain_text("Nothing fires.")
+        expect(page.locator(".sentence h1")).to_contain_text("No firing alert needs attention.")
         silences.get_by_role("button", name="End the silence").press("Enter")
         expect(silences).to_contain_text("none now")
         expect(page.locator(".sentence h1")).to_contain_text("Queue Jam fires")
@@ -129,6 +130,15 @@ class TheAlertsPage:
         page.keyboard.press("Enter")
         expect(silences).to_contain_text(re.compile("load test.*rule Queue Backlog, model stuck · by admin"))
         expect(backlog.get_by_role("img", name="silenced, warning")).to_be_visible()
+
+        # A window that recurs, and begins later.
+        window = {"matchers": {"rule": ["jam"]}, "reason": "nightly", "duration_seconds": 60}
+        window["start_time"] = f"{datetime.now(UTC) + timedelta(hours=2):%H:%M}"
+        page.evaluate("async (w) => (await import('/static/dashboard/js/page/api.js')).addSilence(w)", window)
+        page.reload()
+        expect(silences.locator("li", has_text="nightly").locator(".silence-end")).to_have_text(
+            re.compile("^in [12].h")
+        )
         assert console_errors == []
 
     def test_shows_the_history_as_a_timeline_and_as_a_list(

@@ -1,4 +1,4 @@
-"""A maintenance window, made in the admin without scripts, keeps an alert quiet on a page that is open."""
+"""A maintenance window, made in the admin without scripts, silences an alert on a page that is open."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_window(admin: Page, server: Server) -> None:
 
 
 class AMaintenanceWindow:
-    def test_keeps_its_alert_quiet_until_it_is_ended(
+    def test_silences_its_alert_until_it_is_ended(
         self, module_server: Server, admin: Page, open_page: Any, console_errors: list[str]
     ) -> None:
         replace_rules(module_server, rule_on_queue("backlog", "Queue Backlog", 100, "warning"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -281,5 +282,9 @@ class TheAddress:
 
         html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/dashboard/alerts/").content.decode()
 
-        assert "<noscript>" in html
-        assert "No rule was judged since 12:34\u00a0UTC." in html
+        (table,) = re.findall("<noscript>(.*?)</noscript>", html, re.DOTALL)
+        (row,) = re.findall(r"<tbody>(.*?)</tbody>", table, re.DOTALL)
+        assert re.findall("<t[hd].*?>(.*?)</t[hd]>", row) == [
+            "Hot", "a ", "firing", "2026-03-01T12:29:56Z", "90.0 %", "80.0 %",
+        ]  # fmt: skip
+        assert "No rule was judged since 1\u00a0Mar\u00a012:34\u00a0UTC." in html

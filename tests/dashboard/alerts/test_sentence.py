@@ -36,13 +36,14 @@ SITUATIONS = [
     ("nothing fires", [], RULES[1:], "ok", "Nothing fires. Nearest: Hot, at 87\u00a0% of its threshold.", ""),
     ("one fires", [SLOW], RULES, "warning", "Slow fires for llama-3-70b, since 2026-03-01T12:22:00Z.", "Nobody has"),
     ("one is known", [KNOWN], RULES, "warning", "Slow fires for llama-3-70b", "Acknowledged by mara: “rolling back”."),
-    ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire", "acknowledged them. The other rule is"),
+    ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire", "acknowledged. The other rule does not fire."),
     ("one of two", [HOT, KNOWN], RULES, "critical", "Hot and Slow fire", "1 of 2 is not acknowledged."),
     ("one is silenced", [HOT, alert("Slow", silence=7)], RULES, "critical", "Hot fires for", "1 alert is silenced."),
-    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "Nobody has"),
-    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "Nobody has"),
-    ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot of llama-3-70b is pending.", ""),
-    ("silenced", [alert("Hot", silence=7)], RULES[1:], "quiet", "Nothing fires. Nearest: Hot", "1 alert is"),
+    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "None of them is acknowledged."),
+    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "None of them"),
+    ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot for llama-3-70b is pending.", ""),
+    ("past its threshold", [], RULES, "ok", "Nothing fires yet. Slow is past its threshold.", "3 rules are judged."),
+    ("silenced", [alert("Hot", silence=7)], RULES[1:], "quiet", "No alert needs attention.", "1 alert is silenced."),
 ]  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class TheSentence:
     def test_names_the_pending_alert_that_follows(self) -> None:
         said = describe([SLOW, alert("Hot", "pending")], RULES, NOW, NOW)
 
-        assert (said.follows, said.follows_at) == ("Hot of llama-3-70b", FOLLOWS)
+        assert (said.follows, said.follows_at) == ("Hot for llama-3-70b", FOLLOWS)
 
     def test_is_critical_when_nobody_judges_the_rules(self) -> None:
         said = describe([], RULES, NOW - timedelta(seconds=31), NOW)

@@ -1,4 +1,4 @@
-// The bell in the header: the number of unhandled alerts, red if one of them is critical. It opens the panel below it.
+// The bell in the header: the number of alerts that need attention, red if one of them is critical. It opens the panel below it.
 
 import { disclosure } from "../page/disclosure.js";
 import { find, setText } from "../page/dom.js";
@@ -10,9 +10,9 @@ export function mountBell(page, alerts) {
   const bell = find("#bell");
   const panel = disclosure(bell, find("#bell-panel"));
   const draw = () => {
-    const { unhandled, all } = alerts;
-    const number = unhandled.length;
-    bell.dataset.state = unhandled[0]?.severity ?? "";
+    const { needingAttention, all } = alerts;
+    const number = needingAttention.length;
+    bell.dataset.state = needingAttention[0]?.severity ?? "";
     const count = find(".bell-count", bell);
     count.hidden = !number;
     setText(count, number > MOST ? `${MOST}+` : String(number));

@@ -19,7 +19,7 @@ export function mountAlerting(page) {
   page.topics.on("firing", ({ arrived }) => {
     if (!arrived.length) return;
     notify(arrived);
-    sound.ring(arrived, ({ id }) => alerts.unhandled.some((alert) => alert.id === id));
+    sound.ring(arrived, ({ id }) => alerts.needingAttention.some((alert) => alert.id === id));
   });
   alerts.read();
 }

@@ -6,7 +6,7 @@
 
 import { firingAlerts } from "../page/api.js";
 import { bySeverity } from "../page/severities.js";
-import { isUnhandled } from "./words.js";
+import { needsAttention } from "./words.js";
 
 const READS = 3; // of alerts that change while they are read
 
@@ -33,9 +33,9 @@ export class OpenAlerts {
     return [...(this.#alerts?.values() ?? [])];
   }
 
-  // Those that nobody looks after, the worst first.
-  get unhandled() {
-    return this.all.filter(isUnhandled).sort(bySeverity);
+  // Those that need attention, the most severe first.
+  get needingAttention() {
+    return this.all.filter(needsAttention).sort(bySeverity);
   }
 
   has(id) {
@@ -82,8 +82,8 @@ export class OpenAlerts {
   #replace(next, ended = null) {
     const before = this.#alerts;
     this.#alerts = next;
-    const wasUnhandled = (id) => before.has(id) && isUnhandled(before.get(id));
-    const arrived = before ? this.unhandled.filter(({ id }) => !wasUnhandled(id)) : [];
+    const neededAttention = (id) => before.has(id) && needsAttention(before.get(id));
+    const arrived = before ? this.needingAttention.filter(({ id }) => !neededAttention(id)) : [];
     const now = new Date(this.#page.now()).toISOString();
     const over = [...(before?.values() ?? [])]
       .filter(({ id }) => !next.has(id))

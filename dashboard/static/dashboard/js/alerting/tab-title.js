@@ -1,4 +1,4 @@
-// The number of unhandled alerts in the title of the tab, and a dot on its icon.
+// The number of alerts that need attention in the title of the tab, and a dot on its icon.
 
 import { find } from "../page/dom.js";
 import { tabTitle } from "./words.js";
@@ -8,9 +8,9 @@ export function mountTabTitle(page, alerts) {
   const icon = find('link[rel="icon"]');
   const icons = { none: icon.href, warning: icon.dataset.warning, info: icon.dataset.warning, critical: icon.dataset.critical };
   page.topics.on("firing", () => {
-    const { unhandled } = alerts;
-    document.title = tabTitle(unhandled, title);
-    const href = icons[unhandled[0]?.severity ?? "none"];
+    const { needingAttention } = alerts;
+    document.title = tabTitle(needingAttention, title);
+    const href = icons[needingAttention[0]?.severity ?? "none"];
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
   });
 }

@@ -1,6 +1,6 @@
 // Messages at the bottom right when alerts fire and when they are over: at most three, on a phone one, and the number of
 // the others.
-// Critical ones stay until the alert is handled or they are closed. Others stay for a while, which does not pass while the
+// Critical ones stay until the alert needs no attention or they are closed. Others stay for a while, which does not pass while the
 // tab is hidden or the pointer or the focus is on them.
 
 import { DEFAULT_SILENCE, acknowledge, describe, silence, takeAction } from "../alerts/actions.js";
@@ -10,7 +10,7 @@ import { element, find, isPhone, setText } from "../page/dom.js";
 import { timeOfDay } from "../page/format.js";
 import { GLYPHS, bySeverity } from "../page/severities.js";
 import { recall, remember } from "../page/storage.js";
-import { condition, isUnhandled, outcome, times } from "./words.js";
+import { condition, needsAttention, outcome, times } from "./words.js";
 
 const most = () => (isPhone() ? 1 : 3);
 const SECONDS = { critical: Infinity, warning: 30, info: 30, resolved: 8 };
@@ -97,10 +97,10 @@ export function mountToasts(page, alerts) {
   page.topics.on("firing", ({ arrived, over, isFirst }) => {
     const closed = recall(CLOSED, []);
     const isShown = ({ id, severity }) => id === inHand?.id || (severity === "critical" && !closed.includes(id));
-    const old = isFirst && !isAlertsPage ? alerts.unhandled.filter(isShown) : [];
+    const old = isFirst && !isAlertsPage ? alerts.needingAttention.filter(isShown) : [];
     const firing = new Map(alerts.all.map((alert) => [alert.id, alert]));
     for (const [key, { alert }] of toasts) {
-      if (firing.has(alert.id) && !isUnhandled(firing.get(alert.id))) remove(key);
+      if (firing.has(alert.id) && !needsAttention(firing.get(alert.id))) remove(key);
     }
     for (const alert of [...old, ...arrived].reverse()) put(alert);
     for (const alert of over) if (!alert.silence) put(alert);

@@ -4,8 +4,8 @@ import { elapsed, thresholdText, valueText } from "../alerts/words.js";
 import { SPACE } from "../page/format.js";
 import { GLYPHS } from "../page/severities.js";
 
-// Whether an alert fires and nobody looks after it.
-export const isUnhandled = (alert) => alert.state === "firing" && !alert.acknowledged_at && !alert.silence;
+// Whether an alert needs attention: it fires, and it is neither acknowledged nor silenced.
+export const needsAttention = (alert) => alert.state === "firing" && !alert.acknowledged_at && !alert.silence;
 
 const withRequests = (value, { unit }) => valueText(value, unit) + (unit === "requests" ? `${SPACE}requests` : "");
 
@@ -27,17 +27,17 @@ export function outcome(alert) {
 
 export const times = (count) => `fires again, ${count}${["", "", "nd", "rd"][count] ?? "th"} time`;
 
-// The title of the tab: "(2) ■ High Error Rate · LLM Monitor", or that of the page while nothing is unhandled.
-export function tabTitle(unhandled, title) {
-  if (!unhandled.length) return title;
-  return `(${unhandled.length}) ${GLYPHS[unhandled[0].severity]} ${unhandled[0].name} · LLM Monitor`;
+// The title of the tab: "(2) ■ High Error Rate · LLM Monitor", or that of the page while no alert needs attention.
+export function tabTitle(alerts, title) {
+  if (!alerts.length) return title;
+  return `(${alerts.length}) ${GLYPHS[alerts[0].severity]} ${alerts[0].name} · LLM Monitor`;
 }
 
 // "2 alerts fire. 1 is acknowledged or silenced." `numbers`: the part `alerts` of a tick.
-export function summary(unhandled, firing) {
+export function summary(needingAttention, firing) {
   if (!firing) return "Nothing fires.";
-  const handled = firing - unhandled;
+  const others = firing - needingAttention;
   const all = firing === 1 ? "1 alert fires" : `${firing} alerts fire`;
-  if (!handled) return `${all}.`;
-  return handled === firing ? `${all}, acknowledged or silenced.` : `${all}, ${handled} acknowledged or silenced.`;
+  if (!others) return `${all}.`;
+  return others === firing ? `${all}, acknowledged or silenced.` : `${all}, ${others} acknowledged or silenced.`;
 }

@@ -97,7 +97,7 @@ function facts(alert, now) {
   rows.push([falls ? "Lowest" : "Peak", valueText(alert.peak, alert.unit), clears === null ? "" : ` · clears ${falls ? "above" : "below"} ${thresholdText(clears, alert.unit)}`]);
   if (alert.silence) rows.push(["Silenced", alert.silenced_until ? `until ${since(Date.parse(alert.silenced_until), now)}` : "while it fires", ""]);
   if (alert.acknowledged_at) {
-    rows.push(["Known", `to ${alert.acknowledged_by ?? "somebody"}`, ` since ${since(Date.parse(alert.acknowledged_at), now)}${alert.note ? `: “${alert.note}”` : ""}`]);
+    rows.push(["Acknowledged", `by ${alert.acknowledged_by ?? "somebody"}`, ` since ${since(Date.parse(alert.acknowledged_at), now)}${alert.note ? `: “${alert.note}”` : ""}`]);
   }
   return rows;
 }

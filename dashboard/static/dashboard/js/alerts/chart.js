@@ -1,5 +1,5 @@
 // The chart of an alert: the last half hour of its group's value, with the threshold, below which value the alert clears,
-// and since when it is pending (hatched) and firing (a wash with a starting edge). A drawing as SVG.
+// and since when it is pending (hatched) and firing (a coloured background that begins with a line). A drawing as SVG.
 
 import { durationLabel, numberLabel, percentLabel } from "../charts/axis-labels.js";
 import { roundStep, timeTicks } from "../charts/options.js";

@@ -59,7 +59,7 @@ function note({ context }) {
   const sentences = [];
   if (count !== null) sentences.push(`Judged on ${count.toLocaleString("en-US")} request${count === 1 ? "" : "s"}${least > 1 ? ` (${least} needed)` : ""}.`);
   if (pending !== null) sentences.push(`${pending.toLocaleString("en-US")} pending in its queue.`);
-  const names = firing.slice(0, MAX_NAMES).map((other) => [other.name, groupText(other.labels)].filter(Boolean).join(" of "));
+  const names = firing.slice(0, MAX_NAMES).map((other) => [other.name, groupText(other.labels)].filter(Boolean).join(" for "));
   if (firing.length > MAX_NAMES) names.push(`${firing.length - MAX_NAMES} more`);
   sentences.push(names.length ? `Also firing: ${names.join(", ")}.` : "Nothing else fires.");
   return element("p", { class: "context-note" }, sentences.join(" "));

@@ -5,7 +5,7 @@ import { element, find, setText } from "../page/dom.js";
 import { whole } from "../page/format.js";
 import { group, momentText, spanText, valueText } from "./words.js";
 
-const COLUMNS = ["Alert", "Group", "Severity", "Began", "What", "Peak", "Known to", "Note"];
+const COLUMNS = ["Alert", "Group", "Severity", "Began", "What", "Peak", "Acknowledged by", "Note"];
 
 export function mountList(root, page) {
   const button = find("[data-list]", root);

@@ -61,10 +61,9 @@ export function mount(root, page) {
 function item(silence, page, show) {
   const now = page.now();
   const end = silence.in_force_until ?? silence.ends_at;
-  const start = Date.parse(silence.starts_at);
   const when = silence.state === "in_force"
     ? (end ? `until ${since(Date.parse(end), now)}` : "no end")
-    : silence.recurrence ? "" : `in ${elapsed(start - now)}`;
+    : silence.next_at ? `in ${elapsed(Date.parse(silence.next_at) - now)}` : "";
   const matched = Object.entries(silence.matchers).map(([name, values]) => `${name} ${values.map((value) => nameOf(name, value, page)).join(" or ")}`);
   const details = [silence.recurrence, matched.join(", ") || "every alert", `by ${silence.by}`].filter(Boolean).join(" · ");
   return element("li", {},

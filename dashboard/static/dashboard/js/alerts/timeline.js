@@ -160,9 +160,9 @@ function cardContent(row, alert, page) {
   ];
   if (alert.acknowledged_at) {
     const after = alert.started_at ? ` after ${elapsed(Date.parse(alert.acknowledged_at) - Date.parse(alert.started_at))}` : ` ${since(Date.parse(alert.acknowledged_at), now)}`;
-    facts.push(["Known", `to ${alert.acknowledged_by ?? "somebody"}${after}${alert.note ? `: “${alert.note}”` : ""}`]);
+    facts.push(["Acknowledged", `by ${alert.acknowledged_by ?? "somebody"}${after}${alert.note ? `: “${alert.note}”` : ""}`]);
   }
-  if (alert.silence) facts.push(["Silenced", "made no message"]);
+  if (alert.silence) facts.push(["Silenced", "no message, no sound"]);
   return [
     element("p", {}, glyph(alert.started_at ? "firing" : "pending", alert.severity), " ", element("b", {}, row.name), " ", group(row.labels, page)),
     element("dl", {}, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)))),
@@ -194,10 +194,10 @@ function headText({ rows, alerts_omitted: omitted }, page) {
   return `${count(alerts.length, "alert")} of ${count(rules, "rule")} ${span} · the longest ${elapsed(longest)}${more}`;
 }
 
-function noteContent({ rows, alerts_omitted: omitted, quiet }, page) {
+function noteContent({ rows, alerts_omitted: omitted, groups_without: others }, page) {
   const file = fileLinks(page);
   const more = omitted ? [`Not shown: ${whole(omitted).number} alerts. Save all: `, file("alerts.csv"), " ", file("alerts.json"), ". "] : [];
-  if (quiet <= 0) return more;
-  const noun = `group${quiet === 1 ? "" : "s"} of ${page.data.evaluation.rules} rules`;
-  return [...more, `${quiet} ${rows.length || omitted ? "more " : ""}${noun} had nothing to tell in ${page.params.span}.`];
+  if (others <= 0) return more;
+  const noun = `group${others === 1 ? "" : "s"} of ${page.data.evaluation.rules} rules`;
+  return [...more, `${others} ${rows.length || omitted ? "more " : ""}${noun} had no alerts in ${page.params.span}.`];
 }

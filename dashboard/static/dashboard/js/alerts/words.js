@@ -7,7 +7,7 @@ import { SPACE, compact, dayOfMonth, duration, hourAndMinute, percent, text, tim
 const SIGNS = { gt: ">", ge: "≥", lt: "<", le: "≤", eq: "=", ne: "≠" };
 const WHOLE_UNITS = ["requests", "errors", "GPUs"];
 const PLAIN_UNITS = ["°C", "W", "MHz", "MiB", "GiB"]; // whole degrees, watts and so on are precise enough
-const WORDS = { firing: "firing", pending: "pending", acknowledged: "acknowledged", silenced: "silenced", ok: "quiet" };
+const WORDS = { firing: "firing", pending: "pending", acknowledged: "acknowledged", silenced: "silenced", ok: "not firing" };
 const COMPARED = { 3600: "an hour before", 86400: "a day before", 604800: "a week before" };
 
 // {number, unit} of a value in the unit of its metric.

@@ -1,4 +1,4 @@
-// What alert rules draw on a chart: firing spans as a wash with an edge where they begin, pending spans hatched, and
+// What alert rules draw on a chart: firing spans as a coloured background that begins with a line, pending spans hatched, and
 // thresholds as dashed lines; a threshold above the axis is a label at the upper edge. The plugin reads
 // `chart.overlays.alerts`, which `marksOf` returns.
 

@@ -1,9 +1,9 @@
-// The card of firing alerts: up to three, those first that nobody looks after, each with its value and its actions.
+// The card of firing alerts: up to three, those that need attention first, each with its value and its actions.
 
 import { DEFAULT_SILENCE, acknowledge, silence } from "../alerts/actions.js";
 import { dayText, elapsed } from "../alerts/words.js";
 import { element, find, setText } from "../page/dom.js";
-import { hourAndMinute, percent, text } from "../page/format.js";
+import { hourAndMinute } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 
 const REFRESH_AFTER_MS = 150; // the alerts of one evaluation change together
@@ -21,7 +21,7 @@ export function mount(root, page) {
       drawn = key;
       const focused = document.activeElement?.dataset.action;
       const nodes = firing.map((alert) => createAlert(alert, page));
-      if (!firing.length) nodes.push(element("p", { class: "muted" }, quietText(page.data.alerts)));
+      if (!firing.length) nodes.push(element("p", { class: "muted" }, page.data.alerts.nothing_fires));
       list.replaceChildren(...nodes);
       if (focused) find(`[data-action="${focused}"]`, list)?.focus();
     }
@@ -53,15 +53,8 @@ export function mount(root, page) {
   draw();
 }
 
-// "Nothing fires. Nearest: GPU Overheating, at 87 % of its threshold."
-export function quietText({ nearest }) {
-  if (!nearest) return "Nothing fires.";
-  if (nearest.share > 1) return `Nothing fires yet. ${nearest.name} is past its threshold.`;
-  return `Nothing fires. Nearest: ${nearest.name}, at ${text(percent(100 * nearest.share))} of its threshold.`;
-}
-
 function createAlert(alert, page) {
-  const isAttended = Boolean(alert.acknowledged_by) || alert.is_silenced;
+  const needsAttention = !alert.acknowledged_by && !alert.is_silenced;
   const problem = element("p", { class: "form-problem", role: "alert", hidden: true });
   const show = (words) => {
     problem.hidden = !words;
@@ -69,15 +62,15 @@ function createAlert(alert, page) {
   };
   const button = (name, kind, label, run) =>
     element("button", { type: "button", class: `button ${kind}`, "data-action": `${name}-${alert.id}`, "aria-label": `${label}: ${alert.name}, ${alert.subject}`, on: { click: run } }, label);
-  return element("article", { class: `firing-alert ${alert.severity}${isAttended ? " attended" : ""}${alert.is_silenced ? " silenced" : ""}`, "data-alert": alert.id },
+  return element("article", { class: `firing-alert ${alert.severity}${needsAttention ? " needs-attention" : ""}${alert.is_silenced ? " silenced" : ""}`, "data-alert": alert.id },
     element("span", { class: "firing-glyph", "aria-hidden": "true" }),
     element("h3", {}, alert.name),
-    element("div", { class: "firing-actions" }, ...(isAttended
-      ? [element("span", { class: "muted" }, attendedText(alert, page.now()))]
-      : [
+    element("div", { class: "firing-actions" }, ...(needsAttention
+      ? [
           button("acknowledge", "primary", "Acknowledge", () => acknowledge(page, alert, "", show)),
           button("silence", "", "Silence 1 h", () => silence(page, alert, DEFAULT_SILENCE, "", show)),
-        ])),
+        ]
+      : [element("span", { class: "muted" }, stateText(alert, page.now()))])),
     element("p", { class: "muted" },
       element("bdi", {}, alert.subject), alert.subject ? " · " : "", element("b", { "data-figure": true }, alert.figure), ` ${alert.threshold} · `,
       element("span", { class: "firing-time" }, `since ${clockTime(Date.parse(alert.started_at), page.now())}`, element("span", { "data-elapsed": true }))),
@@ -90,7 +83,7 @@ function clockTime(ms, now) {
   return day === "today" ? hourAndMinute(ms) : `${day} ${hourAndMinute(ms)}`;
 }
 
-function attendedText({ acknowledged_by: by, is_silenced: isSilenced, silenced_until: until }, now) {
+function stateText({ acknowledged_by: by, is_silenced: isSilenced, silenced_until: until }, now) {
   if (!isSilenced) return `acknowledged by ${by}`;
   return until ? `silenced until ${clockTime(Date.parse(until), now)}` : "silenced";
 }
