@@ -5,44 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
-
-from django.urls import reverse
 
 from alerts.cutting import MOST_IMPORTANT_FIRST
 from alerts.models import Alert, AlertRule
+from alerts.registers import chart_urls
 from metrics import catalogue, queries
 from metrics.queries import Filters, SeriesSpec
 from metrics.queries.answers.queue_levels import queue_levels
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import LABELS, TAG_PREFIX
-from metrics.queries.time.window import iso
 
 MAX_FIRING = 50
 DEFAULT_WINDOW_SECONDS = 300  # of an alert whose rule was deleted
-AROUND = timedelta(minutes=30)  # of the chart before and after the alert
 HOUR, MINUTE = timedelta(hours=1), 60
 QUEUE, FIRST_TOKEN, RESPONSE = (
     SeriesSpec.of(f"inference.{name}", "avg") for name in ("queue_time_ms", "ttft_ms", "response_time_ms")
 )
-FILTERS_OF_PAGES = ("model", "provider", "host")
-# Beginning of the metric's name -> card of the Overview.
-CARDS = {
-    "inference.tokens_per_second": "throughput",
-    "inference.requests": "requests",
-    "inference.error_rate": "requests",
-    "inference.success_rate": "requests",
-    "inference.queue_time": "queue",
-    **dict.fromkeys(("inference.prompt_tokens", "inference.completion_tokens", "inference.total_tokens"), "throughput"),
-    **dict.fromkeys(("inference.response_time", "inference.ttft", "inference.time_per_output_token"), "latency"),
-    "error": "requests",
-    "queue": "queue",
-    "engine": "queue",
-    "system.memory": "memory",
-    "system": "cpu",
-    "gpu": "gpu",
-}
 
 
 def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
@@ -64,7 +43,7 @@ def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
         "runbook_url": rule.runbook_url if rule else "",
         "split": {"now": figures["split"], "before": before["split"]} if before else None,
         "pending": _pending(alert, now),
-        "chart_url": reverse("overview") + chart_query(alert.metric, alert.labels, alert.since, alert.ended_at),
+        "chart_url": _chart_url(alert),
         "firing": _firing_beside(alert),
     }
 
@@ -100,16 +79,6 @@ def split_of(queue: float | None, first_token: float | None, response: float | N
     return {name: round_figure(value) for name, value in phases.items()}
 
 
-def chart_query(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None) -> str:
-    """Return the query and the fragment of the page that shows the chart of a metric around an alert."""
-    search = [(name, value) for name, value in labels.items() if name in FILTERS_OF_PAGES]
-    search.append(("from", iso(since - AROUND)))
-    if ended_at is not None:
-        search.append(("to", iso(ended_at + AROUND)))
-    card = next((card for start, card in CARDS.items() if metric.startswith(start)), None)
-    return f"?{urlencode(search)}" + (f"#{card}-title" if card else "")
-
-
 def _filters(filters: Mapping[str, list[str]], labels: Mapping[str, str]) -> Filters:
     """Return the filters of a rule, and the labels of a group, as filters of requests."""
     given = {**filters, **{name: [value] for name, value in labels.items()}}
@@ -140,6 +109,11 @@ def _pending(alert: Alert, now: datetime) -> int | None:
     with query_budget():
         levels = queue_levels(Filters(model=(model,)), now)
     return levels[model].pending if model in levels else None
+
+
+def _chart_url(alert: Alert) -> str:
+    of_page = chart_urls.get("overview")
+    return of_page(alert.metric, alert.labels, alert.since, alert.ended_at) if of_page else ""
 
 
 def _firing_beside(alert: Alert) -> list[dict[str, Any]]:

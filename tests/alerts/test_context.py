@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -12,7 +11,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.context import CARDS, chart_query, split_of
+from alerts.context import split_of
 from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertRule
 from llmmonitor.access.keys import create_key
@@ -46,34 +45,6 @@ class TheSplit:
             "decode_ms": 990.0,
             "processing_ms": None,
         }
-
-
-class TheAddressOfTheChart:
-    SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-
-    def test_has_the_filters_and_the_time_of_the_alert(self) -> None:
-        query = chart_query("inference.ttft_ms", {"model": "a b/c"}, self.SINCE, self.SINCE + timedelta(hours=1))
-
-        parts = urlsplit(query)
-        assert parse_qs(parts.query) == {
-            "model": ["a b/c"],
-            "from": ["2026-03-01T11:30:00Z"],
-            "to": ["2026-03-01T13:30:00Z"],
-        }
-        assert parts.fragment == "latency-title"
-
-    def test_of_an_active_alert_ends_now(self) -> None:
-        query = chart_query("gpu.temperature", {"host": "h", "gpu": "0"}, self.SINCE, None)
-
-        assert query == "?host=h&from=2026-03-01T11%3A30%3A00Z#gpu-title"
-
-    @pytest.mark.django_db
-    def test_names_a_card_of_the_page(self, client: Client) -> None:
-        _, token = create_key("reader", ["read"], at=timezone.now())
-
-        page = client.get("/", headers={"Authorization": f"Bearer {token}"}).content.decode()
-
-        assert [card for card in CARDS.values() if f'id="{card}-title"' not in page] == []
 
 
 @pytest.mark.store

@@ -1,0 +1,40 @@
+"""Where the chart of an alert is: the Overview, filtered, at the time of the alert and at the card of the metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from dashboard.page_query import FILTERS
+from metrics.queries.time.window import iso
+
+AROUND = timedelta(minutes=30)  # of the chart before and after the alert
+# Beginning of the metric's name -> card of the Overview.
+CARDS = {
+    "inference.tokens_per_second": "throughput",
+    "inference.requests": "requests",
+    "inference.error_rate": "requests",
+    "inference.success_rate": "requests",
+    "inference.queue_time": "queue",
+    **dict.fromkeys(("inference.prompt_tokens", "inference.completion_tokens", "inference.total_tokens"), "throughput"),
+    **dict.fromkeys(("inference.response_time", "inference.ttft", "inference.time_per_output_token"), "latency"),
+    "error": "requests",
+    "queue": "queue",
+    "engine": "queue",
+    "system.memory": "memory",
+    "system": "cpu",
+    "gpu": "gpu",
+}
+
+
+def chart_url(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None) -> str:
+    """Return the address of the Overview with the chart of a metric around an alert."""
+    search = [(name, value) for name, value in labels.items() if name in FILTERS]
+    search.append(("from", iso(since - AROUND)))
+    if ended_at is not None:
+        search.append(("to", iso(ended_at + AROUND)))
+    card = next((card for start, card in CARDS.items() if metric.startswith(start)), None)
+    return f"{reverse('overview')}?{urlencode(search)}" + (f"#{card}-title" if card else "")

@@ -1,0 +1,41 @@
+"""The address of the chart of an alert."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dashboard.overview.alert_charts import CARDS, chart_url
+from llmmonitor.access.keys import create_key
+
+
+class TheAddressOfTheChart:
+    SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def test_has_the_filters_and_the_time_of_the_alert(self) -> None:
+        address = chart_url("inference.ttft_ms", {"model": "a b/c"}, self.SINCE, self.SINCE + timedelta(hours=1))
+
+        parts = urlsplit(address)
+        assert parse_qs(parts.query) == {
+            "model": ["a b/c"],
+            "from": ["2026-03-01T11:30:00Z"],
+            "to": ["2026-03-01T13:30:00Z"],
+        }
+        assert parts.fragment == "latency-title"
+
+    def test_of_an_active_alert_ends_now(self) -> None:
+        address = chart_url("gpu.temperature", {"host": "h", "gpu": "0"}, self.SINCE, None)
+
+        assert address == "/?host=h&from=2026-03-01T11%3A30%3A00Z#gpu-title"
+
+    @pytest.mark.django_db
+    def test_names_a_card_of_the_page(self, client: Client) -> None:
+        _, token = create_key("reader", ["read"], at=timezone.now())
+
+        page = client.get("/", headers={"Authorization": f"Bearer {token}"}).content.decode()
+
+        assert [card for card in CARDS.values() if f'id="{card}-title"' not in page] == []
