@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,17 +127,37 @@ class AnAlert:
         page.keyboard.press("Enter")
         expect(page.locator("#bell-summary")).to_have_text("1 alert fires, acknowledged or silenced.")
 
-    def test_arrives_though_its_message_is_lost(self, alerting: Server, open_page: Any) -> None:
+    def test_arrives_though_its_message_or_the_connection_of_a_hidden_tab_is_lost(
+        self, alerting: Server, open_page: Any
+    ) -> None:
         page = open_page(alerting.url)
+        dead = threading.Event()
 
         def lose(socket: WebSocketRoute) -> None:
+            if dead.is_set():
+                socket.close()
+                return
             server = socket.connect_to_server()
-            server.on_message(lambda text: None if '"type":"alert"' in str(text)[:20] else socket.send(text))
+            server.on_message(
+                lambda text: None if dead.is_set() or '"type":"alert"' in str(text)[:20] else socket.send(text)
+            )
 
         page.route_web_socket("**/ws/metrics", lose)
+        page.clock.install()
         page.reload()
         expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
         report_queue(alerting, "stuck", 400)
 
         expect(toast(page, "Queue Jam")).to_be_visible(timeout=ARRIVES_MS)
+
+        page.evaluate("""() => { Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+                                 document.dispatchEvent(new Event("visibilitychange")); }""")
+        dead.set()
+        with page.expect_request("**/metrics/current", timeout=ARRIVES_MS):
+            page.clock.fast_forward(71_000)
+        report_queue(alerting, "stuck", 0)
+        while alerting.get("/metrics/current").json()["alerts"]["firing"]:
+            page.wait_for_timeout(500)
+        page.clock.fast_forward(31_000)
+        expect(toast(page, "Queue Jam is over")).to_be_visible()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.support.rules import replace_rules, report_queue, rule_on_queue
 from tests.support.server import Server
@@ -70,6 +70,9 @@ class TheAlertsPage:
         replace_rules(module_server, rule_on_queue("backlog", "Queue Backlog", 100, "warning"))
         report_queue(module_server, "slow", 87)
         page = open_page(module_server.url)
+        sockets: list[WebSocketRoute] = []
+        page.route_web_socket("**/ws/metrics", lambda socket: (socket.connect_to_server(), sockets.append(socket)))
+        page.clock.install()
 
         page.get_by_role("link", name="Alerts", exact=True).click()
 
@@ -83,6 +86,15 @@ class TheAlertsPage:
         expect(rule).to_contain_text(re.compile(r"Queue Backlog.*pending over .* >\s100"))
         expect(rule.get_by_role("img", name=re.compile("87 % of the threshold"))).to_be_visible()
         expect(page.locator("[data-widget=silences]")).to_contain_text("none now")
+
+        # Long before the next regular reading of the figures, a hint that alerts have changed makes one.
+        with page.expect_request_finished(lambda request: "/figures" in request.url):
+            pass
+        page.clock.pause_at(page.evaluate("Date.now() + 100") / 1000)
+        sockets[-1].send('{"type": "alerts_changed"}')
+        with page.expect_request("**/figures"):
+            page.clock.run_for(1_000)
+        page.clock.resume()
         assert console_errors == []
 
     def test_lets_a_visitor_acknowledge_and_silence_with_the_keyboard(

@@ -46,6 +46,18 @@ class TheScripts:
         items = run("page/change.js", "(m, cases) => cases.map((row) => m.change(...row.slice(0, 4)))", cases)
         assert [(item["text"], item["judgement"]) for item in items] == [tuple(case[4:]) for case in cases]
 
+    def test_run_collected_work_again_for_calls_while_it_runs_but_not_twice_at_a_time(self, run: Any) -> None:
+        body = """(m) => new Promise((resolve) => { const log = [];
+                  const call = m.collected(async () => {
+                    log.push("begin");
+                    if (log.length === 1) for (let number = 0; number < 50; number += 1) call();
+                    await new Promise((done) => setTimeout(done, 20));
+                    log.push("end");
+                    if (log.length === 4) setTimeout(() => resolve(log), 20);
+                  }, 1);
+                  for (let number = 0; number < 50; number += 1) call(); })"""
+        assert run("page/scheduling.js", body) == ["begin", "end", "begin", "end"]
+
     def test_put_a_bucket_in_the_place_of_the_one_with_the_same_start(self, run: Any) -> None:
         body = """(m) => { const points = [];
                   for (const [x, y] of [[1, 1], [3, 3], [2, 2], [3, 9], [3, 9]]) m.place(points, x, y);

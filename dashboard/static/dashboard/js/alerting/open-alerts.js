@@ -1,4 +1,4 @@
-// The alerts that fire: read from the server once, then changed by its messages. If the newest change of two ticks is not
+// The alerts that fire: read from the server once, then changed by its messages. If the newest change of two ticks (while polling: of one) is not
 // the newest change known here, messages were missed, and the alerts are read again. So it works while polling, too.
 //
 // Emits the topic "firing" with {arrived, over, isFirst}: alerts that begin to need attention, and alerts that ended.
@@ -93,7 +93,8 @@ export class OpenAlerts {
 
   #compare(lastChange) {
     this.#differing = lastChange === null || lastChange === this.#lastChange ? 0 : this.#differing + 1;
-    if (this.#differing < 2 && this.#alerts) return;
+    const mayBeLate = this.#page.connection.state === "live"; // the message, after the tick
+    if (this.#differing < (mayBeLate ? 2 : 1) && this.#alerts) return;
     this.#differing = 0;
     this.read();
   }

@@ -3,12 +3,11 @@
 // the focus is in the list.
 
 import { element, find, setText } from "../page/dom.js";
-import { collected, perFrame } from "../page/scheduling.js";
+import { perFrame } from "../page/scheduling.js";
 import { takeAction } from "./actions.js";
 import { createCard, structure, updateCard } from "./card.js";
 
 const LARGE = 2;
-const CHANGES_MS = 300; // many alerts may change with one evaluation
 const FIRST = 8; // further alerts are shown at the press of a button
 
 export function mount(section, page) {
@@ -74,7 +73,6 @@ export function mount(section, page) {
     (action.name === "silence" ? card && find("[data-silence]", card) : note)?.focus();
     action = null;
   };
-  const refreshSoon = collected(() => page.refresh(), CHANGES_MS);
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
   page.topics.on("second", drawFrame);
   page.topics.on("alert", ({ alert }) => {
@@ -84,8 +82,8 @@ export function mount(section, page) {
       else page.data.alerts[index] = { ...page.data.alerts[index], ...alert };
       draw();
     }
-    refreshSoon();
   });
+  for (const topic of ["alert", "alerts-changed"]) page.topics.on(topic, page.refreshSoon);
   new ResizeObserver(draw).observe(root);
   draw();
 }

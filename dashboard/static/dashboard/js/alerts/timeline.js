@@ -55,7 +55,8 @@ export function mount(root, page) {
     drawnAt = performance.now();
     draw();
   });
-  page.topics.on("alert", collected(() => page.live && page.load({ quiet: true }), CHANGES_MS));
+  const loadSoon = collected(() => page.live && !document.hidden && page.load({ quiet: true }), CHANGES_MS);
+  for (const topic of ["alert", "alerts-changed"]) page.topics.on(topic, loadSoon);
   new ResizeObserver(draw).observe(root);
   draw();
 }

@@ -5,10 +5,12 @@ import { currentTick, liveUrl, signInUrl } from "../page/api.js";
 import { duration, text as figureText, timeOfDay } from "../page/format.js";
 
 const DEAD_AFTER_MS = 4_000;
+const DEAD_WHILE_HIDDEN_MS = 70_000; // a paused connection has a tick each 30 s
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 const FAILURES_BEFORE_POLLING = 3;
 const POLL_MS = 5_000;
+const POLL_WHILE_HIDDEN_MS = 30_000; // for the sound of an alert
 const RETRY_WHILE_POLLING_MS = 60_000;
 const POLLS_PER_LOAD = 3; // while polling, the charts are loaded with every third poll
 const SUSPEND_AFTER_MS = 60_000;
@@ -212,9 +214,10 @@ export class LiveConnection {
   }
 
   async #poll() {
-    this.#timers.poll = setTimeout(() => this.#poll(), POLL_MS);
-    this.#pollAt = performance.now() + POLL_MS;
-    if (document.hidden) return;
+    const wait = document.hidden ? POLL_WHILE_HIDDEN_MS : POLL_MS;
+    clearTimeout(this.#timers.poll);
+    this.#timers.poll = setTimeout(() => this.#poll(), wait);
+    this.#pollAt = performance.now() + wait;
     try {
       const tick = await currentTick();
       if (this.#socket?.readyState === WebSocket.OPEN) return;
@@ -226,6 +229,7 @@ export class LiveConnection {
         this.retry();
       }
       this.#page.setConnection("polling");
+      if (document.hidden) return;
       if (wasDisconnected || this.#polls++ % POLLS_PER_LOAD === 0) this.#page.load({ quiet: true });
     } catch (problem) {
       if (problem.status === 401) this.#reject("You are signed out.", signInUrl());
@@ -242,11 +246,12 @@ export class LiveConnection {
   }
 
   #checkEachSecond() {
-    if (this.#socket && !document.hidden && performance.now() - this.#lastMessageAt > DEAD_AFTER_MS) {
+    const limit = document.hidden ? DEAD_WHILE_HIDDEN_MS : DEAD_AFTER_MS;
+    if (this.#socket && performance.now() - this.#lastMessageAt > limit) {
       const socket = this.#socket;
       this.#socket = null;
       socket.close();
-      this.#onFailure(`No message for ${DEAD_AFTER_MS / 1000} s`);
+      this.#onFailure(`No message for ${limit / 1000} s`);
     }
     this.#page.topics.emit("second");
   }
@@ -268,7 +273,10 @@ export class LiveConnection {
         socket?.close();
       }
       this.#suspended = false;
+      this.#polls = 0;
+      if (this.#timers.poll) this.#poll();
       this.retry();
+      this.#page.refreshSoon();
     }
   }
 

@@ -6,6 +6,7 @@
 
 import { announce } from "../page/announce.js";
 import { pageData, pageFigures } from "../page/api.js";
+import { collected } from "../page/scheduling.js";
 import { RequestsSincePause } from "./requests-since-pause.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./topics.js";
@@ -14,6 +15,7 @@ const SHORTEST_WINDOW_MS = 10_000;
 const LONGEST_WINDOW_MS = 400 * 86_400_000;
 const RELOAD_MS = 60_000;
 const REFRESH_MS = 5_000; // up to a range of one hour; three times as long for longer ranges
+const CHANGES_MS = 300; // many alerts may change with one evaluation
 const SLOW_AFTER_MS = 3_000;
 
 export class Page {
@@ -325,6 +327,9 @@ export class Page {
     this.data = { ...this.data, ...figures };
     this.topics.emit("figures");
   }
+
+  // Refresh for a change of alerts. A hidden page does it when it is shown again.
+  refreshSoon = collected(() => document.hidden || this.refresh(), CHANGES_MS);
 
   // Ticks do not carry what was removed, nor late events between a load and the next tick, so an open page loads its data
   // once a minute.

@@ -5,14 +5,21 @@ export function whenIdle(work) {
   (window.requestIdleCallback ?? window.setTimeout)(() => work());
 }
 
-// A function that runs `work` after `ms`, once for all calls in between.
+// A function that runs `work` after `ms`, once for all calls in between, and not again before it has ended.
 export function collected(work, ms) {
+  let calls = 0;
   let timer = null;
+  const run = async () => {
+    const before = calls;
+    try {
+      await work();
+    } finally {
+      timer = calls > before ? setTimeout(run, ms) : null;
+    }
+  };
   return () => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      work();
-    }, ms);
+    calls += 1;
+    timer ??= setTimeout(run, ms);
   };
 }
 

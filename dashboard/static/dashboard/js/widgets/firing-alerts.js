@@ -6,8 +6,6 @@ import { element, find, setText } from "../page/dom.js";
 import { hourAndMinute } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 
-const REFRESH_AFTER_MS = 150; // the alerts of one evaluation change together
-
 export function mount(root, page) {
   const list = find("[data-list]", root);
   let drawn = "";
@@ -30,23 +28,17 @@ export function mount(root, page) {
       setText(find("[data-elapsed]", list.children[index]), `, ${elapsed(page.now() - Date.parse(alert.started_at))}`);
     });
   });
-  let refreshTimer = null;
-  const refreshSoon = () => {
-    clearTimeout(refreshTimer);
-    refreshTimer = setTimeout(() => page.refresh(), REFRESH_AFTER_MS);
-  };
   page.topics.on("alert", ({ alert }) => {
     // A window between two fixed times is not refreshed, and its card still shows what fires now.
     const shown = page.data.alerts.firing.find(({ id }) => id === alert.id);
     if (shown) Object.assign(shown, { acknowledged_by: alert.acknowledged_by, is_silenced: alert.silence !== null, silenced_until: alert.silenced_until });
     draw();
-    refreshSoon();
   });
-  page.topics.on("alerts-changed", refreshSoon);
+  for (const topic of ["alert", "alerts-changed"]) page.topics.on(topic, page.refreshSoon);
   let numbers = null; // of a tick, so that a page without a socket is refreshed, too
   page.topics.on("tick", (tick) => {
     const newest = JSON.stringify(tick.alerts);
-    if (numbers !== null && numbers !== newest) refreshSoon();
+    if (numbers !== null && numbers !== newest) page.refreshSoon();
     numbers = newest;
   });
   for (const topic of ["data", "figures", "second"]) page.topics.on(topic, draw);
