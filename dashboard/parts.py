@@ -19,11 +19,15 @@ class Parts:
     def __init__(self, notices: list[str]) -> None:
         self._notices = notices
 
+    def note(self, notice: str) -> None:
+        """Add a notice."""
+        self._notices.append(notice)
+
     def read(self, title: str, query: Callable[[], Result]) -> Result | None:
         """Return what `query` returns. `title`: the part, in the notice."""
         try:
             return query()
         except QueryStopped as error:
             logger.warning("%s: %s", title, error)
-            self._notices.append(f"{title} could not be loaded: {error}")
+            self.note(f"{title} could not be loaded: {error}")
             return None

@@ -216,9 +216,12 @@ def _timeline(query: PageQuery, choice: Choice, groups: int, parts: Parts, now: 
     }
 
 
-def _row_importance(row: Mapping[str, Any]) -> tuple[bool, bool]:
+def _row_importance(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Firing before pending, then those that ended last; of each, the newest first, as they are."""
     newest = row["alerts"][0]
-    return (newest["ended_at"] is not None or newest["started_at"] is None, newest["ended_at"] is not None)
+    if newest["ended_at"] is None:
+        return (newest["started_at"] is None, 0.0)
+    return (2, -datetime.fromisoformat(newest["ended_at"]).timestamp())
 
 
 def _options(query: PageQuery, parts: Parts, now: datetime) -> Row:

@@ -31,8 +31,10 @@ class OverviewAlerts:
     def __init__(self, window: Window, filters: Filters, parts: Parts) -> None:
         labels = {name: values for name, values in filters.as_dict().items() if isinstance(values, (list, tuple))}
         self.rules = {rule["id"]: rule for rule in queries.rules()}
-        spans = parts.read("The alerts of the charts", lambda: queries.spans(window.start, window.end, labels))
-        self.spans = [self._with_kind(span) for span in spans or []]
+        spans = parts.read("The alerts of the charts", lambda: queries.read_spans(window.start, window.end, labels))
+        self.spans = [self._with_kind(span) for span in spans.results] if spans else []
+        if spans and spans.omitted:
+            parts.note(f"The charts do not mark all alerts of this time range. Left out: {spans.omitted:,}.")
         firing = parts.read(
             "The firing alerts",
             lambda: queries.active_alerts(["firing"], selects=lambda alert: matches(alert.labels, labels)),

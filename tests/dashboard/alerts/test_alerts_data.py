@@ -130,11 +130,15 @@ class TheHistory:
         add_alert("hot", "b", 20, 5)
         add_alert("cold", "a", 90)
         add_alert("hot", "c", 60 * 30, 5)
+        add_alert("hot", "long", 60 * 20, 60 * 20 - 10)
+        add_alert("cold", "soon", 70, state=Alert.State.PENDING, fired_at=None)
 
         rows = gather()["timeline"]["rows"]
 
         assert [(row["rule"], row["labels"]["host"], len(row["alerts"])) for row in rows] == [
             ("cold", "a", 1),
+            ("cold", "soon", 1),
+            ("hot", "long", 1),
             ("hot", "b", 1),
             ("hot", "a", 2),
         ]

@@ -191,6 +191,12 @@ class TheMarks:
         assert found["pending"] == [[ms(50), ms(43)], [ms(10), ms(9)]]
         assert mark("Slow Response Time", "range=1h&model=b")["firing"] == [[ms(43), ms(38)]]
 
+    def test_of_very_many_alerts_are_said_to_be_left_out(self) -> None:
+        for number in range(501):
+            alert(50, 50, 40 - number / 100)
+
+        assert shown(part="notices") == ["The charts do not mark all alerts of this time range. Left out: 1."]
+
     def test_have_the_thresholds_of_the_metrics_that_are_shown(self) -> None:
         AlertRule.objects.filter(id="high-memory-usage").update(enabled=False)
 

@@ -2,7 +2,6 @@
 
 import { exportUrl } from "../page/api.js";
 import { element, find, setText } from "../page/dom.js";
-import { whole } from "../page/format.js";
 import { group, momentText, spanText, valueText } from "./words.js";
 
 const COLUMNS = ["Alert", "Group", "Severity", "Began", "What", "Peak", "Acknowledged by", "Note"];
@@ -30,7 +29,6 @@ export function fileLinks(page) {
 function listContent(page) {
   const now = page.now();
   const file = fileLinks(page);
-  const { alerts_omitted: omitted } = page.data.timeline;
   const alerts = page.data.timeline.rows
     .flatMap((row) => row.alerts.map((alert) => ({ ...alert, row })))
     .sort((a, b) => Date.parse(b.since) - Date.parse(a.since));
@@ -39,7 +37,6 @@ function listContent(page) {
     valueText(alert.peak, row.unit), alert.silence ? "silenced" : alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
   ];
   return [
-    omitted ? element("p", { class: "timeline-files" }, `Not shown: ${whole(omitted).number} alerts. The files have them.`) : "",
     element("p", { class: "timeline-files muted" }, "Save alerts: ", file("alerts.csv"), " ", file("alerts.json"), " · their changes: ", file("alert_history.csv"), " ", file("alert_history.json")),
     element("table", { class: "table" },
       element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name)))),
