@@ -106,7 +106,7 @@ class TheScripts:
             {"value": None, "threshold": None},
             {"state": "resolved"},
         ]
-        assert [text.replace("\xa0", " ") for text in run("alerting/words.js", body, [alert, others])] == [
+        assert [text.replace("\xa0", " ") for text in run("alerting/messages.js", body, [alert, others])] == [
             "P95 5.38 s, over 5 s for 1 m",
             "104 requests, over 100",
             "2.0 %, under 10 % for 25 s",
@@ -115,7 +115,7 @@ class TheScripts:
         ]
 
     def test_count_how_often_an_alert_has_fired(self, run: Any) -> None:
-        counted = run("alerting/words.js", "(m) => [2, 3, 4, 11].map(m.times)")
+        counted = run("alerting/messages.js", "(m) => [2, 3, 4, 11].map(m.times)")
         assert [text.split()[2] for text in counted] == ["2nd", "3rd", "4th", "11th"]
 
     def test_ring_for_each_alert_once_and_once_in_ten_seconds(self, run: Any) -> None:

@@ -2,7 +2,7 @@
 
 import { disclosure } from "../page/disclosure.js";
 import { find, setText } from "../page/dom.js";
-import { summary } from "./words.js";
+import { summary } from "./messages.js";
 
 const MOST = 99;
 

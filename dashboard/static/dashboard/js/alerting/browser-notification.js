@@ -5,7 +5,7 @@ import { groupText } from "../alerts/words.js";
 import { find, setText } from "../page/dom.js";
 import { GLYPHS } from "../page/severities.js";
 import { recall, remember } from "../page/storage.js";
-import { condition } from "./words.js";
+import { condition } from "./messages.js";
 
 const ON = "llmmonitor.alert-notifications";
 

@@ -6,7 +6,7 @@
 
 import { firingAlerts } from "../page/api.js";
 import { bySeverity } from "../page/severities.js";
-import { needsAttention } from "./words.js";
+import { needsAttention } from "./messages.js";
 
 const READS = 3; // of alerts that change while they are read
 

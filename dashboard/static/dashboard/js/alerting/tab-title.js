@@ -1,7 +1,7 @@
 // The number of alerts that need attention in the title of the tab, and a dot on its icon.
 
 import { find } from "../page/dom.js";
-import { tabTitle } from "./words.js";
+import { tabTitle } from "./messages.js";
 
 export function mountTabTitle(page, alerts) {
   const title = document.title;

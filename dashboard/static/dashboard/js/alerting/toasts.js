@@ -10,7 +10,7 @@ import { element, find, isPhone, setText } from "../page/dom.js";
 import { timeOfDay } from "../page/format.js";
 import { GLYPHS, bySeverity } from "../page/severities.js";
 import { recall, remember } from "../page/storage.js";
-import { condition, needsAttention, outcome, times } from "./words.js";
+import { condition, needsAttention, outcome, times } from "./messages.js";
 
 const most = () => (isPhone() ? 1 : 3);
 const SECONDS = { critical: Infinity, warning: 30, info: 30, resolved: 8 };

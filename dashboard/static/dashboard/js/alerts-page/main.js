@@ -1,12 +1,12 @@
 // The entry script of the Alerts page.
 
 import { startPage } from "../frame/start.js";
-import * as browser from "../alerts/browser.js";
-import * as cards from "../alerts/cards.js";
-import * as rules from "../alerts/rules.js";
-import * as sentence from "../alerts/sentence.js";
-import * as silences from "../alerts/silences.js";
-import * as timeline from "../alerts/timeline.js";
+import * as browser from "./browser.js";
+import * as cards from "./cards.js";
+import * as rules from "./rules.js";
+import * as sentence from "./sentence.js";
+import * as silences from "./silences.js";
+import * as timeline from "./timeline.js";
 
 const WIDGETS = {
   sentence: sentence.mount,

@@ -5,7 +5,7 @@ import { durationLabel, numberLabel, percentLabel } from "../charts/axis-labels.
 import { roundStep, timeTicks } from "../charts/options.js";
 import { svg } from "../page/dom.js";
 import { hourAndMinute } from "../page/format.js";
-import { thresholdText } from "./words.js";
+import { thresholdText } from "../alerts/words.js";
 
 const SPAN_MS = 1_800_000;
 const MARGIN = { left: 46, right: 8, top: 8, bottom: 22 };

@@ -3,8 +3,8 @@
 import { disclosure } from "../page/disclosure.js";
 import { element, find, setText } from "../page/dom.js";
 import { perFrame } from "../page/scheduling.js";
-import { addFreely, endSilence } from "./actions.js";
-import { elapsed, since } from "./words.js";
+import { addFreely, endSilence } from "../alerts/actions.js";
+import { elapsed, since } from "../alerts/words.js";
 
 export function mount(root, page) {
   const form = find("form", root);

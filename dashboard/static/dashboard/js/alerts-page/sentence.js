@@ -3,7 +3,7 @@
 import { find, setText } from "../page/dom.js";
 import { ago, timeOfDay, zoneName } from "../page/format.js";
 import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
-import { elapsed } from "./words.js";
+import { elapsed } from "../alerts/words.js";
 
 export function mount(root, page) {
   const draw = () => {

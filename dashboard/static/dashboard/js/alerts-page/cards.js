@@ -4,7 +4,7 @@
 
 import { element, find, setText } from "../page/dom.js";
 import { perFrame } from "../page/scheduling.js";
-import { takeAction } from "./actions.js";
+import { takeAction } from "../alerts/actions.js";
 import { createCard, structure, updateCard } from "./card.js";
 
 const LARGE = 2;

@@ -2,7 +2,7 @@
 
 import { element, svg } from "../page/dom.js";
 import { duration, text } from "../page/format.js";
-import { groupText } from "./words.js";
+import { groupText } from "../alerts/words.js";
 
 const PHASES = [["queue_ms", "Queue"], ["prompt_ms", "Prompt"], ["decode_ms", "Decode"], ["processing_ms", "Processing"]];
 const MAIN_SHARE = 0.5; // of the rise, from which on a phase is named as the cause

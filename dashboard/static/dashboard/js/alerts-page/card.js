@@ -4,10 +4,10 @@ import { disclosure } from "../page/disclosure.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { rulesAdminUrl } from "../page/api.js";
 import { timeOfDay } from "../page/format.js";
-import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, silence } from "./actions.js";
+import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, silence } from "../alerts/actions.js";
 import { drawChart } from "./chart.js";
 import { drawContext } from "./context.js";
-import { beyond, elapsed, figure, glyph, group, length, since, stateOf, statistic, thresholdText, valueText } from "./words.js";
+import { beyond, elapsed, figure, glyph, group, length, since, stateOf, statistic, thresholdText, valueText } from "../alerts/words.js";
 
 const CHART_HEIGHT = 150;
 const ROW_CHART = { width: 120, height: 34, compact: true };
