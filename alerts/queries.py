@@ -151,7 +151,7 @@ def change_as_dict(change: AlertChange) -> dict[str, Any]:
 def alerts_between(start: datetime, end: datetime, selects: Callable[[Alert], bool] | None = None) -> Cut:
     """Return the alerts that were pending or firing in a part of the window, newest first. Raises QueryTooSlow.
 
-    Of more than MAX_ACTIVE, those that ended first are left out, then the least important ones.
+    Of more than MAX_ACTIVE, they are the most important ones, then those that ended last.
     """
     rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
     ordered = rows.order_by(*MOST_IMPORTANT_FIRST, F("ended_at").desc(nulls_first=True), "-since", "-id")

@@ -17,7 +17,7 @@ MAX_SPANS = 500
 
 
 class Spans(NamedTuple):
-    """Spans, newest first, and how many alerts of the window are not among them: those that ended first, if any."""
+    """Spans of the most important alerts, newest first, and how many further alerts of the window there are."""
 
     results: list[dict[str, Any]]
     omitted: int

@@ -66,7 +66,8 @@ class Choice:
 
     def selects(self, alert: Alert) -> bool:
         """Return whether an alert passes all filters."""
-        return (not self.state or state_of(alert_queries.as_dict(alert)) in self.state) and self.selects_ever(alert)
+        of_state = {"state": alert.state, "acknowledged_at": alert.acknowledged_at, "silence": alert.silence_id}
+        return (not self.state or state_of(of_state) in self.state) and self.selects_ever(alert)
 
     def selects_ever(self, alert: Alert) -> bool:
         """Return whether an alert passes the filters by what does not change."""
@@ -192,7 +193,8 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
 
 def _timeline(query: PageQuery, choice: Choice, groups: int, parts: Parts, now: datetime) -> Row:
     """Return one row for each rule and group that was pending or firing in the window, the newest first."""
-    read = partial(alert_queries.alerts_between, query.window.start, query.window.end, choice.selects_ever)
+    selects = choice.selects_ever if choice.as_dict() else None
+    read = partial(alert_queries.alerts_between, query.window.start, query.window.end, selects)
     alerts = parts.read("The history", read)
     if alerts is None:
         return {"rows": [], "alerts_not_read": 0, "alerts_omitted": 0, "quiet": 0}
