@@ -46,7 +46,11 @@ def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) ->
             return
         readings = read_values(rules, at)
         for rule in rules:
-            own = {labels: reading for labels, reading in readings[rule.id].items() if demo.has(labels)}
+            own = {
+                labels: reading
+                for labels, reading in readings[rule.id].items()
+                if reading.value is not None and demo.has(labels)
+            }
             judgement = judge(rule, own, states[rule.id], at, before)
             states[rule.id] = judgement.states
             for labels, state in judgement.states.items():

@@ -20,6 +20,8 @@ class DemoGroups:
         """Return whether a group has only demo data."""
         return any(value in self._names.get(name, ()) for name, value in labels)
 
-    def without(self, readings: Mapping[Labels, Reading]) -> dict[Labels, Reading]:
-        """Return the readings of the other groups."""
-        return {labels: reading for labels, reading in readings.items() if not self.has(labels)}
+    def without_silent(self, readings: Mapping[Labels, Reading]) -> dict[Labels, Reading]:
+        """Return the readings, but for the groups that have only demo data and no value."""
+        return {
+            labels: reading for labels, reading in readings.items() if reading.value is not None or not self.has(labels)
+        }

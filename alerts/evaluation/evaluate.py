@@ -18,7 +18,7 @@ from alerts.evaluation import newest_values
 from alerts.evaluation.alert_rows import change_to, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.judging import Labels, Status, judge
-from alerts.evaluation.values import Readings, read_values
+from alerts.evaluation.values import Readings, notices_silence, read_values
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.models import AlertRule as StoredRule
 from alerts.rules.spec import AlertRule, BadRule, RuleKind
@@ -78,8 +78,8 @@ def _judge_all(
         alerts = open_alerts.get(rule.id, {})
         states = {labels: state_of(alert) for labels, alert in alerts.items()}
         values = readings[rule.id]
-        if rule.kind is RuleKind.NO_DATA:  # the hosts and models of demo data end with it
-            values = demo.without(values)
+        if notices_silence(rule):  # the hosts and models of demo data end with it
+            values = demo.without_silent(values)
         judgement = judge(rule, values, states, at, evaluation.at)
         for labels, state in judgement.states.items():
             if labels not in alerts:

@@ -41,10 +41,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The value of a group, None without data, and the number of requests that it is over."""
+    """The value of a group, None if there is none, the number of requests that it is over, and why there is none."""
 
     value: float | None
     count: int = 1
+    why_none: str = "no data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _reason_not_to_judge(rule: AlertRule, reading: Reading) -> str | None:
         return None
     if reading.count < rule.min_count and reading.count:
         return f"{reading.count} of {rule.min_count} requests"
-    return "no data" if reading.value is None else None
+    return reading.why_none if reading.value is None else None
 
 
 def _holds(rule: AlertRule, reading: Reading, is_firing: bool) -> bool | None:

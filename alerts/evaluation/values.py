@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from alerts.evaluation.judging import Labels, Reading
-from alerts.rules.spec import AlertRule, RuleKind, filters_of
+from alerts.rules.spec import AlertRule, NoData, RuleKind, filters_of
 from metrics import queries
 from metrics.queries import SeriesSpec
 
@@ -56,6 +57,11 @@ def _why_stopped(error: queries.QueryStopped) -> str:
     return str(error)
 
 
+def notices_silence(rule: AlertRule) -> bool:
+    """Return whether an alert of the rule may fire because a group has no data."""
+    return rule.kind is RuleKind.NO_DATA or rule.no_data is NoData.ALERT
+
+
 class _Window(NamedTuple):
     """The length of a rule's window, its filters, and how long before now it ends."""
 
@@ -65,12 +71,12 @@ class _Window(NamedTuple):
 
 
 def _windows(rule: AlertRule) -> list[_Window]:
-    """Return the window of a rule, and the one that a change is measured from or that has the expected groups."""
+    """Return the window of a rule, the one that a change is measured from, and the one that has the expected groups."""
     filters = tuple(sorted((name, tuple(values)) for name, values in rule.filters.items()))
     windows = [_Window(rule.window_seconds, filters, 0)]
     if rule.compare_to_seconds is not None:
         windows.append(_Window(rule.window_seconds, filters, rule.compare_to_seconds))
-    if rule.kind is RuleKind.NO_DATA:
+    if notices_silence(rule):
         windows.append(_Window(EXPECTED_SECONDS, filters, 0))
     return windows
 
@@ -80,21 +86,20 @@ def _spec(rule: AlertRule) -> SeriesSpec:
 
 
 def _readings(rule: AlertRule, values: Sequence[Mapping[Labels, queries.Evaluated]]) -> Readings:
-    """Return the readings of the first window: their change since the second one, or with its groups."""
+    """Return the readings of the first window, with the expected groups; those of a change since the second one."""
     now, *other = values
-    match rule.kind:
-        case RuleKind.CHANGE:
-            return {
-                labels: Reading(_percent(evaluated.value, other[0].get(labels)), evaluated.requests)
-                for labels, evaluated in now.items()
-            }
-        case RuleKind.NO_DATA:
-            nothing = queries.Evaluated(None, 0)
-            return {labels: Reading(*now.get(labels, nothing)) for labels in {**now, **other[0]}}
-    return {labels: Reading(*evaluated) for labels, evaluated in now.items()}
+    expected = other[-1] if notices_silence(rule) else {}
+    nothing = queries.Evaluated(None, 0)
+    readings = {labels: Reading(*now.get(labels, nothing)) for labels in {**now, **expected}}
+    if rule.kind is not RuleKind.CHANGE:
+        return readings
+    return {labels: _change(reading, other[0].get(labels, nothing).value) for labels, reading in readings.items()}
 
 
-def _percent(value: float | None, before: queries.Evaluated | None) -> float | None:
-    """Return the change in percent; None if it is not known."""
-    then = before.value if before else None
-    return None if value is None or not then else 100 * (value - then) / abs(then)
+def _change(reading: Reading, before: float | None) -> Reading:
+    """Return the reading as its change in percent, without a value if it is not known."""
+    if reading.value is None or before is None:
+        return replace(reading, value=None)
+    if before == 0:
+        return replace(reading, value=None, why_none="0 before")
+    return replace(reading, value=100 * (reading.value - before) / abs(before))

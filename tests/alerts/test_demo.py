@@ -124,13 +124,18 @@ class TheLiveDemo:
         alert_manager.add_alert_rule(
             AlertRule(id="silent", name="S", kind="no_data", metric_type="system", metric_name="cpu_percent")
         )
+        alert_manager.add_alert_rule(
+            AlertRule(
+                id="cold", name="C", metric_type="system", metric_name="cpu_percent", threshold=200, no_data="alert"
+            )
+        )
         samples = [{"timestamp": NOW.timestamp() + n, "host": "own", "cpu_percent": 5} for n in range(5)]
         store("system", samples, NOW + timedelta(seconds=5))
         go_live(workload, 0, 5)
 
         evaluate(NOW + timedelta(minutes=10))
 
-        assert [alert.labels for alert in Alert.objects.all()] == [{"host": "own"}]
+        assert [alert.labels for alert in Alert.objects.all()] == [{"host": "own"}] * 2
 
 
 class TheRemovalOfDemoData:

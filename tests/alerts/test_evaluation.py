@@ -72,6 +72,12 @@ class ARuleWithoutData:
         # The last sample was 10 s ago, and is held for half a minute.
         assert follow(120) == [(80, "r", "firing")]
 
+    def test_fires_for_a_model_that_has_fallen_silent_if_no_data_is_to_alert(self) -> None:
+        add(metric_type="inference", metric_name="response_time_ms", threshold=1000, window_seconds=10, no_data="alert")
+        write([request(NOW - timedelta(seconds=2), 1, response_time_ms=500)])
+
+        assert follow(60) == [(10, "r", "firing")]
+
 
 class ARuleOnChanges:
     def test_compares_with_the_hour_before(self) -> None:
@@ -83,6 +89,15 @@ class ARuleOnChanges:
         (change,) = evaluate(NOW)
 
         assert (change.to, change.value) == ("firing", pytest.approx(-80))
+
+    def test_says_why_it_does_not_judge_a_change_from_zero(self) -> None:
+        add(kind="change", metric_type="system", metric_name="cpu_percent", threshold=50, compare_to_seconds=3_600)
+        write(
+            [host(second, cpu_percent=cpu) for start, cpu in ((-3_630, 0), (-30, 90)) for second in (start, start + 5)]
+        )
+
+        assert [change for change in evaluate(NOW) if change.alert.rule_id == "r"] == []
+        assert Evaluation.objects.get().problems["r"] == "0 before"
 
 
 class WhenTheQueryOfOneWindowIsStopped:
