@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
+import os
+import select
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from channels.testing import WebsocketCommunicator
 from django.core.cache import cache
-from django.db import connections
+from django.db import connection
 
 from alerts.acknowledging import acknowledge
 from alerts.evaluation.evaluate import evaluate
@@ -28,10 +31,12 @@ from metrics.events import SystemEvent
 from metrics.live import outbox
 from metrics.live.routing import websocket_application
 from metrics.store.writing.transaction import Store
+from tests.environment import DATA_DIR
 from tests.support.rules import replace_rules, report_queue, rule_on_queue
 from tests.support.server import MakeServer, Server
 from tests.support.timeouts import LONGEST_WAIT_SECONDS
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 
 
@@ -148,21 +153,36 @@ class TheNumbersOfAlerts:
 @pytest.mark.store
 class WhenTwoEvaluateAtOnce:
     def test_each_change_is_stored_once(self, hot: None) -> None:
+        evaluate(NOW - timedelta(hours=1))  # the row to lock exists
         load(95, hosts=20)
-        start = threading.Barrier(2)
+        name = str(connection.settings_dict["NAME"])
+        command = [sys.executable, "-m", "tests.support.evaluates_once", name, NOW.isoformat()]
+        environment = os.environ | {"LLMMONITOR_DATA_DIR": str(DATA_DIR)}
+        workers = [
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        one, other = workers
+        assert next_lines(one, 2) == ["writing\n", "judging\n"]
+        assert next_lines(other, 1) == ["writing\n"]
+        select.select([other.stdout], [], [], 1)  # without a lock, it judges now
 
-        def work(_: int) -> int:
-            start.wait()
-            try:
-                return len(evaluate(NOW))
-            finally:
-                connections.close_all()
+        results = [worker.communicate("go\n") for worker in workers]
 
-        with ThreadPoolExecutor(2) as threads:
-            changes = list(threads.map(work, range(2)))
-
-        assert sorted(changes) == [0, 20]
+        assert [output for output, _ in results] == ["20\n", "0\n"], results
         assert AlertChange.objects.count() == Alert.objects.count() == 20
+
+
+def next_lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    """Let the process go on, and return what it prints."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return [process.stdout.readline() for _ in range(count)]
 
 
 @pytest.mark.redis
@@ -184,8 +204,8 @@ class WhenRedisIsFlushed:
 
         before, changes = started(), firing.get("/alerts/history").json()["results"]
 
-        with redis.Redis.from_url(redis_url) as connection:
-            connection.flushall()
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushall()
         second = firing.get("/metrics/current").json()["seq"]
 
         until(lambda: firing.get("/metrics/current").json()["seq"] >= second + 6)  # an evaluation has passed

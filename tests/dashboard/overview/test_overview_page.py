@@ -26,6 +26,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def clear_caches() -> None:
+    empty_caches()
+
+
+def empty_caches() -> None:
     for name in ("queries", "ring"):
         caches[name].clear()
 
@@ -336,6 +340,7 @@ class TheQueriesOfThePage:
         visitor.get(path)  # remembers that there are events
         for models in (5, 150):
             requests(*(f"model-{number}" for number in range(models)), request_id=None)
+            empty_caches()  # some hold results for five seconds, and whether those are over depends on the machine
             with CaptureQueriesContext(connection) as captured:
                 assert visitor.get(path).status_code == 200
             numbers.append(len(captured))
