@@ -186,6 +186,8 @@ def _rules(rules: Sequence[Row], active: Sequence[Row], now: datetime) -> Row:
             alert = states[rule["id"]]
             row |= {"state": state_of(alert), "is_firing": alert["state"] == "firing"}
             row |= {"value": alert["value"], "group": alert["labels"]}
+            if row["is_firing"]:
+                row["last_fired"] = {"from": alert["started_at"], "to": None, "silenced": bool(alert["silence"])}
         listed.append(row | {"fired": fired.get(rule["id"], [])})
     defaults = [] if rules else default_rules()
     return {"rules": listed, "rules_omitted": len(rules) - len(listed), "default_rules": defaults}

@@ -86,7 +86,7 @@ def _firing(not_silenced: Sequence[Row], others: str, follows: dict[str, Any]) -
         text = "None of them is acknowledged." if number else "All are acknowledged."
     listed = listed or f"{len(not_silenced)} alerts of {len(names)} rules fire"
     since = _second(min(alert["started_at"] for alert in not_silenced))
-    return Sentence(state, f"{listed}, since {since}.", _join(text, others), **follows)
+    return Sentence(state, f"{listed}, the first since {since}.", _join(text, others), **follows)
 
 
 def _second(time: str) -> str:

@@ -120,6 +120,7 @@ class TheAlertsPage:
         page.keyboard.press("Enter")
         expect(jam).to_contain_text(re.compile("by admin since .*: “rolling back vllm”"))
         expect(jam.get_by_role("button", name="Acknowledge")).to_have_count(0)
+        expect(jam.get_by_role("button", name="Silence 1 h")).to_be_focused()
         expect(page.locator(".sentence")).to_contain_text("Acknowledged by admin")
 
         # The menu of a silence.

@@ -105,6 +105,7 @@ class TheScripts:
             {"stat": "avg", "unit": "%", "value": 2, "threshold": 10, "since": "2026-03-01T12:00:35Z"},
             {"value": None, "threshold": None},
             {"state": "resolved"},
+            {"unit": "requests", "value": 1, "threshold": 0, "since": alert["started_at"]},
         ]
         assert [text.replace("\xa0", " ") for text in run("alerting/messages.js", body, [alert, others])] == [
             "P95 5.38 s, over 5 s for 1 m",
@@ -112,7 +113,17 @@ class TheScripts:
             "2.0 %, under 10 % for 25 s",
             "no data",
             "fired for 36 m, peak 6.31 s",
+            "P95 1 request, over 0",
         ]
+
+    def test_offer_to_acknowledge_a_firing_alert_in_a_row(self, run: Any) -> None:
+        body = """(m, states) => states.map((it) => {
+          const page = { catalogue: {}, data: { can: [], options: {} } };
+          const alert = { id: 1, name: "Hot", severity: "warning", labels: {}, metric_name: "a.b", stat: "avg", ...it };
+          return [...m.createCard(alert, page, false).querySelectorAll(".alert-end button.primary")].length;
+        })"""
+        states = [{"state": "firing"}, {"state": "firing", "acknowledged_at": "x"}, {"state": "pending"}]
+        assert run("alerts-page/card.js", body, states) == [1, 0, 0]
 
     def test_count_how_often_an_alert_has_fired(self, run: Any) -> None:
         counted = run("alerting/messages.js", "(m) => [2, 3, 4, 11].map(m.times)")

@@ -200,6 +200,15 @@ class TheRules:
         assert len(rules[0]["fired"]) == 1
         assert rules[1]["last_fired"] is None
 
+    def test_show_since_when_the_group_fires_whose_value_they_show(self) -> None:
+        add_alert("hot", "a", 5)
+        add_alert("hot", "b", 2, 1)
+
+        (rule,) = gather()["rules"]
+
+        assert rule["group"] == {"host": "a"}
+        assert rule["last_fired"] == {"from": "2026-03-01T12:29:56Z", "to": None, "silenced": False}
+
     def test_have_every_day_on_which_they_fired_however_often(self) -> None:
         silence = Silence.objects.create(matchers={}, starts_at=NOW, reason="x", by="y", created_at=NOW)
         add_alert("hot", "a", 7 * 1440, 10)

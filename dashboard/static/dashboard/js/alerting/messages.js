@@ -7,7 +7,9 @@ import { GLYPHS } from "../page/severities.js";
 // Whether an alert needs attention: it fires, and it is neither acknowledged nor silenced.
 export const needsAttention = (alert) => alert.state === "firing" && !alert.acknowledged_at && !alert.silence;
 
-const withRequests = (value, { unit }) => valueText(value, unit) + (unit === "requests" ? `${SPACE}requests` : "");
+function withRequests(value, { unit }) {
+  return valueText(value, unit) + (unit === "requests" ? `${SPACE}request${value === 1 ? "" : "s"}` : "");
+}
 
 // "P95 5.38 s, over 5 s for 1 m", "400 requests, over 300".
 export function condition(alert) {

@@ -60,7 +60,9 @@ export function createCard(alert, page, isLarge, onToggle) {
       svg("svg", { class: "alert-spark", "data-chart": true, "aria-hidden": "true", height: ROW_CHART.height, width: ROW_CHART.width }),
       element("div", { class: "alert-progress" }, element("p", {}, element("span", { "data-state": true }), element("span", { class: "muted", "data-fires": true })),
         svg("svg", { class: "progress", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true", "data-bar": true }, svg("rect", { width: 0, height: 6, rx: 1 }))),
-      element("div", { class: "alert-end" }, silenceButton(alert, page, () => "", show), problem));
+      element("div", { class: "alert-end" },
+        stateOf(alert) === "firing" ? element("button", { type: "button", class: "button primary", on: { click: () => acknowledge(page, alert, "", show) } }, "Acknowledge") : null,
+        silenceButton(alert, page, () => "", show), problem));
   }
   return node;
 }

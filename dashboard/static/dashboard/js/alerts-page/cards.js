@@ -91,5 +91,6 @@ export function mount(section, page) {
 function replace(old, node) {
   const hadFocus = old.contains(document.activeElement);
   old.replaceWith(node);
-  if (hadFocus) (find("button, a, input", node) ?? element("span")).focus();
+  const next = ".alert-actions input, .alert-actions button, .alert-end button";
+  if (hadFocus) (find(next, node) ?? find("button, a, input", node) ?? element("span")).focus();
 }
