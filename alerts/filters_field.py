@@ -33,14 +33,13 @@ class FiltersField(forms.CharField):
         for line in filter(None, map(str.strip, (value or "").splitlines())):
             name, equals, values = line.partition("=")
             try:
-                parts = next(csv.reader([values], skipinitialspace=True), [])
+                parts = next(csv.reader([values], skipinitialspace=True), []) if equals else None
             except csv.Error:  # a value of more than 131,072 characters
-                parts = []
-            listed = [part for part in map(str.strip, parts) if part]
-            if not equals or not listed:
+                parts = None
+            if parts is None:
                 shown = line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"
                 raise forms.ValidationError(f"“{shown}” must be a label, = and values, such as: model = gpt-4o, o3")
-            filters.setdefault(name.strip(), []).extend(listed)
+            filters.setdefault(name.strip(), []).extend(part for part in map(str.strip, parts) if part)
         return filters
 
     def has_changed(self, initial: Any, data: Any) -> bool:

@@ -11,6 +11,7 @@ server checks the rules. It uses the enums and `BadRule` of this module, too.
 from __future__ import annotations
 
 import json
+import math
 import os
 from enum import StrEnum
 from http.client import HTTPException
@@ -89,6 +90,9 @@ class AlertManager:
 
     def add_alert_rule(self, rule: AlertRule) -> AlertRule:
         """Store a rule, or replace the given fields of a known id; return it with its defaults. Raises BadRule."""
+        # JSON has no other numbers.
+        if errors := [(name, "must be a finite number.") for name, value in vars(rule).items() if _is_infinite(value)]:
+            raise BadRule(errors)
         return _rule(self._send("POST", "/alerts/rules", vars(rule)))
 
     def get_alert_rules(self) -> list[AlertRule]:
@@ -131,6 +135,10 @@ class AlertManager:
             raise MonitorError(
                 f"LLM Monitor did not respond at {base} ({reason}). LLMMONITOR_URL is its address."
             ) from None
+
+
+def _is_infinite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _rule(fields: Any) -> AlertRule:

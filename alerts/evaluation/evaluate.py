@@ -26,6 +26,7 @@ from alerts.silencing.marking import mark
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
+DISABLED, DELETED = "The rule was disabled.", "The rule was deleted."  # notes of changes
 
 
 def evaluate(at: datetime) -> list[AlertChange]:
@@ -90,11 +91,13 @@ def _judge_all(
         if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
     judged = {*(rule.id for rule in rules), *problems}
-    changes += [
-        change_to(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
-        for rule_id in open_alerts.keys() - judged
-        for alert in open_alerts[rule_id].values()
-    ]
+    gone = open_alerts.keys() - judged
+    disabled = set(StoredRule.objects.filter(pk__in=gone).values_list("pk", flat=True)) if gone else set()
+    for rule_id in gone:
+        for alert in open_alerts[rule_id].values():
+            change = change_to(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
+            change.note = DISABLED if rule_id in disabled else DELETED
+            changes.append(change)
     Alert.objects.bulk_create(new)
     _update(alert for alerts in open_alerts.values() for alert in alerts.values() if alert.updated_at == at)
     known = [alert for alerts in open_alerts.values() for alert in alerts.values()]

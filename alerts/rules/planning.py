@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from alerts.rules.spec import BadRule, check_rule
+from alerts.rules.spec import FIELDS_OF_A_METRIC, BadRule, check_rule, same_metric
 
 Fields = Mapping[str, Any]
 
@@ -58,13 +58,20 @@ class BadRules(Exception):
         super().__init__("\n".join(map(str, refused)))
 
 
+def _known(stored: Fields, given: Fields) -> Fields:
+    """Return the stored fields that a step keeps. Those that depend on the metric are kept with the metric only."""
+    if not stored or same_metric(stored, {**stored, **given}):
+        return stored
+    return {name: value for name, value in stored.items() if name not in FIELDS_OF_A_METRIC}
+
+
 def plan(steps: Sequence[Step], stored: Mapping[str, Fields]) -> list[RuleChange]:
     """Return what the steps, one after the other, change in the stored rules. Raises BadRules with every error."""
     rules = dict(stored)
     refused = []
     for step in steps:
         rule_id = step.fields.get("id")
-        known = rules.get(rule_id, {}) if isinstance(rule_id, str) else {}
+        known = _known(rules.get(rule_id, {}) if isinstance(rule_id, str) else {}, step.fields)
         if step.removes:
             rules.pop(str(rule_id), None)
             continue

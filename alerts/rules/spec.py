@@ -27,6 +27,8 @@ MAX_WINDOW_SECONDS = 7 * 86_400
 MINUTE, HOUR = 60, 3_600
 LONGEST_EXACT_SECONDS = 900  # of a window of any length; a longer one has whole minutes
 WEEK = 7 * 86_400
+# The fields that have a meaning for the metric of the rule only.
+FIELDS_OF_A_METRIC = ("stat", "threshold", "clear_threshold", "filters", "group_by", "min_count")
 COMPARE_TO_SECONDS = (HOUR, 86_400, WEEK)
 
 
@@ -196,17 +198,24 @@ def described(detail: Any, of: str = "rule") -> tuple[str, str]:
     return field, of_type or f"{detail['msg'][:1].lower()}{detail['msg'][1:]}."
 
 
+def same_metric(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether rules with these fields are about the same metric. One that is unknown is not told apart."""
+    metrics = [find_metric(_lower(fields["metric_type"]), str(fields["metric_name"])) for fields in (one, other)]
+    return None in metrics or metrics[0] == metrics[1]
+
+
+def find_metric(metric_type: str, name: str) -> Metric | None:
+    """Return the metric of a type by its name, which may also be the full name or that of the field."""
+    of_type = catalogue.of_type(metric_type)
+    name = name.removeprefix(f"{metric_type}.")
+    by_name = {metric.field: metric for metric in reversed(of_type)} | {metric.short: metric for metric in of_type}
+    return by_name.get(name)
+
+
 def _metric_of(rule: AlertRule) -> Metric:
-    """Return the metric of the type and the name; the name may also be the full name or that of the field."""
-    of_type = catalogue.of_type(rule.metric_type)
-    name = rule.metric_name.removeprefix(f"{rule.metric_type}.")
-    for metric in of_type:
-        if name == metric.short:
-            return metric
-    for metric in of_type:
-        if name == metric.field:
-            return metric
-    listed = ", ".join(metric.short for metric in of_type)
+    if metric := find_metric(rule.metric_type, rule.metric_name):
+        return metric
+    listed = ", ".join(metric.short for metric in catalogue.of_type(rule.metric_type))
     raise BadRule([("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}.")])
 
 
@@ -252,6 +261,7 @@ def _check_filters(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]
     except BadQuery as error:
         errors.append(("filters", str(error)))
         return
+    errors += [("filters", f"{name} must have a value.") for name, values in rule.filters.items() if not values]
     allowed = [name for name in labels_of(metric) if name != "source"]
     if metric.type == "inference":
         allowed.append("outcome")

@@ -30,6 +30,7 @@ BAD_RULES: list[tuple[dict[str, Any], str, str]] = [
     ({"kind": "change"}, "compare_to_seconds", "must be one of 3600, 86400, 604800"),
     ({"compare_to_seconds": 3600}, "compare_to_seconds", "is a field of the kind change only."),
     ({"kind": "no_data"}, "threshold", "must not be given"),
+    ({"filters": {"model": []}}, "filters", "model must have a value."),
     ({"filters": {"host": ["h"]}}, "filters", "host is not a label of inference.response_time_ms."),
     ({"filters": {"modell": ["m"]}}, "filters", "modell is not a parameter"),
     ({"group_by": ["gpu"]}, "group_by", "must be labels of inference.response_time_ms."),

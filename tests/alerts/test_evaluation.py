@@ -138,3 +138,16 @@ class ARestart:
         follow(30)
 
         assert follow(90, NOW + timedelta(seconds=35)) == [(25, "high-cpu-usage", "firing")]
+
+
+class AFiringAlert:
+    @pytest.mark.parametrize("end", ["disabled", "deleted"])
+    def test_ends_with_its_rule_and_says_so(self, end: str) -> None:
+        write([host(second, cpu_percent=95.0) for second in range(0, 90, 5)])
+        follow(80)
+        rule = AlertRule.objects.filter(pk="high-cpu-usage")
+        assert rule.update(enabled=False) if end == "disabled" else rule.delete()
+
+        (change,) = evaluate(NOW + timedelta(seconds=85))
+
+        assert (change.to, change.value, change.note) == ("resolved", None, f"The rule was {end}.")

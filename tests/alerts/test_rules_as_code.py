@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.management import call_command
 
+from alerts import AlertRule, MetricType
 from alerts.models import AlertRule as StoredRule
 from alerts.rules.manager import alert_manager
 
@@ -46,3 +49,20 @@ class TheExample:
             call_command("shell", command=EXAMPLE, verbosity=0)
 
         assert len(alert_manager.get_alert_rules()) == 8
+
+
+class ARuleWithAnotherMetric:
+    def test_keeps_no_field_of_the_metric_before(self) -> None:
+        fields: dict[str, Any] = {"id": "r", "name": "R", "metric_type": "inference", "metric_name": "response_time_ms"}
+        more = {"stat": "p95", "threshold": 5_000, "filters": {"model": ["m"]}, "min_count": 3, "for_seconds": 30}
+        alert_manager.add_alert_rule(AlertRule(**fields, **more))
+        same = {"metric_type": MetricType.INFERENCE, "metric_name": "inference.response_time_ms"}
+        unchanged = alert_manager.add_alert_rule(AlertRule(id="r", name="R", **same))
+        assert (unchanged.stat, unchanged.min_count, unchanged.group_by) == ("p95", 3, ("model",))
+
+        gpu = alert_manager.add_alert_rule(
+            AlertRule(id="r", name="R", metric_type="gpu", metric_name="temperature", threshold=90)
+        )
+
+        assert (gpu.stat, gpu.filters, gpu.group_by, gpu.min_count) == ("avg", {}, ("host", "gpu"), 1)
+        assert gpu.for_seconds == 30

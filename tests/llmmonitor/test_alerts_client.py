@@ -117,3 +117,13 @@ class TheClient:
     def test_sends_an_id_as_one_part_of_the_path(self, stub: Stub) -> None:
         assert AlertManager(stub.url, KEY).remove_alert_rule("a/b?c")
         assert stub.requests[0][0] == "DELETE /alerts/rules/a%2Fb%3Fc"
+
+
+class ANumberThatJsonLacks:
+    def test_is_refused_before_anything_is_sent(self) -> None:
+        rule = AlertRule(id="r", threshold=float("nan"), clear_threshold=float("inf"))
+
+        with pytest.raises(BadRule) as refused:
+            AlertManager("http://127.0.0.1:1").add_alert_rule(rule)
+
+        assert refused.value.errors == [(name, "must be a finite number.") for name in ("threshold", "clear_threshold")]
