@@ -125,6 +125,29 @@ class TheScripts:
         states = [{"state": "firing"}, {"state": "firing", "acknowledged_at": "x"}, {"state": "pending"}]
         assert run("alerts-page/card.js", body, states) == [1, 0, 0]
 
+    def test_draw_the_chart_of_an_alert_with_its_value_and_with_its_words_on_top(self, run: Any) -> None:
+        body = """(m) => {
+          const now = Date.parse("2026-03-01T12:30:00Z");
+          const chart = { start: now - 600_000, step: 30_000, values: [10, 20, 30] };
+          const alert = { unit: "ms", severity: "warning", value: 90, threshold: 20, clear_threshold: null, chart,
+            comparison: "gt", since: "2026-03-01T12:10:00Z", started_at: "2026-03-01T12:11:00Z" };
+          const target = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+          m.drawChart(target, alert, now, { width: 400, height: 150 });
+          const words = [...target.children].slice(-2).map((node) => node.textContent.replace("\u00a0", " "));
+          return [Number(target.querySelector("circle").getAttribute("cy")) >= 8, words];
+        }"""
+        assert run("alerts-page/chart.js", body) == [True, ["firing", "threshold 20 ms"]]
+
+    def test_draw_one_line_with_one_label_for_rules_with_the_same_threshold(self, run: Any) -> None:
+        body = """(m) => {
+          const mark = { metric: "x", severity: "warning", firing: [], pending: [], threshold: 5 };
+          const named = (name, more) => ({ ...mark, name, label: `${name} 5 s, each model`, ...more });
+          const marks = [named("Slow"), named("Re", { firing: [[1, null]] }), named("High", { threshold: 7 })];
+          return m.marksOf(marks, { thresholdsOf: ["x"] }).thresholds.map(({ label }) => label);
+        }"""
+        labels = ["Re and 1 other 5 s, each model", "High 5 s, each model"]
+        assert run("charts/alert-marks.js", body) == labels
+
     def test_count_how_often_an_alert_has_fired(self, run: Any) -> None:
         counted = run("alerting/messages.js", "(m) => [2, 3, 4, 11].map(m.times)")
         assert [text.split()[2] for text in counted] == ["2nd", "3rd", "4th", "11th"]

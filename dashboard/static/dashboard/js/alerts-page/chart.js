@@ -19,20 +19,23 @@ export function drawChart(target, alert, now, { width, height, compact = false }
   const values = points(alert, now);
   const limits = [alert.threshold, alert.clear_threshold].filter((value) => value !== null && alert.kind !== "change");
   const known = values.filter(({ y }) => y !== null).map(({ y }) => y);
-  const highest = Math.max(1e-9, ...known, ...limits.map((value) => value * 1.15));
+  const room = alert.unit === "%" ? 1 : 1.05; // above the highest value
+  const highest = Math.max(1e-9, ...[...known, alert.value ?? 0].map((value) => value * room), ...limits.map((value) => value * 1.15));
   const step = roundStep(highest, alert.unit === "ms");
   const top = compact ? highest * 1.1 : Math.ceil(highest / step - 1e-9) * step;
   const x = (ms) => area.left + ((ms - (now - SPAN_MS)) / SPAN_MS) * (area.right - area.left);
   const y = (value) => area.bottom - (Math.max(0, value) / top) * (area.bottom - area.top);
   const scale = { x, y, area, top, now };
   target.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  target.replaceChildren(
+  const parts = [
     ...(compact ? [] : axes(scale, step, alert, width)),
     ...spans(alert, scale, compact),
     ...limitLines(alert, limits, scale, compact),
     ...lines(values, scale, alert.chart?.step ?? 0, compact),
     ...(compact || !known.length ? [] : [svg("circle", { class: "chart-now", cx: area.right, cy: y(alert.value ?? known.at(-1)).toFixed(1), r: 4 })]),
-  );
+  ];
+  const isTag = (part) => part.classList.contains("chart-tag");
+  target.replaceChildren(...parts.filter((part) => !isTag(part)), ...parts.filter(isTag)); // words are above lines
 }
 
 function points(alert, now) {

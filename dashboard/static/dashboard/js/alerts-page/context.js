@@ -27,7 +27,7 @@ function split(given) {
   const row = (label, phases) => element("div", { class: "split-row" }, element("span", { class: "muted" }, label), bar(phases, known, longest),
     element("b", {}, text(duration(phases.response_time_ms))));
   return [
-    element("h3", {}, titleOf(now, before, known)),
+    element("h3", {}, titleOf(now, before, known), element("span", { class: "muted" }, " mean per request")),
     row("now", now),
     ...(before ? [row("hour before", before)] : []),
     element("dl", { class: "split-phases" }, ...known.map(([name, title]) =>

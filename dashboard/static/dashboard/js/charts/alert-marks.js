@@ -20,10 +20,16 @@ export function marksOf(marks, { spansOf = [], thresholdsOf = [] }) {
     ["pending", "firing"].flatMap((state) => states[state].map(([from, to]) => ({ name, severity, state, from, to }))));
   const thresholds = marks
     .filter(({ metric, threshold }) => thresholdsOf.includes(metric) && typeof threshold === "number")
-    .map(({ threshold, label, severity, firing, pending }) => ({ value: threshold, label, severity, isActive: firing.length + pending.length > 0 }))
-    .sort((a, b) => b.isActive - a.isActive)
-    .slice(0, MAX_THRESHOLDS);
-  return { spans, thresholds };
+    .map(({ name, threshold, label, severity, firing, pending }) => ({ name, value: threshold, label, severity, isActive: firing.length + pending.length > 0 }))
+    .sort((a, b) => b.isActive - a.isActive);
+  const lines = [...Map.groupBy(thresholds, ({ value }) => value).values()].map(lineOf);
+  return { spans, thresholds: lines.slice(0, MAX_THRESHOLDS) };
+}
+
+// The line of rules with the same threshold, of which the first is named: "Slow and 1 other 5 s, each model".
+function lineOf([first, ...others]) {
+  if (!others.length) return first;
+  return { ...first, label: `${first.name} and ${others.length} other${others.length === 1 ? "" : "s"}${first.label.slice(first.name.length)}` };
 }
 
 // "Slow Response Time fired twice", for the chart's description.
