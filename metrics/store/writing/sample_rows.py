@@ -4,8 +4,8 @@ A duplicate has the same time and label set; a duplicate of a queue sample has t
 enough: two hosts, or a host and a demo host of the same name, can send a sample of the same microsecond. The catalogue
 defines which metrics a sample has.
 
-Several senders may report one host, each some of the fields. If their samples have the same time, the fields that the
-stored row lacks are added to it.
+Several senders may report one host or one queue, each some of the fields. If their samples have the same time, the
+fields that the stored row lacks are added to it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ QUEUE_GAUGES = _readers("queue")
 Gauges = dict[GaugeBucketKey, GaugeBucket]
 # The rows to insert, by key, which begins with the time: (index of the event, values, sample, label set)
 Rows = dict[tuple[Any, ...], tuple[int, tuple[Any, ...], Any, int]]
-Sample = tuple[int, datetime, int, Any]  # (index of the event, time, label set, sample of a host or a GPU)
+Sample = tuple[int, tuple[Any, ...], Any]  # (index of the event, key of its row, sample)
 
 
 class SampleRows:
@@ -115,10 +115,11 @@ class SampleRows:
         written = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
         new = {rows[key][0] for key in written}
         counters.add_growth(((*key, rows[key][2]) for key in written), floor, gauges.merge)
-        for index, at, label_set, added in _complete(SystemMetrics, SYSTEM_FIELDS, hosts, rows, written):
+        samples = [(index, (at, label_set), event) for index, at, label_set, event in hosts]
+        for index, key, added in _complete(SystemMetrics, SYSTEM_FIELDS, samples, rows, written):
             new.add(index)
-            gauges.add(at, label_set, added, SYSTEM_GAUGES)
-            counters.add_growth([(at, label_set, added)], floor, gauges.merge)
+            gauges.add(*key, added, SYSTEM_GAUGES)
+            counters.add_growth([(*key, added)], floor, gauges.merge)
 
         gpus = [
             (index, event.timestamp, labels[_gpu_key(event, gpu)], gpu)
@@ -131,16 +132,24 @@ class SampleRows:
             rows.setdefault((at, label_set), (index, (at, host_of[index], label_set, *_gpu_row(gpu)), gpu, label_set))
         written = _insert_new(self._gpu, rows, gauges, GPU_GAUGES)
         new |= {rows[key][0] for key in written}
-        for index, at, label_set, added in _complete(GPUMetrics, GPU_FIELDS, gpus, rows, written):
+        samples = [(index, (at, label_set), gpu) for index, at, label_set, gpu in gpus]
+        for index, key, added in _complete(GPUMetrics, GPU_FIELDS, samples, rows, written):
             new.add(index)
-            gauges.add(at, label_set, added, GPU_GAUGES)
+            gauges.add(*key, added, GPU_GAUGES)
 
+        readings = [
+            (index, (reading.timestamp, labels[_queue_key(reading)], series_refs[index].series), reading)
+            for index, reading in queues
+        ]
         rows = {}
-        for index, reading in queues:
-            label_set, series = labels[_queue_key(reading)], series_refs[index].series
-            row = (series, label_set, *_queue_row(reading))
-            rows.setdefault((reading.timestamp, label_set, series), (index, row, reading, label_set))
-        new |= {rows[key][0] for key in _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)}
+        for index, key, reading in readings:
+            _, label_set, series = key
+            rows.setdefault(key, (index, (series, label_set, *_queue_row(reading)), reading, label_set))
+        written = _insert_new(self._queue, rows, gauges, QUEUE_GAUGES)
+        new |= {rows[key][0] for key in written}
+        for index, key, added in _complete(QueueMetrics, QUEUE_FIELDS, readings, rows, written):
+            new.add(index)
+            gauges.add(*key[:2], added, QUEUE_GAUGES)
         return gauges.buckets, indexes - new
 
 
@@ -192,11 +201,11 @@ def _complete(
 
     Yield these samples with the added fields only. `samples` are all that were sent, `written` the keys of new rows.
     """
-    for index, at, label_set, sample in samples:
-        key = at, label_set
+    for index, key, sample in samples:
         if key in written and rows[key][0] == index:
             continue
-        stored = model.objects.filter(timestamp=at, labels_id=label_set).select_for_update().first()
+        columns = dict(zip(("timestamp", "labels_id", "series_id"), key, strict=False))
+        stored = model.objects.filter(**columns).select_for_update().first()
         added = {
             name: getattr(sample, name)
             for name in fields
@@ -209,7 +218,7 @@ def _complete(
                 setattr(stored, name, value)
             stored.save(force_insert=True)
             without = dict.fromkeys(name for name in fields if name not in added)
-            yield index, at, label_set, sample.model_copy(update=without)
+            yield index, key, sample.model_copy(update=without)
 
 
 class _GaugeSums:

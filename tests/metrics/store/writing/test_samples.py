@@ -208,6 +208,15 @@ class TheReadingsOfOneMicrosecond:
         assert commit(*readings) == CommitResult(0, 2, [0, 1], [])
         assert [gauge("queue.pending", labels__provider=provider).sum for provider in ("west", "east")] == [3, 4]
 
+    def test_of_one_queue_by_two_senders_are_one_with_the_fields_of_both(self) -> None:
+        first, second = queue(pending=3), queue(pending=None, processing=7, oldest_seconds=9.0)
+        assert commit(first) == CommitResult(1, 0, [], [])
+        assert commit(second) == CommitResult(1, 0, [], [])
+        assert commit(first, second) == CommitResult(0, 2, [0, 1], [])
+        (row,) = QueueMetrics.objects.values_list("pending", "processing", "oldest_seconds")
+        assert row == (3, 7, 9.0)
+        assert [gauge(f"queue.{name}").sum for name in ("pending", "processing", "oldest_seconds")] == [3, 7, 9]
+
     def test_of_two_models_beyond_the_limit_of_series_are_two(self) -> None:
         """They share the series, but not the label set, which has the name of the model."""
         Series.objects.create(model_name="the one that fits", first_seen=NOW, last_seen=NOW)
