@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 
@@ -9,8 +10,9 @@ import orjson
 
 from alerts.evaluation.judging import GroupState, Labels, Status
 from alerts.models import Alert, AlertChange
-from alerts.rules.spec import AlertRule
+from alerts.rules.spec import AlertRule, filters_of
 from alerts.rules.words import unit_of
+from metrics import queries
 
 
 def state_of(alert: Alert) -> GroupState:
@@ -34,6 +36,30 @@ def new_alert(rule: AlertRule, labels: Labels, *, is_demo: bool) -> Alert:
     )
 
 
+def foreign(rule: AlertRule, alerts: Iterable[Alert]) -> list[Alert]:
+    """Return the alerts of the rule as it was before a change, for which it would read no value, or another one."""
+    names = queries.label_names(rule.metric, rule.group_by or ())
+    filters = filters_of(rule.filters).as_dict()
+    unit = unit_of(rule)
+    return [
+        alert
+        for alert in alerts
+        if (alert.metric, alert.stat, alert.unit or unit) != (rule.metric.name, rule.stat, unit)
+        or (alert.threshold is None) != (rule.threshold is None)  # the kind no_data
+        or list(alert.labels) != names
+        or any(value not in filters.get(name, (value,)) for name, value in alert.labels.items())
+    ]
+
+
+def follow(rule: AlertRule, alert: Alert) -> bool:
+    """Set what the rule says of an alert. Return whether it has changed."""
+    said = {"rule_name": rule.name, "severity": rule.severity, "threshold": rule.threshold, "unit": unit_of(rule)}
+    changed = {name: value for name, value in said.items() if getattr(alert, name) != value}
+    for name, value in changed.items():
+        setattr(alert, name, value)
+    return bool(changed)
+
+
 def set_state(alert: Alert, state: GroupState, at: datetime) -> None:
     """Set what a judgement at `at` has decided."""
     alert.state, alert.since, alert.fired_at = state.status, state.since, state.fired_at
@@ -41,7 +67,15 @@ def set_state(alert: Alert, state: GroupState, at: datetime) -> None:
 
 
 def change_to(alert: Alert, to: Status, at: datetime, value: float | None) -> AlertChange:
-    """Return a change of an alert; one to an end ends the alert."""
+    """Return a change of an alert; one to an end ends the alert, not before it began if the clock was set back."""
     if to in (Status.RESOLVED, Status.INACTIVE):
-        alert.state, alert.ended_at, alert.updated_at, alert.value = to, at, at, value
+        alert.state, alert.updated_at, alert.value = to, at, value
+        alert.ended_at = max(at, alert.fired_at or alert.since)
     return AlertChange(alert=alert, at=at, to=to, value=value)
+
+
+def end(alert: Alert, at: datetime, note: str) -> AlertChange:
+    """End an alert that is no longer judged, and return the change."""
+    change = change_to(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
+    change.note = note
+    return change

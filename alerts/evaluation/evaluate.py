@@ -15,18 +15,20 @@ from django.db import connection, transaction
 
 from alerts.change_log import log_change
 from alerts.evaluation import newest_values
-from alerts.evaluation.alert_rows import change_to, new_alert, set_state, state_of
+from alerts.evaluation.alert_rows import change_to, end, follow, foreign, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
-from alerts.evaluation.judging import Labels, Status, judge
+from alerts.evaluation.judging import Labels, judge
 from alerts.evaluation.values import Readings, notices_silence, read_values
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.models import AlertRule as StoredRule
+from alerts.publishing import publish_reread
 from alerts.rules.spec import AlertRule, BadRule, RuleKind
 from alerts.silencing.marking import mark
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
-DISABLED, DELETED = "The rule was disabled.", "The rule was deleted."  # notes of changes
+# Notes of the changes that end alerts.
+DISABLED, DELETED, CHANGED = "The rule was disabled.", "The rule was deleted.", "The rule was changed."
 
 
 def evaluate(at: datetime) -> list[AlertChange]:
@@ -68,15 +70,19 @@ def _judge_all(
     evaluation: Evaluation,
     problems: dict[str, str],
 ) -> list[AlertChange]:
-    """Judge the rules and write the alerts. Alerts of rules that no longer exist, or are disabled, are resolved."""
+    """Judge the rules and write the alerts. Alerts of rules that no longer exist, are disabled or
+    have changed are ended."""
     open_alerts: dict[str, dict[Labels, Alert]] = {}
     for alert in Alert.objects.filter(ended_at=None):
         open_alerts.setdefault(alert.rule_id, {})[alert.key] = alert
     demo = DemoGroups()
     new: list[Alert] = []
     changes: list[AlertChange] = []
+    is_reread = False
     for rule in rules:
         alerts = open_alerts.get(rule.id, {})
+        changes += [end(alert, at, CHANGED) for alert in foreign(rule, alerts.values())]
+        alerts = {labels: alert for labels, alert in alerts.items() if alert.ended_at is None}
         states = {labels: state_of(alert) for labels, alert in alerts.items()}
         values = readings[rule.id]
         if notices_silence(rule):  # the hosts and models of demo data end with it
@@ -87,6 +93,7 @@ def _judge_all(
                 alerts[labels] = new_alert(rule, labels, is_demo=demo.has(labels))
                 new.append(alerts[labels])
             set_state(alerts[labels], state, at)
+            is_reread |= follow(rule, alerts[labels])
         changes += [change_to(alerts[change.labels], change.to, at, change.state.value) for change in judgement.changes]
         if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
@@ -94,15 +101,15 @@ def _judge_all(
     gone = open_alerts.keys() - judged
     disabled = set(StoredRule.objects.filter(pk__in=gone).values_list("pk", flat=True)) if gone else set()
     for rule_id in gone:
-        for alert in open_alerts[rule_id].values():
-            change = change_to(alert, Status.RESOLVED if alert.state == Status.FIRING else Status.INACTIVE, at, None)
-            change.note = DISABLED if rule_id in disabled else DELETED
-            changes.append(change)
-    Alert.objects.bulk_create(new)
-    _update(alert for alerts in open_alerts.values() for alert in alerts.values() if alert.updated_at == at)
+        note = DISABLED if rule_id in disabled else DELETED
+        changes += [end(alert, at, note) for alert in open_alerts[rule_id].values()]
     known = [alert for alerts in open_alerts.values() for alert in alerts.values()]
-    changes += mark([alert for alert in dict.fromkeys(known + new) if alert.ended_at is None], at, evaluation)
+    _update(alert for alert in known if alert.updated_at == at)
+    Alert.objects.bulk_create(new)  # after the alert of the same group that a change of the rule has ended
+    changes += mark([alert for alert in known + new if alert.ended_at is None], at, evaluation)
     AlertChange.objects.bulk_create(changes)
+    if is_reread:
+        publish_reread()
     return changes
 
 
@@ -112,7 +119,7 @@ def _update(alerts: Iterable[Alert]) -> None:
         adapt = connection.ops.adapt_datetimefield_value
         cursor.executemany(
             f"UPDATE {Alert._meta.db_table} SET state = %s, since = %s, fired_at = %s, ended_at = %s, value = %s,"  # noqa: S608
-            " peak = %s, updated_at = %s WHERE id = %s",
+            " peak = %s, updated_at = %s, rule_name = %s, severity = %s, threshold = %s, unit = %s WHERE id = %s",
             [
                 (
                     str(alert.state),
@@ -122,6 +129,10 @@ def _update(alerts: Iterable[Alert]) -> None:
                     alert.value,
                     alert.peak,
                     adapt(alert.updated_at),
+                    alert.rule_name,
+                    str(alert.severity),
+                    alert.threshold,
+                    alert.unit,
                     alert.pk,
                 )
                 for alert in alerts

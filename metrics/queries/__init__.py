@@ -31,7 +31,7 @@ from metrics.queries.answers.presence import (
     newest_demo,
 )
 from metrics.queries.answers.results import Ranking
-from metrics.queries.answers.series import SeriesResult, series
+from metrics.queries.answers.series import SeriesResult, label_names, series
 from metrics.queries.answers.summary import TIMES, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
@@ -70,6 +70,7 @@ __all__ = [
     "has_events",
     "heatmap",
     "host_states",
+    "label_names",
     "live_view",
     "model",
     "models",

@@ -100,6 +100,54 @@ class ARuleOnChanges:
         assert Evaluation.objects.get().problems["r"] == "0 before"
 
 
+class AFiringRule:
+    @pytest.fixture(autouse=True)
+    def firing(self, db: Any) -> None:
+        """A rule on a host, whose alerts stay without data."""
+        AlertRule.objects.all().delete()
+        add(metric_type="system", metric_name="cpu_percent", threshold=70, no_data="keep")
+        write([host(second, cpu_percent=75, memory_percent=80) for second in range(-60, 60, 5)])
+        evaluate(NOW)
+
+    @pytest.mark.parametrize("change", [{"group_by": []}, {"filters": {"host": ["other"]}}])
+    def test_ends_the_alerts_of_groups_that_it_no_longer_has(self, change: dict[str, Any]) -> None:
+        add(metric_type="system", metric_name="cpu_percent", no_data="alert", threshold=90, **change)
+
+        changes = evaluate(NOW + timedelta(seconds=5))
+
+        assert [(c.alert.labels, c.to, c.note) for c in changes] == [
+            ({"host": "h"}, "resolved", "The rule was changed.")
+        ]
+
+    @pytest.mark.parametrize(
+        ("change", "metric", "threshold", "value"),
+        [
+            ({"metric_name": "memory_percent"}, "system.memory_percent", 70, 80),
+            ({"stat": "max"}, "system.cpu_percent", 70, 75),
+            ({"kind": "no_data", "threshold": None}, "", None, None),
+        ],
+    )
+    def test_ends_its_alerts_and_judges_anew_when_it_gets_another_value(
+        self, change: dict[str, Any], metric: str, threshold: float | None, value: float | None
+    ) -> None:
+        add(**{"metric_type": "system", "metric_name": "cpu_percent", "threshold": 70} | change)
+
+        changes = evaluate(NOW + timedelta(seconds=5))
+
+        assert [(c.to, c.note) for c in changes][:1] == [("resolved", "The rule was changed.")]
+        news = [(c.to, c.alert.metric, c.alert.threshold, c.value) for c in changes[1:]]
+        assert news == ([("firing", metric, threshold, value)] if metric else [])
+
+    def test_gives_its_alerts_its_new_name_severity_and_threshold(self) -> None:
+        add(metric_type="system", metric_name="cpu_percent", threshold=72, name="New", severity="critical",
+            filters={"host": ["h"]})  # fmt: skip
+
+        assert evaluate(NOW + timedelta(seconds=5)) == []
+
+        alert = Alert.objects.get()
+        assert (alert.rule_name, alert.severity, alert.threshold, alert.unit) == ("New", "critical", 72, "%")
+
+
 class WhenTheQueryOfOneWindowIsStopped:
     def test_its_alerts_stay_and_the_other_rules_are_judged(self, monkeypatch: pytest.MonkeyPatch) -> None:
         add(metric_type="system", metric_name="cpu_percent", threshold=70, window_seconds=600)

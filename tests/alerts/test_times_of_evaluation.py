@@ -52,6 +52,14 @@ class WhenTheClockIsSetBack:
         assert Alert.objects.get().fired_at == at(30)
         assert AlertChange.objects.count() == 2
 
+    def test_an_alert_does_not_end_before_it_fired(self) -> None:
+        send(range(-60, 60, 5))
+        follow(0, 30)
+
+        assert follow(BACK) == [(BACK, "resolved")]
+
+        assert Alert.objects.get().ended_at == at(30)
+
     def test_a_pending_alert_begins_to_wait_again(self) -> None:
         send(range(BACK - 60, 60, 5))
 

@@ -163,6 +163,15 @@ def read_lines(
     return lines, most_omitted
 
 
+def label_names(metric: Metric, group_by: Sequence[str]) -> list[str]:
+    """Return the names of the labels that the lines of a metric have, in their order."""
+    if metric.type not in gauges.TABLES:
+        return [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
+    if "gpu" in group_by and "gpu" in GAUGE_LABELS[metric.type]:
+        return ["host", "gpu"]  # the number of a GPU means nothing without its host
+    return [name for name in GAUGE_LABELS[metric.type] if name in group_by]
+
+
 class _Requests:
     """The requests and errors of a window, read once for all these specs."""
 
@@ -186,7 +195,7 @@ class _Requests:
         `chosen`: the groups to return.
         """
         plan, rows = self._plan, self._rows
-        names = [name for name in group_by if name in LABELS or name.startswith(TAG_PREFIX)]
+        names = label_names(specs[0].metric, group_by)
         errors = self._errors if any(spec.metric.type == "error" for spec in specs) else []
 
         # Without labels, all series are in group 0.
@@ -286,9 +295,7 @@ def _read_gauge_lines(
     omitted = 0
     for spec in specs:
         metric, stat = spec.metric, spec.stat
-        names = [name for name in GAUGE_LABELS[metric.type] if name in group_by]
-        if "gpu" in names:
-            names = ["host", "gpu"]  # the number of a GPU means nothing without its host
+        names = label_names(metric, group_by)
         values, count = lines_of(metric, stat, read[metric.name], labels, names, plan, limit)
         omitted = max(omitted, count - limit)
         lines[spec] = [
