@@ -115,10 +115,10 @@ class SampleRows:
         written = _insert_new(self._system, rows, gauges, SYSTEM_GAUGES)
         new = {rows[key][0] for key in written}
         counters.add_growth(((*key, rows[key][2]) for key in written), floor, gauges.merge)
-        samples = [(index, (at, label_set), event) for index, at, label_set, event in hosts]
-        for index, key, added in _complete(SystemMetrics, SYSTEM_FIELDS, samples, rows, written):
+        sent: list[Sample] = [(index, (at, label_set), event) for index, at, label_set, event in hosts]
+        for index, key, added in _complete(SystemMetrics, SYSTEM_FIELDS, sent, rows, written):
             new.add(index)
-            gauges.add(*key, added, SYSTEM_GAUGES)
+            gauges.add(key[0], key[1], added, SYSTEM_GAUGES)
             counters.add_growth([(*key, added)], floor, gauges.merge)
 
         gpus = [
@@ -132,10 +132,10 @@ class SampleRows:
             rows.setdefault((at, label_set), (index, (at, host_of[index], label_set, *_gpu_row(gpu)), gpu, label_set))
         written = _insert_new(self._gpu, rows, gauges, GPU_GAUGES)
         new |= {rows[key][0] for key in written}
-        samples = [(index, (at, label_set), gpu) for index, at, label_set, gpu in gpus]
-        for index, key, added in _complete(GPUMetrics, GPU_FIELDS, samples, rows, written):
+        sent = [(index, (at, label_set), gpu) for index, at, label_set, gpu in gpus]
+        for index, key, added in _complete(GPUMetrics, GPU_FIELDS, sent, rows, written):
             new.add(index)
-            gauges.add(*key, added, GPU_GAUGES)
+            gauges.add(key[0], key[1], added, GPU_GAUGES)
 
         readings = [
             (index, (reading.timestamp, labels[_queue_key(reading)], series_refs[index].series), reading)
@@ -149,7 +149,7 @@ class SampleRows:
         new |= {rows[key][0] for key in written}
         for index, key, added in _complete(QueueMetrics, QUEUE_FIELDS, readings, rows, written):
             new.add(index)
-            gauges.add(*key[:2], added, QUEUE_GAUGES)
+            gauges.add(key[0], key[1], added, QUEUE_GAUGES)
         return gauges.buckets, indexes - new
 
 
