@@ -28,6 +28,16 @@ def rule(metric: Any, **more: Any) -> AlertRule:
     )
 
 
+class ARuleOnManyGroups:
+    def test_has_the_value_of_each(self) -> None:
+        names = [f"m-{number:04}" for number in range(2_001)]
+        write([QueueEvent(timestamp=AGO, source="gateway", model_name=name, pending=7) for name in names], now=NOW)
+
+        (readings,) = read_values([rule(catalogue.get("queue.pending"))], NOW).values()
+
+        assert [dict(labels)["model"] for labels in readings] == names
+
+
 class TheRulesOfOneWindow:
     """Their metrics are read together."""
 

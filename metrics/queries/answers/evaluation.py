@@ -5,6 +5,7 @@ It is over the last seconds, to the second. Several metrics of one window and on
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Plan
 from metrics.queries.time.window import end_of_now
 
-MAX_GROUPS = 2_000  # of a metric
+ALL = sys.maxsize  # groups; LLMMONITOR_MAX_SERIES limits what is stored
 REQUESTS = "inference.requests"
 # The coarsest resolution that divides the length of a window is read, because less is to be added up.
 EXACT_SECONDS, MINUTE, HOUR = 900, 60, 3_600
@@ -43,7 +44,7 @@ def evaluate(
     counts = list({SeriesSpec.of(REQUESTS, "sum", *spec.group_by) for spec in requested})
     plan = _plan(window_seconds, at, before_seconds)
     with query_budget():
-        lines, _ = read_lines([*specs, *counts], plan, filters, at, MAX_GROUPS)
+        lines, _ = read_lines([*specs, *counts], plan, filters, at, ALL)
     requests = {
         spec.group_by: {tuple(line.labels.items()): int(line.values[0] or 0) for line in lines[spec]} for spec in counts
     }
