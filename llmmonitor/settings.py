@@ -199,7 +199,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = None  # llmmonitor.http limits every body
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["metrics.api.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "metrics.api.renderers.IgnoreClientContentNegotiation",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["metrics.api.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "llmmonitor.access.authentication.APIKeyAuthentication",
         "llmmonitor.access.authentication.UserAuthentication",

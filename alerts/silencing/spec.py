@@ -16,6 +16,7 @@ RULE, ALERT = "rule", "alert"
 MATCHED_LABELS = tuple(dict.fromkeys((*LABELS, *(name for names in GAUGE_LABELS.values() for name in names))))
 MAX_DURATION_SECONDS = 7 * 86_400
 MAX_NAMES, MAX_VALUES = 20, 200
+MAX_CHARACTERS = 20_000  # of all matchers of a silence
 YEARS = range(1970, 9000)
 
 
@@ -76,6 +77,8 @@ def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:
         for name in silence.matchers
         if name not in (RULE, ALERT, *MATCHED_LABELS) and not name.startswith(TAG_PREFIX)
     ]
+    if sum(len(name) + sum(map(len, values)) for name, values in silence.matchers.items()) > MAX_CHARACTERS:
+        errors.append(("matchers", f"may have at most {MAX_CHARACTERS:,} characters."))
     if ends_at is not None and ends_at <= max(starts_at, now):
         errors.append(("ends_at", "must be in the future and later than starts_at."))
     update: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at, "time_zone": ""}

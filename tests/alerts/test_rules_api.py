@@ -39,6 +39,11 @@ def histories() -> list[tuple[str, str]]:
 
 
 class ARuleOfTheAPI:
+    def test_is_refused_if_its_json_is_nested_too_deeply(self, client: Client) -> None:
+        response = post(client, "[" * 5_000 + "]" * 5_000)
+
+        assert (response.status_code, response.json()["detail"]) == (400, "The JSON is nested too deeply.")
+
     def test_is_stored_with_its_defaults(self, client: Client) -> None:
         response = post(client, RULE)
 

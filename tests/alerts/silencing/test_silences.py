@@ -271,6 +271,7 @@ class AnInvalidSilence:
             ({"matchers": {"alert": [99]}}, "matchers", "has an alert that is not active: 99."),
             ({"matchers": {"host": []}}, "matchers.host", "must not be empty."),
             ({"matchers": 5}, "matchers", "must be an object."),
+            ({"matchers": {"host": ["h" * 200] * 101}}, "matchers", "may have at most 20,000 characters."),
             ({"ends_at": "2020-01-01T00:00:00Z"}, "ends_at", "must be in the future and later than starts_at."),
             ({"ends_at": "9999-12-31T23:59:59-12:00"}, "ends_at", "must be in a year from 1970 to 8999."),
             ({"starts_at": "0001-01-01T00:00:00+12:00"}, "starts_at", "must be in a year from 1970 to 8999."),
