@@ -99,7 +99,7 @@ class RuleForm(forms.ModelForm):
             if name not in ("metric_type", "metric_name", "channels", "repeat_seconds")
         )
         labels = {"runbook_url": "Runbook"}
-        error_messages = {"id": {"required": "id is required."}, "name": {"required": "name must not be empty."}}
+        error_messages = {"id": {"required": "Id: is required."}, "name": {"required": "Name: must not be empty."}}
         widgets = {"description": forms.Textarea(attrs={"rows": 3}), "name": forms.TextInput(attrs={"size": 40})}
         help_texts = {"id": "In code, in the API and in rules files. It cannot be changed later."}
 
@@ -118,10 +118,10 @@ class RuleForm(forms.ModelForm):
         self.fields["stat"].choices = [(stat, STATS.get(stat, stat).removesuffix(" of")) for stat in stats]  # type: ignore[attr-defined]
         labels = dict.fromkeys(label for metric in catalogue.ALL for label in labels_of(metric))
         self.fields["group_by"].choices = [(label, label) for label in labels]  # type: ignore[attr-defined]
-        if not self.is_bound:
-            self._check(self.initial)
         comparison: Any = (self.data if self.is_bound else self.initial).get("comparison")
         self.fields["clear_threshold"].label = f"Clears {CLEARS.get(comparison, 'below')}"
+        if not self.is_bound:
+            self._check(self.initial)
 
     def is_valid(self) -> bool:
         """Return whether the rule may be stored. A preview is shown again instead."""
@@ -136,7 +136,7 @@ class RuleForm(forms.ModelForm):
         sent = {name: self[name].data for name in self.errors if name != "filters"}  # its lines are no field of a rule
         errors = self._check(cleaned | sent)
         if self.instance._state.adding:
-            errors = errors + [(name, f"{name} {reason}") for name, reason in number_errors(1)]
+            errors = errors + [(name, f"The rule {reason}") for name, reason in number_errors(1)]
         for name in self.errors.keys() & {name for name, _ in errors}:
             del self.errors[name]
         if self.errors.keys() - {"id", "name"}:
@@ -159,7 +159,6 @@ class RuleForm(forms.ModelForm):
         try:
             self.checked = check_rule(values)
         except BadRule as bad:
-            self.problem = str(bad)
             errors = bad.errors
             if [name for name, _ in errors] == ["threshold"]:  # the values help to choose one
                 try:
@@ -167,7 +166,13 @@ class RuleForm(forms.ModelForm):
                     self.checked = whole.model_copy(update={"threshold": None})
                 except BadRule as others:
                     errors = errors + [error for error in others.errors if error[0] != "threshold"]
-            return [(FIELD_OF.get(name, name.split(".")[0]), f"{name} {reason}") for name, reason in errors]
+            shown = [(FIELD_OF.get(name, name.split(".")[0]), name, reason) for name, reason in errors]
+            texts = [
+                (field, f"{self[field].label if field in self.fields else name}: {reason}")
+                for field, name, reason in shown
+            ]
+            self.problem = " ".join(text for _, text in texts)
+            return texts
         return []
 
     def show_words(self) -> None:

@@ -65,14 +65,14 @@ class TheRuleForm:
     @pytest.mark.parametrize(
         ("changed", "error"),
         [
-            ({"metric": "inference.cpu_percent"}, "metric_name must be a metric of the type inference. Allowed: "),
-            ({"stat": "last"}, "stat must be a statistic of inference.tokens_per_second. Allowed: avg, min,"),
-            ({"group_by": ["gpu"]}, "group_by must be labels of inference.tokens_per_second. Allowed: model,"),
+            ({"metric": "inference.cpu_percent"}, "Metric: must be a metric of the type inference. Allowed: "),
+            ({"stat": "last"}, "Statistic: must be a statistic of inference.tokens_per_second. Allowed: avg, min,"),
+            ({"group_by": ["gpu"]}, "One alert for each: must be labels of inference.tokens_per_second. Allowed: model,"),
             ({"filters": "model"}, "must be a label, = and values"),
             ({"filters": f"model = {'x' * 131_073}"}, "must be a label, = and values"),
-            ({"threshold": ""}, "threshold is required."),
-            ({"clear_threshold": 5}, "clear_threshold must be at least the threshold, 10."),
-            ({"window_seconds": 1000}, "window_seconds must be a multiple of 60"),
+            ({"threshold": ""}, "Threshold: is required."),
+            ({"clear_threshold": 5}, "Clears above: must be at least the threshold, 10."),
+            ({"window_seconds": 1000}, "Over the last: must be a multiple of 60"),
             ({"filters": "gpu = 0"}, "gpu is not a label of inference.tokens_per_second."),
         ],
     )
@@ -121,7 +121,7 @@ class TheRuleForm:
         page = admin.post("/admin/alerts/alertrule/now/", FORM | HOT | {"threshold": "", "clear_threshold": ""}).json()
 
         assert "95 %" in page["html"]
-        assert page["errors"] == {"threshold": "threshold is required."}
+        assert page["errors"] == {"threshold": "Threshold: is required."}
         assert page["words"]["threshold"] == "%"
 
     def test_answers_its_script(self, hot: None, admin: Client) -> None:

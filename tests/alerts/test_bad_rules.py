@@ -69,10 +69,12 @@ class ABadRule:
             return  # the form ignores what is no field of it, or not of the kind
         shown = FIELD_OF.get(field, field)
 
-        errors = RuleForm(form_of(VALID | changed)).errors
+        form = RuleForm(form_of(VALID | changed))
+        errors = form.errors
 
         assert errors.keys() == {FIELD_OF.get(name, name) for name, _ in errors_of(changed)}
-        assert errors[shown] == [f"{name} {text}" for name, text in errors_of(changed) if name == field]
+        label = form[shown].label
+        assert errors[shown] == [f"{label}: {text}" for name, text in errors_of(changed) if name == field]
 
     @pytest.mark.parametrize("name", ["rules.yaml", "rules.py"])
     def test_is_refused_in_a_file_with_all_others(self, tmp_path: Path, name: str) -> None:
@@ -120,7 +122,7 @@ class ARuleTooMany:
         assert response.json()["errors"] == [{"field": "id", "detail": self.REASON}]
         assert in_the_shell.value.errors == [("id", self.REASON)]
         assert f"rule r: id {self.REASON}" in str(in_a_file.value)
-        assert in_the_form == {"id": [f"id {self.REASON}"]}
+        assert in_the_form == {"id": [f"The rule {self.REASON}"]}
 
     def test_may_take_the_place_of_another(self, client: Client) -> None:
         steps = [Step({"id": "r-1"}, removes=True), Step(VALID | {"id": "r-new"})]

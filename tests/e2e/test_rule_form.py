@@ -74,7 +74,7 @@ class ARuleOfTheForm:
         )
 
         admin.get_by_label("Clears below").fill("70")
-        expect(admin.locator("[data-problem]")).to_have_text("clear_threshold must be at most the threshold, 60.")
+        expect(admin.locator("[data-problem]")).to_have_text("Clears below: must be at most the threshold, 60.")
         admin.get_by_label("Clears below").fill("50")
         admin.get_by_label("For at least").fill("0")
         admin.get_by_label("Name").press_sequentially("Wobbly")
