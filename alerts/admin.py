@@ -33,12 +33,10 @@ class AlertAdmin(ReadOnlyAdmin):
         "state",
         "severity_and_glyph",
         "since",
-        "fired_at",
         "ended_at",
         "value_with_unit",
         "acknowledged_by",
         "silenced",
-        "demo",
     )
     list_filter = ("state", "severity")
     search_fields = ("rule_name", "rule_id")
@@ -59,14 +57,10 @@ class AlertAdmin(ReadOnlyAdmin):
         """Return until when it is silenced."""
         if alert.silence_id is None or alert.ended_at is not None:
             return "–"
-        return f"until {alert.silenced_until:%-d %b %H:%M} UTC" if alert.silenced_until else "until it is ended"
-
-    @admin.display(description="Demo data", ordering="is_demo")
-    def demo(self, alert: Alert) -> str:
-        """Return whether it is of demo data."""
-        return "yes" if alert.is_demo else "–"
+        return f"until {alert.silenced_until:%-d %b %H:%M}" if alert.silenced_until else "until it is ended"
 
     @admin.display(description="Group")
     def group(self, alert: Alert) -> str:
-        """Return the labels of the group."""
-        return ", ".join(f"{name} {value}" for name, value in alert.labels.items())
+        """Return the labels of the group, and whether it is of demo data."""
+        labels = [f"{name} {value}" for name, value in alert.labels.items()]
+        return ", ".join([*labels, "demo data"] if alert.is_demo else labels)

@@ -37,7 +37,7 @@ class AlertRuleAdmin(admin.ModelAdmin):
     """The place to configure alerts."""
 
     form = RuleForm
-    list_display = ("name", "fires_if", "severity_and_glyph", "state", "enabled")
+    list_display = ("name", "state", "enabled", "severity_and_glyph", "fires_if")
     list_filter = ("enabled", "severity")
     search_fields = ("name", "id", "metric_name")
     actions = ("enable", "disable", "duplicate")
@@ -85,7 +85,9 @@ class AlertRuleAdmin(admin.ModelAdmin):
         if not rule.enabled:
             return "—"
         if rule.open_state:
-            return str(rule.open_state)
+            pending = "□" if rule.severity == AlertLevel.CRITICAL else "△"
+            glyph = pending if rule.open_state == Alert.State.PENDING else GLYPHS[AlertLevel(rule.severity)]
+            return f"{glyph} {rule.open_state}"
         problem = (rule.problems or {}).get(rule.pk)
         return f"○ not judged: {problem}" if problem else "● ok"
 

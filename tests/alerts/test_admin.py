@@ -185,7 +185,7 @@ class TheListOfRules:
         page = admin.get("/admin/alerts/alertrule/").content.decode()
 
         assert "The mean CPU over 1 minute is above 90 %" in page
-        assert re.findall(r'field-state">([^<]*)<', page) == ["firing", "○ not judged: 2 of 3 requests"]
+        assert re.findall(r'field-state">([^<]*)<', page) == ["▲ firing", "○ not judged: 2 of 3 requests"]
 
     def test_enables_disables_and_duplicates_rules(self, admin: Client) -> None:
         chosen = {"_selected_action": ["queue-backlog"]}
