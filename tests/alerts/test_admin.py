@@ -67,7 +67,7 @@ class TheRuleForm:
         [
             ({"metric": "inference.cpu_percent"}, "Metric: must be a metric of the type inference. Allowed: "),
             ({"stat": "last"}, "Statistic: must be a statistic of inference.tokens_per_second. Allowed: avg, min,"),
-            ({"group_by": ["gpu"]}, "One alert for each: must be labels of inference.tokens_per_second. Allowed: model,"),
+            ({"group_by": ["gpu"]}, "One alert for each: must be labels of inference.tokens_per_second. Allowed:"),
             ({"filters": "model"}, "must be a label, = and values"),
             ({"filters": f"model = {'x' * 131_073}"}, "must be a label, = and values"),
             ({"threshold": ""}, "Threshold: is required."),
