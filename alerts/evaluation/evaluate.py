@@ -8,7 +8,7 @@ once, however many processes evaluate, and a restart continues with the stored a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -21,32 +21,38 @@ from alerts.evaluation.judging import Labels, judge
 from alerts.evaluation.values import Readings, notices_silence, read_values
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.models import AlertRule as StoredRule
-from alerts.publishing import publish_reread
 from alerts.rules.spec import AlertRule, BadRule, RuleKind
 from alerts.silencing.marking import mark
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
+CLOCK_WAS_SET = timedelta(minutes=1)  # if the evaluation before was at a time that is later than now by more
 # Notes of the changes that end alerts.
 DISABLED, DELETED, CHANGED = "The rule was disabled.", "The rule was deleted.", "The rule was changed."
 
 
-def evaluate(at: datetime) -> list[AlertChange]:
-    """Judge all enabled rules at `at` and store what has changed. Return the changes."""
+def evaluate(at: datetime, when_followed: Callable[[], None] = lambda: None) -> list[AlertChange]:
+    """Judge all enabled rules at `at` and store what has changed. Return the changes.
+
+    when_followed: called if alerts have got another name, severity or threshold from their rules, which is no change.
+    """
     begin = time.monotonic()
     rules, problems = read_rules()
     readings = read_values(rules, at, problems)
     rules = [rule for rule in rules if rule.id in readings]  # the alerts of the others stay in their states
     with write_lock(), transaction.atomic():
         evaluation = Evaluation.lock()
-        if evaluation.at is not None and timedelta(0) <= evaluation.at - at < timedelta(minutes=1):
+        waited = timedelta(seconds=time.monotonic() - begin)
+        if evaluation.at is not None and timedelta(0) <= evaluation.at - at < waited + CLOCK_WAS_SET:
             return []  # another process has evaluated since
-        changes = _judge_all(rules, readings, at, evaluation, problems)
+        changes, has_followed = _judge_all(rules, readings, at, evaluation, problems)
         evaluation.at = at
         evaluation.duration_ms = 1000 * (time.monotonic() - begin)
         evaluation.problems = problems
         evaluation.save()
     newest_values.store(rules, readings)
+    if has_followed:
+        when_followed()
     for change in changes:
         log_change(change)
     return changes
@@ -69,16 +75,18 @@ def _judge_all(
     at: datetime,
     evaluation: Evaluation,
     problems: dict[str, str],
-) -> list[AlertChange]:
-    """Judge the rules and write the alerts. Alerts of rules that no longer exist, are disabled or
-    have changed are ended."""
+) -> tuple[list[AlertChange], bool]:
+    """Judge the rules and write the alerts. Return the changes, and whether alerts have followed changes of their rules.
+
+    Alerts of rules that no longer exist or are disabled are ended, and those that a changed rule no longer has.
+    """
     open_alerts: dict[str, dict[Labels, Alert]] = {}
     for alert in Alert.objects.filter(ended_at=None):
         open_alerts.setdefault(alert.rule_id, {})[alert.key] = alert
     demo = DemoGroups()
     new: list[Alert] = []
     changes: list[AlertChange] = []
-    is_reread = False
+    has_followed = False
     for rule in rules:
         alerts = open_alerts.get(rule.id, {})
         changes += [end(alert, at, CHANGED) for alert in foreign(rule, alerts.values())]
@@ -93,7 +101,7 @@ def _judge_all(
                 alerts[labels] = new_alert(rule, labels, is_demo=demo.has(labels))
                 new.append(alerts[labels])
             set_state(alerts[labels], state, at)
-            is_reread |= follow(rule, alerts[labels])
+            has_followed |= follow(rule, alerts[labels])
         changes += [change_to(alerts[change.labels], change.to, at, change.state.value) for change in judgement.changes]
         if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
@@ -108,9 +116,7 @@ def _judge_all(
     Alert.objects.bulk_create(new)  # after the alert of the same group that a change of the rule has ended
     changes += mark([alert for alert in known + new if alert.ended_at is None], at, evaluation)
     AlertChange.objects.bulk_create(changes)
-    if is_reread:
-        publish_reread()
-    return changes
+    return changes, has_followed
 
 
 def _update(alerts: Iterable[Alert]) -> None:

@@ -7,8 +7,10 @@ last five minutes, because three hundred full ticks may be megabytes.
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -32,6 +34,21 @@ def claim(seq: int, what: str = "tick") -> bool:
     # The in-process cache removes expired entries only when it is full or when they are read.
     cache.delete(f"claim:{what}:{seq - CLAIM_SECONDS}")
     return True
+
+
+@contextmanager
+def held(what: str, seconds: int) -> Iterator[bool]:
+    """Hold a task until the end of the block, but not longer than `seconds`, unless any process holds it already.
+
+    The value is whether the caller holds it.
+    """
+    key, begin = f"held:{what}", time.monotonic()
+    is_ours = bool(_cache().add(key, 1, timeout=seconds))
+    try:
+        yield is_ours
+    finally:
+        if is_ours and time.monotonic() - begin < seconds:  # else another may hold it
+            _cache().delete(key)
 
 
 def put(tick: Tick) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from alerts.evaluation import evaluate as evaluate_module
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import Alert, AlertRule, Evaluation
 from alerts.rules.manager import alert_manager
@@ -142,8 +144,11 @@ class AFiringRule:
         add(metric_type="system", metric_name="cpu_percent", threshold=72, name="New", severity="critical",
             filters={"host": ["h"]})  # fmt: skip
 
-        assert evaluate(NOW + timedelta(seconds=5)) == []
+        followed: list[bool] = []
+        assert evaluate(NOW + timedelta(seconds=5), lambda: followed.append(True)) == []
+        assert evaluate(NOW + timedelta(seconds=10), lambda: followed.append(True)) == []
 
+        assert followed == [True]
         alert = Alert.objects.get()
         assert (alert.rule_name, alert.severity, alert.threshold, alert.unit) == ("New", "critical", 72, "%")
 
@@ -178,6 +183,24 @@ class AnEvaluatorBesideAnother:
         assert len(evaluate(NOW)) == 1
         assert evaluate(NOW) == evaluate(NOW - timedelta(seconds=1)) == []
         assert Alert.objects.count() == 1
+
+    def test_does_nothing_if_it_has_waited_for_minutes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        read_values = evaluate_module.read_values
+        now = [0.0]
+
+        def wait_and_read(*of: Any) -> Any:
+            if now == [0.0]:
+                now[0] = 120.0
+                evaluate(NOW + timedelta(seconds=120))
+            return read_values(*of)
+
+        monkeypatch.setattr(evaluate_module, "read_values", wait_and_read)
+        monkeypatch.setattr(evaluate_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        add(metric_type="system", metric_name="cpu_percent", threshold=70)
+        write([host(0, cpu_percent=75)])
+
+        assert evaluate(NOW) == []
+        assert Evaluation.objects.get().at == NOW + timedelta(seconds=120)
 
 
 class ARestart:

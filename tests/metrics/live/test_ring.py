@@ -38,6 +38,17 @@ class ATicksSecond:
         assert ring.claim(NOW + 1)
 
 
+class ATask:
+    def test_is_held_by_one_until_its_end(self) -> None:
+        with ring.held("a", 30) as first, ring.held("a", 30) as second, ring.held("b", 30) as other:
+            assert (first, second, other) == (True, False, True)
+            with ring.held("a", 30) as third:
+                assert not third
+
+        with ring.held("a", 30) as next_one:
+            assert next_one
+
+
 class TheRing:
     def test_is_empty_at_first(self) -> None:
         assert ring.latest() is None
