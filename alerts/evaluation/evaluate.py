@@ -76,7 +76,7 @@ def _judge_all(
     evaluation: Evaluation,
     problems: dict[str, str],
 ) -> tuple[list[AlertChange], bool]:
-    """Judge the rules and write the alerts. Return the changes, and whether alerts have followed changes of their rules.
+    """Judge the rules and write the alerts. Return the changes, and whether alerts have followed their rules.
 
     Alerts of rules that no longer exist or are disabled are ended, and those that a changed rule no longer has.
     """
