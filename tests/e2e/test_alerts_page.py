@@ -188,4 +188,6 @@ class TheAlertsPage:
         assert box["y"] + box["height"] <= 844
         assert box["height"] >= 44
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        as_info = "(node) => { node.classList.replace('critical', 'info'); return node.clientWidth; }"
+        assert card(page, "Queue Jam").evaluate(as_info) > 300
         assert console_errors == []

@@ -70,7 +70,7 @@ export const alertMarks = {
         const y = chart.scales.y.getPixelForValue(threshold.value);
         const isAbove = y < area.top;
         if (!(y <= area.bottom)) continue;
-        const above = y - 8 > area.top + 6 ? y - 8 : y + 9;
+        const above = y - 8 > area.top + 8 + ROW_PX ? y - 8 : y + 9; // the upper edge has the words of the spans
         const fits = ctx.measureText(threshold.label).width < area.width - 24;
         const label = fits ? threshold.label : threshold.label.split(", each ")[0];
         text(ctx, `${label}${isAbove ? " ↑" : ""}`, area.left + 5, isAbove ? area.top + 8 + ROW_PX * atEdge : above, thresholdColour(threshold));
