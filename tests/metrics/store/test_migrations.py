@@ -93,7 +93,8 @@ class TheKeyOfSamplesByLabelSet:
         migrate_to("0011_queues_by_provider")
 
         same = SystemEvent(timestamp=NOW, host="big", cpu_percent=20.0, gpu_metrics=(GPUSample(gpu_id="0"),))
-        assert record([same, queue(NOW)]) == CommitResult(0, 2, [0, 1], [])
+        only_pending = queue(NOW).model_copy(update={"processing": None})
+        assert record([same, only_pending]) == CommitResult(0, 2, [0, 1], [])
         assert record([machine(NOW, is_demo=True), queue(NOW, provider="west")]) == CommitResult(2, 0, [], [])
 
 
