@@ -36,7 +36,7 @@ WINDOWS = [
 def show(page: Page, server: Server, start: datetime, end: datetime) -> None:
     """Show a window without loading the page again."""
     address = f"/?from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
-    with page.expect_response(re.compile("/dashboard/data/overview")) as loaded:
+    with page.expect_response(lambda response: f"from={start:%Y-%m-%dT%H}" in response.url) as loaded:
         page.evaluate(
             "(to) => { history.pushState({}, '', to); dispatchEvent(new PopStateEvent('popstate')); }", address
         )
