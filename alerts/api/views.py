@@ -131,8 +131,10 @@ class AcknowledgeView(APIView):
     )
     def post(self, request: Request, number: int) -> Response:
         """Acknowledge the alert. The name of the user or the key is added to a given name."""
-        body = request.data if isinstance(request.data, dict) else {}
-        given = {name: body.get(name, "") for name in ("note", "by")}
+        if not isinstance(request.data, dict):
+            raise BadQuery("body", "must be an object.")
+        parameters.check_names(request.data, "note", "by")
+        given = {name: request.data.get(name, "") for name in ("note", "by")}
         identity = identify_request(request._request)
         for name, most in (("note", MAX_NOTE), ("by", MAX_BY)):
             if not isinstance(given[name], str) or len(given[name]) > most:

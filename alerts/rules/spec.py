@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from llmmonitor.alerts import AlertLevel as AlertLevel  # noqa: PLC0414 (the modules of the server import it here)
 from llmmonitor.alerts import BadFields as BadFields  # noqa: PLC0414 (the modules of the server import it here)
@@ -97,7 +106,7 @@ class AlertRule(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=False)
 
     id: Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID)]
-    name: Annotated[str, Field(min_length=1, max_length=200), STORABLE]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), STORABLE]
     kind: Annotated[RuleKind, BeforeValidator(_lower)] = RuleKind.THRESHOLD
     metric_type: Annotated[MetricType, BeforeValidator(_lower)]
     metric_name: Annotated[str, Field(max_length=100)]
@@ -118,6 +127,12 @@ class AlertRule(BaseModel):
     runbook_url: Url = ""
     channels: Annotated[list[Annotated[str, STORABLE]], Field(max_length=20)] = []
     repeat_seconds: Annotated[int, Field(ge=60, le=WEEK)] = 14_400
+
+    @field_validator("threshold", "clear_threshold", "window_seconds", "for_seconds", "min_count", mode="before")
+    @classmethod
+    def _no_boolean(cls, value: Any) -> Any:
+        """Return true and false as text, which is no number; pydantic would take them as 1 and 0."""
+        return str(value) if isinstance(value, bool) else value
 
     def __init__(self, /, **fields: Any) -> None:
         """Raises BadRule with every field that is invalid by itself."""
@@ -147,6 +162,7 @@ _MESSAGES = {
     "too_short": "must not be empty.",
     "dict_type": "must be an object.",
     "list_type": "must be a list.",
+    "tuple_type": "must be a list.",
 }
 _PATTERNS = {
     "id": "must be lower-case letters and digits, with single - or _ between them.",

@@ -188,6 +188,12 @@ class AnAcknowledgement:
         response = client.post(f"/alerts/{number}/acknowledge", '{"by": "\\ud800"}', "application/json")
         assert response.json()["detail"] == "by must not contain NUL or an unpaired surrogate."
 
+    @pytest.mark.parametrize("body", ["[1]", '{"notes": "on it"}'])
+    def test_with_another_body_is_refused(self, hot: None, client: Client, body: str) -> None:
+        number = results(client, "/alerts")[0]["id"]
+
+        assert client.post(f"/alerts/{number}/acknowledge", body, "application/json").status_code == 400
+
 
 class TheHistory:
     def test_has_every_change_and_is_read_in_pages(self, hot: None, client: Client) -> None:

@@ -137,7 +137,8 @@ def form_of(rule: dict[str, Any]) -> dict[str, Any]:
         "kind": "threshold", "window_seconds": 60, "comparison": "gt", "for_seconds": 0, "min_count": 1,
         "no_data": "ok", "severity": "warning", "group_by": ["model"], "filters": {},
     }  # fmt: skip
-    fields = defaults | {name: "" if value is None else value for name, value in rule.items()}
+    sent = {name: str(value) if isinstance(value, bool) else value for name, value in rule.items()}
+    fields = defaults | {name: "" if value is None else value for name, value in sent.items()}
     fields["metric"] = f"{fields.pop('metric_type')}.{fields.pop('metric_name')}"
     fields["filters"] = "\n".join(f"{name} = {', '.join(values)}" for name, values in fields["filters"].items())
     return fields

@@ -267,6 +267,7 @@ class AnInvalidSilence:
             ({"reason": "x" * 501}, "reason", "may have at most 500 characters."),
             ({"colour": "red"}, "colour", "is not a field of a silence."),
             ({"matchers": {"modell": ["x"]}}, "matchers", "has an unknown name: modell. Allowed: rule, alert, model, "),
+            ({"matchers": {"tag.tema": ["x"]}}, "matchers", "has an unknown name: tag.tema. Allowed: rule, alert, "),
             ({"matchers": {"rule": ["nope"]}}, "matchers", "has an unknown rule: nope."),
             ({"matchers": {"alert": [99]}}, "matchers", "has an alert that is not active: 99."),
             ({"matchers": {"host": []}}, "matchers.host", "must not be empty."),
