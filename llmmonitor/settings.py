@@ -198,7 +198,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = None  # llmmonitor.http limits every body
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["metrics.api.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "metrics.api.renderers.IgnoreClientContentNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "metrics.api.renderers.IgnoreAcceptNegotiation",
     "DEFAULT_PARSER_CLASSES": ["metrics.api.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "llmmonitor.access.authentication.APIKeyAuthentication",

@@ -71,6 +71,8 @@ def _as_problem(error: Exception) -> Problem | None:
             return Problem(404, "not_found", str(error) or "There is nothing at this address.")
         case PermissionDenied():
             return Problem(403, "forbidden", str(error) or "You do not have permission to do this.")
+        case exceptions.UnsupportedMediaType():
+            return Problem(415, "unsupported_media_type", "Content-Type must be application/json.")
         case exceptions.APIException():
             headers: dict[str, str] = {}
             if auth_header := getattr(error, "auth_header", None):

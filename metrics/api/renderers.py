@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 
 OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
@@ -51,15 +51,11 @@ class JSONRenderer(BaseRenderer):
         return b"" if data is None else dump(data)
 
 
-class IgnoreClientContentNegotiation(BaseContentNegotiation):
+class IgnoreAcceptNegotiation(DefaultContentNegotiation):
     """Select the view's only renderer, whatever the Accept header contains.
 
     JSON is more useful to a client than a response with the status 406.
     """
-
-    def select_parser(self, request: Any, parsers: Any) -> Any:
-        """Return the view's parser."""
-        return parsers[0] if parsers else None
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
         """Return the view's renderer and its media type."""

@@ -195,6 +195,13 @@ class AnAcknowledgement:
         assert client.post(f"/alerts/{number}/acknowledge", body, "application/json").status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/alerts/rules", "/alerts/silences", "/alerts/1/acknowledge"])
+def test_a_body_that_a_form_of_another_site_can_send_is_415(db: Any, client: Client, path: str) -> None:
+    response = client.post(path, "{}", "text/plain")
+
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
+
+
 class TheHistory:
     def test_has_every_change_and_is_read_in_pages(self, hot: None, client: Client) -> None:
         evaluate(NOW + timedelta(minutes=20))  # the hosts have no data, and the alerts are resolved
