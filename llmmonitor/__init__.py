@@ -1,6 +1,23 @@
 """LLM Monitor records and shows live how your LLMs are doing.
 
-Other programs import this package, so it imports neither Django nor Celery.
+    from llmmonitor import LLMMonitor
+
+Other programs import this package, so it imports neither Django nor Celery, and the SDK only when it is asked for.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmmonitor.client import LLMMonitor as LLMMonitor
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LLMMonitor":
+        from llmmonitor.client import LLMMonitor
+
+        return LLMMonitor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

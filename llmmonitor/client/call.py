@@ -1,0 +1,174 @@
+"""One request to a model, from its start to its end, as the caller sees it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from asyncio import CancelledError
+from collections.abc import Callable
+from contextlib import suppress
+from time import perf_counter_ns, time_ns
+from traceback import TracebackException
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from llmmonitor.client.request_id import new_request_id
+
+if TYPE_CHECKING:
+    from llmmonitor.client.sender import Sender
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# The caller has given up: not a failure of the model.
+GIVEN_UP = (CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+MAX_FRAMES = 50  # of a stack trace
+
+
+class Call:
+    """A request to a model. `with` and `async with` record its time, its outcome and what its methods are told.
+
+    fields: fields of the event, such as `temperature`; names that LLM Monitor does not know become metadata.
+
+    Entering and leaving take about two microseconds, because all other work is left to the sender's thread.
+    """
+
+    __slots__ = ("_end_ns", "_first_ns", "_sender", "_start_ns", "error", "fields", "model_name", "started_at_ns")
+
+    def __init__(self, sender: Sender, model_name: str, fields: dict[str, Any]) -> None:
+        self._sender = sender
+        self.model_name = model_name
+        self.fields = fields
+        self.error: TracebackException | None = None
+        self._start_ns = self._first_ns = self._end_ns = 0
+
+    def __enter__(self) -> Self:
+        self.started_at_ns = time_ns()
+        sender = self._sender
+        if not sender.is_running:
+            sender.start()
+        sender.in_flight[self] = None
+        self._start_ns = perf_counter_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._end_ns:
+            self._end_ns = perf_counter_ns()
+        if error is not None:
+            self.fail(error)
+        if self._sender.in_flight.pop(self, self) is None:  # not ended before
+            self._sender.put(self)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function: each of its calls is a request with these fields.
+
+        Of an asynchronous function, the time is that until its result; of a generator, that until its last value, and
+        its first value is the first token.
+        """
+        return _decorated(self, function)
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request: the given one, or a new UUID (version 7)."""
+        return str(self.fields.get("request_id") or self.fields.setdefault("request_id", new_request_id()))
+
+    @property
+    def response_time_ms(self) -> float:
+        """The time from the start to the end, or until now."""
+        return ((self._end_ns or perf_counter_ns()) - self._start_ns) / 1e6
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """The time from the start to the first token; None if it is not known."""
+        return (self._first_ns - self._start_ns) / 1e6 if self._first_ns else None
+
+    def first_token(self) -> None:
+        """Say that the first token has arrived. Later calls do nothing."""
+        if not self._first_ns:
+            self._first_ns = perf_counter_ns()
+
+    def usage(self, prompt_tokens: int | None = None, completion_tokens: int | None = None, **fields: Any) -> None:
+        """Set the numbers of tokens; further fields are such as `cached_tokens` and `reasoning_tokens`."""
+        own = self.fields
+        if prompt_tokens is not None:
+            own["prompt_tokens"] = prompt_tokens
+        if completion_tokens is not None:
+            own["completion_tokens"] = completion_tokens
+        if fields:
+            self.update(**fields)
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of the event, such as `finish_reason`, `status_code` or `cost_usd`. None changes nothing."""
+        for name, value in fields.items():
+            if value is not None:
+                self.fields[name] = value
+
+    def metadata(self, **pairs: Any) -> None:
+        """Add metadata."""
+        self.fields["metadata"] = {**self.fields.get("metadata", {}), **pairs}
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the request has failed. In a `with` block, exceptions that leave it are recorded without this."""
+        with suppress(Exception):
+            given_up = isinstance(error, GIVEN_UP)
+            self.fields.setdefault("error_type", "CancelledError" if given_up else type(error).__name__)
+            if given_up:
+                return
+            status = getattr(error, "status_code", None)
+            if isinstance(status, int) and 100 <= status < 600:
+                self.fields.setdefault("status_code", status)
+            # Without values of variables, and formatted later; the frames themselves are not kept.
+            self.error = TracebackException.from_exception(error, limit=-MAX_FRAMES, lookup_lines=False)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End a call that was started with `LLMMonitor.start`. Later calls do nothing."""
+        self.__exit__(None if error is None else type(error), error, None)
+
+
+def _decorated(call: Call, function: Function) -> Function:
+    def new() -> Call:
+        return Call(call._sender, call.model_name, dict(call.fields))
+
+    wrapped: Any
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with new() as one:
+                async for value in function(*args, **kwargs):
+                    one.first_token()
+                    yield value
+
+    elif inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with new() as one:
+                for value in function(*args, **kwargs):
+                    one.first_token()
+                    yield value
+
+    elif inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with new():
+                return await function(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with new():
+                return function(*args, **kwargs)
+
+    return cast("Function", wrapped)

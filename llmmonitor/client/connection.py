@@ -1,0 +1,108 @@
+"""Posts to the server over one connection that is kept alive."""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from time import time
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from llmmonitor.client.settings import Settings
+
+MAX_RESPONSE_BYTES = 1_048_576
+MAX_WAIT_SECONDS = 300.0  # of a server's Retry-After
+
+
+class NoResponse(Exception):
+    """The server did not respond, or what responded does not speak HTTP."""
+
+
+class Response(NamedTuple):
+    """retry_after: seconds, 0 if the server did not say. body: an empty dict if it is not a JSON object."""
+
+    status: int
+    retry_after: float
+    body: Mapping[str, Any]
+
+    @property
+    def reason(self) -> str:
+        """Why it was refused, in the words of the server."""
+        return str(self.body.get("detail") or f"status {self.status}")[:300]
+
+
+class Connection:
+    """A connection to the server. One thread uses it at a time."""
+
+    def __init__(self, settings: Settings, timeout_seconds: float) -> None:
+        self._settings = settings
+        self._timeout_seconds = timeout_seconds
+        self._connection: HTTPConnection | None = None
+
+    def send(self, method: str, path: str, body: bytes = b"", *, is_compressed: bool = False) -> Response:
+        """Send a request, a second time if a connection that was kept alive was closed. Raises NoResponse."""
+        headers = {"Content-Type": "application/x-ndjson", "User-Agent": "llmmonitor-sdk"}
+        if is_compressed:
+            headers["Content-Encoding"] = "gzip"
+        if self._settings.api_key:
+            headers["Authorization"] = f"Bearer {self._settings.api_key}"
+        was_open = self._connection is not None
+        try:
+            return self._send(method, path, body, headers)
+        except (OSError, HTTPException, ValueError) as error:
+            self.close()
+            is_timeout = isinstance(error, TimeoutError)
+            if not was_open or is_timeout:
+                raise NoResponse(f"no response from {self._settings.url}: {error or type(error).__name__}") from None
+        try:
+            return self._send(method, path, body, headers)
+        except (OSError, HTTPException, ValueError) as error:
+            self.close()
+            raise NoResponse(f"no response from {self._settings.url}: {error or type(error).__name__}") from None
+
+    def close(self) -> None:
+        """Close the connection. The next request opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Response:
+        if self._connection is None:
+            self._connection = self._open()
+        self._connection.request(method, urlsplit(self._settings.url).path + path, body or None, headers)
+        response = self._connection.getresponse()
+        content = response.read(MAX_RESPONSE_BYTES)
+        if not response.isclosed():
+            self.close()  # more than the limit is left
+        try:
+            parsed = json.loads(content)
+        except (ValueError, RecursionError):
+            parsed = None
+        wait = _seconds(response.headers.get("Retry-After"))
+        return Response(response.status, wait, parsed if isinstance(parsed, dict) else {})
+
+    def _open(self) -> HTTPConnection:
+        parts = urlsplit(self._settings.url)
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            return HTTPSConnection(host, parts.port, timeout=self._timeout_seconds, context=context)
+        return HTTPConnection(host, parts.port, timeout=self._timeout_seconds)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Return the seconds of a Retry-After header, which has seconds or a date."""
+    if not retry_after:
+        return 0.0
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time()
+        except (ValueError, OverflowError):
+            return 0.0
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS) if math.isfinite(seconds) else 0.0

@@ -1,0 +1,135 @@
+"""`LLMMonitor`: what a program calls to record its requests to models."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from traceback import TracebackException
+from types import TracebackType
+from typing import Any, Self
+
+from llmmonitor.client.call import MAX_FRAMES, Call
+from llmmonitor.client.connection import Connection, NoResponse
+from llmmonitor.client.events import ERROR, INFERENCE, Recorded, at
+from llmmonitor.client.sender import Sender
+from llmmonitor.client.settings import read_settings
+
+HEALTH_SECONDS = 3.0
+FLUSH_SECONDS = 5.0
+
+
+class LLMMonitor:
+    """Records requests to models, and sends them to LLM Monitor from a thread of its own.
+
+    url, api_key, service, spool_dir, disabled: if they are not given, `LLMMONITOR_URL` (http://127.0.0.1:8899 by
+    default), `LLMMONITOR_API_KEY`, `LLMMONITOR_SERVICE`, `LLMMONITOR_SPOOL_DIR` and `LLMMONITOR_DISABLED`.
+    metadata: for every event. spool_dir: a directory in which events wait while the server cannot be reached, so that a
+    crash of this process does not lose them.
+
+    No method raises because of the server or of the settings: what goes wrong is logged, at most once a minute, and
+    shown by `health`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        service: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        spool_dir: str | os.PathLike[str] | None = None,
+        disabled: bool | None = None,
+    ) -> None:
+        self._sender = Sender(read_settings(url, api_key, service, metadata, spool_dir, disabled))
+
+    def track(self, model_name: str, **fields: Any) -> Call:
+        """Return a call, for `with` and `async with`, or as a decorator of a function.
+
+        fields: of the event, such as `temperature`, `provider` or `endpoint`; other names become metadata.
+        """
+        return Call(self._sender, model_name, fields)
+
+    def start(self, model_name: str, **fields: Any) -> Call:
+        """Start a call that ends with its method `end`, where a `with` block does not fit."""
+        return Call(self._sender, model_name, fields).__enter__()
+
+    def record(self, model_name: str, **fields: Any) -> None:
+        """Record a request that was measured elsewhere. Without a `timestamp`, it ended now."""
+        self._sender.put(_stamped(INFERENCE, {"model_name": model_name, **fields}))
+
+    def record_batch(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Record many requests, each with the fields of `record`. Those that were queued are sent in the background."""
+        self._sender.put_many([_stamped(INFERENCE, dict(event)) for event in events])
+
+    def error(self, error: BaseException | str, model_name: str | None = None, **fields: Any) -> None:
+        """Record an error that belongs to no `track` block. fields: such as `request_id`, `endpoint` or `severity`."""
+        if isinstance(error, BaseException):
+            trace = TracebackException.from_exception(error, limit=-MAX_FRAMES)
+            described = {"error_type": type(error).__name__, "error_message": str(trace)}
+            described["stack_trace"] = "".join(trace.format())
+        else:
+            described = {"error_type": "Error", "error_message": error}
+        named = {"model_name": model_name} if model_name else {}
+        self._sender.put(_stamped(ERROR, described | named | fields))
+
+    def health(self) -> dict[str, Any]:
+        """Ask the server how it is. Return that, and how the SDK is: what is queued, was sent, dropped, refused.
+
+        `status` is ok, disabled, misconfigured, unreachable, refused (the key) or unhealthy; `error` says why.
+        """
+        sender = self._sender
+        status, error, server = self._server()
+        return {
+            "status": status,
+            "error": error,
+            "url": sender.settings.url,
+            "server": server,
+            "queued": sender.queued,
+            "in_flight": len(sender.in_flight),
+            "sent": sender.sent,
+            "rejected": sender.rejected,
+            "dropped": sender.dropped,
+            "last_error": sender.last_error,
+        }
+
+    def flush(self, timeout_seconds: float = FLUSH_SECONDS) -> bool:
+        """Send now what was recorded. Return whether all of it has arrived in time."""
+        return self._sender.flush(timeout_seconds)
+
+    def close(self) -> None:
+        """Send what was recorded, and stop the thread. The end of the process does the same."""
+        self._sender.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _server(self) -> tuple[str, str, Mapping[str, Any]]:
+        settings = self._sender.settings
+        if settings.is_disabled:
+            return "disabled", "", {}
+        if settings.problem:
+            return "misconfigured", settings.problem, {}
+        connection = Connection(settings, HEALTH_SECONDS)
+        try:
+            health = connection.send("GET", "/health")
+            if health.status != 200 or "status" not in health.body:
+                return "unhealthy", f"{settings.url}/health returned {health.reason}", health.body
+            # An empty post: 400 if the key may send events.
+            may_send = connection.send("POST", INFERENCE, b"[]")
+        except NoResponse as error:
+            return "unreachable", str(error), {}
+        finally:
+            connection.close()
+        if may_send.status in (401, 403):
+            return "refused", may_send.reason, health.body
+        return "ok", "", health.body
+
+
+def _stamped(path: str, fields: dict[str, Any]) -> Recorded:
+    fields.setdefault("timestamp", at(time.time_ns()))
+    return Recorded(path, fields)

@@ -1,0 +1,59 @@
+"""A number for this process among those of a service on this host: the lowest one that no other process has.
+
+Processes that come and go share a few numbers, so that what is reported per process has few names. The number is held
+by a lock on a file, which the system releases when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import IO
+
+MAX_SLOTS = 4_096
+
+
+class Slot:
+    """The number and the lock of a process. number: 0 if no file could be locked. name: of the service with it."""
+
+    def __init__(self, service: str, directory: str = "") -> None:
+        """directory: of the lock files; by default one of this user in the directory of temporary files."""
+        self.number = 0
+        self._file: IO[str] | None = None
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", service)[:64] or "sdk"
+        folder = Path(directory) if directory else Path(tempfile.gettempdir()) / f"llmmonitor-{_user()}"
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for number in range(MAX_SLOTS):
+                if (file := lock(folder / f"{name}-{number}.lock")) is not None:
+                    self.number, self._file = number, file
+                    break
+        self.name = f"{name}-{self.number}"
+
+    def release(self) -> None:
+        """Release the number. In a child of a fork, this leaves it to the parent."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def lock(path: Path) -> IO[str] | None:
+    """Return the file, which is locked until it is closed; None if another process has locked it. Raises OSError."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: one number for all processes
+        return None
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"
