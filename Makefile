@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.x selects the Python for .venv. For other settings, see docs/configuration.md.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint bench docs lock clean setup setup-dev
+.PHONY: help run test test-full lint test-integrations bench docs lock clean setup setup-dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ test: setup-dev ## Run all tests, the long ones in short rounds; under ten minut
 
 test-full: setup-dev ## Run all tests in full
 	@exec .venv/bin/python scripts/test.py --full
+
+test-integrations: setup-dev ## Test the integrations with the client libraries, which are installed for it
+	@exec .venv/bin/python scripts/test_integrations.py
 
 lint: setup-dev ## Check style, types, import direction and migrations
 	@exec .venv/bin/python scripts/lint.py

@@ -42,6 +42,8 @@ def main(arguments: list[str]) -> int:
     for group in ("server", "dev"):
         output = f"requirements/{group}.txt"
         subprocess.run([*compile_lock, "pyproject.toml", "--group", group, "-o", output], cwd=ROOT, check=True)
+    for names in sorted((ROOT / "requirements" / "integrations").glob("*.in")):
+        subprocess.run([*compile_lock, names, "-o", names.with_suffix(".txt")], cwd=ROOT, check=True)
     subprocess.run([*compile_lock, "-", "-o", "requirements/node.txt"], cwd=ROOT, check=True, input=NODE.encode())
     subprocess.run(["npm", "install", "--package-lock-only", "--no-progress"], cwd=ROOT, check=True)
     return 0

@@ -10,6 +10,8 @@ from tests import services
 from tests.environment import DATA_DIR
 from tests.support.server import make_server, module_server, prepared_data_dir, server  # noqa: F401 (fixtures)
 
+collect_ignore = ["integrations"]  # they need client libraries: `make test-integrations`
+
 
 def require(service: services.Service) -> str:
     """Return the URL of the service. If it is missing, skip the test, or fail it under ``CI=true``."""

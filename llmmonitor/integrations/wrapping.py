@@ -1,0 +1,260 @@
+"""Wrap functions of client libraries, so that each of their calls is recorded.
+
+A wrapper returns what the function returns and raises what it raises. What it cannot read of a call is missing in the
+event. Arguments and results are only read for the model, its parameters, token counts and the like, never for content.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from llmmonitor.client import LLMMonitor
+from llmmonitor.client.call import Call
+from llmmonitor.client.warn import warn
+
+Begin = Callable[[tuple[Any, ...], dict[str, Any]], tuple[str, dict[str, Any]]]
+Read = Callable[[Call, Any], None]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the calls of a library are read.
+
+    begin: from the arguments of a call to the model and the fields of the event. result: reads a result that is not
+    streamed. chunk: reads a part of a stream.
+    """
+
+    begin: Begin
+    result: Read
+    chunk: Read
+
+
+# The call that is recorded now: what it calls itself is part of it, and not recorded again.
+_current: ContextVar[Call | None] = ContextVar("llmmonitor_call", default=None)
+_monitor: LLMMonitor | None = None
+_originals: list[tuple[Any, str, Any]] = []
+
+
+def monitor() -> LLMMonitor:
+    """Return the monitor of the integrations: that of `instrument`, or one with the settings of the environment."""
+    global _monitor
+    if _monitor is None:
+        _monitor = LLMMonitor()
+    return _monitor
+
+
+def use_monitor(given: LLMMonitor) -> None:
+    """Let the integrations record with this monitor."""
+    global _monitor
+    _monitor = given
+
+
+def current_call() -> Call | None:
+    """Return the call that is recorded now."""
+    return _current.get()
+
+
+@contextmanager
+def recording(call: Call) -> Iterator[None]:
+    """Make `call` the current one, within which no other is recorded."""
+    token = _current.set(call)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+    """Replace a function of a class or a module by its wrapper. What does not exist in this version is left out."""
+    original = getattr(owner, name, None)
+    if original is None or hasattr(original, "_llmmonitor"):
+        return
+    wrapped = wrap(original)
+    wrapped._llmmonitor = True
+    _originals.append((owner, name, original))
+    setattr(owner, name, wrapped)
+
+
+def unpatch_all() -> None:
+    """Put the original functions back."""
+    while _originals:
+        setattr(*_originals.pop())
+
+
+def read(reader: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what `reader` returns, or None if it raises: the library may have changed."""
+    try:
+        return reader(*arguments)
+    except Exception as error:  # noqa: BLE001 (recording must not disturb the caller)
+        warn(f"reading {reader.__module__}", f"{reader.__module__} cannot read a call ({error!r}).")
+        return None
+
+
+def wrap_sync(reader: Reader) -> Callable[[Any], Any]:
+    """Return a decorator of a function that returns a result or an iterator."""
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            call = _begin(reader, args, kwargs)
+            if call is None:
+                return function(*args, **kwargs)
+            try:
+                with recording(call):
+                    result = function(*args, **kwargs)
+            except BaseException as error:
+                call.end(error)
+                raise
+            if hasattr(result, "__next__"):
+                return Stream(result, call, reader)
+            read(reader.result, call, result)
+            call.end()
+            return result
+
+        return wrapped
+
+    return decorate
+
+
+def wrap_async(reader: Reader) -> Callable[[Any], Any]:
+    """Return a decorator of a function whose result is awaited, and is a result or an asynchronous iterator."""
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        async def wrapped(*args: Any, **kwargs: Any) -> Any:
+            call = _begin(reader, args, kwargs)
+            if call is None:
+                return await function(*args, **kwargs)
+            try:
+                with recording(call):
+                    result = await function(*args, **kwargs)
+            except BaseException as error:
+                call.end(error)
+                raise
+            if hasattr(result, "__anext__"):
+                return AsyncStream(result, call, reader)
+            read(reader.result, call, result)
+            call.end()
+            return result
+
+        return wrapped
+
+    return decorate
+
+
+def _begin(reader: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """Start a call; None if it is part of another one, or cannot be read."""
+    if _current.get() is not None:
+        return None
+    begun = read(reader.begin, args, kwargs)
+    return None if begun is None else monitor().start(begun[0], **begun[1])
+
+
+class _Observed:
+    """A stream of a library, with all its attributes; its call ends with it."""
+
+    def __init__(self, stream: Any, call: Call, reader: Reader) -> None:
+        self._llmmonitor_stream = stream
+        self._llmmonitor_call = call
+        self._llmmonitor_reader = reader
+        call.fields.setdefault("stream", True)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """The class of the stream, for `isinstance`."""
+        return type(self._llmmonitor_stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._llmmonitor_stream, name)
+
+    def _llmmonitor_leave(self, error: BaseException | None = None) -> None:
+        """End the call when its stream is left: without a finish reason, it was left early."""
+        call = self._llmmonitor_call
+        call.end(error or (None if call.fields.get("finish_reason") else GeneratorExit()))
+
+    def __del__(self) -> None:
+        self._llmmonitor_leave()
+
+
+class Stream(_Observed):
+    """An iterator."""
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            chunk = next(self._llmmonitor_stream)
+        except StopIteration:
+            self._llmmonitor_call.end()
+            raise
+        except BaseException as error:
+            self._llmmonitor_call.end(error)
+            raise
+        read(self._llmmonitor_reader.chunk, self._llmmonitor_call, chunk)
+        return chunk
+
+    def __enter__(self) -> Stream:
+        self._llmmonitor_stream.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        try:
+            return self._llmmonitor_stream.__exit__(kind, error, trace)
+        finally:
+            self._llmmonitor_leave(error)
+
+    def close(self) -> None:
+        """Close the stream."""
+        try:
+            self._llmmonitor_stream.close()
+        finally:
+            self._llmmonitor_leave()
+
+
+class AsyncStream(_Observed):
+    """An asynchronous iterator."""
+
+    def __aiter__(self) -> AsyncStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            chunk = await anext(self._llmmonitor_stream)
+        except StopAsyncIteration:
+            self._llmmonitor_call.end()
+            raise
+        except BaseException as error:
+            self._llmmonitor_call.end(error)
+            raise
+        read(self._llmmonitor_reader.chunk, self._llmmonitor_call, chunk)
+        return chunk
+
+    async def __aenter__(self) -> AsyncStream:
+        await self._llmmonitor_stream.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        try:
+            return await self._llmmonitor_stream.__aexit__(kind, error, trace)
+        finally:
+            self._llmmonitor_leave(error)
+
+    async def close(self) -> None:
+        """Close the stream."""
+        try:
+            await self._llmmonitor_stream.close()
+        finally:
+            self._llmmonitor_leave()
+
+    async def aclose(self) -> None:
+        """Close an asynchronous generator."""
+        try:
+            await self._llmmonitor_stream.aclose()
+        finally:
+            self._llmmonitor_leave()

@@ -1,0 +1,76 @@
+"""Runs the tests of integrations with client libraries, each group in a virtual environment of its own.
+
+    python scripts/test_integrations.py [GROUP ...] [-- ARGUMENTS FOR pytest]
+
+The libraries of a group are pinned in requirements/integrations/GROUP.txt, because some cannot be installed together.
+The environments are kept in .venv-integrations. One server of LLM Monitor runs for all groups.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / ".venv-integrations"
+LOCKS = ROOT / "requirements" / "integrations"
+# The files of each group in tests/integrations.
+GROUPS = {
+    "clients": ["openai"],
+}
+sys.path.insert(0, str(ROOT))
+
+from tests import services  # noqa: E402
+from tests.support.server import Server  # noqa: E402
+
+
+def environment_of(group: str) -> Path:
+    """Return the Python of the group's virtual environment, which is made if its lock has changed."""
+    directory = ENVIRONMENTS / group
+    lock, installed = LOCKS / f"{group}.txt", directory / "installed.txt"
+    python = directory / "bin" / "python"
+    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+        print(f"Installing {lock.relative_to(ROOT)} …", flush=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-input", "-r", lock], check=True)
+        shutil.copy(lock, installed)
+    return python
+
+
+def main(arguments: list[str]) -> int:
+    """Run the groups. Return the exit status of the first that fails, or 0."""
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    groups, pytest_arguments = arguments[:split] or list(GROUPS), arguments[split + 1 :]
+    if unknown := set(groups) - GROUPS.keys():
+        print(f"There is no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}.", file=sys.stderr)
+        return 2
+    pythons = {group: environment_of(group) for group in groups}
+    with tempfile.TemporaryDirectory(prefix="llmmonitor-integrations-") as folder:
+        server = Server(Path(folder) / "data", {}, port=services.free_port())
+        server.data_dir.mkdir(mode=0o700)
+        os.environ.setdefault("LLMMONITOR_QUERY_BUDGET_SECONDS", "60")
+        server.start()
+        try:
+            for group, python in pythons.items():
+                print(f"── integrations: {group}", flush=True)
+                files = [f"tests/integrations/test_{name}.py" for name in GROUPS[group]]
+                command = [python, "-m", "pytest", "-q", "-c", "tests/integrations/pytest.ini", "--rootdir=.", *files]
+                variables = os.environ | {
+                    "LLMMONITOR_TEST_SERVER_URL": server.url,
+                    "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'integrations'}",
+                }
+                status = subprocess.run([*command, *pytest_arguments], cwd=ROOT, env=variables, check=False).returncode
+                if status:
+                    return status
+        finally:
+            server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
