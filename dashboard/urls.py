@@ -1,10 +1,11 @@
-"""URLs of the pages: the Overview at the root, other pages and the data of all pages under `/dashboard/`."""
+"""URLs of the pages: the Overview at the root, all others and their data under `/dashboard/`. And of the SDK."""
 
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
 from dashboard.alerts import views as alerts
+from dashboard.connect import sdk
 from dashboard.overview import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,4 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/alerts/", alerts.alerts_page, name="alerts-page"),
     path("dashboard/data/alerts", alerts.alerts_data, name="alerts-data"),
     path("dashboard/data/alerts/figures", alerts.alerts_figures, name="alerts-figures"),
+    path("sdk/", sdk.index, name="sdk"),
+    path("sdk/<str:name>", sdk.wheel, name="sdk-wheel"),
 ]
