@@ -59,7 +59,16 @@ def main(arguments: list[str]) -> int:
             for group, python in pythons.items():
                 print(f"── integrations: {group}", flush=True)
                 files = [f"tests/integrations/test_{name}.py" for name in GROUPS[group]]
-                command = [python, "-m", "pytest", "-q", "-c", "tests/integrations/pytest.ini", "--rootdir=.", *files]
+                command: list[str | Path] = [
+                    python,
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "-c",
+                    "tests/integrations/pytest.ini",
+                    "--rootdir=.",
+                    *files,
+                ]
                 variables = os.environ | {
                     "LLMMONITOR_TEST_SERVER_URL": server.url,
                     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'integrations'}",
