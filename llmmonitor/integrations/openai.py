@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, patch, wrap_async, wrap_sync
+from llmmonitor.integrations.wrapping import Reader, given, parsed, patch, wrap_async, wrap_sync
 
 PROVIDERS = {"api.openai.com": "openai", "openrouter.ai": "openrouter"}
 
@@ -39,11 +39,11 @@ def _begin(operation: str) -> Any:
         fields = {
             "operation": operation,
             "provider": provider,
-            "temperature": _given(kwargs.get("temperature")),
-            "max_tokens": next(filter(None, map(_given, map(kwargs.get, TOKEN_LIMITS))), None),
+            "temperature": given(kwargs.get("temperature")),
+            "max_tokens": next(filter(None, map(given, map(kwargs.get, TOKEN_LIMITS))), None),
             "stream": True if kwargs.get("stream") is True else None,
         }
-        model = _given(kwargs.get("model")) or "unknown"
+        model = given(kwargs.get("model")) or "unknown"
         return str(model), {name: value for name, value in fields.items() if value is not None and value != ""}
 
     return begin
@@ -52,17 +52,9 @@ def _begin(operation: str) -> Any:
 TOKEN_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
-def _given(value: Any) -> Any:
-    """Return a number or a text; None for the library's marks of arguments that are not given."""
-    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
-
-
 def _result(call: Call, result: Any) -> None:
-    """Read a response. One of `with_raw_response` is parsed, which the library keeps for the caller."""
-    if hasattr(result, "http_response"):
-        result = result.parse()
-        if hasattr(result, "__next__") or hasattr(result, "__anext__"):
-            return  # a stream that the caller reads
+    """Read a response."""
+    result = parsed(result)
     _usage(call, getattr(result, "usage", None))
     for choice in getattr(result, "choices", None) or ():
         call.update(finish_reason=choice.finish_reason)

@@ -7,10 +7,12 @@ event. Arguments and results are only read for the model, its parameters, token 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from llmmonitor.client import LLMMonitor
@@ -93,6 +95,21 @@ def read(reader: Callable[..., Any], *arguments: Any) -> Any:
     except Exception as error:  # noqa: BLE001 (recording must not disturb the caller)
         warn(f"reading {reader.__module__}", f"{reader.__module__} cannot read a call ({error!r}).")
         return None
+
+
+def given(value: Any) -> Any:
+    """Return a number or a text; None for a library's marks of arguments that are not given."""
+    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+
+
+def parsed(result: Any) -> Any:
+    """Return the result, or what was parsed from a raw response; None if the caller has not read its body yet."""
+    response = getattr(result, "http_response", None)
+    if response is None:
+        return result
+    if not response.is_closed:
+        return None
+    return json.loads(response.content, object_hook=lambda fields: SimpleNamespace(**fields))
 
 
 def wrap_sync(reader: Reader) -> Callable[[Any], Any]:

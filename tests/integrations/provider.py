@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+import format_anthropic
 import format_openai
 
 SLOW_SECONDS = 0.2
@@ -22,7 +23,7 @@ HEADERS = {"x-ratelimit-remaining-requests": "59", "x-ratelimit-remaining-tokens
 
 Respond = Callable[["Handler", dict[str, Any]], None]
 # The end of a path -> how it is answered.
-FORMATS: dict[str, Respond] = dict(format_openai.PATHS)
+FORMATS: dict[str, Respond] = format_openai.PATHS | format_anthropic.PATHS
 
 
 class Handler(BaseHTTPRequestHandler):
