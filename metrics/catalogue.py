@@ -35,6 +35,7 @@ class Combine(StrEnum):
     SUM = "sum"
     MEAN = "mean"
     MAX = "max"
+    MIN = "min"
     MERGE = "merge"  # histograms are merged before a statistic is computed
 
 
@@ -198,6 +199,8 @@ ALL: tuple[Metric, ...] = (
     _gauge("queue.processing", "requests", "Processing", "Requests that are being processed.", None, Combine.SUM),
     _gauge("queue.wait_time_ms", "ms", "Wait time", "Time that a request waits in the queue, as reported by the queue.", "up", Combine.MAX),
     _gauge("queue.oldest_seconds", "s", "Oldest request", "Age of the oldest request in flight, as reported by the queue.", "up", Combine.MAX),
+    _gauge("queue.ratelimit_remaining_requests", "requests", "Remaining requests", "Requests that the provider's rate limit still allows.", "down", Combine.MIN),
+    _gauge("queue.ratelimit_remaining_tokens", "tokens", "Remaining tokens", "Tokens that the provider's rate limit still allows.", "down", Combine.MIN),
     # Hosts.
     _gauge("system.cpu_percent", "%", "CPU", "Utilisation of all CPU cores; in a container, of its CPU limit."),
     _gauge("system.memory_percent", "%", "Memory", "Memory in use; in a container, of its memory limit."),

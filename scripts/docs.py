@@ -46,6 +46,7 @@ COMBINE_MEANINGS = {
     Combine.SUM: "the sum: queues of 3 and 3 requests are 6 requests",
     Combine.MEAN: "the mean: two engines at 40 % are at 40 %, not at 80 %",
     Combine.MAX: "the largest value: GPUs at 60 °C and 80 °C are at 80 °C",
+    Combine.MIN: "the smallest value: with 40 and 90 requests left until a limit, 40 are left",
     Combine.MERGE: "the distributions (for a ratio: both counts) are merged first; percentiles are never averaged",
 }
 LEVELS = """\

@@ -83,7 +83,18 @@ class GPUMetricsAdmin(LargeTableAdmin):
 class QueueMetricsAdmin(LargeTableAdmin):
     """Samples of queues."""
 
-    list_display = ("timestamp", "series", "kind", "source", "pending", "processing", "wait_time_ms", "oldest_seconds")
+    list_display = (
+        "timestamp",
+        "series",
+        "kind",
+        "source",
+        "pending",
+        "processing",
+        "wait_time_ms",
+        "oldest_seconds",
+        "ratelimit_remaining_requests",
+        "ratelimit_remaining_tokens",
+    )
     list_filter = ("timestamp", ModelFilter, "kind", DemoFilter)
     list_select_related = ("series", "labels")
     ordering = ("-timestamp",)

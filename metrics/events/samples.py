@@ -58,6 +58,7 @@ class QueueEvent(Event):
     """Numbers of waiting and running requests of a model, from one source.
 
     `wait_time_ms`: the current queue time. `oldest_seconds`: the age of the oldest request in flight.
+    `ratelimit_remaining_…`: the requests and tokens that the provider's rate limit still allows.
     `kind` is `track` or `sdk` (counted by our SDK). `engine` is for readings of LLM Monitor itself; from clients it is
     rejected.
     """
@@ -71,6 +72,8 @@ class QueueEvent(Event):
     processing: Level | None = None
     wait_time_ms: Milliseconds | None = None
     oldest_seconds: Seconds | None = None
+    ratelimit_remaining_requests: Level | None = None
+    ratelimit_remaining_tokens: Level | None = None
 
     @property
     def labels(self) -> SeriesKey:

@@ -41,6 +41,8 @@ QUEUE_LIMITS = {
     "processing": MAX_LEVEL,
     "wait_time_ms": MAX_DURATION_MS,
     "oldest_seconds": MAX_DURATION_MS / 1_000,
+    "ratelimit_remaining_requests": MAX_LEVEL,
+    "ratelimit_remaining_tokens": MAX_LEVEL,
 }
 # Fields of a request that can be labels, too. They were metadata in earlier versions.
 TAG_FIELDS = ("host", "user")
@@ -291,7 +293,8 @@ def _check_queue(item: dict[str, Any], event: QueueEvent) -> None:
         for name, limit in QUEUE_LIMITS.items():
             if item.get(name) is not None:
                 raise InvalidItem(name, f"must be a number from 0 to {limit:.0f}, got {echo(item[name])}")
-        raise InvalidItem("pending", "is required if processing, wait_time_ms and oldest_seconds are missing")
+        others = ", ".join(name for name in QUEUE_LIMITS if name != "pending")
+        raise InvalidItem("pending", f"is required if all of these are missing: {others}")
 
 
 def _check_gpus(sent: list[Any], event: SystemEvent, dropped: list[str], corrected: list[str]) -> None:

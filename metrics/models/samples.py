@@ -99,6 +99,8 @@ class QueueMetrics(models.Model):
     processing = models.BigIntegerField(null=True)
     wait_time_ms = models.FloatField(null=True)
     oldest_seconds = models.FloatField(null=True, help_text="Age of the oldest request in flight.")
+    ratelimit_remaining_requests = models.BigIntegerField(null=True, help_text="Until the provider's rate limit.")
+    ratelimit_remaining_tokens = models.BigIntegerField(null=True, help_text="Until the provider's rate limit.")
 
     class Meta:
         verbose_name = verbose_name_plural = "queue metrics"

@@ -21,7 +21,10 @@ PROMISED = {
         "temperature", "utilization_percent", "memory_used_mb", "memory_total_mb", "memory_percent", "power_draw_watts",
         "power_limit_watts",
     },
-    "queue": {"pending", "processing", "wait_time_ms", "oldest_seconds"},
+    "queue": {
+        "pending", "processing", "wait_time_ms", "oldest_seconds", "ratelimit_remaining_requests",
+        "ratelimit_remaining_tokens",
+    },
     "error": {"count"},
 }  # fmt: skip
 

@@ -28,7 +28,8 @@ def current(at: datetime) -> dict[str, Any]:
     """Return the body of the tick of the second that contains `at`. Raises QueryTooSlow.
 
     `overall` and `models` are over the last 60 s, including the current second. Unknown figures are None. `queue` has
-    the current queue lengths and the age of the oldest request, and the queue times of the requests of the last 60 s.
+    the current queue lengths, the age of the oldest request, what rate limits still allow, and the queue times of the
+    requests of the last 60 s.
     """
     with query_budget(is_live=True):
         unfiltered = Filters()
@@ -45,6 +46,8 @@ def current(at: datetime) -> dict[str, Any]:
                 "pending": level.pending,
                 "processing": level.processing,
                 "oldest_seconds": round_figure(level.oldest_seconds),
+                "ratelimit_remaining_requests": level.ratelimit_remaining_requests,
+                "ratelimit_remaining_tokens": level.ratelimit_remaining_tokens,
                 "wait_time_ms": minute.wait_time_ms,
             },
             **tick_hosts(at),

@@ -1,8 +1,8 @@
 """The current queue length of each model.
 
 For each model and field, the first kind of engine, track and sdk that has a valid value is used. The lengths of its
-sources are added; of the ages of their oldest requests, the highest counts. A sample counts from its time on, for three
-intervals of its source, at least 15 s.
+sources are added; of the ages of their oldest requests, the highest counts, and of what their rate limits still allow,
+the lowest. A sample counts from its time on, for three intervals of its source, at least 15 s.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ from metrics.queries.read.sql import chunks
 from metrics.readings import rank_of_kind
 
 # field -> how the values of several sources are combined
-FIELDS: dict[str, Callable[[Iterable[Any]], Any]] = {"pending": sum, "processing": sum, "oldest_seconds": max}
+FIELDS: dict[str, Callable[[Iterable[Any]], Any]] = {
+    "pending": sum,
+    "processing": sum,
+    "oldest_seconds": max,
+    "ratelimit_remaining_requests": min,
+    "ratelimit_remaining_tokens": min,
+}
 METRICS = [catalogue.get(f"queue.{field}") for field in FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The number of waiting requests and of requests in processing, and the age of the oldest of them.
+    """The number of waiting requests and of requests in processing, the age of the oldest, and the rate limit's rest.
 
     What no source reports is None.
     """
@@ -36,6 +42,8 @@ class Level:
     pending: int | None = None
     processing: int | None = None
     oldest_seconds: float | None = None
+    ratelimit_remaining_requests: int | None = None
+    ratelimit_remaining_tokens: int | None = None
 
     @property
     def in_flight(self) -> int | None:

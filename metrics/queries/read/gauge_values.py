@@ -99,7 +99,7 @@ def _combined(metric: Metric, stat: str, values: Floats, cell: Integers, count: 
     """Return the values of instances, combined in the cells of `count` groups."""
     size = count * points
     number = np.bincount(cell, minlength=size)
-    if stat == "min":
+    if stat == "min" or (metric.combine is Combine.MIN and stat != "max"):
         result = np.full(size, np.inf)
         np.minimum.at(result, cell, values)
     elif stat == "max" or metric.combine is Combine.MAX:

@@ -30,6 +30,7 @@ from tests.support.validated import event_of
 
 AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 POLICY = make_ingest_policy()
+OTHERS_OF_A_QUEUE = "processing, wait_time_ms, oldest_seconds, ratelimit_remaining_requests, ratelimit_remaining_tokens"
 # The least that an event of each kind needs. A queue needs one of its values.
 LEAST: dict[Kind, dict[str, Any]] = {
     Kind.INFERENCE: {"model_name": "m"},
@@ -298,8 +299,13 @@ class AFieldThatDescribes:
             ({"pending": "[N/A]"}, "pending", "must be a number from 0 to 1000000000, got text"),
             ({"wait_time_ms": math.nan}, "wait_time_ms", "must be a number from 0 to 2073600000, got nan"),
             ({"oldest_seconds": -1}, "oldest_seconds", "must be a number from 0 to 2073600, got -1"),
-            ({"pending": None}, "pending", "is required if processing, wait_time_ms and oldest_seconds are missing"),
-            ({}, "pending", "is required if processing, wait_time_ms and oldest_seconds are missing"),
+            (
+                {"ratelimit_remaining_tokens": -1},
+                "ratelimit_remaining_tokens",
+                "must be a number from 0 to 1000000000, got -1",
+            ),
+            ({"pending": None}, "pending", f"is required if all of these are missing: {OTHERS_OF_A_QUEUE}"),
+            ({}, "pending", f"is required if all of these are missing: {OTHERS_OF_A_QUEUE}"),
         ],
     )
     def test_is_named_with_its_value_if_it_costs_a_queue(self, values: dict[str, Any], field: str, error: str) -> None:

@@ -86,6 +86,8 @@ class TheTick:
                 "pending": None,
                 "processing": None,
                 "oldest_seconds": None,
+                "ratelimit_remaining_requests": None,
+                "ratelimit_remaining_tokens": None,
                 "wait_time_ms": {"p50": None, "p95": None},
             },
             "hosts": [],

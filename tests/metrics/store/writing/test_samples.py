@@ -84,7 +84,10 @@ class ASample:
         assert (system.timestamp, gpu.timestamp, gpu.host) == (NOW, NOW, "big")
 
     def test_adds_to_each_gauge_of_the_catalogue(self) -> None:
-        commit(machine(NOW, FULL_GPU, **FULL_SYSTEM), queue(processing=2, wait_time_ms=5.0, oldest_seconds=4.0))
+        headroom = {"ratelimit_remaining_requests": 9, "ratelimit_remaining_tokens": 800}
+        commit(
+            machine(NOW, FULL_GPU, **FULL_SYSTEM), queue(processing=2, wait_time_ms=5.0, oldest_seconds=4.0, **headroom)
+        )
         named = {one.name for one in catalogue.ALL if one.type in ("system", "monitor", "gpu", "queue")}
         for resolution, expected in ((60, named), (3600, named - LEVELS)):
             assert set(GaugeRollup.objects.filter(resolution=resolution).values_list("metric", flat=True)) == expected
