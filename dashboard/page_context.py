@@ -20,6 +20,7 @@ ADDRESSES = {
     "login-url": ("login",),
     "current-url": ("metrics-current",),
     "demo-url": ("demo",),
+    "connect-key-url": ("connect-key",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "alerts-url": ("alerts",),
@@ -32,14 +33,18 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "llmmonitor_theme"
 
 
-def page_context(request: HttpRequest, page: str, filters: Mapping[str, str] = FILTERS) -> dict[str, Any]:
-    """Return the context that `base.html` needs. `page` is the name of the page's tab; `filters` are in its header."""
+def page_context(request: HttpRequest, page: str, filters: Mapping[str, str] | None = FILTERS) -> dict[str, Any]:
+    """Return the context that `base.html` needs. `page` is the name of the page's tab; `filters` are in its header.
+
+    A page with `filters` None has no time range either: its header has one row.
+    """
     return {
         "page": page,
         "theme": theme_of(request),
         "ranges": list(RANGES.values()),
         "filters": filters,
-        "settings": page_settings(filters),
+        "has_range": filters is not None,
+        "settings": page_settings(filters or {}),
         "addresses": addresses(page),
         "catalogue": catalogue_for_scripts(),
     }

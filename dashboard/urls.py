@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from dashboard.alerts import views as alerts
 from dashboard.connect import sdk
+from dashboard.connect import views as connect
 from dashboard.overview import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,6 +18,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/alerts/", alerts.alerts_page, name="alerts-page"),
     path("dashboard/data/alerts", alerts.alerts_data, name="alerts-data"),
     path("dashboard/data/alerts/figures", alerts.alerts_figures, name="alerts-figures"),
+    path("dashboard/start/", connect.start_page, name="start"),
+    path("dashboard/connect/", connect.connect_page, name="connect"),
+    path("dashboard/connect/key", connect.KeyView.as_view(), name="connect-key"),
+    path("dashboard/data/connect", connect.connect_data, name="connect-data"),
+    path("dashboard/data/connect/figures", connect.connect_figures, name="connect-figures"),
     path("sdk/", sdk.index, name="sdk"),
     path("sdk/<str:name>", sdk.wheel, name="sdk-wheel"),
 ]

@@ -148,6 +148,7 @@ AUTH_PASSWORD_VALIDATORS = [
 FORCE_SCRIPT_NAME = LLMMONITOR.path_prefix or None
 LOGIN_URL = LOGOUT_REDIRECT_URL = f"{LLMMONITOR.path_prefix}/login/"
 LOGIN_REDIRECT_URL = f"{LLMMONITOR.path_prefix}/"
+LOGIN_LINK_REDIRECT_URL = f"{LLMMONITOR.path_prefix}/dashboard/start/"
 CSRF_FAILURE_VIEW = "llmmonitor.access.views.csrf_failed"
 
 ALLOWED_HOSTS = [*default_allowed_hosts(LLMMONITOR.host), *LLMMONITOR.allowed_hosts]

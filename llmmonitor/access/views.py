@@ -69,7 +69,7 @@ class LogoutView(DjangoLogoutView):
 @never_cache
 @require_GET  # not HEAD, because a link logs in once
 def login_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Log in the user of a valid link and redirect to `/`."""
+    """Log in the user of a valid link and redirect to the start page."""
     response = follow_link(request, token)
     response["Referrer-Policy"] = "no-referrer"  # the URL contains the token
     return response
@@ -89,7 +89,7 @@ def follow_link(request: HttpRequest, token: str) -> HttpResponse:
             return too_many_attempts(request, wait_seconds)
         message = "This link was already used or is older than 15 minutes. Run manage.py login-link to print another."
         return login_page(request, 410, message)
-    return HttpResponseRedirect(settings.LOGIN_REDIRECT_URL)
+    return HttpResponseRedirect(settings.LOGIN_LINK_REDIRECT_URL)
 
 
 def login_page(request: HttpRequest, status: int, message: str, target: str = "") -> HttpResponse:

@@ -31,7 +31,7 @@ class ALoginLink:
     def test_signs_in_and_opens_the_first_page(self, link: str) -> None:
         reply = send_request("GET", link, client=ELSEWHERE)
 
-        assert (reply.status, reply.headers["location"]) == (302, "/")
+        assert (reply.status, reply.headers["location"]) == (302, "/dashboard/start/")
         session = reply.cookies["llmmonitor_session"].partition(";")[0]
         cookie = {"Cookie": f"llmmonitor_session={session}"}
         assert send_request("GET", "/read", headers=cookie, client=ELSEWHERE).json() == {"who": "ada"}
@@ -49,7 +49,10 @@ class ALoginLink:
     def test_leads_on_whoever_it_has_signed_in_already(self, link: str, admin: User) -> None:
         send_request("GET", link, client=ELSEWHERE)
 
-        assert send_request("GET", link, headers=session_of(admin), client=ELSEWHERE).headers["location"] == "/"
+        assert (
+            send_request("GET", link, headers=session_of(admin), client=ELSEWHERE).headers["location"]
+            == "/dashboard/start/"
+        )
 
     def test_is_not_told_to_other_sites(self, link: str) -> None:
         assert send_request("GET", link).headers["referrer-policy"] == "no-referrer"

@@ -169,7 +169,7 @@ class AStartOnAPublicAddress:
     def test_lets_the_admin_in_once_by_a_link(self, neighbour: Visitor, public: Public) -> None:
         first, second = (neighbour.send_request("GET", public.link) for _ in range(2))
 
-        assert (first.status, first.headers["Location"]) == (302, "/")
+        assert (first.status, first.headers["Location"]) == (302, "/dashboard/start/")
         assert second.status == 410
         session = next(cookie for cookie in first.cookies if cookie.startswith("llmmonitor_session="))
         assert (

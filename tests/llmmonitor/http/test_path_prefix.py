@@ -129,7 +129,8 @@ class AProxyWithAPath:
         assert address == f"{PREFIX}/?range=15m"
         links = links_of(page)
         assert f"{PREFIX}/ws/metrics" in links
-        for link in links - {f"{PREFIX}/ws/metrics"}:
+        assert f"{PREFIX}/dashboard/connect/" in links
+        for link in links - {f"{PREFIX}/ws/metrics", f"{PREFIX}/dashboard/connect/key"}:
             assert browser.open(link + ("?metric=inference.requests" if "export" in link else ""))[1], link
         assert f"{proxy.url}{PREFIX}/track/inference" in page
         assert {cookie.path for cookie in browser.cookies} == {PREFIX}
@@ -199,7 +200,7 @@ class AStart:
         assert link[1].startswith(f"{server.url}{PREFIX}/login/link/")
         assert f"{server.url}{PREFIX}/\n" in (server.data_dir / "lock").read_text()
         path = link[1].removeprefix(server.url)
-        assert server.get(path).headers["Location"] == f"{PREFIX}/"
+        assert server.get(path).headers["Location"] == f"{PREFIX}/dashboard/start/"
         # The command names the prefix once, whether the address has it or not.
         for base in ("https://example.com", f"https://example.com{PREFIX}/"):
             printed = subprocess.run(

@@ -39,8 +39,10 @@ export async function startPage(widgets, options = {}) {
   page.topics.on("data", showLayout);
   showLayout();
   mountTheme(page);
-  mountRange(page);
-  mountFilters(page);
+  if (find(".head-controls")) {
+    mountRange(page);
+    mountFilters(page);
+  }
   mountConnectionPill(page, connection);
   mountKeyboard(page);
   mountNotices(page, connection);

@@ -1,13 +1,12 @@
 // The card of a new installation: a command that sends the first event, and a button that creates demo data.
 
-import { announce } from "../page/announce.js";
 import { demoStart, demoState } from "../page/api.js";
+import { mountCopy } from "../page/copy.js";
 import { find, setText } from "../page/dom.js";
 import { minutesAndSeconds } from "../page/format.js";
 
 const SHOW_CAUSES_AFTER_SECONDS = 60;
 const POLL_MS = 700;
-const COPIED_MS = 2_500;
 
 export function mount(root, page) {
   const openedAt = performance.now();
@@ -18,26 +17,9 @@ export function mount(root, page) {
     setText(text, `no event yet (${minutesAndSeconds(seconds)})`);
     find("#causes", root).hidden = seconds < SHOW_CAUSES_AFTER_SECONDS;
   });
-  mountCopy(root);
+  mountCopy(find("#copy-snippet", root), find("#snippet", root), "Command");
   const button = find("#demo-show", root);
   button?.addEventListener("click", () => createDemo(root, page, button));
-}
-
-function mountCopy(root) {
-  const button = find("#copy-snippet", root);
-  button.addEventListener("click", async () => {
-    const snippet = find("#snippet", root);
-    try {
-      await navigator.clipboard.writeText(snippet.textContent);
-      setText(button, "Copied ✓");
-      announce("Command copied");
-    } catch {
-      // Browsers offer no clipboard over plain HTTP from another machine: select the text, so that the user can copy it.
-      getSelection().selectAllChildren(snippet);
-      setText(button, "Press Ctrl+C");
-    }
-    setTimeout(() => setText(button, "Copy"), COPIED_MS);
-  });
 }
 
 // Start the demo and show its progress. The page shows the first data as soon as there is some.

@@ -6,24 +6,12 @@ import { find, findAll } from "./dom.js";
 export function mountKeyboard(page) {
   const help = find("#help-dialog");
   find("#help").addEventListener("click", () => help.showModal());
-  const focusedCard = () => document.activeElement?.closest?.("[data-widget]");
   const shortcuts = {
     "?": () => help.showModal(),
-    l: () => (page.live ? page.pause() : page.resume()),
-    "[": () => page.pan(-1),
-    "]": () => !page.live && page.pan(1),
-    "-": () => page.zoom(2),
-    "=": () => page.zoom(0.5),
-    "+": () => page.zoom(0.5),
     m: () => page.topics.emit("mute"),
     t: () => page.topics.emit("go-to-toasts"),
-    "/": () => find('[data-filter="model"] button').click(),
-    e: () => focusedCard()?.querySelector("[data-menu]")?.click(),
-    f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),
+    ...(find(".head-controls") ? ofRangeAndCharts(page) : {}),
   };
-  page.settings.ranges.forEach((range, index) => {
-    shortcuts[index + 1] = () => page.navigate({ range: range.name });
-  });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (find("dialog[open]")) return;
@@ -41,4 +29,23 @@ export function mountKeyboard(page) {
   for (const dialog of findAll("dialog")) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
+}
+
+function ofRangeAndCharts(page) {
+  const focusedCard = () => document.activeElement?.closest?.("[data-widget]");
+  const shortcuts = {
+    l: () => (page.live ? page.pause() : page.resume()),
+    "[": () => page.pan(-1),
+    "]": () => !page.live && page.pan(1),
+    "-": () => page.zoom(2),
+    "=": () => page.zoom(0.5),
+    "+": () => page.zoom(0.5),
+    "/": () => find('[data-filter="model"] button').click(),
+    e: () => focusedCard()?.querySelector("[data-menu]")?.click(),
+    f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),
+  };
+  page.settings.ranges.forEach((range, index) => {
+    shortcuts[index + 1] = () => page.navigate({ range: range.name });
+  });
+  return shortcuts;
 }

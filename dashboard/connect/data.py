@@ -1,0 +1,71 @@
+"""The data of the Connect page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, QueryDict
+from django.urls import get_script_prefix
+
+from dashboard.connect.snippets import KINDS, snippet
+from dashboard.connect.snippets.markup import mark_up
+from dashboard.page_query import read
+from llmmonitor.access.connection import connection_of
+from llmmonitor.access.loopback import is_loopback
+from metrics import queries
+
+KEY_PLACEHOLDER = "llmm_YOUR-KEY"
+KEY_NAME = "Connect page"
+
+
+def figures(now: datetime) -> dict[str, Any]:
+    """Return the data that changes while the page is open."""
+    return {
+        "now": int(now.timestamp() * 1000),
+        "params": read(QueryDict(), now).as_dict(),
+        "has_events": queries.has_events(),
+        "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
+        "notices": [],
+    }
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the address of this server as the browser reached it, with the path prefix, without a slash at its end."""
+    return request.build_absolute_uri(get_script_prefix()).rstrip("/")
+
+
+def needs_key(request: HttpRequest) -> bool:
+    """Return whether a program that uses the same address needs a key."""
+    connection = connection_of(request)
+    ends = (connection.client, connection.server, connection.host, connection.header_names)
+    return not (settings.LLMMONITOR.trust_loopback and is_loopback(*ends))
+
+
+def panels(url: str, with_key: bool) -> list[dict[str, Any]]:
+    """Return what the page shows of each kind: its texts, and the snippets as HTML in steps."""
+    listed = []
+    for kind in KINDS.values():
+        texts = snippet(kind.name, url, KEY_PLACEHOLDER if with_key else "")
+        steps = [
+            ("Install", "from this server, nothing else comes with it; no internet needed", "install"),
+            ("Say where and who" if with_key else "Say where", "on the machine that sends", "environment"),
+            (_title(kind.effort), kind.where, "code"),
+            (kind.alternative, "", "alternative"),
+        ]
+        listed.append(
+            {
+                "kind": kind,
+                "steps": [
+                    {"title": title, "note": note, "name": name, "html": mark_up(texts[name], name == "code")}
+                    for title, note, name in steps
+                    if texts[name]
+                ],
+            }
+        )
+    return listed
+
+
+def _title(effort: str) -> str:
+    return {"one command": "Run one command", "a with block": "Add a with block"}.get(effort, "Add two lines")

@@ -1,0 +1,7 @@
+// The entry script of the Connect page.
+
+import { startPage } from "../frame/start.js";
+import * as kinds from "./kinds.js";
+import * as snippets from "./snippets.js";
+
+startPage({ kinds: kinds.mount, snippets: snippets.mount }, { alwaysRefresh: true });

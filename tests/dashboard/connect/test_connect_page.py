@@ -1,0 +1,129 @@
+"""The Connect page as the server renders it, and the key that it makes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from dashboard.connect.data import KEY_PLACEHOLDER
+from dashboard.connect.snippets import KINDS
+from llmmonitor.access.models import APIKey, AuditEntry
+from metrics.events import validate_many
+from metrics.store.writing.transaction import Store
+from tests.support.policies import make_ingest_policy
+
+pytestmark = pytest.mark.django_db
+
+HERE = {"SERVER_NAME": "localhost", "HTTP_HOST": "localhost:8899"}
+ELSEWHERE = {"REMOTE_ADDR": "203.0.113.7", "HTTP_HOST": "testserver"}
+PATH = "/dashboard/connect/"
+
+
+def store(**fields: Any) -> None:
+    event = {"response_time_ms": 5, "success": True, **fields}
+    Store().commit(validate_many("inference", [event], datetime.now(UTC), make_ingest_policy()).events)
+
+
+def sign_in(client: Client, role: str) -> None:
+    user = User.objects.create_user(role, is_superuser=role == "admin")
+    if role != "admin":
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
+    client.force_login(user)
+
+
+def shown(page: str) -> list[str]:
+    """The kinds whose panels are not hidden."""
+    return re.findall(r'id="panel-(\w+)" aria-labelledby="title-\w+">', page)
+
+
+class TheConnectPage:
+    def test_shows_the_snippets_of_the_kind_in_its_address(self, client: Client) -> None:
+        for kind in KINDS:
+            page = client.get(PATH, {"kind": kind}, **HERE).text
+            assert shown(page) == [kind]
+            assert f'data-kind="{kind}" aria-current="true"' in page
+
+    @pytest.mark.parametrize("kind", ["", "nonsense", '"><script>'])
+    def test_shows_the_first_kind_for_another_address(self, kind: str, client: Client) -> None:
+        page = client.get(PATH, {"kind": kind}, **HERE).text
+        assert shown(page) == ["openai"]
+        assert '"><script>' not in page
+
+    def test_has_the_address_by_which_the_browser_reached_it(self, client: Client) -> None:
+        assert "export LLMMONITOR_URL=http://localhost:8899\n" in text_of(client.get(PATH, **HERE).text)
+        sign_in(client, "viewer")
+        assert "export LLMMONITOR_URL=http://testserver\n" in text_of(client.get(PATH, **ELSEWHERE).text)
+
+    def test_needs_no_key_on_loopback(self, client: Client) -> None:
+        page = client.get(PATH, **HERE).text
+        assert KEY_PLACEHOLDER not in page
+        assert "LLMMONITOR_API_KEY" not in page
+        assert "data-make-key" not in page
+
+    def test_needs_no_key_for_an_admin_on_loopback_either(self, client: Client) -> None:
+        sign_in(client, "admin")
+        assert "data-make-key" not in client.get(PATH, **HERE).text
+
+    def test_offers_a_key_to_admins_elsewhere_and_others_a_hint(self, client: Client) -> None:
+        sign_in(client, "admin")
+        assert "data-make-key" in client.get(PATH, **ELSEWHERE).text
+        sign_in(client, "viewer")
+        page = client.get(PATH, **ELSEWHERE).text
+        assert "data-make-key" not in page
+        assert "Ask an admin for a key." in page
+        assert KEY_PLACEHOLDER in page
+
+    def test_makes_no_key_by_itself(self, client: Client) -> None:
+        sign_in(client, "admin")
+        client.get(PATH, **ELSEWHERE)
+        client.get("/dashboard/connect/key", **ELSEWHERE)
+        assert not APIKey.objects.exists()
+
+    def test_is_where_a_login_link_leads_while_there_is_no_event(self, client: Client) -> None:
+        assert client.get("/dashboard/start/", **HERE)["Location"] == PATH
+        store(model_name="m")
+        assert client.get("/dashboard/start/", **HERE)["Location"] == "/"
+
+
+class AKeyOfTheConnectPage:
+    def post(self, client: Client) -> Any:
+        client.get(PATH, **ELSEWHERE)
+        token = client.cookies["llmmonitor_csrf"].value
+        return client.post("/dashboard/connect/key", headers={"X-CSRFToken": token}, **ELSEWHERE)
+
+    def test_may_only_send_events_and_is_shown_once(self, client: Client) -> None:
+        sign_in(client, "admin")
+        reply = self.post(client)
+        assert (reply.status_code, reply["Cache-Control"]) == (201, "no-store")
+        key = APIKey.objects.get()
+        assert (key.scopes, key.created_by.username) == (["ingest"], "admin")
+        token = reply.json()["token"]
+        assert token.startswith(key.prefix)
+        assert token not in client.get(PATH, **ELSEWHERE).text
+        assert client.get("/metrics/current", headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+    def test_is_in_the_audit_log(self, client: Client) -> None:
+        sign_in(client, "admin")
+        self.post(client)
+        entry = AuditEntry.objects.get(action="created key")
+        assert (entry.actor, entry.subject) == ("admin", str(APIKey.objects.get()))
+
+    def test_is_refused_to_others(self, client: Client) -> None:
+        sign_in(client, "operator")
+        assert self.post(client).status_code == 403
+        assert not APIKey.objects.exists()
+
+    def test_is_refused_without_the_token_of_the_form(self) -> None:
+        client = Client(enforce_csrf_checks=True)
+        sign_in(client, "admin")
+        assert client.post("/dashboard/connect/key", **ELSEWHERE).status_code == 403
+        assert not APIKey.objects.exists()
+
+
+def text_of(page: str) -> str:
+    return re.sub("<[^>]*>", "", page.replace("</code>", "\n"))
