@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import suppress
 from time import perf_counter_ns, time_ns
 from traceback import TracebackException
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# The caller has given up: not a failure of the model.
-GIVEN_UP = (CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+# The caller has given up: not a failure of the model. asyncio, concurrent.futures and Trio each have a class for
+# cancellation; they are not imported for it.
+GIVEN_UP = (GeneratorExit, KeyboardInterrupt, SystemExit)
+CANCELLED = frozenset({"CancelledError", "Cancelled"})
 MAX_FRAMES = 50  # of a stack trace
 
 
@@ -79,7 +80,9 @@ class Call:
     @property
     def request_id(self) -> str:
         """The id of the request: the given one, or a new UUID (version 7)."""
-        return str(self.fields.get("request_id") or self.fields.setdefault("request_id", new_request_id()))
+        if not (given := self.fields.get("request_id")):
+            given = self.fields["request_id"] = new_request_id()
+        return str(given)
 
     @property
     def response_time_ms(self) -> float:
@@ -114,24 +117,37 @@ class Call:
 
     def metadata(self, **pairs: Any) -> None:
         """Add metadata."""
-        self.fields["metadata"] = {**self.fields.get("metadata", {}), **pairs}
+        self.fields["metadata"] = {**copy_of(self.fields.get("metadata")), **pairs}
 
     def fail(self, error: BaseException) -> None:
         """Say that the request has failed. In a `with` block, exceptions that leave it are recorded without this."""
         with suppress(Exception):
-            given_up = isinstance(error, GIVEN_UP)
-            self.fields.setdefault("error_type", "CancelledError" if given_up else type(error).__name__)
+            name = type(error).__name__
+            given_up = isinstance(error, GIVEN_UP) or name in CANCELLED
+            self.fields.setdefault("error_type", "CancelledError" if given_up else name)
             if given_up:
                 return
             status = getattr(error, "status_code", None)
             if isinstance(status, int) and 100 <= status < 600:
                 self.fields.setdefault("status_code", status)
-            # Without values of variables, and formatted later; the frames themselves are not kept.
-            self.error = TracebackException.from_exception(error, limit=-MAX_FRAMES, lookup_lines=False)
+            self.error = trace_of(error)
 
     def end(self, error: BaseException | None = None) -> None:
         """End a call that was started with `LLMMonitor.start`. Later calls do nothing."""
         self.__exit__(None if error is None else type(error), error, None)
+
+
+def trace_of(error: BaseException) -> TracebackException:
+    """Return what is recorded of an exception: without values of variables, and without the frames themselves.
+
+    It is formatted later, by the sender's thread.
+    """
+    return TracebackException.from_exception(error, limit=-MAX_FRAMES, lookup_lines=False)
+
+
+def copy_of(metadata: Any) -> dict[str, Any]:
+    """Return a copy, because the caller may change its own before it is sent. What is not a mapping is left out."""
+    return dict(metadata) if isinstance(metadata, Mapping) else {}
 
 
 def _decorated(call: Call, function: Function) -> Function:
@@ -144,18 +160,28 @@ def _decorated(call: Call, function: Function) -> Function:
         @functools.wraps(function)
         async def wrapped(*args: Any, **kwargs: Any) -> Any:
             with new() as one:
-                async for value in function(*args, **kwargs):
+                inner: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+                step = inner.asend(None)
+                while True:
+                    try:
+                        value = await step
+                    except StopAsyncIteration:
+                        return
                     one.first_token()
-                    yield value
+                    try:
+                        step = inner.asend((yield value))
+                    except GeneratorExit:
+                        await inner.aclose()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 (thrown in by the caller, for the function)
+                        step = inner.athrow(error)
 
     elif inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with new() as one:
-                for value in function(*args, **kwargs):
-                    one.first_token()
-                    yield value
+                return (yield from _Values(function(*args, **kwargs), one))
 
     elif inspect.iscoroutinefunction(function):
 
@@ -172,3 +198,22 @@ def _decorated(call: Call, function: Function) -> Function:
                 return function(*args, **kwargs)
 
     return cast("Function", wrapped)
+
+
+class _Values(Generator[Any, Any, Any]):
+    """The values of a generator. The first is the first token of the call."""
+
+    def __init__(self, inner: Generator[Any, Any, Any], call: Call) -> None:
+        self._inner = inner
+        self._call = call
+
+    def send(self, value: Any) -> Any:
+        value = self._inner.send(value)
+        self._call.first_token()
+        return value
+
+    def throw(self, *error: Any) -> Any:
+        return self._inner.throw(*error)
+
+    def close(self) -> None:
+        self._inner.close()

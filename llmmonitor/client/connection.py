@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from time import time
+from time import monotonic, time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -31,8 +31,19 @@ class Response(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why it was refused, in the words of the server."""
+        """Why it, or the first event of it, was refused, in the words of the server."""
+        first = self.body.get("rejected")
+        if isinstance(first, list) and first and isinstance(first[0], dict):
+            return f"{first[0].get('field')}: {first[0].get('error')}"[:300]
         return str(self.body.get("detail") or f"status {self.status}")[:300]
+
+    def rejected_of(self, events: int) -> int | None:
+        """Return how many of the events of a post were rejected; None if it must be sent again."""
+        rejected = self.body.get("rejected")
+        if self.status in (200, 422) and isinstance(rejected, list):
+            return min(len(rejected), events)
+        # Nothing would help a body that is too large. Other refusals count only in the form of LLM Monitor's.
+        return events if self.status == 413 or (self.status in (400, 415) and "detail" in self.body) else None
 
 
 class Connection:
@@ -55,8 +66,7 @@ class Connection:
             return self._send(method, path, body, headers)
         except (OSError, HTTPException, ValueError) as error:
             self.close()
-            is_timeout = isinstance(error, TimeoutError)
-            if not was_open or is_timeout:
+            if not was_open or isinstance(error, TimeoutError):
                 raise NoResponse(f"no response from {self._settings.url}: {error or type(error).__name__}") from None
         try:
             return self._send(method, path, body, headers)
@@ -73,11 +83,14 @@ class Connection:
     def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Response:
         if self._connection is None:
             self._connection = self._open()
+        until = monotonic() + self._timeout_seconds
         self._connection.request(method, urlsplit(self._settings.url).path + path, body or None, headers)
         response = self._connection.getresponse()
-        content = response.read(MAX_RESPONSE_BYTES)
-        if not response.isclosed():
-            self.close()  # more than the limit is left
+        content = b""
+        while part := response.read1(65_536):
+            content += part
+            if len(content) > MAX_RESPONSE_BYTES or monotonic() > until:
+                raise HTTPException("the response does not end")
         try:
             parsed = json.loads(content)
         except (ValueError, RecursionError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from time import time_ns
-from typing import Any
 
 from llmmonitor.client.call import Call
 from llmmonitor.client.events import QUEUE, Recorded, at
@@ -25,32 +25,30 @@ class InFlight:
         counts: dict[Key, int] = {}
         oldest_ns: dict[Key, int] = {}
         for call in calls:
-            key = (
-                call.model_name,
-                str(call.fields.get("provider") or ""),
-                str(call.fields.get("service") or self._service),
+            with suppress(Exception):  # of values of the caller that cannot be written as text
+                key = (
+                    str(call.model_name),
+                    str(call.fields.get("provider") or ""),
+                    str(call.fields.get("service") or self._service),
+                )
+                counts[key] = counts.get(key, 0) + 1
+                oldest_ns[key] = min(oldest_ns.get(key, now_ns), call.started_at_ns)
+        for key in self._reported - counts.keys():
+            counts[key], oldest_ns[key] = 0, now_ns
+        self._reported = {key for key, count in counts.items() if count}
+        return [
+            Recorded(
+                QUEUE,
+                {
+                    "kind": "sdk",
+                    "source": source,
+                    "timestamp": at(now_ns),
+                    "model_name": key[0],
+                    "provider": key[1],
+                    "service": key[2],
+                    "processing": count,
+                    "oldest_seconds": round((now_ns - oldest_ns[key]) / 1e9, 3),
+                },
             )
-            counts[key] = counts.get(key, 0) + 1
-            oldest_ns[key] = min(oldest_ns.get(key, now_ns), call.started_at_ns)
-        samples = [
-            self._sample(key, source, now_ns, count, max(0, now_ns - oldest_ns[key]) / 1e9)
             for key, count in counts.items()
         ]
-        samples += [self._sample(key, source, now_ns, 0, 0.0) for key in self._reported - counts.keys()]
-        self._reported = set(counts)
-        return samples
-
-    @staticmethod
-    def _sample(key: Key, source: str, now_ns: int, count: int, oldest_seconds: float) -> Recorded:
-        model_name, provider, service = key
-        fields: dict[str, Any] = {
-            "kind": "sdk",
-            "source": source,
-            "timestamp": at(now_ns),
-            "model_name": model_name,
-            "provider": provider,
-            "service": service,
-            "processing": count,
-            "oldest_seconds": round(oldest_seconds, 3),
-        }
-        return Recorded(QUEUE, fields)

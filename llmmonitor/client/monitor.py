@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from traceback import TracebackException
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from llmmonitor.client.call import MAX_FRAMES, Call
+from llmmonitor.client.call import Call, copy_of, trace_of
 from llmmonitor.client.connection import Connection, NoResponse
 from llmmonitor.client.events import ERROR, INFERENCE, Recorded, at
 from llmmonitor.client.sender import Sender
@@ -47,30 +47,31 @@ class LLMMonitor:
 
         fields: of the event, such as `temperature`, `provider` or `endpoint`; other names become metadata.
         """
+        if "metadata" in fields:
+            fields["metadata"] = copy_of(fields["metadata"])
         return Call(self._sender, model_name, fields)
 
     def start(self, model_name: str, **fields: Any) -> Call:
         """Start a call that ends with its method `end`, where a `with` block does not fit."""
-        return Call(self._sender, model_name, fields).__enter__()
+        return self.track(model_name, **fields).__enter__()
 
     def record(self, model_name: str, **fields: Any) -> None:
         """Record a request that was measured elsewhere. Without a `timestamp`, it ended now."""
-        self._sender.put(_stamped(INFERENCE, {"model_name": model_name, **fields}))
+        self._sender.put(_recorded(INFERENCE, {"model_name": model_name, **fields}))
 
     def record_batch(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Record many requests, each with the fields of `record`. Those that were queued are sent in the background."""
-        self._sender.put_many([_stamped(INFERENCE, dict(event)) for event in events])
+        """Record many requests, each a mapping with the fields of `record`. Others are dropped."""
+        self._sender.put_many([_recorded(INFERENCE, copy_of(event)) for event in events])
 
     def error(self, error: BaseException | str, model_name: str | None = None, **fields: Any) -> None:
         """Record an error that belongs to no `track` block. fields: such as `request_id`, `endpoint` or `severity`."""
+        described: dict[str, Any] = {"error_type": "Error", "error_message": error}
         if isinstance(error, BaseException):
-            trace = TracebackException.from_exception(error, limit=-MAX_FRAMES)
-            described = {"error_type": type(error).__name__, "error_message": str(trace)}
-            described["stack_trace"] = "".join(trace.format())
-        else:
-            described = {"error_type": "Error", "error_message": error}
+            described["error_type"] = type(error).__name__
+            with suppress(Exception):  # of an exception whose attributes raise
+                described["error_message"] = trace_of(error)
         named = {"model_name": model_name} if model_name else {}
-        self._sender.put(_stamped(ERROR, described | named | fields))
+        self._sender.put(_recorded(ERROR, described | named | fields))
 
     def health(self) -> dict[str, Any]:
         """Ask the server how it is. Return that, and how the SDK is: what is queued, was sent, dropped, refused.
@@ -84,11 +85,8 @@ class LLMMonitor:
             "error": error,
             "url": sender.settings.url,
             "server": server,
-            "queued": sender.queued,
             "in_flight": len(sender.in_flight),
-            "sent": sender.sent,
-            "rejected": sender.rejected,
-            "dropped": sender.dropped,
+            **sender.counts(),
             "last_error": sender.last_error,
         }
 
@@ -117,7 +115,9 @@ class LLMMonitor:
         connection = Connection(settings, HEALTH_SECONDS)
         try:
             health = connection.send("GET", "/health")
-            if health.status != 200 or "status" not in health.body:
+            if "status" not in health.body:
+                return "unreachable", f"{settings.url}/health is not that of LLM Monitor ({health.reason})", {}
+            if health.status != 200:
                 return "unhealthy", f"{settings.url}/health returned {health.reason}", health.body
             # An empty post: 400 if the key may send events.
             may_send = connection.send("POST", INFERENCE, b"[]")
@@ -130,6 +130,9 @@ class LLMMonitor:
         return "ok", "", health.body
 
 
-def _stamped(path: str, fields: dict[str, Any]) -> Recorded:
-    fields.setdefault("timestamp", at(time.time_ns()))
+def _recorded(path: str, fields: dict[str, Any]) -> Recorded:
+    if fields:
+        fields.setdefault("timestamp", at(time.time_ns()))
+    if "metadata" in fields:
+        fields["metadata"] = copy_of(fields["metadata"])
     return Recorded(path, fields)

@@ -2,6 +2,8 @@
 
 Every second, the thread takes the queue, writes it as batches, and posts them. While the server cannot be reached, the
 batches wait, in memory or on disk, and are sent again later: their events have ids, so that none is counted twice.
+
+Every event that was recorded is counted once: it is queued, sent, rejected (by the server) or dropped.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from contextlib import suppress
 from typing import Any
 
 from llmmonitor.client.call import Call
-from llmmonitor.client.connection import Connection, NoResponse, Response
-from llmmonitor.client.events import MAX_BATCH_EVENTS, QUEUE, Batch, Recorded, batches
+from llmmonitor.client.connection import Connection, NoResponse
+from llmmonitor.client.events import MAX_BATCH_EVENTS, Batch, Recorded, batches
 from llmmonitor.client.in_flight import InFlight
 from llmmonitor.client.settings import Settings
 from llmmonitor.client.slot import Slot
@@ -30,10 +32,11 @@ from llmmonitor.client.warn import warn
 
 EVERY_SECONDS = 1.0
 MAX_QUEUED = 20_000  # calls and events that the thread has not taken yet; further ones are dropped
+MAX_IN_FLIGHT = 50_000  # calls that were started and have not ended; the oldest are dropped
 TIMEOUT_SECONDS = 10.0  # of a post
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts
+NO_ROOM = "There is no room for more events that wait; the oldest are dropped."
 EXIT_SECONDS = 1.5  # what sending may delay the end of the process
-REFUSED = (400, 413, 415)  # sending it again would not help
 
 
 class Sender:
@@ -42,44 +45,57 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.in_flight: dict[Call, None] = {}
+        self._common: dict[str, Any] = {"service": settings.service} if settings.service else {}
+        if settings.metadata:
+            self._common["metadata"] = settings.metadata
         self._reset()
         _senders.add(self)
 
     def _reset(self) -> None:
-        """Start anew, as in a child of a fork: what the parent has recorded is sent by the parent."""
+        """Start from scratch, as in a child of a fork: what the parent has recorded is sent by the parent."""
         self.in_flight.clear()
-        self.sent = self.rejected = self.dropped = 0
         self.last_error = self.settings.problem
+        self._sent = self._rejected = self._dropped = 0
+        self._finished = 0  # events that were queued, and then sent, rejected or dropped
         self._items: deque[Call | Recorded] = deque()
-        self._changed = threading.Condition()  # also guards the counters, and moving events from the queue
+        self._waiting: Waiting = WaitingInMemory()
+        # Both may be locked again by the thread that has locked them, such as in a handler of a signal.
+        self._moving = threading.RLock()  # for moving events from the queue, and for the batches that wait
+        self._changed = threading.Condition()  # for the counters and the state of the thread; never locked for long
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self.is_running = False
+        self.is_running = self._is_closing = self._is_flushing = self._has_tried = False
         self._slot: Slot | None = None
-        self._waiting: Waiting = WaitingInMemory()
-        self._connection = Connection(self.settings, TIMEOUT_SECONDS)
-        self._queue_samples = InFlight(self.settings.service)
         self._source = ""
-        self._finished = 0  # events that were sent, refused or dropped by the thread
+        self._connection = Connection(self.settings, TIMEOUT_SECONDS)
+        self._samples = InFlight(self.settings.service)
         self._failures = 0
         self._not_before = 0.0
-        self._is_closing = self._is_flushing = False
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of events that are queued, and were sent, rejected and dropped."""
+        with self._moving, self._changed:
+            return {
+                "queued": self._queued,
+                "sent": self._sent,
+                "rejected": self._rejected,
+                "dropped": self._dropped,
+            }
 
     @property
-    def queued(self) -> int:
-        """The number of events that were recorded and not sent yet."""
+    def _queued(self) -> int:
         return len(self._items) + self._waiting.count
 
     def put(self, item: Call | Recorded) -> None:
         """Queue an event. Does not block and does not raise."""
         items = self._items
         if len(items) >= MAX_QUEUED:
-            self._drop(1, "queue", f"More than {MAX_QUEUED:,} events wait for the sender's thread; more are dropped.")
+            self._drop(1, "queue", f"{MAX_QUEUED:,} events wait for the sender's thread; more are dropped.")
             return
         items.append(item)
         if not self.is_running:
             self.start()
-        elif len(items) == MAX_BATCH_EVENTS:
+        elif len(items) >= MAX_BATCH_EVENTS and not self._wake.is_set():
             self._wake.set()
 
     def put_many(self, items: list[Recorded]) -> None:
@@ -89,14 +105,17 @@ class Sender:
             self._wake.set()
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Send now what was recorded before. Return whether all of it was sent or refused in time."""
-        if not self.queued:
+        """Send now what was recorded before. Return whether all of it was sent or rejected in time."""
+        if not self._queued:
             return True
         if not self.start():
-            return False
+            return not self._queued
         until = time.monotonic() + timeout_seconds
         with self._changed:
-            wanted = self._finished + self.queued
+            self._changed.wait_for(lambda: self._slot is not None, timeout_seconds)  # the spool may have older events
+        with self._moving, self._changed:
+            wanted = self._finished + self._queued
+        with self._changed:
             while self._finished < wanted and (left := until - time.monotonic()) > 0:
                 self._is_flushing = True
                 self._wake.set()
@@ -105,14 +124,17 @@ class Sender:
 
     def close(self, timeout_seconds: float = EXIT_SECONDS) -> None:
         """Try once more to send what waits, and stop the thread. A later event starts it again."""
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return
-        self._is_closing = True
+        with self._changed:
+            thread = self._thread
+            if thread is None or thread is threading.current_thread():
+                return
+            self._is_closing = True
         self._wake.set()
         thread.join(timeout_seconds)
-        if self.queued and not self.settings.spool_dir:
-            warn("close", f"{self.queued:,} events were not sent. {self.last_error}")
+        if thread.is_alive() and self._slot is not None:
+            self._take()  # to the spool: the thread waits for the server
+        if (queued := self._queued) and not self.settings.spool_dir:
+            warn("close", f"{queued:,} events were not sent. {self.last_error}")
 
     def start(self) -> bool:
         """Start the thread, unless it runs. Return whether it runs."""
@@ -120,6 +142,9 @@ class Sender:
             self._items.clear()
             if self.settings.problem and not self.settings.is_disabled:
                 warn("settings", f"Nothing is sent. {self.settings.problem}")
+            return False
+        if _ends_at is not None:
+            self._send_at_the_end(_ends_at)
             return False
         with self._changed:
             if self._thread is None:
@@ -136,113 +161,169 @@ class Sender:
     def _run(self) -> None:
         try:
             self._open()
-            while True:
+            while not self._is_done():
                 self._wake.wait(EVERY_SECONDS)
                 self._wake.clear()
-                is_closing, is_flushing = self._is_closing, self._is_flushing
+                at_once = self._is_closing or self._is_flushing
                 self._is_flushing = False
                 try:
-                    self._take()
-                    if is_closing or is_flushing or time.monotonic() >= self._not_before:
-                        self._send_waiting()
-                except Exception as error:  # noqa: BLE001 (the thread must go on)
-                    warn("sender", f"Sending failed ({error!r}).")
-                with self._changed:
-                    self._changed.notify_all()
-                    if is_closing and self._is_closing:
-                        return
+                    if self._take_and_send(at_once):
+                        self._wake.set()
+                except Exception as error:  # noqa: BLE001 (the thread must continue)
+                    self._fail(f"Sending failed ({error!r})", 0.0)
         finally:
             with self._changed:
-                self._is_closing = self.is_running = False
-                self._thread = None
-                self._connection.close()
-                if self._slot is not None:
-                    self._slot.release()
+                if self._thread is threading.current_thread():  # it has failed
+                    self._thread = None
+                    self.is_running = False
+
+    def _is_done(self) -> bool:
+        """Return whether the thread ends: it was closed, and has tried to send everything."""
+        with self._changed:
+            self._changed.notify_all()
+            if not self._is_closing or not self._has_tried or (self._waiting.count and not self._failures):
+                return False
+            self.is_running = False  # before looking at the queue: `put` appends before it looks at this
+            if self._items:
+                self.is_running = True
+                return False
+            self._thread = None
+            self._is_closing = self._has_tried = False
+            self._connection.close()
+            return True
 
     def _open(self) -> None:
+        """Choose the number of this process and open its spool, once."""
         settings = self.settings
-        self._slot = Slot(settings.service, settings.spool_dir)
-        self._source = f"{settings.service or 'sdk'}@{socket.gethostname()}#{self._slot.number}"
-        if settings.spool_dir:
-            with self._changed:
-                kept, self._waiting = self._waiting, WaitingOnDisk(settings.spool_dir, self._slot)
-                while (batch := kept.first()) is not None:
-                    self._waiting.add(batch)
-                    kept.remove_first()
+        with self._moving:
+            if self._slot is not None:
+                return
+            slot = Slot(settings.service, settings.spool_dir)
+            if settings.spool_dir:
+                self._open_spool(slot)
+            self._slot = slot if slot.is_locked else Slot(settings.service)
+            self._source = f"{settings.service or 'sdk'}@{socket.gethostname()}#{self._slot.number}"
+        with self._changed:
+            self._changed.notify_all()
+
+    def _open_spool(self, slot: Slot) -> None:
+        try:
+            if not slot.is_locked:
+                raise OSError("no file can be locked")
+            spool = WaitingOnDisk(self.settings.spool_dir, slot)
+        except (OSError, ValueError) as error:
+            warn(
+                "spool",
+                f"LLMMONITOR_SPOOL_DIR={self.settings.spool_dir} cannot be used ({error}). Events wait in memory.",
+            )
+            return
+        while (batch := self._waiting.first()) is not None:  # those of `put_many`
+            self._waiting.remove(batch)
+            self._drop(spool.add(batch), "waiting", NO_ROOM)
+        self._waiting = spool
+
+    def _take_and_send(self, at_once: bool) -> bool:
+        """Move the queue to the batches that wait, and post them for a second, until a post fails.
+
+        Return whether more wait and may be posted now.
+        """
+        self._take()
+        self._has_tried = False
+        if not at_once and time.monotonic() < self._not_before:
+            return False
+        until = time.monotonic() + EVERY_SECONDS
+        while (batch := self._first()) is not None and time.monotonic() < until:
+            if not self._post(batch):
+                break
+        else:
+            for sample in batches(self._samples.samples(list(self.in_flight), self._source), {}):
+                if not self._post(sample):
+                    break
+        self._has_tried = batch is None or self._failures > 0
+        return not self._has_tried
 
     def _take(self) -> None:
-        """Move the queue and the numbers of requests in flight to the batches that wait."""
+        """Move the queue to the batches that wait."""
         items = self._items
-        if not self._failures:
-            for sample in self._queue_samples.samples(list(self.in_flight), self._source):
-                items.append(sample)
-        if items:
-            self._keep([items.popleft() for _ in range(len(items))], is_taken=True)
+        with self._moving:
+            self._keep([items.popleft() for _ in range(len(items))])
+        while len(self.in_flight) > MAX_IN_FLIGHT:
+            if self.in_flight.pop(next(iter(self.in_flight)), self) is None:
+                self._drop(1, "in flight", f"{MAX_IN_FLIGHT:,} calls have not ended; the oldest are dropped.", 0)
 
-    def _keep(self, items: list[Call | Recorded] | list[Recorded], *, is_taken: bool = False) -> None:
-        common: dict[str, Any] = {"service": self.settings.service} if self.settings.service else {}
-        if self.settings.metadata:
-            common["metadata"] = self.settings.metadata
-        with self._changed:
-            left = len(items)
-            dropped = 0
-            for batch in batches(items, common):
-                dropped += self._waiting.add(batch)
-                left -= batch.events
-            self._finished += left + dropped
-        if left + dropped:
-            self._drop(left + dropped, "waiting", "There is no room for more events that wait; the oldest are dropped.")
+    def _keep(self, items: list[Call | Recorded] | list[Recorded]) -> None:
+        unwritten = len(items)
+        with self._moving:
+            for batch in batches(items, self._common):
+                unwritten -= batch.events
+                self._drop(self._waiting.add(batch), "waiting", NO_ROOM)
+            self._drop(unwritten, "unwritten", f"{unwritten:,} events could not be written as JSON.")
 
-    def _send_waiting(self) -> None:
-        """Post the batches that wait, until one fails."""
-        while (batch := self._waiting.first()) is not None:
-            try:
-                response = self._connection.send("POST", batch.path, batch.body, is_compressed=batch.is_compressed)
-            except NoResponse as error:
-                self._fail(str(error), 0.0)
-                return
-            is_answered = response.status in (200, 422) and "accepted" in response.body
-            if not is_answered and response.status not in REFUSED:
-                self._fail(f"{self.settings.url} did not accept events: {response.reason}", response.retry_after)
-                return
-            self._failures = 0
-            self._done(batch, response)
-            if len(self._items) >= MAX_BATCH_EVENTS:
-                self._take()
+    def _first(self) -> Batch | None:
+        with self._moving:
+            return self._waiting.first()
 
-    def _done(self, batch: Batch, response: Response) -> None:
-        """Count a batch that was answered."""
-        rejected = response.body.get("rejected") or ()
-        refused = batch.events if response.status in REFUSED else len(rejected)
-        with self._changed:
-            self._waiting.remove_first()
-            self._finished += batch.events
-            if batch.path != QUEUE:
-                self.sent += batch.events - refused
-                self.rejected += refused
-            self._changed.notify_all()
-        if refused:
-            first = rejected[0] if rejected and isinstance(rejected[0], dict) else {}
-            why = f"{first.get('field')}: {first.get('error')}" if first else response.reason
-            self.last_error = f"{refused:,} of {batch.events:,} events were refused: {why}"
-            warn("refused", self.last_error)
+    def _post(self, batch: Batch) -> bool:
+        """Post a batch, and remove it from those that wait. Return False if it must be posted again later."""
+        if not batch.body:
+            self._done(batch, 0, 0)
+            return True
+        try:
+            response = self._connection.send("POST", batch.path, batch.body, is_compressed=batch.is_compressed)
+        except NoResponse as error:
+            self._fail(str(error), 0.0)
+            return False
+        rejected = response.rejected_of(batch.events)
+        if rejected is None:
+            self._fail(f"{self.settings.url} did not accept events: {response.reason}", response.retry_after)
+            return False
+        self._failures = 0
+        self._done(batch, batch.events - rejected, rejected)
+        if rejected:
+            self.last_error = f"{rejected:,} of {batch.events:,} events were rejected: {response.reason}"
+            warn("rejected", self.last_error)
+        return True
+
+    def _done(self, batch: Batch, sent: int, rejected: int) -> None:
+        """Remove a batch that was answered, or that cannot be read, and count its events."""
+        with self._moving, self._changed:
+            if self._waiting.remove(batch):  # neither a sample, nor dropped meanwhile
+                self._finished += batch.events
+                self._sent += sent
+                self._rejected += rejected
+                self._dropped += batch.events - sent - rejected
+                self._changed.notify_all()
 
     def _fail(self, reason: str, retry_after: float) -> None:
-        """Wait before the next attempt: longer after each failure, and as long as the server says."""
+        """Wait before the next attempt: longer after each failure, and at least as long as the server demands."""
         self._failures += 1
         longest = min(LONGEST_WAIT_SECONDS, 2.0 ** min(self._failures, 10))
-        self._not_before = time.monotonic() + (retry_after or random.uniform(longest / 2, longest))  # noqa: S311
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311
+        self._not_before = time.monotonic() + max(longest * jitter, retry_after * (2 - jitter))
         self.last_error = reason
-        warn("failed", f"{reason}. {self.queued:,} events wait.")
+        warn("failed", f"{reason}. {self._queued:,} events wait.")
 
-    def _drop(self, count: int, subject: str, text: str) -> None:
-        with self._changed:
-            self.dropped += count
-        self.last_error = text
-        warn(subject, text)
+    def _drop(self, count: int, subject: str, text: str, finished: int | None = None) -> None:
+        """Count events that are dropped. finished: those of them that were queued; by default all."""
+        if count:
+            with self._changed:
+                self._dropped += count
+                self._finished += count if finished is None else finished
+            self.last_error = text
+            warn(subject, text)
+
+    def _send_at_the_end(self, ends_at: float) -> None:
+        """Send what functions of `atexit` record after `_close_all`, from this thread: no other may start."""
+        with suppress(Exception), self._moving:
+            self._open()
+            self._take()
+            if self._thread is None and (left := ends_at - time.monotonic()) > 0:
+                self._connection = Connection(self.settings, left)
+                self._take_and_send(at_once=True)
 
 
 _senders: weakref.WeakSet[Sender] = weakref.WeakSet()
+_ends_at: float | None = None  # when the process shall have ended
 
 
 def _close_at_the_end_of_a_child(sender: Sender) -> None:
@@ -260,12 +341,16 @@ def _close(reference: weakref.ref[Sender]) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    until = time.monotonic() + EXIT_SECONDS
+    global _ends_at
+    _ends_at = time.monotonic() + EXIT_SECONDS
     for sender in list(_senders):
-        sender.close(max(0.0, until - time.monotonic()))
+        sender.close(max(0.0, _ends_at - time.monotonic()))
+        sender.is_running = False
 
 
 def _reset_all() -> None:
+    global _ends_at
+    _ends_at = None
     for sender in list(_senders):
         if sender._slot is not None:
             sender._slot.release()  # its lock is the parent's

@@ -23,9 +23,9 @@ class Slot:
         """directory: of the lock files; by default one of this user in the directory of temporary files."""
         self.number = 0
         self._file: IO[str] | None = None
-        name = re.sub(r"[^A-Za-z0-9_.-]", "_", service)[:64] or "sdk"
-        folder = Path(directory) if directory else Path(tempfile.gettempdir()) / f"llmmonitor-{_user()}"
-        with contextlib.suppress(OSError):
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", service)[:64] or "sdk"
+        with contextlib.suppress(OSError, ValueError):
+            folder = Path(directory or Path(tempfile.gettempdir()) / f"llmmonitor-{_user()}")
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(MAX_SLOTS):
                 if (file := lock(folder / f"{name}-{number}.lock")) is not None:
@@ -33,11 +33,18 @@ class Slot:
                     break
         self.name = f"{name}-{self.number}"
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether no other process has this number."""
+        return self._file is not None
+
     def release(self) -> None:
         """Release the number. In a child of a fork, this leaves it to the parent."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    __del__ = release
 
 
 def lock(path: Path) -> IO[str] | None:
@@ -49,9 +56,11 @@ def lock(path: Path) -> IO[str] | None:
     file = path.open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         file.close()
-        return None
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
     return file
 
 

@@ -23,8 +23,8 @@ class Waiting(Protocol):
     def first(self) -> Batch | None:
         """Return the batch that has waited longest; None if there is none."""
 
-    def remove_first(self) -> None:
-        """Remove it: it was sent, or refused."""
+    def remove(self, batch: Batch) -> bool:
+        """Remove the batch that `first` returned: it was sent, or refused. Return False if it was dropped meanwhile."""
 
 
 class WaitingInMemory:
@@ -46,7 +46,7 @@ class WaitingInMemory:
         dropped = 0
         while self._batches and self._bytes + len(batch.body) > self._max_bytes:
             dropped += self._batches[0].events
-            self.remove_first()
+            self.remove(self._batches[0])
         self._batches.append(batch)
         self._bytes += len(batch.body)
         self._events += batch.events
@@ -56,8 +56,11 @@ class WaitingInMemory:
         """Return the oldest batch."""
         return self._batches[0] if self._batches else None
 
-    def remove_first(self) -> None:
-        """Remove the oldest batch."""
-        batch = self._batches.popleft()
+    def remove(self, batch: Batch) -> bool:
+        """Remove the oldest batch, if it is this one."""
+        if not self._batches or self._batches[0] is not batch:
+            return False
+        self._batches.popleft()
         self._bytes -= len(batch.body)
         self._events -= batch.events
+        return True

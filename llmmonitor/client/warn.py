@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
@@ -17,4 +18,5 @@ def warn(subject: str, text: str) -> None:
     if now < _next.get(subject, 0.0):
         return
     _next[subject] = now + EVERY_SECONDS
-    log.warning("LLM Monitor: %s", text)
+    with contextlib.suppress(Exception):  # of the program's own handlers
+        log.warning("LLM Monitor: %s", text)
