@@ -1,4 +1,4 @@
-"""Checks style, types, import direction and missing migrations, and lists the checks that failed.
+"""Checks style, types, import direction, imports of the SDK and missing migrations, and lists the checks that failed.
 
 python scripts/lint.py
 """
@@ -18,6 +18,7 @@ CHECKS: dict[str, list[str]] = {
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
     "import-linter": ["-c", IMPORT_LINTER, "--no-logo"],
+    "imports of the SDK": ["-I", "-S", "scripts/bare_imports.py"],
     "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
     "mypy": ["-m", "mypy"],
 }

@@ -59,7 +59,9 @@ class TheWheel:
     def test_carries_its_licence(self, wheel: zipfile.ZipFile) -> None:
         assert b"MIT License" in wheel.read("llmmonitor-0.1.0.dist-info/licenses/LICENSE")
 
-    @pytest.mark.parametrize("module", ["llmmonitor", "llmmonitor.alerts"])
+    @pytest.mark.parametrize(
+        "module", ["llmmonitor", "llmmonitor.alerts", "llmmonitor.client", "llmmonitor.integrations"]
+    )
     def test_imports_in_a_python_without_any_package_and_loads_none(self, installed: Path, module: str) -> None:
         # -S: no site-packages at all; what is loaded is the standard library's and the wheel's own.
         program = (

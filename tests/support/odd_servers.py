@@ -1,9 +1,4 @@
-"""Servers that misbehave, on real sockets: for programs that must not notice.
-
-    with odd_server(refuse(503, "Retry-After: 1")) as server:
-        LLMMonitor(url=server.url)
-        server.bodies  # what was posted
-"""
+"""Servers that misbehave, on real sockets: `with odd_server(refuse(503)) as server: LLMMonitor(url=server.url)`."""
 
 from __future__ import annotations
 
