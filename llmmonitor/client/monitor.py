@@ -73,6 +73,19 @@ class LLMMonitor:
         named = {"model_name": model_name} if model_name else {}
         self._sender.put(_recorded(ERROR, described | named | fields))
 
+    def headroom(
+        self,
+        model_name: str,
+        provider: str = "",
+        remaining_requests: int | None = None,
+        remaining_tokens: int | None = None,
+    ) -> None:
+        """Report what the provider's rate limit still allows. The newest numbers are sent with the next sample.
+
+        `llmmonitor.client.ratelimits.headroom_of` reads them from the headers of a response.
+        """
+        self._sender.headroom(model_name, provider, remaining_requests, remaining_tokens)
+
     def health(self) -> dict[str, Any]:
         """Ask the server how it is. Return that, and how the SDK is: what is queued, was sent, dropped, refused.
 

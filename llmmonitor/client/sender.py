@@ -98,6 +98,11 @@ class Sender:
         elif len(items) >= MAX_BATCH_EVENTS and not self._wake.is_set():
             self._wake.set()
 
+    def headroom(self, model_name: str, provider: str, requests: int | None, tokens: int | None) -> None:
+        """Keep what a rate limit still allows for the next sample of the queue."""
+        if self.is_running or self.start():
+            self._samples.headroom(model_name, provider, requests=requests, tokens=tokens)
+
     def put_many(self, items: list[Recorded]) -> None:
         """Write events as batches now, so that a long list does not need the queue."""
         if self.start():
