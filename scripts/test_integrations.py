@@ -20,7 +20,7 @@ ENVIRONMENTS = ROOT / ".venv-integrations"
 LOCKS = ROOT / "requirements" / "integrations"
 # The files of each group in tests/integrations.
 GROUPS = {
-    "clients": ["openai", "anthropic"],
+    "clients": ["openai", "anthropic", "ollama"],
 }
 sys.path.insert(0, str(ROOT))
 

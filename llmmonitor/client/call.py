@@ -132,6 +132,10 @@ class Call:
                 self.fields.setdefault("status_code", status)
             self.error = trace_of(error)
 
+    def discard(self) -> None:
+        """Forget the start of a call: it is not recorded, unless it is started again."""
+        self._sender.in_flight.pop(self, None)
+
     def end(self, error: BaseException | None = None) -> None:
         """End a call that was started with `LLMMonitor.start`. Later calls do nothing."""
         self.__exit__(None if error is None else type(error), error, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from llmmonitor.client import LLMMonitor
 from llmmonitor.client.call import Call
 from llmmonitor.client.warn import warn
 
-Begin = Callable[[tuple[Any, ...], dict[str, Any]], tuple[str, dict[str, Any]]]
+Begin = Callable[[tuple[Any, ...], dict[str, Any]], tuple[str, dict[str, Any]] | None]
 Read = Callable[[Call, Any], None]
 
 
@@ -27,13 +27,15 @@ Read = Callable[[Call, Any], None]
 class Reader:
     """How the calls of a library are read.
 
-    begin: from the arguments of a call to the model and the fields of the event. result: reads a result that is not
-    streamed. chunk: reads a part of a stream.
+    begin: from the arguments of a call to the model and the fields of the event; None if it is not recorded. result:
+    reads a result that is not streamed. chunk: reads a part of a stream. is_lazy: a stream sends its request when it is
+    first read.
     """
 
     begin: Begin
     result: Read
     chunk: Read
+    is_lazy: bool = False
 
 
 # The call that is recorded now: what it calls itself is part of it, and not recorded again.
@@ -179,7 +181,10 @@ class _Observed:
         self._llmmonitor_stream = stream
         self._llmmonitor_call = call
         self._llmmonitor_reader = reader
+        self._llmmonitor_is_unsent = reader.is_lazy
         call.fields.setdefault("stream", True)
+        if reader.is_lazy:
+            call.discard()
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -188,6 +193,13 @@ class _Observed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._llmmonitor_stream, name)
+
+    def _llmmonitor_reading(self) -> AbstractContextManager[None]:
+        """Return the context in which the stream is read. Of a lazy one, the call starts now."""
+        if not self._llmmonitor_is_unsent:
+            return nullcontext()
+        self._llmmonitor_is_unsent = False
+        return recording(self._llmmonitor_call.__enter__())
 
     def _llmmonitor_leave(self, error: BaseException | None = None) -> None:
         """End the call when its stream is left: without a finish reason, it was left early."""
@@ -206,7 +218,8 @@ class Stream(_Observed):
 
     def __next__(self) -> Any:
         try:
-            chunk = next(self._llmmonitor_stream)
+            with self._llmmonitor_reading():
+                chunk = next(self._llmmonitor_stream)
         except StopIteration:
             self._llmmonitor_call.end()
             raise
@@ -242,7 +255,8 @@ class AsyncStream(_Observed):
 
     async def __anext__(self) -> Any:
         try:
-            chunk = await anext(self._llmmonitor_stream)
+            with self._llmmonitor_reading():
+                chunk = await anext(self._llmmonitor_stream)
         except StopAsyncIteration:
             self._llmmonitor_call.end()
             raise
