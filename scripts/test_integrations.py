@@ -20,7 +20,12 @@ ENVIRONMENTS = ROOT / ".venv-integrations"
 LOCKS = ROOT / "requirements" / "integrations"
 # The files of each group in tests/integrations.
 GROUPS = {
-    "clients": ["openai", "anthropic", "ollama"],
+    "clients": [
+        "openai",
+        "anthropic",
+        "ollama",
+        "huggingface_hub",
+    ],
 }
 sys.path.insert(0, str(ROOT))
 

@@ -127,7 +127,8 @@ class Call:
             self.fields.setdefault("error_type", "CancelledError" if given_up else name)
             if given_up:
                 return
-            status = getattr(error, "status_code", None)
+            # Errors of httpx, requests and huggingface_hub have it in their response.
+            status = getattr(error, "status_code", getattr(getattr(error, "response", None), "status_code", None))
             if isinstance(status, int) and 100 <= status < 600:
                 self.fields.setdefault("status_code", status)
             self.error = trace_of(error)

@@ -26,7 +26,7 @@ def instrument() -> None:
         (completions, "Completions", ("create",), "text_completion"),
         (embeddings, "Embeddings", ("create",), "embeddings"),
     ):
-        reader = Reader(_begin(operation), _result, _event if operation == "responses" else _chunk)
+        reader = Reader(_begin(operation), read_response, _event if operation == "responses" else read_chunk)
         for method in methods:
             patch(getattr(module, name), method, wrap_sync(reader))
             patch(getattr(module, f"Async{name}"), method, wrap_async(reader))
@@ -52,7 +52,7 @@ def _begin(operation: str) -> Any:
 TOKEN_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
-def _result(call: Call, result: Any) -> None:
+def read_response(call: Call, result: Any) -> None:
     """Read a response."""
     result = parsed(result)
     _usage(call, getattr(result, "usage", None))
@@ -61,7 +61,7 @@ def _result(call: Call, result: Any) -> None:
     _status(call, result)
 
 
-def _chunk(call: Call, chunk: Any) -> None:
+def read_chunk(call: Call, chunk: Any) -> None:
     """Read a chunk of a stream of chat or completions."""
     _usage(call, getattr(chunk, "usage", None))
     for choice in getattr(chunk, "choices", None) or ():

@@ -39,7 +39,7 @@ def messages(handler: Any, body: dict[str, Any]) -> None:
         handler.json(200, {**message, "content": [content], "stop_reason": stop, "usage": usage}, HEADERS)
         return
     started = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
-    ended = {"output_tokens": OUTPUT_TOKENS, "output_tokens_details": usage["output_tokens_details"]}
+    ended = {name: usage[name] for name in ("input_tokens", "output_tokens", "output_tokens_details")}
     texts = [
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}} for word in WORDS
     ]

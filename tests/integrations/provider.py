@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import format_anthropic
+import format_huggingface
 import format_ollama
 import format_openai
 
@@ -24,7 +25,12 @@ HEADERS = {"x-ratelimit-remaining-requests": "59", "x-ratelimit-remaining-tokens
 
 Respond = Callable[["Handler", dict[str, Any]], None]
 # The end of a path -> how it is answered.
-FORMATS: dict[str, Respond] = format_openai.PATHS | format_anthropic.PATHS | format_ollama.PATHS
+FORMATS: dict[str, Respond] = {
+    **format_openai.PATHS,
+    **format_anthropic.PATHS,
+    **format_ollama.PATHS,  # `/api/generate`, before `/generate`
+    **format_huggingface.PATHS,
+}
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -85,13 +85,14 @@ class AMessage:
         assert tokens(await asyncio.to_thread(recorded.one, model)) == COUNTED
 
     def test_whose_body_is_streamed_is_left_to_the_caller(
-        self, client: anthropic.Anthropic, recorded: Recorded, model: str
+        self, client: anthropic.Anthropic, recorded: Recorded, model: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         with client.messages.with_streaming_response.create(**arguments(model)) as raw:
             assert not raw.http_response.is_closed
             assert TEXT in b"".join(raw.iter_bytes()).decode()
 
         assert tokens(recorded.one(model)) == (None, None, None, None)
+        assert caplog.text == ""
 
     def test_of_the_beta_is_recorded(self, client: anthropic.Anthropic, recorded: Recorded, model: str) -> None:
         client.beta.messages.create(**arguments(model))
