@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Any
 
 from django.db import transaction
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange
 from alerts.publishing import publish
+from alerts.rules.spec import STORABLE, BadFields, described
 from metrics.store.write_lock import write_lock
 
 ACKNOWLEDGED = "acknowledged"
+MAX_BY = 150
+
+
+class Acknowledgement(BaseModel):
+    """The body of an acknowledgement."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[str, Field(max_length=500), STORABLE] = ""
+    by: Annotated[str, Field(max_length=MAX_BY), STORABLE] = ""
+
+
+def check_acknowledgement(values: Any) -> Acknowledgement:
+    """Return the acknowledgement with these fields. Raises BadFields."""
+    try:
+        return Acknowledgement.model_validate(values)
+    except ValidationError as error:
+        raise BadFields(
+            [described(detail, of="acknowledgement") for detail in error.errors(include_url=False)]
+        ) from None
 
 
 class AlertEnded(Exception):

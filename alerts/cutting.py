@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Case, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from alerts.models import Alert
 from alerts.rules.words import SEVERITIES
@@ -35,6 +36,12 @@ class Cut(NamedTuple):
 
     results: list[dict[str, Any]]
     omitted: int
+
+
+def in_window(start: datetime, end: datetime) -> QuerySet[Alert]:
+    """Return the alerts that were pending or firing in a part of the window, the most important first."""
+    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
+    return rows.order_by(*MOST_IMPORTANT_FIRST, F("ended_at").desc(nulls_first=True), "-since", "-id")
 
 
 def first_of(

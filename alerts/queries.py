@@ -22,21 +22,14 @@ from django.db.models import (
     When,
 )
 
-from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of
+from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of, in_window
 from alerts.evaluation import newest_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
 from alerts.rules.words import unit_of_fields
-from alerts.spans import matches, read_spans, spans
 from metrics import catalogue
 from metrics.queries import Window
 from metrics.queries.read.budget import query_budget
 from metrics.queries.time.window import iso
-
-__all__ = [
-    "active_alerts", "alerts_between", "as_dict", "change_as_dict", "firings", "history", "last_fired", "matches",
-    "newest_evaluation", "read_spans", "rules", "spans",
-    "states_of_active",
-]  # fmt: skip
 
 MAX_ACTIVE = 1_000
 PAGE, MAX_PAGE = 50, 500
@@ -153,9 +146,7 @@ def alerts_between(start: datetime, end: datetime, selects: Callable[[Alert], bo
 
     Of more than MAX_ACTIVE, they are the most important ones, then those that ended last.
     """
-    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
-    ordered = rows.order_by(*MOST_IMPORTANT_FIRST, F("ended_at").desc(nulls_first=True), "-since", "-id")
-    first, omitted = first_of(ordered, MAX_ACTIVE, selects)
+    first, omitted = first_of(in_window(start, end), MAX_ACTIVE, selects)
     newest = sorted(first, key=lambda alert: (alert.since, alert.pk), reverse=True)
     return Cut([as_dict(alert) for alert in newest], omitted)
 

@@ -5,36 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import F, Q
-
-from alerts.cutting import MOST_IMPORTANT_FIRST, first_of
+from alerts.cutting import Cut, first_of, in_window
 from alerts.models import Alert
 from metrics.queries.time.window import iso
 
 MAX_SPANS = 500
 
 
-class Spans(NamedTuple):
-    """Spans of the most important alerts, newest first, and how many further alerts of the window there are."""
-
-    results: list[dict[str, Any]]
-    omitted: int
-
-
 def read_spans(
     start: datetime, end: datetime, labels: Mapping[str, Sequence[str]] | None = None, limit: int = MAX_SPANS
-) -> Spans:
+) -> Cut:
     """Return the spans that a window from `start` to before `end` has a part of, whole, at most `limit`.
 
     `labels`: label -> values; an alert with another value of such a label is not returned, one without the label is. A
     span is of one state: an alert that was pending and then fired has two. `to` is None while the state lasts.
     """
-    rows = Alert.objects.filter(Q(ended_at=None) | Q(ended_at__gt=start), since__lt=end)
-    ordered = rows.order_by(*MOST_IMPORTANT_FIRST, F("ended_at").desc(nulls_first=True), "-since", "-id")
     selects = (lambda alert: matches(alert.labels, labels)) if any((labels or {}).values()) else None
-    alerts, omitted = first_of(ordered, limit, selects)
+    alerts, omitted = first_of(in_window(start, end), limit, selects)
     results: list[dict[str, Any]] = []
     shown = 0
     for alert in alerts:
@@ -44,7 +33,7 @@ def read_spans(
         results += of_alert
         shown += 1
     omitted += len(alerts) - shown
-    return Spans([_as_json(span) for span in sorted(results, key=itemgetter("from"), reverse=True)], omitted)
+    return Cut([_as_json(span) for span in sorted(results, key=itemgetter("from"), reverse=True)], omitted)
 
 
 def matches(of_alert: Mapping[str, Any], labels: Mapping[str, Sequence[str]] | None) -> bool:
@@ -85,8 +74,3 @@ def _overlaps(span: Mapping[str, Any], start: datetime, end: datetime) -> bool:
 
 def _as_json(span: dict[str, Any]) -> dict[str, Any]:
     return span | {"from": iso(span["from"]), "to": None if span["to"] is None else iso(span["to"])}
-
-
-def spans(start: datetime, end: datetime, labels: Mapping[str, Sequence[str]] | None = None) -> list[dict[str, Any]]:
-    """Return the results of `read_spans`."""
-    return read_spans(start, end, labels).results

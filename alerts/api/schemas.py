@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from alerts.acknowledging import Acknowledgement
 from alerts.rules.spec import AlertRule
+from alerts.silencing.spec import NewSilence
 from metrics.api.openapi.request_schemas import schema_of
 from metrics.api.openapi.response_schemas import (
     BOOLEAN,
@@ -104,32 +106,12 @@ BAD_RULE: dict[str, Any] = {
         },
     },
 }
-NOTE: dict[str, Any] = object_schema(
-    {}, {"note": {"type": "string", "maxLength": 500}, "by": {"type": "string", "maxLength": 150}}
-)
-VALUES: dict[str, Any] = list_of({"type": "string", "minLength": 1, "maxLength": 400})
-SILENCE_FIELDS: dict[str, Any] = {
-    "matchers": {
-        "type": "object",
-        "additionalProperties": VALUES,
-        "description": "Name -> values: `rule`, `alert` (ids of alerts; the silence ends with them), or a label. An "
-        "alert matches if it has one of the values of each name; without names every alert matches.",
-    },
-    "starts_at": {**TIME, "description": "Now, if it is not given."},
-    "ends_at": {**NULLABLE_TIME, "description": "Null: until it is ended."},
-    "reason": {"type": "string", "minLength": 1, "maxLength": 500},
-    "weekdays": {
-        **list_of({"type": "integer", "minimum": 0, "maximum": 6}),
-        "description": "Of a recurring silence: the days on which it begins, 0 is Monday. Empty: every day.",
-    },
-    "start_time": {**NULLABLE_STRING, "description": "Of a recurring silence: the time of day, such as 02:30."},
-    "duration_seconds": {**INTEGER, "nullable": True, "description": "Of a recurring silence: 60 to 604800."},
-    "time_zone": {**NULLABLE_STRING, "description": "Of a recurring silence: such as Europe/Berlin. Default: UTC."},
-}
+NOTE: dict[str, Any] = schema_of(Acknowledgement)
+NEW_SILENCE: dict[str, Any] = schema_of(NewSilence)
 SILENCE: dict[str, Any] = object_schema(
     {
         "id": INTEGER,
-        **SILENCE_FIELDS,
+        **NEW_SILENCE["properties"],
         "by": STRING,
         "created_at": TIME,
         "recurrence": {**NULLABLE_STRING, "description": "When it recurs, in words."},
@@ -138,10 +120,6 @@ SILENCE: dict[str, Any] = object_schema(
         "next_at": {**NULLABLE_TIME, "description": "When a waiting one is in force next."},
         "alerts": {**INTEGER, "description": "Number of active alerts that are silenced by it."},
     }
-)
-NEW_SILENCE: dict[str, Any] = object_schema(
-    {name: SILENCE_FIELDS[name] for name in ("matchers", "reason")},
-    {name: schema for name, schema in SILENCE_FIELDS.items() if name not in ("matchers", "reason")},
 )
 SPLIT: dict[str, Any] = {
     **object_schema(

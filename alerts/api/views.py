@@ -10,10 +10,11 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from alerts import queries
-from alerts.acknowledging import ACKNOWLEDGED, AlertEnded, acknowledge
+from alerts.acknowledging import ACKNOWLEDGED, MAX_BY, AlertEnded, acknowledge, check_acknowledgement
 from alerts.api import schemas
+from alerts.api.refusals import refusal
 from alerts.evaluation.judging import Status
-from alerts.rules.spec import UNSTORABLE, AlertLevel, is_storable
+from alerts.rules.spec import AlertLevel, BadFields
 from alerts.silencing.marking import SILENCED, UNSILENCED
 from llmmonitor.access.audit import log_action
 from llmmonitor.access.identity import Identity, identify_request
@@ -24,13 +25,12 @@ from metrics.api.error_handlers import Problem
 from metrics.api.openapi.description import Parameter, describe, describe_get
 from metrics.api.openapi.parameters import WINDOW
 from metrics.api.openapi.response_schemas import PROBLEMS, page_of, problems
-from metrics.queries import BadQuery, parameters
+from metrics.queries import parameters
 
 STATES = ("pending", "firing")
 LEVELS = tuple(level.value for level in AlertLevel)
 LABELS = ("model", "host")
 CHANGES = (*(str(state) for state in Status), ACKNOWLEDGED, SILENCED, UNSILENCED)
-MAX_NOTE, MAX_BY = 500, 150
 
 
 def _severities(params: QueryDict) -> list[str]:
@@ -131,19 +131,12 @@ class AcknowledgeView(APIView):
     )
     def post(self, request: Request, number: int) -> Response:
         """Acknowledge the alert. The name of the user or the key is added to a given name."""
-        if not isinstance(request.data, dict):
-            raise BadQuery("body", "must be an object.")
-        parameters.check_names(request.data, "note", "by")
-        given = {name: request.data.get(name, "") for name in ("note", "by")}
         identity = identify_request(request._request)
-        for name, most in (("note", MAX_NOTE), ("by", MAX_BY)):
-            if not isinstance(given[name], str) or len(given[name]) > most:
-                raise BadQuery(name, f"must be text of at most {most} characters.")
-            if not is_storable(given[name]):
-                raise BadQuery(name, UNSTORABLE)
-        by = _signed(given["by"], identity)
         try:
-            alert = acknowledge(number, by, given["note"], now())
+            given = check_acknowledgement(request.data)
+            alert = acknowledge(number, _signed(given.by, identity), given.note, now())
+        except BadFields as error:
+            raise refusal("bad_acknowledgement", error) from None
         except AlertEnded:
             raise Problem(409, "alert_ended", f"Alert {number} has ended, and cannot be acknowledged.") from None
         if alert is None:

@@ -40,22 +40,30 @@ Values = Annotated[
 class NewSilence(BaseModel):
     """A silence of the alerts that match.
 
-    matchers: name -> values; an alert matches if it has one of the values of each name, and every alert matches without
-    names. Names are those of labels, `rule`, and `alert`, whose values are alerts' ids: such a silence ends with the
-    alert. With a start_time it recurs: it is in force for duration_seconds from this time of day on the weekdays (0 is
-    Monday; without any, each day).
+    With a start_time it recurs: it is in force for duration_seconds from this time of day on the weekdays.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    matchers: Annotated[dict[Annotated[str, Field(max_length=100), STORABLE], Values], Field(max_length=MAX_NAMES)]
+    matchers: Annotated[
+        dict[Annotated[str, Field(max_length=100), STORABLE], Values],
+        Field(
+            max_length=MAX_NAMES,
+            description="Name -> values: `rule`, `alert` (ids of alerts; the silence ends with them), or a label. An "
+            "alert matches if it has one of the values of each name; without names every alert matches.",
+        ),
+    ]
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), STORABLE]
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    weekdays: list[Annotated[int, Field(ge=0, le=6)]] = []
-    start_time: time | None = None
-    duration_seconds: Annotated[int, Field(ge=60, le=MAX_DURATION_SECONDS)] | None = None
-    time_zone: str | None = None
+    starts_at: datetime | None = Field(None, description="Now, if it is not given.")
+    ends_at: datetime | None = Field(None, description="Null: until it is ended.")
+    weekdays: list[Annotated[int, Field(ge=0, le=6)]] = Field(
+        [], description="Of a recurring silence: the days on which it begins, 0 is Monday. Empty: every day."
+    )
+    start_time: time | None = Field(None, description="Of a recurring silence: the time of day, such as 02:30.")
+    duration_seconds: Annotated[int, Field(ge=60, le=MAX_DURATION_SECONDS)] | None = Field(
+        None, description="Of a recurring silence."
+    )
+    time_zone: str | None = Field(None, description="Of a recurring silence: such as Europe/Berlin. UTC by default.")
 
 
 def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:

@@ -17,6 +17,7 @@ from alerts.models import Alert
 from alerts.rules.defaults import default_rules
 from alerts.rules.words import SEVERITIES
 from alerts.silencing import silences
+from alerts.spans import matches
 from dashboard.alerts import sentence
 from dashboard.alerts.details import add_charts, add_contexts, add_lines
 from dashboard.page_query import PageQuery
@@ -71,9 +72,7 @@ class Choice:
 
     def selects_ever(self, alert: Alert) -> bool:
         """Return whether an alert passes the filters by what does not change."""
-        return (not self.severity or alert.severity in self.severity) and alert_queries.matches(
-            alert.labels, self.labels
-        )
+        return (not self.severity or alert.severity in self.severity) and matches(alert.labels, self.labels)
 
 
 def state_of(alert: Row) -> str:

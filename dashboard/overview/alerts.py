@@ -9,7 +9,7 @@ from typing import Any
 from alerts import queries
 from alerts.cutting import Cut
 from alerts.rules.words import SEVERITIES
-from alerts.spans import matches
+from alerts.spans import matches, read_spans
 from dashboard.alert_words import each, figure, nothing_fires, over, subject_of, threshold_of
 from dashboard.overview.alerts_of_window import STATES
 from dashboard.overview.tiles import tile_of
@@ -31,7 +31,7 @@ class OverviewAlerts:
     def __init__(self, window: Window, filters: Filters, parts: Parts) -> None:
         labels = {name: values for name, values in filters.as_dict().items() if isinstance(values, (list, tuple))}
         self.rules = {rule["id"]: rule for rule in queries.rules()}
-        spans = parts.read("The alerts of the charts", lambda: queries.read_spans(window.start, window.end, labels))
+        spans = parts.read("The alerts of the charts", lambda: read_spans(window.start, window.end, labels))
         self.spans = [self._with_kind(span) for span in spans.results] if spans else []
         if spans and spans.omitted:
             parts.note(f"The charts do not mark all alerts of this time range. Left out: {spans.omitted:,}.")

@@ -10,9 +10,9 @@ import pytest
 from alerts.evaluation import evaluate as evaluate_module
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import Alert, AlertChange
-from alerts.queries import spans
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import AlertRule
+from alerts.spans import read_spans
 from metrics import queries
 from metrics.events import IngestPolicy, Kind, validate_many
 from metrics.store.upkeep import forgetting
@@ -89,7 +89,7 @@ class TheIncidentOfDemoData:
         assert values[(("model", TROUBLED),)].value == firing.value
 
     def test_is_in_the_spans_of_its_hour(self, filled: Workload) -> None:
-        listed = spans(NOW - timedelta(hours=1), NOW, {"model": [TROUBLED]})
+        listed = read_spans(NOW - timedelta(hours=1), NOW, {"model": [TROUBLED]}).results
 
         assert {"queue-backlog", "slow-response-time"} <= {span["rule"] for span in listed if span["is_demo"]}
 

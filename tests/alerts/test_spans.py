@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alerts import queries, spans
+from alerts import spans
 from alerts.models import Alert
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -41,7 +41,7 @@ def alert(since: float, fired: float | None = None, ended: float | None = None, 
 
 
 def shown(start: float, end: float, **labels: list[str]) -> list[tuple[str, str, str | None]]:
-    listed = queries.spans(at(start), at(end), labels)
+    listed = spans.read_spans(at(start), at(end), labels).results
     return [(span["state"], span["from"][11:16], span["to"] and span["to"][11:16]) for span in listed]
 
 
@@ -70,7 +70,7 @@ class TheSpans:
     def test_tell_what_a_chart_and_a_timeline_need(self) -> None:
         stored = alert(0, 1, acknowledged_at=at(2), threshold=5_000, value=6_000, peak=7_000)
 
-        assert queries.spans(at(0), at(60), {})[0] == {
+        assert spans.read_spans(at(0), at(60), {}).results[0] == {
             "alert": stored.pk,
             "rule": "rule-0",
             "name": "Slow",
