@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from dashboard.formatting import NO_DATA, SPACE, Figure, compact, duration, percent
+from dashboard.formatting import NO_DATA, SPACE, in_unit, threshold_text
 
 Alert = Mapping[str, Any]
 Word = TypeVar("Word")
@@ -60,7 +60,11 @@ def headline(alert: Alert, past: bool = False) -> str:
     )
     # Between the threshold and the one to clear at, an alert still fires for its worst value.
     value = figure(alert, worst=past or _side(alert["value"], alert["threshold"]) != over(alert))
-    threshold = f", {over(alert)} {threshold_of(alert)}" if value != NO_DATA and over(alert) else ""
+    threshold = (
+        f", {over(alert)} {threshold_text(alert['threshold'], alert['unit'])}"
+        if value != NO_DATA and over(alert)
+        else ""
+    )
     return f"{start}: {'no data' if value == NO_DATA else value}{threshold} {times_of(alert, 'since')}."
 
 
@@ -83,10 +87,10 @@ def figure(alert: Alert, worst: bool = False) -> str:
     if value is None:
         return NO_DATA
     if alert.get("kind") == "change":
-        return f"{with_unit(alert, abs(value))} {'lower' if value < 0 else 'higher'} than before"
+        return f"{in_unit(abs(value), alert['unit'])} {'lower' if value < 0 else 'higher'} than before"
     limit = ("down to" if over(alert) == "under" else "up to") if worst else ""
     words = (_of_metric(NAMES, alert) or "", stat.upper() if stat.startswith("p") else "", limit)
-    return " ".join((*filter(None, words), f"{with_unit(alert, value)}{_of_metric(FOLLOWED_BY, alert) or ''}"))
+    return " ".join((*filter(None, words), f"{in_unit(value, alert['unit'])}{_of_metric(FOLLOWED_BY, alert) or ''}"))
 
 
 def _of_metric(words: Mapping[str, Word], alert: Alert) -> Word | None:
@@ -99,27 +103,15 @@ def over(alert: Alert) -> str:
     return _side(alert["peak"], alert["threshold"])
 
 
+def threshold_words(alert: Alert) -> str:
+    """Return the threshold and the side of it: `over 5 s`; empty if the side is not known."""
+    return f"{over(alert)} {threshold_text(alert['threshold'], alert['unit'])}" if over(alert) else ""
+
+
 def _side(value: float | None, threshold: float | None) -> str:
     if value is None or threshold is None:
         return ""
     return "over" if value > threshold else "under" if value < threshold else "at"
-
-
-def threshold_of(alert: Alert) -> str:
-    """Return the threshold without trailing zeros: `5 s`, `1 m`, `10 %`, `100`."""
-    figure = with_unit(alert, alert["threshold"])
-    if figure.number.endswith(f"{SPACE}0"):
-        return figure.number[:-2]  # of 1 m 0 s
-    number = figure.number.rstrip("0").rstrip(".") if "." in figure.number else figure.number
-    return str(Figure(number, "" if figure.unit == "requests" else figure.unit))
-
-
-def with_unit(alert: Alert, value: float) -> Figure:
-    """Return a value of the alert's rule with its unit."""
-    unit = alert["unit"]
-    if unit == "ms":
-        return duration(value)
-    return percent(value) if unit == "%" else compact(value, unit)
 
 
 def nothing_fires(rules: Sequence[Mapping[str, Any]]) -> str:

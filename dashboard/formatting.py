@@ -101,6 +101,29 @@ def whole(value: float | None, unit: str = "") -> Figure:
     return Figure(text, unit)
 
 
+COUNTED = ("requests", "errors", "GPUs")  # units of whole numbers
+
+
+def in_unit(value: float | None, unit: str) -> Figure:
+    """Return a value in the unit of its metric: 1.84 s, 12 %, 1,500 requests, 85.4 °C."""
+    if unit == "ms":
+        return duration(value)
+    if unit == "%":
+        return percent(value)
+    if unit in COUNTED:
+        return whole(value, unit.removesuffix("s") if value == 1 else unit)
+    return compact(value, unit.replace("tokens", "tok"))
+
+
+def threshold_text(value: float | None, unit: str) -> str:
+    """Return a threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of requests the number alone."""
+    number, shown = in_unit(value, unit)
+    if number.endswith(f"{SPACE}0"):
+        return number.removesuffix(f"{SPACE}0")  # of 1 m 0 s
+    number = number.rstrip("0").rstrip(".") if "." in number else number
+    return str(Figure(number, "" if unit == "requests" else shown))
+
+
 FORMATS: dict[str, Callable[[float | None], Figure]] = {
     "duration": duration,
     "rate": lambda value: rate(value, "per "),

@@ -16,21 +16,22 @@ from django.views.decorators.http import require_safe
 from alerts.rules.words import SEVERITIES
 from dashboard.alert_words import in_utc
 from dashboard.alerts import data
+from dashboard.alerts.filters import FILTERS, STATES, AlertFilters
 from dashboard.page_context import page_context
 from dashboard.page_query import PageQuery, read
 from llmmonitor.access.identity import identify_request
 
 
-def query_of(request: HttpRequest, now: datetime) -> tuple[PageQuery, data.Choice]:
+def query_of(request: HttpRequest, now: datetime) -> tuple[PageQuery, AlertFilters]:
     """Return the window and the filters of the request. Unknown states and severities are ignored."""
     query = read(request.GET, now, data.DEFAULT_RANGE)
-    choice = data.Choice(
-        tuple(value for value in request.GET.getlist("state") if value in data.STATES),
+    filters = AlertFilters(
+        tuple(value for value in request.GET.getlist("state") if value in STATES),
         tuple(value for value in request.GET.getlist("severity") if value in SEVERITIES),
         query.filters.model,
         query.filters.host,
     )
-    return query, choice
+    return query, filters
 
 
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def alerts_page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     page = page_data(request, now)
     context = {
-        **page_context(request, "alerts", data.FILTERS),
+        **page_context(request, "alerts", FILTERS),
         "data": page,
         "sentence": {name: in_utc(text or "", now) for name, text in page["sentence"].items()},
         "may_demo": "demo" in page["can"],

@@ -10,7 +10,8 @@ from alerts import queries
 from alerts.cutting import Cut
 from alerts.rules.words import SEVERITIES
 from alerts.spans import matches, read_spans
-from dashboard.alert_words import each, figure, nothing_fires, over, subject_of, threshold_of
+from dashboard.alert_words import each, figure, nothing_fires, subject_of, threshold_words
+from dashboard.formatting import threshold_text
 from dashboard.overview.alerts_of_window import STATES
 from dashboard.overview.tiles import tile_of
 from dashboard.parts import Parts
@@ -86,7 +87,10 @@ class OverviewAlerts:
             if is_shown and matches_rule(rule, self._labels) and (key in marks or len(marks) < MAX_MARKS):
                 described = rule | {"metric_name": metric, "peak": None}
                 mark = marks.setdefault(key, _mark(described))
-                words = (f"{rule['name']} {threshold_of(described)}", each(tuple(rule["group_by"])))
+                words = (
+                    f"{rule['name']} {threshold_text(described['threshold'], described['unit'])}",
+                    each(tuple(rule["group_by"])),
+                )
                 mark |= {"threshold": rule["threshold"], "label": ", ".join(filter(None, words))}
         return list(marks.values())[:MAX_MARKS]
 
@@ -132,7 +136,7 @@ def _card(row: Row) -> Row:
         "severity": row["severity"],
         "subject": subject_of(row["labels"]),
         "figure": figure(row),
-        "threshold": f"{over(row)} {threshold_of(row)}" if over(row) else "",
+        "threshold": threshold_words(row),
         "labels": row["labels"],
         "started_at": row["started_at"],
         "acknowledged_by": row["acknowledged_by"] or ("somebody" if row["acknowledged_at"] else None),

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.formatting import FORMATS, change, duration, significant
+from dashboard.formatting import FORMATS, change, duration, in_unit, significant, threshold_text
 
 HERE = Path(__file__).parent
 FORMAT_CASES = json.loads((HERE / "format_cases.json").read_text(encoding="utf-8"))
+UNIT_CASES = json.loads((HERE / "unit_cases.json").read_text(encoding="utf-8"))
 CHANGE_CASES = json.loads((HERE / "change_cases.json").read_text(encoding="utf-8"))
 
 
@@ -21,6 +22,10 @@ class AFigure:
     @pytest.mark.parametrize(("name", "value", "number", "unit"), FORMAT_CASES)
     def test_is_formatted(self, name: str, value: float | None, number: str, unit: str) -> None:
         assert FORMATS[name](value) == (number, unit)
+
+    @pytest.mark.parametrize(("unit", "value", "text", "threshold"), UNIT_CASES)
+    def test_has_the_unit_of_its_metric(self, unit: str, value: float | None, text: str, threshold: str) -> None:
+        assert (str(in_unit(value, unit)), threshold_text(value, unit)) == (text, threshold)
 
     @given(st.floats(min_value=1e-3, max_value=1e12))
     def test_is_within_half_of_its_third_digit(self, value: float) -> None:

@@ -105,7 +105,7 @@ class TheAlertsPage:
         expect(page.locator(".sentence h1")).to_have_text(
             re.compile(r"^Queue Jam fires for stuck, since \d\d:\d\d\.$"), timeout=ARRIVES_MS
         )
-        expect(jam.locator(".alert-value")).to_have_text("400")
+        expect(jam.locator(".alert-value")).to_have_text("400requests")
         expect(jam).to_contain_text(re.compile(r"100\s% over 200"))
         expect(jam.locator(".chart-limit")).to_have_count(1)
         expect(backlog).to_contain_text(re.compile(r"pending \d+\ss of 1\sh.*fires at \d\d:"))
@@ -163,7 +163,7 @@ class TheAlertsPage:
         expect(bar.last).to_be_visible(timeout=ARRIVES_MS)
 
         bar.last.focus()
-        expect(history.locator("[data-card]")).to_contain_text(re.compile("Queue Jam.*400 · threshold 200"))
+        expect(history.locator("[data-card]")).to_contain_text(re.compile(r"Queue Jam.*400\srequests · threshold 200"))
         page.keyboard.press("Escape")
         expect(history.locator("[data-card]")).to_be_hidden()
         history.get_by_role("button", name="Alerts as a list").click()

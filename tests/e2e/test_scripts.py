@@ -41,6 +41,17 @@ class TheScripts:
         items = run("page/format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
         assert [(item["number"], item["unit"]) for item in items] == [(number, unit) for _, _, number, unit in cases]
 
+    def test_show_units_as_the_server_does(self, run: Any) -> None:
+        cases = json.loads((CASES / "unit_cases.json").read_text(encoding="utf-8"))
+        body = "(m, cases) => cases.map(([unit, value]) => [m.valueText(value, unit), m.thresholdText(value, unit)])"
+        assert run("page/format.js", body, cases) == [[text, threshold] for _, _, text, threshold in cases]
+
+    def test_treat_a_rejected_connection_as_a_lost_one(self, run: Any) -> None:
+        body = """(m, states) => states.filter((state) =>
+                    Reflect.get(m.Page.prototype, "isDisconnected", { connection: { state } }))"""
+        states = ["connecting", "live", "catching-up", "polling", "disconnected", "rejected"]
+        assert run("live/page.js", body, states) == ["disconnected", "rejected"]
+
     def test_judge_changes_as_the_server_does(self, run: Any) -> None:
         cases = json.loads((CASES / "change_cases.json").read_text(encoding="utf-8"))
         items = run("page/change.js", "(m, cases) => cases.map((row) => m.change(...row.slice(0, 4)))", cases)
@@ -645,11 +656,6 @@ def test_modules_import_each_other_in_one_direction() -> None:
 
 
 class TheWordsOfAlerts:
-    def test_have_units_and_no_zeros_after_a_threshold(self, run: Any) -> None:
-        body = """(m, cases) => cases.map(([value, unit]) => m.thresholdText(value, unit).replaceAll("\\u00a0", " "))"""
-        cases = [[5_000, "ms"], [10, "%"], [85.4, "°C"], [100, "requests"], [0.25, "requests/s"], [1_500, "tokens"]]
-        assert run("alerts/words.js", body, cases) == ["5 s", "10 %", "85 °C", "100", "0.25 requests/s", "1.5 k tok"]
-
     def test_describe_a_rule(self, run: Any) -> None:
         rule = {"metric_type": "inference", "metric_name": "ttft_ms", "stat": "p95", "window_seconds": 300}
         rule |= {"kind": "threshold", "comparison": "gt", "threshold": 3_000, "for_seconds": 600, "unit": "ms"}

@@ -15,7 +15,8 @@ from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertRule, Evaluation, Silence
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
-from dashboard.alerts import data
+from dashboard.alerts import data, timeline
+from dashboard.alerts.filters import AlertFilters
 from dashboard.page_query import read
 from metrics.events import SystemEvent
 from metrics.queries.exceptions import QueryTooSlow
@@ -44,7 +45,7 @@ def add_alert(rule: str, host: str, minutes_ago: float, minutes: float | None = 
 
 
 def gather(address: str = "range=24h", **chosen: Any) -> dict[str, Any]:
-    return data.gather(read(QueryDict(address), NOW), data.Choice(**chosen), NOW)
+    return data.gather(read(QueryDict(address), NOW), AlertFilters(**chosen), NOW)
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +157,7 @@ class TheHistory:
 
     def test_is_selected_before_it_is_cut_and_says_what_is_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(alert_queries, "MAX_ACTIVE", 3)
-        monkeypatch.setattr(data, "MAX_ROWS", 1)
+        monkeypatch.setattr(timeline, "MAX_ROWS", 1)
         add_alert("hot", "fires", 600)
         add_alert("hot", "old", 500, 5, severity="critical")
         for number in range(6):
@@ -245,10 +246,12 @@ class ASlowPart:
     )
     def test_is_named_in_a_notice(self, monkeypatch: pytest.MonkeyPatch, name: str, notice: str) -> None:
         add_alert("hot", "a", 5)
+        parts = gather()["timeline"].keys()
         monkeypatch.setattr(name, too_slow)
 
         page = gather()
 
+        assert page["timeline"].keys() == parts
         assert page["notices"][0].startswith(f"{notice} could not be loaded: ")
         assert page["sentence"]["title"].startswith("Hot fires for a")
         assert len(page["alerts"]) == 1

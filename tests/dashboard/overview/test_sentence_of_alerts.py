@@ -128,7 +128,7 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"alerts": [span(severity="info", metric_name="inference.tokens_per_second", stat="avg", name="Slow Tokens",
                          value=7.0, peak=6.0, threshold=10.0)]},
         "quiet",
-        "Slow Tokens for llama-3-70b fires: 7.00 tokens/s, under 10 tokens/s since 14:21.",
+        "Slow Tokens for llama-3-70b fires: 7.00 tok/s, under 10 tok/s since 14:21.",
         "The other model is healthy.",
     ),
     "a value is missing": (
@@ -146,7 +146,7 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "there are many requests": (
         {"alerts": [span(name="Many Requests", stat="count", value=1_500.0, peak=1_500.0, threshold=1_000.0)]},
         "warning",
-        "Many Requests for llama-3-70b fires: 1.50 k requests, over 1 k requests since 14:21.",
+        "Many Requests for llama-3-70b fires: 1,500 requests, over 1,000 since 14:21.",
         "The other model is healthy.",
     ),
     "it is over": (

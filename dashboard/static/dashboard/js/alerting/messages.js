@@ -1,30 +1,26 @@
 // What is written about an alert. Pure functions.
 
-import { elapsed, thresholdText, valueText } from "../alerts/words.js";
-import { SPACE } from "../page/format.js";
+import { elapsed } from "../alerts/words.js";
+import { thresholdText, valueText } from "../page/format.js";
 import { GLYPHS } from "../page/severities.js";
 
 // Whether an alert needs attention: it fires, and it is neither acknowledged nor silenced.
 export const needsAttention = (alert) => alert.state === "firing" && !alert.acknowledged_at && !alert.silence;
 
-function withRequests(value, { unit }) {
-  return valueText(value, unit) + (unit === "requests" ? `${SPACE}request${value === 1 ? "" : "s"}` : "");
-}
-
 // "P95 5.38 s, over 5 s for 1 m", "400 requests, over 300".
 export function condition(alert) {
   if (alert.value === null || alert.threshold === null) return "no data";
   const stat = /^p\d/.test(alert.stat) ? `${alert.stat.toUpperCase()} ` : "";
-  const side = alert.value >= alert.threshold ? "over" : "under";
+  const side = alert.value > alert.threshold ? "over" : alert.value < alert.threshold ? "under" : "at";
   const heldMs = Date.parse(alert.started_at) - Date.parse(alert.since);
   const held = heldMs >= 1_000 ? ` for ${elapsed(heldMs)}` : "";
-  return `${stat}${withRequests(alert.value, alert)}, ${side} ${thresholdText(alert.threshold, alert.unit)}${held}`;
+  return `${stat}${valueText(alert.value, alert.unit)}, ${side} ${thresholdText(alert.threshold, alert.unit)}${held}`;
 }
 
 // "fired for 36 m, peak 6.31 s".
 export function outcome(alert) {
   const fired = elapsed(Date.parse(alert.ended_at) - Date.parse(alert.started_at));
-  return `fired for ${fired}${alert.peak === null ? "" : `, peak ${withRequests(alert.peak, alert)}`}`;
+  return `fired for ${fired}${alert.peak === null ? "" : `, peak ${valueText(alert.peak, alert.unit)}`}`;
 }
 
 export const times = (count) => `fires again, ${count}${["", "", "nd", "rd"][count] ?? "th"} time`;

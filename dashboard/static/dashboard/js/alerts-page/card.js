@@ -3,11 +3,11 @@
 import { disclosure } from "../page/disclosure.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { rulesAdminUrl } from "../page/api.js";
-import { timeOfDay } from "../page/format.js";
+import { timeOfDay, inUnit, thresholdText, valueText } from "../page/format.js";
 import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, silence } from "../alerts/actions.js";
 import { drawChart } from "./chart.js";
 import { drawContext } from "./context.js";
-import { beyond, elapsed, figure, glyph, group, length, since, stateOf, statistic, thresholdText, valueText } from "../alerts/words.js";
+import { beyond, elapsed, glyph, group, length, since, stateOf, statistic } from "../alerts/words.js";
 
 const CHART_HEIGHT = 150;
 const ROW_CHART = { width: 120, height: 34, compact: true };
@@ -69,7 +69,7 @@ export function createCard(alert, page, isLarge, onToggle) {
 
 // Draw what changes: the value each time, durations each second, the chart with new data.
 export function updateCard(node, alert, page, { withChart = true } = {}) {
-  const { number, unit } = figure(alert.value, alert.unit);
+  const { number, unit } = inUnit(alert.value, alert.unit);
   setText(find("[data-number]", node), number);
   setText(find("[data-unit]", node), unit);
   setText(find("[data-beyond]", node), beyond(alert));

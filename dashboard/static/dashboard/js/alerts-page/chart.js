@@ -4,8 +4,8 @@
 import { durationLabel, numberLabel, percentLabel } from "../charts/axis-labels.js";
 import { roundStep, timeTicks } from "../charts/options.js";
 import { svg } from "../page/dom.js";
-import { hourAndMinute } from "../page/format.js";
-import { thresholdText } from "../alerts/words.js";
+import { hourAndMinute, thresholdText } from "../page/format.js";
+
 
 const SPAN_MS = 1_800_000;
 const MARGIN = { left: 46, right: 8, top: 8, bottom: 22 };

@@ -2,7 +2,8 @@
 
 import { exportUrl } from "../page/api.js";
 import { element, find, setText } from "../page/dom.js";
-import { group, momentText, spanText, valueText } from "../alerts/words.js";
+import { valueText } from "../page/format.js";
+import { group, momentText, spanText } from "../alerts/words.js";
 
 const COLUMNS = ["Alert", "Group", "Severity", "Began", "What", "Peak", "Acknowledged by", "Note"];
 

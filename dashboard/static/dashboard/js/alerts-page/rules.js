@@ -2,9 +2,9 @@
 
 import { addRule, rulesAdminUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
-import { hourAndMinute } from "../page/format.js";
+import { hourAndMinute, valueText } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
-import { condition, dayText, elapsed, glyph, group, valueText } from "../alerts/words.js";
+import { condition, dayText, elapsed, glyph, group } from "../alerts/words.js";
 
 const DAYS = 7;
 const TICK = 2 / 3; // the threshold's place on the bar

@@ -9,7 +9,7 @@ export function mount(root, page) {
   const draw = () => {
     const now = page.now();
     const [title, text] = [page.data.sentence.title, page.data.sentence.text].map((part) => withLocalTimes(part, now));
-    const isDisconnected = ["disconnected", "rejected"].includes(page.connection.state);
+    const isDisconnected = page.isDisconnected;
     const sentence = { state: page.data.sentence.state, title, text: [text, followsText(page)].filter(Boolean).join(" ") };
     const shown = shownSentence(sentence, isDisconnected, page.data.now);
     root.dataset.state = shown.state;

@@ -3,10 +3,10 @@
 
 import { timeTicks } from "../charts/options.js";
 import { element, find, setText, svg } from "../page/dom.js";
-import { dayOfMonth, hourAndMinute, whole } from "../page/format.js";
+import { dayOfMonth, hourAndMinute, whole, thresholdText, valueText } from "../page/format.js";
 import { collected, perFrame } from "../page/scheduling.js";
 import { fileLinks, mountList } from "./list.js";
-import { elapsed, glyph, group, groupText, since, spanText, stateOf, thresholdText, valueText } from "../alerts/words.js";
+import { elapsed, glyph, group, groupText, since, spanText, stateOf } from "../alerts/words.js";
 
 const HEIGHT = 26;
 const LEAST_PX = { firing: 3, pending: 2 };

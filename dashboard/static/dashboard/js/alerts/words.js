@@ -2,29 +2,11 @@
 
 import { slotsOf } from "../charts/palette.js";
 import { element } from "../page/dom.js";
-import { SPACE, compact, dayOfMonth, duration, hourAndMinute, percent, text, timeOfDay, whole } from "../page/format.js";
+import { SPACE, dayOfMonth, hourAndMinute, thresholdText, timeOfDay } from "../page/format.js";
 
 const SIGNS = { gt: ">", ge: "≥", lt: "<", le: "≤", eq: "=", ne: "≠" };
-const WHOLE_UNITS = ["requests", "errors", "GPUs"];
-const PLAIN_UNITS = ["°C", "W", "MHz", "MiB", "GiB"]; // whole degrees, watts and so on are precise enough
 const WORDS = { firing: "firing", pending: "pending", acknowledged: "acknowledged", silenced: "silenced", ok: "not firing" };
 const COMPARED = { 3600: "an hour before", 86400: "a day before", 604800: "a week before" };
-
-// {number, unit} of a value in the unit of its metric.
-export function figure(value, unit) {
-  if (unit === "ms") return duration(value);
-  if (unit === "%") return percent(value);
-  if (WHOLE_UNITS.includes(unit)) return whole(value, unit === "requests" ? "" : unit);
-  if (PLAIN_UNITS.includes(unit)) return whole(value === null ? null : Math.round(value), unit);
-  return compact(value, (unit ?? "").replace("tokens", "tok"));
-}
-
-// A value as text; without the zeros after it for a threshold, "5 s".
-export const valueText = (value, unit) => text(figure(value, unit));
-export function thresholdText(value, unit) {
-  const { number, unit: shown } = figure(value, unit);
-  return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: shown });
-}
 
 // "45 s", "9 m 2 s", "2 h 5 m", "3 d 4 h".
 export function elapsed(ms) {
@@ -64,8 +46,7 @@ export const stateOf = (alert) => {
 
 // The glyph of a state, with the state as text for screen readers.
 export function glyph(state, severity = "warning") {
-  const name = severity === "critical" ? "critical" : severity;
-  return element("span", { class: `state-glyph ${state} ${name}`, role: "img", "aria-label": `${WORDS[state] ?? state}, ${severity}` });
+  return element("span", { class: `state-glyph ${state} ${severity}`, role: "img", "aria-label": `${WORDS[state] ?? state}, ${severity}` });
 }
 
 // The labels of a group, with the colour of a model.

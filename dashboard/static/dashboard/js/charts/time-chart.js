@@ -54,7 +54,7 @@ export class TimeChart {
       if (page.live && (!reducedMotion() || this.#ticks % TICKS_PER_DRAW_REDUCED === 0)) this.draw();
     });
     // The hatched band of a lost connection grows each second.
-    topics.on("second", () => page.rolling && page.connection.state === "disconnected" && this.draw());
+    topics.on("second", () => page.rolling && page.isDisconnected && this.draw());
     topics.on("theme", () => this.rebuild());
   }
 
@@ -120,7 +120,7 @@ export class TimeChart {
   #bands(to) {
     const bands = this.#page.gaps().map((gap) => ({ ...gap, label: "no data" }));
     const newest = this.#page.series.newest();
-    if (this.#page.rolling && this.#page.connection.state === "disconnected" && newest !== null) {
+    if (this.#page.rolling && this.#page.isDisconnected && newest !== null) {
       bands.push({ from: newest + this.#page.series.step, to, label: "disconnected", hatched: true });
     }
     return bands;

@@ -145,6 +145,11 @@ export class Page {
     this.topics.emit("tick", tick);
   }
 
+  // Whether the values are those before the connection was lost, or was rejected.
+  get isDisconnected() {
+    return ["disconnected", "rejected"].includes(this.connection.state);
+  }
+
   setConnection(state, detail = "") {
     if (this.connection.state === state && this.connection.detail === detail) return;
     this.connection = { state, detail };
@@ -336,7 +341,7 @@ export class Page {
   #scheduleReload() {
     clearTimeout(this.#reloadTimer);
     this.#reloadTimer = setTimeout(() => {
-      if (this.live && !document.hidden && this.connection.state !== "disconnected") this.load({ quiet: true });
+      if (this.live && !document.hidden && !this.isDisconnected) this.load({ quiet: true });
       else this.#scheduleReload();
     }, RELOAD_MS);
   }

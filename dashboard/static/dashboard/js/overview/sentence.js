@@ -20,7 +20,7 @@ export function mount(root, page) {
     const now = page.now();
     const sentence = Object.fromEntries(Object.entries(page.data.sentence).map(([name, value]) => [name, withLocalTimes(value, now)]));
     const lastAt = page.tick?.at ? Date.parse(page.tick.at) : page.data.now;
-    const { state, title, text } = shownSentence(sentence, page.connection.state === "disconnected", lastAt);
+    const { state, title, text } = shownSentence(sentence, page.isDisconnected, lastAt);
     root.dataset.state = state;
     setText(find("[data-title]", root), title);
     setText(find("[data-text]", root), text);
@@ -38,7 +38,7 @@ export function mount(root, page) {
 function timeText(page) {
   const { from, to } = page.window;
   if (!page.rolling) return `${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`;
-  const disconnected = page.connection.state === "disconnected" && page.tick?.at;
+  const disconnected = page.isDisconnected && page.tick?.at;
   const now = disconnected ? Date.parse(page.tick.at) : page.now();
   return `${timeOfDay(page.pausedWindow ? page.pausedWindow.to : now)} ${zoneName(to)}`;
 }

@@ -20,7 +20,7 @@ export function mount(root, page) {
     for (const node of nodes) drawTile(node, specs.get(node.dataset.tile), page);
   });
   for (const topic of ["data", "figures", "tick", "pause"]) page.topics.on(topic, draw);
-  page.topics.on("connection", () => root.classList.toggle("stale", page.connection.state === "disconnected"));
+  page.topics.on("connection", () => root.classList.toggle("stale", page.isDisconnected));
   draw();
 }
 

@@ -70,6 +70,25 @@ export function whole(value, unit = "") {
   return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
 }
 
+const COUNTED = ["requests", "errors", "GPUs"]; // units of whole numbers
+
+// A value in the unit of its metric: 1.84 s, 12 %, 1,500 requests, 85.4 °C.
+export function inUnit(value, unit) {
+  if (unit === "ms") return duration(value);
+  if (unit === "%") return percent(value);
+  if (COUNTED.includes(unit)) return whole(value, value === 1 ? unit.slice(0, -1) : unit);
+  return compact(value, (unit ?? "").replace("tokens", "tok"));
+}
+
+// A threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of requests the number alone.
+export function thresholdText(value, unit) {
+  const { number, unit: shown } = inUnit(value, unit);
+  if (number.endsWith(`${SPACE}0`)) return number.slice(0, -2); // of 1 m 0 s
+  return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: unit === "requests" ? "" : shown });
+}
+
+export const valueText = (value, unit) => text(inUnit(value, unit));
+
 export const FORMATS = {
   duration,
   rate: (value) => rate(value, "per "),

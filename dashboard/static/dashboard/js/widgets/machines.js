@@ -18,7 +18,7 @@ export function mount(root, page) {
   const draw = perFrame(() => {
     const hosts = chosenHosts(page);
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
-    setText(find("[data-values]", root), page.connection.state === "disconnected" ? "last known values" : countsText(hosts, page.tick?.hosts_omitted));
+    setText(find("[data-values]", root), page.isDisconnected ? "last known values" : countsText(hosts, page.tick?.hosts_omitted));
     document.body.classList.toggle("has-gpu", hasGpu(page, hosts));
     const present = new Map([...list.children].map((node) => [node.dataset.host, node]));
     const nodes = hosts.map((host) => update(present.get(host.host) ?? create(host), host, page));
@@ -56,7 +56,7 @@ function create(host) {
 
 function update(node, host, page) {
   // Without a connection no machine counts as up, because its values are old.
-  const disconnected = page.connection.state === "disconnected";
+  const disconnected = page.isDisconnected;
   const state = disconnected && host.state !== "down" ? "stale" : (host.state ?? "up");
   node.classList.toggle("is-stale", state !== "up");
   find(".dot", node).className = `dot ${state}`;
