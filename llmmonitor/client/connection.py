@@ -91,6 +91,7 @@ class Connection:
             content += part
             if len(content) > MAX_RESPONSE_BYTES or monotonic() > until:
                 raise HTTPException("the response does not end")
+        response.close()  # the connection stays open
         try:
             parsed = json.loads(content)
         except (ValueError, RecursionError):

@@ -138,7 +138,8 @@ class Sender:
         thread.join(timeout_seconds)
         if thread.is_alive() and self._slot is not None:
             self._take()  # to the spool: the thread waits for the server
-        if (queued := self._queued) and not self.settings.spool_dir:
+        has_failed = self._failures or thread.is_alive()
+        if has_failed and (queued := self._queued) and isinstance(self._waiting, WaitingInMemory):
             warn("close", f"{queued:,} events were not sent. {self.last_error}")
 
     def start(self) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +24,7 @@ class Slot:
         self._file: IO[str] | None = None
         name = re.sub(r"[^A-Za-z0-9_-]", "_", service)[:64] or "sdk"
         with contextlib.suppress(OSError, ValueError):
-            folder = Path(directory or Path(tempfile.gettempdir()) / f"llmmonitor-{_user()}")
+            folder = Path(directory or Path(_temporary()) / f"llmmonitor-{_user()}")
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for number in range(MAX_SLOTS):
                 if (file := lock(folder / f"{name}-{number}.lock")) is not None:
@@ -62,6 +61,11 @@ def lock(path: Path) -> IO[str] | None:
             return None
         raise
     return file
+
+
+def _temporary() -> str:
+    # Not `tempfile.gettempdir`: it locks. If the program forks at this moment, the child could not use tempfile.
+    return os.environ.get("TMPDIR") or os.environ.get("TEMP") or "/tmp"  # noqa: S108
 
 
 def _user() -> str:

@@ -21,12 +21,9 @@ class OddServer:
         self.bodies: list[tuple[str, bytes]] = []  # path and body of each request
         self.came = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._connections: list[socket.socket] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def events(self, path: str = "/track/inference") -> list[Any]:
         """The events of all bodies that were posted to the path."""
@@ -41,7 +38,7 @@ class OddServer:
 
     def close(self) -> None:
         self._listener.close()
-        for connection in self._connections:
+        for connection in self.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
@@ -50,7 +47,7 @@ class OddServer:
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
-                self._connections.append(connection)
+                self.connections.append(connection)
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
