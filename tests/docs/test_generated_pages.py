@@ -14,7 +14,11 @@ from llmmonitor.environment import Environment, variable_name
 from metrics import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_CLIENTS = ("LLMMONITOR_URL", "LLMMONITOR_API_KEY")  # variables of other programs, named below the table
+OF_CLIENTS = (
+    "LLMMONITOR_URL",
+    "LLMMONITOR_API_KEY",
+    "LLMMONITOR_SPOOL_DIR",
+)  # variables of other programs, named below the table
 
 
 @pytest.fixture(scope="module")
