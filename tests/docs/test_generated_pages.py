@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 OF_CLIENTS = (
     "LLMMONITOR_URL",
     "LLMMONITOR_API_KEY",
+    "LLMMONITOR_SERVICE",
     "LLMMONITOR_SPOOL_DIR",
-)  # variables of other programs, named below the table
+    "LLMMONITOR_DISABLED",
+)  # variables of other programs, not in the table of the server
 
 
 @pytest.fixture(scope="module")
