@@ -9,17 +9,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {
-    "alert_manager": "alerts.rules.manager",
-    "AlertRule": "alerts.rules.spec",
-    "AlertLevel": "alerts.rules.spec",
-    "MetricType": "alerts.rules.spec",
+_PLACES = {
+    "alert_manager": ("alerts.rules.manager", "alert_manager"),
+    "AlertRule": ("alerts.rules.spec", "RuleSpec"),
+    "AlertLevel": ("alerts.rules.spec", "AlertLevel"),
+    "MetricType": ("alerts.rules.spec", "MetricType"),
 }
 
 __all__ = ["AlertLevel", "AlertRule", "MetricType", "alert_manager"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    module, attribute = _PLACES[name]
+    return getattr(import_module(module), attribute)

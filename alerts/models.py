@@ -19,7 +19,7 @@ def _choices(values: type[StrEnum]) -> list[tuple[str, str]]:
 
 
 class AlertRule(models.Model):
-    """A rule. `alerts.rules.spec.AlertRule` describes its fields and checks them."""
+    """A rule. `alerts.rules.spec.RuleSpec` describes its fields and checks them."""
 
     id = models.SlugField(primary_key=True, max_length=64)
     name = models.CharField(max_length=200)
@@ -53,9 +53,9 @@ class AlertRule(models.Model):
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that a rule is written with."""
-        return {name: getattr(self, name) for name in spec.AlertRule.model_fields}
+        return {name: getattr(self, name) for name in spec.RuleSpec.model_fields}
 
-    def as_spec(self) -> spec.AlertRule:
+    def as_spec(self) -> spec.RuleSpec:
         """Return the rule as it is judged. Raises BadRule, such as for a tag that is no longer promoted."""
         return spec.check_rule(self.fields())
 

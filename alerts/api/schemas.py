@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alerts.acknowledging import Acknowledgement
-from alerts.rules.spec import AlertRule
+from alerts.rules.spec import RuleSpec
 from alerts.silencing.spec import NewSilence
 from metrics.api.openapi.request_schemas import schema_of
 from metrics.api.openapi.response_schemas import (
@@ -67,7 +67,7 @@ CHANGE: dict[str, Any] = object_schema(
     }
 )
 RULE: dict[str, Any] = object_schema(
-    {name: {} for name in AlertRule.model_fields}
+    {name: {} for name in RuleSpec.model_fields}
     | {
         "unit": {**STRING, "description": "Of the value and the threshold."},
         "not_judged": NULLABLE_STRING,
@@ -78,9 +78,9 @@ RULE: dict[str, Any] = object_schema(
         "groups": INTEGER,
     }
 )
-READ_ONLY = RULE["properties"].keys() - AlertRule.model_fields.keys()  # ignored in a body
+READ_ONLY = RULE["properties"].keys() - RuleSpec.model_fields.keys()  # ignored in a body
 RULE_FIELDS: dict[str, Any] = {
-    **{name: part for name, part in schema_of(AlertRule).items() if name != "required"},
+    **{name: part for name, part in schema_of(RuleSpec).items() if name != "required"},
     "description": "Fields of a rule. Fields that are not given keep their values; of a new rule, they get defaults.",
     "additionalProperties": True,
 }

@@ -10,7 +10,7 @@ import orjson
 
 from alerts.evaluation.judging import GroupState, Labels, Status
 from alerts.models import Alert, AlertChange
-from alerts.rules.spec import AlertRule, filters_of
+from alerts.rules.spec import RuleSpec, filters_of
 from alerts.rules.words import unit_of
 from metrics import queries
 
@@ -20,7 +20,7 @@ def state_of(alert: Alert) -> GroupState:
     return GroupState(Status(alert.state), alert.since, alert.fired_at, alert.value, alert.peak)
 
 
-def new_alert(rule: AlertRule, labels: Labels, *, is_demo: bool) -> Alert:
+def new_alert(rule: RuleSpec, labels: Labels, *, is_demo: bool) -> Alert:
     """Return the alert of a group, without a state."""
     return Alert(
         rule_id=rule.id,
@@ -36,7 +36,7 @@ def new_alert(rule: AlertRule, labels: Labels, *, is_demo: bool) -> Alert:
     )
 
 
-def foreign(rule: AlertRule, alerts: Iterable[Alert]) -> list[Alert]:
+def foreign(rule: RuleSpec, alerts: Iterable[Alert]) -> list[Alert]:
     """Return the alerts of the rule as it was before a change, for which it would read no value, or another one."""
     names = queries.label_names(rule.metric, rule.group_by or ())
     filters = filters_of(rule.filters).as_dict()
@@ -51,7 +51,7 @@ def foreign(rule: AlertRule, alerts: Iterable[Alert]) -> list[Alert]:
     ]
 
 
-def follow(rule: AlertRule, alert: Alert) -> bool:
+def follow(rule: RuleSpec, alert: Alert) -> bool:
     """Set what the rule says of an alert. Return whether it has changed."""
     said = {"rule_name": rule.name, "severity": rule.severity, "threshold": rule.threshold, "unit": unit_of(rule)}
     changed = {name: value for name, value in said.items() if getattr(alert, name) != value}

@@ -19,9 +19,8 @@ from alerts.evaluation.alert_rows import change_to, end, follow, foreign, new_al
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.judging import Labels, judge
 from alerts.evaluation.values import Readings, notices_silence, read_values
-from alerts.models import Alert, AlertChange, Evaluation
-from alerts.models import AlertRule as StoredRule
-from alerts.rules.spec import AlertRule, BadRule, RuleKind
+from alerts.models import Alert, AlertChange, AlertRule, Evaluation
+from alerts.rules.spec import BadRule, RuleKind, RuleSpec
 from alerts.silencing.marking import mark
 from metrics.store.write_lock import write_lock
 
@@ -58,10 +57,10 @@ def evaluate(at: datetime, when_followed: Callable[[], None] = lambda: None) -> 
     return changes
 
 
-def read_rules() -> tuple[list[AlertRule], dict[str, str]]:
+def read_rules() -> tuple[list[RuleSpec], dict[str, str]]:
     """Return the enabled rules, and why others are not judged."""
     rules, problems = [], {}
-    for stored in StoredRule.objects.filter(enabled=True):
+    for stored in AlertRule.objects.filter(enabled=True):
         try:
             rules.append(stored.as_spec())
         except BadRule as error:
@@ -70,7 +69,7 @@ def read_rules() -> tuple[list[AlertRule], dict[str, str]]:
 
 
 def _judge_all(
-    rules: Sequence[AlertRule],
+    rules: Sequence[RuleSpec],
     readings: Mapping[str, Readings],
     at: datetime,
     evaluation: Evaluation,
@@ -107,7 +106,7 @@ def _judge_all(
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
     judged = {*(rule.id for rule in rules), *problems}
     gone = open_alerts.keys() - judged
-    disabled = set(StoredRule.objects.filter(pk__in=gone).values_list("pk", flat=True)) if gone else set()
+    disabled = set(AlertRule.objects.filter(pk__in=gone).values_list("pk", flat=True)) if gone else set()
     for rule_id in gone:
         note = DISABLED if rule_id in disabled else DELETED
         changes += [end(alert, at, note) for alert in open_alerts[rule_id].values()]

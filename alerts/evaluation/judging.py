@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from alerts.rules.spec import AlertRule, Comparison, NoData, RuleKind
+from alerts.rules.spec import Comparison, NoData, RuleKind, RuleSpec
 
 # After a longer pause between two judgements, it is not known whether the condition held all the time.
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -81,7 +81,7 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    rule: AlertRule,
+    rule: RuleSpec,
     readings: Mapping[Labels, Reading],
     states: Mapping[Labels, GroupState],
     now: datetime,
@@ -112,7 +112,7 @@ def judge(
     return result
 
 
-def _reason_not_to_judge(rule: AlertRule, reading: Reading) -> str | None:
+def _reason_not_to_judge(rule: RuleSpec, reading: Reading) -> str | None:
     if rule.kind is RuleKind.NO_DATA:
         return None
     if reading.count < rule.min_count and reading.count:
@@ -120,7 +120,7 @@ def _reason_not_to_judge(rule: AlertRule, reading: Reading) -> str | None:
     return reading.why_none if reading.value is None else None
 
 
-def _holds(rule: AlertRule, reading: Reading, is_firing: bool) -> bool | None:
+def _holds(rule: RuleSpec, reading: Reading, is_firing: bool) -> bool | None:
     """Return whether the condition holds; None if the state stays as it is."""
     if rule.kind is RuleKind.NO_DATA:
         return reading.value is None
@@ -132,7 +132,7 @@ def _holds(rule: AlertRule, reading: Reading, is_firing: bool) -> bool | None:
 
 
 def _next(
-    rule: AlertRule, reading: Reading, before: GroupState | None, now: datetime, is_continuous: bool
+    rule: RuleSpec, reading: Reading, before: GroupState | None, now: datetime, is_continuous: bool
 ) -> GroupState:
     """Return the state of a group whose condition holds."""
     if before is not None and before.status is Status.FIRING:
@@ -145,7 +145,7 @@ def _next(
     return GroupState(Status.PENDING, since, None, reading.value, peak)
 
 
-def _worse(rule: AlertRule, known: float | None, value: float | None) -> float | None:
+def _worse(rule: RuleSpec, known: float | None, value: float | None) -> float | None:
     """Return the value that is further on the side of the comparison."""
     if known is None or value is None:
         return value if known is None else known

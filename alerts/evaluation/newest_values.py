@@ -12,7 +12,7 @@ from django.core.cache import cache
 
 from alerts.evaluation.judging import Reading
 from alerts.evaluation.values import Readings
-from alerts.rules.spec import AlertRule, Comparison
+from alerts.rules.spec import Comparison, RuleSpec
 
 KEY = "alerts:newest-values"
 KEPT_SECONDS = 60
@@ -21,7 +21,7 @@ RISING = (Comparison.GT, Comparison.GE)
 FALLING = (Comparison.LT, Comparison.LE)
 
 
-def store(rules: Iterable[AlertRule], readings: Mapping[str, Readings]) -> None:
+def store(rules: Iterable[RuleSpec], readings: Mapping[str, Readings]) -> None:
     """Store the newest values of the rules."""
     cache.set(KEY, {rule.id: nearest(rule, readings[rule.id]) for rule in rules}, timeout=KEPT_SECONDS)
 
@@ -31,7 +31,7 @@ def read() -> dict[str, dict[str, Any]]:
     return cache.get(KEY) or {}
 
 
-def nearest(rule: AlertRule, readings: Readings) -> dict[str, Any]:
+def nearest(rule: RuleSpec, readings: Readings) -> dict[str, Any]:
     """Return the value, labels and requests of the group that is nearest to firing, and the number of groups."""
     known = [labels for labels, read in readings.items() if read.value is not None and read.count >= rule.min_count]
     best = min(known, key=lambda labels: distance(rule, readings[labels].value), default=())
@@ -46,7 +46,7 @@ def nearest(rule: AlertRule, readings: Readings) -> dict[str, Any]:
     }
 
 
-def distance(rule: AlertRule, value: float | None) -> float:
+def distance(rule: RuleSpec, value: float | None) -> float:
     """Return how far a value is from firing, to compare values of one rule: the smaller, the nearer."""
     if value is None:
         return float("inf")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alerts.evaluation.judging import Labels, Reading
-from alerts.rules.spec import AlertRule, NoData, RuleKind, filters_of
+from alerts.rules.spec import NoData, RuleKind, RuleSpec, filters_of
 from metrics import queries
 from metrics.queries import SeriesSpec
 
@@ -19,7 +19,7 @@ Readings = Mapping[Labels, Reading]
 
 
 def read_values(
-    rules: Sequence[AlertRule], at: datetime, problems: MutableMapping[str, str] | None = None
+    rules: Sequence[RuleSpec], at: datetime, problems: MutableMapping[str, str] | None = None
 ) -> dict[str, Readings]:
     """Return the readings of each rule by its id, over its window up to `at`.
 
@@ -57,7 +57,7 @@ def _why_stopped(error: queries.QueryStopped) -> str:
     return str(error)
 
 
-def notices_silence(rule: AlertRule) -> bool:
+def notices_silence(rule: RuleSpec) -> bool:
     """Return whether an alert of the rule may fire because a group has no data."""
     return rule.kind is RuleKind.NO_DATA or rule.no_data is NoData.ALERT
 
@@ -70,7 +70,7 @@ class _Window(NamedTuple):
     before_seconds: int
 
 
-def _windows(rule: AlertRule) -> list[_Window]:
+def _windows(rule: RuleSpec) -> list[_Window]:
     """Return the window of a rule, the one that a change is measured from, and the one that has the expected groups."""
     filters = tuple(sorted((name, tuple(values)) for name, values in rule.filters.items()))
     windows = [_Window(rule.window_seconds, filters, 0)]
@@ -81,11 +81,11 @@ def _windows(rule: AlertRule) -> list[_Window]:
     return windows
 
 
-def _spec(rule: AlertRule) -> SeriesSpec:
+def _spec(rule: RuleSpec) -> SeriesSpec:
     return SeriesSpec(rule.metric, rule.stat, rule.group_by or ())
 
 
-def _readings(rule: AlertRule, values: Sequence[Mapping[Labels, queries.Evaluated]]) -> Readings:
+def _readings(rule: RuleSpec, values: Sequence[Mapping[Labels, queries.Evaluated]]) -> Readings:
     """Return the readings of the first window, with the expected groups; those of a change since the second one."""
     now, *other = values
     expected = other[-1] if notices_silence(rule) else {}

@@ -10,8 +10,17 @@ from django.conf import settings
 
 from alerts.filters_field import FiltersField
 from alerts.models import AlertRule
-from alerts.rules.spec import COMPARE_TO_SECONDS, MINUTE, AlertLevel, BadRule, NoData, RuleKind, check_rule, instance_of
-from alerts.rules.spec import AlertRule as RuleSpec
+from alerts.rules.spec import (
+    COMPARE_TO_SECONDS,
+    MINUTE,
+    AlertLevel,
+    BadRule,
+    NoData,
+    RuleKind,
+    RuleSpec,
+    check_rule,
+    instance_of,
+)
 from alerts.rules.spec import labels_of as catalogue_labels_of
 from alerts.rules.words import CLEARS, COMPARISONS, GLYPHS, STATS, seconds_in_words, unit_of, value_in_words
 from alerts.rules.writing import number_errors

@@ -11,7 +11,7 @@ from alerts.evaluation.judging import Judgement, Labels, Reading, judge
 from alerts.evaluation.newest_values import distance
 from alerts.evaluation.values import read_values
 from alerts.models import Alert
-from alerts.rules.spec import AlertRule, RuleKind, filters_of
+from alerts.rules.spec import RuleKind, RuleSpec, filters_of
 from alerts.rules.words import GLYPHS, measured_in_words, seconds_in_words, sentence, unit_of, value_in_words, value_of
 from metrics import queries
 from metrics.queries.time.window import STEPS
@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 400, 120  # of the chart
 POINTS, SPAN_SECONDS = 12, 3_600
 
 
-def now_of(rule: AlertRule, at: datetime) -> dict[str, Any]:
+def now_of(rule: RuleSpec, at: datetime) -> dict[str, Any]:
     """Return what the panel shows."""
     context: dict[str, Any] = {"sentence": sentence(rule), "at": at}
     try:
@@ -37,7 +37,7 @@ def now_of(rule: AlertRule, at: datetime) -> dict[str, Any]:
 
 
 def _groups(
-    rule: AlertRule, listed: Sequence[Labels], readings: Mapping[Labels, Reading], at: datetime
+    rule: RuleSpec, listed: Sequence[Labels], readings: Mapping[Labels, Reading], at: datetime
 ) -> list[dict[str, Any]]:
     """Return a row for each of these groups. `bar` and `tick` are in percent of the widest bar."""
     can_judge = rule.threshold is not None or rule.kind is RuleKind.NO_DATA
@@ -72,7 +72,7 @@ def _name(labels: Labels) -> str:
     return " · ".join(value for _, value in labels) or "all together"
 
 
-def _chart(rule: AlertRule, labels: Labels, at: datetime) -> dict[str, Any] | None:
+def _chart(rule: RuleSpec, labels: Labels, at: datetime) -> dict[str, Any] | None:
     """Return the line of one group, in steps as long as the rule's window where there are such steps."""
     step = next((step for step in STEPS if step >= max(60, rule.window_seconds)), STEPS[-1])
     span = max(SPAN_SECONDS, POINTS * step)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 import alerts
-from alerts.models import AlertRule as StoredRule
+from alerts import models
 from alerts.rules.planning import Fields, Step
 from llmmonitor import alerts as client
 from llmmonitor.alerts import AlertLevel, AlertRule, MetricType
@@ -54,11 +54,11 @@ class _Recorder:
     def remove_alert_rule(self, rule_id: str) -> bool:
         """Note a rule to delete. Return whether it is stored."""
         self.steps.append(Step({"id": rule_id}, self._place(), removes=True))
-        return StoredRule.objects.filter(pk=rule_id).exists()
+        return models.AlertRule.objects.filter(pk=rule_id).exists()
 
     def get_alert_rules(self) -> list[AlertRule]:
         """Return the stored rules, by name."""
-        return [AlertRule(**rule.fields()) for rule in StoredRule.objects.all()]
+        return [AlertRule(**rule.fields()) for rule in models.AlertRule.objects.all()]
 
     def _place(self) -> str:
         """Return the line of the file that is being run."""

@@ -93,7 +93,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Url = Annotated[str, Field(max_length=500, pattern=r"^(https?://[^\s\x00]+)?$")]
 
 
-class AlertRule(BaseModel):
+class RuleSpec(BaseModel):
     """A rule as people write it. Which fields go together is checked by `check_rule`.
 
     window_seconds: the value is computed over this time up to now. for_seconds: the condition must hold for this long
@@ -176,9 +176,9 @@ _TYPES = {  # by the beginning of the kind of error
 }
 
 
-def check_rule(values: Mapping[str, Any]) -> AlertRule:
+def check_rule(values: Mapping[str, Any]) -> RuleSpec:
     """Return the rule with these fields, with its defaults filled in. Raises BadRule with every error."""
-    rule = AlertRule(**values)
+    rule = RuleSpec(**values)
     metric = _metric_of(rule)
     errors: list[tuple[str, str]] = []
     checked = rule.model_copy(
@@ -228,14 +228,14 @@ def find_metric(metric_type: str, name: str) -> Metric | None:
     return by_name.get(name)
 
 
-def _metric_of(rule: AlertRule) -> Metric:
+def _metric_of(rule: RuleSpec) -> Metric:
     if metric := find_metric(rule.metric_type, rule.metric_name):
         return metric
     listed = ", ".join(metric.short for metric in catalogue.of_type(rule.metric_type))
     raise BadRule([("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}.")])
 
 
-def _stat_of(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]]) -> str:
+def _stat_of(rule: RuleSpec, metric: Metric, errors: list[tuple[str, str]]) -> str:
     if not rule.stat:
         return "avg" if "avg" in metric.stats else metric.default_stat
     try:
@@ -255,7 +255,7 @@ def instance_of(metric: Metric) -> tuple[str, ...]:
     return ("host", "gpu") if metric.type == "gpu" else labels_of(metric)[:1]
 
 
-def _group_by_of(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]]) -> tuple[str, ...]:
+def _group_by_of(rule: RuleSpec, metric: Metric, errors: list[tuple[str, str]]) -> tuple[str, ...]:
     if rule.group_by is None:
         return instance_of(metric)
     try:
@@ -271,7 +271,7 @@ def _group_by_of(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]])
     return names
 
 
-def _check_filters(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]]) -> None:
+def _check_filters(rule: RuleSpec, metric: Metric, errors: list[tuple[str, str]]) -> None:
     try:
         filters = parse_filters_object(rule.filters)
     except BadQuery as error:
@@ -290,7 +290,7 @@ def _check_filters(rule: AlertRule, metric: Metric, errors: list[tuple[str, str]
         errors.append(("filters", f"outcome applies to distributions, and {metric.name} is a {metric.kind}."))
 
 
-def _check_comparison(rule: AlertRule, errors: list[tuple[str, str]]) -> None:
+def _check_comparison(rule: RuleSpec, errors: list[tuple[str, str]]) -> None:
     if rule.kind is RuleKind.NO_DATA:
         errors += [
             (name, "must not be given: the rule fires without a value.")
@@ -314,7 +314,7 @@ def _check_comparison(rule: AlertRule, errors: list[tuple[str, str]]) -> None:
         errors.append(("compare_to_seconds", "is a field of the kind change only."))
 
 
-def _check_window(rule: AlertRule, errors: list[tuple[str, str]]) -> None:
+def _check_window(rule: RuleSpec, errors: list[tuple[str, str]]) -> None:
     """Older figures have coarser buckets: minutes after two hours, hours after three days."""
     seconds, compared = rule.window_seconds, rule.compare_to_seconds
     if compared == WEEK and seconds % HOUR:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from alerts.rules.spec import AlertLevel, AlertRule, Comparison, RuleKind
+from alerts.rules.spec import AlertLevel, Comparison, RuleKind, RuleSpec
 from metrics.catalogue import Kind, Metric
 from metrics.queries.answers.series import unit_of as unit_of_stat
 
@@ -66,7 +66,7 @@ def measured_in_words(value: float, unit: str) -> str:
     return value_in_words(float(f"{value:.4g}"), unit)
 
 
-def unit_of(rule: AlertRule) -> str:
+def unit_of(rule: RuleSpec) -> str:
     """Return the unit of the rule's value and threshold."""
     return unit_of_fields(rule.kind, rule.metric, rule.stat)
 
@@ -78,7 +78,7 @@ def unit_of_fields(kind: str, metric: Metric | None, stat: str) -> str:
     return unit_of_stat(metric, stat) if metric else ""
 
 
-def value_of(rule: AlertRule) -> str:
+def value_of(rule: RuleSpec) -> str:
     """Return what the rule reads: `P95 response time`."""
     metric = rule.metric
     title = f"{metric.title} requests" if metric.kind is Kind.GAUGE and metric.unit == "requests" else metric.title
@@ -86,12 +86,12 @@ def value_of(rule: AlertRule) -> str:
     return f"{STATS.get(rule.stat, rule.stat.upper())} {title}"
 
 
-def condition(rule: AlertRule) -> str:
+def condition(rule: RuleSpec) -> str:
     """Return the condition."""
     return "".join(text for text, _ in _condition(rule))
 
 
-def sentence(rule: AlertRule) -> list[Words]:
+def sentence(rule: RuleSpec) -> list[Words]:
     """Return what the rule does, as parts."""
     words = [(f"{_VERBS[rule.severity]} when the ", False), *_condition(rule)]
     if rule.group_by:
@@ -103,7 +103,7 @@ def sentence(rule: AlertRule) -> list[Words]:
     return words
 
 
-def _condition(rule: AlertRule) -> Iterator[Words]:
+def _condition(rule: RuleSpec) -> Iterator[Words]:
     if rule.kind is RuleKind.CHANGE:
         yield "change in the ", False
     yield value_of(rule), True

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from alerts.models import AlertRule as StoredRule
+from alerts.models import AlertRule
 from alerts.rules.history import Author, record_change
 from alerts.rules.planning import BadRules, Refused, RuleChange, Step, plan
 from alerts.rules.spec import ID_PATTERN, BadRule
@@ -46,14 +46,14 @@ def remove_rule(rule_id: str, author: Author) -> bool:
 
 def number_errors(added: int) -> list[tuple[str, str]]:
     """Return the error of a rule if there would be too many with so many more."""
-    if StoredRule.objects.count() + added <= MAX_RULES:
+    if AlertRule.objects.count() + added <= MAX_RULES:
         return []
     return [("id", f"cannot be added: at most {MAX_RULES:,} rules are stored. Delete some first.")]
 
 
 def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleChange]:
     ids = [rule_id for step in steps if re.fullmatch(ID_PATTERN, rule_id := str(step.fields.get("id")))]
-    rows = StoredRule.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+    rows = AlertRule.objects.select_for_update().filter(pk__in=ids).order_by("pk")
     changes = plan(steps, {row.pk: row.fields() for row in rows})
     added = [change.id for change in changes if change.before is None]
     if added and (errors := number_errors(len(added) - sum(change.after is None for change in changes))):
@@ -62,8 +62,8 @@ def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleCha
         if dry_run:
             continue
         if change.after is None:
-            StoredRule.objects.filter(pk=change.id).delete()
+            AlertRule.objects.filter(pk=change.id).delete()
         else:
-            StoredRule(**change.after).save(force_insert=change.before is None, force_update=change.before is not None)
+            AlertRule(**change.after).save(force_insert=change.before is None, force_update=change.before is not None)
         record_change(change, author)
     return changes

@@ -13,8 +13,7 @@ from django.test import Client
 from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertRule, Silence
 from alerts.rules.manager import alert_manager
-from alerts.rules.spec import AlertRule as Rule
-from alerts.rules.spec import check_rule
+from alerts.rules.spec import RuleSpec, check_rule
 from llmmonitor.access.keys import create_key
 from llmmonitor.access.models import AuditEntry
 from metrics import queries as metric_queries
@@ -269,7 +268,7 @@ class TheRules:
 
     def test_replace_the_given_fields_of_a_known_id(self, hot: None) -> None:
         changed = alert_manager.add_alert_rule(
-            Rule(id="hot", name="Hotter", metric_type="system", metric_name="cpu_percent", for_seconds=30)
+            RuleSpec(id="hot", name="Hotter", metric_type="system", metric_name="cpu_percent", for_seconds=30)
         )
 
         assert (changed.name, changed.threshold, changed.for_seconds) == ("Hotter", 90, 30)

@@ -11,7 +11,7 @@ from alerts.evaluation import evaluate as evaluate_module
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import Alert, AlertChange
 from alerts.rules.manager import alert_manager
-from alerts.rules.spec import AlertRule
+from alerts.rules.spec import RuleSpec
 from alerts.spans import read_spans
 from metrics import queries
 from metrics.events import IngestPolicy, Kind, validate_many
@@ -122,10 +122,10 @@ class TheLiveDemo:
 
     def test_does_not_count_as_silent_after_its_end(self, workload: Workload) -> None:
         alert_manager.add_alert_rule(
-            AlertRule(id="silent", name="S", kind="no_data", metric_type="system", metric_name="cpu_percent")
+            RuleSpec(id="silent", name="S", kind="no_data", metric_type="system", metric_name="cpu_percent")
         )
         alert_manager.add_alert_rule(
-            AlertRule(
+            RuleSpec(
                 id="cold", name="C", metric_type="system", metric_name="cpu_percent", threshold=200, no_data="alert"
             )
         )

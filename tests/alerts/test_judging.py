@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.evaluation.judging import LONGEST_PAUSE, Change, GroupState, Labels, Reading, Status, judge
-from alerts.rules.spec import AlertRule, check_rule
+from alerts.rules.spec import RuleSpec, check_rule
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GROUP: Labels = (("host", "alpha"),)
@@ -20,7 +20,7 @@ OTHER: Labels = (("host", "beta"),)
 EVERY = 5  # seconds between two judgements
 
 
-def rule(**fields: Any) -> AlertRule:
+def rule(**fields: Any) -> RuleSpec:
     """Return a rule on the CPU of a host: more than 80 %."""
     defaults: dict[str, Any] = {"id": "r", "name": "R", "metric_type": "system", "metric_name": "cpu_percent"}
     if fields.get("kind") != "no_data":
@@ -28,7 +28,7 @@ def rule(**fields: Any) -> AlertRule:
     return check_rule(defaults | fields)
 
 
-def requests_rule(**fields: Any) -> AlertRule:
+def requests_rule(**fields: Any) -> RuleSpec:
     """Return a rule on the response time of a model: more than 80 ms."""
     return rule(metric_type="inference", metric_name="response_time_ms", **fields)
 
@@ -36,7 +36,7 @@ def requests_rule(**fields: Any) -> AlertRule:
 class Judged:
     """A rule that is judged every five seconds."""
 
-    def __init__(self, rule: AlertRule) -> None:
+    def __init__(self, rule: RuleSpec) -> None:
         self.rule = rule
         self.states: dict[Labels, GroupState] = {}
         self.changes: list[Change] = []

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from alerts import AlertRule, MetricType
-from alerts.models import AlertRule as StoredRule
+from alerts import AlertRule, MetricType, models
 from alerts.rules.manager import alert_manager
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +26,7 @@ alert_manager.add_alert_rule(AlertRule(
 
 
 def check_example() -> None:
-    rule = StoredRule.objects.get(pk="token_throughput_low")
+    rule = models.AlertRule.objects.get(pk="token_throughput_low")
     assert (rule.metric_type, rule.metric_name, rule.stat) == ("inference", "tokens_per_second", "avg")
     assert (rule.comparison, rule.threshold, rule.severity) == ("lt", 10.0, "warning")
     assert (rule.window_seconds, rule.group_by, rule.min_count, rule.no_data) == (60, ["model"], 1, "ok")

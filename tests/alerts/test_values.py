@@ -9,7 +9,7 @@ import pytest
 
 from alerts.evaluation.judging import Reading
 from alerts.evaluation.values import read_values
-from alerts.rules.spec import AlertRule, check_rule
+from alerts.rules.spec import RuleSpec, check_rule
 from metrics import catalogue
 from metrics.events import GPUSample, QueueEvent, SystemEvent
 from tests.metrics.queries.known_events import request, write
@@ -20,7 +20,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 AGO = NOW - timedelta(seconds=2)
 
 
-def rule(metric: Any, **more: Any) -> AlertRule:
+def rule(metric: Any, **more: Any) -> RuleSpec:
     return check_rule(
         {"id": f"rule-{metric.name}".replace(".", "-").replace("_", "-"), "name": metric.name, "threshold": 1}
         | {"metric_type": metric.type, "metric_name": metric.short}
