@@ -25,6 +25,7 @@ GROUPS = {
         "anthropic",
         "ollama",
         "huggingface_hub",
+        "headroom",
     ],
 }
 sys.path.insert(0, str(ROOT))

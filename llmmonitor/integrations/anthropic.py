@@ -14,7 +14,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, given, parsed, patch, read, wrap_async, wrap_sync
+from llmmonitor.integrations.wrapping import (
+    Reader,
+    given,
+    parsed,
+    patch,
+    read,
+    wrap_async,
+    wrap_response,
+    wrap_sync,
+)
 
 PROVIDERS = {
     "api.anthropic.com": "anthropic",
@@ -36,6 +45,9 @@ def instrument() -> None:
                 patch(module.AsyncMessages, method, wrap_async(READER))
             patch(module.Messages, "stream", _wrap_stream)
             patch(module.AsyncMessages, "stream", _wrap_stream)
+    base = read(import_module, "anthropic._base_client")
+    for client in ("SyncAPIClient", "AsyncAPIClient"):
+        patch(getattr(base, client, None), "_process_response", wrap_response)
 
 
 def _begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -7,11 +7,12 @@ messages, answers, tool calls, images, keys. A stream of chat has token counts o
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, given, parsed, patch, wrap_async, wrap_sync
+from llmmonitor.integrations.wrapping import Reader, given, parsed, patch, read, wrap_async, wrap_response, wrap_sync
 
 PROVIDERS = {"api.openai.com": "openai", "openrouter.ai": "openrouter"}
 
@@ -30,6 +31,9 @@ def instrument() -> None:
         for method in methods:
             patch(getattr(module, name), method, wrap_sync(reader))
             patch(getattr(module, f"Async{name}"), method, wrap_async(reader))
+    base = read(import_module, "openai._base_client")
+    for client in ("SyncAPIClient", "AsyncAPIClient"):
+        patch(getattr(base, client, None), "_process_response", wrap_response)
 
 
 def _begin(operation: str) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 from llmmonitor.client import LLMMonitor
 from llmmonitor.client.call import Call
+from llmmonitor.client.ratelimits import headroom_of
 from llmmonitor.client.warn import warn
 
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], tuple[str, dict[str, Any]] | None]
@@ -114,6 +115,24 @@ def parsed(result: Any) -> Any:
     return json.loads(response.content, object_hook=lambda fields: SimpleNamespace(**fields))
 
 
+def read_headroom(call: Call, response: Any) -> None:
+    """Report what the provider's rate limit still allows, if the headers of the response have it."""
+    if headroom := headroom_of(getattr(response, "headers", None)):
+        monitor().headroom(call.model_name, call.fields.get("provider", ""), **headroom)
+
+
+def wrap_response(function: Any) -> Any:
+    """Wrap a function of a client that gets each `response` of the provider, to read its headers."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if (call := current_call()) is not None:
+            read(read_headroom, call, kwargs.get("response"))
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
 def wrap_sync(reader: Reader) -> Callable[[Any], Any]:
     """Return a decorator of a function that returns a result or an iterator."""
 
@@ -127,6 +146,7 @@ def wrap_sync(reader: Reader) -> Callable[[Any], Any]:
                 with recording(call):
                     result = function(*args, **kwargs)
             except BaseException as error:
+                read(read_headroom, call, getattr(error, "response", None))
                 call.end(error)
                 raise
             if hasattr(result, "__next__"):
@@ -153,6 +173,7 @@ def wrap_async(reader: Reader) -> Callable[[Any], Any]:
                 with recording(call):
                     result = await function(*args, **kwargs)
             except BaseException as error:
+                read(read_headroom, call, getattr(error, "response", None))
                 call.end(error)
                 raise
             if hasattr(result, "__anext__"):

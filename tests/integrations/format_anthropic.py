@@ -53,7 +53,8 @@ def messages(handler: Any, body: dict[str, Any]) -> None:
     ]
     if "overloaded" in model:
         events[3:] = [{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}]
-    handler.stream([f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events], model)
+    parts = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+    handler.stream(parts, model, headers=HEADERS)
 
 
 PATHS = {"/v1/messages": messages}

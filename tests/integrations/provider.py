@@ -58,10 +58,17 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def stream(self, parts: Iterable[bytes], model: str, content_type: str = "text/event-stream") -> None:
+    def stream(
+        self,
+        parts: Iterable[bytes],
+        model: str,
+        content_type: str = "text/event-stream",
+        headers: dict[str, str] | None = None,
+    ) -> None:
         """Respond with parts that arrive one after the other; `dropped` ends after two of them."""
         self.send_response(200)
-        for name, value in {**HEADERS, "Content-Type": content_type, "Transfer-Encoding": "chunked"}.items():
+        own = {"Content-Type": content_type, "Transfer-Encoding": "chunked"}
+        for name, value in {**HEADERS, **own, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         for number, part in enumerate(parts):
