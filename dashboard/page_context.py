@@ -21,6 +21,7 @@ ADDRESSES = {
     "current-url": ("metrics-current",),
     "demo-url": ("demo",),
     "connect-key-url": ("connect-key",),
+    "arrived-url": ("connect-arrived",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "alerts-url": ("alerts",),

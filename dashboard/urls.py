@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/connect/key", connect.KeyView.as_view(), name="connect-key"),
     path("dashboard/data/connect", connect.connect_data, name="connect-data"),
     path("dashboard/data/connect/figures", connect.connect_figures, name="connect-figures"),
+    path("dashboard/data/connect/arrived", connect.connect_arrived, name="connect-arrived"),
     path("sdk/", sdk.index, name="sdk"),
     path("sdk/<str:name>", sdk.wheel, name="sdk-wheel"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 from django.urls import get_script_prefix
 
-from dashboard.connect.snippets import KINDS, snippet
+from dashboard.connect.snippets import KINDS, SERVICE, snippet
 from dashboard.connect.snippets.markup import mark_up
 from dashboard.page_query import read
 from llmmonitor.access.connection import connection_of
@@ -18,6 +19,11 @@ from metrics import queries
 
 KEY_PLACEHOLDER = "llmm_YOUR-KEY"
 KEY_NAME = "Connect page"
+EVENT_FIELDS = (
+    "id", "timestamp", "model_name", "provider", "service", "success", "outcome", "error_type", "status_code",
+    "finish_reason", "stream", "prompt_tokens", "completion_tokens", "total_tokens", "response_time_ms",
+    "queue_time_ms", "ttft_ms", "tokens_per_second",
+)  # fmt: skip
 
 
 def figures(now: datetime) -> dict[str, Any]:
@@ -29,6 +35,13 @@ def figures(now: datetime) -> dict[str, Any]:
         "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
         "notices": [],
     }
+
+
+def arrival(since: queries.Position, now: datetime) -> dict[str, Any]:
+    """Return the first event of the snippets or of a new source, or None as `event`, and the position to go on from."""
+    event, position = queries.arrived(since, SERVICE)
+    shown = {name: event[name] for name in EVENT_FIELDS} if event else None
+    return {"event": shown, "position": asdict(position), "now": int(now.timestamp() * 1000)}
 
 
 def address_of(request: HttpRequest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dashboard.connect import data
-from dashboard.connect.snippets import DEFAULT, KINDS
+from dashboard.connect.snippets import DEFAULT, KINDS, SERVICE
 from dashboard.page_context import page_context
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.keys import create_key
@@ -30,7 +31,11 @@ from metrics import queries
 
 def page_data(request: HttpRequest, now: datetime) -> dict[str, Any]:
     """Return the page's data, with the rights of the visitor."""
-    return data.figures(now) | {"can": sorted(identify_request(request).rights), "version": settings.VERSION}
+    return data.figures(now) | {
+        "position": asdict(queries.position()),
+        "can": sorted(identify_request(request).rights),
+        "version": settings.VERSION,
+    }
 
 
 @never_cache
@@ -48,6 +53,7 @@ def connect_page(request: HttpRequest) -> HttpResponse:
         "panels": data.panels(url, with_key),
         "url": url,
         "with_key": with_key,
+        "service": SERVICE,
         "may_demo": "demo" in page["can"],
         "may_manage": "manage" in page["can"],
     }
@@ -66,6 +72,18 @@ def connect_data(request: HttpRequest) -> JsonResponse:
 def connect_figures(request: HttpRequest) -> JsonResponse:
     """Return the part of the data that changes."""
     return JsonResponse(data.figures(timezone.now()))
+
+
+@never_cache
+@require_safe
+def connect_arrived(request: HttpRequest) -> JsonResponse:
+    """Return the first event since the position in the query, and the position to ask with the next time."""
+    request_id, series = (_number(request.GET.get(name, "")) for name in ("request", "series"))
+    return JsonResponse(data.arrival(queries.Position(request_id, series), timezone.now()))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
 
 
 class KeyView(APIView):

@@ -31,6 +31,7 @@ from metrics.queries.answers.presence import (
     newest_demo,
 )
 from metrics.queries.answers.results import Ranking
+from metrics.queries.answers.senders import Position, arrived, position, senders
 from metrics.queries.answers.series import SeriesResult, label_names, series
 from metrics.queries.answers.summary import TIMES, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
@@ -48,6 +49,7 @@ __all__ = [
     "Filters",
     "Heatmap",
     "Page",
+    "Position",
     "QueryStopped",
     "QueryTooSlow",
     "Ranking",
@@ -56,6 +58,7 @@ __all__ = [
     "Summary",
     "Table",
     "Window",
+    "arrived",
     "choices",
     "current",
     "demo_has_stopped",
@@ -75,8 +78,10 @@ __all__ = [
     "model",
     "models",
     "newest_demo",
+    "position",
     "request",
     "requests",
+    "senders",
     "series",
     "summary",
     "summary_and_models",

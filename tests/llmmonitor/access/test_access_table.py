@@ -90,6 +90,7 @@ ROWS: dict[str, dict[str, str]] = {
     "dashboard/connect/key": {"POST": MANAGE},
     "dashboard/data/connect": PAGE,
     "dashboard/data/connect/figures": PAGE,
+    "dashboard/data/connect/arrived": PAGE,
     "docs": PAGE,
     "schema": API,
     "metrics/current": API,

@@ -1,7 +1,8 @@
 // The entry script of the Connect page.
 
 import { startPage } from "../frame/start.js";
+import * as arrival from "./arrival.js";
 import * as kinds from "./kinds.js";
 import * as snippets from "./snippets.js";
 
-startPage({ kinds: kinds.mount, snippets: snippets.mount }, { alwaysRefresh: true });
+startPage({ kinds: kinds.mount, snippets: snippets.mount, arrival: arrival.mount }, { alwaysRefresh: true });

@@ -54,6 +54,7 @@ export const addRule = (rule) => call(`${urls().alertsUrl}/rules`, { method: "PO
 export const exportUrl = (kind, search) => `${urls().historyCsvUrl.replace("history.csv", kind)}?${search}`;
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });
+export const arrivedSince = (position) => call(`${urls().arrivedUrl}?${new URLSearchParams(position)}`);
 export const makeKey = () => call(urls().connectKeyUrl, { method: "POST" });
 export const demoRemove = () => call(urls().demoUrl, { method: "DELETE" });
 

@@ -1,0 +1,84 @@
+"""What sends requests: the services, and the first request that arrives after a moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, Q
+
+from metrics.models import InferenceMetrics, Series
+from metrics.queries.answers.lists import MAX_ID, request
+from metrics.queries.read.budget import query_budget
+from metrics.queries.read.request_rollups import count_requests
+from metrics.queries.time.plan import split_window
+from metrics.queries.time.window import Window, iso
+
+RATE_SECONDS = 300
+MAX_LABEL_SETS = 5_000  # those with the newest requests
+MAX_SENDERS = 50
+MAX_MODELS = 4
+# On PostgreSQL, a row may be committed after rows with higher ids. So many rows are searched again.
+OVERLAP = 1_000
+
+
+@dataclass(frozen=True)
+class Position:
+    """A moment in the order of arrival: the row id of the newest request, and of the newest label set.
+
+    `series` is 0 while there is only demo data.
+    """
+
+    request: int
+    series: int
+
+
+def position() -> Position:
+    """Return the position of now."""
+    newest = InferenceMetrics.objects.aggregate(newest=Max("id"))["newest"]
+    series = Series.objects.filter(is_demo=False).aggregate(newest=Max("id"))["newest"]
+    return Position(newest or 0, series or 0)
+
+
+def arrived(since: Position, service: str) -> tuple[dict[str, Any] | None, Position]:
+    """Return the first request stored after `since` from this service or from a new label set; None if there is none.
+
+    Demo data is ignored. Also return the position to ask with the next time.
+    """
+    newest = position().request
+    later = InferenceMetrics.objects.filter(id__gt=min(since.request, MAX_ID), series__is_demo=False)
+    wanted = Q(series_id__gt=min(since.series, MAX_ID)) | Q(series__service=service)
+    with query_budget():
+        row_id = later.filter(wanted).order_by("id").values_list("id", flat=True).first()
+        return (request(row_id) if row_id else None), Position(max(since.request, newest - OVERLAP), since.series)
+
+
+def senders(now: datetime) -> dict[str, Any]:
+    """Return the services that have sent requests, the newest first, as `results`, and how many are not listed.
+
+    Each has `service`, `is_demo`, `models` with the newest first, `models_omitted`, `last_seen`, `requests` of the last
+    minutes, and `requests_per_second` of the same time.
+    """
+    with query_budget():
+        split = split_window(Window.last(RATE_SECONDS, now), now)
+        counts = count_requests(split.segments)
+        rows = Series.objects.order_by("-last_seen").values_list("id", "service", "is_demo", "model_name", "last_seen")
+        found: dict[tuple[str, bool], dict[str, Any]] = {}
+        for series_id, service, is_demo, model, last_seen in rows[:MAX_LABEL_SETS]:
+            entry = found.setdefault(
+                (service, is_demo),
+                {"service": service, "is_demo": is_demo, "models": {}, "last_seen": iso(last_seen), "requests": 0},
+            )
+            entry["models"][model] = None  # ordered, without repetition
+            entry["requests"] += counts.get(series_id, 0)
+    listed = [
+        entry
+        | {
+            "models": [*entry["models"]][:MAX_MODELS],
+            "models_omitted": max(0, len(entry["models"]) - MAX_MODELS),
+            "requests_per_second": entry["requests"] / split.window.seconds,
+        }
+        for entry in found.values()
+    ]
+    return {"results": listed[:MAX_SENDERS], "omitted": max(0, len(listed) - MAX_SENDERS)}
