@@ -26,6 +26,7 @@ GROUPS = {
         "ollama",
         "huggingface_hub",
         "headroom",
+        "langchain",
     ],
 }
 sys.path.insert(0, str(ROOT))

@@ -38,11 +38,9 @@ def instrument() -> None:
 
 def _begin(operation: str) -> Any:
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        host = urlsplit(str(args[0]._client.base_url)).hostname or ""
-        provider = "azure" if host.endswith(".azure.com") else PROVIDERS.get(host, "")
         fields = {
             "operation": operation,
-            "provider": provider,
+            "provider": provider_at(str(args[0]._client.base_url)),
             "temperature": given(kwargs.get("temperature")),
             "max_tokens": next(filter(None, map(given, map(kwargs.get, TOKEN_LIMITS))), None),
             "stream": True if kwargs.get("stream") is True else None,
@@ -51,6 +49,12 @@ def _begin(operation: str) -> Any:
         return str(model), {name: value for name, value in fields.items() if value is not None and value != ""}
 
     return begin
+
+
+def provider_at(url: str) -> str:
+    """Return the provider with this address; an empty text for others, such as a server of your own."""
+    host = urlsplit(url).hostname or ""
+    return "azure" if host.endswith(".azure.com") else PROVIDERS.get(host, "")
 
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")

@@ -39,10 +39,11 @@ class Reader:
     is_lazy: bool = False
 
 
-# The call that is recorded now: what it calls itself is part of it, and not recorded again.
-_current: ContextVar[Call | None] = ContextVar("llmmonitor_call", default=None)
+# The call that is recorded now: what it calls itself is part of it, and not recorded again. A list, because callbacks
+# may end in another context than they began in: there they empty it. Those of a batch share one.
+_current: ContextVar[list[Call] | None] = ContextVar("llmmonitor_call", default=None)
 _monitor: LLMMonitor | None = None
-_originals: list[tuple[Any, str, Any]] = []
+_undo: list[Callable[[], Any]] = []
 
 
 def monitor() -> LLMMonitor:
@@ -61,17 +62,27 @@ def use_monitor(given: LLMMonitor) -> None:
 
 def current_call() -> Call | None:
     """Return the call that is recorded now."""
-    return _current.get()
+    calls = _current.get()
+    return calls[-1] if calls else None
 
 
 @contextmanager
 def recording(call: Call) -> Iterator[None]:
     """Make `call` the current one, within which no other is recorded."""
-    token = _current.set(call)
+    token = _current.set([call])
     try:
         yield
     finally:
         _current.reset(token)
+
+
+def begin_recording(call: Call, is_of_batch: bool = False) -> list[Call]:
+    """Make `call` the current one until it is removed from the returned list, which may be done in any context."""
+    calls = _current.get() if is_of_batch else None
+    if not calls:
+        _current.set(calls := [])
+    calls.append(call)
+    return calls
 
 
 def patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
@@ -81,14 +92,19 @@ def patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
         return
     wrapped = wrap(original)
     wrapped._llmmonitor = True
-    _originals.append((owner, name, original))
+    at_unpatch(functools.partial(setattr, owner, name, original))
     setattr(owner, name, wrapped)
+
+
+def at_unpatch(undo: Callable[[], Any]) -> None:
+    """Let `unpatch_all` call this function, too."""
+    _undo.append(undo)
 
 
 def unpatch_all() -> None:
     """Put the original functions back."""
-    while _originals:
-        setattr(*_originals.pop())
+    while _undo:
+        _undo.pop()()
 
 
 def read(reader: Callable[..., Any], *arguments: Any) -> Any:
@@ -189,7 +205,7 @@ def wrap_async(reader: Reader) -> Callable[[Any], Any]:
 
 def _begin(reader: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a call; None if it is part of another one, or cannot be read."""
-    if _current.get() is not None:
+    if current_call() is not None:
         return None
     begun = read(reader.begin, args, kwargs)
     return None if begun is None else monitor().start(begun[0], **begun[1])
