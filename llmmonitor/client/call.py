@@ -56,10 +56,11 @@ class Call:
     ) -> None:
         if not self._end_ns:
             self._end_ns = perf_counter_ns()
+        if self._sender.in_flight.pop(self, self) is not None:
+            return  # ended before
         if error is not None:
             self.fail(error)
-        if self._sender.in_flight.pop(self, self) is None:  # not ended before
-            self._sender.put(self)
+        self._sender.put(self)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

@@ -142,9 +142,11 @@ class AGeneratedText:
         self, client: InferenceClient, recorded: Recorded, provider: Provider, model: str, details: bool
     ) -> None:
         server = Server(provider, model)
-        parts: Any = client.text_generation("SECRET", model=server.url, stream=True, details=details)
 
-        assert "".join(part.token.text if details else part for part in parts) == TEXT
+        def parts() -> Any:
+            return client.text_generation("SECRET", model=server.url, stream=True, details=details)
+
+        assert "".join(part.token.text if details else part for part in parts()) == TEXT
         request = recorded.one(server.model)
         assert tokens(request) == ((PREFILL_TOKENS, GENERATED_TOKENS) if details else (None, None))
         assert (request["outcome"], 0 < request["ttft_ms"] < request["response_time_ms"]) == ("ok", True)

@@ -56,6 +56,14 @@ class ATrackedCall:
         assert error["error_message"] == "the model did not respond"
         assert "test_records_an_exception_and_raises_it_untouched" in error["stack_trace"]
 
+    def test_that_has_ended_is_not_changed_by_a_second_end(self, module_server: Server, monitor: LLMMonitor) -> None:
+        call = monitor.start("ended")
+        call.end()
+        call.end(GeneratorExit())
+
+        (request,) = requests_of(module_server, monitor, "ended")
+        assert request["outcome"] == "ok"
+
     async def test_that_is_cancelled_is_recorded_as_such(self, module_server: Server, monitor: LLMMonitor) -> None:
         started = asyncio.Event()
 
