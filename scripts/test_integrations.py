@@ -25,6 +25,7 @@ GROUPS = {
         "anthropic",
         "ollama",
         "huggingface_hub",
+        "grpc",
         "headroom",
         "langchain",
     ],

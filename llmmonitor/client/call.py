@@ -86,6 +86,11 @@ class Call:
         return str(given)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the call has ended, and may have been sent."""
+        return self._end_ns != 0
+
+    @property
     def response_time_ms(self) -> float:
         """The time from the start to the end, or until now."""
         return ((self._end_ns or perf_counter_ns()) - self._start_ns) / 1e6
@@ -140,7 +145,8 @@ class Call:
 
     def end(self, error: BaseException | None = None) -> None:
         """End a call that was started with `LLMMonitor.start`. Later calls do nothing."""
-        self.__exit__(None if error is None else type(error), error, None)
+        if not self.has_ended:
+            self.__exit__(None if error is None else type(error), error, None)
 
 
 def trace_of(error: BaseException) -> TracebackException:

@@ -30,13 +30,24 @@ class Reader:
 
     begin: from the arguments of a call to the model and the fields of the event; None if it is not recorded. result:
     reads a result that is not streamed. chunk: reads a part of a stream. is_lazy: a stream sends its request when it is
-    first read.
+    first read. error: reads an exception. monitor: records the calls instead of the monitor of the integrations.
     """
 
     begin: Begin
     result: Read
     chunk: Read
     is_lazy: bool = False
+    error: Read | None = None
+    monitor: LLMMonitor | None = None
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        """End a call with an exception, unless it has ended."""
+        if call.has_ended:
+            return
+        read(read_headroom, call, getattr(error, "response", None))
+        if self.error is not None:
+            read(self.error, call, error)
+        call.end(error)
 
 
 # The call that is recorded now: what it calls itself is part of it, and not recorded again. A list, because callbacks
@@ -155,15 +166,14 @@ def wrap_sync(reader: Reader) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            call = _begin(reader, args, kwargs)
+            call = start(reader, args, kwargs)
             if call is None:
                 return function(*args, **kwargs)
             try:
                 with recording(call):
                     result = function(*args, **kwargs)
             except BaseException as error:
-                read(read_headroom, call, getattr(error, "response", None))
-                call.end(error)
+                reader.fail(call, error)
                 raise
             if hasattr(result, "__next__"):
                 return Stream(result, call, reader)
@@ -182,15 +192,14 @@ def wrap_async(reader: Reader) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         async def wrapped(*args: Any, **kwargs: Any) -> Any:
-            call = _begin(reader, args, kwargs)
+            call = start(reader, args, kwargs)
             if call is None:
                 return await function(*args, **kwargs)
             try:
                 with recording(call):
                     result = await function(*args, **kwargs)
             except BaseException as error:
-                read(read_headroom, call, getattr(error, "response", None))
-                call.end(error)
+                reader.fail(call, error)
                 raise
             if hasattr(result, "__anext__"):
                 return AsyncStream(result, call, reader)
@@ -203,12 +212,12 @@ def wrap_async(reader: Reader) -> Callable[[Any], Any]:
     return decorate
 
 
-def _begin(reader: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def start(reader: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """Start a call; None if it is part of another one, or cannot be read."""
     if current_call() is not None:
         return None
     begun = read(reader.begin, args, kwargs)
-    return None if begun is None else monitor().start(begun[0], **begun[1])
+    return None if begun is None else (reader.monitor or monitor()).start(begun[0], **begun[1])
 
 
 class _Observed:
@@ -261,7 +270,7 @@ class Stream(_Observed):
             self._llmmonitor_call.end()
             raise
         except BaseException as error:
-            self._llmmonitor_call.end(error)
+            self._llmmonitor_reader.fail(self._llmmonitor_call, error)
             raise
         read(self._llmmonitor_reader.chunk, self._llmmonitor_call, chunk)
         return chunk
@@ -298,7 +307,7 @@ class AsyncStream(_Observed):
             self._llmmonitor_call.end()
             raise
         except BaseException as error:
-            self._llmmonitor_call.end(error)
+            self._llmmonitor_reader.fail(self._llmmonitor_call, error)
             raise
         read(self._llmmonitor_reader.chunk, self._llmmonitor_call, chunk)
         return chunk
