@@ -16,7 +16,10 @@ Pure functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +32,10 @@ MINUTES_OF_HOUR = HOUR // MINUTE
 
 # (instance, number of minutes in which it counts, sum of its levels, min, max, last, last_at, these minutes as bits)
 HourRow = tuple[int, int, float, float, float, float, int, int]
+# Of a minute that is folded. By this number, its reading is valid for less than a minute (`metrics.readings.validity`).
+FOLDED_SAMPLES = 64
+_COMBINED: dict[Combine, Any] = {Combine.SUM: np.add, Combine.MAX: np.maximum, Combine.MIN: np.minimum}
+_COMBINE: dict[Combine, Callable[..., float]] = {Combine.SUM: sum, Combine.MAX: max, Combine.MIN: min}
 
 
 def is_level(metric: Metric) -> bool:
@@ -68,3 +75,49 @@ def hour_rows(minutes: Spans, hour: int) -> Iterator[HourRow]:
             int(own.last_at[-1]),
             sum(1 << minute for minute in ((own.start - hour) // MINUTE).tolist()),
         )
+
+
+def folded_minutes(metric: Metric, spans: Spans) -> Iterator[tuple[int, int, float, float, float, float, int]]:
+    """Yield (start, count, sum, min, max, last, last_at) of each minute, which has the combined level of all instances.
+
+    The minutes in which readings are held must be among the spans, because those of the result are not held.
+    """
+    spans = spans.where(np.argsort(spans.start, kind="stable"))
+    starts, first = np.unique(spans.start, return_index=True)
+    combine = _COMBINED[metric.combine]
+    least, most = (combine, combine) if metric.combine is Combine.SUM else (np.minimum, np.maximum)
+    last_at = np.maximum(np.maximum.reduceat(spans.last_at, first), starts * 1_000_000)
+    columns = (
+        starts,
+        np.full(len(starts), FOLDED_SAMPLES),
+        combine.reduceat(spans.level, first) * FOLDED_SAMPLES,
+        least.reduceat(spans.min, first),
+        most.reduceat(spans.max, first),
+        combine.reduceat(spans.last, first),
+        last_at,
+    )
+    yield from zip(*(column.tolist() for column in columns), strict=True)
+
+
+def folded_hour(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> tuple[int, float, float, float, float, int, int]:
+    """Return one row for those of several instances in an hour, each without its instance. The averages are the same.
+
+    A row is that of `hour_rows` from the number of minutes on.
+    """
+    counts, sums, least, most, last, last_at, masks = zip(*rows, strict=True)
+    minutes = reduce(or_, masks)
+    combine = _COMBINE[metric.combine]
+    if metric.combine is Combine.SUM:
+        numbers = [number for number in range(MINUTES_OF_HOUR) if minutes >> number & 1]
+
+        def by_minute(values: Sequence[float]) -> list[float]:
+            return [
+                sum(value for value, mask in zip(values, masks, strict=True) if mask >> number & 1)
+                for number in numbers
+            ]
+
+        total, values = sum(sums), (min(by_minute(least)), max(by_minute(most)), by_minute(last)[-1])
+    else:
+        total = combine(own / count for own, count in zip(sums, counts, strict=True)) * minutes.bit_count()
+        values = min(least), max(most), combine(last)
+    return minutes.bit_count(), total, *values, max(last_at), minutes

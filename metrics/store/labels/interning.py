@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db import connection, models
 
 from metrics.events import SeriesKey
-from metrics.events.samples import MAX_GPUS
+from metrics.events.samples import MAX_GPUS, QueueKind
 from metrics.models import GaugeLabels, Series
 from metrics.store.writing.statements import Insert, db_time, execute, mark, marks
 
@@ -23,6 +23,8 @@ MAX_REMEMBERED = 50_000  # ids in one process, about 20 MiB; beyond, all are for
 SERIES_COLUMNS = ("model_name", "provider", "service", "endpoint", "tags", "is_demo")
 GAUGE_COLUMNS = ("host", "gpu_id", "model_name", "provider", "service", "kind", "source", "is_demo")
 OWN_HOST_LABEL_SETS = 1 + MAX_GPUS
+FOLDED_SOURCE = "sdk"  # of the label set that SDK queues of a model share (`metrics.store.upkeep.sdk_queues`)
+SDK_QUEUES = models.Q(kind=QueueKind.SDK) & ~models.Q(source=FOLDED_SOURCE)
 # Counting reads a whole index, so at the limit not every commit with a new label set counts.
 COUNT_INTERVAL = timedelta(seconds=10)
 # Numbers that no other code uses in this database. There are two, because a commit acquires other locks between them.
@@ -267,16 +269,31 @@ def widen(table: str, times: dict[int, Times]) -> None:
 class GaugeInterner:
     """Ids of label sets of gauges. Samples with label sets beyond the limit are rejected.
 
+    The queues of the SDK have a limit of their own, half as high, because each process that uses the SDK is a source.
+    Those beyond it share a label set for each model, provider and service.
+
     own_host: the host of this process. Its label sets may exceed the limit by OWN_HOST_LABEL_SETS, for all such hosts
     together, so that the monitor shows its own host even if others have used the limit.
     """
 
     def __init__(self, max_label_sets: int, own_host: str) -> None:
         self._interner = LimitedInterner(
-            GaugeLabels.objects.all(), GAUGE_COLUMNS, limit=max_label_sets, lock=_GAUGE_LOCK
+            GaugeLabels.objects.exclude(SDK_QUEUES), GAUGE_COLUMNS, limit=max_label_sets, lock=_GAUGE_LOCK
+        )
+        self._sdk = LimitedInterner(
+            GaugeLabels.objects.filter(SDK_QUEUES), GAUGE_COLUMNS, limit=max_label_sets // 2, lock=_GAUGE_LOCK
         )
         self._own_host = own_host
-        self.begin, self.remember = self._interner.begin, self._interner.remember
+
+    def begin(self) -> None:
+        """Forget the ids of a transaction that did not commit."""
+        self._interner.begin()
+        self._sdk.begin()
+
+    def remember(self) -> None:
+        """Remember the ids of the transaction, which has committed."""
+        self._interner.remember()
+        self._sdk.remember()
 
     def intern(
         self, needed: Sequence[tuple[int, Sequence[GaugeKey]]], now: datetime
@@ -285,7 +302,21 @@ class GaugeInterner:
 
         needed: (index, label sets) of each event. Label sets are added for whole events only, in this order.
         """
+        sdk = [key for _, keys in needed for key in keys if key.kind == QueueKind.SDK and key.source != FOLDED_SOURCE]
+        ids = self._intern_sdk(dict.fromkeys(sdk), now)
+        shared = {key: key._replace(source=FOLDED_SOURCE) for key in sdk if key not in ids}
+        others = [(index, [shared.get(key, key) for key in keys if key not in ids]) for index, keys in needed]
+        ids |= self._intern_others(others, now)
+        ids |= {key: ids[own] for key, own in shared.items() if own in ids}
+        return ids, {index for index, keys in needed if not ids.keys() >= set(keys)}
 
+    def _intern_sdk(self, keys: Mapping[GaugeKey, None], now: datetime) -> dict[GaugeKey, int]:
+        def choose_first(stored: Mapping[GaugeKey, int], room: int) -> Mapping[GaugeKey, tuple[()]]:
+            return dict.fromkeys([key for key in keys if key not in stored][: max(0, room)], ())
+
+        return self._sdk.intern(keys.keys(), choose_first, now)
+
+    def _intern_others(self, needed: Sequence[tuple[int, Sequence[GaugeKey]]], now: datetime) -> dict[GaugeKey, int]:
         def choose_whole_events(stored: Mapping[GaugeKey, int], room: int) -> Mapping[GaugeKey, tuple[()]]:
             rows: dict[GaugeKey, tuple[()]] = {}
             for _, keys in needed:
@@ -294,8 +325,7 @@ class GaugeInterner:
                     rows |= dict.fromkeys(new, ())
             return rows
 
-        ids = self._interner.intern({key for _, keys in needed for key in keys}, choose_whole_events, now)
-        return ids, {index for index, keys in needed if not ids.keys() >= set(keys)}
+        return self._interner.intern({key for _, keys in needed for key in keys}, choose_whole_events, now)
 
     def _is_own(self, keys: Sequence[GaugeKey]) -> bool:
         return all(key.host == self._own_host and not key.is_demo for key in keys)

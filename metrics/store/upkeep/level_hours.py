@@ -22,7 +22,7 @@ from metrics.store.upkeep.deleting import Steps, matching_rows
 from metrics.store.upkeep.tables import manager
 from metrics.store.writing.statements import Insert
 
-_insert = Insert(
+LEVEL_ROWS = Insert(
     GaugeRollup,
     ("resolution", "metric", "bucket", "labels", "count", "sum", "min", "max", "last", "last_at", "minutes"),
 )
@@ -63,7 +63,7 @@ def _convert_next_hour(metric: str, before: int, rows: int) -> int:
         queues = manager(GaugeLabels).exclude(model_name="").values_list("id", "model_name", "kind")
         values = of_preferred_kind(values, {labels: (model, name) for labels, model, name in queues})
     inserted = [(HOUR, metric, hour, *row) for row in hour_rows(values, hour)]
-    _insert.run(inserted)
+    LEVEL_ROWS.run(inserted)
     if not inserted:  # no reading is held in this hour, and no growth of a counter is known
         matching_rows(_rows(metric, MINUTE).filter(bucket__lt=hour + HOUR))(rows)
     return rows

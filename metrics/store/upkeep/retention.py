@@ -25,7 +25,7 @@ from metrics.readings import MINUTE
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import disk_limit, level_hours
+from metrics.store.upkeep import disk_limit, level_hours, sdk_queues
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
 
@@ -148,12 +148,14 @@ def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
     """Delete the label sets of gauges that no row refers to. Return the number of rows.
 
     They have no time of last use, so all are checked: each minute while there are unused ones, and otherwise each hour.
+    Those of SDK queues that have no rows after they were folded are deleted a minute later, because a query that has
+    read the rows also reads their labels.
     """
     global _gauge_labels_clean_at
     if _gauge_labels_clean_at is not None and abs(now - _gauge_labels_clean_at) < GAUGE_LABELS_EVERY:
         return 0
     deleted = steps.run(matching_rows(_without_references(manager(GaugeLabels).all())))
-    if not deleted:
+    if not sdk_queues.fold(now, steps) and not deleted:
         _gauge_labels_clean_at = now
     return deleted
 

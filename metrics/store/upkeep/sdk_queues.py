@@ -1,0 +1,118 @@
+"""Folds label sets of SDK queues that have been silent for a day into one for each model, provider and service.
+
+Each process that uses the SDK is a source, `service@host#slot`, and has a label set. Without folding, processes on
+hosts that come and go, such as pods, would use up the limit on label sets, which are kept as long as their history.
+
+The rows of a label set move to the shared one, metric by metric, each in one transaction. Where several have a row of
+the same minute or hour, one row has their combined level (`metrics.levels`). Sums, and all values by minute, are
+those of before. A label set without rows is deleted by retention.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from django.db.models import Count, Exists, OuterRef, QuerySet
+
+from metrics import catalogue
+from metrics.events.samples import QueueKind
+from metrics.levels import HOUR, columns_of, folded_hour, folded_minutes
+from metrics.models import GaugeLabels, GaugeRollup, QueueMetrics
+from metrics.readings import LOOKBACK_SECONDS, MINUTE, spans_of, with_held
+from metrics.store.labels.interning import FOLDED_SOURCE, SDK_QUEUES
+from metrics.store.upkeep.deleting import Steps, delete_keys
+from metrics.store.upkeep.level_hours import LEVEL_ROWS
+from metrics.store.upkeep.tables import manager
+
+SILENT = timedelta(days=1)
+SHARED = ("model_name", "provider", "service", "is_demo")
+MAX_LABEL_SETS, MAX_ROWS = 500, 5_000  # of a step; one label set may have more rows
+
+
+def fold(now: datetime, steps: Steps) -> int:
+    """Fold the label sets that are silent. Return 0 if there were none."""
+    return steps.run(partial(_fold_some, now))
+
+
+def _fold_some(now: datetime, rows: int) -> int:
+    """Fold a metric of some label sets of one model, provider and service. Return 0 if there are none, else `rows`."""
+    silent = list(_silent(now).values_list("pk", *SHARED)[:MAX_LABEL_SETS])
+    if not silent:
+        return 0
+    shared = dict(zip(SHARED, silent[0][1:], strict=True))
+    own = manager(GaugeRollup).filter(labels__in=[pk for pk, *labels in silent if labels == [*shared.values()]])
+    metric = own.order_by("metric").values_list("metric", flat=True)[0]
+    chosen: list[int] = []
+    left = MAX_ROWS
+    for pk, count in own.filter(metric=metric).values_list("labels").annotate(Count("pk")).order_by("labels"):
+        if chosen and count > left:
+            break
+        chosen.append(pk)
+        left -= count
+    target, _ = manager(GaugeLabels).get_or_create(
+        kind=QueueKind.SDK, source=FOLDED_SOURCE, host="", gpu_id="", **shared
+    )
+    _fold_minutes(metric, chosen, target.pk)
+    _fold_hours(metric, chosen, target.pk)
+    return rows
+
+
+def _silent(now: datetime) -> QuerySet[Any]:
+    """Return the label sets of SDK queues with rollups, but none of the last day and no raw rows."""
+    rollups = manager(GaugeRollup).filter(labels=OuterRef("pk"))
+    recent = rollups.filter(resolution=MINUTE, bucket__gte=int((now - SILENT).timestamp()))
+    samples = manager(QueueMetrics).filter(labels=OuterRef("pk"))
+    return (
+        manager(GaugeLabels)
+        .filter(SDK_QUEUES)
+        .filter(~Exists(samples), ~Exists(recent), Exists(rollups))
+        .order_by(*SHARED, "pk")
+    )
+
+
+def _fold_minutes(metric: str, label_sets: list[int], target: int) -> None:
+    own = _rows(metric, MINUTE, label_sets)
+    if not own:
+        return
+    first, last = min(own, key=itemgetter(2))[2], max(own, key=itemgetter(2))[2]
+    # Readings of the target are held in these minutes, too, and these in later ones.
+    own += _rows(metric, MINUTE, [target], first - LOOKBACK_SECONDS, last + LOOKBACK_SECONDS)
+    spans = with_held(spans_of(np.array([row[1:-1] for row in own], dtype=np.float64)), last + LOOKBACK_SECONDS)
+    minutes = set(spans.start[spans.instance != target].tolist())
+    delete_keys(GaugeRollup, [pk for pk, labels, bucket, *_ in own if labels != target or bucket in minutes])
+    spans = spans.where(np.isin(spans.start, list(minutes)))
+    LEVEL_ROWS.run(
+        [
+            (MINUTE, metric, start, target, *values, None)
+            for start, *values in folded_minutes(catalogue.get(metric), spans)
+        ]
+    )
+
+
+def _fold_hours(metric: str, label_sets: list[int], target: int) -> None:
+    own = _rows(metric, HOUR, label_sets)
+    if not own:
+        return
+    hours = {bucket for _, _, bucket, *_ in own}
+    own += [row for row in _rows(metric, HOUR, [target], min(hours), max(hours)) if row[2] in hours]
+    delete_keys(GaugeRollup, [pk for pk, *_ in own])
+    known = sorted((row[2:] for row in own if row[-1]), key=itemgetter(0))
+    LEVEL_ROWS.run(
+        [
+            (HOUR, metric, hour, target, *folded_hour(catalogue.get(metric), [row[1:] for row in rows]))
+            for hour, rows in groupby(known, key=itemgetter(0))
+        ]
+    )
+
+
+def _rows(metric: str, resolution: int, label_sets: list[int], *buckets: int) -> list[tuple[Any, ...]]:
+    """Return (key, label set, bucket, …, minutes) of the rows, between two buckets if they are given."""
+    found = manager(GaugeRollup).filter(metric=metric, resolution=resolution, labels__in=label_sets)
+    if buckets:
+        found = found.filter(bucket__range=buckets)
+    return list(found.values_list("pk", *columns_of(metric), "minutes"))
