@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from django.db import transaction
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange
-from alerts.publishing import publish
+from alerts.publishing import announce
 from alerts.rules.spec import STORABLE, BadFields, described
 from metrics.store.write_lock import write_lock
 
@@ -55,6 +54,5 @@ def acknowledge(number: int, by: str, note: str, at: datetime) -> Alert | None:
         alert.acknowledged_at, alert.acknowledged_by, alert.note = at, by, note
         alert.save(update_fields=["acknowledged_at", "acknowledged_by", "note"])
         change = AlertChange.objects.create(alert=alert, at=at, to=ACKNOWLEDGED, value=alert.value, by=by, note=note)
-    log_change(change)
-    publish([change])
+        announce([change])
     return alert

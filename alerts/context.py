@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.cutting import MOST_IMPORTANT_FIRST
 from alerts.models import Alert, AlertRule
 from alerts.registers import chart_urls
+from alerts.rules.spec import filters_of_group
 from metrics import catalogue, queries
 from metrics.queries import Filters, SeriesSpec
 from metrics.queries.answers.queue_levels import queue_levels
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
-from metrics.queries.read.filters import LABELS, TAG_PREFIX
 
 MAX_FIRING = 50
 DEFAULT_WINDOW_SECONDS = 300  # of an alert whose rule was deleted
@@ -27,7 +26,7 @@ QUEUE, FIRST_TOKEN, RESPONSE = (
 def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
     """Return the context of an alert: of an active one at `now`, of an ended one when it fired. Raises QueryTooSlow."""
     rule = AlertRule.objects.filter(pk=alert.rule_id).first()
-    filters = _filters(rule.filters if rule else {}, alert.labels)
+    filters = filters_of_group(rule.filters if rule else {}, alert.labels)
     seconds = rule.window_seconds if rule else DEFAULT_WINDOW_SECONDS
     of_requests = alert.metric.startswith(("inference.", "error."))
     end = now if alert.ended_at is None else alert.fired_at or alert.since
@@ -77,17 +76,6 @@ def split_of(queue: float | None, first_token: float | None, response: float | N
         "processing_ms": rest if prompt is None else None,
     }
     return {name: round_figure(value) for name, value in phases.items()}
-
-
-def _filters(filters: Mapping[str, list[str]], labels: Mapping[str, str]) -> Filters:
-    """Return the filters of a rule, and the labels of a group, as filters of requests."""
-    given = {**filters, **{name: [value] for name, value in labels.items()}}
-    of_labels: dict[str, Any] = {name: tuple(given[name]) for name in LABELS if name in given}
-    return Filters(
-        **of_labels,
-        tags={name.removeprefix(TAG_PREFIX): tuple(v) for name, v in given.items() if name.startswith(TAG_PREFIX)},
-        outcome=given["outcome"][0] if "outcome" in given else None,
-    )
 
 
 def _figures(filters: Filters, seconds: int, now: datetime, end: datetime) -> dict[str, Any]:

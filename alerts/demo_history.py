@@ -17,7 +17,7 @@ from alerts.evaluation.evaluate import read_rules
 from alerts.evaluation.judging import GroupState, Labels, judge
 from alerts.evaluation.values import read_values
 from alerts.models import Alert, AlertChange, Evaluation
-from alerts.publishing import publish_reread
+from alerts.publishing import announce
 from alerts.rules.spec import RuleKind
 from metrics.store.write_lock import write_lock
 
@@ -68,7 +68,7 @@ def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) ->
     with write_lock(), transaction.atomic():
         Alert.objects.bulk_create(list({id(change.alert): change.alert for change in ended}.values()))
         AlertChange.objects.bulk_create(ended)
-        publish_reread()
+        announce([], reread=True)
 
 
 def remove_alerts(now: datetime) -> int:
@@ -78,5 +78,5 @@ def remove_alerts(now: datetime) -> int:
         # An evaluation that has read the demo data before it was removed must not store anything.
         evaluation.at = now
         evaluation.save(update_fields=["at"])
-        publish_reread()
+        announce([], reread=True)
         return Alert.objects.filter(is_demo=True).delete()[1].get(Alert._meta.label, 0)

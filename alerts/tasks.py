@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
-from alerts.publishing import publish, publish_reread
 from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 from metrics.live import ring
 
@@ -27,7 +26,7 @@ def evaluate_alerts() -> None:
             at = datetime.now(UTC)
             if is_ours and ring.claim(int(at.timestamp()) // EVERY_SECONDS, "alerts"):
                 begin = time.monotonic()
-                publish(evaluate(at, publish_reread))
+                evaluate(at)
                 _warn_if_slow(begin, time.monotonic())
     except Exception as error:  # noqa: BLE001 (the task runs again in five seconds)
         log_throttled(logger, "evaluating alerts", error)

@@ -8,18 +8,18 @@ once, however many processes evaluate, and a restart continues with the stored a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from alerts.change_log import log_change
 from alerts.evaluation import newest_values
 from alerts.evaluation.alert_rows import change_to, end, follow, foreign, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.judging import Labels, judge
 from alerts.evaluation.values import Readings, notices_silence, read_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
+from alerts.publishing import announce
 from alerts.rules.spec import BadRule, RuleKind, RuleSpec
 from alerts.silencing.marking import mark
 from metrics.store.write_lock import write_lock
@@ -30,11 +30,8 @@ CLOCK_WAS_SET = timedelta(minutes=1)  # if the evaluation before was at a time t
 DISABLED, DELETED, CHANGED = "The rule was disabled.", "The rule was deleted.", "The rule was changed."
 
 
-def evaluate(at: datetime, when_followed: Callable[[], None] = lambda: None) -> list[AlertChange]:
-    """Judge all enabled rules at `at` and store what has changed. Return the changes.
-
-    when_followed: called if alerts have got another name, severity or threshold from their rules, which is no change.
-    """
+def evaluate(at: datetime) -> list[AlertChange]:
+    """Judge all enabled rules at `at`, store what has changed and announce it. Return the changes."""
     begin = time.monotonic()
     rules, problems = read_rules()
     readings = read_values(rules, at, problems)
@@ -44,16 +41,12 @@ def evaluate(at: datetime, when_followed: Callable[[], None] = lambda: None) -> 
         waited = timedelta(seconds=time.monotonic() - begin)
         if evaluation.at is not None and timedelta(0) <= evaluation.at - at < waited + CLOCK_WAS_SET:
             return []  # another process has evaluated since
-        changes, has_followed = _judge_all(rules, readings, at, evaluation, problems)
+        changes = _judge_all(rules, readings, at, evaluation, problems)
         evaluation.at = at
         evaluation.duration_ms = 1000 * (time.monotonic() - begin)
         evaluation.problems = problems
         evaluation.save()
     newest_values.store(rules, readings)
-    if has_followed:
-        when_followed()
-    for change in changes:
-        log_change(change)
     return changes
 
 
@@ -74,8 +67,8 @@ def _judge_all(
     at: datetime,
     evaluation: Evaluation,
     problems: dict[str, str],
-) -> tuple[list[AlertChange], bool]:
-    """Judge the rules and write the alerts. Return the changes, and whether alerts have followed their rules.
+) -> list[AlertChange]:
+    """Judge the rules, write the alerts and announce the changes. Return the changes.
 
     Alerts of rules that no longer exist or are disabled are ended, and those that a changed rule no longer has.
     """
@@ -115,7 +108,8 @@ def _judge_all(
     Alert.objects.bulk_create(new)  # after the alert of the same group that a change of the rule has ended
     changes += mark([alert for alert in known + new if alert.ended_at is None], at, evaluation)
     AlertChange.objects.bulk_create(changes)
-    return changes, has_followed
+    announce(changes, reread=has_followed)
+    return changes
 
 
 def _update(alerts: Iterable[Alert]) -> None:

@@ -11,7 +11,7 @@ from alerts.evaluation.judging import Judgement, Labels, Reading, judge
 from alerts.evaluation.newest_values import distance
 from alerts.evaluation.values import read_values
 from alerts.models import Alert
-from alerts.rules.spec import RuleKind, RuleSpec, filters_of
+from alerts.rules.spec import RuleKind, RuleSpec, filters_of_group
 from alerts.rules.words import GLYPHS, measured_in_words, seconds_in_words, sentence, unit_of, value_in_words, value_of
 from metrics import queries
 from metrics.queries.time.window import STEPS
@@ -76,7 +76,7 @@ def _chart(rule: RuleSpec, labels: Labels, at: datetime) -> dict[str, Any] | Non
     """Return the line of one group, in steps as long as the rule's window where there are such steps."""
     step = next((step for step in STEPS if step >= max(60, rule.window_seconds)), STEPS[-1])
     span = max(SPAN_SECONDS, POINTS * step)
-    filters = filters_of({**rule.filters, **{name: [value] for name, value in labels if value and name != "source"}})
+    filters = filters_of_group(rule.filters, dict(labels))
     spec = queries.SeriesSpec(rule.metric, rule.stat, rule.group_by or ())
     result = queries.series([spec], queries.Window.last(span, at), filters, step=step, now=at)
     line = next((line for line in result.lines if tuple(line.labels.items()) == labels), None)

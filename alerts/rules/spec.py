@@ -30,7 +30,7 @@ from metrics import catalogue
 from metrics.catalogue import Kind, Metric, UnknownStat
 from metrics.queries import BadQuery, Filters
 from metrics.queries.parameters import parse_filters_object, parse_group_by
-from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX
+from metrics.queries.read.filters import GAUGE_LABELS, HOST_LABELS, LABELS, TAG_PREFIX
 
 MAX_WINDOW_SECONDS = 7 * 86_400
 MINUTE, HOUR = 60, 3_600
@@ -331,4 +331,18 @@ def _counts_requests(metric: Metric) -> bool:
 
 def filters_of(filters: Mapping[str, Sequence[str]]) -> Filters:
     """Return the filters of a checked rule, for a query."""
-    return parse_filters_object(filters)
+    return filters_of_group(filters, {})
+
+
+def filters_of_group(filters: Mapping[str, Sequence[str]], labels: Mapping[str, str]) -> Filters:
+    """Return the filters of one group of a rule, for a query. The label `source` is no filter.
+
+    An empty value is the absence of a label.
+    """
+    given = {**filters, **{name: [value] for name, value in labels.items()}}
+    of_labels: dict[str, Any] = {name: tuple(given[name]) for name in (*LABELS, *HOST_LABELS) if name in given}
+    return Filters(
+        **of_labels,
+        tags={name.removeprefix(TAG_PREFIX): tuple(v) for name, v in given.items() if name.startswith(TAG_PREFIX)},
+        outcome=given["outcome"][0] if "outcome" in given else None,
+    )

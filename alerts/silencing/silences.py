@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
-from alerts.change_log import log_change
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation, Silence
-from alerts.publishing import publish
+from alerts.publishing import announce
 from alerts.silencing.marking import Ended, mark, window_of
 from alerts.silencing.recurrence import in_words, next_start
 from alerts.silencing.spec import ALERT, RULE, BadSilence, NewSilence, check_silence
@@ -134,14 +133,11 @@ def _check_number(at: datetime) -> None:
 
 
 def _change(save: Callable[[], Saved], at: datetime, ended: Ended | None = None) -> Saved:
-    """Save and mark the open alerts, while no evaluation writes them, then log what has changed."""
+    """Save and mark the open alerts, while no evaluation writes them."""
     with write_lock(), transaction.atomic():
         evaluation = Evaluation.lock()
         saved = save()
         marked = mark(list(Alert.objects.filter(ended_at=None)), at, evaluation, ended)
-        changes = AlertChange.objects.bulk_create(marked)
+        announce(AlertChange.objects.bulk_create(marked))
         evaluation.save(update_fields=["marked_at"])
-    for change in changes:
-        log_change(change)
-    publish(changes)
     return saved

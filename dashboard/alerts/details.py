@@ -9,9 +9,9 @@ from typing import Any
 
 from alerts.context import context_of_number
 from alerts.evaluation.newest_values import share_of_threshold
+from alerts.rules.spec import filters_of, filters_of_group
 from metrics import queries
 from metrics.queries import BadQuery, SeriesSpec, Window
-from metrics.queries.parameters import parse_filters_object
 from metrics.queries.read.budget import query_budget
 from metrics.queries.time.window import STEPS
 
@@ -39,10 +39,9 @@ def add_contexts(alerts: Sequence[dict[str, Any]], now: datetime) -> None:
 def _chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
     """Return `{"start", "step", "values"}`, times in epoch milliseconds; None if the series cannot be read."""
     labels: dict[str, str] = alert["labels"]
-    filters = {name: [value] for name, value in labels.items() if name != "source"}
     try:
         spec = SeriesSpec.of(alert["metric_name"], alert["stat"], *labels)
-        selected = parse_filters_object({**(rule["filters"] if rule else {}), **filters})
+        selected = filters_of_group(rule["filters"] if rule else {}, labels)
         result = queries.series([spec], Window.last(SECONDS, now), selected, step=STEP_SECONDS, now=now)
     except (BadQuery, ValueError) as error:
         logger.warning("alerts: the chart of %s: %s", alert["name"], error)
@@ -74,7 +73,7 @@ def _add_lines(
         rule = rules[name]
         try:
             spec = SeriesSpec.of(f"{rule['metric_type']}.{rule['metric_name']}", rule["stat"], *rule["group_by"])
-            result = queries.series([spec], window, parse_filters_object(rule["filters"]), step=step, now=now)
+            result = queries.series([spec], window, filters_of(rule["filters"]), step=step, now=now)
         except (BadQuery, ValueError) as error:
             logger.warning("alerts: the history of %s: %s", rule["name"], error)
             continue

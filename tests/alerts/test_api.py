@@ -164,11 +164,14 @@ class AnAcknowledgement:
         assert (response.status_code, response.json()["code"]) == (409, "alert_ended")
         assert "acknowledged" not in {change["to"] for change in results(client, "/alerts/history")}
 
-    def test_is_one_line_of_the_log(self, hot: None, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    def test_is_one_line_of_the_log(
+        self, hot: None, client: Client, caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+    ) -> None:
         number = results(client, "/alerts")[0]["id"]
         caplog.set_level(logging.INFO, "alerts")
 
-        self.send(client, number, note="on it", by="mara")
+        with django_capture_on_commit_callbacks(execute=True):
+            self.send(client, number, note="on it", by="mara")
 
         (line,) = [json.loads(record.message) for record in caplog.records if record.name == "alerts.changes"]
         assert (line["alert"], line["state"], line["by"], line["note"]) == (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alerts import publishing
 from alerts.evaluation import evaluate as evaluate_module
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import Alert, AlertRule, Evaluation
@@ -140,15 +141,18 @@ class AFiringRule:
         news = [(c.to, c.alert.metric, c.alert.threshold, c.value) for c in changes[1:]]
         assert news == ([("firing", metric, threshold, value)] if metric else [])
 
-    def test_gives_its_alerts_its_new_name_severity_and_threshold(self) -> None:
+    def test_gives_its_alerts_its_new_name_severity_and_threshold(
+        self, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        sent: list[Any] = []
+        monkeypatch.setattr(publishing, "send_to_clients", lambda messages, or_else: sent.extend(messages))
         add(metric_type="system", metric_name="cpu_percent", threshold=72, name="New", severity="critical",
             filters={"host": ["h"]})  # fmt: skip
 
-        followed: list[bool] = []
-        assert evaluate(NOW + timedelta(seconds=5), lambda: followed.append(True)) == []
-        assert evaluate(NOW + timedelta(seconds=10), lambda: followed.append(True)) == []
+        with django_capture_on_commit_callbacks(execute=True):
+            assert evaluate(NOW + timedelta(seconds=5)) == evaluate(NOW + timedelta(seconds=10)) == []
 
-        assert followed == [True]
+        assert sent == [publishing.REREAD]
         alert = Alert.objects.get()
         assert (alert.rule_name, alert.severity, alert.threshold, alert.unit) == ("New", "critical", 72, "%")
 

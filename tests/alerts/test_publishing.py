@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import subprocess
@@ -18,13 +19,12 @@ import pytest
 import redis
 from channels.testing import WebsocketCommunicator
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 
 from alerts.acknowledging import acknowledge
 from alerts.evaluation.evaluate import evaluate
 from alerts.hot_numbers import numbers_of_alerts
 from alerts.models import Alert, AlertChange, AlertRule
-from alerts.publishing import publish
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
 from metrics.events import SystemEvent
@@ -53,10 +53,6 @@ def load(cpu_percent: float, at: datetime = NOW, hosts: int = 1) -> None:
     Store(clock=lambda: at).commit(samples)
 
 
-def evaluate_and_publish(at: datetime = NOW) -> None:
-    publish(evaluate(at))
-
-
 @contextlib.asynccontextmanager
 async def client() -> AsyncIterator[WebsocketCommunicator]:
     """A client of the live stream that has read its hello."""
@@ -77,7 +73,7 @@ class AChangeOfAnAlert:
     async def test_reaches_every_client(self, hot: None) -> None:
         async with client() as one, client() as other:
             await asyncio.to_thread(load, 95)
-            await asyncio.to_thread(evaluate_and_publish)
+            await asyncio.to_thread(evaluate, NOW)
 
             message = await heard(one)
 
@@ -94,9 +90,23 @@ class AChangeOfAnAlert:
     async def test_among_many_is_a_hint_to_read_the_alerts(self, hot: None) -> None:
         async with client() as one:
             await asyncio.to_thread(load, 95, hosts=outbox.MAX_MESSAGES + 1)
-            await asyncio.to_thread(evaluate_and_publish)
+            await asyncio.to_thread(evaluate, NOW)
 
             assert await heard(one) == {"type": "alerts_changed"}
+
+    def test_is_neither_logged_nor_sent_if_it_is_not_stored(
+        self, hot: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sent: list[Any] = []
+        monkeypatch.setattr("alerts.publishing.send_to_clients", lambda messages, or_else: sent.extend(messages))
+        caplog.set_level(logging.INFO, "alerts.changes")
+        load(95)
+
+        with contextlib.suppress(ConnectionError), transaction.atomic():
+            assert evaluate(NOW)
+            raise ConnectionError
+
+        assert (sent, caplog.messages) == ([], [])
 
     def test_is_stored_though_it_cannot_be_sent(self, hot: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: Any, **__: Any) -> None:
@@ -104,7 +114,7 @@ class AChangeOfAnAlert:
 
         monkeypatch.setattr("alerts.publishing.send_to_clients", fail)
         load(95)
-        evaluate_and_publish()
+        evaluate(NOW)
 
         assert Alert.objects.get().state == "firing"
 
@@ -125,7 +135,7 @@ class AClientThatDoesNotRead:
 class TheNumbersOfAlerts:
     def test_follow_each_change(self, hot: None) -> None:
         load(95, hosts=2)
-        evaluate_and_publish()
+        evaluate(NOW)
         nobody = {"info": 0, "warning": 0, "critical": 0}
         numbers = {"firing": 2, "pending": 0, "unacknowledged": nobody | {"warning": 2}}
         assert numbers_of_alerts(NOW) == numbers | {"last_change": AlertChange.objects.latest("id").pk}
@@ -134,7 +144,7 @@ class TheNumbersOfAlerts:
         assert numbers_of_alerts(NOW)["unacknowledged"]["warning"] == 1
 
         load(5, NOW + timedelta(seconds=90), hosts=2)
-        evaluate_and_publish(NOW + timedelta(seconds=90))
+        evaluate(NOW + timedelta(seconds=90))
         assert numbers_of_alerts(NOW)["firing"] == 0
 
     def test_are_not_read_from_the_store_each_second(self, hot: None, django_assert_num_queries: Any) -> None:
@@ -144,7 +154,7 @@ class TheNumbersOfAlerts:
 
     def test_come_from_the_store_after_a_flush(self, hot: None) -> None:
         load(95)
-        evaluate_and_publish()
+        evaluate(NOW)
         numbers = numbers_of_alerts(NOW)
         cache.clear()
         assert numbers_of_alerts(NOW) == numbers

@@ -22,7 +22,7 @@ def evaluating(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]]
     monkeypatch.setattr(ring, "claim", lambda *of: True)
 
     def replace(does: Callable[[], None]) -> None:
-        def evaluate(at: datetime, when_followed: Callable[[], None]) -> list[object]:
+        def evaluate(at: datetime) -> list[object]:
             does()
             return []
 

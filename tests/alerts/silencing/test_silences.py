@@ -75,13 +75,18 @@ def changes() -> list[tuple[str, str]]:
 
 class ASilence:
     def test_marks_matching_alerts_at_once_and_they_stay_firing(
-        self, hot: Any, now: datetime, client: Client, caplog: pytest.LogCaptureFixture
+        self,
+        hot: Any,
+        now: datetime,
+        client: Client,
+        caplog: pytest.LogCaptureFixture,
+        django_capture_on_commit_callbacks: Any,
     ) -> None:
         evaluate(now)
-        caplog.clear()
         caplog.set_level(logging.INFO, "alerts")
 
-        created = post(client, ends_at=(now + timedelta(hours=1)).isoformat())
+        with django_capture_on_commit_callbacks(execute=True):
+            created = post(client, ends_at=(now + timedelta(hours=1)).isoformat())
 
         beta, alpha = client.get("/alerts").json()["results"]  # silenced ones are last
         assert (alpha["state"], alpha["silence"], alpha["silenced_until"]) == (
