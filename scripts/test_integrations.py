@@ -27,6 +27,7 @@ GROUPS = {
         "huggingface_hub",
         "grpc",
         "headroom",
+        "http",
         "langchain",
     ],
 }

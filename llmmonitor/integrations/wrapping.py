@@ -137,9 +137,12 @@ def parsed(result: Any) -> Any:
     response = getattr(result, "http_response", None)
     if response is None:
         return result
-    if not response.is_closed:
-        return None
-    return json.loads(response.content, object_hook=lambda fields: SimpleNamespace(**fields))
+    return from_json(response.content) if response.is_closed else None
+
+
+def from_json(content: bytes | str) -> Any:
+    """Return JSON, with attributes for its fields."""
+    return json.loads(content, object_hook=lambda fields: SimpleNamespace(**fields))
 
 
 def read_headroom(call: Call, response: Any) -> None:

@@ -18,6 +18,7 @@ import format_anthropic
 import format_huggingface
 import format_ollama
 import format_openai
+import format_rest
 
 SLOW_SECONDS = 0.2
 TOKEN_SECONDS = 0.02  # between two parts of a stream
@@ -30,6 +31,7 @@ FORMATS: dict[str, Respond] = {
     **format_anthropic.PATHS,
     **format_ollama.PATHS,  # `/api/generate`, before `/generate`
     **format_huggingface.PATHS,
+    **format_rest.PATHS,
 }
 
 
