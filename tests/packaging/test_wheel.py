@@ -43,7 +43,17 @@ class TheWheel:
         modules = {
             name.split("/")[1].removesuffix(".py") for name in wheel.namelist() if name.startswith("llmmonitor/")
         }
-        assert modules <= {"__init__", "py.typed", "client", "integrations", "sampling", "alerts"}
+        assert modules <= {"__init__", "__main__", "py.typed", "client", "integrations", "sampling", "alerts"}
+
+    def test_has_a_command_that_runs_without_any_package(self, wheel: zipfile.ZipFile, installed: Path) -> None:
+        scripts = wheel.read("llmmonitor-0.1.0.dist-info/entry_points.txt").decode()
+        assert "llmmonitor = llmmonitor.client.cli:main" in scripts
+        program = (
+            f"import sys; sys.path.insert(0, {str(installed)!r}); "
+            "from llmmonitor.client.cli import main; main(['--version'])"
+        )
+        command = [sys.executable, "-I", "-S", "-c", program]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "0.1.0"
 
     def test_leaves_out_only_what_exists(self) -> None:
         """A name on the list that no file has would be a file renamed, and the new one in the wheel."""
