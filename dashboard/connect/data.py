@@ -12,7 +12,9 @@ from django.urls import get_script_prefix
 
 from dashboard.connect.snippets import KINDS, SERVICE, snippet
 from dashboard.connect.snippets.markup import mark_up
+from dashboard.connect.sources import sources
 from dashboard.page_query import read
+from dashboard.parts import Parts
 from llmmonitor.access.connection import connection_of
 from llmmonitor.access.loopback import is_loopback
 from metrics import queries
@@ -28,12 +30,14 @@ EVENT_FIELDS = (
 
 def figures(now: datetime) -> dict[str, Any]:
     """Return the data that changes while the page is open."""
+    notices: list[str] = []
     return {
         "now": int(now.timestamp() * 1000),
         "params": read(QueryDict(), now).as_dict(),
         "has_events": queries.has_events(),
         "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
-        "notices": [],
+        "sources": sources(Parts(notices), now),
+        "notices": notices,
     }
 
 

@@ -78,8 +78,8 @@ def connect_figures(request: HttpRequest) -> JsonResponse:
 @require_safe
 def connect_arrived(request: HttpRequest) -> JsonResponse:
     """Return the first event since the position in the query, and the position to ask with the next time."""
-    request_id, series = (_number(request.GET.get(name, "")) for name in ("request", "series"))
-    return JsonResponse(data.arrival(queries.Position(request_id, series), timezone.now()))
+    searched, start = (_number(request.GET.get(name, "")) for name in ("request", "start"))
+    return JsonResponse(data.arrival(queries.Position(searched, start), timezone.now()))
 
 
 def _number(text: str) -> int:

@@ -68,6 +68,24 @@ class TheConnectPage:
         server.post("/track/inference", EVENT | {"service": "invoice-bot", "model_name": "m"})
         expect(arrival(page)).to_contain_text("Service, invoice-bot")
 
+    def test_lists_the_sources_and_marks_a_new_one(self, server: Server, open_page: Any) -> None:
+        server.post("/track/inference", EVENT | {"service": "chat"})
+        page = open_page(address(server))
+        sources = page.locator(".sources")
+        row = sources.locator("tr", has_text="chat")
+        expect(row).to_contain_text("llama-3-8b")
+        expect(row.locator(".tag")).to_have_count(0)
+        expect(sources.locator("tr", has_text="host samples")).to_have_count(1)
+
+        server.post("/track/inference", EVENT | {"service": "reports"})
+        server.post("/track/inference", EVENT | {"service": "chat", "model_name": "other"})
+
+        expect(sources.locator("tr", has_text="reports").locator(".tag")).to_have_text("new")
+        expect(sources.locator(".card-values")).to_have_text("3 known, 1 new")
+        expect(row).to_contain_text("other")
+        expect(row).to_contain_text("2 requests")
+        expect(row.locator("time")).to_have_text(re.compile("now|s ago"))
+
     def test_names_the_causes_after_a_minute(self, server: Server, open_page: Any) -> None:
         page = open_page(server.url)
         page.clock.install()

@@ -50,7 +50,7 @@ KINDS = {
         Kind("langchain", "LangChain", "Lc", "every chat model and chain · sync, async, streaming", IN_PROGRAM),
         Kind(
             "litellm", "LiteLLM", "Li", "completion, embedding, router · or the proxy", IN_PROGRAM,
-            effort="2 lines or YAML", alternative="Or, for the proxy: in its config.yaml",
+            effort="2 lines or YAML", alternative="In the config.yaml of the proxy",
         ),
         Kind(
             "grpc", "gRPC", "gR", "unary and streaming calls of any service", "where the channel is made",

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 WORDS = "import|from|for|in|if|else|with|as|True|False|None|export|pip install|curl"
 TOKEN = re.compile(rf"""(?P<string>"[^"\n]*"|'[^'\n]*')|(?<![\w./-])(?P<word>{WORDS})(?![\w.])|(?P<key>llmm_[\w-]+)""")
-OURS = re.compile(r"llmmonitor|monitor\.|call\.|interceptors")
+OURS = re.compile(r"(?i)llmmonitor|monitor\.|call\.|interceptors")
 
 
 def mark_up(text: str, is_code: bool = False) -> SafeString:

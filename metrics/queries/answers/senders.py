@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q
 
-from metrics.models import InferenceMetrics, Series
+from metrics.models import InferenceMetrics, InferenceRollup, Series
 from metrics.queries.answers.lists import MAX_ID, request
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.request_rollups import count_requests
@@ -25,51 +25,56 @@ OVERLAP = 1_000
 
 @dataclass(frozen=True)
 class Position:
-    """A moment in the order of arrival: the row id of the newest request, and of the newest label set.
-
-    `series` is 0 while there is only demo data.
-    """
+    """Two moments in the order of arrival, as row ids of requests: up to which rows were searched, and of the start."""
 
     request: int
-    series: int
+    start: int
 
 
 def position() -> Position:
     """Return the position of now."""
-    newest = InferenceMetrics.objects.aggregate(newest=Max("id"))["newest"]
-    series = Series.objects.filter(is_demo=False).aggregate(newest=Max("id"))["newest"]
-    return Position(newest or 0, series or 0)
+    newest = InferenceMetrics.objects.aggregate(newest=Max("id"))["newest"] or 0
+    return Position(newest, newest)
 
 
 def arrived(since: Position, service: str) -> tuple[dict[str, Any] | None, Position]:
-    """Return the first request stored after `since` from this service or from a new label set; None if there is none.
+    """Return the first request stored after `since` that this service sent, or a label set without a request before.
 
-    Demo data is ignored. Also return the position to ask with the next time.
+    None if there is none. Demo data is ignored. Also return the position to ask with the next time.
     """
     newest = position().request
     later = InferenceMetrics.objects.filter(id__gt=min(since.request, MAX_ID), series__is_demo=False)
-    wanted = Q(series_id__gt=min(since.series, MAX_ID)) | Q(series__service=service)
+    before = InferenceMetrics.objects.filter(series_id=OuterRef("series_id"), id__lte=min(since.start, MAX_ID))
     with query_budget():
-        row_id = later.filter(wanted).order_by("id").values_list("id", flat=True).first()
-        return (request(row_id) if row_id else None), Position(max(since.request, newest - OVERLAP), since.series)
+        wanted = later.filter(Q(series__service=service) | ~Exists(before)).order_by("id")
+        row_id = wanted.values_list("id", flat=True).first()
+        return (request(row_id) if row_id else None), Position(max(since.request, newest - OVERLAP), since.start)
 
 
 def senders(now: datetime) -> dict[str, Any]:
-    """Return the services that have sent requests, the newest first, as `results`, and how many are not listed.
+    """Return the services, the newest first, as `results`, and how many are not listed.
 
-    Each has `service`, `is_demo`, `models` with the newest first, `models_omitted`, `last_seen`, `requests` of the last
-    minutes, and `requests_per_second` of the same time.
+    Each has `service`, `sends_requests` (else it has sent queue lengths or errors only), `is_demo`, `models` with the
+    newest first, `models_omitted`, `last_seen`, `requests` of the last minutes, and `requests_per_second` of the same
+    time.
     """
     with query_budget():
         split = split_window(Window.last(RATE_SECONDS, now), now)
         counts = count_requests(split.segments)
-        rows = Series.objects.order_by("-last_seen").values_list("id", "service", "is_demo", "model_name", "last_seen")
+        has_requests = Exists(InferenceRollup.objects.filter(series_id=OuterRef("id")))
+        rows = (
+            Series.objects.order_by("-last_seen")
+            .annotate(has_requests=has_requests)
+            .values_list("id", "service", "is_demo", "model_name", "last_seen", "has_requests")
+        )
         found: dict[tuple[str, bool], dict[str, Any]] = {}
-        for series_id, service, is_demo, model, last_seen in rows[:MAX_LABEL_SETS]:
+        for series_id, service, is_demo, model, last_seen, sends_requests in rows[:MAX_LABEL_SETS]:
             entry = found.setdefault(
                 (service, is_demo),
-                {"service": service, "is_demo": is_demo, "models": {}, "last_seen": iso(last_seen), "requests": 0},
+                {"service": service, "is_demo": is_demo, "models": {}, "last_seen": iso(last_seen), "requests": 0}
+                | {"sends_requests": False},
             )
+            entry["sends_requests"] |= sends_requests
             entry["models"][model] = None  # ordered, without repetition
             entry["requests"] += counts.get(series_id, 0)
     listed = [

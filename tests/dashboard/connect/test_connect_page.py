@@ -12,8 +12,11 @@ from django.test import Client
 
 from dashboard.connect.data import KEY_PLACEHOLDER
 from dashboard.connect.snippets import KINDS
+from dashboard.connect.sources import rate_of
 from llmmonitor.access.models import APIKey, AuditEntry
-from metrics.events import validate_many
+from metrics import queries
+from metrics.events import SystemEvent, validate_many
+from metrics.queries.exceptions import QueryTooSlow
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
 
@@ -88,6 +91,49 @@ class TheConnectPage:
         assert client.get("/dashboard/start/", **HERE)["Location"] == PATH
         store(model_name="m")
         assert client.get("/dashboard/start/", **HERE)["Location"] == "/"
+
+
+class TheSources:
+    def test_are_services_and_hosts_without_scripts_too(self, client: Client) -> None:
+        store(model_name="m", service="chat")
+        Store().commit([SystemEvent(timestamp=datetime.now(UTC), host="gpu-1", cpu_percent=1.0)])
+        page = re.sub("<[^>]*>", " ", client.get(PATH, **HERE).text)
+        assert re.search(r"chat\s+requests\s+m\s+1\xa0request\s+\d\d:\d\d UTC", page)
+        assert re.search(r"gpu-1\s+host samples\s+—\s+—", page)
+
+    @pytest.mark.parametrize(
+        ("requests", "per_second", "text"),
+        [(0, 0.0, "—"), (1, 0.003, "1 request"), (9, 0.03, "9 requests"), (2_730, 9.1, "9.10 req/s")],
+    )
+    def test_show_few_requests_as_their_number(self, requests: int, per_second: float, text: str) -> None:
+        shown = rate_of({"requests": requests, "requests_per_second": per_second})
+        assert shown.replace("\xa0", " ") == text
+
+    def test_are_omitted_with_a_notice_if_they_take_too_long(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def too_slow(now: datetime) -> None:
+            raise QueryTooSlow(5.0)
+
+        monkeypatch.setattr(queries, "senders", too_slow)
+        data = client.get("/dashboard/data/connect", **HERE).json()
+        assert [row["sends"] for row in data["sources"]["rows"] if row["sends"] == "requests"] == []
+        assert data["notices"][0].startswith("The services could not be loaded")
+
+
+class AnArrival:
+    def test_has_the_fields_that_the_page_shows_and_no_metadata(self, client: Client) -> None:
+        position = client.get("/dashboard/data/connect", **HERE).json()["position"]
+        assert client.get("/dashboard/data/connect/arrived", position, **HERE).json()["event"] is None
+        store(model_name="m", service="chat", metadata={"customer": "acme"})
+        event = client.get("/dashboard/data/connect/arrived", position, **HERE).json()["event"]
+        assert (event["model_name"], event["service"], event["response_time_ms"]) == ("m", "chat", 5.0)
+        assert "acme" not in str(event)
+
+    @pytest.mark.parametrize("number", ["", "x", "-1", "1e3", "²", "9" * 19, "9" * 40])
+    def test_is_asked_for_with_any_text_as_a_position(self, number: str, client: Client) -> None:
+        reply = client.get("/dashboard/data/connect/arrived", {"request": number, "start": number}, **HERE)
+        assert reply.status_code == 200
 
 
 class AKeyOfTheConnectPage:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from metrics import queries
-from metrics.events import validate_many
+from metrics.events import QueueEvent, validate_many
 from metrics.queries.answers import senders as answers
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
@@ -60,11 +60,17 @@ class TheFirstRequest:
         store({"service": "late", "model_name": "late"}, seconds_ago=3_600)
         assert arrived_after(start) == "late"
 
+    def test_is_one_of_a_label_set_that_had_only_queue_lengths(self) -> None:
+        store({"service": "chat"})
+        Store().commit([QueueEvent(timestamp=NOW, source="s", model_name="queued", service="worker", pending=1)])
+        start = queries.position()
+        store({"service": "worker", "model_name": "queued"})
+        assert arrived_after(start) == "queued"
+
     def test_is_no_demo_data(self) -> None:
         start = queries.position()
         store({"service": "invoice-bot"}, demo=True)
         assert arrived_after(start) is None
-        assert queries.position().series == 0
         store({"service": "chat", "model_name": "real"})
         assert arrived_after(start) == "real"
 
@@ -74,7 +80,7 @@ class TheFirstRequest:
         start = queries.position()
         store(*({"service": "chat", "request_id": str(number)} for number in range(1, 5)))
         _, later = queries.arrived(start, "invoice-bot")
-        assert (later.request - start.request, later.series) == (3, start.series)
+        assert (later.request - start.request, later.start) == (3, start.start)
         store({"service": "reports", "model_name": "new"})
         assert arrived_after(later) == "new"
 
@@ -96,6 +102,14 @@ class TheSenders:
         store({"service": "nightly"}, seconds_ago=7_200)
         [row] = queries.senders(NOW)["results"]
         assert (row["service"], row["requests"]) == ("nightly", 0)
+
+    def test_are_told_from_senders_of_queue_lengths(self) -> None:
+        store({"service": "chat"})
+        Store().commit([QueueEvent(timestamp=NOW, source="s", model_name="m", service="worker", pending=1)])
+        assert [(row["service"], row["sends_requests"]) for row in queries.senders(NOW)["results"]] == [
+            ("worker", False),
+            ("chat", True),
+        ]
 
     def test_keep_demo_data_apart(self) -> None:
         store({"service": "chat"})
