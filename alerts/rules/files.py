@@ -31,7 +31,7 @@ def read_rules(path: Path) -> list[Step]:
     if path.suffix not in readers:
         raise BadFile(f"{path}: expected a file whose name ends in .py, .yaml or .yml.")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     return readers[path.suffix](text, path)
@@ -81,7 +81,7 @@ def _run(text: str, path: Path) -> list[Step]:
             exec(compile(text, str(path), "exec"), {"__name__": "__main__", "__file__": str(path), **names})  # noqa: S102
     except SyntaxError as error:
         raise BadFile(f"{path.name}:{error.lineno}: {error.msg}") from None
-    except Exception as error:  # noqa: BLE001 (the file may raise anything)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (the file may raise anything)
         place = _place_in(path, traceback.walk_tb(error.__traceback__))
         raise BadFile(f"{place}: {type(error).__name__}: {error}") from None
     return recorder.steps
@@ -100,9 +100,23 @@ def _replaced(module: ModuleType, names: Mapping[str, Any]) -> Iterator[None]:
         vars(module).update(before)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a mapping that has a key twice, of which YAML's loader takes the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return the mapping. Raises YAMLError."""
+        node = super().compose_mapping_node(anchor)
+        keys = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise yaml.MarkedYAMLError(problem=f"has the key {key.value} twice", problem_mark=key.start_mark)
+            keys.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+        return node
+
+
 def _load(text: str, path: Path) -> list[Step]:
     """Return the rules of a YAML file: a list of them, or an object with the list as `rules`."""
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node: Any = loader.get_single_node()
         content = loader.construct_document(node) if node else []

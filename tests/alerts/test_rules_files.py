@@ -108,6 +108,12 @@ class ARulesFile:
         assert fields_of_all() == before
         assert histories() == []
 
+    @pytest.mark.parametrize(("name", "text"), [("rules.py", EXAMPLE), ("rules.yaml", YAML)])
+    def test_may_begin_with_a_byte_order_mark(self, apply: Any, name: str, text: str) -> None:
+        apply(name, f"\ufeff{text}")
+
+        check_example()
+
     def test_may_remove_rules(self, apply: Any) -> None:
         text = "for rule in alert_manager.get_alert_rules():\n    alert_manager.remove_alert_rule(rule.id)\n"
 
@@ -185,6 +191,9 @@ class AFileWithErrors:
             ("rules.yaml", "rules: 7", "rules.yaml: expected a list of rules."),
             ("rules.yaml", "- id: a\n- b", "rules.yaml:2: expected a rule, which has fields such as id and name."),
             ("rules.yaml", "- !!python/object:os.system {}", "rules.yaml:1: could not determine a constructor"),
+            ("rules.yaml", "rules: []\nrules: []", "rules.yaml:2: has the key rules twice."),
+            ("rules.yaml", "- id: a\n  name: A\n  id: b", "rules.yaml:3: has the key id twice."),
+            ("rules.py", EXAMPLE + "raise SystemExit(0)", "rules.py:11: SystemExit: 0"),
             ("rules.txt", "", "expected a file whose name ends in .py, .yaml or .yml."),
         ],
     )
