@@ -14,7 +14,7 @@ from django.test import AsyncClient
 
 from alerts import exports, queries
 from alerts.evaluation.evaluate import evaluate
-from alerts.models import AlertRule
+from alerts.models import Alert, AlertRule
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
 from llmmonitor.access.keys import create_key
@@ -94,6 +94,26 @@ class TheExport:
         assert hosts_of("alerts", window(1200, 9999)) == []
         assert hosts_of("alert_history", window(0, 1)) == HOSTS
         assert hosts_of("alert_history", window(1, 1200)) == []
+
+    def test_by_a_label_reads_the_rows_of_alerts_with_it_only(
+        self, alerts: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compared = []
+
+        def has_labels(alert: Alert, labels: Any) -> bool:
+            compared.append(alert.labels["host"])
+            return True
+
+        for module in (exports, queries):
+            monkeypatch.setattr(module, "has_labels", has_labels)
+        for host in ("beta", '50% "_\\é'):
+            Alert.objects.filter(labels_hash=Alert.objects.order_by("pk")[0].labels_hash).update(labels={"host": host})
+            window, filters = Window.last(3600, NOW + timedelta(minutes=30)), Filters(host=(host, "other"))
+            firsts = [name for kind in ("alerts", "alert_history") for name in hosts_of(kind, window, filters)]
+            firsts += [row["labels"]["host"] for row in queries.history(labels={"host": [host, "other"], "model": []})]
+
+            assert set(firsts) == {host} == set(compared), firsts
+            compared.clear()
 
     def test_is_read_in_chunks(self, alerts: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(exports, "CHUNK_ROWS", 2)
