@@ -46,11 +46,9 @@ def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) ->
             return
         readings = read_values(rules, at)
         for rule in rules:
-            own = {
-                labels: reading
-                for labels, reading in readings[rule.id].items()
-                if reading.value is not None and demo.has(labels)
-            }
+            known = {labels: reading for labels, reading in readings[rule.id].items() if reading.value is not None}
+            only_demo = demo.among(known, rule, at)
+            own = {labels: reading for labels, reading in known.items() if labels in only_demo}
             judgement = judge(rule, own, states[rule.id], at, before)
             states[rule.id] = judgement.states
             for labels, state in judgement.states.items():

@@ -10,6 +10,7 @@ from django.db import models
 
 from alerts.evaluation.judging import Labels, Status
 from alerts.rules import spec
+from alerts.rules.words import group_in_words
 from alerts.silencing.recurrence import Recurrence
 from metrics.models.fields import JSONText
 
@@ -120,6 +121,8 @@ class Alert(models.Model):
     value = models.FloatField(null=True)
     peak = models.FloatField(null=True, help_text="The worst value.")
     threshold = models.FloatField(null=True)
+    kind = models.CharField(max_length=16, blank=True, default="", help_text="Kind of the rule.")
+    comparison = models.CharField(max_length=2, blank=True, default="", help_text="Comparison of the rule.")
     unit = models.CharField(max_length=32, blank=True, default="", help_text="Unit of the value.")
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=150, blank=True, default="")
@@ -142,7 +145,7 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        of = ", ".join(str(value) for value in self.labels.values())
+        of = group_in_words(self.labels, ", ")
         return f"{self.rule_name} ({of})" if of else self.rule_name
 
     @property

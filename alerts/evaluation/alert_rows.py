@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import orjson
 
-from alerts.evaluation.judging import GroupState, Labels, Status
+from alerts.evaluation.judging import FALLING, RISING, GroupState, Labels, Status
 from alerts.models import Alert, AlertChange
 from alerts.rules.spec import RuleSpec, filters_of
 from alerts.rules.words import unit_of
@@ -31,6 +31,8 @@ def new_alert(rule: RuleSpec, labels: Labels, *, is_demo: bool) -> Alert:
         labels=dict(labels),
         labels_hash=sha256(orjson.dumps(labels)).hexdigest(),
         threshold=rule.threshold,
+        kind=rule.kind,
+        comparison=rule.comparison,
         unit=unit_of(rule),
         is_demo=is_demo,
     )
@@ -45,15 +47,27 @@ def foreign(rule: RuleSpec, alerts: Iterable[Alert]) -> list[Alert]:
         alert
         for alert in alerts
         if (alert.metric, alert.stat, alert.unit or unit) != (rule.metric.name, rule.stat, unit)
-        or (alert.threshold is None) != (rule.threshold is None)  # the kind no_data
+        or alert.kind not in ("", rule.kind)
+        or _direction(alert.comparison or rule.comparison) != _direction(rule.comparison)
         or list(alert.labels) != names
         or any(value not in filters.get(name, (value,)) for name, value in alert.labels.items())
     ]
 
 
+def _direction(comparison: str) -> object:
+    return next((side for side in (RISING, FALLING) if comparison in side), comparison)
+
+
 def follow(rule: RuleSpec, alert: Alert) -> bool:
     """Set what the rule says of an alert. Return whether it has changed."""
-    said = {"rule_name": rule.name, "severity": rule.severity, "threshold": rule.threshold, "unit": unit_of(rule)}
+    said = {
+        "rule_name": rule.name,
+        "severity": rule.severity,
+        "threshold": rule.threshold,
+        "kind": rule.kind,
+        "comparison": rule.comparison,
+        "unit": unit_of(rule),
+    }
     changed = {name: value for name, value in said.items() if getattr(alert, name) != value}
     for name, value in changed.items():
         setattr(alert, name, value)

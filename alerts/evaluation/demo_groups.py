@@ -1,11 +1,14 @@
-"""The groups of rules that have only demo data: those of a model or a host of which there is no other data."""
+"""The groups of rules that have only demo data: those of models or hosts of which there is no other data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 
-from alerts.evaluation.judging import Labels, Reading
+from alerts.evaluation.judging import Labels
+from alerts.evaluation.values import read_label
+from alerts.rules.spec import RuleSpec, instance_of
 from metrics import queries
 
 
@@ -16,12 +19,16 @@ class DemoGroups:
     def _names(self) -> Mapping[str, frozenset[str]]:
         return queries.demo_names()
 
-    def has(self, labels: Labels) -> bool:
-        """Return whether a group has only demo data."""
-        return any(value in self._names.get(name, ()) for name, value in labels)
-
-    def without_silent(self, readings: Mapping[Labels, Reading]) -> dict[Labels, Reading]:
-        """Return the readings, but for the groups that have only demo data and no value."""
-        return {
-            labels: reading for labels, reading in readings.items() if reading.value is not None or not self.has(labels)
-        }
+    def among(self, groups: Iterable[Labels], rule: RuleSpec, at: datetime) -> set[Labels]:
+        """Return those of the groups of which the rule has read only demo data at `at`."""
+        name = instance_of(rule.metric)[0]
+        demo = self._names.get(name)
+        if not demo:
+            return set()
+        if name in queries.label_names(rule.metric, rule.group_by or ()):
+            return {labels for labels in groups if dict(labels)[name] in demo}
+        try:
+            values = read_label(rule, name, at)
+        except queries.QueryStopped:
+            return set()
+        return {labels for labels in groups if labels in values and values[labels] <= demo}

@@ -8,7 +8,7 @@ once, however many processes evaluate, and a restart continues with the stored a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -17,7 +17,7 @@ from alerts.evaluation import newest_values
 from alerts.evaluation.alert_rows import change_to, end, follow, foreign, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.judging import Labels, judge
-from alerts.evaluation.values import Readings, notices_silence, read_values
+from alerts.evaluation.values import Readings, expects_groups, notices_silence, read_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
 from alerts.publishing import announce
 from alerts.rules.spec import BadRule, RuleKind, RuleSpec
@@ -28,6 +28,7 @@ EVERY_SECONDS = 5
 CLOCK_WAS_SET = timedelta(minutes=1)  # if the evaluation before was at a time that is later than now by more
 # Notes of the changes that end alerts.
 DISABLED, DELETED, CHANGED = "The rule was disabled.", "The rule was deleted.", "The rule was changed."
+GONE = "There is no data of the last hour."
 
 
 def evaluate(at: datetime) -> list[AlertChange]:
@@ -36,12 +37,14 @@ def evaluate(at: datetime) -> list[AlertChange]:
     rules, problems = read_rules()
     readings = read_values(rules, at, problems)
     rules = [rule for rule in rules if rule.id in readings]  # the alerts of the others stay in their states
+    groups = DemoGroups()
+    demo = {rule.id: groups.among(readings[rule.id], rule, at) for rule in rules}
     with write_lock(), transaction.atomic():
         evaluation = Evaluation.lock()
         waited = timedelta(seconds=time.monotonic() - begin)
         if evaluation.at is not None and timedelta(0) <= evaluation.at - at < waited + CLOCK_WAS_SET:
             return []  # another process has evaluated since
-        changes = _judge_all(rules, readings, at, evaluation, problems)
+        changes = _judge_all(rules, readings, demo, at, evaluation, problems)
         evaluation.at = at
         evaluation.duration_ms = 1000 * (time.monotonic() - begin)
         evaluation.problems = problems
@@ -64,6 +67,7 @@ def read_rules() -> tuple[list[RuleSpec], dict[str, str]]:
 def _judge_all(
     rules: Sequence[RuleSpec],
     readings: Mapping[str, Readings],
+    demo: Mapping[str, Collection[Labels]],
     at: datetime,
     evaluation: Evaluation,
     problems: dict[str, str],
@@ -71,11 +75,11 @@ def _judge_all(
     """Judge the rules, write the alerts and announce the changes. Return the changes.
 
     Alerts of rules that no longer exist or are disabled are ended, and those that a changed rule no longer has.
+    demo: the groups of each rule that have only demo data.
     """
     open_alerts: dict[str, dict[Labels, Alert]] = {}
     for alert in Alert.objects.filter(ended_at=None):
         open_alerts.setdefault(alert.rule_id, {})[alert.key] = alert
-    demo = DemoGroups()
     new: list[Alert] = []
     changes: list[AlertChange] = []
     has_followed = False
@@ -86,15 +90,22 @@ def _judge_all(
         states = {labels: state_of(alert) for labels, alert in alerts.items()}
         values = readings[rule.id]
         if notices_silence(rule):  # the hosts and models of demo data end with it
-            values = demo.without_silent(values)
+            values = {
+                labels: reading
+                for labels, reading in values.items()
+                if reading.value is not None or labels not in demo[rule.id]
+            }
         judgement = judge(rule, values, states, at, evaluation.at)
         for labels, state in judgement.states.items():
             if labels not in alerts:
-                alerts[labels] = new_alert(rule, labels, is_demo=demo.has(labels))
+                alerts[labels] = new_alert(rule, labels, is_demo=labels in demo[rule.id])
                 new.append(alerts[labels])
             set_state(alerts[labels], state, at)
             has_followed |= follow(rule, alerts[labels])
-        changes += [change_to(alerts[change.labels], change.to, at, change.state.value) for change in judgement.changes]
+        for change in judgement.changes:
+            changes.append(change_to(alerts[change.labels], change.to, at, change.state.value))
+            if expects_groups(rule) and change.labels not in readings[rule.id]:
+                changes[-1].note = GONE
         if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
     judged = {*(rule.id for rule in rules), *problems}
@@ -118,7 +129,8 @@ def _update(alerts: Iterable[Alert]) -> None:
         adapt = connection.ops.adapt_datetimefield_value
         cursor.executemany(
             f"UPDATE {Alert._meta.db_table} SET state = %s, since = %s, fired_at = %s, ended_at = %s, value = %s,"  # noqa: S608
-            " peak = %s, updated_at = %s, rule_name = %s, severity = %s, threshold = %s, unit = %s WHERE id = %s",
+            " peak = %s, updated_at = %s, rule_name = %s, severity = %s, threshold = %s, kind = %s,"
+            " comparison = %s, unit = %s WHERE id = %s",
             [
                 (
                     str(alert.state),
@@ -131,6 +143,8 @@ def _update(alerts: Iterable[Alert]) -> None:
                     alert.rule_name,
                     str(alert.severity),
                     alert.threshold,
+                    str(alert.kind),
+                    str(alert.comparison),
                     alert.unit,
                     alert.pk,
                 )

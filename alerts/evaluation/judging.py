@@ -27,6 +27,9 @@ HOLDS: dict[Comparison, Callable[[float, float], bool]] = {
     Comparison.NE: operator.ne,
 }
 
+RISING = (Comparison.GT, Comparison.GE)
+FALLING = (Comparison.LT, Comparison.LE)
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -90,7 +93,7 @@ def judge(
     """Judge a rule at `now`.
 
     states: those of the judgement before, which was at `judged_at` (None: there was none). A group in `states` that
-    has no reading has no data.
+    has no reading is gone, and its state ends.
     """
     result = Judgement({}, [], {})
     is_continuous = judged_at is not None and timedelta(0) <= now - judged_at <= LONGEST_PAUSE
@@ -99,7 +102,8 @@ def judge(
         before = states.get(labels)
         if reason := _reason_not_to_judge(rule, reading):
             result.not_judged[labels] = reason
-        holds = _holds(rule, reading, before is not None and before.status is Status.FIRING)
+        is_firing = before is not None and before.status is Status.FIRING
+        holds = _holds(rule, reading, is_firing) if labels in readings else False
         after = before if holds is None else _next(rule, reading, before, now, is_continuous) if holds else None
         if after is not None:
             result.states[labels] = after
@@ -149,4 +153,4 @@ def _worse(rule: RuleSpec, known: float | None, value: float | None) -> float | 
     """Return the value that is further on the side of the comparison."""
     if known is None or value is None:
         return value if known is None else known
-    return min(known, value) if rule.comparison in (Comparison.LT, Comparison.LE) else max(known, value)
+    return min(known, value) if rule.comparison in FALLING else max(known, value)

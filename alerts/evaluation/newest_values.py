@@ -10,15 +10,13 @@ from typing import Any
 
 from django.core.cache import cache
 
-from alerts.evaluation.judging import Reading
+from alerts.evaluation.judging import FALLING, RISING, Reading
 from alerts.evaluation.values import Readings
 from alerts.rules.spec import Comparison, RuleSpec
 
 KEY = "alerts:newest-values"
 KEPT_SECONDS = 60
 MAX_SHARE = 10.0  # a share of a value near zero would be infinite
-RISING = (Comparison.GT, Comparison.GE)
-FALLING = (Comparison.LT, Comparison.LE)
 
 
 def store(rules: Iterable[RuleSpec], readings: Mapping[str, Readings]) -> None:

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alerts.evaluation.judging import Labels, Reading
-from alerts.rules.spec import NoData, RuleKind, RuleSpec, filters_of
+from alerts.rules.spec import MINUTE, NoData, RuleKind, RuleSpec, filters_of
 from metrics import queries
 from metrics.queries import SeriesSpec
+from metrics.queries.answers.results import round_figure
 
 EXPECTED_SECONDS = 3_600  # a group that had data in this time is expected to have some
 
@@ -51,6 +52,16 @@ def read_values(
     return readings
 
 
+def read_label(rule: RuleSpec, name: str, at: datetime) -> dict[Labels, set[str]]:
+    """Return the values of a label of each group that a rule reads, which it is not grouped by. Raises QueryStopped."""
+    spec = SeriesSpec(rule.metric, rule.stat, (*(rule.group_by or ()), name))
+    values: dict[Labels, set[str]] = defaultdict(set)
+    for seconds, filters, before in _windows(rule):
+        for labels in queries.evaluate([spec], seconds, filters_of(dict(filters)), at, before_seconds=before)[spec]:
+            values[tuple(pair for pair in labels if pair[0] != name)].add(dict(labels)[name])
+    return values
+
+
 def _why_stopped(error: queries.QueryStopped) -> str:
     if isinstance(error, queries.QueryTooSlow):
         return f"stopped after {error.seconds:g} s: choose a shorter window, or filters"
@@ -60,6 +71,11 @@ def _why_stopped(error: queries.QueryStopped) -> str:
 def notices_silence(rule: RuleSpec) -> bool:
     """Return whether an alert of the rule may fire because a group has no data."""
     return rule.kind is RuleKind.NO_DATA or rule.no_data is NoData.ALERT
+
+
+def expects_groups(rule: RuleSpec) -> bool:
+    """Return whether an alert of the rule may be active while its group has no data: until it is no longer expected."""
+    return notices_silence(rule) or rule.no_data is NoData.KEEP
 
 
 class _Window(NamedTuple):
@@ -76,8 +92,8 @@ def _windows(rule: RuleSpec) -> list[_Window]:
     windows = [_Window(rule.window_seconds, filters, 0)]
     if rule.compare_to_seconds is not None:
         windows.append(_Window(rule.window_seconds, filters, rule.compare_to_seconds))
-    if notices_silence(rule):
-        windows.append(_Window(EXPECTED_SECONDS, filters, 0))
+    if expects_groups(rule):
+        windows.append(_Window(EXPECTED_SECONDS, filters, -MINUTE))  # it has whole minutes, with the present one
     return windows
 
 
@@ -88,12 +104,13 @@ def _spec(rule: RuleSpec) -> SeriesSpec:
 def _readings(rule: RuleSpec, values: Sequence[Mapping[Labels, queries.Evaluated]]) -> Readings:
     """Return the readings of the first window, with the expected groups; those of a change since the second one."""
     now, *other = values
-    expected = other[-1] if notices_silence(rule) else {}
+    expected = other[-1] if expects_groups(rule) else {}
     nothing = queries.Evaluated(None, 0)
     readings = {labels: Reading(*now.get(labels, nothing)) for labels in {**now, **expected}}
-    if rule.kind is not RuleKind.CHANGE:
-        return readings
-    return {labels: _change(reading, other[0].get(labels, nothing).value) for labels, reading in readings.items()}
+    if rule.kind is RuleKind.CHANGE:
+        readings = {labels: _change(read, other[0].get(labels, nothing).value) for labels, read in readings.items()}
+    # The mean of equal samples must not differ from them by the last bit.
+    return {labels: replace(read, value=round_figure(read.value)) for labels, read in readings.items()}
 
 
 def _change(reading: Reading, before: float | None) -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from alerts.rules.spec import AlertLevel, Comparison, RuleKind, RuleSpec
 from metrics.catalogue import Kind, Metric
@@ -66,6 +66,16 @@ def measured_in_words(value: float, unit: str) -> str:
     return value_in_words(float(f"{value:.4g}"), unit)
 
 
+def values_in_words(values: Sequence[str]) -> str:
+    """Return the values of a filter. An empty one is the absence of the label."""
+    return " or ".join(value or "(none)" for value in values)
+
+
+def group_in_words(labels: Mapping[str, str], between: str = " · ") -> str:
+    """Return the values of a group's labels; empty without labels."""
+    return between.join(str(value) or f"no {name}" for name, value in labels.items())
+
+
 def unit_of(rule: RuleSpec) -> str:
     """Return the unit of the rule's value and threshold."""
     return unit_of_fields(rule.kind, rule.metric, rule.stat)
@@ -109,7 +119,7 @@ def _condition(rule: RuleSpec) -> Iterator[Words]:
     yield value_of(rule), True
     for name, values in rule.filters.items():
         yield f" with {name} ", False
-        yield " or ".join(values), True
+        yield values_in_words(values), True
     yield " over ", False
     yield seconds_in_words(rule.window_seconds), True
     if rule.kind is RuleKind.NO_DATA:

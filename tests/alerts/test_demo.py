@@ -9,7 +9,7 @@ import pytest
 
 from alerts.evaluation import evaluate as evaluate_module
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
-from alerts.models import Alert, AlertChange
+from alerts.models import Alert, AlertChange, AlertRule
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import RuleSpec
 from alerts.spans import read_spans
@@ -86,7 +86,7 @@ class TheIncidentOfDemoData:
         spec = queries.SeriesSpec.of("inference.response_time_ms", "p95", "model")
         filters = queries.Filters(outcome="success_or_timeout")
         values = queries.evaluate([spec], 300, filters, firing.at)[spec]
-        assert values[(("model", TROUBLED),)].value == firing.value
+        assert values[(("model", TROUBLED),)].value == pytest.approx(firing.value)
 
     def test_is_in_the_spans_of_its_hour(self, filled: Workload) -> None:
         listed = read_spans(NOW - timedelta(hours=1), NOW, {"model": [TROUBLED]}).results
@@ -136,6 +136,41 @@ class TheLiveDemo:
         evaluate(NOW + timedelta(minutes=10))
 
         assert [alert.labels for alert in Alert.objects.all()] == [{"host": "own"}] * 2
+
+
+class AnAlertOfManyModels:
+    @pytest.fixture(autouse=True)
+    def rules(self, db: Any) -> None:
+        AlertRule.objects.all().delete()
+        for metric_type, name in (("inference", "requests"), ("queue", "pending")):
+            of_metric = {"name": "R", "metric_type": metric_type, "metric_name": name}
+            for group_by in ((), ("provider",)):
+                fields = {"id": "-".join([metric_type, *group_by]), "group_by": group_by, "comparison": "ge"}
+                alert_manager.add_alert_rule(RuleSpec(**of_metric, **fields, threshold=0))
+
+    def test_is_one_of_demo_data_if_all_of_them_are(self, workload: Workload) -> None:
+        go_live(workload, 0, 10)
+
+        assert set(Alert.objects.values_list("rule_id", "is_demo")) == {
+            (rule, True) for rule in ("inference", "inference-provider", "queue", "queue-provider")
+        }
+        forget(demo=True, at=NOW + timedelta(seconds=10))
+        assert not Alert.objects.exists()
+
+    def test_is_none_of_demo_data_if_one_of_them_is_not(self, workload: Workload) -> None:
+        request = {"model_name": "own", "provider": "p", "request_id": "1", "response_time_ms": 5}
+        store("inference", [request | {"timestamp": NOW.timestamp() - 1}])
+
+        go_live(workload, 0, 5)
+
+        marks = {(a.rule_id, a.labels.get("provider") == "p"): a.is_demo for a in Alert.objects.all()}
+        assert marks.pop(("queue", False))
+        assert marks.pop(("queue-provider", False))
+        assert marks == {
+            ("inference", False): False,
+            ("inference-provider", True): False,
+            ("inference-provider", False): True,
+        }
 
 
 class TheRemovalOfDemoData:

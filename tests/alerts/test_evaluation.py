@@ -17,6 +17,7 @@ from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
 from metrics import queries
 from metrics.events import Event, InferenceEvent, SystemEvent
+from metrics.store.upkeep.forgetting import forget
 from metrics.store.writing.transaction import Store
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -82,6 +83,48 @@ class ARuleWithoutData:
         assert follow(60) == [(10, "r", "firing")]
 
 
+class AnAlertOfAGroupThatIsGone:
+    """Of a rule whose alerts stay while there is no data."""
+
+    GONE = "There is no data of the last hour."
+
+    @pytest.fixture(
+        autouse=True, params=[{"kind": "no_data"}, *({"threshold": 90, "no_data": at} for at in ("alert", "keep"))]
+    )
+    def firing(self, db: Any, request: pytest.FixtureRequest) -> None:
+        AlertRule.objects.all().delete()
+        add(metric_type="system", metric_name="cpu_percent", **request.param)
+        write([host(second, cpu_percent=95) for second in range(-300, 0, 10)])
+        follow(120)
+        assert Alert.objects.get().state == "firing"
+
+    def test_ends_an_hour_after_its_last_data(self) -> None:
+        assert evaluate(NOW + timedelta(minutes=58)) == []
+
+        (change,) = evaluate(NOW + timedelta(minutes=61))
+
+        assert (change.to, change.note) == ("resolved", self.GONE)
+
+    def test_ends_when_the_host_is_forgotten(self) -> None:
+        forget(host="h", at=NOW)
+
+        (change,) = evaluate(NOW + timedelta(seconds=125))
+
+        assert (change.to, change.note) == ("resolved", self.GONE)
+
+
+class AnAlertOfANewGroup:
+    def test_stays_without_data_in_the_minute_in_which_it_began(self) -> None:
+        AlertRule.objects.all().delete()
+        add(metric_type="inference", metric_name="response_time_ms", threshold=1, window_seconds=10, no_data="keep")
+        minute = NOW.replace(second=0)
+        write([request(minute + timedelta(seconds=5), 1, response_time_ms=500)])
+
+        assert [change.to for second in (6, 30, 90) for change in evaluate(minute + timedelta(seconds=second))] == [
+            "firing"
+        ]
+
+
 class ARuleOnChanges:
     def test_compares_with_the_hour_before(self) -> None:
         at = NOW - timedelta(hours=1)
@@ -128,6 +171,8 @@ class AFiringRule:
             ({"metric_name": "memory_percent"}, "system.memory_percent", 70, 80),
             ({"stat": "max"}, "system.cpu_percent", 70, 75),
             ({"kind": "no_data", "threshold": None}, "", None, None),
+            ({"kind": "change", "compare_to_seconds": 3_600}, "", None, None),
+            ({"comparison": "lt", "threshold": 99}, "system.cpu_percent", 99, 75),
         ],
     )
     def test_ends_its_alerts_and_judges_anew_when_it_gets_another_value(

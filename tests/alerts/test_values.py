@@ -38,6 +38,24 @@ class ARuleOnManyGroups:
         assert [dict(labels)["model"] for labels in readings] == names
 
 
+class ARuleOnAMean:
+    def test_has_the_value_of_equal_samples(self) -> None:
+        ago = [NOW - timedelta(seconds=5 * number) for number in range(1, 8)]
+        write([SystemEvent(timestamp=at, host="h", cpu_percent=80.1) for at in ago], now=NOW)
+
+        (readings,) = read_values([rule(catalogue.get("system.cpu_percent"))], NOW).values()
+
+        assert readings == {(("host", "h"),): Reading(80.1, 1)}
+
+
+class ARuleOnRequestsWithoutALabel:
+    def test_has_no_others(self) -> None:
+        write([request(AGO, 1, provider="openai", model_name="one"), request(AGO, 2, model_name="two")], now=NOW)
+        judged = rule(catalogue.get("inference.requests"), filters={"provider": [""]})
+
+        assert read_values([judged], NOW)[judged.id].keys() == {(("model", "two"),)}
+
+
 class TheRulesOfOneWindow:
     """Their metrics are read together."""
 
