@@ -37,7 +37,7 @@ def subject_of(labels: Mapping[str, str]) -> str:
     """Return what an alert is about: `llama-3-70b`, `gpu-box-1`, `GPU 0 of gpu-box-1`; empty without labels."""
     if "gpu" in labels:
         return f"GPU {labels['gpu']}" + (f" of {labels['host']}" if labels.get("host") else "")
-    first, *others = [str(value) for value in labels.values()] or [""]
+    first, *others = [str(value) or f"no {name}" for name, value in labels.items()] or [""]
     return f"{first} ({', '.join(others)})" if others else first
 
 

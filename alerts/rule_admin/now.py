@@ -12,7 +12,16 @@ from alerts.evaluation.newest_values import distance
 from alerts.evaluation.values import read_values
 from alerts.models import Alert
 from alerts.rules.spec import RuleKind, RuleSpec, filters_of_group
-from alerts.rules.words import GLYPHS, measured_in_words, seconds_in_words, sentence, unit_of, value_in_words, value_of
+from alerts.rules.words import (
+    GLYPHS,
+    group_in_words,
+    measured_in_words,
+    seconds_in_words,
+    sentence,
+    unit_of,
+    value_in_words,
+    value_of,
+)
 from metrics import queries
 from metrics.queries.time.window import STEPS
 
@@ -69,7 +78,7 @@ def _groups(
 
 
 def _name(labels: Labels) -> str:
-    return " · ".join(value for _, value in labels) or "all together"
+    return group_in_words(dict(labels)) or "all together"
 
 
 def _chart(rule: RuleSpec, labels: Labels, at: datetime) -> dict[str, Any] | None:

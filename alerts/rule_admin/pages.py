@@ -19,7 +19,7 @@ from alerts.rule_admin.form import RuleForm, metrics_for_scripts
 from alerts.rule_admin.history import changes_in_words
 from alerts.rule_admin.now import now_of
 from alerts.rules.history import changed_message
-from alerts.rules.spec import AlertLevel, BadRule
+from alerts.rules.spec import MAX_ID, AlertLevel, BadRule, check_rule
 from alerts.rules.words import GLYPHS, condition
 from alerts.rules.writing import number_errors
 from llmmonitor.access.admin_site import Task
@@ -119,6 +119,11 @@ class AlertRuleAdmin(admin.ModelAdmin):
             return
         for rule in rules:
             fields = rule.fields() | {"id": _free_id(rule.pk), "name": f"{rule.name} (copy)"[:200], "enabled": False}
+            try:
+                check_rule(fields)
+            except BadRule as bad:
+                self.message_user(request, f"{rule.name} cannot be duplicated: {bad}", messages.ERROR)
+                continue
             copy = AlertRule.objects.create(**fields)
             self.log_addition(request, copy, f"Copied from {rule.pk}.")
             self.message_user(request, f"{copy.name} was added. It is disabled.", messages.SUCCESS)
@@ -189,5 +194,6 @@ def _now(form: RuleForm) -> dict[str, Any]:
 def _free_id(rule_id: str) -> str:
     """Return an id for a copy of a rule."""
     taken = set(AlertRule.objects.values_list("pk", flat=True))
-    names = (f"{rule_id[:55]}-copy{number}" for number in ["", *(f"-{n}" for n in range(2, len(taken) + 3))])
+    ends = ("-copy", *(f"-copy-{number}" for number in range(2, len(taken) + 3)))
+    names = (rule_id[: MAX_ID - len(end)].rstrip("-_") + end for end in ends)
     return next(name for name in names if name not in taken)

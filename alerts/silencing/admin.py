@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from alerts.filters_field import FiltersField
 from alerts.models import Silence
+from alerts.rules.words import values_in_words
 from alerts.silencing import silences
 from alerts.silencing.recurrence import WEEKDAYS, in_words
 from alerts.silencing.spec import MAX_DURATION_SECONDS, BadSilence
@@ -31,7 +32,7 @@ class SilenceForm(forms.ModelForm):
         label="Which alerts", required=False,
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "rule = slow-response-time\nmodel = llama-3-70b"}),
         help_text="One name on each line, with its values after an equals sign: a label such as model, rule, or "
-        "alert with the numbers of alerts. An alert must match every line.",
+        "alert with the numbers of alerts. An alert must match every line. \"\" stands for no value.",
     )  # fmt: skip
     every_alert = forms.BooleanField(required=False, help_text="Instead of naming some.")
     starts_at = forms.SplitDateTimeField(
@@ -150,7 +151,7 @@ class SilenceAdmin(admin.ModelAdmin):
     @admin.display(description="Which alerts")
     def alerts_matched(self, silence: Silence) -> str:
         """Return the matchers in words."""
-        listed = [f"{name} {' or '.join(values)}" for name, values in silence.matchers.items()]
+        listed = [f"{name} {values_in_words(values)}" for name, values in silence.matchers.items()]
         return ", ".join(listed) or "every alert"
 
     @admin.display(description="When")

@@ -31,7 +31,7 @@ def _as_list(value: Any) -> Any:
 
 
 Values = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=400), STORABLE]],
+    list[Annotated[str, Field(max_length=400), STORABLE]],
     BeforeValidator(_as_list),
     Field(min_length=1, max_length=MAX_VALUES),
 ]
@@ -50,7 +50,8 @@ class NewSilence(BaseModel):
         Field(
             max_length=MAX_NAMES,
             description="Name -> values: `rule`, `alert` (ids of alerts; the silence ends with them), or a label. An "
-            "alert matches if it has one of the values of each name; without names every alert matches.",
+            "alert matches if it has one of the values of each name; without names every alert matches. An empty value "
+            "matches alerts of a group without the label.",
         ),
     ]
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), STORABLE]

@@ -156,6 +156,14 @@ class TheRuleForm:
         assert FiltersField(required=False).clean(lines) == filters
         assert FiltersField(required=False).clean(" model =a ,  b,\n\nmodel= c") == {"model": ["a", "b", "c"]}
 
+    def test_keeps_filters_with_the_absence_of_a_label(self) -> None:
+        filters = {"provider": ["", "openai"], "service": [""]}
+
+        lines = FiltersField().prepare_value(filters)
+
+        assert lines == 'provider = "", openai\nservice = ""'
+        assert FiltersField(required=False).clean(lines) == filters
+
     def test_records_old_and_new_values(self, hot: None, admin: Client) -> None:
         admin.post("/admin/alerts/alertrule/hot/change/", FORM | HOT | {"enabled": "", "for_seconds": 0})
 
@@ -201,6 +209,27 @@ class TheListOfRules:
             ("queue-backlog-copy", False),
             ("queue-backlog-copy-2", False),
         ]
+
+    @pytest.mark.parametrize(
+        ("fields", "copies"),
+        [
+            ({"id": f"{'a' * 58}-bbbb"}, [f"{'a' * 58}-copy"]),
+            ({"id": "limited", "group_by": ["tag.gone"]}, []),
+        ],
+    )
+    def test_duplicates_no_rule_as_an_invalid_one(
+        self, admin: Client, fields: dict[str, Any], copies: list[str]
+    ) -> None:
+        stored = AlertRule.objects.get(pk="slow-response-time").fields() | fields
+        AlertRule.objects.all().delete()
+        AlertRule.objects.create(**stored)
+
+        page = admin.post(
+            "/admin/alerts/alertrule/", {"action": "duplicate", "_selected_action": [fields["id"]]}, follow=True
+        ).content.decode()
+
+        assert list(AlertRule.objects.exclude(pk=fields["id"]).values_list("pk", flat=True)) == copies
+        assert ("Slow Response Time cannot be duplicated: " in page) is not bool(copies)
 
 
 class TheAlertsInTheAdmin:

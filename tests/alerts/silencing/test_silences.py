@@ -22,7 +22,7 @@ from alerts.silencing import silences
 from alerts.silencing.marking import Silences
 from llmmonitor.access.keys import create_key
 from llmmonitor.access.models import AuditEntry
-from metrics.events import SystemEvent
+from metrics.events import QueueEvent, SystemEvent
 from metrics.store.writing.transaction import Store
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -100,6 +100,20 @@ class ASilence:
         (line,) = [json.loads(record.message) for record in caplog.records if record.name == "alerts.changes"]
         assert (line["state"], line["labels"], line["note"]) == ("silenced", {"host": "alpha"}, "new fans")
         assert (created["state"], created["alerts"], created["by"]) == ("in_force", 1, "ops")
+
+    def test_matches_the_absence_of_a_label(self, db: Any, client: Client, now: datetime) -> None:
+        queue = {"id": "q", "name": "Q", "metric_type": "queue", "metric_name": "pending", "threshold": 1}
+        alert_manager.add_alert_rule(check_rule(queue | {"group_by": ["provider"]}))
+        samples = [{"model_name": "a"}, {"model_name": "b", "provider": "openai"}]
+        Store(clock=lambda: now).commit(
+            [QueueEvent(timestamp=now, source="s", pending=9, **sample) for sample in samples]
+        )
+        evaluate(now)
+
+        created = post(client, matchers={"rule": ["q"], "provider": [""]})
+
+        marked = {str(alert): alert.silence_id for alert in Alert.objects.filter(rule_id="q")}
+        assert marked == {"Q (no provider)": created["id"], "Q (openai)": None}
 
     def test_marks_new_alerts_with_the_evaluation_that_fires_them(self, hot: Any, client: Client) -> None:
         created = post(client)

@@ -36,7 +36,7 @@ export function mount(root, page) {
     event.preventDefault();
     const { rule, label, seconds, reason } = form.elements;
     const [name, ...rest] = label.value.split("=").map((part) => part.trim());
-    if (label.value.trim() && !(name && rest.join("="))) return show("The label must be like model=llama-3-70b.");
+    if (label.value.trim() && !(name && rest.length)) return show("The label must be like model=llama-3-70b.");
     if (!rule.value && !label.value.trim()) return show("Choose a rule or a label: this would silence every alert.");
     const matchers = { ...(rule.value ? { rule: [rule.value] } : {}), ...(name ? { [name]: [rest.join("=")] } : {}) };
     const end = seconds.value ? new Date(page.now() + Number(seconds.value) * 1000).toISOString() : null;
@@ -75,5 +75,6 @@ function item(silence, page, show) {
 
 function nameOf(matcher, value, page) {
   if (matcher === "rule") return page.data.rules.find(({ id }) => id === value)?.name ?? value;
+  if (!value) return "(none)";
   return matcher === "alert" ? (page.data.alerts.find(({ id }) => String(id) === value)?.name ?? value) : value;
 }

@@ -49,10 +49,15 @@ export function glyph(state, severity = "warning") {
   return element("span", { class: `state-glyph ${state} ${severity}`, role: "img", "aria-label": `${WORDS[state] ?? state}, ${severity}` });
 }
 
+function valueText(name, value) {
+  if (!value) return `no ${name}`;
+  return name === "gpu" ? `GPU${SPACE}${value}` : value;
+}
+
 // The labels of a group, with the colour of a model.
 export function group(labels, page) {
   const parts = Object.entries(labels).map(([name, value]) => {
-    if (name !== "model") return element("bdi", {}, name === "gpu" ? `GPU${SPACE}${value}` : value);
+    if (name !== "model" || !value) return element("bdi", {}, valueText(name, value));
     const known = page.data.options?.model?.choices.map((choice) => choice.value) ?? [];
     const slot = slotsOf(known.includes(value) ? known : [...known, value]).get(value) ?? "other";
     return element("span", {}, element("span", { class: `swatch slot-${slot}`, "aria-hidden": "true" }), element("bdi", {}, value));
@@ -60,7 +65,7 @@ export function group(labels, page) {
   return element("span", { class: "group" }, ...parts.flatMap((part, index) => (index ? [" · ", part] : [part])));
 }
 
-export const groupText = (labels) => Object.entries(labels).map(([name, value]) => (name === "gpu" ? `GPU${SPACE}${value}` : value)).join(" · ");
+export const groupText = (labels) => Object.entries(labels).map(([name, value]) => valueText(name, value)).join(" · ");
 
 function titleOf(metric, page) {
   const { title = metric } = page.catalogue[metric] ?? {};
