@@ -20,7 +20,6 @@ from llmmonitor.access.loopback import is_loopback
 from metrics import queries
 
 KEY_PLACEHOLDER = "llmm_YOUR-KEY"
-KEY_NAME = "Connect page"
 EVENT_FIELDS = (
     "id", "timestamp", "model_name", "provider", "service", "success", "outcome", "error_type", "status_code",
     "finish_reason", "stream", "prompt_tokens", "completion_tokens", "total_tokens", "response_time_ms",

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from dashboard.connect import data
 from dashboard.connect.snippets import DEFAULT, KINDS, SERVICE
+from dashboard.connect.unused_keys import KEY_NAME
 from dashboard.page_context import page_context
 from llmmonitor.access.identity import identify_request
 from llmmonitor.access.keys import create_key
@@ -96,7 +97,7 @@ class KeyView(APIView):
     def post(self, request: Request) -> Response:
         """Create a key of the visitor."""
         user = request._request.user if isinstance(request._request.user, User) else None
-        key, token = create_key(data.KEY_NAME, [Scope.INGEST], at=timezone.now(), created_by=user)
+        key, token = create_key(KEY_NAME, [Scope.INGEST], at=timezone.now(), created_by=user)
         return Response({"id": key.pk, "token": token}, status=201, headers={"Cache-Control": "no-store"})
 
 

@@ -124,6 +124,16 @@ def revoke(key: APIKey, *, actor: str, at: datetime) -> None:
     audit.record("revoked key", actor=actor, subject=str(key), at=at)
 
 
+def delete_unused(name: str, *, created_before: datetime, at: datetime) -> int:
+    """Delete the keys of this name that were created before a time and never used. Return their number."""
+    unused = list(APIKey.objects.filter(name=name, last_used_at=None, created_at__lt=created_before))
+    for key in unused:
+        key.delete()
+        remove_from_cache(key)
+        audit.record("deleted unused key", actor="the server", subject=str(key), at=at)
+    return len(unused)
+
+
 def remove_from_cache(key: APIKey) -> None:
     """Delete the cached look-up of a key, so that the next one queries the database."""
     caches["keys"].delete(key.hash)

@@ -13,7 +13,7 @@ from dashboard.connect.sdk import WHEEL
 
 FOLDER = Path(__file__).parent
 SERVICE = "invoice-bot"  # the name under which the snippets send
-TRACKED = "model, tokens, first token, duration, finish reason, errors with their stack"
+TRACKED = "model, tokens, first token, response time, finish reason, type and message of errors"
 CONTENT = "prompts, answers, tool arguments, images"
 
 
@@ -39,23 +39,23 @@ KINDS = {
         Kind("openai", "OpenAI", "Oa", "chat, responses, embeddings · sync, async, streaming, tools", IN_PROGRAM),
         Kind("anthropic", "Anthropic", "An", "messages · sync, async, streaming, tools", IN_PROGRAM),
         Kind(
-            "ollama", "Ollama", "Ol", "chat, generate, embeddings · durations as Ollama measures them", IN_PROGRAM,
+            "ollama", "Ollama", "Ol", "chat, generate, embed · sync, async, streaming", IN_PROGRAM,
             never=CONTENT,
         ),
-        Kind("huggingface", "Hugging Face", "Hf", "InferenceClient · sync, async, streaming", IN_PROGRAM),
+        Kind("huggingface", "Hugging Face", "Hf", "InferenceClient: chat, text, embeddings · sync, async", IN_PROGRAM),
         Kind(
             "transformers", "Transformers", "Tf", "pipelines and generate of models on this machine",
             "before the model is loaded; then run your program", never=CONTENT,
         ),
-        Kind("langchain", "LangChain", "Lc", "every chat model and chain · sync, async, streaming", IN_PROGRAM),
+        Kind("langchain", "LangChain", "Lc", "models in chains, agents, LangGraph · sync, async", IN_PROGRAM),
         Kind(
             "litellm", "LiteLLM", "Li", "completion, embedding, router · or the proxy", IN_PROGRAM,
             effort="2 lines or YAML", alternative="In the config.yaml of the proxy",
         ),
         Kind(
             "grpc", "gRPC", "gR", "unary and streaming calls of any service", "where the channel is made",
-            recorded="model, method, first message, duration, status, tokens by a function of yours",
-            never="messages and metadata of calls",
+            recorded="model, method, response time, first message, status and its text, tokens by a function of yours",
+            never="messages, metadata of calls, credentials",
         ),
         Kind(
             "rest", "REST", "⇄", "any service of your own, with any HTTP client", "around the request",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +13,12 @@ from django.test import Client
 from dashboard.connect.data import KEY_PLACEHOLDER
 from dashboard.connect.snippets import KINDS
 from dashboard.connect.sources import rate_of
+from llmmonitor.access.keys import create_key
 from llmmonitor.access.models import APIKey, AuditEntry
 from metrics import queries
 from metrics.events import SystemEvent, validate_many
 from metrics.queries.exceptions import QueryTooSlow
+from metrics.registers import retention
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
 
@@ -152,6 +154,20 @@ class AKeyOfTheConnectPage:
         assert token.startswith(key.prefix)
         assert token not in client.get(PATH, **ELSEWHERE).text
         assert client.get("/metrics/current", headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+    def test_is_deleted_by_upkeep_if_it_was_not_used_within_a_day(self, client: Client) -> None:
+        sign_in(client, "admin")
+        for _ in range(2):
+            self.post(client)
+        used = APIKey.objects.latest("pk")
+        APIKey.objects.filter(pk=used.pk).update(last_used_at=used.created_at)
+        create_key("of a person", ["ingest"], at=used.created_at)
+        delete_unused_keys = retention.get("keys of the Connect page")
+        assert delete_unused_keys is not None
+        assert delete_unused_keys(used.created_at + timedelta(hours=23), 0.0) == 0
+        assert delete_unused_keys(used.created_at + timedelta(hours=25), 0.0) == 1
+        assert sorted(key.name for key in APIKey.objects.all()) == [used.name, "of a person"]
+        assert AuditEntry.objects.filter(action="deleted unused key", actor="the server").count() == 1
 
     def test_is_in_the_audit_log(self, client: Client) -> None:
         sign_in(client, "admin")
