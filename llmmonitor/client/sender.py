@@ -113,9 +113,10 @@ class Sender:
         """Send now what was recorded before. Return whether all of it was sent or rejected in time."""
         if not self._queued:
             return True
-        if not self.start():
-            return not self._queued
         until = time.monotonic() + timeout_seconds
+        if not self.start():
+            self._send_here(until)
+            return not self._queued
         with self._changed:
             self._changed.wait_for(lambda: self._slot is not None, timeout_seconds)  # the spool may have older events
         with self._moving, self._changed:
@@ -131,9 +132,12 @@ class Sender:
         """Try once more to send what waits, and stop the thread. A later event starts it again."""
         with self._changed:
             thread = self._thread
-            if thread is None or thread is threading.current_thread():
+            if thread is threading.current_thread():
                 return
-            self._is_closing = True
+            self._is_closing = thread is not None
+        if thread is None:
+            self._send_here(time.monotonic() + timeout_seconds)
+            return
         self._wake.set()
         thread.join(timeout_seconds)
         if thread.is_alive() and self._slot is not None:
@@ -150,14 +154,14 @@ class Sender:
                 warn("settings", f"Nothing is sent. {self.settings.problem}")
             return False
         if _ends_at is not None:
-            self._send_at_the_end(_ends_at)
+            self._send_here(_ends_at)
             return False
         with self._changed:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="llmmonitor", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # the interpreter is ending, or has no thread left
+                except RuntimeError:  # no thread may start: the main thread has ended, or there are too many
                     return False
                 self._thread = thread
                 self.is_running = True
@@ -318,14 +322,17 @@ class Sender:
             self.last_error = text
             warn(subject, text)
 
-    def _send_at_the_end(self, ends_at: float) -> None:
-        """Send what functions of `atexit` record after `_close_all`, from this thread: no other may start."""
+    def _send_here(self, until: float) -> None:
+        """Send from this thread what no other will send, because none may start or the process ends."""
         with suppress(Exception), self._moving:
+            if not self._items and (self._failures or not self._waiting.count):
+                return
             self._open()
             self._take()
-            if self._thread is None and (left := ends_at - time.monotonic()) > 0:
+            if self._thread is None and (left := until - time.monotonic()) > 0:
                 self._connection = Connection(self.settings, left)
-                self._take_and_send(at_once=True)
+                while self._take_and_send(at_once=True) and time.monotonic() < until:
+                    pass
 
 
 _senders: weakref.WeakSet[Sender] = weakref.WeakSet()

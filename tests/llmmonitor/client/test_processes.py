@@ -111,6 +111,22 @@ class AScript:
         """
         assert arrived(accepting, program) == {"racing": 1_200}
 
+    def test_whose_main_thread_has_ended_sends_from_the_others(self, accepting: OddServer) -> None:
+        # Python 3.12 starts no thread any more at this time.
+        program = """
+            import threading
+            from llmmonitor import LLMMonitor
+            monitor = LLMMonitor()
+            def work():
+                threading.main_thread().join()
+                for _ in range(10):
+                    monitor.record("late")
+                print(monitor.flush())
+                monitor.record("last")
+            threading.Thread(target=work).start()
+        """
+        assert arrived(accepting, program) == {"late": 10, "last": 1}
+
     def test_sends_from_asyncio(self, accepting: OddServer) -> None:
         program = """
             import asyncio
@@ -176,7 +192,7 @@ class AForkedProcess:
             monitor = LLMMonitor()
             done = threading.Event()
             def work():
-                while not done.is_set():
+                while not done.wait(0.001):
                     monitor.record_batch([{"model_name": "parent"}] * 10)
             threading.Thread(target=work).start()
             for _ in range(30):
