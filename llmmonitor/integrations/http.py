@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
+from http.client import responses
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from llmmonitor.integrations.wrapping import current_call, from_json, given, rea
 Client = TypeVar("Client")
 Usage = Callable[[Any], dict[str, Any]]
 
+UNKNOWN = "unknown"  # model
 MAX_BODY_BYTES = 1024 * 1024  # longer ones are not read
 OPERATIONS = {
     "/chat/completions": "chat",
@@ -39,9 +40,10 @@ def monitor_httpx(
 ) -> Client:
     """Record each POST of a `Client` or `AsyncClient` of httpx or httpx2, and return it.
 
-    model: of requests whose JSON has no `model`. usage: from a response to fields of the event, such as `prompt_tokens`
-    (or the names in a provider's `usage`); it is called with each successful response that is not streamed. monitor: by
-    default that of `llmmonitor.instrument`. fields: of every event, such as `provider`.
+    model: of requests whose JSON has no `model`; by default that of the response. usage: from a response to fields of
+    the event, such as `prompt_tokens` (or the names in a provider's `usage`); it is called with each successful
+    response that is not streamed. monitor: by default that of `llmmonitor.instrument`. fields: of every event, such as
+    `provider`.
     """
     is_async = iscoroutinefunction(client.send)  # type: ignore[attr-defined]
     body = ("aiter_raw", "aclose") if is_async else ("iter_raw", "close")
@@ -90,7 +92,7 @@ class _Watch:
             "max_tokens": next(filter(None, limits), None),
             **self.fields,
         }
-        model = given(getattr(sent, "model", None)) or self.model or "unknown"
+        model = given(getattr(sent, "model", None)) or self.model or UNKNOWN
         known = {name: value for name, value in fields.items() if value is not None}
         return (self.monitor or wrapping.monitor()).start(str(model), **known)
 
@@ -100,7 +102,7 @@ class _Watch:
         call.update(status_code=status)
         read_headroom(call, response)
         if status >= 400:
-            call.update(error_type=f"HTTP{status}", error_message=HTTPStatus(status).phrase)
+            call.update(error_type=f"HTTP{status}", error_message=responses.get(status))
         elif self.is_stream(response, arguments):
             Body(call).watch(response, *self.body)
             return True
@@ -158,6 +160,8 @@ def _read_answer(call: Call, answer: Any) -> None:
     """Read a response in the format of OpenAI or Anthropic."""
     if not hasattr(answer, "usage"):
         return
+    if call.model_name == UNKNOWN and (model := given(getattr(answer, "model", None))):
+        call.model_name = str(model)
     if getattr(answer, "type", None) == "message":
         anthropic.read_usage(call, answer.usage)
         call.update(finish_reason=answer.stop_reason)

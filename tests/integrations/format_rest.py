@@ -12,4 +12,13 @@ def rank(handler: Any, body: dict[str, Any]) -> None:
     handler.json(200, {"order": [2, 0, 1], "counts": {"read": READ, "written": WRITTEN}})
 
 
-PATHS = {"/rank": rank}
+def default(handler: Any, body: dict[str, Any]) -> None:
+    """`POST /default`, with the model of the server."""
+    if body["status"] == 200:
+        usage = {"prompt_tokens": READ, "completion_tokens": WRITTEN}
+        handler.json(200, {"model": body["default"], "usage": usage})
+    else:
+        handler.json(body["status"], {})
+
+
+PATHS = {"/rank": rank, "/default": default}

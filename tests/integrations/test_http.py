@@ -137,6 +137,11 @@ class AResponse:
         assert caller.post("/rank", {"texts": ["SECRET"]}).json()["order"] == [2, 0, 1]
         assert tokens(recorded.one(model)) == (READ, WRITTEN, None)
 
+    def test_has_the_model_if_the_request_has_none(self, recorded: Recorded, provider: Provider, model: str) -> None:
+        OfRequests(provider.url).post("/default", {"status": 200, "default": model})
+
+        assert tokens(recorded.one(model)) == (READ, WRITTEN, None)
+
     def test_that_the_function_cannot_read_is_recorded_without_counts(
         self, recorded: Recorded, provider: Provider, model: str
     ) -> None:
@@ -214,6 +219,11 @@ class AnError:
         request = recorded.one(model)
         assert (request["status_code"], request["error_type"], request["outcome"]) == (status, f"HTTP{status}", outcome)
         assert [error["error_message"] for error in recorded.errors(model)] == [HTTPStatus(status).phrase]
+
+    def test_of_a_status_without_a_name_is_recorded(self, recorded: Recorded, provider: Provider, model: str) -> None:
+        OfHttpx(provider.url, model=model).post("/default", {"status": 529})
+
+        assert (recorded.one(model)["error_type"], recorded.one(model)["outcome"]) == ("HTTP529", "server_error")
 
     def test_of_a_connection_is_recorded_with_its_type_and_raised(
         self, caller: Any, recorded: Recorded, model: str
