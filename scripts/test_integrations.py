@@ -30,7 +30,11 @@ GROUPS = {
         "http",
         "langchain",
     ],
+    "local": ["transformers"],
 }
+# What is not in the lock of a group. For a build of torch without CUDA, which is smaller, set PIP_EXTRA_INDEX_URL or
+# PIP_FIND_LINKS to a place that has it.
+UNLOCKED = {"local": ["torch==2.13.*"]}
 sys.path.insert(0, str(ROOT))
 
 from tests import services  # noqa: E402
@@ -38,16 +42,21 @@ from tests.support.server import Server  # noqa: E402
 
 
 def environment_of(group: str) -> Path:
-    """Return the Python of the group's virtual environment, which is made if its lock has changed."""
+    """Return the Python of the group's virtual environment, which is made if its requirements have changed."""
     directory = ENVIRONMENTS / group
     lock, installed = LOCKS / f"{group}.txt", directory / "installed.txt"
     python = directory / "bin" / "python"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+    unlocked = UNLOCKED.get(group, [])
+    wanted = lock.read_text() + "\n".join(unlocked)
+    if not installed.exists() or installed.read_text() != wanted:
         print(f"Installing {lock.relative_to(ROOT)} …", flush=True)
         shutil.rmtree(directory, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", directory], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-input", "-r", lock], check=True)
-        shutil.copy(lock, installed)
+        install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--no-input"]
+        subprocess.run([*install, "-r", lock], check=True)
+        if unlocked:
+            subprocess.run([*install, *unlocked], check=True)
+        installed.write_text(wanted)
     return python
 
 

@@ -28,6 +28,8 @@ INTEGRATIONS = {
     "huggingface_hub": "huggingface_hub",
     "llama_cpp": "llama_cpp",
 }
+# The module of a library that has what is recorded, if importing the library does not import it.
+IMPORTED_LATER = {"transformers": "transformers.generation.utils"}
 
 
 def instrument(*libraries: str, monitor: LLMMonitor | None = None, **settings: Any) -> LLMMonitor:
@@ -41,10 +43,12 @@ def instrument(*libraries: str, monitor: LLMMonitor | None = None, **settings: A
     names = set(libraries or INTEGRATIONS)
     for unknown in names - INTEGRATIONS.keys():
         warn(f"instrument {unknown}", f"There is no integration with {unknown}; there are {', '.join(INTEGRATIONS)}.")
-    wanted = names & INTEGRATIONS.keys()
-    for name in wanted & sys.modules.keys():
-        _instrument(name)
-    _finder.wanted |= wanted - sys.modules.keys()
+    for name in names & INTEGRATIONS.keys():
+        module = IMPORTED_LATER.get(name, name)
+        if module in sys.modules:
+            _instrument(name)
+        else:
+            _finder.wanted[module] = name
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     return used
@@ -78,15 +82,18 @@ class _InstrumentingLoader(Loader):
         assert module.__spec__ is not None  # noqa: S101 (the import system sets it)
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        _finder.wanted.discard(self._library)
-        _instrument(self._library)
+        if _finder.wanted.pop(module.__name__, None) is not None:
+            _instrument(self._library)
 
 
 class _Finder(MetaPathFinder):
-    """Finds the libraries that are instrumented when they are imported; it leaves finding them to the other finders."""
+    """Finds the libraries that are instrumented when they are imported; it leaves finding them to the other finders.
+
+    wanted: the library of each module.
+    """
 
     def __init__(self) -> None:
-        self.wanted: set[str] = set()
+        self.wanted: dict[str, str] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return the spec of a library that is wanted, with a loader that turns on its integration."""
@@ -95,7 +102,7 @@ class _Finder(MetaPathFinder):
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
                 if spec.loader is not None:
-                    spec.loader = _InstrumentingLoader(name, spec.loader)
+                    spec.loader = _InstrumentingLoader(self.wanted[name], spec.loader)
                 return spec
         return None
 
