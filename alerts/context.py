@@ -42,7 +42,7 @@ def context_of(alert: Alert, now: datetime) -> dict[str, Any]:
         "runbook_url": rule.runbook_url if rule else "",
         "split": {"now": figures["split"], "before": before["split"]} if before else None,
         "pending": _pending(alert, now),
-        "chart_url": _chart_url(alert),
+        "chart_url": _chart_url(alert, now),
         "firing": _firing_beside(alert),
     }
 
@@ -99,9 +99,9 @@ def _pending(alert: Alert, now: datetime) -> int | None:
     return levels[model].pending if model in levels else None
 
 
-def _chart_url(alert: Alert) -> str:
+def _chart_url(alert: Alert, now: datetime) -> str:
     of_page = chart_urls.get("overview")
-    return of_page(alert.metric, alert.labels, alert.since, alert.ended_at) if of_page else ""
+    return of_page(alert.metric, alert.labels, alert.since, alert.ended_at, now) if of_page else ""
 
 
 def _firing_beside(alert: Alert) -> list[dict[str, Any]]:

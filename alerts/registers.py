@@ -6,5 +6,5 @@ from collections.abc import Callable
 
 from metrics.registers import Register
 
-# page -> function(metric, labels, since, ended_at) that returns the address of the chart of a metric around an alert
+# page -> function(metric, labels, since, ended_at, now) that returns the address of a metric's chart around an alert
 chart_urls: Register[Callable[..., str]] = Register()

@@ -30,6 +30,7 @@ COMPLAINTS = {
 NAMES = {"system.cpu_percent": "CPU", "system.memory_percent": "memory", "inference.ttft_ms": "first token"}
 FOLLOWED_BY = {"inference.error_rate_percent": " of requests", "queue.pending": " waiting"}
 TOTALS = ("count", "rate", "sum")
+STATES = {"critical": "critical", "warning": "warning", "info": "quiet"}  # of sentences and tiles
 EACH = {("model",): "model", ("host",): "machine", ("host", "gpu"): "GPU"}
 
 

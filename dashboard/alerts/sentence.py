@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.alert_words import name_of, nothing_fires, subject_of
+from dashboard.alert_words import STATES, name_of, nothing_fires, subject_of
 
 NOT_JUDGED_AFTER = timedelta(seconds=30)  # six evaluations
 MAX_NAMES = 3
@@ -50,62 +50,70 @@ def describe(
         text = "Alerts do not change meanwhile. Check the worker and the log."
         return Sentence("critical", f"No rule was judged since {_second(judged_at.isoformat())}.", text)
     firing = [alert for alert in alerts if alert["state"] == "firing"]
-    not_silenced = [alert for alert in firing if not alert["silence"]]
+    needing = [alert for alert in firing if not (alert["silence"] or alert["acknowledged_at"])]
+    acknowledged = [alert for alert in firing if alert["acknowledged_at"] and not alert["silence"]]
     pending = [alert for alert in alerts if alert["state"] == "pending" and not alert["silence"]]
-    others = _others(len(enabled) - len({alert["rule"] for alert in alerts}), bool(alerts))
+    active = {alert["rule"] for alert in alerts}
+    others = _others([rule for rule in enabled if rule["id"] not in active], bool(active))
     if omitted:
         others = f"{_count(omitted, 'further alert')} {_are(omitted)} not counted here."
     next_one = pending[0] if pending else None
     follows = {"follows": name_of(next_one), "follows_at": next_one["fires_at"]} if next_one else {}
-    number = len(firing) - len(not_silenced)
+    number = len(firing) - len(needing) - len(acknowledged)
     silenced = f"{_count(number, 'alert')} {_are(number)} silenced." if number else ""
-    if not_silenced:
-        return _firing(not_silenced, _join(silenced, others), follows)
+    text = _join(_about_acknowledged(acknowledged), silenced, others)
+    if needing:
+        return _firing(needing, text, follows)
     if next_one:
         start = "No firing alert needs attention." if firing else "Nothing fires."
-        return Sentence("quiet", f"{start} {name_of(next_one)} is pending.", _join(silenced, others), **follows)
+        return Sentence("quiet", f"{start} {name_of(next_one)} is pending.", text, **follows)
     if firing:
-        return Sentence("quiet", "No alert needs attention.", _join(silenced, others))
+        return Sentence("quiet", "No alert needs attention.", text)
     return Sentence("ok", nothing_fires(enabled), others)
 
 
-def _firing(not_silenced: Sequence[Row], others: str, follows: dict[str, Any]) -> Sentence:
-    state = "critical" if any(alert["severity"] == "critical" for alert in not_silenced) else "warning"
-    first, *more = not_silenced
+def _firing(needing: Sequence[Row], text: str, follows: dict[str, Any]) -> Sentence:
+    state = STATES[needing[0]["severity"]]
+    first, *more = needing
     if not more:
         subject = subject_of(first["labels"])
         title = f"{first['name']} fires{f' for {subject}' if subject else ''}, since {_second(first['started_at'])}."
-        return Sentence(state, title, _join(_who(first), others), **follows)
-    names = list(dict.fromkeys(alert["name"] for alert in not_silenced))
+        return Sentence(state, title, text, **follows)
+    names = list(dict.fromkeys(alert["name"] for alert in needing))
     listed = f"{', '.join(names[:-1])} and {names[-1]} fire" if 1 < len(names) <= MAX_NAMES else ""
     if len(names) == 1:
-        listed = f"{names[0]} fires for {len(not_silenced)} groups"
-    number = sum(not alert["acknowledged_at"] for alert in not_silenced)
-    text = f"{number} of {len(not_silenced)} {_are(number)} not acknowledged."
-    if number in (0, len(not_silenced)):
-        text = "None of them is acknowledged." if number else "All are acknowledged."
-    listed = listed or f"{len(not_silenced)} alerts of {len(names)} rules fire"
-    since = _second(min(alert["started_at"] for alert in not_silenced))
-    return Sentence(state, f"{listed}, the first since {since}.", _join(text, others), **follows)
+        listed = f"{names[0]} fires for {len(needing)} groups"
+    listed = listed or f"{len(needing)} alerts of {len(names)} rules fire"
+    oldest = min(needing, key=lambda alert: alert["started_at"])
+    name = f" ({oldest['name']})" if len(names) > 1 else ""
+    return Sentence(state, f"{listed}, the oldest since {_second(oldest['started_at'])}{name}.", text, **follows)
 
 
 def _second(time: str) -> str:
     return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _who(alert: Row) -> str:
-    if not alert["acknowledged_at"]:
-        return "Nobody has acknowledged it."
-    note = f": “{alert['note']}”" if alert["note"] else ""
-    return f"Acknowledged by {alert['acknowledged_by']}{note}."
+def _about_acknowledged(alerts: Sequence[Row]) -> str:
+    if len(alerts) != 1:
+        return f"{len(alerts)} alerts are acknowledged." if alerts else ""
+    note = f": “{alerts[0]['note']}”" if alerts[0]["note"] else ""
+    return f"{name_of(alerts[0])} is acknowledged by {alerts[0]['acknowledged_by']}{note}."
 
 
-def _others(number: int, are_others: bool) -> str:
-    if number <= 0:
-        return ""
+def _others(rules: Sequence[Row], are_others: bool) -> str:
+    """Return that the rules without an alert do not fire, and how many of them are not judged."""
+    unknown = sum(bool(rule["not_judged"]) for rule in rules)
+    number = len(rules) - unknown
+    not_judged = f"{_count(unknown, 'rule')} {_are(unknown)} not judged." if unknown else ""
+    if not number:
+        return not_judged
     if not are_others:
-        return f"{_count(number, 'rule')} {'is' if number == 1 else 'are'} judged."
-    return "The other rule does not fire." if number == 1 else f"The other {number} rules do not fire."
+        judged = f"{_count(number, 'rule')} {_are(number)} judged."
+    elif unknown:
+        judged = f"{_count(number, 'other rule')} {'does' if number == 1 else 'do'} not fire."
+    else:
+        judged = "The other rule does not fire." if number == 1 else f"The other {number} rules do not fire."
+    return _join(judged, not_judged)
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from dashboard.page_query import FILTERS
-from metrics.queries.time.window import iso
+from metrics.queries.time.window import RANGES, iso
 
 AROUND = timedelta(minutes=30)  # of the chart before and after the alert
 # Beginning of the metric's name -> card of the Overview.
@@ -30,10 +30,17 @@ CARDS = {
 }
 
 
-def chart_url(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None) -> str:
-    """Return the address of the Overview with the chart of a metric around an alert."""
+def chart_url(
+    metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None, now: datetime
+) -> str:
+    """Return the address of the Overview with the chart of a metric around an alert; live for an active alert."""
     search = [(name, value) for name, value in labels.items() if name in FILTERS]
-    search.append(("from", iso(since - AROUND)))
+    start = since - AROUND
+    live = next((name for name, choice in RANGES.items() if choice.seconds >= (now - start).total_seconds()), None)
+    if ended_at is None and live:
+        search.append(("range", live))
+    else:
+        search.append(("from", iso(start)))
     if ended_at is not None:
         search.append(("to", iso(ended_at + AROUND)))
     card = next((card for start, card in CARDS.items() if metric.startswith(start)), None)

@@ -10,9 +10,8 @@ from alerts import queries
 from alerts.cutting import Cut
 from alerts.rules.words import SEVERITIES
 from alerts.spans import matches, read_spans
-from dashboard.alert_words import each, figure, nothing_fires, subject_of, threshold_words
+from dashboard.alert_words import STATES, each, figure, nothing_fires, subject_of, threshold_words
 from dashboard.formatting import threshold_text
-from dashboard.overview.alerts_of_window import STATES
 from dashboard.overview.tiles import tile_of
 from dashboard.parts import Parts
 from metrics.queries import Filters, Window

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from alerts.rules.words import SEVERITIES
 from dashboard.alert_words import Alert, fired, name_of, times_of
 
-STATES = {"critical": "critical", "warning": "warning", "info": "quiet"}  # of the sentence and of tiles
 MAX_TOLD = 2
 
 
@@ -16,7 +15,7 @@ MAX_TOLD = 2
 class AlertsOfWindow:
     """Alerts that need attention, the most severe and then the newest first; those that somebody has acknowledged or
     silenced; those that are over; and those that are pending. Of a window in the past, all that were not silenced come
-    first, and none is pending.
+    first, before them those that still fire, and none is pending.
     """
 
     leading: Sequence[Alert] = ()
@@ -29,7 +28,7 @@ class AlertsOfWindow:
         """Return the alerts of the spans. An alert has one that is firing."""
         newest = sorted(spans, key=lambda span: span["from"], reverse=True)
         firing = [span for span in newest if span["state"] == "firing"]
-        firing.sort(key=lambda span: SEVERITIES.index(span["severity"]))
+        firing.sort(key=lambda span: (past and span["to"] is not None, SEVERITIES.index(span["severity"])))
         lasting = firing if past else [span for span in firing if span["to"] is None]
         others = [span for span in lasting if span["silenced"] or (span["acknowledged"] and not past)]
         return cls(
@@ -41,9 +40,9 @@ class AlertsOfWindow:
 
     @property
     def others(self) -> str:
-        """`Also High Error Rate for gpt-4o and 2 more alerts.`; empty without further leading alerts."""
-        rest = self.leading[1:]
-        return f"Also {_listed([name_of(alert) for alert in rest])}." if rest else ""
+        """`Also High Error Rate for gpt-4o and 2 more.`; those that are over with their times."""
+        rest = [f"{name_of(alert)} {times_of(alert)}" if alert["to"] else name_of(alert) for alert in self.leading[1:]]
+        return f"Also {_listed(rest)}." if rest else ""
 
     def about_acknowledged_or_silenced(self) -> str:
         """Return `Acknowledged: Slow Response Time for llama-3-70b since …. Silenced: …`; empty without such alerts."""
@@ -64,6 +63,12 @@ class AlertsOfWindow:
         """`2 other alerts fired, too.`"""
         more = len(self.over) - 1
         return f"{more} other {'alert' if more == 1 else 'alerts'} fired, too." if more > 0 else ""
+
+    @property
+    def about_over(self) -> str:
+        """`Over: Slow Response Time for llama-3-70b from … to ….`"""
+        told = [f"{name_of(alert)} {times_of(alert)}" for alert in self.over]
+        return f"Over: {_listed(told)}." if told else ""
 
     @property
     def about_pending(self) -> str:

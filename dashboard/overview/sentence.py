@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from dashboard.alert_words import TOTALS, headline
+from dashboard.alert_words import STATES, TOTALS, headline
 from dashboard.formatting import SPACE, duration, percent, whole
-from dashboard.overview.alerts_of_window import STATES, AlertsOfWindow
+from dashboard.overview.alerts_of_window import AlertsOfWindow
 from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 from dashboard.overview.tiles import tile_of
 
@@ -83,7 +83,8 @@ def describe_state(
         if (rows := [row for row in models if row["model_name"] not in acknowledged_models])
     ]
     if of_window.leading:
-        return _firing(of_window, summary, models, problems, window, before, past, (acknowledged, _machines(silent)))
+        told = (acknowledged, of_window.about_over, _machines(silent))
+        return _firing(of_window, summary, models, problems, window, before, past, told)
     if not summary.get("total_requests"):
         text = _joined(acknowledged, over, of_window.about_pending, "Requests appear here when they finish.")
         if not silent:
@@ -102,7 +103,8 @@ def describe_state(
                 sentence = problem.describe(row, past or over)
                 recovered = "It has recovered." if over else ""
                 healthy = "" if not_assessed and not others else _others(len(models), others, past)
-                text = _joined(sentence.text, recovered, acknowledged or healthy, _machines(silent))
+                about_over = of_window.about_over
+                text = _joined(sentence.text, recovered, acknowledged or healthy, about_over, _machines(silent))
                 return Sentence("ok", sentence.title, text) if over else replace(sentence, text=text)
         return None
 
@@ -113,7 +115,7 @@ def describe_state(
         return replace(healthy, text=_joined(healthy.text, acknowledged, over))
     if of_window.acknowledged_or_silenced:
         text = _joined(acknowledged, over, healthy.text)
-        return Sentence("quiet", f"No {'new ' * (not past)}alert needs attention.", text)
+        return Sentence("quiet", "No alert needs attention.", text)
     if of_window.over:
         is_well = healthy.title.endswith("healthy.") and not of_window.pending
         start = "All is well now." if is_well else "Nothing fires now." if of_window.pending else healthy.title
@@ -136,6 +138,7 @@ def _firing(
 ) -> Sentence:
     """Return the sentence about what fires, or fired in a window of the past."""
     first = of_window.leading[0]
+    past = past and first["to"] is not None
     row = next((row for row in models if row["model_name"] == first["labels"].get("model")), None)
     unhealthy = [other for _, rows in problems for other in rows if other is not row]
     is_known = row is not None and summary.get("comparable") and (row.get("previous") or {}).get(SLOW.name)

@@ -95,7 +95,7 @@ class TheContextOfAnAlert:
         assert context["firing"] == [
             {"id": busy.pk, "name": "High CPU Usage", "severity": "warning", "labels": {"host": "box"}}
         ]
-        assert context["chart_url"].startswith("/?model=m&from=")
+        assert context["chart_url"].startswith("/?model=m&range=1h")
         assert (context["runbook_url"], context["clear_threshold"]) == ("https://wiki/slow", 4500)
 
     def test_of_a_host_reads_no_requests_and_has_no_split(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ STARTED = "2026-03-01T12:22:00.440073Z"
 FOLLOWS = "2026-03-01T12:36:29Z"
 
 
-def rule(name: str, share: float | None = None, *, enabled: bool = True) -> dict[str, Any]:
-    return {"id": name.lower(), "name": name, "enabled": enabled, "share_of_threshold": share}
+def rule(name: str, share: float | None = None, *, enabled: bool = True, **fields: Any) -> dict[str, Any]:
+    known = {"id": name.lower(), "name": name, "enabled": enabled, "share_of_threshold": share, "not_judged": None}
+    return known | fields
 
 
 def alert(name: str, state: str = "firing", severity: str = "warning", **fields: Any) -> dict[str, Any]:
@@ -29,19 +30,26 @@ def alert(name: str, state: str = "firing", severity: str = "warning", **fields:
 RULES = [rule("Slow", 1.2), rule("Hot", 0.87), rule("Full", 0.2)]
 SLOW, HOT = alert("Slow"), alert("Hot", severity="critical")
 KNOWN = alert("Slow", acknowledged_at=STARTED, acknowledged_by="mara", note="rolling back")
+OLD = alert("Slow", started_at="2026-03-01T12:03:00.440073Z")
+UNKNOWN = rule("Idle", not_judged="0 of 3 requests")
 
 SITUATIONS = [
     ("no rules", [], [], "quiet", "No rule yet.", "nothing fires"),
     ("disabled rules", [], [rule("Slow", enabled=False)], "quiet", "All rules are disabled.", "nothing fires"),
     ("nothing fires", [], RULES[1:], "ok", "Nothing fires. Nearest: Hot, at 87\u00a0% of its threshold.", ""),
-    ("one fires", [SLOW], RULES, "warning", "Slow fires for llama-3-70b, since 2026-03-01T12:22:00Z.", "Nobody has"),
-    ("one is known", [KNOWN], RULES, "warning", "Slow fires for llama-3-70b", "Acknowledged by mara: “rolling back”."),
-    ("two fire", [HOT, SLOW], RULES, "critical", "Hot and Slow fire, the first since 2026-03-01T12:22:00Z.", "None of"),
-    ("all but one", [HOT, SLOW], RULES, "critical", "Hot and", "acknowledged. The other rule does not fire."),
-    ("one of two", [HOT, KNOWN], RULES, "critical", "Hot and Slow fire", "1 of 2 is not acknowledged."),
+    ("one fires", [SLOW], RULES, "warning", "Slow fires for llama-3-70b, since 2026-03-01T12:22:00Z.", "The other 2"),
+    ("one informs", [alert("Slow", severity="info")], RULES, "quiet", "Slow fires for llama-3-70b", ""),
+    ("one is known", [KNOWN], RULES, "quiet", "No alert needs attention.",
+     "Slow for llama-3-70b is acknowledged by mara: “rolling back”."),
+    ("two are known", [KNOWN, KNOWN], RULES, "quiet", "No alert needs attention.", "2 alerts are acknowledged."),
+    ("two fire", [HOT, OLD], RULES, "critical", "Hot and Slow fire, the oldest since 2026-03-01T12:03:00Z (Slow).", ""),
+    ("all but one", [HOT, SLOW], RULES, "critical", "Hot and", "The other rule does not fire."),
+    ("some are not judged", [HOT], [*RULES, UNKNOWN], "critical", "Hot fires",
+     "2 other rules do not fire. 1 rule is not judged."),
+    ("one of two", [HOT, KNOWN], RULES, "critical", "Hot fires for", "Slow for llama-3-70b is acknowledged"),
     ("one is silenced", [HOT, alert("Slow", silence=7)], RULES, "critical", "Hot fires for", "1 alert is silenced."),
-    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups", "None of them is acknowledged."),
-    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", "None of them"),
+    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups, the oldest since 2026-03-01T12:22:00Z.", ""),
+    ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", ""),
     ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot for llama-3-70b is pending.", ""),
     ("past its threshold", [], RULES, "ok", "Nothing fires yet. Slow is past its threshold.", "3 rules are judged."),
     ("silenced", [alert("Hot", silence=7)], RULES[1:], "quiet", "No alert needs attention.", "1 alert is silenced."),

@@ -17,7 +17,8 @@ class TheAddressOfTheChart:
     SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
     def test_has_the_filters_and_the_time_of_the_alert(self) -> None:
-        address = chart_url("inference.ttft_ms", {"model": "a b/c"}, self.SINCE, self.SINCE + timedelta(hours=1))
+        end = self.SINCE + timedelta(hours=1)
+        address = chart_url("inference.ttft_ms", {"model": "a b/c"}, self.SINCE, end, end)
 
         parts = urlsplit(address)
         assert parse_qs(parts.query) == {
@@ -27,10 +28,18 @@ class TheAddressOfTheChart:
         }
         assert parts.fragment == "latency-title"
 
-    def test_of_an_active_alert_ends_now(self) -> None:
-        address = chart_url("gpu.temperature", {"host": "h", "gpu": "0"}, self.SINCE, None)
+    @pytest.mark.parametrize(
+        ("firing", "window"),
+        [
+            (timedelta(minutes=5), "range=1h"),
+            (timedelta(minutes=31), "range=6h"),
+            (timedelta(days=40), "from=2026-03-01T11%3A30%3A00Z"),
+        ],
+    )
+    def test_of_an_active_alert_is_of_a_live_range(self, firing: timedelta, window: str) -> None:
+        address = chart_url("gpu.temperature", {"host": "h", "gpu": "0"}, self.SINCE, None, self.SINCE + firing)
 
-        assert address == "/?host=h&from=2026-03-01T11%3A30%3A00Z#gpu-title"
+        assert address == f"/?host=h&{window}#gpu-title"
 
     @pytest.mark.django_db
     def test_names_a_card_of_the_page(self, client: Client) -> None:

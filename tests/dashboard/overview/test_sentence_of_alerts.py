@@ -57,7 +57,8 @@ def span(**more: Any) -> dict[str, Any]:
     return {"unit": unit_of_fields(fields["kind"], metric, fields["stat"]), **fields}
 
 
-OVER = span(**{"since": "2026-03-01T13:01:00Z", "from": "2026-03-01T13:02:00Z", "to": "2026-03-01T13:44:00Z"})
+OVER_TIMES = {"since": "2026-03-01T13:01:00Z", "from": "2026-03-01T13:02:00Z", "to": "2026-03-01T13:44:00Z"}
+OVER = span(**OVER_TIMES)
 FAILING = span(
     rule="high-error-rate",
     name="High Error Rate",
@@ -164,13 +165,13 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "it is acknowledged": (
         {"alerts": [span(acknowledged=True)], "models": [SLOW_NOW, OTHER]},
         "quiet",
-        "No new alert needs attention.",
+        "No alert needs attention.",
         f"Acknowledged: Slow Response Time for llama-3-70b since 14:22. {EVIDENCE}",
     ),
     "it is silenced and another is over": (
         {"alerts": [span(silenced=True), OVER]},
         "quiet",
-        "No new alert needs attention.",
+        "No alert needs attention.",
         ("Silenced: Slow Response Time for llama-3-70b since 14:22. "
         f"Slow Response Time fired for llama-3-70b from 13:02 to 13:44. {EVIDENCE}"),
     ),
@@ -179,6 +180,20 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "critical",
         "gpt-4o is failing: 12 % of requests, over 10 % since 14:21.",
         "The other model is healthy. Acknowledged: Slow Response Time for llama-3-70b since 14:22.",
+    ),
+    "one fires and another is over": (
+        {"alerts": [span(), OVER]},
+        "warning",
+        "llama-3-70b is slow: P95 5.38 s, over 5 s since 14:21.",
+        ("P95 in the previous hour: 2.00 s. The other model is healthy. "
+        "Over: Slow Response Time for llama-3-70b from 13:02 to 13:44."),
+    ),
+    "a model is slow and an alert is over": (
+        {"alerts": [OVER], "models": [SLOW_NOW, OTHER]},
+        "warning",
+        "llama-3-70b is slow: P95 5.38 s, three times as high as in the previous hour.",
+        ("Its requests wait 2.60 s in the queue on average, up from 50.0 ms. The other model is healthy. "
+        "Over: Slow Response Time for llama-3-70b from 13:02 to 13:44."),
     ),
     "it is acknowledged and another model is slow": (
         {"alerts": [span(acknowledged=True)], "models": [SLOW_NOW, SLOW_NOW | {"model_name": "gpt-4o"}]},
@@ -217,6 +232,13 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "warning",
         "llama-3-70b was slow: P95 up to 7.30 s, over 5 s from 13:01 to 13:44.",
         "P95 in the previous hour: 2.00 s. The other model was healthy.",
+    ),
+    "it fires still after a window of the past with others": (
+        {"alerts": [span(), FAILING | OVER_TIMES, OVER], "past": True},
+        "warning",
+        "llama-3-70b is slow: P95 5.38 s, over 5 s since 14:21.",
+        ("P95 in the previous hour: 2.00 s. Also High Error Rate for gpt-4o from 13:02 to 13:44 and "
+        "Slow Response Time for llama-3-70b from 13:02 to 13:44."),
     ),
     "it was silenced in a window of the past": (
         {"alerts": [OVER | {"silenced": True}], "past": True},
