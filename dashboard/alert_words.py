@@ -1,6 +1,6 @@
 """Alerts in words: what fires, for which model or machine, by how much and since when. Pure functions.
 
-An alert is a dictionary with the fields of `alerts.spans`, and the `kind` of its rule. Times are in ISO 8601; the page
+An alert is a dictionary with the fields of `alerts.spans`, and the `kind` and the `filters` of its rule. Times are in ISO 8601; the page
 shows them in the time zone of the browser.
 """
 
@@ -30,6 +30,7 @@ COMPLAINTS = {
 NAMES = {"system.cpu_percent": "CPU", "system.memory_percent": "memory", "inference.ttft_ms": "first token"}
 FOLLOWED_BY = {"inference.error_rate_percent": " of requests", "queue.pending": " waiting"}
 TOTALS = ("count", "rate", "sum")
+WITH_TIMEOUTS = "success_or_timeout"
 STATES = {"critical": "critical", "warning": "warning", "info": "quiet"}  # of sentences and tiles
 EACH = {("model",): "model", ("host",): "machine", ("host", "gpu"): "GPU"}
 
@@ -91,7 +92,13 @@ def figure(alert: Alert, worst: bool = False) -> str:
         return f"{in_unit(abs(value), alert['unit'])} {'lower' if value < 0 else 'higher'} than before"
     limit = ("down to" if over(alert) == "under" else "up to") if worst else ""
     words = (_of_metric(NAMES, alert) or "", stat.upper() if stat.startswith("p") else "", limit)
-    return " ".join((*filter(None, words), f"{in_unit(value, alert['unit'])}{_of_metric(FOLLOWED_BY, alert) or ''}"))
+    number = f"{in_unit(value, alert['unit'])}{_of_metric(FOLLOWED_BY, alert) or ''}"
+    return " ".join(filter(None, (*words, number, "with timeouts" if has_timeouts(alert) else "")))
+
+
+def has_timeouts(rule: Mapping[str, Any]) -> bool:
+    """Return whether the filters of a rule add the response times of timeouts, which other figures do not have."""
+    return WITH_TIMEOUTS in rule.get("filters", {}).get("outcome", ())
 
 
 def _of_metric(words: Mapping[str, Word], alert: Alert) -> Word | None:

@@ -94,6 +94,7 @@ def _with_rule(alert: Row, rule: Row | None) -> Row:
             "window_seconds",
             "kind",
             "runbook_url",
+            "filters",
         )
     }
     fires_at = None

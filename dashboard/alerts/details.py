@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.context import context_of_number
 from alerts.evaluation.newest_values import share_of_threshold
 from alerts.rules.spec import filters_of, filters_of_group
+from alerts.spans import read_spans
 from metrics import queries
 from metrics.queries import BadQuery, SeriesSpec, Window
 from metrics.queries.read.budget import query_budget
@@ -25,8 +26,11 @@ POINTS = 150  # at most, of a line of the history
 def add_charts(alerts: Sequence[dict[str, Any]], rules: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
     """Add their charts to the alerts, within one budget. Raises QueryStopped."""
     with query_budget():
+        spans = read_spans(now - timedelta(seconds=SECONDS), now).results
         for alert in alerts:
             alert["chart"] = _chart_of(alert, rules.get(alert["rule"]), now)
+            if alert["chart"]:
+                alert["chart"]["earlier"] = _earlier(alert, spans)
 
 
 def add_contexts(alerts: Sequence[dict[str, Any]], now: datetime) -> None:
@@ -34,6 +38,15 @@ def add_contexts(alerts: Sequence[dict[str, Any]], now: datetime) -> None:
     with query_budget():
         for alert in alerts:
             alert["context"] = context_of_number(alert["id"], now)
+
+
+def _earlier(alert: Mapping[str, Any], spans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return when earlier alerts of the same rule and group were pending and firing: `{"state", "from", "to"}`."""
+    return [
+        {name: span[name] for name in ("state", "from", "to")}
+        for span in spans
+        if span["rule"] == alert["rule"] and span["labels"] == alert["labels"] and span["alert"] != alert["id"]
+    ]
 
 
 def _chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:

@@ -39,9 +39,19 @@ class AlertFilters:
     def selects(self, alert: Alert) -> bool:
         """Return whether an alert passes all filters."""
         of_state = {"state": alert.state, "acknowledged_at": alert.acknowledged_at, "silence": alert.silence_id}
-        return (not self.state or state_of(of_state) in self.state) and self.selects_ever(alert)
+        return (not self.state or state_of(of_state) in self.state) and self._selects_lasting(alert)
 
     def selects_ever(self, alert: Alert) -> bool:
+        """Return whether an alert passes the filters for the history: it was once in one of the states."""
+        was = {
+            "firing": alert.fired_at is not None,
+            "acknowledged": alert.acknowledged_at is not None,
+            "silenced": alert.silence_id is not None,
+            "pending": alert.fired_at is None,
+        }
+        return (not self.state or any(was[state] for state in self.state)) and self._selects_lasting(alert)
+
+    def _selects_lasting(self, alert: Alert) -> bool:
         """Return whether an alert passes the filters by what does not change."""
         return (not self.severity or alert.severity in self.severity) and matches(alert.labels, self.labels)
 

@@ -14,7 +14,7 @@ MAX_RULES = 100  # that are sent; the administration has all
 FIRED_DAYS = 8  # seven whole days in every time zone
 RULE_FIELDS = (
     "id", "name", "kind", "metric_type", "metric_name", "stat", "window_seconds", "comparison", "threshold",
-    "for_seconds", "compare_to_seconds", "severity", "enabled", "unit", "not_judged", "value", "group",
+    "for_seconds", "compare_to_seconds", "filters", "severity", "enabled", "unit", "not_judged", "value", "group",
     "share_of_threshold",
 )  # fmt: skip
 

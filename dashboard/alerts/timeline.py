@@ -46,7 +46,9 @@ def timeline(
         "rows": listed[:MAX_ROWS],
         "alerts_not_read": alerts.omitted,
         "alerts_omitted": alerts.omitted + sum(len(row["alerts"]) for row in listed[MAX_ROWS:]),
-        "groups_without": 0 if alerts.omitted else max(0, sum(rule["groups"] for rule in rules) - len(listed)),
+        "groups_without": 0
+        if alerts.omitted or selects
+        else max(0, sum(rule["groups"] for rule in rules) - len(listed)),
     }
 
 

@@ -30,9 +30,7 @@ CARDS = {
 }
 
 
-def chart_url(
-    metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None, now: datetime
-) -> str:
+def chart_url(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None, now: datetime) -> str:
     """Return the address of the Overview with the chart of a metric around an alert; live for an active alert."""
     search = [(name, value) for name, value in labels.items() if name in FILTERS]
     start = since - AROUND

@@ -44,7 +44,8 @@ class OverviewAlerts:
         self._labels = labels
 
     def _with_kind(self, row: Row) -> Row:
-        return row | {"kind": self.rules.get(row["rule"], {}).get("kind", "threshold")}
+        rule = self.rules.get(row["rule"], {})
+        return row | {"kind": rule.get("kind", "threshold"), "filters": rule.get("filters", {})}
 
     @property
     def fires(self) -> bool:
@@ -62,6 +63,7 @@ class OverviewAlerts:
                 tiles.setdefault(tile_of(row["metric_name"], row["stat"]), STATES[row["severity"]])
         return {
             "firing": [_card(row) for row in firing[:MAX_CARDS]],
+            "hosts": sorted({row["labels"]["host"] for row in firing if "host" in row["labels"]}),
             "count": len(firing) + self.firing.omitted,
             "firing_rules": len({row["rule"] for row in firing}),
             "rules": sum(rule["enabled"] for rule in self.rules.values()),

@@ -107,7 +107,7 @@ class ARuleThatFires:
         page.get_by_role("button", name="Acknowledge: Slow Now, slow-model").press("Enter")
 
         expect(page.locator(".firing-alert")).to_contain_text("acknowledged by admin")
-        expect(page.locator(".sentence h1")).to_have_text("No new alert needs attention.")
+        expect(page.locator(".sentence h1")).to_have_text("No alert needs attention.")
         expect(page.locator(".sentence [data-text]")).to_contain_text("Acknowledged: Slow Now for slow-model since ")
         expect(page.locator('[data-tile="p95"]')).to_have_class("tile ")
         heights = [

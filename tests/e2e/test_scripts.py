@@ -136,18 +136,48 @@ class TheScripts:
         states = [{"state": "firing"}, {"state": "firing", "acknowledged_at": "x"}, {"state": "pending"}]
         assert run("alerts-page/card.js", body, states) == [1, 0, 0]
 
-    def test_draw_the_chart_of_an_alert_with_its_value_and_with_its_words_on_top(self, run: Any) -> None:
+    def test_put_the_machines_with_a_firing_alert_first(self, run: Any) -> None:
+        body = "(m, [hosts, firing]) => m.firingFirst(hosts.map((host) => ({ host })), firing).map(({ host }) => host)"
+        assert run("widgets/machines.js", body, [["a", "b", "vm"], ["vm"]]) == ["vm", "a", "b"]
+
+    def test_write_in_a_row_how_long_an_alert_fires_and_what_was_done(self, run: Any) -> None:
+        body = """(m, states) => states.map((it) => {
+          const now = Date.parse("2026-03-01T12:30:00Z");
+          const page = { catalogue: {}, data: { can: [], options: {} }, now: () => now };
+          const alert = { id: 1, name: "Hot", severity: "warning", labels: {}, metric_name: "a.b", stat: "avg", unit: "%",
+            threshold: 80, value: 90, state: "firing", started_at: "2026-03-01T12:25:00Z", ...it };
+          const node = m.createCard(alert, page, false);
+          m.updateCard(node, alert, page);
+          const words = [node.querySelector(".alert-progress").textContent, node.querySelector(".alert-end").innerText];
+          return words.map((text) => text.replaceAll("\u00a0", " "));
+        })"""
+        silenced = {"silence": 7, "silenced_until": "2026-03-01T18:00:00Z"}
+        states = [{}, {"acknowledged_at": "2026-03-01T12:28:00Z", "acknowledged_by": "mara"}, silenced]
+        known, acknowledged, quiet = run("alerts-page/card.js", body, states)
+        assert known[0] == "firing 5 msince 13:25:00"
+        assert acknowledged[0] == "firing 5 macknowledged by mara"
+        assert quiet == ["firing 5 msilenced until 19:00:00", "End silence"]
+
+    def test_draw_the_chart_of_an_alert_with_all_its_times_and_its_threshold_beside_it(self, run: Any) -> None:
         body = """(m) => {
           const now = Date.parse("2026-03-01T12:30:00Z");
-          const chart = { start: now - 600_000, step: 30_000, values: [10, 20, 30] };
+          const earlier = [{ state: "firing", from: "2026-03-01T11:50:00Z", to: "2026-03-01T12:05:00Z" },
+            { state: "pending", from: "2026-03-01T12:07:00Z", to: "2026-03-01T12:08:00Z" }];
+          const chart = { start: now - 600_000, step: 30_000, values: [10, 20, 30], earlier };
           const alert = { unit: "ms", severity: "warning", value: 90, threshold: 20, clear_threshold: null, chart,
             comparison: "gt", since: "2026-03-01T12:10:00Z", started_at: "2026-03-01T12:11:00Z" };
           const target = document.createElementNS("http://www.w3.org/2000/svg", "svg");
           m.drawChart(target, alert, now, { width: 400, height: 150 });
-          const words = [...target.children].slice(-2).map((node) => node.textContent.replace("\u00a0", " "));
-          return [Number(target.querySelector("circle").getAttribute("cy")) >= 8, words];
+          const number = (node, name) => Number(node.getAttribute(name));
+          const dot = target.querySelector("circle");
+          const line = target.querySelector(".chart-line").getAttribute("d");
+          const limit = [...target.querySelectorAll("text.chart-tag")].at(-1);
+          return [line.endsWith(`${dot.getAttribute("cx")} ${dot.getAttribute("cy")}`),
+            [...target.querySelectorAll("rect")].map((rect) => [rect.classList[1], Math.round(number(rect, "width"))]),
+            limit.textContent.replace("\u00a0", " "), number(limit, "x") > number(target.querySelector(".chart-limit"), "x2")];
         }"""
-        assert run("alerts-page/chart.js", body) == [True, ["firing", "threshold 20 ms"]]
+        spans = [["firing", 51], ["pending", 10], ["pending", 10], ["firing", 194]]
+        assert run("alerts-page/chart.js", body) == [True, spans, "20 ms", True]
 
     def test_draw_one_line_with_one_label_for_rules_with_the_same_threshold(self, run: Any) -> None:
         body = """(m) => {
@@ -668,8 +698,10 @@ class TheWordsOfAlerts:
         }
         body = """(m, rules) => rules.map((rule) => m.condition(rule, { catalogue: { "inference.ttft_ms":
                     { title: "Time to first token", kind: "histogram" } } }).replaceAll("\\u00a0", " "))"""
-        assert run("alerts/words.js", body, [rule, change, rule | {"kind": "no_data"}]) == [
+        timeouts = rule | {"filters": {"outcome": ["success_or_timeout"]}}
+        assert run("alerts/words.js", body, [rule, timeouts, change, rule | {"kind": "no_data"}]) == [
             "P95 time to first token over 5 min > 3 s for 10 min",
+            "P95 time to first token with timeouts over 5 min > 3 s for 10 min",
             "P95 time to first token over 5 min against a week before > 60 %",
             "no time to first token for 5 min",
         ]

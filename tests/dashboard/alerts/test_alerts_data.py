@@ -79,7 +79,7 @@ class TheActiveAlerts:
         assert [alert["labels"]["host"] for alert in by_state["alerts"]] == ["b"]
         assert [alert["labels"]["host"] for alert in by_others["alerts"]] == ["a"]
         assert by_state["alerts_hidden"] == by_others["alerts_hidden"] == 2
-        assert "2 of 3 are not acknowledged." in by_state["sentence"]["text"]
+        assert by_state["sentence"]["title"].startswith("Hot fires for 2 groups")
 
     def test_that_fire_are_shown_whatever_else_is_newer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(alert_queries, "MAX_ACTIVE", 2)
@@ -115,6 +115,18 @@ class TheActiveAlerts:
         assert [value for value in alert["chart"]["values"] if value is not None] == [90.0]
         assert alert["chart"]["step"] == 30_000
         assert alert["context"]["firing"] == []
+
+    def test_have_in_their_chart_when_the_same_alert_fired_before(self) -> None:
+        Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host="a", cpu_percent=90)])
+        before = add_alert("hot", "a", 20, 5)
+        add_alert("hot", "b", 20, 5)
+        add_alert("hot", "a", 60, 5)
+        add_alert("hot", "a", 2)
+
+        (alert,) = gather()["alerts"]
+
+        times = [datetime.fromisoformat(alert["chart"]["earlier"][0][name]) for name in ("from", "to")]
+        assert (len(alert["chart"]["earlier"]), times) == (1, [before.fired_at, before.ended_at])
 
     def test_are_shown_also_if_their_rule_was_deleted(self) -> None:
         add_alert("gone", "a", 5)
@@ -179,6 +191,30 @@ class TheHistory:
 
         assert [row["labels"]["host"] for row in gather(severity=("critical",))["timeline"]["rows"]] == ["b"]
         assert [row["labels"]["host"] for row in gather(host=("a",))["timeline"]["rows"]] == ["a"]
+
+    def test_has_for_the_filter_of_states_what_was_ever_in_them(self) -> None:
+        silence = Silence.objects.create(matchers={}, starts_at=NOW, reason="x", by="y", created_at=NOW)
+        add_alert("hot", "fired", 50, 5)
+        add_alert("hot", "known", 40, 5, acknowledged_at=NOW)
+        add_alert("hot", "quiet", 30, 5, silence=silence)
+        add_alert("hot", "pending", 20, 5, fired_at=None)
+
+        def hosts(*states: str) -> set[str]:
+            return {row["labels"]["host"] for row in gather(state=states)["timeline"]["rows"]}
+
+        assert hosts("firing") == {"fired", "known", "quiet"}
+        assert hosts("acknowledged", "silenced") == {"known", "quiet"}
+        assert hosts("pending") == {"pending"}
+
+    def test_does_not_count_the_groups_without_alerts_while_filters_hide_some(self) -> None:
+        Evaluation.objects.all().delete()
+        for host in ("a", "b", "c"):
+            Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host=host, cpu_percent=20)])
+        evaluate(NOW)
+        add_alert("hot", "a", 30, 5)
+
+        assert gather()["timeline"]["groups_without"] == 2
+        assert gather(severity=("critical",))["timeline"]["groups_without"] == 0
 
 
 class TheRules:

@@ -86,7 +86,7 @@ class TheSentence:
     def test_leads_with_what_fires_except_where_another_model_is_chosen(self) -> None:
         alert(10, 9)
 
-        assert title().startswith("llama-3-70b is slow: P95 5.38 s, over 5 s since ")
+        assert title().startswith("llama-3-70b is slow: P95 5.38 s with timeouts, over 5 s since ")
         assert title("range=1h&model=llama-3-70b").startswith("llama-3-70b is slow")
         assert title("range=1h&model=gpt-4o") == "gpt-4o is healthy."
 
@@ -96,14 +96,15 @@ class TheSentence:
         assert title().startswith("All is well now. Slow Response Time fired for llama-3-70b from ")
         assert title("range=15m") == "All models are healthy."
         past = f"from={ago(45):%Y-%m-%dT%H:%M:%SZ}&to={ago(35):%Y-%m-%dT%H:%M:%SZ}"
-        assert title(past).startswith("llama-3-70b was slow: P95 up to 7.30 s, over 5 s from ")
+        assert title(past).startswith("llama-3-70b was slow: P95 up to 7.30 s with timeouts, over 5 s from ")
 
     def test_is_there_before_any_script_runs_with_its_times_in_utc(self) -> None:
         alert(10, 9)
 
         html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/?range=1h").content.decode()
         since = f"{ago(10):%H:%M}\u00a0UTC"
-        assert f"<h1 data-title>llama-3-70b is slow: P95 5.38\u00a0s, over 5\u00a0s since {since}.</h1>" in html
+        value = "P95 5.38\u00a0s with timeouts, over 5\u00a0s"
+        assert f"<h1 data-title>llama-3-70b is slow: {value} since {since}.</h1>" in html
 
 
 class TheSentenceOfAnEmptyStore:
@@ -147,7 +148,7 @@ class TheCards:
             "name": "Slow Response Time",
             "severity": "warning",
             "subject": "llama-3-70b",
-            "figure": "P95 5.38\u00a0s",
+            "figure": "P95 5.38\u00a0s with timeouts",
             "threshold": "over 5\u00a0s",
             "labels": {"model": "llama-3-70b"},
             "started_at": ago(9).isoformat().replace("+00:00", "Z"),
@@ -155,6 +156,13 @@ class TheCards:
             "is_silenced": False,
             "silenced_until": None,
         }
+
+    def test_name_the_machines_that_have_an_alert(self) -> None:
+        for host, rule in (("vm", "high-cpu-usage"), ("vm", "high-memory-usage"), ("box", "high-cpu-usage")):
+            alert(2, 1, labels={"host": host}, rule_id=rule)
+        alert(2, 1)
+
+        assert shown()["hosts"] == ["box", "vm"]
 
     def test_are_of_the_models_that_are_chosen(self) -> None:
         alert(10, 9)

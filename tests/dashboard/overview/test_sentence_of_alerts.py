@@ -119,6 +119,12 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "gpt-4o is failing: 12 % of requests, over 10 % since 14:21.",
         "Also Slow Response Time for llama-3-70b.",
     ),
+    "its value includes timeouts": (
+        {"alerts": [span(filters={"outcome": ["success_or_timeout"]})]},
+        "warning",
+        "llama-3-70b is slow: P95 5.38 s with timeouts, over 5 s since 14:21.",
+        "P95 in the previous hour: 2.00 s. The other model is healthy.",
+    ),
     "one fires between its thresholds": (
         {"alerts": [HOT]},
         "warning",

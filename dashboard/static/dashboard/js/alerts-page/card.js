@@ -4,19 +4,20 @@ import { disclosure } from "../page/disclosure.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { rulesAdminUrl } from "../page/api.js";
 import { timeOfDay, inUnit, thresholdText, valueText } from "../page/format.js";
-import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, silence } from "../alerts/actions.js";
+import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, endSilence, silence } from "../alerts/actions.js";
 import { drawChart } from "./chart.js";
 import { drawContext } from "./context.js";
 import { beyond, elapsed, glyph, group, length, since, stateOf, statistic } from "../alerts/words.js";
 
 const CHART_HEIGHT = 150;
+const CHART_STEP_SECONDS = 30;
 const ROW_CHART = { width: 120, height: 34, compact: true };
 
 // What of the alert decides which elements the card has; other changes are drawn into them.
 export const structure = (alert, isLarge) => [isLarge, stateOf(alert), alert.severity, alert.acknowledged_at, alert.note, alert.has_rule].join();
 
 export function createCard(alert, page, isLarge, onToggle) {
-  const measured = statistic(alert.metric_name, alert.stat, page);
+  const measured = statistic(alert.metric_name, alert.stat, page, alert.filters);
   const titleId = `alert-${alert.id}`;
   const node = element("article", {
     class: `card alert ${isLarge ? "is-large" : "is-row"} ${stateOf(alert)} ${alert.severity}`, "data-alert": alert.id, "aria-labelledby": titleId,
@@ -40,7 +41,7 @@ export function createCard(alert, page, isLarge, onToggle) {
         element("div", { class: "alert-facts" }, head, element("div", { class: "alert-now" }, value, element("p", {}, element("b", { "data-beyond": true }), element("span", { class: "muted" }, `${measured} over ${length(alert.window_seconds ?? 60)}`))),
           element("dl", { "data-facts": true })),
         element("figure", { class: "alert-chart" },
-          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, " 30 min, every 30 s"), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
+          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, ` 30 min, each point 30 s${alert.window_seconds > CHART_STEP_SECONDS ? `; the value is over ${length(alert.window_seconds)}` : ""}`), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
           svg("svg", { role: "img", "data-chart": true, height: CHART_HEIGHT, "aria-label": `${measured} in the last 30 minutes` })),
         element("div", { class: "alert-context", "data-context": true, hidden: true })),
       element("form", { class: "alert-actions", on: { submit: (event) => {
@@ -97,7 +98,7 @@ function facts(alert, now) {
   const falls = ["lt", "le"].includes(alert.comparison);
   const clears = alert.clear_threshold ?? alert.threshold;
   rows.push([falls ? "Lowest" : "Peak", valueText(alert.peak, alert.unit), clears === null ? "" : ` · clears ${falls ? "above" : "below"} ${thresholdText(clears, alert.unit)}`]);
-  if (alert.silence) rows.push(["Silenced", alert.silenced_until ? `until ${since(Date.parse(alert.silenced_until), now)}` : "while it fires", ""]);
+  if (alert.silence) rows.push(["Silenced", silencedText(alert, now), ""]);
   if (alert.acknowledged_at) {
     rows.push(["Acknowledged", `by ${alert.acknowledged_by ?? "somebody"}`, ` since ${since(Date.parse(alert.acknowledged_at), now)}${alert.note ? `: “${alert.note}”` : ""}`]);
   }
@@ -114,20 +115,30 @@ function drawFacts(target, rows) {
   });
 }
 
+const silencedText = (alert, now) => (alert.silenced_until ? `until ${since(Date.parse(alert.silenced_until), now)}` : "without an end");
+
+// What stands beside how long the alert is pending or firing: what people did, or when it fires, or since when.
+function besideText(alert, begin, now) {
+  if (alert.silence) return `silenced ${silencedText(alert, now)}`;
+  if (alert.acknowledged_at) return `acknowledged by ${alert.acknowledged_by ?? "somebody"}`;
+  return alert.state === "pending" && alert.fires_at ? `fires at ${timeOfDay(Date.parse(alert.fires_at))}` : `since ${since(begin, now)}`;
+}
+
 function drawProgress(node, alert, now) {
-  const state = stateOf(alert);
   const begin = Date.parse(alert.started_at ?? alert.since);
   const target = (alert.for_seconds ?? 0) * 1000;
   const passed = now - begin;
   const isPending = alert.state === "pending";
-  setText(find("[data-state]", node), `${state} ${elapsed(passed)}${isPending && target ? ` of ${length(alert.for_seconds)}` : ""}`);
-  setText(find("[data-fires]", node), isPending && alert.fires_at ? `fires at ${timeOfDay(Date.parse(alert.fires_at))}` : `since ${since(begin, now)}`);
+  setText(find("[data-state]", node), `${alert.state} ${elapsed(passed)}${isPending && target ? ` of ${length(alert.for_seconds)}` : ""}`);
+  setText(find("[data-fires]", node), besideText(alert, begin, now));
   const share = isPending ? Math.min(100, target ? (100 * passed) / target : 100) : 100;
   find("[data-bar] rect", node).setAttribute("width", share.toFixed(1));
 }
 
 function silenceButton(alert, page, reason, show) {
-  if (alert.silence) return null;
+  if (alert.silence) {
+    return element("button", { type: "button", class: "button", on: { click: () => endSilence(page, { id: alert.silence }, show) } }, "End silence");
+  }
   const run = (choice) => silence(page, alert, choice, reason(), show);
   const menu = element("div", { class: "popover menu", role: "menu", hidden: true });
   const arrow = element("button", { type: "button", class: "button", "aria-label": `Silence ${describe(alert)}: other durations`, "aria-haspopup": "menu", "aria-expanded": "false" }, "▾");

@@ -13,6 +13,7 @@ const FIRST = 8; // further alerts are shown at the press of a button
 export function mount(section, page) {
   const root = find("[data-list]", section);
   const more = find("[data-more]", section);
+  const none = find("[data-hidden]", section);
   const cards = new Map(); // alert id → {node, key}
   const opened = new Set();
   let action = takeAction();
@@ -44,8 +45,10 @@ export function mount(section, page) {
   const isHeld = () => root.matches(":hover, :focus-within") && root.children.length > 0;
   let withChart = true;
   const drawFrame = perFrame(() => {
-    const { alerts: sent, alerts_omitted: omitted } = page.data;
+    const { alerts: sent, alerts_omitted: omitted, alerts_hidden: hidden } = page.data;
     const alerts = showsAll ? sent : sent.slice(0, FIRST);
+    none.hidden = Boolean(sent.length || !hidden);
+    setText(none, `The filters hide ${hidden === 1 ? "the active alert" : `all ${hidden} active alerts`}.`);
     more.hidden = alerts.length === sent.length && !omitted;
     more.disabled = alerts.length === sent.length;
     setText(more, more.disabled ? `${omitted} more: choose them by the filters` : omitted ? `Show ${sent.length} of ${sent.length + omitted} alerts` : `Show all ${sent.length} alerts`);

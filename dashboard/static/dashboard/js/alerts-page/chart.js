@@ -1,14 +1,13 @@
 // The chart of an alert: the last half hour of its group's value, with the threshold, below which value the alert clears,
-// and since when it is pending (hatched) and firing (a coloured background that begins with a line). A drawing as SVG.
+// and when it was pending (hatched) and firing (a coloured background that begins with a line). A drawing as SVG.
 
 import { durationLabel, numberLabel, percentLabel } from "../charts/axis-labels.js";
 import { roundStep, timeTicks } from "../charts/options.js";
 import { svg } from "../page/dom.js";
 import { hourAndMinute, thresholdText } from "../page/format.js";
 
-
 const SPAN_MS = 1_800_000;
-const MARGIN = { left: 46, right: 8, top: 8, bottom: 22 };
+const MARGIN = { left: 46, right: 48, top: 8, bottom: 22 };
 const LABEL_WIDTH = 72; // of a time
 
 // Draw the chart into an <svg> of this size; `compact`: the line and the threshold alone.
@@ -20,7 +19,7 @@ export function drawChart(target, alert, now, { width, height, compact = false }
   const limits = [alert.threshold, alert.clear_threshold].filter((value) => value !== null && alert.kind !== "change");
   const known = values.filter(({ y }) => y !== null).map(({ y }) => y);
   const room = alert.unit === "%" ? 1 : 1.05; // above the highest value
-  const highest = Math.max(1e-9, ...[...known, alert.value ?? 0].map((value) => value * room), ...limits.map((value) => value * 1.15));
+  const highest = Math.max(1e-9, ...known.map((value) => value * room), ...limits.map((value) => value * 1.15));
   const step = roundStep(highest, alert.unit === "ms");
   const top = compact ? highest * 1.1 : Math.ceil(highest / step - 1e-9) * step;
   const x = (ms) => area.left + ((ms - (now - SPAN_MS)) / SPAN_MS) * (area.right - area.left);
@@ -32,16 +31,13 @@ export function drawChart(target, alert, now, { width, height, compact = false }
     ...spans(alert, scale, compact),
     ...limitLines(alert, limits, scale, compact),
     ...lines(values, scale, alert.chart?.step ?? 0, compact),
-    ...(compact || !known.length ? [] : [svg("circle", { class: "chart-now", cx: area.right, cy: y(alert.value ?? known.at(-1)).toFixed(1), r: 4 })]),
   ];
-  const isTag = (part) => part.classList.contains("chart-tag");
-  target.replaceChildren(...parts.filter((part) => !isTag(part)), ...parts.filter(isTag)); // words are above lines
+  target.replaceChildren(...parts);
 }
 
 function points(alert, now) {
   if (!alert.chart) return [];
   const { start, step, values } = alert.chart;
-  // The last step is not over: its value is that of the alert.
   return values.map((value, index) => ({ x: start + index * step, y: value })).filter(({ x }) => x >= now - SPAN_MS && x <= now);
 }
 
@@ -63,20 +59,18 @@ function axes({ x, y, area, top, now }, step, alert, width) {
 }
 
 function spans(alert, { x, area, now }, compact) {
-  const since = Math.max(now - SPAN_MS, Date.parse(alert.since));
-  const fired = alert.started_at ? Math.max(now - SPAN_MS, Date.parse(alert.started_at)) : now;
-  const rect = (kind, from, to) => svg("rect", {
-    class: `chart-span ${kind} ${alert.severity}`, x: x(from).toFixed(1), width: Math.max(0, x(to) - x(from)).toFixed(1), y: area.top, height: area.bottom - area.top,
+  const start = now - SPAN_MS;
+  const since = Math.max(start, Date.parse(alert.since));
+  const fired = alert.started_at ? Math.max(start, Date.parse(alert.started_at)) : now;
+  const rect = (state, from, to) => svg("rect", {
+    class: `chart-span ${state} ${alert.severity}`, x: x(from).toFixed(1), width: Math.max(0, x(to) - x(from)).toFixed(1), y: area.top, height: area.bottom - area.top,
+    ...(state === "pending" ? { fill: `url(#hatch-${alert.severity})` } : {}),
   });
-  const parts = [];
-  if (fired > since) {
-    const hatched = rect("pending", since, fired);
-    hatched.setAttribute("fill", `url(#hatch-${alert.severity})`);
-    parts.push(hatched);
-  }
+  const parts = (alert.chart?.earlier ?? []).map(({ state, from, to }) => rect(state, Math.max(start, Date.parse(from)), Date.parse(to)));
+  if (fired > since) parts.push(rect("pending", since, fired));
   if (alert.started_at) {
     parts.push(rect("firing", fired, now));
-    if (Date.parse(alert.started_at) > now - SPAN_MS) {
+    if (Date.parse(alert.started_at) > start) {
       parts.push(svg("line", { class: `chart-edge ${alert.severity}`, x1: x(fired).toFixed(1), x2: x(fired).toFixed(1), y1: area.top, y2: area.bottom }));
     }
     if (!compact && x(now) - x(fired) > 60) {
@@ -91,26 +85,22 @@ function limitLines(alert, limits, { y, area }, compact) {
     const height = y(value).toFixed(1);
     const clears = index === 1;
     if (compact && clears) return [];
-    const name = clears ? `clears ${["lt", "le"].includes(alert.comparison) ? "above" : "below"}` : "threshold";
     const line = svg("line", { class: `chart-limit ${clears ? "clears" : ""} ${alert.severity}`, x1: area.left, x2: area.right, y1: height, y2: height });
     if (compact) return [line];
-    const isLower = limits.length === 2 && value === Math.min(...limits);
-    const text = svg("text", { class: `chart-tag ${alert.severity}`, x: area.left + 2, y: (y(value) + (isLower ? 14 : -5)).toFixed(1) }, `${name} ${thresholdText(value, alert.unit)}`);
-    return [line, text];
+    const shift = limits.length < 2 ? 4 : value === Math.min(...limits) ? 10 : -2; // so that two labels do not overlap
+    return [line, svg("text", { class: `chart-tag ${alert.severity}`, x: area.right + 6, y: (y(value) + shift).toFixed(1) }, thresholdText(value, alert.unit))];
   });
 }
 
 function lines(values, { x, y, area }, step, compact) {
   let path = "";
   let before = null;
-  let first = null;
   for (const point of values) {
     if (point.y === null) continue;
-    const joins = before !== null && point.x - before <= step * 1.5;
+    const joins = before !== null && point.x - before.x <= step * 1.5;
     path += `${joins ? "L" : "M"}${x(point.x).toFixed(1)} ${y(point.y).toFixed(1)}`;
-    first ??= point.x;
-    before = point.x;
+    before = point;
   }
   if (!path) return [svg("text", { class: "chart-label", x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2, "text-anchor": "middle" }, compact ? "" : "No values in the last half hour")];
-  return [svg("path", { class: "chart-line", d: path })];
+  return [svg("path", { class: "chart-line", d: path }), ...(compact ? [] : [svg("circle", { class: "chart-now", cx: x(before.x).toFixed(1), cy: y(before.y).toFixed(1), r: 4 })])];
 }

@@ -34,8 +34,8 @@ function listContent(page) {
     .flatMap((row) => row.alerts.map((alert) => ({ ...alert, row })))
     .sort((a, b) => Date.parse(b.since) - Date.parse(a.since));
   const cells = ({ row, ...alert }) => [
-    group(row.labels, page), alert.severity, momentText(Date.parse(alert.started_at ?? alert.since), now), spanText(alert, now).split(",")[0],
-    valueText(alert.peak, row.unit), alert.silence ? "silenced" : alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
+    group(row.labels, page), alert.severity, momentText(Date.parse(alert.started_at ?? alert.since), now), spanText(alert, now).split(",")[0] + (alert.silence ? ", silenced" : ""),
+    valueText(alert.peak, row.unit), alert.acknowledged_at ? (alert.acknowledged_by ?? "somebody") : "", alert.note ?? "",
   ];
   return [
     element("p", { class: "timeline-files muted" }, "Save alerts: ", file("alerts.csv"), " ", file("alerts.json"), " · their changes: ", file("alert_history.csv"), " ", file("alert_history.json")),

@@ -72,10 +72,11 @@ function titleOf(metric, page) {
   return /^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title;
 }
 
-// "P95 response time"; a ratio is the same for each statistic.
-export function statistic(metric, stat, page) {
+// "P95 response time with timeouts"; a ratio is the same for each statistic. `filters`: of the rule, if there is one.
+export function statistic(metric, stat, page, filters) {
   if (page.catalogue[metric]?.kind === "ratio") return titleOf(metric, page);
-  return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${titleOf(metric, page)}`;
+  const timeouts = filters?.outcome?.includes("success_or_timeout") ? " with timeouts" : "";
+  return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${titleOf(metric, page)}${timeouts}`;
 }
 
 // "P95 response time over 5 min > 5 s for 1 min".
@@ -85,7 +86,7 @@ export function condition(rule, page) {
   const hold = rule.for_seconds ? ` for ${length(rule.for_seconds)}` : "";
   const limit = `${SIGNS[rule.comparison]}${SPACE}${thresholdText(rule.threshold, rule.unit)}`;
   const compared = rule.kind === "change" ? ` against ${COMPARED[rule.compare_to_seconds]}` : "";
-  return `${statistic(metric, rule.stat, page)} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
+  return `${statistic(metric, rule.stat, page, rule.filters)} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
 }
 
 // "22 % over 5 s": how far the value of a firing alert is beyond its threshold.

@@ -47,7 +47,7 @@ function drawTile(node, spec, page) {
   setText(numberNode, number);
   numberNode.title = number === NO_DATA ? "no data" : "";
   setText(find("[data-unit]", node), unit);
-  setText(find("[data-aside]", node), fromWindow ? page.params.range : spec.id === "queue" ? activeText(page) : "");
+  setText(find("[data-aside]", node), fromWindow ? page.params.range : asideText(spec, page));
   const before = summary.comparable ? summary.previous?.[spec.summary] : null;
   const { text, judgement } = change(spec.format, summary[spec.summary], before, spec.worse);
   const changeNode = find("[data-change]", node);
@@ -59,6 +59,13 @@ function drawTile(node, spec, page) {
   const { from, to } = page.window;
   const values = thin(page.series.get(spec.series.metric, spec.series.stat), from, to, SPARKLINE_POINTS);
   drawSparkline(find("[data-spark]", node), values, { max: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
+}
+
+// Of machines: that the value is a mean, because an alert is about one of them.
+function asideText(spec, page) {
+  if (spec.id === "queue") return activeText(page);
+  const isOfMachines = ["cpu", "memory"].includes(spec.id);
+  return isOfMachines && runningHosts(page).length > 1 ? `mean of ${runningHosts(page).length}` : "";
 }
 
 // The number of requests that are being processed, beside those that wait.

@@ -16,7 +16,7 @@ export function mount(root, page) {
   list.addEventListener("scroll", updateHint, { passive: true });
   new ResizeObserver(updateHint).observe(list);
   const draw = perFrame(() => {
-    const hosts = chosenHosts(page);
+    const hosts = firingFirst(chosenHosts(page), page.data.alerts?.hosts ?? []);
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
     setText(find("[data-values]", root), page.isDisconnected ? "last known values" : countsText(hosts, page.tick?.hosts_omitted));
     document.body.classList.toggle("has-gpu", hasGpu(page, hosts));
@@ -28,9 +28,12 @@ export function mount(root, page) {
     if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, "No samples yet."));
     updateHint();
   });
-  for (const topic of ["data", "tick", "second", "connection"]) page.topics.on(topic, draw);
+  for (const topic of ["data", "figures", "tick", "second", "connection"]) page.topics.on(topic, draw);
   draw();
 }
+
+// The machines with a firing alert before the others.
+export const firingFirst = (hosts, firing) => [...hosts].sort((a, b) => firing.includes(b.host) - firing.includes(a.host));
 
 function hasGpu(page, hosts) {
   return hosts.some((host) => host.gpu_count > 0 || host.gpu_metrics?.length)
