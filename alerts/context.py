@@ -61,7 +61,8 @@ def is_latency(metric: str) -> bool:
 def split_of(queue: float | None, first_token: float | None, response: float | None) -> dict[str, float | None] | None:
     """Return the mean response time in phases, which add up to it; None without requests.
 
-    Without a time to first token there is one phase, `processing`, instead of `prompt` and `decode`.
+    Without a time to first token there is one phase, `processing`, instead of `prompt` and `decode`. Without a queue
+    time its phase is None: it is a part of the next one.
     """
     if response is None:
         return None
@@ -70,7 +71,7 @@ def split_of(queue: float | None, first_token: float | None, response: float | N
     prompt = None if first_token is None else min(max(first_token - queue_end, 0.0), rest)
     phases = {
         "response_time_ms": response,
-        "queue_ms": queue_end,
+        "queue_ms": None if queue is None else queue_end,
         "prompt_ms": prompt,
         "decode_ms": None if prompt is None else rest - prompt,
         "processing_ms": rest if prompt is None else None,

@@ -1,7 +1,7 @@
 """Alerts in words: what fires, for which model or machine, by how much and since when. Pure functions.
 
-An alert is a dictionary with the fields of `alerts.spans`, and the `kind` and the `filters` of its rule. Times are in ISO 8601; the page
-shows them in the time zone of the browser.
+An alert is a dictionary with the fields of `alerts.spans`, and the `kind` and the `filters` of its rule. Times are in
+ISO 8601; the page shows them in the time zone of the browser.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class RuleForm(forms.ModelForm):
     no_data = forms.ChoiceField(label="Without data", choices=list(NO_DATA_NAMES.items()), widget=forms.RadioSelect)
     group_by = forms.MultipleChoiceField(
         label="One alert for each", required=False, widget=forms.CheckboxSelectMultiple,
-        help_text="None: one alert for all together.",
+        help_text="Without a choice, one alert for all together.",
     )  # fmt: skip
     filters = FiltersField(
         label="Only where", required=False, help_text="One label on each line, with its values after an equals sign."
@@ -124,7 +124,7 @@ class RuleForm(forms.ModelForm):
                 self.initial[name] = int(value)  # 5000, not 5000.0
         own = self.initial.get("stat") or ""
         stats = ALL_STATS if own in ALL_STATS or not own else (*ALL_STATS, own)
-        self.fields["stat"].choices = [(stat, STATS.get(stat, stat).removesuffix(" of")) for stat in stats]  # type: ignore[attr-defined]
+        self.fields["stat"].choices = [(stat, STATS.get(stat, stat.upper()).removesuffix(" of")) for stat in stats]  # type: ignore[attr-defined]
         labels = dict.fromkeys(label for metric in catalogue.ALL for label in labels_of(metric))
         self.fields["group_by"].choices = [(label, label) for label in labels]  # type: ignore[attr-defined]
         comparison: Any = (self.data if self.is_bound else self.initial).get("comparison")

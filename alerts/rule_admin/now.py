@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from alerts.evaluation.alert_rows import foreign, state_of
 from alerts.evaluation.judging import Judgement, Labels, Reading, judge
 from alerts.evaluation.newest_values import distance
 from alerts.evaluation.values import read_values
@@ -50,8 +51,11 @@ def _groups(
 ) -> list[dict[str, Any]]:
     """Return a row for each of these groups. `bar` and `tick` are in percent of the widest bar."""
     can_judge = rule.threshold is not None or rule.kind is RuleKind.NO_DATA
-    judgement = judge(rule, readings, {}, at, None) if can_judge else Judgement({}, [], {})
-    alerts = {alert.key: alert for alert in Alert.objects.filter(rule_id=rule.id, ended_at=None)}
+    open_alerts = list(Alert.objects.filter(rule_id=rule.id, ended_at=None))
+    others = foreign(rule, open_alerts)  # of the stored rule, whose value is another one than that of the form
+    states = {alert.key: state_of(alert) for alert in open_alerts if alert not in others}
+    judgement = judge(rule, readings, states, at, None) if can_judge else Judgement({}, [], {})
+    alerts = {alert.key: alert for alert in open_alerts if alert.key in judgement.states}
     values = [readings[labels].value or 0 for labels in listed]
     widest = 1.1 * max([*values, rule.threshold or 0, 1e-9])
     rows = []

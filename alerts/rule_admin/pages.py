@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from alerts.models import Alert, AlertRule, Evaluation
@@ -37,7 +38,7 @@ class AlertRuleAdmin(admin.ModelAdmin):
     """The place to configure alerts."""
 
     form = RuleForm
-    list_display = ("name", "state", "enabled", "severity_and_glyph", "fires_if")
+    list_display = ("name", "state", "severity_and_glyph", "fires_if")
     list_filter = ("enabled", "severity")
     search_fields = ("name", "id", "metric_name")
     actions = ("enable", "disable", "duplicate")
@@ -50,6 +51,9 @@ class AlertRuleAdmin(admin.ModelAdmin):
         ("Which groups", {"fields": ("group_by", "filters")}),
         ("What happens", {"fields": ("severity", "runbook_url", "description")}),
     )  # fmt: skip
+
+    class Media:
+        css = {"all": ("dashboard/css/rule-list.css",)}  # noqa: RUF012 (as Django reads it)
 
     task = Task(1, "Alert rules", "What fires an alert: a metric, a threshold, and for how long.")
 
@@ -77,19 +81,19 @@ class AlertRuleAdmin(admin.ModelAdmin):
     @admin.display(description="Severity", ordering="severity")
     def severity_and_glyph(self, rule: AlertRule) -> str:
         """Return the severity."""
-        return f"{GLYPHS[AlertLevel(rule.severity)]} {rule.severity}"
+        return _marked(rule.severity, GLYPHS[AlertLevel(rule.severity)], rule.severity)
 
     @admin.display(description="Now")
     def state(self, rule: Any) -> str:
         """Return the state of the newest evaluation, or why the rule was not judged."""
         if not rule.enabled:
-            return "—"
+            return "– disabled"
         if rule.open_state:
             pending = "□" if rule.severity == AlertLevel.CRITICAL else "△"
             glyph = pending if rule.open_state == Alert.State.PENDING else GLYPHS[AlertLevel(rule.severity)]
-            return f"{glyph} {rule.open_state}"
+            return _marked(rule.severity, glyph, rule.open_state)
         problem = (rule.problems or {}).get(rule.pk)
-        return f"○ not judged: {problem}" if problem else "● ok"
+        return f"○ not judged: {problem}" if problem else _marked("ok", "●", "ok")
 
     @admin.action(description="Enable the selected rules")
     def enable(self, request: HttpRequest, rules: QuerySet[AlertRule]) -> None:
@@ -185,6 +189,10 @@ class AlertRuleAdmin(admin.ModelAdmin):
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         """Return the changes with their old and new values."""
         return "Added." if add else changes_in_words(form)
+
+
+def _marked(colour: str, glyph: str, text: str) -> str:
+    return format_html('<span class="mark {}">{}</span> {}', colour, glyph, text)
 
 
 def _now(form: RuleForm) -> dict[str, Any]:

@@ -38,6 +38,12 @@ LONGEST_EXACT_SECONDS = 900  # of a window of any length; a longer one has whole
 WEEK = 7 * 86_400
 # The fields that have a meaning for the metric of the rule only.
 FIELDS_OF_A_METRIC = ("stat", "threshold", "clear_threshold", "filters", "group_by", "min_count")
+# The fields whose check depends on another field.
+DEPENDENT = {
+    "kind": ("threshold", "clear_threshold", "compare_to_seconds"),
+    "comparison": ("clear_threshold",),
+    "compare_to_seconds": ("window_seconds",),
+}
 COMPARE_TO_SECONDS = (HOUR, 86_400, WEEK)
 
 
@@ -88,7 +94,16 @@ def _storable(value: str) -> str:
 
 ID_PATTERN = r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$"
 MAX_ID = 64
+
+
+def _plain(value: str) -> str:
+    if re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", value):
+        raise ValueError("must not contain line breaks, control characters or characters that reverse text.")
+    return value
+
+
 STORABLE = AfterValidator(_storable)
+PLAIN = AfterValidator(_plain)
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Url = Annotated[str, Field(max_length=500, pattern=r"^(https?://[^\s\x00]+)?$")]
 
@@ -106,7 +121,7 @@ class RuleSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=False)
 
     id: Annotated[str, Field(pattern=ID_PATTERN, max_length=MAX_ID)]
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), STORABLE]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), STORABLE, PLAIN]
     kind: Annotated[RuleKind, BeforeValidator(_lower)] = RuleKind.THRESHOLD
     metric_type: Annotated[MetricType, BeforeValidator(_lower)]
     metric_name: Annotated[str, Field(max_length=100)]
@@ -135,11 +150,12 @@ class RuleSpec(BaseModel):
         return str(value) if isinstance(value, bool) else value
 
     def __init__(self, /, **fields: Any) -> None:
-        """Raises BadRule with every field that is invalid by itself."""
+        """Raises BadRule with every field that is invalid by itself, and then also with those that do not fit others."""
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise BadRule([described(detail) for detail in error.errors(include_url=False)]) from None
+            errors = [described(detail) for detail in error.errors(include_url=False)]
+            raise BadRule([*errors, *_errors_of_others(fields, errors)]) from None
 
     @property
     def metric(self) -> Metric:
@@ -179,8 +195,17 @@ _TYPES = {  # by the beginning of the kind of error
 def check_rule(values: Mapping[str, Any]) -> RuleSpec:
     """Return the rule with these fields, with its defaults filled in. Raises BadRule with every error."""
     rule = RuleSpec(**values)
-    metric = _metric_of(rule)
     errors: list[tuple[str, str]] = []
+    metric = find_metric(rule.metric_type, rule.metric_name)
+    if metric is None:
+        listed = ", ".join(metric.short for metric in catalogue.of_type(rule.metric_type))
+        errors.append(("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}."))
+    _check_comparison(rule, errors)
+    _check_window(rule, errors)
+    if rule.channels:
+        errors.append(("channels", "must be empty: this version has no notification channels."))
+    if metric is None:
+        raise BadRule(errors)
     checked = rule.model_copy(
         update={
             "metric_name": metric.short,
@@ -189,15 +214,25 @@ def check_rule(values: Mapping[str, Any]) -> RuleSpec:
         }
     )
     _check_filters(rule, metric, errors)
-    _check_comparison(rule, errors)
-    _check_window(rule, errors)
     if rule.min_count > 1 and not _counts_requests(metric):
         errors.append(("min_count", f"applies to requests and errors, and {metric.name} is neither."))
-    if rule.channels:
-        errors.append(("channels", "must be empty: this version has no notification channels."))
     if errors:
         raise BadRule(errors)
     return checked
+
+
+def _errors_of_others(values: Mapping[str, Any], errors: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the errors of the fields that are valid by themselves, and do not depend on one that is not."""
+    invalid = {name.split(".")[0] for name, _ in errors}
+    unknown = invalid.union(*(DEPENDENT[name] for name in invalid & DEPENDENT.keys()))
+    if not {"metric_type", "metric_name"}.isdisjoint(unknown):
+        return []
+    valid = {name: value for name, value in values.items() if name not in invalid}
+    try:
+        check_rule({"id": "x", "name": "x", **valid})
+    except BadRule as bad:
+        return [(name, reason) for name, reason in bad.errors if name not in unknown]
+    return []
 
 
 def described(detail: Any, of: str = "rule") -> tuple[str, str]:
@@ -226,13 +261,6 @@ def find_metric(metric_type: str, name: str) -> Metric | None:
     name = name.removeprefix(f"{metric_type}.")
     by_name = {metric.field: metric for metric in reversed(of_type)} | {metric.short: metric for metric in of_type}
     return by_name.get(name)
-
-
-def _metric_of(rule: RuleSpec) -> Metric:
-    if metric := find_metric(rule.metric_type, rule.metric_name):
-        return metric
-    listed = ", ".join(metric.short for metric in catalogue.of_type(rule.metric_type))
-    raise BadRule([("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}.")])
 
 
 def _stat_of(rule: RuleSpec, metric: Metric, errors: list[tuple[str, str]]) -> str:
@@ -308,8 +336,8 @@ def _check_comparison(rule: RuleSpec, errors: list[tuple[str, str]]) -> None:
         elif rule.comparison in (Comparison.LT, Comparison.LE) and rule.clear_threshold < rule.threshold:
             errors.append(("clear_threshold", f"must be at least the threshold, {rule.threshold:g}."))
     if rule.kind is RuleKind.CHANGE and rule.compare_to_seconds not in COMPARE_TO_SECONDS:
-        listed = ", ".join(map(str, COMPARE_TO_SECONDS))
-        errors.append(("compare_to_seconds", f"must be one of {listed} for a rule of the kind change."))
+        listed = "3600 (an hour before), 86400 (a day) or 604800 (a week)"
+        errors.append(("compare_to_seconds", f"must be {listed} for a rule of the kind change."))
     if rule.kind is RuleKind.THRESHOLD and rule.compare_to_seconds is not None:
         errors.append(("compare_to_seconds", "is a field of the kind change only."))
 

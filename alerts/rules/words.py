@@ -28,6 +28,7 @@ STATS = {
     "last": "newest",
 }
 _VERBS = {AlertLevel.INFO: "Informs", AlertLevel.WARNING: "Warns", AlertLevel.CRITICAL: "Raises a critical alert"}
+OUTCOMES = {"success_or_timeout": "with timeouts", "success": "of successful requests"}
 CLEARS = {
     Comparison.GT: "below",
     Comparison.GE: "below",
@@ -89,11 +90,22 @@ def unit_of_fields(kind: str, metric: Metric | None, stat: str) -> str:
 
 
 def value_of(rule: RuleSpec) -> str:
-    """Return what the rule reads: `P95 response time`."""
+    """Return what the rule reads: `P95 response time`, of a rule about no data `response time`."""
     metric = rule.metric
     title = f"{metric.title} requests" if metric.kind is Kind.GAUGE and metric.unit == "requests" else metric.title
     title = title[0].lower() + title[1:] if title[1:2].islower() else title  # not CPU
+    if rule.kind is RuleKind.NO_DATA or (rule.stat == "max" and title.startswith("oldest ")):
+        return title
     return f"{STATS.get(rule.stat, rule.stat.upper())} {title}"
+
+
+def _filter(name: str, values: Sequence[str]) -> Iterator[Words]:
+    if name == "outcome":
+        yield " ", False
+        yield OUTCOMES.get(values[0], f"of {values[0]} requests"), True
+    else:
+        yield f" with {name} ", False
+        yield values_in_words(values), True
 
 
 def condition(rule: RuleSpec) -> str:
@@ -117,14 +129,15 @@ def _condition(rule: RuleSpec) -> Iterator[Words]:
     if rule.kind is RuleKind.CHANGE:
         yield "change in the ", False
     yield value_of(rule), True
+    if rule.kind is RuleKind.NO_DATA:
+        yield " metric", False
     for name, values in rule.filters.items():
-        yield f" with {name} ", False
-        yield values_in_words(values), True
-    yield " over ", False
-    yield seconds_in_words(rule.window_seconds), True
+        yield from _filter(name, values)
     if rule.kind is RuleKind.NO_DATA:
         yield " has no data", False
-    else:
+    yield " over ", False
+    yield seconds_in_words(rule.window_seconds), True
+    if rule.kind is not RuleKind.NO_DATA:
         if rule.kind is RuleKind.CHANGE and rule.compare_to_seconds:
             yield f" since {seconds_in_words(rule.compare_to_seconds)} before", False
         yield f" is {COMPARISONS[rule.comparison]} ", False

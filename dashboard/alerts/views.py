@@ -14,9 +14,10 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from alerts.rules.words import SEVERITIES
-from dashboard.alert_words import in_utc
+from dashboard.alert_words import in_utc, subject_of
 from dashboard.alerts import data
-from dashboard.alerts.filters import FILTERS, STATES, AlertFilters
+from dashboard.alerts.filters import FILTERS, STATES, AlertFilters, state_of
+from dashboard.formatting import in_unit, threshold_text
 from dashboard.page_context import page_context
 from dashboard.page_query import PageQuery, read
 from llmmonitor.access.identity import identify_request
@@ -53,10 +54,24 @@ def alerts_page(request: HttpRequest) -> HttpResponse:
         **page_context(request, "alerts", FILTERS),
         "data": page,
         "sentence": {name: in_utc(text or "", now) for name, text in page["sentence"].items()},
+        "alerts_in_words": [_in_words(alert, now) for alert in page["alerts"]],
         "may_demo": "demo" in page["can"],
         "may_manage": "manage" in page["can"],
     }
     return render(request, "dashboard/alerts.html", context)
+
+
+def _in_words(alert: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Return a row of the table for a page without scripts."""
+    begin = datetime.fromisoformat(alert["started_at"] or alert["since"])
+    return {
+        "name": alert["name"],
+        "group": subject_of(alert["labels"]),
+        "state": f"{alert['state']}, {state}" if (state := state_of(alert)) != alert["state"] else state,
+        "since": in_utc(f"{begin:%Y-%m-%dT%H:%M:%SZ}", now),
+        "value": in_unit(alert["value"], alert["unit"]),
+        "threshold": threshold_text(alert["threshold"], alert["unit"]),
+    }
 
 
 @never_cache

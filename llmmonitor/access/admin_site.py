@@ -58,16 +58,26 @@ class MonitorAdminSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Render the first page: the tasks with their counts, then all other tables."""
+        return super().index(request, self._tasks_and_tables(request) | (extra_context or {}))
+
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Render the page of an app: its tasks and its tables."""
+        context = self._tasks_and_tables(request, app_label) | (extra_context or {})
+        return super().app_index(request, app_label, context)
+
+    def _tasks_and_tables(self, request: HttpRequest, app_label: str | None = None) -> dict[str, Any]:
         pages: dict[Any, Any] = {model: page for model, page in self._registry.items() if hasattr(page, "task")}
         tasks = [
             {"task": page.task, "count": page.task_count(), "opts": model._meta}
             for model, page in sorted(pages.items(), key=lambda item: item[1].task.order)
+            if app_label in (None, model._meta.app_label)
         ]
-        apps = self.get_app_list(request)
+        apps = self.get_app_list(request, app_label)
         for app in apps:
             app["models"] = [entry for entry in app["models"] if entry["model"] not in pages]
-        context = {"tasks": tasks, "app_list": [app for app in apps if app["models"]], **(extra_context or {})}
-        return super().index(request, context)
+        return {"tasks": tasks, "app_list": [app for app in apps if app["models"]]}
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -130,6 +130,10 @@ class TheRuleForm:
         assert "fires since 12:34 UTC" in answer["html"]
         assert answer["words"]["window_seconds"] == "seconds = 5 minutes"
         assert answer["errors"] == {}
+        no_data = FORM | HOT | {"kind": "no_data"}
+        other_metric = FORM | HOT | {"metric": "system.memory_percent"}
+        for form in (no_data, other_metric, FORM | HOT | {"threshold": 99, "clear_threshold": ""}):
+            assert "fires since" not in admin.post("/admin/alerts/alertrule/now/?rule=hot", form).json()["html"]
         for wrong in ({"stat": "last"}, {"filters": "model"}):
             assert admin.post("/admin/alerts/alertrule/now/", FORM | wrong).json()["html"] is None
 
@@ -185,6 +189,19 @@ class TheRuleForm:
         assert history.index("Enabled from on to off.") < history.index("Enabled from off to on.")
 
 
+class ThePageOfTheApp:
+    def test_begins_with_what_people_come_to_do(self, admin: Client) -> None:
+        page = admin.get("/admin/alerts/").content.decode()
+
+        titles = re.findall(r'<h2><a href="([^"]*)">([^<]*)</a></h2>', page)
+        assert titles == [
+            ("/admin/alerts/alertrule/", "Alert rules"),
+            ("/admin/alerts/silence/", "Silences"),
+        ]
+        assert '<details class="tables" open>' in page
+        assert "/admin/metrics/" not in page
+
+
 class TheListOfRules:
     def test_has_each_condition_in_words_and_its_state(self, hot: None, admin: Client) -> None:
         Evaluation.objects.update(problems={"quiet": "2 of 3 requests"})
@@ -193,7 +210,9 @@ class TheListOfRules:
         page = admin.get("/admin/alerts/alertrule/").content.decode()
 
         assert "The mean CPU over 1 minute is above 90 %" in page
-        assert re.findall(r'field-state">([^<]*)<', page) == ["▲ firing", "○ not judged: 2 of 3 requests"]
+        states = [re.sub("<.*?>", "", cell) for cell in re.findall(r'field-state">(.*?)</td>', page)]
+        assert states == ["▲ firing", "○ not judged: 2 of 3 requests"]
+        assert '<span class="mark warning">▲</span>' in page
 
     def test_enables_disables_and_duplicates_rules(self, admin: Client) -> None:
         chosen = {"_selected_action": ["queue-backlog"]}

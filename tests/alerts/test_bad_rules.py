@@ -98,6 +98,19 @@ class ABadRule:
         assert [field for field, _ in error.value.errors] == ["id", "name", "metric_type", "metric_name"]
 
 
+class TheErrorsOfARule:
+    @pytest.mark.parametrize(
+        ("changed", "fields"),
+        [
+            ({"kind": "x", "threshold": None, "compare_to_seconds": 5}, {"kind"}),
+            ({"metric_type": "x", "stat": "last", "channels": ["ops"]}, {"metric_type"}),
+            ({"comparison": "x", "clear_threshold": 7, "stat": "last"}, {"comparison", "stat"}),
+        ],
+    )
+    def test_do_not_include_what_depends_on_an_invalid_field(self, changed: dict[str, Any], fields: set[str]) -> None:
+        assert {field for field, _ in errors_of(changed)} == fields
+
+
 class ARuleTooMany:
     """At most 2,000 are stored."""
 

@@ -36,6 +36,7 @@ class TheSplit:
             assert sum(phases) == pytest.approx(response)
             assert min(phases) >= 0
             assert (split["prompt_ms"] is None) == (first_token is None)
+            assert (split["queue_ms"] is None) == (queue is None)
 
     def test_has_the_prompt_from_the_queue_to_the_first_token(self) -> None:
         assert split_of(3_900.0, 4_210.0, 5_200.0) == {

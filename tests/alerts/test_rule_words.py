@@ -47,7 +47,7 @@ class ASentence:
             ),
             (
                 QUEUE | {"kind": "no_data", "threshold": None, "for_seconds": 90, "severity": "info"},
-                "Informs when the mean pending requests over 1 minute has no data for 90 seconds, for each model.",
+                "Informs when the pending requests metric has no data over 1 minute for 90 seconds, for each model.",
             ),
             (
                 QUEUE | {"comparison": "le", "clear_threshold": 1_200.5, "group_by": ["model", "source"]},
@@ -57,8 +57,19 @@ class ASentence:
                 ),
             ),
             (
+                LATENCY | {"filters": {"outcome": ["success_or_timeout"]}, "clear_threshold": None},
+                (
+                    "Warns when the P95 response time with timeouts over 5 minutes is above 5 s for 1 minute, for each "
+                    "model."
+                ),
+            ),
+            (
+                LATENCY | {"filters": {"outcome": ["failed"]}, "clear_threshold": None, "for_seconds": 0},
+                "Warns when the P95 response time of failed requests over 5 minutes is above 5 s, for each model.",
+            ),
+            (
                 QUEUE | {"metric_name": "oldest_seconds", "stat": "max", "threshold": 300},
-                "Warns when the highest oldest request over 1 minute is above 5 minutes, for each model.",
+                "Warns when the oldest request over 1 minute is above 5 minutes, for each model.",
             ),
         ],
     )

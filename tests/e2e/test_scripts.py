@@ -144,8 +144,8 @@ class TheScripts:
         body = """(m, states) => states.map((it) => {
           const now = Date.parse("2026-03-01T12:30:00Z");
           const page = { catalogue: {}, data: { can: [], options: {} }, now: () => now };
-          const alert = { id: 1, name: "Hot", severity: "warning", labels: {}, metric_name: "a.b", stat: "avg", unit: "%",
-            threshold: 80, value: 90, state: "firing", started_at: "2026-03-01T12:25:00Z", ...it };
+          const alert = { id: 1, name: "Hot", severity: "warning", labels: {}, metric_name: "a.b", stat: "avg",
+            unit: "%", threshold: 80, value: 90, state: "firing", started_at: "2026-03-01T12:25:00Z", ...it };
           const node = m.createCard(alert, page, false);
           m.updateCard(node, alert, page);
           const words = [node.querySelector(".alert-progress").textContent, node.querySelector(".alert-end").innerText];
@@ -157,6 +157,59 @@ class TheScripts:
         assert known[0] == "firing 5 msince 13:25:00"
         assert acknowledged[0] == "firing 5 macknowledged by mara"
         assert quiet == ["firing 5 msilenced until 19:00:00", "End silence"]
+
+    def test_name_what_most_of_the_rise_is_due_to(self, run: Any) -> None:
+        body = """(m, splits) => splits.map((split) => {
+          const target = document.createElement("div");
+          m.drawContext(target, { context: { split, pending: 0, firing: [], count: 5, min_count: 1 } });
+          return target.querySelector("h3").textContent.replace(" mean per request", "");
+        })"""
+
+        def phases(queue: float | None, decode: float) -> dict[str, Any]:
+            total = (queue or 0) + decode + 100
+            return {"queue_ms": queue, "prompt_ms": 100, "decode_ms": decode, "response_time_ms": total}
+
+        before = phases(100, 900)
+        splits = [
+            {"now": phases(2_580, 2_960), "before": before},
+            {"now": phases(2_580, 960), "before": before},
+            {"now": phases(2_500, 2_500), "before": phases(1_250, 1_250)},
+            {"now": phases(2_580, 900), "before": phases(None, 900)},
+            {"now": phases(2_580, 900), "before": None},
+        ]
+        assert run("alerts-page/context.js", body, splits) == [
+            "It waits longer in the queue",  # not: it waits, because it decodes for longer
+            "It waits longer in the queue",
+            "Where the time goes",
+            "Where the time goes",
+            "Where the time goes",
+        ]
+
+    def test_keep_the_cards_of_alerts_as_they_were_while_disconnected(self, run: Any) -> None:
+        body = """async (m) => {
+          const section = document.createElement("section");
+          section.innerHTML = "<div data-list></div><p data-hidden></p><button data-more></button>";
+          const now = Date.parse("2026-03-01T12:30:00Z");
+          const alert = { id: 1, name: "Hot", severity: "warning", labels: {}, metric_name: "a.b", stat: "avg",
+            unit: "%", threshold: 80, value: 90, peak: 90, state: "firing", started_at: "2026-03-01T12:25:00Z",
+            since: "2026-03-01T12:25:00Z" };
+          const listeners = {};
+          const page = { catalogue: {}, now: () => now + 60_000, isDisconnected: false,
+            data: { can: [], options: {}, now, alerts: [alert], alerts_omitted: 0, alerts_hidden: 0 },
+            topics: { on: (topic, listener) => (listeners[topic] ??= []).push(listener) } };
+          m.mount(section, page);
+          const shown = async () => {
+            for (const listener of listeners.connection) listener();
+            await new Promise(requestAnimationFrame);
+            await new Promise(requestAnimationFrame);
+            const button = section.querySelector("button.primary");
+            return [section.querySelector("dd b").textContent.replaceAll("\u00a0", " "), button.disabled];
+          };
+          const connected = await shown();
+          page.isDisconnected = true;
+          return [connected, await shown()];
+        }"""
+        assert run("alerts-page/cards.js", body) == [["6 m", False], ["5 m", True]]
 
     def test_draw_the_chart_of_an_alert_with_all_its_times_and_its_threshold_beside_it(self, run: Any) -> None:
         body = """(m) => {
@@ -174,7 +227,8 @@ class TheScripts:
           const limit = [...target.querySelectorAll("text.chart-tag")].at(-1);
           return [line.endsWith(`${dot.getAttribute("cx")} ${dot.getAttribute("cy")}`),
             [...target.querySelectorAll("rect")].map((rect) => [rect.classList[1], Math.round(number(rect, "width"))]),
-            limit.textContent.replace("\u00a0", " "), number(limit, "x") > number(target.querySelector(".chart-limit"), "x2")];
+            limit.textContent.replace("\u00a0", " "),
+            number(limit, "x") > number(target.querySelector(".chart-limit"), "x2")];
         }"""
         spans = [["firing", 51], ["pending", 10], ["pending", 10], ["firing", 194]]
         assert run("alerts-page/chart.js", body) == [True, spans, "20 ms", True]

@@ -330,13 +330,14 @@ class TheAddress:
         assert response.json()["params"]["range"] == "24h"
 
     def test_shows_the_alerts_without_scripts(self) -> None:
-        add_alert("hot", "a", 5)
+        add_alert("hot", "a", 5, value=94.97916666, since=NOW - timedelta(minutes=9), acknowledged_at=NOW)
 
         html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/dashboard/alerts/").content.decode()
 
-        (table,) = re.findall("<noscript>(.*?)</noscript>", html, re.DOTALL)
+        style, table = re.findall("<noscript>(.*?)</noscript>", html, re.DOTALL)
+        assert "without-scripts.css" in style
         (row,) = re.findall(r"<tbody>(.*?)</tbody>", table, re.DOTALL)
         assert re.findall("<t[hd].*?>(.*?)</t[hd]>", row) == [
-            "Hot", "a ", "firing", "2026-03-01T12:29:56Z", "90.0 %", "80.0 %",
+            "Hot", "a", "firing, acknowledged", "1\u00a0Mar\u00a012:29\u00a0UTC", "95\u00a0%", "80\u00a0%",
         ]  # fmt: skip
         assert "No rule was judged since 1\u00a0Mar\u00a012:34\u00a0UTC." in html

@@ -48,7 +48,7 @@ SITUATIONS = [
      "2 other rules do not fire. 1 rule is not judged."),
     ("one of two", [HOT, KNOWN], RULES, "critical", "Hot fires for", "Slow for llama-3-70b is acknowledged"),
     ("one is silenced", [HOT, alert("Slow", silence=7)], RULES, "critical", "Hot fires for", "1 alert is silenced."),
-    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups, the oldest since 2026-03-01T12:22:00Z.", ""),
+    ("one rule twice", [SLOW, SLOW], RULES, "warning", "Slow fires for 2 groups, the oldest since 2026-03-01", ""),
     ("many", [alert(n) for n in "ABCD"], RULES, "warning", "4 alerts of 4 rules fire", ""),
     ("pending", [alert("Hot", "pending")], RULES, "quiet", "Nothing fires. Hot for llama-3-70b is pending.", ""),
     ("past its threshold", [], RULES, "ok", "Nothing fires yet. Slow is past its threshold.", "3 rules are judged."),

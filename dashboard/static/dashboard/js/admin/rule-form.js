@@ -40,6 +40,8 @@ function followMetric(changed) {
 
 function followKind() {
   const kind = chosen("kind");
+  const compared = form.elements.compare_to_seconds;
+  if (kind === "change" && !compared.value) compared.value = compared.options[1].value;
   showRow("compare_to_seconds", kind === "change");
   for (const name of ["comparison", "threshold", "clear_threshold", "no_data"]) showRow(name, kind !== "no_data");
 }

@@ -129,7 +129,7 @@ function draw({ alert, count }, page, actions) {
   const buttons = element("div", { class: "toast-actions" },
     action("acknowledge", "Acknowledge", "button primary"),
     action("silence", "Silence 1 h", "button"),
-    element("a", { href: alertsPage.href }, "Open →"));
+    element("a", { href: `${alertsPage.href}#alert-${alert.id}` }, "Open →"));
   return element("article", { class: `toast ${kind}`, role: kind === "critical" ? "alert" : "group", "aria-label": name, "data-alert": alert.id },
     element("span", { class: "toast-glyph", "aria-hidden": "true" }, GLYPHS[kind] ?? "●"),
     element("div", { class: "toast-body" },

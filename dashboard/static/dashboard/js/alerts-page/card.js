@@ -74,7 +74,7 @@ export function updateCard(node, alert, page, { withChart = true } = {}) {
   setText(find("[data-number]", node), number);
   setText(find("[data-unit]", node), unit);
   setText(find("[data-beyond]", node), beyond(alert));
-  const now = page.now();
+  const now = page.isDisconnected ? page.data.now : page.now(); // of the last known state
   if (node.classList.contains("is-large")) {
     drawFacts(find("[data-facts]", node), facts(alert, now));
     if (withChart) drawContext(find("[data-context]", node), alert, page);

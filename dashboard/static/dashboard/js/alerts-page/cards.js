@@ -1,6 +1,6 @@
 // The active alerts: the first firing ones as cards, further and pending ones as rows, which a press opens. A card stays the
 // same element while its alert is active, so that a note is not lost. The order changes only while neither the pointer nor
-// the focus is in the list.
+// the focus is in the list. The address of a message about an alert has its id: `#alert-7`.
 
 import { element, find, setText } from "../page/dom.js";
 import { perFrame } from "../page/scheduling.js";
@@ -8,6 +8,7 @@ import { takeAction } from "../alerts/actions.js";
 import { createCard, structure, updateCard } from "./card.js";
 
 const LARGE = 2;
+const ACTIONS = ":is(.alert-actions, .alert-end) button";
 const FIRST = 8; // further alerts are shown at the press of a button
 
 export function mount(section, page) {
@@ -19,6 +20,14 @@ export function mount(section, page) {
   let action = takeAction();
   let showsAll = Boolean(action);
   if (action) opened.add(action.id);
+  let named = null; // id of the alert in the address, until it is in view
+  const readAddress = () => {
+    named = Number(/^#alert-(\d+)$/.exec(location.hash)?.[1]) || null;
+    if (!named) return;
+    showsAll = true;
+    opened.add(named);
+    draw();
+  };
   more.addEventListener("click", () => {
     showsAll = true;
     draw();
@@ -62,12 +71,20 @@ export function mount(section, page) {
     if (!isHeld()) nodes.forEach((node, index) => root.children[index] !== node && root.insertBefore(node, root.children[index] ?? null));
     else for (const node of nodes) if (!node.isConnected) root.append(node);
     alerts.forEach((alert, index) => updateCard(nodes[index], alert, page, { withChart }));
+    for (const button of root.querySelectorAll(ACTIONS)) button.disabled = page.isDisconnected;
     withChart = false;
     if (action) focusAction();
+    else if (named) showNamed();
   });
   const draw = () => {
     withChart = true;
     drawFrame();
+  };
+  const showNamed = () => {
+    const card = cards.get(named)?.node;
+    card?.scrollIntoView({ block: "center" });
+    (card && find(".alert-note", card))?.focus({ preventScroll: true });
+    named = null;
   };
   const focusAction = () => {
     const card = find(`[data-alert="${action.id}"]`, root);
@@ -77,7 +94,8 @@ export function mount(section, page) {
     action = null;
   };
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
-  page.topics.on("second", drawFrame);
+  for (const topic of ["second", "connection"]) page.topics.on(topic, drawFrame);
+  addEventListener("hashchange", readAddress);
   page.topics.on("alert", ({ alert }) => {
     const index = page.data.alerts.findIndex(({ id }) => id === alert.id);
     if (index >= 0) {
@@ -88,6 +106,7 @@ export function mount(section, page) {
   });
   for (const topic of ["alert", "alerts-changed"]) page.topics.on(topic, page.refreshSoon);
   new ResizeObserver(draw).observe(root);
+  readAddress();
   draw();
 }
 

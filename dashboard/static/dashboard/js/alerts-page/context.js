@@ -6,6 +6,7 @@ import { groupText } from "../alerts/words.js";
 
 const PHASES = [["queue_ms", "Queue"], ["prompt_ms", "Prompt"], ["decode_ms", "Decode"], ["processing_ms", "Processing"]];
 const MAIN_SHARE = 0.5; // of the rise, from which on a phase is named as the cause
+const CAUSES = { queue_ms: "It waits longer in the queue", prompt_ms: "The prompt takes longer", decode_ms: "Decoding takes longer" };
 const MAX_NAMES = 3;
 
 export function drawContext(target, alert) {
@@ -35,12 +36,12 @@ function split(given) {
   ];
 }
 
-// "It waits in the queue" where that explains most of the rise.
+// "It waits longer in the queue" where that explains most of the rise since an hour before.
 function titleOf(now, before, known) {
-  const rise = before ? now.response_time_ms - before.response_time_ms : now.response_time_ms;
-  const cause = rise > 0 && known.find(([name]) => now[name] - (before?.[name] ?? 0) > MAIN_SHARE * rise);
-  const words = { queue_ms: "It waits in the queue", prompt_ms: "The prompt takes longer", decode_ms: "Decoding takes longer" };
-  return (cause && words[cause[0]]) ?? "Where the time goes";
+  const rise = now.response_time_ms - (before?.response_time_ms ?? Infinity);
+  const isKnown = (value) => value !== null && value !== undefined;
+  const cause = rise > 0 && known.find(([name]) => isKnown(before[name]) && now[name] - before[name] > MAIN_SHARE * rise);
+  return (cause && CAUSES[cause[0]]) || "Where the time goes";
 }
 
 function bar(phases, known, longest) {

@@ -37,7 +37,7 @@ export function mount(root, page) {
     const { rules_omitted: omitted } = page.data;
     const rules = root.matches(":hover, :focus-within") ? inOrder(page.data.rules, order) : page.data.rules;
     order = rules.map(({ id }) => id);
-    setText(find("[data-values]", root), rules.length ? `${rules.length + omitted}, nearest to firing first` : "");
+    setText(find("[data-values]", root), rules.length ? `${countText(rules.length + omitted, page.data.evaluation.rules)}, nearest to firing first` : "");
     const focused = document.activeElement?.closest?.("[data-rule]")?.dataset.rule;
     body.replaceChildren(...rules.map((rule) => row(rule, page)));
     if (focused) find(`[data-rule="${focused}"] a`, body)?.focus();
@@ -50,6 +50,8 @@ export function mount(root, page) {
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   draw();
 }
+
+const countText = (all, enabled) => (enabled < all ? `${enabled} of ${all} enabled` : String(all));
 
 function inOrder(rules, order) {
   const place = ({ id }) => (order.includes(id) ? order.indexOf(id) : order.length);

@@ -31,10 +31,9 @@ function followsText(page) {
 function asideText(page) {
   const { alerts_hidden: hidden, evaluation } = page.data;
   const now = page.now();
-  const judged = evaluation.at ? `, judged ${ago(Math.max(0, (now - Date.parse(evaluation.at)) / 1000))}` : "";
   return [
     ...(hidden ? [`${hidden} alert${hidden === 1 ? "" : "s"} hidden by filters`] : []),
-    `${evaluation.rules} rule${evaluation.rules === 1 ? "" : "s"}${judged}`,
+    ...(evaluation.at ? [`judged ${ago(Math.max(0, (now - Date.parse(evaluation.at)) / 1000))}`] : []),
     `${timeOfDay(now)} ${zoneName(now)}`,
   ].join(" · ");
 }
