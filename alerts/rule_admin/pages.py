@@ -53,7 +53,7 @@ class AlertRuleAdmin(admin.ModelAdmin):
     )  # fmt: skip
 
     class Media:
-        css = {"all": ("dashboard/css/rule-list.css",)}  # noqa: RUF012 (as Django reads it)
+        css = {"all": ("dashboard/css/rule-list.css",)}
 
     task = Task(1, "Alert rules", "What fires an alert: a metric, a threshold, and for how long.")
 

@@ -150,7 +150,7 @@ class RuleSpec(BaseModel):
         return str(value) if isinstance(value, bool) else value
 
     def __init__(self, /, **fields: Any) -> None:
-        """Raises BadRule with every field that is invalid by itself, and then also with those that do not fit others."""
+        """Raises BadRule with every invalid field, if one of them is invalid by itself."""
         try:
             super().__init__(**fields)
         except ValidationError as error:

@@ -63,8 +63,8 @@ def value_in_words(value: float, unit: str) -> str:
 
 
 def measured_in_words(value: float, unit: str) -> str:
-    """Return a measured value with its unit, in four significant digits."""
-    return value_in_words(float(f"{value:.4g}"), unit)
+    """Return a measured value with its unit, in four significant digits; a mean number of requests with one decimal."""
+    return value_in_words(round(value, 1) if unit == "requests" else float(f"{value:.4g}"), unit)
 
 
 def values_in_words(values: Sequence[str]) -> str:

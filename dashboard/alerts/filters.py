@@ -12,7 +12,7 @@ from alerts.rules.words import SEVERITIES
 from alerts.spans import matches
 
 # The filters in the header, with their labels.
-FILTERS = {"state": "State", "severity": "Severity", "model": "Model", "host": "Host"}
+FILTERS = {"state": "State", "severity": "Severity", "model": "Model", "host": "Machine"}
 STATES = ("firing", "acknowledged", "silenced", "pending")
 
 Row = Mapping[str, Any]

@@ -83,5 +83,19 @@ class ANumber:
         assert words == ["0 seconds", "1 second", "90 seconds", "1 hour", "90 minutes", "2 days"]
 
     def test_that_is_measured_has_four_digits(self) -> None:
-        measured = [(0.0001, "%"), (-0.0, "%"), (29_724.6, "ms"), (999.96, "ms"), (12_345.6, "tokens")]
-        assert [measured_in_words(*value) for value in measured] == ["0 %", "0 %", "29.72 s", "1 s", "12,350 tokens"]
+        measured = [
+            (0.0001, "%"),
+            (-0.0, "%"),
+            (29_724.6, "ms"),
+            (999.96, "ms"),
+            (12_345.6, "tokens"),
+            (0.586, "requests"),
+        ]
+        assert [measured_in_words(*value) for value in measured] == [
+            "0 %",
+            "0 %",
+            "29.72 s",
+            "1 s",
+            "12,350 tokens",
+            "0.6 requests",
+        ]

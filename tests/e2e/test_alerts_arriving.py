@@ -61,6 +61,8 @@ class AnAlert:
         # A warning, while the sound is off.
         report_queue(alerting, "slow", 150)
         expect(toast(page, "Queue Backlog")).to_contain_text("150", timeout=ARRIVES_MS)
+        link = toast(page, "Queue Backlog").get_by_role("link", name="Open")
+        expect(link).to_have_attribute("href", re.compile(r"/dashboard/alerts/#alert-\d+$"))
         expect(page).to_have_title("(1) ▲ Queue Backlog · LLM Monitor")
         expect(page.locator("#bell")).to_have_attribute("data-state", "warning")
         expect(page.locator('link[rel="icon"]')).to_have_attribute("href", re.compile("icon-warning"))

@@ -243,6 +243,30 @@ class TheScripts:
         labels = ["Re and 1 other 5 s, each model", "High 5 s, each model"]
         assert run("charts/alert-marks.js", body) == labels
 
+    def test_count_at_most_99_alerts_in_the_title(self, run: Any) -> None:
+        body = """(m) => [0, 2, 1000].map((length) =>
+                    m.tabTitle(Array.from({ length }, () => ({ severity: "critical", name: "Hot" })), "Overview"))"""
+        titles = ["Overview", "(2) ■ Hot · LLM Monitor", "(99+) ■ Hot · LLM Monitor"]
+        assert run("alerting/messages.js", body) == titles
+
+    def test_open_the_alert_that_the_address_names(self, run: Any) -> None:
+        body = """async (m) => {
+          const section = document.createElement("section");
+          section.innerHTML = "<div data-list></div><p data-hidden></p><button data-more></button>";
+          const alerts = Array.from({ length: 12 }, (_, id) => ({ id, name: "Hot", severity: "warning", labels: {},
+            metric_name: "a.b", stat: "avg", unit: "%", threshold: 80, value: 90, peak: 90, state: "firing",
+            started_at: "2026-03-01T12:25:00Z", since: "2026-03-01T12:25:00Z" }));
+          const page = { catalogue: {}, now: () => Date.parse("2026-03-01T12:30:00Z"), isDisconnected: false,
+            data: { can: [], options: {}, alerts, alerts_omitted: 0, alerts_hidden: 0 }, topics: { on: () => {} } };
+          location.hash = "#alert-10";
+          m.mount(section, page);
+          await new Promise(requestAnimationFrame);
+          await new Promise(requestAnimationFrame);
+          location.hash = "";
+          return [...section.querySelectorAll(".is-large")].map((node) => node.dataset.alert);
+        }"""
+        assert run("alerts-page/cards.js", body) == ["0", "1", "10"]
+
     def test_count_how_often_an_alert_has_fired(self, run: Any) -> None:
         counted = run("alerting/messages.js", "(m) => [2, 3, 4, 11].map(m.times)")
         assert [text.split()[2] for text in counted] == ["2nd", "3rd", "4th", "11th"]

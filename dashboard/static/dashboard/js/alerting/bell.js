@@ -2,9 +2,7 @@
 
 import { disclosure } from "../page/disclosure.js";
 import { find, setText } from "../page/dom.js";
-import { summary } from "./messages.js";
-
-const MOST = 99;
+import { countText, summary } from "./messages.js";
 
 export function mountBell(page, alerts) {
   const bell = find("#bell");
@@ -15,7 +13,7 @@ export function mountBell(page, alerts) {
     bell.dataset.state = needingAttention[0]?.severity ?? "";
     const count = find(".bell-count", bell);
     count.hidden = !number;
-    setText(count, number > MOST ? `${MOST}+` : String(number));
+    setText(count, countText(number));
     const text = summary(number, all.length);
     bell.setAttribute("aria-label", `Alerts: ${text}`);
     setText(find("#bell-summary"), text);

@@ -25,10 +25,15 @@ export function outcome(alert) {
 
 export const times = (count) => `fires again, ${count}${["", "", "nd", "rd"][count] ?? "th"} time`;
 
+const MOST = 99;
+
+// "7", "99+"; of very many, the page has not read all.
+export const countText = (number) => (number > MOST ? `${MOST}+` : String(number));
+
 // The title of the tab: "(2) ■ High Error Rate · LLM Monitor", or that of the page while no alert needs attention.
 export function tabTitle(alerts, title) {
   if (!alerts.length) return title;
-  return `(${alerts.length}) ${GLYPHS[alerts[0].severity]} ${alerts[0].name} · LLM Monitor`;
+  return `(${countText(alerts.length)}) ${GLYPHS[alerts[0].severity]} ${alerts[0].name} · LLM Monitor`;
 }
 
 // "2 alerts fire. 1 is acknowledged or silenced." `numbers`: the part `alerts` of a tick.

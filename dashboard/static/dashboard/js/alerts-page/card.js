@@ -41,7 +41,7 @@ export function createCard(alert, page, isLarge, onToggle) {
         element("div", { class: "alert-facts" }, head, element("div", { class: "alert-now" }, value, element("p", {}, element("b", { "data-beyond": true }), element("span", { class: "muted" }, `${measured} over ${length(alert.window_seconds ?? 60)}`))),
           element("dl", { "data-facts": true })),
         element("figure", { class: "alert-chart" },
-          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, ` 30 min, each point 30 s${alert.window_seconds > CHART_STEP_SECONDS ? `; the value is over ${length(alert.window_seconds)}` : ""}`), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
+          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, ` 30 min, every 30 s${alert.window_seconds > 2 * CHART_STEP_SECONDS ? ` (value: ${length(alert.window_seconds)})` : ""}`), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
           svg("svg", { role: "img", "data-chart": true, height: CHART_HEIGHT, "aria-label": `${measured} in the last 30 minutes` })),
         element("div", { class: "alert-context", "data-context": true, hidden: true })),
       element("form", { class: "alert-actions", on: { submit: (event) => {

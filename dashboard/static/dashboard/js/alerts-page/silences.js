@@ -40,7 +40,7 @@ export function mount(root, page) {
     if (!rule.value && !label.value.trim()) return show("Choose a rule or a label: this would silence every alert.");
     const matchers = { ...(rule.value ? { rule: [rule.value] } : {}), ...(name ? { [name]: [rest.join("=")] } : {}) };
     const end = seconds.value ? new Date(page.now() + Number(seconds.value) * 1000).toISOString() : null;
-    if (!(await addFreely(page, { matchers, ends_at: end, reason: reason.value.trim() }, show))) return undefined;
+    if (!(await addFreely(page, { matchers, ends_at: end, reason: reason.value.trim() }, (text) => show(text.replace(/^matchers has an unknown name/, "The label is not known"))))) return undefined;
     panel.close(true);
     form.reset();
     return undefined;

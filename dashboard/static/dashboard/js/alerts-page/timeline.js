@@ -185,7 +185,7 @@ function firingMs(alert, from, to) {
 
 function headText({ rows, alerts_omitted: omitted }, page) {
   const alerts = rows.flatMap((row) => row.alerts).filter((alert) => alert.started_at);
-  const span = page.params.span.replace(/^the last /, "in ").replace(/^this time range$/, "in this time range");
+  const span = `in ${page.params.span}`;
   const more = omitted ? ` · ${whole(omitted).number} more not shown` : "";
   if (!alerts.length) return omitted ? more.slice(3) : `nothing fired ${span}`;
   const { from } = page.window;
