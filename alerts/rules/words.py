@@ -90,13 +90,17 @@ def unit_of_fields(kind: str, metric: Metric | None, stat: str) -> str:
 
 
 def value_of(rule: RuleSpec) -> str:
-    """Return what the rule reads: `P95 response time`, of a rule about no data `response time`."""
-    metric = rule.metric
-    title = f"{metric.title} requests" if metric.kind is Kind.GAUGE and metric.unit == "requests" else metric.title
-    title = title[0].lower() + title[1:] if title[1:2].islower() else title  # not CPU
-    if rule.kind is RuleKind.NO_DATA or (rule.stat == "max" and title.startswith("oldest ")):
+    """Return what the rule reads: `P95 response time`."""
+    title = _title_of(rule)
+    if rule.stat == "max" and title.startswith("oldest "):
         return title
     return f"{STATS.get(rule.stat, rule.stat.upper())} {title}"
+
+
+def _title_of(rule: RuleSpec) -> str:
+    metric = rule.metric
+    title = f"{metric.title} requests" if metric.kind is Kind.GAUGE and metric.unit == "requests" else metric.title
+    return title[0].lower() + title[1:] if title[1:2].islower() else title  # not CPU
 
 
 def _filter(name: str, values: Sequence[str]) -> Iterator[Words]:
@@ -128,9 +132,10 @@ def sentence(rule: RuleSpec) -> list[Words]:
 def _condition(rule: RuleSpec) -> Iterator[Words]:
     if rule.kind is RuleKind.CHANGE:
         yield "change in the ", False
-    yield value_of(rule), True
     if rule.kind is RuleKind.NO_DATA:
-        yield " metric", False
+        yield f"{_title_of(rule)} metric", True
+    else:
+        yield value_of(rule), True
     for name, values in rule.filters.items():
         yield from _filter(name, values)
     if rule.kind is RuleKind.NO_DATA:

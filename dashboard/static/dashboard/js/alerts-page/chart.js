@@ -74,7 +74,7 @@ function spans(alert, { x, area, now }, compact) {
       parts.push(svg("line", { class: `chart-edge ${alert.severity}`, x1: x(fired).toFixed(1), x2: x(fired).toFixed(1), y1: area.top, y2: area.bottom }));
     }
     if (!compact && x(now) - x(fired) > 60) {
-      parts.push(svg("text", { class: `chart-tag ${alert.severity}`, x: ((x(fired) + x(now)) / 2).toFixed(1), y: area.top + 13, "text-anchor": "middle" }, "firing"));
+      parts.push(svg("text", { class: `chart-tag ${alert.severity}`, x: ((x(fired) + x(now)) / 2).toFixed(1), y: area.bottom - 6, "text-anchor": "middle" }, "firing"));
     }
   }
   return parts;
