@@ -101,6 +101,13 @@ class TheSourcesThatWereSilentForADay:
         fold()
         assert names() == {("sdk", "openai"), ("sdk", "azure")}
 
+    def test_become_one_by_two_runs_of_upkeep(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
+        store(sources())
+        for minute in range(2):
+            retention.maintain(NOW + timedelta(minutes=minute), budget_seconds=60)
+        assert names() == {("sdk", "openai"), ("sdk", "azure")}
+
     def test_keep_their_figures_by_minute_and_their_sums_at_every_step(self) -> None:
         store(sources())
         expire_raw_rows()
