@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q
 
 from metrics import catalogue
 from metrics.events.samples import QueueKind
@@ -31,7 +31,7 @@ from metrics.store.upkeep.tables import manager
 
 SILENT = timedelta(days=1)
 SHARED = ("model_name", "provider", "service", "is_demo")
-MAX_LABEL_SETS, MAX_ROWS = 500, 5_000  # of a step; one label set may have more rows
+MAX_LABEL_SETS, MAX_ROWS = 200, 2_000  # of a step; a label set may have more rows
 
 
 def fold(now: datetime, steps: Steps) -> int:
@@ -41,38 +41,44 @@ def fold(now: datetime, steps: Steps) -> int:
 
 def _fold_some(now: datetime, rows: int) -> int:
     """Fold a metric of some label sets of one model, provider and service. Return 0 if there are none, else `rows`."""
-    silent = list(_silent(now).values_list("pk", *SHARED)[:MAX_LABEL_SETS])
-    if not silent:
-        return 0
-    shared = dict(zip(SHARED, silent[0][1:], strict=True))
-    own = manager(GaugeRollup).filter(labels__in=[pk for pk, *labels in silent if labels == [*shared.values()]])
-    metric = own.order_by("metric").values_list("metric", flat=True)[0]
+    without_samples = ~Exists(manager(QueueMetrics).filter(labels=OuterRef("pk")))
+    label_sets = manager(GaugeLabels).filter(SDK_QUEUES, without_samples).order_by(*SHARED, "pk")
+    shared_of = {pk: tuple(labels) for pk, *labels in label_sets.values_list("pk", *SHARED)}
+    keys = list(shared_of)
+    for start in range(0, len(keys), MAX_LABEL_SETS):
+        silent = sorted(
+            (shared_of[pk], metric, pk, count) for pk, metric, count in _silent(keys[start:][:MAX_LABEL_SETS], now)
+        )
+        if silent:
+            _fold_first(silent)
+            return rows
+    return 0
+
+
+def _silent(label_sets: list[int], now: datetime) -> list[tuple[int, str, int]]:
+    """Return (label set, metric, number of rollups) of those without a rollup of the last day."""
+    newest = Max("bucket", filter=Q(resolution=MINUTE))
+    found = manager(GaugeRollup).filter(labels__in=label_sets).values_list("labels", "metric").order_by()
+    counts = list(found.annotate(Count("pk"), newest=newest))
+    since = int((now - SILENT).timestamp())
+    recent = {labels for labels, *_, bucket in counts if bucket is not None and bucket >= since}
+    return [(labels, metric, count) for labels, metric, count, _ in counts if labels not in recent]
+
+
+def _fold_first(silent: list[tuple[Any, str, int, int]]) -> None:
+    """Fold the first metric of the first model, provider and service. silent: (these, metric, label set, rollups)."""
+    shared, metric, *_ = silent[0]
     chosen: list[int] = []
     left = MAX_ROWS
-    for pk, count in own.filter(metric=metric).values_list("labels").annotate(Count("pk")).order_by("labels"):
-        if chosen and count > left:
+    for *of, label_set, count in silent:
+        if of != [shared, metric] or (chosen and count > left):
             break
-        chosen.append(pk)
+        chosen.append(label_set)
         left -= count
-    target, _ = manager(GaugeLabels).get_or_create(
-        kind=QueueKind.SDK, source=FOLDED_SOURCE, host="", gpu_id="", **shared
-    )
+    key: dict[str, Any] = {"kind": QueueKind.SDK, "source": FOLDED_SOURCE, "host": "", "gpu_id": ""}
+    target, _ = manager(GaugeLabels).get_or_create(**key, **dict(zip(SHARED, shared, strict=True)))
     _fold_minutes(metric, chosen, target.pk)
     _fold_hours(metric, chosen, target.pk)
-    return rows
-
-
-def _silent(now: datetime) -> QuerySet[Any]:
-    """Return the label sets of SDK queues with rollups, but none of the last day and no raw rows."""
-    rollups = manager(GaugeRollup).filter(labels=OuterRef("pk"))
-    recent = rollups.filter(resolution=MINUTE, bucket__gte=int((now - SILENT).timestamp()))
-    samples = manager(QueueMetrics).filter(labels=OuterRef("pk"))
-    return (
-        manager(GaugeLabels)
-        .filter(SDK_QUEUES)
-        .filter(~Exists(samples), ~Exists(recent), Exists(rollups))
-        .order_by(*SHARED, "pk")
-    )
 
 
 def _fold_minutes(metric: str, label_sets: list[int], target: int) -> None:
