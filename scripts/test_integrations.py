@@ -29,6 +29,7 @@ GROUPS = {
         "headroom",
         "http",
         "langchain",
+        "llama_cpp",
     ],
     "local": ["transformers"],
 }

@@ -30,7 +30,7 @@ def llama(recorded: Recorded, model: str) -> Any:
     return built.eval()
 
 
-class Ends(transformers.LogitsProcessor):  # type: ignore[misc]
+class Ends(transformers.LogitsProcessor):
     """Lets each sequence end after a number of tokens; none of them is padding."""
 
     def __init__(self, lengths: list[int], seconds: float = 0) -> None:
@@ -61,7 +61,7 @@ def tokens(stored: dict[str, Any]) -> tuple[int, int]:
     return stored["prompt_tokens"], stored["completion_tokens"]
 
 
-class Collected(BaseStreamer):  # type: ignore[misc]
+class Collected(BaseStreamer):
     """The streamer of a caller."""
 
     def __init__(self) -> None:
