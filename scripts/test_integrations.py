@@ -32,6 +32,7 @@ GROUPS = {
         "llama_cpp",
     ],
     "local": ["transformers"],
+    "litellm": ["litellm"],
 }
 # What is not in the lock of a group. For a build of torch without CUDA, which is smaller, set PIP_EXTRA_INDEX_URL or
 # PIP_FIND_LINKS to a place that has it.

@@ -128,9 +128,8 @@ class Call:
     def fail(self, error: BaseException) -> None:
         """Say that the request has failed. In a `with` block, exceptions that leave it are recorded without this."""
         with suppress(Exception):
-            name = type(error).__name__
-            given_up = isinstance(error, GIVEN_UP) or name in CANCELLED
-            self.fields.setdefault("error_type", "CancelledError" if given_up else name)
+            given_up = is_given_up(error)
+            self.fields.setdefault("error_type", "CancelledError" if given_up else type(error).__name__)
             if given_up:
                 return
             # Errors of httpx, requests and huggingface_hub have it in their response.
@@ -147,6 +146,11 @@ class Call:
         """End a call that was started with `LLMMonitor.start`. Later calls do nothing."""
         if not self.has_ended:
             self.__exit__(None if error is None else type(error), error, None)
+
+
+def is_given_up(error: BaseException | None) -> bool:
+    """Return whether the caller has given up."""
+    return isinstance(error, GIVEN_UP) or type(error).__name__ in CANCELLED
 
 
 def trace_of(error: BaseException) -> TracebackException:

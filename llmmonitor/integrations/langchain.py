@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from llmmonitor.client import LLMMonitor
-from llmmonitor.client.call import GIVEN_UP, Call
+from llmmonitor.client.call import Call, is_given_up
 from llmmonitor.integrations.openai import provider_at
 from llmmonitor.integrations.wrapping import at_unpatch, begin_recording, current_call, given, monitor, read
 
@@ -106,7 +106,7 @@ class _Handler:
         call, calls = begun
         _leave(call, calls)
         read(_result, call, response)
-        is_complete = isinstance(error, GIVEN_UP) and call.fields.get("finish_reason")
+        is_complete = is_given_up(error) and call.fields.get("finish_reason")
         call.end(None if is_complete else error)
         if call.fields["operation"] == "chat" and not _is_asynchronous():
             # `generate` with several prompts reports only the one that has failed.

@@ -22,6 +22,7 @@ from llmmonitor.client.warn import warn
 
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], tuple[str, dict[str, Any]] | None]
 Read = Callable[[Call, Any], None]
+Start = Callable[[LLMMonitor, str, dict[str, Any]], Call]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Reader:
 
     begin: from the arguments of a call to the model and the fields of the event; None if it is not recorded. result:
     reads a result that is not streamed. chunk: reads a part of a stream. is_lazy: a stream sends its request when it is
-    first read. error: reads an exception. monitor: records the calls instead of the monitor of the integrations.
+    first read. error: reads an exception. monitor: records the calls instead of the monitor of the integrations. start:
+    starts a call.
     """
 
     begin: Begin
@@ -39,6 +41,7 @@ class Reader:
     is_lazy: bool = False
     error: Read | None = None
     monitor: LLMMonitor | None = None
+    start: Start = lambda monitor, model, fields: monitor.start(model, **fields)
 
     def fail(self, call: Call, error: BaseException) -> None:
         """End a call with an exception, unless it has ended."""
@@ -220,7 +223,7 @@ def start(reader: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call
     if current_call() is not None:
         return None
     begun = read(reader.begin, args, kwargs)
-    return None if begun is None else (reader.monitor or monitor()).start(begun[0], **begun[1])
+    return None if begun is None else reader.start(reader.monitor or monitor(), *begun)
 
 
 class _Observed:
