@@ -49,7 +49,9 @@ def _respond(handler: Any, body: dict[str, Any], answers: list[dict[str, Any]]) 
             handler.json(status, {"error": message})
             return
     common = {"model": model, "created_at": "2026-11-29T12:00:00.123456789Z"}
-    last = {"done": True, "done_reason": "stop", **DURATIONS, **COUNTS}
+    factor = 10_000 if "long" in model else 1  # longer than any test
+    durations = {name: factor * duration for name, duration in DURATIONS.items()}
+    last = {"done": True, "done_reason": "stop", **durations, **COUNTS}
     if not body.get("stream"):
         if "dropped" in model:
             handler.close_connection = True
