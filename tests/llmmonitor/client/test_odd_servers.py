@@ -70,7 +70,7 @@ class WhenTheServerIsOdd:
         monitor = LLMMonitor(url=odd_url)
         for _ in range(3):
             monitor.record("model")
-            assert not monitor.flush(1.0)
+            assert not monitor.flush(0.3)
 
         health = monitor.health()
         monitor.close()

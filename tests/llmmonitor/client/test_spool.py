@@ -106,10 +106,11 @@ class AnOutage:
             run_program(NEXT, url=server.url, spool_dir=str(tmp_path))
             assert models(server) == ["next", "short"]
 
-    def test_keeps_what_was_recorded_while_a_post_is_not_answered(self, tmp_path: Path) -> None:
-        program = """
+    @pytest.mark.parametrize("more", ["", 'atexit.register(lambda: monitor.record("at the end"))'])
+    def test_keeps_what_was_recorded_while_a_post_is_not_answered(self, more: str, tmp_path: Path) -> None:
+        program = f"""
             import atexit
-            atexit.register(lambda: monitor.record("at the end"))
+            {more}
             from llmmonitor import LLMMonitor
             monitor = LLMMonitor()
             monitor.record("posted")
@@ -118,7 +119,7 @@ class AnOutage:
         """
         with odd_server(odd_servers.never) as server:
             run_program(program, url=server.url, spool_dir=str(tmp_path))
-        assert events_in(tmp_path) == 3
+        assert events_in(tmp_path) == 2 + bool(more)
 
 
 class TheSpool:
