@@ -66,9 +66,9 @@ class AlertsOfWindow:
 
     @property
     def about_over(self) -> str:
-        """`Over: Slow Response Time for llama-3-70b from … to ….`"""
+        """`Over: Slow Response Time for llama-3-70b from … to … and 2 more.`"""
         told = [f"{name_of(alert)} {times_of(alert)}" for alert in self.over]
-        return f"Over: {_listed(told)}." if told else ""
+        return f"Over: {_listed(told, 1)}." if told else ""
 
     @property
     def about_pending(self) -> str:
@@ -77,7 +77,7 @@ class AlertsOfWindow:
         return f"Pending: {_listed(told)}." if told else ""
 
 
-def _listed(texts: Sequence[str]) -> str:
+def _listed(texts: Sequence[str], most: int = MAX_TOLD) -> str:
     """Return `a`, `a and b`, `a, b and 3 more`."""
-    shown, rest = list(texts[:MAX_TOLD]), len(texts) - MAX_TOLD
+    shown, rest = list(texts[:most]), len(texts) - most
     return f"{', '.join(shown)} and {rest} more" if rest > 0 else " and ".join(shown)

@@ -187,12 +187,12 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "gpt-4o is failing: 12 % of requests, over 10 % since 14:21.",
         "The other model is healthy. Acknowledged: Slow Response Time for llama-3-70b since 14:22.",
     ),
-    "one fires and another is over": (
-        {"alerts": [span(), OVER]},
+    "one fires and others are over": (
+        {"alerts": [span(), OVER, OVER, OVER]},
         "warning",
         "llama-3-70b is slow: P95 5.38 s, over 5 s since 14:21.",
         ("P95 in the previous hour: 2.00 s. The other model is healthy. "
-        "Over: Slow Response Time for llama-3-70b from 13:02 to 13:44."),
+        "Over: Slow Response Time for llama-3-70b from 13:02 to 13:44 and 2 more."),
     ),
     "a model is slow and an alert is over": (
         {"alerts": [OVER], "models": [SLOW_NOW, OTHER]},
