@@ -16,19 +16,22 @@ from django.db import connection, transaction
 from alerts.evaluation import newest_values
 from alerts.evaluation.alert_rows import change_to, end, follow, foreign, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
-from alerts.evaluation.judging import Labels, judge
+from alerts.evaluation.judging import GroupState, Labels, Reading, judge
 from alerts.evaluation.values import Readings, expects_groups, notices_silence, read_values
 from alerts.models import Alert, AlertChange, AlertRule, Evaluation
 from alerts.publishing import announce
 from alerts.rules.spec import BadRule, RuleKind, RuleSpec
 from alerts.silencing.marking import mark
+from metrics import queries
 from metrics.store.write_lock import write_lock
 
 EVERY_SECONDS = 5
+SILENT_AT_MOST = timedelta(days=1)  # how long an alert stays active without data, since its condition began to hold
+NO_READING = Reading(None, 0)
 CLOCK_WAS_SET = timedelta(minutes=1)  # if the evaluation before was at a time that is later than now by more
 # Notes of the changes that end alerts.
 DISABLED, DELETED, CHANGED = "The rule was disabled.", "The rule was deleted.", "The rule was changed."
-GONE = "There is no data of the last hour."
+GONE = "There is no data any more."
 
 
 def evaluate(at: datetime) -> list[AlertChange]:
@@ -89,6 +92,8 @@ def _judge_all(
         alerts = {labels: alert for labels, alert in alerts.items() if alert.ended_at is None}
         states = {labels: state_of(alert) for labels, alert in alerts.items()}
         values = readings[rule.id]
+        if expects_groups(rule):
+            values = {**dict.fromkeys(_silent(states, values, at), NO_READING), **values}
         if notices_silence(rule):  # the hosts and models of demo data end with it
             values = {
                 labels: reading
@@ -104,7 +109,7 @@ def _judge_all(
             has_followed |= follow(rule, alerts[labels])
         for change in judgement.changes:
             changes.append(change_to(alerts[change.labels], change.to, at, change.state.value))
-            if expects_groups(rule) and change.labels not in readings[rule.id]:
+            if expects_groups(rule) and change.labels not in values:
                 changes[-1].note = GONE
         if rule.kind is not RuleKind.NO_DATA and len(judgement.not_judged) >= len(readings[rule.id]):
             problems[rule.id] = next(iter(judgement.not_judged.values()), "no data")
@@ -121,6 +126,17 @@ def _judge_all(
     AlertChange.objects.bulk_create(changes)
     announce(changes, reread=has_followed)
     return changes
+
+
+def _silent(states: Mapping[Labels, GroupState], values: Readings, at: datetime) -> list[Labels]:
+    """Return the groups of alerts that had no data in the last hour, but not longer than a day, and are not removed."""
+    return [
+        labels
+        for labels, state in states.items()
+        if labels not in values
+        and at - state.since < SILENT_AT_MOST
+        and all(queries.is_known(*pair) for pair in labels)
+    ]
 
 
 def _update(alerts: Iterable[Alert]) -> None:

@@ -28,6 +28,7 @@ from metrics.queries.answers.presence import (
     first_request_at,
     has_demo,
     has_events,
+    is_known,
     newest_demo,
 )
 from metrics.queries.answers.results import Ranking
@@ -73,6 +74,7 @@ __all__ = [
     "has_events",
     "heatmap",
     "host_states",
+    "is_known",
     "label_names",
     "live_view",
     "model",

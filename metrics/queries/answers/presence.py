@@ -21,6 +21,15 @@ def first_request_at() -> datetime | None:
     return earliest
 
 
+def is_known(label: str, value: str) -> bool:
+    """Return whether anything is stored of a model or a host. Other labels are known."""
+    if label == "host":
+        return GaugeLabels.objects.filter(host=value).exists()
+    if label == "model":
+        return any(table.objects.filter(model_name=value).exists() for table in (Series, GaugeLabels))
+    return True
+
+
 def has_demo() -> bool:
     """Return whether there is demo data, of requests or of samples."""
     return Series.objects.filter(is_demo=True).exists() or GaugeLabels.objects.filter(is_demo=True).exists()
