@@ -225,8 +225,8 @@ def _errors_of_others(values: Mapping[str, Any], errors: Sequence[tuple[str, str
     """Return the errors of the fields that are valid by themselves, and do not depend on one that is not."""
     invalid = {name.split(".")[0] for name, _ in errors}
     unknown = invalid.union(*(DEPENDENT[name] for name in invalid & DEPENDENT.keys()))
-    if not {"metric_type", "metric_name"}.isdisjoint(unknown):
-        return []
+    if not {"metric_type", "metric_name"}.isdisjoint(unknown) or not invalid <= {"id", "name", *values}:
+        return []  # without a metric, or if the error has no field, such as that of a name which is no Unicode
     valid = {name: value for name, value in values.items() if name not in invalid}
     try:
         check_rule({"id": "x", "name": "x", **valid})
