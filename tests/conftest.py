@@ -51,6 +51,14 @@ def postgres_url() -> Iterator[str]:
         yield require(database)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> None:
+    """The hash that is slow on purpose takes a quarter of a second for each user and each login."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(autouse=True)
 def forget_the_numbers_of_alerts() -> None:
     """They are those of the test before: the database is emptied after each test, the cache is not."""

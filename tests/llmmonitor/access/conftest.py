@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import caches
-from pytest_django import Settings
 
 from llmmonitor.access import roles
 
@@ -22,12 +21,6 @@ def empty_caches() -> Iterator[None]:
     yield
     for name in ("keys", "throttle"):
         caches[name].clear()
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """The hash that is slow on purpose would be most of these tests' time."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def _person(name: str, role: str) -> User:
