@@ -65,7 +65,8 @@ class TheCommandLoginLink:
         link = capsys.readouterr().out.strip()
         assert link.startswith("http://127.0.0.1:8899/login/link/")
         assert (
-            send_request("GET", link.removeprefix("http://127.0.0.1:8899"), client=ELSEWHERE).headers["location"] == "/"
+            send_request("GET", link.removeprefix("http://127.0.0.1:8899"), client=ELSEWHERE).headers["location"]
+            == "/dashboard/start/"
         )
         assert AuditEntry.objects.filter(action="signed in by link", actor="ada").exists()
 
