@@ -17,7 +17,7 @@ test-full: setup-dev ## Run all tests in full
 	@exec .venv/bin/python scripts/test.py --full
 
 test-integrations: setup-dev ## Test the integrations with the client libraries, which are installed for it
-	@exec .venv/bin/python scripts/test_integrations.py
+	@exec .venv/bin/python scripts/test_integrations.py $(GROUPS)
 
 lint: setup-dev ## Check style, types, import direction and migrations
 	@exec .venv/bin/python scripts/lint.py

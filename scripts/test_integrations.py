@@ -30,9 +30,10 @@ GROUPS = {
         "http",
         "langchain",
         "llama_cpp",
+        "snippets",
     ],
-    "local": ["transformers"],
-    "litellm": ["litellm"],
+    "local": ["transformers", "snippets_local"],
+    "litellm": ["litellm", "snippets_litellm"],
 }
 # What is not in the lock of a group. For a build of torch without CUDA, which is smaller, set PIP_EXTRA_INDEX_URL or
 # PIP_FIND_LINKS to a place that has it.

@@ -97,8 +97,8 @@ class _Server(ThreadingHTTPServer):
 class Provider:
     """The running server. url: without a path. bodies: of the requests that it has received."""
 
-    def __init__(self) -> None:
-        self._server = _Server(("127.0.0.1", 0), Handler)
+    def __init__(self, handler: type[Handler] = Handler) -> None:
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.bodies: list[dict[str, Any]] = []
         self._server.bodies = self.bodies  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ import pytest
 from conftest import SERVER, Recorded
 from format_openai import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, REASONING_TOKENS, WORDS
 from provider import Provider
+from snippets import blocks, snippet
 
 HELLO: Any = [{"role": "user", "content": "Say hello, SECRET."}]
 COUNTED = (PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, REASONING_TOKENS)
@@ -236,8 +237,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         {"model_name": name, "litellm_params": {"model": f"openai/{PROXIED}-{name}", "mock_response": answer}}
         for name, answer in names.items()
     ]
-    settings = {"callbacks": "llmmonitor.integrations.litellm.callback"}
-    (folder / "config.yaml").write_text(json.dumps({"model_list": models, "litellm_settings": settings}))
+    [settings] = blocks("litellm.md", "yaml")
+    assert settings == snippet("litellm-proxy.txt")
+    (folder / "config.yaml").write_text(f"{settings}model_list: {json.dumps(models)}\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

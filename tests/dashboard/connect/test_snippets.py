@@ -1,4 +1,4 @@
-"""The snippets of the Connect page, run as they stand. `make test-integrations` runs those of client libraries."""
+"""The snippets of the Connect page, run as they stand. Those of client libraries are run in tests/integrations."""
 
 from __future__ import annotations
 
