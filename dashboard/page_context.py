@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import get_script_prefix, reverse
 
 from alerts.rules.words import GLYPHS
-from dashboard.page_query import FILTERS
+from dashboard.page_query import FILTERS, tag_filters
 from metrics import catalogue
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 
@@ -37,15 +37,19 @@ THEME_COOKIE = "llmmonitor_theme"
 def page_context(request: HttpRequest, page: str, filters: Mapping[str, str] | None = FILTERS) -> dict[str, Any]:
     """Return the context that `base.html` needs. `page` is the name of the page's tab; `filters` are in its header.
 
+    The filters of promoted tags follow them.
+
     A page with `filters` None has no time range either: its header has one row.
     """
+    tags = {} if filters is None else tag_filters()
     return {
         "page": page,
         "theme": theme_of(request),
         "ranges": list(RANGES.values()),
         "filters": filters,
+        "tag_filters": tags,
         "has_range": filters is not None,
-        "settings": page_settings(filters or {}),
+        "settings": page_settings({**(filters or {}), **tags}),
         "addresses": addresses(page),
         "catalogue": catalogue_for_scripts(),
     }

@@ -15,12 +15,18 @@ from django.http import QueryDict
 
 from metrics.queries import RANGES, BadQuery, Filters, Window
 from metrics.queries.parameters import WINDOW_PARAMETERS, filter_names, parse_filters, parse_window
+from metrics.queries.read.filters import TAG_PREFIX, promoted_tags
 from metrics.queries.time.window import DEFAULT_RANGE
 
 Parsed = TypeVar("Parsed")
 
-# The filters in the header, with their labels.
+# The filters in the header, with their labels. Those of promoted tags follow.
 FILTERS = {"model": "Model", "provider": "Provider", "host": "Machine"}
+
+
+def tag_filters() -> dict[str, str]:
+    """Return the filters of the promoted tags, with their keys as labels."""
+    return {TAG_PREFIX + key: key for key in promoted_tags()}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from metrics.api.openapi.description import Parameter, describe, describe_get
 from metrics.api.openapi.parameters import WINDOW
 from metrics.api.openapi.response_schemas import PROBLEMS, page_of, problems
 from metrics.queries import parameters
+from metrics.queries.read.filters import tag_labels
 
 STATES = ("pending", "firing")
 LEVELS = tuple(level.value for level in AlertLevel)
@@ -38,7 +39,7 @@ def _severities(params: QueryDict) -> list[str]:
 
 
 def _labels(params: QueryDict) -> dict[str, list[str]]:
-    return {name: params.getlist(name) for name in LABELS}
+    return {name: params.getlist(name) for name in (*LABELS, *tag_labels())}
 
 
 def _signed(given: str, identity: Identity) -> str:
@@ -64,7 +65,7 @@ class AlertsView(ReadView):
     def get(self, request: Request) -> Response:
         """At most 1,000: firing ones first, silenced ones last of them, then the most severe, then the oldest first."""
         params = request.query_params
-        parameters.check_names(params, "state", "severity", *LABELS)
+        parameters.check_names(params, "state", "severity", *LABELS, *tag_labels())
         labels = _labels(params)
         alerts = queries.active_alerts(
             [parameters.parse_choice("state", value, STATES) for value in params.getlist("state")],
@@ -95,9 +96,8 @@ class AlertHistoryView(ReadView):
     def get(self, request: Request) -> Response:
         """Every change of state, and every acknowledgement."""
         params = request.query_params
-        parameters.check_names(
-            params, "rule", "alert", "state", "severity", *LABELS, *parameters.WINDOW_PARAMETERS, "before", "limit"
-        )
+        names = ("rule", "alert", "state", "severity", *LABELS, *tag_labels(), "before", "limit")
+        parameters.check_names(params, *names, *parameters.WINDOW_PARAMETERS)
         limit = parameters.parse_integer(params, "limit", queries.PAGE, 1, queries.MAX_PAGE)
         before = parameters.parse_integer(params, "before", 0, 1, 2**62) or None
         rows = queries.history(

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from alerts.rules.spec import STORABLE, BadFields, described
-from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, promoted_tags
+from metrics.queries.read.filters import GAUGE_LABELS, LABELS, tag_labels
 
 RULE, ALERT = "rule", "alert"
 MATCHED_LABELS = tuple(dict.fromkeys((*LABELS, *(name for names in GAUGE_LABELS.values() for name in names))))
@@ -81,7 +81,7 @@ def check_silence(values: Mapping[str, Any], now: datetime) -> NewSilence:
     if errors:
         raise BadSilence(errors)
     starts_at, ends_at = _in_utc(silence.starts_at) or now, _in_utc(silence.ends_at)
-    allowed = (RULE, ALERT, *MATCHED_LABELS, *(TAG_PREFIX + key for key in promoted_tags()))
+    allowed = (RULE, ALERT, *MATCHED_LABELS, *tag_labels())
     errors += [
         ("matchers", f"has an unknown name: {name[:60]}. Allowed: {', '.join(allowed)}.")
         for name in silence.matchers

@@ -22,6 +22,7 @@ from dashboard.alerts.timeline import timeline
 from dashboard.page_query import PageQuery
 from dashboard.parts import Parts
 from metrics import queries
+from metrics.queries.read.filters import tag_labels
 
 DEFAULT_RANGE = "24h"
 MAX_ALERTS = 60  # that are sent; the filters choose others
@@ -116,5 +117,5 @@ def _options(query: PageQuery, parts: Parts, now: datetime) -> Row:
     return {
         "state": counted(STATES, state_of),
         "severity": counted(SEVERITIES, lambda alert: alert["severity"]),
-        **{name: choices[name] for name in ("model", "host") if name in choices},
+        **{name: choices[name] for name in ("model", "host", *tag_labels()) if name in choices},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from alerts.models import Alert
 from alerts.rules.words import SEVERITIES
 from alerts.spans import matches
 
-# The filters in the header, with their labels.
+# The filters in the header, with their labels. Those of promoted tags follow.
 FILTERS = {"state": "State", "severity": "Severity", "model": "Model", "host": "Machine"}
 STATES = ("firing", "acknowledged", "silenced", "pending")
 
@@ -26,15 +26,17 @@ class AlertFilters:
     severity: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by label: `tag.KEY`
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """The values of the filters that are labels."""
-        return {"model": self.model, "host": self.host}
+        return {"model": self.model, "host": self.host, **self.tags}
 
     def as_dict(self) -> dict[str, list[str]]:
         """Return the filters that have values."""
-        return {name: list(getattr(self, name)) for name in FILTERS if getattr(self, name)}
+        values = {"state": self.state, "severity": self.severity, **self.labels}
+        return {name: list(chosen) for name, chosen in values.items() if chosen}
 
     def selects(self, alert: Alert) -> bool:
         """Return whether an alert passes all filters."""

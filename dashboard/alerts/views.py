@@ -21,6 +21,7 @@ from dashboard.formatting import in_unit, threshold_text
 from dashboard.page_context import page_context
 from dashboard.page_query import PageQuery, read
 from llmmonitor.access.identity import identify_request
+from metrics.queries.read.filters import TAG_PREFIX
 
 
 def query_of(request: HttpRequest, now: datetime) -> tuple[PageQuery, AlertFilters]:
@@ -31,6 +32,7 @@ def query_of(request: HttpRequest, now: datetime) -> tuple[PageQuery, AlertFilte
         tuple(value for value in request.GET.getlist("severity") if value in SEVERITIES),
         query.filters.model,
         query.filters.host,
+        {TAG_PREFIX + key: values for key, values in query.filters.tags.items()},
     )
     return query, filters
 

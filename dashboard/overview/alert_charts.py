@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from dashboard.page_query import FILTERS
+from dashboard.page_query import FILTERS, tag_filters
 from metrics.queries.time.window import RANGES, iso
 
 AROUND = timedelta(minutes=30)  # of the chart before and after the alert
@@ -32,7 +32,8 @@ CARDS = {
 
 def chart_url(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None, now: datetime) -> str:
     """Return the address of the Overview with the chart of a metric around an alert; live for an active alert."""
-    search = [(name, value) for name, value in labels.items() if name in FILTERS]
+    filters = FILTERS | tag_filters()
+    search = [(name, value) for name, value in labels.items() if name in filters]
     start = since - AROUND
     live = next((name for name, choice in RANGES.items() if choice.seconds >= (now - start).total_seconds()), None)
     if ended_at is None and live:

@@ -32,6 +32,7 @@ from metrics.queries.read.filters import (
     TAG_PREFIX,
     Filters,
     promoted_tags,
+    tag_labels,
 )
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Retention, check_kept
@@ -54,7 +55,7 @@ _TIMESTAMP = TypeAdapter[datetime](Timestamp)
 def filter_names(*, of_errors: bool = False) -> tuple[str, ...]:
     """Return the names of the filters by label, including the promoted tags, and `outcome`, which errors lack."""
     outcome = () if of_errors else ("outcome",)
-    return (*LABELS, *HOST_LABELS, *outcome, *(TAG_PREFIX + key for key in promoted_tags()))
+    return (*LABELS, *HOST_LABELS, *outcome, *tag_labels())
 
 
 def check_names(params: Iterable[str], *allowed: str) -> None:
@@ -237,7 +238,7 @@ def parse_group_by(value: Any) -> tuple[str, ...]:
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise BadQuery("group_by", "must be a label or a list of labels.")
     names = tuple(dict.fromkeys(name.strip() for name in names))
-    allowed = (*LABELS, *HOST_LABELS, "source", *(TAG_PREFIX + key for key in promoted_tags()))
+    allowed = (*LABELS, *HOST_LABELS, "source", *tag_labels())
     for name in names:
         if name not in allowed:
             raise BadQuery("group_by", f"must be a label, not {_shown(name)}.", allowed)

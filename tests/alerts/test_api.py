@@ -238,6 +238,16 @@ class TheHistory:
 
         assert [change["to"] for change in results(client, f"/alerts/history?{query}")] == expected
 
+    def test_can_be_filtered_by_promoted_tags(self, hot: None, client: Client, settings: Any) -> None:
+        alert = Alert.objects.first()
+        alert.labels = {"tag.team": "search"}
+        alert.save()
+        assert client.get("/alerts?tag.team=search").status_code == 400
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ("team",)})
+        for path in ("/alerts", "/alerts/history"):
+            assert [row["labels"] for row in results(client, f"{path}?tag.team=search")] == [{"tag.team": "search"}]
+            assert results(client, f"{path}?tag.team=ads") == []
+
     def test_of_one_alert_has_its_changes_only(self, hot: None, client: Client) -> None:
         number = results(client, "/alerts")[0]["id"]
 

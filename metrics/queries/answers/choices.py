@@ -9,30 +9,32 @@ from typing import Any
 from metrics.queries.answers.hosts import host_states
 from metrics.queries.answers.results import SeriesCounts
 from metrics.queries.read.budget import query_budget
+from metrics.queries.read.filters import tag_labels
 from metrics.queries.read.request_rollups import count_requests, series_labels
 from metrics.queries.time.plan import split_window
 from metrics.queries.time.window import Window
 
 MAX_CHOICES = 50
-CHOICE_LABELS = ("model", "provider", "host")
+REQUEST_LABELS = ("model", "provider")
 
 
 def choices(
     window: Window, now: datetime, *, search: str = "", counts: SeriesCounts | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return `{label: {"choices": [{"value", "count"}, …], "total"}}` for models, providers and hosts.
+    """Return `{label: {"choices": [{"value", "count"}, …], "total"}}` for models, providers, promoted tags and hosts.
 
-    Models and providers have requests in the window or in the previous one; `count` is the number of requests in the
-    window, and those with the most come first. Hosts have samples in the last day and no count. At most MAX_CHOICES are
-    returned of the `total`. With `search`, only the values that contain it in any case.
+    Models, providers and values of tags have requests in the window or in the previous one; `count` is the number of
+    requests in the window, and those with the most come first. Hosts have samples in the last day and no count. At most
+    MAX_CHOICES are returned of the `total`. With `search`, only the values that contain it in any case.
     `counts` are the requests without filters, if they are known.
     """
     with query_budget():
         in_window, before = counts or _count(window, now)
-        labels_of = series_labels({*in_window, *before}, CHOICE_LABELS[:2])
+        names = (*REQUEST_LABELS, *tag_labels())
+        labels_of = series_labels({*in_window, *before}, names)
         hosts = [host["host"] for host in host_states(now)]
     result: dict[str, dict[str, Any]] = {}
-    for position, label in enumerate(CHOICE_LABELS[:2]):
+    for position, label in enumerate(names):
         counted, order = Counter[str](), Counter[str]()
         for series_id, labels in labels_of.items():
             counted[labels[position]] += in_window.get(series_id, 0)

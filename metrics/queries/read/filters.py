@@ -110,3 +110,8 @@ class Filters:
 def promoted_tags() -> tuple[str, ...]:
     """Return the metadata keys that are labels (LLMMONITOR_TAGS)."""
     return tuple(settings.LLMMONITOR.tags)
+
+
+def tag_labels() -> tuple[str, ...]:
+    """Return the names of the promoted tags as labels and filters: `tag.KEY`."""
+    return tuple(TAG_PREFIX + key for key in promoted_tags())

@@ -23,7 +23,7 @@ from metrics.catalogue import Kind, Metric
 from metrics.histogram import HistogramGroups, merge_packed_groups
 from metrics.models import InferenceRollup, Series
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
-from metrics.queries.read.filters import LABELS, SERIES_COLUMN, TAG_PREFIX
+from metrics.queries.read.filters import SERIES_COLUMN, TAG_PREFIX
 from metrics.queries.read.sql import MAX_IDS_IN_SQL, one_of
 from metrics.queries.time.plan import Segment
 
@@ -373,18 +373,13 @@ def series_labels(ids: Iterable[int], group_by: Sequence[str]) -> dict[int, tupl
         return {series_id: tuple(values) for series_id, *values in rows}
     labels: dict[int, tuple[str, ...]] = {}
     for series_id, *values in rows:
-        by_column = dict(zip(columns, values, strict=True))
-        labels[series_id] = tuple(_label(name, by_column[SERIES_COLUMN.get(name, "tags")]) for name in group_by)
+        of_series = dict(zip(columns, values, strict=True))
+        tags = json.loads(of_series.pop("tags", "") or "{}")
+        of_series |= {TAG_PREFIX + key: str(value) for key, value in tags.items()}
+        labels[series_id] = tuple(of_series.get(SERIES_COLUMN.get(name, name), "") for name in group_by)
     return labels
 
 
 def model_names(ids: Iterable[int]) -> dict[int, str]:
     """Return the name of the model by the id of the series."""
     return {series_id: labels[0] for series_id, labels in series_labels(ids, ("model",)).items()}
-
-
-def _label(name: str, value: str) -> str:
-    if name in LABELS:
-        return value
-    tags = json.loads(value) if value else {}
-    return str(tags.get(name.removeprefix(TAG_PREFIX), ""))

@@ -18,6 +18,7 @@ from alerts.rules.spec import check_rule
 from dashboard.alerts import data, timeline
 from dashboard.alerts.filters import AlertFilters
 from dashboard.page_query import read
+from llmmonitor.access.keys import create_key
 from metrics.events import SystemEvent
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read.budget import _current, check_budget, query_budget
@@ -80,6 +81,20 @@ class TheActiveAlerts:
         assert [alert["labels"]["host"] for alert in by_others["alerts"]] == ["a"]
         assert by_state["alerts_hidden"] == by_others["alerts_hidden"] == 2
         assert by_state["sentence"]["title"].startswith("Hot fires for 2 groups")
+
+    def test_are_filtered_by_the_promoted_tags(self, client: Client, settings: Any) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ("team",)})
+        for team in ("search", "ads"):
+            add_alert("hot", team, 5, labels={"tag.team": team})
+        _, token = create_key("reader", ["read"], at=NOW)
+
+        page = client.get(
+            "/dashboard/data/alerts?tag.team=ads&host=x", headers={"Authorization": f"Bearer {token}"}
+        ).json()
+
+        assert page["params"]["filters"] == {"host": ["x"], "tag.team": ["ads"]}
+        assert [alert["labels"] for alert in page["alerts"]] == [{"tag.team": "ads"}]
+        assert page["alerts_hidden"] == 1
 
     def test_that_fire_are_shown_whatever_else_is_newer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(alert_queries, "MAX_ACTIVE", 2)

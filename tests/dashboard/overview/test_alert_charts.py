@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -27,6 +28,14 @@ class TheAddressOfTheChart:
             "to": ["2026-03-01T13:30:00Z"],
         }
         assert parts.fragment == "latency-title"
+
+    def test_has_the_promoted_tags_of_the_alert(self, settings: Any) -> None:
+        labels = {"tag.team": "a b", "tag.other": "x", "service": "y"}
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ("team",)})
+
+        assert (
+            chart_url("error.count", labels, self.SINCE, None, self.SINCE) == "/?tag.team=a+b&range=1h#requests-title"
+        )
 
     @pytest.mark.parametrize(
         ("firing", "window"),

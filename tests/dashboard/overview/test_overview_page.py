@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
@@ -43,7 +44,7 @@ def visitor() -> Client:
 def store(kind: Any, *items: dict[str, Any]) -> None:
     at = datetime.now(UTC)
     stamped = [{"timestamp": (at - timedelta(seconds=5)).isoformat(), **item} for item in items]
-    result = validate_many(kind, stamped, at, make_ingest_policy())
+    result = validate_many(kind, stamped, at, make_ingest_policy(tags=settings.LLMMONITOR.tags))
     assert not result.rejected
     Store().commit(result.events)
 
@@ -110,6 +111,36 @@ class ThePage:
         assert settings == page_settings()
         assert {(item["name"], item["seconds"]) for item in settings["ranges"]} >= {("5m", 300), ("30d", 2_592_000)}
         assert settings["default_range"] == DEFAULT_RANGE
+
+    def test_has_a_menu_for_each_promoted_tag(self, visitor: Client, settings: Any) -> None:
+        for path in ("/", "/dashboard/alerts/"):
+            assert 'data-filter="tag.' not in visitor.get(path).content.decode()
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ("team", "tier")})
+        requests("a", metadata={"team": "search"})
+        for path in ("/", "/dashboard/alerts/"):
+            html = visitor.get(path).content.decode()
+            assert re.findall(r'data-filter="(tag\.[^"]+)"', html) == ["tag.team", "tag.tier"]
+            assert embedded(html, "page-settings")["filters"]["tag.team"] == "team"
+            options = embedded(html, "page-data")["options"]
+            assert options["tag.team"] == {"choices": [{"value": "search", "count": 1}], "total": 1}
+        assert "tag.team" in visitor.get("/dashboard/data/choices?search=sea").json()
+
+    def test_is_filtered_by_the_tags_in_its_address(self, visitor: Client, settings: Any) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ("team",)})
+        for team in ("search", "ads", "chat"):
+            requests(f"of-{team}", request_id=None, metadata={"team": team})
+
+        page = embedded(visitor.get("/?tag.team=search&tag.team=ads").content.decode(), "page-data")
+
+        assert page["params"]["filters"] == {"tag.team": ["search", "ads"]}
+        assert page["summary"]["total_requests"] == 2
+        assert {row["model_name"] for row in page["models"]} == {"of-search", "of-ads"}
+        assert {tuple(line["labels"].values()) for line in page["history"]["series"]} == {
+            (),
+            ("of-search",),
+            ("of-ads",),
+        }
+        assert page["options"]["tag.team"]["total"] == 3
 
     def test_marks_the_models_that_are_slow_or_fail(self, visitor: Client) -> None:
         requests(*["a"] * 20, success=False, error_type="timeout")

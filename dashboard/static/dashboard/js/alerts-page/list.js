@@ -23,7 +23,9 @@ export function mountList(root, page) {
 // A function that returns a link to a file of the time range and the labels chosen.
 export function fileLinks(page) {
   const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: page.params.from / 1000, to: page.params.to / 1000 });
-  for (const name of ["model", "host"]) for (const value of page.filters[name] ?? []) search.append(name, value);
+  for (const [name, values] of Object.entries(page.filters)) {
+    if (!["state", "severity"].includes(name)) for (const value of values) search.append(name, value);
+  }
   return (kind) => element("a", { href: exportUrl(kind, search), download: "" }, kind.endsWith("csv") ? "CSV" : "JSON");
 }
 

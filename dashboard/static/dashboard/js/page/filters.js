@@ -1,4 +1,4 @@
-// The filters (model, provider, machine): each a menu with several choices, and a chip for each chosen value.
+// The filters (model, provider, machine, promoted tags): each a menu with several choices, and a chip for each chosen value.
 
 import { findChoices } from "./api.js";
 import { disclosure } from "./disclosure.js";
@@ -16,7 +16,8 @@ export function mountFilters(page) {
 
 function mountFilter(root, page) {
   const name = root.dataset.filter;
-  const label = page.settings.filters[name].toLowerCase();
+  const title = page.settings.filters[name];
+  const label = name.startsWith("tag.") ? `value of ${title}` : title.toLowerCase();
   const button = find("button", root);
   const menu = find(".filter-menu", root);
   const chosen = () => page.filters[name] ?? [];
@@ -60,7 +61,7 @@ function mountFilter(root, page) {
   };
   const panel = disclosure(button, menu, {
     onOpen() {
-      const list = element("div", { class: "filter-list", role: "group", "aria-label": page.settings.filters[name] });
+      const list = element("div", { class: "filter-list", role: "group", "aria-label": title });
       const input = options().length >= SEARCH_FROM || hasMore()
         ? element("input", { type: "search", class: "filter-search", placeholder: `Find a ${label}`, "aria-label": `Find a ${label}` })
         : null;
@@ -68,6 +69,8 @@ function mountFilter(root, page) {
       if (input) whenTyped(input, () => search(list, input));
       menu.replaceChildren(...(input ? [input] : []), list);
       drawLocal(list, "");
+      // A menu ends below the end of its button, unless it would begin outside the page.
+      menu.classList.toggle("from-left", button.getBoundingClientRect().right < menu.offsetWidth);
       (input ?? find("input", list))?.focus();
     },
   });

@@ -40,11 +40,12 @@ function problemBanner(page) {
 }
 
 function noMatchBanner(page) {
-  const names = ["model", "provider"].filter((name) => page.filters[name]);
+  const names = Object.keys(page.settings.filters).filter((name) => name !== "host" && page.filters[name]);
   if (!names.length) return banner("", ["No requests in this time range."], "Clear all filters", () => page.clearFilters());
-  const filters = names.map((name) => `${name} = ${page.filters[name].join(" or ")}`).join(", ");
+  const key = (name) => name.replace(/^tag\./, "");
+  const filters = names.map((name) => `${key(name)} = ${page.filters[name].join(" or ")}`).join(", ");
   const [name] = names;
-  return banner("", [`No requests match ${filters} in ${page.params.span}.`], `Remove the ${name} filter`,
+  return banner("", [`No requests match ${filters} in ${page.params.span}.`], `Remove the ${key(name)} filter`,
     () => page.navigate({ filters: { [name]: [] } }));
 }
 
