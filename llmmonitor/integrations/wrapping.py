@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -259,7 +260,8 @@ class _Observed:
         call.end(error or (None if call.fields.get("finish_reason") else GeneratorExit()))
 
     def __del__(self) -> None:
-        self._llmmonitor_leave()
+        if not sys.is_finalizing():  # nothing can be sent any more
+            self._llmmonitor_leave()
 
 
 class Stream(_Observed):
