@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter_ns, time_ns
-from traceback import TracebackException
+from traceback import StackSummary, TracebackException, walk_stack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -23,6 +25,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 GIVEN_UP = (GeneratorExit, KeyboardInterrupt, SystemExit)
 CANCELLED = frozenset({"CancelledError", "Cancelled"})
 MAX_FRAMES = 50  # of a stack trace
+MAX_CALLERS = 10
+PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class Call:
@@ -156,9 +160,16 @@ def is_given_up(error: BaseException | None) -> bool:
 def trace_of(error: BaseException) -> TracebackException:
     """Return what is recorded of an exception: without values of variables, and without the frames themselves.
 
-    It is formatted later, by the sender's thread.
+    Its frames begin with those that have called the function that was recorded; those of this package are left out. It
+    is formatted later, by the sender's thread.
     """
-    return TracebackException.from_exception(error, limit=-MAX_FRAMES, lookup_lines=False)
+    described = TracebackException.from_exception(error, limit=-MAX_FRAMES, lookup_lines=False)
+    outermost = error.__traceback__ and error.__traceback__.tb_frame.f_back
+    if outermost is not None:
+        callers = StackSummary.extract(walk_stack(outermost), limit=MAX_CALLERS, lookup_lines=False)
+        frames = [frame for frame in [*reversed(callers), *described.stack] if not frame.filename.startswith(PACKAGE)]
+        described.stack = StackSummary.from_list(frames)
+    return described
 
 
 def copy_of(metadata: Any) -> dict[str, Any]:

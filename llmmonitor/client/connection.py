@@ -97,6 +97,8 @@ class Connection:
         except (ValueError, RecursionError):
             parsed = None
         wait = _seconds(response.headers.get("Retry-After"))
+        if location := response.headers.get("Location"):
+            parsed = {"detail": f"it redirects to {location}, which is not followed"}
         return Response(response.status, wait, parsed if isinstance(parsed, dict) else {})
 
     def _open(self) -> HTTPConnection:

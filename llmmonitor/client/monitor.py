@@ -129,7 +129,8 @@ class LLMMonitor:
         try:
             health = connection.send("GET", "/health")
             if "status" not in health.body:
-                return "unreachable", f"{settings.url}/health is not that of LLM Monitor ({health.reason})", {}
+                why = f"{settings.url}/health is not that of LLM Monitor ({health.reason})"
+                return "unreachable", f"{why}. The address is that of the server, without the path of a page.", {}
             if health.status != 200:
                 return "unhealthy", f"{settings.url}/health returned {health.reason}", health.body
             # An empty post: 400 if the key may send events.

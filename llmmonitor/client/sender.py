@@ -144,7 +144,7 @@ class Sender:
             self._take()  # to the spool: the thread waits for the server
         has_failed = self._failures or thread.is_alive()
         if has_failed and (queued := self._queued) and isinstance(self._waiting, WaitingInMemory):
-            warn("close", f"{queued:,} events were not sent. {self.last_error}")
+            warn("close", f"{queued:,} events were not sent. {self.last_error or 'The server has not responded yet.'}")
 
     def start(self) -> bool:
         """Start the thread, unless it runs. Return whether it runs."""
@@ -311,7 +311,7 @@ class Sender:
         jitter = random.uniform(0.5, 1.0)  # noqa: S311
         self._not_before = time.monotonic() + max(longest * jitter, retry_after * (2 - jitter))
         self.last_error = reason
-        warn("failed", f"{reason}. {self._queued:,} events wait.")
+        warn("failed", f"{reason.rstrip('.')}. Events that wait: {self._queued:,}.")
 
     def _drop(self, count: int, subject: str, text: str, finished: int | None = None) -> None:
         """Count events that are dropped. finished: those of them that were queued; by default all."""

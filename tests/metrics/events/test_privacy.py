@@ -48,7 +48,7 @@ class AKeyThatNamesContent:
                 "reasoning_content",
                 "thinking",
             ),
-            *("tool_calls", "arguments", "query", "documents", "context", "delta", "message", "body"),
+            *("tool_calls", "arguments", "query", "document", "documents", "context", "delta", "message", "body"),
             *("Prompt", "MESSAGES", "systemPrompt", "System-Prompt", "user prompt", "rawLLMResponse", "llm_output"),
             *("gen_ai.input.messages", "gen_ai.prompt.0.content", "gen_ai.tool.definitions", "input.value", "prompt_1"),
             *(

@@ -1,0 +1,55 @@
+"""The stack trace of an exception names the caller's code, and none of the SDK."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmmonitor import LLMMonitor
+from llmmonitor.client.call import Call
+from llmmonitor.integrations.wrapping import Reader, use_monitor, wrap_sync
+
+
+def trace(call: Call) -> list[str]:
+    assert call.error is not None
+    return [frame.name for frame in call.error.stack]
+
+
+def the_callers_function(call: Call) -> None:
+    with call:
+        raise ValueError("wrong")
+
+
+class AnException:
+    def test_in_a_block_has_the_frames_of_those_that_called_its_function(self) -> None:
+        call = LLMMonitor(disabled=True).track("m")
+
+        with pytest.raises(ValueError, match="wrong"):
+            the_callers_function(call)
+
+        assert trace(call)[-2:] == [
+            "test_in_a_block_has_the_frames_of_those_that_called_its_function",
+            "the_callers_function",
+        ]
+
+    def test_of_a_wrapped_function_has_the_line_that_called_it(self) -> None:
+        calls: list[Call] = []
+        use_monitor(LLMMonitor(disabled=True))
+        reader = Reader(begin=lambda *_: ("m", {}), result=lambda *_: None, chunk=lambda *_: None)
+        reader_fail = Reader.fail
+
+        def keep(self: Reader, call: Call, error: BaseException) -> None:
+            reader_fail(self, call, error)
+            calls.append(call)
+
+        @wrap_sync(reader)
+        def function_of_a_library() -> None:
+            raise ValueError("wrong")
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="wrong"):
+            patch.setattr(Reader, "fail", keep)
+            function_of_a_library()
+
+        assert trace(calls[0])[-2:] == [
+            "test_of_a_wrapped_function_has_the_line_that_called_it",
+            "function_of_a_library",
+        ]
