@@ -81,6 +81,8 @@ def snippet(kind: str, url: str, key: str) -> dict[str, str]:
         texts["install"] = f"pip install {url}/sdk/{WHEEL}"
         texts["environment"] = f"export LLMMONITOR_URL={url}" + (f"\nexport LLMMONITOR_API_KEY={key}" if key else "")
     if KINDS[kind].alternative:
+        # The code of the alternative sets no service, and the page waits for this one.
+        texts["environment"] += f"\nexport LLMMONITOR_SERVICE={SERVICE}"
         texts["alternative"] = _text(f"{kind}-proxy", url, key)
     return texts
 

@@ -32,8 +32,16 @@ class ASnippet:
     def test_names_the_address_and_the_key_in_the_environment_only(self, kind: str) -> None:
         texts = snippet(kind, URL, KEY)
         assert texts["install"].startswith(f"pip install {URL}/sdk/llmmonitor-")
-        assert texts["environment"] == f"export LLMMONITOR_URL={URL}\nexport LLMMONITOR_API_KEY={KEY}"
+        exports = f"export LLMMONITOR_URL={URL}\nexport LLMMONITOR_API_KEY={KEY}"
+        assert texts["environment"].removesuffix(f"\nexport LLMMONITOR_SERVICE={SERVICE}") == exports
         assert URL not in texts["code"]
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_sends_as_the_service_that_the_page_waits_for(self, kind: str) -> None:
+        texts = snippet(kind, URL, KEY)
+        in_environment = f"export LLMMONITOR_SERVICE={SERVICE}" in texts["environment"].splitlines()
+        for text in filter(None, (texts["code"], texts["alternative"])):
+            assert in_environment or re.search(rf'"?service"?(=|: )"{SERVICE}"', text)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_has_no_line_for_a_key_where_none_is_needed(self, kind: str) -> None:
