@@ -41,10 +41,17 @@ def figures(now: datetime) -> dict[str, Any]:
 
 
 def arrival(since: queries.Position, now: datetime) -> dict[str, Any]:
-    """Return the first event of the snippets or of a new source, or None as `event`, and the position to go on from."""
+    """Return the first event of the snippets or of a new source, or None as `event`, and the position to go on from.
+
+    newest: the row id of the newest request, after which those are that arrive from now on.
+    """
+    newest = queries.position().request
     event, position = queries.arrived(since, SERVICE)
-    shown = {name: event[name] for name in EVENT_FIELDS} if event else None
-    return {"event": shown, "position": asdict(position), "now": int(now.timestamp() * 1000)}
+    shown = None
+    if event:
+        shown = {name: event[name] for name in EVENT_FIELDS}
+        shown["error_message"] = event["error"] and event["error"]["error_message"]
+    return {"event": shown, "position": asdict(position), "newest": newest, "now": int(now.timestamp() * 1000)}
 
 
 def address_of(request: HttpRequest) -> str:

@@ -58,15 +58,18 @@ class TheConnectPage:
         expect(arrival(page).get_by_role("heading")).to_have_text("Waiting for an event")
 
         server.post("/track/inference", EVENT | {"service": "chat", "response_time_ms": 5})
-        server.post("/track/inference", EVENT | {"service": "reports", "success": False, "error_type": "Timeout"})
+        failed = EVENT | {"success": False, "status_code": 504, "error_type": "Timeout", "error_message": "Too slow."}
+        server.post("/track/inference", failed | {"service": "reports"})
 
         expect(arrival(page)).to_contain_text("Service, reports")
-        expect(arrival(page).get_by_role("heading")).to_contain_text("It works: a failed request after")
-        expect(arrival(page).locator(".arrival-outcome")).to_have_text("Timeout")
+        expect(arrival(page).get_by_role("heading")).to_have_text("Connected: your request failed")
+        expect(arrival(page).locator(".arrival-failure")).to_have_text("Timeout · 504Too slow.")
+        expect(arrival(page).get_by_role("link", name="See the errors in the Overview")).to_be_visible()
+        server.post("/track/inference", EVENT | {"service": "invoice-bot", "model_name": "before"})
         arrival(page).get_by_role("button", name="Wait for another").click()
         expect(arrival(page).get_by_role("heading")).to_have_text("Waiting for an event")
-        server.post("/track/inference", EVENT | {"service": "invoice-bot", "model_name": "m"})
-        expect(arrival(page)).to_contain_text("Service, invoice-bot")
+        server.post("/track/inference", EVENT | {"service": "invoice-bot", "model_name": "after"})
+        expect(arrival(page).locator(".arrival-figures")).to_contain_text("after")
 
     def test_lists_the_sources_and_marks_a_new_one(self, server: Server, open_page: Any) -> None:
         server.post("/track/inference", EVENT | {"service": "chat"})

@@ -132,6 +132,25 @@ class AnArrival:
         assert (event["model_name"], event["service"], event["response_time_ms"]) == ("m", "chat", 5.0)
         assert "acme" not in str(event)
 
+    def test_of_a_failed_request_has_its_error(self, client: Client) -> None:
+        position = client.get("/dashboard/data/connect", **HERE).json()["position"]
+        store(model_name="m", success=False, status_code=401, error_type="AuthenticationError", error_message="No key.")
+        event = client.get("/dashboard/data/connect/arrived", position, **HERE).json()["event"]
+        shown = [event[name] for name in ("success", "status_code", "error_type", "error_message")]
+        assert shown == [False, 401, "AuthenticationError", "No key."]
+
+    def test_is_waited_for_anew_after_all_requests_that_are_there(self, client: Client) -> None:
+        position = client.get("/dashboard/data/connect", **HERE).json()["position"]
+        for model in ("first", "second"):
+            store(model_name=model, service="invoice-bot")
+        answer = client.get("/dashboard/data/connect/arrived", position, **HERE).json()
+        assert answer["event"]["model_name"] == "first"
+        again = position | {"request": answer["newest"]}
+        assert client.get("/dashboard/data/connect/arrived", again, **HERE).json()["event"] is None
+        store(model_name="third", service="invoice-bot")
+        event = client.get("/dashboard/data/connect/arrived", again, **HERE).json()["event"]
+        assert event["model_name"] == "third"
+
     @pytest.mark.parametrize("number", ["", "x", "-1", "1e3", "²", "9" * 19, "9" * 40])
     def test_is_asked_for_with_any_text_as_a_position(self, number: str, client: Client) -> None:
         reply = client.get("/dashboard/data/connect/arrived", {"request": number, "start": number}, **HERE)

@@ -2,7 +2,7 @@
 
 import { announce } from "../page/announce.js";
 import { arrivedSince } from "../page/api.js";
-import { element, find, setText, svg } from "../page/dom.js";
+import { element, find, reducedMotion, setText, svg } from "../page/dom.js";
 import { compact, duration, minutesAndSeconds, text, timeOfDay, whole } from "../page/format.js";
 
 const SHOW_CAUSES_AFTER_SECONDS = 60;
@@ -36,25 +36,29 @@ export function mount(root, page) {
     event = arrived;
     const waited = (performance.now() - openedAt) / 1000;
     const first = waitingTitle.includes("first") ? "first event" : "event";
-    setText(title, arrived.success ? `It works: ${first} after ${minutesAndSeconds(waited)}` : `It works: a failed request after ${minutesAndSeconds(waited)}`);
+    setText(title, arrived.success ? `It works: ${first} after ${minutesAndSeconds(waited)}` : "Connected: your request failed");
     setText(time, timeOfDay(Date.parse(arrived.timestamp)));
     root.classList.add("has-arrived");
+    root.classList.toggle("has-failed", !arrived.success);
     find("[data-waiting]", root).hidden = true;
     const target = find("[data-event]", root);
     target.replaceChildren(...parts(arrived, now));
     target.append(element("p", { class: "arrival-actions" },
-      element("a", { class: "button primary large", href: overviewUrl(arrived) }, "Open the Overview"),
+      element("a", { class: "button primary large", href: overviewUrl(arrived) }, arrived.success ? "Open the Overview" : "See the errors in the Overview"),
       element("button", { class: "button large", type: "button", on: { click: again } }, "Wait for another")));
     target.hidden = false;
     announce(`${title.textContent}. ${arrived.model_name}, ${text(duration(arrived.response_time_ms))}`);
+    root.scrollIntoView({ block: "nearest", behavior: reducedMotion() ? "auto" : "smooth" }); // on a phone, it is below the snippets
     page.refreshSoon();
   };
-  const again = () => {
-    position = { ...position, request: Math.max(position.request, event.id) };
+  const again = async ({ currentTarget: button }) => {
+    button.disabled = true;
+    const request = await arrivedSince(position).then(({ newest }) => newest, () => Math.max(position.request, event.id));
+    position = { ...position, request };
     event = null;
     openedAt = performance.now();
     setText(title, "Waiting for an event");
-    root.classList.remove("has-arrived");
+    root.classList.remove("has-arrived", "has-failed");
     find("[data-waiting]", root).hidden = false;
     find("[data-event]", root).hidden = true;
     drawTime();
@@ -85,6 +89,7 @@ function parts(event, now) {
   const response = duration(event.response_time_ms);
   const tokens = [event.prompt_tokens, event.completion_tokens].map((count) => whole(count).number);
   return [
+    ...failure(event),
     element("dl", { class: "arrival-figures" },
       figure(event.provider ? `model · ${event.provider}` : "model", element("bdi", {}, event.model_name)),
       figure("response time", response.number, " ", element("small", {}, response.unit)),
@@ -94,6 +99,12 @@ function parts(event, now) {
       element("li", { class: `is-${mark}` }, element("span", { class: "mark", "aria-hidden": "true" }, { yes: "✓", no: "–", warning: "▲" }[mark]),
         element("span", {}, name, element("b", {}, value))))),
   ];
+}
+
+function failure(event) {
+  if (event.success) return [];
+  const kind = [event.error_type ?? event.outcome, event.status_code].filter(Boolean).join(" · ");
+  return [element("p", { class: "arrival-failure" }, element("b", {}, kind), event.error_message ? element("bdi", {}, event.error_message) : null)];
 }
 
 // Where the time went. The first token includes the queue.
@@ -115,10 +126,10 @@ function split(event) {
     drawing.append(svg("rect", { class: `phase ${name}`, x: x.toFixed(2), width: width.toFixed(2), y: 0, height: 10 }));
     x += width;
   }
-  const outcome = [event.error_type ?? event.finish_reason, event.status_code].filter(Boolean).join(" · ");
+  const outcome = event.success ? event.finish_reason ?? "ok" : "failed";
   return [drawing, element("p", { class: "arrival-phases" },
     ...phases.map(([name, title, ms]) => element("span", {}, element("i", { class: `phase ${name}`, "aria-hidden": "true" }), element("b", {}, text(duration(ms))), ` ${title}`)),
-    element("span", { class: "arrival-outcome" }, outcome || (event.success ? "ok" : event.outcome)))];
+    element("span", { class: "arrival-outcome" }, outcome))];
 }
 
 function seen(event, now) {
