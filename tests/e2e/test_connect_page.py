@@ -52,6 +52,17 @@ class TheConnectPage:
         assert "model=llama-3-8b" in page.url
         assert console_errors == []
 
+    def test_copies_where_the_browser_offers_no_clipboard(self, server: Server, open_page: Any) -> None:
+        page = open_page(address(server))
+        page.add_init_script(
+            "window.kept = navigator.clipboard; Object.defineProperty(navigator, 'clipboard', { value: undefined })"
+        )
+        page.reload()
+        panel = page.locator("#panel-openai .step-code")
+        panel.get_by_role("button").click()
+        expect(panel.locator("[data-copy]")).to_have_text("Copied ✓")
+        assert page.evaluate("kept.readText()") == panel.locator("code").text_content()
+
     def test_waits_for_a_new_source_where_others_send(self, server: Server, open_page: Any) -> None:
         server.post("/track/inference", EVENT | {"service": "chat"})
         page = open_page(address(server))
@@ -121,6 +132,10 @@ class TheConnectPage:
             assert not overflows(page)
         server.post("/track/inference", EVENT | {"service": "a-service-with-a-long-name" * 4, "model_name": "m" * 120})
         expect(arrival(page)).to_contain_text("It works")
+        expect(arrival(page).get_by_role("heading")).to_be_in_viewport()
+        row = page.locator(".sources tr", has_text="a-service-with-a-long-name")
+        expect(row.locator(".narrow")).to_have_text("m" * 120)
+        expect(row.locator(".narrow")).to_be_visible()
         assert not overflows(page)
         assert console_errors == []
 

@@ -30,11 +30,13 @@ export function mount(root, page) {
 function rowOf({ name, sends, models, models_omitted: omitted, rate, is_demo: isDemo }, isNew, slots) {
   const swatch = (model) => element("span", { class: "source-model" },
     element("span", { class: `swatch slot-${slots.get(model) ?? "other"}`, "aria-hidden": "true" }), element("bdi", {}, model));
+  const shown = () => [...(models.length ? models.map(swatch) : ["—"]), omitted ? `and ${omitted} more` : null];
   return element("tr", isNew ? { class: "is-new" } : {},
     element("th", { scope: "row" }, name ? element("bdi", {}, name) : element("span", { class: "muted" }, "no service name"),
-      isNew ? element("span", { class: "tag" }, "new") : null, isDemo ? element("span", { class: "tag" }, "demo") : null),
+      isNew ? element("span", { class: "tag" }, "new") : null, isDemo ? element("span", { class: "tag" }, "demo") : null,
+      models.length ? element("span", { class: "narrow muted" }, ...shown()) : null),
     element("td", { class: "wide" }, sends),
-    element("td", { class: "wide" }, ...(models.length ? models.map(swatch) : ["—"]), omitted ? `and ${omitted} more` : null),
+    element("td", { class: "wide" }, ...shown()),
     element("td", { class: "figure" }, rate),
     element("td", { class: "figure" }, element("time")));
 }
