@@ -1,42 +1,51 @@
-"""Runs the store tests on PostgreSQL, the live tests on Redis, then the suite on SQLite with the tests in Chromium.
+"""Runs the suite on SQLite; at the same time the store tests on PostgreSQL, the live tests on Redis, then Chromium's.
 
     python scripts/test.py [--full] [ARGUMENTS FOR pytest]
 
-Environment variables select the database and the broker before Django starts, so each run has its own processes: as
-many as there are cores, at least two. A file of tests runs in one process, because its tests may share a server. The
-first failed run ends everything, so that its summary is the last line of the output.
+Environment variables select the database and the broker before Django starts, so each run has its own process. The
+tests that drive Chromium run after those of the services, so that both halves take about as long. The output of the
+suite is printed after that of the others. The first failed run ends everything, so that its summary is the last line
+of the output.
 
 If a service is missing, its tests are skipped and a line names what to install; under ``CI=true`` the run fails.
-``LLMMONITOR_TEST_POSTGRES_URL`` and ``LLMMONITOR_TEST_REDIS_URL`` select other servers. Arguments such as a file or -k
-select tests, which run once, on SQLite, in one process.
+``LLMMONITOR_TEST_POSTGRES_URL`` and ``LLMMONITOR_TEST_REDIS_URL`` select other servers.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests import services  # noqa: E402
 
-IN_PARALLEL = ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "loadfile"]
+SUITE = "The suite on SQLite"
+BROWSER = "browser"  # the marker of tests that drive Chromium
+POLL_SECONDS = 0.2  # how often new output of the suite is read
 
 
-def run_pytest(arguments: list[str], variables: dict[str, str] | None = None) -> int:
-    """Run pytest in its own process. Return its exit status."""
+def start_pytest(
+    arguments: list[str], variables: dict[str, str] | None = None, output: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start pytest in its own process. Its output goes to the screen, or to `output`."""
     # Tests must not write to the database of the user.
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment | (variables or {}), check=False).returncode
+    errors = None if output is None else subprocess.STDOUT
+    return subprocess.Popen(command, cwd=ROOT, env=environment | (variables or {}), stdout=output, stderr=errors)
 
 
-def run_on_services(arguments: list[str]) -> int:
-    """Run the tests of each service. Return the exit status of the first failed run, or 0."""
+def run_on_services(pytest_arguments: list[str]) -> int:
+    """Run the tests of each service and of Chromium in turn. Return the exit status of the first failed run, or 0."""
     for title, marker, variable, service in (
         ("The store tests on PostgreSQL", "store", "DATABASE_URL", services.postgres()),
         ("The live tests on Redis", "live", "REDIS_URL", services.redis()),
@@ -44,7 +53,7 @@ def run_on_services(arguments: list[str]) -> int:
         with service as server:
             if server.url:
                 print(f"── {title}", flush=True)
-                status = run_pytest(["-q", *IN_PARALLEL, "-m", marker, *arguments], {variable: server.url})
+                status = start_pytest(["-q", "-m", marker, *pytest_arguments], {variable: server.url}).wait()
                 if status != 0:
                     return status
             elif services.are_required():
@@ -52,21 +61,46 @@ def run_on_services(arguments: list[str]) -> int:
                 return 1
             else:
                 print(f"── {title}: skipped. {server.missing}", flush=True)
-    return 0
+    print("── The tests in Chromium", flush=True)
+    return start_pytest(["-q", "-m", BROWSER, *pytest_arguments]).wait()
+
+
+def follow(suite: subprocess.Popen[bytes], output: IO[bytes]) -> int:
+    """Print the output of the suite until it ends. Return its exit status."""
+    print(f"── {SUITE}", flush=True)
+    ended = False
+    while not ended:
+        ended = suite.poll() is not None
+        while chunk := output.read(2**16):
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+        if not ended:
+            time.sleep(POLL_SECONDS)
+    return suite.returncode
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests; see the top of this file.")
     parser.add_argument("--full", action="store_true", help="run all rounds of the long tests")
-    options, selection = parser.parse_known_args()
-    full = ["--full"] if options.full else []
-    if selection:
-        return run_pytest([*full, *selection])
-    status = run_on_services(full)
-    if status == 0:
-        print("── The suite on SQLite", flush=True)
-        status = run_pytest([*IN_PARALLEL, *full])
-    return status
+    options, pytest_arguments = parser.parse_known_args()
+    # Arguments such as a file or -k select tests: they run once, on SQLite.
+    only_suite = bool(pytest_arguments)
+    if options.full:
+        pytest_arguments.append("--full")
+    if only_suite:
+        return start_pytest(pytest_arguments).wait()
+    suite_arguments = ["-m", f"not {BROWSER}", *pytest_arguments]
+    if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):  # two runs at the same time would both empty it
+        return run_on_services(pytest_arguments) or start_pytest(suite_arguments).wait()
+
+    with tempfile.NamedTemporaryFile(prefix="llmmonitor-suite-") as written, open(written.name, "rb") as output:
+        suite = start_pytest(suite_arguments, output=written.file)
+        try:
+            return run_on_services(pytest_arguments) or follow(suite, output)
+        finally:
+            if suite.poll() is None:
+                suite.send_signal(signal.SIGINT)  # lets it stop the servers that it has started
+                suite.wait()
 
 
 if __name__ == "__main__":

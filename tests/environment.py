@@ -23,10 +23,6 @@ DATA_DIR = Path(tempfile.mkdtemp(prefix="llmmonitor-tests-"))
 for _name in [name for name in os.environ if name.startswith("LLMMONITOR_") and not name.startswith(KEPT)]:
     del os.environ[_name]
 os.environ["LLMMONITOR_DATA_DIR"] = str(DATA_DIR)
-# Each process of a run in parallel (gw0, gw1, …) has a Redis database of its own, which its tests empty.
-if _worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    for _name in {"REDIS_URL", "LLMMONITOR_TEST_REDIS_URL"} & os.environ.keys():
-        os.environ[_name] = f"{os.environ[_name].rpartition('/')[0]}/{int(_worker.removeprefix('gw')) % 16}"
 # A query that a stalled machine holds up for some seconds is not what a test is about; those about the budget set one.
 os.environ["LLMMONITOR_QUERY_BUDGET_SECONDS"] = "60"
 Environment.model_config["env_file"] = None
