@@ -60,7 +60,8 @@ class ARuleThatFires:
         send(module_server, "slow-model", 2_000)
 
         expect(page.locator(".sentence h1")).to_have_text(
-            re.compile(r"^slow-model is slow: P95 [12]\.\d\d\ss, over 1\ss since \d\d:\d\d\.$")
+            re.compile(r"^slow-model is slow: P95 [12]\.\d\d\ss, over 1\ss since \d\d:\d\d\.$"),
+            timeout=15_000,  # an evaluation each five seconds, and a machine under load
         )
         expect(page.locator(".sentence")).to_have_attribute("data-state", "warning")
         expect(page.locator('[data-tile="p95"]')).to_have_class("tile warning")

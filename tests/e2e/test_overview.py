@@ -409,7 +409,8 @@ class APageBelowAPathOfAProxy:
         assert link
         with Proxy(server.port, "/monitor", strips=True) as proxy:
             page = open_page(proxy.url + link[1])
-            assert page.url == f"{proxy.url}/monitor/"
+            assert page.url == f"{proxy.url}/monitor/dashboard/connect/"
+            page.goto(f"{proxy.url}/monitor/")
             wait_live(page)
             send(server, request(ago_seconds=5))
             expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
@@ -435,6 +436,7 @@ class APageBelowAPathOfAProxy:
         assert link
         with Proxy(server.port, "/monitor", strips=False) as proxy:
             page = open_page(proxy.url + link[1])
+            page.goto(f"{proxy.url}/monitor/")
             with page.expect_response(lambda reply: reply.request.method == "POST") as started:
                 page.locator("#demo-show").click()
             assert (started.value.url, started.value.status) == (f"{proxy.url}/monitor/demo", 202)

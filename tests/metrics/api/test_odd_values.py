@@ -32,6 +32,7 @@ pytestmark = pytest.mark.store
 GROUPS = {"inference": "model,endpoint", "error": "model", "queue": "model,source", "engine": "model,source"}
 # Addresses that read no measurements.
 OTHERS = {"track-inference", "track-error", "track-queue", "track-system", "demo", "health", "schema", "docs", "robots"}
+OTHERS |= {"start", "connect-key", "sdk", "sdk-wheel"}
 
 
 def post(api: AsgiClient, kind: Kind, events: list[Any]) -> None:
@@ -101,6 +102,10 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "alerts-page": [("/dashboard/alerts/", window) for window in windows],
         "alerts-data": [("/dashboard/data/alerts", window) for window in windows],
         "alerts-figures": [("/dashboard/data/alerts/figures", window) for window in windows],
+        "connect": [("/dashboard/connect/", {})],
+        "connect-data": [("/dashboard/data/connect", {})],
+        "connect-figures": [("/dashboard/data/connect/figures", {})],
+        "connect-arrived": [("/dashboard/data/connect/arrived", {"request": "1", "start": "1"})],
         "filter-choices": [("/dashboard/data/choices", {"search": "m", **window}) for window in windows],
     }
 
