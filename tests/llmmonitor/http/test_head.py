@@ -52,9 +52,9 @@ class TheMethodHead:
             headers = {name.lower(): value for name, value in reply.getheaders()}
             replies.append((reply.status, {k: v for k, v in headers.items() if k not in CHANGING}))
         connection.close()
-        got, head, _ = replies
-        assert got[0] < 500
-        assert head == got
+        before, head, after = replies
+        assert before[0] < 500
+        assert head in (before, after)  # a tick may have changed whether the body is long enough to be compressed
 
 
 class AnExport:

@@ -115,7 +115,8 @@ class ASecondStart:
         assert "password" not in after
         with connect(server.ws_url) as live:
             assert '"type":"hello"' in str(live.recv(10))
-            assert '"type":"tick"' in str(live.recv(10))
+            received = [str(live.recv(10)) for _ in range(5)]  # among them may be changes of alerts
+            assert any('"type":"tick"' in message for message in received)
         until = time.monotonic() + 30
         while not server.get("/demo").json()["running"]:
             assert time.monotonic() < until, server.output
