@@ -129,6 +129,10 @@ class Call:
         """Add metadata."""
         self.fields["metadata"] = {**copy_of(self.fields.get("metadata")), **pairs}
 
+    def headroom(self, remaining_requests: int | None = None, remaining_tokens: int | None = None) -> None:
+        """Report what the provider's rate limit still allows, as `LLMMonitor.headroom` does."""
+        self._sender.headroom(self.model_name, self.fields.get("provider", ""), remaining_requests, remaining_tokens)
+
     def fail(self, error: BaseException) -> None:
         """Say that the request has failed. In a `with` block, exceptions that leave it are recorded without this."""
         with suppress(Exception):

@@ -152,7 +152,7 @@ def from_json(content: bytes | str) -> Any:
 def read_headroom(call: Call, response: Any) -> None:
     """Report what the provider's rate limit still allows, if the headers of the response have it."""
     if headroom := headroom_of(getattr(response, "headers", None)):
-        monitor().headroom(call.model_name, call.fields.get("provider", ""), **headroom)
+        call.headroom(**headroom)
 
 
 def wrap_response(function: Any) -> Any:
