@@ -1,4 +1,4 @@
-"""The periodic task."""
+"""The tasks: the evaluation of the rules, and the delivery of messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from alerts.delivery.sending import deliver, due_channels
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 from metrics.live import ring
@@ -30,6 +31,25 @@ def evaluate_alerts() -> None:
                 _warn_if_slow(begin, time.monotonic())
     except Exception as error:  # noqa: BLE001 (the task runs again in five seconds)
         log_throttled(logger, "evaluating alerts", error)
+
+
+@shared_task(name="alerts.tasks.find_messages", expires=1.0)
+def find_messages() -> None:
+    """Start to send to each channel that has a message to send now."""
+    try:
+        for channel_id in due_channels(datetime.now(UTC)):
+            send_messages.delay(channel_id)
+    except Exception as error:  # noqa: BLE001 (the task runs again in a second)
+        log_throttled(logger, "finding messages to send", error)
+
+
+@shared_task(name="alerts.tasks.send_messages", expires=10.0)
+def send_messages(channel_id: str) -> None:
+    """Send the due messages of a channel, unless another task does."""
+    try:
+        deliver(channel_id)
+    except Exception as error:  # noqa: BLE001 (the task runs again in a second)
+        log_throttled(logger, f"sending the messages of the channel {channel_id}", error)
 
 
 def _warn_if_slow(begin: float, end: float) -> None:

@@ -9,6 +9,7 @@ from llmmonitor.celery_beat import WallClock
 
 TICKS = "ticks"
 SLOW = "slow"
+MESSAGES = "messages"
 
 broker_url = settings.LLMMONITOR.redis_url or "memory://localhost/"  # without a host, kombu logs a warning
 broker_connection_retry_on_startup = True
@@ -22,13 +23,15 @@ worker_hijack_root_logger = False
 worker_enable_remote_control = False
 worker_send_task_events = False
 task_default_queue = SLOW
-# A worker without `-Q` consumes both.
-task_queues = (Queue(TICKS), Queue(SLOW))
+# A worker without `-Q` consumes all.
+task_queues = (Queue(TICKS), Queue(SLOW), Queue(MESSAGES))
 task_routes = {
     "metrics.tasks.sample": {"queue": TICKS},
     "metrics.tasks.broadcast": {"queue": TICKS},
     "alerts.tasks.evaluate_alerts": {"queue": TICKS},
     "metrics.tasks.maintain": {"queue": SLOW},
+    "alerts.tasks.find_messages": {"queue": MESSAGES},
+    "alerts.tasks.send_messages": {"queue": MESSAGES},
 }
 timezone = "UTC"
 enable_utc = True
@@ -51,6 +54,11 @@ beat_schedule = {
         "task": "alerts.tasks.evaluate_alerts",
         "schedule": WallClock(5, offset=0.4),
         "options": {"expires": 5.0},
+    },
+    "find_messages": {
+        "task": "alerts.tasks.find_messages",
+        "schedule": WallClock(1, offset=0.7),
+        "options": {"expires": 1.0},
     },
     "maintain": {
         "task": "metrics.tasks.maintain",

@@ -91,6 +91,11 @@ class Environment(BaseSettings):
         "",
         description="Path below which a proxy serves the monitor, such as `/monitor`. The proxy may strip it or not.",
     )
+    public_url: str = Field(
+        "",
+        description="Address of the monitor in messages, such as `https://monitor.example.com/monitor`. If empty, "
+        "`http://`, the host and the port that the server listens on, and the path prefix.",
+    )
     data_dir: Path = Field(CHECKOUT / "data", description="Directory of the database and the secret key (mode 0700).")
     database_url: str | None = Field(
         None,
@@ -218,6 +223,18 @@ class Environment(BaseSettings):
         if prefix.split("/")[1:2] and prefix.split("/")[1] in OWN_PATHS:
             raise ValueError(f"expected a path that does not begin with /{prefix.split('/')[1]}, a path of the monitor")
         return prefix
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/?#@\s]+(/[\w.~/-]*)?", value, re.ASCII):
+            raise ValueError("expected an address such as https://monitor.example.com")
+        return value.rstrip("/")
+
+    @property
+    def base_url(self) -> str:
+        """The address of the monitor for people who read a message, with the path prefix and without a final slash."""
+        return self.public_url or f"http://{self.host}:{self.port}{self.path_prefix}"
 
     @field_validator("cors_origins")
     @classmethod

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from alerts.delivery.outbox import add_messages
 from alerts.evaluation import newest_values
 from alerts.evaluation.alert_rows import change_to, end, follow, foreign, new_alert, set_state, state_of
 from alerts.evaluation.demo_groups import DemoGroups
@@ -122,8 +123,10 @@ def _judge_all(
     known = [alert for alerts in open_alerts.values() for alert in alerts.values()]
     _update(alert for alert in known if alert.updated_at == at)
     Alert.objects.bulk_create(new)  # after the alert of the same group that a change of the rule has ended
-    changes += mark([alert for alert in known + new if alert.ended_at is None], at, evaluation)
+    still_open = [alert for alert in known + new if alert.ended_at is None]
+    changes += mark(still_open, at, evaluation)
     AlertChange.objects.bulk_create(changes)
+    add_messages(rules, still_open, changes, at)
     announce(changes, reread=has_followed)
     return changes
 

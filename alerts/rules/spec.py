@@ -115,7 +115,8 @@ class RuleSpec(BaseModel):
     before the rule fires. clear_threshold: a firing alert is resolved when the condition no longer holds for this
     value. filters: label or `outcome` -> its values. group_by: an alert for each combination of these labels; by
     default for each model, host or GPU. min_count: requests without which a rule does not judge. compare_to_seconds:
-    how long before the window the one lies that a change is measured from.
+    how long before the window the one lies that a change is measured from. channels: ids of the channels that get its
+    messages; without any, the default ones.
     """
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=False)
@@ -140,7 +141,7 @@ class RuleSpec(BaseModel):
     enabled: bool = True
     description: Annotated[str, Field(max_length=2_000), STORABLE] = ""
     runbook_url: Url = ""
-    channels: Annotated[list[Annotated[str, STORABLE]], Field(max_length=20)] = []
+    channels: Annotated[list[Annotated[str, STORABLE, Field(max_length=MAX_ID)]], Field(max_length=20)] = []
     repeat_seconds: Annotated[int, Field(ge=60, le=WEEK)] = 14_400
 
     @field_validator("threshold", "clear_threshold", "window_seconds", "for_seconds", "min_count", mode="before")
@@ -202,8 +203,6 @@ def check_rule(values: Mapping[str, Any]) -> RuleSpec:
         errors.append(("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}."))
     _check_comparison(rule, errors)
     _check_window(rule, errors)
-    if rule.channels:
-        errors.append(("channels", "must be empty: this version has no notification channels."))
     if metric is None:
         raise BadRule(errors)
     checked = rule.model_copy(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from alerts.models import AlertRule
+from alerts.models import AlertRule, Channel
 from alerts.rules.history import Author, record_change
 from alerts.rules.planning import BadRules, Refused, RuleChange, Step, plan
 from alerts.rules.spec import ID_PATTERN, BadRule
@@ -51,6 +51,16 @@ def number_errors(added: int) -> list[tuple[str, str]]:
     return [("id", f"cannot be added: at most {MAX_RULES:,} rules are stored. Delete some first.")]
 
 
+def channel_errors(channels: Collection[str]) -> list[tuple[str, str]]:
+    """Return the error of a rule that names channels which do not exist."""
+    if not channels:
+        return []
+    stored = sorted(Channel.objects.values_list("pk", flat=True))
+    unknown = ", ".join(name for name in channels if name not in stored)
+    allowed = ", ".join(stored) or "none: add a channel first"
+    return [("channels", f"has unknown channels: {unknown}. Allowed: {allowed}.")] if unknown else []
+
+
 def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleChange]:
     ids = [rule_id for step in steps if re.fullmatch(ID_PATTERN, rule_id := str(step.fields.get("id")))]
     rows = AlertRule.objects.select_for_update().filter(pk__in=ids).order_by("pk")
@@ -58,6 +68,9 @@ def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleCha
     added = [change.id for change in changes if change.before is None]
     if added and (errors := number_errors(len(added) - sum(change.after is None for change in changes))):
         raise BadRules([Refused(step, BadRule(errors)) for step in steps if step.fields.get("id") == added[-1]])
+    named = [(step, channel_errors(step.fields.get("channels") or ())) for step in steps]
+    if refused := [Refused(step, BadRule(errors)) for step, errors in named if errors]:
+        raise BadRules(refused)
     for change in changes:
         if dry_run:
             continue

@@ -1,7 +1,7 @@
 """Celery workers and beat in threads of the server's process, for `manage.py up`.
 
-There are two workers with thread pools, one for each queue, so that a tick does not wait for slow work. The tasks and
-the schedule are the same as with separate processes.
+There is a worker with a thread pool for each queue, so that a tick waits neither for slow work nor for a receiver of
+messages. The tasks and the schedule are the same as with separate processes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 TICK_THREADS = 3  # sample, broadcast and evaluation
 SLOW_THREADS = 2
+MESSAGE_THREADS = 4
 BEAT_LONGEST_SLEEP_SECONDS = 0.5
 
 
@@ -34,10 +35,10 @@ class EmbeddedWorkers:
     def start(self) -> None:
         """Start all threads, and make the first sample and tick without waiting for beat."""
         from llmmonitor.celery import app, make_app
-        from llmmonitor.celery_settings import SLOW, TICKS
+        from llmmonitor.celery_settings import MESSAGES, SLOW, TICKS
 
         self._run("first-tick", self._first_tick)
-        for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS)):
+        for queue, threads in ((TICKS, TICK_THREADS), (SLOW, SLOW_THREADS), (MESSAGES, MESSAGE_THREADS)):
             # The queues that a worker consumes are a setting of its app, so each worker has its own app.
             worker = self._make_worker(make_app(set_as_current=False), queue, threads)
             self._run(f"worker-{queue}", worker.start)
@@ -63,10 +64,10 @@ class EmbeddedWorkers:
         """Send each worker an expired task, because it checks for the stop only at a message or every two seconds."""
         if settings.LLMMONITOR.redis_url:  # Redis may not be available
             return
-        from llmmonitor.celery_settings import SLOW, TICKS
+        from llmmonitor.celery_settings import MESSAGES, SLOW, TICKS
         from metrics import tasks
 
-        for queue in (TICKS, SLOW):
+        for queue in (TICKS, SLOW, MESSAGES):
             tasks.broadcast.apply_async(queue=queue, expires=0.001)
 
     def _run(self, name: str, call: Any, *arguments: Any) -> None:
@@ -85,7 +86,7 @@ class EmbeddedWorkers:
             pool="threads",
             concurrency=threads,
             prefetch_multiplier=1,
-            use_eventloop=False,  # kombu has one event loop per process, and there are two workers
+            use_eventloop=False,  # kombu has one event loop per process, and there are several workers
             queues=[queue],
             without_gossip=True,
             without_mingle=True,

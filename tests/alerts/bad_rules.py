@@ -45,6 +45,6 @@ BAD_RULES: list[tuple[dict[str, Any], str, str]] = [
     ({"group_by": ["gpu"]}, "group_by", "must be labels of inference.response_time_ms."),
     ({"min_count": 0}, "min_count", "must be at least 1."),
     ({"runbook_url": "wiki"}, "runbook_url", "must be an address that begins with http:// or https://."),
-    ({"channels": ["ops"]}, "channels", "must be empty: this version has no notification channels."),
+    ({"channels": "ops"}, "channels", "must be a list."),
     ({"colour": "red"}, "colour", "is not a field of a rule."),
 ]

@@ -103,7 +103,7 @@ class TheErrorsOfARule:
         ("changed", "fields"),
         [
             ({"kind": "x", "threshold": None, "compare_to_seconds": 5}, {"kind"}),
-            ({"metric_type": "x", "stat": "last", "channels": ["ops"]}, {"metric_type"}),
+            ({"metric_type": "x", "stat": "last"}, {"metric_type"}),
             ({"comparison": "x", "clear_threshold": 7, "stat": "last"}, {"comparison", "stat"}),
         ],
     )

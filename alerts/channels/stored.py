@@ -1,0 +1,50 @@
+"""The settings of a channel: checked, and stored in two parts, of which the secret one is encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from alerts.channels import secrets
+from alerts.channels.failure import SendFailed
+from alerts.channels.kind import ChannelKind
+from alerts.channels.kinds import KINDS
+from alerts.models import Channel
+
+
+def settings_of(channel: Channel) -> BaseModel:
+    """Return the settings of a stored channel. Raises SendFailed if they can no longer be used."""
+    kind = KINDS.get(channel.kind)
+    if kind is None:
+        raise SendFailed(f"there is no kind of channel {channel.kind}", is_final=True)
+    try:
+        return kind.settings(**channel.settings, **secrets.decrypt(channel.secrets))
+    except secrets.CannotDecrypt as error:
+        raise SendFailed(str(error), is_final=True) from None
+
+
+def split(kind: ChannelKind, settings: BaseModel) -> tuple[dict[str, Any], str]:
+    """Return the settings that are not secret, and the secret ones encrypted."""
+    public, secret = {}, {}
+    for name, value in settings:
+        if isinstance(value, SecretStr):
+            secret[name] = value.get_secret_value()
+        else:
+            public[name] = settings.model_dump(mode="json")[name]
+    return public, secrets.encrypt(secret)
+
+
+def secret_names(kind: ChannelKind) -> list[str]:
+    """Return the names of the settings that are never shown."""
+    return [name for name, field in kind.settings.model_fields.items() if SecretStr in _types(field.annotation)]
+
+
+def known(channel: Channel) -> Mapping[str, Any]:
+    """Return all stored settings, with the secret ones."""
+    return {**channel.settings, **secrets.decrypt(channel.secrets)}
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    return (annotation, *getattr(annotation, "__args__", ()))

@@ -1,0 +1,145 @@
+"""Sends the messages of a channel, one after the other.
+
+A process leases the channel while it sends, so that two do not send the same message. A process that is killed between
+the receiver's acceptance and the note of it has sent a message that is sent again, with the same id.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from alerts.channels.failure import SendFailed
+from alerts.channels.kind import SEND_SECONDS
+from alerts.channels.kinds import KINDS
+from alerts.channels.stored import settings_of
+from alerts.delivery.composing import message_of
+from alerts.delivery.retries import is_given_up, next_attempt
+from alerts.delivery.summaries import summarize
+from alerts.models import Channel, Delivery
+from llmmonitor.infra.throttled_log import log_throttled
+from metrics.store.write_lock import write_lock
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=3 * SEND_SECONDS)  # after so long, or when a process was killed, another one may send
+MAX_MESSAGES = 100  # of one task
+MAX_WAITING = 1_000  # that are looked at to choose the next one
+MAX_ERROR = 500
+MINUTE = timedelta(minutes=1)
+
+Clock = Callable[[], datetime]
+
+
+def due_channels(now: datetime) -> list[str]:
+    """Return the channels that have a message to send now, and to which no process sends."""
+    due = Delivery.objects.filter(channel=OuterRef("pk"), state=Delivery.State.WAITING, next_attempt_at__lte=now)
+    return list(Channel.objects.filter(Exists(due), _free(now), enabled=True).values_list("pk", flat=True))
+
+
+def deliver(channel_id: str, clock: Clock = timezone.now) -> int:
+    """Send the due messages of a channel, until one fails or the rate limit is reached. Return how many were sent."""
+    sent = 0
+    while sent < MAX_MESSAGES and (channel := _lease(channel_id, clock())) is not None:
+        try:
+            delivery = _next(channel, clock)
+            if delivery is None or not _attempt(channel, delivery, clock):
+                break
+        finally:
+            Channel.objects.filter(pk=channel_id, leased_until=channel.leased_until).update(leased_until=None)
+        sent += 1
+    return sent
+
+
+def _free(now: datetime) -> Q:
+    return (Q(leased_until=None) | Q(leased_until__lte=now)) & (Q(paused_until=None) | Q(paused_until__lte=now))
+
+
+def _lease(channel_id: str, now: datetime) -> Channel | None:
+    """Return the channel if this process may send to it now."""
+    until = now + LEASE
+    with write_lock():
+        if not Channel.objects.filter(_free(now), pk=channel_id, enabled=True).update(leased_until=until):
+            return None
+    return Channel.objects.filter(pk=channel_id, leased_until=until).first()
+
+
+def _next(channel: Channel, clock: Clock) -> Delivery | None:
+    """Return the message to send: the oldest that is due. One of a rule waits for the earlier ones of the rule.
+
+    If more are due than the channel may get in this minute, they become one.
+    """
+    now = clock()
+    waiting = channel.deliveries.filter(state=Delivery.State.WAITING).order_by("created_at", "kind", "pk")
+    due: list[Delivery] = []
+    delayed: set[str] = set()
+    for delivery in waiting[:MAX_WAITING]:
+        if delivery.next_attempt_at > now:
+            delayed.add(delivery.rule_id)
+        elif delivery.rule_id not in delayed:
+            due.append(delivery)
+    if not due:
+        return None
+    sent = channel.deliveries.filter(state=Delivery.State.SENT, ended_at__gt=now - MINUTE)
+    newest = sent.order_by("-ended_at")[: channel.max_per_minute]
+    times = [delivery.ended_at for delivery in newest if delivery.ended_at is not None]
+    if len(times) == channel.max_per_minute:
+        Channel.objects.filter(pk=channel.pk).update(paused_until=min(times) + MINUTE)
+        return None
+    return due[0] if len(due) <= channel.max_per_minute - len(times) else summarize(due, now)
+
+
+def _attempt(channel: Channel, delivery: Delivery, clock: Clock) -> bool:
+    """Send a message and store the result. Return whether it was accepted."""
+    try:
+        message = message_of(delivery)
+        KINDS[channel.kind].send(settings_of(channel), message)
+    except SendFailed as error:
+        failure = error
+    except Exception as error:
+        logger.exception("Sending message %s by the channel %s failed.", delivery.pk, channel.pk)
+        failure = SendFailed(f"{type(error).__name__}: see the log of the server")
+    else:
+        _accepted(channel, delivery, clock())
+        return True
+    _failed(channel, delivery, failure, clock())
+    return False
+
+
+def _accepted(channel: Channel, delivery: Delivery, now: datetime) -> None:
+    with write_lock(), transaction.atomic():
+        delivery.state, delivery.ended_at, delivery.last_error = Delivery.State.SENT, now, ""
+        delivery.attempts += 1
+        delivery.save(update_fields=["state", "ended_at", "last_error", "attempts"])
+        # The receiver is there again: the others need not wait.
+        channel.deliveries.filter(state=Delivery.State.WAITING, attempts__gt=0).update(next_attempt_at=now)
+
+
+def _failed(channel: Channel, delivery: Delivery, failure: SendFailed, now: datetime) -> None:
+    delivery.attempts += 1
+    delivery.last_error = str(failure)[:MAX_ERROR]
+    if failure.is_final or is_given_up(delivery.created_at, now):
+        delivery.state, delivery.ended_at = Delivery.State.DEAD, now
+        logger.error("Message %s of the channel %s is given up: %s.", delivery.pk, channel.pk, failure)
+    else:
+        chance = random.random()  # noqa: S311 (not a secret)
+        delivery.next_attempt_at = next_attempt(delivery.attempts, now, chance, failure.retry_after_seconds)
+        log_throttled(logger, f"sending a message by the channel {channel.pk}", failure)
+    with write_lock(), transaction.atomic():
+        delivery.save(update_fields=["state", "ended_at", "last_error", "attempts", "next_attempt_at"])
+        if failure.retry_after_seconds and delivery.state == Delivery.State.WAITING:
+            Channel.objects.filter(pk=channel.pk).update(paused_until=delivery.next_attempt_at)
+
+
+def retry(delivery_id: UUID, now: datetime) -> bool:
+    """Try a dead message again. Return whether there was one. Its time until it is given up begins again."""
+    with write_lock():
+        dead = Delivery.objects.filter(pk=delivery_id, state=Delivery.State.DEAD)
+        return bool(dead.update(state=Delivery.State.WAITING, next_attempt_at=now, ended_at=None, created_at=now))
