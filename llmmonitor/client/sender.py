@@ -36,6 +36,7 @@ MAX_IN_FLIGHT = 50_000  # calls that were started and have not ended; the oldest
 TIMEOUT_SECONDS = 10.0  # of a post
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts
 NO_ROOM = "There is no room for more events that wait; the oldest are dropped."
+UNWRITTEN = "Events that cannot be written as JSON, or are no mappings with fields, are dropped."
 EXIT_SECONDS = 1.5  # what sending may delay the end of the process
 
 
@@ -90,7 +91,8 @@ class Sender:
         """Queue an event. Does not block and does not raise."""
         items = self._items
         if len(items) >= MAX_QUEUED:
-            self._drop(1, "queue", f"{MAX_QUEUED:,} events wait for the sender's thread; more are dropped.")
+            text = f"{MAX_QUEUED:,} events wait for the sender's thread; more are dropped."
+            self._drop(1, "queue", text, were_queued=False)
             return
         items.append(item)
         if not self.is_running:
@@ -106,14 +108,15 @@ class Sender:
     def put_many(self, items: list[Recorded]) -> None:
         """Write events as batches now, so that a long list does not need the queue."""
         if self.start():
-            self._keep(items)
+            self._drop(self._keep(items), "unwritten", UNWRITTEN, were_queued=False)
             self._wake.set()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Send now what was recorded before. Return whether all of it was sent or rejected in time."""
-        if not self._queued:
-            return True
         until = time.monotonic() + timeout_seconds
+        with self._moving:  # events that are moved are not in the queue, and do not wait yet
+            if not self._queued:
+                return True
         if not self.start():
             self._send_here(until)
             return not self._queued
@@ -256,18 +259,25 @@ class Sender:
         """Move the queue to the batches that wait."""
         items = self._items
         with self._moving:
-            self._keep([items.popleft() for _ in range(len(items))])
+            unwritten = self._keep([items.popleft() for _ in range(len(items))])
+            self._drop(unwritten, "unwritten", UNWRITTEN)
         while len(self.in_flight) > MAX_IN_FLIGHT:
             if self.in_flight.pop(next(iter(self.in_flight)), self) is None:
-                self._drop(1, "in flight", f"{MAX_IN_FLIGHT:,} calls have not ended; the oldest are dropped.", 0)
+                self._drop(
+                    1,
+                    "in flight",
+                    f"{MAX_IN_FLIGHT:,} calls have not ended; the oldest are dropped.",
+                    were_queued=False,
+                )
 
-    def _keep(self, items: list[Call | Recorded] | list[Recorded]) -> None:
+    def _keep(self, items: list[Call | Recorded] | list[Recorded]) -> int:
+        """Add the items to the batches that wait. Return how many are in none, because they cannot be written."""
         unwritten = len(items)
         with self._moving:
             for batch in batches(items, self._common):
                 unwritten -= batch.events
                 self._drop(self._waiting.add(batch), "waiting", NO_ROOM)
-            self._drop(unwritten, "unwritten", f"{unwritten:,} events could not be written as JSON.")
+        return unwritten
 
     def _first(self) -> Batch | None:
         with self._moving:
@@ -313,12 +323,13 @@ class Sender:
         self.last_error = reason
         warn("failed", f"{reason.rstrip('.')}. Events that wait: {self._queued:,}.")
 
-    def _drop(self, count: int, subject: str, text: str, finished: int | None = None) -> None:
-        """Count events that are dropped. finished: those of them that were queued; by default all."""
+    def _drop(self, count: int, subject: str, text: str, *, were_queued: bool = True) -> None:
+        """Count events that are dropped."""
         if count:
             with self._changed:
                 self._dropped += count
-                self._finished += count if finished is None else finished
+                if were_queued:
+                    self._finished += count
             self.last_error = text
             warn(subject, text)
 

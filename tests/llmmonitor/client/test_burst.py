@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -131,3 +132,53 @@ def test_a_batch_that_is_dropped_while_it_is_posted_is_counted_once(monkeypatch:
         monitor.close()
         assert monitor._sender.counts() == {"queued": 0, "sent": 1, "rejected": 0, "dropped": 1}
         assert [event["model_name"] for event in server.events()] == ["first", "second"]
+
+
+class TheFlush:
+    def test_waits_for_events_that_the_thread_is_writing_as_json(self) -> None:
+        writing, flushed = threading.Event(), threading.Event()
+
+        class Slow:
+            def __str__(self) -> str:
+                writing.set()
+                flushed.wait(0.3)  # a flush that does not wait for this has returned by then
+                return "slow"
+
+        with odd_server(odd_servers.accept) as server, LLMMonitor(url=server.url) as monitor:
+            monitor.record("model", metadata={"value": Slow()})
+            assert writing.wait(30)
+            assert monitor.flush(30)
+            flushed.set()
+            assert len(server.events()) == 1
+
+    def test_does_not_count_events_that_were_dropped_before_they_were_queued(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sender, "MAX_QUEUED", 10)
+        monkeypatch.setattr(sender, "EVERY_SECONDS", 0.05)
+        asked, filled, flushed = threading.Event(), threading.Event(), threading.Event()
+
+        def answer(connection: Any) -> None:
+            if not asked.is_set():
+                asked.set()
+                assert filled.wait(30)
+                while not monitor._sender._is_flushing:
+                    time.sleep(0.001)
+                for _ in range(25):
+                    monitor.record("dropped")
+                monitor.record_batch([{}] * 25)
+                flushed.wait(0.3)  # a flush that counts these has returned by then
+            odd_servers.accept(connection)
+
+        with odd_server(answer) as server:
+            monitor = LLMMonitor(url=server.url)
+            monitor.record("first")
+            assert asked.wait(30)  # the thread waits for the server
+            for _ in range(10):
+                monitor.record("model")
+            filled.set()
+            assert monitor.flush(30)
+            flushed.set()
+            assert [event["model_name"] for event in server.events()] == ["first", *["model"] * 10]
+            monitor.close()
+            assert monitor._sender.counts() == {"queued": 0, "sent": 11, "rejected": 0, "dropped": 50}
