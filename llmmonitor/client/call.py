@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from llmmonitor.client.request_id import new_request_id
+from llmmonitor.client.warn import warn
 
 if TYPE_CHECKING:
     from llmmonitor.client.sender import Sender
@@ -30,7 +31,7 @@ PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class Call:
-    """A request to a model. `with` and `async with` record its time, its outcome and what its methods are told.
+    """A request to a model. `with` and `async with` record its time, its outcome and what its methods are told, once.
 
     fields: fields of the event, such as `temperature`; names that LLM Monitor does not know become metadata.
 
@@ -47,6 +48,9 @@ class Call:
         self._start_ns = self._first_ns = self._end_ns = 0
 
     def __enter__(self) -> Self:
+        if self._end_ns:
+            warn("ended", "A call that had ended was entered again; that is not recorded. Each request needs a call.")
+            return self
         self.started_at_ns = time_ns()
         sender = self._sender
         if not sender.is_running:

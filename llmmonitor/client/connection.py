@@ -7,7 +7,7 @@ import math
 import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPException, HTTPSConnection
 from time import monotonic, time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -104,10 +104,11 @@ class Connection:
     def _open(self) -> HTTPConnection:
         parts = urlsplit(self._settings.url)
         host = parts.hostname or ""
+        # Without a port, these classes would take the end of an IPv6 address for one.
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            return HTTPSConnection(host, parts.port, timeout=self._timeout_seconds, context=context)
-        return HTTPConnection(host, parts.port, timeout=self._timeout_seconds)
+            return HTTPSConnection(host, parts.port or HTTPS_PORT, timeout=self._timeout_seconds, context=context)
+        return HTTPConnection(host, parts.port or HTTP_PORT, timeout=self._timeout_seconds)
 
 
 def _seconds(retry_after: str | None) -> float:

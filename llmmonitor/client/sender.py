@@ -73,6 +73,12 @@ class Sender:
         self._failures = 0
         self._not_before = 0.0
 
+    def __del__(self) -> None:
+        """End the thread. What waits in memory is lost."""
+        self._wake.set()
+        self._connection.close()
+        self._warn_of_lost()
+
     def counts(self) -> dict[str, int]:
         """Return the numbers of events that are queued, and were sent, rejected and dropped."""
         with self._moving, self._changed:
@@ -145,8 +151,11 @@ class Sender:
         thread.join(timeout_seconds)
         if thread.is_alive() and self._slot is not None:
             self._take()  # to the spool: the thread waits for the server
-        has_failed = self._failures or thread.is_alive()
-        if has_failed and (queued := self._queued) and isinstance(self._waiting, WaitingInMemory):
+        if self._failures or thread.is_alive():
+            self._warn_of_lost()
+
+    def _warn_of_lost(self) -> None:
+        if (queued := self._queued) and isinstance(self._waiting, WaitingInMemory):
             warn("close", f"{queued:,} events were not sent. {self.last_error or 'The server has not responded yet.'}")
 
     def start(self) -> bool:
@@ -161,7 +170,7 @@ class Sender:
             return False
         with self._changed:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="llmmonitor", daemon=True)
+                thread = threading.Thread(target=_run, args=([self],), name="llmmonitor", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:  # no thread may start: the main thread has ended, or there are too many
@@ -171,24 +180,22 @@ class Sender:
                 _close_at_the_end_of_a_child(self)
         return True
 
-    def _run(self) -> None:
+    def _send(self) -> None:
+        """Send what was recorded."""
+        at_once = self._is_closing or self._is_flushing
+        self._is_flushing = False
         try:
-            self._open()
-            while not self._is_done():
-                self._wake.wait(EVERY_SECONDS)
-                self._wake.clear()
-                at_once = self._is_closing or self._is_flushing
-                self._is_flushing = False
-                try:
-                    if self._take_and_send(at_once):
-                        self._wake.set()
-                except Exception as error:  # noqa: BLE001 (the thread must continue)
-                    self._fail(f"Sending failed ({error!r})", 0.0)
-        finally:
-            with self._changed:
-                if self._thread is threading.current_thread():  # it has failed
-                    self._thread = None
-                    self.is_running = False
+            if self._take_and_send(at_once):
+                self._wake.set()
+        except Exception as error:  # noqa: BLE001 (the thread must continue)
+            self._fail(f"Sending failed ({error!r})", 0.0)
+
+    def _stopped(self) -> None:
+        """Note that this thread ends, if that is not known yet: it has failed."""
+        with self._changed:
+            if self._thread is threading.current_thread():
+                self._thread = None
+                self.is_running = False
 
     def _is_done(self) -> bool:
         """Return whether the thread ends: it was closed, and has tried to send everything."""
@@ -344,6 +351,28 @@ class Sender:
                 self._connection = Connection(self.settings, left)
                 while self._take_and_send(at_once=True) and time.monotonic() < until:
                     pass
+
+
+def _run(started: list[Sender]) -> None:
+    """Send what was recorded, each second, until the sender is closed.
+
+    started: the sender, which is removed. When nothing can record with it any more, as after `del monitor`, it and its
+    thread end, too: so the thread refers to it only while it sends, or has something to send that did not fail before.
+    """
+    sender: Sender | None = started.pop()
+    reference, wake = weakref.ref(sender), sender._wake
+    try:
+        sender._open()
+        while sender is not None and not sender._is_done():
+            if sender._failures or not sender._queued:
+                sender = None
+            wake.wait(EVERY_SECONDS)
+            wake.clear()
+            if (sender := reference()) is not None:
+                sender._send()
+    finally:
+        if sender is not None:
+            sender._stopped()
 
 
 _senders: weakref.WeakSet[Sender] = weakref.WeakSet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8899"
 TRUE = frozenset({"1", "true", "yes", "on"})
+LOGIN = re.compile(r"^(\w+://)?.*@", re.DOTALL)
+LOGIN_PROBLEM = "LLMMONITOR_URL must have no user name and no password. A key is set as LLMMONITOR_API_KEY."
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,19 @@ def read_settings(
     disabled: bool | None,
 ) -> Settings:
     """Return the settings. What is None is read from `LLMMONITOR_URL` and so on. Does not raise."""
-    address = (url or os.environ.get("LLMMONITOR_URL") or DEFAULT_URL).strip().rstrip("/")
+    given = str(url or os.environ.get("LLMMONITOR_URL") or DEFAULT_URL).strip().rstrip("/")
+    address = LOGIN.sub(r"\1", given)  # a password shall be in no message
     key = (api_key or os.environ.get("LLMMONITOR_API_KEY") or "").strip()
+    directory = os.fspath(spool_dir or os.environ.get("LLMMONITOR_SPOOL_DIR", ""))
     off = os.environ.get("LLMMONITOR_DISABLED", "").strip().lower() in TRUE if disabled is None else disabled
     return Settings(
         url=address,
         api_key=key,
-        service=service if service is not None else os.environ.get("LLMMONITOR_SERVICE", ""),
+        service=str(service) if service is not None else os.environ.get("LLMMONITOR_SERVICE", ""),
         metadata=dict(metadata or {}),
-        spool_dir=os.fspath(spool_dir or os.environ.get("LLMMONITOR_SPOOL_DIR", "")),
+        spool_dir=os.path.abspath(directory) if directory else "",  # the program may change its directory
         is_disabled=off,
-        problem=_problem(address, key),
+        problem=_problem(address, key) if address == given else LOGIN_PROBLEM,
     )
 
 

@@ -8,6 +8,7 @@ twice is counted once, because its events have ids.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -23,6 +24,7 @@ from llmmonitor.client.warn import warn
 MAX_BYTES = 256 * 1024 * 1024
 ADOPT_SECONDS = 60.0
 UNFINISHED = ".part"
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 # Its id, the last part of its path, and the number of its events.
 NAME = re.compile(r"[0-9a-f-]{36}\.(inference|error)\.(\d{1,6})")
 
@@ -68,7 +70,10 @@ class WaitingOnDisk:
         return dropped
 
     def first(self) -> Batch | None:
-        """Return the oldest batch, with an empty body if its file cannot be read."""
+        """Return the oldest batch, with an empty body if its file cannot be read.
+
+        Raises OSError if too many files are open.
+        """
         if batch := self._memory.first():
             return batch
         if not self._files and time.monotonic() >= self._adopt_at:
@@ -80,6 +85,8 @@ class WaitingOnDisk:
         try:
             body = path.read_bytes()
         except OSError as error:
+            if error.errno in TOO_MANY_FILES:
+                raise  # that passes, and the file is as it was
             warn("spool", f"Reading from the spool directory failed ({error}).")
             body = b""
         return Batch(f"/track/{path.name.split('.')[1]}", count, body, path)

@@ -202,9 +202,31 @@ class TheHealth:
         assert caplog.messages == [f"LLM Monitor: Nothing is sent. {health['error']}"]
         assert monitor.flush()
 
+    @pytest.mark.parametrize("url", ["http://user:secret@127.0.0.1:1/path", "user:se/secret@127.0.0.1:1"])
+    def test_of_an_address_with_a_password_does_not_show_it(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
+        monitor = LLMMonitor(url=url)
+        monitor.record("model")
+        health = monitor.health()
+        assert health["status"] == "misconfigured"
+        assert health["error"].startswith("LLMMONITOR_URL must have no user name and no password.")
+        assert health["url"] in ("http://127.0.0.1:1/path", "127.0.0.1:1")
+        assert "secret" not in f"{health} {caplog.text}"
+
     def test_of_a_key_with_a_line_break(self) -> None:
         health = LLMMonitor(api_key="llmm_a\nb").health()
         assert (health["status"], health["error"]) == (
             "misconfigured",
             "LLMMONITOR_API_KEY has characters that a key does not have.",
         )
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+def test_an_ipv6_address_without_a_port_has_that_of_its_scheme(
+    scheme: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(address: tuple[str, int], *_: object) -> socket.socket:
+        raise OSError(f"to {address}")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    health = LLMMonitor(url=f"{scheme}://[2001:db8::1]/prefix").health()
+    assert health["error"].endswith(f"to ('2001:db8::1', {port})")

@@ -83,6 +83,21 @@ class AScript:
         """
         assert arrived(accepting, program) == {"closed": 4}
 
+    def test_has_no_thread_of_a_monitor_that_it_has_dropped(self, accepting: OddServer) -> None:
+        # As in a function that makes a monitor for each request, or a script that Streamlit runs again and again.
+        program = """
+            import threading
+            from llmmonitor import LLMMonitor
+            for _ in range(3):
+                monitor = LLMMonitor()
+                with monitor.track("dropped"):
+                    pass
+                _, thread = threading.enumerate()
+                del monitor
+                thread.join()   # for ever, if it does not end
+        """
+        assert arrived(accepting, program) == {"dropped": 3}
+
     def test_sends_from_all_its_threads(self, accepting: OddServer) -> None:
         program = """
             import threading

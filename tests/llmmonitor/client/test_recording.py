@@ -64,6 +64,20 @@ class ATrackedCall:
         (request,) = requests_of(module_server, monitor, "ended")
         assert request["outcome"] == "ok"
 
+    def test_is_recorded_once_though_it_is_entered_again(
+        self, module_server: Server, monitor: LLMMonitor, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        call = monitor.track("again")
+        with call:
+            pass
+        first_ms = call.response_time_ms
+        with call:
+            pass
+
+        (request,) = requests_of(module_server, monitor, "again")
+        assert request["response_time_ms"] == pytest.approx(first_ms, abs=0.01)
+        assert "A call that had ended was entered again" in caplog.text
+
     async def test_that_is_cancelled_is_recorded_as_such(self, module_server: Server, monitor: LLMMonitor) -> None:
         started = asyncio.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 from pathlib import Path
@@ -167,7 +168,7 @@ class TheSpool:
         assert not waiting.remove(posted)
         assert waiting.count == 2
 
-    @pytest.mark.parametrize("directory", ["/proc/none", "/dev/null", "a\0b"])
+    @pytest.mark.parametrize("directory", ["/proc/none", "/dev/null", "/a\0b"])
     def test_is_memory_if_the_directory_cannot_be_written(
         self, directory: str, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -213,3 +214,32 @@ class TheSpool:
         assert monitor.flush(sender.EVERY_SECONDS * 30)
         monitor.close()
         assert monitor._sender.counts() == {"queued": 0, "sent": 0, "rejected": 0, "dropped": 1}
+
+    def test_is_the_same_after_the_program_has_changed_its_directory(
+        self, away: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monitor = LLMMonitor(url=away, spool_dir="spool")
+        monitor.record("model")
+        assert not monitor.flush(0.5)
+        monkeypatch.chdir("/")
+        monitor.record("model")
+        assert not monitor.flush(0.5)
+        monitor.close()
+        assert events_in(tmp_path / "spool") == 2
+
+    def test_keeps_a_file_while_too_many_files_are_open(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def read_bytes(path: Path) -> bytes:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(sender, "LONGEST_WAIT_SECONDS", 0.1)
+        with odd_server(odd_servers.accept) as server:
+            monitor = LLMMonitor(url=server.url, spool_dir=tmp_path)
+            with monkeypatch.context() as many_open:
+                many_open.setattr(Path, "read_bytes", read_bytes)
+                monitor.record("model")
+                assert not monitor.flush(0.5)
+                assert "Too many open files" in monitor.health()["last_error"]
+            assert monitor.flush()
+            monitor.close()
+            assert models(server) == ["model"]

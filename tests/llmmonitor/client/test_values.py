@@ -95,6 +95,13 @@ class AValue:
         assert event["metadata"] == {"team": "search", "value": written, "other": 1}
         assert event["prompt_tokens"] == 7
 
+    def test_of_the_service_is_its_text(self, server: OddServer) -> None:
+        monitor = LLMMonitor(url=server.url, service=UUID(int=1))  # type: ignore[arg-type]
+        monitor.record("model")
+        (event,) = events(server, monitor)
+        monitor.close()
+        assert event["service"] == "00000000-0000-0000-0000-000000000001"
+
     def test_of_metadata_is_that_of_the_call_though_the_program_changes_it_later(
         self, server: OddServer, monitor: LLMMonitor
     ) -> None:
