@@ -359,10 +359,10 @@ def _run(started: list[Sender]) -> None:
     started: the sender, which is removed. When nothing can record with it any more, as after `del monitor`, it and its
     thread end, too: so the thread refers to it only while it sends, or has something to send that did not fail before.
     """
-    sender: Sender | None = started.pop()
-    reference, wake = weakref.ref(sender), sender._wake
+    reference, wake = weakref.ref(started[0]), started[0]._wake
     try:
-        sender._open()
+        started[0]._open()
+        sender: Sender | None = started.pop()
         while sender is not None and not sender._is_done():
             if sender._failures or not sender._queued:
                 sender = None
@@ -371,8 +371,8 @@ def _run(started: list[Sender]) -> None:
             if (sender := reference()) is not None:
                 sender._send()
     finally:
-        if sender is not None:
-            sender._stopped()
+        if (left := reference()) is not None:
+            left._stopped()
 
 
 _senders: weakref.WeakSet[Sender] = weakref.WeakSet()
