@@ -130,7 +130,7 @@ def _line(event: dict[str, Any]) -> bytes:
 def _simple(value: Any) -> Any:
     """Return a value of a type that JSON does not have as one that it has."""
     if isinstance(value, datetime):
-        return value.isoformat()
+        return (value if value.tzinfo else value.astimezone()).isoformat()  # without a time zone, it is local
     if hasattr(value, "__index__"):  # integers of NumPy
         return int(value)
     if hasattr(value, "__float__"):

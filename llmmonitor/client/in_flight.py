@@ -28,8 +28,8 @@ class InFlight:
         """Keep the numbers that are known until the next sample. remaining: by unit, `requests` and `tokens`."""
         known = {f"ratelimit_remaining_{unit}": value for unit, value in remaining.items() if _is_whole(value)}
         with suppress(Exception):
-            key = (str(model_name), str(provider or ""), self._service)
-            if known and (key in self._headroom or len(self._headroom) < MAX_MODELS):
+            key = (_text(model_name), _text(provider), self._service)
+            if known and model_name and (key in self._headroom or len(self._headroom) < MAX_MODELS):
                 _, before = self._headroom.get(key, (0, {}))
                 self._headroom[key] = time_ns(), {**before, **known}
 
@@ -40,10 +40,13 @@ class InFlight:
         oldest_ns: dict[Key, int] = {}
         for call in calls:
             with suppress(Exception):  # of values of the caller that cannot be written as text
+                if not call.model_name:  # the server rejects its event
+                    continue
+                fields = call.fields
                 key = (
-                    str(call.model_name),
-                    str(call.fields.get("provider") or ""),
-                    str(call.fields.get("service") or self._service),
+                    _text(call.model_name),
+                    _text(fields.get("provider")),
+                    _text(fields.get("service") or self._service),
                 )
                 counts[key] = counts.get(key, 0) + 1
                 oldest_ns[key] = min(oldest_ns.get(key, now_ns), call.started_at_ns)
@@ -70,6 +73,11 @@ class InFlight:
             )
             for key in reported | counts.keys() | headroom.keys()
         ]
+
+
+def _text(value: Any) -> str:
+    """Return a name as an event has it: of a member of an enumeration of strings, it is the value."""
+    return str.__str__(value) if isinstance(value, str) else str(value or "")
 
 
 def _is_whole(value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -134,6 +136,49 @@ class AValue:
             monitor.record("model")
             assert monitor.flush()
         assert [event["model_name"] for event in events(server, monitor)] == ["model", "model", [], "<Unwritable>"]
+
+
+class Name(str, enum.Enum):  # noqa: UP042 (str() of a StrEnum is its value)
+    """As programs declare their models."""
+
+    GPT = "gpt-4o"
+
+
+class TheNameOfAModel:
+    def test_is_the_same_of_an_event_and_of_the_queue_in_which_it_was(
+        self, server: OddServer, monitor: LLMMonitor
+    ) -> None:
+        with monitor.track(Name.GPT), monitor.track("gpt-4o"):
+            (sample,) = monitor._sender._samples.samples(list(monitor._sender.in_flight), "source")
+        assert (sample.fields["model_name"], sample.fields["processing"]) == ("gpt-4o", 2)
+        assert [event["model_name"] for event in events(server, monitor)] == ["gpt-4o", "gpt-4o"]
+
+    @pytest.mark.parametrize("missing", [None, ""])
+    def test_is_not_made_up_for_a_queue(self, monitor: LLMMonitor, missing: Any) -> None:
+        with monitor.track(missing):
+            assert monitor._sender._samples.samples(list(monitor._sender.in_flight), "source") == []
+
+
+def test_a_time_without_a_time_zone_is_local(
+    server: OddServer, monitor: LLMMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        monitor.record("model", timestamp=datetime(2026, 1, 2, 9, 30))  # noqa: DTZ001
+        (event,) = events(server, monitor)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert event["timestamp"] == "2026-01-02T09:30:00+09:00"
+
+
+def test_a_service_may_be_a_number(server: OddServer) -> None:
+    service: Any = 7
+    with LLMMonitor(url=server.url, service=service) as monitor:
+        monitor.record("model")
+        (event,) = events(server, monitor)
+    assert event["service"] == "7"
 
 
 class AnEvent:
