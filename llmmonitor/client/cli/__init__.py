@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,9 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # such as `llmmonitor check | head -1`
-        sys.stderr.close()
+    except BrokenPipeError:  # such as `llmmonitor check | head -1`; Python would report it again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from llmmonitor.client.connection import Connection, NoResponse
 from llmmonitor.client.events import INFERENCE, Recorded, batches
 from llmmonitor.client.settings import read_settings
+
+Number = TypeVar("Number", int, float)
 
 SUMMARY = "send one event and wait until it is stored"
 TIMEOUT_SECONDS = 10.0
@@ -25,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the fields of the event."""
     parser.add_argument("--model", required=True, dest="model_name", metavar="NAME")
     parser.add_argument("--provider", metavar="NAME")
-    parser.add_argument("--response-time-ms", type=float, metavar="MS")
-    parser.add_argument("--ttft-ms", type=float, metavar="MS", help="time to first token")
-    parser.add_argument("--prompt-tokens", type=int, metavar="N")
-    parser.add_argument("--completion-tokens", type=int, metavar="N")
+    parser.add_argument("--response-time-ms", type=milliseconds, metavar="MS")
+    parser.add_argument("--ttft-ms", type=milliseconds, metavar="MS", help="time to first token")
+    parser.add_argument("--prompt-tokens", type=tokens, metavar="N")
+    parser.add_argument("--completion-tokens", type=tokens, metavar="N")
     parser.add_argument("--error", dest="error_type", metavar="TYPE", help="the request failed, such as TimeoutError")
     parser.add_argument(
         "--set",
@@ -39,6 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="another field, or metadata, several times; a value is JSON, and otherwise text",
     )
+
+
+def milliseconds(text: str) -> float:
+    """Return the value of an option. argparse reports the errors; a ValueError with the name of this function."""
+    return _not_negative(float(text), text)
+
+
+def tokens(text: str) -> int:
+    """Return the value of an option, as `milliseconds` does."""
+    return _not_negative(int(text), text)
+
+
+def _not_negative(value: Number, text: str) -> Number:
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
 
 
 def run(options: argparse.Namespace) -> int:

@@ -104,7 +104,7 @@ class AnEventThatIsSent:
 
     def test_is_named_with_what_was_not_stored_of_it(self, module_server: Server) -> None:
         finished = llmmonitor(
-            module_server.url, "send", "--model", "odd", "--prompt-tokens", "-1", "--set", "prompt=secret"
+            module_server.url, "send", "--model", "odd", "--set", "prompt_tokens=-1", "--set", "prompt=secret"
         )
         assert finished.returncode == 0
         assert finished.stderr.splitlines() == [
@@ -153,10 +153,19 @@ class AnEventThatIsSent:
         assert len(requests_of(module_server, "late")) == 1
 
     @pytest.mark.parametrize(
-        "arguments", [(), ("--model", "m", "--set", "no value"), ("--model", "m", "--ttft-ms", "x")]
+        ("arguments", "error"),
+        [
+            ((), "the following arguments are required: --model"),
+            (("--model", "m", "--set", "no value"), "argument --set: expected NAME=VALUE, got 'no value'"),
+            (("--model", "m", "--ttft-ms", "x"), "argument --ttft-ms: invalid milliseconds value: 'x'"),
+            (("--model", "m", "--response-time-ms", "-5"), "argument --response-time-ms: must be 0 or more, got -5"),
+            (("--model", "m", "--response-time-ms", "nan"), "argument --response-time-ms: must be 0 or more, got nan"),
+            (("--model", "m", "--prompt-tokens", "-1"), "argument --prompt-tokens: must be 0 or more, got -1"),
+        ],
     )
-    def test_is_not_sent_by_a_wrong_use(self, arguments: tuple[str, ...]) -> None:
-        assert llmmonitor(DEAD, "send", *arguments).returncode == 2
+    def test_is_not_sent_by_a_wrong_use(self, arguments: tuple[str, ...], error: str) -> None:
+        finished = llmmonitor(DEAD, "send", *arguments)
+        assert (finished.returncode, finished.stderr.splitlines()[-1]) == (2, f"llmmonitor send: error: {error}")
 
     def test_is_not_sent_while_the_sdk_is_disabled(self) -> None:
         finished = llmmonitor(DEAD, "send", "--model", "m", LLMMONITOR_DISABLED="1")
@@ -194,6 +203,22 @@ TOP = (
     "import fcntl, sys, termios; from llmmonitor.client.cli import main; "
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); sys.exit(main(['top']))"
 )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_command_ends_silently_if_nobody_reads_its_output(unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        finished = subprocess.run(
+            [sys.executable, "-m", "llmmonitor", "check"],
+            env=environment(DEAD, PYTHONUNBUFFERED=unbuffered),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (finished.returncode, finished.stderr) == (1, b"")
 
 
 class TheLiveFigures:
