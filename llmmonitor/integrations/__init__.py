@@ -100,10 +100,12 @@ class _Finder(MetaPathFinder):
         if name not in self.wanted:
             return None
         for finder in sys.meta_path:
-            if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
+            # Python, too, asks no finder without this method. Old versions of six have such ones.
+            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+            if find_spec is not None and (spec := find_spec(name, path, target)) is not None:
                 if spec.loader is not None:
                     spec.loader = _InstrumentingLoader(self.wanted[name], spec.loader)
-                return spec
+                return spec  # type: ignore[no-any-return]
         return None
 
 

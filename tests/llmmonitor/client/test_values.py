@@ -173,14 +173,6 @@ def test_a_time_without_a_time_zone_is_local(
     assert event["timestamp"] == "2026-01-02T09:30:00+09:00"
 
 
-def test_a_service_may_be_a_number(server: OddServer) -> None:
-    service: Any = 7
-    with LLMMonitor(url=server.url, service=service) as monitor:
-        monitor.record("model")
-        (event,) = events(server, monitor)
-    assert event["service"] == "7"
-
-
 class AnEvent:
     def test_that_is_too_large_is_sent_without_its_metadata(
         self, server: OddServer, monitor: LLMMonitor, caplog: pytest.LogCaptureFixture
