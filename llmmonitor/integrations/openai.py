@@ -7,12 +7,23 @@ messages, answers, tool calls, images, keys. A stream of chat has token counts o
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, given, parsed, patch, read, wrap_async, wrap_response, wrap_sync
+from llmmonitor.integrations.wrapping import (
+    Reader,
+    given,
+    leave,
+    parsed,
+    patch,
+    read,
+    wrap_async,
+    wrap_response,
+    wrap_sync,
+)
 
 PROVIDERS = {"api.openai.com": "openai", "openrouter.ai": "openrouter"}
 
@@ -31,9 +42,24 @@ def instrument() -> None:
         for method in methods:
             patch(getattr(module, name), method, wrap_sync(reader))
             patch(getattr(module, f"Async{name}"), method, wrap_async(reader))
+    for streams, name in (("chat", "ChatCompletionStream"), ("responses", "ResponseStream")):
+        module = read(import_module, f"openai.lib.streaming.{streams}")
+        for stream in (name, f"Async{name}"):
+            patch(getattr(module, stream, None), "close", _wrap_close)
     base = read(import_module, "openai._base_client")
     for client in ("SyncAPIClient", "AsyncAPIClient"):
         patch(getattr(base, client, None), "_process_response", wrap_response)
+
+
+def _wrap_close(function: Any) -> Any:
+    """Wrap `close` of what `stream` returns. It closes the response, and not the stream from which it reads."""
+
+    @functools.wraps(function)
+    def wrapped(self: Any) -> Any:
+        leave(getattr(self, "_raw_stream", None))
+        return function(self)
+
+    return wrapped
 
 
 def _begin(operation: str) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from traceback import extract_tb
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,7 +128,10 @@ def read(reader: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return reader(*arguments)
     except Exception as error:  # noqa: BLE001 (recording must not disturb the caller)
-        warn(f"reading {reader.__module__}", f"{reader.__module__} cannot read a call ({error!r}).")
+        # Without the text of the error, which may have content, such as that of a response with invalid UTF-8.
+        *_, frame = extract_tb(error.__traceback__)
+        where = f"{type(error).__name__} in line {frame.lineno} of {frame.filename}"
+        warn(f"reading {reader.__module__}", f"{reader.__module__} cannot read a call ({where}).")
         return None
 
 
@@ -262,6 +266,12 @@ class _Observed:
     def __del__(self) -> None:
         if not sys.is_finalizing():  # nothing can be sent any more
             self._llmmonitor_leave()
+
+
+def leave(stream: Any) -> None:
+    """End the call of a stream that is left otherwise than by its own methods, if it is recorded."""
+    if issubclass(type(stream), _Observed):  # `isinstance` would ask for the class of the library
+        stream._llmmonitor_leave()
 
 
 class Stream(_Observed):

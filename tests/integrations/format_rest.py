@@ -21,4 +21,9 @@ def default(handler: Any, body: dict[str, Any]) -> None:
         handler.json(body["status"], {})
 
 
-PATHS = {"/rank": rank, "/default": default}
+def latin_1(handler: Any, body: dict[str, Any]) -> None:
+    """`POST /latin-1`, which repeats the text in an encoding that JSON does not have."""
+    handler.json(200, f'{{"text": "{body["text"]} é", "usage": {{}}}}'.encode("latin-1"))
+
+
+PATHS = {"/rank": rank, "/default": default, "/latin-1": latin_1}

@@ -51,8 +51,8 @@ class Handler(BaseHTTPRequestHandler):
             respond(self, body)
 
     def json(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
-        """Respond with JSON."""
-        data = json.dumps(content).encode()
+        """Respond with JSON, which may be written already."""
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)

@@ -150,6 +150,23 @@ class AResponse:
         assert caller.post("/rank", {}).status_code == 200
         assert (recorded.one(model)["outcome"], tokens(recorded.one(model))) == ("ok", (None, None, None))
 
+    @pytest.mark.parametrize("kind", [OfHttpx, OfRequests])
+    def test_that_cannot_be_read_is_not_quoted_in_the_log(
+        self,
+        recorded: Recorded,
+        provider: Provider,
+        model: str,
+        kind: Callable[..., Any],
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("llmmonitor.client.warn._next", {})
+        kind(provider.url, model=model).post("/latin-1", {"text": "SECRET"})
+
+        assert recorded.one(model)["outcome"] == "ok"
+        assert "cannot read a call (UnicodeDecodeError" in caplog.text
+        assert "SECRET" not in caplog.text
+
     def test_with_the_headroom_of_a_rate_limit_is_recorded_with_it(
         self, recorded: Recorded, provider: Provider, model: str
     ) -> None:

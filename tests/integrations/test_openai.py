@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 from conftest import Recorded
 from format_openai import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, REASONING_TOKENS, WORDS
@@ -13,6 +14,10 @@ from provider import SLOW_SECONDS, Provider
 
 HELLO: Any = [{"role": "user", "content": "Say hello, SECRET."}]
 TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
+
+class Weather(pydantic.BaseModel):
+    celsius: float
 
 
 @pytest.fixture
@@ -99,6 +104,24 @@ class AStream:
 
         assert recorded.one(model)["outcome"] == "cancelled"
 
+    def test_of_the_helper_that_is_left_early_is_cancelled_at_once(
+        self, client: openai.OpenAI, recorded: Recorded, model: str
+    ) -> None:
+        with client.chat.completions.stream(model=model, messages=HELLO) as stream:
+            assert next(stream).type == "chunk"
+
+        assert recorded.one(model)["outcome"] == "cancelled"
+        stream.close()
+
+    async def test_of_the_asynchronous_helper_that_is_left_early_is_cancelled_at_once(
+        self, async_client: openai.AsyncOpenAI, recorded: Recorded, model: str
+    ) -> None:
+        async with async_client.chat.completions.stream(model=model, messages=HELLO) as stream:
+            assert (await anext(stream)).type == "chunk"
+
+        assert (await asyncio.to_thread(recorded.one, model))["outcome"] == "cancelled"
+        await stream.close()
+
     def test_that_breaks_off_raises_what_the_client_raises(
         self, client: openai.OpenAI, recorded: Recorded, model: str
     ) -> None:
@@ -138,6 +161,16 @@ def test_an_embedding_is_recorded_with_its_input(client: openai.OpenAI, recorded
 
 
 class AnError:
+    def test_of_an_answer_that_cannot_be_parsed_does_not_quote_it(
+        self, client: openai.OpenAI, recorded: Recorded, model: str
+    ) -> None:
+        with pytest.raises(pydantic.ValidationError, match="".join(WORDS)):
+            client.chat.completions.parse(model=model, messages=HELLO, response_format=Weather)
+
+        (error,) = recorded.errors(model)
+        assert (error["error_type"], "".join(WORDS) in str(error)) == ("ValidationError", False)
+        assert "Invalid JSON" in error["error_message"]
+
     @pytest.mark.parametrize(
         ("word", "kind", "outcome"),
         [

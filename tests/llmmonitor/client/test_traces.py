@@ -7,6 +7,8 @@ import pytest
 from llmmonitor import LLMMonitor
 from llmmonitor.client.call import Call
 from llmmonitor.integrations.wrapping import Reader, use_monitor, wrap_sync
+from tests.support import odd_servers
+from tests.support.odd_servers import odd_server
 
 
 def trace(call: Call) -> list[str]:
@@ -30,6 +32,21 @@ class AnException:
             "test_in_a_block_has_the_frames_of_those_that_called_its_function",
             "the_callers_function",
         ]
+
+    def test_has_no_value_that_pydantic_quotes(self) -> None:
+        text = "1 validation error for Answer [type=json_invalid, input_value='a secret, [] it is', input_type=str]"
+        with odd_server(odd_servers.accept) as server, LLMMonitor(url=server.url) as monitor:
+            with pytest.raises(KeyError), monitor.track("m"):
+                try:
+                    raise ValueError(text)
+                except ValueError as error:
+                    raise KeyError from error
+            monitor.error(ValueError(text))
+            assert monitor.flush()
+            (request,), (error,) = server.events(), server.events("/track/error")
+        assert error["error_message"] == "1 validation error for Answer [type=json_invalid, input_type=str]"
+        assert f"ValueError: {error['error_message']}" in request["stack_trace"]
+        assert "secret" not in f"{request} {error}"
 
     def test_of_a_wrapped_function_has_the_line_that_called_it(self) -> None:
         calls: list[Call] = []
