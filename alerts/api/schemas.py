@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from alerts.acknowledging import Acknowledgement
+from alerts.channels.spec import ChannelSpec
+from alerts.models import Delivery
 from alerts.rules.spec import RuleSpec
 from alerts.silencing.spec import NewSilence
 from metrics.api.openapi.request_schemas import schema_of
@@ -100,8 +102,8 @@ BAD_RULE: dict[str, Any] = {
         **PROBLEM["properties"],
         "errors": {
             "type": "array",
-            "description": "With the code `bad_rule`: every invalid field. `detail` continues a sentence that starts "
-            "with the field.",
+            "description": "With the code `bad_rule` or `bad_channel`: every invalid field. `detail` continues a "
+            "sentence that starts with the field.",
             "items": object_schema({"field": STRING, "detail": STRING}),
         },
     },
@@ -155,3 +157,47 @@ CONTEXT: dict[str, Any] = object_schema(
     }
 )
 ALERT_WITH_CONTEXT: dict[str, Any] = object_schema({**ALERT["properties"], "context": CONTEXT})
+CHANNEL_FIELDS: dict[str, Any] = {
+    **{name: part for name, part in schema_of(ChannelSpec).items() if name != "required"},
+    "description": "Fields of a channel. Fields and settings that are not given keep their values; of a new channel, "
+    "they get defaults.",
+    "additionalProperties": True,
+}
+NEW_CHANNEL: dict[str, Any] = {**CHANNEL_FIELDS, "required": ["id", "name", "kind"]}
+CHANNEL: dict[str, Any] = object_schema(
+    {
+        **CHANNEL_FIELDS["properties"],
+        "settings": {
+            "type": "object",
+            "additionalProperties": True,
+            "description": 'A secret setting is `{"is_set": true}`, or false. Sent like this, it stays as it is.',
+        },
+        "title": {**STRING, "description": "Of the kind."},
+        "shown": {**STRING, "description": "What a person recognizes the channel by, such as a host."},
+        "problem": {**NULLABLE_STRING, "description": "Why nothing can be sent by it; null if it can."},
+        "waiting": {**INTEGER, "description": "Number of messages that are still to be sent."},
+        "dead": {**INTEGER, "description": "Number of messages that were given up."},
+        "last_sent_at": NULLABLE_TIME,
+        "created_at": TIME,
+    }
+)
+CHANNEL_READ_ONLY = CHANNEL["properties"].keys() - ChannelSpec.model_fields.keys()  # ignored in a body
+CHANNEL_EXAMPLE = {"id": "server-log", "name": "Log of the server", "kind": "log", "is_default": True}
+TEST_RESULT: dict[str, Any] = object_schema(
+    {"accepted": BOOLEAN, "reason": {**NULLABLE_STRING, "description": "Why it was not accepted."}}
+)
+DELIVERY: dict[str, Any] = object_schema(
+    {
+        "id": {**STRING, "format": "uuid", "description": "Of the message. It stays the same at each attempt."},
+        "kind": STRING,
+        "channel": STRING,
+        "rule": NULLABLE_STRING,
+        "state": {"type": "string", "enum": Delivery.State.values},
+        "attempts": INTEGER,
+        "next_attempt_at": {**NULLABLE_TIME, "description": "Of a waiting message."},
+        "last_error": NULLABLE_STRING,
+        "created_at": TIME,
+        "ended_at": {**NULLABLE_TIME, "description": "When it was sent, given up, or merged with others."},
+        "changes": list_of({**INTEGER, "description": "Id of a change of `/alerts/history`."}),
+    }
+)

@@ -67,6 +67,7 @@ class EndSilenceView(ReadView):
 
     @describe(
         summary="End a silence",
+        request=None,
         responses={200: schemas.SILENCE, **problems(404), **PROBLEMS},
         parameters=(Parameter("number", int, location="path"),),
         operation_id="alert_silence_end",

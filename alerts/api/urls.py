@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alerts.api import alert, rules, silences, views
+from alerts.api import alert, channels, deliveries, rules, silences, views
 
 urlpatterns = [
     path("alerts", views.AlertsView.as_view(), name="alerts"),
@@ -15,4 +15,13 @@ urlpatterns = [
     path("alerts/<int:number>/acknowledge", views.AcknowledgeView.as_view(), name="alert-acknowledge"),
     path("alerts/silences", silences.SilencesView.as_view(), name="alert-silences"),
     path("alerts/silences/<int:number>/end", silences.EndSilenceView.as_view(), name="alert-silence-end"),
+    path("alerts/channels", channels.ChannelsView.as_view(), name="alert-channels"),
+    path("alerts/channels/<slug:channel_id>", channels.ChannelView.as_view(), name="alert-channel"),
+    path("alerts/channels/<slug:channel_id>/test", channels.TestChannelView.as_view(), name="alert-channel-test"),
+    path("alerts/deliveries", deliveries.DeliveriesView.as_view(), name="alert-deliveries"),
+    path(
+        "alerts/deliveries/<uuid:delivery_id>/retry",
+        deliveries.RetryDeliveryView.as_view(),
+        name="alert-delivery-retry",
+    ),
 ]

@@ -96,21 +96,24 @@ def _next(channel: Channel, clock: Clock) -> Delivery | None:
     return due[0] if len(due) <= channel.max_per_minute - len(times) else summarize(due, now)
 
 
+def failure_of(error: Exception, channel: Channel) -> SendFailed:
+    """Return why a message was not sent. An error that no kind of channel expects is logged."""
+    if isinstance(error, SendFailed):
+        return error
+    logger.error("Sending a message by the channel %s failed.", channel.pk, exc_info=error)
+    return SendFailed(f"{type(error).__name__}: see the log of the server")
+
+
 def _attempt(channel: Channel, delivery: Delivery, clock: Clock) -> bool:
     """Send a message and store the result. Return whether it was accepted."""
     try:
         message = message_of(delivery)
         KINDS[channel.kind].send(settings_of(channel), message)
-    except SendFailed as error:
-        failure = error
-    except Exception as error:
-        logger.exception("Sending message %s by the channel %s failed.", delivery.pk, channel.pk)
-        failure = SendFailed(f"{type(error).__name__}: see the log of the server")
-    else:
-        _accepted(channel, delivery, clock())
-        return True
-    _failed(channel, delivery, failure, clock())
-    return False
+    except Exception as error:  # noqa: BLE001 (whatever it is, the message is not sent, and is tried again)
+        _failed(channel, delivery, failure_of(error, channel), clock())
+        return False
+    _accepted(channel, delivery, clock())
+    return True
 
 
 def _accepted(channel: Channel, delivery: Delivery, now: datetime) -> None:

@@ -56,8 +56,9 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         indexes = [
+            models.Index(fields=["created_at", "id"], name="delivery_newest"),
             models.Index(fields=["channel", "state", "created_at"], name="delivery_channel"),
             models.Index(fields=["state", "ended_at"], name="delivery_ended"),
         ]

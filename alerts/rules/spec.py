@@ -175,6 +175,8 @@ _MESSAGES = {
     "too_long": "may have at most {max_length} entries.",
     "finite_number": "must be a finite number.",
     "string_type": "must be text.",
+    "bool_parsing": "must be true or false.",
+    "bool_type": "must be true or false.",
     "string_unicode": UNSTORABLE,
     "too_short": "must not be empty.",
     "dict_type": "must be an object.",
@@ -241,7 +243,7 @@ def described(detail: Any, of: str = "rule") -> tuple[str, str]:
     if kind == "value_error":
         return field, str(detail["ctx"]["error"])
     if kind == "string_pattern_mismatch":
-        return field, _PATTERNS[field]
+        return field, _PATTERNS.get(field, "has an invalid form.")
     if kind in _MESSAGES:
         return field, _MESSAGES[kind].format(of=of, **detail.get("ctx", {}))
     of_type = next((text for start, text in _TYPES.items() if kind.startswith(start)), None)

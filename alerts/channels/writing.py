@@ -1,0 +1,137 @@
+"""Storing channels: the only place that changes what people configure of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.utils import timezone
+
+from alerts.channels import secrets
+from alerts.channels.kinds import KINDS
+from alerts.channels.spec import SETTINGS, BadChannel, ChannelSpec, check_channel
+from alerts.channels.stored import known, secret_names, split
+from alerts.models import AlertRule, Channel, Delivery
+from metrics.store.write_lock import write_lock
+
+MAX_CHANNELS = 100
+MAX_NAMED = 10  # rules, in an error
+IS_SET = "is_set"  # what is shown of a secret: {"is_set": true}
+FIELDS = tuple(name for name in ChannelSpec.model_fields if name != SETTINGS)
+
+
+class ChannelInUse(Exception):
+    """Rules name the channel, so that it cannot be deleted."""
+
+    def __init__(self, channel_id: str, rules: list[str]) -> None:
+        more = len(rules) - MAX_NAMED
+        names = ", ".join(rules[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        super().__init__(f"The channel {channel_id} cannot be deleted, because rules name it: {names}.")
+
+
+class ChannelChange(NamedTuple):
+    """A stored channel, and the names of its fields and settings that have changed."""
+
+    channel: Channel
+    names: list[str]
+
+
+def add_channel(fields: Mapping[str, Any]) -> Channel:
+    """Store a new channel. Raises BadChannel."""
+    spec = check_new_channel(fields)
+    with write_lock(), transaction.atomic():
+        check_new_channel(fields)  # again, while nothing else writes
+        public, secret = split(KINDS[spec.kind], spec.settings)
+        return Channel.objects.create(**{name: getattr(spec, name) for name in FIELDS}, settings=public, secrets=secret)
+
+
+def check_new_channel(fields: Mapping[str, Any]) -> ChannelSpec:
+    """Return the channel that `add_channel` would store. Raises BadChannel."""
+    spec = check_channel({**fields, SETTINGS: _merged({}, fields.get("kind"), fields.get(SETTINGS, {}))})
+    if Channel.objects.filter(pk=spec.id).exists():
+        raise BadChannel([("id", f"cannot be {spec.id}: there is a channel with this id.")])
+    if Channel.objects.count() >= MAX_CHANNELS:
+        raise BadChannel([("id", f"cannot be added: at most {MAX_CHANNELS} channels are stored. Delete some first.")])
+    return spec
+
+
+def change_channel(channel_id: str, fields: Mapping[str, Any]) -> ChannelChange | None:
+    """Replace the given fields and settings of a channel. Return None if there is no such channel. Raises BadChannel.
+
+    Messages that wait for another attempt are tried at once: the change may be what they need.
+    """
+    with write_lock(), transaction.atomic():
+        channel = Channel.objects.select_for_update().filter(pk=channel_id).first()
+        if channel is None:
+            return None
+        spec = check_change(channel, fields)
+        before = _values(channel)
+        for name in FIELDS:
+            setattr(channel, name, getattr(spec, name))
+        if SETTINGS in fields:
+            channel.settings, channel.secrets = split(KINDS[spec.kind], spec.settings)
+        after = _values(channel)
+        changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        if changed:
+            channel.paused_until = None
+            channel.save(update_fields=[*FIELDS[1:], "settings", "secrets", "paused_until"])
+            channel.deliveries.filter(state=Delivery.State.WAITING).update(next_attempt_at=timezone.now())
+    return ChannelChange(channel, changed)
+
+
+def check_change(channel: Channel, fields: Mapping[str, Any]) -> ChannelSpec:
+    """Return the channel as `change_channel` would store it. Raises BadChannel.
+
+    Settings that are not given are kept. If none is given, they are not checked: their secrets may be unreadable.
+    """
+    stored = {name: getattr(channel, name) for name in FIELDS}
+    errors = [
+        (name, f"must be {stored[name]}: the {name} of a channel cannot be changed.")
+        for name in ("id", "kind")
+        if fields.get(name, stored[name]) != stored[name]
+    ]
+    if errors:
+        raise BadChannel(errors)
+    if SETTINGS not in fields:
+        return check_channel({**stored, **fields})
+    settings = _merged(_known_settings(channel), channel.kind, fields[SETTINGS])
+    return check_channel({**stored, **fields, SETTINGS: settings})
+
+
+def remove_channel(channel_id: str) -> bool:
+    """Delete a channel with its messages. Return whether there was one. Raises ChannelInUse."""
+    with write_lock(), transaction.atomic():
+        if rules := rules_that_name(channel_id):
+            raise ChannelInUse(channel_id, rules)
+        Delivery.changes.through.objects.filter(delivery__channel=channel_id).delete()
+        return bool(Channel.objects.filter(pk=channel_id).delete()[0])
+
+
+def rules_that_name(channel_id: str) -> list[str]:
+    """Return the names of the rules whose channels include this one."""
+    rules = AlertRule.objects.values_list("name", "channels")
+    return [name for name, channels in rules if channel_id in channels]
+
+
+def _merged(known_settings: Mapping[str, Any], kind: Any, given: Any) -> Any:
+    """Return the settings with the given ones. A secret as it is shown, `{"is_set": true}`, is not given."""
+    if not isinstance(given, Mapping):
+        return given
+    secret = secret_names(KINDS[kind]) if isinstance(kind, str) and kind in KINDS else ()
+    shown = {name for name in secret if isinstance(given.get(name), Mapping) and IS_SET in given[name]}
+    return {**known_settings, **{name: value for name, value in given.items() if name not in shown}}
+
+
+def _values(channel: Channel) -> dict[str, Any]:
+    """Return the fields and the settings, by their names."""
+    settings = {f"{SETTINGS}.{name}": value for name, value in _known_settings(channel).items()}
+    return {name: getattr(channel, name) for name in FIELDS} | settings
+
+
+def _known_settings(channel: Channel) -> Mapping[str, Any]:
+    """Return the settings, with the secret ones if they can be decrypted."""
+    try:
+        return known(channel)
+    except secrets.CannotDecrypt:
+        return dict(channel.settings)
