@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alerts.channels import log
+from alerts.channels import apprise, log
 from alerts.channels.kind import ChannelKind
 
 # By name, in the order in which they are offered.
-KINDS: dict[str, ChannelKind] = {kind.name: kind for kind in (log.KIND,)}
+KINDS: dict[str, ChannelKind] = {kind.name: kind for kind in (apprise.KIND, log.KIND)}
