@@ -24,7 +24,8 @@ MAX_TEXT = 8_192  # characters of each text of such an event
 MAX_INTEGER_BITS = 1_024
 MAX_LEVELS = 20
 COMPRESSED_FROM_BYTES = 2_048
-PYDANTIC_INPUT = re.compile(r"input_value=.*?, (?=input_type=\w+\])", re.DOTALL)
+# What pydantic quotes: of an answer that is parsed, it is content. The key in a URL of Google.
+SECRET = re.compile(r"input_value=.*?, (?=input_type=\w+\])|(?<=[?&]key=)[^&\s'\")]+", re.DOTALL)
 
 
 class Recorded(NamedTuple):
@@ -101,14 +102,9 @@ def _event(fields: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
         event["metadata"] = {**metadata, **copy_of(fields["metadata"])}
     trace = event.get("error_message")
     if isinstance(trace, TracebackException):
-        event["error_message"] = _without_input(str(trace))
-        event.setdefault("stack_trace", _without_input("".join(trace.format())))
+        event["error_message"] = SECRET.sub("", str(trace))
+        event.setdefault("stack_trace", SECRET.sub("", "".join(trace.format())))
     return event
-
-
-def _without_input(text: str) -> str:
-    """Return a text of errors without what pydantic quotes: of an answer that is parsed, it is content."""
-    return PYDANTIC_INPUT.sub("", text)
 
 
 def _line_of(item: Call | Recorded, common: Mapping[str, Any]) -> tuple[str, bytes]:

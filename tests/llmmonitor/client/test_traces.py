@@ -48,6 +48,15 @@ class AnException:
         assert f"ValueError: {error['error_message']}" in request["stack_trace"]
         assert "secret" not in f"{request} {error}"
 
+    def test_has_no_key_of_a_url(self) -> None:
+        with odd_server(odd_servers.accept) as server, LLMMonitor(url=server.url) as monitor:
+            with pytest.raises(ConnectionError), monitor.track("m"):
+                raise ConnectionError("no response from url: /v1/models/gemini:generateContent?key=secret&alt=sse (3)")
+            assert monitor.flush()
+            (request,) = server.events()
+        assert request["error_message"].endswith("generateContent?key=&alt=sse (3)")
+        assert "secret" not in str(request)
+
     def test_of_a_wrapped_function_has_the_line_that_called_it(self) -> None:
         calls: list[Call] = []
         use_monitor(LLMMonitor(disabled=True))
