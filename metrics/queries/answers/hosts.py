@@ -24,7 +24,6 @@ from metrics import catalogue
 from metrics.levels import LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, GPUMetrics, SystemMetrics
 from metrics.queries.answers.partial_samples import fill_missing
-from metrics.queries.answers.presence import demo_names
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.newest_samples import newest_samples
@@ -68,7 +67,7 @@ def host_states(now: datetime) -> list[dict[str, Any]]:
     Each has `host`, `state`, and `is_demo`: whether all its samples are demo data.
     """
     with query_budget():
-        real = set(GaugeLabels.objects.filter(is_demo=False).values_list("host", flat=True).distinct())
+        real = _real_hosts()
         return [
             {"host": host.host, "state": host.state, "is_demo": host.host not in real} for host in _host_states(now)
         ]
@@ -82,9 +81,10 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
     """
     states = _host_states(at)
     if any(host.state == "down" for host in states):
-        # The hosts of demo data do not exist: they are not down if nobody sends demo data.
-        demo = demo_names().get("host", frozenset())
-        states = [host for host in states if host.state != "down" or host.host not in demo]
+        # The hosts of demo data do not exist: they are not down if nobody sends demo data. What another process has
+        # removed is in the cache for a while, and has no labels any more.
+        real = _real_hosts()
+        states = [host for host in states if host.state != "down" or host.host in real]
     # If there are too many hosts, those that run are shown.
     ranked = sorted(states, key=lambda host: (STATES.index(host.state), host.host))
     shown = sorted(ranked[:MAX_HOSTS], key=lambda host: host.host)
@@ -99,6 +99,11 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
             body["gpus_omitted"] = body.get("gpus_omitted", 0) + len(row["gpu_metrics"])
             row["gpu_metrics"] = []
     return body
+
+
+def _real_hosts() -> set[str]:
+    """Return the hosts of which not all is demo data."""
+    return set(GaugeLabels.objects.filter(is_demo=False).values_list("host", flat=True).distinct())
 
 
 def _host_states(at: datetime) -> list[HostState]:

@@ -13,6 +13,7 @@ import pytest
 from metrics import queries
 from metrics.events import Event, GPUSample, QueueEvent, SystemEvent
 from metrics.live.subscriptions import compute_view, parse
+from metrics.models import GaugeLabels, GaugeRollup, SystemMetrics
 from metrics.queries.answers.results import round_for_tick
 from metrics.registers import tick_parts
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, SLOW, request, write
@@ -406,6 +407,16 @@ class TheHosts:
             (BETA, "up", 1),
         ]
         assert set(hosts[0]) == {"host", "state", "at", "age_seconds"}
+
+    @pytest.mark.parametrize("is_demo", [True, False])
+    def test_that_another_process_has_removed_are_gone_at_once(self, db: Any, is_demo: bool) -> None:
+        write([sample(ago(3_000), is_demo=is_demo), sample(ago(1), BETA)])
+        queries.current(NOW)
+        for table in (SystemMetrics, GaugeRollup, GaugeLabels):
+            path = "host" if table is GaugeLabels else "labels__host"
+            table.objects.filter(**{path: ALPHA}).delete()
+
+        assert [host["host"] for host in queries.current(NOW)["hosts"]] == [BETA]
 
     @pytest.mark.parametrize("demo_first", [True, False])
     def test_are_shown_as_measured_if_an_example_host_has_the_same_name(self, db: Any, demo_first: bool) -> None:
