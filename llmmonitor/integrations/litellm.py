@@ -40,6 +40,7 @@ def instrument() -> None:
     logger = _callback()
     logger.is_on = True
     at_unpatch(functools.partial(setattr, logger, "is_on", False))
+    _add_callback()  # names that were imported from litellm before are not wrapped
     for name, operation in OPERATIONS.items():
         reader = Reader(_begin(operation), _result, _chunk, start=_Unreported.started)
         for module in (main, litellm):
@@ -58,6 +59,13 @@ def _callback() -> Any:
     from litellm.integrations.custom_logger import CustomLogger
 
     return type("LLMMonitorLogger", (_Logger, CustomLogger), {"__module__": __name__})()
+
+
+def _add_callback() -> None:
+    import litellm
+
+    if _callback() not in litellm.callbacks:
+        litellm.callbacks.append(_callback())
 
 
 class _Logger:
@@ -106,8 +114,7 @@ def _begin(operation: str) -> Any:
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         import litellm
 
-        if _callback() not in litellm.callbacks:  # the program may have set another list
-            litellm.callbacks.append(_callback())
+        _add_callback()  # the program may have set another list
         model = str(given(kwargs.get("model")) or next(filter(given, args), "unknown"))
         prefix, _, rest = model.partition("/")
         provider = kwargs.get("custom_llm_provider") or (prefix if rest and prefix in litellm.provider_list else "")

@@ -26,6 +26,8 @@ from format_openai import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, REASO
 from provider import Provider
 from snippets import blocks, snippet
 
+import llmmonitor
+
 HELLO: Any = [{"role": "user", "content": "Say hello, SECRET."}]
 COUNTED = (PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, REASONING_TOKENS)
 WAIT_SECONDS = 30.0
@@ -103,6 +105,19 @@ class ACall:
         litellm.completion(f"openai/{model}", HELLO, **server)
 
         arrived(recorded, model)
+
+    def test_is_recorded_once_by_a_name_that_was_imported_before(
+        self, server: dict[str, Any], recorded: Recorded, model: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        llmmonitor.uninstrument()
+        monkeypatch.setattr(litellm, "callbacks", [])
+        imported = litellm.completion
+        llmmonitor.instrument(monitor=recorded.monitor)
+
+        imported(f"openai/{model}", HELLO, **server)
+        list(imported(f"openai/{model}", HELLO, stream=True, **server))
+
+        arrived(recorded, model, 2)
 
     def test_that_is_cancelled_is_recorded(self, recorded: Recorded, model: str) -> None:
         async def program() -> None:
