@@ -148,6 +148,7 @@ def _record(kwargs: dict[str, Any], response: Any) -> None:
     name = payload.get("custom_llm_provider") or ""
     parameters = payload.get("model_parameters") or {}
     streams = bool(payload.get("stream") or kwargs.get("stream"))
+    has_failed = payload.get("status") == "failure"
     call_type = str(payload.get("call_type") or "")
     fields = {
         "timestamp": at(int(end * SECOND_NS)),
@@ -160,11 +161,7 @@ def _record(kwargs: dict[str, Any], response: Any) -> None:
         "stream": streams or None,
         "temperature": given(parameters.get("temperature")),
         "max_tokens": given(parameters.get("max_completion_tokens")) or given(parameters.get("max_tokens")),
-        **(
-            _error(payload, kwargs.get("exception"))
-            if payload.get("status") == "failure"
-            else _usage(payload, response)
-        ),
+        **(_error(payload, kwargs.get("exception")) if has_failed else _usage(payload, response)),
     }
     model = str(payload.get("model") or kwargs.get("model") or "unknown").removeprefix(f"{name}/")
     if (group := payload.get("model_group")) and group != model:
