@@ -132,9 +132,9 @@ class Sender:
             wanted = self._finished + self._queued
         with self._changed:
             while self._finished < wanted and (left := until - time.monotonic()) > 0:
-                self._is_flushing = True
+                self._is_flushing = True  # again each second: what was in the way before may have passed
                 self._wake.set()
-                self._changed.wait(min(left, EVERY_SECONDS))
+                self._changed.wait_for(lambda: self._finished >= wanted, min(left, EVERY_SECONDS))
             return self._finished >= wanted
 
     def close(self, timeout_seconds: float = EXIT_SECONDS) -> None:

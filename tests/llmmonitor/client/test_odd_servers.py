@@ -106,6 +106,14 @@ class TheSender:
             monitor.close()
         assert 200 < wait <= 250 * 1.5
 
+    def test_posts_no_more_than_once_a_second_while_a_flush_waits(self) -> None:
+        with odd_server(refuse(503, "Retry-After: 300")) as server:
+            monitor = LLMMonitor(url=server.url)
+            monitor.record("model")
+            assert not monitor.flush(1.5)
+            assert 1 <= len(server.bodies) <= 3
+            monitor.close()
+
     def test_uses_one_connection(self) -> None:
         with odd_server(odd_servers.accept) as server:
             monitor = LLMMonitor(url=server.url)
