@@ -14,11 +14,13 @@ class AlertsConfig(AppConfig):
         """Add the parts of alerts: numbers in each tick, retention, exports, and the alerts of demo data."""
         from alerts.demo_history import remove_alerts, store_history
         from alerts.exports import export_alerts, export_history
+        from alerts.health import monitor_fields as health_fields
         from alerts.hot_numbers import numbers_of_alerts
         from alerts.retention import delete_expired
-        from metrics.registers import demo_filled, demo_removed, exports, retention, tick_parts
+        from metrics.registers import demo_filled, demo_removed, exports, monitor_fields, retention, tick_parts
 
         tick_parts.add("alerts", numbers_of_alerts)
+        monitor_fields.add("alerts", health_fields)
         retention.add("alerts", delete_expired)
         exports.add("alerts", export_alerts)
         exports.add("alert_history", export_history)

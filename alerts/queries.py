@@ -30,7 +30,7 @@ from django.db.models.functions import Cast
 
 from alerts.cutting import MOST_IMPORTANT_FIRST, Cut, first_of, in_window
 from alerts.evaluation import newest_values
-from alerts.models import Alert, AlertChange, AlertRule, Evaluation
+from alerts.models import Alert, AlertChange, AlertRule, Channel, Evaluation
 from alerts.rules.words import unit_of_fields
 from metrics import catalogue
 from metrics.queries import Window
@@ -202,6 +202,11 @@ def last_fired() -> dict[str, dict[str, Any]]:
         rule: {"from": _iso(start), "to": _iso(end), "silenced": silence is not None}
         for rule, start, end, silence in rows
     }
+
+
+def number_of_channels() -> int:
+    """Return how many channels get messages of alerts."""
+    return Channel.objects.filter(enabled=True, heartbeat_seconds=None).count()
 
 
 def newest_evaluation() -> dict[str, Any]:

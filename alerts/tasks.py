@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from alerts.delivery import heartbeats
 from alerts.delivery.sending import deliver, due_channels
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
+from alerts.health import alerting_health
 from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 from metrics.live import ring
+from metrics.tasks import sample
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,29 @@ def find_messages() -> None:
             send_messages.delay(channel_id)
     except Exception as error:  # noqa: BLE001 (the task runs again in a second)
         log_throttled(logger, "finding messages to send", error)
+
+
+@shared_task(name="alerts.tasks.watch_alerting", expires=10.0)
+def watch_alerting() -> None:
+    """Send the heartbeats that are due. If no other worker judges the rules, do it here, so that an alert says so."""
+    try:
+        now = datetime.now(UTC)
+        for channel_id in heartbeats.due_channels(now):
+            send_heartbeat.delay(channel_id)
+        if alerting_health(now).is_late:
+            sample()
+            evaluate_alerts()
+    except Exception as error:  # noqa: BLE001 (the task runs again in ten seconds)
+        log_throttled(logger, "watching the evaluation of alerts", error)
+
+
+@shared_task(name="alerts.tasks.send_heartbeat", expires=10.0)
+def send_heartbeat(channel_id: str) -> None:
+    """Send a heartbeat that is due, unless another task does."""
+    try:
+        heartbeats.send(channel_id, datetime.now(UTC))
+    except Exception as error:  # noqa: BLE001 (the next heartbeat follows)
+        log_throttled(logger, f"sending a heartbeat by the channel {channel_id}", error)
 
 
 @shared_task(name="alerts.tasks.send_messages", expires=10.0)

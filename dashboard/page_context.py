@@ -25,7 +25,7 @@ ADDRESSES = {
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "alerts-url": ("alerts",),
-    "rules-admin-url": ("admin:alerts_alertrule_changelist",),
+    "admin-url": ("admin:index",),
     "history-csv-url": ("export", "history", "csv"),
     "history-json-url": ("export", "history", "json"),
 }

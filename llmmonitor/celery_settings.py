@@ -32,6 +32,8 @@ task_routes = {
     "metrics.tasks.maintain": {"queue": SLOW},
     "alerts.tasks.find_messages": {"queue": MESSAGES},
     "alerts.tasks.send_messages": {"queue": MESSAGES},
+    "alerts.tasks.send_heartbeat": {"queue": MESSAGES},
+    "alerts.tasks.watch_alerting": {"queue": MESSAGES},
 }
 timezone = "UTC"
 enable_utc = True
@@ -59,6 +61,11 @@ beat_schedule = {
         "task": "alerts.tasks.find_messages",
         "schedule": WallClock(1, offset=0.7),
         "options": {"expires": 1.0},
+    },
+    "watch_alerting": {
+        "task": "alerts.tasks.watch_alerting",
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
     },
     "maintain": {
         "task": "metrics.tasks.maintain",

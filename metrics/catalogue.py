@@ -234,6 +234,12 @@ ALL: tuple[Metric, ...] = (
     # This monitor.
     Metric("monitor.cpu_percent", Kind.GAUGE, "%", "Monitor CPU", "CPU use of this monitor; 100 % is one core.", "up", Combine.SUM, field="monitor_cpu_percent"),
     Metric("monitor.memory_mb", Kind.GAUGE, "MiB", "Monitor memory", "Resident memory of this monitor.", "up", Combine.SUM, field="monitor_memory_mb"),
+    Metric("monitor.alert_evaluation_ms", Kind.GAUGE, "ms", "Alert evaluation", "How long the newest evaluation of the alert rules took.", "up", Combine.MAX, field="monitor_alert_evaluation_ms"),
+    Metric("monitor.alert_lag_seconds", Kind.GAUGE, "s", "Alert lag", "Time since the newest evaluation of the alert rules.", "up", Combine.MAX, field="monitor_alert_lag_seconds"),
+    Metric("monitor.alert_rules_in_error", Kind.GAUGE, "rules", "Alert rules in error", "Alert rules that cannot be judged.", "up", Combine.MAX, field="monitor_alert_rules_in_error"),
+    Metric("monitor.messages_waiting", Kind.GAUGE, "messages", "Messages waiting", "Messages of alerts that are to be sent.", "up", Combine.MAX, field="monitor_messages_waiting"),
+    Metric("monitor.messages_dead", Kind.GAUGE, "messages", "Messages given up", "Messages of alerts that were given up in the last day.", "up", Combine.MAX, field="monitor_messages_dead"),
+    Metric("monitor.alerting_problems", Kind.GAUGE, "problems", "Alerting problems", "What keeps alerts from being judged or sent: late evaluations, rules in error, channels that fail.", "up", Combine.MAX, field="monitor_alerting_problems"),
 )  # fmt: skip
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in ALL}

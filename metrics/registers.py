@@ -1,4 +1,4 @@
-"""Registers with which other apps extend this one: parts of the tick, exports, retention and demo data of their tables.
+"""Registers with which other apps extend this one: parts of the tick and of samples, exports, retention, demo data.
 
 An app adds its functions in `AppConfig.ready`.
 """
@@ -39,6 +39,8 @@ class Register(Generic[Function]):
 
 # name in the tick -> function(at) that returns its value, ready for JSON
 tick_parts: Register[Callable[..., Any]] = Register()
+# name -> function(at) that returns fields of `SystemEvent` about this monitor, for the sample of each second
+monitor_fields: Register[Callable[..., dict[str, Any]]] = Register()
 # kind of export -> function(window, filters, now) -> metrics.queries.Table
 exports: Register[Callable[..., Any]] = Register()
 # name of a table -> function(now, deadline) that deletes expired rows and returns their number; the deadline is a time

@@ -18,6 +18,7 @@ from django.conf import settings
 from llmmonitor.infra.databases import close_failed_connections
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
+from metrics.registers import monitor_fields
 from metrics.store.availability import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -69,13 +70,24 @@ def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
         ticker.count_late()
 
 
+def _monitor_fields(at: datetime) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, read in monitor_fields:
+        try:
+            fields |= read(at)
+        except Exception as error:  # noqa: BLE001 (the sample of the host is recorded without them)
+            log_throttled(logger, f"sampling {name}", error)
+    return fields
+
+
 def record_sample(at: datetime) -> None:
     """Record a sample of this host and of this monitor, with the timestamp `at`."""
     from metrics.events import SystemEvent, build_event
     from metrics.ingest.recorder import get_recorder
 
     # A driver may report odd values, too.
-    event = build_event(SystemEvent, {**_sampler(os.getpid()).sample(), "timestamp": at, "stamped": True}, [])
+    fields = _sampler(os.getpid()).sample() | _monitor_fields(at)
+    event = build_event(SystemEvent, {**fields, "timestamp": at, "stamped": True}, [])
     get_recorder().record([event], timeout=RECORD_SECONDS)
 
 

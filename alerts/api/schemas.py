@@ -201,3 +201,21 @@ DELIVERY: dict[str, Any] = object_schema(
         "changes": list_of({**INTEGER, "description": "Id of a change of `/alerts/history`."}),
     }
 )
+HEALTH: dict[str, Any] = object_schema(
+    {
+        "problems": {**INTEGER, "description": "The number of problems; 0 while all is well."},
+        "evaluated_at": NULLABLE_TIME,
+        "duration_ms": {**NUMBER, "description": "Of the newest evaluation."},
+        "lag_seconds": {**NUMBER, "description": "Since the newest evaluation."},
+        "is_late": BOOLEAN,
+        "rules": {**INTEGER, "description": "The number of enabled rules."},
+        "rules_in_error": list_of(object_schema({"rule": STRING, "reason": STRING})),
+        "messages_waiting": INTEGER,
+        "messages_dead": {**INTEGER, "description": "Messages that were given up in the last day."},
+        "failing_channels": list_of(
+            object_schema(
+                {"channel": STRING, "name": STRING, "waiting": INTEGER, "waiting_seconds": INTEGER, "reason": STRING}
+            )
+        ),
+    }
+)

@@ -23,7 +23,8 @@ class ChannelSpec(BaseModel):
     """A channel: where messages are sent, and how many.
 
     settings: those of the kind; `check_channel` returns them as the kind's model. is_default: it gets the messages of
-    rules without channels of their own. max_per_minute: further messages wait, and are sent as one.
+    rules without channels of their own. max_per_minute: further messages wait, and are sent as one. heartbeat_seconds: it
+    gets heartbeats this often, and no alerts.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -35,6 +36,7 @@ class ChannelSpec(BaseModel):
     enabled: bool = True
     is_default: bool = True
     max_per_minute: Annotated[int, Field(strict=True, ge=1, le=MAX_PER_MINUTE)] = 6
+    heartbeat_seconds: Annotated[int, Field(strict=True, ge=30, le=86_400)] | None = None
 
 
 def check_channel(values: Mapping[str, Any]) -> ChannelSpec:

@@ -43,7 +43,9 @@ def _due(
     rules: Sequence[RuleSpec], alerts: Iterable[Alert], at: datetime
 ) -> list[tuple[Alert, MessageKind, Sequence[str]]]:
     """Return the alerts of which a message is due, which one, and the channels. Without a channel, none is due."""
-    enabled = dict(Channel.objects.filter(enabled=True).order_by("pk").values_list("pk", "is_default"))
+    enabled = dict(
+        Channel.objects.filter(enabled=True, heartbeat_seconds=None).order_by("pk").values_list("pk", "is_default")
+    )
     defaults = [channel for channel, is_default in enabled.items() if is_default]
     channels = {
         rule.id: [name for name in rule.channels if name in enabled] if rule.channels else defaults for rule in rules

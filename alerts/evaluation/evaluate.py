@@ -40,6 +40,7 @@ def evaluate(at: datetime) -> list[AlertChange]:
     begin = time.monotonic()
     rules, problems = read_rules()
     readings = read_values(rules, at, problems)
+    errors = dict(problems)
     rules = [rule for rule in rules if rule.id in readings]  # the alerts of the others stay in their states
     groups = DemoGroups()
     demo = {rule.id: groups.among(readings[rule.id], rule, at) for rule in rules}
@@ -51,7 +52,7 @@ def evaluate(at: datetime) -> list[AlertChange]:
         changes = _judge_all(rules, readings, demo, at, evaluation, problems)
         evaluation.at = at
         evaluation.duration_ms = 1000 * (time.monotonic() - begin)
-        evaluation.problems = problems
+        evaluation.problems, evaluation.errors = problems, errors
         evaluation.save()
     newest_values.store(rules, readings)
     return changes

@@ -20,9 +20,17 @@ class Channel(models.Model):
     enabled = models.BooleanField(default=True)
     is_default = models.BooleanField(default=True, help_text="Gets the alerts of rules without channels of their own.")
     max_per_minute = models.PositiveIntegerField(default=6, help_text="Further messages are sent as one, later.")
+    heartbeat_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="If given, it gets heartbeats this often instead of alerts.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     leased_until = models.DateTimeField(null=True, editable=False, help_text="A process is sending until then.")
     paused_until = models.DateTimeField(null=True, editable=False, help_text="The receiver has asked to wait.")
+
+    heartbeat_at = models.DateTimeField(null=True, editable=False, help_text="When the newest heartbeat was due.")
+    heartbeat_error = models.CharField(max_length=500, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ["name"]

@@ -15,6 +15,7 @@ class Evaluation(models.Model):
     at = models.DateTimeField(null=True)
     duration_ms = models.FloatField(null=True)
     marked_at = models.DateTimeField(null=True, help_text="The time for which alerts were last marked with silences.")
+    errors = models.JSONField(default=dict, help_text="Rule -> why it cannot be judged, until it is changed.")
     problems = models.JSONField(default=dict, help_text="Rule -> why it was not judged.")
 
     def __str__(self) -> str:

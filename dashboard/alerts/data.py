@@ -12,9 +12,10 @@ from typing import Any
 
 from alerts import queries as alert_queries
 from alerts.cutting import Cut
+from alerts.health import alerting_health
 from alerts.rules.words import SEVERITIES
 from alerts.silencing import silences
-from dashboard.alerts import sentence
+from dashboard.alerts import alerting, sentence
 from dashboard.alerts.details import add_charts, add_contexts
 from dashboard.alerts.filters import STATES, AlertFilters, importance, state_of
 from dashboard.alerts.rule_table import rule_table
@@ -76,6 +77,9 @@ def _state(query: PageQuery, filters: AlertFilters, rules: Sequence[Row], now: d
             sentence.describe(active, rules, judged_at, now, everything.omitted) if known else sentence.UNKNOWN
         ).as_dict(),
         "evaluation": evaluation | {"rules": sum(rule["enabled"] for rule in rules)},
+        "alerting": alerting.describe(
+            alerting_health(now), {rule["id"]: rule["name"] for rule in rules}, alert_queries.number_of_channels()
+        ),
         "alerts": shown[:MAX_ALERTS],
         "alerts_omitted": number_shown - len(shown[:MAX_ALERTS]),
         "alerts_hidden": number - number_shown,

@@ -130,6 +130,12 @@ class SystemEvent(Event):
     network_bytes_recv: Count | None = None
     monitor_cpu_percent: CpuPercent | None = None
     monitor_memory_mb: Amount | None = None
+    monitor_alert_evaluation_ms: Amount | None = None
+    monitor_alert_lag_seconds: Amount | None = None
+    monitor_alert_rules_in_error: Amount | None = None
+    monitor_messages_waiting: Amount | None = None
+    monitor_messages_dead: Amount | None = None
+    monitor_alerting_problems: Amount | None = None
     gpu_count: Annotated[int, Field(ge=0, le=10_000)] | None = None
     gpu_metrics: Annotated[tuple[GPUSample, ...], Field(strict=False, max_length=MAX_GPUS, fail_fast=True)] = ()
 

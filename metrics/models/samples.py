@@ -38,6 +38,12 @@ class SystemMetrics(models.Model):
     platform = models.CharField(max_length=64, null=True)
     monitor_cpu_percent = models.FloatField(null=True, help_text="Of this monitor, if it runs on this host.")
     monitor_memory_mb = models.FloatField(null=True, help_text="Of this monitor, if it runs on this host.")
+    monitor_alert_evaluation_ms = models.FloatField(null=True)
+    monitor_alert_lag_seconds = models.FloatField(null=True)
+    monitor_alert_rules_in_error = models.FloatField(null=True)
+    monitor_messages_waiting = models.FloatField(null=True)
+    monitor_messages_dead = models.FloatField(null=True)
+    monitor_alerting_problems = models.FloatField(null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "system metrics"

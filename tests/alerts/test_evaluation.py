@@ -59,8 +59,9 @@ class TheDefaultRules:
             "GPU Overheating": (85, 80, 30),
             "Queue Backlog": (100, 80, 30),
             "Hanging Request": (300, None, 0),
+            "Alerting Unhealthy": (0, None, 0),
         }
-        assert len(alert_manager.get_alert_rules()) == 7  # all are valid
+        assert len(alert_manager.get_alert_rules()) == 8  # all are valid
         assert [rule.id for rule in stored if not rule.enabled] == ["hanging-request"]
 
 

@@ -1,6 +1,7 @@
 // The entry script of the Alerts page.
 
 import { startPage } from "../frame/start.js";
+import * as alerting from "./alerting.js";
 import * as browser from "./browser.js";
 import * as cards from "./cards.js";
 import * as rules from "./rules.js";
@@ -14,6 +15,7 @@ const WIDGETS = {
   timeline: timeline.mount,
   rules: rules.mount,
   silences: silences.mount,
+  alerting: alerting.mount,
   browser: browser.mount,
 };
 

@@ -62,4 +62,5 @@ export const liveUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}:/
 export const historyFileUrl = (extension) => (extension === "csv" ? urls().historyCsvUrl : urls().historyJsonUrl);
 // The login page, which returns to this page; `search`: with these parameters.
 export const signInUrl = (search = location.search) => `${urls().loginUrl}?next=${encodeURIComponent(location.pathname + search)}`;
-export const rulesAdminUrl = (rest = "") => urls().rulesAdminUrl + rest;
+export const adminUrl = (path) => urls().adminUrl + path;
+export const rulesAdminUrl = (rest = "") => adminUrl(`alerts/alertrule/${rest}`);
