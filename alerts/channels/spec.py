@@ -23,8 +23,8 @@ class ChannelSpec(BaseModel):
     """A channel: where messages are sent, and how many.
 
     settings: those of the kind; `check_channel` returns them as the kind's model. is_default: it gets the messages of
-    rules without channels of their own. max_per_minute: further messages wait, and are sent as one. heartbeat_seconds: it
-    gets heartbeats this often, and no alerts.
+    rules without channels of their own. max_per_minute: further messages wait, and are sent as one.
+    heartbeat_seconds: it gets heartbeats this often, and no alerts.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -58,7 +58,7 @@ class AChannel:
             "settings": {
                 "method": "POST", "rooms": [], "body": "", "url": {"is_set": True}, "token": {"is_set": True},
             },
-            "enabled": True, "is_default": True, "max_per_minute": 6,
+            "enabled": True, "is_default": True, "max_per_minute": 6, "heartbeat_seconds": None,
             "problem": None, "waiting": 0, "dead": 0, "last_sent_at": None,
         }  # fmt: skip
 
@@ -181,7 +181,7 @@ class ABadChannel:
             ({"id": "A b"}, "id", "must be lower-case letters and digits, with single - or _ between them."),
             ({"name": " "}, "name", "must not be empty."),
             ({"name": "a\u202eb"}, "name", "must not contain line breaks, control characters or"),
-            ({"kind": "pigeon"}, "kind", "must be one of log"),
+            ({"kind": "pigeon"}, "kind", "must be one of "),
             ({"kind": 5}, "kind", "must be text."),
             ({"kind": ["hook"]}, "kind", "must be text."),
             ({"settings": []}, "settings", "must be an object."),

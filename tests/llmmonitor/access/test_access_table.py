@@ -106,6 +106,7 @@ ROWS: dict[str, dict[str, str]] = {
     "errors/groups": API,
     "export/<str:kind>.<str:extension>": API,
     "alerts": API,
+    "alerts/health": API,
     "alerts/history": API,
     "alerts/rules": {"GET": READ, "POST": MANAGE},
     "alerts/rules/<slug:rule_id>": {"GET": READ, "PATCH": MANAGE, "DELETE": MANAGE},
