@@ -100,7 +100,15 @@ class AStartOnSQLite:
         server.stop()
         imported = set(re.findall(r"^import time: .*\| +(\S+)$", server.output, re.MULTILINE))
         assert "django" in imported
-        assert not imported & {"redis", "psycopg", "drf_spectacular", "channels_redis", "requests.api", "yaml.loader"}
+        assert not imported & {
+            "redis",
+            "psycopg",
+            "drf_spectacular",
+            "channels_redis",
+            "requests.api",
+            "urllib3",
+            "yaml.loader",
+        }
 
 
 @pytest.mark.live
