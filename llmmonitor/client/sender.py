@@ -170,13 +170,15 @@ class Sender:
             return False
         with self._changed:
             if self._thread is None:
-                thread = threading.Thread(target=_run, args=([self],), name="llmmonitor", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # no thread may start: the main thread has ended, or there are too many
-                    return False
-                self._thread = thread
+                # Known before it runs: a handler of a signal may record, and come here, while it is started.
+                self._thread = threading.Thread(target=_run, args=([self],), name="llmmonitor", daemon=True)
                 self.is_running = True
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no thread may start: the main thread has ended, or there are too many
+                    self._thread = None
+                    self.is_running = False
+                    return False
                 _close_at_the_end_of_a_child(self)
         return True
 

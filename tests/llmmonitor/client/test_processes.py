@@ -83,6 +83,21 @@ class AScript:
         """
         assert arrived(accepting, program) == {"closed": 4}
 
+    def test_has_one_thread_though_a_handler_of_a_signal_records_while_it_starts(self, accepting: OddServer) -> None:
+        program = """
+            import threading
+            from llmmonitor import LLMMonitor
+            monitor = LLMMonitor()
+            start = threading.Thread.start
+            def start_and_handle(thread):
+                monitor.record("handler")
+                start(thread)
+            threading.Thread.start = start_and_handle
+            monitor.record("program")
+            assert threading.active_count() == 2
+        """
+        assert arrived(accepting, program) == {"handler": 1, "program": 1}
+
     def test_has_no_thread_of_a_monitor_that_it_has_dropped(self, accepting: OddServer) -> None:
         # As in a function that makes a monitor for each request, or a script that Streamlit runs again and again.
         program = """
