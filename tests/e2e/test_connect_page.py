@@ -147,6 +147,9 @@ class TheConnectPage:
         expect(page.locator("#panel-langchain")).to_be_visible()
         expect(page.locator("#panel-openai")).to_be_hidden()
         expect(page.locator("[data-copy]:visible")).to_have_count(0)
+        for live in ("Connecting…", "Waiting for your first event"):
+            expect(page.get_by_text(live)).to_be_hidden()
+        expect(page.locator("main .banner")).to_be_visible()
         context.close()
 
 

@@ -98,10 +98,10 @@ class TheConnectPage:
 class TheSources:
     def test_are_services_and_hosts_without_scripts_too(self, client: Client) -> None:
         store(model_name="m", service="chat")
-        Store().commit([SystemEvent(timestamp=datetime.now(UTC), host="gpu-1", cpu_percent=1.0)])
+        Store().commit([SystemEvent(timestamp=datetime.now(UTC), host="gpu-1", cpu_percent=1.0, is_demo=True)])
         page = re.sub("<[^>]*>", " ", client.get(PATH, **HERE).text)
         assert re.search(r"chat\s+requests\s+m\s+1\xa0request\s+\d\d:\d\d UTC", page)
-        assert re.search(r"gpu-1\s+host samples\s+—\s+—", page)
+        assert re.search(r"gpu-1\s+demo\s+host samples\s+—\s+—", page)
 
     @pytest.mark.parametrize(
         ("requests", "per_second", "text"),
