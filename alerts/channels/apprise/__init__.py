@@ -55,8 +55,7 @@ def send(settings: AppriseSettings, message: Message) -> None:
     if answer["sent"]:
         return
     if answer["refused"]:
-        reason = f"the address leads to {answer['refused']}: turn on allow_private if it may"
-        raise SendFailed(reason, is_final=True)
+        raise SendFailed(f"the address leads to {answer['refused']}", is_final=True)
     reason = _first_line(answer["log"], url) or "no reason given"
     raise SendFailed(f"{shown(settings)} has not accepted the message: {reason}")
 

@@ -15,14 +15,14 @@ import socket
 import sys
 from typing import Any
 
-from alerts.channels.addresses import why_not_public
+from alerts.channels.addresses import why_refused
 
 CONNECTING = ("socket.connect", "socket.sendto", "socket.sendmsg")
 STARTING = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "syslog.openlog")
 
 
 class Guard:
-    """Refuses other programs, and connections to addresses that are not public, unless they are allowed.
+    """Refuses other programs, and connections to addresses that nothing may be sent to.
 
     refused: the first address that was refused, and what it is.
     """
@@ -47,11 +47,9 @@ class Guard:
             return ""
         if not isinstance(address, tuple):
             return "a local socket"
-        if self._allow_private:
-            return ""
         # An address in numbers needs no name server; of a name, each address is checked.
         for *_, found in socket.getaddrinfo(address[0], None):
-            if why := why_not_public(str(found[0])):
+            if why := why_refused(str(found[0]), self._allow_private):
                 return f"{found[0]}, {why}"
         return ""
 

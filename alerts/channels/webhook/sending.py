@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPException
 
 from django.conf import settings as django_settings
 
+from alerts.channels.addresses import why_refused
 from alerts.channels.failure import SendFailed
 from alerts.channels.kind import SEND_SECONDS
 from alerts.channels.message import Message
 from alerts.channels.payload import payload_of
 from alerts.channels.webhook import template
-from alerts.channels.webhook.addresses import refuse_unsafe
 from alerts.channels.webhook.answers import failure_of
 from alerts.channels.webhook.connection import Deadline, connect, ended_at, resolve
 from alerts.channels.webhook.headers import JSON, with_defaults
@@ -43,7 +43,7 @@ def _post(
 
     target = settings.target
     addresses = resolve(target.host, target.port, deadline)
-    refuse_unsafe(target.host, addresses, settings.allow_private)
+    _refuse(target.host, addresses, settings.allow_private)
     try:
         with closing(connect(target, addresses, deadline)) as connection, ended_at(deadline, connection):
             sent = {**headers, "Host": target.authority, "Connection": "close"}
@@ -54,6 +54,14 @@ def _post(
                 return answer.status, answer.headers
     except (OSError, HTTPError, HTTPException) as error:
         raise SendFailed(_in_words(error, target.authority, deadline)) from None
+
+
+def _refuse(host: str, addresses: Sequence[str], allow_private: bool) -> None:
+    """Raise SendFailed if any address of the host is one that nothing may be sent to."""
+    for address in addresses:
+        if why := why_refused(address, allow_private):
+            is_what = f"is {why}" if host == address else f"has the address {address}, {why}"
+            raise SendFailed(f"{host} {is_what}", is_final=True)
 
 
 def _in_words(error: Exception, host: str, deadline: Deadline) -> str:

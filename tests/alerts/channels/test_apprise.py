@@ -99,7 +99,7 @@ class TheService:
     def test_in_the_network_of_the_server_is_refused_unless_it_is_allowed(self, target: Target) -> None:
         failed = failure(settings(target.url))
 
-        assert str(failed) == "the address leads to 127.0.0.1, a loopback address: turn on allow_private if it may"
+        assert str(failed) == "the address leads to 127.0.0.1, a loopback address: turn on allow_private to send to it"
         assert failed.is_final
         assert target.posts == []
 
@@ -129,7 +129,7 @@ class AConnection:
         with pytest.raises(PermissionError):
             guard("socket.connect", (None, ("rebound.example", 80)))
 
-        assert guard.refused == "10.0.0.5, a private address"
+        assert guard.refused == "10.0.0.5, a private address: turn on allow_private to send to it"
 
     def test_to_a_public_address_is_not(self) -> None:
         guard = Guard(allow_private=False)
