@@ -22,10 +22,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SECRETS = ("ADMIN_PASSWORD", "SECRET_KEY")
+SECRETS = ("ADMIN_PASSWORD", "SECRET_KEY", "SMTP_URL")
 UNPREFIXED = ("database_url", "redis_url")
 # Not shown in error messages. URLs may contain passwords.
-HIDDEN = ("admin_password", "secret_key", "database_url", "redis_url")
+HIDDEN = ("admin_password", "secret_key", "database_url", "redis_url", "smtp_url")
 # Pydantic's error types in words for the person who sets the variable.
 EXPECTED = {
     "bool_parsing": "expected true or false",
@@ -138,6 +138,17 @@ class Environment(BaseSettings):
     rate_limit_read_per_minute: int = Field(1_200, ge=1, description="Maximum reads per minute of a key or an address.")
     login_attempts_per_minute: int = Field(10, ge=1, description="Maximum login attempts per minute of an address.")
 
+    # E-mail.
+    smtp_url: str | None = Field(
+        None,
+        description="Mail server of alert messages: `smtp://user:password@host:587`, with STARTTLS unless "
+        "`?starttls=false` follows, or `smtps://user:password@host:465`. Characters such as `@` in the password are "
+        "percent-encoded.",
+    )
+    email_from: str = Field(
+        "", description="Sender of alert messages by e-mail, such as `LLM Monitor <monitor@example.com>`."
+    )
+
     # Ingest.
     max_body_bytes: Bytes = Field(16 * 2**20, description="Maximum size of a request body, also after decompression.")
     max_events_per_request: int = Field(10_000, ge=1, description="Maximum number of events in a post.")
@@ -235,6 +246,21 @@ class Environment(BaseSettings):
     def base_url(self) -> str:
         """The address of the monitor for people who read a message, with the path prefix and without a final slash."""
         return self.public_url or f"http://{self.host}:{self.port}{self.path_prefix}"
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str | None) -> str | None:
+        server = r"([^/?#@\s]+@)?[\w.-]+(:\d{1,5})?/?"
+        if value and not re.fullmatch(rf"smtps://{server}|smtp://{server}(\?starttls=(true|false))?", value):
+            raise ValueError("expected smtp://user:password@host:587 or smtps://user:password@host:465")
+        return value or None
+
+    @field_validator("email_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if value and not re.fullmatch(r"([^<>@\r\n]*<)?[^<>@\s]+@[^<>@\s]+>?", value):
+            raise ValueError("expected an address such as monitor@example.com, or LLM Monitor <monitor@example.com>")
+        return value
 
     @field_validator("cors_origins")
     @classmethod

@@ -124,7 +124,7 @@ empty variable counts as not set.
 
 CONFIGURATION_END = """\
 Secrets can be read from files, as container platforms mount them:
-{secrets} name a file that contains the value. Set these two in the environment; they are not read from `.env`.
+{secrets} name a file that contains the value. Set these in the environment; they are not read from `.env`.
 
 `--host` and `--port` of `manage.py up` and `manage.py serve` override the variables.
 
@@ -178,7 +178,8 @@ def configuration_page() -> str:
         (f"`{environment.variable_name(name)}`", default(name, field), accepted(field), field.description or "")
         for name, field in environment.Environment.model_fields.items()
     ]
-    secrets = " and ".join(f"`LLMMONITOR_{name}_FILE`" for name in environment.SECRETS)
+    *first, last = (f"`LLMMONITOR_{name}_FILE`" for name in environment.SECRETS)
+    secrets = f"{', '.join(first)} and {last}"
     return page(
         [
             CONFIGURATION_INTRODUCTION,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alerts.channels import apprise, log, webhook
+from alerts.channels import apprise, email, log, webhook
 from alerts.channels.kind import ChannelKind
 
 # By name, in the order in which they are offered.
-KINDS: dict[str, ChannelKind] = {kind.name: kind for kind in (apprise.KIND, log.KIND, webhook.KIND)}
+KINDS: dict[str, ChannelKind] = {kind.name: kind for kind in (email.KIND, webhook.KIND, apprise.KIND, log.KIND)}

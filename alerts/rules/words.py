@@ -91,14 +91,18 @@ def unit_of_fields(kind: str, metric: Metric | None, stat: str) -> str:
 
 def value_of(rule: RuleSpec) -> str:
     """Return what the rule reads: `P95 response time`."""
-    title = _title_of(rule)
-    if rule.stat == "max" and title.startswith("oldest "):
+    return stat_in_words(rule.metric, rule.stat)
+
+
+def stat_in_words(metric: Metric, stat: str) -> str:
+    """Return a statistic of a metric: `P95 response time`."""
+    title = _title_of(metric)
+    if stat == "max" and title.startswith("oldest "):
         return title
-    return f"{STATS.get(rule.stat, rule.stat.upper())} {title}"
+    return f"{STATS.get(stat, stat.upper())} {title}"
 
 
-def _title_of(rule: RuleSpec) -> str:
-    metric = rule.metric
+def _title_of(metric: Metric) -> str:
     title = f"{metric.title} requests" if metric.kind is Kind.GAUGE and metric.unit == "requests" else metric.title
     return title[0].lower() + title[1:] if title[1:2].islower() else title  # not CPU
 
@@ -133,7 +137,7 @@ def _condition(rule: RuleSpec) -> Iterator[Words]:
     if rule.kind is RuleKind.CHANGE:
         yield "change in the ", False
     if rule.kind is RuleKind.NO_DATA:
-        yield f"{_title_of(rule)} metric", True
+        yield f"{_title_of(rule.metric)} metric", True
     else:
         yield value_of(rule), True
     for name, values in rule.filters.items():

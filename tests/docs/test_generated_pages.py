@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from llmmonitor.environment import Environment, variable_name
+from llmmonitor.environment import SECRETS, Environment, variable_name
 from metrics import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,10 +63,12 @@ class TheVariables:
     def test_are_each_used_by_the_program(self) -> None:
         sources = [
             path.read_text(encoding="utf-8")
-            for folder in ("llmmonitor", "metrics", "dashboard")
+            for folder in ("llmmonitor", "metrics", "alerts", "dashboard")
             for path in (ROOT / folder).rglob("*.py")
             if path.name != "environment.py"
         ]
+        # The address of the monitor is made of several settings.
+        sources += re.findall(r"self\.\w+", (ROOT / "llmmonitor" / "environment.py").read_text(encoding="utf-8"))
         unused = [
             field
             for field in Environment.model_fields
@@ -77,7 +79,7 @@ class TheVariables:
     def test_that_the_program_and_its_pages_name_are_all_there(self) -> None:
         """Whoever reads `LLMMONITOR_…` in a message or a page finds it in the table."""
         known = {variable_name(field) for field in Environment.model_fields}
-        known |= {"LLMMONITOR_ADMIN_PASSWORD_FILE", "LLMMONITOR_SECRET_KEY_FILE"}
+        known |= {f"LLMMONITOR_{name}_FILE" for name in SECRETS}
         tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
         named: dict[str, str] = {}
         for name in tracked.split("\0"):

@@ -87,6 +87,16 @@ class AValue:
                 "LLMMONITOR_PATH_PREFIX=/metrics/llm: expected a path that does not begin with /metrics",
             ),
             ("REDIS_URL", "localhost:6379", "REDIS_URL=…: expected redis://host:port/number"),
+            (
+                "LLMMONITOR_SMTP_URL",
+                "smtp://me:p@ss@mail.test:587",
+                "LLMMONITOR_SMTP_URL=…: expected smtp://user:password@host:587 or smtps://user:password@host:465",
+            ),
+            (
+                "LLMMONITOR_EMAIL_FROM",
+                "m",
+                "LLMMONITOR_EMAIL_FROM=m: expected an address such as monitor@example.com",
+            ),
         ],
     )
     def test_that_cannot_be_used_is_named_with_what_was_expected(
