@@ -101,7 +101,7 @@ def whole(value: float | None, unit: str = "") -> Figure:
     return Figure(text, unit)
 
 
-COUNTED = ("requests", "errors", "GPUs")  # units of whole numbers
+COUNTED = ("requests", "errors", "GPUs", "problems", "rules", "messages")  # units of whole numbers
 
 
 def in_unit(value: float | None, unit: str) -> Figure:

@@ -36,7 +36,8 @@ def _problems(health: AlertingHealth, names: Mapping[str, str]) -> list[str]:
     if health.is_late:
         problems.append("The rules are not judged: check the worker of the queue ticks, and the log.")
     for rule, reason in health.rules_in_error.items():
-        problems.append(f"{names.get(rule, rule)} cannot be judged: {reason}")
+        # Without the list of what is allowed, which the form of the rule has, too.
+        problems.append(f"{names.get(rule, rule)} cannot be judged: {reason.split('. ')[0].rstrip('.')}.")
     for channel in health.failing:
         if channel.waiting:
             number = "A message" if channel.waiting == 1 else f"{channel.waiting:,} messages"

@@ -66,7 +66,7 @@ function row(rule, page) {
     element("th", { scope: "row" }, element("div", { class: "rule-name" }, glyph(state, rule.severity), element("span", {}, name, element("span", { class: "rule-condition" }, condition(rule, page))))),
     element("td", { class: "figure" },
       element("b", { class: isFiring ? rule.severity : "" }, rule.value === null ? "—" : valueText(rule.value, rule.unit)),
-      element("span", { class: "sub" }, ...(state === "not-judged" ? [`not judged: ${rule.not_judged}`] : state === "disabled" ? ["disabled"] : [group(rule.group, page)]))),
+      element("span", { class: "sub" }, ...(state === "not-judged" ? [`not judged: ${rule.not_judged.split(". ")[0]}`] : state === "disabled" ? ["disabled"] : [group(rule.group, page)]))),
     element("td", { class: "rule-bar" }, bar(rule, isFiring)),
     element("td", { class: "rule-last" }, ...lastFired(rule, isFiring, page.now())),
     element("td", { class: "figure wide" }, days(rule, page.now())));

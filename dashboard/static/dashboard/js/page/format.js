@@ -70,7 +70,7 @@ export function whole(value, unit = "") {
   return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
 }
 
-const COUNTED = ["requests", "errors", "GPUs"]; // units of whole numbers
+const COUNTED = ["requests", "errors", "GPUs", "problems", "rules", "messages"]; // units of whole numbers
 
 // A value in the unit of its metric: 1.84 s, 12 %, 1,500 requests, 85.4 °C.
 export function inUnit(value, unit) {
