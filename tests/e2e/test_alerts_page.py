@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.support.rules import replace_rules, report_queue, rule_on_queue
+from tests.support.rules import replace_rules, report_queue, rule_on_queue, run_in_shell
 from tests.support.server import Server
 
 PASSWORD = "correct horse battery"
@@ -62,6 +62,22 @@ class TheAlertsPage:
 
         expect(page.locator(".rule")).to_have_count(6)
         expect(page.locator(".sentence h1")).not_to_contain_text("No rule yet")
+        assert console_errors == []
+
+    def test_says_what_is_wrong_with_the_alerting(
+        self, module_server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        replace_rules(module_server, rule_on_queue("backlog", "Queue Backlog", 100, "warning"))
+        page = open_page(address(module_server))
+        alerting = page.locator(".alerting")
+        expect(alerting).to_contain_text("no problem")
+        expect(alerting).to_contain_text("1 judged in")
+        expect(alerting).to_contain_text("no channel: nobody is notified")
+
+        run_in_shell(module_server, "from alerts.models import AlertRule as R; R.objects.update(metric_name='no_such')")
+
+        expect(alerting).to_contain_text("Queue Backlog cannot be judged: metric_name must be", timeout=ARRIVES_MS)
+        expect(alerting).to_contain_text("1 problem")
         assert console_errors == []
 
     def test_says_that_nothing_fires_and_how_near_the_rules_are(

@@ -11,7 +11,7 @@ from tests.support.server import ROOT, Server, environment
 
 def replace_rules(server: Server, *rules: dict[str, Any]) -> None:
     """Store these rules in place of all others. The server may be running."""
-    _shell(
+    run_in_shell(
         server,
         "from alerts.models import AlertRule as Stored\n"
         "from alerts.rules.spec import check_rule\n"
@@ -22,7 +22,7 @@ def replace_rules(server: Server, *rules: dict[str, Any]) -> None:
 
 def hurry_rules(server: Server) -> None:
     """Let the stored rules fire at once, over windows of ten seconds; those of hosts for the host `box` only."""
-    _shell(
+    run_in_shell(
         server,
         "from alerts.models import AlertRule as Stored\n"
         "Stored.objects.update(for_seconds=0, window_seconds=10)\n"
@@ -30,7 +30,8 @@ def hurry_rules(server: Server) -> None:
     )
 
 
-def _shell(server: Server, code: str) -> None:
+def run_in_shell(server: Server, code: str) -> None:
+    """Run code in `manage.py shell` of a server, which may be running."""
     env = environment(server.data_dir, server.port, server.env)
     command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
     made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
