@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from alerts.channels.message import Message
 
+STORED = {"is_stored": True}
 SEND_SECONDS = 10.0  # within which a message is accepted, or has failed
 
 
@@ -18,6 +19,7 @@ class ChannelKind:
     """A kind of channel.
 
     settings: the pydantic model of its settings; a field of the type `SecretStr` is stored encrypted and never shown.
+    Stored settings are validated in the context STORED, in which a check that takes long is left out.
     send: sends a message, or raises SendFailed, within SEND_SECONDS. shown: what of the settings a person recognizes
     the channel by, without secrets, such as the host of an address.
     """

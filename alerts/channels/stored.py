@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from alerts.channels import secrets
 from alerts.channels.failure import SendFailed
-from alerts.channels.kind import ChannelKind
+from alerts.channels.kind import STORED, ChannelKind
 from alerts.channels.kinds import KINDS
 from alerts.models import Channel
+from alerts.rules.spec import described
 
 
 def settings_of(channel: Channel) -> BaseModel:
@@ -20,9 +21,13 @@ def settings_of(channel: Channel) -> BaseModel:
     if kind is None:
         raise SendFailed(f"there is no kind of channel {channel.kind}", is_final=True)
     try:
-        return kind.settings(**channel.settings, **secrets.decrypt(channel.secrets))
+        values = {**channel.settings, **secrets.decrypt(channel.secrets)}
+        return kind.settings.model_validate(values, context=STORED)
     except secrets.CannotDecrypt as error:
         raise SendFailed(str(error), is_final=True) from None
+    except ValidationError as error:
+        field, reason = described(error.errors(include_input=False)[0], of=f"channel of the kind {kind.name}")
+        raise SendFailed(f"its setting {field} {reason}", is_final=True) from None
 
 
 def split(kind: ChannelKind, settings: BaseModel) -> tuple[dict[str, Any], str]:

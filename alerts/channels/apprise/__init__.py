@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from django.conf import settings as django_settings
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from alerts.channels.failure import SendFailed
-from alerts.channels.kind import SEND_SECONDS, ChannelKind
+from alerts.channels.kind import SEND_SECONDS, STORED, ChannelKind
 from alerts.channels.message import Message
 from alerts.channels.words import summary_of, title_of
 from alerts.rules.spec import AlertLevel
@@ -33,17 +33,19 @@ class AppriseSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    url: SecretStr
-    allow_private: bool = False
+    url: SecretStr = Field(title="Address", description="One address of Apprise, such as slack://…")
+    allow_private: bool = Field(
+        False, title="Allow private addresses", description="Those of this machine and of private networks."
+    )
 
     @field_validator("url")
     @classmethod
-    def _recognized(cls, value: SecretStr) -> SecretStr:
+    def _recognized(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         url = value.get_secret_value().strip()
         if _schema(url) in LOCAL:
-            raise ValueError(f"{_schema(url)}:// is not allowed: it shows messages on the machine of the server")
-        if why := _why_unknown(url):
-            raise ValueError(f"is not recognized by Apprise: {why}")
+            raise ValueError(f"must not be {_schema(url)}://, which shows messages on the machine of the server.")
+        if info.context != STORED and (why := _why_unknown(url)):
+            raise ValueError(f"is not recognized by Apprise: {why.rstrip('.')}.")
         return SecretStr(url)
 
 
@@ -104,7 +106,7 @@ def _why_unknown(url: str) -> str:
     try:
         answer = _run({"url": url})
     except SendFailed as error:
-        raise ValueError(f"could not be checked: {error}") from None
+        raise ValueError(f"could not be checked: {error}.") from None
     return "" if answer["recognized"] else _first_line(answer["log"], url) or "expected one such as slack://…"
 
 

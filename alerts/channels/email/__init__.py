@@ -23,14 +23,13 @@ from alerts.channels.message import Message
 MAX_ADDRESSES = 20
 MAX_SUBJECT = 200
 MAX_REFERENCES = 20
-MAX_SHOWN = 100
 
 
 def _address(value: str) -> str:
     try:
         validate_email(value)
     except ValidationError:
-        raise ValueError(f"{value[:MAX_SHOWN]} is not an e-mail address.") from None
+        raise ValueError("must be an e-mail address, such as mara@example.com.") from None
     return value
 
 

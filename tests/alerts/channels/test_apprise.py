@@ -147,8 +147,8 @@ class TheAddress:
     @pytest.mark.parametrize(
         ("url", "reason"),
         [
-            ("SYSLOG://", "syslog:// is not allowed: it shows messages on the machine of the server"),
-            ("dbus://", "dbus:// is not allowed"),
+            ("SYSLOG://", "must not be syslog://, which shows messages on the machine of the server."),
+            ("dbus://", "must not be dbus://"),
             ("nosuch://x", "is not recognized by Apprise"),
             ("hello", "is not recognized by Apprise"),
             ("file:///etc/passwd", "is not recognized by Apprise"),
