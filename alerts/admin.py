@@ -1,11 +1,12 @@
-"""The admin pages of alerts. Those of rules are in `rule_admin`, those of silences in `silencing.admin`."""
+"""The admin pages of alerts. Those of rules, channels and silences are in packages of their own."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
+from alerts.channel_admin import channels, deliveries  # noqa: F401 - Django imports only `admin.py` of an app
 from alerts.models import Alert, AlertChange
-from alerts.rule_admin import pages  # noqa: F401 - Django imports only `admin.py` of an app
+from alerts.rule_admin import pages  # noqa: F401
 from alerts.rules.spec import AlertLevel
 from alerts.rules.words import GLYPHS, measured_in_words
 from alerts.silencing import admin as silence_pages  # noqa: F401

@@ -17,14 +17,23 @@ from metrics.queries.time.window import iso
 
 
 def counted(channels: QuerySet[Channel]) -> QuerySet[Any]:
-    """Add `waiting` and `dead`, the numbers of messages, and `last_sent_at`, when the newest one was sent."""
+    """Add what has become of the messages.
+
+    `waiting` and `dead`: their numbers. `last_sent_at`, `last_dead_at`: when the newest one was sent, or given up.
+    `waiting_error`, `dead_error`: why the newest one was not sent.
+    """
     # In subqueries, which an index answers without reading the messages that were sent.
-    of_channel = Delivery.objects.filter(channel=OuterRef("pk"))
-    sent = of_channel.filter(state=Delivery.State.SENT).order_by("-created_at")
+    of_channel = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at")
+    sent = of_channel.filter(state=Delivery.State.SENT)
+    dead = of_channel.filter(state=Delivery.State.DEAD)
+    waiting = of_channel.filter(state=Delivery.State.WAITING)
     return channels.annotate(
-        waiting=_number(of_channel.filter(state=Delivery.State.WAITING)),
-        dead=_number(of_channel.filter(state=Delivery.State.DEAD)),
+        waiting=_number(waiting),
+        dead=_number(dead),
         last_sent_at=Subquery(sent.values("ended_at")[:1]),
+        last_dead_at=Subquery(dead.values("ended_at")[:1]),
+        waiting_error=Subquery(waiting.exclude(last_error="").values("last_error")[:1]),
+        dead_error=Subquery(dead.values("last_error")[:1]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from alerts.channels import secrets
@@ -40,19 +40,23 @@ class ChannelChange(NamedTuple):
 def add_channel(fields: Mapping[str, Any]) -> Channel:
     """Store a new channel. Raises BadChannel."""
     spec = check_new_channel(fields)
-    with write_lock(), transaction.atomic():
-        check_new_channel(fields)  # again, while nothing else writes
-        public, secret = split(KINDS[spec.kind], spec.settings)
-        return Channel.objects.create(**{name: getattr(spec, name) for name in FIELDS}, settings=public, secrets=secret)
+    public, secret = split(KINDS[spec.kind], spec.settings)
+    channel = Channel(**{name: getattr(spec, name) for name in FIELDS}, settings=public, secrets=secret)
+    try:
+        with write_lock(), transaction.atomic():
+            _check_number()  # again, while nothing else writes
+            channel.save(force_insert=True)
+    except IntegrityError:  # another request has added one with this id since
+        raise _taken(spec.id) from None
+    return channel
 
 
 def check_new_channel(fields: Mapping[str, Any]) -> ChannelSpec:
     """Return the channel that `add_channel` would store. Raises BadChannel."""
     spec = check_channel({**fields, SETTINGS: _merged({}, fields.get("kind"), fields.get(SETTINGS, {}))})
     if Channel.objects.filter(pk=spec.id).exists():
-        raise BadChannel([("id", f"cannot be {spec.id}: there is a channel with this id.")])
-    if Channel.objects.count() >= MAX_CHANNELS:
-        raise BadChannel([("id", f"cannot be added: at most {MAX_CHANNELS} channels are stored. Delete some first.")])
+        raise _taken(spec.id)
+    _check_number()
     return spec
 
 
@@ -61,22 +65,26 @@ def change_channel(channel_id: str, fields: Mapping[str, Any]) -> ChannelChange 
 
     Messages that wait for another attempt are tried at once: the change may be what they need.
     """
-    with write_lock(), transaction.atomic():
-        channel = Channel.objects.select_for_update().filter(pk=channel_id).first()
-        if channel is None:
-            return None
-        spec = check_change(channel, fields)
-        before = _values(channel)
-        for name in FIELDS:
-            setattr(channel, name, getattr(spec, name))
-        if SETTINGS in fields:
-            channel.settings, channel.secrets = split(KINDS[spec.kind], spec.settings)
-        after = _values(channel)
-        changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-        if changed:
-            channel.paused_until = None
-            channel.save(update_fields=[*FIELDS[1:], "settings", "secrets", "paused_until"])
-            channel.deliveries.filter(state=Delivery.State.WAITING).update(next_attempt_at=timezone.now())
+    channel = Channel.objects.filter(pk=channel_id).first()
+    if channel is None:
+        return None
+    spec = check_change(channel, fields)  # it may take seconds, so nothing is locked
+    before = _values(channel)
+    for name in FIELDS:
+        setattr(channel, name, getattr(spec, name))
+    if SETTINGS in fields:
+        channel.settings, channel.secrets = split(KINDS[spec.kind], spec.settings)
+    after = _values(channel)
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    columns = [name for name in changed if name in FIELDS]
+    if len(columns) < len(changed):
+        columns += ["settings", "secrets"]
+    if changed:
+        values = {name: getattr(channel, name) for name in columns}
+        with write_lock(), transaction.atomic():
+            Channel.objects.filter(pk=channel_id).update(**values, paused_until=None)
+            waiting = Delivery.objects.filter(channel=channel_id, state=Delivery.State.WAITING)
+            waiting.update(next_attempt_at=timezone.now())
     return ChannelChange(channel, changed)
 
 
@@ -115,12 +123,25 @@ def rules_that_name(channel_id: str) -> list[str]:
 
 
 def _merged(known_settings: Mapping[str, Any], kind: Any, given: Any) -> Any:
-    """Return the settings with the given ones. A secret as it is shown, `{"is_set": true}`, is not given."""
+    """Return the settings with the given ones.
+
+    A secret as it is shown, `{"is_set": true}`, is not given. One that is null is removed.
+    """
     if not isinstance(given, Mapping):
         return given
-    secret = secret_names(KINDS[kind]) if isinstance(kind, str) and kind in KINDS else ()
-    shown = {name for name in secret if isinstance(given.get(name), Mapping) and IS_SET in given[name]}
-    return {**known_settings, **{name: value for name, value in given.items() if name not in shown}}
+    secret = secret_names(KINDS[kind]) if isinstance(kind, str) and kind in KINDS else []
+    shown = [name for name in secret if isinstance(given.get(name), Mapping) and IS_SET in given[name]]
+    settings = {**known_settings, **{name: value for name, value in given.items() if name not in shown}}
+    return {name: value for name, value in settings.items() if value is not None or name not in secret}
+
+
+def _check_number() -> None:
+    if Channel.objects.count() >= MAX_CHANNELS:
+        raise BadChannel([("id", f"cannot be added: at most {MAX_CHANNELS} channels are stored. Delete some first.")])
+
+
+def _taken(channel_id: str) -> BadChannel:
+    return BadChannel([("id", f"cannot be {channel_id}: there is a channel with this id.")])
 
 
 def _values(channel: Channel) -> dict[str, Any]:

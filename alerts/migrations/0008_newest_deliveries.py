@@ -12,7 +12,12 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='delivery',
-            options={'ordering': ['-created_at', '-id'], 'verbose_name_plural': 'deliveries'},
+            options={'ordering': ['-created_at', '-id'], 'verbose_name': 'message'},
+        ),
+        migrations.AlterField(
+            model_name='delivery',
+            name='state',
+            field=models.CharField(choices=[('waiting', 'Waiting'), ('sent', 'Sent'), ('dead', 'Given up'), ('merged', 'Merged')], default='waiting', max_length=8),
         ),
         migrations.AddIndex(
             model_name='delivery',

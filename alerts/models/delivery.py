@@ -47,7 +47,7 @@ class Delivery(models.Model):
 
         WAITING = "waiting"
         SENT = "sent"
-        DEAD = "dead"
+        DEAD = "dead", "Given up"
         MERGED = "merged"
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -63,7 +63,7 @@ class Delivery(models.Model):
     last_error = models.CharField(max_length=500, blank=True, default="")
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name = "message"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["created_at", "id"], name="delivery_newest"),

@@ -9,7 +9,7 @@ from django import forms
 from django.conf import settings
 
 from alerts.filters_field import FiltersField
-from alerts.models import AlertRule
+from alerts.models import AlertRule, Channel
 from alerts.rules.spec import (
     COMPARE_TO_SECONDS,
     MINUTE,
@@ -23,7 +23,7 @@ from alerts.rules.spec import (
 )
 from alerts.rules.spec import labels_of as catalogue_labels_of
 from alerts.rules.words import CLEARS, COMPARISONS, GLYPHS, STATS, seconds_in_words, unit_of, value_in_words
-from alerts.rules.writing import number_errors
+from alerts.rules.writing import channel_errors, number_errors
 from metrics import catalogue
 from metrics.catalogue import Metric
 from metrics.queries.read.filters import TAG_PREFIX
@@ -99,14 +99,12 @@ class RuleForm(forms.ModelForm):
     severity = forms.ChoiceField(
         choices=[(level, f"{GLYPHS[level]} {level.capitalize()}") for level in AlertLevel], widget=forms.RadioSelect
     )
+    channels = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    repeat_seconds = forms.IntegerField(label="Repeat every", help_text="seconds")
 
     class Meta:
         model = AlertRule
-        fields = tuple(
-            name
-            for name in RuleSpec.model_fields
-            if name not in ("metric_type", "metric_name", "channels", "repeat_seconds")
-        )
+        fields = tuple(name for name in RuleSpec.model_fields if name not in ("metric_type", "metric_name"))
         labels = {"runbook_url": "Runbook"}
         error_messages = {"id": {"required": "Id: is required."}, "name": {"required": "Name: must not be empty."}}
         widgets = {"description": forms.Textarea(attrs={"rows": 3}), "name": forms.TextInput(attrs={"size": 40})}
@@ -127,10 +125,21 @@ class RuleForm(forms.ModelForm):
         self.fields["stat"].choices = [(stat, STATS.get(stat, stat.upper()).removesuffix(" of")) for stat in stats]  # type: ignore[attr-defined]
         labels = dict.fromkeys(label for metric in catalogue.ALL for label in labels_of(metric))
         self.fields["group_by"].choices = [(label, label) for label in labels]  # type: ignore[attr-defined]
+        self._offer_channels()
         comparison: Any = (self.data if self.is_bound else self.initial).get("comparison")
         self.fields["clear_threshold"].label = f"Clears {CLEARS.get(comparison, 'below')}"
         if not self.is_bound:
             self._check(self.initial)
+
+    def _offer_channels(self) -> None:
+        """Set the channels to choose from, and name those without a choice."""
+        stored = list(Channel.objects.values_list("pk", "name", "is_default", "enabled"))
+        self.fields["channels"].choices = [  # type: ignore[attr-defined]
+            (pk, name if enabled else f"{name} (disabled)") for pk, name, _, enabled in stored
+        ]
+        defaults = [name for _, name, is_default, enabled in stored if is_default and enabled]
+        help_text = f"Without a choice, the default ones: {', '.join(defaults) or 'there is none'}."
+        self.fields["channels"].help_text = help_text if stored else "There is no channel. No messages are sent."
 
     def is_valid(self) -> bool:
         """Return whether the rule may be stored. A preview is shown again instead."""
@@ -143,7 +152,11 @@ class RuleForm(forms.ModelForm):
             self.errors.pop(name, None)
             cleaned[name] = None
         sent = {name: self[name].data for name in self.errors if name != "filters"}  # its lines are no field of a rule
-        errors = self._check(cleaned | sent)
+        values = cleaned | sent
+        errors = self._check(values)
+        channels = values.get("channels")
+        named = channel_errors(channels) if isinstance(channels, list) else []
+        errors = errors + [(name, f"Channels: {reason}") for name, reason in named]
         if self.instance._state.adding:
             errors = errors + [(name, f"The rule {reason}") for name, reason in number_errors(1)]
         for name in self.errors.keys() & {name for name, _ in errors}:
@@ -197,7 +210,7 @@ class RuleForm(forms.ModelForm):
         unit = unit_of(rule)
         words = {
             name: f"seconds = {seconds_in_words(seconds)}" if (seconds := getattr(rule, name)) >= MINUTE else "seconds"
-            for name in ("window_seconds", "for_seconds")
+            for name in ("window_seconds", "for_seconds", "repeat_seconds")
         }
         for name in ("threshold", "clear_threshold"):
             value = getattr(rule, name)

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
+from alerts.marks import marked
 from alerts.models import Alert, AlertRule, Evaluation
 from alerts.rule_admin.form import RuleForm, metrics_for_scripts
 from alerts.rule_admin.history import changes_in_words
@@ -28,7 +28,7 @@ from llmmonitor.access.admin_site import Task
 NEW_RULE = {
     "kind": "threshold", "metric": "inference.response_time_ms", "stat": "p95", "window_seconds": 300,
     "comparison": "gt", "for_seconds": 60, "min_count": 1, "no_data": "ok", "severity": "warning",
-    "group_by": ["model"], "enabled": True,
+    "group_by": ["model"], "enabled": True, "repeat_seconds": 14_400,
 }  # fmt: skip
 SHOWN_CHANGES = 3
 
@@ -49,11 +49,11 @@ class AlertRuleAdmin(admin.ModelAdmin):
             "clear_threshold", "min_count", "no_data",
         )}),
         ("Which groups", {"fields": ("group_by", "filters")}),
-        ("What happens", {"fields": ("severity", "runbook_url", "description")}),
+        ("What happens", {"fields": ("severity", "channels", "repeat_seconds", "runbook_url", "description")}),
     )  # fmt: skip
 
     class Media:
-        css = {"all": ("dashboard/css/rule-list.css",)}
+        css = {"all": ("dashboard/css/alerts-admin.css",)}
 
     task = Task(1, "Alert rules", "What fires an alert: a metric, a threshold, and for how long.")
 
@@ -81,7 +81,7 @@ class AlertRuleAdmin(admin.ModelAdmin):
     @admin.display(description="Severity", ordering="severity")
     def severity_and_glyph(self, rule: AlertRule) -> str:
         """Return the severity."""
-        return _marked(rule.severity, GLYPHS[AlertLevel(rule.severity)], rule.severity)
+        return marked(rule.severity, GLYPHS[AlertLevel(rule.severity)], rule.severity)
 
     @admin.display(description="Now")
     def state(self, rule: Any) -> str:
@@ -91,9 +91,9 @@ class AlertRuleAdmin(admin.ModelAdmin):
         if rule.open_state:
             pending = "□" if rule.severity == AlertLevel.CRITICAL else "△"
             glyph = pending if rule.open_state == Alert.State.PENDING else GLYPHS[AlertLevel(rule.severity)]
-            return _marked(rule.severity, glyph, rule.open_state)
+            return marked(rule.severity, glyph, rule.open_state)
         problem = (rule.problems or {}).get(rule.pk)
-        return f"○ not judged: {problem}" if problem else _marked("ok", "●", "ok")
+        return f"○ not judged: {problem}" if problem else marked("ok", "●", "ok")
 
     @admin.action(description="Enable the selected rules")
     def enable(self, request: HttpRequest, rules: QuerySet[AlertRule]) -> None:
@@ -189,10 +189,6 @@ class AlertRuleAdmin(admin.ModelAdmin):
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         """Return the changes with their old and new values."""
         return "Added." if add else changes_in_words(form)
-
-
-def _marked(colour: str, glyph: str, text: str) -> str:
-    return format_html('<span class="mark {}">{}</span> {}', colour, glyph, text)
 
 
 def _now(form: RuleForm) -> dict[str, Any]:

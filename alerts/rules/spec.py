@@ -168,6 +168,7 @@ _MESSAGES = {
     "missing": "is required.",
     "extra_forbidden": "is not a field of a {of}.",
     "enum": "must be one of {expected}.",
+    "literal_error": "must be one of {expected}.",
     "greater_than_equal": "must be at least {ge}.",
     "less_than_equal": "must be at most {le}.",
     "string_too_short": "must not be empty.",

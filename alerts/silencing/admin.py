@@ -96,7 +96,7 @@ class SilenceAdmin(admin.ModelAdmin):
     )
     stored_fieldsets = ((None, {"fields": ("reason", "state", "alerts_matched", "times", "silenced", "by", "made")}),)
 
-    task = Task(2, "Silences", "For which alerts no messages are sent, and maintenance that recurs.")
+    task = Task(3, "Silences", "For which alerts no messages are sent, and maintenance that recurs.")
 
     def task_count(self) -> str:
         """Return the number of silences that are in force."""

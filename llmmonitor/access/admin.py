@@ -71,7 +71,7 @@ class APIKeyAdmin(admin.ModelAdmin):
     list_select_related = ("created_by",)
     actions = ("revoke_keys",)
     formfield_overrides = NAMED_TIMES
-    task = Task(3, "API keys", "A program sends events or reads figures with a key.")
+    task = Task(4, "API keys", "A program sends events or reads figures with a key.")
 
     def task_count(self) -> str:
         """Return the number of keys that are valid."""

@@ -76,7 +76,7 @@ class UserAdmin(DjangoUserAdmin):
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "role")}),)
     readonly_fields = ("last_login", "date_joined")
-    task = Task(4, "People", "Who may log in, and what each may do.")
+    task = Task(5, "People", "Who may log in, and what each may do.")
 
     def task_count(self) -> str:
         """Return the number of users that may log in."""

@@ -18,7 +18,7 @@ class AnnotationAdmin(admin.ModelAdmin):
     search_fields = ("text", "model_name", "host")
     fields = ("at", "kind", "text", "model_name", "host")
     formfield_overrides = NAMED_TIMES
-    task = Task(5, "Annotations", "Deploys, changes of the configuration and notes.")
+    task = Task(6, "Annotations", "Deploys, changes of the configuration and notes.")
 
     def task_count(self) -> str:
         """Return the number of annotations."""

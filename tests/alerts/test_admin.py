@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from alerts.filters_field import FiltersField
-from alerts.models import Alert, AlertRule, Evaluation
+from alerts.models import Alert, AlertRule, Channel, Evaluation
 from alerts.retention import KEPT, delete_expired
 from alerts.rule_admin import pages
 from tests.alerts.test_api import NOW, hot
@@ -25,7 +25,7 @@ FORM = {
     "id": "slow-speed", "name": "Slow speed", "kind": "threshold", "metric": "inference.tokens_per_second",
     "stat": "", "window_seconds": 60, "comparison": "lt", "threshold": 10,
     "for_seconds": 0, "filters": "model = m", "group_by": ["model"], "severity": "warning", "no_data": "ok",
-    "min_count": 1, "enabled": "on",
+    "min_count": 1, "enabled": "on", "repeat_seconds": 14_400,
 }  # fmt: skip
 HOT = {
     "metric": "system.cpu_percent", "stat": "avg", "comparison": "gt", "threshold": 90, "clear_threshold": 80,
@@ -143,13 +143,24 @@ class TheRuleForm:
         assert answer["html"] is None
         assert answer["errors"]["metric"]
 
-    def test_keeps_the_fields_that_it_does_not_show(self, admin: Client) -> None:
-        AlertRule.objects.filter(pk="queue-backlog").update(channels=["slack"], repeat_seconds=60)
-        form = FORM | {"metric": "queue.pending", "filters": ""}
+    def test_names_channels_or_the_default_ones(self, admin: Client) -> None:
+        Channel.objects.create(id="log", name="Server log", kind="log")
+        Channel.objects.create(id="ops", name="Ops", kind="log", is_default=False)
 
+        page = admin.get("/admin/alerts/alertrule/queue-backlog/change/").content.decode()
+        assert "Without a choice, the default ones: Server log." in page
+        form = FORM | {"metric": "queue.pending", "filters": "", "channels": ["ops"], "repeat_seconds": 600}
         assert admin.post("/admin/alerts/alertrule/queue-backlog/change/", form).status_code == 302
         rule = AlertRule.objects.get(pk="queue-backlog")
-        assert (rule.metric_name, rule.channels, rule.repeat_seconds) == ("pending", ["slack"], 60)
+        assert (rule.channels, rule.repeat_seconds) == (["ops"], 600)
+
+    def test_refuses_a_channel_that_does_not_exist_as_the_api_does(self, admin: Client) -> None:
+        Channel.objects.create(id="ops", name="Ops", kind="log")
+
+        page = admin.post("/admin/alerts/alertrule/add/", FORM | {"channels": ["gone"]}).content.decode()
+
+        assert "Channels: has unknown channels: gone. Allowed: ops." in page
+        assert "Select a valid choice" not in page
 
     def test_keeps_filters_whose_values_have_commas(self) -> None:
         filters = {"model": ["a, b", 'c "d"', "e"], "tag.team": ["x=y"]}
@@ -196,6 +207,7 @@ class ThePageOfTheApp:
         titles = re.findall(r'<h2><a href="([^"]*)">([^<]*)</a></h2>', page)
         assert titles == [
             ("/admin/alerts/alertrule/", "Alert rules"),
+            ("/admin/alerts/channel/", "Channels"),
             ("/admin/alerts/silence/", "Silences"),
         ]
         assert '<details class="tables" open>' in page

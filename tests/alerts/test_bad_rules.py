@@ -65,7 +65,7 @@ class ABadRule:
     @EVERY
     def test_is_refused_by_the_form(self, changed: dict[str, Any], field: str, reason: str) -> None:
         kind = changed.get("kind", "threshold")
-        if field in ("colour", "channels", *NOT_OF_KIND.get(kind, ())) and changed.get(field, 5) is not None:
+        if field in ("colour", *NOT_OF_KIND.get(kind, ())) and changed.get(field, 5) is not None:
             return  # the form ignores what is no field of it, or not of the kind
         shown = FIELD_OF.get(field, field)
 
@@ -148,7 +148,7 @@ def form_of(rule: dict[str, Any]) -> dict[str, Any]:
     """What the admin's form sends for a rule."""
     defaults = {
         "kind": "threshold", "window_seconds": 60, "comparison": "gt", "for_seconds": 0, "min_count": 1,
-        "no_data": "ok", "severity": "warning", "group_by": ["model"], "filters": {},
+        "no_data": "ok", "severity": "warning", "group_by": ["model"], "filters": {}, "repeat_seconds": 14_400,
     }  # fmt: skip
     sent = {name: str(value) if isinstance(value, bool) else value for name, value in rule.items()}
     fields = defaults | {name: "" if value is None else value for name, value in sent.items()}
