@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.server import ROOT, UVICORN, MakeServer, Server, environment
+from tests.support.celery import celery
+from tests.support.server import UVICORN, MakeServer, Server
 
 EVENT = {"model_name": "m", "prompt_tokens": 1, "completion_tokens": 1, "response_time_ms": 5.0, "success": True}
 
@@ -72,24 +70,6 @@ class TheServerOnPostgreSQL:
         server.start()
         assert server.get("/metrics/summary").json()["total_requests"] == 1
         assert "Traceback" not in server.output
-
-
-@contextmanager
-def celery(server: Server, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of Celery on the server's settings."""
-    with server.log_path.with_suffix(f".{arguments[0]}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "llmmonitor", *arguments],
-            cwd=ROOT,
-            env=environment(server.data_dir, server.port, server.env),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.redis

@@ -49,13 +49,15 @@ ACCEPT = status(200)
 
 @dataclass
 class Receiver:
-    """The requests so far. stopped: is set at the end of the test, for answers that wait."""
+    """The requests so far. stopped: is set at the end of the test, for answers that wait. arrived: is
+    set by each request."""
 
     port: int
     scheme: str = "http"
     answer: Answer = ACCEPT
     requests: list[Request] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    arrived: threading.Event = field(default_factory=threading.Event)
 
     def settings(self, **fields: Any) -> WebhookSettings:
         """The settings of a channel that sends to it."""
@@ -71,6 +73,7 @@ def running_receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.requests.append(Request(self.path, self.headers, body))
+            receiver.arrived.set()
             receiver.answer(self)
 
         def log_message(self, format: str, *args: Any) -> None:
