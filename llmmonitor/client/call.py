@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import os
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from time import perf_counter_ns, time_ns
-from traceback import StackSummary, TracebackException, walk_stack
+from traceback import TracebackException
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self
 
+from llmmonitor.client.decorator import Function, decorated
 from llmmonitor.client.request_id import new_request_id
+from llmmonitor.client.traces import trace_of
 from llmmonitor.client.warn import warn
 
 if TYPE_CHECKING:
     from llmmonitor.client.sender import Sender
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 # The caller has given up: not a failure of the model. asyncio, concurrent.futures and Trio each have a class for
 # cancellation; they are not imported for it.
 GIVEN_UP = (GeneratorExit, KeyboardInterrupt, SystemExit)
 CANCELLED = frozenset({"CancelledError", "Cancelled"})
-MAX_FRAMES = 50  # of a stack trace
-MAX_CALLERS = 10
-PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class Call:
@@ -84,7 +77,7 @@ class Call:
         Of an asynchronous function, the time is that until its result; of a generator, that until its last value, and
         its first value is the first token.
         """
-        return _decorated(self, function)
+        return decorated(function, lambda: Call(self._sender, self.model_name, dict(self.fields)))
 
     @property
     def request_id(self) -> str:
@@ -165,90 +158,6 @@ def is_given_up(error: BaseException | None) -> bool:
     return isinstance(error, GIVEN_UP) or type(error).__name__ in CANCELLED
 
 
-def trace_of(error: BaseException) -> TracebackException:
-    """Return what is recorded of an exception: without values of variables, and without the frames themselves.
-
-    Its frames begin with those that have called the function that was recorded; those of this package are left out. It
-    is formatted later, by the sender's thread.
-    """
-    described = TracebackException.from_exception(error, limit=-MAX_FRAMES, lookup_lines=False)
-    outermost = error.__traceback__ and error.__traceback__.tb_frame.f_back
-    if outermost is not None:
-        callers = StackSummary.extract(walk_stack(outermost), limit=MAX_CALLERS, lookup_lines=False)
-        frames = [frame for frame in [*reversed(callers), *described.stack] if not frame.filename.startswith(PACKAGE)]
-        described.stack = StackSummary.from_list(frames)
-    return described
-
-
 def copy_of(metadata: Any) -> dict[str, Any]:
     """Return a copy, because the caller may change its own before it is sent. What is not a mapping is left out."""
     return dict(metadata) if isinstance(metadata, Mapping) else {}
-
-
-def _decorated(call: Call, function: Function) -> Function:
-    def new() -> Call:
-        return Call(call._sender, call.model_name, dict(call.fields))
-
-    wrapped: Any
-    if inspect.isasyncgenfunction(function):
-
-        @functools.wraps(function)
-        async def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with new() as one:
-                inner: AsyncGenerator[Any, Any] = function(*args, **kwargs)
-                step = inner.asend(None)
-                while True:
-                    try:
-                        value = await step
-                    except StopAsyncIteration:
-                        return
-                    one.first_token()
-                    try:
-                        step = inner.asend((yield value))
-                    except GeneratorExit:
-                        await inner.aclose()
-                        raise
-                    except BaseException as error:  # noqa: BLE001 (thrown in by the caller, for the function)
-                        step = inner.athrow(error)
-
-    elif inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with new() as one:
-                return (yield from _Values(function(*args, **kwargs), one))
-
-    elif inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with new():
-                return await function(*args, **kwargs)
-
-    else:
-
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with new():
-                return function(*args, **kwargs)
-
-    return cast("Function", wrapped)
-
-
-class _Values(Generator[Any, Any, Any]):
-    """The values of a generator. The first is the first token of the call."""
-
-    def __init__(self, inner: Generator[Any, Any, Any], call: Call) -> None:
-        self._inner = inner
-        self._call = call
-
-    def send(self, value: Any) -> Any:
-        value = self._inner.send(value)
-        self._call.first_token()
-        return value
-
-    def throw(self, *error: Any) -> Any:
-        return self._inner.throw(*error)
-
-    def close(self) -> None:
-        self._inner.close()

@@ -9,11 +9,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from llmmonitor.client.call import Call, copy_of, trace_of
+from llmmonitor.client.call import Call, copy_of
 from llmmonitor.client.connection import Connection, NoResponse
 from llmmonitor.client.events import ERROR, INFERENCE, Recorded, at
 from llmmonitor.client.sender import Sender
 from llmmonitor.client.settings import read_settings
+from llmmonitor.client.traces import trace_of
 
 HEALTH_SECONDS = 3.0
 FLUSH_SECONDS = 5.0
