@@ -8,11 +8,8 @@ Every event that was recorded is counted once: it is queued, sent, rejected (by 
 
 from __future__ import annotations
 
-import atexit
-import os
 import random
 import socket
-import sys
 import threading
 import time
 import weakref
@@ -24,6 +21,7 @@ from llmmonitor.client.call import Call
 from llmmonitor.client.connection import Connection, NoResponse
 from llmmonitor.client.events import MAX_BATCH_EVENTS, Batch, Recorded, batches
 from llmmonitor.client.in_flight import InFlight
+from llmmonitor.client.processes import EXIT_SECONDS, close_with_child, close_with_process, process_ends_at
 from llmmonitor.client.settings import Settings
 from llmmonitor.client.slot import Slot
 from llmmonitor.client.spool import WaitingOnDisk
@@ -37,7 +35,6 @@ TIMEOUT_SECONDS = 10.0  # of a post
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts
 NO_ROOM = "There is no room for more events that wait; the oldest are dropped."
 UNWRITTEN = "Events that cannot be written as JSON, or are no mappings with fields, are dropped."
-EXIT_SECONDS = 1.5  # what sending may delay the end of the process
 
 
 class Sender:
@@ -50,10 +47,10 @@ class Sender:
         if settings.metadata:
             self._common["metadata"] = settings.metadata
         self._reset()
-        _senders.add(self)
+        close_with_process(self)
 
     def _reset(self) -> None:
-        """Start from scratch, as in a child of a fork: what the parent has recorded is sent by the parent."""
+        """Start from scratch."""
         self.in_flight.clear()
         self.last_error = self.settings.problem
         self._sent = self._rejected = self._dropped = 0
@@ -72,6 +69,12 @@ class Sender:
         self._samples = InFlight(self.settings.service)
         self._failures = 0
         self._not_before = 0.0
+
+    def reset_after_fork(self) -> None:
+        """Leave to the parent what it has recorded, and its number."""
+        if self._slot is not None:
+            self._slot.release()
+        self._reset()
 
     def __del__(self) -> None:
         """End the thread. What waits in memory is lost."""
@@ -165,8 +168,8 @@ class Sender:
             if self.settings.problem and not self.settings.is_disabled:
                 warn("settings", f"Nothing is sent. {self.settings.problem}")
             return False
-        if _ends_at is not None:
-            self._send_here(_ends_at)
+        if (ends_at := process_ends_at()) is not None:
+            self._send_here(ends_at)
             return False
         with self._changed:
             if self._thread is None:
@@ -179,7 +182,7 @@ class Sender:
                     self._thread = None
                     self.is_running = False
                     return False
-                _close_at_the_end_of_a_child(self)
+                close_with_child(self)
         return True
 
     def _send(self) -> None:
@@ -375,42 +378,3 @@ def _run(started: list[Sender]) -> None:
     finally:
         if (left := reference()) is not None:
             left._stopped()
-
-
-_senders: weakref.WeakSet[Sender] = weakref.WeakSet()
-_ends_at: float | None = None  # when the process shall have ended
-
-
-def _close_at_the_end_of_a_child(sender: Sender) -> None:
-    """Close it at the end of a child of multiprocessing or of Celery's billiard, which do not run `atexit`."""
-    for name in ("multiprocessing.util", "billiard.util"):
-        if module := sys.modules.get(name):
-            with suppress(Exception):
-                module.Finalize(sender, _close, (weakref.ref(sender),), exitpriority=1)
-
-
-def _close(reference: weakref.ref[Sender]) -> None:
-    if sender := reference():
-        sender.close()
-
-
-@atexit.register
-def _close_all() -> None:
-    global _ends_at
-    _ends_at = time.monotonic() + EXIT_SECONDS
-    for sender in list(_senders):
-        sender.close(max(0.0, _ends_at - time.monotonic()))
-        sender.is_running = False
-
-
-def _reset_all() -> None:
-    global _ends_at
-    _ends_at = None
-    for sender in list(_senders):
-        if sender._slot is not None:
-            sender._slot.release()  # its lock is the parent's
-        sender._reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
