@@ -159,7 +159,8 @@ class Sender:
 
     def _warn_of_lost(self) -> None:
         if (queued := self._queued) and isinstance(self._waiting, WaitingInMemory):
-            warn("close", f"{queued:,} events were not sent. {self.last_error or 'The server has not responded yet.'}")
+            reason = self.last_error or "The server has not responded yet"
+            warn("close", f"Events that were not sent: {queued:,}. {reason.rstrip('.')}. Run `llmmonitor check`.")
 
     def start(self) -> bool:
         """Start the thread, unless it runs. Return whether it runs."""
@@ -333,7 +334,7 @@ class Sender:
         jitter = random.uniform(0.5, 1.0)  # noqa: S311
         self._not_before = time.monotonic() + max(longest * jitter, retry_after * (2 - jitter))
         self.last_error = reason
-        warn("failed", f"{reason.rstrip('.')}. Events that wait: {self._queued:,}.")
+        warn("failed", f"{reason.rstrip('.')}. Events that wait: {self._queued:,}. Run `llmmonitor check`.")
 
     def _drop(self, count: int, subject: str, text: str, *, were_queued: bool = True) -> None:
         """Count events that are dropped."""

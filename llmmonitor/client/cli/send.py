@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
                 break
         if attempt < ATTEMPTS:
             time.sleep(min(retry_after or attempt, TIMEOUT_SECONDS))
-    return _failed(f"{problem}. Run `llmmonitor check`.")
+    return _failed(f"{problem.rstrip('.')}. Run `llmmonitor check`.")
 
 
 _FIELDS = frozenset(

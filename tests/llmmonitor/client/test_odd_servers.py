@@ -61,7 +61,9 @@ class WhenTheServerIsOdd:
         finished = run_program(program, url=odd_url)
         assert (finished.returncode, finished.stdout) == (0, "60000 0 0\n"), finished.stderr
         assert "Traceback" not in finished.stderr
-        assert "events were not sent" in finished.stderr
+        assert "Events that were not sent: " in finished.stderr
+        assert finished.stderr.endswith(". Run `llmmonitor check`.\n")
+        assert ".." not in finished.stderr
 
     def test_one_warning_is_logged_and_the_events_wait(
         self, odd_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -124,6 +124,7 @@ class AnEventThatIsSent:
         finished = llmmonitor(url or module_server.url, "send", "--model", "m", LLMMONITOR_API_KEY=key)
         assert finished.returncode == 1
         assert finished.stderr.rstrip().endswith("Run `llmmonitor check`.")
+        assert ".." not in finished.stderr
 
     def test_is_stored_by_a_later_attempt(self, tmp_path: Path, module_server: Server) -> None:
         """The first attempts meet a server that is overloaded."""
