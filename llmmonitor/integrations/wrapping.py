@@ -108,8 +108,18 @@ def patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
         return
     wrapped = wrap(original)
     wrapped._llmmonitor = True
-    at_unpatch(functools.partial(setattr, owner, name, original))
+    at_unpatch(functools.partial(_unpatch, owner, name, wrapped, original))
     setattr(owner, name, wrapped)
+
+
+def _unpatch(owner: Any, name: str, wrapped: Any, original: Any) -> None:
+    setattr(owner, name, original)
+    wrapped._llmmonitor = False  # clients keep it, such as for `with_raw_response`
+
+
+def _is_patched(wrapped: Any) -> bool:
+    """Return whether a wrapper records, unlike one that was replaced by its function again."""
+    return bool(getattr(wrapped, "_llmmonitor", True))
 
 
 def at_unpatch(undo: Callable[[], Any]) -> None:
@@ -177,7 +187,7 @@ def wrap_sync(reader: Reader) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            call = start(reader, args, kwargs)
+            call = start(reader, args, kwargs) if _is_patched(wrapped) else None
             if call is None:
                 return function(*args, **kwargs)
             try:
@@ -203,7 +213,7 @@ def wrap_async(reader: Reader) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         async def wrapped(*args: Any, **kwargs: Any) -> Any:
-            call = start(reader, args, kwargs)
+            call = start(reader, args, kwargs) if _is_patched(wrapped) else None
             if call is None:
                 return await function(*args, **kwargs)
             try:

@@ -12,6 +12,8 @@ from conftest import Recorded
 from format_openai import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, REASONING_TOKENS, WORDS
 from provider import SLOW_SECONDS, Provider
 
+import llmmonitor
+
 HELLO: Any = [{"role": "user", "content": "Say hello, SECRET."}]
 TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
@@ -69,6 +71,20 @@ class AChat:
         assert raw.headers["x-ratelimit-remaining-requests"] == "59"
         assert raw.parse().choices[0].finish_reason == "stop"
         assert tokens(recorded.one(model)) == COUNTED
+
+    def test_is_not_recorded_when_that_is_turned_off_though_the_client_was_used_before(
+        self, client: openai.OpenAI, recorded: Recorded, model: str
+    ) -> None:
+        with_raw_response = client.chat.completions.with_raw_response
+        with_raw_response.create(model=model, messages=HELLO)
+        llmmonitor.uninstrument()
+        try:
+            with_raw_response.create(model=model, messages=HELLO)
+            client.chat.completions.create(model=model, messages=HELLO)
+        finally:
+            llmmonitor.instrument(monitor=recorded.monitor)
+
+        assert len(recorded.requests(model)) == 1
 
 
 class AStream:
