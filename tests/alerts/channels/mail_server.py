@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,15 +28,21 @@ PASSWORD = "p@ss:w/rd"
 
 @dataclass
 class MailServer:
-    """What was received. refused: replies to addresses; data_reply: to the message; both instead of acceptance."""
+    """What was received.
+
+    refused: replies to addresses; data_reply: to the message; both instead of acceptance. delay: seconds before the
+    reply to each address.
+    """
 
     port: int = 0
     emails: list[EmailMessage] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     data_reply: str = "250 OK"
+    delay: float = 0.0
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        await asyncio.sleep(self.delay)
         if reply := self.refused.get(address):
             return reply
         envelope.rcpt_tos.append(address)

@@ -11,17 +11,21 @@ from urllib.parse import quote
 import pytest
 from django.core.mail import EmailMultiAlternatives
 from django.test import override_settings
+from django.utils import timezone
 from pydantic import ValidationError
 
 from alerts.channels.email import EmailSettings, email_of, send, server, shown
 from alerts.channels.failure import SendFailed
 from alerts.channels.message import Message
+from alerts.delivery.sending import deliver
 from llmmonitor.environment import read_environment
 from metrics.events import SystemEvent
 from metrics.store.writing.transaction import Store
 from tests import services
 from tests.alerts.channels.mail_server import PASSWORD, MailServer
 from tests.alerts.channels.messages import AT, PAGE, make_alert, make_message
+from tests.alerts.delivery.receiver import add_channel
+from tests.alerts.delivery.test_sending import add_message
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +242,16 @@ class TheMailServer:
         assert "timed out" in str(failed)
         assert not failed.is_final
 
+    def test_whose_replies_take_too_long_together_is_tried_again(
+        self, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "SEND_SECONDS", 1.0)
+        mail_server.delay = 0.6
+        failed = failure(f"smtp://127.0.0.1:{mail_server.port}?starttls=false")
+
+        assert "timed out" in str(failed)
+        assert not failed.is_final
+
     def test_that_is_not_there_is_tried_again(self) -> None:
         failed = failure(f"smtp://127.0.0.1:{services.free_port()}")
 
@@ -249,6 +263,22 @@ class TheMailServer:
             send(TO, MESSAGE)
 
         assert caught.value.is_final
+
+
+class AStoredMessage:
+    def test_is_delivered_with_its_id(self, mail_server: MailServer) -> None:
+        add_channel(kind="email", settings={"to": [MARA]})
+        stored = add_message(at=timezone.now())
+        environment = read_environment().model_copy(
+            update={"smtp_url": f"smtp://127.0.0.1:{mail_server.port}?starttls=false", "email_from": "m@mail.test"}
+        )
+        with override_settings(LLMMONITOR=environment):
+            assert deliver("ops") == 1
+
+        [email] = mail_server.emails
+        assert email["Message-ID"] == f"<{stored.pk}@mail.test>"
+        assert "Hot fires: h, 95 % (above 90 %)" in text_of(email)
+        assert "Chart: http://127.0.0.1:8899/" in text_of(email)
 
 
 class TheAddresses:
