@@ -11,7 +11,7 @@ from alerts.evaluation.judging import Reading
 from alerts.evaluation.values import read_values
 from alerts.rules.spec import RuleSpec, check_rule
 from metrics import catalogue
-from metrics.events import GPUSample, QueueEvent, SystemEvent
+from metrics.events import ErrorEvent, GPUSample, QueueEvent, SystemEvent
 from tests.metrics.queries.known_events import request, write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -46,6 +46,25 @@ class ARuleOnAMean:
         (readings,) = read_values([rule(catalogue.get("system.cpu_percent"))], NOW).values()
 
         assert readings == {(("host", "h"),): Reading(80.1, 1)}
+
+
+class ARuleOnErrors:
+    def test_counts_those_of_each_model_at_both_ends_of_its_window(self) -> None:
+        def error(ago: int, model: str) -> ErrorEvent:
+            at = NOW - timedelta(seconds=ago)
+            return ErrorEvent(
+                timestamp=at, request_id=f"{model}-{ago}", model_name=model, error_type="E", error_message=""
+            )
+
+        write([error(0, "one"), error(29, "one"), error(30, "one"), error(0, "two")], now=NOW)
+        judged = rule(catalogue.get("error.count"), window_seconds=30)
+
+        (readings,) = read_values([judged], NOW).values()
+
+        assert {labels: reading.value for labels, reading in readings.items()} == {
+            (("model", "one"),): 2,
+            (("model", "two"),): 1,
+        }
 
 
 class ARuleOnRequestsWithoutALabel:

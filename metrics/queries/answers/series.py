@@ -181,7 +181,7 @@ class _Requests:
         ids = filters.series_ids() if specs else []
         columns = set().union(*(columns_for(spec.metric, spec.stat, filters.outcome) for spec in specs))
         self._rows = read_rows([plan.segment], sorted(columns), ids)
-        self._errors = _read_errors(plan, ids) if any(spec.metric.type == "error" for spec in specs) else []
+        self._errors = read_errors(plan, ids) if any(spec.metric.type == "error" for spec in specs) else []
 
     def lines(
         self,
@@ -218,7 +218,7 @@ class _Requests:
         lines: Lines = {}
         for spec in specs:
             if spec.metric.type == "error":
-                values: Sequence[Value] = _error_values(error_counts, spec.stat, rollups.requests, seconds)
+                values: Sequence[Value] = error_values(error_counts, spec.stat, rollups.requests, seconds)
             else:
                 values = rollups.values(spec.metric, spec.stat, self._outcome, seconds)
             lines[spec] = [
@@ -258,18 +258,20 @@ def _passed_seconds(plan: Plan, now: datetime) -> np.ndarray:
     return np.where(passed > 0, passed, plan.step_seconds)
 
 
-def _read_errors(plan: Plan, ids: Sequence[int] | None) -> list[tuple[int, int, int]]:
+def read_errors(plan: Plan, ids: Sequence[int] | None) -> list[tuple[int, int, int]]:
     """Return [(number of the step, series, errors), …], from the counts by hour or from single errors."""
-    step, first = plan.step_seconds, plan.start // plan.step_seconds
+    step, start = plan.step_seconds, plan.start  # the windows of rules do not start at a multiple of their length
     if plan.resolution == COARSEST:
         hours = ErrorGroupRollup.objects.filter(bucket__gte=plan.start, bucket__lt=plan.end)
         counts = hours.values_list("bucket", "series_id", "count")
-        rows = [(bucket // step - first, series_id, count) for bucket, series_id, count in counts]
+        rows = [((bucket - start) // step, series_id, count) for bucket, series_id, count in counts]
     else:
         single = ErrorMetrics.objects.filter(timestamp__gte=at_second(plan.start), timestamp__lt=at_second(plan.end))
-        by_step = single.annotate(step=BucketOf("timestamp", step)).values("step", "series_id").annotate(n=Count("id"))
+        by_step = (
+            single.annotate(step=BucketOf("timestamp", step, start)).values("step", "series_id").annotate(n=Count("id"))
+        )
         sums = by_step.order_by().values_list("step", "series_id", "n")
-        rows = [(number - first, series_id, count) for number, series_id, count in sums]
+        rows = list(sums)
     check_budget()
     if ids is None:
         return rows
@@ -277,7 +279,7 @@ def _read_errors(plan: Plan, ids: Sequence[int] | None) -> list[tuple[int, int, 
     return [row for row in rows if row[1] in selected]
 
 
-def _error_values(counts: np.ndarray, stat: str, requests: np.ndarray, seconds: np.ndarray) -> list[Value]:
+def error_values(counts: np.ndarray, stat: str, requests: np.ndarray, seconds: np.ndarray) -> list[Value]:
     """Return the errors of each step: 0 if there are only requests, None if there is neither an error nor a request."""
     known = (counts > 0) | (requests > 0)
     if stat == "rate":

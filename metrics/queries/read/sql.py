@@ -82,14 +82,14 @@ def unix_microseconds(values: Sequence[Any]) -> NDArray[np.int64]:
 
 
 class BucketOf(_TimeFunc):
-    """The number of the bucket of `step` seconds that contains a timestamp: its unix seconds divided by the step."""
+    """The number of the bucket of `step` seconds that contains a timestamp, counted from `origin` in unix seconds."""
 
     output_field = BigIntegerField()
-    sqlite = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / %(step)s)"
-    postgresql = "(FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint / %(step)s)"
+    sqlite = "((CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) - %(origin)s) / %(step)s)"
+    postgresql = "((FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint - %(origin)s) / %(step)s)"
 
-    def __init__(self, expression: Any, step: int) -> None:
-        super().__init__(expression, step=int(step))
+    def __init__(self, expression: Any, step: int, origin: int = 0) -> None:
+        super().__init__(expression, step=int(step), origin=int(origin))
 
 
 class IntegerDivision(Func):
