@@ -27,13 +27,21 @@ def evaluate_alerts() -> None:
     """Judge all rules, once in five seconds regardless of the number of schedulers and workers, one after the other."""
     try:
         with ring.held("evaluation", HELD_SECONDS) as is_ours:
-            at = datetime.now(UTC)
-            if is_ours and ring.claim(int(at.timestamp()) // EVERY_SECONDS, "alerts"):
+            number = newest(time.time())
+            if is_ours and ring.claim(number, "alerts"):
                 begin = time.monotonic()
-                evaluate(at)
+                evaluate(datetime.fromtimestamp(number * EVERY_SECONDS, UTC))
                 _warn_if_slow(begin, time.monotonic())
     except Exception as error:  # noqa: BLE001 (the task runs again in five seconds)
         log_throttled(logger, "evaluating alerts", error)
+
+
+def newest(now: float) -> int:
+    """Return the number of the newest multiple of five seconds whose second has ended, so that it can be read whole.
+
+    A backtest judges at the same times, and reads the same seconds.
+    """
+    return int(now - 1) // EVERY_SECONDS
 
 
 @shared_task(name="alerts.tasks.find_messages", expires=1.0)

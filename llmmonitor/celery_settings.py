@@ -51,10 +51,10 @@ beat_schedule = {
         "schedule": WallClock(1, offset=0.15),
         "options": {"expires": 1.0},
     },
-    # After the tick, which must not wait for it.
+    # When the second that it reads last has ended, and after the tick, which must not wait for it.
     "evaluate_alerts": {
         "task": "alerts.tasks.evaluate_alerts",
-        "schedule": WallClock(5, offset=0.4),
+        "schedule": WallClock(5, offset=1.4),
         "options": {"expires": 5.0},
     },
     "find_messages": {

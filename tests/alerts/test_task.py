@@ -32,6 +32,19 @@ def evaluating(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]]
 
 
 class AnEvaluation:
+    @pytest.mark.parametrize(("now", "second"), [(1_000.9, 995), (1_001.4, 1_000), (1_005.99, 1_000), (1_006, 1_005)])
+    def test_is_of_the_newest_multiple_of_five_seconds_whose_second_has_ended(
+        self, now: float, second: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        times: list[float] = []
+        monkeypatch.setattr(ring, "claim", lambda *of: True)
+        monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+        monkeypatch.setattr(tasks, "evaluate", lambda at: times.append(at.timestamp()))
+
+        tasks.evaluate_alerts()
+
+        assert times == [second]
+
     def test_is_skipped_while_another_runs(self, evaluating: Callable[[Callable[[], None]], None]) -> None:
         running = []
 
@@ -76,7 +89,7 @@ class AnEvaluation:
             now[0] += 6
 
         evaluating(does)
-        monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0]))
         monkeypatch.setattr(tasks, "_slow", LogThrottle())
 
         with caplog.at_level(logging.WARNING, logger="alerts.tasks"):
