@@ -32,6 +32,7 @@ MIN_COVERED_SECONDS = 1e-6  # of a counter in a span; less is a rounding error
 # A held reading is this old at most, and the sample before it, from which its interval is known, twice as old.
 LOOKBACK_SECONDS = 2 * MAX_VALID_SECONDS
 
+_MINUTE_US = MINUTE * 1_000_000
 _TIME_BITS = 34  # of unix seconds, in an integer that also has the instance
 _RANKS: dict[str, int] = {kind: rank for rank, kind in enumerate(QueueKind)}
 # The columns of the rows that `spans_of` adds up.
@@ -256,6 +257,46 @@ def _steady_validity(minutes: Spans, first_at: Floats) -> Floats:
     is_recent &= np.diff(minutes.last_at, prepend=minutes.last_at[:1]) <= MAX_VALID_SECONDS * 1_000_000
     is_known = np.r_[False, (is_recent | (minutes.count > 1))[:-1]]
     return np.where(is_recent & is_known & (minutes.count > 1), np.r_[own[:1], own[:-1]], np.nan)
+
+
+class SourceReadings:
+    """For how long each sample of one source is valid as a reading, by what was known when it was the newest.
+
+    It is what `with_held_in_steps` finds for one step, for any number of steps without reading again.
+    """
+
+    def __init__(self, at: Integers) -> None:
+        """`at`: unix microseconds, ascending."""
+        ones = np.ones(len(at))
+        minutes = spans_of(rows_of_samples(np.zeros(len(at), dtype=np.int64), at // _MINUTE_US * MINUTE, ones, at))
+        own = np.searchsorted(minutes.start, at // _MINUTE_US * MINUTE)
+        first = np.searchsorted(own, np.arange(len(minutes)))  # the first sample of each minute
+        first_at = at[first] / 1e6
+        self._at, self._own, self._minutes = at / 1e6, own, minutes
+        self._by_start, self._by_first = validity(minutes), validity(minutes, first_at)
+        last_at = minutes.last_at / 1e6
+        since = np.where(own > 0, self._at - last_at[own - 1], np.inf)
+        is_recent = since <= MAX_VALID_SECONDS
+        minute_is_recent = np.r_[False, np.diff(last_at) <= MAX_VALID_SECONDS]
+        is_known = np.r_[False, (minute_is_recent | (minutes.count > 1))[:-1]][own]
+        place = np.arange(len(at)) - first[own]
+        self._is_steady = is_recent & is_known & (place > 0)
+        number = place + is_recent
+        begin = np.where(is_recent, self._at - since, first_at[own])
+        interval = np.where(number > 0, (self._at - begin) / np.maximum(number, 1), DEFAULT_INTERVAL)
+        self._so_far = np.clip(VALID_INTERVALS * interval, MIN_VALID_SECONDS, MAX_VALID_SECONDS)
+
+    def is_valid(self, reading: Integers, start: Integers) -> NDArray[np.bool_]:
+        """Return whether the readings with these numbers, the last before `start` (unix seconds), are valid then."""
+        known_from = start - start % MINUTE - MINUTE  # samples are known from here on, and only minutes before
+        own = self._own[reading]
+        before = np.maximum(own - 1, 0)
+        is_known = self._minutes.start[before] >= known_from
+        steady = np.where(is_known, self._by_first[before], self._by_start[before])
+        valid = np.where(self._is_steady[reading], steady, self._so_far[reading])
+        valid = np.where(self._minutes.start[own] < known_from, self._by_start[own], valid)
+        is_valid: NDArray[np.bool_] = self._at[reading] + valid > start
+        return is_valid
 
 
 def _minute_keys(instance: Any, at: Any) -> Integers:

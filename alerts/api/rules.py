@@ -56,7 +56,7 @@ class RulesView(_RuleView):
     )
     def post(self, request: Request) -> Response:
         """Of a rule with a known id, the given fields are replaced (200). A change applies within five seconds."""
-        fields = _fields_of(request)
+        fields = fields_of(request)
         is_new = _write(request, fields)
         return Response(_rule(fields["id"]), status=201 if is_new else 200)
 
@@ -81,7 +81,7 @@ class RuleView(_RuleView):
     def patch(self, request: Request, rule_id: str) -> Response:
         """The given fields are replaced. The `id` of a rule cannot be changed."""
         _rule(rule_id)
-        fields = _fields_of(request)
+        fields = fields_of(request)
         if fields.setdefault("id", rule_id) != rule_id:
             raise refusal("bad_rule", BadRule([("id", f"must be {rule_id}: the id of a rule cannot be changed.")]))
         _write(request, fields)
@@ -101,7 +101,7 @@ class RuleView(_RuleView):
         return Response(status=204)
 
 
-def _fields_of(request: Request) -> dict[str, Any]:
+def fields_of(request: Request) -> dict[str, Any]:
     """Return the fields in the body, without those that only responses have."""
     if not isinstance(request.data, dict):
         raise Problem(400, "bad_rule", "The body must be a JSON object with the fields of a rule.", errors=[])

@@ -20,6 +20,7 @@ from metrics.api.openapi.response_schemas import (
     list_of,
     object_schema,
 )
+from metrics.queries import RANGES
 
 NUMBER: dict[str, Any] = {"type": "number", "nullable": True}
 NULLABLE_TIME: dict[str, Any] = {**TIME, "nullable": True}
@@ -108,6 +109,55 @@ BAD_RULE: dict[str, Any] = {
         },
     },
 }
+_FIRING = object_schema(
+    {
+        "labels": LABELS,
+        "from": TIME,
+        "to": TIME,
+        "seconds": INTEGER,
+        "is_open": {**BOOLEAN, "description": "Whether it had not ended by the end of the window."},
+        "peak": NUMBER,
+        "precision_seconds": {**INTEGER, "description": "5: exact. 60: ± 1 minute. 3600: known by the hour."},
+        "certainty": {"type": "string", "enum": ["certain", "possible"]},
+    }
+)
+BACKTEST_RULE: dict[str, Any] = {
+    **{name: part for name, part in RULE_FIELDS.items() if name != "description"},
+    "description": "Fields of a rule, and a window. The `id` of a stored rule stands for fields that are not given.",
+    "properties": {
+        **RULE_FIELDS["properties"],
+        "range": {"type": "string", "enum": list(RANGES), "default": "7d"},
+        "from": {**STRING, "description": "Start of the window, instead of `range`: ISO 8601 or Unix time."},
+        "to": {**STRING, "description": "End of the window. Default: now."},
+    },
+}
+BACKTEST: dict[str, Any] = object_schema(
+    {
+        "from": TIME,
+        "to": TIME,
+        "sentence": STRING,
+        "firings": list_of(_FIRING),
+        "omitted": {**INTEGER, "description": "Number of further firings, which are older."},
+        "groups": list_of(
+            object_schema(
+                {
+                    "labels": LABELS,
+                    "firings": INTEGER,
+                    "seconds": INTEGER,
+                    "possible_firings": INTEGER,
+                    "possible_seconds": INTEGER,
+                }
+            )
+        ),
+        "precision": list_of(object_schema({"from": TIME, "to": TIME, "precision_seconds": INTEGER})),
+        "notes": list_of(STRING),
+        "chart": {
+            **object_schema({"labels": LABELS, "step_seconds": INTEGER, "points": list_of({})}),
+            "nullable": True,
+            "description": "The worst value of each step, of the group that fired longest: `[milliseconds, value]`.",
+        },
+    }
+)
 NOTE: dict[str, Any] = schema_of(Acknowledgement)
 NEW_SILENCE: dict[str, Any] = schema_of(NewSilence)
 SILENCE: dict[str, Any] = object_schema(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from alerts.api import alert, channels, deliveries, health, rules, silences, views
+from alerts.api import alert, backtest, channels, deliveries, health, rules, silences, views
 
 urlpatterns = [
     path("alerts", views.AlertsView.as_view(), name="alerts"),
     path("alerts/health", health.HealthView.as_view(), name="alert-health"),
     path("alerts/history", views.AlertHistoryView.as_view(), name="alert-history"),
     path("alerts/rules", rules.RulesView.as_view(), name="alert-rules"),
+    path("alerts/rules/backtest", backtest.BacktestView.as_view(), name="alert-rule-backtest"),
     path("alerts/rules/<slug:rule_id>", rules.RuleView.as_view(), name="alert-rule"),
     path("alerts/<int:number>", alert.AlertView.as_view(), name="alert"),
     path("alerts/<int:number>/acknowledge", views.AcknowledgeView.as_view(), name="alert-acknowledge"),

@@ -44,6 +44,7 @@ DEPENDENT = {
     "comparison": ("clear_threshold",),
     "compare_to_seconds": ("window_seconds",),
 }
+BACKTEST = "backtest"  # `/alerts/rules/backtest`
 COMPARE_TO_SECONDS = (HOUR, 86_400, WEEK)
 
 
@@ -206,6 +207,8 @@ def check_rule(values: Mapping[str, Any]) -> RuleSpec:
         errors.append(("metric_name", f"must be a metric of the type {rule.metric_type}. Allowed: {listed}."))
     _check_comparison(rule, errors)
     _check_window(rule, errors)
+    if rule.id == BACKTEST:
+        errors.append(("id", f"must not be {BACKTEST}, which is an address of the API."))
     if metric is None:
         raise BadRule(errors)
     checked = rule.model_copy(

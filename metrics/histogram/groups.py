@@ -23,6 +23,11 @@ _PART_BLOBS: Final = 4_000  # decoded at a time: arrays of some megabytes, where
 _MAX_VALUES: Final = 2.0**62  # sums of counts in 64-bit arrays stay below this
 
 
+def middles_of(codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The middles of the buckets with these codes."""
+    return _MIDDLES[codes]
+
+
 class HistogramGroups(Sequence[Histogram]):
     """The histograms of groups 0…n-1. An item is the histogram of a group.
 

@@ -15,13 +15,14 @@ from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
 from metrics.queries.answers.distribution import Distribution, distribution
 from metrics.queries.answers.error_groups import error_groups
-from metrics.queries.answers.evaluation import Evaluated, evaluate
+from metrics.queries.answers.evaluation import Evaluated, evaluate, resolution_of
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import host_states
 from metrics.queries.answers.lists import Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.model_ranking import model, models, summary_and_models
+from metrics.queries.answers.moving import Moving, TooManyGroups, kept_from, moving, presence
 from metrics.queries.answers.presence import (
     demo_has_stopped,
     demo_names,
@@ -37,6 +38,7 @@ from metrics.queries.answers.series import SeriesResult, label_names, series
 from metrics.queries.answers.summary import TIMES, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
+from metrics.queries.read.sliding_gauges import Windows
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.window import RANGES, Window
 
@@ -49,6 +51,7 @@ __all__ = [
     "Evaluated",
     "Filters",
     "Heatmap",
+    "Moving",
     "Page",
     "Position",
     "QueryStopped",
@@ -58,7 +61,9 @@ __all__ = [
     "SeriesSpec",
     "Summary",
     "Table",
+    "TooManyGroups",
     "Window",
+    "Windows",
     "arrived",
     "choices",
     "current",
@@ -75,14 +80,18 @@ __all__ = [
     "heatmap",
     "host_states",
     "is_known",
+    "kept_from",
     "label_names",
     "live_view",
     "model",
     "models",
+    "moving",
     "newest_demo",
     "position",
+    "presence",
     "request",
     "requests",
+    "resolution_of",
     "senders",
     "series",
     "summary",

@@ -59,11 +59,16 @@ def evaluate(
     }
 
 
+def resolution_of(window_seconds: int, before_seconds: int) -> int:
+    """Return the length in seconds of the buckets that a window is read from."""
+    if window_seconds > EXACT_SECONDS or before_seconds > HOUR:
+        return HOUR if window_seconds % HOUR == 0 and before_seconds > 86_400 else MINUTE
+    return 1
+
+
 def _plan(window_seconds: int, at: datetime, before_seconds: int) -> Plan:
     """Return the window as one step."""
     end = end_of_now(at) - before_seconds
-    resolution = 1
-    if window_seconds > EXACT_SECONDS or before_seconds > HOUR:
-        resolution = HOUR if window_seconds % HOUR == 0 and before_seconds > 86_400 else MINUTE
+    resolution = resolution_of(window_seconds, before_seconds)
     end -= end % resolution
     return Plan(window_seconds, resolution, end - window_seconds, end)

@@ -46,7 +46,7 @@ def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None,
     """Return the steps of metrics of one table. `hold`: see `read_spans`."""
     # With the minute before: the validity of the readings in the first minute of a source depends on its samples.
     start = plan.start - plan.start % MINUTE - MINUTE
-    samples = _read_samples(metrics, plan, start, ids)
+    samples = read_samples(metrics, plan, start, ids)
     counters = [metric for metric in metrics if metric.name in COUNTERS]
     others = [metric for metric in metrics if metric.name not in COUNTERS]
     earlier = read_minutes(counters, start - LOOKBACK_SECONDS, start, ids) if counters else {}
@@ -59,7 +59,7 @@ def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None,
     return {name: own.where((own.start >= plan.start) & (own.start < plan.end)) for name, own in steps.items()}
 
 
-def _read_samples(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequence[int] | None) -> dict[str, Floats]:
+def read_samples(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequence[int] | None) -> dict[str, Floats]:
     """Return the raw samples of each metric: arrays with columns for the instance, the time (unix µs) and the value.
 
     Of counters, those after the end are read, too, because the growth up to them is spread over the last steps.

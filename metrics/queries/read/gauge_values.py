@@ -99,6 +99,12 @@ def _combined(metric: Metric, stat: str, values: Floats, cell: Integers, count: 
     """Return the values of instances, combined in the cells of `count` groups."""
     size = count * points
     number = np.bincount(cell, minlength=size)
+    return _listed(combined(metric, stat, values, cell, size), number, points)
+
+
+def combined(metric: Metric, stat: str, values: Floats, cell: Integers, size: int) -> Floats:
+    """Return the values of instances, combined in each of `size` cells. A cell without an instance has no meaning."""
+    number = np.bincount(cell, minlength=size)
     if stat == "min" or (metric.combine is Combine.MIN and stat != "max"):
         result = np.full(size, np.inf)
         np.minimum.at(result, cell, values)
@@ -107,7 +113,7 @@ def _combined(metric: Metric, stat: str, values: Floats, cell: Integers, count: 
         np.maximum.at(result, cell, values)
     else:
         result = np.bincount(cell, values, size) / np.maximum(number, 1)
-    return _listed(result, number, points)
+    return result
 
 
 def _listed(values: Floats, known: Integers, points: int) -> list[Values]:

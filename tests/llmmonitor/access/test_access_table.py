@@ -109,6 +109,7 @@ ROWS: dict[str, dict[str, str]] = {
     "alerts/health": API,
     "alerts/history": API,
     "alerts/rules": {"GET": READ, "POST": MANAGE},
+    "alerts/rules/backtest": {"POST": READ},
     "alerts/rules/<slug:rule_id>": {"GET": READ, "PATCH": MANAGE, "DELETE": MANAGE},
     "alerts/<int:number>": API,
     "alerts/<int:number>/acknowledge": {"POST": OPERATE},

@@ -120,5 +120,5 @@ class TheSchema:
 
             responds_as_described()
             operations.append(operation.label)
-        assert len(operations) == 38
+        assert len(operations) == 40
         assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(operations)
