@@ -59,11 +59,14 @@ class ChannelAdmin(admin.ModelAdmin):
             return marked("critical", "■", problem)
         if not channel.enabled:
             return "– disabled"
+        if channel.heartbeat_error:
+            return marked("warning", "▲", channel.heartbeat_error)
         if channel.waiting_error:
             return marked("warning", "▲", f"tries again: {channel.waiting_error}")
         if channel.last_dead_at and (channel.last_sent_at is None or channel.last_sent_at < channel.last_dead_at):
             return marked("critical", "■", f"has given up: {channel.dead_error}")
-        return marked("ok", "●", "ok") if channel.last_sent_at else "○ nothing sent yet"
+        is_used = channel.heartbeat_at if channel.heartbeat_seconds else channel.last_sent_at
+        return marked("ok", "●", "ok") if is_used else "○ nothing sent yet"
 
     @admin.display(description="Kind")
     def what(self, channel: Channel) -> str:
@@ -79,8 +82,9 @@ class ChannelAdmin(admin.ModelAdmin):
 
     @admin.display(description="Last sent")
     def last_sent(self, channel: Any) -> str:
-        """Return when the newest message was sent."""
-        return f"{channel.last_sent_at:%-d %b %Y %H:%M} UTC" if channel.last_sent_at else "–"
+        """Return when the newest message or heartbeat was sent."""
+        at = channel.heartbeat_at if channel.heartbeat_seconds else channel.last_sent_at
+        return f"{at:%-d %b %Y %H:%M} UTC" if at else "–"
 
     @admin.display(description="Waiting")
     def waiting_messages(self, channel: Any) -> str:

@@ -29,12 +29,13 @@ class ChannelForm(forms.ModelForm):
     class Meta:
         model = Channel
         fields = tuple(name for name in FIELDS if name != "kind")
-        labels = {"is_default": "Default", "max_per_minute": "At most"}
+        labels = {"is_default": "Default", "max_per_minute": "At most", "heartbeat_seconds": "Heartbeat every"}
         widgets = {"name": forms.TextInput(attrs={"size": 40})}
         help_texts = {
             "id": "In rules, in the API and in rules files. It cannot be changed later.",
             "is_default": "It gets the messages of rules without channels of their own.",
             "max_per_minute": f"messages in a minute, 1 to {MAX_PER_MINUTE}. Further ones wait, and are sent as one.",
+            "heartbeat_seconds": "seconds. It then gets heartbeats while all is well, and no alerts. Empty: none.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
