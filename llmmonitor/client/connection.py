@@ -66,12 +66,8 @@ class Connection:
             return self._send(method, path, body, headers)
         except (OSError, HTTPException, ValueError) as error:
             self.close()
-            if not was_open or isinstance(error, TimeoutError):
-                raise NoResponse(f"no response from {self._settings.url}: {error or type(error).__name__}") from None
-        try:
-            return self._send(method, path, body, headers)
-        except (OSError, HTTPException, ValueError) as error:
-            self.close()
+            if was_open and not isinstance(error, TimeoutError):
+                return self.send(method, path, body, is_compressed=is_compressed)
             raise NoResponse(f"no response from {self._settings.url}: {error or type(error).__name__}") from None
 
     def close(self) -> None:
