@@ -18,23 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venv-integrations"
 LOCKS = ROOT / "requirements" / "integrations"
-# The files of each group in tests/integrations.
+TESTS = ROOT / "tests" / "integrations"
+# The files of each group. Those that no other group names are of the clients.
 GROUPS = {
-    "clients": [
-        "openai",
-        "anthropic",
-        "ollama",
-        "huggingface_hub",
-        "grpc",
-        "headroom",
-        "http",
-        "langchain",
-        "llama_cpp",
-        "snippets",
-    ],
-    "local": ["transformers", "snippets_local"],
-    "litellm": ["litellm", "snippets_litellm"],
+    "clients": sorted(TESTS.glob("test_*.py")),
+    "local": [TESTS / "test_transformers.py", TESTS / "test_snippets_local.py"],
+    "litellm": [TESTS / "test_litellm.py", TESTS / "test_snippets_litellm.py"],
 }
+GROUPS["clients"] = [path for path in GROUPS["clients"] if path not in GROUPS["local"] + GROUPS["litellm"]]
 # What is not in the lock of a group. For a build of torch without CUDA, which is smaller, set PIP_EXTRA_INDEX_URL or
 # PIP_FIND_LINKS to a place that has it.
 UNLOCKED = {"local": ["torch==2.13.*"]}
@@ -79,7 +70,6 @@ def main(arguments: list[str]) -> int:
         try:
             for group, python in pythons.items():
                 print(f"── integrations: {group}", flush=True)
-                files = [f"tests/integrations/test_{name}.py" for name in GROUPS[group]]
                 command: list[str | Path] = [
                     python,
                     "-m",
@@ -88,7 +78,7 @@ def main(arguments: list[str]) -> int:
                     "-c",
                     "tests/integrations/pytest.ini",
                     "--rootdir=.",
-                    *files,
+                    *GROUPS[group],
                 ]
                 variables = os.environ | {
                     "LLMMONITOR_TEST_SERVER_URL": server.url,
