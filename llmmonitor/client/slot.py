@@ -26,6 +26,8 @@ class Slot:
         with contextlib.suppress(OSError, ValueError):
             folder = Path(directory or Path(_temporary()) / f"llmmonitor-{_user()}")
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not directory and hasattr(os, "getuid") and folder.lstat().st_uid != os.getuid():
+                raise OSError("another user has made it, and may have put links to files of this user into it")
             for number in range(MAX_SLOTS):
                 if (file := lock(folder / f"{name}-{number}.lock")) is not None:
                     self.number, self._file = number, file

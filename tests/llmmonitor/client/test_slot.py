@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ class TheSlot:
         monkeypatch.setenv("TMPDIR", "/proc/none")
         slot = Slot("shop")
         assert (slot.number, slot.is_locked) == (0, False)
+
+    def test_is_0_if_another_user_has_made_the_directory_among_temporary_files(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        user = os.getuid() + 1
+        monkeypatch.setattr(os, "getuid", lambda: user)
+        assert not Slot("shop").is_locked
 
     def test_names_the_source_of_the_requests_in_flight(self) -> None:
         with odd_server(odd_servers.accept) as server:
