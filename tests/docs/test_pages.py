@@ -22,7 +22,7 @@ from django.test import Client
 from llmmonitor.access.keys import create_key
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BASE = "http://127.0.0.1:8899"
 # Stands for curl: writes down what it was asked to do.
 NOTING_CURL = """#!{python} -S
@@ -56,6 +56,17 @@ def calls(name: str, folder: Path, key: str) -> list[list[str]]:
 
 def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+class ThePageOfAnIntegration:
+    @pytest.mark.parametrize("page", sorted((ROOT / "docs/integrations").glob("*.md")), ids=lambda page: page.stem)
+    def test_says_first_what_is_recorded_what_is_not_and_how_to_turn_it_off(self, page: Path) -> None:
+        text = page.read_text(encoding="utf-8")
+        first = text.split("\n\n")[1]
+        assert re.findall(r"^- \*\*([A-Z][a-z ]+)", first, re.MULTILINE) == ["Recorded", "Never recorded", "Turned off"]
+        assert "`LLMMONITOR_DISABLED=1`" in first
+        assert "[install the SDK](../sdk.md)" in text
+        assert f"docs/integrations/{page.name}" in text_of("README.md")
 
 
 class APage:
