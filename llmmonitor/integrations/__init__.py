@@ -15,7 +15,8 @@ from typing import Any
 
 from llmmonitor.client import LLMMonitor
 from llmmonitor.client.warn import warn
-from llmmonitor.integrations import wrapping
+from llmmonitor.integrations.patching import unpatch_all
+from llmmonitor.integrations.recording import use_monitor
 
 # The library -> the module of its integration, which has a function `instrument`.
 INTEGRATIONS = {
@@ -39,7 +40,7 @@ def instrument(*libraries: str, monitor: LLMMonitor | None = None, **settings: A
     raise.
     """
     used = monitor or LLMMonitor(**settings)
-    wrapping.use_monitor(used)
+    use_monitor(used)
     names = set(libraries or INTEGRATIONS)
     for unknown in names - INTEGRATIONS.keys():
         warn(f"instrument {unknown}", f"There is no integration with {unknown}; there are {', '.join(INTEGRATIONS)}.")
@@ -57,7 +58,7 @@ def instrument(*libraries: str, monitor: LLMMonitor | None = None, **settings: A
 def uninstrument() -> None:
     """Record no calls of client libraries any more."""
     _finder.wanted.clear()
-    wrapping.unpatch_all()
+    unpatch_all()
 
 
 def _instrument(library: str) -> None:

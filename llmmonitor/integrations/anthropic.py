@@ -14,16 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import (
-    Reader,
-    given,
-    parsed,
-    patch,
-    read,
-    wrap_async,
-    wrap_response,
-    wrap_sync,
-)
+from llmmonitor.integrations.patching import patch
+from llmmonitor.integrations.reading import Reader, given, parsed, read
+from llmmonitor.integrations.wrapping import wrap_async, wrap_response, wrap_sync
 
 PROVIDERS = {
     "api.anthropic.com": "anthropic",

@@ -12,7 +12,10 @@ from typing import Any
 
 from llmmonitor.client import LLMMonitor
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import AsyncStream, Reader, Stream, read, recording, start
+from llmmonitor.integrations.reading import Reader, read
+from llmmonitor.integrations.recording import recording
+from llmmonitor.integrations.streams import AsyncStream, Stream
+from llmmonitor.integrations.wrapping import start
 
 Model = str | Callable[[str, Any], str | None]
 Usage = Callable[[Any, Any], Mapping[str, Any] | None]
@@ -158,8 +161,7 @@ async def _aio_call(reader: Reader, observe: Any, proceed: Any, details: Any, se
 
 def _observed(observe: Any, rpc: Any, call: Call, reader: Reader) -> Any:
     """Return the RPC, or what the caller gets in its place, with which the call ends."""
-    observed = read(observe, rpc, call, reader)
-    if observed is None:
+    if (observed := read(observe, rpc, call, reader)) is None:
         call.discard()
     return observed or rpc
 
@@ -167,8 +169,7 @@ def _observed(observe: Any, rpc: Any, call: Call, reader: Reader) -> Any:
 def _observe_outcome(rpc: Any, call: Call, reader: Reader) -> Any:
     def done(outcome: Any) -> None:
         # A cancelled call, asked for its exception, would raise another one.
-        error = outcome if outcome.cancelled() else outcome.exception()
-        if error is not None:
+        if (error := outcome if outcome.cancelled() else outcome.exception()) is not None:
             reader.fail(call, error)
         else:
             read(reader.result, call, outcome.result())
@@ -187,8 +188,7 @@ def _observe_aio_response(rpc: Any, call: Call, reader: Reader) -> Any:
         call.end()
 
     # Not awaited here: the caller may still have to write the requests.
-    task = asyncio.create_task(watch())
-    _watching.add(task)
+    _watching.add(task := asyncio.create_task(watch()))
     task.add_done_callback(_watching.discard)
     return rpc
 

@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 
 from llmmonitor.client import LLMMonitor
 from llmmonitor.client.call import Call
-from llmmonitor.integrations import anthropic, openai, wrapping
+from llmmonitor.integrations import anthropic, openai
 from llmmonitor.integrations.http_body import Body
-from llmmonitor.integrations.wrapping import current_call, from_json, given, read, read_headroom, recording
+from llmmonitor.integrations.reading import from_json, given, read, read_headroom
+from llmmonitor.integrations.recording import current_call, recording
+from llmmonitor.integrations.recording import monitor as current_monitor
 
 Client = TypeVar("Client")
 Usage = Callable[[Any], dict[str, Any]]
@@ -94,7 +96,7 @@ class _Watch:
         }
         model = given(getattr(sent, "model", None)) or self.model or UNKNOWN
         known = {name: value for name, value in fields.items() if value is not None}
-        return (self.monitor or wrapping.monitor()).start(str(model), **known)
+        return (self.monitor or current_monitor()).start(str(model), **known)
 
     def end(self, call: Call, response: Any, arguments: dict[str, Any]) -> bool:
         """Read a response. Return whether the call goes on, until the caller has read the body."""

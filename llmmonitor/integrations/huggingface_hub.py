@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from llmmonitor.client.call import Call
 from llmmonitor.integrations import openai
-from llmmonitor.integrations.wrapping import Reader, given, patch, wrap_async, wrap_sync
+from llmmonitor.integrations.patching import patch
+from llmmonitor.integrations.reading import Reader, given
+from llmmonitor.integrations.wrapping import wrap_async, wrap_sync
 
 
 def instrument() -> None:

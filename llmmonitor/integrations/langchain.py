@@ -18,7 +18,9 @@ from uuid import UUID
 from llmmonitor.client import LLMMonitor
 from llmmonitor.client.call import Call, is_given_up
 from llmmonitor.integrations.openai import provider_at
-from llmmonitor.integrations.wrapping import at_unpatch, begin_recording, current_call, given, monitor, read
+from llmmonitor.integrations.patching import at_unpatch
+from llmmonitor.integrations.reading import given, read
+from llmmonitor.integrations.recording import begin_recording, current_call, monitor
 
 # The calls that have begun, with the list of current calls that each is in. All handlers share them: a run with two
 # handlers is recorded once.

@@ -21,7 +21,10 @@ from llmmonitor.client import LLMMonitor
 from llmmonitor.client.call import Call, is_given_up
 from llmmonitor.client.events import at
 from llmmonitor.integrations.openai import provider_at
-from llmmonitor.integrations.wrapping import Reader, at_unpatch, given, monitor, patch, read, wrap_async, wrap_sync
+from llmmonitor.integrations.patching import at_unpatch, patch
+from llmmonitor.integrations.reading import Reader, given, read
+from llmmonitor.integrations.recording import monitor
+from llmmonitor.integrations.wrapping import wrap_async, wrap_sync
 
 OPERATIONS = {
     "completion": "chat",

@@ -17,7 +17,10 @@ from pathlib import PurePath
 from typing import Any
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, current_call, patch, read, wrap_sync
+from llmmonitor.integrations.patching import patch
+from llmmonitor.integrations.reading import Reader, read
+from llmmonitor.integrations.recording import current_call
+from llmmonitor.integrations.wrapping import wrap_sync
 
 OPERATIONS = {
     "create_completion": "text_completion",

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, patch, wrap_async, wrap_sync
+from llmmonitor.integrations.patching import patch
+from llmmonitor.integrations.reading import Reader
+from llmmonitor.integrations.wrapping import wrap_async, wrap_sync
 
 OPERATIONS = {
     "/api/chat": "chat",

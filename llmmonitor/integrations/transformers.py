@@ -13,7 +13,9 @@ from pathlib import PurePath
 from typing import Any
 
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import current_call, monitor, patch, read, recording
+from llmmonitor.integrations.patching import patch
+from llmmonitor.integrations.reading import read
+from llmmonitor.integrations.recording import current_call, monitor, recording
 
 
 def instrument() -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from llmmonitor import LLMMonitor
 from llmmonitor.client.call import Call
-from llmmonitor.integrations.wrapping import Reader, use_monitor, wrap_sync
+from llmmonitor.integrations.reading import Reader
+from llmmonitor.integrations.recording import use_monitor
+from llmmonitor.integrations.wrapping import wrap_sync
 from tests.support import odd_servers
 from tests.support.odd_servers import odd_server
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from llmmonitor import LLMMonitor
-from llmmonitor.integrations import wrapping
-from llmmonitor.integrations.wrapping import Reader, wrap_sync
+from llmmonitor.integrations import recording
+from llmmonitor.integrations.reading import Reader
+from llmmonitor.integrations.wrapping import wrap_sync
 from tests.support import odd_servers
 from tests.support.odd_servers import odd_server
 
@@ -29,7 +30,7 @@ def test_reports_the_headroom_to_the_monitor_that_records_the_call(monkeypatch: 
 
     with odd_server(odd_servers.accept) as server, odd_server(odd_servers.accept) as other_server:
         with LLMMonitor(url=server.url) as own, LLMMonitor(url=other_server.url) as other:
-            monkeypatch.setattr(wrapping, "_monitor", other)
+            monkeypatch.setattr(recording, "_monitor", other)
             reader = Reader(begin, result=lambda *_: None, chunk=lambda *_: None, monitor=own)
             with pytest.raises(RateLimited):
                 wrap_sync(reader)(raise_error)()
