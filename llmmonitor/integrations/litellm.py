@@ -121,9 +121,8 @@ def _begin(operation: str) -> Any:
         model = str(given(kwargs.get("model")) or next(filter(given, args), "unknown"))
         prefix, _, rest = model.partition("/")
         provider = kwargs.get("custom_llm_provider") or (prefix if rest and prefix in litellm.provider_list else "")
-        fields: dict[str, Any] = {"operation": operation, "provider": _provider(provider, kwargs.get("api_base"))}
-        if kwargs.get("stream"):
-            fields["stream"] = True
+        fields: dict[str, Any] = {"stream": True} if kwargs.get("stream") else {}
+        fields |= {"operation": operation, "provider": _provider(provider, kwargs.get("api_base"))}
         return model.removeprefix(f"{provider}/"), fields
 
     return begin
