@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from pydantic.fields import FieldInfo
 
-from alerts.channel_admin.settings_fields import field_of
+from alerts.channel_admin.settings_fields import LinesField, field_of
 from alerts.channels.kinds import KINDS
 from alerts.channels.shown import secrets_set
 from alerts.channels.spec import MAX_PER_MINUTE, SETTINGS, BadChannel
@@ -44,7 +44,10 @@ class ChannelForm(forms.ModelForm):
         self.initial.update({f"{SETTING}{name}": value for name, value in self.instance.settings.items()})
         is_new = self.instance._state.adding
         for name, is_set in ({} if is_new else secrets_set(self.instance)).items():
-            _add_help(self.fields[f"{SETTING}{name}"], KEPT if is_set else "")
+            if is_set:
+                field = self.fields[f"{SETTING}{name}"]
+                field.required = False
+                field.help_text = f"{field.help_text} {KEPT}".strip()
         for name in secret_names(KINDS[self.kind]) if self.is_bound and self.kind in KINDS else ():
             if self.data.get(f"{SETTING}{name}"):
                 self.fields[f"{SETTING}{name}"].help_text = AGAIN
@@ -52,7 +55,7 @@ class ChannelForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Add the errors of the channel to their fields. They replace those of Django, such as "Enter a number."."""
         cleaned: dict[str, Any] = super().clean() or {}
-        sent = {**cleaned, **{name: self[name].data for name in self.errors}}
+        sent = {**cleaned, **{name: self._sent(name) for name in self.errors}}
         self.values = {name: sent[name] for name in FIELDS if name in sent}
         self.values |= {"kind": self.kind, SETTINGS: self._settings(sent)}
         try:
@@ -67,6 +70,11 @@ class ChannelForm(forms.ModelForm):
             for field, name, reason in shown:
                 self.add_error(field, f"{self[field].label if field else name}: {reason}")
         return cleaned
+
+    def _sent(self, name: str) -> Any:
+        """Return the value of a field with an error, as it was sent."""
+        field, value = self.fields[name], self[name].data
+        return field.to_python(value) if isinstance(field, LinesField) else value
 
     def _settings(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings. An empty secret is not among them, or None if it is to be removed."""
@@ -114,7 +122,3 @@ def removable(channel: Channel) -> list[str]:
     """Return the secrets that are set and may be left out."""
     fields = settings_of_kind(channel.kind)
     return [name for name, is_set in secrets_set(channel).items() if is_set and not fields[name].is_required()]
-
-
-def _add_help(field: forms.Field, text: str) -> None:
-    field.help_text = f"{field.help_text} {text}".strip()

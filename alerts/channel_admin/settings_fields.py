@@ -37,10 +37,10 @@ class LinesField(forms.CharField):
 
 
 def field_of(name: str, info: FieldInfo) -> forms.Field:
-    """Return the form field of a setting. Whether its value is valid, and given at all, is checked by the model."""
+    """Return the form field of a setting. The model checks whether its value is valid."""
     types = [part for part in _parts(info.annotation) if part is not NoneType]
     given: dict[str, Any] = {
-        "required": False,
+        "required": info.is_required(),
         "label": info.title or name.replace("_", " ").capitalize().replace("Url", "URL"),
         "help_text": info.description or "",
         "initial": None if info.is_required() else info.get_default(call_default_factory=True),
@@ -50,7 +50,7 @@ def field_of(name: str, info: FieldInfo) -> forms.Field:
         case [kind] if kind is SecretStr:
             return forms.CharField(**given | {"initial": None}, widget=SecretInput())
         case [kind] if kind is bool:
-            return forms.BooleanField(**given)
+            return forms.BooleanField(**given | {"required": False})
         case [kind] if kind is int:
             return forms.IntegerField(**given)
         case [kind] if kind is float:
@@ -58,7 +58,7 @@ def field_of(name: str, info: FieldInfo) -> forms.Field:
         case [kind] if get_origin(kind) is Literal:
             return forms.ChoiceField(**given, choices=[(value, value) for value in get_args(kind)])
         case [kind] if get_origin(kind) in (list, tuple):
-            return LinesField(**given)
+            return LinesField(**given | {"help_text": f"{given['help_text']} One on each line.".strip()})
         case [kind] if kind is str:
             longest = next((part.max_length for part in info.metadata if hasattr(part, "max_length")), None)
             widget = forms.Textarea(attrs={"rows": 6}) if longest and longest > SHORT else text

@@ -143,6 +143,17 @@ class TheFormOfAChannel:
         assert errors == [error]
         assert not Channel.objects.exists()
 
+    def test_marks_the_settings_that_are_required(self, admin: Client) -> None:
+        new = admin.get(ADD).content.decode()
+        add(admin)
+        stored = admin.get(CHANGE).content.decode()
+
+        assert re.findall(r'<label class="required" for="id_setting_(.*?)"', new) == ["url"]
+        assert re.findall(r'<label class="required" for="id_setting_(.*?)"', stored) == []
+        mail = admin.post(f"{LIST}add/?kind=email", {"name": "Mail", "id": "mail", "max_per_minute": 6})
+        assert "Addresses: must not be empty." in text_of(mail)
+        assert "This field is required" not in text_of(mail)
+
     def test_refuses_an_id_that_is_taken_and_one_channel_too_many(
         self, admin: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
