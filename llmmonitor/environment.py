@@ -194,7 +194,7 @@ class Environment(BaseSettings):
     errors_days: float = Field(90, gt=0, description="Days to keep single errors.")
     samples_hours: float = Field(24, gt=0, description="Hours to keep single host, GPU, queue and engine samples.")
     one_second_minutes: float = Field(135, gt=0, description="Minutes to keep one-second rollups.")
-    one_minute_days: float = Field(3, gt=0, description="Days to keep one-minute rollups.")
+    one_minute_days: float = Field(8, gt=0, description="Days to keep one-minute rollups.")
     one_hour_days: float = Field(400, gt=0, description="Days to keep one-hour rollups.")
     recent_id_minutes: float = Field(
         15, gt=0, description="Minutes in which a repeated event without a timestamp is detected."

@@ -348,7 +348,7 @@ def _check_comparison(rule: RuleSpec, errors: list[tuple[str, str]]) -> None:
 
 
 def _check_window(rule: RuleSpec, errors: list[tuple[str, str]]) -> None:
-    """Older figures have coarser buckets: minutes after two hours, hours after three days."""
+    """Older figures have coarser buckets: minutes after two hours, hours after eight days."""
     seconds, compared = rule.window_seconds, rule.compare_to_seconds
     if compared == WEEK and seconds % HOUR:
         errors.append(("window_seconds", "must be a multiple of 3600 if it is compared with a week before."))

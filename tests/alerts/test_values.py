@@ -67,6 +67,16 @@ class ARuleOnErrors:
         }
 
 
+class ARuleOnSevenDays:
+    def test_counts_what_is_kept_by_the_hour_only(self) -> None:
+        write([request(NOW - timedelta(days=days), days) for days in (1, 4, 6)], now=NOW + timedelta(days=9))
+        judged = rule(catalogue.get("inference.requests"), stat="sum", window_seconds=7 * 86_400)
+
+        (readings,) = read_values([judged], NOW).values()
+
+        assert [reading.value for reading in readings.values()] == [3]
+
+
 class ARuleOnRequestsWithoutALabel:
     def test_has_no_others(self) -> None:
         write([request(AGO, 1, provider="openai", model_name="one"), request(AGO, 2, model_name="two")], now=NOW)

@@ -20,7 +20,7 @@ from metrics.queries.time.window import end_of_now
 ALL = sys.maxsize  # groups; LLMMONITOR_MAX_SERIES limits what is stored
 REQUESTS = "inference.requests"
 # The coarsest resolution that divides the length of a window is read, because less is to be added up.
-EXACT_SECONDS, MINUTE, HOUR = 900, 60, 3_600
+EXACT_SECONDS, MINUTE, HOUR, DAY = 900, 60, 3_600, 86_400
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -38,7 +38,7 @@ def evaluate(
     """Return the values of the groups of each spec over the window that ends with the second of `at`.
 
     `before_seconds`: the window ends so much earlier. Windows of more than 900 s, and earlier ones than an hour, are of
-    whole minutes or hours. Raises QueryTooSlow.
+    whole minutes; those of more than a day, and earlier ones than a day, of whole hours. Raises QueryTooSlow.
     """
     requested = {spec for spec in specs if spec.metric.type in ("inference", "error")}
     counts = list({SeriesSpec.of(REQUESTS, "sum", *spec.group_by) for spec in requested})
@@ -62,7 +62,7 @@ def evaluate(
 def resolution_of(window_seconds: int, before_seconds: int) -> int:
     """Return the length in seconds of the buckets that a window is read from."""
     if window_seconds > EXACT_SECONDS or before_seconds > HOUR:
-        return HOUR if window_seconds % HOUR == 0 and before_seconds > 86_400 else MINUTE
+        return HOUR if window_seconds % HOUR == 0 and max(window_seconds, before_seconds) > DAY else MINUTE
     return 1
 
 

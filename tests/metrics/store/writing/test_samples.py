@@ -111,11 +111,11 @@ class ASample:
         assert list(GaugeLabels.objects.values_list("is_demo", flat=True)) == [True] * 3
 
     def test_too_old_for_minutes_keeps_its_hour(self) -> None:
-        commit(machine(before(days=5), cpu_percent=3.0))
+        commit(machine(before(days=10), cpu_percent=3.0))
         assert list(GaugeRollup.objects.values_list("resolution", flat=True)) == [3600]
 
     def test_too_old_for_minutes_keeps_the_minute_of_a_level_until_upkeep_makes_its_hour(self) -> None:
-        commit(machine(before(days=5), gpu_count=3))
+        commit(machine(before(days=10), gpu_count=3))
         assert list(GaugeRollup.objects.values_list("resolution", flat=True)) == [60]
 
 
