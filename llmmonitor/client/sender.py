@@ -274,14 +274,16 @@ class Sender:
         with self._moving:
             unwritten = self._keep([items.popleft() for _ in range(len(items))])
             self._drop(unwritten, "unwritten", UNWRITTEN)
-        while len(self.in_flight) > MAX_IN_FLIGHT:
-            if self.in_flight.pop(next(iter(self.in_flight)), self) is None:
-                self._drop(
-                    1,
-                    "in flight",
-                    f"{MAX_IN_FLIGHT:,} calls have not ended; the oldest are dropped.",
-                    were_queued=False,
-                )
+        excess = len(self.in_flight) - MAX_IN_FLIGHT
+        if excess > 0:
+            for call in list(self.in_flight)[:excess]:  # a copy, because other threads start and end calls
+                if self.in_flight.pop(call, self) is None:
+                    self._drop(
+                        1,
+                        "in flight",
+                        f"{MAX_IN_FLIGHT:,} calls have not ended; the oldest are dropped.",
+                        were_queued=False,
+                    )
 
     def _keep(self, items: list[Call | Recorded] | list[Recorded]) -> int:
         """Add the items to the batches that wait. Return how many are in none, because they cannot be written."""
