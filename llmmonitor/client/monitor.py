@@ -129,8 +129,9 @@ class LLMMonitor:
         connection = Connection(settings, HEALTH_SECONDS)
         try:
             health = connection.send("GET", "/health")
-            if "status" not in health.body:
-                why = f"{settings.url}/health is not that of LLM Monitor ({health.reason})"
+            if "status" not in health.body or health.status == 404:  # a page of LLM Monitor's has no health, either
+                reason = "status 404" if health.status == 404 else health.reason
+                why = f"{settings.url}/health is not that of LLM Monitor ({reason})"
                 return "unreachable", f"{why}. The address is that of the server, without the path of a page.", {}
             if health.status != 200:
                 return "unhealthy", f"{settings.url}/health returned {health.reason}", health.body

@@ -194,6 +194,11 @@ class TheHealth:
         assert health["status"] == "unreachable"
         assert server.url in health["error"]
 
+    def test_of_the_address_of_a_page(self, module_server: Server) -> None:
+        health = LLMMonitor(url=f"{module_server.url}/dashboard/connect/").health()
+        assert health["status"] == "unreachable"
+        assert health["error"].endswith("(status 404). The address is that of the server, without the path of a page.")
+
     def test_of_the_address_of_another_program(self) -> None:
         with odd_server(odd_servers.html) as server:
             health = LLMMonitor(url=server.url).health()
