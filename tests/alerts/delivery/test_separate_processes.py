@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from contextlib import ExitStack
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from tests.alerts.channels.webhook.receiver import Request, running_receiver
 from tests.support.celery import celery
+from tests.support.channels import add_channel
 from tests.support.rules import replace_rules, report_queue, rule_on_queue, run_in_shell
 from tests.support.server import MakeServer
 
@@ -32,9 +32,7 @@ class TheSeparateWorkers:
             )
             server.start()
             replace_rules(server, rule_on_queue("jam", "Queue Jam", 200, "critical"))
-            settings = {"url": f"http://127.0.0.1:{receiver.port}/", "allow_private": True}
-            channel = {"id": "ops", "name": "Ops", "kind": "webhook", "max_per_minute": 600, "settings": settings}
-            run_in_shell(server, f"from alerts.channels.writing import add_channel; add_channel({channel!r})")
+            add_channel(server, "webhook", url=f"http://127.0.0.1:{receiver.port}/", allow_private=True)
             for name in ("one", "two"):
                 running.enter_context(celery(server, "worker", "-n", f"{name}@%h", "-P", "threads", "-c", "4"))
                 running.enter_context(celery(server, "beat"))
@@ -42,10 +40,10 @@ class TheSeparateWorkers:
             for pending, to in ((400, "firing"), (0, "resolved")):
                 for model in MODELS:
                     report_queue(server, model, pending)
-                until = time.monotonic() + LONGEST_WAIT_SECONDS
-                while len(received(receiver.requests, to)) < len(MODELS) and time.monotonic() < until:
-                    receiver.arrived.wait(1)
-                    receiver.arrived.clear()
+                with receiver.arrived:
+                    receiver.arrived.wait_for(
+                        lambda to=to: len(received(receiver.requests, to)) >= len(MODELS), LONGEST_WAIT_SECONDS
+                    )
 
             changes = [alert["change"] for body in bodies(receiver.requests) for alert in body["alerts"]]
             assert Counter(received(receiver.requests, "firing")) == Counter(MODELS)

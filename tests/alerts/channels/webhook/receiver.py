@@ -49,15 +49,14 @@ ACCEPT = status(200)
 
 @dataclass
 class Receiver:
-    """The requests so far. stopped: is set at the end of the test, for answers that wait. arrived: is
-    set by each request."""
+    """The requests so far. arrived: is notified of each. stopped: is set at the end, for answers that wait."""
 
     port: int
     scheme: str = "http"
     answer: Answer = ACCEPT
     requests: list[Request] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
     stopped: threading.Event = field(default_factory=threading.Event)
-    arrived: threading.Event = field(default_factory=threading.Event)
 
     def settings(self, **fields: Any) -> WebhookSettings:
         """The settings of a channel that sends to it."""
@@ -72,8 +71,9 @@ def running_receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.requests.append(Request(self.path, self.headers, body))
-            receiver.arrived.set()
+            with receiver.arrived:
+                receiver.requests.append(Request(self.path, self.headers, body))
+                receiver.arrived.notify_all()
             receiver.answer(self)
 
         def log_message(self, format: str, *args: Any) -> None:
