@@ -1,6 +1,7 @@
 """Runs the benchmarks and prints a table for each; `make bench` runs all of them, in a few minutes.
 
-    python benchmarks/run.py [ingest] [posts] [percentile] [readers] [writers] [alerts] [sdk] [--quick]
+    python benchmarks/run.py [ingest] [posts] [percentile] [readers] [writers] [alerts]
+                             [backtest] [sdk] [--quick]
 
 Each benchmark runs in its own process, on SQLite in a temporary data directory; `writers` runs on PostgreSQL. Compare
 the ratios within one run; rates depend on the machine. ``--quick`` only shows that the benchmarks work.
@@ -17,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("ingest", "posts", "percentile", "readers", "writers", "alerts", "sdk")
+BENCHMARKS = ("ingest", "posts", "percentile", "readers", "writers", "alerts", "backtest", "sdk")
 TIMEOUT_SECONDS = 600  # of each benchmark
 
 

@@ -25,6 +25,7 @@ class TheBenchmark:
             ("percentile", "p99 of the response time over 30 days", 6),
             ("readers", "Single posts beside eight clients that read 30 days", 5),
             ("alerts", "Alert rules: the evaluation, and the delay of an alert", 6),
+            ("backtest", "Backtest of an alert rule over days", 6),
             ("sdk", "The SDK: a tracked call compared with a span of OpenTelemetry", 6),
             pytest.param(
                 "writers",
@@ -45,4 +46,7 @@ class TheBenchmark:
     def test_names_the_subjects_when_one_is_unknown(self) -> None:
         finished = bench("speed")
         assert finished.returncode == 2
-        assert "unknown: speed; choose from ingest, posts, percentile, readers, writers, alerts, sdk" in finished.stderr
+        assert (
+            "unknown: speed; choose from ingest, posts, percentile, readers, writers, alerts, backtest, sdk"
+            in finished.stderr
+        )
