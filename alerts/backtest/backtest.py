@@ -23,7 +23,7 @@ from metrics import queries
 from metrics.catalogue import Kind
 from metrics.queries import BadQuery, SeriesSpec, Window, Windows
 from metrics.queries.read.budget import query_budget
-from metrics.queries.time.window import at_second, iso
+from metrics.queries.time.window import STEPS, at_second, iso
 
 MAX_DAYS = 90
 POINTS = 240  # of the chart, at most
@@ -88,8 +88,8 @@ class Backtest:
                 found.append(f"Judged at whole minutes from {since} on ({how}).")
             else:
                 found.append(f"Judged by hours from {since} on, each certain or possible.")
-        first = self.judged[0].start if self.judged else self.window.end_s
-        if first > self.window.start_s:
+        first = self.judged[0].start
+        if first - self.window.start_s >= self.judged[0].precision:  # less is the way to the first whole minute
             reason = reasons_without_hours(self.rule) or "older figures are not kept"
             found.append(f"Not judged before {at_second(first):%d %B, %H:%M} UTC: {reason}.")
         return found
@@ -236,7 +236,7 @@ def _line(
         return None
     labels = totals[0].labels if totals else max(worst, key=lambda group: worst[group])
     coarsest = max(stretch.precision for stretch, _ in drawn)
-    step = -(-window.seconds // POINTS // coarsest) * coarsest
+    step = next(step for step in STEPS if step >= max(coarsest, window.seconds / POINTS))
     origin = window.start_s - window.start_s % step
     values = np.full(-(-(window.end_s - origin) // step), -np.inf)
     for stretch, tracks in drawn:

@@ -77,12 +77,14 @@ def stretches(rule: RuleSpec, kept: Mapping[int, int], start: int, end: int) -> 
     must hold, so that an alert that fires at `start` is known. Moments of minutes and of hours end their buckets.
     """
     begin = start - rule.for_seconds
-    exact = max(_up(max(_reach(rule, kept, EXACT), kept[1]), MINUTE), _up(begin, EXACT))
-    minutes = max(_up(_reach(rule, kept, MINUTE), MINUTE), _up(begin, MINUTE))
-    hours = max(kept[HOUR] + _up(rule.window_seconds, HOUR), start // HOUR * HOUR)
+    minutes = _up(_reach(rule, kept, MINUTE), MINUTE)
     found = []
-    if reasons_without_hours(rule) is None:
-        found.append(Stretch(HOUR, hours, min(_up(minutes, HOUR), _up(end, HOUR))))
+    if minutes > start and reasons_without_hours(rule) is None:
+        minutes = _up(minutes, HOUR)
+        hours = max(kept[HOUR] + _up(rule.window_seconds, HOUR), start // HOUR * HOUR)
+        found.append(Stretch(HOUR, hours, min(minutes, _up(end, HOUR))))
+    minutes = max(minutes, _up(begin, MINUTE))
+    exact = max(_up(max(_reach(rule, kept, EXACT), kept[1]), MINUTE), _up(begin, EXACT))
     found += [Stretch(MINUTE, minutes, min(exact, end)), Stretch(EXACT, exact, end)]
     return [stretch for stretch in found if stretch.start < stretch.end]
 

@@ -16,7 +16,8 @@ from django.views.decorators.http import require_POST
 
 from alerts.marks import marked
 from alerts.models import Alert, AlertRule, Evaluation
-from alerts.rule_admin.form import RuleForm, metrics_for_scripts
+from alerts.rule_admin.backtest import FIELD, backtest_of, choices_of
+from alerts.rule_admin.form import PREVIEW, RuleForm, metrics_for_scripts
 from alerts.rule_admin.history import changes_in_words
 from alerts.rule_admin.now import now_of
 from alerts.rules.history import changed_message
@@ -136,6 +137,8 @@ class AlertRuleAdmin(admin.ModelAdmin):
         """Add the addresses of the buttons and of the script of the form."""
         added = [
             path("now/", self.admin_site.admin_view(require_POST(self.now_view)), name="alerts_alertrule_now"),
+            path("backtest/", self.admin_site.admin_view(require_POST(self.backtest_view)),
+                 name="alerts_alertrule_backtest"),
             path("<slug:pk>/switch/", self.admin_site.admin_view(require_POST(self.switch_view)),
                  name="alerts_alertrule_switch"),
         ]  # fmt: skip
@@ -154,6 +157,17 @@ class AlertRuleAdmin(admin.ModelAdmin):
         errors = {name: " ".join(map(str, texts)) for name, texts in form.errors.items() if name not in ("id", "name")}
         html = render_to_string("alerts/admin/now.html", _now(form)) if form.checked else None
         return JsonResponse({"html": html, "words": form.words(), "errors": errors})
+
+    def backtest_view(self, request: HttpRequest) -> HttpResponse:
+        """Return when the rule of the form would have fired, as HTML in JSON; null if the form has an error."""
+        rule = AlertRule.objects.filter(pk=request.GET.get("rule")).first()
+        form = RuleForm(request.POST, instance=rule)
+        form.is_valid()
+        html = None
+        if form.checked:
+            context = backtest_of(form.checked, request.POST.get(FIELD), timezone.now())
+            html = render_to_string("alerts/admin/backtest.html", context)
+        return JsonResponse({"html": html})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return the id of a stored rule: alerts and rules files refer to it."""
@@ -178,6 +192,10 @@ class AlertRuleAdmin(admin.ModelAdmin):
         form = context["adminform"].form
         form.show_words()
         context |= _now(form) | {"metrics": metrics_for_scripts()}
+        chosen = request.POST.get(FIELD)
+        context |= choices_of(chosen)
+        if PREVIEW in request.POST and form.checked:  # with a script, it is read after the page, which does not wait
+            context |= backtest_of(form.checked, chosen, timezone.now())
         if obj := kwargs.get("obj"):
             context |= {"title": obj.name, "subtitle": None}
             entries = LogEntry.objects.filter(

@@ -137,6 +137,31 @@ class TheRuleForm:
         for wrong in ({"stat": "last"}, {"filters": "model"}):
             assert admin.post("/admin/alerts/alertrule/now/", FORM | wrong).json()["html"] is None
 
+    @pytest.mark.parametrize(
+        ("changed", "expected"),
+        [
+            ({}, r"fired 2 times in the last 7 days.*<rect class=\"fired\".*alpha.*once.*beta.*once"),
+            ({"backtest_range": "24h"}, "fired 2 times in the last day, "),
+            ({"threshold": 99}, "would not have fired in the last 7 days"),
+            ({"threshold": "", "clear_threshold": ""}, "A threshold is needed"),
+            ({"kind": "no_data"}, "would not have fired"),
+        ],
+    )
+    def test_says_when_the_rule_would_have_fired(
+        self, hot: None, admin: Client, changed: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages, "timezone", SimpleNamespace(now=lambda: NOW + timedelta(seconds=10)))
+        form = FORM | HOT | changed
+
+        answer = admin.post("/admin/alerts/alertrule/backtest/?rule=hot", form).json()
+        preview = admin.post("/admin/alerts/alertrule/hot/change/", form | {"_preview": "Preview"})
+
+        assert re.search(expected, answer["html"], re.DOTALL)
+        assert re.search(expected, preview.content.decode(), re.DOTALL)
+
+    def test_has_no_backtest_of_a_rule_with_an_error(self, admin: Client) -> None:
+        assert admin.post("/admin/alerts/alertrule/backtest/", FORM | {"stat": "last"}).json() == {"html": None}
+
     def test_answers_a_post_without_fields(self, admin: Client) -> None:
         answer = admin.post("/admin/alerts/alertrule/now/", {}).json()
 

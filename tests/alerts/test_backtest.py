@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import AlertRule
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
+from metrics import catalogue
 from metrics.events import ErrorEvent, Event, InferenceEvent, QueueEvent, QueueKind, SystemEvent
 from metrics.queries import Window
 from metrics.queries.answers import moving
@@ -259,6 +261,21 @@ class ABacktestByHours:
         found = judged(days=30, kind="no_data", threshold=None)
 
         assert found.notes()[-1].endswith("changes and missing data are not judged by hours.")
+
+
+class ABacktestOfAnyMetric:
+    @pytest.mark.parametrize("has_data", [False, True])
+    def test_says_something(self, has_data: bool) -> None:
+        events = events_of(-60, 60, random.Random(1)) if has_data else ()
+        Store(clock=lambda: at(60)).commit(list(events))
+        for metric, stat, no_data in product(catalogue.ALL, ("", "max"), ("ok", "alert")):
+            if not stat or stat in metric.stats:
+                fields = {"metric_type": metric.type, "metric_name": metric.short, "stat": stat, "no_data": no_data}
+                rule = check_rule({"id": "r", "name": "R", "threshold": 1, "window_seconds": 3_600} | fields)
+
+                result = backtest(rule, Window.last(30 * 86_400, at(60)), at(60)).as_dict(at(60))
+
+                assert "in the last 30 days" in result["sentence"], metric.name
 
 
 class ABacktestOverTheAPI:

@@ -68,6 +68,12 @@ class ARuleOfTheForm:
         admin.get_by_label("Threshold:").fill("60")
         panel = admin.locator("[data-panel]:not(.stale)")
         expect(panel.get_by_role("row", name="wobbly")).to_contain_text("▲ the condition holds")
+        past = admin.locator("[data-backtest]:not(.stale)")
+        expect(past).to_contain_text("in the last 7 days")
+        past.get_by_label("Time range of the backtest").focus()
+        past.get_by_label("Time range of the backtest").select_option("24h")
+        expect(past).to_contain_text("in the last day")
+        expect(past.get_by_label("Time range of the backtest")).to_be_focused()
         expect(panel.get_by_role("row", name="wobbly")).to_contain_text("75 %")
         expect(panel.locator(".rule-sentence")).to_have_text(
             "Warns when the mean error rate over 5 minutes is above 60 % for 1 minute, for each model."

@@ -247,7 +247,7 @@ def _by_minute(read: InstanceSpans) -> Spans:
 
 def _by_instance(spans: Spans) -> Iterator[tuple[int, Spans]]:
     instances, first = np.unique(spans.instance, return_index=True)
-    for number, begin, end in zip(instances.tolist(), first, np.append(first[1:], len(spans)), strict=True):
+    for number, begin, end in zip(instances.tolist(), first, np.append(first, len(spans))[1:], strict=True):
         yield number, spans.where(np.arange(begin, end))
 
 

@@ -4,13 +4,17 @@
 import { embeddedJson, find, findAll, setText } from "../page/dom.js";
 
 const DELAY_MS = 400;
+const BACKTEST_DELAY_MS = 1_200; // it reads days
 
 const form = find("#alertrule_form");
 const holder = find(".rule-now");
 const panel = find("[data-panel]", holder);
 const metrics = embeddedJson("rule-metrics");
+const past = find("[data-backtest]", holder);
 let timer = null;
 let running = null;
+let backtestTimer = null;
+let runningBacktest = null;
 
 const choices = (name) => findAll(`input[name="${name}"]`, form);
 const chosen = (name) => choices(name).find((input) => input.checked)?.value;
@@ -65,9 +69,31 @@ function show({ html, words, errors }) {
   for (const [name, text] of Object.entries(words)) setText(find(`#id_${name}_helptext > div`), text);
 }
 
+// When the rule would have fired. The chosen range is kept, because it is a field of the form.
+async function backtest() {
+  runningBacktest?.abort();
+  runningBacktest = new AbortController();
+  try {
+    const { backtestOf } = holder.dataset;
+    const response = await fetch(backtestOf, { method: "POST", body: new FormData(form), signal: runningBacktest.signal });
+    if (!response.ok) throw new Error(response.statusText);
+    const { html } = await response.json();
+    const hadFocus = past.contains(document.activeElement);
+    if (html) past.innerHTML = html;
+    past.classList.toggle("stale", !html);
+    if (html && hadFocus) find("select", past).focus();
+  } catch (error) {
+    if (error.name !== "AbortError") past.classList.add("stale");
+  }
+}
+
 function changed(event) {
   if (event.target.name === "metric") followMetric(true);
   if (event.target.name === "kind") followKind();
+  past.classList.add("stale");
+  clearTimeout(backtestTimer);
+  if (past.contains(event.target)) return backtest();
+  backtestTimer = setTimeout(backtest, BACKTEST_DELAY_MS);
   panel.classList.add("stale");
   clearTimeout(timer);
   timer = setTimeout(judge, DELAY_MS);
@@ -77,4 +103,5 @@ form.addEventListener("input", changed);
 find(".rule-preview", holder).remove();
 followMetric(false);
 followKind();
+backtest();
 document.documentElement.dataset.ready = "true";
