@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from django.db.models import Q
 
-from alerts.channels.failure import SendFailed
-from alerts.channels.kinds import KINDS
 from alerts.channels.message import Message, MessageKind
-from alerts.channels.stored import settings_of
+from alerts.delivery.attempt import attempt
 from alerts.delivery.composing import PAGE, url_of
 from alerts.health import alerting_health
 from alerts.models import Channel
@@ -42,17 +41,19 @@ def send(channel_id: str, now: datetime) -> bool:
     with write_lock():
         if not Channel.objects.filter(same, pk=channel_id).update(heartbeat_at=now):
             return False
-    error = ""
-    try:
-        message = Message(str(uuid4()), MessageKind.HEARTBEAT, now, url=url_of(PAGE))
-        KINDS[channel.kind].send(settings_of(channel), message)
-    except SendFailed as failure:
-        error = f"heartbeat: {failure}"[:MAX_ERROR]
+    failure = attempt(channel, partial(heartbeat, now))
+    if failure:
         log_throttled(logger, f"sending a heartbeat by the channel {channel_id}", failure)
+    error = f"heartbeat: {failure}"[:MAX_ERROR] if failure else ""
     if error != channel.heartbeat_error:
         with write_lock():
             Channel.objects.filter(pk=channel_id).update(heartbeat_error=error)
     return not error
+
+
+def heartbeat(now: datetime) -> Message:
+    """Return a message without alerts."""
+    return Message(str(uuid4()), MessageKind.HEARTBEAT, now, url=url_of(PAGE))
 
 
 def _is_due(channel: Channel, now: datetime) -> bool:

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -18,8 +19,7 @@ from django.utils import timezone
 
 from alerts.channels.failure import SendFailed
 from alerts.channels.kind import SEND_SECONDS
-from alerts.channels.kinds import KINDS
-from alerts.channels.stored import settings_of
+from alerts.delivery.attempt import attempt
 from alerts.delivery.composing import message_of
 from alerts.delivery.retries import is_given_up, next_attempt
 from alerts.delivery.summaries import summarize
@@ -50,7 +50,7 @@ def deliver(channel_id: str, clock: Clock = timezone.now) -> int:
     while sent < MAX_MESSAGES and (channel := _lease(channel_id, clock())) is not None:
         try:
             delivery = _next(channel, clock)
-            if delivery is None or not _attempt(channel, delivery, clock):
+            if delivery is None or not _send(channel, delivery, clock):
                 break
         finally:
             Channel.objects.filter(pk=channel_id, leased_until=channel.leased_until).update(leased_until=None)
@@ -96,24 +96,14 @@ def _next(channel: Channel, clock: Clock) -> Delivery | None:
     return due[0] if len(due) <= channel.max_per_minute - len(times) else summarize(due, now)
 
 
-def failure_of(error: Exception, channel: Channel) -> SendFailed:
-    """Return why a message was not sent. An error that no kind of channel expects is logged."""
-    if isinstance(error, SendFailed):
-        return error
-    logger.error("Sending a message by the channel %s failed.", channel.pk, exc_info=error)
-    return SendFailed(f"{type(error).__name__}: see the log of the server")
-
-
-def _attempt(channel: Channel, delivery: Delivery, clock: Clock) -> bool:
+def _send(channel: Channel, delivery: Delivery, clock: Clock) -> bool:
     """Send a message and store the result. Return whether it was accepted."""
-    try:
-        message = message_of(delivery)
-        KINDS[channel.kind].send(settings_of(channel), message)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the message is not sent, and is tried again)
-        _failed(channel, delivery, failure_of(error, channel), clock())
-        return False
-    _accepted(channel, delivery, clock())
-    return True
+    failure = attempt(channel, partial(message_of, delivery))
+    if failure:
+        _failed(channel, delivery, failure, clock())
+    else:
+        _accepted(channel, delivery, clock())
+    return failure is None
 
 
 def _accepted(channel: Channel, delivery: Delivery, now: datetime) -> None:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
-from alerts.channels.kinds import KINDS
 from alerts.channels.message import Message, MessageAlert, MessageKind
-from alerts.channels.stored import settings_of
+from alerts.delivery.attempt import attempt
 from alerts.delivery.composing import PAGE, url_of
-from alerts.delivery.sending import failure_of
 from alerts.models import Channel
 
 
 def send_test(channel: Channel, now: datetime) -> str | None:
     """Send a message with an example of an alert. Return why it was not accepted; None if it was."""
-    try:
-        settings = settings_of(channel)
-        KINDS[channel.kind].send(settings, test_message(now))
-    except Exception as error:  # noqa: BLE001 (whatever it is, the person is told)
-        return str(failure_of(error, channel))
-    return None
+    failure = attempt(channel, partial(test_message, now))
+    return None if failure is None else str(failure)
 
 
 def test_message(now: datetime) -> Message:

@@ -190,11 +190,20 @@ class AHeartbeat:
 
         assert receiver.messages == []
 
-    def test_that_is_not_accepted_is_a_problem_until_the_next_one_is(self, receiver: Receiver) -> None:  # noqa: F811
-        receiver.failure = UNAVAILABLE
+    @pytest.mark.parametrize(
+        ("failure", "reason"),
+        [(UNAVAILABLE, "answered 503"), (ZeroDivisionError(), "ZeroDivisionError: see the log of the server")],
+    )
+    def test_that_is_not_accepted_is_a_problem_until_the_next_one_is(
+        self,
+        receiver: Receiver,  # noqa: F811
+        failure: Exception,
+        reason: str,
+    ) -> None:
+        receiver.failure = failure
         evaluate(NOW)
         self.beat(0)
-        assert [failing.reason for failing in alerting_health(NOW).failing] == ["heartbeat: answered 503"]
+        assert [failing.reason for failing in alerting_health(NOW).failing] == [f"heartbeat: {reason}"]
 
         receiver.failure = None
         evaluate(later(60))
