@@ -18,6 +18,7 @@ from metrics.store.write_lock import write_lock
 MAX_CHANNELS = 100
 MAX_NAMED = 10  # rules, in an error
 IS_SET = "is_set"  # what is shown of a secret: {"is_set": true}
+UNTRIED: dict[str, Any] = {"paused_until": None, "heartbeat_at": None, "heartbeat_error": ""}  # of a changed channel
 FIELDS = tuple(name for name in ChannelSpec.model_fields if name != SETTINGS)
 
 
@@ -63,7 +64,7 @@ def check_new_channel(fields: Mapping[str, Any]) -> ChannelSpec:
 def change_channel(channel_id: str, fields: Mapping[str, Any]) -> ChannelChange | None:
     """Replace the given fields and settings of a channel. Return None if there is no such channel. Raises BadChannel.
 
-    Messages that wait for another attempt are tried at once: the change may be what they need.
+    What waits for another attempt is tried at once, as is a heartbeat: the change may be what they need.
     """
     channel = Channel.objects.filter(pk=channel_id).first()
     if channel is None:
@@ -82,7 +83,7 @@ def change_channel(channel_id: str, fields: Mapping[str, Any]) -> ChannelChange 
     if changed:
         values = {name: getattr(channel, name) for name in columns}
         with write_lock(), transaction.atomic():
-            Channel.objects.filter(pk=channel_id).update(**values, paused_until=None)
+            Channel.objects.filter(pk=channel_id).update(**values, **UNTRIED)
             waiting = Delivery.objects.filter(channel=channel_id, state=Delivery.State.WAITING)
             waiting.update(next_attempt_at=timezone.now())
     return ChannelChange(channel, changed)

@@ -23,6 +23,7 @@ from metrics.store.write_lock import write_lock
 logger = logging.getLogger(__name__)
 
 MAX_ERROR = 500
+EARLY = timedelta(seconds=5)  # half the time between two looks: the delays of tasks must not add one to each interval
 
 
 def due_channels(now: datetime) -> list[str]:
@@ -47,7 +48,8 @@ def send(channel_id: str, now: datetime) -> bool:
     error = f"heartbeat: {failure}"[:MAX_ERROR] if failure else ""
     if error != channel.heartbeat_error:
         with write_lock():
-            Channel.objects.filter(pk=channel_id).update(heartbeat_error=error)
+            # Not if the channel was changed meanwhile.
+            Channel.objects.filter(pk=channel_id, heartbeat_at=now).update(heartbeat_error=error)
     return not error
 
 
@@ -61,4 +63,4 @@ def _is_due(channel: Channel, now: datetime) -> bool:
         return False
     every = timedelta(seconds=channel.heartbeat_seconds)
     # A time in the future is from before the clock was set back.
-    return channel.heartbeat_at is None or not timedelta(0) <= now - channel.heartbeat_at < every
+    return channel.heartbeat_at is None or not timedelta(0) <= now - channel.heartbeat_at < every - EARLY

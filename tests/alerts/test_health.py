@@ -10,6 +10,7 @@ from django.test import Client
 
 from alerts import health, tasks
 from alerts.channels.failure import SendFailed
+from alerts.channels.writing import change_channel
 from alerts.delivery import heartbeats
 from alerts.delivery.sending import deliver
 from alerts.evaluation.evaluate import evaluate
@@ -209,6 +210,29 @@ class AHeartbeat:
         evaluate(later(60))
         self.beat(60)
         assert alerting_health(later(60)).failing == ()
+
+    def test_keeps_its_interval_although_tasks_begin_at_different_delays(self, receiver: Receiver) -> None:  # noqa: F811
+        for second in (0.2, 10.1, 50.1, 60.1):
+            evaluate(later(second))
+            self.beat(second)
+
+        assert [message.created_at for message in receiver.messages] == [later(0.2), later(60.1)]
+
+    def test_that_is_not_accepted_is_no_problem_once_the_channel_is_changed(self, receiver: Receiver) -> None:  # noqa: F811
+        receiver.failure = UNAVAILABLE
+        evaluate(NOW)
+        self.beat(0)
+        change_channel("dead-man", {"heartbeat_seconds": None})
+
+        assert alerting_health(NOW).failing == ()
+
+    def test_is_sent_at_once_when_the_channel_is_changed(self, receiver: Receiver) -> None:  # noqa: F811
+        evaluate(NOW)
+        self.beat(0)
+        change_channel("dead-man", {"name": "Dead man"})
+        self.beat(10)
+
+        assert len(receiver.messages) == 2
 
     def test_is_all_that_its_channel_gets(self, receiver: Receiver) -> None:  # noqa: F811
         AlertRule.objects.filter(pk="high-cpu-usage").update(for_seconds=0)
