@@ -33,6 +33,7 @@ LEASE = timedelta(seconds=3 * SEND_SECONDS)  # after so long, or when a process 
 MAX_MESSAGES = 100  # of one task
 MAX_WAITING = 1_000  # that are looked at to choose the next one
 MAX_ERROR = 500
+NO_RULE = ""  # of a summary
 MINUTE = timedelta(minutes=1)
 
 Clock = Callable[[], datetime]
@@ -74,7 +75,8 @@ def _lease(channel_id: str, now: datetime) -> Channel | None:
 def _next(channel: Channel, clock: Clock) -> Delivery | None:
     """Return the message to send: the oldest that is due. One of a rule waits for the earlier ones of the rule.
 
-    If more are due than the channel may get in this minute, they become one.
+    All wait for a summary, which is of many rules. If more are due than the channel may get in this minute, they
+    become one.
     """
     now = clock()
     waiting = channel.deliveries.filter(state=Delivery.State.WAITING).order_by("created_at", "kind", "pk")
@@ -83,7 +85,7 @@ def _next(channel: Channel, clock: Clock) -> Delivery | None:
     for delivery in waiting[:MAX_WAITING]:
         if delivery.next_attempt_at > now:
             delayed.add(delivery.rule_id)
-        elif delivery.rule_id not in delayed:
+        elif not delayed & {delivery.rule_id, NO_RULE}:
             due.append(delivery)
     if not due:
         return None

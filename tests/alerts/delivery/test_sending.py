@@ -186,6 +186,18 @@ class AChannelWithMoreMessagesThanItsLimit:
 
         assert [len(message.alerts) for message in receiver.messages] == [1, 1, 3]
 
+    def test_gets_nothing_about_its_rules_before_a_summary_that_failed(self, receiver: Receiver, clock: Clock) -> None:
+        add_channel(max_per_minute=2)
+        for rule in ("hot", "slow", "down"):
+            add_message(rule)
+        receiver.failure = UNAVAILABLE
+        run_for(clock, seconds=1)
+        receiver.failure = None
+        add_message("hot", clock.now, "resolved")
+        run_for(clock, seconds=20)
+
+        assert [(message.kind, len(message.alerts)) for message in receiver.messages] == [("summary", 3), ("change", 1)]
+
 
 class AProcessThatSends:
     def test_keeps_others_from_it_until_it_has_ended_or_its_lease_has(self, receiver: Receiver, clock: Clock) -> None:
