@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alerts.backtest.firings import Firing, GroupTotal, firings_of, totals_of
 from alerts.backtest.hours import Hours, firings_in_hours, is_total, lookback_of
@@ -44,7 +45,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Backtest:
-    """When a rule would have fired in a window. `judged`: the stretches in which it is judged, oldest first."""
+    """When a rule would have fired in a window.
+
+    judged: the stretches in which it is judged, oldest first. data_from: the unix time of the first data, None without.
+    """
 
     rule: RuleSpec
     window: Window
@@ -52,6 +56,7 @@ class Backtest:
     changes: list[Change]
     firings: list[Firing]
     line: Line | None
+    data_from: int | None
 
     @property
     def groups(self) -> list[GroupTotal]:
@@ -80,7 +85,7 @@ class Backtest:
         """Return from when on the result has which precision, in words, newest first."""
         found = []
         for stretch in reversed(self.judged):
-            since = f"{at_second(max(stretch.start, self.window.start_s)):%d %B, %H:%M} UTC"
+            since = f"{at_second(max(stretch.start, self.window.start_s)):%-d %B, %H:%M} UTC"
             if stretch.precision == EXACT:
                 found.append(f"Exact from {since} on.")
             elif stretch.precision == MINUTE:
@@ -91,7 +96,11 @@ class Backtest:
         first = self.judged[0].start
         if first - self.window.start_s >= self.judged[0].precision:  # less is the way to the first whole minute
             reason = reasons_without_hours(self.rule) or "older figures are not kept"
-            found.append(f"Not judged before {at_second(first):%d %B, %H:%M} UTC: {reason}.")
+            found.append(f"Not judged before {at_second(first):%-d %B, %H:%M} UTC: {reason}.")
+        if self.data_from is None:
+            found.append("There is no data in this time.")
+        elif self.data_from - max(first, self.window.start_s) > HOUR:
+            found.append(f"There is no data before {at_second(self.data_from):%-d %B, %H:%M} UTC.")
         return found
 
     def as_dict(self, now: datetime) -> dict[str, Any]:
@@ -188,7 +197,13 @@ def _backtest(rule: RuleSpec, window: Window, now: datetime) -> Backtest:
     certain = {precision: _is_certain(rule, precision) for precision in (EXACT, MINUTE)}
     firings += firings_of(changes, replay.states, window.start_s, window.end_s, certain)
     return Backtest(
-        rule, window, judged, [change for change, _ in changes], firings, _line(rule, window, drawn, firings)
+        rule,
+        window,
+        judged,
+        [change for change, _ in changes],
+        firings,
+        _line(rule, window, drawn, firings),
+        _data_from(drawn),
     )
 
 
@@ -217,21 +232,35 @@ def _by_hours(rule: RuleSpec, stretch: Stretch) -> tuple[list[Firing], dict[Labe
     return firings, tracks
 
 
+def _data_from(drawn: list[tuple[Stretch, Mapping[Labels, Track]]]) -> int | None:
+    """Return when the first group has a value."""
+    first = [
+        int(stretch.moments[np.argmax(known)])
+        for stretch, tracks in drawn
+        for track in tracks.values()
+        if (known := ~np.isnan(track.values)).any()
+    ]
+    return min(first, default=None)
+
+
 def _line(
     rule: RuleSpec,
     window: Window,
     drawn: list[tuple[Stretch, Mapping[Labels, Track]]],
     firings: list[Firing],
 ) -> Line | None:
-    """Return the line of the group that fired longest; without one, of the group with the worst value."""
+    """Return the line of the group that fired longest; without one, of the group with the worst value.
+
+    It has no values over fewer requests than the rule judges.
+    """
     sign = -1 if rule.comparison in FALLING else 1
     totals = totals_of(firings)
-    worst = {
-        labels: float(np.nanmax(sign * track.values))
-        for _, tracks in drawn
-        for labels, track in tracks.items()
-        if not np.isnan(track.values).all()
-    }
+    worst: dict[Labels, float] = {}
+    for _, tracks in drawn:
+        for labels, track in tracks.items():
+            if (known := _judged(rule, track)).any():
+                own = float((sign * track.values[known]).max())
+                worst[labels] = max(own, worst.get(labels, own))
     if not worst:
         return None
     labels = totals[0].labels if totals else max(worst, key=lambda group: worst[group])
@@ -242,10 +271,15 @@ def _line(
     for stretch, tracks in drawn:
         if labels in tracks:
             place = (stretch.moments - origin) // step
-            inside = (place >= 0) & (place < len(values)) & ~np.isnan(tracks[labels].values)
+            inside = (place >= 0) & (place < len(values)) & _judged(rule, tracks[labels])
             np.maximum.at(values, place[inside], sign * tracks[labels].values[inside])
     points = [
         (origin + number * step, None if value == -np.inf else sign * value)
         for number, value in enumerate(values.tolist())
     ]
     return Line(labels, step, points)
+
+
+def _judged(rule: RuleSpec, track: Track) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = ~np.isnan(track.values) & (track.counts >= rule.min_count)
+    return known

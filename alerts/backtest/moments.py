@@ -41,7 +41,7 @@ class Stretch(NamedTuple):
 
         An evaluation reads the second of its time to the end. Those at whole minutes read the minutes before.
         """
-        seconds, resolution = self.window(rule), self._resolution(rule, before_seconds)
+        seconds, resolution = self.window(rule), self.resolution(rule, before_seconds)
         ends = self._edges - before_seconds
         ends -= ends % resolution
         return Windows(ends - seconds, ends, resolution)
@@ -55,7 +55,8 @@ class Stretch(NamedTuple):
     def _edges(self) -> NDArray[np.int64]:
         return self.moments + (1 if self.precision == EXACT else 0)
 
-    def _resolution(self, rule: RuleSpec, before_seconds: int) -> int:
+    def resolution(self, rule: RuleSpec, before_seconds: int) -> int:
+        """Return the length of the buckets that the rule's window is read from, in seconds."""
         return max(resolution_of(self.window(rule), before_seconds), 1 if self.precision == EXACT else MINUTE)
 
 
@@ -94,7 +95,7 @@ def _reach(rule: RuleSpec, kept: Mapping[int, int], precision: int) -> int:
     of = Stretch(precision, 0, 0)
     earliest = 0
     for before in (0, *([] if rule.compare_to_seconds is None else [rule.compare_to_seconds])):
-        resolution = of._resolution(rule, before)
+        resolution = of.resolution(rule, before)
         held = 2 * LOOKBACK_SECONDS + MINUTE if rule.metric.type not in ("inference", "error") else 0
         earliest = max(
             earliest, kept[resolution] + of.window(rule) + before + (resolution if resolution > 1 else 0) + held

@@ -257,10 +257,17 @@ class ABacktestByHours:
 
         assert [shares(threshold) for threshold in (170, 400, 700, 720)] == [[True, False], [False], [False], []]
 
+    def test_says_from_when_on_there_is_data(self) -> None:
+        assert judged(days=30).notes()[-1] == "There is no data in this time."
+
+        send(self.BEGIN, 60, 900)
+
+        assert judged(days=30).notes()[-1] == "There is no data before 9 February, 13:00 UTC."
+
     def test_is_not_made_for_missing_data(self) -> None:
         found = judged(days=30, kind="no_data", threshold=None)
 
-        assert found.notes()[-1].endswith("changes and missing data are not judged by hours.")
+        assert found.notes()[-2].endswith("changes and missing data are not judged by hours.")
 
 
 class ABacktestOfAnyMetric:
