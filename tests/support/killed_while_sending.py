@@ -25,7 +25,7 @@ def main(moment: str, model: str) -> None:
     from alerts.delivery import outbox, sending
     from alerts.models import Delivery
 
-    store, attempt, accept = outbox._store, sending._attempt, sending._accepted
+    store, send, accept = outbox._store, sending._send, sending._accepted
 
     def die_if_about(deliveries: Iterable[Any]) -> None:
         if any(change.alert.labels["model"] == model for delivery in deliveries for change in delivery.changes.all()):
@@ -35,9 +35,9 @@ def main(moment: str, model: str) -> None:
         store(*arguments)
         die_if_about(Delivery.objects.all())
 
-    def die_or_attempt(channel: Any, delivery: Any, *arguments: Any) -> bool:
+    def die_or_send(channel: Any, delivery: Any, *arguments: Any) -> bool:
         die_if_about([delivery])
-        return attempt(channel, delivery, *arguments)
+        return send(channel, delivery, *arguments)
 
     def die_or_accept(channel: Any, delivery: Any, *arguments: Any) -> None:
         die_if_about([delivery])
@@ -46,7 +46,7 @@ def main(moment: str, model: str) -> None:
     if moment == "storing":
         outbox._store = store_and_die
     elif moment == "waiting":
-        sending._attempt = die_or_attempt
+        sending._send = die_or_send
     else:
         sending._accepted = die_or_accept
     sending.LEASE = timedelta(seconds=1)  # so that the next process need not wait
