@@ -19,14 +19,14 @@ from metrics.queries.time.window import iso
 def counted(channels: QuerySet[Channel]) -> QuerySet[Any]:
     """Add what has become of the messages.
 
-    `waiting` and `dead`: their numbers. `last_sent_at`, `last_dead_at`: when the newest one was sent, or given up.
-    `waiting_error`, `dead_error`: why the newest one was not sent.
+    `waiting` and `dead`: their numbers. `last_sent_at`, `last_dead_at`: when the last one was sent, or given up.
+    `waiting_error`: why the newest one was not sent yet. `dead_error`: why the last one was given up.
     """
     # In subqueries, which an index answers without reading the messages that were sent.
-    of_channel = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at")
-    sent = of_channel.filter(state=Delivery.State.SENT)
-    dead = of_channel.filter(state=Delivery.State.DEAD)
-    waiting = of_channel.filter(state=Delivery.State.WAITING)
+    of_channel = Delivery.objects.filter(channel=OuterRef("pk"))
+    sent = of_channel.filter(state=Delivery.State.SENT).order_by("-ended_at")
+    dead = of_channel.filter(state=Delivery.State.DEAD).order_by("-ended_at")
+    waiting = of_channel.filter(state=Delivery.State.WAITING).order_by("-created_at")
     return channels.annotate(
         waiting=_number(waiting),
         dead=_number(dead),

@@ -67,7 +67,7 @@ class Delivery(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["created_at", "id"], name="delivery_newest"),
-            models.Index(fields=["channel", "state", "created_at"], name="delivery_channel"),
+            models.Index(fields=["channel", "state", "ended_at"], name="delivery_of_channel"),
             models.Index(fields=["state", "ended_at"], name="delivery_ended"),
         ]
 

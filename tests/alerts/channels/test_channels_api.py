@@ -15,6 +15,7 @@ from alerts.channels import writing
 from alerts.channels.message import MessageKind
 from alerts.models import AlertRule, Channel, Delivery
 from llmmonitor.access.models import AuditEntry
+from metrics.queries.time.window import iso
 from tests.alerts.channels.hook import REFUSED, TOKEN, URL, Hook, hook
 from tests.alerts.test_api import client
 
@@ -114,6 +115,15 @@ class AChannel:
 
         assert Delivery.objects.get().next_attempt_at < later
         assert (Channel.objects.get().paused_until, Channel.objects.get().leased_until) == (None, later)
+
+    def test_was_last_sent_a_message_that_waited_longer_than_newer_ones(self, client: Client) -> None:
+        post(client, CHANNEL)
+        now = timezone.now().replace(microsecond=0)
+        for created, ended in ((now, now + timedelta(minutes=10)), (now + timedelta(minutes=1),) * 2):
+            sent = {"kind": "change", "state": "sent", "created_at": created, "ended_at": ended}
+            Delivery.objects.create(channel_id="ops", next_attempt_at=ended, **sent)
+
+        assert client.get("/alerts/channels/ops").json()["last_sent_at"] == iso(now + timedelta(minutes=10))
 
     def test_is_deleted_with_its_messages(self, client: Client) -> None:
         post(client, CHANNEL)
