@@ -48,13 +48,14 @@ class AlertingHealth:
 
     @property
     def is_late(self) -> bool:
-        """Whether the rules are not judged."""
+        """Whether the rules are not judged any more."""
         return self.lag_seconds is not None and self.lag_seconds > LATE_SECONDS and self.rules > 0
 
     @property
     def delivers(self) -> bool:
         """Whether the rules are judged, and no channel keeps messages waiting."""
-        return not self.is_late and not any(channel.waiting for channel in self.failing)
+        is_judged = self.evaluated_at is not None and not self.is_late
+        return is_judged and not any(channel.waiting for channel in self.failing)
 
     @property
     def problems(self) -> int:
@@ -92,7 +93,7 @@ def alerting_health(now: datetime) -> AlertingHealth:
     enabled = set(AlertRule.objects.filter(enabled=True).values_list("pk", flat=True))
     waiting = Delivery.objects.filter(state=Delivery.State.WAITING, channel__enabled=True).order_by("channel")
     channels = waiting.values("channel", "channel__name").annotate(
-        number=Count("pk"), oldest=Min("created_at"), attempts=Max("attempts"), reason=Max("last_error")
+        number=Count("pk"), oldest=Min("created_at"), reason=Max("last_error")
     )
     failing = [
         FailingChannel(row["channel"], row["channel__name"], row["number"], seconds, row["reason"] or NOT_TRIED)

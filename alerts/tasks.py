@@ -61,7 +61,8 @@ def watch_alerting() -> None:
         now = datetime.now(UTC)
         for channel_id in heartbeats.due_channels(now):
             send_heartbeat.delay(channel_id)
-        if alerting_health(now).is_late:
+        health = alerting_health(now)
+        if health.is_late or health.evaluated_at is None:
             sample()
             evaluate_alerts()
     except Exception as error:  # noqa: BLE001 (the task runs again in ten seconds)

@@ -18,6 +18,7 @@ from alerts.health import alerting_health
 from alerts.models import AlertChange, AlertRule, Channel, Delivery, Evaluation
 from llmmonitor.access.keys import create_key
 from metrics.events import SystemEvent, build_event
+from metrics.live import ring
 from metrics.store.writing.transaction import Store
 from tests.alerts.delivery.receiver import UNAVAILABLE, Clock, Receiver, add_channel, receiver  # noqa: F401 (a fixture)
 
@@ -142,15 +143,21 @@ class TheRuleOnTheAlerting:
 
 class AWorkerThatWatches:
     @pytest.fixture(autouse=True)
-    def no_sample(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The recorder would write it in another transaction."""
+    def is_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No sample, which the recorder would write in another transaction, and no evaluation by the test before."""
         monkeypatch.setattr(tasks, "sample", lambda: None)
+        monkeypatch.setattr(ring, "claim", lambda *of: True)
 
     def test_judges_the_rules_if_no_other_does(self) -> None:
         evaluate(datetime.now(UTC) - timedelta(seconds=40))
         tasks.watch_alerting()
 
         assert alerting_health(datetime.now(UTC)).lag_seconds < 30  # type: ignore[operator]
+
+    def test_judges_the_rules_if_no_other_ever_did(self) -> None:
+        tasks.watch_alerting()
+
+        assert alerting_health(datetime.now(UTC)).evaluated_at is not None
 
     def test_leaves_it_to_the_others_if_they_do(self) -> None:
         at = datetime.now(UTC) - timedelta(seconds=10)
@@ -175,6 +182,11 @@ class AHeartbeat:
             self.beat(second)
 
         assert [message.kind for message in receiver.messages] == ["heartbeat"] * 5
+
+    def test_is_not_sent_before_the_rules_are_judged(self, receiver: Receiver) -> None:  # noqa: F811
+        self.beat(0)
+
+        assert receiver.messages == []
 
     def test_ceases_when_the_rules_are_not_judged(self, receiver: Receiver) -> None:  # noqa: F811
         evaluate(NOW)
