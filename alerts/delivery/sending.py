@@ -21,9 +21,9 @@ from alerts.channels.failure import SendFailed
 from alerts.channels.kind import SEND_SECONDS
 from alerts.delivery.attempt import attempt
 from alerts.delivery.composing import message_of
-from alerts.delivery.retries import is_given_up, next_attempt
+from alerts.delivery.retries import LONGEST_PAUSE_SECONDS, is_given_up, next_attempt
 from alerts.delivery.summaries import summarize
-from alerts.models import Channel, Delivery
+from alerts.models import AlertChange, Channel, Delivery
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.store.write_lock import write_lock
 
@@ -33,16 +33,18 @@ LEASE = timedelta(seconds=3 * SEND_SECONDS)  # after so long, or when a process 
 MAX_MESSAGES = 100  # of one task
 MAX_WAITING = 1_000  # that are looked at to choose the next one
 MAX_ERROR = 500
-NO_RULE = ""  # of a summary
 MINUTE = timedelta(minutes=1)
+# Nothing waits longer. A time further off is from before the clock was set back.
+FURTHEST = timedelta(seconds=LONGEST_PAUSE_SECONDS) + MINUTE
 
 Clock = Callable[[], datetime]
 
 
 def due_channels(now: datetime) -> list[str]:
     """Return the channels that have a message to send now, and to which no process sends."""
-    due = Delivery.objects.filter(channel=OuterRef("pk"), state=Delivery.State.WAITING, next_attempt_at__lte=now)
-    return list(Channel.objects.filter(Exists(due), _free(now), enabled=True).values_list("pk", flat=True))
+    waiting = Delivery.objects.filter(channel=OuterRef("pk"), state=Delivery.State.WAITING)
+    due = Exists(waiting.filter(_has_come("next_attempt_at", now)))
+    return list(Channel.objects.filter(due, _free(now), enabled=True).values_list("pk", flat=True))
 
 
 def deliver(channel_id: str, clock: Clock = timezone.now) -> int:
@@ -60,7 +62,13 @@ def deliver(channel_id: str, clock: Clock = timezone.now) -> int:
 
 
 def _free(now: datetime) -> Q:
-    return (Q(leased_until=None) | Q(leased_until__lte=now)) & (Q(paused_until=None) | Q(paused_until__lte=now))
+    is_not_leased = Q(leased_until=None) | _has_come("leased_until", now)
+    is_not_paused = Q(paused_until=None) | _has_come("paused_until", now)
+    return is_not_leased & is_not_paused
+
+
+def _has_come(field: str, now: datetime) -> Q:
+    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + FURTHEST})
 
 
 def _lease(channel_id: str, now: datetime) -> Channel | None:
@@ -75,27 +83,33 @@ def _lease(channel_id: str, now: datetime) -> Channel | None:
 def _next(channel: Channel, clock: Clock) -> Delivery | None:
     """Return the message to send: the oldest that is due. One of a rule waits for the earlier ones of the rule.
 
-    All wait for a summary, which is of many rules. If more are due than the channel may get in this minute, they
-    become one.
+    If more are due than the channel may get in this minute, they become one.
     """
     now = clock()
     waiting = channel.deliveries.filter(state=Delivery.State.WAITING).order_by("created_at", "kind", "pk")
     due: list[Delivery] = []
     delayed: set[str] = set()
     for delivery in waiting[:MAX_WAITING]:
-        if delivery.next_attempt_at > now:
-            delayed.add(delivery.rule_id)
-        elif not delayed & {delivery.rule_id, NO_RULE}:
+        if now < delivery.next_attempt_at <= now + FURTHEST:
+            delayed |= _rules_of(delivery)
+        elif delivery.rule_id not in delayed:
             due.append(delivery)
     if not due:
         return None
-    sent = channel.deliveries.filter(state=Delivery.State.SENT, ended_at__gt=now - MINUTE)
+    sent = channel.deliveries.filter(state=Delivery.State.SENT, ended_at__gt=now - MINUTE, ended_at__lte=now)
     newest = sent.order_by("-ended_at")[: channel.max_per_minute]
     times = [delivery.ended_at for delivery in newest if delivery.ended_at is not None]
     if len(times) == channel.max_per_minute:
         Channel.objects.filter(pk=channel.pk).update(paused_until=min(times) + MINUTE)
         return None
     return due[0] if len(due) <= channel.max_per_minute - len(times) else summarize(due, now)
+
+
+def _rules_of(delivery: Delivery) -> set[str]:
+    if delivery.rule_id:
+        return {delivery.rule_id}
+    changes = AlertChange.objects.filter(deliveries=delivery)  # of a summary
+    return set(changes.values_list("alert__rule_id", flat=True))
 
 
 def _send(channel: Channel, delivery: Delivery, clock: Clock) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from django.db import connections
 
 from alerts.channels.failure import SendFailed
+from alerts.delivery import summaries
 from alerts.delivery.sending import LEASE, deliver, due_channels, retry
 from alerts.models import Alert, AlertChange, Channel, Delivery
 from tests.alerts.delivery.receiver import UNAVAILABLE, Clock, Receiver, add_channel
@@ -197,6 +198,67 @@ class AChannelWithMoreMessagesThanItsLimit:
         run_for(clock, seconds=20)
 
         assert [(message.kind, len(message.alerts)) for message in receiver.messages] == [("summary", 3), ("change", 1)]
+
+    def test_gets_what_is_about_other_rules_although_a_summary_is_not_accepted(
+        self, receiver: Receiver, clock: Clock
+    ) -> None:
+        add_channel(max_per_minute=2)
+        for rule in ("hot", "slow", "down"):
+            add_message(rule)
+        receiver.failure = UNAVAILABLE
+        run_for(clock, seconds=1)
+        receiver.failure = None
+        add_message("full", clock.now)
+        deliver("ops", clock)
+
+        assert receiver.alerts()[0] == ("change", "full", "firing")
+
+    def test_gets_as_many_of_1000_changes_as_it_takes(
+        self, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(summaries, "MAX_CHANGES", 3)
+        add_channel(max_per_minute=2)
+        for number in range(10):
+            add_message(f"rule-{number}", clock.now - timedelta(seconds=10 - number))
+        run_for(clock, minutes=3)
+
+        assert [len(message.alerts) for message in receiver.messages] == [3, 3, 3, 1]
+        assert [rule for _, rule, _ in receiver.alerts()] == [f"rule-{number}" for number in range(10)]
+
+
+class AClockThatIsSetBack:
+    """By hours. What was to happen at a time by the old clock does not wait until then."""
+
+    def test_does_not_delay_the_next_attempt_or_the_end_of_a_pause(self, receiver: Receiver, clock: Clock) -> None:
+        add_channel()
+        add_message("hot")
+        receiver.failure = SendFailed("answered 429", retry_after_seconds=60)
+        run_for(clock, seconds=2)
+        receiver.failure = None
+        clock.pass_by(hours=-5)
+        add_message("slow", clock.now)
+        run_for(clock, minutes=1)
+
+        assert len(receiver.messages) == 2
+
+    def test_does_not_count_what_was_sent_as_of_this_minute(self, receiver: Receiver, clock: Clock) -> None:
+        add_channel(max_per_minute=1)
+        add_message("hot")
+        run_for(clock, seconds=2)
+        clock.pass_by(hours=-5)
+        add_message("slow", clock.now)
+        run_for(clock, minutes=1)
+
+        assert len(receiver.messages) == 2
+
+    def test_frees_the_channel_from_a_process_that_was_killed(self, receiver: Receiver, clock: Clock) -> None:
+        add_channel()
+        Channel.objects.update(leased_until=NOW + LEASE)
+        clock.pass_by(hours=-5)
+        add_message("hot", clock.now)
+        run_for(clock, minutes=1)
+
+        assert len(receiver.messages) == 1
 
 
 class AProcessThatSends:
