@@ -26,13 +26,20 @@ from alerts.channels.webhook.signature import identifying_headers
 def send(settings: WebhookSettings, message: Message) -> None:
     """Post the message. Raises SendFailed unless the receiver accepts it within SEND_SECONDS."""
     deadline, now = Deadline(SEND_SECONDS), datetime.now(UTC)
-    body = template.render(settings.body, message) if settings.body else payload_of(message)
+    body = _body_of(settings, message)
     agent = f"LLM-Monitor/{django_settings.VERSION}"
     headers = with_defaults(settings.header_values, {"User-Agent": agent, "Content-Type": JSON})
     headers |= identifying_headers(message.id, settings.signing_secret.get_secret_value(), int(now.timestamp()), body)
     status, answer_headers = _post(settings, body, headers, deadline)
     if failure := failure_of(status, answer_headers, settings.url.get_secret_value(), now):
         raise failure
+
+
+def _body_of(settings: WebhookSettings, message: Message) -> bytes:
+    try:
+        return template.render(settings.body, message) if settings.body else payload_of(message)
+    except template.TooLong as error:
+        raise SendFailed(f"the template of the body cannot be used: {error}", is_final=True) from None
 
 
 def _post(

@@ -14,16 +14,28 @@ from alerts.channels.webhook.samples import SAMPLES
 
 if TYPE_CHECKING:
     from django.template import Engine
+    from django.template.base import Parser, Token
+    from django.template.defaulttags import ForNode
 
 MAX_LENGTH = 10_000
 TAGS = ("comment", "for", "if", "verbatim", "with")
 FILTERS = ("default", "default_if_none", "first", "floatformat", "join", "last", "length", "truncatechars", "upper")
+# Of all turns of all loops of a template, nested ones included: so nested loops cannot run for hours.
+MAX_TURNS, MAX_CHARACTERS = 100_000, 10_000_000
 _UNKNOWN = "\0%s\0"
+_USED = "used"
 _LABELS = re.compile(r"(?:^|\.)labels\.")  # a group has some of them only
 
 
+class TooLong(Exception):
+    """The loops of a template have too many turns, or their result too many characters."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its loops make more than {MAX_TURNS:,} turns or {MAX_CHARACTERS:,} characters")
+
+
 def render(text: str, message: Message) -> bytes:
-    """Return the body of a message, in UTF-8."""
+    """Return the body of a message, in UTF-8. Raises TooLong."""
     return _render(text, message, _engine("")).encode()
 
 
@@ -34,7 +46,7 @@ def check(text: str, is_json: bool) -> None:
     for sample in SAMPLES:
         try:
             body, marked = _render(text, sample, _engine("")), _render(text, sample, _engine(_UNKNOWN))
-        except TemplateSyntaxError as error:
+        except (TemplateSyntaxError, TooLong) as error:
             raise ValueError(f"must be a valid template: {error}.") from None
         except Exception as error:
             raise ValueError(
@@ -72,12 +84,34 @@ def _engine(invalid: str) -> Engine:
     from django.template import Engine, Library, defaultfilters, defaulttags
 
     library = Library()
-    library.tags = {name: defaulttags.register.tags[name] for name in TAGS}
+    library.tags = {name: defaulttags.register.tags[name] for name in TAGS} | {"for": _limited_for}
     library.filters = {name: defaultfilters.register.filters[name] for name in FILTERS}
     library.filter("json", _json)
     engine = Engine(dirs=[], loaders=[], autoescape=False, string_if_invalid=invalid)
     engine.template_builtins = [library]
     return engine
+
+
+def _limited_for(parser: Parser, token: Token) -> ForNode:
+    """Return Django's node of a loop, which counts what it does for a rendering."""
+    from django.template import Context, Node, NodeList, defaulttags
+
+    class Turn(Node):
+        def __init__(self, nodes: NodeList) -> None:
+            self.nodes = nodes
+
+        def render(self, context: Context) -> str:
+            text = self.nodes.render(context)
+            used = context.render_context.setdefault(_USED, [0, 0])
+            used[0] += 1
+            used[1] += len(text)
+            if used[0] > MAX_TURNS or used[1] > MAX_CHARACTERS:
+                raise TooLong
+            return text
+
+    loop: ForNode = defaulttags.do_for(parser, token)
+    loop.nodelist_loop = NodeList([Turn(loop.nodelist_loop)])
+    return loop
 
 
 def _json(value: Any) -> str:

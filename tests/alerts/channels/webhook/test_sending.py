@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -90,6 +91,17 @@ class ARequest:
             name: [value] for name, value in headers.items()
         }
         assert is_genuine(SECRET, request.headers, request.body)
+
+    def test_whose_template_makes_too_much_of_many_alerts_is_not_sent(
+        self, receiver: Receiver, message: Message
+    ) -> None:
+        body = "{% for alert in alerts %}{{ alerts|json }}{% endfor %}"
+        many, headers = replace(message, alerts=message.alerts * 1_000), {"Content-Type": "text/plain"}
+        failure = failure_of(receiver, many, body=body, headers=headers)
+
+        assert failure.is_final
+        assert str(failure).startswith("the template of the body cannot be used: its loops make more than")
+        assert receiver.requests == []
 
     def test_does_not_use_a_proxy_of_the_environment(
         self, receiver: Receiver, message: Message, monkeypatch: pytest.MonkeyPatch

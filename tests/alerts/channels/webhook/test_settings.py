@@ -110,3 +110,10 @@ class ATemplate:
     )  # fmt: skip
     def test_that_reads_anything_else_or_is_invalid_is_refused(self, body: str) -> None:
         assert reason(body=body).startswith("must be a valid template: ")
+
+    @pytest.mark.parametrize("depth", [17, 40])
+    def test_whose_nested_loops_would_run_for_hours_is_refused(self, depth: int) -> None:
+        body = "{% for alert in alerts %}" * depth + "{% endfor %}" * depth
+        assert reason(body=body, headers={"Content-Type": "text/plain"}).startswith(
+            "must be a valid template: its loops make more than 100,000 turns"
+        )
