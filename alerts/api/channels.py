@@ -86,13 +86,13 @@ class ChannelView(_ChannelView):
     def patch(self, request: Request, channel_id: str) -> Response:
         """The given fields and settings are replaced; a secret that is not given stays. `kind` cannot be changed."""
         try:
-            change = change_channel(channel_id, _fields_of(request))
+            changed = change_channel(channel_id, _fields_of(request))
         except BadChannel as error:
             raise refusal("bad_channel", error) from None
-        if change is None:
+        if changed is None:
             raise _unknown(channel_id)
-        if change.names:
-            audit(request, "changed channel", f"{channel_id}: {', '.join(change.names)}")
+        if changed:
+            audit(request, "changed channel", f"{channel_id}: {', '.join(changed)}")
         return Response(_channel(channel_id))
 
     @describe(

@@ -162,8 +162,8 @@ class ChannelAdmin(admin.ModelAdmin):
         if not change:
             add_channel(form.values)
             log_action(request, "added channel", obj.pk)
-        elif (changed := change_channel(obj.pk, form.values)) and changed.names:
-            log_action(request, "changed channel", f"{obj.pk}: {', '.join(changed.names)}")
+        elif changed := change_channel(obj.pk, form.values):
+            log_action(request, "changed channel", f"{obj.pk}: {', '.join(changed)}")
 
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
         """Show the channel, to try it."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_origin
 
 from django import forms
 from pydantic import SecretStr
@@ -38,7 +37,6 @@ class LinesField(forms.CharField):
 
 def field_of(name: str, info: FieldInfo) -> forms.Field:
     """Return the form field of a setting. The model checks whether its value is valid."""
-    types = [part for part in _parts(info.annotation) if part is not NoneType]
     given: dict[str, Any] = {
         "required": info.is_required(),
         "label": info.title or name.replace("_", " ").capitalize().replace("Url", "URL"),
@@ -46,27 +44,14 @@ def field_of(name: str, info: FieldInfo) -> forms.Field:
         "initial": None if info.is_required() else info.get_default(call_default_factory=True),
     }
     text = forms.TextInput(attrs={"class": "vTextField"})
-    match types:
-        case [kind] if kind is SecretStr:
-            return forms.CharField(**given | {"initial": None}, widget=SecretInput())
-        case [kind] if kind is bool:
-            return forms.BooleanField(**given | {"required": False})
-        case [kind] if kind is int:
-            return forms.IntegerField(**given)
-        case [kind] if kind is float:
-            return forms.FloatField(**given)
-        case [kind] if get_origin(kind) is Literal:
-            return forms.ChoiceField(**given, choices=[(value, value) for value in get_args(kind)])
-        case [kind] if get_origin(kind) in (list, tuple):
-            return LinesField(**given | {"help_text": f"{given['help_text']} One on each line.".strip()})
-        case [kind] if kind is str:
-            longest = next((part.max_length for part in info.metadata if hasattr(part, "max_length")), None)
-            widget = forms.Textarea(attrs={"rows": 6}) if longest and longest > SHORT else text
-            return forms.CharField(**given, widget=widget)
+    if info.annotation is SecretStr:
+        return forms.CharField(**given | {"initial": None}, widget=SecretInput())
+    if info.annotation is bool:
+        return forms.BooleanField(**given | {"required": False})
+    if get_origin(info.annotation) is list:
+        return LinesField(**given | {"help_text": f"{given['help_text']} One on each line.".strip()})
+    if info.annotation is str:
+        longest = next((part.max_length for part in info.metadata if hasattr(part, "max_length")), None)
+        widget = forms.Textarea(attrs={"rows": 6}) if longest and longest > SHORT else text
+        return forms.CharField(**given, widget=widget)
     raise TypeError(f"the setting {name} has a type that has no form field: {info.annotation}")
-
-
-def _parts(annotation: Any) -> list[Any]:
-    """Return the types of a union with None, or the type itself, without what is annotated."""
-    parts = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
-    return [get_args(part)[0] if hasattr(part, "__metadata__") else part for part in parts]

@@ -19,7 +19,8 @@ class ChannelKind:
     """A kind of channel.
 
     settings: the pydantic model of its settings; a field of the type `SecretStr` is stored encrypted and never shown.
-    Stored settings are validated in the context STORED, in which a check that takes long is left out.
+    `alerts.channel_admin.settings_fields` has the types for which there are form fields. Stored settings are validated
+    in the context STORED, in which a check that takes long is omitted.
     send: sends a message, or raises SendFailed, within SEND_SECONDS. shown: what of the settings a person recognizes
     the channel by, without secrets, such as the host of an address.
     """

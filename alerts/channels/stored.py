@@ -32,24 +32,16 @@ def settings_of(channel: Channel) -> BaseModel:
 
 def split(kind: ChannelKind, settings: BaseModel) -> tuple[dict[str, Any], str]:
     """Return the settings that are not secret, and the secret ones encrypted."""
-    public, secret = {}, {}
-    for name, value in settings:
-        if isinstance(value, SecretStr):
-            secret[name] = value.get_secret_value()
-        else:
-            public[name] = settings.model_dump(mode="json")[name]
-    return public, secrets.encrypt(secret)
+    names = secret_names(kind)
+    secret = {name: getattr(settings, name).get_secret_value() for name in names}
+    return settings.model_dump(mode="json", exclude=set(names)), secrets.encrypt(secret)
 
 
 def secret_names(kind: ChannelKind) -> list[str]:
     """Return the names of the settings that are never shown."""
-    return [name for name, field in kind.settings.model_fields.items() if SecretStr in _types(field.annotation)]
+    return [name for name, field in kind.settings.model_fields.items() if field.annotation is SecretStr]
 
 
 def known(channel: Channel) -> Mapping[str, Any]:
     """Return all stored settings, with the secret ones."""
     return {**channel.settings, **secrets.decrypt(channel.secrets)}
-
-
-def _types(annotation: Any) -> tuple[Any, ...]:
-    return (annotation, *getattr(annotation, "__args__", ()))

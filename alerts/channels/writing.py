@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -31,13 +31,6 @@ class ChannelInUse(Exception):
         super().__init__(f"The channel {channel_id} cannot be deleted, because rules name it: {names}.")
 
 
-class ChannelChange(NamedTuple):
-    """A stored channel, and the names of its fields and settings that have changed."""
-
-    channel: Channel
-    names: list[str]
-
-
 def add_channel(fields: Mapping[str, Any]) -> Channel:
     """Store a new channel. Raises BadChannel."""
     spec = check_new_channel(fields)
@@ -61,8 +54,10 @@ def check_new_channel(fields: Mapping[str, Any]) -> ChannelSpec:
     return spec
 
 
-def change_channel(channel_id: str, fields: Mapping[str, Any]) -> ChannelChange | None:
-    """Replace the given fields and settings of a channel. Return None if there is no such channel. Raises BadChannel.
+def change_channel(channel_id: str, fields: Mapping[str, Any]) -> list[str] | None:
+    """Replace the given fields and settings of a channel. Return the names of those that have changed.
+
+    None: there is no such channel. Raises BadChannel.
 
     What waits for another attempt is tried at once, as is a heartbeat: the change may be what they need.
     """
@@ -86,7 +81,7 @@ def change_channel(channel_id: str, fields: Mapping[str, Any]) -> ChannelChange 
             Channel.objects.filter(pk=channel_id).update(**values, **UNTRIED)
             waiting = Delivery.objects.filter(channel=channel_id, state=Delivery.State.WAITING)
             waiting.update(next_attempt_at=timezone.now())
-    return ChannelChange(channel, changed)
+    return changed
 
 
 def check_change(channel: Channel, fields: Mapping[str, Any]) -> ChannelSpec:

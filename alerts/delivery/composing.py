@@ -11,7 +11,6 @@ from alerts.channels.message import Message, MessageAlert, MessageKind
 from alerts.evaluation.judging import Status
 from alerts.models import AlertChange, AlertRule, Delivery
 from alerts.registers import chart_urls
-from alerts.rules.spec import AlertLevel
 from alerts.rules.words import SEVERITIES
 
 PAGE = "/dashboard/alerts/"
@@ -23,8 +22,7 @@ def message_of(delivery: Delivery) -> Message:
     rules = AlertRule.objects.in_bulk({change.alert.rule_id for change in changes})
     now = timezone.now()
     alerts = [_alert(change, rules.get(change.alert.rule_id), delivery.kind, now) for change in changes]
-    rank = {level: number for number, level in enumerate(SEVERITIES)}
-    alerts.sort(key=lambda alert: (alert.state != Status.FIRING, rank.get(AlertLevel(alert.severity), 9)))
+    alerts.sort(key=lambda alert: (alert.state != Status.FIRING, SEVERITIES.index(alert.severity)))
     return Message(str(delivery.pk), MessageKind(delivery.kind), delivery.created_at, tuple(alerts), url_of(PAGE))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -20,8 +20,8 @@ class HookSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: SecretStr
-    method: Literal["POST", "PUT"] = "POST"
-    token: SecretStr | None = Field(None, title="Signing token", description="It signs each message.")
+    method: str = "POST"
+    token: SecretStr = Field(SecretStr(""), title="Signing token", description="It signs each message.")
     rooms: list[Annotated[str, Field(max_length=20)]] = []
     body: str = Field("", json_schema_extra={"multiline": True})
 
@@ -46,10 +46,10 @@ class Hook:
         self.sent.append((settings, message))
 
     @property
-    def secrets(self) -> tuple[str, str | None]:
+    def secrets(self) -> tuple[str, str]:
         """The secrets that the newest message was sent with."""
         settings = self.sent[-1][0]
-        return settings.url.get_secret_value(), settings.token.get_secret_value() if settings.token else None
+        return settings.url.get_secret_value(), settings.token.get_secret_value()
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class AChannel:
 
         client.post("/alerts/channels/ops/test")
 
-        assert hook.secrets == ("https://other.example.com/x", None)
+        assert hook.secrets == ("https://other.example.com/x", "")
         assert client.get("/alerts/channels/ops").json()["settings"]["token"] == {"is_set": False}
 
     def test_does_not_tell_its_secrets(self, client: Client, caplog: pytest.LogCaptureFixture, capsys: Any) -> None:
