@@ -53,12 +53,12 @@ def send(settings: AppriseSettings, message: Message) -> None:
     """Send the title and the text. Raises SendFailed."""
     url = settings.url.get_secret_value()
     content = {"title": title_of(message), "text": text_of(message), "type": type_of(message)}
-    answer = _run({"url": url, "allow_private": settings.allow_private, **content})
-    if answer["sent"]:
+    result = _run({"url": url, "allow_private": settings.allow_private, **content})
+    if result["sent"]:
         return
-    if answer["refused"]:
-        raise SendFailed(f"the address leads to {answer['refused']}", is_final=True)
-    reason = _first_line(answer["log"], url) or "no reason given"
+    if result["refused"]:
+        raise SendFailed(f"the address leads to {result['refused']}", is_final=True)
+    reason = _first_line(result["log"], url) or "no reason given"
     raise SendFailed(f"{shown(settings)} has not accepted the message: {reason}")
 
 
@@ -104,10 +104,10 @@ def _schema(url: str) -> str:
 def _why_unknown(url: str) -> str:
     """Return why Apprise cannot use the URL; empty if it can. Raises ValueError if this cannot be found out."""
     try:
-        answer = _run({"url": url})
+        result = _run({"url": url})
     except SendFailed as error:
         raise ValueError(f"could not be checked: {error}.") from None
-    return "" if answer["recognized"] else _first_line(answer["log"], url) or "expected one such as slack://…"
+    return "" if result["recognized"] else _first_line(result["log"], url) or "expected one such as slack://…"
 
 
 def _first_line(text: str, url: str) -> str:
@@ -117,7 +117,7 @@ def _first_line(text: str, url: str) -> str:
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer of the program. Raises SendFailed."""
+    """Return the result of the program. Raises SendFailed."""
     try:
         ended = subprocess.run(
             [sys.executable, str(SENDER)],
@@ -129,12 +129,12 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise SendFailed(f"the service has not answered within {SEND_SECONDS:g} s") from None
+        raise SendFailed(f"the service has not responded within {SEND_SECONDS:g} s") from None
     if ended.returncode:
         last = ended.stderr.strip().rpartition("\n")[2]
         raise SendFailed(f"Apprise failed: {_first_line(last, request['url'])}")
-    answer: dict[str, Any] = json.loads(ended.stdout)
-    return answer
+    result: dict[str, Any] = json.loads(ended.stdout)
+    return result
 
 
 KIND = ChannelKind("apprise", "Apprise", AppriseSettings, send, shown)

@@ -54,7 +54,7 @@ class Guard:
         return ""
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
+def result_of(request: dict[str, Any]) -> dict[str, Any]:
     """Check the URL, and send the message if there is one."""
     import apprise
     from apprise.common import PersistentStoreMode
@@ -86,4 +86,4 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(answer(json.load(sys.stdin)), sys.stdout)
+    json.dump(result_of(json.load(sys.stdin)), sys.stdout)

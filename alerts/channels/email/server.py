@@ -61,7 +61,7 @@ class _Backend(EmailBackend):
 
 
 def deliver(email: EmailMessage, url: str) -> None:
-    """Hand the message to the mail server. Raises SendFailed with what the server said."""
+    """Hand the message to the mail server. Raises SendFailed with the reply of the server."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     email.connection = _Backend(
@@ -84,7 +84,7 @@ def deliver(email: EmailMessage, url: str) -> None:
         is_final = all(code in PERMANENT for code, _ in error.recipients.values())
         raise SendFailed(f"{host} has refused {_replies(error.recipients)}", is_final=is_final) from None
     except smtplib.SMTPResponseException as error:
-        reason = f"{host} has answered {_reply(error.smtp_code, error.smtp_error)}"
+        reason = f"{host} has replied {_reply(error.smtp_code, error.smtp_error)}"
         raise SendFailed(reason, is_final=error.smtp_code in PERMANENT) from None
     except smtplib.SMTPNotSupportedError as error:
         reason = f"{host}: {error} LLMMONITOR_SMTP_URL with ?starttls=false sends without encryption."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
 
-# Its warnings on invalid answers have the whole address, which is often a secret.
+# Its warnings on invalid responses have the whole address, which is often a secret.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""Sends a message: one request, one answer, of which only the status and the headers are read."""
+"""Sends a message: one request, one response, of which only the status and the headers are read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from alerts.channels.kind import SEND_SECONDS
 from alerts.channels.message import Message
 from alerts.channels.payload import payload_of
 from alerts.channels.webhook import template
-from alerts.channels.webhook.answers import failure_of
 from alerts.channels.webhook.connection import Deadline, connect, ended_at, resolve
 from alerts.channels.webhook.headers import JSON, with_defaults
+from alerts.channels.webhook.responses import failure_of
 from alerts.channels.webhook.settings import WebhookSettings
 from alerts.channels.webhook.signature import identifying_headers
 
@@ -30,8 +30,8 @@ def send(settings: WebhookSettings, message: Message) -> None:
     agent = f"LLM-Monitor/{django_settings.VERSION}"
     headers = with_defaults(settings.header_values, {"User-Agent": agent, "Content-Type": JSON})
     headers |= identifying_headers(message.id, settings.signing_secret.get_secret_value(), int(now.timestamp()), body)
-    status, answer_headers = _post(settings, body, headers, deadline)
-    if failure := failure_of(status, answer_headers, settings.url.get_secret_value(), now):
+    status, response_headers = _post(settings, body, headers, deadline)
+    if failure := failure_of(status, response_headers, settings.url.get_secret_value(), now):
         raise failure
 
 
@@ -45,7 +45,7 @@ def _body_of(settings: WebhookSettings, message: Message) -> bytes:
 def _post(
     settings: WebhookSettings, body: bytes, headers: Mapping[str, str], deadline: Deadline
 ) -> tuple[int, Mapping[str, str]]:
-    """Return the status and the headers of the answer. Its content is not read."""
+    """Return the status and the headers of the response. Its content is not read."""
     from urllib3.exceptions import HTTPError
 
     target = settings.target
@@ -55,10 +55,10 @@ def _post(
         with closing(connect(target, addresses, deadline)) as connection, ended_at(deadline, connection):
             sent = {**headers, "Host": target.authority, "Connection": "close"}
             connection.request("POST", target.path, body, sent, preload_content=False)
-            with closing(connection.getresponse()) as answer:
+            with closing(connection.getresponse()) as response:
                 if deadline.has_passed:
                     raise TimeoutError  # the end of the connection looks like the end of the headers
-                return answer.status, answer.headers
+                return response.status, response.headers
     except (OSError, HTTPError, HTTPException) as error:
         raise SendFailed(_in_words(error, target.authority, deadline)) from None
 
@@ -72,13 +72,13 @@ def _refuse(host: str, addresses: Sequence[str], allow_private: bool) -> None:
 
 
 def _in_words(error: Exception, host: str, deadline: Deadline) -> str:
-    """Return why there is no answer, without the details of the request, which has secrets."""
+    """Return why there is no response, without the details of the request, which has secrets."""
     if deadline.has_passed or isinstance(error, TimeoutError):
-        return f"{host} did not answer within {deadline.seconds:g} s"
+        return f"{host} did not respond within {deadline.seconds:g} s"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate of {host} is not valid: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"no TLS connection to {host}: {error.reason or 'it was closed'}"
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    reason = getattr(cause, "strerror", None) or "the connection was closed without a valid answer"
-    return f"no answer from {host}: {reason}"
+    reason = getattr(cause, "strerror", None) or "the connection was closed without a valid response"
+    return f"no response from {host}: {reason}"

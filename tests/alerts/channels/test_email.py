@@ -231,7 +231,7 @@ class TheMailServer:
         mail_server.data_reply = reply
         failed = failure(f"smtp://127.0.0.1:{mail_server.port}?starttls=false")
 
-        assert str(failed) == f"127.0.0.1 has answered {reply}"
+        assert str(failed) == f"127.0.0.1 has replied {reply}"
         assert failed.is_final is is_final
 
     def test_that_does_not_answer_is_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,11 +129,11 @@ class AnAnswer:
     @pytest.mark.parametrize(
         ("number", "reason"),
         [
-            (408, "answered 408 Request Timeout"),
-            (429, "answered 429 Too Many Requests"),
-            (500, "answered 500 Internal Server Error"),
-            (503, "answered 503 Service Unavailable"),
-            (599, "answered 599"),
+            (408, "responded with 408 Request Timeout"),
+            (429, "responded with 429 Too Many Requests"),
+            (500, "responded with 500 Internal Server Error"),
+            (503, "responded with 503 Service Unavailable"),
+            (599, "responded with 599"),
         ],
     )
     def test_of_a_receiver_that_is_busy_or_broken_is_not_final(
@@ -151,7 +151,7 @@ class AnAnswer:
         assert failure_of(receiver, message).is_final
 
     @pytest.mark.parametrize(
-        ("text", "seconds"), [("120", 120), ("99999999999", 86_400), ("-5", None), ("soon", None), ("", None)]
+        ("text", "seconds"), [("120", 120), ("99999999999", 999_999_999), ("-5", None), ("soon", None), ("", None)]
     )
     def test_may_ask_for_a_pause_in_seconds(
         self, receiver: Receiver, message: Message, text: str, seconds: float | None
@@ -227,14 +227,14 @@ class AReceiverWithoutAnAnswer:
         receiver.answer = behaviour(receiver)
         failure = failure_of(receiver, message)
 
-        assert str(failure) == f"127.0.0.1:{receiver.port} did not answer within 0.5 s"
+        assert str(failure) == f"127.0.0.1:{receiver.port} did not respond within 0.5 s"
         assert not failure.is_final
 
     def test_that_is_http_is_tried_again_and_its_address_is_not_logged(
         self, receiver: Receiver, message: Message, caplog: pytest.LogCaptureFixture
     ) -> None:
         receiver.answer = lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH\r\n")
-        assert "without a valid answer" in str(failure_of(receiver, message))
+        assert "without a valid response" in str(failure_of(receiver, message))
 
         receiver.answer = lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n")
         KIND.send(receiver.settings(), message)
@@ -244,7 +244,7 @@ class AReceiverWithoutAnAnswer:
         receiver.answer = hangs_up(receiver)
         failure = failure_of(receiver, message)
 
-        assert "the connection was closed without a valid answer" in str(failure)
+        assert "the connection was closed without a valid response" in str(failure)
         assert not failure.is_final
 
     def test_because_nothing_listens_is_tried_again(self, message: Message) -> None:

@@ -79,14 +79,14 @@ class TheTimeLimit:
     ) -> None:
         monkeypatch.setattr(sending, "SEND_SECONDS", 0.5)
 
-        assert "did not answer within 0.5 s" in str(refusal(Receiver(silent_port, "https"), message, "127.0.0.1"))
+        assert "did not respond within 0.5 s" in str(refusal(Receiver(silent_port, "https"), message, "127.0.0.1"))
 
     def test_applies_to_an_answer_that_comes_byte_by_byte(
         self, tls_receiver: Receiver, message: Message, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sending, "SEND_SECONDS", 0.5)
         tls_receiver.answer = dribbles(tls_receiver)
-        with pytest.raises(SendFailed, match=r"did not answer within 0\.5 s"):
+        with pytest.raises(SendFailed, match=r"did not respond within 0\.5 s"):
             KIND.send(tls_receiver.settings(host="receiver.test"), message)
 
 

@@ -1,4 +1,4 @@
-"""What the status of an answer means. Pure functions."""
+"""What the status of a response means. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from alerts.channels.failure import SendFailed
 from alerts.channels.webhook.target import target_of
 
 RETRIED = (408, 425, 429)  # and all from 500
-MAX_PAUSE_SECONDS = 86_400.0
 
 
 def failure_of(status: int, headers: Mapping[str, str], url: str, now: datetime) -> SendFailed | None:
     """Return the failure that a status means; None if the message is accepted.
 
-    headers: of the answer, found in any case of letters. url: where the message was sent.
+    headers: of the response, in a mapping that ignores the case of names. url: where the message was sent.
     """
     if 200 <= status < 300:
         return None
-    answered = f"answered {_in_words(status)}"
+    responded = f"responded with {_in_words(status)}"
     if 300 <= status < 400:
         to = _shown(url, headers.get("Location"))
-        return SendFailed(f"{answered}: redirects{to} are not followed, enter the final address", is_final=True)
+        return SendFailed(f"{responded}: redirects{to} are not followed, enter the final address", is_final=True)
     if status in RETRIED or status >= 500:
-        return SendFailed(answered, retry_after_seconds=_seconds(headers.get("Retry-After"), now))
-    return SendFailed(answered, is_final=True)
+        return SendFailed(responded, retry_after_seconds=_seconds(headers.get("Retry-After"), now))
+    return SendFailed(responded, is_final=True)
 
 
 def _in_words(status: int) -> str:
-    """Return a status with its standard phrase; that of the answer could be any text."""
+    """Return a status with its standard phrase; that of the response could be any text."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -52,10 +51,10 @@ def _seconds(text: str | None, now: datetime) -> float | None:
     if text is None:
         return None
     if text.strip().isascii() and text.strip().isdigit():
-        return min(float(text.strip()[:9]), MAX_PAUSE_SECONDS)
+        return float(text.strip()[:9])  # the delivery has a limit
     try:
         until = parsedate_to_datetime(text)
     except ValueError:
         return None
     seconds = ((until if until.tzinfo else until.replace(tzinfo=UTC)) - now).total_seconds()
-    return min(seconds, MAX_PAUSE_SECONDS) if seconds > 0 else None
+    return seconds if seconds > 0 else None
