@@ -11,14 +11,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from alerts.api import schemas
+from alerts.api.auditing import audit
 from alerts.api.refusals import refusal
 from alerts.channels import shown
 from alerts.channels.spec import BadChannel
 from alerts.channels.writing import ChannelInUse, add_channel, change_channel, remove_channel
 from alerts.delivery.trying import send_test
 from alerts.models import Channel
-from llmmonitor.access.audit import log_action
-from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanManage
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api.error_handlers import Problem
@@ -130,13 +129,6 @@ class TestChannelView(_ChannelView):
         reason = send_test(channel, now())
         audit(request, "sent test by channel", f"{channel_id}: {reason or 'accepted'}")
         return Response({"accepted": reason is None, "reason": reason})
-
-
-def audit(request: Request, action: str, subject: str) -> None:
-    """Record an action of the user or the key."""
-    identity = identify_request(request._request)
-    actor = identity.name if identity.kind == "user" else f"API key {identity.name}"
-    log_action(request._request, action, subject, actor=actor)
 
 
 def _fields_of(request: Request) -> dict[str, Any]:

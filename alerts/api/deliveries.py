@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from alerts.api import schemas
-from alerts.api.channels import audit
+from alerts.api.auditing import audit
 from alerts.delivery import listed
 from alerts.delivery.sending import retry
 from alerts.models import Delivery

@@ -1,4 +1,4 @@
-"""The response to a rule or a silence with invalid fields."""
+"""The response to a body with invalid fields."""
 
 from __future__ import annotations
 

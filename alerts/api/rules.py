@@ -12,12 +12,10 @@ from rest_framework.views import APIView
 
 from alerts import queries
 from alerts.api import schemas
+from alerts.api.auditing import audit, author_of
 from alerts.api.refusals import refusal
-from alerts.rules.history import Author
 from alerts.rules.spec import BadRule
 from alerts.rules.writing import remove_rule, write_rule
-from llmmonitor.access.audit import log_action
-from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanManage, CanRead
 from llmmonitor.access.throttles import ReadThrottle
 from metrics.api.error_handlers import Problem
@@ -95,9 +93,9 @@ class RuleView(_RuleView):
     )
     def delete(self, request: Request, rule_id: str) -> Response:
         """Delete the rule. Its open alerts are resolved at the next evaluation."""
-        if not remove_rule(rule_id, _author(request)):
+        if not remove_rule(rule_id, author_of(request)):
             raise _unknown(rule_id)
-        _audit(request, "removed", rule_id)
+        audit(request, "removed alert rule", rule_id)
         return Response(status=204)
 
 
@@ -111,11 +109,11 @@ def fields_of(request: Request) -> dict[str, Any]:
 def _write(request: Request, fields: dict[str, Any]) -> bool:
     """Store the rule. Return whether it is new."""
     try:
-        change = write_rule(fields, _author(request))
+        change = write_rule(fields, author_of(request))
     except BadRule as error:
         raise refusal("bad_rule", error) from None
     if change is not None:
-        _audit(request, change.verb, change.id)
+        audit(request, f"{change.verb} alert rule", change.id)
     return change is not None and change.before is None
 
 
@@ -127,14 +125,3 @@ def _rule(rule_id: str) -> dict[str, Any]:
 
 def _unknown(rule_id: str) -> Http404:
     return Http404(f"There is no rule {rule_id}.")
-
-
-def _author(request: Request) -> Author:
-    identity = identify_request(request._request)
-    if identity.kind == "user":
-        return Author(identity.name, identity.id)
-    return Author(f"API key {identity.name}")
-
-
-def _audit(request: Request, verb: str, rule_id: str) -> None:
-    log_action(request._request, f"{verb} alert rule", rule_id, actor=_author(request).name)
