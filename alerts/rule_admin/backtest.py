@@ -6,8 +6,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from alerts.backtest.backtest import Backtest, backtest, duration_in_words, times
+from alerts.backtest.backtest import backtest
 from alerts.backtest.firings import Firing
+from alerts.backtest.result import Backtest, duration_in_words, times
 from alerts.rules.spec import RuleKind, RuleSpec
 from alerts.rules.words import group_in_words, measured_in_words, seconds_in_words, unit_of, value_in_words, value_of
 from metrics import queries

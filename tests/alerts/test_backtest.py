@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from alerts.backtest.backtest import Backtest, backtest
+from alerts.backtest.backtest import backtest
+from alerts.backtest.result import Backtest
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import AlertRule
 from alerts.rules.manager import alert_manager

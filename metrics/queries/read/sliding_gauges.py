@@ -72,7 +72,7 @@ def read_moving_gauges(
         samples = _samples_by_instance(metric, windows.plan, filters)
         labels = read_labels(samples)
         check_size(len(labels), count)
-        figure = _rate if metric.name in COUNTERS else _of_samples
+        figure = _of_counter if metric.name in COUNTERS else _of_samples
         figures = {number: figure(samples[number], windows, stat) for number in labels}
         if metric.type == "queue":
             figures = _of_preferred_kind(figures, labels)
@@ -157,10 +157,16 @@ def _of_samples(samples: tuple[Integers, Floats], windows: Windows, stat: str) -
     return _Figure(values, known)
 
 
-def _rate(samples: tuple[Integers, Floats], windows: Windows, _stat: str) -> _Figure:
-    """Return the growth of a counter per second in each window, up to the last sample that was known at its end."""
+def _of_counter(samples: tuple[Integers, Floats], windows: Windows, stat: str) -> _Figure:
+    """Return the growth of a counter per second in each window, up to the last sample that was known at its end.
+
+    Of `last`, return the value of this sample.
+    """
     check_budget()
     at, value = samples
+    if stat == "last":
+        first, end = np.searchsorted(at, windows.starts * 1_000_000), np.searchsorted(at, windows.ends * 1_000_000)
+        return _Figure(value[np.maximum(end - 1, 0)], end > first)
     whole = np.diff(at) / 1e6
     counts = (whole > 0) & (whole <= MAX_COUNTER_GAP)
     grown = np.where(np.diff(value) >= 0, np.diff(value), value[1:])  # a lower value is a reset to 0
@@ -225,7 +231,8 @@ def _figure_of(spans: Spans, weight: Floats, windows: Windows, stat: str) -> _Fi
 def _sum(spans: Spans, members: Sequence[int], windows: Windows, stat: str) -> tuple[Floats, Booleans]:
     """Return the statistic of the minutes of each window, each with the sum over the instances that have a level."""
     check_budget()
-    own = spans.where(np.isin(spans.instance, np.array(members, dtype=np.int64)) & ~np.isnan(spans.level))
+    is_known = np.ones(len(spans), dtype=bool) if stat == "last" else ~np.isnan(spans.level)
+    own = spans.where(np.isin(spans.instance, np.array(members, dtype=np.int64)) & is_known)
     starts, minute = np.unique(own.start, return_inverse=True)
     level, least, most, last = (
         np.bincount(minute, column, len(starts)).astype(np.float64)

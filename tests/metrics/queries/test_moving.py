@@ -52,7 +52,8 @@ class AWindowThatMoves:
         windows = Windows(ends - seconds, ends, resolution)
         # Of a counter, the growth up to a later sample is not known at the moment. Below a minute, evaluations of the
         # past read it.
-        specs = [spec for spec in SPECS if resolution > 1 or spec.metric.kind is not Kind.COUNTER]
+        is_rate = {spec: spec.metric.kind is Kind.COUNTER and spec.stat == "rate" for spec in SPECS}
+        specs = [spec for spec in SPECS if resolution > 1 or not is_rate[spec]]
         evaluated = [evaluate(specs, seconds, filters, at, before_seconds=before) for at in moments]
 
         for spec in specs:
