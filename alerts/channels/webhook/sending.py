@@ -18,6 +18,7 @@ from alerts.channels.payload import payload_of
 from alerts.channels.webhook import template
 from alerts.channels.webhook.connection import Deadline, connect, ended_at, resolve
 from alerts.channels.webhook.headers import JSON, with_defaults
+from alerts.channels.webhook.loops import TooLong
 from alerts.channels.webhook.responses import failure_of
 from alerts.channels.webhook.settings import WebhookSettings
 from alerts.channels.webhook.signature import identifying_headers
@@ -38,7 +39,7 @@ def send(settings: WebhookSettings, message: Message) -> None:
 def _body_of(settings: WebhookSettings, message: Message) -> bytes:
     try:
         return template.render(settings.body, message) if settings.body else payload_of(message)
-    except template.TooLong as error:
+    except TooLong as error:
         raise SendFailed(f"the template of the body cannot be used: {error}", is_final=True) from None
 
 

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
+from django.template import Context, Engine, Library, Template, TemplateSyntaxError, defaultfilters, defaulttags
 
 from alerts.channels.message import Message
 from alerts.channels.payload import as_dict
+from alerts.channels.webhook.loops import BUDGET, Budget, TooLong, limited_for
 from alerts.channels.webhook.samples import SAMPLES
-
-if TYPE_CHECKING:
-    from django.template import Engine
-    from django.template.base import Parser, Token
-    from django.template.defaulttags import ForNode
 
 MAX_LENGTH = 10_000
 TAGS = ("comment", "for", "if", "verbatim", "with")
 FILTERS = ("default", "default_if_none", "first", "floatformat", "join", "last", "length", "truncatechars", "upper")
-# Of all turns of all loops of a template, nested ones included: so nested loops cannot run for hours.
-MAX_TURNS, MAX_CHARACTERS = 100_000, 10_000_000
 _UNKNOWN = "\0%s\0"
-_USED = "used"
 _LABELS = re.compile(r"(?:^|\.)labels\.")  # a group has some of them only
-
-
-class TooLong(Exception):
-    """The loops of a template have too many turns, or their result too many characters."""
-
-    def __init__(self) -> None:
-        super().__init__(f"its loops make more than {MAX_TURNS:,} turns or {MAX_CHARACTERS:,} characters")
 
 
 def render(text: str, message: Message) -> bytes:
@@ -41,8 +28,6 @@ def render(text: str, message: Message) -> bytes:
 
 def check(text: str, is_json: bool) -> None:
     """Raise ValueError if a template is invalid, reads what messages do not have, or its result should be JSON."""
-    from django.template import TemplateSyntaxError
-
     for sample in SAMPLES:
         try:
             body, marked = _render(text, sample, _engine("")), _render(text, sample, _engine(_UNKNOWN))
@@ -69,9 +54,7 @@ def _check_json(body: str, sample: Message) -> None:
 
 
 def _render(text: str, message: Message, engine: Engine) -> str:
-    from django.template import Context, Template
-
-    context = Context(as_dict(message), autoescape=False, use_l10n=False, use_tz=False)
+    context = Context(as_dict(message) | {BUDGET: Budget()}, autoescape=False, use_l10n=False, use_tz=False)
     return str(Template(text, engine=engine).render(context))
 
 
@@ -81,37 +64,13 @@ def _engine(invalid: str) -> Engine:
 
     invalid: what is written in place of a name that is not in the message.
     """
-    from django.template import Engine, Library, defaultfilters, defaulttags
-
     library = Library()
-    library.tags = {name: defaulttags.register.tags[name] for name in TAGS} | {"for": _limited_for}
+    library.tags = {name: defaulttags.register.tags[name] for name in TAGS} | {"for": limited_for}
     library.filters = {name: defaultfilters.register.filters[name] for name in FILTERS}
     library.filter("json", _json)
     engine = Engine(dirs=[], loaders=[], autoescape=False, string_if_invalid=invalid)
     engine.template_builtins = [library]
     return engine
-
-
-def _limited_for(parser: Parser, token: Token) -> ForNode:
-    """Return Django's node of a loop, which counts what it does for a rendering."""
-    from django.template import Context, Node, NodeList, defaulttags
-
-    class Turn(Node):
-        def __init__(self, nodes: NodeList) -> None:
-            self.nodes = nodes
-
-        def render(self, context: Context) -> str:
-            text = self.nodes.render(context)
-            used = context.render_context.setdefault(_USED, [0, 0])
-            used[0] += 1
-            used[1] += len(text)
-            if used[0] > MAX_TURNS or used[1] > MAX_CHARACTERS:
-                raise TooLong
-            return text
-
-    loop: ForNode = defaulttags.do_for(parser, token)
-    loop.nodelist_loop = NodeList([Turn(loop.nodelist_loop)])
-    return loop
 
 
 def _json(value: Any) -> str:

@@ -115,5 +115,5 @@ class ATemplate:
     def test_whose_nested_loops_would_run_for_hours_is_refused(self, depth: int) -> None:
         body = "{% for alert in alerts %}" * depth + "{% endfor %}" * depth
         assert reason(body=body, headers={"Content-Type": "text/plain"}).startswith(
-            "must be a valid template: its loops make more than 100,000 turns"
+            "must be a valid template: its loops make more than 100,000 iterations"
         )
