@@ -57,6 +57,12 @@ FULL_SYSTEM = {
     "network_bytes_recv": 2**53,
     "monitor_cpu_percent": 2.0,
     "monitor_memory_mb": 103.0,
+    "monitor_alert_evaluation_ms": 41.0,
+    "monitor_alert_lag_seconds": 3.0,
+    "monitor_alert_rules_in_error": 1.0,
+    "monitor_messages_waiting": 2.0,
+    "monitor_messages_dead": 1.0,
+    "monitor_alerting_problems": 2.0,
     "gpu_count": 1,
 }
 
