@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import orjson
+from django.utils.datastructures import CaseInsensitiveMapping
 
 MAX_HEADERS = 10
 MAX_VALUE = 4_000  # characters
@@ -34,7 +35,7 @@ def parse_headers(text: str) -> dict[str, str]:
         raise ValueError('must be a JSON object of names and values: {"Authorization": "Bearer …"}.')
     if len(headers) > MAX_HEADERS:
         raise ValueError(f"must have at most {MAX_HEADERS} headers.")
-    if len({name.lower() for name in headers}) < len(headers):
+    if len(CaseInsensitiveMapping(headers)) < len(headers):
         raise ValueError("must have each header once.")
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
@@ -48,10 +49,10 @@ def parse_headers(text: str) -> dict[str, str]:
 
 def content_type_of(headers: Mapping[str, str]) -> str:
     """Return the media type of the body."""
-    return next((value for name, value in headers.items() if name.lower() == "content-type"), JSON)
+    return CaseInsensitiveMapping(headers).get("Content-Type", JSON)
 
 
 def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
     """Return the headers, and the default ones that are not among them."""
-    given = {name.lower() for name in headers}
-    return {name: value for name, value in defaults.items() if name.lower() not in given} | dict(headers)
+    given = CaseInsensitiveMapping(headers)
+    return {name: value for name, value in defaults.items() if name not in given} | dict(headers)
