@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ LATE_SECONDS = 30.0  # six evaluations
 STUCK_SECONDS = 300.0  # that a message has waited after a failure
 DEAD_FOR = timedelta(days=1)  # a message that was given up is a problem for so long
 NOT_TRIED = "no worker sends messages: is one running for the queue `messages`?"
+ADDRESS = re.compile(r"[^\s<>()]+@[^\s<>(),:;]+")
 EVERY_SECONDS = 5  # that the figures are sampled
 
 _begin = time.monotonic()
@@ -96,12 +98,14 @@ def alerting_health(now: datetime) -> AlertingHealth:
         number=Count("pk"), oldest=Min("created_at"), reason=Max("last_error")
     )
     failing = [
-        FailingChannel(row["channel"], row["channel__name"], row["number"], seconds, row["reason"] or NOT_TRIED)
+        FailingChannel(
+            row["channel"], row["channel__name"], row["number"], seconds, _without_people(row["reason"]) or NOT_TRIED
+        )
         for row in channels
         if (seconds := (now - row["oldest"]).total_seconds()) > STUCK_SECONDS
     ]
     failing += [
-        FailingChannel(channel.pk, channel.name, 0, 0.0, channel.heartbeat_error)
+        FailingChannel(channel.pk, channel.name, 0, 0.0, _without_people(channel.heartbeat_error))
         for channel in Channel.objects.filter(enabled=True).exclude(heartbeat_error="")
     ]
     return AlertingHealth(
@@ -114,6 +118,11 @@ def alerting_health(now: datetime) -> AlertingHealth:
         dead=Delivery.objects.filter(state=Delivery.State.DEAD, ended_at__gt=now - DEAD_FOR).count(),
         failing=tuple(failing),
     )
+
+
+def _without_people(reason: str) -> str:
+    """Return a reason without e-mail addresses, for those who may read and not operate."""
+    return ADDRESS.sub("…", reason)
 
 
 def monitor_fields(at: datetime) -> dict[str, Any]:

@@ -89,6 +89,15 @@ class TheHealth:
         [failing] = alerting_health(later(301)).failing
         assert (failing.id, failing.waiting, failing.reason) == ("ops", 1, "answered 503")
 
+    def test_names_no_addresses_of_people(self, receiver: Receiver) -> None:  # noqa: F811
+        add_channel()
+        leave_a_message("ops", later(-400))
+        receiver.failure = SendFailed("mail has refused mara@example.com (450 <mara@example.com>: Greylisted)")
+        deliver("ops", Clock(NOW))
+
+        [failing] = alerting_health(NOW).failing
+        assert failing.reason == "mail has refused … (450 <…>: Greylisted)"
+
     def test_has_the_messages_that_were_given_up_for_a_day(self, receiver: Receiver) -> None:  # noqa: F811
         add_channel()
         leave_a_message("ops")
