@@ -49,7 +49,8 @@ class DeliveriesView(ReadView):
         params = request.query_params
         parameters.check_names(params, "state", "before", "limit", *LOOKUPS)
         limit = parameters.parse_integer(params, "limit", listed.PAGE, 1, listed.MAX_PAGE)
-        filters: dict[str, Any] = {LOOKUPS[name]: params[name] for name in LOOKUPS if name in params}
+        given = {lookup: parameters.parse_single(params, name) for name, lookup in LOOKUPS.items()}
+        filters: dict[str, Any] = {lookup: value for lookup, value in given.items() if value is not None}
         if states := [parameters.parse_choice("state", value, STATES) for value in params.getlist("state")]:
             filters["state__in"] = states
         rows = listed.deliveries(limit + 1, _before(params.get("before")), **filters)

@@ -103,7 +103,7 @@ class AlertHistoryView(ReadView):
         rows = queries.history(
             before,
             limit + 1,
-            params.get("rule"),
+            parameters.parse_single(params, "rule"),
             alert_id=parameters.parse_integer(params, "alert", 0, 1, 2**62) or None,
             states=[parameters.parse_choice("state", value, CHANGES) for value in params.getlist("state")],
             severities=_severities(params),

@@ -104,7 +104,7 @@ def parse_ranking(params: Any, at: datetime, limit: int, most: int, *, of_errors
         "filters": filters,
         "now": at,
         "limit": parse_integer(params, "limit", limit, 1, most),
-        "search": _single(params, "search") or "",
+        "search": parse_single(params, "search") or "",
     }
 
 
@@ -162,7 +162,7 @@ def parse_filters(params: Any, *, of_requests: bool = False, of_errors: bool = F
         "severity": _severity,
     }
     values: dict[str, Any] = {name: _values(params, name) for name in (*LABELS, *HOST_LABELS)}
-    values |= {name: parsers.get(name, _single)(params, name) for name in names}
+    values |= {name: parsers.get(name, parse_single)(params, name) for name in names}
     tags = {key: tag_values for key in promoted_tags() if (tag_values := _values(params, TAG_PREFIX + key))}
     outcomes = REQUEST_OUTCOMES if of_requests else OUTCOME_GROUPS
     return Filters(**values, tags=tags, outcome=_choice(params, "outcome", outcomes))
@@ -278,6 +278,14 @@ def parse_integer(params: Mapping[str, Any], name: str, default: int, least: int
     return int(text)
 
 
+def parse_single(params: Any, name: str) -> str | None:
+    """Return the text of a parameter that may be given once; None without it. Raises BadQuery."""
+    values = _values(params, name)
+    if len(values) > 1:
+        raise BadQuery(name, "may be given once.")
+    return values[0] if values else None
+
+
 def parse_choice(name: str, value: str, allowed: Sequence[str]) -> str:
     """Return the value in lower case, which must be one of those allowed."""
     choice = _choice({name: value}, name, allowed)
@@ -318,15 +326,8 @@ def _values(params: Any, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _single(params: Any, name: str) -> str | None:
-    values = _values(params, name)
-    if len(values) > 1:
-        raise BadQuery(name, "may be given once.")
-    return values[0] if values else None
-
-
 def _choice(params: Any, name: str, allowed: Sequence[str]) -> str | None:
-    value = _single(params, name)
+    value = parse_single(params, name)
     if value is not None and value.lower() not in allowed:
         raise BadQuery(name, f"must be an allowed value, not {_shown(value)}.", allowed)
     return value and value.lower()
@@ -343,7 +344,7 @@ def _flag(params: Any, name: str) -> bool | None:
 
 
 def _number(params: Any, name: str) -> float | None:
-    text = _single(params, name)
+    text = parse_single(params, name)
     if text is None:
         return None
     try:

@@ -218,6 +218,7 @@ class TheHistory:
     def test_of_a_rule_has_its_changes_only(self, hot: None, client: Client) -> None:
         assert len(results(client, "/alerts/history?rule=hot")) == 2
         assert results(client, "/alerts/history?rule=other") == []
+        assert client.get("/alerts/history?rule=%00").status_code == 400
 
     @pytest.mark.parametrize(
         ("query", "expected"),

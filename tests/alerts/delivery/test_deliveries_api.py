@@ -75,7 +75,11 @@ class TheDeliveries:
         assert set(ids(client, "?state=dead&state=waiting")) == {str(hot.pk), str(cold.pk)}
         assert ids(client, "?state=dead&channel=ops") == []
 
-    @pytest.mark.parametrize("query", ["state=gone", "before=5", f"before={uuid4()}", "limit=0", "colour=red"])
+    @pytest.mark.parametrize(
+        "query", ["state=gone", "before=5", f"before={uuid4()}", "limit=0", "colour=red", "rule=%00"]
+    )
+        "query", ["state=gone", "before=5", f"before={uuid4()}", "limit=0", "colour=red", "rule=%00"]
+    )
     def test_refuse_what_they_do_not_know(self, client: Client, query: str) -> None:
         response = client.get(f"/alerts/deliveries?{query}")
 
