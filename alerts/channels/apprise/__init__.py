@@ -89,7 +89,7 @@ def type_of(message: Message) -> str:
 
 def without_secrets(text: str, url: str) -> str:
     """Return a text without the parts of the URL, of which any may be secret."""
-    parts = re.split(r"[/:@?&=,+]", url.partition("://")[2])
+    parts = re.split(r"[/:@?&=,+]", url.partition("://")[2] or url)
     for part in sorted({*parts, *map(unquote, parts)}, key=len, reverse=True):
         if len(part) >= SHORTEST_SECRET:
             text = text.replace(part, "…")

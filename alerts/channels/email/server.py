@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import smtplib
-import time
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
 
+from alerts.channels.deadline import Deadline, ended_at
 from alerts.channels.failure import SendFailed
 from alerts.channels.kind import SEND_SECONDS
 
@@ -34,14 +34,23 @@ class _Connection(smtplib.SMTP):
     """A connection that waits for the replies of the server until SEND_SECONDS after its beginning, all together."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._deadline = time.monotonic() + SEND_SECONDS
+        self._deadline = Deadline(SEND_SECONDS)
         super().__init__(*arguments, **options)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the reply to a command."""
-        if self.sock:
-            self.sock.settimeout(max(LEAST_SECONDS, self._deadline - time.monotonic()))
-        return super().getreply()
+        if not self.sock:
+            return super().getreply()
+        self.sock.settimeout(max(LEAST_SECONDS, self._deadline.remaining))
+        with ended_at(self._deadline, self):  # a time limit of the socket begins again with each byte
+            try:
+                reply = super().getreply()
+            except smtplib.SMTPServerDisconnected:
+                if not self._deadline.has_passed:
+                    raise
+        if self._deadline.has_passed:
+            raise TimeoutError("timed out")
+        return reply
 
     def sendmail(self, *arguments: Any, **options: Any) -> Refused:
         """Send a message. Raises _AcceptedForSome if an address was refused, which the method returns otherwise."""

@@ -1,16 +1,15 @@
-"""A connection to the checked address of a receiver, and its end at a deadline."""
+"""A connection to the checked address of a receiver."""
 
 from __future__ import annotations
 
 import logging
 import socket
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from alerts.channels.deadline import Deadline
 from alerts.channels.failure import SendFailed
 from alerts.channels.webhook.target import Target
 
@@ -20,23 +19,6 @@ if TYPE_CHECKING:
 
 # Its warnings on invalid responses have the whole address, which is often a secret.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
-
-
-class Deadline:
-    """A moment by which all must be done."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._at = time.monotonic() + seconds
-
-    @property
-    def remaining(self) -> float:
-        """Seconds until then, at least 0.01, so that they can be a time limit."""
-        return max(0.01, self._at - time.monotonic())
-
-    @property
-    def has_passed(self) -> bool:
-        return time.monotonic() >= self._at
 
 
 def resolve(host: str, port: int, deadline: Deadline) -> list[str]:
@@ -80,24 +62,6 @@ def connect(target: Target, addresses: Sequence[str], deadline: Deadline) -> HTT
             connection.timeout = deadline.remaining
             return connection
     raise ValueError("no address")
-
-
-@contextmanager
-def ended_at(deadline: Deadline, connection: HTTPConnection) -> Iterator[None]:
-    """End a connection at the deadline, also if the receiver sends a byte now and then."""
-    sock = connection.sock
-
-    def end() -> None:
-        with suppress(OSError, AttributeError):
-            sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(deadline.remaining, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _connection(target: Target, address: str) -> HTTPConnection:

@@ -11,12 +11,13 @@ from http.client import HTTPException
 from django.conf import settings as django_settings
 
 from alerts.channels.addresses import why_refused
+from alerts.channels.deadline import Deadline, ended_at
 from alerts.channels.failure import SendFailed
 from alerts.channels.kind import SEND_SECONDS
 from alerts.channels.message import Message
 from alerts.channels.payload import payload_of
 from alerts.channels.webhook import template
-from alerts.channels.webhook.connection import Deadline, connect, ended_at, resolve
+from alerts.channels.webhook.connection import connect, resolve
 from alerts.channels.webhook.headers import JSON, with_defaults
 from alerts.channels.webhook.loops import TooLong
 from alerts.channels.webhook.responses import failure_of

@@ -151,6 +151,7 @@ class TheAddress:
             ("dbus://", "must not be dbus://"),
             ("nosuch://x", "is not recognized by Apprise"),
             ("hello", "is not recognized by Apprise"),
+            ("hooks.example.com/abcdefgh", "is not recognized by Apprise"),
             ("file:///etc/passwd", "is not recognized by Apprise"),
             ("discord://1234567/abcdefgh?template=/etc/passwd", "is not recognized by Apprise: Could not load Discord"),
         ],

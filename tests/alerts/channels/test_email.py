@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+from contextlib import suppress
 from datetime import timedelta
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -248,6 +250,27 @@ class TheMailServer:
         monkeypatch.setattr(server, "SEND_SECONDS", 1.0)
         mail_server.delay = 0.6
         failed = failure(f"smtp://127.0.0.1:{mail_server.port}?starttls=false")
+
+        assert "timed out" in str(failed)
+        assert not failed.is_final
+
+    def test_that_sends_a_byte_now_and_then_is_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server, "SEND_SECONDS", 0.5)
+        is_over = threading.Event()
+
+        def dribble() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"220 ready\r\n")
+                while not is_over.wait(0.05):
+                    connection.sendall(b"2")
+
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            thread = threading.Thread(target=dribble)
+            thread.start()
+            failed = failure(f"smtp://127.0.0.1:{listening.getsockname()[1]}?starttls=false")
+            is_over.set()
+            thread.join()
 
         assert "timed out" in str(failed)
         assert not failed.is_final

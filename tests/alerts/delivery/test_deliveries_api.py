@@ -78,8 +78,6 @@ class TheDeliveries:
     @pytest.mark.parametrize(
         "query", ["state=gone", "before=5", f"before={uuid4()}", "limit=0", "colour=red", "rule=%00"]
     )
-        "query", ["state=gone", "before=5", f"before={uuid4()}", "limit=0", "colour=red", "rule=%00"]
-    )
     def test_refuse_what_they_do_not_know(self, client: Client, query: str) -> None:
         response = client.get(f"/alerts/deliveries?{query}")
 
