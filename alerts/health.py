@@ -128,7 +128,7 @@ def _without_people(reason: str) -> str:
 def monitor_fields(at: datetime) -> dict[str, Any]:
     """Return the health as fields of a sample; none in seconds in which it is not sampled.
 
-    The lag begins with this process: while it was stopped, nobody judged, and that is no fault of the alerting.
+    The lag begins with this process: that the rules were not judged while it was stopped is no problem.
     """
     if at.second % EVERY_SECONDS:
         return {}

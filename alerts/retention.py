@@ -28,7 +28,7 @@ def delete_expired(now: datetime, deadline: float) -> int:
 
 
 def _expired_messages(now: datetime) -> QuerySet[Delivery]:
-    """Return the messages to delete. Those about open alerts stay: they tell who gets the end of the alert."""
+    """Return the messages to delete. Those about open alerts stay: their channels get the end of the alert."""
     through = Delivery.changes.through.objects
     about_open = through.filter(delivery=OuterRef("pk"), alertchange__alert__ended_at=None)
     finished = Q(state__in=(Delivery.State.SENT, Delivery.State.MERGED), ended_at__lt=now - KEPT_SENT)

@@ -56,7 +56,7 @@ def find_messages() -> None:
 
 @shared_task(name="alerts.tasks.watch_alerting", expires=10.0)
 def watch_alerting() -> None:
-    """Send the heartbeats that are due. If no other worker judges the rules, do it here, so that an alert says so."""
+    """Send the heartbeats that are due. If no other worker judges the rules, do it here, so that an alert fires."""
     try:
         now = datetime.now(UTC)
         for channel_id in heartbeats.due_channels(now):

@@ -30,7 +30,7 @@ CHANGE_PROBLEMS = {**problems(415), **PROBLEMS, (400, "application/problem+json"
 
 
 class _ChannelView(APIView):
-    """Reading, too, needs the right to manage: channels tell the addresses of people."""
+    """Reading, too, needs the right to manage: channels have the addresses of people."""
 
     permission_classes = [CanManage]
     throttle_classes = [ReadThrottle]

@@ -30,7 +30,7 @@ LOOKUPS = {"channel": "channel_id", "rule": "rule_id"}
 class DeliveriesView(ReadView):
     """The messages to channels."""
 
-    permission_classes = [CanOperate]  # an error may tell the address of a person
+    permission_classes = [CanOperate]  # an error may have the address of a person
 
     @describe_get(
         "Messages to channels, newest first",

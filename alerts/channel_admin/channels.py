@@ -171,7 +171,7 @@ class ChannelAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(reverse("admin:alerts_channel_change", args=(obj.pk,)))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Channels are deleted on their pages, where it is said why one cannot be."""
+        """Channels are deleted on their pages, which report why one cannot be."""
         return {}
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:

@@ -119,6 +119,6 @@ def settings_of_kind(kind: str) -> dict[str, FieldInfo]:
 
 
 def removable(channel: Channel) -> list[str]:
-    """Return the secrets that are set and may be left out."""
+    """Return the secrets that are set and optional."""
     fields = settings_of_kind(channel.kind)
     return [name for name, is_set in secrets_set(channel).items() if is_set and not fields[name].is_required()]

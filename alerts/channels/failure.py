@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SendFailed(Exception):
-    """A message was not accepted. The text says why, for people; it has no secrets.
+    """A message was not accepted. The text is the reason, for people; it has no secrets.
 
     is_final: trying again would not help, as with an address that does not exist. retry_after_seconds: how long the
     receiver asks to wait.

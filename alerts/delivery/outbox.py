@@ -74,11 +74,11 @@ def _ends(changes: Iterable[AlertChange]) -> Iterator[tuple[str, Alert, AlertCha
 
 def _firing_changes(alerts: Sequence[Alert]) -> dict[int, int]:
     """Return the id of the change with which each alert began to fire."""
-    found: dict[int, int] = {}
+    begins: dict[int, int] = {}
     for numbers in _cut([alert.pk for alert in alerts]):
         rows = AlertChange.objects.filter(alert__in=numbers, to=Status.FIRING).order_by("pk")
-        found.update(rows.values_list("alert_id", "pk"))
-    return found
+        begins.update(rows.values_list("alert_id", "pk"))
+    return begins
 
 
 def _store(messages: Messages, at: datetime) -> None:

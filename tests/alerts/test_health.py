@@ -53,18 +53,18 @@ def leave_a_message(channel: str, at: datetime = NOW) -> None:
 class TheHealth:
     def test_of_a_new_installation_has_no_problem(self) -> None:
         evaluate(NOW)
-        found = alerting_health(later(3))
+        reported = alerting_health(later(3))
 
-        assert (found.problems, found.lag_seconds, found.is_late) == (0, 3, False)
-        assert found.duration_ms is not None
+        assert (reported.problems, reported.lag_seconds, reported.is_late) == (0, 3, False)
+        assert reported.duration_ms is not None
 
     def test_has_the_rules_that_cannot_be_judged_and_why(self) -> None:
         break_a_rule()
         evaluate(NOW)
 
-        found = alerting_health(NOW)
-        assert found.problems == 1
-        assert "must be a metric" in found.rules_in_error["slow-response-time"]
+        reported = alerting_health(NOW)
+        assert reported.problems == 1
+        assert "must be a metric" in reported.rules_in_error["slow-response-time"]
 
     def test_has_no_rule_that_only_lacks_data(self) -> None:
         evaluate(NOW)
@@ -119,7 +119,7 @@ class TheHealth:
 
 
 class TheRuleOnTheAlerting:
-    def test_is_quiet_while_all_is_well(self) -> None:
+    def test_does_not_fire_while_all_is_well(self) -> None:
         assert judge_each_five_seconds(0, 60) == []
 
     def test_fires_when_a_rule_is_broken(self) -> None:
@@ -143,7 +143,7 @@ class TheRuleOnTheAlerting:
 
         assert ("alerting-unhealthy", "firing") in judge_each_five_seconds(60, 65)
 
-    def test_is_quiet_after_a_restart_of_the_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_does_not_fire_after_a_restart_of_the_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
         judge_each_five_seconds(0, 10)
         monkeypatch.setattr(health, "_begin", health.time.monotonic())
 

@@ -1,4 +1,4 @@
-"""Messages to the services that Apprise knows, each by one address such as `slack://…`."""
+"""Messages to the services that Apprise supports, each by one address such as `slack://…`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def shown(settings: AppriseSettings) -> str:
 
 
 def text_of(message: Message) -> str:
-    """Return the text: of one alert what the title does not say, of several a line for each; then the link."""
+    """Return the text: of one alert what the title does not have, of several a line for each; then the link."""
     if len(message.alerts) == 1:
         [alert] = message.alerts
         parts = [alert.note, alert.description, alert.runbook_url, alert.url or message.url]
@@ -102,7 +102,7 @@ def _schema(url: str) -> str:
 
 @lru_cache(maxsize=100)
 def _why_unknown(url: str) -> str:
-    """Return why Apprise cannot use the URL; empty if it can. Raises ValueError if this cannot be found out."""
+    """Return why Apprise cannot use the URL; empty if it can. Raises ValueError if the check fails."""
     try:
         result = _run({"url": url})
     except SendFailed as error:

@@ -4,7 +4,7 @@
     {"recognized": true, "sent": false, "refused": "127.0.0.1, a loopback address", "log": "…"}
 
 It is a process of its own, because what Apprise does cannot be stopped within a process: services have time limits of
-their own, and connect to whatever their address, a redirect or the name server says. Here every connection is checked
+their own, and connect to where their address, a redirect or the name server leads. Here every connection is checked
 when it is made. Standard library and Apprise only.
 """
 
@@ -48,9 +48,9 @@ class Guard:
         if not isinstance(address, tuple):
             return "a local socket"
         # An address in numbers needs no name server; of a name, each address is checked.
-        for *_, found in socket.getaddrinfo(address[0], None):
-            if why := why_refused(str(found[0]), self._allow_private):
-                return f"{found[0]}, {why}"
+        for *_, numeric in socket.getaddrinfo(address[0], None):
+            if why := why_refused(str(numeric[0]), self._allow_private):
+                return f"{numeric[0]}, {why}"
         return ""
 
 

@@ -1,4 +1,4 @@
-"""What an e-mail says, for its two templates, `templates/alerts/email/message.html` and `message.txt`."""
+"""The content of an e-mail, for its two templates, `templates/alerts/email/message.html` and `message.txt`."""
 
 from __future__ import annotations
 

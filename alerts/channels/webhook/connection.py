@@ -34,12 +34,12 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[str]:
     # The system's resolver has time limits of its own, which are longer.
     threading.Thread(target=look_up, daemon=True).start()
     try:
-        found = results.get(timeout=deadline.remaining)
+        result = results.get(timeout=deadline.remaining)
     except Empty:
         raise SendFailed(f"the name {host} was not resolved within {deadline.seconds:g} s") from None
-    if isinstance(found, Exception) or not found:
-        raise SendFailed(f"the name {host} was not resolved: {getattr(found, 'strerror', None) or 'no address'}")
-    return found
+    if isinstance(result, Exception) or not result:
+        raise SendFailed(f"the name {host} was not resolved: {getattr(result, 'strerror', None) or 'no address'}")
+    return result
 
 
 def connect(target: Target, addresses: Sequence[str], deadline: Deadline) -> HTTPConnection:
@@ -73,5 +73,5 @@ def _connection(target: Target, address: str) -> HTTPConnection:
 
 
 def _addresses(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in results))

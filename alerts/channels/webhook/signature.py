@@ -14,6 +14,6 @@ def signature_of(secret: str, timestamp: int, body: bytes) -> str:
 
 
 def identifying_headers(message_id: str, secret: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the headers by which a receiver knows a message; with a secret, its signature, too."""
+    """Return the headers by which a receiver identifies a message; with a secret, its signature, too."""
     headers = {"LLMMonitor-Message-Id": message_id, "LLMMonitor-Timestamp": str(timestamp)}
     return headers | ({"LLMMonitor-Signature": signature_of(secret, timestamp, body)} if secret else {})

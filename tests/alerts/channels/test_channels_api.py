@@ -1,4 +1,4 @@
-"""`/alerts/channels`: channels are added, changed, tried and deleted; their secrets are never told."""
+"""`/alerts/channels`: channels are added, changed, tried and deleted; their secrets are never returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kind of channel that keeps its messages, or fails as it is told to."""
+"""A kind of channel that keeps its messages, or fails as a test sets it."""
 
 from __future__ import annotations
 

@@ -10,19 +10,17 @@ from typing import Any
 
 import pytest
 
-from alerts.channels.message import Message, MessageAlert, MessageKind
+from alerts.channels.message import Message, MessageKind
+from tests.alerts.channels.messages import make_alert
 from tests.alerts.channels.webhook.receiver import Receiver, running_receiver
 
 AT = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
+CHART = "http://monitor/dashboard/"
 
 
 @pytest.fixture
 def message() -> Message:
-    alert = MessageAlert(
-        change=17, alert=4, rule="hot", name='High "CPU"', state="firing", severity="critical",
-        labels={"host": "gpu-1"}, metric="system.cpu_percent", stat="avg", comparison="gt", threshold=80.0,
-        value=93.25, unit="%", at=AT, started_at=AT, ended_at=None, url="http://monitor/dashboard/",
-    )  # fmt: skip
+    alert = make_alert(17, alert=4, rule="hot", name='High "CPU"', severity="critical", value=93.25, url=CHART)
     return Message("0b5c1e6e-5f9d-4d0e-8a44-6d6a5f5f0001", MessageKind.CHANGE, AT, (alert,), "http://monitor/alerts/")
 
 

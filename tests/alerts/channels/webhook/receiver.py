@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that keeps what it gets, and answers as it is told to."""
+"""A real HTTP server on loopback that keeps what it gets, and responds as a test sets it."""
 
 from __future__ import annotations
 
