@@ -77,7 +77,8 @@ class AChannelOfTheAdmin:
         assert receiver.bodies.get(timeout=10)["kind"] == "test"
         receiver.status = 404
         admin.get_by_role("button", name="Send a test").click()
-        expect(admin.locator(".messagelist")).to_contain_text("Ops has not accepted the test message: answered 404")
+        reason = "Ops has not accepted the test message: responded with 404"
+        expect(admin.locator(".messagelist")).to_contain_text(reason)
 
         assert "secret-path" not in admin.content()
         for path in ("channel/", "channel/ops/change/", "delivery/"):
