@@ -71,8 +71,7 @@ class ChannelAdmin(admin.ModelAdmin):
     @admin.display(description="Kind")
     def what(self, channel: Channel) -> str:
         """Return the kind, and what a person recognizes the channel by."""
-        kind = KINDS[channel.kind].title if channel.kind in KINDS else channel.kind
-        shown = shown_of(channel)[0]
+        kind, shown = KINDS[channel.kind].title, shown_of(channel)[0]
         return f"{kind}: {shown}" if shown else kind
 
     @admin.display(description="Default")
@@ -135,9 +134,8 @@ class ChannelAdmin(admin.ModelAdmin):
         """Return the fields of every channel, then the settings of the kind."""
         kind = _kind(request, obj)
         common = ["name", "id", *(("state", "last_sent") if obj else ()), *FIELDS[3:]]
-        title = KINDS[kind].title if kind in KINDS else kind
         settings = setting_fields(kind, obj)
-        return [("Channel", {"fields": common})] + ([(title, {"fields": settings})] if settings else [])
+        return [("Channel", {"fields": common})] + ([(KINDS[kind].title, {"fields": settings})] if settings else [])
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return the id of a stored channel, which rules refer to, and its state."""

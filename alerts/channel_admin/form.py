@@ -48,7 +48,7 @@ class ChannelForm(forms.ModelForm):
                 field = self.fields[f"{SETTING}{name}"]
                 field.required = False
                 field.help_text = f"{field.help_text} {KEPT}".strip()
-        for name in secret_names(KINDS[self.kind]) if self.is_bound and self.kind in KINDS else ():
+        for name in secret_names(KINDS[self.kind]) if self.is_bound else ():
             if self.data.get(f"{SETTING}{name}"):
                 self.fields[f"{SETTING}{name}"].help_text = AGAIN
 
@@ -78,10 +78,9 @@ class ChannelForm(forms.ModelForm):
 
     def _settings(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings. An empty secret is not among them, or None if it is to be removed."""
-        fields = settings_of_kind(self.kind)
-        secret = secret_names(KINDS[self.kind]) if self.kind in KINDS else []
+        secret = secret_names(KINDS[self.kind])
         settings: dict[str, Any] = {}
-        for name, info in fields.items():
+        for name, info in settings_of_kind(self.kind).items():
             value = sent.get(f"{SETTING}{name}")
             if name not in secret:
                 is_default = value is None and not info.is_required()
@@ -114,8 +113,8 @@ def setting_fields(kind: str, channel: Channel | None) -> list[str]:
 
 
 def settings_of_kind(kind: str) -> dict[str, FieldInfo]:
-    """Return the settings of a kind; none of one that does not exist any more."""
-    return KINDS[kind].settings.model_fields if kind in KINDS else {}
+    """Return the settings of a kind."""
+    return KINDS[kind].settings.model_fields
 
 
 def removable(channel: Channel) -> list[str]:

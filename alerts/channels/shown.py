@@ -39,13 +39,12 @@ def counted(channels: QuerySet[Channel]) -> QuerySet[Any]:
 
 def as_dict(channel: Any) -> dict[str, Any]:
     """Return a channel of `counted`. A secret is `{"is_set": true}`."""
-    kind = KINDS.get(channel.kind)
     secret = {name: {IS_SET: is_set} for name, is_set in secrets_set(channel).items()}
     shown, problem = shown_of(channel)
     return {
         **{name: getattr(channel, name) for name in FIELDS},
         "settings": {**channel.settings, **secret},
-        "title": kind.title if kind else channel.kind,
+        "title": KINDS[channel.kind].title,
         "shown": shown,
         "problem": problem,
         "waiting": channel.waiting,
@@ -61,8 +60,7 @@ def secrets_set(channel: Channel) -> dict[str, bool]:
         values = known(channel)
     except secrets.CannotDecrypt:
         values = {}
-    kind = KINDS.get(channel.kind)
-    return {name: bool(values.get(name)) for name in (secret_names(kind) if kind else ())}
+    return {name: bool(values.get(name)) for name in secret_names(KINDS[channel.kind])}
 
 
 def shown_of(channel: Channel) -> tuple[str, str | None]:

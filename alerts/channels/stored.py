@@ -17,9 +17,7 @@ from alerts.rules.spec import described
 
 def settings_of(channel: Channel) -> BaseModel:
     """Return the settings of a stored channel. Raises SendFailed if they can no longer be used."""
-    kind = KINDS.get(channel.kind)
-    if kind is None:
-        raise SendFailed(f"there is no kind of channel {channel.kind}", is_final=True)
+    kind = KINDS[channel.kind]
     try:
         values = {**channel.settings, **secrets.decrypt(channel.secrets)}
         return kind.settings.model_validate(values, context=STORED)

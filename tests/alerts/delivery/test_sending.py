@@ -136,7 +136,7 @@ class AReceiverThatIsDown:
         assert len(receiver.sent) == 1
 
     def test_does_not_delay_another_channel(self, receiver: Receiver, clock: Clock) -> None:
-        add_channel("down", kind="no such kind")
+        add_channel("down", kind="email")  # without an address
         add_channel("ops")
         add_message(channel="down")
         add_message(channel="ops")
