@@ -21,4 +21,4 @@ export function mount(root, page) {
 }
 
 const channelsLink = (channels) =>
-  element("a", { href: adminUrl(channels ? "alerts/delivery/" : "alerts/channel/add/") }, channels ? "deliveries" : "add a channel");
+  element("a", { href: adminUrl(channels ? "alerts/delivery/" : "alerts/channel/add/") }, channels ? "messages" : "add a channel");
