@@ -12,7 +12,7 @@ from alerts.channels import secrets
 from alerts.channels.kinds import KINDS
 from alerts.channels.spec import SETTINGS, BadChannel, ChannelSpec, check_channel
 from alerts.channels.stored import known, secret_names, split
-from alerts.models import AlertRule, Channel, Delivery
+from alerts.models import AlertRule, Channel, Delivery, Evaluation
 from metrics.store.write_lock import write_lock
 
 MAX_CHANNELS = 100
@@ -108,6 +108,8 @@ def remove_channel(channel_id: str) -> bool:
     with write_lock(), transaction.atomic():
         if rules := rules_that_name(channel_id):
             raise ChannelInUse(channel_id, rules)
+        Evaluation.lock()  # it stores messages of the channels that it has read
+        Channel.lock(channel_id)
         Delivery.changes.through.objects.filter(delivery__channel=channel_id).delete()
         return bool(Channel.objects.filter(pk=channel_id).delete()[0])
 

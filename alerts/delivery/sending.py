@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -124,27 +125,34 @@ def _send(channel: Channel, delivery: Delivery, clock: Clock) -> bool:
 
 def _accepted(channel: Channel, delivery: Delivery, now: datetime) -> None:
     with write_lock(), transaction.atomic():
-        delivery.state, delivery.ended_at, delivery.last_error = Delivery.State.SENT, now, ""
-        delivery.attempts += 1
-        delivery.save(update_fields=["state", "ended_at", "last_error", "attempts"])
+        Channel.lock(channel.pk)
+        # It is gone if the channel was deleted meanwhile.
+        Delivery.objects.filter(pk=delivery.pk).update(
+            state=Delivery.State.SENT, ended_at=now, last_error="", attempts=delivery.attempts + 1
+        )
         # The receiver is there again: the others need not wait.
         channel.deliveries.filter(state=Delivery.State.WAITING, attempts__gt=0).update(next_attempt_at=now)
 
 
 def _failed(channel: Channel, delivery: Delivery, failure: SendFailed, now: datetime) -> None:
-    delivery.attempts += 1
-    delivery.last_error = str(failure)[:MAX_ERROR]
+    attempts = delivery.attempts + 1
+    result: dict[str, Any] = {"attempts": attempts, "last_error": str(failure)[:MAX_ERROR]}
+    paused_until = None
     if failure.is_final or is_given_up(delivery.created_at, now):
-        delivery.state, delivery.ended_at = Delivery.State.DEAD, now
+        result |= {"state": Delivery.State.DEAD, "ended_at": now}
         logger.error("Message %s of the channel %s is given up: %s.", delivery.pk, channel.pk, failure)
     else:
         chance = random.random()  # noqa: S311 (not a secret)
-        delivery.next_attempt_at = next_attempt(delivery.attempts, now, chance, failure.retry_after_seconds)
+        next_at = next_attempt(attempts, now, chance, failure.retry_after_seconds)
+        result["next_attempt_at"] = next_at
+        paused_until = next_at if failure.retry_after_seconds else None
         log_throttled(logger, f"sending a message by the channel {channel.pk}", failure)
     with write_lock(), transaction.atomic():
-        delivery.save(update_fields=["state", "ended_at", "last_error", "attempts", "next_attempt_at"])
-        if failure.retry_after_seconds and delivery.state == Delivery.State.WAITING:
-            Channel.objects.filter(pk=channel.pk).update(paused_until=delivery.next_attempt_at)
+        Channel.lock(channel.pk)
+        # Not if another process, which got the lease when this one was slow, has sent it.
+        Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING).update(**result)
+        if paused_until:
+            Channel.objects.filter(pk=channel.pk).update(paused_until=paused_until)
 
 
 def retry(delivery_id: UUID, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from alerts.channels.message import MessageKind
-from alerts.models import Delivery
+from alerts.models import Channel, Delivery
 from metrics.store.write_lock import write_lock
 
 # A message of 1,000 alerts has about half a megabyte, which receivers accept.
@@ -27,6 +27,7 @@ def summarize(deliveries: Sequence[Delivery], now: datetime) -> Delivery:
         return deliveries[0]
     through = Delivery.changes.through
     with write_lock(), transaction.atomic():
+        Channel.lock(deliveries[0].channel_id)
         summary = Delivery.objects.create(
             channel_id=deliveries[0].channel_id,
             kind=MessageKind.SUMMARY,

@@ -38,6 +38,14 @@ class Channel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def lock(cls, channel_id: str) -> None:
+        """Lock a channel until the end of the transaction. Who changes several of its messages does so first.
+
+        In any other order, two transactions could each wait for a message that the other has locked.
+        """
+        bool(cls.objects.select_for_update(no_key=True).filter(pk=channel_id))
+
 
 class Delivery(models.Model):
     """A message of a channel, from the change that causes it until it is accepted. Its id identifies the message."""

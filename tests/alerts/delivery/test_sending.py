@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from alerts.channels.failure import SendFailed
+from alerts.channels.kinds import KINDS
 from alerts.delivery import summaries
 from alerts.delivery.sending import LEASE, deliver, due_channels, retry
 from alerts.models import Alert, AlertChange, Channel, Delivery
@@ -295,3 +299,67 @@ def test_two_workers_at_the_same_time_send_each_message_once(
         worker.join()
 
     assert len(receiver.sent) == 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_channel_that_is_changed_while_a_message_fails_stops_neither(
+    receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both write the channel and its messages; PostgreSQL stops one of two that wait for each other."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    add_channel()
+    message = add_message()
+    is_sending, is_changing = threading.Event(), threading.Event()
+
+    def fail(settings: Any, message: Any) -> None:
+        is_sending.set()
+        assert is_changing.wait(30)
+        raise SendFailed("answered 429", retry_after_seconds=60)
+
+    def work() -> None:
+        deliver("ops", clock)
+        connections.close_all()
+
+    monkeypatch.setitem(KINDS, "kept", replace(KINDS["kept"], send=fail))
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert is_sending.wait(30)
+    with transaction.atomic():
+        Channel.objects.update(max_per_minute=7)
+        is_changing.set()
+        wait_until_another_waits_for_a_lock()
+        Delivery.objects.update(next_attempt_at=NOW)
+    worker.join()
+
+    message.refresh_from_db()
+    assert (message.attempts, message.last_error) == (1, "answered 429")
+
+
+def test_a_failure_of_a_process_that_has_lost_its_lease_does_not_undo_that_another_has_sent_the_message(
+    receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_channel()
+    message = add_message()
+
+    def fail(settings: Any, sent: Any) -> None:
+        Delivery.objects.update(state="sent", ended_at=NOW)
+        raise UNAVAILABLE
+
+    monkeypatch.setitem(KINDS, "kept", replace(KINDS["kept"], send=fail))
+    deliver("ops", clock)
+
+    message.refresh_from_db()
+    assert message.state == "sent"
+
+
+def wait_until_another_waits_for_a_lock(seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())"
+    while time.monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits for a lock")
