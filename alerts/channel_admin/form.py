@@ -80,11 +80,10 @@ class ChannelForm(forms.ModelForm):
         """Return the settings. An empty secret is not among them, or None if it is to be removed."""
         secret = secret_names(KINDS[self.kind])
         settings: dict[str, Any] = {}
-        for name, info in settings_of_kind(self.kind).items():
+        for name in settings_of_kind(self.kind):
             value = sent.get(f"{SETTING}{name}")
             if name not in secret:
-                is_default = value is None and not info.is_required()
-                settings[name] = info.get_default(call_default_factory=True) if is_default else value
+                settings[name] = value
             elif value or sent.get(f"{REMOVE}{name}"):
                 settings[name] = value or None
         return settings

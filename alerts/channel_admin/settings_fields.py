@@ -8,8 +8,6 @@ from django import forms
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-SHORT = 300  # characters; a longer text has several lines
-
 
 class SecretInput(forms.TextInput):
     """A field whose value is sent and never shown again, also not with an error beside it."""
@@ -41,9 +39,8 @@ def field_of(name: str, info: FieldInfo) -> forms.Field:
         "required": info.is_required(),
         "label": info.title or name.replace("_", " ").capitalize().replace("Url", "URL"),
         "help_text": info.description or "",
-        "initial": None if info.is_required() else info.get_default(call_default_factory=True),
+        "initial": None if info.is_required() else info.default,
     }
-    text = forms.TextInput(attrs={"class": "vTextField"})
     if info.annotation is SecretStr:
         return forms.CharField(**given | {"initial": None}, widget=SecretInput())
     if info.annotation is bool:
@@ -51,7 +48,5 @@ def field_of(name: str, info: FieldInfo) -> forms.Field:
     if get_origin(info.annotation) is list:
         return LinesField(**given | {"help_text": f"{given['help_text']} One on each line.".strip()})
     if info.annotation is str:
-        longest = next((part.max_length for part in info.metadata if hasattr(part, "max_length")), None)
-        widget = forms.Textarea(attrs={"rows": 6}) if longest and longest > SHORT else text
-        return forms.CharField(**given, widget=widget)
+        return forms.CharField(**given, widget=forms.Textarea(attrs={"rows": 6}))
     raise TypeError(f"the setting {name} has a type that has no form field: {info.annotation}")

@@ -23,7 +23,7 @@ class HookSettings(BaseModel):
     method: str = "POST"
     token: SecretStr = Field(SecretStr(""), title="Signing token", description="It signs each message.")
     rooms: list[Annotated[str, Field(max_length=20)]] = []
-    body: str = Field("", json_schema_extra={"multiline": True})
+    body: str = ""
 
     @field_validator("url")
     @classmethod
