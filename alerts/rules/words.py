@@ -36,6 +36,7 @@ CLEARS = {
     Comparison.LE: "above",
 }
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+COUNTED = ("requests", "tokens", "errors", "GPUs", "problems", "rules", "messages")  # of one it is "1 request"
 
 Words = tuple[str, bool]  # a part of a sentence, and whether it is emphasized
 
@@ -54,12 +55,13 @@ def number_in_words(value: float) -> str:
 
 
 def value_in_words(value: float, unit: str) -> str:
-    """Return a value with its unit: 5000 ms is `5 s`, 300 s is `5 minutes`."""
+    """Return a value with its unit: 5000 ms is `5 s`, 300 s is `5 minutes`, 1 of requests is `1 request`."""
     if unit == "s" and value >= 60 and value % 60 == 0:
         return seconds_in_words(int(value))
     if unit == "ms" and abs(value) >= 1_000:
         return f"{number_in_words(value / 1_000)} s"
-    return f"{number_in_words(value)} {unit}"
+    is_one = value == 1 and unit in COUNTED
+    return f"{number_in_words(value)} {unit.removesuffix('s') if is_one else unit}"
 
 
 def measured_in_words(value: float, unit: str) -> str:

@@ -90,6 +90,9 @@ class ANumber:
             (999.96, "ms"),
             (12_345.6, "tokens"),
             (0.586, "requests"),
+            (1.04, "requests"),
+            (1.0, "tokens/s"),
+            (1.0, "ms"),
         ]
         assert [measured_in_words(*value) for value in measured] == [
             "0 %",
@@ -98,4 +101,7 @@ class ANumber:
             "1 s",
             "12,350 tokens",
             "0.6 requests",
+            "1 request",
+            "1 tokens/s",
+            "1 ms",
         ]
