@@ -202,7 +202,10 @@ CONTEXT: dict[str, Any] = object_schema(
             "when it fired), and up to an hour before the condition began to hold.",
         },
         "pending": {**INTEGER, "nullable": True, "description": "Current queue length of the alert's model."},
-        "chart_url": {**STRING, "description": "Path of the page with the chart of the alert's time."},
+        "chart_url": {
+            **STRING,
+            "description": "Path of the page with the chart of the alert's time; empty for a metric of the monitor.",
+        },
         "firing": list_of(object_schema({"id": INTEGER, "name": STRING, "severity": STRING, "labels": LABELS})),
     }
 )

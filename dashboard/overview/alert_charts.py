@@ -31,7 +31,12 @@ CARDS = {
 
 
 def chart_url(metric: str, labels: Mapping[str, str], since: datetime, ended_at: datetime | None, now: datetime) -> str:
-    """Return the address of the Overview with the chart of a metric around an alert; live for an active alert."""
+    """Return the address of the Overview with the chart of a metric around an alert; live for an active alert.
+
+    It is empty for a metric of the monitor itself, of which the Overview shows nothing.
+    """
+    if metric.startswith("monitor."):
+        return ""
     filters = FILTERS | tag_filters()
     search = [(name, value) for name, value in labels.items() if name in filters]
     start = since - AROUND

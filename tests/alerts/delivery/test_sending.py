@@ -70,6 +70,17 @@ class AMessage:
         )  # fmt: skip
         assert states() == ["sent"]
 
+    def test_leads_to_the_chart_of_its_time_also_if_it_is_read_later(self, receiver: Receiver, clock: Clock) -> None:
+        add_channel()
+        add_message()
+        run_for(clock, seconds=3)
+
+        assert (
+            receiver.messages[0]
+            .alerts[0]
+            .url.endswith("/?host=h&from=2026-03-01T11%3A30%3A00Z&to=2026-03-01T12%3A30%3A00Z#cpu-title")
+        )
+
     def test_has_the_same_id_at_each_attempt(self, receiver: Receiver, clock: Clock) -> None:
         add_channel()
         message = add_message()

@@ -50,6 +50,9 @@ class TheAddressOfTheChart:
 
         assert address == f"/?host=h&{window}#gpu-title"
 
+    def test_is_empty_for_a_metric_of_the_monitor_itself(self) -> None:
+        assert chart_url("monitor.alerting_problems", {"host": "h"}, self.SINCE, None, self.SINCE) == ""
+
     @pytest.mark.django_db
     def test_names_a_card_of_the_page(self, client: Client) -> None:
         _, token = create_key("reader", ["read"], at=timezone.now())

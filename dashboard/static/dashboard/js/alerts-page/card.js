@@ -78,7 +78,10 @@ export function updateCard(node, alert, page, { withChart = true } = {}) {
   if (node.classList.contains("is-large")) {
     drawFacts(find("[data-facts]", node), facts(alert, now));
     if (withChart) drawContext(find("[data-context]", node), alert, page);
-    if (alert.context) find("[data-link]", node).href = alert.context.chart_url;
+    if (alert.context) {
+      find("[data-link]", node).href = alert.context.chart_url;
+      find("[data-link]", node).hidden = !alert.context.chart_url;
+    }
     const chart = find("[data-chart]", node);
     if (withChart) drawChart(chart, alert, now, { width: chart.clientWidth, height: CHART_HEIGHT });
     return;
