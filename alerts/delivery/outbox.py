@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from django.db import connection
+
 from alerts.channels.message import MessageKind
 from alerts.delivery.due import due_of
 from alerts.evaluation.judging import Status
@@ -89,11 +91,14 @@ def _store(messages: Messages, at: datetime) -> None:
         for key in messages
     }
     Delivery.objects.bulk_create(rows.values())
-    through = Delivery.changes.through
-    through.objects.bulk_create(
-        (through(delivery_id=rows[key].pk, alertchange_id=change) for key, ids in messages.items() for change in ids),
-        batch_size=MAX_IDS,
-    )
+    # Without an object for each: a thousand rules with many groups and channels have hundreds of thousands.
+    prepared = Delivery._meta.pk.get_db_prep_value
+    ids = {key: prepared(row.pk, connection) for key, row in rows.items()}
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {Delivery.changes.through._meta.db_table} (delivery_id, alertchange_id) VALUES (%s, %s)",  # noqa: S608
+            ((ids[key], change) for key, changes in messages.items() for change in changes),
+        )
 
 
 def _cut(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
