@@ -97,7 +97,7 @@ def _store(messages: Messages, at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {Delivery.changes.through._meta.db_table} (delivery_id, alertchange_id) VALUES (%s, %s)",  # noqa: S608
-            ((ids[key], change) for key, changes in messages.items() for change in changes),
+            [(ids[key], change) for key, changes in messages.items() for change in changes],
         )
 
 
