@@ -26,9 +26,7 @@ class ChannelInUse(Exception):
     """Rules name the channel, so that it cannot be deleted."""
 
     def __init__(self, channel_id: str, rules: list[str]) -> None:
-        more = len(rules) - MAX_NAMED
-        names = ", ".join(rules[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-        super().__init__(f"The channel {channel_id} cannot be deleted, because rules name it: {names}.")
+        super().__init__(f"The channel {channel_id} cannot be deleted, because rules name it: {_first(rules)}.")
 
 
 def add_channel(fields: Mapping[str, Any]) -> Channel:
@@ -97,10 +95,14 @@ def check_change(channel: Channel, fields: Mapping[str, Any]) -> ChannelSpec:
     ]
     if errors:
         raise BadChannel(errors)
-    if SETTINGS not in fields:
-        return check_channel({**stored, **fields})
-    settings = _merged(_known_settings(channel), channel.kind, fields[SETTINGS])
-    return check_channel({**stored, **fields, SETTINGS: settings})
+    values = {**stored, **fields}
+    if SETTINGS in fields:
+        values[SETTINGS] = _merged(_known_settings(channel), channel.kind, fields[SETTINGS])
+    spec = check_channel(values)
+    if spec.heartbeat_seconds and (rules := rules_that_name(channel.pk)):
+        reason = f"must be empty, because rules name the channel: {_first(rules)}."
+        raise BadChannel([("heartbeat_seconds", reason)])
+    return spec
 
 
 def remove_channel(channel_id: str) -> bool:
@@ -118,6 +120,11 @@ def rules_that_name(channel_id: str) -> list[str]:
     """Return the names of the rules whose channels include this one."""
     rules = AlertRule.objects.values_list("name", "channels")
     return [name for name, channels in rules if channel_id in channels]
+
+
+def _first(rules: list[str]) -> str:
+    more = len(rules) - MAX_NAMED
+    return ", ".join(rules[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _merged(known_settings: Mapping[str, Any], kind: Any, given: Any) -> Any:

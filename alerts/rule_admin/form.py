@@ -133,7 +133,8 @@ class RuleForm(forms.ModelForm):
 
     def _offer_channels(self) -> None:
         """Set the channels to choose from, and name those without a choice."""
-        stored = list(Channel.objects.values_list("pk", "name", "is_default", "enabled"))
+        usable = Channel.objects.filter(heartbeat_seconds=None)
+        stored = list(usable.values_list("pk", "name", "is_default", "enabled"))
         self.fields["channels"].choices = [  # type: ignore[attr-defined]
             (pk, name if enabled else f"{name} (disabled)") for pk, name, _, enabled in stored
         ]

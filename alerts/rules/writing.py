@@ -52,13 +52,13 @@ def number_errors(added: int) -> list[tuple[str, str]]:
 
 
 def channel_errors(channels: Collection[str]) -> list[tuple[str, str]]:
-    """Return the error of a rule that names channels which do not exist."""
+    """Return the error of a rule that names channels which do not exist, or get heartbeats only."""
     if not channels:
         return []
-    stored = sorted(Channel.objects.values_list("pk", flat=True))
-    unknown = ", ".join(name for name in channels if name not in stored)
-    allowed = ", ".join(stored) or "none: add a channel first"
-    return [("channels", f"has unknown channels: {unknown}. Allowed: {allowed}.")] if unknown else []
+    usable = sorted(Channel.objects.filter(heartbeat_seconds=None).values_list("pk", flat=True))
+    others = ", ".join(name for name in channels if name not in usable)
+    allowed = ", ".join(usable) or "none: add a channel first"
+    return [("channels", f"cannot have {others}. Allowed: {allowed}.")] if others else []
 
 
 def _write(steps: Sequence[Step], author: Author, dry_run: bool) -> list[RuleChange]:

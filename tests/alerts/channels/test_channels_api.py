@@ -240,6 +240,14 @@ class ABadChannel:
             "kind": "must be hook: the kind of a channel cannot be changed.",
         }
 
+    def test_does_not_get_heartbeats_while_rules_name_it(self, client: Client) -> None:
+        post(client, CHANNEL)
+        AlertRule.objects.filter(pk="high-cpu-usage").update(channels=["ops"])
+
+        errors = errors_of(patch(client, {"heartbeat_seconds": 60}))
+
+        assert errors == {"heartbeat_seconds": "must be empty, because rules name the channel: High CPU Usage."}
+
     def test_is_one_too_many(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(writing, "MAX_CHANNELS", 1)
         post(client, CHANNEL)

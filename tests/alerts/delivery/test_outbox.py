@@ -147,9 +147,10 @@ class TheChannels:
 
         assert stored() == []
 
-    def test_must_exist_when_a_rule_names_them(self) -> None:
+    def test_that_a_rule_names_must_exist_and_get_more_than_heartbeats(self) -> None:
         add_channel()
+        add_channel("dead-man", heartbeat_seconds=60)
         with pytest.raises(BadRule) as caught:
-            change_rule(channels=["ops", "pagr"])
+            change_rule(channels=["ops", "pagr", "dead-man"])
 
-        assert caught.value.errors == [("channels", "has unknown channels: pagr. Allowed: ops.")]
+        assert caught.value.errors == [("channels", "cannot have pagr, dead-man. Allowed: ops.")]
