@@ -210,6 +210,26 @@ class ABacktestOfTheLastDays:
         assert [peak.peak for peak in found.firings] == [pytest.approx(50)]
 
 
+class ABacktestOfQueues:
+    @pytest.mark.parametrize("days", [0, 2])
+    def test_does_not_miss_those_that_do_not_count_beside_a_preferred_kind(self, days: int) -> None:
+        begin = NOW - timedelta(days=days, minutes=5)
+        Store(clock=lambda: NOW).commit(
+            [
+                QueueEvent(
+                    timestamp=begin + timedelta(seconds=second), model_name="a", source=kind, kind=kind, pending=1
+                )
+                for second in range(0, 300, 10)
+                for kind in (QueueKind.TRACK, QueueKind.ENGINE)
+            ]
+        )
+        rule = {"metric_type": "queue", "metric_name": "pending", "kind": "no_data", "threshold": None}
+
+        found = judged(days + 0.1, group_by=["source"], **rule)
+
+        assert {dict(one.labels)["source"] for one in found.firings} <= {"engine"}
+
+
 class ABacktestByHours:
     BEGIN = NOW - timedelta(days=20)
 

@@ -15,6 +15,7 @@ from metrics.histogram.sliding import reduced
 from metrics.levels import COUNTERS, LEVELS, MINUTES_OF_HOUR
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import Filters
+from metrics.queries.read.gauge_rollups import NO_ROWS
 from metrics.queries.read.gauge_samples import read_samples
 from metrics.queries.read.gauge_values import combined, of_labels
 from metrics.queries.read.gauges import InstanceLabels, InstanceSpans, read_labels, read_spans
@@ -92,27 +93,42 @@ def read_moving_gauges(
 def read_presence(
     spec: SeriesSpec, names: Sequence[str], windows: Windows, filters: Filters, check_size: Callable[[int, int], None]
 ) -> dict[Group, Booleans]:
-    """Return in which windows each group has data. Of levels, readings that are held in minutes are data, too."""
+    """Return in which windows each group has data. Of levels, readings that are held in minutes are data, too.
+
+    A queue has data in the minutes in which no preferred kind of its model has some.
+    """
     metric, plan = spec.metric, windows.plan
-    times: dict[int, Integers] = {}
+    samples: dict[int, tuple[Integers, Floats]] = {}
     if windows.resolution == 1:
-        for number, (at, _) in _samples_by_instance(metric, plan, filters).items():
-            times[number] = at // 1_000_000
-            if metric.name in LEVELS and metric.name not in COUNTERS:
-                minute = at // 1_000_000 // MINUTE * MINUTE
-                minutes = spans_of(rows_of_samples(np.zeros(len(at), dtype=np.int64), minute, np.ones(len(at)), at))
-                held = with_held(minutes, plan.end)
-                times[number] = np.sort(np.concatenate((times[number], held.start[held.count == 0])))
+        samples = _samples_by_instance(metric, plan, filters)
+        read = InstanceSpans.without_hours(_minutes_of(samples, metric, plan.end))
     else:
         read = read_spans([(metric, spec.stat)], plan, filters, plan.end)[metric.name]
-        times = {number: own.start for number, own in _by_instance(_by_minute(read))}
-    labels = read_labels(times)
+    labels = read_labels(read.instances)
+    times: dict[int, Integers] = {}
+    for number, own in _by_instance(_by_minute(of_labels(metric, read, labels))):
+        times[number] = own.start
+        if number in samples:
+            at = samples[number][0] // 1_000_000
+            sampled = at[np.isin(at // MINUTE * MINUTE, own.start[own.count > 0])]
+            times[number] = np.sort(np.concatenate((sampled, own.start[own.count == 0])))
+    labels = {number: labels[number] for number in times}
     check_size(len(labels), len(windows.ends))
     return {
         group: np.any([_between(times[number], windows) for number in members], axis=0)
         for group, members in _groups(labels, names).items()
         if members
     }
+
+
+def _minutes_of(samples: Mapping[int, tuple[Integers, Floats]], metric: Metric, end: int) -> Spans:
+    """Return the minutes in which instances have samples; of a level, also those in which a reading is held."""
+    if not samples:
+        return spans_of(NO_ROWS)
+    instance = np.repeat(np.array(list(samples)), [len(at) for at, _ in samples.values()])
+    at = np.concatenate([at for at, _ in samples.values()])
+    minutes = spans_of(rows_of_samples(instance, at // 1_000_000 // MINUTE * MINUTE, np.ones(len(at)), at))
+    return with_held(minutes, end) if metric.name in LEVELS and metric.name not in COUNTERS else minutes
 
 
 def _between(times: Integers, windows: Windows) -> Booleans:
