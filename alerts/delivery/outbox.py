@@ -61,14 +61,17 @@ def _due(
 
 
 def _ends(changes: Iterable[AlertChange]) -> Iterator[tuple[str, Alert, AlertChange]]:
-    """Yield the ends of alerts with each channel to which their beginning was sent, or is still to be."""
+    """Yield the ends of alerts with each channel to which their beginning was sent, or is still to be.
+
+    Also a disabled one: when it is enabled again, its receiver must not keep the alert.
+    """
     ends = {
         change.alert.pk: change
         for change in changes
         if change.to == Status.RESOLVED and change.alert.notified_at is not None
     }
     for numbers in _cut(list(ends)):
-        sent = Delivery.objects.filter(changes__alert__in=numbers, channel__enabled=True).order_by("channel_id")
+        sent = Delivery.objects.filter(changes__alert__in=numbers).order_by("channel_id")
         for channel, alert in sent.values_list("channel_id", "changes__alert_id").distinct():
             if alert in ends:
                 yield channel, ends[alert].alert, ends[alert]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from alerts.acknowledging import acknowledge
+from alerts.delivery.sending import due_channels
 from alerts.evaluation.evaluate import evaluate
-from alerts.models import Alert, AlertRule, Delivery
+from alerts.models import Alert, AlertRule, Channel, Delivery
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import BadRule, check_rule
 from alerts.silencing import silences
@@ -140,6 +141,17 @@ class TheChannels:
         load(95, 5)
 
         assert stored() == [("change", [("h", "firing")])]
+
+    def test_that_are_disabled_meanwhile_get_the_end_when_they_are_enabled_again(self) -> None:
+        channel = add_channel()
+        load(95)
+        Channel.objects.update(enabled=False)
+        load(5, 20)
+
+        assert stored()[1:] == [("change", [("h", "resolved")])]
+        assert due_channels(NOW + timedelta(seconds=30)) == []
+        Channel.objects.update(enabled=True)
+        assert due_channels(NOW + timedelta(seconds=30)) == [channel.pk]
 
     def test_that_are_off_get_none(self) -> None:
         add_channel(enabled=False)
