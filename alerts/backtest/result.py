@@ -12,7 +12,7 @@ from alerts.evaluation.judging import Change, Labels
 from alerts.rules.spec import HOUR, MINUTE, RuleSpec
 from alerts.rules.words import seconds_in_words
 from metrics.queries import Window
-from metrics.queries.time.window import at_second, iso
+from metrics.queries.time.window import RANGES, at_second, iso
 
 MAX_FIRINGS = 1_000  # in a response
 
@@ -55,8 +55,7 @@ class Backtest:
 
     def sentence(self, now: datetime) -> str:
         """Return the result in words."""
-        is_now = self.window.end_s >= Window.last(1, now).end_s
-        within = f"in the last {seconds_in_words(self.window.seconds).removeprefix('1 ')}" if is_now else "in this time"
+        within = self._within(now)
         totals = self.groups
         count, seconds = sum(total.firings for total in totals), sum(total.seconds for total in totals)
         possible, possibly = sum(total.possible for total in totals), sum(total.possible_seconds for total in totals)
@@ -67,11 +66,18 @@ class Backtest:
             return f"It would possibly have fired {times(possible)} {within}, for up to {duration_in_words(possibly)}."
         return f"{text} Possibly {times(possible)} more, for up to {duration_in_words(possibly)}." if possible else text
 
+    def _within(self, now: datetime) -> str:
+        if self.window.end_s < Window.last(1, now).end_s:
+            return "in this time"
+        if self.window.seconds in {choice.seconds for choice in RANGES.values()}:
+            return f"in the last {seconds_in_words(self.window.seconds).removeprefix('1 ')}"
+        return f"since {_time_in_words(self.window.start_s)}"
+
     def notes(self) -> list[str]:
         """Return from when on the result has which precision, in words, newest first."""
         found = []
         for stretch in reversed(self.judged):
-            since = f"{at_second(max(stretch.start, self.window.start_s)):%-d %B, %H:%M} UTC"
+            since = _time_in_words(max(stretch.start, self.window.start_s))
             if stretch.precision == EXACT:
                 found.append(f"Exact from {since} on.")
             elif stretch.precision == MINUTE:
@@ -82,11 +88,11 @@ class Backtest:
         first = self.judged[0].start
         if first - self.window.start_s >= self.judged[0].precision:  # less is the way to the first whole minute
             reason = reasons_without_hours(self.rule) or "older figures are not kept"
-            found.append(f"Not judged before {at_second(first):%-d %B, %H:%M} UTC: {reason}.")
+            found.append(f"Not judged before {_time_in_words(first)}: {reason}.")
         if self.data_from is None:
             found.append("There is no data in this time.")
         elif self.data_from - max(first, self.window.start_s) > HOUR:
-            found.append(f"There is no data before {at_second(self.data_from):%-d %B, %H:%M} UTC.")
+            found.append(f"There is no data before {_time_in_words(self.data_from)}.")
         return found
 
     def as_dict(self, now: datetime) -> dict[str, Any]:
@@ -147,6 +153,10 @@ def duration_in_words(seconds: int) -> str:
     smaller = units[min(units.index(size) + 1, len(units) - 1)]
     first, rest = seconds // size * size, seconds % size // smaller * smaller
     return " ".join(seconds_in_words(part) for part in (first, rest) if part) or "0 seconds"
+
+
+def _time_in_words(second: int) -> str:
+    return f"{at_second(second):%-d %B, %H:%M} UTC"
 
 
 def is_certain(rule: RuleSpec, precision: int) -> bool:

@@ -186,6 +186,9 @@ class ABacktestOfTheLastDays:
         assert found.sentence(NOW) == "It would have fired once in the last 7 days, for 9 minutes in all."
         assert found.notes()[1].endswith("on (± 1 minute).")
 
+    def test_says_since_when_of_a_time_that_is_no_usual_range(self) -> None:
+        assert judged(days=1.5).sentence(NOW) == "It would not have fired since 28 February, 01:00 UTC."
+
     def test_says_that_what_fires_for_a_shorter_window_is_possible(self) -> None:
         send(NOW - timedelta(days=2), 2, 5_000)
 
