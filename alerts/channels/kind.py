@@ -18,6 +18,7 @@ SEND_SECONDS = 10.0  # within which a message is accepted, or has failed
 class ChannelKind:
     """A kind of channel.
 
+    about: what a person chooses it for, in a sentence.
     settings: the pydantic model of its settings; a field of the type `SecretStr` is stored encrypted and never shown.
     `alerts.channel_admin.settings_fields` has the types for which there are form fields. Stored settings are validated
     in the context STORED, in which a check that takes long is omitted.
@@ -27,6 +28,7 @@ class ChannelKind:
 
     name: str
     title: str
+    about: str
     settings: type[BaseModel]
     send: Callable[[Any, Message], None]
     shown: Callable[[Any], str]

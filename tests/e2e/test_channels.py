@@ -63,7 +63,7 @@ class AChannelOfTheAdmin:
         admin.get_by_role("link", name="Channels", exact=True).click()
         admin.get_by_role("link", name="Add channel").click()
         assert admin.evaluate(WITHOUT_A_NAME) == []
-        admin.get_by_role("link", name="Webhook").click()
+        admin.get_by_role("link", name="Webhook A signed HTTP request").click()
         admin.get_by_label("Name").press_sequentially("Ops")
         expect(admin.get_by_label("Id:", exact=True)).to_have_value("ops")
         admin.get_by_role("textbox", name="Address").fill(receiver.url)

@@ -137,4 +137,5 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-KIND = ChannelKind("apprise", "Apprise", AppriseSettings, send, shown)
+ABOUT = "Slack, Telegram, ntfy and more than a hundred other services, each by one address."
+KIND = ChannelKind("apprise", "Apprise", ABOUT, AppriseSettings, send, shown)

@@ -76,4 +76,5 @@ def shown(settings: EmailSettings) -> str:
     return f"{settings.to[0]} and {more} more" if more else settings.to[0]
 
 
-KIND = ChannelKind("email", "E-mail", EmailSettings, send, shown)
+ABOUT = "Figures, the last hour and a link to the chart, to up to 20 addresses."
+KIND = ChannelKind("email", "E-mail", ABOUT, EmailSettings, send, shown)

@@ -24,4 +24,5 @@ def send(settings: LogSettings, message: Message) -> None:
     log.log(logging.WARNING if message.firing else logging.INFO, payload_of(message).decode())
 
 
-KIND = ChannelKind("log", "Log of the server", LogSettings, send, lambda settings: "")
+ABOUT = "A line of JSON for each message."
+KIND = ChannelKind("log", "Log of the server", ABOUT, LogSettings, send, lambda settings: "")

@@ -6,4 +6,5 @@ from alerts.channels.kind import ChannelKind
 from alerts.channels.webhook.sending import send
 from alerts.channels.webhook.settings import WebhookSettings, shown
 
-KIND = ChannelKind("webhook", "Webhook", WebhookSettings, send, shown)
+ABOUT = "A signed HTTP request to an address of yours, as JSON or with a body of your own."
+KIND = ChannelKind("webhook", "Webhook", ABOUT, WebhookSettings, send, shown)

@@ -60,7 +60,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Hook:
     def shown(settings: HookSettings) -> str:
         return settings.url.get_secret_value().split("/")[2]
 
-    monkeypatch.setitem(KINDS, "hook", ChannelKind("hook", "Web hook", HookSettings, made.send, shown))
+    monkeypatch.setitem(KINDS, "hook", ChannelKind("hook", "Web hook", "For tests.", HookSettings, made.send, shown))
     return made
 
 

@@ -43,7 +43,7 @@ class Receiver:
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Receiver:
     """A receiver of the kind `kept`."""
     made = Receiver()
-    monkeypatch.setitem(KINDS, "kept", ChannelKind("kept", "Kept", _NoSettings, made.send, lambda settings: ""))
+    monkeypatch.setitem(KINDS, "kept", ChannelKind("kept", "Kept", "", _NoSettings, made.send, lambda settings: ""))
     return made
 
 
