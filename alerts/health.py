@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Min
+from django.db.models import Case, Count, Max, Min, When
 
 from alerts.models import AlertRule, Channel, Delivery, Evaluation
 from metrics.queries.time.window import iso
@@ -94,8 +94,10 @@ def alerting_health(now: datetime) -> AlertingHealth:
     evaluation = Evaluation.objects.first() or Evaluation()
     enabled = set(AlertRule.objects.filter(enabled=True).values_list("pk", flat=True))
     waiting = Delivery.objects.filter(state=Delivery.State.WAITING, channel__enabled=True).order_by("channel")
+    # What was not tried waits since the channel was enabled or changed, if that was later.
+    since = Case(When(attempts=0, then="next_attempt_at"), default="created_at")
     channels = waiting.values("channel", "channel__name").annotate(
-        number=Count("pk"), oldest=Min("created_at"), reason=Max("last_error")
+        number=Count("pk"), oldest=Min(since), reason=Max("last_error")
     )
     failing = [
         FailingChannel(

@@ -89,6 +89,16 @@ class TheHealth:
         [failing] = alerting_health(later(301)).failing
         assert (failing.id, failing.waiting, failing.reason) == ("ops", 1, "answered 503")
 
+    @pytest.mark.usefixtures("receiver")
+    def test_gives_a_channel_that_is_enabled_again_time_to_send(self) -> None:
+        now = datetime.now(UTC)
+        add_channel(enabled=False)
+        leave_a_message("ops", now - timedelta(hours=1))
+        change_channel("ops", {"enabled": True})
+
+        assert alerting_health(now + timedelta(seconds=60)).failing == ()
+        assert alerting_health(now + timedelta(seconds=400)).failing != ()
+
     def test_names_no_addresses_of_people(self, receiver: Receiver) -> None:  # noqa: F811
         add_channel()
         leave_a_message("ops", later(-400))
