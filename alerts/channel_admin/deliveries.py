@@ -82,7 +82,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def next_or_end(self, delivery: Delivery) -> str:
         """Return when it is tried next, or was sent or given up."""
         if delivery.state == Delivery.State.WAITING:
-            return f"next at {delivery.next_attempt_at:%-d %b %H:%M:%S} UTC"
+            # Due, and not sent yet: after the earlier ones of its rule, or when the limit of its channel allows it.
+            when = "next at" if delivery.next_attempt_at > timezone.now() else "due since"
+            return f"{when} {delivery.next_attempt_at:%-d %b %H:%M:%S} UTC"
         return f"{delivery.ended_at:%-d %b %H:%M:%S} UTC" if delivery.ended_at else "–"
 
     @admin.display(description="Message")

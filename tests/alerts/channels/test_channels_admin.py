@@ -253,7 +253,7 @@ class TheListOfMessages:
         Delivery.objects.filter(pk=dead.pk).update(state="dead", ended_at=NOW, attempts=150, last_error="answered 404")
 
         page = text_of(admin.get(MESSAGES))
-        assert "△ waiting Ops change of hot 0 next at 1 Mar 12:00:00 UTC" in page
+        assert "△ waiting Ops change of hot 0 due since 1 Mar 12:00:00 UTC" in page
         assert "■ given up Ops change of cold 150 1 Mar 12:00:00 UTC answered 404" in page
         assert "change of hot" not in text_of(admin.get(f"{MESSAGES}?state__exact=dead&channel__id__exact=ops"))
         page = text_of(admin.get(f"{MESSAGES}{message.pk}/change/"))
