@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -37,7 +38,8 @@ def backtest(rule: RuleSpec, window: Window, now: datetime) -> Backtest:
 def _backtest(rule: RuleSpec, window: Window, now: datetime) -> Backtest:
     if window.seconds > MAX_DAYS * 86_400:
         raise BadQuery("range", f"must be at most {MAX_DAYS} days for a backtest.")
-    judged = stretches(rule, queries.kept_from(rule.metric, now), window.start_s, window.end_s)
+    complete = math.floor(now.timestamp())  # the evaluations, too, read no second before its end
+    judged = stretches(rule, queries.kept_from(rule.metric, now), window.start_s, min(window.end_s, complete))
     if not judged:
         raise BadQuery("range", "has nothing that the rule can be judged by: older figures are not kept.")
     replay = Replay(rule)

@@ -81,7 +81,7 @@ class Backtest:
             if stretch.precision == EXACT:
                 found.append(f"Exact from {since} on.")
             elif stretch.precision == MINUTE:
-                how = "± 1 minute" if self.is_certain(MINUTE) else "possible: the window is shorter than a minute"
+                how = "± 1 minute" if self.is_certain(MINUTE) else "possible: the window is not of whole minutes"
                 found.append(f"Judged at whole minutes from {since} on ({how}).")
             else:
                 found.append(f"Judged by hours from {since} on, each certain or possible.")
@@ -161,4 +161,4 @@ def _time_in_words(second: int) -> str:
 
 def is_certain(rule: RuleSpec, precision: int) -> bool:
     """Return whether what fires when the rule is judged at this precision, of seconds or minutes, would have fired."""
-    return precision == EXACT or rule.window_seconds >= MINUTE
+    return precision == EXACT or rule.window_seconds % MINUTE == 0

@@ -136,6 +136,13 @@ class ABacktestOfTheLastMinutes:
             ]
             assert sorted(changes, key=_order) == sorted(done[name], key=_order), name
 
+    def test_does_not_judge_a_second_before_its_end(self) -> None:
+        rule = check_rule(REQUESTS | {"id": "few", "name": "Few", "metric_name": "requests", "stat": "sum",
+                                      "window_seconds": 5, "comparison": "lt", "threshold": 5})  # fmt: skip
+        Store(clock=lambda: at(10)).commit([request(at(second), second) for second in range(-60, 10)])
+
+        assert backtest(rule, Window(at(-30), at(11)), at(10.5)).firings == []
+
 
 def _shown(second: int, labels: dict[str, str], to: str, value: float | None) -> tuple[Any, ...]:
     return second, labels, str(to), None if value is None else pytest.approx(value, rel=1e-9)
@@ -189,13 +196,18 @@ class ABacktestOfTheLastDays:
     def test_says_since_when_of_a_time_that_is_no_usual_range(self) -> None:
         assert judged(days=1.5).sentence(NOW) == "It would not have fired since 28 February, 01:00 UTC."
 
-    def test_says_that_what_fires_for_a_shorter_window_is_possible(self) -> None:
+    @pytest.mark.parametrize(("window", "minutes"), [(10, 2), (90, 3)])
+    def test_says_that_what_fires_is_possible_if_the_window_is_not_of_whole_minutes(
+        self, window: int, minutes: int
+    ) -> None:
         send(NOW - timedelta(days=2), 2, 5_000)
 
-        found = judged(window_seconds=10)
+        found = judged(window_seconds=window)
 
-        assert firings(found) == [(2 * 86_400 - 60, 2 * 86_400 - 180, 60, False)]
-        assert found.sentence(NOW) == "It would possibly have fired once in the last 7 days, for up to 2 minutes."
+        assert firings(found) == [(2 * 86_400 - 60, 2 * 86_400 - 60 - 60 * minutes, 60, False)]
+        assert found.sentence(NOW) == (
+            f"It would possibly have fired once in the last 7 days, for up to {minutes} minutes."
+        )
 
     def test_goes_on_from_minutes_to_seconds(self) -> None:
         send(NOW - timedelta(hours=5), 299, 5_000)
