@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.histogram.groups import CODES, HistogramGroups, middles_of
-from metrics.histogram.packing import decode, decode_many
 
 Integers = NDArray[np.int64]
 
-_PART_BLOBS: Final = 4_000  # decoded at a time
 _CELLS: Final = 2**22  # of the table of counts by bin and bucket: 32 MiB
 
 
@@ -25,62 +23,28 @@ def reduced(reduce: Any, values: NDArray[Any], first: Integers, end: Integers, e
 
 
 class SlidingHistograms(HistogramGroups):
-    """The figures of windows over packed histograms in bins, each with an item for each window."""
+    """The histograms of windows that consist of bins, each with an item for each window."""
 
     def __init__(
-        self,
-        blobs: Sequence[bytes | memoryview],
-        bins: Integers,
-        n_bins: int,
-        windows: tuple[Integers, Integers],
-        check: Callable[[], None] = lambda: None,
+        self, of_bins: HistogramGroups, windows: tuple[Integers, Integers], check: Callable[[], None] = lambda: None
     ) -> None:
-        """`bins`: the bin of each blob. `windows`: the first bin of each window, and the one after its last.
+        """`windows`: the first bin of each window, and the one after its last.
 
-        `check` is called between steps of work, and may raise. Raises ValueError for a blob that is not a packed
-        histogram.
+        `check` is called between steps of work, and may raise.
         """
         self._first, self._end, self._check = *windows, check
-        low, high = np.zeros(n_bins, dtype=np.int64), np.zeros(n_bins, dtype=np.int64)
-        minima, maxima = np.full(n_bins, np.inf), np.full(n_bins, -np.inf)
-        cells, counts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-        for start in range(0, len(blobs), _PART_BLOBS):
-            check()
-            part, own = blobs[start : start + _PART_BLOBS], bins[start : start + _PART_BLOBS]
-            contents, odd = decode_many(part)
-            of_blob = own[contents.blob]
-            # Sums are added in two halves, so that they do not overflow.
-            np.add.at(low, of_blob, contents.sum_thousandths & 0xFFFFFFFF)
-            np.add.at(high, of_blob, contents.sum_thousandths >> 32)
-            np.minimum.at(minima, of_blob, contents.minimum)
-            np.maximum.at(maxima, of_blob, contents.maximum)
-            cells.append(own[contents.bucket_blob] * CODES + contents.bucket_code)
-            counts.append(contents.bucket_count)
-            for position in odd:  # invalid, or with sums of more than 63 bits
-                content, number = decode(bytes(part[position])), own[position]
-                low[number] += content.sum_thousandths & 0xFFFFFFFF
-                high[number] += content.sum_thousandths >> 32
-                minima[number] = min(minima[number], content.minimum)
-                maxima[number] = max(maxima[number], content.maximum)
-                cells.append(number * CODES + np.array(content.codes, dtype=np.int64))
-                counts.append(np.array(content.counts, dtype=np.int64))
-        cell, count = np.concatenate(cells), np.concatenate(counts)
-        order = np.argsort(cell, kind="stable")
-        self._bin, code = np.divmod(cell[order], CODES)
+        self._bin, code = np.divmod(of_bins._cells, CODES)
         self._codes, self._column = np.unique(code, return_inverse=True)
-        self._count = count[order]
-        per_bin = np.zeros(n_bins, dtype=np.int64)
-        np.add.at(per_bin, self._bin, self._count)
-        self.counts = self._added(per_bin).tolist()
-        highs, lows = self._added(high).tolist(), self._added(low).tolist()
-        self._sums = [(upper << 32) + lower for upper, lower in zip(highs, lows, strict=True)]
-        self._minima = reduced(np.minimum, minima, *windows, np.inf)
-        self._maxima = reduced(np.maximum, maxima, *windows, -np.inf)
+        self._count = of_bins._buckets
+        self.counts = self._between(of_bins._cumulative[of_bins._edges])
+        self._sums = self._between(np.cumsum(np.array([0, *of_bins._sums], dtype=object)))  # may have more than 63 bits
+        self._minima = reduced(np.minimum, of_bins._minima, *windows, np.inf)
+        self._maxima = reduced(np.maximum, of_bins._maxima, *windows, -np.inf)
 
-    def _added(self, of_bins: Integers) -> Integers:
-        before = np.concatenate(([0], np.cumsum(of_bins)))
-        added: Integers = before[self._end] - before[self._first]
-        return added
+    def _between(self, before: NDArray[Any]) -> list[int]:
+        """Return the amount in each window. before: in the bins before each bin."""
+        amounts: list[int] = (before[self._end] - before[self._first]).tolist()
+        return amounts
 
     def quantiles(self, q: float) -> list[float | None]:
         """``Histogram.quantile`` of each window; ``q`` is 0…1."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 
@@ -18,20 +17,17 @@ class SlidingRollups(GroupedRollups):
 
     def __init__(self, rows: RollupRows, chosen: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
         """`chosen`: for each row whether it counts. `starts`, `ends`: of the windows, unix seconds, ascending."""
-        super().__init__(rows, np.where(chosen, 0, -1), len(ends))
-        bins, self._bin = np.unique(rows.buckets[self._included], return_inverse=True)
-        self._n_bins = len(bins)
+        bins, own = np.unique(rows.buckets[chosen], return_inverse=True)
+        bin_of_row = np.full(len(rows), -1)
+        bin_of_row[chosen] = own
+        super().__init__(rows, bin_of_row, len(bins))
         self._windows = np.searchsorted(bins, starts), np.searchsorted(bins, ends)
 
     def _add_up(self, values: np.ndarray) -> np.ndarray:
-        of_bins = np.zeros(self._n_bins, dtype=np.int64)
-        np.add.at(of_bins, self._bin, values[self._included])
-        before = np.concatenate(([0], np.cumsum(of_bins)))
+        before = np.concatenate(([0], np.cumsum(super()._add_up(values))))
         first, end = self._windows
         added: np.ndarray = before[end] - before[first]
         return added
 
     def _merged(self, columns: Sequence[str]) -> HistogramGroups:
-        included = self._included.tolist()
-        blobs = list(chain.from_iterable(map(self._rows.blobs(column).__getitem__, included) for column in columns))
-        return SlidingHistograms(blobs, np.tile(self._bin, len(columns)), self._n_bins, self._windows, check_budget)
+        return SlidingHistograms(super()._merged(columns), self._windows, check_budget)
