@@ -17,10 +17,12 @@ from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
 from alerts.models import AlertRule
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
-from metrics import catalogue
+from metrics import catalogue, queries
 from metrics.events import ErrorEvent, Event, InferenceEvent, QueueEvent, QueueKind, SystemEvent
 from metrics.queries import Window
 from metrics.queries.answers import moving
+from metrics.queries.read import budget
+from metrics.queries.read.budget import query_budget
 from metrics.store.writing.transaction import Store
 from tests.alerts.test_api import client
 from tests.metrics.queries.known_events import request, write
@@ -319,6 +321,18 @@ class ABacktestOfAnyMetric:
                 result = backtest(rule, Window.last(30 * 86_400, at(60)), at(60)).as_dict(at(60))
 
                 assert "in the last 30 days" in result["sentence"], metric.name
+
+
+class ABacktestOfFewRows:
+    def test_waits_for_other_heavy_queries_if_it_has_many_moments(self) -> None:
+        send(NOW - timedelta(days=2), 1, 900)
+
+        with (
+            budget._heavy_query.hold(1),
+            query_budget(0.05),
+            pytest.raises(queries.QueryStopped, match="Other queries"),
+        ):
+            judged(days=7)
 
 
 class ABacktestOverTheAPI:

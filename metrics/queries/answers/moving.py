@@ -21,7 +21,7 @@ from metrics.models import RawFloor
 from metrics.queries.answers.evaluation import Labels
 from metrics.queries.answers.series import error_values, label_names, read_errors
 from metrics.queries.read import gauges
-from metrics.queries.read.budget import query_budget
+from metrics.queries.read.budget import check_budget, count_rows, query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import columns_for, read_rows, series_labels
 from metrics.queries.read.sliding_gauges import Windows, read_moving_gauges, read_presence
@@ -31,6 +31,7 @@ from metrics.queries.time.plan import Plan, Retention
 from metrics.queries.time.window import end_of_now
 
 MAX_VALUES = 4_000_000  # of all groups: 64 MB of values and counts
+VALUES_PER_ROW = 5  # that are computed, and judged, in about the time of reading a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,10 @@ def kept_from(metric: Metric, now: datetime) -> dict[int, int]:
 
 
 def _check_size(groups: int, moments: int) -> None:
+    """Raise TooManyGroups if the values are too many. Few rows may have many, which make a query heavy, too."""
     if groups * moments > MAX_VALUES:
         raise TooManyGroups(groups)
+    count_rows(groups * moments // VALUES_PER_ROW, 0)
 
 
 def _requests(
@@ -129,6 +132,7 @@ def _requests(
             errors_of[number_of[labels_of[series_id]]].append((plan.start + step * resolution, count))
     found = {}
     for group, number in number_of.items():
+        check_budget()
         rollups = SlidingRollups(rows, numbers == number, starts, ends)
         requests, seconds = rollups.requests, ends - starts
         counts = _sums(errors_of[number], starts, ends)
