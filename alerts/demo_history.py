@@ -1,28 +1,29 @@
 """The alerts of demo data: the history of its incident is computed when it is stored, and removed with it.
 
-The rules are judged over the stored figures as they would have been at the time, every few seconds from the incident to
-its last alert. The alerts are marked as demo. They are neither logged nor delivered.
+The rules are judged over the stored figures as a backtest judges them. The alerts are marked as demo. They are neither
+logged nor delivered.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
+from alerts.backtest.moments import EXACT, Stretch
+from alerts.backtest.readings import read_tracks
+from alerts.backtest.replay import Replay
 from alerts.evaluation.alert_rows import change_to, new_alert, set_state
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.evaluate import read_rules
-from alerts.evaluation.judging import GroupState, Labels, judge
-from alerts.evaluation.values import read_values
+from alerts.evaluation.judging import Labels
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.publishing import announce
 from alerts.rules.spec import RuleKind
 from metrics.store.write_lock import write_lock
 
-STEP = timedelta(seconds=15)
-QUIET = timedelta(minutes=5)  # after the last alert
 LONGEST_WINDOW_SECONDS = 900  # of the rules that are judged; longer ones would begin before the incident
 
 
@@ -36,32 +37,23 @@ def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) ->
         for rule in read_rules()[0]
         if rule.kind is RuleKind.THRESHOLD and rule.window_seconds <= LONGEST_WINDOW_SECONDS
     ]
+    first = math.ceil(start.timestamp() / EXACT) * EXACT
+    stretch = Stretch(EXACT, first, math.floor(end.timestamp()))
     demo = DemoGroups()
-    states: dict[str, dict[Labels, GroupState]] = {rule.id: {} for rule in rules}
-    alerts: dict[tuple[str, Labels], Alert] = {}
     changes: list[AlertChange] = []
-    at, before, quiet_since = start, None, start
-    while at < end and at - quiet_since < QUIET:
+    for rule in rules:
         if not wanted():
             return
-        readings = read_values(rules, at)
-        for rule in rules:
-            known = {labels: reading for labels, reading in readings[rule.id].items() if reading.value is not None}
-            only_demo = demo.among(known, rule, at)
-            own = {labels: reading for labels, reading in known.items() if labels in only_demo}
-            judgement = judge(rule, own, states[rule.id], at, before)
-            states[rule.id] = judgement.states
-            for labels, state in judgement.states.items():
-                alert = alerts.setdefault((rule.id, labels), new_alert(rule, labels, is_demo=True))
-                set_state(alert, state, at)
-            for change in judgement.changes:
-                alert = alerts[rule.id, change.labels]
-                changes.append(change_to(alert, change.to, at, change.state.value))
-                if alert.ended_at is not None:
-                    del alerts[rule.id, change.labels]
-        if any(states.values()):
-            quiet_since = at
-        at, before = at + STEP, at
+        tracks = read_tracks(rule, stretch)
+        only_demo = demo.among(tracks, rule, end)
+        alerts: dict[Labels, Alert] = {}
+        replay = Replay(rule, only_demo)
+        for change in replay.judge_all({labels: tracks[labels] for labels in only_demo}, stretch.moments):
+            alert = alerts.setdefault(change.labels, new_alert(rule, change.labels, is_demo=True))
+            set_state(alert, change.state, change.at)
+            changes.append(change_to(alert, change.to, change.at, change.state.value))
+            if alert.ended_at is not None:
+                del alerts[change.labels]
     ended = [change for change in changes if change.alert.ended_at is not None]
     with write_lock(), transaction.atomic():
         Alert.objects.bulk_create(list({id(change.alert): change.alert for change in ended}.values()))
