@@ -116,12 +116,12 @@ def in_unit(value: float | None, unit: str) -> Figure:
 
 
 def threshold_text(value: float | None, unit: str) -> str:
-    """Return a threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of requests the number alone."""
+    """Return a threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of counted things the number."""
     number, shown = in_unit(value, unit)
     if number.endswith(f"{SPACE}0"):
         return number.removesuffix(f"{SPACE}0")  # of 1 m 0 s
     number = number.rstrip("0").rstrip(".") if "." in number else number
-    return str(Figure(number, "" if unit == "requests" else shown))
+    return str(Figure(number, "" if unit in COUNTED else shown))
 
 
 FORMATS: dict[str, Callable[[float | None], Figure]] = {

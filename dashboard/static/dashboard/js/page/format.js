@@ -80,11 +80,11 @@ export function inUnit(value, unit) {
   return compact(value, (unit ?? "").replace("tokens", "tok"));
 }
 
-// A threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of requests the number alone.
+// A threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of counted things the number.
 export function thresholdText(value, unit) {
   const { number, unit: shown } = inUnit(value, unit);
   if (number.endsWith(`${SPACE}0`)) return number.slice(0, -2); // of 1 m 0 s
-  return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: unit === "requests" ? "" : shown });
+  return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: COUNTED.includes(unit) ? "" : shown });
 }
 
 export const valueText = (value, unit) => text(inUnit(value, unit));
