@@ -49,8 +49,8 @@ def _problems(health: AlertingHealth, names: Mapping[str, str]) -> list[str]:
         else:
             problems.append(f"{channel.name} does not accept heartbeats: {channel.reason.removeprefix('heartbeat: ')}")
     if health.dead:
-        number = "A message was" if health.dead == 1 else f"{health.dead:,} messages were"
-        problems.append(f"{number} given up in the last day.")
+        number, them = ("A message was", "it") if health.dead == 1 else (f"{health.dead:,} messages were", "them")
+        problems.append(f"{number} given up in the last day. Try {them} again in the admin.")
     return problems
 
 

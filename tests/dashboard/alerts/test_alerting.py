@@ -39,7 +39,7 @@ class TheCard:
             "Slow Response Time cannot be judged: metric_name must be a metric.",
             "3 messages of Slack have not been accepted for 12 minutes: answered 503",
             "Cron does not accept heartbeats: answered 404",
-            "2 messages were given up in the last day.",
+            "2 messages were given up in the last day. Try them again in the admin.",
         ]
 
     def test_has_at_most_eight_problems_and_counts_the_others(self) -> None:
