@@ -208,7 +208,7 @@ class TheFormOfAChannel:
 class TheListOfChannels:
     def test_shows_what_was_sent_what_waits_and_what_was_given_up(self, admin: Client) -> None:
         add(admin)
-        assert "○ nothing sent yet Web hook: hooks.example.com" in text_of(admin.get(LIST))
+        assert "○ no alert sent yet Web hook: hooks.example.com" in text_of(admin.get(LIST))
         add_message()
         Delivery.objects.update(state="sent", ended_at=NOW)
         add_message("cold")
