@@ -37,7 +37,7 @@ class ChannelAdmin(admin.ModelAdmin):
     class Media:
         css = {"all": ("dashboard/css/alerts-admin.css",)}
 
-    task = Task(2, "Channels", "Where messages about alerts are sent, and to try it.")
+    task = Task(2, "Channels", "Where messages about alerts are sent.")
 
     def task_count(self) -> str:
         """Return the number of enabled channels."""
