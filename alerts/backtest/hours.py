@@ -2,14 +2,15 @@
 
 *Certain*: the value of the whole hour meets the condition. It is the mean (or a percentile, or a share) of the windows
 that the hour consists of, so at least one of these windows meets it, too. This holds for rules without a time that the
-condition must last (`for_seconds`) and without a minimum of requests, whose windows divide the hour. Of sums and rates
-of requests it holds for "above" only, because a window without requests is not judged.
+condition must last (`for_seconds`) and without a minimum of requests, if windows that are judged fill the hour. Of sums
+and rates of requests it holds for "above" only, because a window without requests is not judged.
 
 A window that begins in the hour before belongs to the hour that lets it fire.
 
 *Possible*: the lowest or the highest value that a window may have had meets the condition. For gauges and times that is
 the minimum or maximum of the samples or requests; for shares, 0 or 100 % unless the hour has only failures or none; for
-sums, the sum of the hours that the window lies in.
+sums, the sum of the hours that the window lies in. After such an hour, the next one is possible also if these values
+meet the condition with the clear threshold.
 
 Pure functions on arrays with an item for each hour.
 """
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.backtest.firings import Firing
+from alerts.backtest.moments import EXACT
 from alerts.backtest.replay import holds
 from alerts.evaluation.judging import FALLING, RISING, Labels
 from alerts.rules.spec import HOUR, Comparison, RuleSpec
@@ -65,6 +67,11 @@ def firings_in_hours(
     lowest, highest = _bounds(rule, hours, lookback)
     requests = _over_hours(np.add, hours.requests.astype(np.float64), lookback)
     may = _may_hold(rule, lowest, highest) & (requests >= rule.min_count)
+    if rule.clear_threshold is not None:
+        clear = rule.model_copy(update={"threshold": rule.clear_threshold})
+        stays = _may_hold(clear, lowest, highest) & (requests >= rule.min_count)
+        for number in np.flatnonzero(stays[1:]).tolist():
+            may[number + 1] |= may[number]
     must = _must_hold(rule, hours.values) & may
     firings: list[Firing] = []
     for number in np.flatnonzero(may).tolist():
@@ -116,6 +123,7 @@ def _may_hold(rule: RuleSpec, lowest: Floats, highest: Floats) -> NDArray[np.boo
 
 def _must_hold(rule: RuleSpec, values: Floats) -> NDArray[np.bool_]:
     is_proof = not rule.for_seconds and rule.min_count == 1 and HOUR % rule.window_seconds == 0
+    is_proof = is_proof and rule.window_seconds % EXACT == 0  # else the windows that are judged overlap
     sides = RISING if is_total(rule) else (*RISING, *FALLING)
     if not is_proof or rule.comparison not in sides:
         return np.zeros(len(values), dtype=bool)

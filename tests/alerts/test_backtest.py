@@ -255,11 +255,24 @@ class ABacktestByHours:
 
         assert firings(judged(days=30)) == [(480 * 3_600, 479 * 3_600, 3_600, True)]
 
-    @pytest.mark.parametrize("fields", [{"for_seconds": 60}, {"min_count": 5}, {"window_seconds": 70}])
-    def test_is_not_certain_of_a_rule_that_may_have_waited(self, fields: dict[str, Any]) -> None:
+    @pytest.mark.parametrize(
+        "fields", [{"for_seconds": 60}, {"min_count": 5}, {"window_seconds": 70}, {"window_seconds": 6}]
+    )
+    def test_is_not_certain_if_perhaps_no_window_met_the_condition_for_long_enough(
+        self, fields: dict[str, Any]
+    ) -> None:
         send(self.BEGIN, 60, 5_000)
 
         assert [one.is_certain for one in judged(days=30, **fields).firings] == [False]
+
+    def test_is_possible_after_another_one_up_to_the_clear_threshold(self) -> None:
+        for hour, milliseconds in enumerate((700, 5_000, 700, 200, 700)):
+            send(self.BEGIN + timedelta(hours=hour), 60, milliseconds)
+
+        assert firings(judged(days=30, clear_threshold=500)) == [
+            (479 * 3_600, 478 * 3_600, 3_600, True),
+            (478 * 3_600, 477 * 3_600, 3_600, False),
+        ]
 
     def test_is_possible_if_one_request_meets_the_condition(self) -> None:
         send(self.BEGIN, 50, 100)
