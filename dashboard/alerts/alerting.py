@@ -18,6 +18,7 @@ def describe(health: AlertingHealth, names: Mapping[str, str], channels: int) ->
         "rules": _rules(health),
         "messages": f"{health.waiting:,} waiting" if channels else "no channel: nobody is notified",
         "channels": channels,
+        "count": health.problems,
         "problems": problems[:MAX_PROBLEMS],
         "omitted": max(0, len(problems) - MAX_PROBLEMS),
     }

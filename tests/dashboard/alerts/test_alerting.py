@@ -14,7 +14,8 @@ WELL = AlertingHealth(datetime(2026, 3, 1, tzinfo=UTC), 41.4, 3.0, 7, {}, 0, 0, 
 class TheCard:
     def test_counts_the_rules_and_the_messages(self) -> None:
         assert describe(WELL, {}, 2) == {
-            "rules": "7 judged in 41 ms", "messages": "0 waiting", "channels": 2, "problems": [], "omitted": 0
+            "rules": "7 judged in 41 ms", "messages": "0 waiting", "channels": 2, "count": 0, "problems": [],
+            "omitted": 0,
         }  # fmt: skip
 
     def test_says_that_nobody_is_notified_without_a_channel(self) -> None:
@@ -34,6 +35,7 @@ class TheCard:
         card = describe(unwell, {"slow": "Slow Response Time"}, 2)
 
         assert card["rules"] == "not judged for 2 minutes"
+        assert card["count"] == unwell.problems == 6  # as the rule counts them: each message that was given up
         assert card["problems"] == [
             "The rules are not judged: check the worker of the queue ticks, and the log.",
             "Slow Response Time cannot be judged: metric_name must be a metric.",

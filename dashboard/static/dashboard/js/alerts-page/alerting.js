@@ -6,8 +6,7 @@ import { glyph } from "../alerts/words.js";
 
 export function mount(root, page) {
   const draw = () => {
-    const { rules, messages, channels, problems, omitted } = page.data.alerting;
-    const count = problems.length + omitted;
+    const { rules, messages, channels, count, problems, omitted } = page.data.alerting;
     setText(find("[data-values]", root), count === 0 ? "no problem" : `${count} problem${count === 1 ? "" : "s"}`);
     setText(find("[data-rules]", root), rules);
     find("[data-messages]", root).replaceChildren(messages, ...(page.data.can.includes("manage") ? [" · ", channelsLink(channels)] : []));
