@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -18,7 +18,7 @@ from alerts.backtest.result import Backtest, Line, is_certain
 from alerts.evaluation.demo_groups import DemoGroups
 from alerts.evaluation.judging import FALLING, Change, Labels
 from alerts.evaluation.values import notices_silence
-from alerts.rules.spec import HOUR, MINUTE, RuleSpec, filters_of
+from alerts.rules.spec import HOUR, MINUTE, RuleSpec, filters_of, labels_of
 from metrics import queries
 from metrics.catalogue import Kind
 from metrics.queries import BadQuery, SeriesSpec, Window, Windows
@@ -80,19 +80,32 @@ def _by_hours(rule: RuleSpec, stretch: Stretch) -> tuple[list[Firing], dict[Labe
     starts = np.arange(stretch.start - lookback * HOUR, stretch.end, HOUR)
     windows = Windows(starts, starts + HOUR, HOUR)
 
-    def read(stat: str) -> dict[Labels, queries.Moving]:
-        spec = SeriesSpec(rule.metric, stat, rule.group_by or ())
-        return queries.moving(spec, windows, filters_of(rule.filters))
+    def read(stat: str, labels: Sequence[str]) -> dict[Labels, queries.Moving]:
+        return queries.moving(SeriesSpec(rule.metric, stat, tuple(labels)), windows, filters_of(rule.filters))
 
-    values = read(rule.stat)
-    has_extremes = not is_total(rule) and rule.metric.kind is not Kind.RATIO
-    least, greatest = (read("min"), read("max")) if has_extremes else (values, values)
+    group_by = rule.group_by or ()
+    values = read(rule.stat, group_by)
+    least = greatest = {labels: [own.values] for labels, own in values.items()}
+    if not is_total(rule) and rule.metric.kind is not Kind.RATIO:
+        names = labels_of(rule.metric) if rule.metric.kind is Kind.GAUGE else group_by
+        least, greatest = _by_group(values, read("min", names)), _by_group(values, read("max", names))
     firings, tracks = [], {}
     for labels, own in values.items():
-        hours = Hours(own.values, least[labels].values, greatest[labels].values, own.requests)
+        hours = Hours(own.values, least[labels], greatest[labels], own.requests)
         firings += firings_in_hours(rule, labels, hours, starts, lookback)
         tracks[labels] = Track(own.values[lookback:], own.requests[lookback:], own.present[lookback:])
     return firings, tracks
+
+
+def _by_group(
+    groups: Iterable[Labels], instances: Mapping[Labels, queries.Moving]
+) -> dict[Labels, list[NDArray[np.float64]]]:
+    """Return the values of the instances of each group, which have its labels and others."""
+    found: dict[Labels, list[NDArray[np.float64]]] = {labels: [] for labels in groups}
+    names = {name for labels in found for name, _ in labels}
+    for labels, own in instances.items():
+        found[tuple(pair for pair in labels if pair[0] in names)].append(own.values)
+    return found
 
 
 def _data_from(drawn: list[tuple[Stretch, Mapping[Labels, Track]]]) -> int | None:

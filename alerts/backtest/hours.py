@@ -8,15 +8,16 @@ and rates of requests it holds for "above" only, because a window without reques
 A window that begins in the hour before belongs to the hour that lets it fire.
 
 *Possible*: the lowest or the highest value that a window may have had meets the condition. For gauges and times that is
-the minimum or maximum of the samples or requests; for shares, 0 or 100 % unless the hour has only failures or none; for
-sums, the sum of the hours that the window lies in. After such an hour, the next one is possible also if these values
-meet the condition with the clear threshold.
+the minimum or maximum of the samples or requests, of gauges that are added the sum of the maxima of the instances; for
+shares, 0 or 100 % unless the hour has only failures or none; for sums, the sum of the hours that the window lies in.
+After such an hour, the next one is possible also if these values meet the condition with the clear threshold.
 
 Pure functions on arrays with an item for each hour.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,20 +28,25 @@ from alerts.backtest.moments import EXACT
 from alerts.backtest.replay import holds
 from alerts.evaluation.judging import FALLING, RISING, Labels
 from alerts.rules.spec import HOUR, Comparison, RuleSpec
-from metrics.catalogue import Kind
+from metrics.catalogue import Combine, Kind
 
 Floats = NDArray[np.float64]
+
+# The comparisons for which the average over several instances proves that a window meets the condition. The mean of
+# two hosts, of which one was down for a while, may be one that no window has.
+_SIDES_OF_SEVERAL = {Combine.SUM: RISING, Combine.MAX: RISING, Combine.MIN: FALLING}
 
 
 class Hours(NamedTuple):
     """The value of each hour, the least and the greatest of its samples or requests, and its number of requests.
 
-    NaN without data.
+    NaN without data. The samples of gauges are those of each instance (host, GPU, queue), because the instances of a
+    group need not have values in the same windows.
     """
 
     values: Floats
-    least: Floats
-    greatest: Floats
+    least: Sequence[Floats]
+    greatest: Sequence[Floats]
     requests: NDArray[np.int64]
 
 
@@ -72,7 +78,7 @@ def firings_in_hours(
         stays = _may_hold(clear, lowest, highest) & (requests >= rule.min_count)
         for number in np.flatnonzero(stays[1:]).tolist():
             may[number + 1] |= may[number]
-    must = _must_hold(rule, hours.values) & may
+    must = _must_hold(rule, hours) & may
     firings: list[Firing] = []
     for number in np.flatnonzero(may).tolist():
         if number < first:
@@ -94,7 +100,9 @@ def _bounds(rule: RuleSpec, hours: Hours, lookback: int) -> tuple[Floats, Floats
         totals = np.nan_to_num(hours.values) * (HOUR if rule.stat == "rate" else 1)
         added = _over_hours(np.add, totals, lookback) / (rule.window_seconds if rule.stat == "rate" else 1)
         return np.zeros(len(added)), added
-    least, greatest = hours.least, hours.greatest
+    least, greatest = np.fmin.reduce(hours.least), np.fmax.reduce(hours.greatest)
+    if rule.metric.combine is Combine.SUM:
+        greatest = np.where(np.isnan(greatest), np.nan, np.nansum(hours.greatest, axis=0))
     if rule.metric.kind is Kind.RATIO:
         least, greatest = np.where(hours.values == 100, 100.0, 0.0), np.where(hours.values == 0, 0.0, 100.0)
         is_unknown = np.isnan(hours.values)
@@ -121,11 +129,14 @@ def _may_hold(rule: RuleSpec, lowest: Floats, highest: Floats) -> NDArray[np.boo
     return holds(rule, highest if rule.comparison in RISING else lowest)
 
 
-def _must_hold(rule: RuleSpec, values: Floats) -> NDArray[np.bool_]:
+def _must_hold(rule: RuleSpec, hours: Hours) -> NDArray[np.bool_]:
     is_proof = not rule.for_seconds and rule.min_count == 1 and HOUR % rule.window_seconds == 0
     is_proof = is_proof and rule.window_seconds % EXACT == 0  # else the windows that are judged overlap
-    sides = RISING if is_total(rule) else (*RISING, *FALLING)
+    sides: tuple[Comparison, ...] = RISING if is_total(rule) else (*RISING, *FALLING)
+    is_extreme = rule.stat in ("min", "max") and rule.metric.combine is not Combine.SUM
+    if len(hours.greatest) > 1 and not is_extreme:
+        sides = _SIDES_OF_SEVERAL.get(rule.metric.combine, ()) if rule.stat == "avg" else ()
     if not is_proof or rule.comparison not in sides:
-        return np.zeros(len(values), dtype=bool)
+        return np.zeros(len(hours.values), dtype=bool)
     per_window = rule.window_seconds / HOUR if is_total(rule) and rule.stat != "rate" else 1.0
-    return holds(rule, values * per_window)
+    return holds(rule, hours.values * per_window)

@@ -274,6 +274,33 @@ class ABacktestByHours:
             (478 * 3_600, 477 * 3_600, 3_600, False),
         ]
 
+    @pytest.mark.parametrize(
+        ("metric", "halves", "threshold", "expected"),
+        [
+            ("cpu_percent", [(100, 0), (100, 0)], 45, [False]),
+            # The mean of the hour is 60, and no window has it: `a` was down in the second half.
+            ("cpu_percent", [(100, 0), (None, 40)], 55, [False]),
+            # The window in which `a` ends and `b` begins has the sum of both.
+            ("memory_used_gb", [(100, None), (None, 100)], 150, [False]),
+            ("memory_used_gb", [(100, None), (None, 100)], 50, [True]),
+            ("memory_used_gb", [(100, None), (None, 100)], 200, []),
+        ],
+    )
+    def test_of_several_hosts_does_not_assume_that_they_were_up_at_the_same_times(
+        self, metric: str, halves: list[tuple[int | None, int | None]], threshold: float, expected: list[bool]
+    ) -> None:
+        samples = [
+            SystemEvent(timestamp=self.BEGIN + timedelta(minutes=30 * half + minute), host=host, **{metric: value})
+            for half, of_hosts in enumerate(halves)
+            for host, value in zip("ab", of_hosts, strict=True)
+            if value is not None
+            for minute in range(30)
+        ]
+        Store(clock=lambda: NOW).commit(samples)
+        rule = {"metric_type": "system", "metric_name": metric, "group_by": [], "window_seconds": 300}
+
+        assert [one.is_certain for one in judged(days=30, threshold=threshold, **rule).firings] == expected
+
     def test_is_possible_if_one_request_meets_the_condition(self) -> None:
         send(self.BEGIN, 50, 100)
         send(self.BEGIN + timedelta(minutes=55), 1, 5_000, every=60)
