@@ -91,8 +91,9 @@ def _by_hours(rule: RuleSpec, stretch: Stretch) -> tuple[list[Firing], dict[Labe
         least, greatest = _by_group(values, read("min", names)), _by_group(values, read("max", names))
     firings, tracks = [], {}
     for labels, own in values.items():
-        hours = Hours(own.values, least[labels], greatest[labels], own.requests)
-        firings += firings_in_hours(rule, labels, hours, starts, lookback)
+        if least[labels]:  # without labels, there is a group also without data
+            hours = Hours(own.values, least[labels], greatest[labels], own.requests)
+            firings += firings_in_hours(rule, labels, hours, starts, lookback)
         tracks[labels] = Track(own.values[lookback:], own.requests[lookback:], own.present[lookback:])
     return firings, tracks
 
