@@ -59,7 +59,7 @@ class Claim:
         return acquired
 
     def renew(self, progress: Progress) -> bool:
-        """Write the progress and return whether the claim is still held. False: the work must stop.
+        """Write the progress and return whether the claim is still held. False: the work must stop, then `release`.
 
         A heartbeat that the database does not accept is skipped; the next one decides.
         """
@@ -72,9 +72,7 @@ class Claim:
                 is_held = held.update(heartbeat_at=Now(), **asdict(progress)) == 1
         except DatabaseError:
             return True
-        self._written = (progress, now)
-        if not is_held:
-            self.release()
+        self._written = (progress, now) if is_held else None  # so that a lost claim stays lost
         return is_held
 
     def release(self) -> None:

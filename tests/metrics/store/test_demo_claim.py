@@ -72,6 +72,7 @@ class AClaim:
         mine.acquire(BEGUN)
         stop_owner(0)
         assert not mine.renew(HALF)
+        assert not mine.renew(HALF)  # asked again at once, too
         assert current_progress() is None
 
     def test_is_free_only_when_its_owner_has_ended(self) -> None:
@@ -82,7 +83,9 @@ class AClaim:
         def work() -> None:
             while mine.renew(HALF):
                 time.sleep(0.01)
+            time.sleep(0.2)  # its last step
             order.append("the owner has ended")
+            mine.release()
             connection.close()
 
         thread = threading.Thread(target=work)
@@ -90,7 +93,7 @@ class AClaim:
         stop_owner(10)
         order.append("the claim is free")
         thread.join()
-        assert sorted(order) == ["the claim is free", "the owner has ended"]
+        assert order == ["the owner has ended", "the claim is free"]
         assert Claim().acquire(BEGUN)
 
     def test_that_is_free_can_be_stopped(self) -> None:
