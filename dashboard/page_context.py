@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +11,13 @@ from django.urls import get_script_prefix, reverse
 
 from alerts.rules.words import GLYPHS
 from dashboard.page_query import FILTERS, tag_filters
+from dashboard.page_spec import PageSpec
 from metrics import catalogue
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 
 # The addresses that the scripts of a page use, as attributes of its <body>: attribute -> URL name and arguments.
 ADDRESSES = {
-    "home-url": ("overview",),
+    "home-url": ("overview-page",),
     "login-url": ("login",),
     "current-url": ("metrics-current",),
     "demo-url": ("demo",),
@@ -34,24 +35,20 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "llmmonitor_theme"
 
 
-def page_context(request: HttpRequest, page: str, filters: Mapping[str, str] | None = FILTERS) -> dict[str, Any]:
-    """Return the context that `base.html` needs. `page` is the name of the page's tab; `filters` are in its header.
-
-    The filters of promoted tags follow them.
-
-    A page with `filters` None has no time range either: its header has one row.
-    """
-    tags = {} if filters is None else tag_filters()
+def page_context(request: HttpRequest, spec: PageSpec, tabs: Sequence[PageSpec]) -> dict[str, Any]:
+    """Return the context that `base.html` needs. The filters of promoted tags follow those of the page."""
+    tags = {} if spec.filters is None else tag_filters()
     return {
-        "page": page,
+        "page": spec,
+        "tabs": tabs,
         "theme": theme_of(request),
         "ranges": list(RANGES.values()),
-        "filters": filters,
+        "filters": spec.filters,
         "tag_filters": tags,
-        "has_range": filters is not None,
-        "settings": page_settings({**(filters or {}), **tags}),
-        "addresses": addresses(page),
+        "settings": page_settings({**(spec.filters or {}), **tags}),
+        "addresses": addresses(spec.name),
         "catalogue": catalogue_for_scripts(),
+        "series_specs": [one.as_dict() for one in spec.series],
     }
 
 

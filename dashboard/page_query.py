@@ -21,7 +21,7 @@ from metrics.queries.time.window import DEFAULT_RANGE
 Parsed = TypeVar("Parsed")
 
 # The filters in the header, with their labels. Those of promoted tags follow.
-FILTERS = {"model": "Model", "provider": "Provider", "host": "Machine"}
+FILTERS = {"model": "Model", "provider": "Provider", "service": "Service", "host": "Machine"}
 
 
 def tag_filters() -> dict[str, str]:
@@ -37,6 +37,7 @@ class PageQuery:
     filters: Filters
     range: str | None
     notices: tuple[str, ...] = ()
+    compares: bool = True  # with the window before, as faint lines
 
     @property
     def span(self) -> str:
@@ -61,6 +62,7 @@ class PageQuery:
             "filters": self.filters.as_dict(),
             "span": self.span,
             "span_before": self.span_before,
+            "compares": self.compares,
         }
 
 
@@ -73,7 +75,8 @@ def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -
     window = _parse_tolerantly(valid, notices, lambda: parse_window(valid, now), WINDOW_PARAMETERS)
     filters = _parse_tolerantly(valid, notices, lambda: parse_filters(valid), filter_names())
     fixed = valid.get("from") or valid.get("to")
-    return PageQuery(window, filters, None if fixed else valid.get("range") or DEFAULT_RANGE, tuple(notices))
+    named = None if fixed else valid.get("range") or DEFAULT_RANGE
+    return PageQuery(window, filters, named, tuple(notices), valid.get("compare") != "none")
 
 
 def _parse_tolerantly(

@@ -17,11 +17,11 @@ class Parts:
     """Reads the parts of a page. A part that takes too long is None and named in the notices."""
 
     def __init__(self, notices: list[str]) -> None:
-        self._notices = notices
+        self.notices = notices
 
     def note(self, notice: str) -> None:
         """Add a notice."""
-        self._notices.append(notice)
+        self.notices.append(notice)
 
     def read(self, title: str, query: Callable[[], Result]) -> Result | None:
         """Return what `query` returns. `title`: the part, in the notice."""

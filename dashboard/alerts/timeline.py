@@ -10,8 +10,7 @@ from typing import Any
 from alerts import queries as alert_queries
 from dashboard.alerts.details import add_lines
 from dashboard.alerts.filters import AlertFilters
-from dashboard.page_query import PageQuery
-from dashboard.parts import Parts
+from dashboard.reading import Reading
 
 MAX_ROWS = 25
 ROW_FIELDS = (
@@ -21,13 +20,11 @@ ROW_FIELDS = (
 EMPTY = {"rows": [], "alerts_not_read": 0, "alerts_omitted": 0, "groups_without": 0}
 
 
-def timeline(
-    query: PageQuery, filters: AlertFilters, rules: Sequence[Mapping[str, Any]], parts: Parts, now: datetime
-) -> dict[str, Any]:
+def timeline(reading: Reading, filters: AlertFilters, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rows, and how many alerts and groups have none. Firing ones are first, then the newest."""
     selects = filters.selects_ever if filters.as_dict() else None
-    read = partial(alert_queries.alerts_between, query.window.start, query.window.end, selects)
-    alerts = parts.read("The history", read)
+    read = partial(alert_queries.alerts_between, reading.window.start, reading.window.end, selects)
+    alerts = reading.read("The history", read)
     if alerts is None:
         return EMPTY
     rows: dict[Any, dict[str, Any]] = {}
@@ -41,7 +38,7 @@ def timeline(
         row["alerts"].append({name: alert[name] for name in (*ROW_FIELDS, "severity")})
     listed = sorted(rows.values(), key=_row_importance)
     by_id = {rule["id"]: rule for rule in rules}
-    parts.read("The values of the history", lambda: add_lines(listed[:MAX_ROWS], by_id, query.window, now))
+    reading.read("The values of the history", lambda: add_lines(listed[:MAX_ROWS], by_id, reading.window, reading.now))
     return {
         "rows": listed[:MAX_ROWS],
         "alerts_not_read": alerts.omitted,

@@ -48,4 +48,4 @@ def chart_url(metric: str, labels: Mapping[str, str], since: datetime, ended_at:
     if ended_at is not None:
         search.append(("to", iso(ended_at + AROUND)))
     card = next((card for start, card in CARDS.items() if metric.startswith(start)), None)
-    return f"{reverse('overview')}?{urlencode(search)}" + (f"#{card}-title" if card else "")
+    return f"{reverse('overview-page')}?{urlencode(search)}" + (f"#{card}-title" if card else "")

@@ -7,10 +7,13 @@ window before. It is empty where the window before has too little data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.alert_words import STATES
 from dashboard.formatting import FORMATS, Change, Figure, change
+from dashboard.page_alerts import needs_attention
 from metrics.queries import SeriesSpec
 
 
@@ -57,6 +60,15 @@ TILES: tuple[Tile, ...] = (
     Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
          series("gpu.utilization_percent", "avg"), None, "Share of time in which the GPUs were busy, on average."),
 )  # fmt: skip
+
+
+def states(firing: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return the state of each tile of whose metric an alert fires that needs attention, the most severe first."""
+    states: dict[str, str] = {}
+    for row in firing:
+        if needs_attention(row):
+            states.setdefault(tile_of(row["metric_name"], row["stat"]), STATES[row["severity"]])
+    return {tile: state for tile, state in states.items() if tile}
 
 
 def tile_of(metric: str, stat: str) -> str:

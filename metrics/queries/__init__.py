@@ -32,7 +32,7 @@ from metrics.queries.answers.presence import (
     is_known,
     newest_demo,
 )
-from metrics.queries.answers.results import Ranking
+from metrics.queries.answers.results import Ranking, SeriesCounts
 from metrics.queries.answers.senders import Position, arrived, position, senders
 from metrics.queries.answers.series import SeriesResult, label_names, series
 from metrics.queries.answers.summary import TIMES, Summary, summary
@@ -57,6 +57,7 @@ __all__ = [
     "QueryStopped",
     "QueryTooSlow",
     "Ranking",
+    "SeriesCounts",
     "SeriesResult",
     "SeriesSpec",
     "Summary",

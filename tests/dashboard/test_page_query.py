@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.http import QueryDict
 
-from dashboard.overview import data
+from dashboard import chart_series
 from dashboard.page_query import read
 from metrics.queries import RANGES
 
@@ -65,7 +65,7 @@ class TheStep:
     @pytest.mark.parametrize("name", RANGES)
     def test_of_a_range_gives_charts_that_can_be_read(self, name: str) -> None:
         query = read(QueryDict(f"range={name}"), NOW)
-        step = data.chart_step(query, has_events=True)
+        step = chart_series.chart_step(query, has_events=True)
         assert step is not None
         assert 50 <= query.window.seconds / step <= 250
 
@@ -74,9 +74,9 @@ class TheStep:
         query = read(
             QueryDict(f"from={NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={NOW:%Y-%m-%dT%H:%M:%SZ}"), NOW
         )
-        step = data.chart_step(query, has_events=True)
+        step = chart_series.chart_step(query, has_events=True)
         assert step is not None
-        assert query.window.seconds / step <= data.CHART_POINTS
+        assert query.window.seconds / step <= chart_series.CHART_POINTS
 
     def test_is_a_second_while_there_are_machines_alone(self) -> None:
-        assert data.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1
+        assert chart_series.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1

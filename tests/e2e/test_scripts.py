@@ -807,8 +807,8 @@ def test_folders_import_in_one_direction() -> None:
         "alerting",
         "frame",
         "alerts-page",
-        "connect",
-        "overview",
+        "connect-page",
+        "overview-page",
         "admin",
     ]
     for path in SCRIPTS.rglob("*.js"):

@@ -15,17 +15,17 @@ from metrics.queries.time.plan import split_window
 from metrics.queries.time.window import Window
 
 MAX_CHOICES = 50
-REQUEST_LABELS = ("model", "provider")
+REQUEST_LABELS = ("model", "provider", "service")
 
 
 def choices(
     window: Window, now: datetime, *, search: str = "", counts: SeriesCounts | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return `{label: {"choices": [{"value", "count"}, …], "total"}}` for models, providers, promoted tags and hosts.
+    """Return `{label: {"choices": [{"value", "count"}, …], "total"}}` for the labels of requests, tags and hosts.
 
-    Models, providers and values of tags have requests in the window or in the previous one; `count` is the number of
-    requests in the window, and those with the most come first. Hosts have samples in the last day and no count. At most
-    MAX_CHOICES are returned of the `total`. With `search`, only the values that contain it in any case.
+    Models, providers, services and values of promoted tags have requests in the window or in the previous one; `count`
+    is the number of requests in the window, and those with the most come first. Hosts have samples in the last day and
+    no count. At most MAX_CHOICES are returned of the `total`. With `search`, only the values that contain it.
     `counts` are the requests without filters, if they are known.
     """
     with query_budget():

@@ -15,9 +15,9 @@ from alerts.evaluation.evaluate import evaluate
 from alerts.models import Alert, AlertRule, Evaluation, Silence
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
-from dashboard.alerts import data, timeline
-from dashboard.alerts.filters import AlertFilters
+from dashboard.alerts import page, timeline
 from dashboard.page_query import read
+from dashboard.reading import Reading
 from llmmonitor.access.keys import create_key
 from metrics.events import SystemEvent
 from metrics.queries.exceptions import QueryTooSlow
@@ -46,7 +46,12 @@ def add_alert(rule: str, host: str, minutes_ago: float, minutes: float | None = 
 
 
 def gather(address: str = "range=24h", **chosen: Any) -> dict[str, Any]:
-    return data.gather(read(QueryDict(address), NOW), AlertFilters(**chosen), NOW)
+    params = QueryDict(address, mutable=True)
+    for name, values in chosen.items():
+        params.setlist(name, values)
+    reading = Reading(read(params, NOW), NOW, params)
+    figures = page.figures(reading)
+    return figures | page.data(reading) | {"options": page.options(reading), "notices": reading.notices}
 
 
 @pytest.fixture(autouse=True)

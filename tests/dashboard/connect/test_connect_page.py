@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from dashboard.connect.data import KEY_PLACEHOLDER
+from dashboard.connect.page import KEY_PLACEHOLDER
 from dashboard.connect.snippets import KINDS
 from dashboard.connect.sources import rate_of
 from llmmonitor.access.keys import create_key

@@ -30,7 +30,7 @@ class TheAddressOfTheChart:
         assert parts.fragment == "latency-title"
 
     def test_has_the_promoted_tags_of_the_alert(self, settings: Any) -> None:
-        labels = {"tag.team": "a b", "tag.other": "x", "service": "y"}
+        labels = {"tag.team": "a b", "tag.other": "x", "endpoint": "y"}
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ("team",)})
 
         assert (

@@ -14,7 +14,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from dashboard.overview import data as overview_data
+from dashboard import reading
+from dashboard.overview import page as overview
 from dashboard.page_context import page_settings
 from metrics import queries
 from metrics.events import validate_many
@@ -90,19 +91,18 @@ class ThePage:
         data = embedded(html, "page-data")
         assert data["has_events"] is False
         assert data["params"]["range"] == "5m"
-        assert data["first_event_url"] == "http://127.0.0.1/track/inference"
 
     def test_carries_its_data_under_the_names_that_scripts_read(self, visitor: Client) -> None:
         requests("a")
         page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
             "now", "params", "summary", "history", "heatmap", "current", "models", "models_omitted",
-            "options", "sentence", "alerts", "has_events", "demo", "can", "version", "first_event_url", "notices",
+            "options", "sentence", "alerts", "has_events", "demo", "can", "version", "notices",
         } == set(page)  # fmt: skip
         series = [(line["metric"], line["stat"], line["labels"]) for line in page["history"]["series"]]
         assert series == [
-            *((spec.metric.name, spec.stat, {}) for spec in overview_data.SERIES),
-            *((spec.metric.name, spec.stat, {"model": "a"}) for spec in overview_data.SERIES_BY_MODEL),
+            *((spec.metric.name, spec.stat, {}) for spec in overview.SERIES),
+            *((spec.metric.name, spec.stat, {"model": "a"}) for spec in overview.SERIES_BY_MODEL),
         ]
         assert page["can"] == ["demo", "ingest", "read"]
 
@@ -165,7 +165,8 @@ class ThePage:
     ) -> None:
         requests("a", "b", "c", "c")
         assert "Not shown" not in visitor.get("/").content.decode()
-        monkeypatch.setattr(overview_data, "MODELS_SHOWN", 2)
+        for module in (reading, overview):
+            monkeypatch.setattr(module, "MODELS_SHOWN", 2)
 
         html = visitor.get("/").content.decode()
 
@@ -177,7 +178,7 @@ class ThePage:
 
     def test_assesses_the_busiest_models_and_says_so(self, visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         requests(*["a"] * 40, *["b"] * 30, *["c"] * 25)
-        monkeypatch.setattr(overview_data, "MODELS_ASSESSED", 2)
+        monkeypatch.setattr(reading, "MODELS_ASSESSED", 2)
         sentence = visitor.get("/dashboard/data/overview").json()["sentence"]
         assert sentence["title"] == "The 2 busiest models are healthy."
         requests(*["d"] * 20, success=False, error_type="timeout")
@@ -280,7 +281,7 @@ class TheData:
         requests("a")
         whole = visitor.get("/dashboard/data/overview").json()
         part = visitor.get("/dashboard/data/overview/figures").json()
-        assert set(whole) - set(part) == {"history", "current", "can", "version", "first_event_url"}
+        assert set(whole) - set(part) == {"history", "current", "options", "can", "version"}
         assert part["models"] == whole["models"]
 
     @pytest.mark.parametrize(("age", "range_"), [(60, "15m"), (3_000, "1h")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.overview import data, tiles
+from dashboard.overview import page, tiles
 from metrics import catalogue
 from metrics.queries.answers.summary import MACHINES, TIMES
 from metrics.queries.parameters import MAX_SERIES, parse_series_objects
@@ -24,7 +24,7 @@ class TheTile:
         assert tile.summary in SUMMARY_NAMES
 
     def test_has_its_sparkline_among_the_series_of_the_page(self, tile: tiles.Tile) -> None:
-        assert tile.series in data.SERIES
+        assert tile.series in page.SERIES
 
     def test_says_what_it_shows(self, tile: tiles.Tile) -> None:
         assert tile.explanation.endswith(".")
@@ -35,11 +35,11 @@ class TheTile:
 
 class ThePage:
     def test_asks_for_series_that_exist(self) -> None:
-        for name, stat in ((spec.metric.name, spec.stat) for spec in (*data.SERIES, *data.SERIES_BY_MODEL)):
+        for name, stat in ((spec.metric.name, spec.stat) for spec in (*page.SERIES, *page.SERIES_BY_MODEL)):
             catalogue.get(name).check_stat(stat)
 
     def test_may_subscribe_to_all_that_it_shows(self) -> None:
-        assert len(parse_series_objects(data.specs())) == len(data.SERIES) + len(data.SERIES_BY_MODEL) <= MAX_SERIES
+        assert len(parse_series_objects([spec.as_dict() for spec in page.PAGE.series])) <= MAX_SERIES
 
     def test_shows_a_dash_where_nothing_was_measured(self) -> None:
         shown = {item.tile.id: item for item in tiles.show({"previous": {}})}

@@ -27,6 +27,7 @@ export async function startPage(widgets, options = {}) {
     data: embeddedJson("page-data"),
     settings: embeddedJson("page-settings"),
     catalogue: embeddedJson("catalogue"),
+    specs: embeddedJson("series-specs"),
     ...options,
   });
   const connection = new LiveConnection(page);

@@ -5,33 +5,25 @@
 // "mute", "go-to-toasts".
 
 import { announce } from "../page/announce.js";
-import { pageData, pageFigures } from "../page/api.js";
-import { collected } from "../page/scheduling.js";
-import { RequestsSincePause } from "./requests-since-pause.js";
+import { pushAddress } from "./address.js";
+import { Clock } from "./clock.js";
+import { Loader } from "./loader.js";
+import { Pause } from "./pause.js";
 import { SeriesStore, gaps } from "./series.js";
 import { Topics } from "./topics.js";
-
-const SHORTEST_WINDOW_MS = 10_000;
-const LONGEST_WINDOW_MS = 400 * 86_400_000;
-const RELOAD_MS = 60_000;
-const REFRESH_MS = 5_000; // up to a range of one hour; three times as long for longer ranges
-const CHANGES_MS = 300; // many alerts may change with one evaluation
-const SLOW_AFTER_MS = 3_000;
+import { allowedWindow, panned, zoomed } from "./windows.js";
 
 export class Page {
   topics = new Topics();
   series = new SeriesStore();
+  before = new SeriesStore(); // of the window before, moved onto that of the page
   cursor = { time: null, pinned: false };
   connection = { state: "connecting", detail: "" };
   tick = null;
-  pausedWindow = null; // the window while the page is paused
-  problem = null;
-  loading = false; // false, "loading" or "slow"
-  #newRequests = null; // RequestsSincePause; null also where ticks were missed
-  #clockOffset = 0;
-  #abort = null;
-  #loadInProgress = null;
-  #reloadTimer = null;
+  pause = null; // a Pause while the page is paused
+  #clock;
+  #loader;
+  #lastRange = null;
   #machineStates = null; // in the newest tick
   #machinesChanged = false;
 
@@ -42,21 +34,15 @@ export class Page {
     this.catalogue = catalogue;
     this.tiles = tiles;
     this.specs = specs; // the series that the server sends: [{metric, stat, group_by}]
-    this.alwaysRefresh = alwaysRefresh;
-    this.#clockOffset = data.now - Date.now();
+    this.#clock = new Clock(data.now);
+    this.#loader = new Loader(this, alwaysRefresh);
     this.setData(data);
     window.addEventListener("popstate", () => this.load());
   }
 
-  // The server's time in epoch milliseconds, because the clock of this computer may be wrong.
+  // The server's time in epoch milliseconds.
   now() {
-    return Date.now() + this.#clockOffset;
-  }
-
-  #correctClock(iso) {
-    const offset = Date.parse(iso) - Date.now();
-    // Smaller differences come from the network: a tick is some milliseconds old when it arrives.
-    if (Number.isFinite(offset) && Math.abs(offset - this.#clockOffset) > 1_500) this.#clockOffset = offset;
+    return this.#clock.now();
   }
 
   get params() {
@@ -74,11 +60,11 @@ export class Page {
   }
 
   get live() {
-    return this.rolling && !this.pausedWindow;
+    return this.rolling && !this.pause;
   }
 
   get window() {
-    if (this.pausedWindow) return this.pausedWindow;
+    if (this.pause) return this.pause.window;
     if (!this.rolling) return { from: this.params.from, to: this.params.to };
     const to = Math.ceil(this.now() / 1000) * 1000;
     return { from: to - this.range.seconds * 1000, to };
@@ -94,6 +80,11 @@ export class Page {
 
   get hasEvents() {
     return this.data.has_events;
+  }
+
+  // Whether nothing is measured that the figures would show.
+  get isIdle() {
+    return this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
   }
 
   // The values of the last minute for the chosen filters; null without a tick.
@@ -112,7 +103,7 @@ export class Page {
   currentValue(read, summaryName) {
     const current = this.showsLastMinute ? (read(this.lastMinute) ?? null) : null;
     if (current !== null) return { value: current, fromWindow: false };
-    const value = this.data.summary[summaryName] ?? null;
+    const value = this.data.summary?.[summaryName] ?? null;
     return { value, fromWindow: this.showsLastMinute && value !== null };
   }
 
@@ -125,23 +116,23 @@ export class Page {
     // The values of the last minute belong to the filters before.
     if (this.tick?.view && JSON.stringify(data.params.filters) !== JSON.stringify(this.params.filters)) delete this.tick.view;
     this.data = data;
-    this.problem = null;
     this.series.load(data.history);
+    this.before.load(data.before);
     // The machines come from the data, so that a removed machine disappears before the next tick.
     if (data.current) this.tick = this.tick ? { ...this.tick, hosts: data.current.hosts } : { ...data.current };
     this.topics.emit("data");
   }
 
   applyTick(tick) {
-    if (tick.at) this.#correctClock(tick.at);
+    if (tick.at) this.#clock.correct(tick.at);
     const isFirstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
     this.tick = tick;
     const states = (tick.hosts ?? []).map(({ host, state }) => `${host} ${state}`).join();
     this.#machinesChanged ||= this.#machineStates !== null && this.#machineStates !== states;
     this.#machineStates = states;
-    if (tick.buckets && this.pausedWindow) this.#newRequests?.add(tick.buckets);
+    if (tick.buckets && this.pause) this.pause.add(tick.buckets);
     else if (tick.buckets && this.rolling) this.series.merge(tick.buckets, this.window.from);
-    if (isFirstEvent && !this.pausedWindow) this.load({ quiet: true });
+    if (isFirstEvent && !this.pause) this.load({ quiet: true });
     this.topics.emit("tick", tick);
   }
 
@@ -162,18 +153,16 @@ export class Page {
     this.topics.emit("cursor");
   }
 
-  pause() {
+  pauseNow() {
     if (!this.live) return;
-    this.pausedWindow = this.window;
-    this.pausedAt = this.now();
     const rates = this.series.get("inference.requests", "rate");
-    this.#newRequests = new RequestsSincePause(rates, this.series.step, this.pausedWindow.to, this.#endOfTick());
+    this.pause = new Pause(this.window, this.now(), rates, this.series.step, this.#endOfTick());
     this.topics.emit("pause");
   }
 
   // The number of requests that finished since the pause; null where it is unknown.
   get requestsSincePause() {
-    return this.#newRequests?.count(this.#endOfTick()) ?? null;
+    return this.pause?.requests(this.#endOfTick()) ?? null;
   }
 
   #endOfTick() {
@@ -182,28 +171,14 @@ export class Page {
 
   // A paused page does not store the ticks it receives, so it loads its data to continue.
   resume() {
-    if (this.pausedWindow) this.load();
-    else if (!this.rolling) this.navigate({ range: this.lastRange ?? this.settings.default_range });
+    if (this.pause) this.load();
+    else if (!this.rolling) this.navigate({ range: this.#lastRange ?? this.settings.default_range });
   }
 
-  // Change the address and load its data. `change`: {range} or {from, to}, and {filters: {model: […]}}.
+  // Change the address and load its data. `change`: see `changedQuery`.
   navigate(change) {
-    const search = new URLSearchParams(location.search);
-    if (change.range || change.from) {
-      if (this.params.range) this.lastRange = this.params.range;
-      for (const name of ["range", "from", "to"]) search.delete(name);
-      if (change.range) search.set("range", change.range);
-      else {
-        search.set("from", new Date(change.from).toISOString().replace(".000Z", "Z"));
-        search.set("to", new Date(change.to).toISOString().replace(".000Z", "Z"));
-      }
-    }
-    for (const [name, values] of Object.entries(change.filters ?? {})) {
-      search.delete(name);
-      for (const value of values) search.append(name, value);
-    }
-    const query = search.toString();
-    history.pushState({}, "", query ? `?${query}` : location.pathname);
+    if ((change.range || change.from) && this.params.range) this.#lastRange = this.params.range;
+    pushAddress(change);
     return this.load();
   }
 
@@ -213,136 +188,69 @@ export class Page {
 
   // Show the window between two times, within the limits of length and not in the future.
   showWindow(from, to) {
-    const newest = Math.ceil(this.now() / 1000) * 1000;
-    const length = Math.min(LONGEST_WINDOW_MS, Math.max(SHORTEST_WINDOW_MS, to - from));
-    const end = Math.min(to, newest);
-    const start = Math.max(0, Math.floor((end - length) / 1000) * 1000);
-    return this.navigate({ from: start, to: Math.ceil(end / 1000) * 1000 });
+    return this.navigate(allowedWindow({ from, to }, this.now()));
   }
 
   pan(direction) {
-    const { from, to } = this.window;
-    const distance = (direction * (to - from)) / 2;
-    return this.showWindow(from + distance, to + distance);
+    const { from, to } = panned(this.window, direction);
+    return this.showWindow(from, to);
   }
 
   zoom(factor) {
-    const { from, to } = this.window;
     // A live page changes to the next range, so that its window still ends now.
     if (this.live) {
       const { ranges } = this.settings;
       const range = ranges[ranges.indexOf(this.range) + (factor > 1 ? 1 : -1)];
       if (range) return this.navigate({ range: range.name });
     }
-    const middle = (from + to) / 2;
-    const half = ((to - from) * factor) / 2;
-    return this.showWindow(middle - half, middle + half);
+    const { from, to } = zoomed(this.window, factor);
+    return this.showWindow(from, to);
   }
 
-  // Load the data of the current address, as a reload would. Resolves to "loaded", "failed", "cancelled" or "paused".
-  //
-  // A quiet load shows no progress. It joins a load in progress, and it does not change a paused page, whose data would
-  // be lost. Any other load replaces a load in progress, which then resolves to the outcome of its successor.
-  load({ quiet = false } = {}) {
-    if (quiet && this.#loadInProgress) return this.#loadInProgress;
-    if (quiet && this.pausedWindow) {
-      this.#newRequests = null; // a quiet load means that ticks were missed
-      return Promise.resolve("paused");
-    }
-    const load = this.#load(quiet).then((outcome) => {
-      if (this.#loadInProgress !== load) return this.#loadInProgress ?? outcome;
-      this.#loadInProgress = null;
-      return outcome;
-    });
-    this.#loadInProgress = load;
-    return load;
+  // Show the data of a load that took some milliseconds.
+  showLoaded(data, { took, quiet }) {
+    const resumed = this.pause !== null;
+    this.pause = null;
+    this.#clock.set(data.now, took);
+    this.setData(data);
+    if (resumed) this.topics.emit("pause");
+    if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? " with filters" : ""}.`);
   }
 
-  async #load(quiet) {
-    this.#abort?.abort();
-    const abort = new AbortController();
-    this.#abort = abort;
-    const started = performance.now();
-    const slowTimer = setTimeout(() => this.#setLoading("slow"), SLOW_AFTER_MS);
-    if (!quiet) this.#setLoading("loading");
-    try {
-      const data = await pageData(location.search, abort.signal);
-      if (abort.signal.aborted) return "cancelled";
-      if (quiet && this.pausedWindow) return "paused";
-      const resumed = this.pausedWindow !== null;
-      this.pausedWindow = this.#newRequests = null;
-      this.#clockOffset = data.now - Date.now() + (performance.now() - started) / 2;
-      this.setData(data);
-      if (resumed) this.topics.emit("pause");
-      if (!quiet) announce(`Showing ${data.params.span}${this.isFiltered ? " with filters" : ""}.`);
-      return "loaded";
-    } catch (problem) {
-      if (problem.name === "AbortError") return "cancelled";
-      this.problem = problem;
-      this.topics.emit("problem");
-      return "failed";
-    } finally {
-      clearTimeout(slowTimer);
-      if (this.#abort === abort) this.#setLoading(false);
-      this.#scheduleReload();
-    }
-  }
-
-  cancel() {
-    this.#abort?.abort();
-    this.#setLoading(false);
-  }
-
-  #setLoading(state) {
-    if (this.loading === state) return;
-    this.loading = state;
-    document.getElementById("content").toggleAttribute("aria-busy", Boolean(state));
-    this.topics.emit("loading");
-  }
-
-  startRefreshing() {
-    this.#scheduleReload();
-    this.#scheduleRefresh();
-  }
-
-  // Refresh what ticks do not carry: the sentence, the changes, the table of models, the distribution.
-  #scheduleRefresh() {
-    const isLong = this.rolling && this.range.seconds > 3600 && !this.alwaysRefresh;
-    setTimeout(async () => {
-      if (this.#mayRefresh()) await this.refresh();
-      this.#scheduleRefresh();
-    }, isLong ? 3 * REFRESH_MS : REFRESH_MS);
-  }
-
-  #mayRefresh() {
-    const isIdle = this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
-    const isConnected = ["live", "polling"].includes(this.connection.state);
-    const isNeeded = this.alwaysRefresh || (this.live && this.hasEvents && !isIdle);
-    return isNeeded && !document.hidden && !this.#loadInProgress && isConnected;
-  }
-
-  // Read the figures now. Without an answer they stay as they are: the state of the connection is shown elsewhere.
-  async refresh() {
-    const search = location.search;
-    this.#machinesChanged = false;
-    const figures = await pageFigures(search).catch(() => null);
-    // Meanwhile the user may have changed the address or paused the page.
-    const isCurrent = search === location.search && figures?.params.range === this.params.range;
-    if (!isCurrent || this.#loadInProgress || (!this.live && !this.alwaysRefresh)) return;
+  showFigures(figures) {
     this.data = { ...this.data, ...figures };
     this.topics.emit("figures");
   }
 
-  // Refresh for a change of alerts. A hidden page does it when it is shown again.
-  refreshSoon = collected(() => document.hidden || this.refresh(), CHANGES_MS);
+  // The changes of the machines so far are in the figures that are read now.
+  noteRefresh() {
+    this.#machinesChanged = false;
+  }
 
-  // Ticks do not carry what was removed, nor late events between a load and the next tick, so an open page loads its data
-  // once a minute.
-  #scheduleReload() {
-    clearTimeout(this.#reloadTimer);
-    this.#reloadTimer = setTimeout(() => {
-      if (this.live && !document.hidden && !this.isDisconnected) this.load({ quiet: true });
-      else this.#scheduleReload();
-    }, RELOAD_MS);
+  // See Loader.
+  get loading() {
+    return this.#loader.state;
+  }
+
+  get problem() {
+    return this.#loader.problem;
+  }
+
+  load(options) {
+    return this.#loader.load(options);
+  }
+
+  cancel() {
+    this.#loader.cancel();
+  }
+
+  refresh() {
+    return this.#loader.refresh();
+  }
+
+  refreshSoon = () => this.#loader.refreshSoon();
+
+  startRefreshing() {
+    this.#loader.startRefreshing();
   }
 }

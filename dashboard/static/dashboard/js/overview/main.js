@@ -34,4 +34,4 @@ const WIDGETS = {
   gpu: hostCharts.mountGpu,
 };
 
-startPage(WIDGETS, { tiles: embeddedJson("tile-specs"), specs: embeddedJson("series-specs") });
+startPage(WIDGETS, { tiles: embeddedJson("tile-specs") });

@@ -40,5 +40,5 @@ function timeText(page) {
   if (!page.rolling) return `${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`;
   const disconnected = page.isDisconnected && page.tick?.at;
   const now = disconnected ? Date.parse(page.tick.at) : page.now();
-  return `${timeOfDay(page.pausedWindow ? page.pausedWindow.to : now)} ${zoneName(to)}`;
+  return `${timeOfDay(page.pause ? page.pause.window.to : now)} ${zoneName(to)}`;
 }

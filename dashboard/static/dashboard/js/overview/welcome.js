@@ -26,7 +26,7 @@ export function mount(root, page) {
 async function createDemo(root, page, button) {
   const text = find("#demo-text", root);
   const defaultText = text.textContent;
-  const load = () => page.load({ quiet: !page.pausedWindow }); // also a paused page shows the data
+  const load = () => page.load({ quiet: !page.pause }); // also a paused page shows the data
   const progress = find("#demo-progress", root);
   const showProgress = (percent) => {
     progress.value = percent;

@@ -34,7 +34,7 @@ export function mountKeyboard(page) {
 function ofRangeAndCharts(page) {
   const focusedCard = () => document.activeElement?.closest?.("[data-widget]");
   const shortcuts = {
-    l: () => (page.live ? page.pause() : page.resume()),
+    l: () => (page.live ? page.pauseNow() : page.resume()),
     "[": () => page.pan(-1),
     "]": () => !page.live && page.pan(1),
     "-": () => page.zoom(2),

@@ -13,7 +13,7 @@ export function mountRange(page) {
   find("#zoom-in").addEventListener("click", () => page.zoom(0.5));
   find("#zoom-out").addEventListener("click", () => page.zoom(2));
   const live = find("#live");
-  live.addEventListener("click", () => (page.live ? page.pause() : page.resume()));
+  live.addEventListener("click", () => (page.live ? page.pauseNow() : page.resume()));
   mountCustomRange(page);
 
   const draw = () => {
@@ -29,9 +29,9 @@ export function mountRange(page) {
 
 function liveText(page) {
   if (page.live) return "Pause";
-  if (!page.pausedWindow) return "Go live";
+  if (!page.pause) return "Go live";
   const count = page.requestsSincePause;
-  return `Paused at ${hourAndMinute(page.pausedAt)} · Resume${count ? ` (+${count.toLocaleString("en-US")} new)` : ""}`;
+  return `Paused at ${hourAndMinute(page.pause.at)} · Resume${count ? ` (+${count.toLocaleString("en-US")} new)` : ""}`;
 }
 
 // A form for a window between two times. Nothing changes until it is applied. A time that the user did not change keeps its

@@ -1,4 +1,4 @@
-"""The alerts of the Overview: what fires now, and the marks of its charts. They are read from `alerts.queries`."""
+"""The alerts of a page: what fires now, and the marks of its charts. They are read from `alerts.queries`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from alerts import queries
 from alerts.cutting import Cut
 from alerts.rules.words import SEVERITIES
 from alerts.spans import matches, read_spans
-from dashboard.alert_words import STATES, each, figure, nothing_fires, subject_of, threshold_words
+from dashboard.alert_words import each, figure, nothing_fires, subject_of, threshold_words
 from dashboard.formatting import threshold_text
-from dashboard.overview.tiles import tile_of
 from dashboard.parts import Parts
 from metrics.queries import Filters, Window
 
@@ -25,7 +24,7 @@ Row = dict[str, Any]
 Span = tuple[int, int | None]  # from and to in epoch milliseconds
 
 
-class OverviewAlerts:
+class PageAlerts:
     """The alerts that match the filters of the page, read once for its sentence, cards, tiles and charts."""
 
     def __init__(self, window: Window, filters: Filters, parts: Parts) -> None:
@@ -52,15 +51,16 @@ class OverviewAlerts:
         """Whether an alert fires now."""
         return bool(self.firing.results)
 
-    def as_dict(self, shown_metrics: Iterable[str]) -> Row:
-        """Return them for the page's scripts. `shown_metrics`: those whose thresholds a chart may show."""
+    def ranked(self) -> list[Row]:
+        """Return the firing alerts: first those that need attention, of them the most severe and then the newest."""
         firing = [self._with_kind(row) for row in self.firing.results]
         firing.sort(key=lambda row: row["started_at"], reverse=True)
-        firing.sort(key=lambda row: (not _needs_attention(row), SEVERITIES.index(row["severity"])))
-        tiles: dict[str, str] = {}
-        for row in firing:
-            if _needs_attention(row):
-                tiles.setdefault(tile_of(row["metric_name"], row["stat"]), STATES[row["severity"]])
+        firing.sort(key=lambda row: (not needs_attention(row), SEVERITIES.index(row["severity"])))
+        return firing
+
+    def as_dict(self) -> Row:
+        """Return what fires now, for the card of a page."""
+        firing = self.ranked()
         return {
             "firing": [_card(row) for row in firing[:MAX_CARDS]],
             "hosts": sorted({row["labels"]["host"] for row in firing if "host" in row["labels"]}),
@@ -68,12 +68,11 @@ class OverviewAlerts:
             "firing_rules": len({row["rule"] for row in firing}),
             "rules": sum(rule["enabled"] for rule in self.rules.values()),
             "nothing_fires": nothing_fires(list(self.rules.values())),
-            "tiles": {tile: state for tile, state in tiles.items() if tile},
-            "marks": self._marks(set(shown_metrics)),
         }
 
-    def _marks(self, shown_metrics: set[str]) -> list[Row]:
-        """Return the spans of each rule that has some, and the thresholds of those whose metric is shown."""
+    def marks(self, metrics: Iterable[str]) -> list[Row]:
+        """Return the spans of each rule that has some, and the thresholds of those of the metrics that charts show."""
+        shown_metrics = set(metrics)
         marks: dict[tuple[str, str], Row] = {}
         for span in self.spans:
             mark = marks.setdefault((span["rule"], span["metric_name"]), _mark(span))
@@ -125,7 +124,8 @@ def _joined(spans: Iterable[Span], gap_ms: float) -> list[Span]:
     return joined[-MAX_SPANS:]
 
 
-def _needs_attention(row: Row) -> bool:
+def needs_attention(row: Row) -> bool:
+    """Return whether nobody has acknowledged or silenced an alert."""
     return row["acknowledged_at"] is None and row["silence"] is None
 
 

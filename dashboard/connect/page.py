@@ -1,4 +1,4 @@
-"""The data of the Connect page."""
+"""The Connect page: how to send the first event, and what sends events now."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from django.urls import get_script_prefix
 
-from dashboard.connect.snippets import KINDS, SERVICE, snippet
+from dashboard.connect.snippets import DEFAULT, KINDS, SERVICE, snippet
 from dashboard.connect.snippets.markup import mark_up
 from dashboard.connect.sources import sources
-from dashboard.page_query import read
-from dashboard.parts import Parts
+from dashboard.page_spec import PageSpec, Row
+from dashboard.reading import Reading
 from llmmonitor.access.connection import connection_of
 from llmmonitor.access.loopback import is_loopback
 from metrics import queries
@@ -27,17 +27,33 @@ EVENT_FIELDS = (
 )  # fmt: skip
 
 
-def figures(now: datetime) -> dict[str, Any]:
+def figures(reading: Reading) -> Row:
     """Return the data that changes while the page is open."""
-    notices: list[str] = []
+    return {"sources": sources(reading, reading.now)}
+
+
+def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
+    """Return the snippets with the address of this server."""
+    chosen = request.GET.get("kind", DEFAULT)
+    url, with_key = address_of(request), needs_key(request)
     return {
-        "now": int(now.timestamp() * 1000),
-        "params": read(QueryDict(), now).as_dict(),
-        "has_events": queries.has_events(),
-        "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
-        "sources": sources(Parts(notices), now),
-        "notices": notices,
+        "chosen": chosen if chosen in KINDS else DEFAULT,
+        "panels": panels(url, with_key),
+        "url": url,
+        "with_key": with_key,
+        "service": SERVICE,
+        "may_manage": "manage" in data["can"],
     }
+
+
+PAGE = PageSpec(
+    name="connect",
+    title="Connect",
+    path="dashboard/connect/",
+    figures=figures,
+    data=lambda reading: {"position": asdict(queries.position())},
+    context=context,
+)
 
 
 def arrival(since: queries.Position, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,164 @@
+"""The Overview: are the models healthy now?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from dashboard.alert_words import in_utc
+from dashboard.chart_series import chart_heatmap, chart_series
+from dashboard.overview import health, model_table, sentence, tiles
+from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.reading import MODELS_SHOWN, Reading
+from metrics import catalogue, queries
+from metrics.queries import Ranking, SeriesSpec, Window
+from metrics.queries.time.window import DEFAULT_RANGE
+
+RESPONSE = "inference.response_time_ms"
+# Series of all requests in the window together.
+SERIES = (
+    *(SeriesSpec.of(RESPONSE, stat) for stat in ("p50", "p90", "p95", "p99", "avg", "count")),
+    SeriesSpec.of("inference.queue_time_ms", "avg"),
+    SeriesSpec.of("inference.ttft_ms", "avg"),
+    SeriesSpec.of("inference.requests", "rate"),
+    SeriesSpec.of("inference.failed_requests", "rate"),
+    SeriesSpec.of("inference.error_rate_percent", "avg"),
+    SeriesSpec.of("inference.prompt_tokens", "rate"),
+    SeriesSpec.of("inference.completion_tokens", "rate"),
+    SeriesSpec.of("queue.pending", "avg"),
+    SeriesSpec.of("queue.processing", "avg"),
+    SeriesSpec.of("system.cpu_percent", "avg"),
+    SeriesSpec.of("system.memory_percent", "avg"),
+    SeriesSpec.of("gpu.utilization_percent", "avg"),
+    SeriesSpec.of("gpu.memory_percent", "avg"),
+)
+# Series of each model.
+SERIES_BY_MODEL = (
+    SeriesSpec.of("inference.completion_tokens", "rate", "model"),
+    SeriesSpec.of(RESPONSE, "p95", "model"),
+)
+# What the table shows of a model's row
+MODEL_FIELDS = (
+    "model_name", "modelled", "total_requests", "p50_response_time_ms", "p95_response_time_ms", "p99_response_time_ms",
+    "p95_ttft_ms", "avg_tokens_per_second", "error_rate_percent",
+)  # fmt: skip
+RECENT_SECONDS = 300  # a problem in the window that does not occur in these is over
+YOUNG_SECONDS = 900  # the default range is short while the first request is younger than this
+
+
+def figures(reading: Reading) -> Row:
+    """Return what ticks do not carry: the summary, the sentence, the table of models, the distribution, what fires."""
+    requests = reading.requests
+    hosts = reading.read("The list of machines", lambda: queries.host_states(reading.now)) or []
+    alerts = reading.alerts
+    return {
+        "summary": requests.summary,
+        "heatmap": reading.read(
+            "The response time distribution", lambda: chart_heatmap(catalogue.get(RESPONSE), reading)
+        ),
+        **_table(requests.models),
+        "sentence": (_sentence(reading, hosts) if reading.has_events or alerts.fires else sentence.NO_EVENTS).as_dict(),
+        "alerts": alerts.as_dict()
+        | {"tiles": tiles.states(alerts.ranked()), "marks": alerts.marks(spec.metric.name for spec in SERIES)},
+    }
+
+
+def data(reading: Reading) -> Row:
+    """Return the newest tick, from which the page starts."""
+    return {"current": reading.read("The live figures", lambda: queries.current(reading.now))}
+
+
+def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
+    """Return what the first rendering shows of the data."""
+    machines = (data["current"] or {}).get("hosts", ())
+    has_gpu = any(host.get("gpu_count") or host.get("gpu_metrics") for host in machines) or (
+        data["summary"].get("avg_gpu_utilization_percent") is not None
+    )
+    return {
+        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
+        "state": "full" if reading.has_events else "empty",
+        "tiles": tiles.show(data["summary"]),
+        "models": model_table.model_rows(data["models"], data["summary"]["total_requests"]),
+        "has_gpu": has_gpu,
+        "tile_specs": tiles.specs(),
+        "first_event_url": request.build_absolute_uri(reverse("track-inference")),
+    }
+
+
+def default_range(now: datetime) -> str:
+    """Return the range for an address that names none: a short one while there is little data."""
+    if not queries.has_events():
+        return "5m"
+    first = queries.first_request_at()
+    return "15m" if first and first > now - timedelta(seconds=YOUNG_SECONDS) else DEFAULT_RANGE
+
+
+PAGE = PageSpec(
+    name="overview",
+    title="Overview",
+    path="",
+    figures=figures,
+    data=data,
+    context=context,
+    series=(*SERIES, *SERIES_BY_MODEL),
+    filters=FILTERS,
+    default_range=default_range,
+)
+
+
+def search_models(reading: Reading, text: str) -> Row:
+    """Return the rows of the models whose names contain a text, with their series. Raises QueryStopped."""
+    ranking = queries.models(
+        reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, search=text, figure_set=queries.TIMES
+    )
+    table = _table(ranking)
+    filters = replace(reading.filters, model=_names(table["models"]))
+    return {**table, "history": chart_series(SERIES_BY_MODEL, reading, filters=filters) if filters.model else None}
+
+
+def _table(ranking: Ranking) -> Row:
+    """Return the rows of the table of models, and how many further models have requests."""
+    rows = [
+        {name: row.get(name) for name in MODEL_FIELDS}
+        | {"is_failing": bool(health.error_rate(row)), "is_slow": ranking.comparable and bool(health.SLOW.ratio(row))}
+        for row in ranking.results[:MODELS_SHOWN]
+    ]
+    return {"models": rows, "models_omitted": ranking.omitted + len(ranking.results) - len(rows)}
+
+
+def _names(models: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(row["model_name"] for row in models)
+
+
+def _sentence(reading: Reading, hosts: Sequence[Row]) -> sentence.Sentence:
+    query, now = reading.query, reading.now
+    assessed = reading.requests.models
+    window = Window.last(min(RECENT_SECONDS, query.window.seconds // 3), now)
+    rows = assessed.results
+    filters = replace(query.filters, model=_names(rows))
+
+    def recent() -> list[Row]:
+        ranking = reading.read(
+            "The state of the last minutes",
+            lambda: queries.models(window, filters, now, limit=len(rows), figure_set=queries.TIMES),
+        )
+        return ranking.results if ranking else []
+
+    # The hosts of demo data end with it.
+    named = query.filters.host
+    chosen = [host for host in hosts if not host["is_demo"] and (not named or host["host"] in named)]
+    return sentence.describe_state(
+        reading.requests.summary,
+        rows,
+        query.span,
+        query.span_before,
+        past=query.range is None,
+        hosts=chosen,
+        recent=recent,
+        not_assessed=assessed.omitted,
+        alerts=reading.alerts.spans,
+    )

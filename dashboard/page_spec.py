@@ -1,0 +1,71 @@
+"""What a page is: its name, address and template, the series of its charts, and the functions that read the rest.
+
+A page is a folder in `dashboard/` with a `PAGE`, which `dashboard/pages.py` lists. The frame
+(`dashboard/page_views.py`) serves it under three addresses: the page, its data for another window or other filters, and
+its figures, which an open page reads again every few seconds. The scripts of a page are in `js/<name>/main.js`, its
+style in `css/<name>.css`. Tables are rendered once, as partial templates: `tables` of the figures has their HTML by
+name, and `widgets/server-table.js` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+
+from dashboard.page_query import FILTERS
+from dashboard.reading import Reading
+from metrics.queries import SeriesSpec
+from metrics.queries.time.window import DEFAULT_RANGE
+
+Row = dict[str, Any]
+
+
+def _nothing(*_: Any) -> Row:
+    return {}
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """A page.
+
+    name: of its folder, of its addresses (`<name>-page`, `<name>-data`, `<name>-figures`), and the class of its <body>
+    title: of its tab and its document
+    path: its address below the root
+    figures: reads the data that changes while the page is open, ready for JSON
+    data: reads further data, which only a change of the address reads again
+    context: what the template needs beside the data: (request, data, reading) -> context
+    series: those of its charts, which ticks carry on
+    compared: those of them that are also read for the window before, drawn as faint lines
+    filters: in its header, with their labels; None: it has no time range and no filters
+    options: reads the choices of the filters, {name: {"choices": [{"value", "count"}, …], "total"}}
+    default_range: of an address that names none
+    """
+
+    name: str
+    title: str
+    path: str
+    figures: Callable[[Reading], Row]
+    data: Callable[[Reading], Row] = _nothing
+    context: Callable[[HttpRequest, Row, Reading], Row] = _nothing
+    series: tuple[SeriesSpec, ...] = ()
+    compared: tuple[SeriesSpec, ...] = ()
+    filters: Mapping[str, str] | None = None
+    options: Callable[[Reading], Row] = Reading.choices
+    default_range: Callable[[datetime], str] = lambda now: DEFAULT_RANGE
+
+    @property
+    def template(self) -> str:
+        """The name of its template."""
+        return f"dashboard/{self.name}.html"
+
+    @property
+    def url_name(self) -> str:
+        """The name of its address."""
+        return f"{self.name}-page"
+
+
+__all__ = ["FILTERS", "PageSpec", "Row"]

@@ -1,0 +1,103 @@
+"""The views of a page: the page itself, its data as JSON, and its figures.
+
+One function reads the data for the first rendering and for each change of the address, so that an update shows the same
+as a reload.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+
+from dashboard.chart_series import chart_series, series_before
+from dashboard.page_context import page_context
+from dashboard.page_query import read
+from dashboard.page_spec import PageSpec
+from dashboard.pages import PAGES
+from dashboard.reading import Reading
+from llmmonitor.access.identity import identify_request
+from metrics import queries
+from metrics.queries.parameters import WINDOW_PARAMETERS
+from metrics.queries.time.window import DEFAULT_RANGE
+
+
+def page_urls(spec: PageSpec) -> list[URLPattern]:
+    """Return the addresses of a page: `<name>-page`, `<name>-data` and `<name>-figures`."""
+
+    @never_cache
+    @require_safe
+    @ensure_csrf_cookie
+    def page(request: HttpRequest) -> HttpResponse:
+        reading = reading_of(request, spec, timezone.now())
+        data = page_data(request, spec, reading)
+        context = page_context(request, spec, PAGES) | {"data": data, "may_demo": "demo" in data["can"]}
+        return render(request, spec.template, context | spec.context(request, data, reading))
+
+    @never_cache
+    @require_safe
+    def data(request: HttpRequest) -> JsonResponse:
+        return JsonResponse(page_data(request, spec, reading_of(request, spec, timezone.now())))
+
+    @never_cache
+    @require_safe
+    def figures(request: HttpRequest) -> JsonResponse:
+        return JsonResponse(page_figures(spec, reading_of(request, spec, timezone.now())))
+
+    return [
+        path(spec.path, page, name=spec.url_name),
+        path(f"dashboard/data/{spec.name}", data, name=f"{spec.name}-data"),
+        path(f"dashboard/data/{spec.name}/figures", figures, name=f"{spec.name}-figures"),
+    ]
+
+
+def reading_of(request: HttpRequest, spec: PageSpec, now: datetime) -> Reading:
+    """Return a reading with the window and the filters of the request."""
+    if spec.filters is None:
+        return Reading(read(QueryDict(), now), now, request.GET)
+    names_window = any(request.GET.get(name) for name in WINDOW_PARAMETERS)
+    return Reading(read(request.GET, now, DEFAULT_RANGE if names_window else spec.default_range(now)), now, request.GET)
+
+
+def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[str, Any]:
+    """Return all data of the page, ready for JSON, with the rights of the visitor.
+
+    Raises the errors of the store where it cannot be read at all.
+    """
+    data = page_figures(spec, reading)
+    if spec.series:
+        models = reading.model_names if any("model" in one.group_by for one in spec.series) else None
+        data["history"] = reading.read("The charts", lambda: chart_series(spec.series, reading, models=models))
+        if spec.compared and reading.query.compares:
+            data["before"] = reading.read(
+                "The charts of the time before", lambda: series_before(spec.compared, reading, models)
+            )
+    if spec.filters is not None:
+        data["options"] = spec.options(reading)
+    return data | {
+        **spec.data(reading),
+        "notices": reading.notices,
+        "can": sorted(identify_request(request).rights),
+        "version": settings.VERSION,
+    }
+
+
+def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:
+    """Return the part of the data that ticks do not carry. An open page reads it again every few seconds."""
+    figures = {
+        "now": int(reading.now.timestamp() * 1000),
+        "params": reading.query.as_dict(),
+        "has_events": reading.has_events,
+        "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
+    }
+    if spec.series:
+        figures["alerts"] = {"marks": reading.alerts.marks(one.metric.name for one in spec.series)}
+    return figures | spec.figures(reading) | {"notices": reading.notices}

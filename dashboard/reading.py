@@ -1,0 +1,92 @@
+"""One reading of a page: its window and filters, the parts that it reads, and the results that several parts share.
+
+A part that takes too long is None and named in a notice; the other parts are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.http import QueryDict
+
+from dashboard.page_alerts import PageAlerts
+from dashboard.page_query import PageQuery
+from dashboard.parts import Parts
+from metrics import queries
+from metrics.queries import Filters, Ranking, Window
+
+MODELS_ASSESSED = 100  # for sentences; those with the most failed requests are added
+MODELS_SHOWN = 25  # in tables and charts; the others can be searched for
+EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The summary of the window, its models, and the number of requests of each series, from one read of rollups."""
+
+    summary: dict[str, Any]
+    models: Ranking
+    counts: queries.SeriesCounts | None
+
+
+class Reading(Parts):
+    """Reads the data of a page. `params`: those of the address, for what only this page knows."""
+
+    def __init__(self, query: PageQuery, now: datetime, params: QueryDict | None = None) -> None:
+        super().__init__(list(query.notices))
+        self.query = query
+        self.now = now
+        self.params = params if params is not None else QueryDict()
+
+    @property
+    def window(self) -> Window:
+        """The window of the page."""
+        return self.query.window
+
+    @property
+    def filters(self) -> Filters:
+        """The filters of the page."""
+        return self.query.filters
+
+    @cached_property
+    def has_events(self) -> bool:
+        """Whether an event was ever stored."""
+        return queries.has_events()
+
+    @cached_property
+    def requests(self) -> Requests:
+        """The summary and the models of the window."""
+        read = self.read(
+            "The summary with the models",
+            lambda: queries.summary_and_models(self.window, self.filters, self.now, limit=MODELS_ASSESSED),
+        )
+        if read is None:
+            return Requests(EMPTY_SUMMARY, Ranking([], 0), None)
+        summary, models, counts = read
+        return Requests(summary.as_dict(), models, counts)
+
+    @cached_property
+    def shown_models(self) -> Sequence[dict[str, Any]]:
+        """The rows of the busiest models, at most MODELS_SHOWN."""
+        return self.requests.models.results[:MODELS_SHOWN]
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The names of the busiest models."""
+        return tuple(row["model_name"] for row in self.shown_models)
+
+    @cached_property
+    def alerts(self) -> PageAlerts:
+        """The alerts that match the filters."""
+        return PageAlerts(self.window, self.filters, self)
+
+    def choices(self) -> dict[str, Any]:
+        """Return the choices of the filters. The menus also have what the filters hide."""
+        known = self.__dict__.get("requests")
+        counts = known.counts if known and not self.filters.as_dict() else None
+        read = self.read("The choices of the filters", lambda: queries.choices(self.window, self.now, counts=counts))
+        return read or {}

@@ -1,0 +1,31 @@
+// A table that the server renders, `data.tables[name]` of the page's data: a partial template, so that it is written once. It is
+// drawn again where it has changed. What the template marks is filled in: `[data-model]` gets the colour of the model,
+// and a row with `[data-filter-name]` and `[data-filter-value]` leads to the page with that filter.
+
+import { slotsOf } from "../charts/palette.js";
+import { findAll } from "../page/dom.js";
+
+// `onDraw(root)` is called after each drawing, for example for sparklines.
+export function mountServerTable(root, page, { name = root.dataset.table, onDraw = () => {} } = {}) {
+  let drawn = null;
+  const draw = () => {
+    const html = page.data.tables?.[name];
+    if (html === undefined || html === null) return;
+    // A table with the focus or a selection in it is not replaced under the hands of its user.
+    if (html !== drawn && drawn !== null && root.contains(document.activeElement)) return;
+    if (html !== drawn) root.innerHTML = html; // Django has escaped what came from outside
+    drawn = html;
+    const swatches = findAll("[data-model]", root);
+    const slots = slotsOf(swatches.map((swatch) => swatch.dataset.model));
+    for (const swatch of swatches) swatch.classList.add(`slot-${slots.get(swatch.dataset.model)}`);
+    onDraw(root);
+  };
+  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
+  root.addEventListener("focusout", () => setTimeout(draw));
+  root.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-filter-name]");
+    if (!target || event.target.closest("a")) return;
+    page.navigate({ filters: { [target.dataset.filterName]: [target.dataset.filterValue] } });
+  });
+  draw();
+}
