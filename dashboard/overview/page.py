@@ -12,8 +12,10 @@ from django.urls import reverse
 from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_heatmap, chart_series
 from dashboard.overview import health, model_table, sentence, tiles
+from dashboard.overview.tiles import TILES
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
+from dashboard.tiles import show, specs
 from metrics import catalogue, queries
 from metrics.queries import Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE
@@ -81,10 +83,10 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     return {
         "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
         "state": "full" if reading.has_events else "empty",
-        "tiles": tiles.show(data["summary"]),
+        "tiles": show(TILES, data["summary"]),
         "models": model_table.model_rows(data["models"], data["summary"]["total_requests"]),
         "has_gpu": has_gpu,
-        "tile_specs": tiles.specs(),
+        "tile_specs": specs(TILES),
         "first_event_url": request.build_absolute_uri(reverse("track-inference")),
     }
 

@@ -365,7 +365,7 @@ class TheScripts:
           all.push(current());
           page.tick = { overall: { rate: null } };
           all.push(current(), [page.showsLastMinute, page.currentValue((minute) => minute.unknown, "unknown")]);
-          page.pausedWindow = { from: 0, to: 1 };
+          page.pause = { window: { from: 0, to: 1 } };
           all.push(current());
           return all; }"""
         assert run("live/page.js", body) == [
@@ -388,7 +388,7 @@ class TheScripts:
         body = """(m, [showsLastMinute, comparable]) => m.describeValues({
                     showsLastMinute, data: { summary: { comparable } },
                     params: { span: "the span", span_before: "the window before" } })"""
-        assert run("overview/sentence.js", body, [minute, comparable]) == text
+        assert run("widgets/sentence.js", body, [minute, comparable]) == text
 
     def test_never_say_that_all_is_well_without_a_connection(self, run: Any) -> None:
         body = """(m, states) => states.map((state) =>
@@ -460,11 +460,11 @@ AN_HOUR = """
 class APausedPage:
     def test_keeps_what_it_was_paused_on_until_it_is_resumed(self, run: Any) -> None:
         body = """
-            page.pause();
+            page.pauseNow();
             now += 2 * 3600_000;
-            const quiet = [await page.load({ quiet: true }), Boolean(page.pausedWindow), shown()];
+            const quiet = [await page.load({ quiet: true }), Boolean(page.pause), shown()];
             page.resume();
-            return [quiet, [await page.load({ quiet: true }), Boolean(page.pausedWindow), shown() >= 119]];"""
+            return [quiet, [await page.load({ quiet: true }), Boolean(page.pause), shown() >= 119]];"""
         assert run("live/page.js", within(AN_HOUR, body)) == [["paused", True, 120], ["loaded", False, True]]
 
     def test_ignores_a_load_that_began_before(self, run: Any) -> None:
@@ -472,7 +472,7 @@ class APausedPage:
             let respond;
             answer = () => new Promise((done) => { respond = done; });
             const reading = page.load({ quiet: true });
-            page.pause();
+            page.pauseNow();
             now += 2 * 3600_000;
             respond(Response.json(hour()));
             return [await reading, shown()];"""
@@ -480,16 +480,16 @@ class APausedPage:
 
     def test_stays_paused_when_the_present_cannot_be_read(self, run: Any) -> None:
         body = """
-            page.pause();
+            page.pauseNow();
             answer = async () => new Response("{}", { status: 503 });
             page.resume();
-            return [await page.load({ quiet: true }), Boolean(page.pausedWindow), shown()];"""
+            return [await page.load({ quiet: true }), Boolean(page.pause), shown()];"""
         assert run("live/page.js", within(AN_HOUR, body)) == ["failed", True, 120]
 
     def test_counts_the_requests_since_in_bounded_memory(self, run: Any) -> None:
         body = """
             page.tick = { seq: now / 1000 - 1 };
-            page.pause();
+            page.pauseNow();
             const begin = now, counts = [page.requestsSincePause];
             tick(begin, 1);
             tick(begin, 2);  // the same bucket, as of later
@@ -503,7 +503,7 @@ class APausedPage:
 
     def test_does_not_count_requests_once_ticks_were_missed(self, run: Any) -> None:
         body = """
-            page.pause();
+            page.pauseNow();
             await page.load({ quiet: true });
             tick(now, 2);
             return page.requestsSincePause;"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.overview import page, tiles
+from dashboard.tiles import Tile, show
 from metrics import catalogue
 from metrics.queries.answers.summary import MACHINES, TIMES
 from metrics.queries.parameters import MAX_SERIES, parse_series_objects
@@ -20,16 +21,16 @@ SUMMARY_NAMES = {
 
 @pytest.mark.parametrize("tile", tiles.TILES, ids=lambda tile: tile.id)
 class TheTile:
-    def test_has_a_figure_in_the_summary(self, tile: tiles.Tile) -> None:
+    def test_has_a_figure_in_the_summary(self, tile: Tile) -> None:
         assert tile.summary in SUMMARY_NAMES
 
-    def test_has_its_sparkline_among_the_series_of_the_page(self, tile: tiles.Tile) -> None:
+    def test_has_its_sparkline_among_the_series_of_the_page(self, tile: Tile) -> None:
         assert tile.series in page.SERIES
 
-    def test_says_what_it_shows(self, tile: tiles.Tile) -> None:
+    def test_says_what_it_shows(self, tile: Tile) -> None:
         assert tile.explanation.endswith(".")
 
-    def test_judges_as_the_catalogue_does_or_not_at_all(self, tile: tiles.Tile) -> None:
+    def test_judges_as_the_catalogue_does_or_not_at_all(self, tile: Tile) -> None:
         assert tile.worse in (None, tile.series.metric.worse)
 
 
@@ -42,15 +43,15 @@ class ThePage:
         assert len(parse_series_objects([spec.as_dict() for spec in page.PAGE.series])) <= MAX_SERIES
 
     def test_shows_a_dash_where_nothing_was_measured(self) -> None:
-        shown = {item.tile.id: item for item in tiles.show({"previous": {}})}
+        shown = {item.tile.id: item for item in show(tiles.TILES, {"previous": {}})}
         assert {str(item.figure) for item in shown.values()} == {"—"}
 
     def test_shows_figures_with_their_change(self) -> None:
         summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 1_977}, "comparable": True}
-        shown = {item.tile.id: item for item in tiles.show(summary)}
+        shown = {item.tile.id: item for item in show(tiles.TILES, summary)}
         assert str(shown["p95"].figure).replace("\u00a0", " ") == "4.31 s"
         assert shown["p95"].change.judgement == "worse"
 
     def test_shows_no_change_against_a_window_that_is_nearly_empty(self) -> None:
         summary = {"p95_response_time_ms": 4_310, "previous": {"p95_response_time_ms": 19}, "comparable": False}
-        assert {item.change.text for item in tiles.show(summary)} == {""}
+        assert {item.change.text for item in show(tiles.TILES, summary)} == {""}

@@ -28,6 +28,7 @@ export async function startPage(widgets, options = {}) {
     settings: embeddedJson("page-settings"),
     catalogue: embeddedJson("catalogue"),
     specs: embeddedJson("series-specs"),
+    tiles: document.getElementById("tile-specs") ? embeddedJson("tile-specs") : [],
     ...options,
   });
   const connection = new LiveConnection(page);

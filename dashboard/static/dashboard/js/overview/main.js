@@ -1,6 +1,5 @@
 // The entry script of the Overview.
 
-import { embeddedJson } from "../page/dom.js";
 import { startPage } from "../frame/start.js";
 import * as firingAlerts from "../widgets/firing-alerts.js";
 import * as heatmap from "../widgets/heatmap.js";
@@ -12,8 +11,8 @@ import * as queue from "../widgets/queue.js";
 import * as requests from "../widgets/requests.js";
 import * as hostCharts from "../widgets/cpu-memory-gpu.js";
 import * as throughput from "../widgets/throughput.js";
-import * as sentence from "./sentence.js";
-import * as tiles from "./tiles.js";
+import * as sentence from "../widgets/sentence.js";
+import * as tiles from "../widgets/tiles.js";
 import * as welcome from "./welcome.js";
 
 const WIDGETS = {
@@ -34,4 +33,4 @@ const WIDGETS = {
   gpu: hostCharts.mountGpu,
 };
 
-startPage(WIDGETS, { tiles: embeddedJson("tile-specs") });
+startPage(WIDGETS);

@@ -7,7 +7,7 @@ import { change } from "../page/change.js";
 import { find, findAll, setText } from "../page/dom.js";
 import { FORMATS, NO_DATA, SPACE, whole } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
-import { average, runningHosts } from "../widgets/machine-values.js";
+import { average, runningHosts } from "./machine-values.js";
 import { valuesSpan } from "./sentence.js";
 
 const SPARKLINE_POINTS = 60;
@@ -53,8 +53,8 @@ function drawTile(node, spec, page) {
   const changeNode = find("[data-change]", node);
   setText(changeNode, text || SPACE);
   changeNode.className = `tile-change ${judgement}`;
-  const { about, state } = page.data.sentence;
-  const firing = page.rolling ? page.data.alerts.tiles[spec.id] : undefined;
+  const { about, state } = page.data.sentence ?? {};
+  const firing = page.rolling ? page.data.alerts.tiles?.[spec.id] : undefined;
   node.className = `tile ${firing ?? (about === spec.id ? state : "")}`;
   const { from, to } = page.window;
   const values = thin(page.series.get(spec.series.metric, spec.series.stat), from, to, SPARKLINE_POINTS);
