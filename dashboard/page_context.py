@@ -12,7 +12,7 @@ from django.urls import get_script_prefix, reverse
 from alerts.rules.words import GLYPHS
 from dashboard.page_query import FILTERS, tag_filters
 from dashboard.page_spec import PageSpec
-from metrics import catalogue
+from metrics import catalogue, queries
 from metrics.queries.time.window import DEFAULT_RANGE, RANGES
 
 # The addresses that the scripts of a page use, as attributes of its <body>: attribute -> URL name and arguments.
@@ -45,7 +45,7 @@ def page_context(request: HttpRequest, spec: PageSpec, tabs: Sequence[PageSpec])
         "ranges": list(RANGES.values()),
         "filters": spec.filters,
         "tag_filters": tags,
-        "settings": page_settings({**(spec.filters or {}), **tags}),
+        "settings": page_settings({**(spec.filters or {}), **tags}) | {"colour_order": colour_order()},
         "addresses": addresses(spec.name),
         "catalogue": catalogue_for_scripts(),
         "series_specs": [one.as_dict() for one in spec.series],
@@ -73,6 +73,14 @@ def page_settings(filters: Mapping[str, str] = FILTERS) -> dict[str, Any]:
         "filters": dict(filters),
         "severities": dict(GLYPHS),
     }
+
+
+def colour_order() -> dict[str, list[str]]:
+    """Return the names whose colours the scripts assign, in the order in which they were first stored.
+
+    The filters and the time range of the page do not change it, and it is the same for all users.
+    """
+    return queries.names_by_age()
 
 
 def theme_of(request: HttpRequest) -> str:

@@ -30,6 +30,7 @@ from metrics.queries.answers.presence import (
     has_demo,
     has_events,
     is_known,
+    names_by_age,
     newest_demo,
 )
 from metrics.queries.answers.results import Ranking, SeriesCounts
@@ -87,6 +88,7 @@ __all__ = [
     "model",
     "models",
     "moving",
+    "names_by_age",
     "newest_demo",
     "position",
     "presence",

@@ -347,13 +347,50 @@ class TheScripts:
         assert (title, text.replace("\xa0", " ")) == ("▲ Queue Backlog", "m: 104 requests, over 100")
         assert tag == "llmmonitor-7"
 
-    def test_give_models_colours_that_stay(self, run: Any) -> None:
-        body = """(m) => { localStorage.clear();
-                  const first = m.slotsOf(["a", "b", "c"]); const later = m.slotsOf(["c", "x", "a"]);
-                  return [[...first], [...later]]; }"""
-        first, later = run("charts/palette.js", body)
-        assert first == [["a", "1"], ["b", "2"], ["c", "3"]]
-        assert dict(later) == {"c": "3", "a": "1", "x": "4"}
+    def test_give_each_name_a_colour_that_does_not_depend_on_the_others_shown(self, run: Any) -> None:
+        body = """(m, order) => { m.setColourOrder({ model: order });
+                  const all = order.map((name) => m.slotOf("model", name));
+                  m.setColourOrder({ model: order });
+                  return [all, order.toReversed().map((name) => m.slotOf("model", name)).toReversed(),
+                          order.map((name) => m.lineStyle("model", name).dash.length > 0)]; }"""
+        all_, shown_otherwise, dashed = run("charts/palette.js", body, [f"model-{n}" for n in range(8)])
+        assert shown_otherwise == all_
+        assert sorted(all_[:6]) == ["1", "2", "3", "5", "6", "7"]  # slot 4 is the queue's
+        assert dashed == [False] * 6 + [True] * 2
+
+    def test_keep_the_peaks_of_more_points_than_a_chart_shows(self, run: Any) -> None:
+        body = """(m) => { const valueAt = (x) => (x === 31_337 ? 9 : x % 2);
+                  const kept = m.decimated(Array.from({ length: 50_000 }, (_, x) => ({ x, y: valueAt(x) })));
+                  const inOrder = kept.every(({ x }, index) => !index || x > kept[index - 1].x);
+                  return [kept.length, kept.some(({ y }) => y === 9), inOrder]; }"""
+        length, has_peak, in_order = run("charts/lines.js", body)
+        assert 1_000 < length <= 2_000
+        assert has_peak
+        assert in_order
+
+    def test_show_the_largest_groups_and_the_sum_of_the_others(self, run: Any) -> None:
+        body = """(m) => {
+          const points = (...values) => values.map((y, x) => ({ x, y }));
+          const of = { a: points(1, 1), b: points(5, 5), c: points(3, null) };
+          const series = { labels: () => Object.keys(of), get: (metric, stat, name) => of[name] ?? points(10, 6) };
+          const lines = m.linesByGroup({ series }, "m", "rate", "model", { limit: 2, total: true });
+          return m.stacked(lines).map(({ label, points, below }) => [label, points.map(({ y }) => y), below]); }"""
+        assert run("charts/lines.js", body) == [
+            ["b", [5, 5], "origin"],
+            ["c", [3, 0], "-1"],
+            ["1 other", [2, 1], "-1"],
+        ]
+
+    def test_draw_the_window_before_as_a_grey_twin(self, run: Any) -> None:
+        body = """(m) => {
+          const before = { get: (...key) => [{ x: 1, y: key.join("|") }] };
+          const line = { label: "P95", points: [], compared: { metric: "m", stat: "p95", label: "a" } };
+          const lines = [line, { label: "P50" }];
+          return [m.withComparison(lines, null).length,
+                  m.withComparison(lines, before).map(({ label, points }) => [label, points?.[0]?.y])]; }"""
+        assert run("charts/lines.js", body) == [
+            2, [["P95", None], ["P50", None], ["P95 before", "m|p95|a"]],
+        ]  # fmt: skip
 
     def test_show_the_last_minute_while_live_and_the_window_where_it_has_nothing(self, run: Any) -> None:
         body = """(m, _, settings) => {

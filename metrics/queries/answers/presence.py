@@ -30,6 +30,16 @@ def is_known(label: str, value: str) -> bool:
     return True
 
 
+def names_by_age(most: int = 100) -> dict[str, list[str]]:
+    """Return the names of models and of hosts, those that were stored first first; of each at most `most`."""
+
+    def names(table: type[Series | GaugeLabels], field: str) -> list[str]:
+        rows = table.objects.exclude(**{field: ""}).values_list(field).annotate(first=Min("id"))
+        return [name for name, _ in rows.order_by("first")[:most]]
+
+    return {"model": names(Series, "model_name"), "host": names(GaugeLabels, "host")}
+
+
 def has_demo() -> bool:
     """Return whether there is demo data, of requests or of samples."""
     return Series.objects.filter(is_demo=True).exists() or GaugeLabels.objects.filter(is_demo=True).exists()

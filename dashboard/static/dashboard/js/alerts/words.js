@@ -1,6 +1,6 @@
 // Alerts and rules in words: values with their units, groups, conditions, durations. Times are in epoch milliseconds.
 
-import { slotsOf } from "../charts/palette.js";
+import { slotOf } from "../charts/palette.js";
 import { element } from "../page/dom.js";
 import { SPACE, dayOfMonth, hourAndMinute, thresholdText, timeOfDay } from "../page/format.js";
 
@@ -58,9 +58,7 @@ function valueText(name, value) {
 export function group(labels, page) {
   const parts = Object.entries(labels).map(([name, value]) => {
     if (name !== "model" || !value) return element("bdi", {}, valueText(name, value));
-    const known = page.data.options?.model?.choices.map((choice) => choice.value) ?? [];
-    const slot = slotsOf(known.includes(value) ? known : [...known, value]).get(value) ?? "other";
-    return element("span", {}, element("span", { class: `swatch slot-${slot}`, "aria-hidden": "true" }), element("bdi", {}, value));
+    return element("span", {}, element("span", { class: `swatch slot-${slotOf("model", value)}`, "aria-hidden": "true" }), element("bdi", {}, value));
   });
   return element("span", { class: "group" }, ...parts.flatMap((part, index) => (index ? [" · ", part] : [part])));
 }

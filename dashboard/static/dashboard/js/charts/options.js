@@ -1,6 +1,6 @@
 // Chart.js options that all charts share: horizontal grid lines only, at most five ticks, no axis lines.
 
-import { isPhone } from "../page/dom.js";
+import { element, find, isPhone } from "../page/dom.js";
 import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
 import { instantsOf, localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
@@ -106,9 +106,11 @@ export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDu
   };
 }
 
+// A tooltip beside the pointer. On a phone it would cover the chart, so there its text stands above the chart.
 export function tooltip(callbacks) {
   return {
-    enabled: true,
+    enabled: !isPhone(),
+    external: isPhone() ? readout : undefined,
     animation: false,
     backgroundColor: colour("card"),
     borderColor: colour("line"),
@@ -129,4 +131,18 @@ export function tooltip(callbacks) {
     usePointStyle: true,
     callbacks,
   };
+}
+
+function readout({ chart, tooltip: shown }) {
+  const plot = chart.canvas?.parentElement;
+  if (!plot) return;
+  const node = find(".readout", plot) ?? plot.appendChild(element("div", { class: "readout", "aria-hidden": "true", hidden: true }));
+  node.hidden = shown.opacity === 0 || !shown.body?.length;
+  if (node.hidden) return;
+  const lines = shown.body.flatMap((part) => part.lines).map((line, index) => {
+    const square = element("i");
+    square.style.background = shown.labelColors[index]?.backgroundColor ?? "transparent";
+    return element("span", {}, square, line.trim());
+  });
+  node.replaceChildren(element("b", {}, shown.title.join(" ")), ...lines, element("small", {}, shown.footer.join(" ")));
 }

@@ -1,7 +1,8 @@
 // The colours of the style sheet, for charts, and the assignment of colours to models.
 
-const SLOTS = 7;
-const STORAGE_KEY = "llmmonitor.colours";
+// The colours of models, hosts and other groups. Slot 4 is that of the queue.
+const SLOTS = [1, 2, 3, 5, 6, 7];
+const SECOND_DASH = [7, 3]; // of the second line in a colour
 const cache = new Map();
 
 export function colour(name) {
@@ -24,45 +25,42 @@ export function mix(from, to, share) {
   return `rgb(${part(16)}, ${part(8)}, ${part(0)})`;
 }
 
-let storedSlots = null; // model → slot
+// Every name keeps its colour, whatever else is on the page: its slot is the hash of the name. Where that is taken more
+// often than another slot, the next one is used, in the order in which the names were first seen. The server has that
+// order (`colour_order` in dashboard/page_context.py), so that all users see the same.
+const assigned = new Map(); // group label → Map of name → {slot, round}
 
-function loadSlots() {
-  if (storedSlots) return storedSlots;
-  try {
-    storedSlots = JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
-  } catch {
-    storedSlots = {}; // no access to the storage: the colours last until the page is closed
-  }
-  return storedSlots;
+// `order`: group label → names, the first seen first.
+export function setColourOrder(order = {}) {
+  assigned.clear();
+  for (const [group, names] of Object.entries(order)) for (const name of names) assign(group, name);
 }
 
-// The slot of each model: Map of name → "1" … "7" or "other". A model keeps the slot it once had; the first `SLOTS` names
-// have slots of their own, so pass the models with the most requests first.
-export function slotsOf(names) {
-  const stored = loadSlots();
-  const slots = new Map();
-  const used = new Set();
-  for (const name of names.slice(0, SLOTS)) {
-    if (stored[name] && !used.has(stored[name])) {
-      slots.set(name, String(stored[name]));
-      used.add(stored[name]);
-    }
+function assign(group, name) {
+  if (!assigned.has(group)) assigned.set(group, new Map());
+  const names = assigned.get(group);
+  if (!names.has(name)) {
+    const uses = SLOTS.map((slot) => [...names.values()].filter((other) => other.slot === slot).length);
+    const least = Math.min(...uses);
+    let index = hash(name) % SLOTS.length;
+    while (uses[index] > least) index = (index + 1) % SLOTS.length;
+    names.set(name, { slot: SLOTS[index], round: least });
   }
-  const assigned = new Set(Object.values(stored));
-  for (const name of names.slice(0, SLOTS)) {
-    if (slots.has(name)) continue;
-    const free = Array.from({ length: SLOTS }, (_, index) => index + 1).filter((slot) => !used.has(slot));
-    const slot = free.find((candidate) => !assigned.has(candidate)) ?? free[0];
-    used.add(slot);
-    assigned.add(slot);
-    stored[name] ??= slot;
-    slots.set(name, String(slot));
-  }
-  for (const name of names.slice(SLOTS)) slots.set(name, "other");
-  try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(Object.fromEntries(Object.entries(stored).slice(-200))));
-  } catch {
-    // No access to the storage, as above.
-  }
-  return slots;
+  return names.get(name);
+}
+
+// FNV-1a, 32 bits.
+function hash(name) {
+  let value = 0x811c9dc5;
+  for (const unit of name) value = Math.imul(value ^ unit.codePointAt(0), 0x01000193) >>> 0;
+  return value;
+}
+
+// "1" … "7", for the classes slot-1 … slot-7.
+export const slotOf = (group, name) => String(assign(group, name).slot);
+
+// The colour and the dash of a line. With more than six names, two have the same colour, of which one is dashed.
+export function lineStyle(group, name) {
+  const { slot, round } = assign(group, name);
+  return { colour: `series-${slot}`, dash: round % 2 ? SECOND_DASH : [] };
 }

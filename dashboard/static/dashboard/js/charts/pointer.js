@@ -6,7 +6,8 @@ import { element } from "../page/dom.js";
 const MIN_DRAG_PX = 8;
 const DIRECTIONS = { ArrowLeft: -1, ArrowRight: 1 };
 
-export function attachPointer(canvas, page, chartOf) {
+// `onClick(chart, event)` returns whether it has handled a click, which otherwise pins the crosshair.
+export function attachPointer(canvas, page, chartOf, { onClick } = {}) {
   const crosshair = element("div", { class: "crosshair", hidden: true });
   canvas.parentElement.append(crosshair);
   let drag = null;
@@ -16,6 +17,13 @@ export function attachPointer(canvas, page, chartOf) {
     const x = event.clientX - canvas.getBoundingClientRect().left;
     const { left, right } = chart.chartArea;
     return chart.scales.x.getValueForPixel(Math.min(right, Math.max(left, x)));
+  };
+  const hideTooltip = () => {
+    const chart = chartOf();
+    if (!chart?.tooltip?.getActiveElements().length) return;
+    chart.tooltip.setActiveElements([], { x: 0, y: 0 });
+    chart.setActiveElements([]);
+    chart.draw();
   };
   // The start of the bucket whose point is nearest, which is also the one in the tooltip.
   const nearestBucket = (time) => Math.round(time / page.series.step) * page.series.step;
@@ -39,7 +47,9 @@ export function attachPointer(canvas, page, chartOf) {
       const chart = chartOf();
       drag.x = Math.min(chart.chartArea.right, Math.max(chart.chartArea.left, event.clientX - canvas.getBoundingClientRect().left));
       if (Math.abs(drag.x - drag.startX) >= MIN_DRAG_PX) {
+        if (!drag.moved && !page.cursor.pinned) page.setCursor(null);
         drag.moved = true;
+        hideTooltip();
         chart.overlays.brush = { start: drag.startX, end: drag.x };
         chart.draw();
       }
@@ -65,15 +75,22 @@ export function attachPointer(canvas, page, chartOf) {
     chart.overlays.brush = null;
     chart.draw();
     if (moved) {
+      hideTooltip();
+      page.setCursor(null, false);
       const end = timeAt(event);
       page.showWindow(Math.min(start, end), Math.max(start, end));
-    } else if (event.detail <= 1) {
+    } else if (!onClick?.(chart, event) && event.detail <= 1) {
       page.setCursor(page.cursor.pinned ? null : nearestBucket(timeAt(event)), !page.cursor.pinned);
     }
   });
   canvas.addEventListener("pointercancel", () => {
     drag = null;
     if (chartOf()) chartOf().overlays.brush = null;
+  });
+  // On a phone, the values of a chart that was touched are shown until something else is.
+  document.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "touch" || event.target === canvas || !canvas.isConnected) return;
+    hideTooltip();
   });
   canvas.addEventListener("dblclick", () => {
     page.setCursor(null, false);

@@ -2,7 +2,9 @@
 //
 // spec = {
 //   type: "line" | "bar", stacked, endLabels, legend, max, suggestedMax, isDuration,
-//   lines(): [{ label, points, colour, width, dash, fill, faint }], the first at the bottom of a stack,
+//   lines(): [{ label, points, colour, width, dash, fill, faint, counts, compared }], the first at the bottom of a stack;
+//     counts: points with the number of requests: the line is faint where these are too few for its percentile;
+//     compared: {metric, stat, label} of the line, for a twin that shows the window before (`page.before`),
 //   format(value): a value as text; formatTick(value, axisMax): the label of a tick on the value axis,
 //   counts(): points with the number of requests, for the tooltip,
 //   emptyText: shown instead of the chart where there is no data,
@@ -14,6 +16,7 @@ import { find, reducedMotion, setText } from "../page/dom.js";
 import { moment } from "../page/format.js";
 import { nextFrame, whenIdle } from "../page/scheduling.js";
 import { alertMarks, marksOf } from "./alert-marks.js";
+import { MOST_POINTS, decimated, withComparison } from "./lines.js";
 import { timeAxis, tooltip, valueAxis } from "./options.js";
 import { colour, withAlpha } from "./palette.js";
 import { bands, brush, endLabels, singlePoints } from "./plugins.js";
@@ -22,6 +25,7 @@ import { attachPointer } from "./pointer.js";
 const TICKS_PER_DRAW_REDUCED = 5; // with reduced motion, a chart is drawn every five seconds
 const DAY_MS = 86_400_000;
 export const ENOUGH_FOR_P99 = 100; // requests
+const FEW_ALPHA = 0.3; // of a P99 of fewer
 
 export class TimeChart {
   logarithmic = false;
@@ -60,7 +64,7 @@ export class TimeChart {
 
   // The lines as they were drawn last. Each drawing computes them again.
   get lines() {
-    this.#lines ??= this.spec.lines();
+    this.#lines ??= withComparison(this.spec.lines(), this.#page.before);
     return this.#lines;
   }
 
@@ -69,7 +73,7 @@ export class TimeChart {
   }
 
   get legend() {
-    return this.spec.legend ? this.lines : [];
+    return this.spec.legend || this.lines.some(({ isBefore }) => isBefore) ? this.lines : [];
   }
 
   // The marks of alert rules on this chart.
@@ -86,8 +90,10 @@ export class TimeChart {
   // prints the page or scrolls fast.
   #drawAlsoHidden() {
     if (this.#visible) this.draw();
-    else whenIdle(() => this.#root.checkVisibility() && this.#update());
+    else whenIdle(this.#updateShown);
   }
+
+  #updateShown = () => this.#root.checkVisibility() && this.#update();
 
   rebuild() {
     this.#chart?.destroy();
@@ -131,7 +137,7 @@ export class TimeChart {
     const isBar = this.spec.type === "bar";
     return {
       label: line.label,
-      data: line.points,
+      data: line.points.length > MOST_POINTS ? decimated(line.points) : line.points,
       borderColor: line.faint ? withAlpha(stroke, 0.45) : stroke,
       backgroundColor: isBar ? withAlpha(stroke, 0.86) : withAlpha(stroke, line.fill === "strong" ? 0.24 : 0.15),
       borderWidth: isBar ? 0 : (line.width ?? 1.6),
@@ -142,11 +148,18 @@ export class TimeChart {
       pointHoverBackgroundColor: stroke,
       pointHoverBorderWidth: 0,
       pointStyle: "rectRounded",
-      cubicInterpolationMode: "monotone", // the curve does not exceed the values
+      ...(line.counts && !isBar ? { segment: { borderColor: this.#fadedSegments(line, stroke) } } : {}),
       // A line is broken by a bucket that is null and by one that is missing.
       spanGaps: this.#page.series.step * 1.5,
       ...(isBar ? { barPercentage: 1, categoryPercentage: 0.86, barThickness: this.#barWidth(), grouped: false } : {}),
     };
+  }
+
+  // Chart.js asks for the colour of each part between two points; undefined is that of the line.
+  #fadedSegments(line, stroke) {
+    const { step } = this.#page.series;
+    const isFew = (x) => (valueAt(line.counts, x, step) ?? 0) < ENOUGH_FOR_P99;
+    return ({ p0, p1 }) => (isFew(p0.parsed.x) || isFew(p1.parsed.x) ? withAlpha(stroke, FEW_ALPHA) : undefined);
   }
 
   #barWidth() {
@@ -195,12 +208,16 @@ export class TimeChart {
         plugins: {
           legend: { display: false },
           decimation: { enabled: false },
-          tooltip: tooltip({
+          tooltip: {
+            // A pinned crosshair has its values in the heads of the cards: a tooltip would show another time.
+            filter: () => !this.#page.cursor.pinned,
+            ...tooltip({
             title: (items) => this.#tooltipTitle(items[0]?.parsed.x),
             label: (item) => ` ${item.dataset.label}  ${spec.format(item.parsed.y)}`,
             labelColor: (item) => ({ borderColor: "transparent", backgroundColor: item.dataset.borderColor, borderRadius: 2 }),
             footer: (items) => this.#tooltipFooter(items[0]?.parsed.x),
-          }),
+            }),
+          },
         },
         onResize: () => this.draw(),
       },

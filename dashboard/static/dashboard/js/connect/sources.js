@@ -1,6 +1,6 @@
 // The table of sources. The time since the last event is counted each second; a row that is new is marked for a minute.
 
-import { slotsOf } from "../charts/palette.js";
+import { slotOf } from "../charts/palette.js";
 import { element, find, findAll, setText } from "../page/dom.js";
 import { ago, dayOfMonth, hourAndMinute } from "../page/format.js";
 
@@ -18,7 +18,7 @@ export function mount(root, page) {
     const news = rows.filter(isNew).length;
     setText(find("[data-values]", root), `${rows.length + omitted} known${news ? `, ${news} new` : ""}${omitted ? `, ${omitted} not listed` : ""}`);
     const key = JSON.stringify(rows.map((row) => [row.key, row.models, row.rate, isNew(row)]));
-    if (key !== drawn) body.replaceChildren(...rows.map((row) => rowOf(row, isNew(row), slotsOf(rows.flatMap(({ models }) => models)))));
+    if (key !== drawn) body.replaceChildren(...rows.map((row) => rowOf(row, isNew(row))));
     drawn = key;
     const times = findAll("time", body);
     rows.forEach(({ at }, index) => drawTime(times[index], Date.parse(at), page.now()));
@@ -27,9 +27,9 @@ export function mount(root, page) {
   draw();
 }
 
-function rowOf({ name, sends, models, models_omitted: omitted, rate, is_demo: isDemo }, isNew, slots) {
+function rowOf({ name, sends, models, models_omitted: omitted, rate, is_demo: isDemo }, isNew) {
   const swatch = (model) => element("span", { class: "source-model" },
-    element("span", { class: `swatch slot-${slots.get(model) ?? "other"}`, "aria-hidden": "true" }), element("bdi", {}, model));
+    element("span", { class: `swatch slot-${slotOf("model", model)}`, "aria-hidden": "true" }), element("bdi", {}, model));
   const shown = () => [...(models.length ? models.map(swatch) : ["—"]), omitted ? `and ${omitted} more` : null];
   return element("tr", isNew ? { class: "is-new" } : {},
     element("th", { scope: "row" }, name ? element("bdi", {}, name) : element("span", { class: "muted" }, "no service name"),

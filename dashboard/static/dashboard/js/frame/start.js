@@ -1,7 +1,7 @@
 // The start of a page: reads the data in it, mounts the header and the widgets, and connects.
 
 import { mountAlerting } from "../alerting/mount.js";
-import { forgetColours } from "../charts/palette.js";
+import { forgetColours, setColourOrder } from "../charts/palette.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
 import { mountConnectionPill } from "../page/connection-pill.js";
@@ -31,6 +31,7 @@ export async function startPage(widgets, options = {}) {
     tiles: document.getElementById("tile-specs") ? embeddedJson("tile-specs") : [],
     ...options,
   });
+  setColourOrder(page.settings.colour_order);
   const connection = new LiveConnection(page);
   // These listeners come first, because the widgets need the new colours and the new layout.
   page.topics.on("theme", forgetColours);

@@ -14,7 +14,11 @@ export function mountKeyboard(page) {
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (find("dialog[open]")) return;
+    if (find("dialog[open]")) {
+      // An open menu in the dialog closes first, the dialog with the next Escape.
+      if (event.key === "Escape" && closeOpenPanel()) event.preventDefault();
+      return;
+    }
     if (event.key === "Escape") {
       if (!closeOpenPanel()) page.setCursor(null, false);
       return;

@@ -1,9 +1,22 @@
 // Drawing when the browser is ready, so that several changes cost one drawing.
 
-// Run `work` when the browser is idle.
+const waiting = new Set(); // work of a hidden tab
+
+// Run `work` when the browser is idle; in a hidden tab, once it is shown again.
 export function whenIdle(work) {
+  if (document.hidden) {
+    waiting.add(work);
+    return;
+  }
   (window.requestIdleCallback ?? window.setTimeout)(() => work());
 }
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  const works = [...waiting];
+  waiting.clear();
+  works.forEach(whenIdle);
+});
 
 // A function that runs `work` after `ms`, once for all calls in between, and not again before it has ended.
 export function collected(work, ms) {

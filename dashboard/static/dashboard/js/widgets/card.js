@@ -9,6 +9,7 @@ import { announce } from "../page/announce.js";
 import { disclosure } from "../page/disclosure.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { NO_DATA, moment, timeOfDay } from "../page/format.js";
+import { mountSwitch } from "./switch.js";
 
 const DAY_MS = 86_400_000;
 const TABLE_INTERVAL_MS = 10_000;
@@ -24,7 +25,12 @@ export function mountChart(root, page, spec) {
   const title = find(".card-title", root).textContent;
   const canvas = find("canvas", root);
   let describedAt = -Infinity;
-  const drawHead = () => drawValues(find("[data-values]", root), headValues(page, spec, chart), page.cursor.time, page);
+  // The tooltip has the values under the pointer, so the head of this chart keeps the newest.
+  const headTime = () => (!page.cursor.pinned && canvas.matches(":hover") ? null : page.cursor.time);
+  const drawHead = () => {
+    const time = headTime();
+    drawValues(find("[data-values]", root), headValues(page, spec, chart, time), time, page);
+  };
   chart.onDraw = () => {
     drawHead();
     drawLegend(find("[data-legend]", root), chart.legend);
@@ -53,8 +59,7 @@ export function mountChart(root, page, spec) {
 }
 
 // The values for the head: [label, value, fromWindow]. Empty where no value is known and there is no crosshair.
-function headValues(page, spec, chart) {
-  const { time } = page.cursor;
+function headValues(page, spec, chart, time) {
   const values = spec.currentValues ? spec.currentValues(time) : lineValues(page, chart, time);
   if (time === null && !values.some(([, value]) => value && value !== NO_DATA)) return [];
   return values.some(([, , fromWindow]) => fromWindow) ? [...values, [` in ${page.params.span}`, ""]] : values;
@@ -62,7 +67,7 @@ function headValues(page, spec, chart) {
 
 // The newest value of each line, or the value under the crosshair.
 function lineValues(page, { lines, spec }, time) {
-  return lines.slice(0, MAX_VALUES).map(({ label, points }) => {
+  return lines.filter(({ isBefore }) => !isBefore).slice(0, MAX_VALUES).map(({ label, points }) => {
     const value = time === null ? lastValue(points) : valueAt(points, time, page.series.step);
     return [label, spec.format(value)];
   });
@@ -117,7 +122,7 @@ function trend(points) {
 }
 
 function announceValues(title, page, spec, chart) {
-  const values = headValues(page, spec, chart).map(([label, value]) => `${label} ${value}`).join(", ");
+  const values = headValues(page, spec, chart, page.cursor.time).map(([label, value]) => `${label} ${value}`).join(", ");
   // Without the delay of `announce`, because the user pressed a key for it.
   setText(document.getElementById("announcer"), `${title} at ${timeOfDay(page.cursor.time)}: ${values}`);
 }
@@ -183,23 +188,16 @@ export function mountMenu(root, items) {
   });
 }
 
-// The switch between a linear and a logarithmic scale, which is stored in the address.
+// The switch between a linear and a logarithmic scale.
 function mountScale(root, chart) {
-  const button = find("[data-scale]", root);
-  if (!button) return;
-  const set = (on) => {
-    button.setAttribute("aria-pressed", String(on));
-    chart.setLogarithmic(on);
-  };
-  if (new URLSearchParams(location.search).get("y") === "log") set(true);
-  button.addEventListener("click", () => {
-    const on = button.getAttribute("aria-pressed") !== "true";
-    const search = new URLSearchParams(location.search);
-    if (on) search.set("y", "log");
-    else search.delete("y");
-    history.replaceState(history.state, "", search.size ? `?${search}` : location.pathname);
-    set(on);
+  if (!("scale" in root.dataset)) return;
+  const scale = mountSwitch(root, {
+    name: "y",
+    label: "Scale",
+    options: [{ name: "lin", label: "lin", title: "Linear scale" }, { name: "log", label: "log", title: "Logarithmic scale" }],
+    onChange: (value) => chart.setLogarithmic(value === "log"),
   });
+  if (scale.value === "log") chart.setLogarithmic(true);
 }
 
 async function copyLink(page, absolute) {
@@ -220,7 +218,7 @@ function mountTable(root, page, spec, chart) {
   let drawnAt = 0;
   const draw = () => {
     drawnAt = performance.now();
-    const lines = spec.lines();
+    const { lines } = chart;
     const { from, to } = page.window;
     const longest = lines.reduce((points, line) => (line.points.length > points.length ? line.points : points), []);
     const rows = longest.toReversed().map(({ x }) =>

@@ -1,7 +1,6 @@
 // Percentiles of the response time.
 
 import { durationLabel } from "../charts/axis-labels.js";
-import { ENOUGH_FOR_P99 } from "../charts/time-chart.js";
 import { valueAt } from "../live/series.js";
 import { duration, text } from "../page/format.js";
 import { mountChart } from "./card.js";
@@ -20,7 +19,7 @@ export function mount(root, page) {
   mountChart(root, page, {
     type: "line",
     endLabels: true,
-    help: "The time from sending a request to its last token, for successful requests. 50 % of them took at most P50, 99 % at most P99. Failed requests are not included; the error rate counts them.",
+    help: "The time from sending a request to its last token, for successful requests. 50 % of them took at most P50, 99 % at most P99. Failed requests are not included; the error rate counts them. P99 is faint where a point has fewer than 100 requests.",
     metrics: ["p50", "p90", "p95", "p99", "count"].map((stat) => [METRIC, stat]),
     formatTick: durationLabel,
     isDuration: true,
@@ -31,7 +30,8 @@ export function mount(root, page) {
       ...line,
       colour: "series-1",
       points: page.series.get(METRIC, line.stat),
-      faint: line.faint || (line.stat === "p99" && (page.data.summary.total_requests ?? 0) < ENOUGH_FOR_P99),
+      counts: line.stat === "p99" ? page.series.get(METRIC, "count") : null,
+      compared: line.stat === "p95" ? { metric: METRIC, stat: "p95" } : null,
     })),
     counts: () => page.series.get(METRIC, "count"),
     currentValues: (time) => IN_HEAD.map((stat) => {

@@ -2,7 +2,7 @@
 // models; where there are more, a search finds the others on the server.
 
 import { saveHistory } from "../charts/export.js";
-import { slotsOf } from "../charts/palette.js";
+import { slotOf } from "../charts/palette.js";
 import { drawSparkline } from "../charts/sparkline.js";
 import { SeriesStore, thin } from "../live/series.js";
 import { findModels } from "../page/api.js";
@@ -24,11 +24,10 @@ export function mount(root, page) {
     const series = matches?.series ?? page.series;
     const total = page.data.summary.total_requests ?? 0;
     search.hidden = !page.data.models_omitted && !search.value;
-    const slots = slotsOf([...page.data.models, ...models].map((row) => row.model_name));
     const span = page.params.span.replace(/^the /, "");
     setText(find("[data-values]", root), span);
     setText(find("thead th:last-child", root), `P95 trend, ${span}`);
-    body.replaceChildren(...models.map((row) => createRow(row, total, slots.get(row.model_name), page, series)));
+    body.replaceChildren(...models.map((row) => createRow(row, total, slotOf("model", row.model_name), page, series)));
     const note = (text) => body.append(element("tr", {}, element("td", { colspan: COLUMNS, class: "muted" }, text)));
     if (matches?.problem) note(matches.problem);
     else if (!models.length) note(matches ? `No model matches “${search.value.trim()}”.` : "No requests in this time range.");

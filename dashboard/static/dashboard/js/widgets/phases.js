@@ -30,9 +30,9 @@ export function mount(root, page) {
   const lines = () => {
     const { queue, prompt, decode, streamed } = phases(page.series);
     const stack = [
-      { label: streamed ? "Decode" : "Processing", colour: "series-3", points: decode },
-      ...(streamed ? [{ label: "Prompt", colour: "series-1", points: prompt }] : []),
-      { label: "Queue", colour: "series-2", points: queue },
+      { label: streamed ? "Decode" : "Processing", colour: "phase-decode", points: decode },
+      ...(streamed ? [{ label: "Prompt", colour: "phase-prompt", points: prompt }] : []),
+      { label: "Queue", colour: "series-4", points: queue },
     ];
     return stack.map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 }));
   };

@@ -7,7 +7,7 @@ import { mountChart } from "./card.js";
 
 // `name` is the name in the `queue` of a tick.
 const LINES = [
-  { label: "pending", name: "pending", colour: "series-2", metric: ["queue.pending", "avg"] },
+  { label: "pending", name: "pending", colour: "series-4", metric: ["queue.pending", "avg"] },
   { label: "active", name: "processing", colour: "series-1", metric: ["queue.processing", "avg"] },
 ];
 
