@@ -844,8 +844,8 @@ def test_folders_import_in_one_direction() -> None:
         "alerting",
         "frame",
         "alerts-page",
-        "connect-page",
-        "overview-page",
+        "connect",
+        "overview",
         "admin",
     ]
     for path in SCRIPTS.rglob("*.js"):

@@ -192,7 +192,7 @@ class ThePage:
         for path in ("/?range=1h", "/models?limit=100", "/metrics/current", "/errors/groups"):
             reply = visitor.get(path)
             assert reply.status_code == 200
-            assert len(reply.content) < 200_000, path
+            assert len(reply.content) < 220_000, path
 
     def test_has_no_inline_script_or_style(self, visitor: Client) -> None:
         requests("a")

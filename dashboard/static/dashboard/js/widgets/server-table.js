@@ -2,7 +2,7 @@
 // drawn again where it has changed. What the template marks is filled in: `[data-model]` gets the colour of the model,
 // and a row with `[data-filter-name]` and `[data-filter-value]` leads to the page with that filter.
 
-import { slotsOf } from "../charts/palette.js";
+import { slotOf } from "../charts/palette.js";
 import { findAll } from "../page/dom.js";
 
 // `onDraw(root)` is called after each drawing, for example for sparklines.
@@ -15,9 +15,7 @@ export function mountServerTable(root, page, { name = root.dataset.table, onDraw
     if (html !== drawn && drawn !== null && root.contains(document.activeElement)) return;
     if (html !== drawn) root.innerHTML = html; // Django has escaped what came from outside
     drawn = html;
-    const swatches = findAll("[data-model]", root);
-    const slots = slotsOf(swatches.map((swatch) => swatch.dataset.model));
-    for (const swatch of swatches) swatch.classList.add(`slot-${slots.get(swatch.dataset.model)}`);
+    for (const swatch of findAll("[data-model]", root)) swatch.classList.add(`slot-${slotOf("model", swatch.dataset.model)}`);
     onDraw(root);
   };
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
