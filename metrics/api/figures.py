@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.utils.timezone import now
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,7 +13,14 @@ from metrics import queries
 from metrics.api.base_views import ReadView
 from metrics.api.openapi import response_schemas as schemas
 from metrics.api.openapi.description import describe_get
-from metrics.api.openapi.parameters import DISTRIBUTION_METRIC, SERIES, STEP, WINDOW_AND_FILTERS
+from metrics.api.openapi.parameters import (
+    DISTRIBUTION_METRIC,
+    HEATMAP_METRIC,
+    RESOURCE_ROWS,
+    SERIES,
+    STEP,
+    WINDOW_AND_FILTERS,
+)
 from metrics.queries import parameters
 
 
@@ -63,18 +73,37 @@ class DistributionView(ReadView):
 
 
 class HeatmapView(ReadView):
-    """Counts by time and value."""
+    """Counts by time and value; with `by`, averages of hosts and GPUs."""
 
     @describe_get(
         "Heatmap of a metric",
-        schemas.HEATMAP,
-        (DISTRIBUTION_METRIC, *WINDOW_AND_FILTERS, STEP),
+        schemas.HEATMAPS,
+        (HEATMAP_METRIC, *RESOURCE_ROWS, *WINDOW_AND_FILTERS, STEP),
     )
     def get(self, request: Request) -> Response:
-        """The number of requests in each bucket of values, in each step."""
+        """The number of requests in each bucket of values, in each step.
+
+        With `by`, the average of a metric of hosts or GPUs: of each device in each step, or, over four weeks, of each
+        hour of the week. An hour of UTC belongs to the local hour that contains its middle.
+        """
         at = now()
         params = request.query_params
+        if "by" in params:
+            return Response(_resource_heatmap(params, at))
         window, filters = parameters.parse_window_and_filters(params, at, "metric", "step")
         metric = parameters.parse_histogram(params.get("metric"))
         step = parameters.parse_step(params.get("step"))
         return Response(queries.heatmap(metric, window, filters, step=step, now=at).as_dict())
+
+
+def _resource_heatmap(params: Any, at: datetime) -> dict[str, Any]:
+    by = parameters.parse_choice("by", parameters.parse_single(params, "by") or "", parameters.RESOURCE_ROWS)
+    if by == "weekday":
+        _, filters = parameters.parse_window_and_filters(params, at, "metric", "by", "tz")
+        metric = parameters.parse_resource(parameters.parse_single(params, "metric"), by)
+        zone = parameters.parse_zone(parameters.parse_single(params, "tz"))
+        return queries.week_heatmap(metric, parameters.parse_weeks(params, at), filters, zone, at).as_dict()
+    window, filters = parameters.parse_window_and_filters(params, at, "metric", "by", "step")
+    metric = parameters.parse_resource(parameters.parse_single(params, "metric"), by)
+    step = parameters.parse_step(params.get("step"))
+    return queries.device_heatmap(metric, by, window, filters, step=step, now=at).as_dict()

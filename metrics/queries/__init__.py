@@ -33,6 +33,7 @@ from metrics.queries.answers.presence import (
     names_by_age,
     newest_demo,
 )
+from metrics.queries.answers.resource_heatmap import DeviceHeatmap, WeekHeatmap, device_heatmap, week_heatmap
 from metrics.queries.answers.results import Ranking, SeriesCounts
 from metrics.queries.answers.senders import Position, arrived, position, senders
 from metrics.queries.answers.series import SeriesResult, label_names, series
@@ -48,6 +49,7 @@ __all__ = [
     "RANGES",
     "TIMES",
     "BadQuery",
+    "DeviceHeatmap",
     "Distribution",
     "Evaluated",
     "Filters",
@@ -64,6 +66,7 @@ __all__ = [
     "Summary",
     "Table",
     "TooManyGroups",
+    "WeekHeatmap",
     "Window",
     "Windows",
     "arrived",
@@ -71,6 +74,7 @@ __all__ = [
     "current",
     "demo_has_stopped",
     "demo_names",
+    "device_heatmap",
     "distribution",
     "error_groups",
     "errors",
@@ -99,4 +103,5 @@ __all__ = [
     "series",
     "summary",
     "summary_and_models",
+    "week_heatmap",
 ]

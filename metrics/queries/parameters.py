@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
@@ -19,6 +20,7 @@ from metrics import catalogue
 from metrics.aggregation import OUTCOME_COLUMNS
 from metrics.events import Severity
 from metrics.events.types import Timestamp
+from metrics.queries.answers import resource_heatmap
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
 from metrics.queries.answers.series import check_step_of_levels, only_gauges
 from metrics.queries.exceptions import BadQuery
@@ -43,6 +45,10 @@ SERIES_PARAMETERS = ("metric", "stat", "group_by", "step")
 REQUEST_OUTCOMES = (*OUTCOME_GROUPS, *OUTCOME_COLUMNS)  # of lists of requests
 LONGEST_WINDOW_SECONDS = 10 * 366 * 86_400
 LONGEST_STEP_SECONDS = 366 * 86_400
+WEEK_SECONDS = 7 * 86_400
+WEEKS = 4  # of a heatmap by weekday, unless the client asks for another window
+MAX_WEEKS = 8
+RESOURCE_ROWS = (*resource_heatmap.DEVICES, "weekday")  # the values of `by`
 MAX_SERIES = 48  # in one request or subscription
 MAX_GROUP_LABELS = 3
 MAX_VALUES = 200  # of one filter
@@ -191,6 +197,36 @@ def parse_histogram(name: str | None) -> catalogue.Metric:
         allowed = [other.name for other in catalogue.ALL if other.kind is catalogue.Kind.HISTOGRAM]
         raise BadQuery("metric", f"must have a distribution. {metric.name} is a {metric.kind}.", allowed)
     return metric
+
+
+def parse_resource(name: str | None, by: str) -> catalogue.Metric:
+    """Return the metric of a heatmap of hosts or GPUs; one of rows by GPU must be measured on GPUs."""
+    metrics = resource_heatmap.METRICS_OF_GPUS if by == "gpu" else resource_heatmap.METRICS
+    names = [metric.name for metric in metrics]
+    if not name:
+        raise BadQuery("metric", "is required with `by`.", names)
+    metric = parse_metric(name)
+    if metric not in metrics:
+        raise BadQuery("metric", f"must be measured on {'GPUs' if by == 'gpu' else 'hosts or GPUs'}.", names)
+    return metric
+
+
+def parse_weeks(params: Any, now: datetime) -> Window:
+    """Return the window of a heatmap by weekday: four weeks, if the client asks for no other."""
+    window = parse_optional_window(params, now) or Window.last(WEEKS * WEEK_SECONDS, now)
+    if window.seconds > MAX_WEEKS * WEEK_SECONDS:
+        raise BadQuery("from", f"must be at most {MAX_WEEKS} weeks before `to`.")
+    return window
+
+
+def parse_zone(name: str | None) -> ZoneInfo:
+    """Return the time zone of this name, UTC without one."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ValueError, KeyError, OSError):  # also names of files and folders
+        raise BadQuery(
+            "tz", f"must be the IANA name of a time zone, not {_shown(name)}.", ["Europe/Berlin", "UTC"]
+        ) from None
 
 
 def parse_series(params: Any) -> tuple[SeriesSpec, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from metrics import catalogue
 from metrics.api.openapi.description import Parameter
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
-from metrics.queries.parameters import MAX_GROUP_LABELS, REQUEST_OUTCOMES
+from metrics.queries.answers.resource_heatmap import METRICS
+from metrics.queries.parameters import MAX_GROUP_LABELS, MAX_WEEKS, REQUEST_OUTCOMES, WEEKS
+from metrics.queries.parameters import RESOURCE_ROWS as ROWS
 from metrics.queries.read.filters import (
     ERROR_FILTERS,
     HOST_LABELS,
@@ -85,6 +87,20 @@ ERROR_LIST = (*WINDOW, *LABEL_FILTERS, *CURSOR, *map(_row_filter, ERROR_FILTERS)
 STEP = Parameter("step", int, "Seconds between two points. Default: depends on the length of the window.")
 DISTRIBUTION_METRIC = Parameter(
     "metric", description="Metric with a distribution. Default: the response time.", enum=DISTRIBUTIONS
+)
+HEATMAP_METRIC = Parameter(
+    "metric",
+    description="Metric with a distribution. Default: the response time. With `by`: metric of hosts or GPUs, required.",
+    enum=(*DISTRIBUTIONS, *(metric.name for metric in METRICS)),
+)
+RESOURCE_ROWS = (
+    Parameter(
+        "by",
+        description="Rows of a heatmap of hosts or GPUs. `weekday`: weekdays by hours of the day; the window is "
+        f"{WEEKS} weeks by default, at most {MAX_WEEKS}.",
+        enum=ROWS,
+    ),
+    Parameter("tz", description="Time zone of weekdays and hours, such as `Europe/Berlin`. Default: UTC."),
 )
 SERIES = (
     Parameter("metric", description="Name of a metric. May be repeated.", many=True, enum=catalogue.NAMES),

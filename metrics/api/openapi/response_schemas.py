@@ -195,6 +195,32 @@ HEATMAP = object_schema(
     },
     NOTES,
 )
+RESOURCES = {**WINDOW, "metric": STRING, "stat": STRING, "unit": STRING, "by": STRING, "rows": list_of(STRING)}
+VALUES = {**list_of(list_of(FIGURE)), "description": "A list for each row, with a value for each column."}
+DEVICE_HEATMAP = object_schema(
+    {
+        **RESOURCES,
+        "step_seconds": INTEGER,
+        "labels": {**list_of(LABELS), "description": "The labels of each row."},
+        "columns": list_of({"type": "integer", "description": "Epoch milliseconds."}),
+        "values": VALUES,
+    },
+    {**NOTES, "rows_omitted": INTEGER},
+)
+WEEK_HEATMAP = object_schema(
+    {
+        **RESOURCES,
+        "time_zone": STRING,
+        "columns": list_of({"type": "integer", "description": "Hour of the day, 0 to 23."}),
+        "values": VALUES,
+        "hours": {
+            **list_of(list_of(INTEGER)),
+            "description": "The number of hours with data that a value is the mean of.",
+        },
+    },
+    NOTES,
+)
+HEATMAPS: dict[str, Any] = {"oneOf": [HEATMAP, DEVICE_HEATMAP, WEEK_HEATMAP]}
 MODEL = object_schema(
     {
         "model_name": STRING,

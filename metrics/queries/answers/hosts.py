@@ -67,7 +67,7 @@ def host_states(now: datetime) -> list[dict[str, Any]]:
     Each has `host`, `state`, and `is_demo`: whether all its samples are demo data.
     """
     with query_budget():
-        real = _real_hosts()
+        real = real_hosts()
         return [
             {"host": host.host, "state": host.state, "is_demo": host.host not in real} for host in _host_states(now)
         ]
@@ -83,7 +83,7 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
     if any(host.state == "down" for host in states):
         # The hosts of demo data do not exist: they are not down if nobody sends demo data. What another process has
         # removed is in the cache for a while, and has no labels any more.
-        real = _real_hosts()
+        real = real_hosts()
         states = [host for host in states if host.state != "down" or host.host in real]
     # If there are too many hosts, those that run are shown.
     ranked = sorted(states, key=lambda host: (STATES.index(host.state), host.host))
@@ -101,7 +101,7 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
     return body
 
 
-def _real_hosts() -> set[str]:
+def real_hosts() -> set[str]:
     """Return the hosts of which not all is demo data."""
     return set(GaugeLabels.objects.filter(is_demo=False).values_list("host", flat=True).distinct())
 

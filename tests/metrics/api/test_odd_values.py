@@ -86,7 +86,10 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "metrics-summary": [("/metrics/summary", window) for window in windows],
         "metrics-history": [("/metrics/history", params) for params in series],
         "metrics-distribution": [("/metrics/distribution", {"metric": name, **windows[2]}) for name in histograms],
-        "metrics-heatmap": [("/metrics/heatmap", {"metric": name, **windows[2]}) for name in histograms],
+        "metrics-heatmap": [
+            *(("/metrics/heatmap", {"metric": name, **windows[2]}) for name in histograms),
+            *(("/metrics/heatmap", {"metric": "gpu.temperature", "by": by}) for by in ("host", "gpu", "weekday")),
+        ],
         "models": [("/models", window) for window in windows],
         "model": [(path, params) for path, params in of_names if not {"?", "#"} & set(path)],
         "requests": [("/requests", {"limit": 500}), *(("/requests", window) for window in windows)],

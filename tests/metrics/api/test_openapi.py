@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from metrics import catalogue
 from metrics.api.openapi.parameters import DISTRIBUTIONS
+from metrics.queries.answers.resource_heatmap import METRICS as RESOURCE_METRICS
 from tests.metrics.api.asgi_client import ADDRESS, AsgiClient
 
 load_all_checks()
@@ -62,6 +63,8 @@ REQUESTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("/metrics/history", {}, {**WINDOW, "metric": ["ttft_ms", "error.count", "gpu.temperature"], "group_by": "model"}),
     ("/metrics/distribution", {}, WINDOW),
     ("/metrics/heatmap", {}, WINDOW),
+    ("/metrics/heatmap", {}, {**WINDOW, "metric": "gpu.utilization_percent", "by": "gpu"}),
+    ("/metrics/heatmap", {}, {"metric": "system.cpu_percent", "by": "weekday", "tz": "Europe/Berlin"}),
     ("/models", {}, WINDOW),
     ("/models/{name}", {"name": "m"}, WINDOW),
     ("/requests", {}, {**WINDOW, "limit": 2, "has_error": "false"}),
@@ -94,7 +97,10 @@ class TheSchema:
         assert reply.json()["accepted"] == 1, (reply.json(), case.body)
 
     def test_lists_the_metrics_of_the_catalogue(self, described: Any) -> None:
-        for path, names in (("/metrics/history", catalogue.NAMES), ("/metrics/heatmap", DISTRIBUTIONS)):
+        for path, names in (
+            ("/metrics/history", catalogue.NAMES),
+            ("/metrics/heatmap", [*DISTRIBUTIONS, *(metric.name for metric in RESOURCE_METRICS)]),
+        ):
             parameters = {
                 parameter["name"]: parameter for parameter in described[path]["GET"].definition.raw["parameters"]
             }

@@ -127,6 +127,29 @@ class AParameter:
         for path in ("/metrics/history?metric=ttft_ms&range=30d", "/metrics/heatmap?range=30d"):
             assert_refused(empty_api, path, "step", step=step)
 
+    @pytest.mark.parametrize(
+        ("parameter", "given"),
+        [
+            ("by", {"by": "model", "metric": "gpu.temperature"}),
+            ("by", {"by": "", "metric": "gpu.temperature"}),
+            ("metric", {"by": "host"}),
+            ("metric", {"by": "weekday", "metric": "ttft_ms"}),
+            ("metric", {"by": "gpu", "metric": "system.cpu_percent"}),
+            ("step", {"by": "weekday", "metric": "gpu.temperature", "step": "60"}),
+            ("tz", {"by": "gpu", "metric": "gpu.temperature", "tz": "UTC"}),
+            ("tz", {"metric": "ttft_ms", "tz": "UTC"}),
+            ("from", {"by": "weekday", "metric": "gpu.temperature", "from": "2026-01-01", "to": "2026-03-01"}),
+            *(
+                ("tz", {"by": "weekday", "metric": "gpu.temperature", "tz": name})
+                for name in ("Berlin", "../etc", "/etc/passwd", "America", "x" * 300, "CEST+2")
+            ),
+        ],
+    )
+    def test_of_a_heatmap_of_devices_is_checked(
+        self, empty_api: AsgiClient, parameter: str, given: dict[str, str]
+    ) -> None:
+        assert_refused(empty_api, "/metrics/heatmap", parameter, **given)
+
     def test_group_by_is_a_label(self, empty_api: AsgiClient) -> None:
         allowed = assert_refused(empty_api, "/metrics/history?metric=ttft_ms", "group_by", group_by="metadata")[
             "allowed"

@@ -91,6 +91,11 @@ class TheFiguresOfAWindow:
         check(steps_of(lambda: queries.distribution(metric, HOUR, filters, NOW)))
         check(steps_of(lambda: queries.heatmap(metric, HOUR, filters, now=NOW)))
 
+    def test_of_a_heatmap_of_devices_come_from_rollups(self, known: Known, filters: Filters) -> None:
+        metric = catalogue.get("gpu.utilization_percent")
+
+        check(steps_of(lambda: queries.device_heatmap(metric, "gpu", HOUR, filters, now=NOW)))
+
     def test_of_the_models_come_from_rollups(self, known: Known, filters: Filters) -> None:
         steps = steps_of(lambda: queries.models(HOUR, filters, NOW))
 
