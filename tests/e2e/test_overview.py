@@ -252,7 +252,7 @@ class APage:
             "latency": ("PNG", "SVG", "CSV"),
             "requests": ("SVG",),
             "throughput": ("SVG",),
-            "heatmap": ("PNG", "SVG"),
+            "heatmap": ("PNG", "SVG", "CSV"),
         }
         for widget, kinds in wanted.items():
             for kind in kinds:
@@ -273,7 +273,8 @@ class APage:
                 assert b"NaN" not in content
                 assert b"undefined" not in content
             else:
-                assert content.startswith(b"timestamp,metric,stat,unit,labels,value"), widget
+                head = b"timestamp,metric,stat" if widget == "latency" else b"time,from_value,below_value,count"
+                assert content.startswith(head), widget
         assert console_errors == []
 
     def test_keeps_the_theme_that_was_chosen(self, module_server: Server, open_page: Any) -> None:
@@ -420,10 +421,10 @@ class APageBelowAPathOfAProxy:
             page.reload()
             wait_live(page)
             expect(page.locator("html")).to_have_attribute("data-theme", "light")
-            with page.expect_download() as saved:
+            with page.expect_request(f"{proxy.url}/monitor/export/history.csv?**"), page.expect_download() as saved:
                 page.locator('[data-widget="requests"] [data-menu]').click()
                 page.get_by_role("menuitem", name="CSV").click()
-            assert saved.value.url.startswith(f"{proxy.url}/monitor/export/history.csv?")
+            assert saved.value.suggested_filename.startswith("llmmonitor_requests_")
             page.goto(f"{proxy.url}/monitor/docs")
             expect(page.get_by_text("/metrics/current", exact=True)).to_be_visible()
             expect(page.get_by_role("combobox")).to_contain_text("/monitor")

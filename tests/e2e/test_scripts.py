@@ -392,6 +392,28 @@ class TheScripts:
             2, [["P95", None], ["P50", None], ["P95 before", "m|p95|a"]],
         ]  # fmt: skip
 
+    def test_colour_a_heatmap_in_steps_of_whole_counts(self, run: Any) -> None:
+        body = "(m, most) => most.map((max) => m.countSteps(max).map(({ low, high }) => [low, high]))"
+        few, many = run("charts/heat.js", body, [2, 490])
+        assert few == [[1, 1], [2, 2]]
+        assert many == [[1, 10], [11, 40], [41, 90], [91, 160], [161, 250], [251, 360], [361, 490]]
+
+    def test_mark_a_logarithmic_axis_with_round_figures(self, run: Any) -> None:
+        body = "(m, limits) => limits.map(([low, high]) => m.logTicks(low, high))"
+        wide, narrow = run("charts/heat.js", body, [[90, 12_000], [820, 1_100]])
+        assert wide == [100, 300, 1_000, 3_000, 10_000]
+        assert narrow == [900, 1_000]
+
+    def test_name_a_file_by_its_chart_filters_and_range(self, run: Any) -> None:
+        body = """(m) => m.fileName("Response time", { window: { from: Date.parse("2026-11-24T12:30:00Z"), to: 0 },
+                    filters: { model: ["llama/3 70b", "../x" + "y".repeat(99)] }, params: { range: "1h" } }, "png")"""
+        name = run("charts/export.js", body)
+        assert name == f"llmmonitor_response-time_llama-3-70b+x{'y' * 39}_2026-11-24T1330_1h.png"
+
+    def test_write_names_as_text_in_a_csv_file(self, run: Any) -> None:
+        rows = [["a", 'b "c", d'], ["=1+1", -1.5, None]]
+        assert run("charts/export.js", "(m, rows) => m.csvText(rows)", rows) == 'a,"b ""c"", d"\r\n\'=1+1,-1.5,\r\n'
+
     def test_show_the_last_minute_while_live_and_the_window_where_it_has_nothing(self, run: Any) -> None:
         body = """(m, _, settings) => {
           const params = { range: "24h", filters: {}, span: "the last 24 hours" };
@@ -462,7 +484,7 @@ class TheScripts:
 
     def test_add_up_the_rows_of_a_heatmap(self, run: Any) -> None:
         body = "(m) => m.mergeRows({ edges: [1, 2, 4, 8], counts: [[1, 2, 3]] }, 2)"
-        assert run("widgets/heatmap.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
+        assert run("charts/heat.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
 def within(setting: str, body: str) -> str:

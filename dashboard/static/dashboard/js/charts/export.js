@@ -2,13 +2,15 @@
 // time range, filters and legend. The values come from the export API.
 
 import { historyFileUrl } from "../page/api.js";
-import { moment } from "../page/format.js";
+import { moment, zoneName } from "../page/format.js";
+import { localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
 import { SvgContext } from "./svg-context.js";
 
 const SCALE = 2;
-const HEAD_PX = 46;
-const LEGEND_PX = 20;
+const MARGIN = 12;
+const LINE_PX = 17;
+const SMALL_FONT = "450 11.5px Inter";
 
 function download(url, name) {
   const link = document.createElement("a");
@@ -19,40 +21,64 @@ function download(url, name) {
   link.remove();
 }
 
-function fileName(title, page, extension) {
-  const { from, to } = page.window;
-  const stamp = (ms) => new Date(ms).toISOString().slice(0, 16).replace(/[-:]/g, "");
-  const model = (page.filters.model ?? ["all"]).join("-").replace(/[^\w.-]+/g, "_").slice(0, 60);
-  return `llmmonitor_${title.toLowerCase().replace(/\W+/g, "-")}_${model}_${stamp(from)}_${stamp(to)}.${extension}`;
+const safe = (text, most) => text.toLowerCase().replace(/[^\w.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "").slice(0, most);
+
+// "llmmonitor_response-time_llama-3-70b_2026-11-24T1330_1h.png": the chart, the filters, the local time of the start, the range.
+export function fileName(title, { window: { from, to }, filters, params }, extension) {
+  const values = Object.values(filters).flat().map((value) => safe(value, 40)).join("+").slice(0, 80);
+  const start = new Date(localTime(from)).toISOString().slice(0, 16).replace(":", "");
+  return `${["llmmonitor", safe(title, 60), values, start, params.range ?? lengthText(to - from)].filter(Boolean).join("_")}.${extension}`;
+}
+
+function lengthText(ms) {
+  const seconds = Math.round(ms / 1000);
+  for (const [unit, size] of [["d", 86_400], ["h", 3_600], ["m", 60]]) if (seconds >= size && seconds % size === 0) return `${seconds / size}${unit}`;
+  return seconds >= 60 ? `${Math.round(seconds / 60)}m` : `${seconds}s`;
 }
 
 function caption(page) {
   const { from, to } = page.window;
   const filters = Object.entries(page.filters).map(([name, values]) => `${name} ${[values].flat().join(", ")}`);
-  return [`${moment(from, true)} to ${moment(to, true)}`, ...filters].join(" · ");
+  const demo = page.data.demo?.present ? ["includes demo data"] : [];
+  return [`${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`, ...filters, ...demo].join(" · ");
 }
 
-const headHeight = (source) => HEAD_PX + (source.legend?.length ? LEGEND_PX : 0);
+// The head: its words and keys with their places, wrapped to the width, and its height.
+function layoutHead(ctx, width, title, page, source) {
+  const room = width - 2 * MARGIN;
+  ctx.font = SMALL_FONT;
+  const parts = [];
+  let [x, y] = [0, 0];
+  const place = (text, keyWidth, gap, part) => {
+    const taken = keyWidth + ctx.measureText(text).width;
+    if (x && x + taken > room) [x, y] = [0, y + LINE_PX];
+    parts.push({ ...part, text, x: MARGIN + x, y: y + 37 });
+    x += taken + gap;
+  };
+  for (const word of `${caption(page)} · LLM Monitor`.split(/(?<= )/)) place(word, 0, 0, {});
+  const legend = source.legend ?? [];
+  if (legend.length) [x, y] = [0, y + LINE_PX];
+  for (const line of legend) place(line.label, 20, 16, { key: line.fill ?? colour(line.colour) });
+  return { parts, height: y + 37 + 11 };
+}
 
 // Draw the background and the head.
-function drawHead(ctx, width, height, title, page, source) {
+function drawHead(ctx, width, height, title, { parts }) {
   ctx.fillStyle = colour("card");
   ctx.fillRect(0, 0, width, height);
   ctx.textAlign = "left";
   ctx.textBaseline = "alphabetic";
   ctx.fillStyle = colour("text");
   ctx.font = "640 14px Inter";
-  ctx.fillText(title, 12, 20);
-  ctx.fillStyle = colour("muted");
-  ctx.font = "450 11.5px Inter";
-  ctx.fillText(`${caption(page)} · LLM Monitor`, 12, 37);
-  let x = 12;
-  for (const line of source.legend ?? []) {
-    ctx.fillStyle = colour(line.colour);
-    ctx.fillRect(x, 48, 14, 4);
+  ctx.fillText(title, MARGIN, 20);
+  ctx.font = SMALL_FONT;
+  for (const { text, x, y, key } of parts) {
+    if (key) {
+      ctx.fillStyle = key;
+      ctx.fillRect(x, y - 6, 14, 4);
+    }
     ctx.fillStyle = colour("muted");
-    ctx.fillText(line.label, x + 20, 54);
-    x += 36 + ctx.measureText(line.label).width;
+    ctx.fillText(text, key ? x + 20 : x, y);
   }
 }
 
@@ -62,13 +88,14 @@ export function savePng(source, title, page) {
   if (!chart) return;
   const { canvas } = chart;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  const head = headHeight(source);
   const picture = document.createElement("canvas");
+  const ctx = picture.getContext("2d");
+  const layout = layoutHead(ctx, width, title, page, source);
+  const head = layout.height;
   picture.width = width * SCALE;
   picture.height = (height + head) * SCALE;
-  const ctx = picture.getContext("2d");
   ctx.scale(SCALE, SCALE);
-  drawHead(ctx, width, height + head, title, page, source);
+  drawHead(ctx, width, height + head, title, layout);
   const ratio = chart.currentDevicePixelRatio;
   chart.options.devicePixelRatio = SCALE;
   chart.resize();
@@ -81,15 +108,17 @@ export function savePng(source, title, page) {
 function drawSvg(source, title, page) {
   const { canvas } = source.chart;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  const head = headHeight(source);
-  const ctx = new SvgContext(width, height + head, document.createElement("canvas").getContext("2d"), head);
-  drawHead(ctx, width, height + head, title, page, source);
+  const ruler = document.createElement("canvas").getContext("2d");
+  const layout = layoutHead(ruler, width, title, page, source);
+  const head = layout.height;
+  const ctx = new SvgContext(width, height + head, ruler, head);
+  drawHead(ctx, width, height + head, title, layout);
   ctx.beginChart();
   const config = source.config();
   config.platform = window.Chart.platforms.BasicPlatform;
   Object.assign(config.options, { responsive: false, animation: false, devicePixelRatio: 1, events: [] });
   config.options.plugins.tooltip = { enabled: false };
-  for (const dataset of config.data.datasets) dataset.segment = {}; // otherwise Chart.js strokes lines with a Path2D
+  for (const dataset of config.data.datasets) dataset.segment ??= {}; // otherwise Chart.js strokes lines with a Path2D
   const { overlays } = source.chart;
   config.plugins = [{ id: "overlays", beforeInit: (chart) => { chart.overlays = { ...overlays, brush: null }; } }, ...config.plugins];
   new window.Chart(ctx.canvas, config).destroy();
@@ -97,13 +126,31 @@ function drawSvg(source, title, page) {
 }
 
 export function saveSvg(source, title, page) {
-  if (!source.chart) return;
-  const url = URL.createObjectURL(new Blob([drawSvg(source, title, page)], { type: "image/svg+xml" }));
-  download(url, fileName(title, page, "svg"));
+  if (source.chart) saveFile(drawSvg(source, title, page), "image/svg+xml", fileName(title, page, "svg"));
+}
+
+function saveFile(content, type, name) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  download(url, name);
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-export function saveHistory(extension, metrics, page, groupBy) {
+// A cell as CSV. A spreadsheet would calculate a name that begins like a formula.
+function csvCell(value) {
+  const text = String(value ?? "");
+  const guarded = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+export const csvText = (rows) => rows.map((row) => `${row.map(csvCell).join(",")}\r\n`).join("");
+
+// Save rows of values as CSV, the first row with the names of the columns.
+export const saveRows = (rows, title, page) => saveFile(csvText(rows), "text/csv", fileName(title, page, "csv"));
+
+export const saveJson = (data, title, page) => saveFile(JSON.stringify(data, null, 1), "application/json", fileName(title, page, "json"));
+
+// The values of series as the API has them. The file is named like the picture.
+export async function saveHistory(extension, metrics, page, groupBy, title) {
   const search = new URLSearchParams();
   for (const [metric, stat] of metrics) {
     search.append("metric", metric);
@@ -115,5 +162,9 @@ export function saveHistory(extension, metrics, page, groupBy) {
   search.set("step", String(page.series.step / 1000));
   if (groupBy) search.set("group_by", groupBy);
   for (const [name, values] of Object.entries(page.filters)) for (const value of [values].flat()) search.append(name, value);
-  download(`${historyFileUrl(extension)}?${search}`, "");
+  const url = `${historyFileUrl(extension)}?${search}`;
+  const response = await fetch(url).catch(() => null);
+  // Without the values, the server's answer says why.
+  if (!response?.ok) download(url, "");
+  else saveFile(await response.blob(), response.headers.get("Content-Type") ?? "", fileName(title, page, extension));
 }

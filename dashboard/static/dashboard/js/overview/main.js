@@ -2,7 +2,7 @@
 
 import { startPage } from "../frame/start.js";
 import * as firingAlerts from "../widgets/firing-alerts.js";
-import * as heatmap from "../widgets/heatmap.js";
+import * as heatmap from "../widgets/response-heatmap.js";
 import * as latency from "../widgets/latency.js";
 import * as machines from "../widgets/machines.js";
 import * as models from "../widgets/models.js";

@@ -45,8 +45,8 @@ export function mountChart(root, page, spec) {
   mountMenu(root, [
     { label: "Save as PNG", onClick: () => savePng(chart, title, page) },
     { label: "Save as SVG", onClick: () => saveSvg(chart, title, page) },
-    { label: "Save as CSV", onClick: () => saveHistory("csv", spec.metrics, page, spec.groupBy) },
-    { label: "Save as JSON", onClick: () => saveHistory("json", spec.metrics, page, spec.groupBy) },
+    { label: "Save as CSV", onClick: () => saveHistory("csv", spec.metrics, page, spec.groupBy, title) },
+    { label: "Save as JSON", onClick: () => saveHistory("json", spec.metrics, page, spec.groupBy, title) },
     null,
     { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.rolling },
     { label: "Copy link to this moment", onClick: () => copyLink(page, true) },
@@ -253,7 +253,7 @@ function mountTable(root, page, spec, chart) {
 }
 
 // Move the card into a dialog until the dialog is closed.
-function enlarge(root, chart) {
+export function enlarge(root, chart) {
   const dialog = document.getElementById("enlarged");
   if (dialog.open) return;
   const placeholder = element("div", { class: root.className, "aria-hidden": "true" }); // keeps the card's place in the grid

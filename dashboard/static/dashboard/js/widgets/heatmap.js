@@ -1,156 +1,239 @@
-// The distribution of response times over time, which shows groups of requests that percentiles hide. The colour is the
-// square root of the number of requests, in seven steps.
+// Heatmaps: how many requests had which value at which time, and how much of a resource was used by which host and when.
 
-import { savePng, saveSvg } from "../charts/export.js";
+import { saveJson, savePng, saveRows, saveSvg } from "../charts/export.js";
+import { countSteps, heightOf, linearSteps, logTicks, mergeRows, stepOf } from "../charts/heat.js";
 import { timeAxis, tooltip } from "../charts/options.js";
 import { colour, mix } from "../charts/palette.js";
 import { brush } from "../charts/plugins.js";
 import { attachPointer } from "../charts/pointer.js";
-import { find, setText } from "../page/dom.js";
-import { duration, moment, text } from "../page/format.js";
+import { element, find, setText, svg } from "../page/dom.js";
+import { moment } from "../page/format.js";
 import { nextFrame, whenIdle } from "../page/scheduling.js";
-import { drawValues, mountHelp, mountMenu, stepText } from "./card.js";
+import { drawValues, enlarge, mountHelp, mountMenu, stepText } from "./card.js";
 
-const MAX_ROWS = 14;
-const COLOUR_STEPS = 7;
 const DAY_MS = 86_400_000;
+const count = (value) => value.toLocaleString("en-US");
+const shade = ({ share }) => mix(colour("card"), colour("series-1"), share);
 
-const formatCount = (count) => count.toLocaleString("en-US");
-const formatDuration = (milliseconds) => text(duration(milliseconds));
-const requestsText = (count) => `request${count === 1 ? "" : "s"}`;
-
-// Merge neighbouring rows, so that there are at most `maxRows`. Pure.
-export function mergeRows({ edges, counts }, maxRows = MAX_ROWS) {
-  const rows = Math.max(0, edges.length - 1);
-  const size = Math.max(1, Math.ceil(rows / maxRows));
-  const starts = Array.from({ length: Math.ceil(rows / size) }, (_, index) => index * size);
-  const total = (values) => values.reduce((sum, value) => sum + value, 0);
-  return {
-    edges: rows ? [...starts.map((row) => edges[row]), edges[rows]] : [],
-    counts: counts.map((column) => starts.map((row) => total(column.slice(row, Math.min(rows, row + size))))),
+// The distribution of a value over time. The colour is the square root of the number of requests. `spec`:
+//   read(): {times, step_seconds, edges, counts} of the API; format(value): a value as text; help; metrics; emptyText;
+//   noun: [singular, plural] of what is counted; onCell({from, to, low, high}): a click on a cell.
+export function mountHeatmap(root, page, spec) {
+  const [one, many] = spec.noun ?? ["request", "requests"];
+  const noun = (number) => `${count(number)} ${number === 1 ? one : many}`;
+  const view = () => {
+    const data = spec.read();
+    if (!data?.edges.length) return { cells: [], rows: [], columns: [], steps: [] };
+    const { edges, counts } = mergeRows(data);
+    const step = data.step_seconds * 1000;
+    const least = edges.find((edge) => edge > 0) ?? 1;
+    const heights = edges.map((edge) => heightOf(edge, least));
+    const cells = counts.flatMap((column, index) => column.map((v, row) => ({
+      x: data.times[index], y: (heights[row] + heights[row + 1]) / 2, v, row, height: heights[row + 1] - heights[row],
+    })).filter(({ v }) => v));
+    const max = cells.reduce((highest, { v }) => Math.max(highest, v), 0);
+    return {
+      cells, step, min: heights[0], max: heights.at(-1), steps: countSteps(max),
+      ticks: logTicks(least, edges.at(-1)).map((value) => ({ value: Math.log10(value), label: spec.format(value) })),
+      rows: edges.slice(1).map((high, row) => ({ name: `${spec.format(edges[row])} to ${spec.format(high)}`, low: edges[row], high })),
+      columns: data.times, table: counts, total: cells.reduce((sum, { v }) => sum + v, 0),
+    };
   };
+  mountMatrix(root, page, spec, {
+    view,
+    stepLabel: ({ low, high }) => (low === high ? count(low) : `${count(low)}–${count(high)}`),
+    legendTitle: `${many} in a cell`,
+    values: ({ total, step }) => (total ? [["", count(total)], [` ${total === 1 ? one : many} · one column per ${stepText(step / 1000)}`, ""]] : []),
+    cellText: ({ rows }, { row, v }) => `${rows[row].name}: ${noun(v)}`,
+    cellNote: ({ cells }, cell) => {
+      const column = cells.filter(({ x }) => x === cell.x).reduce((sum, { v }) => sum + v, 0);
+      return `${Math.round((100 * cell.v) / column)} % of ${noun(column)} in this column`;
+    },
+    // The file has the buckets of the API, which the drawing may have merged.
+    file: () => {
+      const { times, edges, counts } = spec.read() ?? { times: [], edges: [], counts: [] };
+      const rows = times.flatMap((time, index) => counts[index].map((value, row) => [new Date(time).toISOString(), edges[row], edges[row + 1], value]));
+      return [["time", "from_value", "below_value", "count"], ...rows.filter((row) => row[3])];
+    },
+    formatCell: count,
+  });
 }
 
-// The cells with requests, {x: time, y: row + 0.5, v: count}, the edges of the rows in ms, and the step in ms.
-function cellsOf(heatmap) {
-  if (!heatmap) return { points: [], edges: [], step: 1, total: 0, max: 0 };
-  const { edges, counts } = mergeRows(heatmap);
-  const points = counts.flatMap((column, index) =>
-    column.map((v, row) => ({ x: heatmap.times[index], y: row + 0.5, v })).filter(({ v }) => v));
-  const total = points.reduce((sum, { v }) => sum + v, 0);
-  const max = points.reduce((highest, { v }) => Math.max(highest, v), 0);
-  return { points, edges, step: heatmap.step_seconds * 1000, total, max };
+// The use of a resource. `spec`: read(): {rows: names, columns: times in ms, or hours from 0 to 23 with `hours`, values:
+// values[row][column], step_seconds}; format(value); max: the end of the colour scale (100); hours; help; metrics; emptyText;
+// onCell({row, column}).
+export function mountResourceHeatmap(root, page, spec) {
+  const steps = linearSteps(spec.max ?? 100);
+  const view = () => {
+    const { rows = [], columns = [], values = [], step_seconds: seconds = 1 } = spec.read() ?? {};
+    const cells = rows.flatMap((_, row) => columns.map((x, index) => ({ x, y: rows.length - row - 0.5, v: values[row]?.[index] ?? null, row, height: 1 })))
+      .filter(({ v }) => v !== null);
+    return {
+      cells, columns, steps, step: spec.hours ? 1 : seconds * 1000, min: 0, max: Math.max(1, rows.length),
+      ticks: rows.map((label, row) => ({ value: rows.length - row - 0.5, label })),
+      rows: rows.map((name) => ({ name })),
+      table: columns.map((_, index) => rows.map((__, row) => values[row]?.[index] ?? null)),
+    };
+  };
+  mountMatrix(root, page, spec, {
+    view,
+    stepLabel: ({ low, high }) => `${spec.format(low)}–${spec.format(high)}`,
+    legendTitle: spec.legendTitle ?? "",
+    values: () => spec.values?.() ?? [],
+    cellText: ({ rows }, { row, v }) => `${rows[row].name}: ${spec.format(v)}`,
+    cellNote: () => "",
+    file: () => {
+      const { rows, columns, table } = view();
+      const time = (x) => (spec.hours ? x : new Date(x).toISOString());
+      return [[spec.hours ? "hour" : "time", ...rows.map(({ name }) => name)], ...columns.map((x, index) => [time(x), ...table[index]])];
+    },
+    formatCell: (value) => (value === null ? "—" : spec.format(value)),
+  });
 }
 
-export function mount(root, page) {
+// The first column may begin before the window: it ends at the axis.
+const insideArea = {
+  id: "insideArea",
+  beforeDatasetsDraw({ ctx, chartArea: { left, top, width, height } }) {
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, top, width, height);
+    ctx.clip();
+  },
+  afterDatasetsDraw: ({ ctx }) => ctx.restore(),
+};
+
+function mountMatrix(root, page, spec, kind) {
   const canvas = find("canvas", root);
   const title = find(".card-title", root).textContent;
+  const table = find("[data-table]", root);
   let chart = null;
   let hasPointer = false;
   let visible = false;
-  let cells = cellsOf(null);
-
-  const config = () => {
-    const background = colour("card");
-    const hue = colour("series-1");
-    const cellColour = (count) => mix(background, hue, 0.14 + 0.86 * (Math.ceil(Math.sqrt(count / cells.max) * COLOUR_STEPS) / COLOUR_STEPS));
-    const { from, to } = page.window;
-    const withDay = to - from > DAY_MS;
-    const rows = Math.max(1, cells.edges.length - 1);
-    return {
-      type: "matrix",
-      data: {
-        datasets: [{
-          data: cells.points,
-          backgroundColor: ({ raw }) => (raw ? cellColour(raw.v) : "transparent"),
-          borderWidth: 0,
-          anchorX: "left",
-          width: ({ chart: { chartArea, scales } }) => Math.max(1, ((chartArea?.width ?? 0) * cells.step) / (scales.x.max - scales.x.min) - 1),
-          height: ({ chart: { chartArea } }) => Math.max(1, (chartArea?.height ?? 0) / rows - 1),
-        }],
-      },
-      plugins: [brush],
-      options: {
-        animation: false,
-        responsive: true,
-        maintainAspectRatio: false,
-        layout: { padding: { top: 6, right: 6 } },
-        scales: {
-          x: { ...timeAxis(), min: from, max: to },
-          y: {
-            type: "linear",
-            reverse: false,
-            min: 0,
-            max: rows,
-            border: { display: false },
-            grid: { display: false },
-            afterFit: (axis) => { axis.width = Math.max(axis.width, 44); },
-            afterBuildTicks: (axis) => {
-              const interval = Math.max(1, Math.ceil((cells.edges.length - 1) / 5));
-              axis.ticks = cells.edges.map((_, index) => ({ value: index })).filter(({ value }) => value % interval === 0);
-            },
-            ticks: {
-              color: colour("muted"), font: { family: "Inter", size: 11.5, weight: 450 }, padding: 8, autoSkip: false,
-              callback: (value) => edgeLabel(cells.edges, value),
-            },
-          },
-        },
-        plugins: {
-          legend: { display: false },
-          tooltip: tooltip({
-            title: ([item]) => `${moment(item.raw.x, withDay)} – ${moment(item.raw.x + cells.step, withDay)}`,
-            label: ({ raw: { y, v } }) =>
-              ` ${formatDuration(cells.edges[y - 0.5])} to ${formatDuration(cells.edges[y + 0.5])}: ${formatCount(v)} ${requestsText(v)}`,
-            labelColor: ({ raw }) => ({ borderColor: "transparent", backgroundColor: cellColour(raw.v), borderRadius: 2 }),
-            footer: ([{ raw }]) => {
-              const column = cells.points.filter(({ x }) => x === raw.x).reduce((sum, { v }) => sum + v, 0);
-              return `${Math.round((100 * raw.v) / column)} % of ${formatCount(column)} ${requestsText(column)} in this column`;
-            },
-          }),
-        },
-      },
-    };
+  let view = kind.view();
+  const span = () => (spec.hours ? { from: 0, to: 24 } : page.window);
+  const at = (x) => {
+    if (spec.hours) return `${String(x).padStart(2, "0")}:00 – ${String(x + 1).padStart(2, "0")}:00`;
+    const withDay = page.window.to - page.window.from > DAY_MS;
+    return `${moment(x, withDay)} – ${moment(x + view.step, withDay)}`;
+  };
+  const open = ({ x, row }) => {
+    const { low, high, name } = view.rows[row];
+    spec.onCell({ from: x, to: x + view.step, low, high, row: name, column: x });
   };
 
-  const draw = () => (visible ? nextFrame : whenIdle)(() => {
+  const config = () => ({
+    type: "matrix",
+    data: {
+      datasets: [{
+        data: view.cells,
+        backgroundColor: ({ raw }) => (raw ? shade(stepOf(view.steps, raw.v)) : "transparent"),
+        borderWidth: 0,
+        anchorX: "left",
+        width: ({ chart: { chartArea, scales } }) => Math.max(1, ((chartArea?.width ?? 0) * view.step) / (scales.x.max - scales.x.min) - 1),
+        height: ({ raw, chart: { chartArea } }) => Math.max(1, ((chartArea?.height ?? 0) * (raw?.height ?? 0)) / (view.max - view.min || 1) - 1),
+      }],
+    },
+    plugins: [insideArea, brush],
+    options: {
+      animation: false,
+      responsive: true,
+      maintainAspectRatio: false,
+      layout: { padding: { top: 6, right: 6 } },
+      onHover: (_, items) => canvas.classList.toggle("is-link", Boolean(spec.onCell && items.length)),
+      scales: { x: xAxis(), y: yAxis() },
+      plugins: {
+        legend: { display: false },
+        tooltip: tooltip({
+          title: ([item]) => (item ? at(item.raw.x) : ""),
+          label: ({ raw }) => ` ${kind.cellText(view, raw)}`,
+          labelColor: ({ raw }) => ({ borderColor: "transparent", backgroundColor: shade(stepOf(view.steps, raw.v)), borderRadius: 2 }),
+          footer: ([item]) => (item ? kind.cellNote(view, item.raw) : ""),
+        }),
+      },
+    },
+  });
+  const xAxis = () => {
+    const { from, to } = span();
+    if (!spec.hours) return { ...timeAxis(), min: from, max: to };
+    const { color, font, padding } = timeAxis().ticks;
+    return {
+      type: "linear", min: from, max: to, grid: { display: false }, border: { display: false },
+      ticks: { stepSize: 6, maxRotation: 0, color, font, padding, callback: (hour) => `${String(hour).padStart(2, "0")}:00` },
+    };
+  };
+  const yAxis = () => ({
+    type: "linear", reverse: false, min: view.min, max: view.max, border: { display: false }, grid: { display: false },
+    afterFit: (axis) => { axis.width = Math.max(axis.width, 44); },
+    afterBuildTicks: (axis) => { axis.ticks = view.ticks.map(({ value }) => ({ value })); },
+    ticks: {
+      color: colour("muted"), font: { family: "Inter", size: 11.5, weight: 450 }, padding: 8, autoSkip: false,
+      callback: (_, index) => view.ticks[index]?.label ?? "",
+    },
+  });
+  const legend = () => view.steps.map((step) => ({ label: kind.stepLabel(step), fill: shade(step) }));
+
+  const draw = () => {
     if (!root.checkVisibility()) return;
     chart?.destroy();
-    cells = cellsOf(page.data.heatmap);
+    view = kind.view();
     chart = new window.Chart(canvas, config());
     chart.overlays = { brush: null };
-    if (!hasPointer) attachPointer(canvas, page, () => chart);
+    if (!hasPointer && !spec.hours) attachPointer(canvas, page, () => chart, { onClick: clickCell });
+    if (!hasPointer && spec.hours && spec.onCell) canvas.addEventListener("click", (event) => clickCell(chart, event));
     hasPointer = true;
-    const { edges, points, step, total } = cells;
     const empty = find("[data-empty]", root);
-    empty.hidden = points.length > 0;
-    setText(empty, "No successful requests in this time range");
-    const values = [["", formatCount(total)], [` ${requestsText(total)} · one column per ${stepText(step / 1000)}`, ""]];
-    drawValues(find("[data-values]", root), total ? values : [], null, page);
-    const range = total ? `, from ${formatDuration(edges[0])} to ${formatDuration(edges.at(-1))}` : "";
-    canvas.setAttribute("aria-label", `${title}: ${total} ${requestsText(total)}${range}.`);
-  });
+    empty.hidden = view.cells.length > 0;
+    setText(empty, spec.emptyText ?? "No data in this time range");
+    drawValues(find("[data-values]", root), kind.values(view), null, page);
+    const target = find("[data-legend]", root);
+    target.hidden = !view.cells.length;
+    target.replaceChildren(element("span", {}, kind.legendTitle), ...legend().map(({ label, fill }) =>
+      element("span", {}, svg("svg", { viewBox: "0 0 16 8", "aria-hidden": "true" }, svg("rect", { width: 16, height: 8, rx: 2, fill })), label)));
+    canvas.setAttribute("aria-label", `${title}: ${target.hidden ? "no data" : find("[data-values]", root).textContent || page.params.span}.`);
+    if (!table.hidden) drawTable();
+  };
+  const clickCell = (drawn, event) => {
+    const [item] = spec.onCell ? drawn.getElementsAtEventForMode(event, "nearest", { intersect: true }, false) : [];
+    if (item) open(view.cells[item.index]);
+    return Boolean(item);
+  };
+  const drawTable = () => {
+    const cell = (x, row, value) => (spec.onCell && value
+      ? element("button", { type: "button", class: "link", on: { click: () => open({ x, row }) } }, kind.formatCell(value)) : kind.formatCell(value));
+    table.replaceChildren(element("table", { class: "table" },
+      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, spec.hours ? "Hour" : "Time"),
+        ...view.rows.map(({ name }) => element("th", { scope: "col", class: "figure" }, name)))),
+      element("tbody", {}, ...view.columns.map((x, index) => element("tr", {}, element("th", { scope: "row" }, at(x)),
+        ...view.rows.map((_, row) => element("td", { class: "figure" }, cell(x, row, view.table[index][row])))))
+        .toReversed())));
+  };
+  const drawSoon = () => (visible ? nextFrame : whenIdle)(draw);
   new IntersectionObserver(([entry]) => {
     if (visible) return;
     visible = entry.isIntersecting;
-    draw();
+    drawSoon();
   }, { rootMargin: "80px" }).observe(root);
-  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
-  mountHelp(root, page, {
-    help: "The number of successful requests by response time, over time. Darker means more requests (on a square-root scale). Two separate bands mean two kinds of requests, which percentiles do not show.",
-    metrics: [["inference.response_time_ms", "count"]],
-  });
-  const source = { get chart() { return chart; }, config };
+  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, drawSoon);
+  mountHelp(root, page, spec);
+  const source = { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: drawSoon };
   mountMenu(root, [
     { label: "Save as PNG", onClick: () => savePng(source, title, page) },
     { label: "Save as SVG", onClick: () => saveSvg(source, title, page) },
+    { label: "Save as CSV", onClick: () => saveRows(kind.file(), title, page) },
+    { label: "Save as JSON", onClick: () => saveJson(spec.read(), title, page) },
+    null,
+    {
+      label: () => (table.hidden ? "View as table" : "Hide the table"),
+      onClick: () => {
+        table.hidden = !table.hidden;
+        if (table.hidden) table.replaceChildren();
+        else drawTable();
+        table.tabIndex = 0;
+        table.focus();
+      },
+    },
+    { label: "Enlarge", onClick: () => enlarge(root, source) },
   ]);
-}
-
-// The label of an edge between two rows, "0.25 s": two digits, or three where neighbouring edges are close.
-function edgeLabel(edges, index) {
-  const milliseconds = edges[index];
-  if (milliseconds === undefined) return "";
-  const close = edges.length > 1 && edges[1] / edges[0] < 1.1;
-  const value = milliseconds >= 1000 ? milliseconds / 1000 : milliseconds;
-  return `${Number(value.toPrecision(close ? 3 : 2))} ${milliseconds >= 1000 ? "s" : "ms"}`;
+  root.addEventListener("card-enlarge", () => enlarge(root, source));
 }

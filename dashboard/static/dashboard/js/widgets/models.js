@@ -58,8 +58,8 @@ export function mount(root, page) {
     if (page.live && !matches && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page, page.series));
   });
   mountMenu(root, [
-    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model") },
-    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", [P95], page, "model") },
+    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model", "Models") },
+    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", [P95], page, "model", "Models") },
   ]);
   draw();
 }
