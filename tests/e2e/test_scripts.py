@@ -98,6 +98,23 @@ class TheScripts:
           return drawn; }"""
         assert run("page/scheduling.js", body) == 1
 
+    def test_draw_nothing_in_a_hidden_tab_until_it_is_shown(self, run: Any) -> None:
+        body = """async (m) => {
+          let drawn = 0;
+          const draw = () => { drawn += 1; };
+          const setHidden = (value) => Object.defineProperty(document, "hidden", { value, configurable: true });
+          const idle = () => new Promise((done) => requestIdleCallback(done));
+          setHidden(true);
+          m.whenIdle(draw);
+          m.whenIdle(draw);
+          await idle();
+          const hidden = drawn;
+          setHidden(false);
+          document.dispatchEvent(new Event("visibilitychange"));
+          await idle();
+          return [hidden, drawn]; }"""
+        assert run("page/scheduling.js", body) == [0, 1]
+
     def test_find_the_value_under_a_time(self, run: Any) -> None:
         body = """(m, times) => times.map((time) =>
                     m.valueAt([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
