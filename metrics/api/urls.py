@@ -9,6 +9,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from metrics.api import demo, export, figures, health, lists, track
+from metrics.api.annotations import AnnotationsView, AnnotationView
 
 
 # These two import drf-spectacular when they are called, because a server must not import it at its start.
@@ -51,6 +52,8 @@ urlpatterns = [
     path("requests/<int:number>", lists.RequestView.as_view(), name="request"),
     path("errors", lists.ErrorsView.as_view(), name="errors"),
     path("errors/groups", lists.ErrorGroupsView.as_view(), name="error-groups"),
+    path("annotations", AnnotationsView.as_view(), name="annotations"),
+    path("annotations/<int:number>", AnnotationView.as_view(), name="annotation"),
     path("export/<str:kind>.<str:extension>", export.ExportView.as_view(), name="export"),
     path("demo", demo.DemoView.as_view(), name="demo"),
     path("health", health.HealthView.as_view(), name="health"),

@@ -11,6 +11,7 @@ parses what clients send.
 
 from __future__ import annotations
 
+from metrics.queries.answers.annotations import annotation_page, annotations_of
 from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
 from metrics.queries.answers.distribution import Distribution, distribution
@@ -19,7 +20,7 @@ from metrics.queries.answers.evaluation import Evaluated, evaluate, resolution_o
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import host_states
-from metrics.queries.answers.lists import Page, errors, request, requests
+from metrics.queries.answers.lists import MAX_ID, Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.model_ranking import model, models, summary_and_models
 from metrics.queries.answers.moving import Moving, TooManyGroups, kept_from, moving, presence
@@ -46,6 +47,7 @@ from metrics.queries.time.window import RANGES, Window
 
 __all__ = [
     "EXPORT_KINDS",
+    "MAX_ID",
     "RANGES",
     "TIMES",
     "BadQuery",
@@ -69,6 +71,8 @@ __all__ = [
     "WeekHeatmap",
     "Window",
     "Windows",
+    "annotation_page",
+    "annotations_of",
     "arrived",
     "choices",
     "current",

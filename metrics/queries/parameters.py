@@ -126,6 +126,17 @@ def parse_list(params: Any, now: datetime, *, of_errors: bool = False) -> dict[s
     }
 
 
+def parse_annotation_list(params: Any, now: datetime) -> dict[str, Any]:
+    """Return the arguments of `queries.annotation_page`."""
+    check_names(params, *WINDOW_PARAMETERS, "model", "host", "cursor", "limit")
+    return {
+        "filters": parse_filters(params),
+        "window": parse_optional_window(params, now),
+        "cursor": params.get("cursor"),
+        "limit": parse_integer(params, "limit", PAGE, 1, MAX_PAGE),
+    }
+
+
 def parse_optional_window(params: Mapping[str, Any], now: datetime) -> Window | None:
     """Return the window, or None if no parameter names one."""
     return parse_window(params, now) if any(params.get(name) for name in WINDOW_PARAMETERS) else None

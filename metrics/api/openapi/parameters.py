@@ -39,7 +39,7 @@ WINDOW = (
     Parameter(
         "range",
         description="Length of a window that ends now. Default: "
-        f"`{DEFAULT_RANGE}`; `/requests` and `/errors` have no default.",
+        f"`{DEFAULT_RANGE}`; `/requests`, `/errors` and `/annotations` have no default.",
         enum=tuple(RANGES),
     ),
     Parameter("from", description="Start of the window: ISO 8601, or Unix time in seconds or milliseconds."),
@@ -84,6 +84,12 @@ REQUEST_LIST = (
     *map(_row_filter, REQUEST_FILTERS),
 )
 ERROR_LIST = (*WINDOW, *LABEL_FILTERS, *CURSOR, *map(_row_filter, ERROR_FILTERS))
+ANNOTATION_LIST = (
+    *WINDOW,
+    Parameter("model", description="Only annotations of this model or of all models. May be repeated.", many=True),
+    Parameter("host", description="Only annotations of this host or of all hosts. May be repeated.", many=True),
+    *CURSOR,
+)
 STEP = Parameter("step", int, "Seconds between two points. Default: depends on the length of the window.")
 DISTRIBUTION_METRIC = Parameter(
     "metric", description="Metric with a distribution. Default: the response time.", enum=DISTRIBUTIONS

@@ -34,6 +34,7 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
         "gpu_metrics": [{"gpu_id": 0, "temperature": 71, "utilization_percent": 96}],
     },
 }
+ANNOTATION_EXAMPLE = {"text": "deploy 1.4", "kind": "deploy", "model_name": "llama-3.1-8b"}
 GENERATED_FIELDS = ("timestamp", "request_id")  # the server generates them if they are missing
 
 

@@ -260,6 +260,16 @@ REQUEST = {
     },
 }
 ERROR_ROW = row_of(ERRORS)
+ANNOTATION = object_schema(
+    {
+        "id": INTEGER,
+        "at": TIME,
+        "kind": {"type": "string", "enum": ["deploy", "config", "note"]},
+        "text": STRING,
+        "model_name": {"type": "string", "description": "Empty: of all models."},
+        "host": {"type": "string", "description": "Empty: of all hosts."},
+    }
+)
 TICK = object_schema(
     {"type": STRING, "seq": INTEGER, "at": TIME, "overall": {"type": "object"}, "models": {"type": "object"}}, more=True
 )

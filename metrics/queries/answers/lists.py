@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -107,10 +108,21 @@ def _failed_request(key: Key, row: Row) -> FailedRequest:
 
 
 def _page(table: RawTable, filters: Filters, window: Window | None, cursor: str | None, limit: int) -> Page:
+    def read(limit: int, after: Key | None, descending: bool) -> list[tuple[Key, Row]]:
+        with query_budget():
+            return table.read(table.querysets(filters), limit, window, after, descending=descending)
+
+    return read_page(read, cursor, limit)
+
+
+def read_page(read: Callable[[int, Key | None, bool], list[tuple[Key, Row]]], cursor: str | None, limit: int) -> Page:
+    """Return the page at a cursor. Raises BadQuery.
+
+    `read` returns at most that many rows after a key, descending or not, each with its key.
+    """
     limit = max(1, min(limit, MAX_PAGE))
     backward, after = _decode(cursor) if cursor else (False, None)
-    with query_budget():
-        rows = table.read(table.querysets(filters), limit + 1, window, after, descending=not backward)
+    rows = read(limit + 1, after, not backward)
     more = len(rows) > limit
     rows = rows[:limit]
     if not rows:

@@ -104,6 +104,8 @@ ROWS: dict[str, dict[str, str]] = {
     "requests/<int:number>": API,
     "errors": API,
     "errors/groups": API,
+    "annotations": {"GET": READ, "POST": OPERATE},
+    "annotations/<int:number>": {"DELETE": OPERATE},
     "export/<str:kind>.<str:extension>": API,
     "alerts": API,
     "alerts/health": API,

@@ -70,6 +70,7 @@ REQUESTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("/requests", {}, {**WINDOW, "limit": 2, "has_error": "false"}),
     ("/errors", {}, {**WINDOW, "severity": "ERROR"}),
     ("/errors/groups", {}, {}),
+    ("/annotations", {}, {**WINDOW, "model": "m", "limit": 2}),
     ("/export/{kind}.{extension}", {"kind": "inference", "extension": "json"}, {}),
     ("/export/{kind}.{extension}", {"kind": "history", "extension": "ndjson"}, {"metric": "requests"}),
     ("/health", {}, {}),
@@ -126,5 +127,5 @@ class TheSchema:
 
             responds_as_described()
             operations.append(operation.label)
-        assert len(operations) == 40
+        assert len(operations) == 43
         assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(operations)
