@@ -54,9 +54,17 @@ class Connection:
         self._timeout_seconds = timeout_seconds
         self._connection: HTTPConnection | None = None
 
-    def send(self, method: str, path: str, body: bytes = b"", *, is_compressed: bool = False) -> Response:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        is_compressed: bool = False,
+        content_type: str = "application/x-ndjson",
+    ) -> Response:
         """Send a request, a second time if a connection that was kept alive was closed. Raises NoResponse."""
-        headers = {"Content-Type": "application/x-ndjson", "User-Agent": "llmmonitor-sdk"}
+        headers = {"Content-Type": content_type, "User-Agent": "llmmonitor-sdk"}
         if is_compressed:
             headers["Content-Encoding"] = "gzip"
         if self._settings.api_key:
@@ -67,7 +75,7 @@ class Connection:
         except (OSError, HTTPException, ValueError) as error:
             self.close()
             if was_open and not isinstance(error, TimeoutError):
-                return self.send(method, path, body, is_compressed=is_compressed)
+                return self.send(method, path, body, is_compressed=is_compressed, content_type=content_type)
             raise NoResponse(f"no response from {self._settings.url}: {error or type(error).__name__}") from None
 
     def close(self) -> None:

@@ -6,15 +6,18 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
+from llmmonitor.client.annotations import post_annotation
 from llmmonitor.client.call import Call, copy_of
 from llmmonitor.client.connection import Connection, NoResponse
 from llmmonitor.client.events import ERROR, INFERENCE, Recorded, at
 from llmmonitor.client.sender import Sender
 from llmmonitor.client.settings import read_settings
 from llmmonitor.client.traces import trace_of
+from llmmonitor.client.warn import warn
 
 HEALTH_SECONDS = 3.0
 FLUSH_SECONDS = 5.0
@@ -86,6 +89,29 @@ class LLMMonitor:
         `llmmonitor.client.ratelimits.headroom_of` reads them from the headers of a response.
         """
         self._sender.headroom(model_name, provider, remaining_requests, remaining_tokens)
+
+    def annotate(
+        self,
+        text: str,
+        kind: str = "note",
+        model: str | None = None,
+        host: str | None = None,
+        at: datetime | str | float | None = None,
+    ) -> bool:
+        """Mark a time in the charts, now by default. Return whether the annotation is stored; if not, the log says why.
+
+        kind: deploy, config or note. model, host: draw it only in charts that have this model or host. Needs a key with
+        the scope `manage`. It waits for the server, for five seconds at most, and is not sent again.
+        """
+        if self._sender.settings.is_disabled:
+            return False
+        try:
+            problem = post_annotation(self._sender.settings, text, kind, model, host, at)
+        except Exception as error:  # noqa: BLE001 - of an argument that cannot be sent
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            warn("annotate", f"the annotation was not stored: {problem}")
+        return not problem
 
     def health(self) -> dict[str, Any]:
         """Ask the server how it is. Return that, and how the SDK is: what is queued, was sent, dropped, refused.

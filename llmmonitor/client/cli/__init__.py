@@ -1,4 +1,4 @@
-"""The command `llmmonitor`: check the connection, send an event, watch the live figures. Standard library only."""
+"""The command `llmmonitor`: check, send an event, watch the live figures, annotate. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from llmmonitor import __version__
-from llmmonitor.client.cli import check, send, top
+from llmmonitor.client.cli import annotate, check, send, top
 
 EPILOG = (
     "The environment has the address, LLMMONITOR_URL (http://127.0.0.1:8899 by default), and the key, "
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="llmmonitor", description=__doc__.partition(":")[0] + ".", epilog=EPILOG)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (check, send, top):
+    for command in (check, send, top, annotate):
         own = commands.add_parser(
             command.__name__.rpartition(".")[2],
             help=command.SUMMARY,

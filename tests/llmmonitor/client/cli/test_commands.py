@@ -19,6 +19,7 @@ import pytest
 
 from tests import services
 from tests.support.server import ROOT, Server
+from tests.support.server import environment as server_environment
 
 DEAD = "http://127.0.0.1:1"
 
@@ -43,6 +44,18 @@ def llmmonitor(url: str, *arguments: str, **more: str) -> subprocess.CompletedPr
 def requests_of(server: Server, model: str) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = server.get(f"/requests?model={model}").json()["results"]
     return results
+
+
+def created_key(server: Server, scope: str) -> str:
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create-key", "of a deploy", "--scope", scope],
+        cwd=ROOT,
+        env=server_environment(server.data_dir, server.port),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return next(word for word in made.stdout.split() if word.startswith("llmm_"))
 
 
 class TheCheck:
@@ -171,6 +184,60 @@ class AnEventThatIsSent:
     def test_is_not_sent_while_the_sdk_is_disabled(self) -> None:
         finished = llmmonitor(DEAD, "send", "--model", "m", LLMMONITOR_DISABLED="1")
         assert (finished.returncode, finished.stderr) == (0, "Nothing was sent, because LLMMONITOR_DISABLED is set.\n")
+
+
+@pytest.fixture(scope="module")
+def manage_key(module_server: Server) -> str:
+    return created_key(module_server, "manage")
+
+
+class AnAnnotation:
+    def test_is_stored_when_the_command_ends(self, module_server: Server, manage_key: str) -> None:
+        finished = llmmonitor(
+            module_server.url,
+            *("annotate", "<b>deploy</b> 1.4", "--kind", "deploy", "--model", "m", "--host", "h"),
+            *("--at", "2026-01-31T12:00:00Z"),
+            LLMMONITOR_API_KEY=manage_key,
+        )
+
+        assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+        (stored,) = module_server.get("/annotations").json()["results"]
+        del stored["id"]
+        assert stored == {
+            "at": "2026-01-31T12:00:00Z",
+            "kind": "deploy",
+            "text": "<b>deploy</b> 1.4",
+            "model_name": "m",
+            "host": "h",
+        }
+
+    @pytest.mark.parametrize(
+        ("url", "scope", "text", "why"),
+        [
+            (None, "", "x", "Set LLMMONITOR_API_KEY to a key with the scope manage."),
+            (None, "ingest", "x", "Set LLMMONITOR_API_KEY to a key with the scope manage."),
+            (None, "manage", "", "text must not be empty."),
+            (DEAD, "", "x", f"no response from {DEAD}"),
+        ],
+    )
+    def test_fails_with_the_reason(
+        self, module_server: Server, manage_key: str, url: str | None, scope: str, text: str, why: str
+    ) -> None:
+        key = manage_key if scope == "manage" else created_key(module_server, scope) if scope else ""
+        finished = llmmonitor(url or module_server.url, "annotate", text, LLMMONITOR_API_KEY=key)
+
+        assert finished.returncode == 1
+        assert finished.stderr.startswith("The annotation was not stored: ")
+        assert why in finished.stderr
+
+    def test_is_not_sent_by_a_wrong_use_or_while_the_sdk_is_disabled(self) -> None:
+        wrong = llmmonitor(DEAD, "annotate", "x", "--kind", "release")
+        assert (wrong.returncode, "invalid choice: 'release'" in wrong.stderr) == (2, True)
+        disabled = llmmonitor(DEAD, "annotate", "x", LLMMONITOR_DISABLED="1")
+        assert (disabled.returncode, disabled.stderr) == (
+            0,
+            "Nothing was sent, because LLMMONITOR_DISABLED is set.\n",
+        )
 
 
 class TheSnapshot:
