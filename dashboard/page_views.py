@@ -75,6 +75,8 @@ def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[st
     data = page_figures(spec, reading)
     if spec.series:
         models = reading.model_names if any("model" in one.group_by for one in spec.series) else None
+        if models is not None:
+            data["models_known"] = reading.models_known
         data["history"] = reading.read("The charts", lambda: chart_series(spec.series, reading, models=models))
         if spec.compared and reading.query.compares:
             data["before"] = reading.read(

@@ -6,5 +6,7 @@ from dashboard.alerts.page import PAGE as ALERTS
 from dashboard.connect.page import PAGE as CONNECT
 from dashboard.overview.page import PAGE as OVERVIEW
 from dashboard.page_spec import PageSpec
+from dashboard.queue.page import PAGE as QUEUE
+from dashboard.throughput.page import PAGE as THROUGHPUT
 
-PAGES: tuple[PageSpec, ...] = (OVERVIEW, ALERTS, CONNECT)
+PAGES: tuple[PageSpec, ...] = (OVERVIEW, THROUGHPUT, QUEUE, ALERTS, CONNECT)

@@ -79,6 +79,12 @@ class Reading(Parts):
         """The names of the busiest models."""
         return tuple(row["model_name"] for row in self.shown_models)
 
+    @property
+    def models_known(self) -> int:
+        """The number of models with requests, of which the busiest are shown."""
+        ranking = self.requests.models
+        return ranking.omitted + len(ranking.results)
+
     @cached_property
     def alerts(self) -> PageAlerts:
         """The alerts that match the filters."""

@@ -102,6 +102,15 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "overview-data": [("/dashboard/data/overview", window) for window in windows],
         "overview-figures": [("/dashboard/data/overview/figures", window) for window in windows],
         "overview-models": [("/dashboard/data/overview/models", {"search": "m", **window}) for window in windows],
+        **{
+            f"{name}-{kind}": [(path, window) for window in windows]
+            for name in ("throughput", "queue")
+            for kind, path in (
+                ("page", f"/dashboard/{name}/"),
+                ("data", f"/dashboard/data/{name}"),
+                ("figures", f"/dashboard/data/{name}/figures"),
+            )
+        },
         "alerts-page": [("/dashboard/alerts/", window) for window in windows],
         "alerts-data": [("/dashboard/data/alerts", window) for window in windows],
         "alerts-figures": [("/dashboard/data/alerts/figures", window) for window in windows],

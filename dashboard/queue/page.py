@@ -1,0 +1,144 @@
+"""The Queue page: what waits, where, and for how long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from dashboard.alert_words import in_utc
+from dashboard.formatting import duration, whole
+from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.queue import sentence
+from dashboard.reading import MODELS_SHOWN, Reading
+from dashboard.tiles import Tile, show, specs
+from metrics import queries
+from metrics.queries import FigureSet, SeriesSpec, Window
+
+WAIT = "inference.queue_time_ms"
+PROCESSING = "inference.processing_time_ms"
+FIGURES = FigureSet(
+    {"queue_time_ms": ("p50", "p95", "p99", "avg"), "processing_time_ms": ("p50", "p95")}, ("completion_tokens",), False
+)
+SOURCES = tuple(
+    SeriesSpec.of(f"queue.{name}", "last", "model", "source") for name in ("pending", "processing", "oldest_seconds")
+)
+NOW_SECONDS = 300  # a source without a sample in these is not listed
+MAX_SOURCES = 50
+ENOUGH = 20  # requests for a percentile
+series = SeriesSpec.of
+
+SERIES = (
+    series("queue.pending", "avg"),
+    series("queue.processing", "avg"),
+    series("queue.oldest_seconds", "max"),
+    *(series(WAIT, stat) for stat in ("p50", "p95", "p99", "count")),
+    *(series(PROCESSING, stat) for stat in ("p50", "p95", "count")),
+    series("inference.requests", "rate"),
+    series("queue.pending", "avg", "model"),
+    series("queue.processing", "avg", "model"),
+    series("queue.oldest_seconds", "max", "model"),
+    series(WAIT, "p95", "model"),
+    series(PROCESSING, "p95", "model"),
+)
+TILES = (
+    Tile("pending", "Pending", "requests", "avg_queue_pending", "queue.pending", SERIES[0], "up",
+         "Requests that wait in all queues."),
+    Tile("processing", "Processing", "requests", "avg_queue_processing", "queue.processing", SERIES[1], None,
+         "Requests that are being processed."),
+    Tile("wait-mean", "Wait, mean", "duration", "avg_queue_time_ms", "", series(WAIT, "p50"), "up",
+         "The mean time that a request waited before processing began; the line is the median."),
+    Tile("wait-p95", "Wait P95", "duration", "p95_queue_time_ms", "", series(WAIT, "p95"), "up",
+         "95 % of requests waited at most this long. Accurate to 1.1 %."),
+    Tile("finished", "Finished", "rate", "requests_per_second", "requests_per_second",
+         series("inference.requests", "rate"), None, "Finished requests per second, including failed ones."),
+)  # fmt: skip
+
+
+def figures(reading: Reading) -> Row:
+    """Return the summary, the sentence, and the tables of models and sources."""
+    ranking = reading.read(
+        "The waits of the models",
+        lambda: queries.models(reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, figure_set=FIGURES),
+    )
+    models = ranking.results if ranking else []
+    sources = reading.read("The sources of queues", lambda: read_sources(reading)) or []
+    return {
+        "summary": reading.requests.summary,
+        "sentence": sentence.describe(
+            reading.requests.summary, models, sources, reading.query.span, past=reading.query.range is None
+        ).as_dict(),
+        "tables": {
+            "waits": render_to_string("queue/waits.html", {"rows": [_wait_row(row) for row in models]}),
+            "sources": render_to_string(
+                "queue/sources.html",
+                {
+                    "rows": [_source_row(row) for row in sources[:MAX_SOURCES]],
+                    "omitted": max(0, len(sources) - MAX_SOURCES),
+                    "past": reading.query.range is None,
+                },
+            ),
+        },
+    }
+
+
+def read_sources(reading: Reading) -> list[Row]:
+    """Return the newest levels of each model and source that sent some in the last minutes. Raises QueryStopped."""
+    result = queries.series(SOURCES, Window.last(NOW_SECONDS, reading.now), reading.filters, now=reading.now)
+    rows: dict[tuple[str, str], Row] = {}
+    for line in result.lines:
+        value = next((value for value in reversed(line.values) if value is not None), None)
+        if value is None:
+            continue
+        key = line.labels["model"], line.labels["source"]
+        row = rows.setdefault(
+            key, {"model": key[0], "source": key[1], "pending": None, "processing": None, "oldest": None}
+        )
+        row[{"oldest_seconds": "oldest"}.get(line.metric.short, line.metric.short)] = value
+    return sorted(rows.values(), key=lambda row: (-(row["pending"] or 0), -(row["processing"] or 0), row["model"]))
+
+
+def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
+    """Return what the first rendering shows of the data."""
+    return {
+        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
+        "tiles": show(TILES, data["summary"]),
+        "tile_specs": specs(TILES),
+    }
+
+
+PAGE = PageSpec(
+    name="queue",
+    title="Queue",
+    path="dashboard/queue/",
+    figures=figures,
+    data=lambda reading: {"current": reading.read("The live figures", lambda: queries.current(reading.now))},
+    context=context,
+    series=SERIES,
+    compared=(series("queue.pending", "avg"), series(WAIT, "p95"), series(PROCESSING, "p95")),
+    filters=FILTERS,
+)
+
+
+def _wait_row(row: Row) -> dict[str, Any]:
+    known = (row["total_requests"] or 0) >= ENOUGH
+
+    def cell(name: str) -> Any:
+        return duration(row.get(name) if known else None)
+
+    return {
+        "name": row["model_name"],
+        "requests": whole(row["total_requests"]),
+        "waits": [cell(f"{stat}_queue_time_ms") for stat in ("p50", "p95", "p99")],
+        "processing": [cell(f"{stat}_processing_time_ms") for stat in ("p50", "p95")],
+    }
+
+
+def _source_row(row: Row) -> dict[str, Any]:
+    oldest = row["oldest"]
+    return row | {
+        "pending": whole(row["pending"]),
+        "processing": whole(row["processing"]),
+        "oldest": duration(None if oldest is None else 1000 * oldest),
+    }

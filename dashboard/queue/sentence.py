@@ -1,0 +1,66 @@
+"""The sentence of the Queue page. A pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashboard.formatting import duration, whole
+from dashboard.overview.sentence import Sentence
+
+Row = dict[str, Any]
+SHORT_MS = 100.0  # a median wait that nobody notices
+ENOUGH = 20  # requests
+LONG_SECONDS = 120.0  # a request in flight for so long may hang
+
+
+def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: str, *, past: bool = False) -> Sentence:
+    """Return what waits now and how long requests waited in the window.
+
+    models: rows with `p50_queue_time_ms`, `p95_queue_time_ms` and `total_requests`; sources: rows with `model`,
+    `pending`, `processing` and `oldest` (seconds). Of a window in the past, only the waits are described.
+    """
+    waiting = [] if past else [row for row in sources if row["pending"]]
+    known = [row for row in models if row.get("p50_queue_time_ms") is not None and row["total_requests"] >= ENOUGH]
+    slowest = max(known, key=lambda row: row["p50_queue_time_ms"], default=None)
+    hanging = [] if past else [row for row in sources if (row["oldest"] or 0) >= LONG_SECONDS]
+    text = _text(summary, slowest, span)
+    if waiting:
+        by_model: dict[str, float] = {}
+        for row in waiting:
+            by_model[row["model"]] = by_model.get(row["model"], 0) + row["pending"]
+        model, count = max(by_model.items(), key=lambda item: item[1])
+        total = sum(by_model.values())
+        name = model or "all models together"
+        where = f"for {name}" if len(by_model) == 1 else f", {whole(count)} of them for {name}"
+        title = f"{whole(total)} request{'s' if round(total) != 1 else ''} wait{'s' if round(total) == 1 else ''}"
+        title = f"{title} {where}." if len(by_model) == 1 else f"{title}{where}."
+        is_slow = slowest is not None and slowest["p50_queue_time_ms"] > SHORT_MS
+        return Sentence("warning" if is_slow else "ok", title, text, "pending")
+    if hanging:
+        oldest = max(hanging, key=lambda row: row["oldest"])
+        title = (
+            f"A request of {oldest['model'] or oldest['source']} is in flight for {duration(1000 * oldest['oldest'])}."
+        )
+        return Sentence("warning", title, f"It may hang. {text}", "processing")
+    if slowest is not None and slowest["p50_queue_time_ms"] > SHORT_MS:
+        title = f"Requests of {slowest['model_name']} waited {duration(slowest['p50_queue_time_ms'])} at the median."
+        return Sentence("warning", title, text, "wait-p95")
+    if not sources and not known:
+        return Sentence(
+            "quiet",
+            "No queue is known." if not past else "No queue was known in this time range.",
+            "Queues appear when a client sends its requests in flight, a service posts to /track/queue, or requests"
+            " have a queue time.",
+        )
+    return Sentence("ok", "Nothing waits." if not past else "Hardly anything waited in this time range.", text)
+
+
+def _text(summary: Row, slowest: Row | None, span: str) -> str:
+    p95 = summary.get("p95_queue_time_ms")
+    if p95 is None:
+        return f"No request of {span} has a queue time."
+    parts = f"In {span}, 95 % of requests waited at most {duration(p95)}."
+    if slowest is not None and slowest.get("p95_queue_time_ms") is not None:
+        parts += f" The longest median is that of {slowest['model_name']}: {duration(slowest['p50_queue_time_ms'])}."
+    return parts
