@@ -55,8 +55,9 @@ TILES = (
          series("inference.completion_tokens", "rate"), None, "Output tokens per second, all requests together."),
     Tile("cached", "From the cache", "percent", "cached_percent", "", series("inference.cached_tokens", "rate"), "down",
          "The share of the input tokens that were read from a prompt cache; the line is their number per second."),
-    Tile("speed", "Speed, mean", "throughput", "avg_tokens_per_second", "", series("inference.tokens_per_second", "p50"),
-         "down", "Output tokens per second of one request, after its first token; the line is the median."),
+    Tile("speed", "Speed, mean", "throughput", "avg_tokens_per_second", "",
+         series("inference.tokens_per_second", "p50"), "down",
+         "Output tokens per second of one request, after the first; the line is the median."),
 )  # fmt: skip
 
 

@@ -200,7 +200,7 @@ export class TimeChart {
         responsive: true,
         maintainAspectRatio: false,
         interaction: { mode: "index", intersect: false, axis: "x" },
-        layout: { padding: { top: 6, right: spec.endLabels ? 36 : 6 } },
+        layout: { padding: { top: 6, right: this.#rightPadding() } },
         scales: {
           x: timeAxis({ stacked }),
           y: valueAxis({ ...spec, stacked, logarithmic: this.logarithmic }),
@@ -222,6 +222,12 @@ export class TimeChart {
         onResize: () => this.draw(),
       },
     };
+  }
+
+  // The space for the labels at the ends of the lines.
+  #rightPadding() {
+    if (!this.spec.endLabels) return 6;
+    return this.lines.some(({ isBefore }) => isBefore) ? 70 : 36;
   }
 
   #tooltipTitle(ms) {

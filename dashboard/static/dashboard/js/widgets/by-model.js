@@ -36,7 +36,7 @@ export function mountLinesByModel(root, page, { metric, ...spec }) {
     metrics: [metric],
     spansOf: [metric[0]],
     thresholdsOf: [metric[0]],
-    lines: () => linesByGroup(page, ...metric, "model").map((line) => ({ ...line, compared: null })),
+    lines: () => linesByGroup(page, ...metric, "model"),
     ...spec,
   });
 }

@@ -1,0 +1,85 @@
+"""What all pages with a time range have in common, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard.pages import PAGES
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+WITH_RANGE = [spec for spec in PAGES if spec.filters is not None]
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def server(module_server: Server) -> Server:
+    """A server with requests of two models, one of them with a hostile name, in the last minutes and an hour ago."""
+    at = datetime.now(UTC)
+    module_server.post(
+        "/track/inference",
+        [
+            {
+                "model_name": model,
+                "provider": HOSTILE,
+                "service": HOSTILE,
+                "timestamp": (at - timedelta(minutes=minutes, seconds=n)).isoformat(),
+                "request_id": f"{model}-{minutes}-{n}",
+                "success": n % 10 != 0,
+                "status_code": 200 if n % 10 else 500,
+                "response_time_ms": 900 + 10 * n,
+                "queue_time_ms": 20,
+                "ttft_ms": 200,
+                "prompt_tokens": 100 + n,
+                "completion_tokens": 50,
+                "finish_reason": "stop",
+                "error_type": None if n % 10 else HOSTILE,
+                "error_message": None if n % 10 else HOSTILE,
+                "metadata": {HOSTILE: HOSTILE},
+            }
+            for model in ("llama", HOSTILE)
+            for minutes in (2, 80)
+            for n in range(30)
+        ],
+    )
+    return module_server
+
+
+def loaded(page: Page) -> None:
+    expect(page.locator("html")).to_have_attribute("data-ready", "true")
+
+
+@pytest.mark.parametrize("spec", WITH_RANGE, ids=lambda spec: spec.name)
+class APageWithATimeRange:
+    def test_shows_hostile_names_as_text_and_follows_range_and_filter(
+        self, spec: Any, server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        page = open_page(f"{server.url}/{spec.path}?range=1h")
+        page.on("dialog", lambda dialog: console_errors.append("a dialog opened"))
+        page.locator("[data-range='24h']").click()
+        expect(page.locator("[data-range='24h']")).to_have_attribute("aria-pressed", "true")
+        assert "range=24h" in page.url
+        if spec.name != "alerts":
+            page.locator("[data-filter=model] button").first.click()
+            page.locator("[data-filter=model] label", has_text="llama").click()
+            expect(page.locator("#chips")).to_contain_text("llama")
+        address = page.url
+        page.reload()
+        loaded(page)
+        assert page.url == address
+        expect(page.locator("[data-range='24h']")).to_have_attribute("aria-pressed", "true")
+        page.go_back()
+        expect(page).not_to_have_url(address)
+        assert console_errors == []
+        assert page.locator("img").count() == 0
+
+    def test_fits_a_phone(self, spec: Any, server: Server, open_page: Any, console_errors: list[str]) -> None:
+        page = open_page(f"{server.url}/{spec.path}", width=390, theme="dark")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect(page).to_have_title(re.compile(spec.title))
+        assert console_errors == []
