@@ -19,7 +19,7 @@ test-full: setup-dev ## Run all tests in full
 test-integrations: setup-dev ## Test the integrations with the client libraries, which are installed for it
 	@exec .venv/bin/python scripts/test_integrations.py $(GROUPS)
 
-lint: setup-dev ## Check style, types, import direction and migrations
+lint: setup-dev ## Check style, types (also of scripts), import direction and migrations
 	@exec .venv/bin/python scripts/lint.py
 
 bench: setup-dev ## Run the benchmarks and print tables
@@ -32,7 +32,7 @@ lock: setup-dev ## Compile requirements/*.txt and package-lock.json
 	@exec .venv/bin/python scripts/lock.py
 
 clean: ## Remove .venv, installed libraries and caches, but not your data
-	rm -rf .venv dashboard/static/vendor .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	rm -rf .venv .venv-node node_modules dashboard/static/vendor .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist build
 
 setup:
 	@sh scripts/setup.sh server "$(PYTHON)"

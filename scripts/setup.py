@@ -2,10 +2,10 @@
 
     python scripts/setup.py server|dev [--check] [--exact-python]
 
-``server`` has the packages for ``make run``, ``dev`` also those for tests and linters. Completed steps are recorded in
-``.venv/setup.json``; a step is repeated only if its input (a lock file, pyproject.toml) has changed. ``--check``
-changes nothing and exits with 0 if everything is installed, with 1 otherwise. ``--exact-python`` creates ``.venv``
-again if it has another version than the Python that runs this.
+``server`` has the packages for ``make run``, ``dev`` also those for tests and linters, of npm too. Completed steps are
+recorded in ``.venv/setup.json``; a step is repeated only if its input (a lock file, pyproject.toml) has changed.
+``--check`` changes nothing and exits with 0 if everything is installed, with 1 otherwise. ``--exact-python`` creates
+``.venv`` again if it has another version than the Python that runs this.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` omits the folder of the script
 
 import assets  # noqa: E402
+import node  # noqa: E402
 
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
@@ -83,7 +84,7 @@ def stands_on_this_python() -> bool:
 
 
 def steps_to_do(level: str, done: dict[str, str]) -> list[str]:
-    """Return which of ``requirements``, ``project`` and ``assets`` the level still requires, in this order."""
+    """Return which of ``requirements``, ``project``, ``assets``, ``tools`` the level still requires, in this order."""
     steps = []
     if done.get(level) != digest(ROOT / LOCKS[level]):
         steps.append("requirements")
@@ -91,6 +92,8 @@ def steps_to_do(level: str, done: dict[str, str]) -> list[str]:
         steps.append("project")
     if not assets.are_current():
         steps.append("assets")
+    if level == "dev" and not node.tools_are_current():
+        steps.append("tools")
     return steps
 
 
@@ -134,6 +137,9 @@ def set_up(level: str, *, exact_python: bool) -> None:
         if step == "assets":
             assets.install()
             continue
+        if step == "tools":
+            node.install_tools()
+            continue
         UNFINISHED.touch()
         if step == "requirements":
             print(f"Installing {LOCKS[level]} …", flush=True)
@@ -162,7 +168,7 @@ def main() -> int:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         set_up(options.level, exact_python=options.exact_python)
-    except (SetupError, assets.AssetsError) as error:
+    except (SetupError, assets.AssetsError, node.NodeError) as error:
         print(f"Set-up stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

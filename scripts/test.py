@@ -1,5 +1,7 @@
 """Runs the suite on SQLite; at the same time the store tests on PostgreSQL, the live tests on Redis, then Chromium's.
 
+Before them it runs the tests of the pages' scripts with Node.js, which take seconds.
+
     python scripts/test.py [--full] [ARGUMENTS FOR pytest]
 
 Environment variables select the database and the broker before Django starts, so each run has its own process. The
@@ -26,6 +28,8 @@ from typing import IO
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import node  # noqa: E402
+
 from tests import services  # noqa: E402
 
 SUITE = "The suite on SQLite"
@@ -42,6 +46,18 @@ def start_pytest(
     command = [sys.executable, "-m", "pytest", *arguments]
     errors = None if output is None else subprocess.STDOUT
     return subprocess.Popen(command, cwd=ROOT, env=environment | (variables or {}), stdout=output, stderr=errors)
+
+
+def run_script_tests() -> int:
+    """Run the tests of the scripts' pure parts with Node.js. Return the exit status."""
+    print("── The tests of the pages' scripts", flush=True)
+    variables = node.environment()
+    if variables is None:
+        print("Node.js is not installed: run `make setup-dev`.", file=sys.stderr)
+        return 1
+    tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "js").glob("*.test.js"))
+    command = ["node", "--test", "--test-reporter=spec", *tests]
+    return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
 
 
 def run_on_services(pytest_arguments: list[str]) -> int:
@@ -89,6 +105,8 @@ def main() -> int:
         pytest_arguments.append("--full")
     if only_suite:
         return start_pytest(pytest_arguments).wait()
+    if status := run_script_tests():
+        return status
     suite_arguments = ["-m", f"not {BROWSER}", *pytest_arguments]
     if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):  # two runs at the same time would both empty it
         return run_on_services(pytest_arguments) or start_pytest(suite_arguments).wait()

@@ -1,4 +1,4 @@
-"""The pure modules of the page's scripts, some of them against the same cases as their Python counterparts."""
+"""The modules of the pages' scripts that need a browser. tests/js/ has the tests of those that need none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
 
-CASES = Path(__file__).parents[1] / "dashboard"
 SCRIPTS = Path(__file__).parents[2] / "dashboard" / "static" / "dashboard" / "js"
 
 
@@ -36,59 +35,6 @@ def run(module_server: Server, open_page: Any) -> Any:
 
 
 class TheScripts:
-    def test_format_numbers_as_the_server_does(self, run: Any) -> None:
-        cases = json.loads((CASES / "format_cases.json").read_text(encoding="utf-8"))
-        items = run("page/format.js", "(m, cases) => cases.map(([name, value]) => m.FORMATS[name](value))", cases)
-        assert [(item["number"], item["unit"]) for item in items] == [(number, unit) for _, _, number, unit in cases]
-
-    def test_show_units_as_the_server_does(self, run: Any) -> None:
-        cases = json.loads((CASES / "unit_cases.json").read_text(encoding="utf-8"))
-        body = "(m, cases) => cases.map(([unit, value]) => [m.valueText(value, unit), m.thresholdText(value, unit)])"
-        assert run("page/format.js", body, cases) == [[text, threshold] for _, _, text, threshold in cases]
-
-    def test_treat_a_rejected_connection_as_a_lost_one(self, run: Any) -> None:
-        body = """(m, states) => states.filter((state) =>
-                    Reflect.get(m.Page.prototype, "isDisconnected", { connection: { state } }))"""
-        states = ["connecting", "live", "catching-up", "polling", "disconnected", "rejected"]
-        assert run("live/page.js", body, states) == ["disconnected", "rejected"]
-
-    def test_judge_changes_as_the_server_does(self, run: Any) -> None:
-        cases = json.loads((CASES / "change_cases.json").read_text(encoding="utf-8"))
-        items = run("page/change.js", "(m, cases) => cases.map((row) => m.change(...row.slice(0, 4)))", cases)
-        assert [(item["text"], item["judgement"]) for item in items] == [tuple(case[4:]) for case in cases]
-
-    def test_run_collected_work_again_for_calls_while_it_runs_but_not_twice_at_a_time(self, run: Any) -> None:
-        body = """(m) => new Promise((resolve) => { const log = [];
-                  const call = m.collected(async () => {
-                    log.push("begin");
-                    if (log.length === 1) for (let number = 0; number < 50; number += 1) call();
-                    await new Promise((done) => setTimeout(done, 20));
-                    log.push("end");
-                    if (log.length === 4) setTimeout(() => resolve(log), 20);
-                  }, 1);
-                  for (let number = 0; number < 50; number += 1) call(); })"""
-        assert run("page/scheduling.js", body) == ["begin", "end", "begin", "end"]
-
-    def test_put_a_bucket_in_the_place_of_the_one_with_the_same_start(self, run: Any) -> None:
-        body = """(m) => { const points = [];
-                  for (const [x, y] of [[1, 1], [3, 3], [2, 2], [3, 9], [3, 9]]) m.place(points, x, y);
-                  return points.map(({ x, y }) => [x, y]); }"""
-        assert run("live/series.js", body) == [[1, 1], [2, 2], [3, 9]]
-
-    def test_delete_points_older_than_the_window(self, run: Any) -> None:
-        body = """(m) => { const store = new m.SeriesStore(); store.step = 1000;
-                  for (let second = 0; second < 5000; second += 1) {
-                    const bucket = { metric: "a", stat: "avg", labels: {}, points: [[second * 1000, 1]] };
-                    store.merge([bucket], (second - 300) * 1000);
-                  }
-                  return store.get("a", "avg").length; }"""
-        assert 300 <= run("live/series.js", body) <= 303
-
-    def test_call_two_missing_buckets_a_gap_but_not_one(self, run: Any) -> None:
-        body = "(m, points) => m.gaps(points.map(([x, y]) => ({ x, y })), 1)"
-        points = [[0, 1], [1, None], [2, 1], [3, None], [4, None], [5, 1], [9, 1]]
-        assert run("live/series.js", body, points) == [{"from": 3, "to": 5}, {"from": 6, "to": 9}]
-
     def test_draw_once_in_a_frame_however_often_they_are_asked(self, run: Any) -> None:
         body = """async (m) => {
           let drawn = 0;
@@ -114,11 +60,6 @@ class TheScripts:
           await idle();
           return [hidden, drawn]; }"""
         assert run("page/scheduling.js", body) == [0, 1]
-
-    def test_find_the_value_under_a_time(self, run: Any) -> None:
-        body = """(m, times) => times.map((time) =>
-                    m.valueAt([{ x: 0, y: 1 }, { x: 10, y: 2 }, { x: 20, y: null }], time, 10))"""
-        assert run("live/series.js", body, [0, 9, 10, 25, 30]) == [1, 1, 2, None, None]
 
     def test_write_what_an_alert_means(self, run: Any) -> None:
         body = """(m, [alert, others]) => others.map((other) => { const it = { ...alert, ...other };
@@ -452,56 +393,10 @@ class TheScripts:
             [False, {"value": 2, "fromWindow": False}],
         ]
 
-    @pytest.mark.parametrize(
-        ("minute", "comparable", "text"),
-        [
-            (True, True, "Values: the last minute · ▲ ▼ the span compared with the window before"),
-            (False, True, "Values: the span · ▲ ▼ the span compared with the window before"),
-            (True, False, "Values: the last minute · not enough data to compare with the window before"),
-        ],
-    )
-    def test_describe_the_values_and_the_comparison(self, run: Any, minute: bool, comparable: bool, text: str) -> None:
-        body = """(m, [showsLastMinute, comparable]) => m.describeValues({
-                    showsLastMinute, data: { summary: { comparable } },
-                    params: { span: "the span", span_before: "the window before" } })"""
-        assert run("widgets/sentence.js", body, [minute, comparable]) == text
-
-    def test_never_say_that_all_is_well_without_a_connection(self, run: Any) -> None:
-        body = """(m, states) => states.map((state) =>
-                    m.shownSentence({ state, title: "All is well.", text: "2 requests." }, state !== "live", 0))"""
-        at = "Disconnected. The state is not known."
-        live, *others = run("page/sentence-text.js", body, ["live", "ok", "quiet", "warning", "critical"])
-        assert live == {"state": "live", "title": "All is well.", "text": "2 requests."}
-        assert [(shown["state"], shown["title"]) for shown in others] == [
-            ("quiet", at), ("quiet", at), ("warning", at), ("critical", at),
-        ]  # fmt: skip
-        assert others[0]["text"] == "At 01:00:00: All is well. 2 requests."
-
     def test_show_times_of_the_server_in_the_time_zone_of_the_browser(self, run: Any) -> None:
         body = """(m, text) => m.withLocalTimes(text, Date.parse("2026-03-02T09:00:00Z"))"""
         text = "It fired from 2026-03-01T22:30:00Z to 2026-03-01T23:30:00Z."
         assert run("page/sentence-text.js", body, text) == "It fired from 1 Mar, 23:30 to 00:30."
-
-    @pytest.mark.parametrize(
-        ("most", "is_duration", "step"),
-        [
-            (14.5, False, 5),
-            (0.9, False, 0.25),
-            (41, False, 20),
-            (103_000, True, 30_000),
-            (420, True, 200),
-            (9_000, True, 5_000),
-        ],
-    )
-    def test_mark_axes_with_round_figures(self, run: Any, most: float, is_duration: bool, step: float) -> None:
-        found = run(
-            "charts/options.js", "(m, [most, isDuration]) => m.roundStep(most, isDuration)", [most, is_duration]
-        )
-        assert found == pytest.approx(step)
-
-    def test_add_up_the_rows_of_a_heatmap(self, run: Any) -> None:
-        body = "(m) => m.mergeRows({ edges: [1, 2, 4, 8], counts: [[1, 2, 3]] }, 2)"
-        assert run("charts/heat.js", body) == {"edges": [1, 4, 8], "counts": [[3, 3]]}
 
 
 def within(setting: str, body: str) -> str:

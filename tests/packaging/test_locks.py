@@ -77,7 +77,8 @@ class ALockFile:
             assert wanted <= there
 
     def test_for_npm_holds_the_exact_versions_that_the_project_asks_for(self) -> None:
-        wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["dependencies"]
+        asked = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+        wanted = asked["dependencies"] | asked["devDependencies"]
         locked = npm_packages()
         assert {name: locked[name]["version"] for name in wanted} == wanted
         assert all(entry["integrity"].startswith("sha512-") for entry in locked.values())
@@ -90,7 +91,7 @@ class TheVendorFolder:
     def test_holds_the_locked_versions(self, manifest: dict[str, Any]) -> None:
         locked = npm_packages()
         assert {entry["package"]: entry["version"] for entry in manifest["packages"]} == {
-            name: entry["version"] for name, entry in locked.items()
+            name: entry["version"] for name, entry in locked.items() if not entry.get("dev")
         }
 
     def test_holds_the_files_of_its_manifest_and_no_other(self, manifest: dict[str, Any]) -> None:
@@ -121,8 +122,13 @@ class TheVendorFolder:
         import runpy
 
         files_of = runpy.run_path(str(ROOT / "scripts" / "assets.py"))["FILES_OF"]
-        lock = (ROOT / "package-lock.json").read_bytes()
-        assert manifest["made_from"] == hashlib.sha256(lock + json.dumps(files_of, sort_keys=True).encode()).hexdigest()
+        libraries = {f"node_modules/{name}": entry for name, entry in npm_packages().items() if not entry.get("dev")}
+        made_from = json.dumps([libraries, files_of], sort_keys=True).encode()
+        assert manifest["made_from"] == hashlib.sha256(made_from).hexdigest()
+
+    def test_holds_no_tool_of_development(self, manifest: dict[str, Any]) -> None:
+        assert "typescript" in npm_packages()
+        assert not {"typescript", "axe-core"} & {entry["package"] for entry in manifest["packages"]}
 
     def test_is_not_committed(self) -> None:
         ignored = subprocess.run(["git", "check-ignore", "-q", "dashboard/static/vendor/x"], cwd=ROOT, check=False)

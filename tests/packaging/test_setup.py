@@ -70,6 +70,9 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     assets: list[str] = []
     monkeypatch.setattr(module.assets, "are_current", lambda: bool(assets))
     monkeypatch.setattr(module.assets, "install", lambda: (shop.note("assets"), assets.append("there")))
+    tools: list[str] = []
+    monkeypatch.setattr(module.node, "tools_are_current", lambda: bool(tools))
+    monkeypatch.setattr(module.node, "install_tools", lambda: (shop.note("tools"), tools.append("there")))
     return shop
 
 
@@ -83,7 +86,7 @@ class TheSetUp:
 
     def test_adds_the_tools_for_tests_and_keeps_them_for_the_server(self, workshop: Workshop) -> None:
         workshop.set_up("server")
-        assert workshop.set_up("dev") == ["requirements/dev.txt"]
+        assert workshop.set_up("dev") == ["requirements/dev.txt", "tools"]
         assert workshop.set_up("server") == []
         assert workshop.set_up("dev") == []
 

@@ -77,7 +77,7 @@ export function updateCard(node, alert, page, { withChart = true } = {}) {
   const now = page.isDisconnected ? page.data.now : page.now(); // of the last known state
   if (node.classList.contains("is-large")) {
     drawFacts(find("[data-facts]", node), facts(alert, now));
-    if (withChart) drawContext(find("[data-context]", node), alert, page);
+    if (withChart) drawContext(find("[data-context]", node), alert);
     if (alert.context) {
       find("[data-link]", node).href = alert.context.chart_url;
       find("[data-link]", node).hidden = !alert.context.chart_url;

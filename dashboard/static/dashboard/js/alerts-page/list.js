@@ -22,7 +22,7 @@ export function mountList(root, page) {
 
 // A function that returns a link to a file of the time range and the labels chosen.
 export function fileLinks(page) {
-  const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: page.params.from / 1000, to: page.params.to / 1000 });
+  const search = new URLSearchParams(page.params.range ? { range: page.params.range } : { from: String(page.params.from / 1000), to: String(page.params.to / 1000) });
   for (const [name, values] of Object.entries(page.filters)) {
     if (!["state", "severity"].includes(name)) for (const value of values) search.append(name, value);
   }

@@ -38,7 +38,7 @@ export function mount(root, page) {
     const rules = root.matches(":hover, :focus-within") ? inOrder(page.data.rules, order) : page.data.rules;
     order = rules.map(({ id }) => id);
     setText(find("[data-values]", root), rules.length ? `${countText(rules.length + omitted, page.data.evaluation.rules)}, nearest to firing first` : "");
-    const focused = document.activeElement?.closest?.("[data-rule]")?.dataset.rule;
+    const focused = document.activeElement?.closest("[data-rule]")?.getAttribute("data-rule");
     body.replaceChildren(...rules.map((rule) => row(rule, page)));
     if (focused) find(`[data-rule="${focused}"] a`, body)?.focus();
     if (omitted) body.append(element("tr", {}, element("td", { colspan: 5, class: "muted" }, `Not shown: ${omitted} rules. The administration lists all.`)));

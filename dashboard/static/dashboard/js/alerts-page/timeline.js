@@ -26,7 +26,7 @@ export function mount(root, page) {
     const { from, to } = page.window;
     const scale = { from, to, now: page.now(), width: find("[data-scale]", root).clientWidth };
     if (!(scale.width > 0)) return;
-    const focused = document.activeElement?.closest?.("[data-bar]")?.dataset.bar;
+    const focused = document.activeElement?.closest("[data-bar]")?.getAttribute("data-bar");
     drawAxis(axis, scale);
     rows.replaceChildren(...timeline.rows.map((row) => createRow(row, scale, page, show)));
     setText(find("[data-values]", root), headText(timeline, page));

@@ -19,8 +19,11 @@ export function elapsed(ms) {
 }
 
 // A length of a rule: "30 s", "5 min", "2 h".
+/** @type {[string, number][]} */
+const LENGTHS = [["d", 86400], ["h", 3600], ["min", 60]];
+
 export function length(seconds) {
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+  for (const [unit, size] of LENGTHS) {
     if (seconds >= size && seconds % size === 0) return `${seconds / size}${SPACE}${unit}`;
   }
   return `${seconds}${SPACE}s`;

@@ -30,9 +30,12 @@ export function fileName(title, { window: { from, to }, filters, params }, exten
   return `${["llmmonitor", safe(title, 60), values, start, params.range ?? lengthText(to - from)].filter(Boolean).join("_")}.${extension}`;
 }
 
+/** @type {[string, number][]} */
+const LENGTHS = [["d", 86_400], ["h", 3_600], ["m", 60]];
+
 function lengthText(ms) {
   const seconds = Math.round(ms / 1000);
-  for (const [unit, size] of [["d", 86_400], ["h", 3_600], ["m", 60]]) if (seconds >= size && seconds % size === 0) return `${seconds / size}${unit}`;
+  for (const [unit, size] of LENGTHS) if (seconds >= size && seconds % size === 0) return `${seconds / size}${unit}`;
   return seconds >= 60 ? `${Math.round(seconds / 60)}m` : `${seconds}s`;
 }
 

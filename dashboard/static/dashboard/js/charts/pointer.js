@@ -7,6 +7,10 @@ const MIN_DRAG_PX = 8;
 const DIRECTIONS = { ArrowLeft: -1, ArrowRight: 1 };
 
 // `onClick(chart, event)` returns whether it has handled a click, which otherwise pins the crosshair.
+/** @param {HTMLCanvasElement} canvas
+ *  @param {import("../live/page.js").Page} page
+ *  @param {() => DrawnChart | null} chartOf
+ *  @param {{ onClick?: (chart: DrawnChart, event: PointerEvent) => boolean }} [options] */
 export function attachPointer(canvas, page, chartOf, { onClick } = {}) {
   const crosshair = element("div", { class: "crosshair", hidden: true });
   canvas.parentElement.append(crosshair);

@@ -99,8 +99,8 @@ export class SvgContext {
     this.#matrix = multiply(this.#matrix, [x, 0, 0, y, 0, 0]);
   }
 
-  setTransform(...matrix) {
-    this.#matrix = multiply(this.#base, matrix.length === 6 ? matrix : [1, 0, 0, 1, 0, 0]);
+  setTransform(a = 1, b = 0, c = 0, d = 1, e = 0, f = 0) {
+    this.#matrix = multiply(this.#base, [a, b, c, d, e, f]);
   }
 
   resetTransform() {

@@ -28,6 +28,8 @@ export const ENOUGH_FOR_P99 = 100; // requests
 const FEW_ALPHA = 0.3; // of a P99 of fewer
 
 export class TimeChart {
+  /** @type {(() => void) | null} called after each drawing */
+  onDraw = null;
   logarithmic = false;
   #page;
   #root;

@@ -114,11 +114,13 @@ function split(event) {
   const queue = Math.min(event.queue_time_ms ?? 0, total);
   const hasFirst = first !== null && first <= total;
   const speed = event.tokens_per_second ? ` · ${text(compact(event.tokens_per_second, "tok/s"))}` : "";
-  const phases = [
-    ["queue_ms", "queue", queue],
-    ...(hasFirst ? [["prompt_ms", "prompt", Math.max(0, first - queue)], ["decode_ms", `decode${speed}`, total - Math.max(first, queue)]]
-      : [["processing_ms", `processing${speed}`, total - queue]]),
-  ].filter(([, , ms]) => ms > 0);
+  /** @type {[string, string, number][]} */
+  const later = hasFirst
+    ? [["prompt_ms", "prompt", Math.max(0, first - queue)], ["decode_ms", `decode${speed}`, total - Math.max(first, queue)]]
+    : [["processing_ms", `processing${speed}`, total - queue]];
+  /** @type {[string, string, number][]} */
+  const parts = [["queue_ms", "queue", queue], ...later];
+  const phases = parts.filter(([, , ms]) => ms > 0);
   const drawing = svg("svg", { class: "split-bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
   let x = 0;
   for (const [name, , ms] of phases) {

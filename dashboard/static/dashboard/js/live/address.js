@@ -2,6 +2,8 @@
 
 // The query with a change: {range} or {from, to} in epoch milliseconds, {filters: {model: […]}}, and {set: {name: value}}, where
 // null removes a parameter. Pure.
+/** @param {string} query
+ *  @param {AddressChange} change */
 export function changedQuery(query, change) {
   const search = new URLSearchParams(query);
   if (change.range || change.from !== undefined) {

@@ -43,6 +43,7 @@ export class LiveConnection {
   #subscriptionId = null; // of the data on the page
   #lostAt = null;
 
+  /** @param {import("./page.js").Page} page */
   constructor(page) {
     this.#page = page;
   }

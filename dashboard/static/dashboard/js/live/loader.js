@@ -9,7 +9,8 @@ const CHANGES_MS = 300; // many alerts may change with one evaluation
 const SLOW_AFTER_MS = 3_000;
 
 export class Loader {
-  state = false; // false, "loading" or "slow"
+  /** @type {false | "loading" | "slow"} */
+  state = false;
   problem = null;
   #page;
   #always;
@@ -18,6 +19,8 @@ export class Loader {
   #reloadTimer = null;
 
   // `always`: refresh the figures also while the window is paused or fixed, and while nothing is measured.
+  /** @param {import("./page.js").Page} page
+   *  @param {boolean} always */
   constructor(page, always) {
     this.#page = page;
     this.#always = always;

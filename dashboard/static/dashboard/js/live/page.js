@@ -14,13 +14,24 @@ import { Topics } from "./topics.js";
 import { allowedWindow, panned, zoomed } from "./windows.js";
 
 export class Page {
+  /** @type {PageData} */
+  data;
+  /** @type {PageSettings} */
+  settings;
+  /** @type {Record<string, CatalogueEntry>} */
+  catalogue;
+  /** @type {SeriesSpec[]} the series that the server sends */
+  specs;
   topics = new Topics();
   series = new SeriesStore();
   before = new SeriesStore(); // of the window before, moved onto that of the page
+  /** @type {{ time: number | null, pinned: boolean }} */
   cursor = { time: null, pinned: false };
   connection = { state: "connecting", detail: "" };
+  /** @type {Tick | null} */
   tick = null;
-  pause = null; // a Pause while the page is paused
+  /** @type {Pause | null} while the page is paused */
+  pause = null;
   #clock;
   #loader;
   #lastRange = null;
@@ -29,11 +40,13 @@ export class Page {
 
   // `settings`: the ranges and the filters, as the server defines them in dashboard/page_context.py.
   // `alwaysRefresh`: refresh the figures also while the window is paused or fixed, and while nothing is measured.
+  /** @param {{ data: PageData, settings: PageSettings, catalogue?: Record<string, CatalogueEntry>, tiles?: any[],
+   *   specs?: SeriesSpec[], alwaysRefresh?: boolean }} options */
   constructor({ data, settings, catalogue = {}, tiles = [], specs = [], alwaysRefresh = false }) {
     this.settings = settings;
     this.catalogue = catalogue;
     this.tiles = tiles;
-    this.specs = specs; // the series that the server sends: [{metric, stat, group_by}]
+    this.specs = specs;
     this.#clock = new Clock(data.now);
     this.#loader = new Loader(this, alwaysRefresh);
     this.setData(data);
@@ -54,7 +67,7 @@ export class Page {
     return Boolean(this.params.range);
   }
 
-  // The chosen range, {name, seconds, title}; undefined for a window between two fixed times.
+  // The chosen range; undefined for a window between two fixed times.
   get range() {
     return this.settings.ranges.find(({ name }) => name === this.params.range);
   }
@@ -63,6 +76,7 @@ export class Page {
     return this.rolling && !this.pause;
   }
 
+  /** @returns {TimeWindow} */
   get window() {
     if (this.pause) return this.pause.window;
     if (!this.rolling) return { from: this.params.from, to: this.params.to };
@@ -100,6 +114,8 @@ export class Page {
 
   // The current value of a figure: `read` returns it for the last minute, `summaryName` is its name in the summary.
   // Where the last minute has no value, that of the window is used, and `fromWindow` is true.
+  /** @param {(minute: Record<string, any>) => number | null | undefined} read
+   *  @param {string} summaryName */
   currentValue(read, summaryName) {
     const current = this.showsLastMinute ? (read(this.lastMinute) ?? null) : null;
     if (current !== null) return { value: current, fromWindow: false };
@@ -112,6 +128,7 @@ export class Page {
     return gaps(this.series.get("system.cpu_percent", "avg"), this.series.step);
   }
 
+  /** @param {PageData} data */
   setData(data) {
     // The values of the last minute belong to the filters before.
     if (this.tick?.view && JSON.stringify(data.params.filters) !== JSON.stringify(this.params.filters)) delete this.tick.view;
@@ -123,6 +140,7 @@ export class Page {
     this.topics.emit("data");
   }
 
+  /** @param {Tick} tick */
   applyTick(tick) {
     if (tick.at) this.#clock.correct(tick.at);
     const isFirstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
@@ -176,6 +194,7 @@ export class Page {
   }
 
   // Change the address and load its data. `change`: see `changedQuery`.
+  /** @param {AddressChange} change */
   navigate(change) {
     if ((change.range || change.from) && this.params.range) this.#lastRange = this.params.range;
     pushAddress(change);
@@ -236,6 +255,7 @@ export class Page {
     return this.#loader.problem;
   }
 
+  /** @param {{ quiet?: boolean }} [options] */
   load(options) {
     return this.#loader.load(options);
   }

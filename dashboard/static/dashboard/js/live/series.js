@@ -7,11 +7,14 @@ const labelOf = (labels) => Object.values(labels ?? {}).join("/");
 
 export class SeriesStore {
   step = 1000; // milliseconds between two points
+  /** @type {Map<string, Point[]>} */
   #points = new Map();
+  /** @type {Map<string, Set<string>>} */
   #groups = new Map();
 
   // Replace all series by those of the page's data, {step_seconds, start, series}, where a series has the values of all
   // buckets from `start` on.
+  /** @param {History | null | undefined} history */
   load(history) {
     this.#points.clear();
     this.#groups.clear();
@@ -22,6 +25,8 @@ export class SeriesStore {
     }
   }
 
+  /** @param {{ metric: string, stat: string, labels?: Labels }} series
+   *  @param {Point[]} points */
   #set({ metric, stat, labels }, points) {
     const label = labelOf(labels);
     this.#points.set(keyOf(metric, stat, label), points);
@@ -31,7 +36,9 @@ export class SeriesStore {
     this.#groups.get(group).add(label);
   }
 
-  // Add the newest buckets of a tick, [{metric, stat, labels, points}], and delete buckets before `oldest`.
+  // Add the newest buckets of a tick, and delete buckets before `oldest`.
+  /** @param {SeriesBuckets[]} buckets
+   *  @param {number} oldest */
   merge(buckets, oldest) {
     for (const series of buckets) {
       const key = keyOf(series.metric, series.stat, labelOf(series.labels));
@@ -46,6 +53,10 @@ export class SeriesStore {
     }
   }
 
+  /** @param {string} metric
+   *  @param {string} stat
+   *  @param {string} [label]
+   *  @returns {Point[]} */
   get(metric, stat, label) {
     return this.#points.get(keyOf(metric, stat, label)) ?? [];
   }
@@ -63,6 +74,9 @@ export class SeriesStore {
 }
 
 // Insert a point by its time, in place of the one with the same time.
+/** @param {Point[]} points
+ *  @param {number} x
+ *  @param {number | null} y */
 export function place(points, x, y) {
   let index = points.length;
   while (index > 0 && points[index - 1].x > x) index -= 1;
@@ -71,11 +85,16 @@ export function place(points, x, y) {
 }
 
 // The newest value; null where the newest `within` buckets have none.
+/** @param {Point[]} points */
 export function lastValue(points, within = 3) {
   return points.slice(-within).findLast(({ y }) => y !== null)?.y ?? null;
 }
 
 // The value of the bucket that contains this time; null where there is none.
+/** @param {Point[]} points
+ *  @param {number} time
+ *  @param {number} step
+ *  @returns {number | null} */
 export function valueAt(points, time, step) {
   let low = 0;
   let high = points.length - 1;
@@ -89,6 +108,9 @@ export function valueAt(points, time, step) {
 }
 
 // Gaps of at least two buckets between the first and the last bucket with a value: [{from, to}].
+/** @param {Point[]} points
+ *  @param {number} step
+ *  @returns {TimeWindow[]} */
 export function gaps(points, step) {
   const result = [];
   let previous = null;
@@ -101,6 +123,9 @@ export function gaps(points, step) {
 }
 
 // `count` values for a sparkline, each the average of its part of the window, or null where that has none.
+/** @param {Point[]} points
+ *  @param {number} from
+ *  @param {number} to */
 export function thin(points, from, to, count = 60) {
   const width = (to - from) / count;
   const sums = new Array(count).fill(0);

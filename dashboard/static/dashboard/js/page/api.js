@@ -11,8 +11,11 @@ export class Problem extends Error {
   }
 }
 
+/** @param {string} path
+ *  @param {{ method?: string, body?: object, signal?: AbortSignal }} [options] */
 async function call(path, { method = "GET", body: sent = {}, signal } = {}) {
   const headers = { Accept: "application/json" };
+  /** @type {RequestInit} */
   const options = { method, signal, headers, credentials: "same-origin", redirect: "manual" };
   if (method !== "GET") {
     headers["Content-Type"] = "application/json";

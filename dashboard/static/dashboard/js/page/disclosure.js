@@ -2,6 +2,9 @@
 
 let openPanel = null;
 
+/** @param {HTMLElement} button
+ *  @param {HTMLElement} panel
+ *  @param {{ onOpen?: () => void }} [options] */
 export function disclosure(button, panel, { onOpen } = {}) {
   const self = {
     get isOpen() {

@@ -1,6 +1,8 @@
 // Helpers for the document. Nothing here writes a style attribute, because the Content-Security-Policy forbids it.
 
+/** @type {(selector: string, root?: ParentNode) => any} The kind of element is known to the caller. */
 export const find = (selector, root = document) => root.querySelector(selector);
+/** @type {(selector: string, root?: ParentNode) => any[]} */
 export const findAll = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 // Create an element: element("b", { class: "x", on: { click } }, "text", otherElement). Null children are omitted.
@@ -32,6 +34,7 @@ export function setText(node, value) {
 }
 
 // The data that the template embedded with `json_script`.
+/** @returns {any} */
 export function embeddedJson(id) {
   return JSON.parse(document.getElementById(id).textContent);
 }
@@ -43,6 +46,7 @@ export function cookie(name) {
 
 // Call `search` when the user has stopped typing for a moment.
 export function whenTyped(input, search, delayMs = 200) {
+  /** @type {ReturnType<typeof setTimeout>} */
   let timer = null;
   input.addEventListener("input", () => {
     clearTimeout(timer);

@@ -5,9 +5,13 @@ export const NO_DATA = "—";
 export const SPACE = "\u00a0"; // no-break: a number and its unit stay on one line
 const LEAST = 0.001; // values below half of this are shown as "<0.001"
 
+/** @type {[string, number][]} Times of a rate, and their seconds. */
+const PER = [["s", 1], ["min", 60], ["h", 3600], ["day", 86400]];
+
 const NO_FIGURE = { number: NO_DATA, unit: "" };
 const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
 
+/** @type {(number: string, unit?: string) => Figure} */
 const figure = (number, unit = "") => ({ number, unit });
 export const text = ({ number, unit }) => (unit ? number + SPACE + unit : number);
 
@@ -40,7 +44,9 @@ export function duration(milliseconds) {
 // A number with a prefix for large values: 12.4, 1.84 k, 3.10 M; the unit follows the prefix.
 export function compact(value, unit = "") {
   if (isMissing(value)) return NO_FIGURE;
-  for (const [limit, divisor, prefix] of [[999.5e6, 1e9, "G"], [999.5e3, 1e6, "M"], [999.5, 1e3, "k"]]) {
+  /** @type {[number, number, string][]} */
+  const prefixes = [[999.5e6, 1e9, "G"], [999.5e3, 1e6, "M"], [999.5, 1e3, "k"]];
+  for (const [limit, divisor, prefix] of prefixes) {
     if (Math.abs(value) >= limit) return figure(significant(value / divisor), unit ? prefix + SPACE + unit : prefix);
   }
   return figure(significant(value), unit);
@@ -50,7 +56,7 @@ export function compact(value, unit = "") {
 // without its time, such as "tok/". Less than one in a day is shown as <1.
 export function rate(value, per) {
   if (isMissing(value) || value === 0) return compact(value, `${per}s`);
-  for (const [time, seconds] of [["s", 1], ["min", 60], ["h", 3600], ["day", 86400]]) {
+  for (const [time, seconds] of PER) {
     if (value * seconds >= 1) return compact(value * seconds, per + time);
   }
   return figure("<1", `${per}day`);
@@ -89,6 +95,7 @@ export function thresholdText(value, unit) {
 
 export const valueText = (value, unit) => text(inUnit(value, unit));
 
+/** @type {Record<string, (value: number | null | undefined) => Figure>} */
 export const FORMATS = {
   duration,
   rate: (value) => rate(value, "per "),

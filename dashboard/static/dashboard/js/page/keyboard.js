@@ -23,7 +23,7 @@ export function mountKeyboard(page) {
       if (!closeOpenPanel()) page.setCursor(null, false);
       return;
     }
-    if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+    if (event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]")) return;
     const shortcut = shortcuts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!shortcut) return;
     event.preventDefault();
@@ -36,7 +36,9 @@ export function mountKeyboard(page) {
 }
 
 function ofRangeAndCharts(page) {
-  const focusedCard = () => document.activeElement?.closest?.("[data-widget]");
+  const focusedCard = () => document.activeElement?.closest("[data-widget]");
+  /** @returns {HTMLElement | null | undefined} */
+  const focusedMenu = () => focusedCard()?.querySelector("[data-menu]");
   const shortcuts = {
     l: () => (page.live ? page.pauseNow() : page.resume()),
     "[": () => page.pan(-1),
@@ -45,7 +47,7 @@ function ofRangeAndCharts(page) {
     "=": () => page.zoom(0.5),
     "+": () => page.zoom(0.5),
     "/": () => find('[data-filter="model"] button').click(),
-    e: () => focusedCard()?.querySelector("[data-menu]")?.click(),
+    e: () => focusedMenu()?.click(),
     f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),
   };
   page.settings.ranges.forEach((range, index) => {

@@ -13,6 +13,7 @@ export function withLocalTimes(text, now) {
 }
 
 // The sentence as it is shown. Without a connection nothing is known to be well; `lastAt` is the time of the newest data.
+/** @param {Record<string, any>} sentence */
 export function shownSentence({ state, title, text }, isDisconnected, lastAt) {
   if (!isDisconnected) return { state, title, text };
   return { state: state === "ok" ? "quiet" : state, title: "Disconnected. The state is not known.", text: `At ${timeOfDay(lastAt)}: ${title} ${text}` };

@@ -19,6 +19,9 @@ const MAX_VALUES = 4; // in the head and in the description
 // Mount a chart over time with its card. `spec` is that of charts/time-chart.js, with:
 //   help: what the chart shows, in a few sentences; metrics: [[metric, stat], …], for the help and the files; groupBy,
 //   currentValues(time): [[label, value, fromWindow], …] for the head; `time` is that of the crosshair, or null.
+/** @param {HTMLElement} root
+ *  @param {import("../live/page.js").Page} page
+ *  @param {any} spec */
 export function mountChart(root, page, spec) {
   checkSeries(page, spec);
   const chart = new TimeChart(root, page, spec);
@@ -254,7 +257,7 @@ function mountTable(root, page, spec, chart) {
 
 // Move the card into a dialog until the dialog is closed.
 export function enlarge(root, chart) {
-  const dialog = document.getElementById("enlarged");
+  const dialog = find("#enlarged");
   if (dialog.open) return;
   const placeholder = element("div", { class: root.className, "aria-hidden": "true" }); // keeps the card's place in the grid
   root.before(placeholder);

@@ -17,7 +17,7 @@ export function mount(root, page) {
     const key = JSON.stringify(page.data.alerts.firing.map(({ figure, ...rest }) => rest));
     if (key !== drawn || !count) {
       drawn = key;
-      const focused = document.activeElement?.dataset.action;
+      const focused = document.activeElement?.getAttribute("data-action");
       const nodes = firing.map((alert) => createAlert(alert, page));
       if (!firing.length) nodes.push(element("p", { class: "muted" }, page.data.alerts.nothing_fires));
       list.replaceChildren(...nodes);

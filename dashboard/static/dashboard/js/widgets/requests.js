@@ -5,8 +5,13 @@ import { valueAt } from "../live/series.js";
 import { compact, percent, text } from "../page/format.js";
 import { mountChart } from "./card.js";
 
+/** @typedef {[metric: string, stat: string]} Statistic */
+
+/** @type {Statistic} */
 const ALL = ["inference.requests", "rate"];
+/** @type {Statistic} */
 const FAILED = ["inference.failed_requests", "rate"];
+/** @type {Statistic} */
 const ERROR_RATE = ["inference.error_rate_percent", "avg"];
 
 function successful(all, failed) {

@@ -18,6 +18,7 @@ export function describeValues(page) {
 export function mount(root, page) {
   const draw = () => {
     const now = page.now();
+    /** @type {Record<string, any>} */
     const sentence = Object.fromEntries(Object.entries(page.data.sentence).map(([name, value]) => [name, withLocalTimes(value, now)]));
     const lastAt = page.tick?.at ? Date.parse(page.tick.at) : page.data.now;
     const { state, title, text } = shownSentence(sentence, page.isDisconnected, lastAt);

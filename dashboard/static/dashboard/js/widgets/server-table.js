@@ -6,6 +6,9 @@ import { slotOf } from "../charts/palette.js";
 import { findAll } from "../page/dom.js";
 
 // `onDraw(root)` is called after each drawing, for example for sparklines.
+/** @param {HTMLElement} root
+ *  @param {import("../live/page.js").Page} page
+ *  @param {{ name?: string, onDraw?: (root: HTMLElement) => void }} [options] */
 export function mountServerTable(root, page, { name = root.dataset.table, onDraw = () => {} } = {}) {
   let drawn = null;
   const draw = () => {
@@ -21,8 +24,9 @@ export function mountServerTable(root, page, { name = root.dataset.table, onDraw
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
   root.addEventListener("focusout", () => setTimeout(draw));
   root.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-filter-name]");
-    if (!target || event.target.closest("a")) return;
+    const clicked = /** @type {Element} */ (event.target);
+    const target = /** @type {HTMLElement} */ (clicked.closest("[data-filter-name]"));
+    if (!target || clicked.closest("a")) return;
     page.navigate({ filters: { [target.dataset.filterName]: [target.dataset.filterValue] } });
   });
   draw();

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { change } from "../../dashboard/static/dashboard/js/page/change.js";
+import { FORMATS, ago, minutesAndSeconds, thresholdText, valueText } from "../../dashboard/static/dashboard/js/page/format.js";
+import { sharedCases } from "./support.js";
+
+describe("The pages", () => {
+  it("format numbers as the server does", () => {
+    for (const [name, value, number, unit] of sharedCases("format_cases")) {
+      assert.deepEqual(FORMATS[name](value), { number, unit }, `${name} ${value}`);
+    }
+  });
+
+  it("show units as the server does", () => {
+    for (const [unit, value, text, threshold] of sharedCases("unit_cases")) {
+      assert.deepEqual([valueText(value, unit), thresholdText(value, unit)], [text, threshold], `${value} ${unit}`);
+    }
+  });
+
+  it("judge changes as the server does", () => {
+    for (const [format, now, before, worse, text, judgement] of sharedCases("change_cases")) {
+      assert.deepEqual(change(format, now, before, worse), { text, judgement }, `${format} ${before} to ${now}`);
+    }
+  });
+
+  it("show how long ago something was in its largest unit", () => {
+    assert.deepEqual([0.4, 7, 99, 100, 5400, 200_000].map(ago), ["now", "7 s ago", "99 s ago", "2 min ago", "2 h ago", "2 days ago"]);
+  });
+
+  it("count minutes and seconds, and hours from the first on", () => {
+    assert.deepEqual([-1, 7, 750, 3900].map(minutesAndSeconds), ["0:00", "0:07", "12:30", "1 h 5 m"]);
+  });
+});

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import "./support.js"; // first
+
+import { roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
+import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
+import { timeOfDay } from "../../dashboard/static/dashboard/js/page/format.js";
+import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
+import { shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
+import { describeValues } from "../../dashboard/static/dashboard/js/widgets/sentence.js";
+
+describe("A page", () => {
+  it("treats a rejected connection as a lost one", () => {
+    const lost = (state) => Reflect.get(Page.prototype, "isDisconnected", { connection: { state } });
+    const states = ["connecting", "live", "catching-up", "polling", "disconnected", "rejected"];
+    assert.deepEqual(states.filter(lost), ["disconnected", "rejected"]);
+  });
+
+  it("says which values it shows, and what they are compared with", () => {
+    const text = (showsLastMinute, comparable) => describeValues(/** @type {any} */ ({
+      showsLastMinute, data: { summary: { comparable } }, params: { span: "the span", span_before: "the window before" },
+    }));
+    assert.equal(text(true, true), "Values: the last minute · ▲ ▼ the span compared with the window before");
+    assert.equal(text(false, true), "Values: the span · ▲ ▼ the span compared with the window before");
+    assert.equal(text(true, false), "Values: the last minute · not enough data to compare with the window before");
+  });
+
+  it("never says that all is well without a connection", () => {
+    const sentence = (state) => ({ state, title: "All is well.", text: "2 requests." });
+    assert.deepEqual(shownSentence(sentence("ok"), false, 0), sentence("ok"));
+    const shown = ["ok", "quiet", "warning", "critical"].map((state) => shownSentence(sentence(state), true, 0));
+    assert.deepEqual(shown.map(({ state }) => state), ["quiet", "quiet", "warning", "critical"]);
+    for (const { title, text } of shown) {
+      assert.equal(title, "Disconnected. The state is not known.");
+      assert.equal(text, `At ${timeOfDay(0)}: All is well. 2 requests.`);
+    }
+  });
+});
+
+describe("An axis", () => {
+  it("is marked with round figures", () => {
+    const steps = [[14.5, false, 5], [0.9, false, 0.25], [41, false, 20], [103_000, true, 30_000], [420, true, 200], [9_000, true, 5_000]];
+    for (const [most, isDuration, step] of steps) {
+      assert.ok(Math.abs(roundStep(most, isDuration) - step) < 1e-9, `${most}: ${roundStep(most, isDuration)}`);
+    }
+  });
+});
+
+describe("Collected work", () => {
+  it("runs again for calls while it runs, but not twice at a time", async () => {
+    const log = [];
+    await new Promise((resolve) => {
+      const call = collected(async () => {
+        log.push("begin");
+        if (log.length === 1) for (let number = 0; number < 50; number += 1) call();
+        await new Promise((done) => setTimeout(done, 20));
+        log.push("end");
+        if (log.length === 4) setTimeout(resolve, 20); // a third run would begin by then
+      }, 1);
+      for (let number = 0; number < 50; number += 1) call();
+    });
+    assert.deepEqual(log, ["begin", "end", "begin", "end"]);
+  });
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { SeriesStore, gaps, lastValue, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
+
+const points = (...pairs) => pairs.map(([x, y]) => ({ x, y }));
+
+describe("The points of a series", () => {
+  it("have a bucket in the place of the one with the same start", () => {
+    const placed = [];
+    for (const [x, y] of [[1, 1], [3, 3], [2, 2], [3, 9], [3, 9]]) place(placed, x, y);
+    assert.deepEqual(placed, points([1, 1], [2, 2], [3, 9]));
+  });
+
+  it("have the value of the bucket that contains a time", () => {
+    const three = points([0, 1], [10, 2], [20, null]);
+    assert.deepEqual([0, 9, 10, 25, 30].map((time) => valueAt(three, time, 10)), [1, 1, 2, null, null]);
+  });
+
+  it("have a gap where two buckets are missing, but not where one is", () => {
+    const broken = points([0, 1], [1, null], [2, 1], [3, null], [4, null], [5, 1], [9, 1]);
+    assert.deepEqual(gaps(broken, 1), [{ from: 3, to: 5 }, { from: 6, to: 9 }]);
+  });
+
+  it("have a last value only where one of the newest buckets has one", () => {
+    assert.equal(lastValue(points([0, 5], [1, null], [2, null])), 5);
+    assert.equal(lastValue(points([0, 5], [1, null], [2, null], [3, null])), null);
+  });
+
+  it("are averaged for a sparkline, with its gaps", () => {
+    assert.deepEqual(thin(points([0, 1], [1, 3], [2, null], [3, null], [9, 7], [10, 99]), 0, 8, 4), [2, null, null, null]);
+    assert.deepEqual(thin(points([7.9, 4]), 0, 8, 4), [null, null, null, 4]);
+  });
+});
+
+describe("The store of series", () => {
+  const history = { step_seconds: 10, start: 20_000, series: [
+    { metric: "a", stat: "avg", labels: {}, values: [1, null] },
+    { metric: "a", stat: "avg", labels: { model: "m" }, values: [2, 3] },
+  ] };
+
+  it("reads the values of a history as points", () => {
+    const store = new SeriesStore();
+    store.load(history);
+    assert.equal(store.step, 10_000);
+    assert.deepEqual(store.get("a", "avg"), points([20_000, 1], [30_000, null]));
+    assert.deepEqual(store.labels("a", "avg"), ["m"]);
+    assert.equal(store.newest(), 30_000);
+  });
+
+  it("forgets everything with a page without history", () => {
+    const store = new SeriesStore();
+    store.load(history);
+    store.load(null);
+    assert.deepEqual([store.get("a", "avg"), store.labels("a", "avg"), store.newest()], [[], [], null]);
+  });
+
+  it("holds no points older than the window, however long the page is open", () => {
+    const store = new SeriesStore();
+    store.step = 1000;
+    for (let second = 0; second < 5000; second += 1) {
+      store.merge([{ metric: "a", stat: "avg", labels: {}, points: [[second * 1000, 1]] }], (second - 300) * 1000);
+    }
+    assert.equal(store.get("a", "avg").length, 302); // the window, the bucket at its start, and that before
+  });
+
+  it("takes a group that first appears in a tick", () => {
+    const store = new SeriesStore();
+    store.merge([{ metric: "a", stat: "avg", labels: { model: "new" }, points: [[5, 1]] }], 0);
+    assert.deepEqual(store.labels("a", "avg"), ["new"]);
+  });
+});
