@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+# `cryptography` is imported where it is used: it needs 10 MB of memory, and most servers have no channel with secrets.
 
 
 class CannotDecrypt(Exception):
@@ -29,6 +31,8 @@ def decrypt(text: str) -> dict[str, Any]:
     """Return the encrypted values. Raises CannotDecrypt."""
     if not text:
         return {}
+    from cryptography.fernet import InvalidToken
+
     try:
         values: dict[str, Any] = orjson.loads(_fernet().decrypt(text.encode()))
     except InvalidToken:
@@ -37,5 +41,9 @@ def decrypt(text: str) -> dict[str, Any]:
 
 
 def _fernet() -> Fernet:
+    from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     key = HKDF(SHA256(), length=32, salt=None, info=b"llmmonitor channel secrets").derive(settings.SECRET_KEY.encode())
     return Fernet(base64.urlsafe_b64encode(key))
