@@ -16,7 +16,7 @@ from alerts.rules.spec import check_rule
 from benchmarks import report
 from benchmarks.alerts import timed
 from metrics.events import InferenceEvent, SystemEvent
-from metrics.queries.read.request_rollups import read_rows
+from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.time.plan import Segment
 from metrics.queries.time.window import Window
 from metrics.store.writing.transaction import Store

@@ -14,7 +14,8 @@ value takes 1 µs; 100 values are 64 buckets in 140 bytes, 10,000 are 214 in 447
 five series (18,000 blobs of 3 values) 30 ms, and three percentiles of 360 points out of as many blobs 26 ms.
 
 ``buckets`` maps values to buckets, ``packing`` encodes histograms as bytes, ``folding`` converts the histograms of
-OTLP and Prometheus, ``bulk`` fills many histograms at once, and ``groups`` merges many at once. This package imports
+OTLP and Prometheus, ``bulk`` fills many histograms at once, ``decoded`` keeps
+many decoded, and ``groups`` merges many at once. This package imports
 neither Django nor a database.
 """
 
@@ -30,7 +31,8 @@ from metrics.histogram.buckets import (
     bucket_bounds,
     bucket_index,
 )
-from metrics.histogram.groups import HistogramGroups, merge_packed, merge_packed_groups
+from metrics.histogram.decoded import DecodedHistograms
+from metrics.histogram.groups import HistogramGroups, merge_decoded_groups, merge_packed, merge_packed_groups
 from metrics.histogram.histogram import Histogram
 
 __all__ = [
@@ -40,10 +42,12 @@ __all__ = [
     "MIN_INDEX",
     "RELATIVE_ERROR",
     "SCALE",
+    "DecodedHistograms",
     "Histogram",
     "HistogramGroups",
     "bucket_bounds",
     "bucket_index",
+    "merge_decoded_groups",
     "merge_packed",
     "merge_packed_groups",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,8 @@ from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import GroupedRollups, averages_and_percentiles, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import GroupedRollups, averages_and_percentiles, histogram_columns
+from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.time.plan import split_window
 from metrics.queries.time.window import Window
 
@@ -79,16 +79,13 @@ def distribution(metric: Metric, window: Window, filters: Filters, now: datetime
     return cached(("distribution", metric.name, filters), window, now, compute)
 
 
-def display_width(histograms: Iterable[Histogram], limit: int) -> tuple[int, int, int] | None:
-    """Return how the buckets of some histograms are joined for display, so that at most `limit` are left.
+def display_width(low: int, high: int, limit: int) -> tuple[int, int, int]:
+    """Return how the buckets from index `low` to `high` are joined for display, so that at most `limit` are left.
 
     The result is (width, first, last): the number of histogram buckets in a displayed one, a power of two, and the
-    numbers of the first and the last displayed bucket. It is None if there is no value above 0.
+    numbers of the first and the last displayed bucket.
     """
-    counts = [histogram.counts for histogram in histograms if histogram.counts]
-    if not counts:
-        return None
-    low, high, width = min(map(min, counts)), max(map(max, counts)), 1
+    width = 1
     while high // width - low // width + 1 > limit:
         width *= 2
     return width, low // width, high // width
@@ -103,10 +100,9 @@ def display_bounds(number: int, width: int) -> tuple[float, float]:
 def _display_buckets(histogram: Histogram) -> list[tuple[float, float, int]]:
     """Return the histogram as at most MAX_BUCKETS buckets, and one for values of 0."""
     zeros = [(0.0, 0.0, histogram.zero_count)] if histogram.zero_count else []
-    joined = display_width([histogram], MAX_BUCKETS)
-    if joined is None:
+    if not histogram.counts:
         return zeros
-    width, first, last = joined
+    width, first, last = display_width(min(histogram.counts), max(histogram.counts), MAX_BUCKETS)
     counts = dict.fromkeys(range(first, last + 1), 0)
     for index, count in histogram.counts.items():
         counts[index // width] += count

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from metrics.catalogue import Metric
+from metrics.histogram import MIN_INDEX
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.distribution import display_bounds, display_width
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns, read_rows
+from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns
+from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.time.plan import Plan, plan_steps
 from metrics.queries.time.window import Window
 
@@ -60,22 +62,22 @@ def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | Non
             columns = histogram_columns(metric, filters.outcome)
             rows = read_rows([plan.segment], columns, filters.series_ids())
             groups = GroupedRollups(rows, (rows.buckets - plan.start) // plan.step_seconds, plan.points)
-            histograms = list(groups.histograms(metric, filters.outcome))
-        has_zeros = any(histogram.zero_count for histogram in histograms)
-        joined = display_width(histograms, MAX_ROWS - has_zeros)
+            times, indexes, numbers = groups.histograms(metric, filters.outcome).buckets()
+        is_zero = indexes < MIN_INDEX
+        has_zeros = bool(is_zero.any())
         edges = [0.0] if has_zeros else []
-        width, first, last = joined or (1, 0, -1)
+        width, first, last = 1, 0, -1
+        positive = indexes[~is_zero]
+        if len(positive):
+            width, first, last = display_width(int(positive.min()), int(positive.max()), MAX_ROWS - has_zeros)
         for number in range(first, last + 1):
             lower, upper = display_bounds(number, width)
             edges += [lower, upper] if number == first else [upper]
-        if has_zeros and joined is None:
+        if has_zeros and not len(positive):
             edges.append(0.0)
         counts = np.zeros((plan.points, max(0, len(edges) - 1)), dtype=np.int64)
-        for time, histogram in enumerate(histograms):
-            if histogram.zero_count:
-                counts[time, 0] += histogram.zero_count
-            for index, count in histogram.counts.items():
-                counts[time, index // width - first + has_zeros] += count
+        rows_of = np.where(is_zero, 0, indexes // width - first + has_zeros)
+        np.add.at(counts, (times, rows_of), numbers.astype(np.int64))
         return Heatmap(metric, plan, edges, counts.tolist())
 
     return cached(("heatmap", metric.name, filters, plan), window, now, compute)

@@ -13,14 +13,14 @@ from metrics.queries.answers.results import round_for_tick
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import (
-    COUNTS,
     GroupedRollups,
     averages_and_percentiles,
     columns_of_total,
     histogram_columns,
     model_names,
-    read_rows,
 )
+from metrics.queries.read.rollup_cache import read_rows
+from metrics.queries.read.rollup_rows import COUNTS
 from metrics.queries.time.plan import Segment
 from metrics.queries.time.window import Window
 

@@ -23,7 +23,8 @@ from metrics.queries.answers.series import error_values, label_names, read_error
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, count_rows, query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.request_rollups import columns_for, read_rows, series_labels
+from metrics.queries.read.request_rollups import columns_for, series_labels
+from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.read.sliding_gauges import Windows, read_moving_gauges, read_presence
 from metrics.queries.read.sliding_rollups import SlidingRollups
 from metrics.queries.series_spec import SeriesSpec

@@ -26,7 +26,9 @@ from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, Filters
 from metrics.queries.read.gauge_values import lines_of
-from metrics.queries.read.request_rollups import GroupedRollups, RollupRows, columns_for, read_rows, series_labels
+from metrics.queries.read.request_rollups import GroupedRollups, columns_for, series_labels
+from metrics.queries.read.rollup_cache import read_rows
+from metrics.queries.read.rollup_rows import RollupRows
 from metrics.queries.read.sql import BucketOf
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import COARSEST, Plan, Retention, plan_steps

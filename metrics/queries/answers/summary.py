@@ -26,14 +26,13 @@ from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_totals import totals
 from metrics.queries.read.request_rollups import (
-    COUNTS,
     GroupedRollups,
-    RollupRows,
     averages_and_percentiles,
     columns_of_total,
     histogram_columns,
-    read_rows,
 )
+from metrics.queries.read.rollup_cache import read_rows
+from metrics.queries.read.rollup_rows import COUNTS, RollupRows
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Segment, SplitWindow, split_window
 from metrics.queries.time.window import Window, end_of_now

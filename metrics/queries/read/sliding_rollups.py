@@ -9,7 +9,8 @@ import numpy as np
 from metrics.histogram import HistogramGroups
 from metrics.histogram.sliding import SlidingHistograms
 from metrics.queries.read.budget import check_budget
-from metrics.queries.read.request_rollups import GroupedRollups, RollupRows
+from metrics.queries.read.request_rollups import GroupedRollups
+from metrics.queries.read.rollup_rows import RollupRows
 
 
 class SlidingRollups(GroupedRollups):

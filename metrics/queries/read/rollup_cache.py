@@ -1,0 +1,169 @@
+"""Keeps the rollup rows of whole blocks of hours and minutes decoded, so that a query decodes only what has changed.
+
+A rollup row never changes: commits and compaction insert rows with new ids, compaction, retention and `forget` delete
+rows, and the databases never give an id again. A block is therefore what it was if it has the same ids, whichever
+process wrote it. Each query reads the ids of its rows from the index, and the rows of the blocks whose ids differ.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+from django.db import connection
+
+from metrics.queries.read.budget import check_budget, count_rows
+from metrics.queries.read.rollup_rows import RollupRows, RowBlock, Selection
+from metrics.queries.time.plan import Segment
+
+BLOCK_SECONDS = {60: 3_600, 3_600: 21_600}  # by resolution; what is outside of whole blocks is read each time
+MAX_BYTES = 32 * 2**20  # of the blocks that a process keeps; 30 days of a million requests of five models have 20 MB
+BLOCK_OVERHEAD = 4_096  # of the objects of a block beside its arrays, in bytes
+
+Key = tuple[int, int, Selection]  # resolution, start, series
+
+
+class BlockCache:
+    """The blocks that were used last. For any number of threads."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[Key, tuple[RowBlock, int]] = OrderedDict()
+        self.nbytes = 0
+
+    def get(self, key: Key) -> RowBlock | None:
+        """Return a block, which its caller compares with the stored ids."""
+        with self._lock:
+            if key not in self._blocks:
+                return None
+            self._blocks.move_to_end(key)
+            return self._blocks[key][0]
+
+    def put(self, key: Key, block: RowBlock) -> None:
+        """Keep a block instead of that with the same key, and drop those that were not used for the longest time."""
+        size = block.nbytes + BLOCK_OVERHEAD
+        with self._lock:
+            if key in self._blocks:
+                self.nbytes -= self._blocks.pop(key)[1]
+            self._blocks[key] = block, size
+            self.nbytes += size
+            while self.nbytes > self._max_bytes:
+                self.nbytes -= self._blocks.popitem(last=False)[1][1]
+
+    def clear(self) -> None:
+        """Drop all blocks."""
+        with self._lock:
+            self._blocks.clear()
+            self.nbytes = 0
+
+
+cache = BlockCache(MAX_BYTES)
+
+
+def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: Sequence[int] | None) -> RollupRows:
+    """Return these columns of the rollup rows of some segments and series (None: all series)."""
+    names = tuple(dict.fromkeys(columns))
+    blocks: list[RowBlock] = []
+    if series_ids is None or len(series_ids):
+        selection = Selection(None if series_ids is None else tuple(series_ids))
+        for segment in segments:
+            blocks += _read(segment, names, selection)
+            check_budget()
+    return RollupRows(blocks)
+
+
+def _read(segment: Segment, names: Sequence[str], selection: Selection) -> Iterator[RowBlock]:
+    resolution, start, end = segment
+    seconds = BLOCK_SECONDS.get(resolution)
+    # In a transaction there may be rows that are rolled back, whose ids are given again.
+    if seconds and not connection.in_atomic_block:
+        first, last = -(-start // seconds) * seconds, end // seconds * seconds
+        if first < last:
+            if start < first:
+                yield from selection.rows(Segment(resolution, start, first), names)
+            yield from _read_blocks(Segment(resolution, first, last), seconds, names, selection)
+            if last < end:
+                yield from selection.rows(Segment(resolution, last, end), names)
+            return
+    yield from selection.rows(segment, names)
+
+
+def _read_blocks(segment: Segment, seconds: int, names: Sequence[str], selection: Selection) -> list[RowBlock]:
+    """Return the rows of whole blocks, oldest first."""
+    stored = _stored_ids(segment, seconds, selection)
+    known: dict[int, RowBlock] = {}
+    missing: dict[int, tuple[str, ...]] = {}  # the columns that are to be read of each block
+    for start, ids in stored.items():
+        block = cache.get((segment.resolution, start, selection))
+        columns: Iterable[str] = ()
+        if block is not None and np.array_equal(block.ids, ids):
+            known[start] = block
+            columns = block.columns
+            count_rows(len(block), block.nbytes)
+        lacking = tuple(name for name in names if name not in columns)
+        if lacking or not columns:
+            missing[start] = lacking
+    for lacking, starts in groupby(missing, missing.__getitem__):
+        for run in _runs(list(starts), stored):
+            whole = Segment(segment.resolution, run[0], run[-1] + seconds)
+            read = {
+                int(block.buckets[0]) // seconds * seconds: block
+                for block in _whole(whole, seconds, lacking, selection)
+            }
+            for start in run:
+                if start not in read:
+                    known.pop(start, None)  # its rows have been deleted since
+                    continue
+                block = _completed(known.get(start), read[start])
+                if block is None:  # it has changed since its ids were read
+                    one = Segment(segment.resolution, start, start + seconds)
+                    blocks = list(_whole(one, seconds, names, selection))
+                    block = blocks[0] if blocks else None
+                if block is None:
+                    known.pop(start, None)
+                    continue
+                known[start] = block
+                cache.put((segment.resolution, start, selection), block)
+    return [known[start] for start in sorted(known)]
+
+
+def _stored_ids(segment: Segment, seconds: int, selection: Selection) -> dict[int, np.ndarray]:
+    """Return the ids of the rows of each block that has rows."""
+    buckets, ids = selection.ids(segment)
+    starts, first = np.unique(buckets // seconds * seconds, return_index=True)
+    return dict(zip(starts.tolist(), np.split(ids, first[1:]), strict=True)) if len(ids) else {}
+
+
+def _runs(starts: Sequence[int], stored: Iterable[int]) -> Iterator[list[int]]:
+    """Yield the blocks in runs that have no other block with rows in between."""
+    number = {start: position for position, start in enumerate(stored)}
+    for _, run in groupby(enumerate(starts), lambda item: number[item[1]] - item[0]):
+        yield [start for _, start in run]
+
+
+def _whole(segment: Segment, seconds: int, names: Sequence[str], selection: Selection) -> Iterator[RowBlock]:
+    """Yield the rows of a segment as whole blocks, read by one statement."""
+    pending: RowBlock | None = None
+    for rows in selection.rows(segment, names):
+        for block in rows.split(seconds):
+            if pending is not None and pending.buckets[0] // seconds == block.buckets[0] // seconds:
+                pending = RowBlock.joined([pending, block])
+                continue
+            if pending is not None:
+                yield pending
+            pending = block
+    if pending is not None:
+        yield pending
+
+
+def _completed(known: RowBlock | None, read: RowBlock) -> RowBlock | None:
+    """Return a block with its known columns and those that were read; None if these are of other rows."""
+    if known is None:
+        return read
+    if not np.array_equal(known.ids, read.ids):
+        return None
+    return RowBlock(known.ids, known.buckets, known.series, {**known.columns, **read.columns})
