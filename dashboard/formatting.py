@@ -101,6 +101,15 @@ def whole(value: float | None, unit: str = "") -> Figure:
     return Figure(text, unit)
 
 
+def money(value: float | None) -> Figure:
+    """Return dollars: two decimals from 1 on, four significant digits below. An unknown price is no data, not $0."""
+    if value is None:
+        return NO_FIGURE
+    if value == 0 or abs(value) >= 1:
+        return Figure(f"${value:,.2f}")
+    return Figure(f"${value:.{3 - math.floor(math.log10(abs(value)))}f}".rstrip("0"))
+
+
 COUNTED = ("requests", "errors", "GPUs", "problems", "rules", "messages")  # units of whole numbers
 
 

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 from dashboard.page_query import FILTERS
 from dashboard.reading import Reading
-from metrics.queries import SeriesSpec
+from metrics.queries import TIMES, FigureSet, SeriesSpec
 from metrics.queries.time.window import DEFAULT_RANGE
 
 Row = dict[str, Any]
@@ -41,6 +41,7 @@ class PageSpec:
     series: those of its charts, which ticks carry on
     compared: those of them that are also read for the window before, drawn as faint lines
     filters: in its header, with their labels; None: it has no time range and no filters
+    figure_set: the figures of requests in `Reading.requests`
     options: reads the choices of the filters, {name: {"choices": [{"value", "count"}, …], "total"}}
     default_range: of an address that names none
     """
@@ -54,6 +55,7 @@ class PageSpec:
     series: tuple[SeriesSpec, ...] = ()
     compared: tuple[SeriesSpec, ...] = ()
     filters: Mapping[str, str] | None = None
+    figure_set: FigureSet = TIMES
     options: Callable[[Reading], Row] = Reading.choices
     default_range: Callable[[datetime], str] = lambda now: DEFAULT_RANGE
 

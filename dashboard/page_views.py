@@ -64,7 +64,12 @@ def reading_of(request: HttpRequest, spec: PageSpec, now: datetime) -> Reading:
     if spec.filters is None:
         return Reading(read(QueryDict(), now), now, request.GET)
     names_window = any(request.GET.get(name) for name in WINDOW_PARAMETERS)
-    return Reading(read(request.GET, now, DEFAULT_RANGE if names_window else spec.default_range(now)), now, request.GET)
+    return Reading(
+        read(request.GET, now, DEFAULT_RANGE if names_window else spec.default_range(now)),
+        now,
+        request.GET,
+        spec.figure_set,
+    )
 
 
 def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[str, Any]:

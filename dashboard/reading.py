@@ -17,7 +17,7 @@ from dashboard.page_alerts import PageAlerts
 from dashboard.page_query import PageQuery
 from dashboard.parts import Parts
 from metrics import queries
-from metrics.queries import Filters, Ranking, Window
+from metrics.queries import FigureSet, Filters, Ranking, Window
 
 MODELS_ASSESSED = 100  # for sentences; those with the most failed requests are added
 MODELS_SHOWN = 25  # in tables and charts; the others can be searched for
@@ -36,10 +36,17 @@ class Requests:
 class Reading(Parts):
     """Reads the data of a page. `params`: those of the address, for what only this page knows."""
 
-    def __init__(self, query: PageQuery, now: datetime, params: QueryDict | None = None) -> None:
+    def __init__(
+        self,
+        query: PageQuery,
+        now: datetime,
+        params: QueryDict | None = None,
+        figure_set: FigureSet = queries.TIMES,
+    ) -> None:
         super().__init__(list(query.notices))
         self.query = query
         self.now = now
+        self.figure_set = figure_set
         self.params = params if params is not None else QueryDict()
 
     @property
@@ -62,7 +69,9 @@ class Reading(Parts):
         """The summary and the models of the window."""
         read = self.read(
             "The summary with the models",
-            lambda: queries.summary_and_models(self.window, self.filters, self.now, limit=MODELS_ASSESSED),
+            lambda: queries.summary_and_models(
+                self.window, self.filters, self.now, limit=MODELS_ASSESSED, figure_set=self.figure_set
+            ),
         )
         if read is None:
             return Requests(EMPTY_SUMMARY, Ranking([], 0), None)

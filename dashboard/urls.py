@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, register_converter
 
 from dashboard.connect import sdk
 from dashboard.connect import views as connect
+from dashboard.models import views as models
 from dashboard.overview import views as overview
 from dashboard.page_views import page_urls
 from dashboard.pages import PAGES
 
+register_converter(models.AnyName, "any-name")
+
 urlpatterns: list[URLPattern | URLResolver] = [
     *(pattern for spec in PAGES for pattern in page_urls(spec)),
+    path("dashboard/models/<any-name:name>/", models.model_page, name="model-page"),
     path("dashboard/data/overview/models", overview.overview_models, name="overview-models"),
     path("dashboard/data/choices", overview.filter_choices, name="filter-choices"),
     path("dashboard/start/", connect.start_page, name="start"),

@@ -38,7 +38,7 @@ from metrics.queries.answers.resource_heatmap import DeviceHeatmap, WeekHeatmap,
 from metrics.queries.answers.results import Ranking, SeriesCounts
 from metrics.queries.answers.senders import Position, arrived, position, senders
 from metrics.queries.answers.series import SeriesResult, label_names, series
-from metrics.queries.answers.summary import TIMES, FigureSet, Summary, summary
+from metrics.queries.answers.summary import TIMES, TIMES_AND_COST, FigureSet, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.sliding_gauges import Windows
@@ -50,6 +50,7 @@ __all__ = [
     "MAX_ID",
     "RANGES",
     "TIMES",
+    "TIMES_AND_COST",
     "BadQuery",
     "DeviceHeatmap",
     "Distribution",

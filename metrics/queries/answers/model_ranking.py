@@ -58,15 +58,14 @@ def models(
 
 
 def summary_and_models(
-    window: Window, filters: Filters, now: datetime, *, limit: int = MODELS
+    window: Window, filters: Filters, now: datetime, *, limit: int = MODELS, figure_set: FigureSet = TIMES
 ) -> tuple[Summary, Ranking, SeriesCounts]:
     """Return the results of `summary` and `models`, and the counts for `choices`. The rollups are read once for all.
 
-    The figures are those of the set TIMES. After the busiest models, the ranking has up to MAX_FAILING of the others:
-    those with the most failed requests.
+    After the busiest models, the ranking has up to MAX_FAILING of the others: those with the most failed requests.
     """
     with query_budget():
-        readings = [*read_with_previous(window, filters, now, figure_set=TIMES)]
+        readings = [*read_with_previous(window, filters, now, figure_set=figure_set)]
         ranking, groups = _rank(readings, filters, now, limit, failing=MAX_FAILING)
         figures = [
             figures_of(reading, of_models.total(), filters, now)

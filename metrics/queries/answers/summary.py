@@ -61,6 +61,8 @@ _TIMES: dict[str, Sequence[str]] = {
 _TOKENS: dict[str, Sequence[str]] = dict.fromkeys(("prompt_tokens", "completion_tokens"), ("avg", "p50", "p95", "p99"))
 ALL_FIGURES = FigureSet(_TIMES | _TOKENS, ("prompt_tokens", "completion_tokens", "total_tokens"), True)
 TIMES = FigureSet(_TIMES, ("completion_tokens",), False)  # a summary reads 8 columns for these, and 13 for all
+# What a table of models shows
+TIMES_AND_COST = FigureSet(_TIMES, ("prompt_tokens", "completion_tokens"), True)
 # Figures of hosts, GPUs and queues
 MACHINES: dict[str, SeriesSpec] = {
     "peak_memory_percent": SeriesSpec.of("system.memory_percent", "max"),

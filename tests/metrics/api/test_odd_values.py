@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.apps import apps
@@ -74,7 +75,8 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         for metric in catalogue.ALL
         for window in windows[::2]
     ]
-    of_names = [(f"/models/{row['model_name']}", {}) for row in api.get("/models").json()["results"]]
+    names = [row["model_name"] for row in api.get("/models").json()["results"]]
+    of_names = [(f"/models/{name}", {}) for name in names]
     exports = [
         (f"/export/{kind}.{extension}", params)
         for kind in queries.EXPORT_KINDS
@@ -114,6 +116,10 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "alerts-page": [("/dashboard/alerts/", window) for window in windows],
         "alerts-data": [("/dashboard/data/alerts", window) for window in windows],
         "alerts-figures": [("/dashboard/data/alerts/figures", window) for window in windows],
+        "models-page": [("/dashboard/models/", window) for window in windows],
+        "model-page": [(f"/dashboard/models/{quote(name, safe='')}/", {}) for name in names],
+        "models-data": [("/dashboard/data/models", {"open": name, "search": "m"}) for name in names],
+        "models-figures": [("/dashboard/data/models/figures", window) for window in windows],
         "connect-page": [("/dashboard/connect/", {})],
         "connect-data": [("/dashboard/data/connect", {})],
         "connect-figures": [("/dashboard/data/connect/figures", {})],

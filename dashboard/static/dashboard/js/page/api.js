@@ -38,8 +38,16 @@ async function call(path, { method = "GET", body: sent = {}, signal } = {}) {
 
 const urls = () => document.body.dataset;
 
-export const pageData = (search, signal) => call(urls().pageDataUrl + search, { signal });
-export const pageFigures = (search) => call(urls().pageFiguresUrl + search);
+// The page of one model has its name in the path.
+const withOpened = (search) => {
+  const { open } = urls();
+  if (!open) return search;
+  const parameters = new URLSearchParams(search);
+  parameters.set("open", open);
+  return `?${parameters}`;
+};
+export const pageData = (search, signal) => call(urls().pageDataUrl + withOpened(search), { signal });
+export const pageFigures = (search) => call(urls().pageFiguresUrl + withOpened(search));
 // Search on the server, where the page holds the busiest only. `search` is that of the page's address.
 const withText = (search, text) => {
   const parameters = new URLSearchParams(search);

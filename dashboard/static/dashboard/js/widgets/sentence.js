@@ -8,14 +8,15 @@ import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
 export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
 
 // "Values: the last minute · ▲ ▼ the last 24 hours compared with the previous 24 hours"
-export function describeValues(page) {
+export function describeValues(page, values = valuesSpan(page)) {
   const { span, span_before: before } = page.params;
   const { comparable } = page.data.summary;
   const changes = comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
-  return `Values: ${valuesSpan(page)} · ${changes}`;
+  return `Values: ${values} · ${changes}`;
 }
 
-export function mount(root, page) {
+// `ofWindow`: all values of the page are those of the window.
+export function mount(root, page, { ofWindow = false } = {}) {
   const draw = () => {
     const now = page.now();
     /** @type {Record<string, any>} */
@@ -29,7 +30,7 @@ export function mount(root, page) {
   };
   const drawAside = () => {
     const time = timeText(page);
-    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page)} · ${time}` : time);
+    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page, ofWindow ? page.params.span : undefined)} · ${time}` : time);
   };
   for (const topic of ["data", "figures", "connection"]) page.topics.on(topic, draw);
   for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);

@@ -1,0 +1,8 @@
+// The entry script of the Models page and of the page of one model.
+
+import { startPage } from "../frame/start.js";
+import * as sentence from "../widgets/sentence.js";
+import * as opened from "./opened.js";
+import * as table from "./table.js";
+
+startPage({ sentence: (root, page) => sentence.mount(root, page, { ofWindow: true }), models: table.mount, opened: opened.mount });
