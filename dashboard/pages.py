@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dashboard.alerts.page import PAGE as ALERTS
 from dashboard.connect.page import PAGE as CONNECT
+from dashboard.errors.page import PAGE as ERRORS
 from dashboard.models.page import PAGE as MODELS
 from dashboard.overview.page import PAGE as OVERVIEW
 from dashboard.page_spec import PageSpec
 from dashboard.queue.page import PAGE as QUEUE
 from dashboard.throughput.page import PAGE as THROUGHPUT
 
-PAGES: tuple[PageSpec, ...] = (OVERVIEW, THROUGHPUT, QUEUE, MODELS, ALERTS, CONNECT)
+PAGES: tuple[PageSpec, ...] = (
+    OVERVIEW,
+    THROUGHPUT,
+    QUEUE,
+    MODELS,
+    ERRORS,
+    ALERTS,
+    CONNECT,
+)

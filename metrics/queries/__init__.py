@@ -15,7 +15,7 @@ from metrics.queries.answers.annotations import annotation_page, annotations_of
 from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
 from metrics.queries.answers.distribution import Distribution, distribution
-from metrics.queries.answers.error_groups import error_groups
+from metrics.queries.answers.error_groups import error_group, error_groups
 from metrics.queries.answers.evaluation import Evaluated, evaluate, resolution_of
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
@@ -82,6 +82,7 @@ __all__ = [
     "demo_names",
     "device_heatmap",
     "distribution",
+    "error_group",
     "error_groups",
     "errors",
     "evaluate",

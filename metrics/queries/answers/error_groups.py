@@ -7,17 +7,19 @@ errors by their time.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Sum
 
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics
+from metrics.queries.answers.lists import MAX_ID
 from metrics.queries.answers.results import Ranking
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import model_names
-from metrics.queries.read.sql import BucketOf, IntegerDivision
+from metrics.queries.read.sql import BucketOf, IntegerDivision, one_of
 from metrics.queries.time.plan import COARSEST, Plan, plan_steps
 from metrics.queries.time.window import Window, at_second, iso
 
@@ -25,15 +27,25 @@ GROUPS = 100  # those with the most errors, unless the caller asks for another n
 MAX_GROUPS = 200
 MAX_TREND = 60
 MAX_MODELS = 10
+NEWEST = 10  # errors of one group
 
 # (step since 1970, group, series, errors)
 ErrorCount = tuple[int, int, int, int]
 
 
-def error_groups(window: Window, filters: Filters, now: datetime, *, limit: int = GROUPS, search: str = "") -> Ranking:
+def error_groups(
+    window: Window,
+    filters: Filters,
+    now: datetime,
+    *,
+    limit: int = GROUPS,
+    search: str = "",
+    severities: Sequence[str] = (),
+) -> Ranking:
     """Return the groups with errors in the window, the most frequent first. Raises QueryTooSlow.
 
-    With `search`, only the groups whose type or message contains it in any case.
+    With `search`, only the groups whose type or message contains it in any case; with `severities`, only errors of
+    these, which are counted as long as single errors are kept.
 
     Each has `id`, `error_type`, `message` (without numbers and ids), `count` in the window, `first_seen` and
     `last_seen` (of all its errors), `models` (those with the most errors first), and `trend`: [[epoch ms, errors], …].
@@ -44,7 +56,7 @@ def error_groups(window: Window, filters: Filters, now: datetime, *, limit: int 
         selected = None if ids is None else set(ids)
         by_step: dict[int, Counter[int]] = defaultdict(Counter)
         by_series: dict[int, Counter[int]] = defaultdict(Counter)
-        for step, group_id, series_id, errors in _read_counts(window, plan):
+        for step, group_id, series_id, errors in _read_counts(window, plan, severities):
             if selected is None or series_id in selected:
                 by_step[group_id][step] += errors
                 by_series[group_id][series_id] += errors
@@ -79,6 +91,44 @@ def error_groups(window: Window, filters: Filters, now: datetime, *, limit: int 
     return Ranking(results, len(totals) - len(shown))
 
 
+def error_group(group_id: int, window: Window, filters: Filters) -> dict[str, Any] | None:
+    """Return a group with its newest errors in the window; None if there is no such group. Raises QueryTooSlow.
+
+    It has `id`, `error_type`, `message` (without numbers and ids), `first_seen`, `last_seen`, `errors` (`timestamp`,
+    `request_id`, `model_name`, `severity`, `error_message`) and `stack_trace`: that of the newest error with one.
+    """
+    if not 0 < group_id <= MAX_ID:
+        return None
+    with query_budget():
+        group = ErrorGroup.objects.filter(pk=group_id).first()
+        if group is None:
+            return None
+        rows = ErrorMetrics.objects.filter(group=group, timestamp__gte=window.start, timestamp__lt=window.end)
+        ids = filters.series_ids()
+        if ids is not None:
+            rows = rows.filter(one_of("series_id", ids))
+        newest = list(rows.order_by("-timestamp", "-id").select_related("series")[:NEWEST])
+    traces = [row.stack_trace for row in newest if row.stack_trace]
+    return {
+        "id": group.pk,
+        "error_type": group.error_type,
+        "message": group.message,
+        "first_seen": iso(group.first_seen),
+        "last_seen": iso(group.last_seen),
+        "stack_trace": traces[0] if traces else None,
+        "errors": [
+            {
+                "timestamp": iso(row.timestamp),
+                "request_id": row.request_id,
+                "model_name": (row.labels or {}).get("model_name", row.series.model_name),
+                "severity": row.severity,
+                "error_message": row.error_message,
+            }
+            for row in newest
+        ],
+    }
+
+
 def _search(text: str) -> list[int]:
     """Return the ids of the groups whose type or message contains a text in any case."""
     text = text.casefold()
@@ -86,8 +136,11 @@ def _search(text: str) -> list[int]:
     return [group_id for group_id, *words in groups if any(text in word.casefold() for word in words)]
 
 
-def _read_counts(window: Window, plan: Plan) -> Iterator[ErrorCount]:
+def _read_counts(window: Window, plan: Plan, severities: Sequence[str]) -> Iterator[ErrorCount]:
     step = plan.step_seconds
+    if severities:
+        yield from _count_errors(window.start, window.end, step, severities)
+        return
     # The first and the last full hour.
     first, last = -(-window.start_s // COARSEST) * COARSEST, window.end_s // COARSEST * COARSEST
     if plan.resolution != COARSEST or first >= last:
@@ -102,10 +155,12 @@ def _read_counts(window: Window, plan: Plan) -> Iterator[ErrorCount]:
     yield from _count_errors(at_second(last), window.end, step)
 
 
-def _count_errors(start: datetime, end: datetime, step: int) -> Iterator[ErrorCount]:
+def _count_errors(start: datetime, end: datetime, step: int, severities: Sequence[str] = ()) -> Iterator[ErrorCount]:
     if start >= end:
         return
     errors = ErrorMetrics.objects.filter(timestamp__gte=start, timestamp__lt=end)
+    if severities:
+        errors = errors.filter(severity__in=severities)
     rows = errors.annotate(step=BucketOf("timestamp", step)).values("step", "group_id", "series_id")
     yield from rows.annotate(n=Count("id")).order_by().values_list("step", "group_id", "series_id", "n")
     check_budget()

@@ -1,9 +1,14 @@
 // A table that the server renders, `data.tables[name]` of the page's data: a partial template, so that it is written once. It is
 // drawn again where it has changed. What the template marks is filled in: `[data-model]` gets the colour of the model,
-// and a row with `[data-filter-name]` and `[data-filter-value]` leads to the page with that filter.
+// a `<time>` is
+// shown in the time zone of the browser, and a row with `[data-filter-name]` and `[data-filter-value]` leads to the page
+// with that filter.
 
 import { slotOf } from "../charts/palette.js";
-import { findAll } from "../page/dom.js";
+import { findAll, setText } from "../page/dom.js";
+import { moment } from "../page/format.js";
+
+const DAY_MS = 86_400_000;
 
 // `onDraw(root)` is called after each drawing, for example for sparklines.
 /** @param {HTMLElement} root
@@ -19,6 +24,11 @@ export function mountServerTable(root, page, { name = root.dataset.table, onDraw
     if (html !== drawn) root.innerHTML = html; // Django has escaped what came from outside
     drawn = html;
     for (const swatch of findAll("[data-model]", root)) swatch.classList.add(`slot-${slotOf("model", swatch.dataset.model)}`);
+    for (const time of findAll("time", root)) {
+      const at = Date.parse(time.dateTime);
+      time.title = new Date(at).toISOString();
+      setText(time, moment(at, Math.abs(page.now() - at) > DAY_MS));
+    }
     onDraw(root);
   };
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);

@@ -1,0 +1,121 @@
+"""The Errors page: what breaks, since when, and for which model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from django.http import HttpRequest, QueryDict
+from django.template.loader import render_to_string
+
+from dashboard.alert_words import in_utc
+from dashboard.errors import sentence
+from dashboard.errors.group_table import group_row
+from dashboard.page_query import FILTERS as LABELS
+from dashboard.page_spec import PageSpec, Row
+from dashboard.reading import Reading
+from metrics import queries
+from metrics.queries import SeriesSpec
+
+SEVERITIES = ("critical", "error", "warning")
+FILTERS = {name: title for name, title in LABELS.items() if name != "host"} | {"severity": "Severity"}
+MAX_GROUPS = 50
+OUTCOMES = ("server_errors", "timeouts", "client_errors", "rate_limited", "cancelled")
+series = SeriesSpec.of
+SERIES = (
+    *(series(f"inference.{name}", "rate") for name in OUTCOMES),
+    series("inference.failed_requests", "rate"),
+    series("inference.error_rate_percent", "avg"),
+    series("inference.requests", "count"),
+    series("inference.error_rate_percent", "avg", "model"),
+    series("inference.failed_requests", "rate", "model"),
+)
+
+
+def severities_of(reading: Reading) -> tuple[str, ...]:
+    """Return the severities in the address. Unknown ones are ignored."""
+    return tuple(value.upper() for value in reading.params.getlist("severity") if value in SEVERITIES)
+
+
+def figures(reading: Reading) -> Row:
+    """Return the summary, the sentence, the groups, and the group that is chosen."""
+    severities = severities_of(reading)
+    read = partial(
+        queries.error_groups, reading.window, reading.filters, reading.now, limit=MAX_GROUPS, severities=severities
+    )
+    ranking = reading.read("The groups of errors", read)
+    groups = ranking.results if ranking else []
+    chosen = reading.params.get("group", "")
+    group = None
+    if chosen.isascii() and chosen.isdecimal() and len(chosen) < 20:
+        group = reading.read(
+            "The chosen group", lambda: queries.error_group(int(chosen), reading.window, reading.filters)
+        )
+    start = reading.window.start
+    params = reading.query.as_dict()
+    if severities:
+        params["filters"] = params["filters"] | {"severity": [name.lower() for name in severities]}
+    return {
+        "params": params,
+        "summary": reading.requests.summary,
+        "sentence": sentence.describe(
+            reading.requests.summary, groups, start, reading.query.span, past=reading.query.range is None
+        ).as_dict(),
+        "tables": {
+            "groups": render_to_string(
+                "errors/groups.html",
+                {
+                    "rows": [
+                        group_row(row, reading.now, start, href=_address(reading.params, row["id"]), chosen=chosen)
+                        for row in groups
+                    ],
+                    "omitted": ranking.omitted if ranking else 0,
+                },
+            ),
+            "group": render_to_string(
+                "errors/group.html", {"group": group and _shown(group, reading.now), "is_chosen": bool(chosen)}
+            ),
+        },
+    }
+
+
+def options(reading: Reading) -> Row:
+    """Return the choices of the filters."""
+    severities = [{"value": name, "count": None} for name in SEVERITIES]
+    return reading.choices() | {"severity": {"choices": severities, "total": len(severities)}}
+
+
+def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
+    """Return what the first rendering shows of the data."""
+    return {"sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()}}
+
+
+PAGE = PageSpec(
+    name="errors",
+    title="Errors",
+    path="dashboard/errors/",
+    figures=figures,
+    context=context,
+    series=SERIES,
+    compared=(series("inference.error_rate_percent", "avg"),),
+    filters=FILTERS,
+    options=options,
+)
+
+
+def _address(params: QueryDict, group: int) -> str:
+    """Return the address of this page with a group chosen, and otherwise as it is."""
+    changed = params.copy()
+    changed["group"] = str(group)
+    return f"?{changed.urlencode()}"
+
+
+def _shown(group: Row, now: datetime) -> dict[str, Any]:
+    return group | {
+        "first": in_utc(group["first_seen"], now),
+        "last": in_utc(group["last_seen"], now),
+        "errors": [row | {"at": in_utc(row["timestamp"], now)} for row in group["errors"]],
+        "search": f"?error_type={quote(group['error_type'])}&outcome=failed",
+    }

@@ -1,0 +1,62 @@
+// The entry script of the Errors page.
+
+import { numberLabel, percentLabel } from "../charts/axis-labels.js";
+import { startPage } from "../frame/start.js";
+import { compact, percent, text } from "../page/format.js";
+import { mountLinesByModel, mountSumByModel } from "../widgets/by-model.js";
+import { mountChart } from "../widgets/card.js";
+import { mountParts } from "../widgets/parts.js";
+import * as sentence from "../widgets/sentence.js";
+import { mountServerTable } from "../widgets/server-table.js";
+
+const rateOf = (name) => [`inference.${name}`, "rate"];
+const RATE = ["inference.error_rate_percent", "avg"];
+const formatPercent = (value) => text(percent(value));
+const formatRate = (value) => text(compact(value, "per s"));
+const OUTCOMES = [
+  { label: "server error", colour: "part-4", metric: rateOf("server_errors") },
+  { label: "timeout", colour: "part-3", metric: rateOf("timeouts") },
+  { label: "client error", colour: "part-2", metric: rateOf("client_errors") },
+  { label: "rate-limited", colour: "part-1", metric: rateOf("rate_limited") },
+  { label: "cancelled", colour: "series-other", metric: rateOf("cancelled") },
+];
+
+// A link to a group changes the address without loading the page again.
+function mountGroups(root, page) {
+  mountServerTable(root, page);
+  root.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-group]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    link.blur(); // so that the table is drawn again with this row as the chosen one
+    page.navigate({ set: { group: new URLSearchParams(link.search).get("group") } });
+  });
+}
+
+const WIDGETS = {
+  sentence: sentence.mount,
+  failures: (root, page) => mountParts(root, page, {
+    parts: OUTCOMES,
+    format: formatRate,
+    help: "Failed requests per second by their outcome.",
+    emptyText: "No request failed in this time range",
+  }),
+  rate: (root, page) => mountChart(root, page, {
+    type: "line", format: formatPercent, formatTick: percentLabel, metrics: [RATE], spansOf: [RATE[0]], thresholdsOf: [RATE[0]], suggestedMax: 5,
+    help: "Failed requests as a share of all requests.",
+    lines: () => [{ label: "error rate", colour: "series-1", points: page.series.get(...RATE), compared: { metric: RATE[0], stat: RATE[1] } }],
+    emptyText: "No requests in this time range",
+  }),
+  groups: mountGroups,
+  group: (root, page) => mountServerTable(root, page),
+  "rate-by-model": (root, page) => mountLinesByModel(root, page, {
+    metric: RATE, format: formatPercent, formatTick: percentLabel, suggestedMax: 5,
+    help: "Failed requests of each model as a share of its requests.", emptyText: "No requests in this time range",
+  }),
+  "failures-by-model": (root, page) => mountSumByModel(root, page, {
+    metric: rateOf("failed_requests"), format: formatRate, formatTick: numberLabel,
+    help: "Failed requests per second by model.", emptyText: "No requests in this time range",
+  }),
+};
+
+startPage(WIDGETS);
