@@ -12,7 +12,7 @@ from django.conf import settings
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-# `cryptography` is imported where it is used: it needs 10 MB of memory, and most servers have no channel with secrets.
+# `cryptography` is imported where it is used: it needs 6 MB of memory, and most servers have no channel with secrets.
 
 
 class CannotDecrypt(Exception):

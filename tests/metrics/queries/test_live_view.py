@@ -14,7 +14,7 @@ from metrics.live.subscriptions import compute_view, parse, to_send
 from metrics.queries import BadQuery, Filters, Window
 from metrics.queries.answers.minute import WINDOW_SECONDS
 from metrics.queries.answers.results import round_for_tick
-from metrics.queries.parameters import parse_live_step, parse_series_objects
+from metrics.queries.parameters import MAX_SERIES, parse_live_step, parse_series_objects
 from metrics.queries.read.appended_rows import AppendedRows
 from tests.metrics.queries.known_events import CHATTY, NOW, SLOW, Known
 from tests.metrics.queries.series_of import series_of
@@ -126,7 +126,7 @@ class ASpec:
         ("given", "parameter"),
         [
             ("requests", "series"),
-            ([{"metric": "requests", "stat": "sum"}] * 25, "series"),
+            ([{"metric": "requests", "stat": "sum"}] * (MAX_SERIES + 1), "series"),
             (["requests"], "series"),
             ([{"metric": "temperature_of_the_moon", "stat": "avg"}], "metric"),
             ([{"metric": "memory_mb", "stat": "avg"}], "metric"),  # `monitor.memory_mb` has no short name

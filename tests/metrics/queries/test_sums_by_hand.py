@@ -14,6 +14,7 @@ import pytest
 from metrics import catalogue, queries
 from metrics.catalogue import Kind, Metric
 from metrics.events import InferenceEvent
+from metrics.events.derive import FinishReason, finish_class
 from metrics.queries import Filters, Window
 from metrics.queries.answers import choices, model_ranking
 from metrics.queries.answers.summary import ALL_FIGURES
@@ -48,6 +49,10 @@ COUNTED: dict[str, Callable[[InferenceEvent], float]] = {
     "timeouts": lambda event: event.outcome == "timeout",
     "cancelled": lambda event: event.outcome == "cancelled",
     "streamed": lambda event: bool(event.stream),
+    **{
+        f"finish_{reason.value}": lambda event, reason=reason: finish_class(event.finish_reason) is reason  # type: ignore[misc]
+        for reason in FinishReason
+    },
     "total_tokens": lambda event: event.total_tokens or 0,
     "cached_tokens": lambda event: event.cached_tokens or 0,
     "reasoning_tokens": lambda event: event.reasoning_tokens or 0,
@@ -483,9 +488,8 @@ class TheModels:
     @pytest.mark.parametrize("most", [1, 500])
     def test_are_read_with_the_summary(self, known: Known, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
         monkeypatch.setattr(model_ranking, "MAX_FAILING", 0)
-        monkeypatch.setattr(model_ranking, "TIMES", ALL_FIGURES)
         for filters in (EVERYTHING, Filters(model=(SLOW,)), Filters(provider=("nobody",)), Filters(outcome="all")):
-            *both, _ = queries.summary_and_models(HOUR, filters, NOW, limit=most)
+            *both, _ = queries.summary_and_models(HOUR, filters, NOW, limit=most, figure_set=ALL_FIGURES)
 
             assert both == [queries.summary(HOUR, filters, NOW), queries.models(HOUR, filters, NOW, limit=most)]
 
@@ -500,14 +504,11 @@ class TheModels:
             row |= {f"{name} before": value for name, value in row.pop("previous").items()}
         assert [{name: row[name] for name in few[0]} for row in whole] == few
 
-    def test_with_the_most_failures_are_assessed_with_the_busiest(
-        self, known: Known, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_with_the_most_failures_are_assessed_with_the_busiest(self, known: Known) -> None:
         rows = {row["model_name"]: row for row in queries.models(HOUR, EVERYTHING, NOW).results}
         assert rows[SLOW]["failed_requests"] > 0
 
-        monkeypatch.setattr(model_ranking, "TIMES", ALL_FIGURES)
-        _, ranking, _ = queries.summary_and_models(HOUR, EVERYTHING, NOW, limit=1)
+        _, ranking, _ = queries.summary_and_models(HOUR, EVERYTHING, NOW, limit=1, figure_set=ALL_FIGURES)
 
         assert ({row["model_name"]: row for row in ranking.results}, ranking.omitted) == (rows, 0)
 
@@ -522,7 +523,7 @@ class TheModels:
         of_providers = [{"value": row["providers"][0], "count": row["total_requests"]} for row in rows]
         assert offered["provider"] == {"choices": of_providers, "total": 2}
         assert [choice["count"] for choice in offered["host"]["choices"]] == [None] * offered["host"]["total"]
-        _, _, counts_of_series = queries.summary_and_models(HOUR, EVERYTHING, NOW)
+        _, _, counts_of_series = queries.summary_and_models(HOUR, EVERYTHING, NOW, figure_set=ALL_FIGURES)
         assert queries.choices(HOUR, NOW, counts=counts_of_series) == offered
         matching = queries.choices(HOUR, NOW, search=SLOW[1:].upper())["model"]
         assert matching == {"choices": [choice for choice in counts if choice["value"] == SLOW], "total": 1}

@@ -11,6 +11,7 @@ import pytest
 from metrics import catalogue, queries
 from metrics.catalogue import Kind, Metric
 from metrics.events import ErrorEvent, Event, InferenceEvent
+from metrics.events.derive import FinishReason, finish_class
 from metrics.queries import Filters, Window
 from metrics.queries.answers.results import round_figure, round_for_tick
 from metrics.queries.answers.summary import ALL_FIGURES
@@ -91,6 +92,9 @@ CASES: dict[str, list[Event]] = {
 def total_by_hand(metric: Metric, requests: Sequence[InferenceEvent], errors: int) -> float | None:
     """Return the sum of a count or of tokens. Without requests and errors, it is unknown."""
     outcomes = {"server_errors": errors, "failed_requests": errors, "requests": errors}
+    if metric.short.startswith("finish_"):
+        finished = [finish_class(event.finish_reason) for event in requests]
+        return finished.count(FinishReason(metric.short.removeprefix("finish_"))) if requests or errors else None
     if metric.short in outcomes or metric.short in OUTCOMES or metric.short == "streamed":
         matching = {
             "requests": lambda event: True,
