@@ -1,5 +1,6 @@
 """The database tables. `metrics.store` writes measurements, and `metrics.queries` and `metrics.admin` read them."""
 
+from metrics.models.aliases import ModelAlias
 from metrics.models.annotations import Annotation
 from metrics.models.bookkeeping import DemoClaim, RawFloor, RecentId, RollupFloor
 from metrics.models.labels import GaugeLabels, Series
@@ -29,6 +30,7 @@ __all__ = [
     "GaugeRollup",
     "InferenceMetrics",
     "InferenceRollup",
+    "ModelAlias",
     "QueueMetrics",
     "RawFloor",
     "RecentId",

@@ -231,7 +231,8 @@ MODEL = object_schema(
         "modelled": {"type": "boolean", "description": "The times of its newest request are simulated, not measured."},
         **REQUEST_FIGURES,
         "previous": object_schema(REQUEST_FIGURES),
-    }
+    },
+    {"aliases": {**list_of(STRING), "description": "The names as sent, of a model that has aliases."}},
 )
 ERROR_GROUP = object_schema(
     {

@@ -24,6 +24,7 @@ from metrics.queries.answers.summary import (
     read_with_previous,
     summary_of,
 )
+from metrics.queries.read.aliases import group_of, is_model, model_as_read
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import GroupedRollups, model_names
@@ -76,6 +77,7 @@ def summary_and_models(
 
 def model(name: str, window: Window, filters: Filters, now: datetime) -> dict[str, Any] | None:
     """Return the row of a model, without figures if no request matches; None if the model is unknown."""
+    name = group_of(name)
     filters = replace(filters, model=(name,))
     with query_budget():
         readings = [*read_with_previous(window, filters, now)]
@@ -90,11 +92,11 @@ def _search(filters: Filters, text: str) -> list[int] | None:
         return ids
     text, selected = text.casefold(), None if ids is None else set(ids)
     # Compared here, because SQLite ignores the case of ASCII letters only.
-    names = Series.objects.values_list("id", "model_name").iterator(chunk_size=2000)
+    names = Series.objects.values_list("id", "model_name", model_as_read()).iterator(chunk_size=2000)
     return [
         series_id
-        for series_id, name in names
-        if text in name.casefold() and (selected is None or series_id in selected)
+        for series_id, *both in names
+        if any(text in name.casefold() for name in both) and (selected is None or series_id in selected)
     ]
 
 
@@ -147,6 +149,7 @@ def _rank(
                 "last_seen": iso(newest[name].last_seen),
                 "is_demo": all(row.is_demo for row in label_sets[name]),
                 "modelled": newest[name].id in modelled,
+                **_aliases(name, label_sets[name]),
                 **figures[0][number],
                 "previous": figures[1][number],
             }
@@ -157,6 +160,12 @@ def _rank(
     return Ranking(results, len(requests) - len(shown), comparable), groups_of_readings
 
 
+def _aliases(name: str, label_sets: Iterable[Any]) -> dict[str, list[str]]:
+    """Return the names as sent of a group of aliases; nothing for other models."""
+    names = sorted({row.model_name for row in label_sets})
+    return {} if names == [name] else {"aliases": names}
+
+
 def _providers(label_sets: Iterable[Any]) -> list[str]:
     return sorted({row.provider for row in label_sets} - {""})
 
@@ -165,9 +174,12 @@ def _read_label_sets(names: Iterable[str]) -> Mapping[str, list[Any]]:
     """Return all label sets of these models, also those without requests in the window."""
     label_sets: dict[str, list[Any]] = defaultdict(list)
     for chunk in chunks(names):
-        rows = Series.objects.filter(model_name__in=chunk)
-        for row in rows.values_list("id", "model_name", "provider", "is_demo", "first_seen", "last_seen", named=True):
-            label_sets[row.model_name].append(row)
+        rows = Series.objects.filter(is_model("model_name", chunk)).annotate(model=model_as_read())
+        for row in rows.values_list(
+            "id", "model", "model_name", "provider", "is_demo", "first_seen", "last_seen", named=True
+        ):
+            if row.model in chunk:
+                label_sets[row.model].append(row)
     return label_sets
 
 

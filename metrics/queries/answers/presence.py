@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Min
+from django.db.models import F, Max, Min
 from django.db.models.functions import Now
 
 from metrics.models import DemoClaim, ErrorMetrics, GaugeLabels, InferenceRollup, Series
+from metrics.queries.read.aliases import is_model, model_as_read
 
 
 def has_events() -> bool:
@@ -26,7 +27,7 @@ def is_known(label: str, value: str) -> bool:
     if label == "host":
         return GaugeLabels.objects.filter(host=value).exists()
     if label == "model":
-        return any(table.objects.filter(model_name=value).exists() for table in (Series, GaugeLabels))
+        return any(table.objects.filter(is_model("model_name", [value])).exists() for table in (Series, GaugeLabels))
     return True
 
 
@@ -34,7 +35,8 @@ def names_by_age(most: int = 100) -> dict[str, list[str]]:
     """Return the names of models and of hosts, those that were stored first first; of each at most `most`."""
 
     def names(table: type[Series | GaugeLabels], field: str) -> list[str]:
-        rows = table.objects.exclude(**{field: ""}).values_list(field).annotate(first=Min("id"))
+        name = model_as_read() if field == "model_name" else F(field)
+        rows = table.objects.exclude(**{field: ""}).annotate(shown=name).values_list("shown").annotate(first=Min("id"))
         return [name for name, _ in rows.order_by("first")[:most]]
 
     return {"model": names(Series, "model_name"), "host": names(GaugeLabels, "host")}
@@ -63,7 +65,8 @@ def demo_names() -> dict[str, frozenset[str]]:
         return {}
 
     def only_demo(table: type[Series | GaugeLabels], field: str) -> frozenset[str]:
-        names = table.objects.values_list(field, flat=True).distinct().order_by()
+        name = model_as_read() if field == "model_name" else F(field)
+        names = table.objects.annotate(shown=name).values_list("shown", flat=True).distinct().order_by()
         return frozenset(names.filter(is_demo=True)) - frozenset(names.filter(is_demo=False)) - {""}
 
     return {"model": only_demo(Series, "model_name"), "host": only_demo(GaugeLabels, "host")}

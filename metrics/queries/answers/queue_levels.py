@@ -16,6 +16,7 @@ from typing import Any
 from metrics import catalogue
 from metrics.models import QueueMetrics
 from metrics.queries.answers.partial_samples import fill_missing
+from metrics.queries.read.aliases import model_as_read
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.newest_samples import newest_samples
 from metrics.queries.read.sql import chunks
@@ -71,12 +72,15 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
     }
     samples: dict[int, dict[str, int | None]] = {}
     kinds: dict[int, str] = {}
+    group_of: dict[str, str] = {}  # of each model, the name under which it is read
     for times in chunks({sample.at for sample in newest.values()}):
         rows = QueueMetrics.objects.filter(timestamp__in=times)
-        for time, instance, kind, *values in rows.values_list("timestamp", "labels_id", "kind", *FIELDS):
+        columns = ("timestamp", "labels_id", "kind", model_as_read("labels__model_name"), *FIELDS)
+        for time, instance, kind, model, *values in rows.values_list(*columns):
             if instance in newest and time == newest[instance].at:
                 samples[instance] = dict(zip(FIELDS, values, strict=True))
                 kinds[instance] = kind
+                group_of[newest[instance].model] = model
     # A source may have several senders, each with some of the fields.
     fill_missing(QueueMetrics, METRICS, samples, dict.fromkeys(samples, at), tuple(FIELDS))
     by_model: dict[str, dict[str, dict[str, list[Any]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
@@ -84,9 +88,8 @@ def queue_levels(filters: Filters, at: datetime) -> dict[str, Level]:
         for field, value in sample.items():
             if value is not None:
                 by_model[newest[instance].model][field][kinds[instance]].append(value)
-    return {
-        model: Level(
-            **{field: FIELDS[field](of_kind[min(of_kind, key=rank_of_kind)]) for field, of_kind in fields.items()}
-        )
-        for model, fields in by_model.items()
-    }
+    groups: dict[str, list[Level]] = defaultdict(list)
+    for model, fields in by_model.items():
+        level = {field: FIELDS[field](of_kind[min(of_kind, key=rank_of_kind)]) for field, of_kind in fields.items()}
+        groups[group_of[model]].append(Level(**level))
+    return {group: Level.sum_of(levels) for group, levels in groups.items()}

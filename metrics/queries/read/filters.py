@@ -4,6 +4,7 @@ A filter applies to the metrics that have its label: `model`, `provider`, `servi
 requests and errors, `model` to queues and engines, `host` to hosts, `host` and `gpu` to GPUs. A page that is filtered
 by one model and one host therefore shows that model's requests beside that host's load. A value that no row has matches
 nothing. The other filters (`status_code`, `min_response_time_ms`, …) read single rows and apply to lists and exports.
+A name of a group of aliases selects all its names.
 `metrics.queries.parameters` parses filters from what clients send.
 """
 
@@ -18,6 +19,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from metrics.models import GaugeLabels, Series
+from metrics.queries.read.aliases import is_model
 
 LABELS = ("model", "provider", "service", "endpoint")
 HOST_LABELS = ("host", "gpu")
@@ -77,8 +79,10 @@ class Filters:
     def series_condition(self, prefix: str = "") -> Q:
         """Return the label filters as a condition on Series; `prefix` is the lookup path of a relation to it."""
         condition = Q()
+        if self.model:
+            condition &= is_model(f"{prefix}model_name", self.model)
         for name in LABELS:
-            if getattr(self, name):
+            if name != "model" and getattr(self, name):
                 condition &= Q(**{f"{prefix}{SERIES_COLUMN[name]}__in": getattr(self, name)})
         return condition
 
@@ -93,7 +97,9 @@ class Filters:
         condition = Q()
         for name in GAUGE_LABELS[kind]:
             if values := getattr(self, name, ()):
-                condition &= Q(**{f"{GAUGE_COLUMN[name]}__in": values})
+                condition &= (
+                    is_model("model_name", values) if name == "model" else Q(**{f"{GAUGE_COLUMN[name]}__in": values})
+                )
         return list(GaugeLabels.objects.filter(condition).values_list("id", flat=True)) if condition else None
 
     def as_dict(self) -> dict[str, Any]:

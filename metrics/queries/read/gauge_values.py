@@ -54,7 +54,7 @@ def of_labels(metric: Metric, read: InstanceSpans, labels: Mapping[int, Instance
     read = read.of_instances(labels)
     if metric.type != "queue":
         return read
-    queues = {instance: (of.model, of.kind) for instance, of in labels.items()}
+    queues = {instance: (of.sent_model, of.kind) for instance, of in labels.items()}
     return replace(read, spans=of_preferred_kind(read.spans, queues))
 
 

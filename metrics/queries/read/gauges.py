@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from metrics.catalogue import Metric
 from metrics.models import GaugeLabels
+from metrics.queries.read.aliases import model_as_read
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_rollups import InstanceSpans, read_rollups
@@ -31,6 +32,7 @@ class InstanceLabels(NamedTuple):
     service: str
     kind: str
     source: str
+    sent_model: str  # the name as sent, where `model` is the group of its alias
 
 
 def read_labels(ids: Iterable[int]) -> dict[int, InstanceLabels]:
@@ -39,7 +41,7 @@ def read_labels(ids: Iterable[int]) -> dict[int, InstanceLabels]:
     return {
         labels_id: InstanceLabels(*values)
         for labels_id, *values in rows.values_list(
-            "id", "host", "gpu_id", "model_name", "provider", "service", "kind", "source"
+            "id", "host", "gpu_id", model_as_read(), "provider", "service", "kind", "source", "model_name"
         )
     }
 

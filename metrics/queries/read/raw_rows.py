@@ -25,6 +25,7 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
+from metrics.queries.read.aliases import names_as_sent
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import ERROR_FILTERS, LABELS, SERIES_COLUMN, TEXT_FILTERS, Filters
 from metrics.queries.read.sql import filter_without_index
@@ -91,6 +92,7 @@ class RawTable:
         if not ids:
             return []
         lookups = {f"labels__{SERIES_COLUMN[name]}__in": getattr(filters, name) for name in LABELS}
+        lookups["labels__model_name__in"] = names_as_sent(filters.model) if filters.model else ()
         lookups |= {f"labels__tags__{key}__in": values for key, values in filters.tags.items()}
         rows = filter_without_index(rows, "series_id", ids) if filters.request_id else rows.filter(series_id__in=ids)
         return [rows.filter(**{name: list(values) for name, values in lookups.items() if values})]

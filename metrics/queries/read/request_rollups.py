@@ -19,6 +19,7 @@ from metrics.aggregation import NANO, TOKEN_COLUMNS
 from metrics.catalogue import Kind, Metric
 from metrics.histogram import HistogramGroups, merge_decoded_groups
 from metrics.models import InferenceRollup, Series
+from metrics.queries.read.aliases import model_as_read
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import SERIES_COLUMN, TAG_PREFIX
 from metrics.queries.read.rollup_rows import COUNTS, FAILED, HAS, RollupRows
@@ -221,9 +222,10 @@ def _quantile(percentile: str) -> float:
 
 
 def series_labels(ids: Iterable[int], group_by: Sequence[str]) -> dict[int, tuple[str, ...]]:
-    """Return the values of these labels by the id of the series."""
+    """Return the values of these labels by the id of the series; of a model with an alias, its group."""
     columns = tuple(dict.fromkeys(SERIES_COLUMN.get(name, "tags") for name in group_by))
-    rows = Series.objects.filter(one_of("id", ids)).values_list("id", *columns)
+    read = [model_as_read() if column == "model_name" else column for column in columns]
+    rows = Series.objects.filter(one_of("id", ids)).values_list("id", *read)
     if len(columns) == len(group_by) and "tags" not in columns:
         return {series_id: tuple(values) for series_id, *values in rows}
     labels: dict[int, tuple[str, ...]] = {}

@@ -279,11 +279,11 @@ def _of_preferred_kind(figures: Mapping[int, _Figure], labels: Mapping[int, Inst
     best: dict[str, Integers] = {}
     ranks: dict[int, Integers] = {}
     for number, figure in figures.items():
-        model = labels[number].model
+        model = labels[number].sent_model
         ranks[number] = np.where(figure.known, rank_of_kind(labels[number].kind), np.iinfo(np.int64).max)
         best[model] = np.minimum(best[model], ranks[number]) if model in best else ranks[number]
     return {
-        number: _Figure(figure.values, figure.known & (ranks[number] == best[labels[number].model]))
+        number: _Figure(figure.values, figure.known & (ranks[number] == best[labels[number].sent_model]))
         for number, figure in figures.items()
     }
 
