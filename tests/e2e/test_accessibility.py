@@ -15,7 +15,15 @@ OWN_PASSWORD = {"env": {"LLMMONITOR_ADMIN_PASSWORD": PASSWORD}}
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("module_server", [OWN_PASSWORD], indirect=True)]
 
 THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
-PAGES = ["/", "/dashboard/alerts/", "/dashboard/connect/", "/dashboard/throughput/", "/dashboard/queue/"]
+PAGES = [
+    "/",
+    "/dashboard/alerts/",
+    "/dashboard/connect/",
+    "/dashboard/throughput/",
+    "/dashboard/queue/",
+    "/dashboard/models/",
+    "/dashboard/errors/",
+]
 ADMIN_PAGES = ["/admin/", "/admin/alerts/alertrule/", "/admin/alerts/alertrule/add/", "/admin/auth/user/"]
 
 

@@ -9,6 +9,7 @@ import { mountParts } from "../widgets/parts.js";
 import * as sentence from "../widgets/sentence.js";
 import { mountServerTable } from "../widgets/server-table.js";
 
+/** @type {(name: string) => [string, string]} */
 const rateOf = (name) => [`inference.${name}`, "rate"];
 const RATE = ["inference.error_rate_percent", "avg"];
 const formatPercent = (value) => text(percent(value));

@@ -2,7 +2,7 @@
 // place of those of the page.
 
 import { SeriesStore } from "../live/series.js";
-import { embeddedJson, find } from "../page/dom.js";
+import { embeddedJson, find, releaseFocus } from "../page/dom.js";
 import * as latency from "../widgets/latency.js";
 import * as phases from "../widgets/phases.js";
 import * as requests from "../widgets/requests.js";
@@ -30,7 +30,7 @@ export function mount(root, page) {
   head.addEventListener("click", (event) => {
     if (!event.target.closest("[data-close]")) return;
     event.preventDefault();
-    document.activeElement?.blur();
+    releaseFocus();
     page.navigate({ set: { open: null } });
   });
   for (const [name, { mount: mountOne }] of Object.entries(CHARTS)) mountOne(find(`[data-widget="${name}"]`, root), own);

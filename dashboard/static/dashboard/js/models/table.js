@@ -4,7 +4,7 @@ import { saveHistory } from "../charts/export.js";
 import { drawSparkline } from "../charts/sparkline.js";
 import { parameter, replaceAddress } from "../live/address.js";
 import { thin } from "../live/series.js";
-import { find, findAll, setText, whenTyped } from "../page/dom.js";
+import { find, findAll, setText, whenTyped, releaseFocus } from "../page/dom.js";
 import { mountMenu } from "../widgets/card.js";
 import { mountServerTable } from "../widgets/server-table.js";
 
@@ -41,7 +41,7 @@ export function mount(root, page) {
     if (!sort && !row) return;
     event.preventDefault();
     // A table with the focus in it is not drawn again.
-    document.activeElement?.blur();
+    releaseFocus();
     if (sort) {
       focused = `[data-column="${sort.dataset.column}"]`;
       page.navigate({ set: { sort: sort.dataset.sort } });

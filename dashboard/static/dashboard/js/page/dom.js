@@ -54,5 +54,8 @@ export function whenTyped(input, search, delayMs = 200) {
   });
 }
 
+// A part of the page with the focus in it is not drawn again.
+export const releaseFocus = () => document.activeElement instanceof HTMLElement && document.activeElement.blur();
+
 export const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 export const isPhone = () => matchMedia("(max-width: 720px)").matches;

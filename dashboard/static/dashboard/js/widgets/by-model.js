@@ -7,6 +7,9 @@ import { mountChart } from "./card.js";
 
 // A sum by model, as areas. `spec` is that of mountChart with `metric`: [metric, stat], and
 // `current`: [read, summaryName] of the head's value, see `page.currentValue`; without it, the head shows the newest total.
+/** @param {HTMLElement} root
+ *  @param {import("../live/page.js").Page} page
+ *  @param {{ metric: [string, string], current?: [(minute: any) => number, string], [name: string]: any }} spec */
 export function mountSumByModel(root, page, { metric, current, ...spec }) {
   mountChart(root, page, {
     type: "line",
