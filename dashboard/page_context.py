@@ -23,6 +23,8 @@ ADDRESSES = {
     "demo-url": ("demo",),
     "connect-key-url": ("connect-key",),
     "arrived-url": ("connect-arrived",),
+    "heatmap-url": ("metrics-heatmap",),
+    "machines-url": ("machines-page",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "alerts-url": ("alerts",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.alerts.page import PAGE as ALERTS
 from dashboard.connect.page import PAGE as CONNECT
 from dashboard.errors.page import PAGE as ERRORS
+from dashboard.machines.page import PAGE as MACHINES
 from dashboard.models.page import PAGE as MODELS
 from dashboard.overview.page import PAGE as OVERVIEW
 from dashboard.page_spec import PageSpec
@@ -15,6 +16,7 @@ PAGES: tuple[PageSpec, ...] = (
     OVERVIEW,
     THROUGHPUT,
     QUEUE,
+    MACHINES,
     MODELS,
     ERRORS,
     ALERTS,

@@ -99,6 +99,11 @@ class Reading(Parts):
         """The alerts that match the filters."""
         return PageAlerts(self.window, self.filters, self)
 
+    @cached_property
+    def current(self) -> dict[str, Any] | None:
+        """The newest tick."""
+        return self.read("The live figures", lambda: queries.current(self.now))
+
     def choices(self) -> dict[str, Any]:
         """Return the choices of the filters. The menus also have what the filters hide."""
         known = self.__dict__.get("requests")

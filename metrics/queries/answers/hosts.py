@@ -40,7 +40,7 @@ MAX_GPUS = 128  # in a tick, at about 330 bytes each
 # A tick has the fields that the catalogue's metrics are read from, and a few others.
 METRICS, GPU_METRICS = catalogue.of_type("system", "monitor"), catalogue.of_type("gpu")
 FIELDS = (*(metric.field for metric in METRICS), "cpu_count")
-GPU_FIELDS = ("name", *(metric.field for metric in GPU_METRICS))
+GPU_FIELDS = ("name", "throttle_reasons", *(metric.field for metric in GPU_METRICS))
 # The gauges of hosts that are stored by hour while the minutes are stored, too, and those that are not.
 BY_HOUR = [metric.name for metric in catalogue.of_type("system", "gpu") if metric.name not in LEVELS]
 BY_MINUTE = [metric.name for metric in catalogue.of_type("system") if metric.name in LEVELS]

@@ -56,6 +56,8 @@ const withText = (search, text) => {
 };
 export const findModels = (search, text) => call(urls().modelsUrl + withText(search, text));
 export const findChoices = (search, text) => call(urls().choicesUrl + withText(search, text));
+export const resourceHeatmap = (search) => call(`${urls().heatmapUrl}?${search}`);
+export const machineUrl = (host) => `${urls().machinesUrl}?${new URLSearchParams({ host })}`;
 export const currentTick = () => call(urls().currentUrl);
 export const firingAlerts = () => call(`${urls().alertsUrl}?state=firing`);
 export const acknowledgeAlert = (id, note) => call(`${urls().alertsUrl}/${id}/acknowledge`, { method: "POST", body: { note } });

@@ -1,5 +1,6 @@
 // The list of machines: their state (up, stale or down), and a bar for each resource.
 
+import { machineUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { ago, percent, significant, text } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
@@ -52,7 +53,7 @@ function create(host) {
   return element("article", { class: "machine", "data-host": host.host },
     element("div", { class: "machine-head" },
       element("span", { class: "dot", "aria-hidden": "true" }),
-      element("strong", { title: host.host }, element("bdi", {}, host.host)),
+      element("strong", { title: host.host }, element("a", { href: machineUrl(host.host) }, element("bdi", {}, host.host))),
       element("span", { class: "muted", "data-age": true })),
     element("dl", { class: "machine-values" }));
 }

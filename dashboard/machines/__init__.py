@@ -1,0 +1,1 @@
+"""The Machines page: hosts and GPUs, now and over time."""
