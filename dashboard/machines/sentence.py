@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.alert_words import STATES, headline, name_of
-from dashboard.formatting import compact, percent
+from dashboard.formatting import SPACE, compact, percent
 from dashboard.overview.sentence import Sentence
 
 Row = Mapping[str, Any]
@@ -38,8 +38,9 @@ def describe_machines(
     if firing:
         firing.sort(key=lambda alert: SEVERITIES.index(alert["severity"]))
         others = f"{name_of(firing[1])} fires, too." if len(firing) == 2 else f"{len(firing) - 1} more alerts fire."
-        text = _joined(others if len(firing) > 1 else "", _silent(silent), _busiest(shown))
-        return Sentence(STATES[firing[0]["severity"]], headline(firing[0]), text)
+        title = headline(firing[0])
+        text = _joined(others if len(firing) > 1 else "", _silent(silent), _busiest(shown, title), _gpus(shown))
+        return Sentence(STATES[firing[0]["severity"]], title, text)
     if not shown:
         name = "with this name " if chosen else ""
         return Sentence("quiet", f"No machine {name}sends samples.", "Machines appear here with their first sample.")
@@ -51,7 +52,8 @@ def describe_machines(
     name, value, what = max(devices, key=lambda device: device[1], default=("", 0.0, ""))
     well = {1: f"{shown[0]['host']} is well.", 2: "Both machines are well."}.get(len(shown), f"{_count(len(shown))} well.")
     if value >= BUSY_PERCENT:
-        return Sentence("ok", f"{well} {name} works at its limit: {what} {percent(value)}.", _joined(_gpus(shown)))
+        well = "" if name == shown[0]["host"] and len(shown) == 1 else f"{well} "
+        return Sentence("ok", f"{well}{name} works at its limit: {what} {percent(value)}.", _joined(_gpus(shown)))
     return Sentence("ok", well, _joined(_busiest(shown), _gpus(shown)) or LIVE_FIGURES)
 
 
@@ -83,11 +85,11 @@ def _devices(hosts: Sequence[Row]) -> list[tuple[str, float, str]]:
     return gpus + cpus
 
 
-def _busiest(hosts: Sequence[Row]) -> str:
-    devices = _devices(hosts)
-    if not devices:
+def _busiest(hosts: Sequence[Row], title: str = "") -> str:
+    """Return `The busiest is GPU 0 of a: utilisation 97 %.`; empty if the title is about it already."""
+    name, value, what = max(_devices(hosts), key=lambda device: device[1], default=("", 0.0, ""))
+    if not name or title.startswith(f"{name} "):
         return ""
-    name, value, what = max(devices, key=lambda device: device[1])
     return f"The busiest is {name}: {what} {percent(value)}."
 
 
@@ -95,13 +97,18 @@ def _gpus(hosts: Sequence[Row]) -> str:
     """Return the temperature and the power of GPUs: `The hottest GPU has 74 °C; all GPUs draw 1.33 kW of 1.40 kW.`"""
     gpus = [gpu for host in hosts for gpu in host.get("gpu_metrics", ())]
     temperatures = [gpu["temperature"] for gpu in gpus if gpu.get("temperature") is not None]
-    hottest = f"the hottest GPU has {compact(max(temperatures), '°C')}" if temperatures else ""
+    hottest = f"the hottest GPU has {max(temperatures):.0f}{SPACE}°C" if temperatures else ""
     drawn = [gpu["power_draw_watts"] for gpu in gpus if gpu.get("power_draw_watts") is not None]
     limits = [gpu["power_limit_watts"] for gpu in gpus if gpu.get("power_limit_watts") is not None]
-    limit = f" of {compact(sum(limits), 'W')}" if limits and len(limits) == len(drawn) else ""
-    power = f"{'the GPUs draw' if len(drawn) > 1 else 'the GPU draws'} {compact(sum(drawn), 'W')}{limit}" if drawn else ""
+    limit = f" of {_watts(sum(limits))}" if limits and len(limits) == len(drawn) else ""
+    power = f"{'the GPUs draw' if len(drawn) > 1 else 'the GPU draws'} {_watts(sum(drawn))}{limit}" if drawn else ""
     text = "; ".join(filter(None, (hottest, power)))
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _watts(value: float) -> str:
+    number, unit = compact(value, "W")
+    return f"{number}{SPACE}{unit.replace(SPACE, '')}"
 
 
 def _joined(*sentences: str) -> str:

@@ -1,7 +1,7 @@
 // A cell of a device: the large figure of now, a bar, and a small picture of the time range.
 
 import { element, setText, svg } from "../page/dom.js";
-import { hourAndMinute, text } from "../page/format.js";
+import { SPACE, hourAndMinute, text } from "../page/format.js";
 import { HEIGHT, WIDTH, bandPath, extent, heightOf, linePath, mean } from "./lines.js";
 
 const part = (name, attributes) => svg("path", { class: name, ...attributes });
@@ -53,7 +53,7 @@ export class Cell {
     if (this.figure.dataset.drawn !== drawn) {
       this.figure.dataset.drawn = drawn;
       this.figure.replaceChildren(...texts.flatMap(([number, unit, label]) =>
-        [element("b", {}, number), element("span", {}, `${unit ? ` ${unit}` : ""}${label ? ` ${label}` : ""} `)]));
+        [element("b", {}, number), element("span", {}, `${unit ? `${SPACE}${unit}` : ""}${label ? `${SPACE}${label}` : ""}`), " "]));
     }
     const share = isDown ? null : column.share(device);
     this.bar.setAttribute("width", Math.max(0, Math.min(100, share ?? 0)).toFixed(1));

@@ -3,12 +3,18 @@
 // [least, most], where `range` is that of all its lines, scaleText(scale), parts(device): [{number, unit, label}] of the
 // large figure, note(device), share(device) of the bar in percent or null, and format(value) for values of its lines.
 
-import { compact, percent, significant, text } from "../page/format.js";
+import { SPACE, compact, percent, significant, text } from "../page/format.js";
 
 const isKnown = (value) => value !== null && value !== undefined;
 const ratio = (value, of) => (isKnown(value) && of > 0 ? (100 * value) / of : null);
 const celsius = (value) => ({ number: isKnown(value) ? value.toFixed(0) : "—", unit: isKnown(value) ? "°C" : "" });
-const megabytes = (value) => compact(value, "B/s");
+// 467 kB/s: the prefix belongs to the unit.
+const bytes = (value) => {
+  const { number, unit } = compact(value, "B/s");
+  return { number, unit: unit.replace(SPACE, "") };
+};
+// The end of a scale without trailing zeros.
+const round = (value) => String(Number(value.toPrecision(3)));
 const whole = (value, unit) => ({ number: isKnown(value) ? Math.round(value).toLocaleString("en-US") : "—", unit: isKnown(value) ? unit : "" });
 const highest = (devices, read) => Math.max(0, ...devices.map(read).filter(isKnown));
 
@@ -33,8 +39,8 @@ function memory({ used, total, unit, scaled }, metric, title = "Memory") {
   };
 }
 
-// Reasons for which a clock is low although nothing is wrong.
-const HARMLESS = ["gpu_idle", "sw_power_cap", "applications_clocks_setting", "sync_boost", "display_clock_setting", "none"];
+// Reasons for which a clock is low although nothing is wrong. The sampler does not send them, but other senders may.
+const HARMLESS = ["gpu_idle", "sw_power_cap"];
 
 export function throttleText(reasons) {
   if (!Array.isArray(reasons)) return "";
@@ -64,7 +70,7 @@ export const GPU_COLUMNS = [
   },
   {
     title: "SM clock", band: true, lines: average("gpu.sm_clock_mhz"), format: (value) => text(whole(value, "MHz")),
-    scale: (gpus, range) => [0, niceCeiling(range?.[1] ?? 0)], scaleText: ([, most]) => `0 – ${significant(most / 1000)} GHz`,
+    scale: (gpus, range) => [0, niceCeiling(range?.[1] ?? 0)], scaleText: ([, most]) => `0 – ${round(most / 1000)} GHz`,
     parts: (gpu) => [whole(gpu.sm_clock_mhz, "MHz")], note: (gpu) => throttleText(gpu.throttle_reasons), share: () => null,
   },
 ];
@@ -77,26 +83,26 @@ export const HOST_COLUMNS = [
   memory({ used: "memory_used_gb", total: "memory_total_gb", unit: "GiB", scaled: 1 }, "system.memory_percent"),
   {
     title: "Load, 1 min", band: true, lines: average("system.load_1m"), format: (value) => text(compact(value)),
-    scale: (hosts, range) => [0, niceCeiling(Math.max(range?.[1] ?? 0, 1))], scaleText: ([, most]) => `0 – ${significant(most)}`,
-    parts: (host) => [compact(host.load_average?.[0])], note: (host) => (host.cpu_count ? `of ${significant(host.cpu_count)} cores` : ""),
+    scale: (hosts, range) => [0, niceCeiling(Math.max(range?.[1] ?? 0, 1))], scaleText: ([, most]) => `0 – ${round(most)}`,
+    parts: (host) => [compact(host.load_average?.[0])], note: (host) => (host.cpu_count ? `of ${round(host.cpu_count)} cores` : ""),
     share: (host) => ratio(host.load_average?.[0], host.cpu_count),
   },
   {
-    title: "Network", rates: true, format: (value) => text(megabytes(value)),
+    title: "Network", rates: true, format: (value) => text(bytes(value)),
     lines: [
       { metric: "system.network_bytes_recv", stat: "rate", colour: "series-1", label: "in" },
       { metric: "system.network_bytes_sent", stat: "rate", colour: "series-2", label: "out" },
     ],
-    scale: (hosts, range) => [0, niceCeiling(range?.[1] ?? 0)], scaleText: ([, most]) => `0 – ${text(megabytes(most))}`,
-    parts: (host, newest) => newest.map((value, index) => ({ ...megabytes(value), label: ["in", "out"][index] })), note: () => "", share: () => null,
+    scale: (hosts, range) => [0, niceCeiling(range?.[1] ?? 0)], scaleText: ([, most]) => `0 – ${text(bytes(most)).replace(/\.0+(?=\D)/, "")}`,
+    parts: (host, newest) => newest.map((value, index) => ({ ...bytes(value), label: ["in", "out"][index] })), note: () => "", share: () => null,
   },
   {
-    title: "Disk", format: (value) => text(megabytes(value)),
+    title: "Disk", format: (value) => text(bytes(value)),
     lines: [
       { metric: "system.disk_read_bytes", stat: "rate", colour: "series-1", label: "read" },
       { metric: "system.disk_write_bytes", stat: "rate", colour: "series-2", label: "write" },
     ],
-    scale: (hosts, range) => [0, niceCeiling(range?.[1] ?? 0)], scaleText: ([, most]) => `0 – ${text(megabytes(most))}`,
+    scale: (hosts, range) => [0, niceCeiling(range?.[1] ?? 0)], scaleText: ([, most]) => `0 – ${text(bytes(most)).replace(/\.0+(?=\D)/, "")}`,
     parts: (host) => [{ ...percent(host.disk_percent), label: isKnown(host.disk_percent) ? "used" : "" }], note: () => "", share: (host) => host.disk_percent,
   },
 ];

@@ -1,7 +1,7 @@
 // The entry script of the Machines page.
 
 import { startPage } from "../frame/start.js";
-import { compact, percent, text } from "../page/format.js";
+import { SPACE, compact, percent, text } from "../page/format.js";
 import { mountSwitch } from "../widgets/switch.js";
 import { GPU_COLUMNS, HOST_COLUMNS } from "./columns.js";
 import { MANY_GPUS, byHost, gpusOf } from "./devices.js";
@@ -12,6 +12,10 @@ import { mountTable } from "./table.js";
 
 let state = null; // of the page, for all its widgets
 const stateOf = (page) => (state ??= new MachinesState(page));
+const watts = (value) => {
+  const { number, unit } = compact(value, "W");
+  return text({ number, unit: unit.replace(SPACE, "") });
+};
 const isKnown = (value) => value !== null && value !== undefined;
 
 function mountGpus(root, page) {
@@ -51,7 +55,7 @@ function gpuHead(gpus) {
     `${gpus.length} on ${hosts} host${hosts === 1 ? "" : "s"}`,
     busy.length ? `busiest ${text(percent(Math.max(...busy)))}` : "",
     hot.length ? `hottest ${Math.round(Math.max(...hot))} °C` : "",
-    power.length ? text(compact(power.reduce((sum, value) => sum + value, 0), "W")) : "",
+    power.length ? watts(power.reduce((sum, value) => sum + value, 0)) : "",
   ].filter(Boolean).join(" · ");
 }
 

@@ -3,7 +3,7 @@
 
 import { saveHistory } from "../charts/export.js";
 import { element, find, setText } from "../page/dom.js";
-import { ago, hourAndMinute, moment } from "../page/format.js";
+import { NO_DATA, ago, hourAndMinute, moment } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 import { machineUrl } from "../page/api.js";
 import { mountHelp, mountMenu } from "../widgets/card.js";
@@ -22,6 +22,7 @@ export function mountTable(root, page, state, spec) {
   const body = find("[data-body]", root);
   const rows = new Map(); // by key
   let scales = [];
+  let measured = columns.map(() => true);
   const heads = columns.map(({ title, lines }) => {
     const scale = element("span", { class: "device-scale" });
     const keys = lines.length > 1 ? lines.map(({ colour, label }) => element("span", { class: `device-key ${colour}` }, ` ${label}`)) : [];
@@ -77,6 +78,7 @@ export function mountTable(root, page, state, spec) {
         threshold: thresholdOf(columns[index]), span: page.params.span,
       }));
     }
+    row.cells.forEach((cell, index) => (cell.node.hidden = !measured[index]));
     row.cells.forEach((cell, index) => cell.drawNow(device, { isDown, threshold: thresholdOf(columns[index]) }));
   }
 
@@ -90,6 +92,7 @@ export function mountTable(root, page, state, spec) {
       heads[index].scale.title = threshold?.label ?? "";
       return scale;
     });
+    showMeasured(devices);
     const { start, step, count } = state.lines;
     const isLong = count * step > DAY_MS;
     for (const cell of [...axis.children].slice(1)) {
@@ -99,6 +102,18 @@ export function mountTable(root, page, state, spec) {
       cell.dataset.drawn = texts.join();
       cell.replaceChildren(element("div", {}, ...(count ? texts : []).map((text) => element("span", {}, text))));
     }
+  }
+
+  // A column that no device has a value of is left out.
+  function showMeasured(devices) {
+    measured = columns.map((column) => devices.some((device) =>
+      column.lines.some(({ metric, stat }) => state.lines.get(metric, stat, spec.keyOf(device))?.some((value) => value !== null))
+      || column.parts(device, []).some(({ number }) => number !== NO_DATA)));
+    if (!measured.includes(true)) measured = columns.map(() => true);
+    measured.forEach((isMeasured, index) => {
+      heads[index].node.hidden = !isMeasured;
+      axis.children[index + 1].hidden = !isMeasured;
+    });
   }
 
   let order = [];

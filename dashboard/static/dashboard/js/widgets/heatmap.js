@@ -60,11 +60,12 @@ export function mountHeatmap(root, page, spec) {
 }
 
 // The use of a resource. `spec`: read(): {rows: names, columns: times in ms, or hours from 0 to 23 with `hours`, values:
-// values[row][column], step_seconds}; format(value); max: the end of the colour scale (100); hours; help; metrics; emptyText;
-// onCell({row, column}).
+// values[row][column], step_seconds}; format(value); max: the end of the colour scale (100), or a function that
+// returns it; hours; help; metrics; emptyText;
+// onCell({row, column}). Returns a function that draws it again.
 export function mountResourceHeatmap(root, page, spec) {
-  const steps = linearSteps(spec.max ?? 100);
   const view = () => {
+    const steps = linearSteps((typeof spec.max === "function" ? spec.max() : spec.max) ?? 100);
     const { rows = [], columns = [], values = [], step_seconds: seconds = 1 } = spec.read() ?? {};
     const cells = rows.flatMap((_, row) => columns.map((x, index) => ({ x, y: rows.length - row - 0.5, v: values[row]?.[index] ?? null, row, height: 1 })))
       .filter(({ v }) => v !== null);
@@ -75,7 +76,7 @@ export function mountResourceHeatmap(root, page, spec) {
       table: columns.map((_, index) => rows.map((__, row) => values[row]?.[index] ?? null)),
     };
   };
-  mountMatrix(root, page, spec, {
+  return mountMatrix(root, page, spec, {
     view,
     stepLabel: ({ low, high }) => `${spec.format(low)}–${spec.format(high)}`,
     legendTitle: spec.legendTitle ?? "",
@@ -236,4 +237,5 @@ function mountMatrix(root, page, spec, kind) {
     { label: "Enlarge", onClick: () => enlarge(root, source) },
   ]);
   root.addEventListener("card-enlarge", () => enlarge(root, source));
+  return drawSoon;
 }

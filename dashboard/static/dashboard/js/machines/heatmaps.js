@@ -1,0 +1,83 @@
+// The heatmaps of the page: the use of each device over time, and the mean of each hour of the week.
+
+import { resourceHeatmap } from "../page/api.js";
+import { find } from "../page/dom.js";
+import { compact, percent, text } from "../page/format.js";
+import { mountResourceHeatmap } from "../widgets/heatmap.js";
+import { mountSwitch } from "../widgets/switch.js";
+import { niceCeiling } from "./columns.js";
+
+const PARAMETER = "heatmap";
+const ROW_PX = 26;
+const FRAME_PX = 44;
+const LEAST_PX = 120;
+const RELOAD_MS = 15 * 60_000; // a mean of four weeks changes slowly
+// As dashboard/machines/page.py has them; the first is the default.
+const VIEWS = [
+  { name: "utilisation", label: "Utilisation", metric: "gpu.utilization_percent", ofHosts: "system.cpu_percent" },
+  { name: "memory", label: "Memory", metric: "gpu.memory_percent", ofHosts: "system.memory_percent" },
+  { name: "temperature", label: "Temperature", metric: "gpu.temperature", unit: "°C" },
+  { name: "power", label: "Power", metric: "gpu.power_draw_watts", unit: "W" },
+];
+const viewOf = (name) => VIEWS.find((view) => view.name === name) ?? VIEWS[0];
+const largest = (values) => values.flat().reduce((most, value) => Math.max(most, value ?? 0), 0);
+const formatOf = ({ unit }) => (value) => text(unit ? compact(value, unit) : percent(value));
+const endOf = ({ name }, values) => (name === "power" ? niceCeiling(largest(values)) : 100);
+
+export function mountDeviceHeatmap(root, page) {
+  const data = () => page.data.heatmap ?? { view: VIEWS[0].name, rows: [], columns: [] };
+  const view = () => viewOf(data().view);
+  const plot = find(".plot", root);
+  mountSwitch(root, {
+    name: PARAMETER, label: "What the heatmap shows", options: VIEWS, onChange: () => page.load({ quiet: true }),
+  });
+  mountResourceHeatmap(root, page, {
+    read: () => {
+      const { rows, columns, step_seconds } = data();
+      plot.style.height = `${Math.max(LEAST_PX, rows.length * ROW_PX + FRAME_PX)}px`;
+      // The rows of hosts have another metric than those of GPUs, so they name it.
+      const names = rows.map(({ name, metric }) => (metric === view().ofHosts ? `${name} ${view().name === "memory" ? "memory" : "CPU"}` : name));
+      return { rows: names, columns, step_seconds, values: rows.map(({ values }) => values) };
+    },
+    format: (value) => formatOf(view())(value),
+    max: () => endOf(view(), data().rows.map(({ values }) => values)),
+    values: () => (data().rows_omitted ? [["", `${data().rows_omitted} more devices`], [" are not shown", ""]] : []),
+    help: "The mean of each device in each step. Darker means more. GPUs come first, then hosts.",
+    metrics: VIEWS.flatMap(({ metric, ofHosts }) => [[metric, "avg"], ...(ofHosts ? [[ofHosts, "avg"]] : [])]),
+    emptyText: "No samples in this time range",
+  });
+}
+
+export function mountWeekHeatmap(root, page) {
+  let shown = { metric: "", result: null };
+  let requested = "";
+  let readAt = 0;
+  const view = () => viewOf(page.data.heatmap?.view);
+  const read = async () => {
+    const hasGpu = (page.data.heatmap?.rows ?? []).some(({ metric }) => metric === view().metric);
+    const metric = hasGpu || !view().ofHosts ? view().metric : view().ofHosts;
+    const search = new URLSearchParams({ metric, by: "weekday", tz: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" });
+    for (const host of page.filters.host ?? []) search.append("host", host);
+    const key = search.toString();
+    if (key === requested && performance.now() - readAt < RELOAD_MS) return;
+    requested = key;
+    readAt = performance.now();
+    const result = await resourceHeatmap(key).catch(() => null);
+    if (key !== requested) return;
+    if (!result) readAt = -Infinity; // the next load tries again
+    shown = { metric, result };
+    redraw();
+  };
+  const redraw = mountResourceHeatmap(root, page, {
+    read: () => shown.result,
+    hours: true,
+    format: (value) => formatOf(view())(value),
+    max: () => endOf(view(), shown.result?.values ?? []),
+    values: () => [["", page.catalogue[shown.metric]?.title ?? ""], [" · mean of 4 weeks", ""]],
+    help: "The mean of each hour of the week over the last four weeks, in the time zone of this browser.",
+    metrics: VIEWS.map(({ metric }) => [metric, "avg"]),
+    emptyText: "No samples in the last four weeks",
+  });
+  page.topics.on("data", read);
+  read();
+}
