@@ -96,7 +96,12 @@ def _heatmap(reading: Reading) -> Row:
         "columns": parts[0]["columns"],
         "rows_omitted": sum(part.get("rows_omitted", 0) for part in parts),
         "rows": [
-            {"name": name, "metric": part["metric"], "unit": part["unit"], "values": [_short(value) for value in values]}
+            {
+                "name": name,
+                "metric": part["metric"],
+                "unit": part["unit"],
+                "values": [_short(value) for value in values],
+            }
             for part in parts
             for name, values in zip(part["rows"], part["values"], strict=True)
         ],

@@ -50,7 +50,9 @@ def describe_machines(
         return Sentence("warning", _silent(silent), text)
     devices = _devices(shown)
     name, value, what = max(devices, key=lambda device: device[1], default=("", 0.0, ""))
-    well = {1: f"{shown[0]['host']} is well.", 2: "Both machines are well."}.get(len(shown), f"{_count(len(shown))} well.")
+    well = {1: f"{shown[0]['host']} is well.", 2: "Both machines are well."}.get(
+        len(shown), f"{_count(len(shown))} well."
+    )
     if value >= BUSY_PERCENT:
         well = "" if name == shown[0]["host"] and len(shown) == 1 else f"{well} "
         return Sentence("ok", f"{well}{name} works at its limit: {what} {percent(value)}.", _joined(_gpus(shown)))

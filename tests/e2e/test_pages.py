@@ -19,7 +19,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture(scope="module")
 def server(module_server: Server) -> Server:
-    """A server with requests of two models, one of them with a hostile name, in the last minutes and an hour ago."""
+    """A server with requests of two models, one with a hostile name, in the last minutes and an hour ago; a host."""
     at = datetime.now(UTC)
     module_server.post(
         "/track/inference",
@@ -47,6 +47,17 @@ def server(module_server: Server) -> Server:
             for n in range(30)
         ],
     )
+    module_server.post(
+        "/track/system",
+        {
+            "host": HOSTILE,
+            "cpu_percent": 20,
+            "memory_percent": 40,
+            "gpu_metrics": [
+                {"gpu_id": HOSTILE, "name": HOSTILE, "utilization_percent": 50, "throttle_reasons": [HOSTILE]}
+            ],
+        },
+    )
     return module_server
 
 
@@ -64,7 +75,7 @@ class APageWithATimeRange:
         page.locator("[data-range='24h']").click()
         expect(page.locator("[data-range='24h']")).to_have_attribute("aria-pressed", "true")
         assert "range=24h" in page.url
-        if spec.name != "alerts":
+        if "model" in spec.filters:
             page.locator("[data-filter=model] button").first.click()
             page.locator("[data-filter=model] label", has_text="llama").click()
             expect(page.locator("#chips")).to_contain_text("llama")

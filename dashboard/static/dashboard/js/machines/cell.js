@@ -52,8 +52,8 @@ export class Cell {
     const drawn = JSON.stringify(texts);
     if (this.figure.dataset.drawn !== drawn) {
       this.figure.dataset.drawn = drawn;
-      this.figure.replaceChildren(...texts.flatMap(([number, unit, label]) =>
-        [element("b", {}, number), element("span", {}, `${unit ? `${SPACE}${unit}` : ""}${label ? `${SPACE}${label}` : ""}`), " "]));
+      this.figure.replaceChildren(...texts.map(([number, unit, label]) =>
+        element("span", {}, element("b", {}, number), `${unit ? `${SPACE}${unit}` : ""}${label ? `${SPACE}${label}` : ""} `)));
     }
     const share = isDown ? null : column.share(device);
     this.bar.setAttribute("width", Math.max(0, Math.min(100, share ?? 0)).toFixed(1));

@@ -20,9 +20,9 @@ const isKnown = (value) => value !== null && value !== undefined;
 
 function mountGpus(root, page) {
   const shared = stateOf(page);
-  let draw = null;
+  let reorder = null;
   const order = mountSwitch(root, {
-    name: "gpus", label: "Order of the GPUs", onChange: () => draw(true),
+    name: "gpus", label: "Order of the GPUs", onChange: () => reorder(),
     options: [{ name: "host", label: "Grouped by host" }, { name: "busiest", label: "Busiest first" }],
   });
   let all = false;
@@ -42,7 +42,7 @@ function mountGpus(root, page) {
     limit: () => (all ? Infinity : MANY_GPUS),
     showAll: () => (all = true),
   };
-  draw = mountTable(root, page, shared, spec);
+  reorder = mountTable(root, page, shared, spec);
 }
 
 // "2 on 1 host · busiest 97 % · hottest 74 °C · 1.33 kW".

@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000;
 const STATES = { up: "up", stale: "▲ stale", down: "■ down", past: "" };
 
 // `spec`: {columns, help, groupBy, devices(): [device], keyOf(device): {host, gpu}, hostOf(device), nameOf(device), about(device),
-// head(devices): text, limit(): number of rows at most}.
+// head(devices): text, limit(): number of rows at most, showAll()}. Returns a function that orders the rows again.
 export function mountTable(root, page, state, spec) {
   const { columns } = spec;
   const head = find("[data-head]", root);
@@ -184,7 +184,10 @@ export function mountTable(root, page, state, spec) {
   ]);
   for (const topic of ["data", "figures", "tick", "second", "connection", "pause"]) page.topics.on(topic, draw);
   draw();
-  return draw;
+  return function reorder() {
+    order = [];
+    draw();
+  };
 }
 
 // "12 s old", "▲ stale · 12 s old", "■ no sample since 14:03".

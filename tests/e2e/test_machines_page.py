@@ -1,0 +1,120 @@
+"""The Machines page in a real browser."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(module_server: Server) -> Server:
+    """A server with samples of a host with two GPUs, each minute, and of one that is down."""
+    at = datetime.now(UTC)
+    module_server.post(
+        "/track/system",
+        [
+            {
+                "host": "gpu-box",
+                "timestamp": (at - timedelta(minutes=minute)).isoformat(),
+                "cpu_percent": 20 + minute,
+                "gpu_metrics": [
+                    {"gpu_id": gpu, "name": "H100", "utilization_percent": 50 + 10 * gpu, "power_draw_watts": 300.0,
+                     "power_limit_watts": 400.0, "sm_clock_mhz": 1_700, "throttle_reasons": ["hw_slowdown"][gpu:]}
+                    for gpu in (0, 1)
+                ],
+            }
+            for minute in range(20)
+        ]
+        + [{"host": "gone", "timestamp": (at - timedelta(minutes=10)).isoformat(), "cpu_percent": 5}],
+    )  # fmt: skip
+    return module_server
+
+
+class ThePage:
+    def test_has_a_row_for_each_device_with_what_it_measures(
+        self, server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=15m")
+
+        rows = page.locator("[data-widget=gpus] tbody tr")
+        expect(rows).to_have_count(2)
+        clocks = page.locator("[data-widget=gpus] td[data-title='SM clock'] .device-note")
+        expect(clocks).to_have_text(["▲ hw slowdown", "not throttled"])
+        expect(rows.nth(1).locator("td[data-title=Utilisation]")).to_contain_text("60")
+        expect(rows.nth(0).locator("td[data-title=Power] .device-note")).to_have_text("75\u00a0% of 400")
+        expect(rows.nth(0).locator("td[data-title=Temperature]")).to_be_hidden()
+        line = rows.nth(0).locator("td[data-title=Utilisation] .device-line")
+        assert "L" in (line.get_attribute("d") or "")
+        down = page.locator("[data-widget=hosts] tbody tr", has_text="gone")
+        expect(down).to_contain_text("■ no sample since")
+        expect(down.locator("td[data-title=CPU] b")).to_have_text("—")
+        assert console_errors == []
+
+    def test_keeps_order_host_and_heatmap_in_its_address(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=15m")
+        names = page.locator("[data-widget=gpus] tbody tr .device-name")
+
+        page.get_by_role("button", name="Busiest first").click()
+        expect(names).to_have_text(["GPU 1", "GPU 0"])
+        page.get_by_role("button", name="Power", exact=True).click()
+        expect(page.locator("[data-widget=device-heatmap] [data-legend]")).to_contain_text("W")
+        page.reload()
+        expect(names).to_have_text(["GPU 1", "GPU 0"])
+        expect(page.get_by_role("button", name="Power", exact=True)).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("[data-widget=device-heatmap] [data-legend]")).to_contain_text("W")
+
+        page.locator("[data-widget=hosts] tbody").get_by_role("link", name="gpu-box").click()
+        expect(page.locator("[data-widget=hosts] tbody tr")).to_have_count(1)
+        assert "host=gpu-box" in page.url
+
+    def test_shows_the_mean_of_four_weeks_by_hour(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/")
+
+        card = page.locator("[data-widget=week-heatmap]")
+        expect(card.locator("[data-values]")).to_have_text("GPU utilisation · mean of 4 weeks")
+        card.locator("[data-menu]").click()
+        card.get_by_role("menuitem", name="View as table").click()
+        cells = card.locator("td").all_text_contents()
+        assert [cell for cell in cells if cell != "—"] in (["55\u00a0%"], ["55\u00a0%"] * 2)
+
+    def test_shows_the_last_values_of_a_window_that_has_passed(self, server: Server, open_page: Any) -> None:
+        at = datetime.now(UTC) - timedelta(minutes=5)
+        window = f"from={at - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}&to={at:%Y-%m-%dT%H:%M:%SZ}"
+        page = open_page(f"{server.url}/dashboard/machines/?{window}&host=gpu-box")
+
+        expect(page.locator("[data-widget=gpus] tbody tr")).to_have_count(2)
+        expect(page.locator("[data-widget=hosts] td[data-title=CPU] b").first).to_have_text("25")
+
+
+class TheScripts:
+    def test_draw_lines_with_gaps_and_bands(self, open_page: Any, server: Server) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/")
+
+        def run(module: str, body: str) -> Any:
+            return page.evaluate(f"async () => ({body})(await import('/static/dashboard/js/machines/{module}'))")
+
+        assert run("lines.js", "(m) => m.linePath([0, null, 50, 100], 4, [0, 100])") == (
+            "M12.50,40.00L13.00,40.00M62.50,20.00L87.50,0.00"
+        )
+        assert run("lines.js", "(m) => m.bandPath([0, 0], [100, 50], 2, [0, 100])") == (
+            "M25.00,0.00L75.00,20.00L75.00,40.00L25.00,40.00Z"
+        )
+        assert run("lines.js", "(m) => [m.heightOf(85, [20, 100]), m.heightOf(120, [0, 100])]") == [7.5, None]
+        assert run("columns.js", "(m) => [0, 3, 700, 850, 1000].map(m.niceCeiling)") == [1, 4, 800, 1000, 1000]
+        assert run("columns.js", "(m) => [null, [], ['sw_power_cap'], ['hw_slowdown']].map(m.throttleText)") == [
+            "", "not throttled", "not throttled", "▲ hw slowdown",
+        ]  # fmt: skip
+        assert run("cell.js", "(m) => [[20, 18], [20, 19], [20, 20], [1, null]].map((v) => m.changeText(...v))") == [
+            "▲ 2\u00a0points", "▲ 1\u00a0point", "", "",
+        ]  # fmt: skip
+        order = """(m) => [false, true].map((busiest) => m.gpusOf([
+          { host: "a", is_demo: true, gpu_metrics: [{ utilization_percent: 9 }] },
+          { host: "z", gpu_metrics: [{ utilization_percent: 1 }] }], busiest).map(({ of }) => of.host))"""
+        assert run("devices.js", order) == [["z", "a"], ["a", "z"]]
