@@ -91,30 +91,3 @@ class ThePage:
 
         expect(page.locator("[data-widget=gpus] tbody tr")).to_have_count(2)
         expect(page.locator("[data-widget=hosts] td[data-title=CPU] b").first).to_have_text("25")
-
-
-class TheScripts:
-    def test_draw_lines_with_gaps_and_bands(self, open_page: Any, server: Server) -> None:
-        page = open_page(f"{server.url}/dashboard/machines/")
-
-        def run(module: str, body: str) -> Any:
-            return page.evaluate(f"async () => ({body})(await import('/static/dashboard/js/machines/{module}'))")
-
-        assert run("lines.js", "(m) => m.linePath([0, null, 50, 100], 4, [0, 100])") == (
-            "M12.50,40.00L13.00,40.00M62.50,20.00L87.50,0.00"
-        )
-        assert run("lines.js", "(m) => m.bandPath([0, 0], [100, 50], 2, [0, 100])") == (
-            "M25.00,0.00L75.00,20.00L75.00,40.00L25.00,40.00Z"
-        )
-        assert run("lines.js", "(m) => [m.heightOf(85, [20, 100]), m.heightOf(120, [0, 100])]") == [7.5, None]
-        assert run("columns.js", "(m) => [0, 3, 700, 850, 1000].map(m.niceCeiling)") == [1, 4, 800, 1000, 1000]
-        assert run("columns.js", "(m) => [null, [], ['sw_power_cap'], ['hw_slowdown']].map(m.throttleText)") == [
-            "", "not throttled", "not throttled", "▲ hw slowdown",
-        ]  # fmt: skip
-        assert run("cell.js", "(m) => [[20, 18], [20, 19], [20, 20], [1, null]].map((v) => m.changeText(...v))") == [
-            "▲ 2\u00a0points", "▲ 1\u00a0point", "", "",
-        ]  # fmt: skip
-        order = """(m) => [false, true].map((busiest) => m.gpusOf([
-          { host: "a", is_demo: true, gpu_metrics: [{ utilization_percent: 9 }] },
-          { host: "z", gpu_metrics: [{ utilization_percent: 1 }] }], busiest).map(({ of }) => of.host))"""
-        assert run("devices.js", order) == [["z", "a"], ["a", "z"]]

@@ -9,7 +9,7 @@ const FIELDS_OF_GPUS = {
 };
 
 // Hosts of demo data last, then by name.
-export const byHost = (a, b) => Boolean(a.is_demo) - Boolean(b.is_demo) || (a.host < b.host ? -1 : a.host > b.host ? 1 : 0);
+export const byHost = (a, b) => Number(a.is_demo ?? false) - Number(b.is_demo ?? false) || (a.host < b.host ? -1 : a.host > b.host ? 1 : 0);
 
 // The hosts of a window that has passed, with the last values of their lines.
 export function hostsOfLines(lines, last) {

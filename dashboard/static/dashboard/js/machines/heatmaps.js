@@ -13,6 +13,7 @@ const FRAME_PX = 44;
 const LEAST_PX = 120;
 const RELOAD_MS = 15 * 60_000; // a mean of four weeks changes slowly
 // As dashboard/machines/page.py has them; the first is the default.
+/** @type {{name: string, label: string, metric: string, ofHosts?: string, unit?: string}[]} */
 const VIEWS = [
   { name: "utilisation", label: "Utilisation", metric: "gpu.utilization_percent", ofHosts: "system.cpu_percent" },
   { name: "memory", label: "Memory", metric: "gpu.memory_percent", ofHosts: "system.memory_percent" },
@@ -49,13 +50,14 @@ export function mountDeviceHeatmap(root, page) {
 }
 
 export function mountWeekHeatmap(root, page) {
-  let shown = { metric: "", result: null };
+  let shown = { view: VIEWS[0], metric: "", result: null };
   let requested = "";
   let readAt = 0;
   const view = () => viewOf(page.data.heatmap?.view);
   const read = async () => {
-    const hasGpu = (page.data.heatmap?.rows ?? []).some(({ metric }) => metric === view().metric);
-    const metric = hasGpu || !view().ofHosts ? view().metric : view().ofHosts;
+    const wanted = view();
+    const hasGpu = (page.data.heatmap?.rows ?? []).some(({ metric }) => metric === wanted.metric);
+    const metric = hasGpu || !wanted.ofHosts ? wanted.metric : wanted.ofHosts;
     const search = new URLSearchParams({ metric, by: "weekday", tz: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC" });
     for (const host of page.filters.host ?? []) search.append("host", host);
     const key = search.toString();
@@ -65,14 +67,14 @@ export function mountWeekHeatmap(root, page) {
     const result = await resourceHeatmap(key).catch(() => null);
     if (key !== requested) return;
     if (!result) readAt = -Infinity; // the next load tries again
-    shown = { metric, result };
+    shown = { view: wanted, metric, result };
     redraw();
   };
   const redraw = mountResourceHeatmap(root, page, {
     read: () => shown.result,
     hours: true,
-    format: (value) => formatOf(view())(value),
-    max: () => endOf(view(), shown.result?.values ?? []),
+    format: (value) => formatOf(shown.view)(value),
+    max: () => endOf(shown.view, shown.result?.values ?? []),
     values: () => [["", page.catalogue[shown.metric]?.title ?? ""], [" · mean of 4 weeks", ""]],
     help: "The mean of each hour of the week over the last four weeks, in the time zone of this browser.",
     metrics: VIEWS.map(({ metric }) => [metric, "avg"]),

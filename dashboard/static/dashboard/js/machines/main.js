@@ -80,6 +80,6 @@ startPage({
   sentence: mountSentence,
   gpus: mountGpus,
   hosts: mountHosts,
-  "device-heatmap": (root, page) => mountDeviceHeatmap(root, page, stateOf(page)),
-  "week-heatmap": (root, page) => mountWeekHeatmap(root, page, stateOf(page)),
+  "device-heatmap": mountDeviceHeatmap,
+  "week-heatmap": mountWeekHeatmap,
 });

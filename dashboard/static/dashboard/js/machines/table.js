@@ -34,7 +34,7 @@ export function mountTable(root, page, state, spec) {
 
   const visible = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      const row = rows.get(target.dataset.key);
+      const row = rows.get(/** @type {HTMLElement} */ (target).dataset.key);
       if (!row) continue;
       row.isVisible = isIntersecting;
       if (isIntersecting) drawRow(row);
