@@ -22,6 +22,7 @@ const VIEWS = [
 ];
 const viewOf = (name) => VIEWS.find((view) => view.name === name) ?? VIEWS[0];
 const largest = (values) => values.flat().reduce((most, value) => Math.max(most, value ?? 0), 0);
+/** @param {{unit?: string}} view */
 const formatOf = ({ unit }) => (value) => text(unit ? compact(value, unit) : percent(value));
 const endOf = ({ name }, values) => (name === "power" ? niceCeiling(largest(values)) : 100);
 
