@@ -1,4 +1,4 @@
-"""The series and heatmaps of a page's charts, in a form that is a third as long as that of the API."""
+"""The series, histograms and heatmaps of a page's charts, in a form that is a third as long as that of the API."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Result = TypeVar("Result")
 
 CHART_POINTS = 180  # at most, between two fixed times; a range has its own step
 HEATMAP_COLUMNS = 60
+HISTOGRAM_MODELS = 5
 
 
 def chart_series(
@@ -65,6 +66,13 @@ def chart_heatmap(metric: Metric, reading: Reading, filters: Filters | None = No
             metric, reading.window, filters or reading.filters, step=step, now=reading.now
         ).as_dict(),
     )
+
+
+def chart_histogram(metric: Metric, reading: Reading) -> dict[str, Any]:
+    """Return the distribution of a metric for the busiest models, with the window before. Raises QueryStopped."""
+    return queries.model_histograms(
+        metric, reading.window, reading.filters, reading.now, reading.model_names[:HISTOGRAM_MODELS]
+    ).as_dict()
 
 
 def chart_step(query: PageQuery, has_events: bool) -> int | None:

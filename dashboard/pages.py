@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.alerts.page import PAGE as ALERTS
 from dashboard.connect.page import PAGE as CONNECT
 from dashboard.errors.page import PAGE as ERRORS
+from dashboard.latency.page import PAGE as LATENCY
 from dashboard.machines.page import PAGE as MACHINES
 from dashboard.models.page import PAGE as MODELS
 from dashboard.overview.page import PAGE as OVERVIEW
@@ -14,6 +15,7 @@ from dashboard.throughput.page import PAGE as THROUGHPUT
 
 PAGES: tuple[PageSpec, ...] = (
     OVERVIEW,
+    LATENCY,
     THROUGHPUT,
     QUEUE,
     MACHINES,

@@ -8,13 +8,13 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from dashboard.alert_words import in_utc
-from dashboard.chart_histogram import chart_histograms
+from dashboard.chart_series import chart_histogram
 from dashboard.formatting import compact, percent, rate, whole
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
 from dashboard.throughput import sentence
 from dashboard.tiles import Tile, show, specs
-from metrics import queries
+from metrics import catalogue, queries
 from metrics.queries import FigureSet, SeriesSpec
 
 FIGURES = FigureSet(
@@ -73,7 +73,7 @@ def figures(reading: Reading) -> Row:
         "summary": summary,
         "sentence": sentence.describe(summary, reading.query.span, reading.query.span_before).as_dict(),
         "histograms": {
-            name: reading.read("The histograms", lambda metric=metric: chart_histograms(metric, reading))  # type: ignore[misc]
+            name: reading.read("The histograms", lambda metric=metric: chart_histogram(catalogue.get(metric), reading))  # type: ignore[misc]
             for name, metric in HISTOGRAMS.items()
         },
         "tables": {

@@ -22,6 +22,7 @@ from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import host_states
 from metrics.queries.answers.lists import MAX_ID, Page, errors, request, requests
 from metrics.queries.answers.minute import live_view
+from metrics.queries.answers.model_histograms import ModelHistograms, model_histograms
 from metrics.queries.answers.model_ranking import model, models, summary_and_models
 from metrics.queries.answers.moving import Moving, TooManyGroups, kept_from, moving, presence
 from metrics.queries.answers.presence import (
@@ -58,6 +59,7 @@ __all__ = [
     "FigureSet",
     "Filters",
     "Heatmap",
+    "ModelHistograms",
     "Moving",
     "Page",
     "Position",
@@ -97,6 +99,7 @@ __all__ = [
     "label_names",
     "live_view",
     "model",
+    "model_histograms",
     "models",
     "moving",
     "names_by_age",

@@ -113,6 +113,9 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
                 ("figures", f"/dashboard/data/{name}/figures"),
             )
         },
+        "latency-page": [("/dashboard/latency/", window) for window in windows],
+        "latency-data": [("/dashboard/data/latency", window) for window in windows],
+        "latency-figures": [("/dashboard/data/latency/figures", window) for window in windows],
         "alerts-page": [("/dashboard/alerts/", window) for window in windows],
         "alerts-data": [("/dashboard/data/alerts", window) for window in windows],
         "alerts-figures": [("/dashboard/data/alerts/figures", window) for window in windows],

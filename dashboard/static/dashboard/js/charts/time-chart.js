@@ -74,8 +74,12 @@ export class TimeChart {
     return this.#chart;
   }
 
+  // The lines of the window before have one entry together.
   get legend() {
-    return this.spec.legend || this.lines.some(({ isBefore }) => isBefore) ? this.lines : [];
+    const isOf = (line) => Boolean(line.isBefore);
+    const [before] = this.lines.filter(isOf);
+    const shown = this.spec.legend || before ? this.lines.filter((line) => !isOf(line)) : [];
+    return before ? [...shown, { ...before, label: "window before" }] : shown;
   }
 
   // The marks of alert rules on this chart.

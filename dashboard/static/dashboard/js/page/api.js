@@ -77,3 +77,4 @@ export const historyFileUrl = (extension) => (extension === "csv" ? urls().histo
 export const signInUrl = (search = location.search) => `${urls().loginUrl}?next=${encodeURIComponent(location.pathname + search)}`;
 export const adminUrl = (path) => urls().adminUrl + path;
 export const rulesAdminUrl = (rest = "") => adminUrl(`alerts/alertrule/${rest}`);
+export const requestsPageUrl = () => urls().requestsPageUrl;

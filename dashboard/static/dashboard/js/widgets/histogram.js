@@ -1,75 +1,231 @@
-// The distribution of a metric: a pane for each of the busiest models, with one scale. Bars are shares of the model's
-// requests; the outline is the window before. The bars are those of the server, so their counts add up to the requests.
+// Histograms of a value, one pane for each model over one axis: bars for the window, an outline for the window before.
 
-import { savePng, saveSvg } from "../charts/export.js";
-import { heights, linearEnd, logTicks } from "../charts/histogram-scale.js";
+import { barTicks, barsOf } from "../charts/bars.js";
+import { saveJson, savePng, saveRows, saveSvg } from "../charts/export.js";
 import { tooltip } from "../charts/options.js";
 import { colour, lineStyle, withAlpha } from "../charts/palette.js";
-import { parameter, replaceAddress } from "../live/address.js";
 import { element, find, setText } from "../page/dom.js";
-import { nextFrame } from "../page/scheduling.js";
-import { mountHelp, mountMenu } from "./card.js";
+import { percent, text } from "../page/format.js";
+import { nextFrame, whenIdle } from "../page/scheduling.js";
+import { drawValues, enlarge, mountHelp, mountMenu } from "./card.js";
+import { mountSwitch } from "./switch.js";
 
-const share = (part) => `${(100 * part).toPrecision(part && part < 0.0995 ? 2 : 3)} %`;
-const font = { family: "Inter", size: 11.5, weight: 450 };
+const PANE_PX = 92;
+const AXIS_PX = 30;
+const ROOM_FOR_NAME = 1.46; // the height of a pane, where its highest bar is 1
+const MAX_NAME = 28; // characters
+const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const count = (value) => value.toLocaleString("en-US");
+const share = (value) => text(percent(value));
 
-// `spec`: help, read(): the data of dashboard/chart_histogram.py, format(value), formatTick(value), emptyText, and
-// `onBar({model, low, high})` for a click on a bar.
+// `spec`: read(): the histograms of the server, {models, log, linear}; format(value); formatTick(value); help; metric;
+// noun: [singular, plural] of what is counted; emptyText;
+// onBar({model, low, high}): a click on a bar. The last bar of the linear scale has all larger values, so its `high` is null.
 export function mountHistogram(root, page, spec) {
+  const [one, many] = spec.noun ?? ["request", "requests"];
+  const noun = (number) => `${count(number)} ${number === 1 ? one : many}`;
   const canvas = find("canvas", root);
   const title = find(".card-title", root).textContent;
-  const name = `${root.dataset.widget}-scale`;
-  const scale = find("[data-linear]", root);
-  let linear = parameter(name) === "lin";
+  const table = find("[data-table]", root);
+  const scale = mountSwitch(root, {
+    name: `${root.dataset.widget}-scale`,
+    label: "Scale of the values",
+    options: [{ name: "log", label: "log", title: "Logarithmic scale" }, { name: "lin", label: "lin", title: "Linear scale" }],
+    onChange: () => draw(),
+  });
   let chart = null;
+  let visible = false;
   let drawn = "";
+  let panes = [];
+  let edges = [];
+  let chosen = null; // {pane, bar}, by the keyboard
 
-  const data = () => spec.read() ?? { edges: [], models: [] };
-  const config = () => chartConfig(data(), page, spec, linear);
-  const draw = (force = false) => nextFrame(() => {
-    const key = JSON.stringify([data(), linear]);
-    if (!force && key === drawn) return;
+  const isLog = () => scale.value === "log";
+  const isRest = (bar) => !isLog() && edges.length > 2 && bar === edges.length - 2;
+  const rangeText = (bar) => (isRest(bar) ? `more than ${spec.format(edges[bar])}` : `${spec.format(edges[bar])} – ${spec.format(edges[bar + 1])}`);
+  const barText = ({ model, bars }, bar) => `${model}: ${noun(bars[bar].count)}, ${share(bars[bar].share)}`;
+  const open = (pane, bar) => spec.onBar?.({ model: pane.model, low: edges[bar], high: isRest(bar) ? null : edges[bar + 1] });
+
+  const datasets = () => panes.flatMap((pane, index) => {
+    const stroke = colour(lineStyle("model", pane.model).colour);
+    const yAxisID = `y${index}`;
+    const outline = pane.bars.map(({ shareBefore }, bar) => ({ x: bar, y: shareBefore }));
+    return [
+      {
+        type: "line", label: `${pane.model} before`, yAxisID, data: [...outline, { x: pane.bars.length, y: pane.bars.at(-1).shareBefore }],
+        stepped: true, borderColor: colour("muted"), borderWidth: page.params.compares && pane.totalBefore ? 1 : 0, pointRadius: 0, pointHitRadius: 0, fill: false,
+        pointHoverRadius: 0, isBefore: true,
+      },
+      {
+        type: "bar", label: pane.model, yAxisID, data: pane.bars.map((bar, number) => ({ x: number + 0.5, y: bar.share })),
+        backgroundColor: pane.bars.map((_, bar) => (chosen && panes[chosen.pane] === pane && chosen.bar === bar ? stroke : withAlpha(stroke, 0.78))),
+        barPercentage: 0.94, categoryPercentage: 1, grouped: false, borderWidth: 0, pane: index,
+      },
+    ];
+  });
+
+  // The name of the model and its number of requests at the top of its pane.
+  const names = {
+    id: "names",
+    afterDatasetsDraw({ ctx, scales }) {
+      panes.forEach(({ model, total, p95 }, index) => {
+        const { top } = scales[`y${index}`];
+        const { left } = scales.x;
+        ctx.save();
+        ctx.fillStyle = colour(lineStyle("model", model).colour);
+        ctx.fillRect(left + 4, top + 8, 9, 9);
+        ctx.textAlign = "left";
+        ctx.textBaseline = "alphabetic";
+        ctx.fillStyle = colour("text");
+        ctx.font = "620 12px Inter";
+        const short = model.length > MAX_NAME ? `${model.slice(0, MAX_NAME - 1)}…` : model;
+        ctx.fillText(short, left + 18, top + 16);
+        const width = ctx.measureText(short).width;
+        ctx.fillStyle = colour("muted");
+        ctx.font = "450 11.5px Inter";
+        ctx.fillText(`${count(total)} · P95 ${spec.format(p95)}`, left + 26 + width, top + 16);
+        ctx.restore();
+      });
+    },
+  };
+
+  const config = () => {
+    const font = { family: "Inter", size: 11.5, weight: 450 };
+    const ticks = barTicks(edges, isLog());
+    const highest = ({ bars }) => Math.max(...bars.map((bar) => Math.max(bar.share, page.params.compares ? bar.shareBefore : 0)), 1);
+    const scales = {
+      x: {
+        type: "linear", min: 0, max: Math.max(1, edges.length - 1), offset: false, grid: { display: false }, border: { display: true, color: colour("line") },
+        afterBuildTicks: (axis) => { axis.ticks = ticks.map(({ place }) => ({ value: place })); },
+        ticks: { color: colour("muted"), font, maxRotation: 0, autoSkip: true, callback: (_, index) => spec.formatTick(ticks[index].value, ticks[index].value) },
+      },
+    };
+    panes.forEach((pane, index) => {
+      scales[`y${index}`] = {
+        type: "linear", position: "left", stack: "panes", stackWeight: 1, weight: panes.length - index, min: 0, max: highest(pane) * ROOM_FOR_NAME, offset: false,
+        border: { display: false }, grid: { display: false },
+        afterFit: (axis) => { axis.width = Math.max(axis.width, 44); },
+        afterBuildTicks: (axis) => { axis.ticks = [{ value: highest(pane) }]; },
+        ticks: { color: colour("muted"), font, padding: 8, callback: share },
+      };
+    });
+    return {
+      type: "bar",
+      data: { datasets: datasets() },
+      plugins: [names],
+      options: {
+        animation: false, parsing: false, normalized: true, responsive: true, maintainAspectRatio: false,
+        layout: { padding: { top: 2, right: 8 } },
+        interaction: { mode: "x", intersect: false },
+        onHover: (event) => canvas.classList.toggle("is-link", Boolean(spec.onBar && barAt(event))),
+        onClick: (event) => {
+          const hit = barAt(event);
+          if (hit) open(panes[hit.pane], hit.bar);
+        },
+        scales,
+        plugins: {
+          legend: { display: false },
+          tooltip: {
+            ...tooltip({
+              title: ([item]) => (item ? rangeText(item.dataIndex) : ""),
+              label: ({ dataset, dataIndex }) => ` ${barText(panes[dataset.pane], dataIndex)}`,
+              labelColor: ({ dataset }) => ({ borderColor: "transparent", backgroundColor: colour(lineStyle("model", dataset.label).colour), borderRadius: 2 }),
+            }),
+            filter: ({ dataset }) => !dataset.isBefore,
+          },
+        },
+      },
+    };
+  };
+
+  // The bar under the pointer: {pane, bar}; a click above a low bar counts for it, too.
+  const barAt = ({ x, y }) => {
+    const { scales, chartArea } = chart;
+    if (!chartArea || x < chartArea.left || x > chartArea.right) return null;
+    const pane = panes.findIndex((_, index) => y >= scales[`y${index}`].top && y <= scales[`y${index}`].bottom);
+    const bar = Math.floor(scales.x.getValueForPixel(x));
+    return panes[pane]?.bars[bar]?.count ? { pane, bar } : null;
+  };
+
+  const draw = (always = false) => {
+    if (!root.checkVisibility()) return;
+    const data = spec.read();
+    const key = JSON.stringify([data, scale.value]);
+    if (key === drawn && !always) return; // a drawing closes the tooltip
     drawn = key;
+    panes = data ? barsOf(data, isLog() ? "log" : "linear") : [];
+    edges = data?.[isLog() ? "log" : "linear"].edges ?? [];
+    if (chosen && !panes[chosen.pane]?.bars[chosen.bar]) chosen = null;
+    find(".plot", root).style.height = root.classList.contains("is-enlarged") ? "" : `${Math.max(190, AXIS_PX + PANE_PX * panes.length)}px`;
     chart?.destroy();
     chart = new window.Chart(canvas, config());
-    const { models } = data();
+    chart.overlays = { brush: null };
+    const total = panes.reduce((sum, pane) => sum + pane.total, 0);
     const empty = find("[data-empty]", root);
-    empty.hidden = models.some(({ count }) => count > 0);
-    if (!empty.hidden) setText(empty, spec.emptyText);
-    canvas.setAttribute("aria-label", `${title}. ${models.map((model) => `${model.name}: ${summary(model, spec)}`).join(". ")}`);
+    empty.hidden = panes.length > 0;
+    setText(empty, spec.emptyText ?? "No data in this time range");
+    drawValues(find("[data-values]", root), total ? [["", count(total)], [` ${total === 1 ? one : many}`, ""]] : [], null, page);
+    canvas.setAttribute("aria-label", `${title}: ${panes.map(describe).join("; ") || "no data"}.`);
+    setText(find("[data-description]", root), "Arrow keys move from bar to bar, Enter opens its requests. “View as table” in the menu has all values.");
     if (!table.hidden) drawTable();
-  });
-  const table = find("[data-table]", root);
+  };
+  const redraw = () => draw(true);
+  const describe = (pane) => {
+    const highest = pane.bars.reduce((best, bar, index) => (bar.count > pane.bars[best].count ? index : best), 0);
+    return `${pane.model}, ${noun(pane.total)}, most in ${rangeText(highest)}`;
+  };
+
   const drawTable = () => {
-    const { edges, models } = data();
-    const head = element("tr", {}, element("th", { scope: "col" }, "From"), element("th", { scope: "col" }, "To"),
-      ...models.map((model) => element("th", { scope: "col", class: "figure" }, element("bdi", {}, model.name))));
-    const rows = edges.slice(1).map((high, bar) => element("tr", {},
-      element("th", { scope: "row" }, spec.format(edges[bar])), element("td", {}, spec.format(high)),
-      ...models.map(({ counts }) => element("td", { class: "figure" }, counts[bar].toLocaleString("en-US")))));
-    table.replaceChildren(element("table", { class: "table" }, element("thead", {}, head), element("tbody", {}, ...rows)));
+    const cell = (pane, bar) => {
+      const value = pane.bars[bar].count;
+      const label = value ? `${count(value)} (${share(pane.bars[bar].share)})` : "0";
+      return element("td", { class: "figure" }, value && spec.onBar
+        ? element("button", { type: "button", class: "link", on: { click: () => open(pane, bar) } }, label) : label);
+    };
+    table.replaceChildren(element("table", { class: "table" },
+      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Value"),
+        ...panes.map(({ model }) => element("th", { scope: "col", class: "figure" }, model)))),
+      element("tbody", {}, ...edges.slice(1).map((_, bar) => element("tr", {}, element("th", { scope: "row" }, rangeText(bar)),
+        ...panes.map((pane) => cell(pane, bar)))))));
   };
-  const setLinear = (on) => {
-    linear = on;
-    scale.setAttribute("aria-pressed", String(on));
-  };
-  setLinear(linear);
-  scale.addEventListener("click", () => {
-    setLinear(!linear);
-    replaceAddress({ set: { [name]: linear ? "lin" : null } });
-    draw();
+  const rows = () => [
+    ["model", "above", "up_to", "count", "count_before"],
+    ...panes.flatMap(({ model, bars }) => bars.map(({ low, high, count: value, before }) => [model, low, high, value, before])),
+  ];
+
+  canvas.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && chosen) {
+      event.preventDefault();
+      if (panes[chosen.pane].bars[chosen.bar].count) open(panes[chosen.pane], chosen.bar);
+    }
+    if (!(event.key in KEYS) || !panes.length) return;
+    event.preventDefault();
+    const [right, down] = KEYS[event.key];
+    const within = (value, length) => Math.min(length - 1, Math.max(0, value));
+    chosen = chosen
+      ? { pane: within(chosen.pane + down, panes.length), bar: within(chosen.bar + right, edges.length - 1) }
+      : { pane: 0, bar: 0 };
+    chart.data.datasets = datasets();
+    chart.update("none");
+    // Without the delay of `announce`, because the user pressed a key for it.
+    setText(document.getElementById("announcer"), `${rangeText(chosen.bar)}: ${barText(panes[chosen.pane], chosen.bar)}`);
   });
-  canvas.addEventListener("click", (event) => {
-    const bar = spec.onBar && chart ? barAt(chart, event, data()) : null;
-    if (bar) spec.onBar(bar);
-  });
-  for (const topic of ["data", "figures"]) page.topics.on(topic, () => draw());
-  page.topics.on("theme", () => draw(true));
+
+  const drawSoon = (always) => (visible ? nextFrame : whenIdle)(always ? redraw : draw);
+  new IntersectionObserver(([entry]) => {
+    if (visible) return;
+    visible = entry.isIntersecting;
+    drawSoon();
+  }, { rootMargin: "80px" }).observe(root);
+  for (const topic of ["data", "figures"]) page.topics.on(topic, () => drawSoon());
+  page.topics.on("theme", () => drawSoon(true));
   mountHelp(root, page, { help: spec.help, metrics: [[spec.metric, "count"]] });
-  const source = { get chart() { return chart; }, config };
+  const source = { get chart() { return chart; }, legend: [], config, rebuild: redraw };
   mountMenu(root, [
     { label: "Save as PNG", onClick: () => savePng(source, title, page) },
     { label: "Save as SVG", onClick: () => saveSvg(source, title, page) },
+    { label: "Save as CSV", onClick: () => saveRows(rows(), title, page) },
+    { label: "Save as JSON", onClick: () => saveJson(spec.read(), title, page) },
     null,
     {
       label: () => (table.hidden ? "View as table" : "Hide the table"),
@@ -77,117 +233,11 @@ export function mountHistogram(root, page, spec) {
         table.hidden = !table.hidden;
         if (table.hidden) table.replaceChildren();
         else drawTable();
+        table.tabIndex = 0;
+        table.focus();
       },
     },
+    { label: "Enlarge", onClick: () => enlarge(root, source) },
   ]);
-  draw();
-}
-
-const summary = ({ count, p50, p95 }, { format }) =>
-  `${count.toLocaleString("en-US")} · P50 ${format(p50)} · P95 ${format(p95)}`;
-
-// The bar of a model under the pointer.
-function barAt(chart, event, { edges, models }) {
-  const [item] = chart.getElementsAtEventForMode(event, "nearest", { intersect: true }, false);
-  const set = item ? chart.data.datasets[item.datasetIndex] : null;
-  if (!set || set.type !== "bar") return null;
-  const { bar } = set.data[item.index];
-  return { model: models[set.number].name, low: edges[bar], high: edges[bar + 1] };
-}
-
-function chartConfig({ edges, models }, page, spec, linear) {
-  const shown = models.filter(({ count }) => count > 0);
-  const end = linear ? linearEnd(edges, shown) : edges.length - 1;
-  const middle = (bar) => (linear ? (edges[bar] + edges[bar + 1]) / 2 : bar + 0.5);
-  const bars = edges.slice(1).map((_, bar) => bar);
-  const points = (counts) => {
-    const values = heights(edges, counts, linear);
-    return bars.map((bar) => ({ x: middle(bar), y: values[bar], bar }));
-  };
-  const datasets = shown.flatMap((model) => {
-    const hue = colour(lineStyle("model", model.name).colour);
-    const axis = `pane${models.indexOf(model)}`;
-    const outline = model.before ? stepped(edges, heights(edges, model.before, linear), linear) : [];
-    return [
-      { type: "line", yAxisID: axis, data: outline, borderColor: colour("muted"), borderWidth: 1, pointRadius: 0, pointHoverRadius: 0, pointHitRadius: 0, fill: false, number: -1 },
-      { type: "bar", yAxisID: axis, data: points(model.counts), backgroundColor: withAlpha(hue, 0.82), grouped: false, barPercentage: 1, categoryPercentage: 0.94, number: models.indexOf(model), model },
-    ];
-  });
-  const panes = Object.fromEntries(shown.toReversed().map((model) => [`pane${models.indexOf(model)}`, {
-    type: "linear", stack: "panes", stackWeight: 1, offset: true, min: 0, grace: "30%",
-    border: { display: false }, grid: { display: false }, ticks: { display: false },
-  }]));
-  return {
-    type: "bar",
-    data: { datasets },
-    plugins: [paneLabels(shown, models, spec)],
-    options: {
-      animation: false, responsive: true, maintainAspectRatio: false, parsing: false, normalized: true,
-      interaction: { mode: "nearest", intersect: true },
-      layout: { padding: { top: 4, right: 10, left: 10 } },
-      scales: {
-        x: {
-          type: "linear", min: 0, max: Math.max(end, 1e-9), offset: false,
-          border: { display: false }, grid: { color: colour("line-soft"), drawTicks: false },
-          afterBuildTicks: (axis) => {
-            if (linear) return;
-            axis.ticks = logTicks(edges, axis.chart.width < 340 ? 4 : 6).map(({ position, value }) => ({ value: position, label: spec.formatTick(value, value) }));
-          },
-          ticks: {
-            color: colour("muted"), font, maxRotation: 0, autoSkip: linear, maxTicksLimit: 6,
-            callback: (value, index, ticks) => (linear ? spec.formatTick(value, end) : ticks[index].label),
-          },
-        },
-        ...panes,
-      },
-      plugins: {
-        legend: { display: false },
-        tooltip: tooltip({
-          title: ([item]) => (item?.raw.bar === undefined ? "" : `${spec.format(edges[item.raw.bar])} – ${spec.format(edges[item.raw.bar + 1])}`),
-          label: ({ dataset, raw }) => (dataset.model
-            ? ` ${dataset.model.name}  ${dataset.model.counts[raw.bar].toLocaleString("en-US")} requests, ${share(dataset.model.counts[raw.bar] / dataset.model.count)}` : ""),
-        }),
-      },
-    },
-  };
-}
-
-// The outline of bars, as points of a line.
-function stepped(edges, values, linear) {
-  const at = (edge) => (linear ? edges[edge] : edge);
-  return values.flatMap((y, bar) => [{ x: at(bar), y }, { x: at(bar + 1), y }]);
-}
-
-// The name and the figures of each model, above its pane.
-function paneLabels(shown, models, spec) {
-  return {
-    id: "paneLabels",
-    afterDatasetsDraw({ ctx, scales, chartArea }) {
-      ctx.save();
-      ctx.textBaseline = "top";
-      for (const model of shown) {
-        const pane = scales[`pane${models.indexOf(model)}`];
-        if (!pane) continue;
-        ctx.textAlign = "left";
-        ctx.fillStyle = colour(lineStyle("model", model.name).colour);
-        ctx.fillRect(chartArea.left, pane.top + 3, 9, 9);
-        ctx.fillStyle = colour("text");
-        ctx.font = "600 12px Inter";
-        const half = chartArea.width / 2;
-        ctx.fillText(shortened(ctx, model.name, half - 20), chartArea.left + 15, pane.top + 2);
-        ctx.textAlign = "right";
-        ctx.fillStyle = colour("muted");
-        ctx.font = "450 11.5px Inter";
-        ctx.fillText(`P50 ${spec.format(model.p50)} · P95 ${spec.format(model.p95)}`, chartArea.right, pane.top + 2);
-      }
-      ctx.restore();
-    },
-  };
-}
-
-function shortened(ctx, name, width) {
-  if (ctx.measureText(name).width <= width) return name;
-  let length = name.length;
-  while (length > 1 && ctx.measureText(`${name.slice(0, length)}…`).width > width) length -= 1;
-  return `${name.slice(0, length)}…`;
+  root.addEventListener("card-enlarge", () => enlarge(root, source));
 }

@@ -1,0 +1,108 @@
+"""The partials of the page: percentiles of each model, and the parts of its mean response time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from dashboard.formatting import NO_CHANGE, NO_FIGURE, Change, Figure, change, duration, whole
+from dashboard.latency.parts_of_time import parts_of
+from dashboard.overview.health import ENOUGH_REQUESTS
+
+Row = dict[str, Any]
+
+# name of the figure -> column, for those that need ENOUGH_REQUESTS
+PERCENTILES = {
+    "p50_response_time_ms": "P50",
+    "p75_response_time_ms": "P75",
+    "p90_response_time_ms": "P90",
+    "p95_response_time_ms": "P95",
+    "p99_response_time_ms": "P99",
+}
+FURTHER = {"p95_ttft_ms": "First token P95", "p50_time_per_output_token_ms": "Per output token P50"}
+NARROW = ("P50", "P95")  # shown on a phone
+
+
+@dataclass(frozen=True)
+class PercentileRow:
+    """A row of the table. `name` is empty for all models together."""
+
+    name: str
+    requests: Figure
+    percentiles: list[tuple[str, Figure]]
+    change: Change
+    further: list[Figure]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """A model with its parts (name, width in % of the widest bar, time) in the window and in the one before."""
+
+    name: str
+    total: Figure
+    parts: list[tuple[str, float, Figure]]
+    total_before: Figure
+    before: list[tuple[str, float, Figure]]
+
+
+def percentile_rows(summary: Row, models: Sequence[Row]) -> list[PercentileRow]:
+    """Return the rows of the models, then that of all of them."""
+    comparable = bool(summary.get("comparable"))
+    rows = [_percentile_row(str(row["model_name"]), row, comparable) for row in models if row["total_requests"]]
+    return [*rows, _percentile_row("", summary, comparable)] if rows else []
+
+
+def _percentile_row(name: str, row: Row, comparable: bool) -> PercentileRow:
+    before = row.get("previous") or {}
+    enough = row["total_requests"] >= ENOUGH_REQUESTS
+    is_compared = comparable and enough and (before.get("total_requests") or 0) >= ENOUGH_REQUESTS
+    p95 = "p95_response_time_ms"
+
+    def shown(figure: str) -> Figure:
+        return duration(row.get(figure)) if enough else NO_FIGURE
+
+    return PercentileRow(
+        name,
+        whole(row["total_requests"]),
+        [("" if column in NARROW else "wide", shown(figure)) for figure, column in PERCENTILES.items()],
+        change("duration", row.get(p95), before.get(p95), "up") if is_compared else NO_CHANGE,
+        [shown(figure) for figure in FURTHER],
+    )
+
+
+def split_rows(summary: Row, models: Sequence[Row]) -> list[SplitRow]:
+    """Return the parts of each model's mean response time."""
+    comparable = bool(summary.get("comparable"))
+    known = [
+        (str(row["model_name"]), parts, parts_of(row["previous"]) if comparable else {})
+        for row in models
+        if (parts := parts_of(row))
+    ]
+    widest = max((sum(parts.values()) for _, *both in known for parts in both), default=0.0) or 1.0
+
+    def bar(parts: Mapping[str, float]) -> list[tuple[str, float, Figure]]:
+        return [(name, round(100 * value / widest, 2), duration(value)) for name, value in parts.items()]
+
+    def total(parts: Mapping[str, float]) -> Figure:
+        return duration(sum(parts.values())) if parts else NO_FIGURE
+
+    return [SplitRow(name, total(now), bar(now), total(before), bar(before)) for name, now, before in known]
+
+
+def render(summary: Row, models: Sequence[Row], omitted: int, span: str, span_before: str) -> dict[str, str]:
+    """Return the HTML of the partials by name."""
+    columns = [(column, "" if column in NARROW else "wide") for column in PERCENTILES.values()]
+    further = [(column, "wide") for column in FURTHER.values()]
+    context = {"columns": columns, "further": further, "omitted": omitted, "least": ENOUGH_REQUESTS}
+    return {
+        "percentiles": render_to_string(
+            "latency/percentiles.html", context | {"rows": percentile_rows(summary, models), "span": span}
+        ),
+        "split": render_to_string(
+            "latency/split.html",
+            {"rows": split_rows(summary, models), "span": span, "span_before": span_before},
+        ),
+    }

@@ -1,0 +1,30 @@
+// The distribution of response times: a histogram of each model, and time × value.
+
+import { duration, text } from "../page/format.js";
+import { openRequests } from "../page/requests-link.js";
+import { mountHeatmap } from "../widgets/heatmap.js";
+import { mountHistogram } from "../widgets/histogram.js";
+
+const METRICS = [["inference.response_time_ms", "count"]];
+const format = (milliseconds) => text(duration(milliseconds));
+const formatEdge = (milliseconds) => format(milliseconds).replace(/\.0+(?=\D)/, "");
+const bounds = (low, high) => ({ min_response_time_ms: low || null, max_response_time_ms: high });
+
+export const mountHistogramCard = (root, page) => mountHistogram(root, page, {
+  read: () => page.data.histogram,
+  format,
+  formatTick: formatEdge,
+  help: "How the response times of successful requests are spread, for the five models with the most requests. The height is the share of the model's requests; the outline is the window before. A click on a bar opens its requests.",
+  metric: METRICS[0][0],
+  onBar: ({ model, low, high }) => openRequests(page, { filters: { model: [model] }, bounds: bounds(low, high) }),
+  emptyText: "No successful requests in this time range",
+});
+
+export const mountHeatmapCard = (root, page) => mountHeatmap(root, page, {
+  read: () => page.data.heatmap,
+  format: formatEdge,
+  help: "The number of successful requests by response time, over time. Darker means more requests (on a square-root scale). Two separate bands mean two kinds of requests, which percentiles do not show. A click on a cell opens its requests.",
+  metrics: METRICS,
+  onCell: ({ from, to, low, high }) => openRequests(page, { window: { from, to }, bounds: bounds(low, high) }),
+  emptyText: "No successful requests in this time range",
+});

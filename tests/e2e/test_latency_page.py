@@ -1,0 +1,118 @@
+"""The Latency page in a real browser. What all pages have in common is in test_pages.py."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+
+BARS = """() => Chart.getChart(document.querySelector('[data-widget="histogram"] canvas'))"""
+
+
+@pytest.fixture(scope="module")
+def server(module_server: Server) -> Server:
+    """A server with requests of two models: the queue of one of them grew in the last hour."""
+    at = datetime.now(UTC)
+    times = {("steady", 2): 0, ("steady", 80): 0, ("slow", 2): 6_000, ("slow", 80): 0}
+    module_server.post(
+        "/track/inference",
+        [
+            {
+                "model_name": model,
+                "timestamp": (at - timedelta(minutes=minutes, seconds=n)).isoformat(),
+                "request_id": f"{model}-{minutes}-{n}",
+                "success": True,
+                "response_time_ms": 900 + 10 * n + wait,
+                "queue_time_ms": 20 + wait,
+                "ttft_ms": 200 + wait,
+                "completion_tokens": 50,
+            }
+            for (model, minutes), wait in times.items()
+            for n in range(30)
+        ],
+    )
+    return module_server
+
+
+@pytest.fixture
+def page(server: Server, open_page: Any) -> Page:
+    """The page, and in the place of the list of requests an empty one."""
+    page: Page = open_page(f"{server.url}/dashboard/latency/?range=1h")
+    page.route("**/dashboard/requests/**", lambda route: route.fulfill(body="", content_type="text/html"))
+    page.evaluate("document.body.dataset.requestsPageUrl = '/dashboard/requests/'")
+    canvas = page.locator("[data-widget=histogram] canvas")
+    canvas.scroll_into_view_if_needed()
+    expect(canvas).to_have_attribute("aria-label", re.compile("slow, 30 requests"))
+    return page
+
+
+def address(page: Page) -> dict[str, list[str]]:
+    page.wait_for_url("**/dashboard/requests/**")
+    return parse_qs(urlsplit(page.url).query)
+
+
+class TheLatencyPage:
+    def test_says_which_model_rose_and_why(self, page: Page, console_errors: list[str]) -> None:
+        expect(page.locator("h1")).to_have_text(
+            "Response time rose to 6 times its value for slow alone: it is the queue."
+        )
+        row = page.locator("[data-table=percentiles] tr", has_text="slow")
+        expect(row).to_contain_text("▲")
+        widths = page.locator("[data-table=split] .split-line:not(.is-before) .part-queue").evaluate_all(
+            "parts => parts.map((part) => Math.round(part.getBoundingClientRect().width))"
+        )
+        assert max(widths) > 10 * min(widths)
+        assert console_errors == []
+
+    def test_counts_in_the_bars_what_the_table_of_the_histogram_has(self, page: Page) -> None:
+        card = page.locator("[data-widget=histogram]")
+        card.locator("[data-menu]").click()
+        card.get_by_role("menuitem", name="View as table").click()
+        for model in (0, 1):
+            cells = card.locator("[data-table] tbody tr").evaluate_all(
+                f"rows => rows.map((row) => parseInt(row.querySelectorAll('td')[{model}].textContent.replace(',', '')))"
+            )
+            assert sum(cells) == 30
+
+    def test_opens_the_requests_of_a_bar(self, page: Page) -> None:
+        x, y, low, high = page.evaluate(f"""() => {{
+            const chart = ({BARS})();
+            chart.canvas.scrollIntoView({{ block: "center" }});
+            const number = chart.data.datasets.findIndex(({{ type, label }}) => type === "bar" && label === "slow");
+            const bar = chart.data.datasets[number].data.findIndex(({{ y }}) => y > 0);
+            const {{ x, y, base }} = chart.getDatasetMeta(number).data[bar];
+            const {{ left, top }} = chart.canvas.getBoundingClientRect();
+            return [left + x, top + (y + base) / 2, 6000, 8000];
+        }}""")
+        page.mouse.click(x, y)
+
+        query = address(page)
+
+        assert query["model"] == ["slow"]
+        assert low < float(query["min_response_time_ms"][0]) < float(query["max_response_time_ms"][0]) < high
+        start, end = (datetime.fromisoformat(query[name][0]) for name in ("from", "to"))
+        assert end - start == timedelta(hours=1)
+
+    def test_opens_them_by_the_keyboard_too(self, page: Page) -> None:
+        canvas = page.locator("[data-widget=histogram] canvas")
+        canvas.focus()
+        canvas.press("ArrowRight")
+        for _ in range(40):
+            if ": 0 requests" not in (page.locator("#announcer").text_content() or ": 0 requests"):
+                break
+            canvas.press("ArrowRight")
+        canvas.press("Enter")
+        assert "min_response_time_ms" in address(page)
+
+    def test_keeps_the_scale_of_the_histogram_in_the_address(self, page: Page) -> None:
+        page.locator("[data-widget=histogram] .segment", has_text="lin").click()
+        assert page.evaluate(f"({BARS})().scales.x.ticks[0].label").startswith("0")
+        assert "histogram-scale=lin" in page.url
