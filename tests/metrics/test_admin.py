@@ -27,6 +27,7 @@ from metrics.models import (
     GaugeLabels,
     InferenceMetrics,
     InferenceRollup,
+    ModelAlias,
     RawFloor,
     Series,
     SystemMetrics,
@@ -38,7 +39,8 @@ from tests.metrics.store.kept import failure, machine, queue, record, request
 pytestmark = pytest.mark.django_db
 
 NOW = timezone.now().replace(microsecond=0)
-MEASUREMENTS = [model for model in apps.get_app_config("metrics").get_models() if model is not Annotation]
+WRITTEN_BY_PEOPLE = (Annotation, ModelAlias)
+MEASUREMENTS = [model for model in apps.get_app_config("metrics").get_models() if model not in WRITTEN_BY_PEOPLE]
 NAMES = [model._meta.model_name for model in MEASUREMENTS]
 
 
@@ -100,8 +102,14 @@ class TheAdmin:
     def test_has_a_page_for_every_table(self) -> None:
         assert {model for model in admin.site._registry if model._meta.app_label == "metrics"} == {
             *MEASUREMENTS,
-            Annotation,
+            *WRITTEN_BY_PEOPLE,
         }
+
+    def test_adds_a_model_alias_and_shows_it_as_text(self, browser: Browser) -> None:
+        name = "<img src=x onerror=alert(1)>"
+        assert browser.send("modelalias/add/", name=name, group="chatty").status == 302
+        assert name not in browser.open("modelalias/").text
+        assert "A group has no alias" in browser.send("modelalias/add/", name="chatty", group="other").text
 
     @pytest.mark.parametrize("name", NAMES)
     def test_opens_each_list_with_its_rows(self, browser: Browser, name: str) -> None:
