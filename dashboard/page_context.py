@@ -25,6 +25,7 @@ ADDRESSES = {
     "arrived-url": ("connect-arrived",),
     "heatmap-url": ("metrics-heatmap",),
     "machines-url": ("machines-page",),
+    "annotations-url": ("annotations",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "alerts-url": ("alerts",),

@@ -107,4 +107,6 @@ def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:
     }
     if spec.series:
         figures["alerts"] = {"marks": reading.alerts.marks(one.metric.name for one in spec.series)}
+    if spec.filters is not None:
+        figures["annotations"] = queries.annotations_of(reading.window, reading.filters)
     return figures | spec.figures(reading) | {"notices": reading.notices}

@@ -97,7 +97,7 @@ class ThePage:
         page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
             "now", "params", "models_known", "summary", "history", "heatmap", "current", "models", "models_omitted",
-            "options", "sentence", "alerts", "has_events", "demo", "can", "version", "notices",
+            "options", "sentence", "alerts", "has_events", "demo", "can", "version", "notices", "annotations",
         } == set(page)  # fmt: skip
         series = [(line["metric"], line["stat"], line["labels"]) for line in page["history"]["series"]]
         assert series == [
@@ -376,7 +376,7 @@ class TheQueriesOfThePage:
             with CaptureQueriesContext(connection) as captured:
                 assert visitor.get(path).status_code == 200
             numbers.append(len(captured))
-        assert numbers[0] == numbers[1] < 68
+        assert numbers[0] == numbers[1] < 69
 
     @pytest.mark.parametrize("path", PATHS)
     def test_read_the_percentiles_of_summary_and_models_once(self, visitor: Client, path: str) -> None:

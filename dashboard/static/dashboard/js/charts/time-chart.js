@@ -16,6 +16,7 @@ import { find, reducedMotion, setText } from "../page/dom.js";
 import { moment } from "../page/format.js";
 import { nextFrame, whenIdle } from "../page/scheduling.js";
 import { alertMarks, marksOf } from "./alert-marks.js";
+import { annotationLines, annotationsAt, annotationsOf, tooltipRows } from "./annotation-lines.js";
 import { MOST_POINTS, decimated, withComparison } from "./lines.js";
 import { timeAxis, tooltip, valueAxis } from "./options.js";
 import { colour, withAlpha } from "./palette.js";
@@ -87,6 +88,10 @@ export class TimeChart {
     return marksOf(this.#page.data.alerts?.marks ?? [], this.spec);
   }
 
+  get annotations() {
+    return annotationsOf(this.#page);
+  }
+
   draw() {
     this.#outdated = true;
     if (this.#visible) nextFrame(this.#update);
@@ -121,7 +126,7 @@ export class TimeChart {
     const { from, to } = this.#page.window;
     lines.forEach((line, index) => Object.assign(chart.data.datasets[index], this.#dataset(line)));
     Object.assign(chart.options.scales.x, { min: from, max: to });
-    Object.assign(chart.overlays, { step: this.#page.series.step, bands: this.#bands(to), alerts: this.marks });
+    Object.assign(chart.overlays, { step: this.#page.series.step, bands: this.#bands(to), alerts: this.marks, annotations: this.annotations });
     chart.update("none");
     const empty = find("[data-empty]", this.#root);
     empty.hidden = lines.some(({ points }) => points.some(({ y }) => y !== null));
@@ -198,7 +203,7 @@ export class TimeChart {
     return {
       type: spec.type,
       data: { datasets: this.lines.map((line) => this.#dataset(line)) },
-      plugins: [bands, alertMarks, singlePoints, endLabels, brush],
+      plugins: [bands, alertMarks, annotationLines, singlePoints, endLabels, brush],
       options: {
         animation: false,
         parsing: false,
@@ -245,6 +250,11 @@ export class TimeChart {
   }
 
   #tooltipFooter(ms) {
+    const annotations = ms === undefined ? [] : annotationsAt(this.annotations, ms, this.#page.series.step);
+    return [this.#countText(ms), ...tooltipRows(annotations)].filter(Boolean);
+  }
+
+  #countText(ms) {
     const points = this.spec.counts?.();
     const count = points && ms !== undefined ? valueAt(points, ms, this.#page.series.step) : null;
     if (count === null) return "";

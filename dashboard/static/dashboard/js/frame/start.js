@@ -4,6 +4,7 @@ import { mountAlerting } from "../alerting/mount.js";
 import { forgetColours, setColourOrder } from "../charts/palette.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
+import { mountAnnotations } from "../page/annotations.js";
 import { mountConnectionPill } from "../page/connection-pill.js";
 import { embeddedJson, find } from "../page/dom.js";
 import { mountFilters } from "../page/filters.js";
@@ -45,6 +46,7 @@ export async function startPage(widgets, options = {}) {
   if (find(".head-controls")) {
     mountRange(page);
     mountFilters(page);
+    mountAnnotations(page);
   }
   mountConnectionPill(page, connection);
   mountKeyboard(page);

@@ -64,6 +64,8 @@ export const acknowledgeAlert = (id, note) => call(`${urls().alertsUrl}/${id}/ac
 export const addSilence = (silence) => call(`${urls().alertsUrl}/silences`, { method: "POST", body: silence });
 export const endSilence = (id) => call(`${urls().alertsUrl}/silences/${id}/end`, { method: "POST" });
 export const addRule = (rule) => call(`${urls().alertsUrl}/rules`, { method: "POST", body: rule });
+export const addAnnotation = (annotation) => call(urls().annotationsUrl, { method: "POST", body: annotation });
+export const deleteAnnotation = (id) => call(`${urls().annotationsUrl}/${id}`, { method: "DELETE" });
 export const exportUrl = (kind, search) => `${urls().historyCsvUrl.replace("history.csv", kind)}?${search}`;
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });

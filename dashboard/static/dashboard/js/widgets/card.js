@@ -3,6 +3,7 @@
 
 import { saveHistory, savePng, saveSvg } from "../charts/export.js";
 import { describeMarks } from "../charts/alert-marks.js";
+import { annotationsAt, describeAnnotations, tableText } from "../charts/annotation-lines.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { lastValue, valueAt } from "../live/series.js";
 import { announce } from "../page/announce.js";
@@ -110,7 +111,7 @@ function drawLegend(target, lines) {
 function describe(root, canvas, title, page, chart) {
   const values = lineValues(page, chart, null).map(([label, value]) => `${label} ${value}`).join(", ");
   const trends = chart.lines.slice(0, MAX_VALUES).map(({ label, points }) => `${label} ${trend(points)}`).join(", ");
-  canvas.setAttribute("aria-label", `${title}: ${values}. ${trends}.${describeMarks(chart.marks)}`);
+  canvas.setAttribute("aria-label", `${title}: ${values}. ${trends}.${describeMarks(chart.marks)}${describeAnnotations(chart.annotations, page.window)}`);
   setText(find("[data-description]", root), `${title} for ${page.params.span}. To see all values, choose “View as table” in the menu.`);
 }
 
@@ -224,14 +225,20 @@ function mountTable(root, page, spec, chart) {
     const { lines } = chart;
     const { from, to } = page.window;
     const longest = lines.reduce((points, line) => (line.points.length > points.length ? line.points : points), []);
+    const { step } = page.series;
+    const annotations = chart.annotations.filter(({ time }) => time >= from && time < to);
+    const notes = (x) => (annotations.length
+      ? [element("td", {}, tableText(annotationsAt(annotations, x, step).filter(({ time }) => time >= x)))] : []);
     const rows = longest.toReversed().map(({ x }) =>
       element("tr", {},
         element("th", { scope: "row" }, moment(x, to - from > DAY_MS)),
-        ...lines.map(({ points }) => element("td", { class: "figure" }, spec.format(valueAt(points, x, page.series.step))))));
+        ...lines.map(({ points }) => element("td", { class: "figure" }, spec.format(valueAt(points, x, step)))),
+        ...notes(x)));
     target.replaceChildren(
       element("table", { class: "table" },
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Time"),
-          ...lines.map(({ label }) => element("th", { scope: "col", class: "figure" }, label)))),
+          ...lines.map(({ label }) => element("th", { scope: "col", class: "figure" }, label)),
+          ...(annotations.length ? [element("th", { scope: "col" }, "Annotations")] : []))),
         element("tbody", {}, ...rows)));
   };
   const table = {

@@ -1,5 +1,6 @@
 // Heatmaps: how many requests had which value at which time, and how much of a resource was used by which host and when.
 
+import { annotationLines, annotationsAt, annotationsOf, tooltipRows } from "../charts/annotation-lines.js";
 import { saveJson, savePng, saveRows, saveSvg } from "../charts/export.js";
 import { countSteps, heightOf, linearSteps, logTicks, mergeRows, stepOf } from "../charts/heat.js";
 import { timeAxis, tooltip } from "../charts/options.js";
@@ -118,6 +119,8 @@ function mountMatrix(root, page, spec, kind) {
     const withDay = page.window.to - page.window.from > DAY_MS;
     return `${moment(x, withDay)} – ${moment(x + view.step, withDay)}`;
   };
+  const annotations = () => (spec.hours ? [] : annotationsOf(page));
+  const notes = (x) => tooltipRows(annotationsAt(annotations(), x, view.step).filter(({ time }) => time >= x));
   const open = ({ x, row }) => {
     const { low, high, name } = view.rows[row];
     spec.onCell({ from: x, to: x + view.step, low, high, row: name, column: x });
@@ -135,7 +138,7 @@ function mountMatrix(root, page, spec, kind) {
         height: ({ raw, chart: { chartArea } }) => Math.max(1, ((chartArea?.height ?? 0) * (raw?.height ?? 0)) / (view.max - view.min || 1) - 1),
       }],
     },
-    plugins: [insideArea, brush],
+    plugins: [insideArea, annotationLines, brush],
     options: {
       animation: false,
       responsive: true,
@@ -149,7 +152,7 @@ function mountMatrix(root, page, spec, kind) {
           title: ([item]) => (item ? at(item.raw.x) : ""),
           label: ({ raw }) => ` ${kind.cellText(view, raw)}`,
           labelColor: ({ raw }) => ({ borderColor: "transparent", backgroundColor: shade(stepOf(view.steps, raw.v)), borderRadius: 2 }),
-          footer: ([item]) => (item ? kind.cellNote(view, item.raw) : ""),
+          footer: ([item]) => (item ? [kind.cellNote(view, item.raw), ...notes(item.raw.x)].filter(Boolean) : ""),
         }),
       },
     },
@@ -179,7 +182,7 @@ function mountMatrix(root, page, spec, kind) {
     chart?.destroy();
     view = kind.view();
     chart = new window.Chart(canvas, config());
-    chart.overlays = { brush: null };
+    chart.overlays = { brush: null, annotations: annotations(), hasTags: false };
     if (!hasPointer && !spec.hours) attachPointer(canvas, page, () => chart, { onClick: clickCell });
     if (!hasPointer && spec.hours && spec.onCell) canvas.addEventListener("click", (event) => clickCell(chart, event));
     hasPointer = true;
