@@ -1,4 +1,4 @@
-"""Annotations in a real browser: the dialog, the lines in the charts, and the pure parts of their script."""
+"""Annotations in a real browser: the dialog and the lines in the charts."""
 
 from __future__ import annotations
 
@@ -83,41 +83,3 @@ class TheAnnotationsOfAPage:
         dialog = page.locator("#annotations-dialog")
         expect(dialog.get_by_role("link", name="Sign in")).to_be_visible()
         expect(dialog.get_by_role("button", name="Add annotation")).to_be_hidden()
-
-
-class TheScriptOfAnnotations:
-    @pytest.fixture
-    def run(self, module_server: Server, open_page: Any) -> Any:
-        page = open_page(module_server.url)
-
-        def run(body: str, argument: Any = None, module: str = "charts/annotation-lines.js") -> Any:
-            return page.evaluate(
-                f"async (argument) => ({body})(await import('/static/dashboard/js/{module}'), argument)", argument
-            )
-
-        return run
-
-    def test_draws_the_tag_of_the_newest_of_those_that_overlap(self, run: Any) -> None:
-        lines = [{"x": x, "width": 50} for x in (300, 290, 200, 20, 348)]
-        placed = run("(m, lines) => m.placeTags(lines, { left: 0, right: 400 })", lines)
-
-        # The second has no room on either side; the fourth has room on the right of its line only.
-        assert [(tag["index"], tag["left"]) for tag in placed] == [(0, 250), (2, 150), (3, 20), (4, 348)]
-
-    def test_shows_the_whole_text_in_rows(self, run: Any) -> None:
-        text = "deploy of the gateway " + "x" * 50
-        rows = run("(m, text) => m.wrapped(text, 20)", text)
-
-        assert rows == ["deploy of the", "gateway", "x" * 20, "x" * 20, "x" * 10]
-        assert run("(m, text) => m.shortened(text)", text) == "deploy of the gateway x…"
-
-    def test_knows_what_belongs_to_the_filters_as_the_server_does(self, run: Any) -> None:
-        body = "(m, [annotation, filters]) => m.belongs(annotation, filters)"
-        cases: list[tuple[dict[str, str], dict[str, list[str]], bool]] = [
-            ({"model_name": "", "host": ""}, {"model": ["m"]}, True),
-            ({"model_name": "m", "host": ""}, {}, True),
-            ({"model_name": "n", "host": ""}, {"model": ["m"]}, False),
-            ({"model_name": "m", "host": "h"}, {"model": ["m"], "host": ["g"]}, False),
-        ]
-        for annotation, filters, expected in cases:
-            assert run(body, [annotation, filters], "page/annotations.js") is expected
