@@ -76,11 +76,22 @@ interface PageParams {
   span_before: string;
 }
 
+/** A row of `GET /annotations`. */
+interface Annotation {
+  id: number;
+  at: string;
+  kind: "deploy" | "config" | "note";
+  text: string;
+  model_name: string;
+  host: string;
+}
+
 /** The data of a page, as dashboard/page_views.py makes it. Each page adds its own keys, which its widgets know. */
 interface PageData {
   now: number;
   params: PageParams;
   has_events: boolean;
+  annotations?: Annotation[];
   history?: History;
   before?: History;
   can: string[];
