@@ -49,7 +49,8 @@ def is_usable(name: str) -> bool:
 
 def environment_of(folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", "")])  # npm starts `node` by name
-    return {**os.environ, "PATH": path}
+    # The certificates of the system, as pip and the distribution's Node.js use: a company's registry may have its own.
+    return {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
 
 
 def install_node(folder: Path) -> dict[str, str]:

@@ -84,16 +84,17 @@ def stands_on_this_python() -> bool:
 
 
 def steps_to_do(level: str, done: dict[str, str]) -> list[str]:
-    """Return which of ``requirements``, ``project``, ``assets``, ``tools`` the level still requires, in this order."""
+    """Return which of ``requirements``, ``project``, ``tools``, ``assets`` the level still requires, in this order."""
     steps = []
     if done.get(level) != digest(ROOT / LOCKS[level]):
         steps.append("requirements")
     if done.get("project") != digest(ROOT / "pyproject.toml"):
         steps.append("project")
-    if not assets.are_current():
-        steps.append("assets")
+    # The tools first: then the assets use the Node.js that they have kept.
     if level == "dev" and not node.tools_are_current():
         steps.append("tools")
+    if not assets.are_current():
+        steps.append("assets")
     return steps
 
 

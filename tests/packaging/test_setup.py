@@ -90,6 +90,9 @@ class TheSetUp:
         assert workshop.set_up("server") == []
         assert workshop.set_up("dev") == []
 
+    def test_installs_the_tools_before_the_libraries_which_then_share_their_node(self, workshop: Workshop) -> None:
+        assert workshop.set_up("dev")[-2:] == ["tools", "assets"]
+
     def test_has_the_server_when_it_has_the_tools(self, workshop: Workshop) -> None:
         workshop.set_up("dev")
         assert workshop.set_up("server") == []
