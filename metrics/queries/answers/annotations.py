@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from metrics.models import Annotation
 from metrics.queries.answers.lists import PAGE, Page, read_page
+from metrics.queries.read.aliases import is_model
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.raw_rows import Key, Row
 from metrics.queries.time.window import Window, iso
@@ -61,7 +62,7 @@ def as_dict(annotation: Annotation) -> dict[str, Any]:
 def _belongs(filters: Filters) -> Q:
     condition = Q()
     if filters.model:
-        condition &= Q(model_name__in=("", *filters.model))
+        condition &= Q(model_name="") | is_model("model_name", filters.model)
     if filters.host:
         condition &= Q(host__in=("", *filters.host))
     return condition

@@ -14,7 +14,7 @@ from django.utils import timezone
 from llmmonitor.access.keys import create_key
 from llmmonitor.access.models import AuditEntry
 from metrics import queries
-from metrics.models import Annotation
+from metrics.models import Annotation, ModelAlias
 from metrics.queries import Filters, Window
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -174,6 +174,13 @@ class TheList:
             ("?host=h", {"all", "m", "n", "m on h"}),
         ):
             assert set(texts(client.get(f"/annotations{query}"))) == expected
+
+    def test_of_a_model_has_those_of_its_aliases(self, client: Client) -> None:
+        ModelAlias.objects.create(name="m-2026-03-01", group="m")
+        stored(NOON, "alias", model_name="m-2026-03-01")
+
+        assert texts(client.get("/annotations?model=m")) == ["alias"]
+        assert texts(client.get("/annotations?model=n")) == []
 
     def test_of_a_window_begins_with_its_start_and_ends_before_its_end(self, client: Client) -> None:
         for minute in (0, 1, 2):
