@@ -19,6 +19,7 @@ PAGES = [
     "/",
     "/dashboard/alerts/",
     "/dashboard/connect/",
+    "/dashboard/latency/",
     "/dashboard/throughput/",
     "/dashboard/queue/",
     "/dashboard/models/",
