@@ -28,6 +28,8 @@ ADDRESSES = {
     "annotations-url": ("annotations",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
+    "requests-search-url": ("requests-search",),
+    "request-drawer-url": ("request-drawer", 0),
     "alerts-url": ("alerts",),
     "admin-url": ("admin:index",),
     "history-csv-url": ("export", "history", "csv"),

@@ -15,7 +15,7 @@ from django.http import QueryDict
 
 from metrics.queries import RANGES, BadQuery, Filters, Window
 from metrics.queries.parameters import WINDOW_PARAMETERS, filter_names, parse_filters, parse_window
-from metrics.queries.read.filters import TAG_PREFIX, promoted_tags
+from metrics.queries.read.filters import ERROR_FILTERS, REQUEST_FILTERS, TAG_PREFIX, promoted_tags
 from metrics.queries.time.window import DEFAULT_RANGE
 
 Parsed = TypeVar("Parsed")
@@ -77,6 +77,15 @@ def read(params: QueryDict, now: datetime, default_range: str = DEFAULT_RANGE) -
     fixed = valid.get("from") or valid.get("to")
     named = None if fixed else valid.get("range") or DEFAULT_RANGE
     return PageQuery(window, filters, named, tuple(notices), valid.get("compare") != "none")
+
+
+def read_list_filters(params: QueryDict, notices: list[str], *, of_errors: bool = False) -> Filters:
+    """Return the filters of a list of single requests or errors. Invalid ones are ignored, with a notice for each."""
+    valid = params.copy()
+    names = (*filter_names(), *(ERROR_FILTERS if of_errors else REQUEST_FILTERS))
+    return _parse_tolerantly(
+        valid, notices, lambda: parse_filters(valid, of_requests=not of_errors, of_errors=of_errors), names
+    )
 
 
 def _parse_tolerantly(

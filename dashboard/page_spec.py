@@ -44,6 +44,8 @@ class PageSpec:
     figure_set: the figures of requests in `Reading.requests`
     options: reads the choices of the filters, {name: {"choices": [{"value", "count"}, …], "total"}}
     default_range: of an address that names none
+    own: parameters that only the page itself reads, by rules of its own
+    under: the name of the page whose tab is marked, for a page without a tab
     """
 
     name: str
@@ -58,6 +60,8 @@ class PageSpec:
     figure_set: FigureSet = TIMES
     options: Callable[[Reading], Row] = Reading.choices
     default_range: Callable[[datetime], str] = lambda now: DEFAULT_RANGE
+    own: tuple[str, ...] = ()
+    under: str = ""
 
     @property
     def template(self) -> str:

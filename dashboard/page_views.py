@@ -64,8 +64,11 @@ def reading_of(request: HttpRequest, spec: PageSpec, now: datetime) -> Reading:
     if spec.filters is None:
         return Reading(read(QueryDict(), now), now, request.GET)
     names_window = any(request.GET.get(name) for name in WINDOW_PARAMETERS)
+    shared = request.GET.copy()
+    for name in spec.own:
+        shared.pop(name, None)
     return Reading(
-        read(request.GET, now, DEFAULT_RANGE if names_window else spec.default_range(now)),
+        read(shared, now, DEFAULT_RANGE if names_window else spec.default_range(now)),
         now,
         request.GET,
         spec.figure_set,

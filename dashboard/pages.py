@@ -11,6 +11,7 @@ from dashboard.models.page import PAGE as MODELS
 from dashboard.overview.page import PAGE as OVERVIEW
 from dashboard.page_spec import PageSpec
 from dashboard.queue.page import PAGE as QUEUE
+from dashboard.requests.page import PAGE as REQUESTS
 from dashboard.throughput.page import PAGE as THROUGHPUT
 
 PAGES: tuple[PageSpec, ...] = (
@@ -20,6 +21,7 @@ PAGES: tuple[PageSpec, ...] = (
     QUEUE,
     MACHINES,
     MODELS,
+    REQUESTS,
     ERRORS,
     ALERTS,
     CONNECT,

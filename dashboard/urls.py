@@ -10,6 +10,7 @@ from dashboard.models import views as models
 from dashboard.overview import views as overview
 from dashboard.page_views import page_urls
 from dashboard.pages import PAGES
+from dashboard.requests import views as requests
 
 register_converter(models.AnyName, "any-name")
 
@@ -18,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/models/<any-name:name>/", models.model_page, name="model-page"),
     path("dashboard/data/overview/models", overview.overview_models, name="overview-models"),
     path("dashboard/data/choices", overview.filter_choices, name="filter-choices"),
+    *requests.urlpatterns,
     path("dashboard/start/", connect.start_page, name="start"),
     path("dashboard/connect/key", connect.KeyView.as_view(), name="connect-key"),
     path("dashboard/data/connect/arrived", connect.connect_arrived, name="connect-arrived"),

@@ -21,6 +21,7 @@ from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import host_states
 from metrics.queries.answers.lists import MAX_ID, Page, errors, request, requests
+from metrics.queries.answers.machine_at import gpus_at
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.model_histograms import ModelHistograms, model_histograms
 from metrics.queries.answers.model_ranking import model, models, summary_and_models
@@ -90,6 +91,7 @@ __all__ = [
     "evaluate",
     "export",
     "first_request_at",
+    "gpus_at",
     "has_demo",
     "has_events",
     "heatmap",

@@ -174,6 +174,7 @@ def parse_filters(params: Any, *, of_requests: bool = False, of_errors: bool = F
     names = REQUEST_FILTERS if of_requests else ERROR_FILTERS if of_errors else ()
     parsers: dict[str, Any] = dict.fromkeys(NUMBER_FILTERS, _number) | {
         "status_code": _whole_number,
+        "group": _whole_number,
         "has_error": _flag,
         "stream": _flag,
         "severity": _severity,

@@ -23,6 +23,8 @@ _ROW_FILTER_DESCRIPTIONS = {
     "has_error": "`true`: only requests that failed or have an error. `false`: only the others.",
     "stream": "`true`: only streamed responses. `false`: only the others.",
     "severity": "WARNING, ERROR or CRITICAL.",
+    "search": "Only the request with this id, and those whose error has this text in its type or message, in any case.",
+    "group": "Only errors of the group with this id, from `/errors/groups`.",
 }
 
 

@@ -26,8 +26,8 @@ HOST_LABELS = ("host", "gpu")
 OUTCOME_GROUPS = ("success", "success_or_timeout", "failed", "all")
 TEXT_FILTERS = ("request_id", "finish_reason", "error_type", "operation", "trace_id")
 NUMBER_FILTERS = ("min_response_time_ms", "max_response_time_ms", "min_ttft_ms", "min_total_tokens")
-REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream")
-ERROR_FILTERS = ("request_id", "error_type", "severity")
+REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream", "search")
+ERROR_FILTERS = ("request_id", "error_type", "severity", "group")
 TAG_PREFIX = "tag."
 # The labels of each type of gauge. `source` is no filter.
 GAUGE_LABELS: Mapping[str, tuple[str, ...]] = {
@@ -62,6 +62,8 @@ class Filters:
     operation: str | None = None
     trace_id: str | None = None
     severity: str | None = None
+    search: str | None = None
+    group: int | None = None  # of errors
     has_error: bool | None = None
     stream: bool | None = None
     min_response_time_ms: float | None = None

@@ -192,7 +192,7 @@ _REQUEST_LOOKUPS = {
     "min_ttft_ms": "ttft_ms__gte",
     "min_total_tokens": "total_tokens__gte",
 }
-_ERROR_LOOKUPS = {name: name for name in ERROR_FILTERS}
+_ERROR_LOOKUPS = {name: "group_id" if name == "group" else name for name in ERROR_FILTERS}
 
 
 def _request_condition(filters: Filters) -> Q:
@@ -201,6 +201,12 @@ def _request_condition(filters: Filters) -> Q:
     if filters.has_error is not None:
         failed = Q(success=False) | Q(error_type__isnull=False) | Q(error_message__isnull=False)
         condition &= failed if filters.has_error else ~failed
+    if filters.search is not None:
+        condition &= (
+            Q(request_id=filters.search)
+            | Q(error_type__icontains=filters.search)
+            | Q(error_message__icontains=filters.search)
+        )
     match filters.outcome:
         case None | "all":
             return condition

@@ -106,7 +106,7 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "overview-models": [("/dashboard/data/overview/models", {"search": "m", **window}) for window in windows],
         **{
             f"{name}-{kind}": [(path, window) for window in windows]
-            for name in ("throughput", "queue", "machines", "errors")
+            for name in ("throughput", "queue", "machines", "errors", "requests")
             for kind, path in (
                 ("page", f"/dashboard/{name}/"),
                 ("data", f"/dashboard/data/{name}"),
@@ -116,6 +116,11 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "latency-page": [("/dashboard/latency/", window) for window in windows],
         "latency-data": [("/dashboard/data/latency", window) for window in windows],
         "latency-figures": [("/dashboard/data/latency/figures", window) for window in windows],
+        "request-page": [(f"/dashboard/requests/{row['id']}/", {}) for row in pages(api, "/requests")],
+        "request-drawer": [(f"/dashboard/data/requests/{row['id']}", {}) for row in pages(api, "/requests")],
+        "requests-search": [("/dashboard/data/requests/search", {"text": "status:429"})],
+        "request-data": [("/dashboard/data/request", {})],
+        "request-figures": [("/dashboard/data/request/figures", {})],
         "alerts-page": [("/dashboard/alerts/", window) for window in windows],
         "alerts-data": [("/dashboard/data/alerts", window) for window in windows],
         "alerts-figures": [("/dashboard/data/alerts/figures", window) for window in windows],

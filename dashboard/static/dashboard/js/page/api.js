@@ -58,6 +58,9 @@ export const findModels = (search, text) => call(urls().modelsUrl + withText(sea
 export const findChoices = (search, text) => call(urls().choicesUrl + withText(search, text));
 export const resourceHeatmap = (search) => call(`${urls().heatmapUrl}?${search}`);
 export const machineUrl = (host) => `${urls().machinesUrl}?${new URLSearchParams({ host })}`;
+// What the text of the search of the Requests page means: {parameters, problems}.
+export const findSearch = (text) => call(`${urls().requestsSearchUrl}?${new URLSearchParams({ text })}`);
+export const requestDetail = (id) => call(urls().requestDrawerUrl.replace(/0$/, id));
 export const currentTick = () => call(urls().currentUrl);
 export const firingAlerts = () => call(`${urls().alertsUrl}?state=firing`);
 export const acknowledgeAlert = (id, note) => call(`${urls().alertsUrl}/${id}/acknowledge`, { method: "POST", body: { note } });

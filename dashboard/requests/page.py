@@ -1,0 +1,154 @@
+"""The Requests page: single requests, newest first, and how to find some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+
+from dashboard.alert_words import in_utc
+from dashboard.formatting import duration, whole
+from dashboard.page_query import read_list_filters
+from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.reading import Reading
+from dashboard.requests import sentence
+from dashboard.requests.rows import BAR, TICKS, listed, scale_of
+from metrics import queries
+from metrics.queries import Filters, SeriesSpec
+from metrics.queries.read.filters import REQUEST_FILTERS
+
+ROWS = 100
+OWN = (*REQUEST_FILTERS, "outcome")
+# Columns with their titles, and those that are shown unless a browser remembers others.
+COLUMNS = {
+    "request-id": "Request id", "provider": "Provider", "service": "Service", "endpoint": "Endpoint", "host": "Machine",
+    "user": "User", "finish": "Finish reason", "error": "Error", "prompt": "Prompt", "output": "Output",
+    "queue": "Queue", "ttft": "First token", "response": "Response", "speed": "Speed", "timing": "Timing",
+    "cost": "Cost",
+}  # fmt: skip
+SHOWN = ("prompt", "output", "ttft", "response", "timing", "cost")
+OUTCOMES = (("", "All"), ("success", "OK"), ("failed", "Failed"))
+# How a filter is named on its chip, before its value.
+CHIPS = {
+    "status_code": "status =", "request_id": "id =", "finish_reason": "finish reason =", "error_type": "error =",
+    "operation": "operation =", "trace_id": "trace =", "min_response_time_ms": "response ≥",
+    "max_response_time_ms": "response ≤", "min_ttft_ms": "first token ≥", "min_total_tokens": "tokens ≥",
+    "has_error": "has an error =", "stream": "streamed =", "search": "text", "outcome": "outcome =",
+}  # fmt: skip
+LABELS = ("model", "provider", "service", "endpoint")
+
+
+def figures(reading: Reading) -> Row:
+    """Return the sentence, and the list with its chips."""
+    filters = read_list_filters(reading.params, reading.notices)
+    summary = reading.requests.summary
+    rows = _rows(reading, filters)
+    ids = [row["id"] for row in rows.results] if rows else []
+    last = None
+    if not summary.get("total_requests") and reading.has_events:
+        newest = queries.requests(Filters(), limit=1).results
+        last = newest[0]["timestamp"][:19] + "Z" if newest else None
+    return {
+        "summary": summary,
+        "sentence": sentence.describe(summary, reading.query.span, last).as_dict(),
+        "row_ids": ids,
+        "tables": {
+            "bar": render_to_string("requests/bar.html", _bar(reading, filters)),
+            "list": render_to_string("requests/list.html", _list(reading, filters, rows)),
+        },
+    }
+
+
+def _rows(reading: Reading, filters: Filters) -> queries.Page | None:
+    cursor = reading.params.get("cursor") or None
+
+    def read(cursor: str | None) -> queries.Page:
+        return queries.requests(filters, window=reading.window, cursor=cursor, limit=ROWS)
+
+    try:
+        return reading.read("The list", lambda: read(cursor))
+    except queries.BadQuery as error:
+        reading.note(f"{error.parameter} was ignored: {error.detail}")
+        return reading.read("The list", lambda: read(None))
+
+
+def _bar(reading: Reading, filters: Filters) -> Row:
+    # The choices of outcome count all requests of the page's window and label filters.
+    total = reading.requests.summary.get("total_requests") or 0
+    failed = reading.requests.summary.get("failed_requests") or 0
+    counts = {"": total, "success": total - failed, "failed": failed}
+    chosen = filters.outcome or ""
+    return {
+        "outcomes": [(value, title, whole(counts[value]), chosen == value) for value, title in OUTCOMES],
+        "chips": chips(filters),
+        "scans": any(getattr(filters, name) is not None for name in REQUEST_FILTERS),
+    }
+
+
+def chips(filters: Filters) -> list[tuple[str, str, str]]:
+    """Return the filters of single requests: (parameter, its name on the chip, its value)."""
+    shown = []
+    for name, title in CHIPS.items():
+        value: Any = getattr(filters, name)
+        if value is None or (name == "outcome" and value in ("success", "failed", "all")):
+            continue
+        text = str(duration(value)) if name.endswith("_ms") else str(value)
+        text = {"True": "yes", "False": "no"}.get(text, text) if isinstance(value, bool) else text
+        shown.append((name, title, f"{value:g}" if name == "min_total_tokens" else text))
+    return shown
+
+
+def _list(reading: Reading, filters: Filters, page: queries.Page | None) -> Row:
+    rows = page.results if page else []
+    scale = scale_of(rows)
+    return {
+        "rows": listed(rows),
+        "columns": COLUMNS,
+        "ticks": [(round(BAR * n / TICKS), duration(scale * n / TICKS)) for n in (0, 2, 4)] if rows else (),
+        "older": page.next if page else None,
+        "is_older": bool(reading.params.get("cursor")),
+        "could_not_read": page is None,
+        "reason": empty_reason(filters, reading.query.span),
+        "is_filtered": bool(chips(filters) or filters.outcome),
+        "has_events": reading.has_events,
+    }
+
+
+def empty_reason(filters: Filters, span: str) -> str:
+    """Return why a list is empty: `No requests match status = 429 in the last hour.`"""
+    named: list[str] = []
+    labels: Mapping[str, tuple[str, ...]] = {name: getattr(filters, name) for name in LABELS} | dict(filters.tags)
+    named += [f"{name} = {' or '.join(values)}" for name, values in labels.items() if values]
+    named += [f"{title} {value}" for _, title, value in chips(filters)]
+    if filters.outcome in ("success", "failed"):
+        named.append("outcome = OK" if filters.outcome == "success" else "outcome = failed")
+    if not named:
+        return f"No requests in {span}."
+    return f"No requests match {' and '.join(named)} in {span}."
+
+
+def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
+    """Return what the first rendering shows of the data."""
+    return {
+        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
+        "columns": COLUMNS,
+        "shown_columns": SHOWN,
+    }
+
+
+PAGE = PageSpec(
+    name="requests",
+    title="Requests",
+    path="dashboard/requests/",
+    figures=figures,
+    data=lambda reading: {"current": reading.read("The live figures", lambda: queries.current(reading.now))},
+    context=context,
+    series=(SeriesSpec.of("inference.requests", "rate"), SeriesSpec.of("inference.failed_requests", "rate")),
+    filters=FILTERS,
+    own=OWN,
+)
+DETAIL = PageSpec(
+    name="request", title="Request", path="dashboard/request/", figures=lambda reading: {}, under="requests"
+)

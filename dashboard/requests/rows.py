@@ -1,0 +1,173 @@
+"""The rows of the list as a template shows them: their texts, and the parts of their timing bars. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dashboard.formatting import NO_DATA, Figure, compact, duration, significant, whole
+
+# Outcome: its glyph, its words, and the class of its colour.
+OUTCOMES = {
+    "ok": ("●", "OK", "ok"),
+    "client_error": ("▲", "client error", "warning"),
+    "rate_limited": ("▲", "rate-limited", "warning"),
+    "server_error": ("■", "server error", "critical"),
+    "timeout": ("■", "timeout", "critical"),
+    "cancelled": ("○", "cancelled", "muted"),
+}
+BAR = 1_000  # width of a bar in its own units
+NICE = (1, 2, 5)
+TICKS = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a timing bar: what it is, and its place and width in units of the bar."""
+
+    name: str
+    x: float
+    width: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """The outcome of a request in a glyph and a few words."""
+
+    glyph: str
+    text: str
+    state: str
+    code: int | None
+
+    @property
+    def short(self) -> str:
+        """The status code where one is known, otherwise the words."""
+        return str(self.code) if self.code is not None else self.text
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """A row of the list."""
+
+    id: int
+    at: str
+    clock: str
+    request_id: str
+    model: str
+    status: Status
+    figures: Mapping[str, Figure]
+    texts: Mapping[str, str]
+    parts: Sequence[Part] = field(default_factory=tuple)
+    broke_at: float | None = None
+
+
+def status_of(row: Mapping[str, Any]) -> Status:
+    """Return the outcome in words."""
+    glyph, text, state = OUTCOMES.get(row["outcome"], ("■", str(row["outcome"]), "critical"))
+    return Status(glyph, text, state, row["status_code"])
+
+
+def cost(dollars: float | None) -> Figure:
+    """Return an amount in dollars: $0.000172, $1.50; an em dash where the price is not known."""
+    if dollars is None:
+        return Figure(NO_DATA)
+    return Figure("$0" if dollars == 0 else f"${dollars:,.2f}" if dollars >= 1 else f"${significant_small(dollars)}")
+
+
+def significant_small(value: float) -> str:
+    """Return a number below 1 with three significant digits: 0.000172."""
+    text = f"{value:.12f}".rstrip("0")
+    first = next((index for index, digit in enumerate(text) if digit in "123456789"), None)
+    return significant(value) if first is None else f"{value:.{first - 2 + 3}f}"
+
+
+def phases(row: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return the parts of the response time in ms: queue, prompt and decode, as far as they are known.
+
+    The first token includes the queue. Where no first token is known, the rest is one part, `processing`.
+    """
+    total = row["response_time_ms"]
+    if not total or total < 0:
+        return []
+    queue = min(max(row["queue_time_ms"] or 0.0, 0.0), total)
+    parts = [("queue", queue)] if row["queue_time_ms"] is not None else []
+    if row["ttft_ms"] is None:
+        return [*parts, ("processing", total - queue)]
+    first = min(max(row["ttft_ms"], queue), total)
+    return [*parts, ("prompt", first - queue), ("decode", total - first)]
+
+
+def bar(row: Mapping[str, Any], scale_ms: float, start_ms: float = 0.0) -> list[Part]:
+    """Return the parts of a timing bar on a scale that is BAR wide. `start_ms`: where it begins."""
+    parts, at = [], start_ms
+    for name, length in phases(row):
+        if length > 0:
+            parts.append(
+                Part(name, round(BAR * at / scale_ms, 2), round(BAR * length / scale_ms, 2), str(duration(length)))
+            )
+        at += length
+    return parts
+
+
+def nice_scale(longest_ms: float) -> float:
+    """Return a round number of ms that is at least as long as the longest response."""
+    magnitude = 1.0
+    while magnitude * 10 <= longest_ms:
+        magnitude *= 10
+    return next((step * magnitude for step in (*NICE, 10) if step * magnitude >= longest_ms), 10 * magnitude)
+
+
+def scale_of(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return the scale of the timing bars of a page."""
+    return nice_scale(max((row["response_time_ms"] or 0.0 for row in rows), default=0.0) or 1.0)
+
+
+def listed(rows: Sequence[Mapping[str, Any]]) -> list[ListedRow]:
+    """Return the rows with bars on one scale."""
+    scale = scale_of(rows)
+    return [_listed(row, scale) for row in rows]
+
+
+def _listed(row: Mapping[str, Any], scale: float) -> ListedRow:
+    status = status_of(row)
+    failed = not row["success"] and row["response_time_ms"] is not None
+    return ListedRow(
+        row["id"],
+        row["timestamp"],
+        row["timestamp"][11:23].rstrip("Z+"),
+        row["request_id"],
+        row["model_name"],
+        status,
+        {
+            "prompt": whole(row["prompt_tokens"]),
+            "output": whole(row["completion_tokens"]),
+            "ttft": duration(row["ttft_ms"]),
+            "response": duration(row["response_time_ms"]),
+            "queue": duration(row["queue_time_ms"]),
+            "speed": compact(row["tokens_per_second"], "tok/s"),
+            "cost": cost(row["cost_usd"]),
+        },
+        {
+            name: str(row[column] or "")
+            for name, column in (
+                ("provider", "provider"),
+                ("service", "service"),
+                ("endpoint", "endpoint"),
+                ("host", "host"),
+                ("user", "user"),
+                ("finish", "finish_reason"),
+                ("error", "error_type"),
+                ("request-id", "request_id"),
+            )
+        },
+        bar(row, scale),
+        round(BAR * row["response_time_ms"] / scale, 2) if failed else None,
+    )
+
+
+def start_of(row: Mapping[str, Any]) -> datetime:
+    """Return when a request was sent; its timestamp is that of its end."""
+    return datetime.fromisoformat(row["timestamp"]) - timedelta(milliseconds=row["response_time_ms"] or 0.0)

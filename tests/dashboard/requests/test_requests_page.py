@@ -1,0 +1,117 @@
+"""`/dashboard/requests/` and the page of one request, as the server renders them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+
+from metrics import queries
+from metrics.events import validate_many
+from metrics.queries import Filters
+from metrics.store.writing.transaction import Store
+from tests.support.policies import make_ingest_policy
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<img src=x onerror=alert(1)>"
+LIST, ONE = "/dashboard/data/requests", "/dashboard/requests/{}/"
+
+
+@pytest.fixture
+def visitor() -> Client:
+    for name in ("queries", "ring"):
+        caches[name].clear()
+    return Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
+
+
+def store(*items: dict[str, Any]) -> None:
+    at = datetime.now(UTC)
+    event = {"model_name": "m", "response_time_ms": 900, "success": True, "prompt_tokens": 10, "completion_tokens": 5}
+    stamped = [
+        {"timestamp": (at - timedelta(seconds=60 - n)).isoformat(), "request_id": f"r{n}", **event, **item}
+        for n, item in enumerate(items)
+    ]
+    result = validate_many("inference", stamped, at, make_ingest_policy())
+    assert not result.rejected
+    Store().commit(result.events)
+
+
+def listed(visitor: Client, **params: Any) -> Any:
+    return visitor.get(LIST, params).json()
+
+
+def ids(visitor: Client, **params: Any) -> list[str]:
+    """Return the request ids of the list."""
+    known = {row["id"]: row["request_id"] for row in queries.requests(Filters(), limit=500).results}
+    return [known[number] for number in listed(visitor, **params)["row_ids"]]
+
+
+class TheList:
+    def test_is_newest_first_and_filtered_by_the_parameters_of_the_api(self, visitor: Client) -> None:
+        store(
+            {"response_time_ms": 5000},
+            {"success": False, "status_code": 429, "error_type": "RateLimit", "error_message": "Slow Down"},
+            {"ttft_ms": 400},
+        )
+        assert ids(visitor) == ["r2", "r1", "r0"]
+        assert ids(visitor, min_response_time_ms=4000) == ["r0"]
+        assert ids(visitor, max_response_time_ms=4000, outcome="success") == ["r2"]
+        assert ids(visitor, outcome="failed") == ["r1"]
+        assert ids(visitor, outcome="rate_limited") == ["r1"]
+        assert ids(visitor, error_type="RateLimit", status_code=429) == ["r1"]
+        assert ids(visitor, search="slow down") == ["r1"]
+        assert ids(visitor, search="r2") == ["r2"]
+        assert ids(visitor, model="other") == []
+
+    def test_has_pages_of_a_hundred(self, visitor: Client) -> None:
+        store(*[{"request_id": f"x{n}", "timestamp": datetime.now(UTC).isoformat()} for n in range(130)])
+        first = visitor.get("/dashboard/requests/").content.decode()
+        cursor = first.split('data-cursor="')[1].split('"')[0]
+        assert first.count("<tr data-row") == 100
+        assert len(listed(visitor, cursor=cursor)["row_ids"]) == 30
+
+    def test_ignores_what_is_not_valid_with_a_notice(self, visitor: Client) -> None:
+        store({})
+        data = listed(visitor, status_code="many", cursor="zzz", outcome="lost")
+        assert len(data["row_ids"]) == 1
+        assert [notice.split()[0] for notice in data["notices"]] == ["status_code", "outcome", "cursor"]
+
+    def test_that_is_empty_says_why_and_how_to_undo_it(self, visitor: Client) -> None:
+        store({})
+        html = listed(visitor, status_code=429)["tables"]["list"]
+        assert "No requests match status = 429 in the last hour." in html
+        assert "data-remove-all" in html
+
+    def test_shows_names_from_outside_as_text(self, visitor: Client) -> None:
+        store(dict.fromkeys(("model_name", "provider", "service", "endpoint", "user", "request_id"), HOSTILE))
+        html = visitor.get("/dashboard/requests/").content.decode()
+        assert "<img" not in html
+        assert "&lt;img src=x" in html
+
+
+class APageOfOneRequest:
+    def test_shows_its_error_metadata_and_neighbours_as_text(self, visitor: Client) -> None:
+        failed = {
+            **dict.fromkeys(("model_name", "host", "user", "error_type", "error_message", "request_id"), HOSTILE),
+            "trace_id": "4be1",
+            "success": False,
+            "metadata": {HOSTILE: HOSTILE},
+        }
+        store({"model_name": HOSTILE, "trace_id": "4be1"}, failed)
+        number = listed(visitor)["row_ids"][0]
+        html = visitor.get(ONE.format(number)).content.decode()
+        assert "<img" not in html
+        for part in ("Neighbours", "Trace", "Error", "No sample of a GPU within 5 s."):
+            assert part in html
+        drawer = visitor.get(f"{LIST}/{number}").json()["html"]
+        assert "<img" not in drawer
+        assert drawer.strip() in html
+
+    def test_that_does_not_exist_is_not_found(self, visitor: Client) -> None:
+        page = visitor.get(ONE.format(99), HTTP_ACCEPT="text/html")
+        assert page.status_code == 404
+        assert "Page not found" in page.content.decode()
+        assert visitor.get(f"{LIST}/99").json()["detail"].startswith("There is no request 99.")
