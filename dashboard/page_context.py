@@ -29,7 +29,7 @@ ADDRESSES = {
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "requests-search-url": ("requests-search",),
-    "request-drawer-url": ("request-drawer", 0),
+    "request-drawer-url": ("request-drawer", "0"),
     "alerts-url": ("alerts",),
     "admin-url": ("admin:index",),
     "history-csv-url": ("export", "history", "csv"),
