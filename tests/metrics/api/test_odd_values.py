@@ -33,7 +33,7 @@ pytestmark = pytest.mark.store
 GROUPS = {"inference": "model,endpoint", "error": "model", "queue": "model,source", "engine": "model,source"}
 # Addresses that read no measurements.
 OTHERS = {"track-inference", "track-error", "track-queue", "track-system", "demo", "health", "schema", "docs", "robots"}
-OTHERS |= {"start", "connect-key", "sdk", "sdk-wheel"}
+OTHERS |= {"start", "connect-key", "sdk", "sdk-wheel", "annotation"}
 
 
 def post(api: AsgiClient, kind: Kind, events: list[Any]) -> None:
@@ -99,6 +99,7 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "errors": [("/errors", {"limit": 500}), *(("/errors", window) for window in windows)],
         "error-groups": [("/errors/groups", window) for window in windows],
         "export": exports,
+        "annotations": [("/annotations", window) for window in windows],
         "health-ready": [("/health/ready", {})],
         "overview-page": [("/", window) for window in windows],
         "overview-data": [("/dashboard/data/overview", window) for window in windows],
