@@ -22,6 +22,7 @@ PAGES = [
     "/dashboard/latency/",
     "/dashboard/throughput/",
     "/dashboard/queue/",
+    "/dashboard/machines/",
     "/dashboard/models/",
     "/dashboard/errors/",
 ]

@@ -5,7 +5,7 @@ import "./support.js";
 import { changeText } from "../../dashboard/static/dashboard/js/machines/cell.js";
 import { GPU_COLUMNS, niceCeiling, throttleText } from "../../dashboard/static/dashboard/js/machines/columns.js";
 import { gpusOf, hostsOfLines } from "../../dashboard/static/dashboard/js/machines/devices.js";
-import { Lines, bandPath, heightOf, lastKnown, linePath } from "../../dashboard/static/dashboard/js/machines/lines.js";
+import { Lines, bandPath, changeOf, heightOf, lastKnown, linePath } from "../../dashboard/static/dashboard/js/machines/lines.js";
 
 describe("The picture of a device", () => {
   it("has a line with gaps", () => {
@@ -73,7 +73,12 @@ describe("A column", () => {
   });
 
   it("shows the change against the time before in points", () => {
-    assert.deepEqual([[20, 18], [20, 19], [18.2, 20], [20, 20.2], [1, null]].map(([value, before]) => changeText(value, before)),
-      ["▲ 2\u00a0points", "▲ 1\u00a0point", "▼ 2\u00a0points", "", ""]);
+    assert.deepEqual([2, 1.1, -1.8, 0.2, null].map(changeText), ["▲ 2\u00a0points", "▲ 1\u00a0point", "▼ 2\u00a0points", "", ""]);
+  });
+
+  it("is not compared with a time that has too few values", () => {
+    assert.equal(changeOf([10, 20, 30, 40], [5, null, null, 15]), 15);
+    assert.equal(changeOf([10, 20, 30, 40], [5, null, null, null]), null);
+    assert.equal(changeOf([], []), null);
   });
 });

@@ -2,7 +2,7 @@
 
 import { element, setText, svg } from "../page/dom.js";
 import { SPACE, hourAndMinute, text } from "../page/format.js";
-import { HEIGHT, WIDTH, bandPath, extent, heightOf, linePath, mean } from "./lines.js";
+import { HEIGHT, WIDTH, bandPath, changeOf, extent, heightOf, linePath } from "./lines.js";
 
 const part = (name, attributes) => svg("path", { class: name, ...attributes });
 
@@ -39,7 +39,7 @@ export class Cell {
     setPath(this.threshold, across(threshold?.value, scale));
     const range = extent(column.band ? [of("min"), of("max")] : values);
     this.highest = range?.[1] ?? null;
-    this.change = column.change ? changeText(mean(values[0]), mean(before.get(column.lines[0].metric, "avg", key))) : "";
+    this.change = column.change ? changeText(changeOf(values[0], before.get(column.lines[0].metric, "avg", key))) : "";
     setText(this.summary, range ? `${column.format(range[0])} to ${column.format(range[1])} in ${span}.` : `No samples in ${span}.`);
   }
 
@@ -97,9 +97,8 @@ function across(value, scale) {
 }
 
 // "▲ 18 points": the change against the time before, of values in percent.
-export function changeText(value, before) {
-  if (value === null || before === null) return "";
-  const points = Math.round(value - before);
+export function changeText(change) {
+  const points = Math.round(change ?? 0);
   if (!points) return "";
   return `${points > 0 ? "▲" : "▼"} ${text({ number: String(Math.abs(points)), unit: Math.abs(points) === 1 ? "point" : "points" })}`;
 }

@@ -2,7 +2,7 @@
 
 import { resourceHeatmap } from "../page/api.js";
 import { find } from "../page/dom.js";
-import { compact, percent, text } from "../page/format.js";
+import { percent, significant, text } from "../page/format.js";
 import { mountResourceHeatmap } from "../widgets/heatmap.js";
 import { mountSwitch } from "../widgets/switch.js";
 import { niceCeiling } from "./columns.js";
@@ -23,7 +23,7 @@ const VIEWS = [
 const viewOf = (name) => VIEWS.find((view) => view.name === name) ?? VIEWS[0];
 const largest = (values) => values.flat().reduce((most, value) => Math.max(most, value ?? 0), 0);
 /** @param {{unit?: string}} view */
-const formatOf = ({ unit }) => (value) => text(unit ? compact(value, unit) : percent(value));
+const formatOf = ({ unit }) => (value) => text(unit ? { number: value < 10 ? significant(value) : String(Math.round(value)), unit } : percent(value));
 const endOf = ({ name }, values) => (name === "power" ? niceCeiling(largest(values)) : 100);
 
 export function mountDeviceHeatmap(root, page) {

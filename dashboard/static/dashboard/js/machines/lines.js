@@ -38,9 +38,15 @@ export function lastKnown(values) {
   return values?.findLast(known) ?? null;
 }
 
-export function mean(values) {
+function mean(values) {
   const numbers = (values ?? []).filter(known);
   return numbers.length ? numbers.reduce((sum, value) => sum + value, 0) / numbers.length : null;
+}
+
+// The difference of the means, in points; null where the time before has less than half as many values.
+export function changeOf(values, before) {
+  const count = (list) => (list ?? []).filter(known).length;
+  return count(before) && 2 * count(before) >= count(values) ? mean(values) - mean(before) : null;
 }
 
 export function extent(lists) {

@@ -25,7 +25,7 @@ export function mountTable(root, page, state, spec) {
   let measured = columns.map(() => true);
   const heads = columns.map(({ title, lines }) => {
     const scale = element("span", { class: "device-scale" });
-    const keys = lines.length > 1 ? lines.map(({ colour, label }) => element("span", { class: `device-key ${colour}` }, ` ${label}`)) : [];
+    const keys = lines.length > 1 ? lines.map(({ colour, label }) => element("span", { class: `device-key ${colour}` }, label)) : [];
     return { node: element("th", { scope: "col" }, element("span", {}, title, ...keys), scale), scale };
   });
   head.append(element("tr", {}, element("td"), ...heads.map(({ node }) => node)));
@@ -94,7 +94,7 @@ export function mountTable(root, page, state, spec) {
     });
     showMeasured(devices);
     const { start, step, count } = state.lines;
-    const isLong = count * step > DAY_MS;
+    const isLong = count * step > 1.5 * DAY_MS;
     for (const cell of [...axis.children].slice(1)) {
       const times = Array.from({ length: AXIS_LABELS }, (_, index) => start + ((index + 0.5) / AXIS_LABELS) * count * step);
       const texts = times.map((time) => (isLong ? moment(time, true).split(",")[0] : hourAndMinute(time)));
