@@ -336,7 +336,7 @@ class TheScripts:
         assert run("charts/lines.js", body) == [
             ["b", [5, 5], "origin"],
             ["c", [3, 0], "-1"],
-            ["1 other", [2, 1], "-1"],
+            ["1 other model", [2, 1], "-1"],
         ]
 
     def test_draw_the_window_before_as_a_grey_twin(self, run: Any) -> None:

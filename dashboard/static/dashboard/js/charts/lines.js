@@ -58,7 +58,7 @@ export function linesByGroup(page, metric, stat, groupLabel, { limit = MOST_GROU
   const others = Math.max(known, groups.length) - lines.length;
   if (total && others > 0 && lines.length) {
     lines.push({
-      label: `${others} other${others === 1 ? "" : "s"}`, points: rest(page.series.get(metric, stat), lines), colour: "series-other", dash: [4, 3],
+      label: `${others} other ${groupLabel}${others === 1 ? "" : "s"}`, points: rest(page.series.get(metric, stat), lines), colour: "series-other", dash: [4, 3],
     });
   }
   return lines;

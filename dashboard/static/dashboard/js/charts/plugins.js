@@ -97,7 +97,8 @@ export const endLabels = {
       while (index >= 0 && data[index].y === null) index -= 1;
       const point = chart.getDatasetMeta(number).data[index];
       if (index < 0 || !point || !Number.isFinite(point.y)) return;
-      labels.push({ text: dataset.label, y: Math.min(chartArea.bottom - 4, Math.max(chartArea.top + 5, point.y)) });
+      const y = Math.min(chartArea.bottom - 4, Math.max(chartArea.top + 5, point.y));
+      labels.push({ text: dataset.label, colour: dataset.labelColour, y });
     });
     labels.sort((a, b) => a.y - b.y);
     for (let index = 1; index < labels.length; index += 1) {
@@ -113,8 +114,10 @@ export const endLabels = {
     ctx.save();
     ctx.font = "600 11.5px Inter";
     ctx.textBaseline = "middle";
-    ctx.fillStyle = colour("series-1");
-    for (const { text, y } of labels) ctx.fillText(text, chartArea.right + 7, y);
+    for (const label of labels) {
+      ctx.fillStyle = label.colour;
+      ctx.fillText(label.text, chartArea.right + 7, label.y);
+    }
     ctx.restore();
   },
 };

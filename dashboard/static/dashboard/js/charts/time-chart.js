@@ -148,6 +148,7 @@ export class TimeChart {
     const isBar = this.spec.type === "bar";
     return {
       label: line.label,
+      labelColour: line.isBefore ? colour("muted") : stroke, // of the label at its end
       data: line.points.length > MOST_POINTS ? decimated(line.points) : line.points,
       borderColor: line.faint ? withAlpha(stroke, 0.45) : stroke,
       backgroundColor: isBar ? withAlpha(stroke, 0.86) : withAlpha(stroke, line.fill === "strong" ? 0.24 : 0.15),

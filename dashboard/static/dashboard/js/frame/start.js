@@ -42,6 +42,7 @@ export async function startPage(widgets, options = {}) {
   };
   page.topics.on("data", showLayout);
   showLayout();
+  find(".tab[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // where the tabs scroll
   mountTheme(page);
   if (find(".head-controls")) {
     mountRange(page);
