@@ -4,7 +4,6 @@ import { mountAlerting } from "../alerting/mount.js";
 import { forgetColours, setColourOrder } from "../charts/palette.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
-import { mountAnnotations } from "../page/annotations.js";
 import { mountConnectionPill } from "../page/connection-pill.js";
 import { embeddedJson, find } from "../page/dom.js";
 import { mountFilters } from "../page/filters.js";
@@ -12,6 +11,7 @@ import { mountKeyboard } from "../page/keyboard.js";
 import { mountNotices } from "../page/notices.js";
 import { mountRange } from "../page/range.js";
 import { mountTheme } from "../page/theme.js";
+import { mountAnnotations } from "../widgets/annotations.js";
 
 const FONT_WEIGHTS = [450, 500, 560, 600, 640];
 const FONT_TIMEOUT_MS = 1_500;

@@ -32,7 +32,7 @@ export function mountDrawer(root, page) {
     drawer.hidden = false;
     document.body.classList.add("has-drawer");
     mark();
-    const { html, problem } = await requestDetail(id).then(({ html }) => ({ html }), (problem) => ({ problem }));
+    const { html, problem } = await requestDetail(id).then(({ html }) => ({ html, problem: null }), (problem) => ({ html: "", problem }));
     if (shown !== id) return; // another one was opened meanwhile
     if (problem) body.textContent = problem.message;
     else body.innerHTML = html; // Django has escaped what came from outside
@@ -67,7 +67,7 @@ export function mountDrawer(root, page) {
   });
   document.addEventListener("keydown", (event) => {
     if (!shown || event.ctrlKey || event.metaKey || event.altKey || find("dialog[open]")) return;
-    if (event.target.closest?.("input, textarea, select")) return;
+    if (/** @type {Element} */ (event.target).closest?.("input, textarea, select")) return;
     if (event.key === "Escape" && !find(".popover:not([hidden])")) close();
     else if (event.key.toLowerCase() === "j") step(1);
     else if (event.key.toLowerCase() === "k") step(-1);

@@ -21,7 +21,7 @@ export function mount(root, page) {
   const isUsed = () => parts.list.matches(":hover") || parts.list.contains(document.activeElement);
   const show = (name) => {
     if (page.data.tables[name] === drawn[name]) return;
-    const focused = document.activeElement?.closest?.("[data-outcome], [data-request]");
+    const focused = /** @type {HTMLElement} */ (document.activeElement?.closest?.("[data-outcome], [data-request]"));
     const key = focused && parts[name].contains(focused)
       ? ("request" in focused.dataset ? `[data-request="${focused.dataset.request}"]` : `[data-outcome="${focused.dataset.outcome}"]`) : null;
     parts[name].innerHTML = page.data.tables[name]; // Django has escaped what came from outside
@@ -81,7 +81,7 @@ function mountSearch(form, go) {
   const problem = find(".form-problem", form);
   input.value = parameter("search") ?? "";
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target.closest?.("input, textarea, select") || find("dialog[open]")) return;
+    if (event.key !== "/" || /** @type {Element} */ (event.target).closest?.("input, textarea, select") || find("dialog[open]")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     input.focus();

@@ -1,11 +1,11 @@
 // The dialog of annotations: those of the page's time range, and a form for a new one.
 
 import { annotationsOf, subjectOf } from "../charts/annotation-lines.js";
-import { announce } from "./announce.js";
-import { addAnnotation, deleteAnnotation, signInUrl } from "./api.js";
-import { element, find, setText } from "./dom.js";
-import { moment, zoneName } from "./format.js";
-import { instantOf, localText } from "./local-time.js";
+import { announce } from "../page/announce.js";
+import { addAnnotation, deleteAnnotation, signInUrl } from "../page/api.js";
+import { element, find, setText } from "../page/dom.js";
+import { moment, zoneName } from "../page/format.js";
+import { instantOf, localText } from "../page/local-time.js";
 
 // Whether an annotation belongs to a page with these filters, as the server decides it.
 export function belongs({ model_name: model, host }, filters) {
