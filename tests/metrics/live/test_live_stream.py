@@ -173,7 +173,7 @@ class ASubscription:
             ({"step": 1, "series": [{"metric": "cpu_percent", "stat": "p95"}]}, "system.cpu_percent"),
             ({"step": 1, "series": [{"metric": "system.cpu_percent", "stat": "p95"}]}, "gauge"),
             ({"step": 1, "series": [{"metric": "ttft_ms", "group_by": "weather"}]}, "group_by"),
-            ({"step": 1, "series": [{"metric": "ttft_ms"}] * 25}, "24"),
+            ({"step": 1, "series": [{"metric": "ttft_ms"}] * 49}, "48"),
             ({"step": 1, "series": "all"}, "series"),
             ({"step": 1, "filters": {"colour": ["red"]}}, "colour"),
             ({"step": 1, "filters": ["a"]}, "filters"),
