@@ -18,7 +18,8 @@ export function mount(root, page) {
   const columns = mountColumns(root);
   const drawer = mountDrawer(root, page);
 
-  const isUsed = () => parts.list.matches(":hover") || parts.list.contains(document.activeElement);
+  const area = find(".requests-area", root);
+  const isUsed = () => area.matches(":hover") || area.contains(document.activeElement);
   const show = (name) => {
     if (page.data.tables[name] === drawn[name]) return;
     const focused = /** @type {HTMLElement} */ (document.activeElement?.closest?.("[data-outcome], [data-request]"));
@@ -58,7 +59,8 @@ export function mount(root, page) {
   page.topics.on("data", drawAll);
   page.topics.on("theme", () => fillIn(root));
   find("[data-show-newer]", root).addEventListener("click", showList);
-  parts.list.addEventListener("pointerleave", () => held.hidden || isUsed() || showList());
+  area.addEventListener("pointerleave", () => held.hidden || isUsed() || showList());
+  area.addEventListener("focusout", () => setTimeout(() => held.hidden || isUsed() || showList()));
 
   const go = (set) => page.navigate({ set: { cursor: null, request: null, ...set } });
   root.addEventListener("click", (event) => {
