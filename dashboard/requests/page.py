@@ -65,7 +65,9 @@ def _rows(reading: Reading, filters: Filters) -> queries.Page | None:
     cursor = reading.params.get("cursor") or None
 
     def read(cursor: str | None) -> queries.Page:
-        return queries.requests(filters, window=reading.window, cursor=cursor, limit=ROWS)
+        page = queries.requests(filters, window=reading.window, cursor=cursor, limit=ROWS)
+        # A cursor of another window or of other filters may have nothing after it.
+        return read(None) if cursor and not page.results else page
 
     try:
         return reading.read("The list", lambda: read(cursor))
@@ -108,7 +110,7 @@ def _list(reading: Reading, filters: Filters, page: queries.Page | None) -> Row:
         "columns": COLUMNS,
         "ticks": [(round(BAR * n / TICKS), duration(scale * n / TICKS)) for n in (0, 2, 4)] if rows else (),
         "older": page.next if page else None,
-        "is_older": bool(reading.params.get("cursor")),
+        "is_older": bool(page and page.previous),
         "could_not_read": page is None,
         "reason": empty_reason(filters, reading.query.span),
         "is_filtered": bool(chips(filters) or filters.outcome),

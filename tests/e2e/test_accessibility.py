@@ -24,6 +24,7 @@ PAGES = [
     "/dashboard/queue/",
     "/dashboard/machines/",
     "/dashboard/models/",
+    "/dashboard/requests/",
     "/dashboard/errors/",
 ]
 ADMIN_PAGES = ["/admin/", "/admin/alerts/alertrule/", "/admin/alerts/alertrule/add/", "/admin/auth/user/"]

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.test import Client
 
 from metrics import queries
-from metrics.events import validate_many
+from metrics.events import Kind, validate_many
 from metrics.queries import Filters
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
@@ -34,7 +34,7 @@ def store(*items: dict[str, Any]) -> None:
         {"timestamp": (at - timedelta(seconds=60 - n)).isoformat(), "request_id": f"r{n}", **event, **item}
         for n, item in enumerate(items)
     ]
-    result = validate_many("inference", stamped, at, make_ingest_policy())
+    result = validate_many(Kind.INFERENCE, stamped, at, make_ingest_policy())
     assert not result.rejected
     Store().commit(result.events)
 
@@ -72,6 +72,14 @@ class TheList:
         cursor = first.split('data-cursor="')[1].split('"')[0]
         assert first.count("<tr data-row") == 100
         assert len(listed(visitor, cursor=cursor)["row_ids"]) == 30
+
+    def test_starts_again_where_nothing_is_older_than_the_cursor(self, visitor: Client) -> None:
+        store(*[{"request_id": f"x{n}", "timestamp": datetime.now(UTC).isoformat()} for n in range(101)])
+        first = visitor.get("/dashboard/requests/").content.decode()
+        cursor = first.split('data-cursor="')[1].split('"')[0]
+        data = listed(visitor, cursor=cursor, request_id="x50")
+        assert len(data["row_ids"]) == 1
+        assert "Newest 1<" in data["tables"]["list"]
 
     def test_ignores_what_is_not_valid_with_a_notice(self, visitor: Client) -> None:
         store({})

@@ -48,6 +48,7 @@ class AFilter:
             ("finish_reason=length", lambda event: event.finish_reason == "length"),
             ("has_error=true", lambda event: not event.success),
             ("has_error=0", lambda event: event.success),
+            ("search=timeout", lambda event: event.error_type == "Timeout"),
             ("stream=true", lambda event: event.stream),
             ("request_id=r-17", lambda event: event.request_id == "r-17"),
             ("min_response_time_ms=500&max_response_time_ms=900", lambda event: 500 <= event.response_time_ms <= 900),
