@@ -219,6 +219,25 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_PUBLIC": True,
+    "DESCRIPTION": (
+        "Send events with `POST /track/inference`, read figures with `GET /metrics/…`, and act on alerts with "
+        "`/alerts`. "
+        "From the machine that the server runs on, sending and reading need no key. From others, send a key as "
+        "`Authorization: Bearer llmm_…`. Times are ISO 8601 in UTC; errors are problem details (RFC 9457)."
+    ),
+    # In the order in which a person needs them.
+    "TAGS": [
+        {"name": "track", "description": "Send requests, errors, queue lengths and samples of machines."},
+        {"name": "metrics", "description": "Read figures: now, over time, and of a window."},
+        {"name": "models", "description": "The models, with their figures."},
+        {"name": "requests", "description": "Single requests."},
+        {"name": "errors", "description": "Single errors, and errors in groups."},
+        {"name": "alerts", "description": "Alerts, rules, silences and channels."},
+        {"name": "annotations", "description": "Marks on the time axis."},
+        {"name": "export", "description": "Files of all of these."},
+        {"name": "health", "description": "Whether the server runs and can store events."},
+        {"name": "demo", "description": "Generated data, to look around."},
+    ],
 }
 if LLMMONITOR.path_prefix:
     SPECTACULAR_SETTINGS["SERVERS"] = [{"url": LLMMONITOR.path_prefix}]

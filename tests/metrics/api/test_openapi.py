@@ -97,6 +97,14 @@ class TheSchema:
         reply = case.call_and_validate(checks=CHECKS)
         assert reply.json()["accepted"] == 1, (reply.json(), case.body)
 
+    def test_groups_all_operations_in_the_order_in_which_a_person_needs_them(self, described: Any) -> None:
+        groups = [tag["name"] for tag in described.raw_schema["tags"]]
+        assert (groups[0], groups[-1]) == ("track", "demo")
+        used = {
+            tag for path in described.raw_schema["paths"].values() for call in path.values() for tag in call["tags"]
+        }
+        assert used == set(groups)
+
     def test_lists_the_metrics_of_the_catalogue(self, described: Any) -> None:
         for path, names in (
             ("/metrics/history", catalogue.NAMES),
