@@ -34,7 +34,7 @@ class ThePromotedTags:
     def test_have_the_choices_of_the_requests(self) -> None:
         offered = queries.choices(HOUR, NOW)
 
-        assert list(offered) == ["model", "provider", "tag.team", "tag.tier", "host"]
+        assert list(offered) == ["model", "provider", "service", "tag.team", "tag.tier", "host"]
         teams = [{"value": value, "count": count} for value, count in (("search", 2), ("Ads", 1), ("old", 0))]
         assert offered["tag.team"] == {"choices": teams, "total": 3}
         assert offered["tag.tier"] == {"choices": [{"value": "gold", "count": 2}], "total": 1}
@@ -64,4 +64,4 @@ class ThePromotedTags:
 
     def test_have_no_choices_where_none_are_promoted(self, settings: Any) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"tags": ()})
-        assert list(queries.choices(HOUR, NOW)) == ["model", "provider", "host"]
+        assert list(queries.choices(HOUR, NOW)) == ["model", "provider", "service", "host"]
