@@ -40,7 +40,9 @@ MAX_GPUS = 128  # in a tick, at about 330 bytes each
 # A tick has the fields that the catalogue's metrics are read from, and a few others.
 METRICS, GPU_METRICS = catalogue.of_type("system", "monitor"), catalogue.of_type("gpu")
 FIELDS = (*(metric.field for metric in METRICS), "cpu_count")
-GPU_FIELDS = ("name", "throttle_reasons", *(metric.field for metric in GPU_METRICS))
+FILLED_GPU_FIELDS = ("name", *(metric.field for metric in GPU_METRICS))
+# Reasons for throttling are those of the newest sample: where it has none, those before are over.
+GPU_FIELDS = (*FILLED_GPU_FIELDS, "throttle_reasons")
 # The gauges of hosts that are stored by hour while the minutes are stored, too, and those that are not.
 BY_HOUR = [metric.name for metric in catalogue.of_type("system", "gpu") if metric.name not in LEVELS]
 BY_MINUTE = [metric.name for metric in catalogue.of_type("system") if metric.name in LEVELS]
@@ -219,7 +221,7 @@ def _read_gpus(hosts: Mapping[str, HostState], at: datetime) -> Mapping[tuple[st
                 by_gpu[labels_id] = host, is_demo, gpu_id, dict(zip(GPU_FIELDS, values, strict=True))
     samples = {labels_id: sample for labels_id, (*_, sample) in by_gpu.items()}
     shown_at = {labels_id: hosts[host].shown_at for labels_id, (host, *_) in by_gpu.items()}
-    fill_missing(GPUMetrics, GPU_METRICS, samples, shown_at, GPU_FIELDS)
+    fill_missing(GPUMetrics, GPU_METRICS, samples, shown_at, FILLED_GPU_FIELDS)
     gpus: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
     for host, is_demo, gpu_id, sample in by_gpu.values():
         gpus[host, is_demo].append({"gpu_id": gpu_number(gpu_id)} | _rounded(sample))
