@@ -57,10 +57,10 @@ class TheAnnotationsOfAPage:
             HOSTILE,
             "",
         )
-        assert "<img src=x onerror=aler…" in svg_texts(page, "latency")
         expect(page.locator('[data-widget="latency"] canvas')).to_have_attribute(
-            "aria-label", re.compile(re.escape(f"Annotations: {HOSTILE}."))
+            "aria-label", re.compile(re.escape(f"Annotations: {HOSTILE}.")), timeout=20_000
         )
+        assert "<img src=x onerror=aler…" in svg_texts(page, "latency")
 
         page.reload()
         expect(page.locator("html")).to_have_attribute("data-ready", "true")

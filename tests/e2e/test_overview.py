@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -330,16 +331,23 @@ class ALostServer:
         page.locator('[data-widget="cpu"]').scroll_into_view_if_needed()
         page.wait_for_timeout(1_500)  # the chart draws with the next tick
 
-        # What the page shows is what a reload would show: no point twice, and a gap where there are no samples.
-        history = server.get("/metrics/history?metric=system.cpu_percent&stat=avg&range=5m&step=5").json()
-        stored = dict(history["series"][0]["points"])
-        shown = points(page, "cpu")
-        times = [time for time, _ in shown]
-        assert times == sorted(set(times)), "a point exists twice"
-        settled = [(time, value) for time, value in shown if time in stored and time < after * 1000 - 5_000]
-        assert [value is None for _, value in settled] == [stored[time] is None for time, _ in settled]
+        # What the page shows is what a reload would show: no point twice, and a gap where there are no samples. Samples
+        # that came since may change how long an older one is valid, so the page may differ until it loads its data.
+        until = time.monotonic() + 75
+        while True:
+            history = server.get("/metrics/history?metric=system.cpu_percent&stat=avg&range=5m&step=5").json()
+            stored = dict(history["series"][0]["points"])
+            shown = points(page, "cpu")
+            times = [at for at, _ in shown]
+            assert times == sorted(set(times)), "a point exists twice"
+            settled = [(at, value) for at, value in shown if at in stored and at < after * 1000 - 5_000]
+            differing = [at for at, value in settled if (value is None) != (stored[at] is None)]
+            if not differing:
+                break
+            assert time.monotonic() < until, differing
+            page.wait_for_timeout(1_000)
         # The last sample may be two seconds younger than `before`, and its bucket begins up to five seconds later.
-        outage = [value for time, value in shown if before * 1000 + 22_000 < time < after * 1000 - 6_000]
+        outage = [value for at, value in shown if before * 1000 + 22_000 < at < after * 1000 - 6_000]
         assert set(outage) == {None}, "the outage is drawn as data"
 
 

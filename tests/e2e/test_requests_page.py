@@ -86,7 +86,7 @@ class TheRequestsPage:
         page.locator("tr[data-row]").first.hover()
         rows = page.locator("tr[data-row]").count()
         send(server, "new", timestamp=datetime.now(UTC).isoformat())
-        expect(page.locator("[data-held]")).to_contain_text("1 newer")
+        expect(page.locator("[data-held]")).to_contain_text("1 newer", timeout=20_000)  # with the next figures
         assert page.locator("tr[data-row]").count() == rows
         page.get_by_role("button", name="Show them").click()
         expect(page.locator("tr[data-row]")).to_have_count(rows + 1)

@@ -169,10 +169,10 @@ function mountMatrix(root, page, spec, kind) {
   const yAxis = () => ({
     type: "linear", reverse: false, min: view.min, max: view.max, border: { display: false }, grid: { display: false },
     afterFit: (axis) => { axis.width = Math.max(axis.width, 44); },
-    afterBuildTicks: (axis) => { axis.ticks = view.ticks.map(({ value }) => ({ value })); },
+    afterBuildTicks: (axis) => { axis.ticks = (view.ticks ?? []).map(({ value }) => ({ value })); },
     ticks: {
       color: colour("muted"), font: { family: "Inter", size: 11.5, weight: 450 }, padding: 8, autoSkip: false,
-      callback: (_, index) => view.ticks[index]?.label ?? "",
+      callback: (_, index) => view.ticks?.[index]?.label ?? "",
     },
   });
   const legend = () => view.steps.map((step) => ({ label: kind.stepLabel(step), fill: shade(step) }));
