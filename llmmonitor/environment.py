@@ -41,8 +41,8 @@ EXPECTED = {
 # The first parts of the monitor's own paths. A prefix that begins with one would be ambiguous.
 OWN_PATHS = frozenset(
     (
-        *("admin", "alerts", "dashboard", "demo", "docs", "errors", "export", "health", "login", "logout", "metrics"),
-        *("models", "requests", "robots.txt", "schema", "sdk", "static", "track", "ws"),
+        *("admin", "alerts", "annotations", "dashboard", "demo", "docs", "errors", "export", "health", "login"),
+        *("logout", "metrics", "models", "requests", "robots.txt", "schema", "sdk", "static", "track", "ws"),
     )
 )
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
