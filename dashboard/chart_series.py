@@ -8,13 +8,15 @@ from typing import Any, TypeVar
 from dashboard.page_query import PageQuery
 from dashboard.reading import Reading
 from metrics import queries
-from metrics.catalogue import Metric
+from metrics.catalogue import PERCENTILE, Metric
 from metrics.queries import RANGES, Filters, SeriesSpec, Window
 from metrics.queries.time.window import STEPS
 
 Result = TypeVar("Result")
 
 CHART_POINTS = 180  # at most, between two fixed times; a range has its own step
+ENOUGH_FOR_P95 = 20  # requests in a step; of fewer, P95 and P99 are the same request
+LEAST_POINTS = 12  # where the window has too few requests for more, because a chart also has rates and gauges
 HEATMAP_COLUMNS = 60
 HISTOGRAM_MODELS = 5
 
@@ -26,14 +28,20 @@ def chart_series(
     window: Window | None = None,
     filters: Filters | None = None,
     models: Sequence[str] | None = None,
+    requests: int | None = None,
 ) -> dict[str, Any]:
     """Return the values of series without their times. `models`: those that get a line, where a spec groups by model.
 
-    The window and the filters are those of the page, if others are not given. Raises QueryStopped.
+    The window, the filters and the number of requests are those of the page, if others are not given. The window before
+    has the step of the window. Raises QueryStopped.
     """
     chosen = window or reading.window, filters or reading.filters
+    if not any(PERCENTILE.fullmatch(spec.stat) for spec in specs):
+        requests = None
+    elif requests is None:
+        requests = reading.requests.summary["total_requests"]
     result = _with_step(
-        chart_step(reading.query, reading.has_events),
+        chart_step(reading.query, reading.has_events, requests),
         lambda step: queries.series(specs, *chosen, step=step, models=models, now=reading.now),
     )
     start = result.plan.starts[0] * 1000 if result.plan.points else 0
@@ -75,13 +83,19 @@ def chart_histogram(metric: Metric, reading: Reading) -> dict[str, Any]:
     ).as_dict()
 
 
-def chart_step(query: PageQuery, has_events: bool) -> int | None:
-    """Return the seconds between the points of the charts; None lets the query layer choose."""
+def chart_step(query: PageQuery, has_events: bool, requests: int | None = None) -> int | None:
+    """Return the seconds between the points of the charts; None lets the query layer choose.
+
+    `requests`: the number of those in the window, where the charts have percentiles. Then a point rests on
+    ENOUGH_FOR_P95 on average, if LEAST_POINTS have as many.
+    """
     if not has_events and query.window.seconds <= 300:
         return 1  # machines only, which are sampled each second
-    if query.range:
-        return RANGES[query.range].chart_step_seconds
-    return finest_step(query.window, CHART_POINTS)
+    step = RANGES[query.range].chart_step_seconds if query.range else finest_step(query.window, CHART_POINTS)
+    if step is None or requests is None or requests < ENOUGH_FOR_P95:
+        return step
+    points = max(LEAST_POINTS, requests // ENOUGH_FOR_P95)
+    return max(step, finest_step(query.window, points) or STEPS[-1])
 
 
 def finest_step(window: Window, most: int) -> int | None:

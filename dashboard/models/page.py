@@ -108,7 +108,10 @@ def _opened(reading: Reading, name: str) -> Row:
         )
         row = next(iter(found.results), None) if found else None
     row = table.with_shares([row or {"model_name": name}], reading.requests.summary["total_requests"])[0]
-    history = reading.read("The charts of the model", lambda: chart_series(OPENED_SERIES, reading, filters=filters))
+    requests = row.get("total_requests", 0)
+    history = reading.read(
+        "The charts of the model", lambda: chart_series(OPENED_SERIES, reading, filters=filters, requests=requests)
+    )
     marks = PageAlerts(reading.window, filters, reading).marks(one.metric.name for one in OPENED_SERIES)
     return {"name": name, "summary": row, "comparable": ranking.comparable, "history": history, "marks": marks}
 

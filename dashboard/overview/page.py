@@ -119,7 +119,9 @@ def search_models(reading: Reading, text: str) -> Row:
     )
     table = _table(ranking)
     filters = replace(reading.filters, model=_names(table["models"]))
-    return {**table, "history": chart_series(SERIES_BY_MODEL, reading, filters=filters) if filters.model else None}
+    requests = sum(row["total_requests"] for row in table["models"])
+    history = chart_series(SERIES_BY_MODEL, reading, filters=filters, requests=requests) if filters.model else None
+    return {**table, "history": history}
 
 
 def _table(ranking: Ranking) -> Row:

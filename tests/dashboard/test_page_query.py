@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from django.http import QueryDict
 
-from dashboard import chart_series
 from dashboard.page_query import read
 from metrics.queries import RANGES
 
@@ -59,24 +58,3 @@ class AnAddress:
 
     def test_may_hold_what_the_page_does_not_know(self) -> None:
         assert read(QueryDict("y=log&utm=1"), NOW).notices == ()
-
-
-class TheStep:
-    @pytest.mark.parametrize("name", RANGES)
-    def test_of_a_range_gives_charts_that_can_be_read(self, name: str) -> None:
-        query = read(QueryDict(f"range={name}"), NOW)
-        step = chart_series.chart_step(query, has_events=True)
-        assert step is not None
-        assert 50 <= query.window.seconds / step <= 250
-
-    @pytest.mark.parametrize("days", [2, 60, 179, 200, 400])
-    def test_between_two_times_gives_no_more_points_than_a_chart_shows(self, days: int) -> None:
-        query = read(
-            QueryDict(f"from={NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}&to={NOW:%Y-%m-%dT%H:%M:%SZ}"), NOW
-        )
-        step = chart_series.chart_step(query, has_events=True)
-        assert step is not None
-        assert query.window.seconds / step <= chart_series.CHART_POINTS
-
-    def test_is_a_second_while_there_are_machines_alone(self) -> None:
-        assert chart_series.chart_step(read(QueryDict("range=5m"), NOW), has_events=False) == 1

@@ -19,7 +19,7 @@ class Range:
     name: str
     seconds: int
     title: str
-    chart_step_seconds: int  # coarser than MAX_POINTS allows, because a percentile of three requests is noise
+    chart_step_seconds: int  # at least; that of percentiles is longer where there are few requests
 
 
 RANGES: dict[str, Range] = {

@@ -246,6 +246,16 @@ class TheData:
         assert len(shared) > 80
         assert all(values[start] == (value and float(f"{value:.6g}")) for start, value in shared[:-2])
 
+    def test_have_steps_in_which_a_percentile_rests_on_enough_requests(self, visitor: Client) -> None:
+        at = datetime.now(UTC)
+        for second in range(0, 300, 10):
+            requests(*["a"] * 7, request_id=None, timestamp=(at - timedelta(seconds=second)).isoformat())
+        data = visitor.get("/dashboard/data/overview?range=5m").json()
+        counts = [line for line in data["history"]["series"] if line["stat"] == "count"]
+        steps = {data[name]["step_seconds"] for name in ("history", "before") if name in data}
+        assert steps == {30}
+        assert all(value >= 20 for value in counts[0]["values"][1:-1])
+
     def test_of_a_search_are_the_rows_of_the_models_that_match(self, visitor: Client) -> None:
         requests("llama-3", "llama-4", "gpt")
         matching = visitor.get("/dashboard/data/overview/models?range=15m&search=LLAMA").json()
@@ -370,7 +380,7 @@ class TheQueriesOfThePage:
         numbers = []
         requests("model-0")
         visitor.get(path)  # remembers that there are events
-        for models in (5, 150):
+        for models in (25, 150):  # enough requests for the same step
             requests(*(f"model-{number}" for number in range(models)), request_id=None)
             empty_caches()  # some hold results for five seconds, and whether those are over depends on the machine
             with CaptureQueriesContext(connection) as captured:

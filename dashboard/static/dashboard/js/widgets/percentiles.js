@@ -22,7 +22,9 @@ export function mountPercentiles(root, page, { metric, stats, before = null, cou
     spansOf: [metric],
     thresholdsOf: [metric],
     lines: () => stats.map((stat) => ({
-      ...LOOKS[stat], label: stat.toUpperCase(), colour, points: page.series.get(metric, stat), compared: stat === before ? { metric, stat } : null,
+      ...LOOKS[stat], label: stat.toUpperCase(), colour, points: page.series.get(metric, stat),
+      counts: count && stat === "p99" ? page.series.get(metric, "count") : null,
+      compared: stat === before ? { metric, stat } : null,
     })),
     counts: count ? () => page.series.get(metric, "count") : undefined,
     currentValues: (time) => stats.toReversed().map((stat) => {
