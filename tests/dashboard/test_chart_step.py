@@ -69,14 +69,12 @@ class TheStepOfPercentiles:
     @given(WINDOWS, st.integers(0, 10_000_000))
     def test_is_not_shorter_than_that_of_other_figures(self, query: PageQuery, requests: int) -> None:
         step, of_others = chart_step(query, True, requests), chart_step(query, True)
-        assert step is not None and of_others is not None
-        assert step >= of_others
+        assert (step or 0) >= (of_others or 0) > 0
 
     @given(WINDOWS, st.integers(ENOUGH_FOR_P95, 10_000_000), st.integers(0, 1_000_000))
     def test_is_not_longer_with_more_requests(self, query: PageQuery, requests: int, more: int) -> None:
         step, with_more = chart_step(query, True, requests), chart_step(query, True, requests + more)
-        assert step is not None and with_more is not None
-        assert with_more <= step
+        assert (step or 0) >= (with_more or 0) > 0
 
     @given(WINDOWS, st.integers(0, 10_000_000))
     def test_is_one_that_an_axis_and_a_subscription_may_have(self, query: PageQuery, requests: int) -> None:
