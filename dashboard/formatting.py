@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import NamedTuple
 
 NO_DATA = "—"
 LEAST = 0.001  # values below half of this are shown as "<0.001"
+ANY_FLOAT = Context(prec=400)  # digits; the largest float has 309 before its point
 SPACE = "\u00a0"  # no-break: a number and its unit stay on one line
 
 
@@ -28,6 +30,15 @@ class Figure(NamedTuple):
 NO_FIGURE = Figure(NO_DATA)
 
 
+def fixed(value: float, places: int) -> str:
+    """Return `value` with this many decimals and commas between thousands.
+
+    A half is rounded up, as browsers do: 812.5 is 813. Python's own formatting would round it to the even 812.
+    """
+    exponent = Decimal(1).scaleb(-places)
+    return f"{Decimal(repr(float(value))).quantize(exponent, ROUND_HALF_UP, ANY_FLOAT):,f}"
+
+
 def significant(value: float, digits: int = 3) -> str:
     """Return `value` with this many significant digits and commas between thousands, without an exponent."""
     if value == 0:
@@ -36,10 +47,10 @@ def significant(value: float, digits: int = 3) -> str:
         return f"<{LEAST:g}"
     magnitude = math.floor(math.log10(abs(value)))
     places = max(0, digits - 1 - magnitude)
-    text = f"{value:,.{places}f}"
+    text = fixed(value, places)
     # 9.996 rounds to 10.00: one digit too many.
     if places and len(text.replace(",", "").replace(".", "").lstrip("-0")) > digits:
-        text = f"{value:,.{places - 1}f}"
+        text = fixed(value, places - 1)
     return text
 
 
@@ -52,7 +63,7 @@ def duration(milliseconds: float | None) -> Figure:
     seconds = milliseconds / 1000
     if seconds < 59.95:
         return Figure(significant(seconds), "s")
-    whole = round(seconds)
+    whole = math.floor(seconds + 0.5)
     if whole < 3600:
         return Figure(f"{whole // 60}{SPACE}m{SPACE}{whole % 60}", "s")
     return Figure(f"{whole // 3600}{SPACE}h{SPACE}{whole % 3600 // 60}", "m")
@@ -90,15 +101,14 @@ def percent(value: float | None) -> Figure:
         return Figure("0", "%")
     if 0 < value < 0.05:
         return Figure("<0.1", "%")
-    return Figure(f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}", "%")
+    return Figure(fixed(value, 1 if abs(value) < 9.95 else 0), "%")
 
 
 def whole(value: float | None, unit: str = "") -> Figure:
     """Return a count: 1,414. An average of counts has one decimal below 10."""
     if value is None:
         return NO_FIGURE
-    text = f"{value:,.0f}" if value == int(value) or abs(value) >= 9.95 else f"{value:.1f}"
-    return Figure(text, unit)
+    return Figure(fixed(value, 0 if value == int(value) or abs(value) >= 9.95 else 1), unit)
 
 
 def money(value: float | None) -> Figure:
@@ -167,9 +177,9 @@ def change(name: str, now: float | None, before: float | None, worse: str | None
     if name == "percent":
         if abs(difference) < 0.05:
             return Change("no change", "")
-        size, large = f"{abs(difference):.1f} points", abs(difference) >= 1.0
+        size, large = f"{fixed(abs(difference), 1)} points", abs(difference) >= 1.0
     elif name == "pending" or before == 0 or abs(now) > 10 * abs(before):
-        if round(now, 1) == round(before, 1):
+        if fixed(now, 1) == fixed(before, 1):
             return Change("no change", "")
         old = FORMATS[name](before)
         size = f"from {old.number if old.unit == FORMATS[name](now).unit else old}"
@@ -178,7 +188,7 @@ def change(name: str, now: float | None, before: float | None, worse: str | None
         share = 100 * difference / abs(before)
         if abs(share) < 0.5:
             return Change("no change", "")
-        size, large = f"{abs(share):.0f}{SPACE}%", abs(share) >= SMALL_PERCENT
+        size, large = f"{fixed(abs(share), 0)}{SPACE}%", abs(share) >= SMALL_PERCENT
     arrow = "▲" if difference > 0 else "▼"
     judgement = ""
     if worse and large:

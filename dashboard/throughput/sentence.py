@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.formatting import compact, percent, rate, whole
+from dashboard.formatting import percent, rate, whole
 from dashboard.overview.sentence import Sentence
 
 USUAL_PERCENT = 15.0  # a smaller change of the rate of requests is as usual
@@ -26,7 +26,7 @@ def describe(summary: dict[str, Any], span: str, before: str) -> Sentence:
         title = f"{per_second} on average, {percent(abs(change))} {'more' if change > 0 else 'fewer'} than in {before}."
     parts = [f"{whole(requests)} request{'s' if requests != 1 else ''} in {span}"]
     if summary.get("tokens_per_second") is not None:
-        parts.append(f"{compact(summary['tokens_per_second'], 'tok/s')} of output")
+        parts.append(f"{rate(summary['tokens_per_second'], 'tok/')} of output")
     if summary.get("cached_percent"):
         parts.append(f"{percent(summary['cached_percent'])} of the input from a cache")
     return Sentence("ok", title, "; ".join(parts) + ".")

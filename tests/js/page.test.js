@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 
 import "./support.js"; // first
 
+import { rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
 import { roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
 import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
-import { timeOfDay } from "../../dashboard/static/dashboard/js/page/format.js";
+import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
 import { shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
 import { describeValues } from "../../dashboard/static/dashboard/js/widgets/sentence.js";
@@ -44,6 +45,20 @@ describe("An axis", () => {
     for (const [most, isDuration, step] of steps) {
       assert.ok(Math.abs(roundStep(most, isDuration) - step) < 1e-9, `${most}: ${roundStep(most, isDuration)}`);
     }
+  });
+});
+
+describe("A chart of rates", () => {
+  it("marks its axis in the time that suits its highest value", () => {
+    const labels = (highest, values) => values.map((value) => rateLabel(value, highest, timeOfRate(highest)));
+    assert.deepEqual(labels(15, [0, 5, 15]), ["0", "5", "15"]);
+    assert.deepEqual(labels(0.9, [0, 20 / 60, 1]), ["0", "20/min", "60/min"]);
+    assert.deepEqual(labels(1 / 60, [0, 0.5 / 60, 1 / 60]), ["0", "0.5/min", "1/min"]);
+  });
+
+  it("shows its values in the same times as the tiles", () => {
+    assert.equal(requestRate(1 / 60), "1.00\u00a0per min");
+    assert.equal(tokenRate(0.0651), "3.91\u00a0tok/min");
   });
 });
 

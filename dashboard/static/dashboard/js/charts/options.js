@@ -1,7 +1,7 @@
 // Chart.js options that all charts share: horizontal grid lines only, at most five ticks, no axis lines.
 
 import { element, find, isPhone } from "../page/dom.js";
-import { dayOfMonth, hourAndMinute, timeOfDay } from "../page/format.js";
+import { dayOfMonth, hourAndMinute, timeOfDay, timeOfRate } from "../page/format.js";
 import { instantsOf, localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
 
@@ -66,14 +66,16 @@ export function roundStep(max, isDuration) {
   return ROUND_FACTORS.find((factor) => max / (factor * power) <= MAX_STEPS) * power;
 }
 
-// `formatTick(value, axisMax)` returns the label of a tick.
-export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDuration = false, logarithmic = false }) {
+// `formatTick(value, axisMax, time)` returns the label of a tick; `time` is that of an axis of rates (`isRate`).
+export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDuration = false, isRate = false, logarithmic = false }) {
   const roundTicks = {
     bounds: "data",
     afterDataLimits(axis) {
       const highest = Math.max(axis.max, suggestedMax ?? 0);
       if (!(highest > 0) || !Number.isFinite(highest)) return;
-      axis.roundStep = roundStep(highest, isDuration);
+      axis.rateTime = isRate ? timeOfRate(highest) : undefined;
+      const seconds = axis.rateTime?.seconds ?? 1; // the steps are round in the time of the labels
+      axis.roundStep = roundStep(highest * seconds, isDuration) / seconds;
       axis.min = 0;
       axis.max = Math.ceil(highest / axis.roundStep - 1e-9) * axis.roundStep;
     },
@@ -100,7 +102,7 @@ export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDu
       font: font(),
       padding: 8,
       callback(value, index, ticks) {
-        return formatTick(value, ticks.at(-1)?.value ?? value);
+        return formatTick(value, ticks.at(-1)?.value ?? value, /** @type {any} */ (this).rateTime);
       },
     },
   };

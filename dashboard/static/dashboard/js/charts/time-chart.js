@@ -1,7 +1,7 @@
 // A chart over time, built from a specification: lines, areas or stacked bars. This is the module that uses Chart.js.
 //
 // spec = {
-//   type: "line" | "bar", stacked, endLabels, legend, max, suggestedMax, isDuration,
+//   type: "line" | "bar", stacked, endLabels, legend, max, suggestedMax, isDuration, isRate,
 //   lines(): [{ label, points, colour, width, dash, fill, faint, counts, compared }], the first at the bottom of a stack;
 //     counts: points with the number of requests: the line is faint where these are too few for its percentile;
 //     compared: {metric, stat, label} of the line, for a twin that shows the window before (`page.before`),

@@ -1,8 +1,9 @@
 // The entry script of the Errors page.
 
-import { numberLabel, percentLabel } from "../charts/axis-labels.js";
+import { percentLabel } from "../charts/axis-labels.js";
+import { requestRates } from "../charts/rates.js";
 import { startPage } from "../frame/start.js";
-import { compact, percent, text } from "../page/format.js";
+import { percent, text } from "../page/format.js";
 import { mountLinesByModel, mountSumByModel } from "../widgets/by-model.js";
 import { mountChart } from "../widgets/card.js";
 import { mountParts } from "../widgets/parts.js";
@@ -13,7 +14,6 @@ import { mountServerTable } from "../widgets/server-table.js";
 const rateOf = (name) => [`inference.${name}`, "rate"];
 const RATE = ["inference.error_rate_percent", "avg"];
 const formatPercent = (value) => text(percent(value));
-const formatRate = (value) => text(compact(value, "per s"));
 const OUTCOMES = [
   { label: "server error", colour: "part-4", metric: rateOf("server_errors") },
   { label: "timeout", colour: "part-3", metric: rateOf("timeouts") },
@@ -38,7 +38,6 @@ const WIDGETS = {
   sentence: sentence.mount,
   failures: (root, page) => mountParts(root, page, {
     parts: OUTCOMES,
-    format: formatRate,
     help: "Failed requests per second by their outcome.",
     emptyText: "No request failed in this time range",
   }),
@@ -55,7 +54,7 @@ const WIDGETS = {
     help: "Failed requests of each model as a share of its requests.", emptyText: "No requests in this time range",
   }),
   "failures-by-model": (root, page) => mountSumByModel(root, page, {
-    metric: rateOf("failed_requests"), format: formatRate, formatTick: numberLabel,
+    metric: rateOf("failed_requests"), ...requestRates,
     help: "Failed requests per second by model.", emptyText: "No requests in this time range",
   }),
 };

@@ -5,8 +5,8 @@ export const NO_DATA = "—";
 export const SPACE = "\u00a0"; // no-break: a number and its unit stay on one line
 const LEAST = 0.001; // values below half of this are shown as "<0.001"
 
-/** @type {[string, number][]} Times of a rate, and their seconds. */
-const PER = [["s", 1], ["min", 60], ["h", 3600], ["day", 86400]];
+/** Times of a rate, and their seconds. */
+const PER = [{ time: "s", seconds: 1 }, { time: "min", seconds: 60 }, { time: "h", seconds: 3600 }, { time: "day", seconds: 86400 }];
 
 const NO_FIGURE = { number: NO_DATA, unit: "" };
 const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
@@ -15,7 +15,8 @@ const isMissing = (value) => value === null || value === undefined || Number.isN
 const figure = (number, unit = "") => ({ number, unit });
 export const text = ({ number, unit }) => (unit ? number + SPACE + unit : number);
 
-function fixed(value, places) {
+// With this many decimals; a half is rounded up.
+export function fixed(value, places) {
   return value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
 }
 
@@ -56,24 +57,25 @@ export function compact(value, unit = "") {
 // without its time, such as "tok/". Less than one in a day is shown as <1.
 export function rate(value, per) {
   if (isMissing(value) || value === 0) return compact(value, `${per}s`);
-  for (const [time, seconds] of PER) {
-    if (value * seconds >= 1) return compact(value * seconds, per + time);
-  }
-  return figure("<1", `${per}day`);
+  const { time, seconds } = timeOfRate(value);
+  return value * seconds < 1 ? figure("<1", per + time) : compact(value * seconds, per + time);
 }
+
+// The time in which a number per second is shown: the shortest in which it is at least 1, or a day.
+export const timeOfRate = (value) => PER.find(({ seconds }) => value * seconds >= 1) ?? PER.at(-1);
 
 // One decimal below 10, none above. Small values are shown as <0.1, not as 0.
 export function percent(value) {
   if (isMissing(value)) return NO_FIGURE;
   if (value === 0) return figure("0", "%");
   if (value > 0 && value < 0.05) return figure("<0.1", "%");
-  return figure(Math.abs(value) < 9.95 ? value.toFixed(1) : value.toFixed(0), "%");
+  return figure(fixed(value, Math.abs(value) < 9.95 ? 1 : 0), "%");
 }
 
 // A count: 1,414. An average of counts has one decimal below 10.
 export function whole(value, unit = "") {
   if (isMissing(value)) return NO_FIGURE;
-  return figure(Number.isInteger(value) || Math.abs(value) >= 9.95 ? fixed(value, 0) : value.toFixed(1), unit);
+  return figure(fixed(value, Number.isInteger(value) || Math.abs(value) >= 9.95 ? 0 : 1), unit);
 }
 
 const COUNTED = ["requests", "errors", "GPUs", "problems", "rules", "messages"]; // units of whole numbers
@@ -92,6 +94,10 @@ export function thresholdText(value, unit) {
   if (number.endsWith(`${SPACE}0`)) return number.slice(0, -2); // of 1 m 0 s
   return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: COUNTED.includes(unit) ? "" : shown });
 }
+
+// Requests and tokens of all requests, per time.
+export const requestRate = (value) => text(rate(value, "per "));
+export const tokenRate = (value) => text(rate(value, "tok/"));
 
 export const valueText = (value, unit) => text(inUnit(value, unit));
 

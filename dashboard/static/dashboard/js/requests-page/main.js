@@ -1,13 +1,10 @@
 // The entry script of the Requests page.
 
-import { numberLabel } from "../charts/axis-labels.js";
+import { requestRates } from "../charts/rates.js";
 import { startPage } from "../frame/start.js";
-import { compact, text } from "../page/format.js";
 import { mountChart } from "../widgets/card.js";
 import * as sentence from "../widgets/sentence.js";
 import * as list from "./list.js";
-
-const format = (value) => text(compact(value, "per s"));
 
 function answered(page) {
   const failed = new Map(page.series.get("inference.failed_requests", "rate").map(({ x, y }) => [x, y]));
@@ -20,7 +17,7 @@ const WIDGETS = {
     type: "bar", stacked: true, legend: true,
     metrics: [["inference.requests", "rate"], ["inference.failed_requests", "rate"]], spansOf: [],
     help: "Finished requests per second that match the filters of the header, and those of them that failed.",
-    format, formatTick: numberLabel, emptyText: "No requests in this time range",
+    ...requestRates, emptyText: "No requests in this time range",
     lines: () => [
       { label: "answered", colour: "series-1", points: answered(page) },
       { label: "failed", colour: "critical", points: page.series.get("inference.failed_requests", "rate") },

@@ -2,6 +2,7 @@
 
 import { numberLabel, percentLabel } from "../charts/axis-labels.js";
 import { linesByGroup } from "../charts/lines.js";
+import { requestRates, tokenRates } from "../charts/rates.js";
 import { startPage } from "../frame/start.js";
 import { compact, percent, text } from "../page/format.js";
 import { mountSumByModel } from "../widgets/by-model.js";
@@ -13,8 +14,7 @@ import { mountServerTable } from "../widgets/server-table.js";
 import * as tiles from "../widgets/tiles.js";
 
 const rateOf = (name) => [`inference.${name}`, "rate"];
-const formatTokens = (value) => text(compact(value, "tok/s"));
-const formatRate = (value) => text(compact(value, "per s"));
+const formatSpeed = (value) => text(compact(value, "tok/s"));
 
 // Successful requests: all of them without the failed ones.
 function successful(page) {
@@ -48,7 +48,7 @@ const FINISH = [
   { label: "other", colour: "series-other", metric: rateOf("finish_other") },
 ];
 
-const sumByModel = (name, spec) => (root, page) => mountSumByModel(root, page, { metric: rateOf(name), formatTick: numberLabel, ...spec });
+const sumByModel = (name, spec) => (root, page) => mountSumByModel(root, page, { metric: rateOf(name), ...spec });
 const histogram = (name, spec) => (root, page) =>
   mountHistogram(root, page, { read: () => page.data.histograms?.[name], formatTick: numberLabel, emptyText: "No values in this time range", ...spec });
 const formatCount = (value) => text(compact(value));
@@ -57,16 +57,16 @@ const WIDGETS = {
   sentence: sentence.mount,
   tiles: tiles.mount,
   requests: sumByModel("requests", {
-    format: formatRate,
+    ...requestRates,
     current: [(minute) => minute.requests_per_second, "requests_per_second"],
     help: "Finished requests per second by model, including failed ones.",
     emptyText: "No requests in this time range",
   }),
   prompt: sumByModel("prompt_tokens", {
-    format: formatTokens, help: "Input tokens per second by model.", emptyText: "No tokens reported in this time range",
+    ...tokenRates, help: "Input tokens per second by model.", emptyText: "No tokens reported in this time range",
   }),
   output: sumByModel("completion_tokens", {
-    format: formatTokens,
+    ...tokenRates,
     current: [(minute) => minute.tokens_per_second, "tokens_per_second"],
     help: "Output tokens per second by model.",
     emptyText: "No tokens reported in this time range",
@@ -80,7 +80,7 @@ const WIDGETS = {
     help: "The output tokens of a request. Bars are shares of the requests of a model; the outline is the time before.",
   }),
   speed: histogram("speed", {
-    metric: "inference.tokens_per_second", format: formatTokens,
+    metric: "inference.tokens_per_second", format: formatSpeed,
     help: "The output tokens per second of one request, after its first token. Waiting does not count.",
   }),
   outcomes: (root, page) => mountParts(root, page, {

@@ -1,7 +1,6 @@
 // Counts that add up to a whole, as bars on top of each other: requests by outcome, or by finish reason.
 
-import { numberLabel } from "../charts/axis-labels.js";
-import { compact, text } from "../page/format.js";
+import { requestRates } from "../charts/rates.js";
 import { mountChart } from "./card.js";
 
 // `parts`: [{label, colour, metric: [metric, stat], points}]; `points(page)` where they are not those of the metric.
@@ -10,8 +9,7 @@ export function mountParts(root, page, { parts, ...spec }) {
     type: "bar",
     stacked: true,
     legend: true,
-    formatTick: numberLabel,
-    format: (value) => text(compact(value, "per s")),
+    ...requestRates,
     metrics: parts.map(({ metric }) => metric),
     spansOf: [],
     lines: () => parts

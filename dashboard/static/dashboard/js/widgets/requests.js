@@ -1,8 +1,8 @@
 // Requests per second: successful ones, with failed ones on top.
 
-import { numberLabel } from "../charts/axis-labels.js";
+import { requestRates } from "../charts/rates.js";
 import { valueAt } from "../live/series.js";
-import { compact, percent, text } from "../page/format.js";
+import { percent, requestRate, text } from "../page/format.js";
 import { mountChart } from "./card.js";
 
 /** @typedef {[metric: string, stat: string]} Statistic */
@@ -20,7 +20,6 @@ function successful(all, failed) {
 }
 
 export function mount(root, page) {
-  const formatRate = (value) => text(compact(value, "per s"));
   const formatPercent = (value) => text(percent(value));
   mountChart(root, page, {
     type: "bar",
@@ -28,10 +27,9 @@ export function mount(root, page) {
     legend: true,
     help: "Finished requests per second. A failed request counts once, whatever the error.",
     metrics: [ALL, FAILED, ERROR_RATE],
-    formatTick: numberLabel,
+    ...requestRates,
     spansOf: [ALL, FAILED, ERROR_RATE].map(([metric]) => metric),
     thresholdsOf: [ALL[0], FAILED[0]],
-    format: formatRate,
     lines: () => {
       const failed = page.series.get(...FAILED);
       return [
@@ -46,7 +44,7 @@ export function mount(root, page) {
       };
       const rate = current(ALL, "requests_per_second");
       const errors = current(ERROR_RATE, "error_rate_percent");
-      return [["", formatRate(rate.value), rate.fromWindow], ["failed", formatPercent(errors.value), errors.fromWindow]];
+      return [["", requestRate(rate.value), rate.fromWindow], ["failed", formatPercent(errors.value), errors.fromWindow]];
     },
     emptyText: "No requests in this time range",
   });

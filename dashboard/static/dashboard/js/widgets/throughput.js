@@ -1,7 +1,6 @@
 // Output tokens per second, by model.
 
-import { numberLabel } from "../charts/axis-labels.js";
-import { compact, text } from "../page/format.js";
+import { tokenRates } from "../charts/rates.js";
 import { mountSumByModel } from "./by-model.js";
 
 export function mount(root, page) {
@@ -9,9 +8,8 @@ export function mount(root, page) {
     metric: ["inference.completion_tokens", "rate"],
     current: [(minute) => minute.tokens_per_second, "tokens_per_second"],
     help: "Output tokens per second of all requests together, by model. The speed of a single request is the generation speed in the table of models.",
-    formatTick: numberLabel,
+    ...tokenRates,
     spansOf: ["inference.completion_tokens", "inference.tokens_per_second"],
-    format: (value) => text(compact(value, "tok/s")),
     emptyText: "No tokens reported in this time range",
   });
 }
