@@ -1,7 +1,8 @@
 """The parts of a mean response time: queue, prompt and decode. Pure functions on a row of figures.
 
 Means are used, because they add up to the response time. The first token includes the queue, so *prompt* is what is
-between the two. A model whose requests report no first token has two parts: queue and processing.
+between the two. A model whose requests report no first token has two parts: queue and processing. Without queue times
+there is no part for the queue.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ def parts_of(row: Mapping[str, Any]) -> dict[str, float]:
     response = row.get("avg_response_time_ms")
     if response is None:
         return {}
-    queue = min(row.get("avg_queue_time_ms") or 0.0, response)
+    wait = row.get("avg_queue_time_ms")
+    queue = min(wait or 0.0, response)
+    parts = {} if wait is None else {QUEUE: queue}
     first_token = row.get("avg_ttft_ms")
     if first_token is None:
-        return {QUEUE: queue, PROCESSING: response - queue}
+        return parts | {PROCESSING: response - queue}
     prompt_end = min(max(first_token, queue), response)
-    return {QUEUE: queue, PROMPT: prompt_end - queue, DECODE: response - prompt_end}
+    return parts | {PROMPT: prompt_end - queue, DECODE: response - prompt_end}
 
 
 def cause_of_rise(now: Mapping[str, float], before: Mapping[str, float]) -> str:

@@ -4,35 +4,16 @@ import { durationLabel } from "../charts/axis-labels.js";
 import { lastValue, valueAt } from "../live/series.js";
 import { duration, text } from "../page/format.js";
 import { mountChart } from "./card.js";
-
-const QUEUE = ["inference.queue_time_ms", "avg"];
-const FIRST_TOKEN = ["inference.ttft_ms", "avg"];
-const RESPONSE = ["inference.response_time_ms", "avg"];
-
-function phases(series) {
-  const byTime = (metric) => new Map(series.get(...metric).map(({ x, y }) => [x, y]));
-  const queue = byTime(QUEUE);
-  const firstToken = byTime(FIRST_TOKEN);
-  const streamed = [...firstToken.values()].some((value) => value !== null);
-  const result = { queue: [], prompt: [], decode: [], streamed };
-  for (const { x, y } of series.get(...RESPONSE)) {
-    const queueEnd = y === null ? null : (queue.get(x) ?? 0);
-    const promptEnd = y === null ? null : Math.max(queueEnd, firstToken.get(x) ?? (streamed ? queueEnd : 0));
-    result.queue.push({ x, y: queueEnd });
-    result.prompt.push({ x, y: y === null ? null : promptEnd - queueEnd });
-    result.decode.push({ x, y: y === null ? null : Math.max(0, y - promptEnd) });
-  }
-  return result;
-}
+import { FIRST_TOKEN, QUEUE, RESPONSE, partsOfTime } from "./parts-of-time.js";
 
 export function mount(root, page) {
   const format = (value) => text(duration(value));
   const lines = () => {
-    const { queue, prompt, decode, streamed } = phases(page.series);
+    const { queue, prompt, decode, streamed, queued } = partsOfTime(page.series);
     const stack = [
       { label: streamed ? "Decode" : "Processing", colour: "phase-decode", points: decode },
       ...(streamed ? [{ label: "Prompt", colour: "phase-prompt", points: prompt }] : []),
-      { label: "Queue", colour: "series-4", points: queue },
+      ...(queued ? [{ label: "Queue", colour: "series-4", points: queue }] : []),
     ];
     return stack.map((line, index) => ({ ...line, fill: "strong", below: index ? "-1" : "origin", width: 1.4 }));
   };
@@ -40,7 +21,7 @@ export function mount(root, page) {
     type: "line",
     stacked: true,
     legend: true,
-    help: "The average response time of successful requests, in three phases: waiting in the queue, from there to the first token (prompt), and from the first to the last token (decode). Requests without streaming report no first token, so they have two phases: queue and processing.",
+    help: "The average response time of successful requests, in three phases: waiting in the queue, from there to the first token (prompt), and from the first to the last token (decode). Requests without streaming report no first token, so they have two phases: queue and processing. The queue is shown where requests report the time in it.",
     metrics: [RESPONSE, FIRST_TOKEN, QUEUE],
     formatTick: durationLabel,
     isDuration: true,
