@@ -20,12 +20,14 @@ from random import Random
 from typing import Any
 
 DEMO = "llmmonitor.demo"
-DAY_SECONDS = 86_400
 # Hosts are sampled less often before the last two hours, because older windows are read in whole minutes.
 DENSE_SECONDS = 7_200
 DENSE_STEP_SECONDS = 5
 SPARSE_STEP_SECONDS = 30
 MAX_TOKENS = 1_024
+# The network counters depend on the time alone, so that they continue where a demo is resumed. A lower counter would be
+# taken for a restart of the host, with all that it counts in one step.
+COUNTED_FROM = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 HIGHEST_WAVE = 1.2  # upper limit of `wave`, which is about 1 at the peak
 
 
@@ -247,7 +249,7 @@ class Workload:
         busy: float,
     ) -> dict[str, Any]:
         used += random.gauss(0, 0.05)
-        sent = int((at - self.start.timestamp() + DAY_SECONDS) * 1.4e6 * (1 + gpus))
+        sent = int((at - COUNTED_FROM) * 1.4e6 * (1 + gpus))
         return {
             "timestamp": at,
             "host": host,

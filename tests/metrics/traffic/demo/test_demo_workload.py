@@ -60,6 +60,14 @@ class TheWorkload:
         assert resumed.incident is None
         assert resumed.story == ""
 
+    def test_continues_the_counters_of_earlier_data(self, day: Workload) -> None:
+        resumed = Workload(END + timedelta(minutes=5), since=END)
+        [last], [next_one] = (
+            [sample for sample in workload.system(at, at + 1, step=1) if sample["host"] == "api-host"]
+            for workload, at in ((day, END.timestamp()), (resumed, END.timestamp() + 1))
+        )
+        assert next_one["network_bytes_sent"] - last["network_bytes_sent"] == 1_400_000
+
     def test_after_data_of_long_ago_is_a_day_all_the_same(self) -> None:
         assert Workload(END, since=END - timedelta(days=9)).start == END - timedelta(days=1)
 
