@@ -44,12 +44,13 @@ from metrics.queries.answers.summary import TIMES, TIMES_AND_COST, FigureSet, Su
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.sliding_gauges import Windows
-from metrics.queries.series_spec import SeriesSpec
+from metrics.queries.series_spec import OTHERS, SeriesSpec
 from metrics.queries.time.window import RANGES, Window
 
 __all__ = [
     "EXPORT_KINDS",
     "MAX_ID",
+    "OTHERS",
     "RANGES",
     "TIMES",
     "TIMES_AND_COST",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +23,7 @@ from metrics.events import Severity
 from metrics.events.types import Timestamp
 from metrics.queries.answers import resource_heatmap
 from metrics.queries.answers.lists import MAX_PAGE, PAGE
-from metrics.queries.answers.series import check_step_of_levels, only_gauges
+from metrics.queries.answers.series import check_step_of_levels, label_names, only_gauges
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.filters import (
     ERROR_FILTERS,
@@ -263,7 +264,10 @@ def parse_series(params: Any) -> tuple[SeriesSpec, ...]:
 
 
 def parse_series_objects(value: Any) -> tuple[SeriesSpec, ...]:
-    """Return the series of a message: a list of `{"metric", "stat"?, "group_by"?}`. Repeated series are dropped."""
+    """Return the series of a message: a list of `{"metric", "stat"?, "group_by"?, "groups"?}`.
+
+    Repeated series are dropped.
+    """
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise BadQuery("series", "must be a list of objects with `metric` and `stat`.")
     _check_count("series", len(value))
@@ -272,10 +276,17 @@ def parse_series_objects(value: Any) -> tuple[SeriesSpec, ...]:
         if not isinstance(entry, Mapping):
             raise BadQuery("series", "must hold objects with `metric`, `stat` and optionally `group_by`.")
         stat = entry.get("stat")
-        specs.append(
-            _spec(str(entry.get("metric")), str(stat) if stat else None, parse_group_by(entry.get("group_by")))
-        )
+        spec = _spec(str(entry.get("metric")), str(stat) if stat else None, parse_group_by(entry.get("group_by")))
+        specs.append(replace(spec, groups=_groups(entry, spec)))
     return tuple(dict.fromkeys(specs))
+
+
+def _groups(entry: Mapping[str, Any], spec: SeriesSpec) -> tuple[str, ...]:
+    """Return the groups that have a series of their own; empty if all have one."""
+    groups = _values(entry, "groups")
+    if groups and not (only_gauges([spec]) and len(label_names(spec.metric, spec.group_by)) == 1):
+        raise BadQuery("groups", "needs a gauge and a `group_by` with one label of it.")
+    return groups
 
 
 def parse_group_by(value: Any) -> tuple[str, ...]:

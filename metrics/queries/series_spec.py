@@ -8,14 +8,21 @@ from typing import Any
 from metrics import catalogue
 from metrics.catalogue import Metric
 
+OTHERS = "__others__"  # in place of a label's value: all values together that have no series of their own
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesSpec:
-    """A statistic of a metric over time; with `group_by`, one series for each combination of these labels' values."""
+    """A statistic of a metric over time; with `group_by`, one series for each combination of these labels' values.
+
+    groups: of a gauge that is grouped by one label, the values that have a series of their own. The others have one
+    together, under the name OTHERS. Empty: each has its own.
+    """
 
     metric: Metric
     stat: str
     group_by: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, metric: str, stat: str, *group_by: str) -> SeriesSpec:
@@ -25,4 +32,5 @@ class SeriesSpec:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as `subscribe` messages and pages write it."""
-        return {"metric": self.metric.name, "stat": self.stat, "group_by": list(self.group_by)}
+        named = {"groups": list(self.groups)} if self.groups else {}
+        return {"metric": self.metric.name, "stat": self.stat, "group_by": list(self.group_by), **named}

@@ -2,7 +2,7 @@
 
 The last step is open: its rates are over the part that has passed. Steps without data are None. With `group_by` there
 is a series for each combination of the values of the labels that the metric has. At most 50 groups are returned, those
-with the most requests, and the result has the number of the omitted groups.
+with the most requests or the largest values of the first gauge, and the result has the number of the omitted groups.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from metrics.queries.exceptions import BadQuery
 from metrics.queries.read import gauges
 from metrics.queries.read.budget import check_budget, query_budget
 from metrics.queries.read.filters import GAUGE_LABELS, LABELS, TAG_PREFIX, Filters
-from metrics.queries.read.gauge_values import lines_of
+from metrics.queries.read.gauge_values import Grouped
 from metrics.queries.read.request_rollups import GroupedRollups, columns_for, series_labels
 from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.read.rollup_rows import RollupRows
 from metrics.queries.read.sql import BucketOf
-from metrics.queries.series_spec import SeriesSpec
+from metrics.queries.series_spec import OTHERS, SeriesSpec
 from metrics.queries.time.plan import COARSEST, Plan, Retention, plan_steps
 from metrics.queries.time.window import STEPS, Window, at_second, end_of_now
 from metrics.readings import MINUTE
@@ -102,11 +102,14 @@ def series(
     *,
     step: int | None = None,
     models: Sequence[str] | None = None,
+    busiest: int | None = None,
     now: datetime,
 ) -> SeriesResult:
     """Return the series of these specs, in their order. Raises BadQuery and QueryTooSlow.
 
     `models`: of the specs that are grouped by model alone, return the series of these models.
+    `busiest`: of a gauge that is grouped by one label, return this number of groups, those with the largest values, the
+    largest first, and the others together as OTHERS.
     """
     specs = tuple(dict.fromkeys(specs))
     if step is not None:
@@ -116,11 +119,11 @@ def series(
     def compute() -> SeriesResult:
         limit = max(1, min(MAX_GROUPS, MAX_TOTAL_POINTS // max(1, plan.points * len(specs))))
         with query_budget():
-            lines, omitted = read_lines(specs, plan, filters, now, limit, models)
+            lines, omitted = read_lines(specs, plan, filters, now, limit, models, busiest)
         return SeriesResult(plan, [line for spec in specs for line in lines[spec]], omitted)
 
-    key = tuple((spec.metric.name, spec.stat, spec.group_by) for spec in specs)
-    return cached(("series", key, filters, plan, models), window, now, compute)
+    key = tuple((spec.metric.name, spec.stat, spec.group_by, spec.groups) for spec in specs)
+    return cached(("series", key, filters, plan, models, busiest), window, now, compute)
 
 
 def check_step_of_levels(specs: Sequence[SeriesSpec], step: int) -> None:
@@ -146,6 +149,7 @@ def read_lines(
     now: datetime,
     limit: int,
     models: Sequence[str] | None = None,
+    busiest: int | None = None,
 ) -> tuple[Lines, int]:
     """Return at most `limit` lines of each spec, and the largest number of groups that were omitted from one."""
     lines: Lines = {}
@@ -156,7 +160,7 @@ def read_lines(
     requests = _Requests([spec for spec in specs if spec.metric.type not in gauges.TABLES], plan, filters, now)
     for (is_gauge, group_by), group in alike.items():
         if is_gauge:
-            group_lines, omitted = _read_gauge_lines(group, group_by, plan, filters, now, limit)
+            group_lines, omitted = _read_gauge_lines(group, group_by, plan, filters, now, limit, busiest)
         else:
             chosen = {(name,) for name in models} if models is not None and group_by == ("model",) else None
             group_lines, omitted = requests.lines(group, group_by, limit, chosen)
@@ -290,18 +294,36 @@ def error_values(counts: np.ndarray, stat: str, requests: np.ndarray, seconds: n
 
 
 def _read_gauge_lines(
-    specs: Sequence[SeriesSpec], group_by: Sequence[str], plan: Plan, filters: Filters, now: datetime, limit: int
+    specs: Sequence[SeriesSpec],
+    group_by: Sequence[str],
+    plan: Plan,
+    filters: Filters,
+    now: datetime,
+    limit: int,
+    busiest: int | None,
 ) -> tuple[Lines, int]:
     """Return the lines of gauges, and the largest number of groups that were omitted from a spec."""
     read = gauges.read_spans([(spec.metric, spec.stat) for spec in specs], plan, filters, end_of_now(now))
     labels = gauges.read_labels(set().union(*(of_metric.instances for of_metric in read.values())))
     lines: Lines = {}
     omitted = 0
+    rank: dict[tuple[str, ...], int] = {}  # of all metrics, so that a host has the lines of all of them
     for spec in specs:
         metric, stat = spec.metric, spec.stat
         names = label_names(metric, group_by)
-        values, count = lines_of(metric, stat, read[metric.name], labels, names, plan, limit)
-        omitted = max(omitted, count - limit)
+        grouped = Grouped(metric, stat, read[metric.name], labels, names, plan)
+        groups, others = grouped.groups, None
+        if len(names) == 1 and spec.groups:
+            groups = [group for group in groups if group[0] in spec.groups]
+            others = (OTHERS,)
+        elif len(names) == 1 and busiest is not None:
+            groups = grouped.ranked()[:busiest]
+            others = (OTHERS,)
+        elif len(groups) > limit:
+            rank = rank or {group: number for number, group in enumerate(grouped.ranked())}
+            groups = sorted(sorted(groups, key=lambda group: rank.get(group, len(rank)))[:limit])
+            omitted = max(omitted, len(grouped.groups) - limit)
+        values = grouped.lines(groups, others if len(groups) < len(grouped.groups) else None)
         lines[spec] = [
             Line(metric, stat, dict(zip(names, group, strict=True)), list(of_group))
             for group, of_group in values.items()

@@ -20,30 +20,55 @@ from metrics.queries.time.plan import Plan
 from metrics.readings import MINUTE, Floats, Integers, Spans, joined, of_preferred_kind
 
 Values = list[float | None]
+Group = tuple[str, ...]
 
 
-def lines_of(
-    metric: Metric,
-    stat: str,
-    read: InstanceSpans,
-    labels: Mapping[int, InstanceLabels],
-    names: Sequence[str],
-    plan: Plan,
-    limit: int,
-) -> tuple[dict[tuple[str, ...], Values], int]:
-    """Return the values of each step by the values of these labels, and the number of groups without a limit."""
-    read = of_labels(metric, read, labels)
-    values = {instance: tuple(getattr(labels[instance], name) for name in names) for instance in read.instances}
-    groups = sorted(set(values.values())) if names else [()]
-    number_of = {group: number for number, group in enumerate(groups[:limit])}
-    numbers = {instance: number_of[group] for instance, group in values.items() if group in number_of}
-    if len(groups) > limit:
-        read = read.of_instances(numbers)
-    if metric.combine is Combine.SUM:
-        listed = LevelSums(read, numbers, len(number_of), plan, stat).values()
-    else:
-        listed = means_and_maxima(metric, read, numbers, len(number_of), plan, stat)
-    return dict(zip(number_of, listed, strict=True)), len(groups)
+class Grouped:
+    """A statistic of the instances of a metric, grouped by the values of some labels.
+
+    groups: the values of the labels, in order; without labels, one group of all instances.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        stat: str,
+        read: InstanceSpans,
+        labels: Mapping[int, InstanceLabels],
+        names: Sequence[str],
+        plan: Plan,
+    ) -> None:
+        self._metric, self._stat, self._plan = metric, stat, plan
+        self._read = of_labels(metric, read, labels)
+        self._group_of: dict[int, Group] = {
+            instance: tuple(getattr(labels[instance], name) for name in names) for instance in self._read.instances
+        }
+        self.groups: list[Group] = sorted(set(self._group_of.values())) if names else [()]
+
+    def ranked(self) -> list[Group]:
+        """Return the groups by their value over all steps together, the largest first."""
+        whole = replace(self._plan, step_seconds=self._plan.end - self._plan.start)
+        values = {group: value or 0.0 for group, [value] in self._listed(self.groups, None, whole).items()}
+        return sorted(values, key=lambda group: (-values[group], group))
+
+    def lines(self, groups: Sequence[Group], others: Group | None = None) -> dict[Group, Values]:
+        """Return the values of each step of these groups. `others`: the name of all the other groups together."""
+        return self._listed(groups, others, self._plan)
+
+    def _listed(self, groups: Sequence[Group], others: Group | None, plan: Plan) -> dict[Group, Values]:
+        number_of = {group: number for number, group in enumerate((*groups, *([] if others is None else [others])))}
+        rest = None if others is None else number_of[others]
+        numbers = {
+            instance: number
+            for instance, group in self._group_of.items()
+            if (number := number_of.get(group, rest)) is not None
+        }
+        read = self._read if len(numbers) == len(self._group_of) else self._read.of_instances(numbers)
+        if self._metric.combine is Combine.SUM:
+            listed = LevelSums(read, numbers, len(number_of), plan, self._stat).values()
+        else:
+            listed = means_and_maxima(self._metric, read, numbers, len(number_of), plan, self._stat)
+        return dict(zip(number_of, listed, strict=True))
 
 
 def of_labels(metric: Metric, read: InstanceSpans, labels: Mapping[int, InstanceLabels]) -> InstanceSpans:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from metrics.live.subscriptions import (
     parse,
     to_send,
 )
+from metrics.queries import BadQuery
 from metrics.queries.time.window import at_second
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 500_000, tzinfo=UTC)
@@ -38,6 +40,24 @@ class TheSubscriptionsOfTwoPages:
             "filters": {"model": ["a"]},
         }
         assert parse(short, NOW) == parse(full, NOW)
+
+    def test_that_name_other_groups_have_one_each(self) -> None:
+        cpu = {"metric": "system.cpu_percent", "group_by": ["host"]}
+        of_a, of_b = (parse({"step": 10, "series": [cpu | {"groups": [host]}]}, NOW) for host in "ab")
+        assert of_a.specs[0].groups == ("a",)
+        assert of_a.key != of_b.key
+
+    @pytest.mark.parametrize(
+        "series",
+        [
+            {"metric": "response_time_ms", "group_by": ["model"]},
+            {"metric": "system.cpu_percent"},
+            {"metric": "gpu.temperature", "group_by": ["host", "gpu"]},
+        ],
+    )
+    def test_name_groups_of_gauges_by_one_label_alone(self, series: dict[str, Any]) -> None:
+        with pytest.raises(BadQuery, match="groups"):
+            parse({"step": 10, "series": [series | {"groups": ["a"]}]}, NOW)
 
     @pytest.mark.parametrize("other", [subscription("b"), subscription(step=60)])
     def test_that_ask_otherwise_have_one_each(self, other: Subscription) -> None:

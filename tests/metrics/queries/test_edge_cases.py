@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.conf import settings
 
 from metrics import catalogue, queries
 from metrics.events import QueueEvent, SystemEvent
-from metrics.queries import BadQuery, Filters, SeriesSpec, Window
+from metrics.queries import OTHERS, BadQuery, Filters, SeriesSpec, Window
 from tests.metrics.queries.known_events import ALPHA, BETA, CHATTY, NOW, request, write
 from tests.metrics.queries.series_of import series_of
 
@@ -114,6 +115,52 @@ class ASampleOfAQueue:
         # The last sample is in the tenth second, and is valid for 15 s.
         filled = [step for step, value in enumerate(result.lines[0].values) if value is not None]
         assert filled == list(range(25))
+
+
+class ASeriesOfManyHosts:
+    SPEC = SeriesSpec.of("system.cpu_percent", "avg", "host")
+    MEMORY = SeriesSpec.of("system.memory_percent", "avg", "host")
+
+    @pytest.fixture(autouse=True)
+    def hosts(self, db: Any) -> None:
+        """60 hosts with two samples each. The higher its number, the busier a host is."""
+        write(
+            [
+                SystemEvent(timestamp=ago(seconds), host=f"h{n:02}", cpu_percent=n, memory_percent=99 - n)
+                for n in range(60)
+                for seconds in (2, 32)
+            ]
+        )
+
+    def read(self, *specs: SeriesSpec, **more: Any) -> dict[str, list[Any]]:
+        result = queries.series(specs, Window.last(60, NOW), EVERYTHING, step=30, now=NOW, **more)
+        return {line.labels["host"]: [value for value in line.values if value is not None] for line in result.lines}
+
+    def test_has_the_busiest_and_the_others_together(self) -> None:
+        others = sum(range(57)) / 57
+        assert self.read(self.SPEC, busiest=3) == {
+            "h59": [59, 59],
+            "h58": [58, 58],
+            "h57": [57, 57],
+            OTHERS: [others, others],
+        }
+
+    def test_ranks_the_hosts_of_each_metric(self) -> None:
+        assert list(self.read(self.MEMORY, busiest=2)) == ["h00", "h01", OTHERS]
+
+    def test_has_no_others_where_there_are_none(self) -> None:
+        assert OTHERS not in self.read(self.SPEC, busiest=60)
+
+    def test_has_the_hosts_that_are_named_and_the_others_together(self) -> None:
+        named = replace(self.SPEC, groups=("h03", "gone"))
+        assert self.read(named) == {"h03": [3, 3], OTHERS: [pytest.approx((sum(range(60)) - 3) / 59)] * 2}
+
+    def test_has_the_same_hosts_for_all_metrics_where_it_is_limited(self) -> None:
+        result = queries.series((self.SPEC, self.MEMORY), Window.last(60, NOW), EVERYTHING, step=30, now=NOW)
+
+        busiest = [f"h{n}" for n in range(10, 60)]
+        assert [line.labels["host"] for line in result.lines] == busiest * 2
+        assert result.groups_omitted == 10
 
 
 class ASeriesWithManyGroups:
