@@ -1,8 +1,10 @@
 """Keeps the rollup rows of whole blocks of hours and minutes decoded, so that a query decodes only what has changed.
 
 A rollup row never changes: commits and compaction insert rows with new ids, compaction, retention and `forget` delete
-rows, and the databases never give an id again. A block is therefore what it was if it has the same ids, whichever
-process wrote it. Each query reads the ids of its rows from the index, and the rows of the blocks whose ids differ.
+rows, and the databases never give an id again. A row that was inserted later has a greater id than the rows that were
+deleted before, so a block is what it was if it has as many rows and the same sum of ids, whichever process wrote it.
+(On PostgreSQL a transaction that lasts may commit a smaller id late; the sums would then have to be equal by chance.)
+Each query reads the checksums of its blocks from the index, and the rows of the blocks whose checksums differ.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class BlockCache:
         self.nbytes = 0
 
     def get(self, key: Key) -> RowBlock | None:
-        """Return a block, which its caller compares with the stored ids."""
+        """Return a block, which its caller compares with the stored rows."""
         with self._lock:
             if key not in self._blocks:
                 return None
@@ -94,13 +96,13 @@ def _read(segment: Segment, names: Sequence[str], selection: Selection) -> Itera
 
 def _read_blocks(segment: Segment, seconds: int, names: Sequence[str], selection: Selection) -> list[RowBlock]:
     """Return the rows of whole blocks, oldest first."""
-    stored = _stored_ids(segment, seconds, selection)
+    stored = selection.checksums(segment, seconds)
     known: dict[int, RowBlock] = {}
     missing: dict[int, tuple[str, ...]] = {}  # the columns that are to be read of each block
-    for start, ids in stored.items():
+    for start, checksum in stored.items():
         block = cache.get((segment.resolution, start, selection))
         columns: Iterable[str] = ()
-        if block is not None and np.array_equal(block.ids, ids):
+        if block is not None and block.checksum == checksum:
             known[start] = block
             columns = block.columns
             count_rows(len(block), block.nbytes)
@@ -119,7 +121,7 @@ def _read_blocks(segment: Segment, seconds: int, names: Sequence[str], selection
                     known.pop(start, None)  # its rows have been deleted since
                     continue
                 block = _completed(known.get(start), read[start])
-                if block is None:  # it has changed since its ids were read
+                if block is None:  # it has changed since its checksum was read
                     one = Segment(segment.resolution, start, start + seconds)
                     blocks = list(_whole(one, seconds, names, selection))
                     block = blocks[0] if blocks else None
@@ -129,13 +131,6 @@ def _read_blocks(segment: Segment, seconds: int, names: Sequence[str], selection
                 known[start] = block
                 cache.put((segment.resolution, start, selection), block)
     return [known[start] for start in sorted(known)]
-
-
-def _stored_ids(segment: Segment, seconds: int, selection: Selection) -> dict[int, np.ndarray]:
-    """Return the ids of the rows of each block that has rows."""
-    buckets, ids = selection.ids(segment)
-    starts, first = np.unique(buckets // seconds * seconds, return_index=True)
-    return dict(zip(starts.tolist(), np.split(ids, first[1:]), strict=True)) if len(ids) else {}
 
 
 def _runs(starts: Sequence[int], stored: Iterable[int]) -> Iterator[list[int]]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from itertools import chain, islice, pairwise
+from itertools import islice, pairwise
 from operator import add
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from django.db.models import ExpressionWrapper, F, Field, Func, IntegerField
+from django.db.models import Count, ExpressionWrapper, F, Field, Func, IntegerField, Sum
 
 from metrics.aggregation import HISTOGRAM_COLUMNS, OUTCOME_COLUMNS
 from metrics.histogram import DecodedHistograms
 from metrics.models import InferenceRollup
 from metrics.queries.read.budget import CHECK_ROWS, count_rows
-from metrics.queries.read.sql import MAX_IDS_IN_SQL
+from metrics.queries.read.sql import one_of
 from metrics.queries.time.plan import Segment
 
 # The successful and the failed requests of a row. The database adds up the outcomes of the latter.
@@ -28,10 +28,16 @@ FAILED = reduce(add, (F(column) for column in OUTCOME_COLUMNS if column != "ok")
 _FAILED_AS_READ = ExpressionWrapper(FAILED, output_field=Field())  # without a type, whose conversion costs 1 µs a row
 # Before the name of a histogram: whether it has values, which is read without its bytes.
 HAS = "has_"
-IDS_AT_ONCE = 10_000
 DECODED_TOGETHER = 2_000  # histograms: the arrays of more need much memory, and fewer as much time as these
 
 Group = TypeVar("Group", bound=Hashable)
+
+
+class Checksum(NamedTuple):
+    """What tells whether some rows are those that were read before."""
+
+    rows: int
+    sum_of_ids: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,11 @@ class RowBlock:
         return len(self.ids)
 
     @property
+    def checksum(self) -> Checksum:
+        """That of its rows."""
+        return Checksum(len(self.ids), int(self.ids.sum()))
+
+    @property
     def nbytes(self) -> int:
         """The size of the arrays."""
         return 3 * self.ids.nbytes + sum(values.nbytes for values in self.columns.values())
@@ -120,44 +131,35 @@ class Selection:
 
     series_ids: tuple[int, ...] | None
 
-    @cached_property
-    def _compared(self) -> frozenset[int] | None:
-        """The ids that are compared here, because a statement has a limited number of parameters."""
-        ids = self.series_ids
-        return frozenset(ids) if ids is not None and len(ids) > MAX_IDS_IN_SQL else None
-
     def rows(self, segment: Segment, names: Sequence[str]) -> Iterator[RowBlock]:
         """Yield the rows of a segment with these columns, in the order of buckets, series and ids."""
         read = self._values(segment, names).iterator(CHECK_ROWS)
         while chunk := list(islice(read, CHECK_ROWS)):
-            selected = self._selected(chunk)
-            block = RowBlock.of(selected, names) if selected else None
-            count_rows(len(chunk), block.nbytes if block else 0)
-            if block:
-                yield block
+            block = RowBlock.of(chunk, names)
+            count_rows(len(chunk), block.nbytes)
+            yield block
 
-    def ids(self, segment: Segment) -> tuple[np.ndarray, np.ndarray]:
-        """Return the starts of buckets and the ids of the rows in the same order. Only the index is read."""
-        rows = self._selected(list(self._values(segment, ()).iterator(IDS_AT_ONCE)))
-        numbers = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=3 * len(rows))
-        return numbers[0::3], numbers[2::3].copy()
+    def checksums(self, segment: Segment, seconds: int) -> dict[int, Checksum]:
+        """Return the checksum of each block of so many seconds that has rows, oldest first. Only the index is read."""
+        blocks = self._stored(segment).annotate(block=F("bucket") / seconds).order_by("block").values_list("block")
+        return {
+            block * seconds: Checksum(rows, int(sum_of_ids))
+            for block, rows, sum_of_ids in blocks.annotate(rows=Count("id"), sum_of_ids=Sum("id"))
+        }
 
-    def _selected(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        compared = self._compared
-        return rows if compared is None else [row for row in rows if row[1] in compared]
-
-    def _values(self, segment: Segment, names: Sequence[str]) -> Any:
+    def _stored(self, segment: Segment) -> Any:
         resolution, start, end = segment
         queryset = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
-        if self.series_ids is not None and self._compared is None:
-            queryset = queryset.filter(series_id__in=self.series_ids)
+        return queryset if self.series_ids is None else queryset.filter(one_of("series_id", self.series_ids))
+
+    def _values(self, segment: Segment, names: Sequence[str]) -> Any:
         lengths = {
             name: Func(F(name.removeprefix(HAS)), function="LENGTH", output_field=IntegerField())
             for name in names
             if name.startswith(HAS)
         }
         annotated = {**lengths, **({"failed": _FAILED_AS_READ} if "failed" in names else {})}
-        queryset = queryset.order_by("bucket", "series_id", "id").annotate(**annotated)
+        queryset = self._stored(segment).order_by("bucket", "series_id", "id").annotate(**annotated)
         return queryset.values_list("bucket", "series_id", "id", *names)
 
 

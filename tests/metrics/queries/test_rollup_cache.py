@@ -120,15 +120,15 @@ class TheNextAnswer:
         draw = random.Random(3)
         commit(200, draw)
         read_rows([LAST_HOURS], COLUMNS[:1], None)
-        ids = Selection.ids
+        checksums = Selection.checksums
 
-        def ids_and_commit(self: Selection, segment: Segment) -> Any:
-            read = ids(self, segment)
+        def checksums_and_commit(self: Selection, segment: Segment, seconds: int) -> Any:
+            read = checksums(self, segment, seconds)
             commit(50, draw)
             return read
 
         with monkeypatch.context() as patch:
-            patch.setattr(Selection, "ids", ids_and_commit)
+            patch.setattr(Selection, "checksums", checksums_and_commit)
             read_rows([LAST_HOURS], COLUMNS, None)  # reads the columns that are not kept of rows that have changed
         kept = read_rows([LAST_HOURS], COLUMNS, None)
         rollup_cache.cache.clear()
