@@ -48,7 +48,10 @@ class DemoView(APIView):
 
     @describe(request=None, responses={202: schemas.DEMO, **PROBLEMS}, summary="Add demo data")
     def post(self, request: Request) -> Response:
-        """Add a day of demo data, then send new data each second. Has no effect if that is already running."""
+        """Add a week of demo data, the newest first, and send new data each second. Has no effect if that is running.
+
+        Before the last day, there are a twelfth of the requests.
+        """
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
     @describe(responses={200: schemas.DEMO, 202: schemas.DEMO, **PROBLEMS}, summary="Remove demo data")

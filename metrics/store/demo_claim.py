@@ -87,6 +87,12 @@ def current_progress() -> Progress | None:
     return Progress(row.percent, row.incident, row.removing, row.live) if row else None
 
 
+def is_filling() -> bool:
+    """Return whether a process stores the past of the demo data."""
+    progress = current_progress()
+    return progress is not None and not progress.removing and progress.percent < 100
+
+
 def stop_owner(wait_seconds: float) -> None:
     """Ask the owner of the claim to stop, wait until it has released the claim, and clear the claim after that time."""
     owner = DemoClaim.objects.exclude(owner="").values_list("owner", flat=True).first()

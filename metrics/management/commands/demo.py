@@ -16,17 +16,17 @@ from metrics import queries
 from metrics.store.demo_claim import Claim, Progress
 from metrics.traffic.demo.filling import FillingFailed, fill
 from metrics.traffic.demo.live import Live
-from metrics.traffic.demo.workload import Workload
+from metrics.traffic.demo.workload import DAYS, Workload
 from metrics.traffic.sender import Sender, SendingFailed
 
 
 class Command(StoreCommand):
     """Store demo data and optionally keep sending it."""
 
-    help = "Store a day of demo data; with --live, keep sending it."
+    help = "Store a week of demo data; with --live, keep sending it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=float, default=1.0, help="days up to now (default 1, at most 30)")
+        parser.add_argument("--days", type=float, default=DAYS, help="days up to now (default 7, at most 30)")
         parser.add_argument(
             "--seed", type=int, default=1, help="the same seed and time give the same events (default 1)"
         )

@@ -24,6 +24,7 @@ from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollu
 from metrics.readings import MINUTE
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
+from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
 from metrics.store.upkeep import disk_limit, level_hours, sdk_queues
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
@@ -72,7 +73,7 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps))
     for model, kind in RAW_TABLES:
-        run(table_name(model), partial(steps.run, oldest_raw_rows(model, kind, now - policy.raw(kind))))
+        run(table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps))
     for resolution in RESOLUTIONS:
         of_resolution = manager(InferenceRollup).filter(resolution=resolution)
         run(table_name(InferenceRollup), partial(steps.run, _old_buckets(of_resolution, resolution, policy, now)))
@@ -90,6 +91,14 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     if failed:
         raise failed
     return counts
+
+
+def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: Steps) -> int:
+    """Delete the raw rows of a kind that are too old. Return their number.
+
+    Not while demo data is filled in: the raised floor would reject the older samples that follow.
+    """
+    return 0 if is_filling() else steps.run(oldest_raw_rows(model, kind, before))
 
 
 def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySet[Any]]:

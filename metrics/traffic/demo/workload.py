@@ -1,8 +1,9 @@
-"""Demo data: a plausible day of three models on two hosts, with incidents. The same seed gives the same events.
+"""Demo data: a plausible week of three models on two hosts, with incidents. The same seed gives the same events.
 
 A large and a small model are served from one GPU host, and one model is behind a provider's API. Token counts are
-lognormal. Arrivals are a Poisson process whose rate follows a daily wave with its peak at the present: about 40,000
-requests a day, which a small machine stores within ten seconds. In the incident the queue of the large model grows, its
+lognormal. Arrivals are a Poisson process whose rate follows a daily wave with its peak at the present. It grows in the
+last day from a twelfth to all of it, without a step: about 40,000 requests a week, which a small machine stores within
+ten seconds. The load of the hosts follows the daily wave alone. In the incident the queue of the large model grows, its
 requests wait, some time out, and its GPUs are busy; the other models are not affected. The past has one incident. In
 the present, a short one begins soon after the start and is repeated, so that alerts fire while a person watches. At
 other times, response times are well below the threshold of the default alert rule.
@@ -20,10 +21,14 @@ from random import Random
 from typing import Any
 
 DEMO = "llmmonitor.demo"
-# Hosts are sampled less often before the last two hours, because older windows are read in whole minutes.
-DENSE_SECONDS = 7_200
-DENSE_STEP_SECONDS = 5
-SPARSE_STEP_SECONDS = 30
+DAY_SECONDS = 86_400
+DAYS = 7.0
+# Hosts are sampled each minute before the last hour, because older windows are read in whole minutes, and less often
+# before the last day, whose raw samples are not kept. A reading is held for three intervals, so no gap remains.
+SAMPLED_EVERY = ((3_600, 5), (DAY_SECONDS, 60), (math.inf, 300))  # seconds before the end, seconds between samples
+# The share of the arrivals before the growth, and how far back that is.
+EARLIER_SHARE = 0.08
+GROWTH_DAYS = 0.5
 MAX_TOKENS = 1_024
 # The network counters depend on the time alone, so that they continue where a demo is resumed. A lower counter would be
 # taken for a restart of the host, with all that it counts in one step.
@@ -104,7 +109,7 @@ class Workload:
     `since`: events up to this time exist already, so these start there. An incident that would be cut is omitted.
     """
 
-    def __init__(self, end: datetime, *, days: float = 1.0, seed: int = 1, since: datetime | None = None) -> None:
+    def __init__(self, end: datetime, *, days: float = DAYS, seed: int = 1, since: datetime | None = None) -> None:
         self.end = end.astimezone(UTC)
         self.start = self.end - timedelta(days=days)
         if since is not None:
@@ -127,11 +132,14 @@ class Workload:
         return self.incident.depth(at) if self.incident else 0.0
 
     def chunks(self) -> Iterator[tuple[datetime, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]]:
-        """Yield (start, requests, system samples, queue samples) of each half hour, newest first."""
+        """Yield (start, requests, system samples, queue samples) of each half hour of the last day, newest first.
+
+        Before it, there are fewer events, so these are of six hours each.
+        """
         end = self.end.timestamp()
-        span = 1_800.0
         while end > self.start.timestamp():
-            start = max(end - span, self.start.timestamp())
+            is_last_day = self.end.timestamp() - end < DAY_SECONDS
+            start = max(end - (1_800.0 if is_last_day else 21_600.0), self.start.timestamp())
             yield (
                 datetime.fromtimestamp(start, UTC),
                 self.requests(start, end),
@@ -146,16 +154,22 @@ class Workload:
         daily = 0.06 + 0.94 * (0.5 + 0.5 * math.cos(2 * math.pi * hours / 24)) ** 2
         return daily * (1 + 0.13 * math.sin(at / 420) + 0.07 * math.sin(at / 97))
 
+    def share(self, at: float) -> float:
+        """Return the share of the arrivals at this unix time that the growth has reached: 1 at the end and after it."""
+        days = max(0.0, self.end.timestamp() - at) / DAY_SECONDS
+        return EARLIER_SHARE + (1 - EARLIER_SHARE) * math.exp(-((days / GROWTH_DAYS) ** 2))
+
     def requests(self, start: float, end: float) -> list[dict[str, Any]]:
         """Return events for `/track/inference` from unix time `start` up to `end`, in time order."""
         events = []
         for model in MODELS:
             random = Random(f"{self.seed}:{model.name}:{start:.3f}")
-            # Thinning: arrivals at the highest rate are kept with a probability that follows the wave.
-            most = model.requests_per_second * HIGHEST_WAVE
+            # Thinning: arrivals at the highest rate are kept with a probability that follows the wave and the growth.
+            highest = HIGHEST_WAVE * self.share(end)
+            most = model.requests_per_second * highest
             at = start + random.expovariate(most)
             while at < end:
-                if random.random() < self.wave(at) / HIGHEST_WAVE:
+                if random.random() * highest < self.wave(at) * self.share(at):
                     events.append(self.request(model, at, random))
                 at += random.expovariate(most)
         events.sort(key=lambda event: event["timestamp"])
@@ -218,12 +232,16 @@ class Workload:
             event["cost_usd"] = round((prompt * cost[0] + completion * cost[1]) / 1e6, 9)
         return event
 
+    def _step(self, at: float) -> int:
+        before = self.end.timestamp() - at
+        return next(step for seconds, step in SAMPLED_EVERY if before <= seconds)
+
     def times(self, start: float, end: float, step: int | None = None) -> Iterator[float]:
         """Yield the unix times at which hosts and queues are sampled."""
         at = math.ceil(start)
         while at < end:
             yield float(at)
-            at += step or (DENSE_STEP_SECONDS if self.end.timestamp() - at <= DENSE_SECONDS else SPARSE_STEP_SECONDS)
+            at += step or self._step(at)
 
     def system(self, start: float, end: float, step: int | None = None) -> list[dict[str, Any]]:
         """Return events for `/track/system`: two hosts, one of them with two GPUs."""

@@ -30,6 +30,7 @@ from metrics.models import (
 from metrics.queries.time.plan import Retention
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import raw_floors
+from metrics.store.demo_claim import Claim, Progress
 from metrics.store.upkeep import retention
 from metrics.store.upkeep.deleting import MICROSECOND, Steps, matching_rows, oldest_raw_rows
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
@@ -54,6 +55,22 @@ def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(raw_floors, "_last_read", {})
     monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
     monkeypatch.setattr(retention, "_compacted_at", None)
+
+
+class WhenDemoDataIsFilledIn:
+    """The older samples of it follow the newer ones."""
+
+    def test_raw_rows_stay_and_older_ones_are_accepted(self) -> None:
+        claim = Claim()
+        assert claim.acquire(Progress(50, ""))
+        record([machine(ago(minutes=10))])
+        maintain()
+        record([machine(ago(minutes=20))])
+        assert SystemMetrics.objects.count() == 2
+
+        claim.renew(Progress(100, ""))
+        maintain()
+        assert SystemMetrics.objects.count() == 0
 
 
 def maintain(at: Any = NOW) -> dict[str, int]:

@@ -21,7 +21,7 @@ from metrics.store.upkeep.forgetting import forget
 from metrics.traffic.demo import control, filling
 from metrics.traffic.demo.filling import fill
 from metrics.traffic.demo.live import Live
-from metrics.traffic.demo.workload import DENSE_STEP_SECONDS, Workload
+from metrics.traffic.demo.workload import SAMPLED_EVERY, Workload
 from metrics.traffic.sender import Sender, SendingFailed
 from tests.metrics.api.asgi_client import AsgiClient
 
@@ -110,7 +110,7 @@ class TheButton:
 
         times = SystemMetrics.objects.filter(host="api-host").order_by("timestamp").values_list("timestamp", flat=True)
         gaps = [after - before for before, after in pairwise(times)]
-        assert max(gaps) <= timedelta(seconds=DENSE_STEP_SECONDS)
+        assert max(gaps) <= timedelta(seconds=SAMPLED_EVERY[0][1])
         assert min(gaps) == timedelta(seconds=1)
 
     def test_pressed_twice_runs_once(self, api: AsgiClient, short_day: None, sent: list[tuple[str, int]]) -> None:

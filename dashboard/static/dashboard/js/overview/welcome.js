@@ -30,7 +30,7 @@ async function createDemo(root, page, button) {
   const progress = find("#demo-progress", root);
   const showProgress = (percent) => {
     progress.value = percent;
-    setText(text, `Creating one day of demo data… ${percent} %`);
+    setText(text, `Creating a week of demo data… ${percent} %`);
   };
   button.disabled = true;
   progress.hidden = false;
