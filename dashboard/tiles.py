@@ -1,23 +1,27 @@
-"""The tiles of a page: the value, the sparkline and the help text of each, and the direction that is worse.
+"""The tiles of a page: the value, the change, the sparkline and the help text of each, and the direction that is worse.
 
-A live page shows the value of the last minute (`tick`, a path in the tick). Otherwise, or where the last minute has no
-value, it shows that of the window (`summary`, a name in `/metrics/summary`). The change compares the window with the
-window before. It is empty where the window before has too little data.
+All values of a page's tiles are of one span, which the page names once (`describe_values`). Where each tile has a value
+in the tick, a live page shows the last minute, and how it differs from the window. Otherwise tiles show the window, and
+how it differs from the window before. A value is never that of another span: where the last minute has none, the tile
+has a dash, and the value of the window beside its range. `static/dashboard/js/page/tile-text.js` has the same rules;
+tests check both against `tests/dashboard/tile_cases.json`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.formatting import FORMATS, Change, Figure, change
+from dashboard.formatting import FORMATS, NO_CHANGE, NO_FIGURE, Change, Figure, change
 from metrics.queries import SeriesSpec
+
+ENOUGH_REQUESTS = 20  # in a window that the last minute is compared with, and in a minute whose times are judged
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile. `series` is that of its sparkline."""
+    """One tile. `summary`: its name in `/metrics/summary`, `tick`: a path in the tick, `series`: of its sparkline."""
 
     id: str
     label: str
@@ -35,6 +39,14 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class LastMinute:
+    """The values of the last minute by the id of their tile, and its number of requests."""
+
+    values: Mapping[str, float | None]
+    requests: int
+
+
+@dataclass(frozen=True)
 class ShownTile:
     """A tile with its value, for the first rendering."""
 
@@ -43,16 +55,43 @@ class ShownTile:
     change: Change
 
 
-def show(tiles: Sequence[Tile], summary: dict[str, Any]) -> list[ShownTile]:
-    """Return the tiles with the values of the window. The style sheet hides the GPU tile where there is no GPU."""
-    before = (summary.get("previous") or {}) if summary.get("comparable") else {}
-    shown = []
-    for tile in tiles:
-        now = summary.get(tile.summary)
-        shown.append(
-            ShownTile(tile, FORMATS[tile.format](now), change(tile.format, now, before.get(tile.summary), tile.worse))
-        )
-    return shown
+def show(
+    tiles: Sequence[Tile], summary: Mapping[str, Any], minute: LastMinute | None = None, range_name: str = ""
+) -> list[ShownTile]:
+    """Return the tiles with the values of the last minute, or without it with those of the window.
+
+    The style sheet hides the GPU tile where there is no GPU.
+    """
+    return [ShownTile(tile, *text_of(tile, summary, minute, range_name)) for tile in tiles]
+
+
+def text_of(
+    tile: Tile, summary: Mapping[str, Any], minute: LastMinute | None, range_name: str
+) -> tuple[Figure, Change]:
+    """Return the value of a tile, and below it its change or what else there is to know. Pure."""
+    figure, of_window = FORMATS[tile.format], summary.get(tile.summary)
+    if minute is None:
+        before = (summary.get("previous") or {}).get(tile.summary) if summary.get("comparable") else None
+        return figure(of_window), change(tile.format, of_window, before, tile.worse)
+    value = minute.values.get(tile.id)
+    if value is None:
+        return NO_FIGURE, NO_CHANGE if of_window is None else Change(f"{range_name}: {figure(of_window)}", "")
+    shown = change(tile.format, value, of_window if is_enough(summary) else None, tile.worse)
+    is_judged = minute.requests >= ENOUGH_REQUESTS or tile.tick.startswith("queue.")
+    return figure(value), shown if is_judged else Change(shown.text, "")
+
+
+def is_enough(summary: Mapping[str, Any]) -> bool:
+    """Return whether the window has enough requests to compare the last minute with it."""
+    return (summary.get("total_requests") or 0) >= ENOUGH_REQUESTS
+
+
+def describe_values(summary: Mapping[str, Any], is_last_minute: bool, span: str, span_before: str) -> str:
+    """Return which values the tiles show, and what they are compared with. `span` is "the last hour"."""
+    values, base = ("the last minute", span) if is_last_minute else (span, span_before)
+    compared = is_enough(summary) if is_last_minute else bool(summary.get("comparable"))
+    values = values[:1].upper() + values[1:]
+    return f"{values}, ▲ ▼ compared with {base}" if compared else f"{values}; not enough data to compare with {base}"
 
 
 def specs(tiles: Sequence[Tile]) -> list[dict[str, Any]]:

@@ -12,12 +12,13 @@ from django.urls import reverse
 from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_heatmap, chart_series
 from dashboard.overview import health, model_table, sentence, tiles
+from dashboard.overview.last_minute import last_minute
 from dashboard.overview.tiles import TILES
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
-from dashboard.tiles import show, specs
+from dashboard.tiles import describe_values, show, specs
 from metrics import catalogue, queries
-from metrics.queries import Ranking, SeriesSpec, Window
+from metrics.queries import Filters, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE
 
 RESPONSE = "inference.response_time_ms"
@@ -70,8 +71,12 @@ def figures(reading: Reading) -> Row:
 
 
 def data(reading: Reading) -> Row:
-    """Return the newest tick, from which the page starts."""
-    return {"current": reading.read("The live figures", lambda: queries.current(reading.now))}
+    """Return the newest tick, from which the page starts, with the requests that match the filters as its `view`."""
+    current = reading.current
+    if current and reading.filters != Filters():
+        view = reading.read("The last minute", lambda: queries.live_view(reading.filters, reading.now))
+        current = current | {"view": view}
+    return {"current": current}
 
 
 def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
@@ -80,10 +85,14 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     has_gpu = any(host.get("gpu_count") or host.get("gpu_metrics") for host in machines) or (
         data["summary"].get("avg_gpu_utilization_percent") is not None
     )
+    query = reading.query
+    minute = last_minute(TILES, data["current"], data["history"], reading.filters) if query.range else None
+    values = describe_values(data["summary"], minute is not None, query.span, query.span_before)
     return {
         "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
+        "values": values if reading.has_events else "",
         "state": "full" if reading.has_events else "empty",
-        "tiles": show(TILES, data["summary"]),
+        "tiles": show(TILES, data["summary"], minute, query.range or ""),
         "models": model_table.model_rows(data["models"], data["summary"]["total_requests"]),
         "has_gpu": has_gpu,
         "tile_specs": specs(TILES),

@@ -12,7 +12,7 @@ from dashboard.formatting import duration, whole
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.queue import sentence
 from dashboard.reading import MODELS_SHOWN, Reading
-from dashboard.tiles import Tile, show, specs
+from dashboard.tiles import Tile, describe_values, show, specs
 from metrics import queries
 from metrics.queries import FigureSet, SeriesSpec, Window
 
@@ -43,15 +43,15 @@ SERIES = (
     series(PROCESSING, "p95", "model"),
 )
 TILES = (
-    Tile("pending", "Pending", "requests", "avg_queue_pending", "queue.pending", SERIES[0], "up",
-         "Requests that wait in all queues."),
-    Tile("processing", "Processing", "requests", "avg_queue_processing", "queue.processing", SERIES[1], None,
-         "Requests that are being processed."),
+    Tile("pending", "Pending", "requests", "avg_queue_pending", "", SERIES[0], "up",
+         "Requests that wait in all queues, on average."),
+    Tile("processing", "Processing", "requests", "avg_queue_processing", "", SERIES[1], None,
+         "Requests that are being processed, on average."),
     Tile("wait-mean", "Wait, mean", "duration", "avg_queue_time_ms", "", series(WAIT, "p50"), "up",
          "The mean time that a request waited before processing began; the line is the median."),
     Tile("wait-p95", "Wait P95", "duration", "p95_queue_time_ms", "", series(WAIT, "p95"), "up",
          "95 % of requests waited at most this long. Accurate to 1.1 %."),
-    Tile("finished", "Finished", "rate", "requests_per_second", "requests_per_second",
+    Tile("finished", "Finished", "rate", "requests_per_second", "",
          series("inference.requests", "rate"), None, "Finished requests per second, including failed ones."),
 )  # fmt: skip
 
@@ -103,6 +103,7 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     """Return what the first rendering shows of the data."""
     return {
         "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
+        "values": describe_values(data["summary"], False, reading.query.span, reading.query.span_before),
         "tiles": show(TILES, data["summary"]),
         "tile_specs": specs(TILES),
     }

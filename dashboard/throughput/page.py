@@ -13,7 +13,7 @@ from dashboard.formatting import compact, percent, rate, whole
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
 from dashboard.throughput import sentence
-from dashboard.tiles import Tile, show, specs
+from dashboard.tiles import Tile, describe_values, show, specs
 from metrics import catalogue, queries
 from metrics.queries import FigureSet, SeriesSpec
 
@@ -47,11 +47,11 @@ HISTOGRAMS = {
     "speed": "inference.tokens_per_second",
 }
 TILES = (
-    Tile("requests", "Requests", "rate", "requests_per_second", "requests_per_second",
+    Tile("requests", "Requests", "rate", "requests_per_second", "",
          series("inference.requests", "rate"), None, "Finished requests per second, including failed ones."),
     Tile("prompt", "Prompt tokens", "throughput", "prompt_tokens_per_second", "",
          series("inference.prompt_tokens", "rate"), None, "Input tokens per second, all requests together."),
-    Tile("output", "Output tokens", "throughput", "tokens_per_second", "tokens_per_second",
+    Tile("output", "Output tokens", "throughput", "tokens_per_second", "",
          series("inference.completion_tokens", "rate"), None, "Output tokens per second, all requests together."),
     Tile("cached", "From the cache", "percent", "cached_percent", "", series("inference.cached_tokens", "rate"), "down",
          "The share of the input tokens that were read from a prompt cache; the line is their number per second."),
@@ -103,6 +103,7 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     """Return what the first rendering shows of the data."""
     return {
         "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
+        "values": describe_values(data["summary"], False, reading.query.span, reading.query.span_before),
         "tiles": show(TILES, data["summary"]),
         "tile_specs": specs(TILES),
     }

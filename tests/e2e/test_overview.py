@@ -153,15 +153,15 @@ class APage:
         page.get_by_role("button", name="Remove the model filter").click()
         expect(page.locator("#models-table")).to_contain_text("llama-3-8b")
 
-    def test_shows_values_of_the_window_where_the_last_minute_has_no_requests(
+    def test_shows_no_value_where_the_last_minute_has_no_requests_and_names_that_of_the_window(
         self, module_server: Server, open_page: Any
     ) -> None:
         send(module_server, *(request("quiet", ago_seconds=600 + n) for n in range(3)))
         page = open_page(f"{module_server.url}/?range=1h&model=quiet")
-        expect(page.locator(".sentence [data-aside]")).to_contain_text("Values: the last minute")
-        expect(tile(page, "p50")).to_have_text(re.compile(r"1\.2\d"))
-        expect(page.locator('[data-tile="p50"] [data-aside]')).to_have_text("1h")
-        expect(page.locator('[data-tile="cpu"] [data-aside]')).to_have_text("")
+        wait_live(page)
+        expect(page.locator(".sentence [data-aside]")).to_contain_text("The last minute; not enough data to compare")
+        expect(tile(page, "p50")).to_have_text("—")
+        expect(page.locator('[data-tile="p50"] [data-change]')).to_have_text(re.compile(r"1h: 1\.2\d\ss"))
         expect(page.locator('[data-widget="latency"] [data-values]')).to_have_text(
             re.compile(r"P99 1\.2\d\ss in the last hour")
         )
@@ -170,18 +170,48 @@ class APage:
         send(server, *(request(ago_seconds=60 * n) for n in range(1, 59)))
         send(server, *(request(ago_seconds=3_601 + n) for n in range(30)))
         page = open_page(f"{server.url}/?range=1h")
+        wait_live(page)
+        page.locator("#live").click()
         expect(page.locator(".sentence [data-aside]")).to_contain_text(
-            "not enough data to compare with the previous hour"
+            "The last hour; not enough data to compare with the previous hour"
         )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_have_text(re.compile(r"^\s*$"))
 
         send(server, *(request(ago_seconds=3_700 + 60 * n) for n in range(58)))
         page.reload()
+        wait_live(page)
+        page.locator("#live").click()
 
         expect(page.locator(".sentence [data-aside]")).to_contain_text(
-            "▲ ▼ the last hour compared with the previous hour"
+            "The last hour, ▲ ▼ compared with the previous hour"
         )
         expect(page.locator('[data-tile="requests"] [data-change]')).to_contain_text("▼")
+
+    def test_compares_the_last_minute_with_the_window_and_keeps_its_words_in_a_reload(
+        self, server: Server, open_page: Any
+    ) -> None:
+        send(server, *(request(ago_seconds=600 + n, response_time_ms=900) for n in range(30)))
+        send(server, *(request(ago_seconds=1) for _ in range(30)))
+        page = open_page(f"{server.url}/?range=1h")
+        wait_live(page)
+        shown = page.locator('[data-tile="p50"]')
+        expect(shown.locator("[data-change]")).to_have_text(re.compile(r"▲\s\d+\s%"))
+        aside = page.locator(".sentence [data-aside]")
+        expect(aside).to_contain_text("The last minute, ▲ ▼ compared with the last hour · ")
+        parts = ("[data-number]", "[data-unit]", "[data-change]")
+        running = [shown.locator(part).text_content() for part in parts]
+
+        page.context.set_offline(True)  # nothing changes what the server has rendered
+        html = server.request("GET", "/?range=1h").body
+        rendered = page.evaluate(
+            """([html, parts]) => {
+                 const read = new DOMParser().parseFromString(html, "text/html");
+                 const text = (selector) => read.querySelector(selector).textContent;
+                 const ofTile = parts.map((part) => text(`[data-tile="p50"] ${part}`));
+                 return [...ofTile, text(".sentence [data-aside]")]; }""",
+            [html.decode() if isinstance(html, bytes) else html, list(parts)],
+        )
+        assert rendered == [*running, "The last minute, ▲ ▼ compared with the last hour"]
 
     def test_hints_at_machines_below_the_edge(self, server: Server, open_page: Any) -> None:
         send(server, request())

@@ -375,7 +375,9 @@ class TheScripts:
     def test_show_the_last_minute_while_live_and_the_window_where_it_has_nothing(self, run: Any) -> None:
         body = """(m, _, settings) => {
           const params = { range: "24h", filters: {}, span: "the last 24 hours" };
-          const page = new m.Page({ settings, data: { now: Date.now(), params, summary: { rate: 2, unknown: null } } });
+          const tiles = [{ tick: "rate" }];
+          const summary = { rate: 2, unknown: null };
+          const page = new m.Page({ settings, tiles, data: { now: Date.now(), params, summary } });
           const current = () => [page.showsLastMinute, page.currentValue((minute) => minute.rate, "rate")];
           const all = [current()];
           page.tick = { overall: { rate: 0 } };
@@ -384,12 +386,16 @@ class TheScripts:
           all.push(current(), [page.showsLastMinute, page.currentValue((minute) => minute.unknown, "unknown")]);
           page.pause = { window: { from: 0, to: 1 } };
           all.push(current());
+          page.pause = null;
+          page.tiles = [{ tick: "rate" }, { tick: "" }];
+          all.push(current());
           return all; }"""
         assert run("live/page.js", body) == [
             [False, {"value": 2, "fromWindow": False}],
             [True, {"value": 0, "fromWindow": False}],
             [True, {"value": 2, "fromWindow": True}],
             [True, {"value": None, "fromWindow": False}],
+            [False, {"value": 2, "fromWindow": False}],
             [False, {"value": 2, "fromWindow": False}],
         ]
 

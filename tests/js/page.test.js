@@ -9,22 +9,12 @@ import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
 import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
 import { shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
-import { describeValues } from "../../dashboard/static/dashboard/js/widgets/sentence.js";
 
 describe("A page", () => {
   it("treats a rejected connection as a lost one", () => {
     const lost = (state) => Reflect.get(Page.prototype, "isDisconnected", { connection: { state } });
     const states = ["connecting", "live", "catching-up", "polling", "disconnected", "rejected"];
     assert.deepEqual(states.filter(lost), ["disconnected", "rejected"]);
-  });
-
-  it("says which values it shows, and what they are compared with", () => {
-    const text = (showsLastMinute, comparable) => describeValues(/** @type {any} */ ({
-      showsLastMinute, data: { summary: { comparable } }, params: { span: "the span", span_before: "the window before" },
-    }));
-    assert.equal(text(true, true), "Values: the last minute · ▲ ▼ the span compared with the window before");
-    assert.equal(text(false, true), "Values: the span · ▲ ▼ the span compared with the window before");
-    assert.equal(text(true, false), "Values: the last minute · not enough data to compare with the window before");
   });
 
   it("never says that all is well without a connection", () => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -82,6 +83,14 @@ def embedded(html: str, name: str) -> Any:
     return json.loads(match.group(1))
 
 
+def tile_text(html: str, name: str) -> str:
+    """Return the value of a tile and what is below it."""
+    match = re.search(rf'data-tile="{name}".*?</h2>(.*?)<svg', html, re.DOTALL)
+    assert match, f"no tile {name}"
+    text = unescape(re.sub("<[^>]+>", " ", match.group(1))).replace("\u00a0", " ")
+    return " ".join(text.split())
+
+
 class ThePage:
     def test_of_an_empty_store_shows_how_to_send_the_first_event(self, visitor: Client) -> None:
         html = visitor.get("/").content.decode()
@@ -105,6 +114,31 @@ class ThePage:
             *((spec.metric.name, spec.stat, {"model": "a"}) for spec in overview.SERIES_BY_MODEL),
         ]
         assert page["can"] == ["demo", "ingest", "read"]
+
+    def test_shows_the_last_minute_and_how_it_differs_from_the_window(self, visitor: Client) -> None:
+        for seconds, count, response in ((600, 40, 1_000), (5, 20, 2_000)):
+            at = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+            requests(*["a"] * count, timestamp=at, request_id=None, response_time_ms=response)
+        requests("b", request_id="b", response_time_ms=9_000)
+        html = visitor.get("/?range=1h&model=a").content.decode()
+        assert "The last minute, ▲ ▼ compared with the last hour" in html
+        assert tile_text(html, "p50") == "2.00 s ▲ 100 %"
+        assert tile_text(html, "requests") == "20.0 per min ▲ from 1.00 per min"
+
+    def test_shows_no_value_of_the_window_as_one_of_the_last_minute(self, visitor: Client) -> None:
+        at = (datetime.now(UTC) - timedelta(seconds=600)).isoformat()
+        requests(*["a"] * 30, timestamp=at, request_id=None)
+        html = visitor.get("/?range=1h").content.decode()
+        assert tile_text(html, "p50") == "— 1h: 1.23 s"
+
+    def test_between_two_times_shows_the_window(self, visitor: Client) -> None:
+        requests("a")
+        now = datetime.now(UTC)
+        html = visitor.get(
+            "/", {"from": (now - timedelta(hours=1)).isoformat(), "to": now.isoformat()}
+        ).content.decode()
+        assert "This time range; not enough data to compare with the previous" in html
+        assert tile_text(html, "p50") == "1.23 s"
 
     def test_hands_its_ranges_and_filters_to_the_scripts(self, visitor: Client) -> None:
         settings = embedded(visitor.get("/").content.decode(), "page-settings")

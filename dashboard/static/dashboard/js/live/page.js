@@ -107,9 +107,9 @@ export class Page {
     return this.isFiltered ? this.tick.view ?? null : this.tick.overall;
   }
 
-  // Whether tiles and headings show the last minute. Otherwise they show the window. Changes always compare windows.
+  // Whether tiles and headings show the last minute, because each tile has a value in the tick. Otherwise they show the window.
   get showsLastMinute() {
-    return this.live && Boolean(this.lastMinute);
+    return this.live && Boolean(this.lastMinute) && this.tiles.length > 0 && this.tiles.every(({ tick }) => tick);
   }
 
   // The current value of a figure: `read` returns it for the last minute, `summaryName` is its name in the summary.
@@ -136,7 +136,7 @@ export class Page {
     this.series.load(data.history);
     this.before.load(data.before);
     // The machines come from the data, so that a removed machine disappears before the next tick.
-    if (data.current) this.tick = this.tick ? { ...this.tick, hosts: data.current.hosts } : { ...data.current };
+    if (data.current) this.tick = this.tick ? { ...this.tick, hosts: data.current.hosts, view: data.current.view } : { ...data.current };
     this.topics.emit("data");
   }
 

@@ -5,4 +5,4 @@ import * as sentence from "../widgets/sentence.js";
 import * as opened from "./opened.js";
 import * as table from "./table.js";
 
-startPage({ sentence: (root, page) => sentence.mount(root, page, { ofWindow: true }), models: table.mount, opened: opened.mount });
+startPage({ sentence: sentence.mount, models: table.mount, opened: opened.mount });

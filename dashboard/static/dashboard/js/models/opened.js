@@ -43,7 +43,6 @@ function ofModel(page, series) {
     series: () => series,
     before: () => new SeriesStore(),
     specs: () => specs,
-    showsLastMinute: () => false,
     data: () => ({ ...page.data, summary: page.data.opened?.summary ?? {}, alerts: { marks: page.data.opened?.marks ?? [] } }),
     filters: () => ({ ...page.filters, model: page.data.opened ? [page.data.opened.name] : [] }),
     currentValue: () => (_, name) => ({ value: page.data.opened?.summary[name] ?? null, fromWindow: false }),

@@ -3,20 +3,15 @@
 import { find, setText } from "../page/dom.js";
 import { moment, timeOfDay, zoneName } from "../page/format.js";
 import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
+import { valuesText } from "../page/tile-text.js";
 
-// The time range of the values in tiles and headings.
-export const valuesSpan = (page) => (page.showsLastMinute ? "the last minute" : page.params.span);
-
-// "Values: the last minute · ▲ ▼ the last 24 hours compared with the previous 24 hours"
-export function describeValues(page, values = valuesSpan(page)) {
+// Which values the tiles and heads show: "The last minute, ▲ ▼ compared with the last 24 hours".
+export function describeValues(page) {
   const { span, span_before: before } = page.params;
-  const { comparable } = page.data.summary;
-  const changes = comparable ? `▲ ▼ ${span} compared with ${before}` : `not enough data to compare with ${before}`;
-  return `Values: ${values} · ${changes}`;
+  return valuesText(page.data.summary, page.showsLastMinute, span, before);
 }
 
-// `ofWindow`: all values of the page are those of the window.
-export function mount(root, page, { ofWindow = false } = {}) {
+export function mount(root, page) {
   const draw = () => {
     const now = page.now();
     /** @type {Record<string, any>} */
@@ -30,7 +25,7 @@ export function mount(root, page, { ofWindow = false } = {}) {
   };
   const drawAside = () => {
     const time = timeText(page);
-    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page, ofWindow ? page.params.span : undefined)} · ${time}` : time);
+    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page)} · ${time}` : time);
   };
   for (const topic of ["data", "figures", "connection"]) page.topics.on(topic, draw);
   for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);

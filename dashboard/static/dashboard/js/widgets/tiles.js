@@ -1,14 +1,14 @@
-// The tiles. A live page shows the last minute, otherwise the window; the change always compares windows. Where the last
-// minute has no value, the tile shows that of the window and names the range.
+// The tiles. All show one span: a live page shows the last minute where each tile has a value in the tick, otherwise the
+// window. See dashboard/tiles.py.
 
 import { drawSparkline } from "../charts/sparkline.js";
 import { thin } from "../live/series.js";
-import { change } from "../page/change.js";
 import { find, findAll, setText } from "../page/dom.js";
-import { FORMATS, NO_DATA, SPACE, whole } from "../page/format.js";
+import { NO_DATA, SPACE, whole } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
+import { tileText } from "../page/tile-text.js";
 import { average, runningHosts } from "./machine-values.js";
-import { valuesSpan } from "./sentence.js";
+import { describeValues } from "./sentence.js";
 
 const SPARKLINE_POINTS = 60;
 
@@ -16,7 +16,7 @@ export function mount(root, page) {
   const specs = new Map(page.tiles.map((spec) => [spec.id, spec]));
   const nodes = findAll("[data-tile]", root);
   const draw = perFrame(() => {
-    root.setAttribute("aria-label", `Values of ${valuesSpan(page)}`);
+    root.setAttribute("aria-label", describeValues(page));
     for (const node of nodes) drawTile(node, specs.get(node.dataset.tile), page);
   });
   for (const topic of ["data", "figures", "tick", "pause"]) page.topics.on(topic, draw);
@@ -39,17 +39,17 @@ function lastMinuteValue(spec, page) {
   return second ? (value?.[second] ?? null) : value;
 }
 
+const requestsOf = (minute) => Math.round(60 * (minute.requests_per_second ?? 0));
+
 function drawTile(node, spec, page) {
   const { summary } = page.data;
-  const { value, fromWindow } = page.currentValue(() => lastMinuteValue(spec, page), spec.summary);
-  const { number, unit } = FORMATS[spec.format](value);
+  const minute = page.showsLastMinute ? { value: lastMinuteValue(spec, page), requests: requestsOf(page.lastMinute) } : null;
+  const { figure: { number, unit }, text, judgement } = tileText(spec, summary, minute, page.params.range);
   const numberNode = find("[data-number]", node);
   setText(numberNode, number);
   numberNode.title = number === NO_DATA ? "no data" : "";
   setText(find("[data-unit]", node), unit);
-  setText(find("[data-aside]", node), fromWindow ? page.params.range : asideText(spec, page));
-  const before = summary.comparable ? summary.previous?.[spec.summary] : null;
-  const { text, judgement } = change(spec.format, summary[spec.summary], before, spec.worse);
+  setText(find("[data-aside]", node), asideText(spec, page));
   const changeNode = find("[data-change]", node);
   setText(changeNode, text || SPACE);
   changeNode.className = `tile-change ${judgement}`;
