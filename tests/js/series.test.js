@@ -31,6 +31,11 @@ describe("The points of a series", () => {
     assert.deepEqual(thin(points([0, 1], [1, 3], [2, null], [3, null], [9, 7], [10, 99]), 0, 8, 4), [2, null, null, null]);
     assert.deepEqual(thin(points([7.9, 4]), 0, 8, 4), [null, null, null, 4]);
   });
+
+  it("make no gaps in a sparkline of more pixels than buckets", () => {
+    assert.deepEqual(thin(points([0, 1], [30, 2], [60, 3], [90, 4]), 0, 120), [1, 2, 3, 4]);
+    assert.deepEqual(thin(points([-3, 0], [27, 2], [57, 3], [87, 4], [117, 5]), 0, 120), [2, 3, 4, 5]);
+  });
 });
 
 describe("The store of series", () => {

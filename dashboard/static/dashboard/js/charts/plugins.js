@@ -1,8 +1,10 @@
 // Chart.js plugins: bands for gaps in the data, dots for single points, labels at the ends of lines, and the rectangle of a
 // zoom. They read what to draw from `chart.overlays`: {bands, step, endLabels, brush}.
 
+import { moment } from "../page/format.js";
 import { colour, withAlpha } from "./palette.js";
 
+const DAY_MS = 86_400_000;
 const LABEL_GAP = 13;
 
 export function clipped(chart, draw) {
@@ -122,9 +124,10 @@ export const endLabels = {
   },
 };
 
-// The rectangle of a zoom while the pointer draws it.
+// The rectangle of a zoom while the pointer draws it, with its times. There is no tooltip meanwhile.
 export const brush = {
   id: "brush",
+  beforeEvent: (chart) => !chart.overlays?.brush,
   afterDraw(chart) {
     if (!chart.overlays?.brush) return;
     const { start, end } = chart.overlays.brush;
@@ -135,6 +138,15 @@ export const brush = {
       ctx.fillRect(left, area.top, width, area.height);
       ctx.strokeStyle = colour("accent");
       ctx.strokeRect(left + 0.5, area.top - 1, width, area.height + 2);
+      const { x } = chart.scales;
+      const [from, to] = [left, left + width].map((pixel) => moment(x.getValueForPixel(pixel), x.max - x.min > DAY_MS));
+      const text = `${from} – ${to}`;
+      ctx.font = "560 11.5px Inter";
+      ctx.textAlign = "center";
+      ctx.textBaseline = "top";
+      ctx.fillStyle = colour("text");
+      const half = ctx.measureText(text).width / 2 + 4;
+      ctx.fillText(text, Math.min(area.right - half, Math.max(area.left + half, left + width / 2)), area.top + 4);
     });
   },
 };

@@ -15,6 +15,7 @@ export function attachPointer(canvas, page, chartOf, { onClick } = {}) {
   const crosshair = element("div", { class: "crosshair", hidden: true });
   canvas.parentElement.append(crosshair);
   let drag = null;
+  let dragged = false; // by the pointer that is up now
 
   const timeAt = (event) => {
     const chart = chartOf();
@@ -51,7 +52,8 @@ export function attachPointer(canvas, page, chartOf, { onClick } = {}) {
       const chart = chartOf();
       drag.x = Math.min(chart.chartArea.right, Math.max(chart.chartArea.left, event.clientX - canvas.getBoundingClientRect().left));
       if (Math.abs(drag.x - drag.startX) >= MIN_DRAG_PX) {
-        if (!drag.moved && !page.cursor.pinned) page.setCursor(null);
+        // The rectangle has its times, so nothing else shows one.
+        if (!drag.moved) page.setCursor(null, false);
         drag.moved = true;
         hideTooltip();
         chart.overlays.brush = { start: drag.startX, end: drag.x };
@@ -75,6 +77,7 @@ export function attachPointer(canvas, page, chartOf, { onClick } = {}) {
     if (!drag) return;
     const { moved, start } = drag;
     drag = null;
+    dragged = moved;
     const chart = chartOf();
     chart.overlays.brush = null;
     chart.draw();
@@ -87,6 +90,8 @@ export function attachPointer(canvas, page, chartOf, { onClick } = {}) {
       page.setCursor(page.cursor.pinned ? null : nearestBucket(timeAt(event)), !page.cursor.pinned);
     }
   });
+  // The click that ends a drag would open the tooltip of the chart.
+  canvas.addEventListener("click", (event) => dragged && event.stopImmediatePropagation(), { capture: true });
   canvas.addEventListener("pointercancel", () => {
     drag = null;
     if (chartOf()) chartOf().overlays.brush = null;

@@ -122,11 +122,14 @@ export function gaps(points, step) {
   return result;
 }
 
-// `count` values for a sparkline, each the average of its part of the window, or null where that has none.
+// At most `most` values for a sparkline, each the average of its part of the window, or null where that has none. There are
+// no more parts than buckets, because a part without a bucket would be a gap in the line.
 /** @param {Point[]} points
  *  @param {number} from
  *  @param {number} to */
-export function thin(points, from, to, count = 60) {
+export function thin(points, from, to, most = 60) {
+  const distance = points.slice(1).reduce((least, { x }, index) => Math.min(least, x - points[index].x), Infinity);
+  const count = Number.isFinite(distance) ? Math.max(1, Math.min(most, Math.floor((to - from) / distance))) : most;
   const width = (to - from) / count;
   const sums = new Array(count).fill(0);
   const counts = new Array(count).fill(0);
