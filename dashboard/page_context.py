@@ -32,8 +32,7 @@ ADDRESSES = {
     "request-drawer-url": ("request-drawer", "0"),
     "alerts-url": ("alerts",),
     "admin-url": ("admin:index",),
-    "history-csv-url": ("export", "history", "csv"),
-    "history-json-url": ("export", "history", "json"),
+    "export-url": ("export", "history", "csv"),
 }
 LIVE_PATH = "ws/metrics"
 THEMES = ("auto", "light", "dark")

@@ -304,7 +304,7 @@ class APage:
                 assert b"NaN" not in content
                 assert b"undefined" not in content
             else:
-                head = b"timestamp,metric,stat" if widget == "latency" else b"time,from_value,below_value,count"
+                head = b"timestamp,metric,stat" if widget == "latency" else b"time,above,up_to,count"
                 assert content.startswith(head), widget
         assert console_errors == []
 

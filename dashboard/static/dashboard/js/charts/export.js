@@ -1,7 +1,7 @@
 // Save a chart as a picture (PNG, SVG) or its values as a file (CSV, JSON). A picture has a head with the chart's title,
-// time range, filters and legend. The values come from the export API.
+// time range, filters and legend. The values over time come from the export API.
 
-import { historyFileUrl } from "../page/api.js";
+import { exportUrl } from "../page/api.js";
 import { moment, zoneName } from "../page/format.js";
 import { localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
@@ -85,46 +85,48 @@ function drawHead(ctx, width, height, title, { parts }) {
   }
 }
 
+// Draw the chart of the page once more, on a canvas of its own, so that the one on the page stays as it is. `prepare` changes the
+// configuration. Returns the new chart.
+function drawAgain(source, canvas, ratio, prepare = (config) => config) {
+  const config = prepare(source.config());
+  config.platform = window.Chart.platforms.BasicPlatform;
+  Object.assign(config.options, { responsive: false, animation: false, devicePixelRatio: ratio, events: [], onResize: undefined });
+  config.options.plugins.tooltip = { enabled: false };
+  const { overlays } = source.chart;
+  config.plugins = [{ id: "overlays", beforeInit: (chart) => { chart.overlays = { ...overlays, brush: null }; } }, ...config.plugins];
+  return new window.Chart(canvas, config);
+}
+
 // `source`: {chart, config(), legend}: the chart on the page, its configuration, and the lines of its legend.
 export function savePng(source, title, page) {
-  const { chart } = source;
-  if (!chart) return;
-  const { canvas } = chart;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  if (!source.chart) return;
+  const { clientWidth: width, clientHeight: height } = source.chart.canvas;
   const picture = document.createElement("canvas");
   const ctx = picture.getContext("2d");
   const layout = layoutHead(ctx, width, title, page, source);
   const head = layout.height;
-  picture.width = width * SCALE;
-  picture.height = (height + head) * SCALE;
+  Object.assign(picture, { width: width * SCALE, height: (height + head) * SCALE });
   ctx.scale(SCALE, SCALE);
   drawHead(ctx, width, height + head, title, layout);
-  const ratio = chart.currentDevicePixelRatio;
-  chart.options.devicePixelRatio = SCALE;
-  chart.resize();
-  ctx.drawImage(canvas, 0, head, width, height);
-  chart.options.devicePixelRatio = ratio;
-  chart.resize();
+  const plot = Object.assign(document.createElement("canvas"), { width, height });
+  const chart = drawAgain(source, plot, SCALE);
+  ctx.drawImage(plot, 0, head, width, height);
+  chart.destroy();
   download(picture.toDataURL("image/png"), fileName(title, page, "png"));
 }
 
 function drawSvg(source, title, page) {
-  const { canvas } = source.chart;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  const { clientWidth: width, clientHeight: height } = source.chart.canvas;
   const ruler = document.createElement("canvas").getContext("2d");
   const layout = layoutHead(ruler, width, title, page, source);
   const head = layout.height;
   const ctx = new SvgContext(width, height + head, ruler, head);
   drawHead(ctx, width, height + head, title, layout);
   ctx.beginChart();
-  const config = source.config();
-  config.platform = window.Chart.platforms.BasicPlatform;
-  Object.assign(config.options, { responsive: false, animation: false, devicePixelRatio: 1, events: [] });
-  config.options.plugins.tooltip = { enabled: false };
-  for (const dataset of config.data.datasets) dataset.segment ??= {}; // otherwise Chart.js strokes lines with a Path2D
-  const { overlays } = source.chart;
-  config.plugins = [{ id: "overlays", beforeInit: (chart) => { chart.overlays = { ...overlays, brush: null }; } }, ...config.plugins];
-  new window.Chart(ctx.canvas, config).destroy();
+  drawAgain(source, ctx.canvas, 1, (config) => {
+    for (const dataset of config.data.datasets) dataset.segment ??= {}; // otherwise Chart.js strokes lines with a Path2D
+    return config;
+  }).destroy();
   return ctx.toString(`${title}, ${caption(page)}`, `LLM Monitor, created ${new Date(page.now()).toISOString()}`);
 }
 
@@ -152,22 +154,42 @@ export const saveRows = (rows, title, page) => saveFile(csvText(rows), "text/csv
 
 export const saveJson = (data, title, page) => saveFile(JSON.stringify(data, null, 1), "application/json", fileName(title, page, "json"));
 
-// The values of series as the API has them. The file is named like the picture.
-export async function saveHistory(extension, metrics, page, groupBy, title) {
+const COLUMNS = ["timestamp", "metric", "stat", "unit", "labels", "value"]; // of the export of series
+
+// Save the values of series as the API has them, and those of the comparison. The file is named like the picture. `spec`:
+// {metrics: [[metric, stat], …], groupBy}; `lines`: those of the chart. In the file, `window` is "shown" or "before".
+export async function saveHistory(extension, { metrics, groupBy }, page, title, lines = []) {
+  const { from, to } = page.window;
+  const compared = new Map(lines.filter(({ isBefore }) => isBefore).map(({ compared: { metric, stat } }) => [`${metric} ${stat}`, [metric, stat]]));
+  const windows = [
+    { name: "shown", url: historyUrl(metrics, groupBy, page, { from, to }) },
+    ...(compared.size ? [{ name: "before", url: historyUrl([...compared.values()], groupBy, page, { from: 2 * from - to, to: from }) }] : []),
+  ];
+  const rows = [];
+  for (const { name, url } of windows) {
+    const response = await fetch(url).catch(() => null);
+    if (!response?.ok) {
+      download(url, ""); // the server's answer says why there are no values
+      return;
+    }
+    for (const row of await response.json()) rows.push({ ...row, window: name });
+  }
+  if (extension === "json") saveJson(rows, title, page);
+  else saveRows([[...COLUMNS, "window"], ...rows.map((row) => [...COLUMNS.map((name) => cellOf(row[name])), row.window])], title, page);
+}
+
+const cellOf = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : value);
+
+function historyUrl(metrics, groupBy, page, { from, to }) {
   const search = new URLSearchParams();
   for (const [metric, stat] of metrics) {
     search.append("metric", metric);
     search.append("stat", stat);
   }
-  const { from, to } = page.window;
   search.set("from", new Date(from).toISOString());
   search.set("to", new Date(to).toISOString());
   search.set("step", String(page.series.step / 1000));
   if (groupBy) search.set("group_by", groupBy);
   for (const [name, values] of Object.entries(page.filters)) for (const value of [values].flat()) search.append(name, value);
-  const url = `${historyFileUrl(extension)}?${search}`;
-  const response = await fetch(url).catch(() => null);
-  // Without the values, the server's answer says why.
-  if (!response?.ok) download(url, "");
-  else saveFile(await response.blob(), response.headers.get("Content-Type") ?? "", fileName(title, page, extension));
+  return exportUrl("history.json", search);
 }

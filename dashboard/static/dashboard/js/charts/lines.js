@@ -37,6 +37,7 @@ export function withComparison(lines, before) {
     width: Math.min(width ?? 1.2, 1.2),
     faint: true,
     isBefore: true,
+    compared,
   }));
   return [...lines, ...twins.filter(({ points }) => points.length)];
 }

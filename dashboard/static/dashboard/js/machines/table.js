@@ -6,7 +6,8 @@ import { element, find, setText } from "../page/dom.js";
 import { NO_DATA, ago, hourAndMinute, moment } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 import { machineUrl } from "../page/api.js";
-import { mountHelp, mountMenu } from "../widgets/card.js";
+import { mountHelp } from "../widgets/card.js";
+import { mountMenu } from "../widgets/menu.js";
 import { Cell } from "./cell.js";
 import { extent } from "./lines.js";
 
@@ -178,9 +179,10 @@ export function mountTable(root, page, state, spec) {
 
   const metrics = columns.flatMap(({ lines }) => lines.map(({ metric, stat }) => [metric, stat]));
   mountHelp(root, page, { help: spec.help, metrics });
+  const title = find(".card-title", root).textContent;
   mountMenu(root, [
-    { label: "Save as CSV", onClick: () => saveHistory("csv", metrics, page, spec.groupBy) },
-    { label: "Save as JSON", onClick: () => saveHistory("json", metrics, page, spec.groupBy) },
+    { label: "Save as CSV", onClick: () => saveHistory("csv", { metrics, groupBy: spec.groupBy }, page, title) },
+    { label: "Save as JSON", onClick: () => saveHistory("json", { metrics, groupBy: spec.groupBy }, page, title) },
   ]);
   for (const topic of ["data", "figures", "tick", "second", "connection", "pause"]) page.topics.on(topic, draw);
   draw();

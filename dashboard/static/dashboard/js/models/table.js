@@ -5,7 +5,7 @@ import { drawSparkline } from "../charts/sparkline.js";
 import { parameter, replaceAddress } from "../live/address.js";
 import { thin } from "../live/series.js";
 import { find, findAll, setText, whenTyped, releaseFocus } from "../page/dom.js";
-import { mountMenu } from "../widgets/card.js";
+import { mountMenu } from "../widgets/menu.js";
 import { mountServerTable } from "../widgets/server-table.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
@@ -55,7 +55,7 @@ export function mount(root, page) {
     page.load({ quiet: true });
   });
   mountMenu(root, [
-    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model") },
-    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", [P95], page, "model") },
+    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", { metrics: [P95], groupBy: "model" }, page, "P95 by model") },
+    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", { metrics: [P95], groupBy: "model" }, page, "P95 by model") },
   ]);
 }

@@ -69,7 +69,7 @@ export const endSilence = (id) => call(`${urls().alertsUrl}/silences/${id}/end`,
 export const addRule = (rule) => call(`${urls().alertsUrl}/rules`, { method: "POST", body: rule });
 export const addAnnotation = (annotation) => call(urls().annotationsUrl, { method: "POST", body: annotation });
 export const deleteAnnotation = (id) => call(`${urls().annotationsUrl}/${id}`, { method: "DELETE" });
-export const exportUrl = (kind, search) => `${urls().historyCsvUrl.replace("history.csv", kind)}?${search}`;
+export const exportUrl = (kind, search) => `${urls().exportUrl.replace("history.csv", kind)}?${search}`;
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });
 export const arrivedSince = (position) => call(`${urls().arrivedUrl}?${new URLSearchParams(position)}`);
@@ -77,7 +77,6 @@ export const makeKey = () => call(urls().connectKeyUrl, { method: "POST" });
 export const demoRemove = () => call(urls().demoUrl, { method: "DELETE" });
 
 export const liveUrl = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${urls().liveUrl}`;
-export const historyFileUrl = (extension) => (extension === "csv" ? urls().historyCsvUrl : urls().historyJsonUrl);
 // The login page, which returns to this page; `search`: with these parameters.
 export const signInUrl = (search = location.search) => `${urls().loginUrl}?next=${encodeURIComponent(location.pathname + search)}`;
 export const adminUrl = (path) => urls().adminUrl + path;

@@ -1,15 +1,16 @@
 // The card of a chart: the current values in its head, its help, its menu, its table, and its description for screen
 // readers.
 
-import { saveHistory, savePng, saveSvg } from "../charts/export.js";
+import { saveHistory } from "../charts/export.js";
 import { describeMarks } from "../charts/alert-marks.js";
 import { annotationsAt, describeAnnotations, tableText } from "../charts/annotation-lines.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { lastValue, valueAt } from "../live/series.js";
 import { announce } from "../page/announce.js";
 import { disclosure } from "../page/disclosure.js";
-import { element, find, setText, svg } from "../page/dom.js";
+import { element, find, setText } from "../page/dom.js";
 import { NO_DATA, moment, timeOfDay } from "../page/format.js";
+import { drawLegend, mountFrame, valueTable } from "./chart-frame.js";
 import { mountSwitch } from "./switch.js";
 
 const DAY_MS = 86_400_000;
@@ -45,21 +46,22 @@ export function mountChart(root, page, spec) {
   page.topics.on("cursor", drawHead);
   page.topics.on("cursor-by-key", (node) => node === canvas && announceValues(title, page, spec, chart));
   mountHelp(root, page, spec);
-  const table = mountTable(root, page, spec, chart);
-  mountMenu(root, [
-    { label: "Save as PNG", onClick: () => savePng(chart, title, page) },
-    { label: "Save as SVG", onClick: () => saveSvg(chart, title, page) },
-    { label: "Save as CSV", onClick: () => saveHistory("csv", spec.metrics, page, spec.groupBy, title) },
-    { label: "Save as JSON", onClick: () => saveHistory("json", spec.metrics, page, spec.groupBy, title) },
-    null,
-    { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.rolling },
-    { label: "Copy link to this moment", onClick: () => copyLink(page, true) },
-    null,
-    { label: () => (table.isOpen ? "Hide the table" : "View as table"), onClick: () => table.toggle() },
-    { label: "Enlarge", onClick: () => enlarge(root, chart) },
-  ]);
+  let tableAt = 0;
+  const table = mountFrame(root, page, {
+    source: chart,
+    drawTable: (target) => {
+      tableAt = performance.now();
+      target.replaceChildren(tableOf(page, spec, chart));
+    },
+    save: (extension) => saveHistory(extension, spec, page, title, chart.lines),
+    links: [
+      { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.rolling },
+      { label: "Copy link to this moment", onClick: () => copyLink(page, true) },
+    ],
+  });
+  page.topics.on("data", table.draw);
+  page.topics.on("tick", () => page.live && performance.now() - tableAt > TABLE_INTERVAL_MS && table.draw());
   mountScale(root, chart);
-  root.addEventListener("card-enlarge", () => enlarge(root, chart));
 }
 
 // The values for the head: [label, value, fromWindow]. Empty where no value is known and there is no crosshair.
@@ -90,22 +92,6 @@ export function drawValues(target, values, time, page) {
   }
   const text = parts.map((part) => part.textContent ?? part).join("");
   if (target.textContent !== text) target.replaceChildren(...parts);
-}
-
-function drawLegend(target, lines) {
-  const key = lines.map(({ label, colour }) => `${label}:${colour}`).join("|");
-  if (target.dataset.drawn === key) return;
-  target.dataset.drawn = key;
-  target.hidden = lines.length === 0;
-  target.replaceChildren(
-    ...lines.map(({ label, colour, dash, square }) =>
-      element("span", {},
-        svg("svg", { viewBox: "0 0 16 8", "aria-hidden": "true" },
-          square
-            ? svg("rect", { x: 1, y: 0, width: 14, height: 8, rx: 2, class: `key ${colour}` })
-            : svg("path", { d: "M0 4H16", class: `key ${colour}`, "stroke-dasharray": (dash ?? []).join(" ") })),
-        element("bdi", { title: label }, label))),
-  );
 }
 
 function describe(root, canvas, title, page, chart) {
@@ -164,34 +150,6 @@ export function stepText(seconds) {
   return seconds === 3600 ? "hour" : `${seconds / 3600} hours`;
 }
 
-// `items`: {label, onClick, when}, or null for a separator.
-export function mountMenu(root, items) {
-  const panel = element("div", { class: "popover menu", role: "menu", hidden: true });
-  root.append(panel);
-  const menu = disclosure(find("[data-menu]", root), panel, {
-    onOpen() {
-      panel.replaceChildren(...items.filter((item) => !item?.when || item.when()).map(menuItem));
-      find("button", panel).focus();
-    },
-  });
-  const menuItem = (item) => {
-    if (item === null) return element("hr");
-    const onClick = () => {
-      menu.close(true);
-      item.onClick();
-    };
-    const label = typeof item.label === "function" ? item.label() : item.label;
-    return element("button", { type: "button", role: "menuitem", on: { click: onClick } }, label);
-  };
-  panel.addEventListener("keydown", (event) => {
-    if (!["ArrowDown", "ArrowUp"].includes(event.key)) return;
-    event.preventDefault();
-    const buttons = [...panel.querySelectorAll("button")];
-    const step = event.key === "ArrowDown" ? 1 : -1;
-    buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length].focus();
-  });
-}
-
 // The switch between a linear and a logarithmic scale.
 function mountScale(root, chart) {
   if (!("scale" in root.dataset)) return;
@@ -216,65 +174,17 @@ async function copyLink(page, absolute) {
   announce("Link copied");
 }
 
-// The table with all values of the chart. It is drawn only while it is open.
-function mountTable(root, page, spec, chart) {
-  const target = find("[data-table]", root);
-  let drawnAt = 0;
-  const draw = () => {
-    drawnAt = performance.now();
-    const { lines } = chart;
-    const { from, to } = page.window;
-    const longest = lines.reduce((points, line) => (line.points.length > points.length ? line.points : points), []);
-    const { step } = page.series;
-    const annotations = chart.annotations.filter(({ time }) => time >= from && time < to);
-    const notes = (x) => (annotations.length
-      ? [element("td", {}, tableText(annotationsAt(annotations, x, step).filter(({ time }) => time >= x)))] : []);
-    const rows = longest.toReversed().map(({ x }) =>
-      element("tr", {},
-        element("th", { scope: "row" }, moment(x, to - from > DAY_MS)),
-        ...lines.map(({ points }) => element("td", { class: "figure" }, spec.format(valueAt(points, x, step)))),
-        ...notes(x)));
-    target.replaceChildren(
-      element("table", { class: "table" },
-        element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Time"),
-          ...lines.map(({ label }) => element("th", { scope: "col", class: "figure" }, label)),
-          ...(annotations.length ? [element("th", { scope: "col" }, "Annotations")] : []))),
-        element("tbody", {}, ...rows)));
-  };
-  const table = {
-    get isOpen() {
-      return !target.hidden;
-    },
-    toggle() {
-      target.hidden = !target.hidden;
-      if (table.isOpen) {
-        draw();
-        target.tabIndex = 0;
-        target.focus();
-      } else {
-        target.replaceChildren();
-      }
-      chart.draw();
-    },
-  };
-  page.topics.on("data", () => table.isOpen && draw());
-  page.topics.on("tick", () => table.isOpen && page.live && performance.now() - drawnAt > TABLE_INTERVAL_MS && draw());
-  return table;
-}
-
-// Move the card into a dialog until the dialog is closed.
-export function enlarge(root, chart) {
-  const dialog = find("#enlarged");
-  if (dialog.open) return;
-  const placeholder = element("div", { class: root.className, "aria-hidden": "true" }); // keeps the card's place in the grid
-  root.before(placeholder);
-  find(".enlarged-body", dialog).append(root);
-  root.classList.add("is-enlarged");
-  dialog.addEventListener("close", () => {
-    root.classList.remove("is-enlarged");
-    placeholder.replaceWith(root);
-    chart.rebuild();
-  }, { once: true });
-  dialog.showModal();
-  chart.rebuild();
+// The table with all values of the chart.
+function tableOf(page, spec, { lines, annotations: all }) {
+  const { from, to } = page.window;
+  const { step } = page.series;
+  const longest = lines.reduce((points, line) => (line.points.length > points.length ? line.points : points), []);
+  const annotations = all.filter(({ time }) => time >= from && time < to);
+  const notes = (x) => tableText(annotationsAt(annotations, x, step).filter(({ time }) => time >= x));
+  return valueTable(
+    ["Time", ...lines.map(({ label }) => label), ...(annotations.length ? ["Annotations"] : [])],
+    longest.toReversed().map(({ x }) => [
+      moment(x, to - from > DAY_MS), ...lines.map(({ points }) => spec.format(valueAt(points, x, step))), ...(annotations.length ? [notes(x)] : []),
+    ]),
+  );
 }

@@ -1,16 +1,16 @@
 // Heatmaps: how many requests had which value at which time, and how much of a resource was used by which host and when.
 
 import { annotationLines, annotationsAt, annotationsOf, tooltipRows } from "../charts/annotation-lines.js";
-import { saveJson, savePng, saveRows, saveSvg } from "../charts/export.js";
+import { saveJson, saveRows } from "../charts/export.js";
 import { countSteps, heightOf, linearSteps, logTicks, mergeRows, stepOf } from "../charts/heat.js";
 import { timeAxis, tooltip } from "../charts/options.js";
 import { colour, mix } from "../charts/palette.js";
 import { brush } from "../charts/plugins.js";
 import { attachPointer } from "../charts/pointer.js";
-import { element, find, setText, svg } from "../page/dom.js";
+import { find, setText } from "../page/dom.js";
 import { moment } from "../page/format.js";
-import { nextFrame, whenIdle } from "../page/scheduling.js";
-import { drawValues, enlarge, mountHelp, mountMenu, stepText } from "./card.js";
+import { drawValues, mountHelp, stepText } from "./card.js";
+import { drawInView, drawLegend, mountFrame, valueButton, valueTable } from "./chart-frame.js";
 
 const DAY_MS = 86_400_000;
 const count = (value) => value.toLocaleString("en-US");
@@ -54,7 +54,7 @@ export function mountHeatmap(root, page, spec) {
     file: () => {
       const { times, edges, counts } = spec.read() ?? { times: [], edges: [], counts: [] };
       const rows = times.flatMap((time, index) => counts[index].map((value, row) => [new Date(time).toISOString(), edges[row], edges[row + 1], value]));
-      return [["time", "from_value", "below_value", "count"], ...rows.filter((row) => row[3])];
+      return [["time", "above", "up_to", "count"], ...rows.filter((row) => row[3])];
     },
     formatCell: count,
   });
@@ -108,10 +108,8 @@ const insideArea = {
 function mountMatrix(root, page, spec, kind) {
   const canvas = find("canvas", root);
   const title = find(".card-title", root).textContent;
-  const table = find("[data-table]", root);
   let chart = null;
   let hasPointer = false;
-  let visible = false;
   let view = kind.view();
   const span = () => (spec.hours ? { from: 0, to: 24 } : page.window);
   const at = (x) => {
@@ -190,55 +188,27 @@ function mountMatrix(root, page, spec, kind) {
     empty.hidden = view.cells.length > 0;
     setText(empty, spec.emptyText ?? "No data in this time range");
     drawValues(find("[data-values]", root), kind.values(view), null, page);
-    const target = find("[data-legend]", root);
-    target.hidden = !view.cells.length;
-    target.replaceChildren(element("span", {}, kind.legendTitle), ...legend().map(({ label, fill }) =>
-      element("span", {}, svg("svg", { viewBox: "0 0 16 8", "aria-hidden": "true" }, svg("rect", { width: 16, height: 8, rx: 2, fill })), label)));
-    canvas.setAttribute("aria-label", `${title}: ${target.hidden ? "no data" : find("[data-values]", root).textContent || page.params.span}.`);
-    if (!table.hidden) drawTable();
+    drawLegend(find("[data-legend]", root), view.cells.length ? legend() : [], kind.legendTitle);
+    canvas.setAttribute("aria-label", `${title}: ${view.cells.length ? find("[data-values]", root).textContent || page.params.span : "no data"}.`);
+    table.draw();
   };
   const clickCell = (drawn, event) => {
     const [item] = spec.onCell ? drawn.getElementsAtEventForMode(event, "nearest", { intersect: true }, false) : [];
     if (item) open(view.cells[item.index]);
     return Boolean(item);
   };
-  const drawTable = () => {
-    const cell = (x, row, value) => (spec.onCell && value
-      ? element("button", { type: "button", class: "link", on: { click: () => open({ x, row }) } }, kind.formatCell(value)) : kind.formatCell(value));
-    table.replaceChildren(element("table", { class: "table" },
-      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, spec.hours ? "Hour" : "Time"),
-        ...view.rows.map(({ name }) => element("th", { scope: "col", class: "figure" }, name)))),
-      element("tbody", {}, ...view.columns.map((x, index) => element("tr", {}, element("th", { scope: "row" }, at(x)),
-        ...view.rows.map((_, row) => element("td", { class: "figure" }, cell(x, row, view.table[index][row])))))
-        .toReversed())));
+  const drawTable = (target) => {
+    const cell = (x, row, value) => (spec.onCell && value ? valueButton(kind.formatCell(value), () => open({ x, row })) : kind.formatCell(value));
+    target.replaceChildren(valueTable([spec.hours ? "Hour" : "Time", ...view.rows.map(({ name }) => name)],
+      view.columns.map((x, index) => [at(x), ...view.rows.map((_, row) => cell(x, row, view.table[index][row]))]).toReversed()));
   };
-  const drawSoon = () => (visible ? nextFrame : whenIdle)(draw);
-  new IntersectionObserver(([entry]) => {
-    if (visible) return;
-    visible = entry.isIntersecting;
-    drawSoon();
-  }, { rootMargin: "80px" }).observe(root);
-  for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, drawSoon);
+  const drawSoon = drawInView(root, page, draw);
+  page.topics.on("theme", drawSoon);
   mountHelp(root, page, spec);
-  const source = { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: drawSoon };
-  mountMenu(root, [
-    { label: "Save as PNG", onClick: () => savePng(source, title, page) },
-    { label: "Save as SVG", onClick: () => saveSvg(source, title, page) },
-    { label: "Save as CSV", onClick: () => saveRows(kind.file(), title, page) },
-    { label: "Save as JSON", onClick: () => saveJson(spec.read(), title, page) },
-    null,
-    {
-      label: () => (table.hidden ? "View as table" : "Hide the table"),
-      onClick: () => {
-        table.hidden = !table.hidden;
-        if (table.hidden) table.replaceChildren();
-        else drawTable();
-        table.tabIndex = 0;
-        table.focus();
-      },
-    },
-    { label: "Enlarge", onClick: () => enlarge(root, source) },
-  ]);
-  root.addEventListener("card-enlarge", () => enlarge(root, source));
+  const table = mountFrame(root, page, {
+    source: { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: drawSoon },
+    drawTable,
+    save: (extension) => (extension === "csv" ? saveRows(kind.file(), title, page) : saveJson(spec.read(), title, page)),
+  });
   return drawSoon;
 }

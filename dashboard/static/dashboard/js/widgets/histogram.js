@@ -1,13 +1,13 @@
 // Histograms of a value, one pane for each model over one axis: bars for the window, an outline for the window before.
 
 import { barTicks, barsOf } from "../charts/bars.js";
-import { saveJson, savePng, saveRows, saveSvg } from "../charts/export.js";
+import { saveJson, saveRows } from "../charts/export.js";
 import { tooltip } from "../charts/options.js";
 import { colour, lineStyle, withAlpha } from "../charts/palette.js";
-import { element, find, setText } from "../page/dom.js";
+import { find, setText } from "../page/dom.js";
 import { percent, text } from "../page/format.js";
-import { nextFrame, whenIdle } from "../page/scheduling.js";
-import { drawValues, enlarge, mountHelp, mountMenu } from "./card.js";
+import { drawValues, mountHelp } from "./card.js";
+import { drawInView, drawLegend, mountFrame, valueButton, valueTable } from "./chart-frame.js";
 import { mountSwitch } from "./switch.js";
 
 const PANE_PX = 92;
@@ -26,7 +26,6 @@ export function mountHistogram(root, page, spec) {
   const noun = (number) => `${count(number)} ${number === 1 ? one : many}`;
   const canvas = find("canvas", root);
   const title = find(".card-title", root).textContent;
-  const table = find("[data-table]", root);
   const scale = mountSwitch(root, {
     name: `${root.dataset.widget}-scale`,
     label: "Scale of the values",
@@ -34,7 +33,6 @@ export function mountHistogram(root, page, spec) {
     onChange: () => draw(),
   });
   let chart = null;
-  let visible = false;
   let drawn = "";
   let panes = [];
   let edges = [];
@@ -147,11 +145,11 @@ export function mountHistogram(root, page, spec) {
     return panes[pane]?.bars[bar]?.count ? { pane, bar } : null;
   };
 
-  const draw = (always = false) => {
+  const draw = (always) => {
     if (!root.checkVisibility()) return;
     const data = spec.read();
     const key = JSON.stringify([data, scale.value]);
-    if (key === drawn && !always) return; // a drawing closes the tooltip
+    if (key === drawn && always !== true) return; // a drawing closes the tooltip
     drawn = key;
     panes = data ? barsOf(data, isLog() ? "log" : "linear") : [];
     edges = data?.[isLog() ? "log" : "linear"].edges ?? [];
@@ -167,26 +165,25 @@ export function mountHistogram(root, page, spec) {
     drawValues(find("[data-values]", root), total ? [["", count(total)], [` ${total === 1 ? one : many}`, ""]] : [], null, page);
     canvas.setAttribute("aria-label", `${title}: ${panes.map(describe).join("; ") || "no data"}.`);
     setText(find("[data-description]", root), "Arrow keys move from bar to bar, Enter opens its requests. “View as table” in the menu has all values.");
-    if (!table.hidden) drawTable();
+    drawLegend(find("[data-legend]", root), legend());
+    table.draw();
   };
   const redraw = () => draw(true);
+  const hasOutline = () => page.params.compares && panes.some(({ totalBefore }) => totalBefore);
+  const legend = () => (hasOutline() ? [{ label: "window before", colour: "series-other" }] : []);
   const describe = (pane) => {
     const highest = pane.bars.reduce((best, bar, index) => (bar.count > pane.bars[best].count ? index : best), 0);
     return `${pane.model}, ${noun(pane.total)}, most in ${rangeText(highest)}`;
   };
 
-  const drawTable = () => {
+  const drawTable = (target) => {
     const cell = (pane, bar) => {
       const value = pane.bars[bar].count;
       const label = value ? `${count(value)} (${share(pane.bars[bar].share)})` : "0";
-      return element("td", { class: "figure" }, value && spec.onBar
-        ? element("button", { type: "button", class: "link", on: { click: () => open(pane, bar) } }, label) : label);
+      return value && spec.onBar ? valueButton(label, () => open(pane, bar)) : label;
     };
-    table.replaceChildren(element("table", { class: "table" },
-      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Value"),
-        ...panes.map(({ model }) => element("th", { scope: "col", class: "figure" }, model)))),
-      element("tbody", {}, ...edges.slice(1).map((_, bar) => element("tr", {}, element("th", { scope: "row" }, rangeText(bar)),
-        ...panes.map((pane) => cell(pane, bar)))))));
+    target.replaceChildren(valueTable(["Value", ...panes.map(({ model }) => model)],
+      edges.slice(1).map((_, bar) => [rangeText(bar), ...panes.map((pane) => cell(pane, bar))])));
   };
   const rows = () => [
     ["model", "above", "up_to", "count", "count_before"],
@@ -211,33 +208,12 @@ export function mountHistogram(root, page, spec) {
     setText(document.getElementById("announcer"), `${rangeText(chosen.bar)}: ${barText(panes[chosen.pane], chosen.bar)}`);
   });
 
-  const drawSoon = (always) => (visible ? nextFrame : whenIdle)(always ? redraw : draw);
-  new IntersectionObserver(([entry]) => {
-    if (visible) return;
-    visible = entry.isIntersecting;
-    drawSoon();
-  }, { rootMargin: "80px" }).observe(root);
-  for (const topic of ["data", "figures"]) page.topics.on(topic, () => drawSoon());
-  page.topics.on("theme", () => drawSoon(true));
+  drawInView(root, page, draw);
+  page.topics.on("theme", redraw);
   mountHelp(root, page, { help: spec.help, metrics: [[spec.metric, "count"]] });
-  const source = { get chart() { return chart; }, legend: [], config, rebuild: redraw };
-  mountMenu(root, [
-    { label: "Save as PNG", onClick: () => savePng(source, title, page) },
-    { label: "Save as SVG", onClick: () => saveSvg(source, title, page) },
-    { label: "Save as CSV", onClick: () => saveRows(rows(), title, page) },
-    { label: "Save as JSON", onClick: () => saveJson(spec.read(), title, page) },
-    null,
-    {
-      label: () => (table.hidden ? "View as table" : "Hide the table"),
-      onClick: () => {
-        table.hidden = !table.hidden;
-        if (table.hidden) table.replaceChildren();
-        else drawTable();
-        table.tabIndex = 0;
-        table.focus();
-      },
-    },
-    { label: "Enlarge", onClick: () => enlarge(root, source) },
-  ]);
-  root.addEventListener("card-enlarge", () => enlarge(root, source));
+  const table = mountFrame(root, page, {
+    source: { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: redraw },
+    drawTable,
+    save: (extension) => (extension === "csv" ? saveRows(rows(), title, page) : saveJson(spec.read(), title, page)),
+  });
 }

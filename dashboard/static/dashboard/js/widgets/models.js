@@ -9,7 +9,7 @@ import { findModels } from "../page/api.js";
 import { element, find, setText, svg, whenTyped } from "../page/dom.js";
 import { compact, duration, percent, text, whole } from "../page/format.js";
 import { nextFrame, perFrame } from "../page/scheduling.js";
-import { mountMenu } from "./card.js";
+import { mountMenu } from "./menu.js";
 
 const P95 = ["inference.response_time_ms", "p95"];
 const TICKS_PER_DRAW = 10;
@@ -58,8 +58,8 @@ export function mount(root, page) {
     if (page.live && !matches && ticks % TICKS_PER_DRAW === 0) nextFrame(() => drawSparklines(body, page, page.series));
   });
   mountMenu(root, [
-    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", [P95], page, "model", "Models") },
-    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", [P95], page, "model", "Models") },
+    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", { metrics: [P95], groupBy: "model" }, page, "P95 by model") },
+    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", { metrics: [P95], groupBy: "model" }, page, "P95 by model") },
   ]);
   draw();
 }

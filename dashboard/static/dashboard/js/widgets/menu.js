@@ -1,0 +1,32 @@
+// The menu of a card.
+
+import { disclosure } from "../page/disclosure.js";
+import { element, find } from "../page/dom.js";
+
+// `items`: {label, onClick, when}, or null for a separator.
+export function mountMenu(root, items) {
+  const panel = element("div", { class: "popover menu", role: "menu", hidden: true });
+  root.append(panel);
+  const menu = disclosure(find("[data-menu]", root), panel, {
+    onOpen() {
+      panel.replaceChildren(...items.filter((item) => !item?.when || item.when()).map(menuItem));
+      find("button", panel).focus();
+    },
+  });
+  const menuItem = (item) => {
+    if (item === null) return element("hr");
+    const onClick = () => {
+      menu.close(true);
+      item.onClick();
+    };
+    const label = typeof item.label === "function" ? item.label() : item.label;
+    return element("button", { type: "button", role: "menuitem", on: { click: onClick } }, label);
+  };
+  panel.addEventListener("keydown", (event) => {
+    if (!["ArrowDown", "ArrowUp"].includes(event.key)) return;
+    event.preventDefault();
+    const buttons = [...panel.querySelectorAll("button")];
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length].focus();
+  });
+}
