@@ -34,8 +34,9 @@ OUTCOMES = (("", "All"), ("success", "OK"), ("failed", "Failed"))
 CHIPS = {
     "status_code": "status =", "request_id": "id =", "finish_reason": "finish reason =", "error_type": "error =",
     "operation": "operation =", "trace_id": "trace =", "min_response_time_ms": "response ≥",
-    "max_response_time_ms": "response ≤", "min_ttft_ms": "first token ≥", "min_total_tokens": "tokens ≥",
-    "has_error": "has an error =", "stream": "streamed =", "search": "text", "outcome": "outcome =",
+    "above_response_time_ms": "response >", "max_response_time_ms": "response ≤", "min_ttft_ms": "first token ≥",
+    "min_total_tokens": "tokens ≥", "has_error": "has an error =", "stream": "streamed =", "search": "text",
+    "outcome": "outcome =",
 }  # fmt: skip
 LABELS = ("model", "provider", "service", "endpoint")
 

@@ -30,7 +30,8 @@ def server(module_server: Server) -> Server:
                 "timestamp": (at - timedelta(minutes=minutes, seconds=n)).isoformat(),
                 "request_id": f"{model}-{minutes}-{n}",
                 "success": True,
-                "response_time_ms": 900 + 10 * n + wait,
+                # 1,024 ms is the edge of a bucket.
+                "response_time_ms": (1_024 if n == 12 else 900 + 10 * n) + wait,
                 "queue_time_ms": 20 + wait,
                 "ttft_ms": 200 + wait,
                 "completion_tokens": 50,
@@ -39,15 +40,25 @@ def server(module_server: Server) -> Server:
             for n in range(30)
         ],
     )
+    module_server.post(
+        "/track/inference",
+        [
+            {
+                "model_name": "steady",
+                "timestamp": (at - timedelta(minutes=2)).isoformat(),
+                "success": False,
+                "error_type": "Timeout",
+                "response_time_ms": response,
+            }
+            for response in (1_010, 1_024, 1_030)
+        ],
+    )
     return module_server
 
 
 @pytest.fixture
 def page(server: Server, open_page: Any) -> Page:
-    """The page, and in the place of the list of requests an empty one."""
     page: Page = open_page(f"{server.url}/dashboard/latency/?range=1h")
-    page.route("**/dashboard/requests/**", lambda route: route.fulfill(body="", content_type="text/html"))
-    page.evaluate("document.body.dataset.requestsPageUrl = '/dashboard/requests/'")
     canvas = page.locator("[data-widget=histogram] canvas")
     canvas.scroll_into_view_if_needed()
     expect(canvas).to_have_attribute("aria-label", re.compile("slow, 30 requests"))
@@ -97,9 +108,23 @@ class TheLatencyPage:
         query = address(page)
 
         assert query["model"] == ["slow"]
-        assert low < float(query["min_response_time_ms"][0]) < float(query["max_response_time_ms"][0]) < high
+        assert low < float(query["above_response_time_ms"][0]) < float(query["max_response_time_ms"][0]) < high
         start, end = (datetime.fromisoformat(query[name][0]) for name in ("from", "to"))
         assert end - start == timedelta(hours=1)
+
+    def test_opens_as_many_requests_as_a_bar_counts(self, page: Page) -> None:
+        histogram = page.evaluate("JSON.parse(document.getElementById('page-data').textContent).histogram")
+        edges, model = histogram["log"]["edges"], [one["name"] for one in histogram["models"]].index("steady")
+        card = page.locator("[data-widget=histogram]")
+        card.locator("[data-menu]").click()
+        card.get_by_role("menuitem", name="View as table").click()
+        row = card.locator("[data-table] tbody tr").nth(edges.index(1_024) - 1)  # its last value is its upper edge
+        row.locator("td").nth(model).get_by_role("button").click()
+        query = address(page)
+        count = histogram["log"]["counts"][model][edges.index(1_024) - 1]
+        assert query["outcome"] == ["success"]
+        assert float(query["max_response_time_ms"][0]) == 1_024
+        expect(page.locator("tr[data-row]")).to_have_count(count)
 
     def test_opens_them_by_the_keyboard_too(self, page: Page) -> None:
         canvas = page.locator("[data-widget=histogram] canvas")
@@ -110,7 +135,7 @@ class TheLatencyPage:
                 break
             canvas.press("ArrowRight")
         canvas.press("Enter")
-        assert "min_response_time_ms" in address(page)
+        assert "above_response_time_ms" in address(page)
 
     def test_keeps_the_scale_of_the_histogram_in_the_address(self, page: Page) -> None:
         page.locator("[data-widget=histogram] .segment", has_text="lin").click()

@@ -31,7 +31,8 @@ _ROW_FILTER_DESCRIPTIONS = {
 def _row_filter(name: str) -> Parameter:
     limit, _, column = name.partition("_")
     if name in NUMBER_FILTERS:
-        description = f"Only rows with a `{column}` of at {'least' if limit == 'min' else 'most'} this value."
+        words = {"min": "of at least", "above": "above", "max": "of at most"}[limit]
+        description = f"Only rows with a `{column}` {words} this value."
     else:
         description = _ROW_FILTER_DESCRIPTIONS.get(name, f"Only rows with this `{name}`.")
     return Parameter(name, float if name in NUMBER_FILTERS else str, description)

@@ -12,7 +12,7 @@ from metrics.catalogue import Metric
 from metrics.histogram import MIN_INDEX
 from metrics.queries.answers.caching import cached
 from metrics.queries.answers.distribution import display_bounds, display_width
-from metrics.queries.answers.results import notes, round_figure
+from metrics.queries.answers.results import notes
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
@@ -27,7 +27,10 @@ MAX_ROWS = 40
 
 @dataclass(frozen=True)
 class Heatmap:
-    """`counts[time][row]`: row i has values from `edges[i]` to `edges[i + 1]`. Values of 0 are in the first row."""
+    """`counts[time][row]`: row i has the values above `edges[i]`, up to `edges[i + 1]`.
+
+    Values of 0 are in the first row.
+    """
 
     metric: Metric
     plan: Plan
@@ -42,7 +45,7 @@ class Heatmap:
             "step_seconds": self.plan.step_seconds,
             "metric": self.metric.name,
             "unit": self.metric.unit,
-            "edges": [round_figure(edge) for edge in self.edges],
+            "edges": self.edges,  # in full, so that rows with these bounds are those that are counted
             "times": [start * 1000 for start in self.plan.starts],
             "counts": self.counts,
             **notes(self.age_seconds, self.plan.retention_from),

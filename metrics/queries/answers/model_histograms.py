@@ -62,7 +62,7 @@ class ModelHistograms:
             ],
             **{
                 name: {
-                    "edges": [round_figure(edge) for edge in bars.edges],
+                    "edges": bars.edges,  # in full, so that rows with these bounds are those that are counted
                     "counts": bars.counts,
                     "before": bars.before,
                 }

@@ -25,7 +25,9 @@ LABELS = ("model", "provider", "service", "endpoint")
 HOST_LABELS = ("host", "gpu")
 OUTCOME_GROUPS = ("success", "success_or_timeout", "failed", "all")
 TEXT_FILTERS = ("request_id", "finish_reason", "error_type", "operation", "trace_id")
-NUMBER_FILTERS = ("min_response_time_ms", "max_response_time_ms", "min_ttft_ms", "min_total_tokens")
+NUMBER_FILTERS = (
+    "min_response_time_ms", "above_response_time_ms", "max_response_time_ms", "min_ttft_ms", "min_total_tokens",
+)  # fmt: skip
 REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream", "search")
 ERROR_FILTERS = ("request_id", "error_type", "severity", "group")
 TAG_PREFIX = "tag."
@@ -67,6 +69,7 @@ class Filters:
     has_error: bool | None = None
     stream: bool | None = None
     min_response_time_ms: float | None = None
+    above_response_time_ms: float | None = None  # with `max`, a bucket of a histogram
     max_response_time_ms: float | None = None
     min_ttft_ms: float | None = None
     min_total_tokens: float | None = None

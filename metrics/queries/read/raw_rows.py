@@ -188,6 +188,7 @@ def _range_condition(window: Window | None, after: Key | None, descending: bool)
 _REQUEST_LOOKUPS = {
     **{name: name for name in ("status_code", *TEXT_FILTERS, "stream")},
     "min_response_time_ms": "response_time_ms__gte",
+    "above_response_time_ms": "response_time_ms__gt",
     "max_response_time_ms": "response_time_ms__lte",
     "min_ttft_ms": "ttft_ms__gte",
     "min_total_tokens": "total_tokens__gte",

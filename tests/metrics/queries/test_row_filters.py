@@ -52,6 +52,10 @@ class AFilter:
             ("stream=true", lambda event: event.stream),
             ("request_id=r-17", lambda event: event.request_id == "r-17"),
             ("min_response_time_ms=500&max_response_time_ms=900", lambda event: 500 <= event.response_time_ms <= 900),
+            (
+                "above_response_time_ms=500&max_response_time_ms=900",
+                lambda event: 500 < event.response_time_ms <= 900,
+            ),
             ("min_ttft_ms=300", lambda event: (event.ttft_ms or 0) >= 300),
             ("min_total_tokens=4000", lambda event: (event.total_tokens or 0) >= 4_000),
             (

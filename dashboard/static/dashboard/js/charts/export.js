@@ -9,7 +9,9 @@ import { SvgContext } from "./svg-context.js";
 
 const SCALE = 2;
 const MARGIN = 12;
+const TOP_PX = 37;
 const LINE_PX = 17;
+const KEY_PX = 20; // with its distance to the label
 const SMALL_FONT = "450 11.5px Inter";
 
 function download(url, name) {
@@ -46,23 +48,28 @@ function caption(page) {
   return [`${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`, ...filters, ...demo].join(" · ");
 }
 
-// The head: its words and keys with their places, wrapped to the width, and its height.
+// The head: its lines of text, and the keys of the legend with their places, wrapped to the width, and its height. A line is
+// one text, because a program that shows a drawing may lack the font, in which words were measured.
 function layoutHead(ctx, width, title, page, source) {
   const room = width - 2 * MARGIN;
   ctx.font = SMALL_FONT;
-  const parts = [];
-  let [x, y] = [0, 0];
-  const place = (text, keyWidth, gap, part) => {
-    const taken = keyWidth + ctx.measureText(text).width;
+  const widthOf = (text) => ctx.measureText(text).width;
+  const lines = [""];
+  for (const word of `${caption(page)} · LLM Monitor`.split(/(?<= )/)) {
+    if (lines.at(-1) && widthOf(lines.at(-1) + word.trimEnd()) > room) lines.push("");
+    lines[lines.length - 1] += word;
+  }
+  const parts = lines.map((text, index) => ({ text: text.trimEnd(), x: MARGIN, y: TOP_PX + index * LINE_PX, key: null }));
+  let [x, y] = [0, parts.at(-1).y + LINE_PX];
+  const { legend = [], legendTitle = "" } = source;
+  for (const key of [...(legendTitle && legend.length ? [null] : []), ...legend]) {
+    const text = key?.label ?? legendTitle;
+    const taken = (key ? KEY_PX : 0) + widthOf(text);
     if (x && x + taken > room) [x, y] = [0, y + LINE_PX];
-    parts.push({ ...part, text, x: MARGIN + x, y: y + 37 });
-    x += taken + gap;
-  };
-  for (const word of `${caption(page)} · LLM Monitor`.split(/(?<= )/)) place(word, 0, 0, {});
-  const legend = source.legend ?? [];
-  if (legend.length) [x, y] = [0, y + LINE_PX];
-  for (const line of legend) place(line.label, 20, 16, { key: line.fill ?? colour(line.colour) });
-  return { parts, height: y + 37 + 11 };
+    parts.push({ text, x: MARGIN + x, y, key });
+    x += taken + 16;
+  }
+  return { parts, height: parts.at(-1).y + 11 };
 }
 
 // Draw the background and the head.
@@ -76,13 +83,28 @@ function drawHead(ctx, width, height, title, { parts }) {
   ctx.fillText(title, MARGIN, 20);
   ctx.font = SMALL_FONT;
   for (const { text, x, y, key } of parts) {
-    if (key) {
-      ctx.fillStyle = key;
-      ctx.fillRect(x, y - 6, 14, 4);
-    }
+    if (key) drawKey(ctx, x, y - 4, key);
     ctx.fillStyle = colour("muted");
-    ctx.fillText(text, key ? x + 20 : x, y);
+    ctx.fillText(text, key ? x + KEY_PX : x, y);
   }
+}
+
+// The sign of a line or of an area in the legend.
+function drawKey(ctx, x, y, { colour: name, fill, dash = [], square, width = 2 }) {
+  if (fill || square) {
+    ctx.fillStyle = fill ?? colour(name);
+    ctx.fillRect(x, y - 4, 14, 8);
+    return;
+  }
+  ctx.save();
+  ctx.strokeStyle = colour(name);
+  ctx.lineWidth = width;
+  ctx.setLineDash(dash);
+  ctx.beginPath();
+  ctx.moveTo(x, y);
+  ctx.lineTo(x + 14, y);
+  ctx.stroke();
+  ctx.restore();
 }
 
 // Draw the chart of the page once more, on a canvas of its own, so that the one on the page stays as it is. `prepare` changes the
@@ -97,7 +119,7 @@ function drawAgain(source, canvas, ratio, prepare = (config) => config) {
   return new window.Chart(canvas, config);
 }
 
-// `source`: {chart, config(), legend}: the chart on the page, its configuration, and the lines of its legend.
+// `source`: {chart, config(), legend, legendTitle}: the chart on the page, its configuration, and the lines of its legend.
 export function savePng(source, title, page) {
   if (!source.chart) return;
   const { clientWidth: width, clientHeight: height } = source.chart.canvas;

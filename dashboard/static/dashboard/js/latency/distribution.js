@@ -8,7 +8,10 @@ import { mountHistogram } from "../widgets/histogram.js";
 const METRICS = [["inference.response_time_ms", "count"]];
 const format = (milliseconds) => text(duration(milliseconds));
 const formatEdge = (milliseconds) => format(milliseconds).replace(/\.0+(?=\D)/, "");
-const bounds = (low, high) => ({ min_response_time_ms: low || null, max_response_time_ms: high });
+// The bucket above `low`, up to `high`; the first one has the values of 0, too. A request without a response time is in none.
+const bounds = (low, high) => ({ above_response_time_ms: low || null, max_response_time_ms: high });
+// The requests that are counted: those of the window that was read, which are the successful ones unless the page asks for others.
+const outcome = (page) => page.filters.outcome ?? ["success"];
 
 export const mountHistogramCard = (root, page) => mountHistogram(root, page, {
   read: () => page.data.histogram,
@@ -16,7 +19,11 @@ export const mountHistogramCard = (root, page) => mountHistogram(root, page, {
   formatTick: formatEdge,
   help: "How the response times of successful requests are spread, for the five models with the most requests. The height is the share of the model's requests; the outline is the window before. A click on a bar opens its requests.",
   metric: METRICS[0][0],
-  onBar: ({ model, low, high }) => openRequests(page, { filters: { model: [model] }, bounds: bounds(low, high) }),
+  onBar: ({ model, low, high }) => openRequests(page, {
+    window: { from: Date.parse(page.data.histogram.from), to: Date.parse(page.data.histogram.to) },
+    filters: { model: [model], outcome: outcome(page) },
+    bounds: bounds(low, high),
+  }),
   emptyText: "No successful requests in this time range",
 });
 
@@ -25,6 +32,6 @@ export const mountHeatmapCard = (root, page) => mountHeatmap(root, page, {
   format: formatEdge,
   help: "The number of successful requests by response time, over time. Darker means more requests (on a square-root scale). Two separate bands mean two kinds of requests, which percentiles do not show. A click on a cell opens its requests.",
   metrics: METRICS,
-  onCell: ({ from, to, low, high }) => openRequests(page, { window: { from, to }, bounds: bounds(low, high) }),
+  onCell: ({ from, to, low, high }) => openRequests(page, { window: { from, to }, filters: { outcome: outcome(page) }, bounds: bounds(low, high) }),
   emptyText: "No successful requests in this time range",
 });

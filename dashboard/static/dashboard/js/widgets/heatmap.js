@@ -206,7 +206,7 @@ function mountMatrix(root, page, spec, kind) {
   page.topics.on("theme", drawSoon);
   mountHelp(root, page, spec);
   const table = mountFrame(root, page, {
-    source: { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: drawSoon },
+    source: { get chart() { return chart; }, get legend() { return legend(); }, legendTitle: kind.legendTitle, config, rebuild: drawSoon },
     drawTable,
     save: (extension) => (extension === "csv" ? saveRows(kind.file(), title, page) : saveJson(spec.read(), title, page)),
   });
