@@ -28,6 +28,10 @@ def _nothing(*_: Any) -> Row:
     return {}
 
 
+def _has_no_requests(figures: Row) -> bool:
+    return not (figures.get("summary") or {}).get("total_requests")
+
+
 @dataclass(frozen=True)
 class PageSpec:
     """A page.
@@ -45,6 +49,8 @@ class PageSpec:
     options: reads the choices of the filters, {name: {"choices": [{"value", "count"}, …], "total"}}
     default_range: of an address that names none
     own: parameters that only the page itself reads, by rules of its own
+    missing: what is missing where there is nothing to show; empty: the page says it in its own way
+    is_empty: whether there is nothing to show, from the figures
     under: the name of the page whose tab is marked, for a page without a tab
     """
 
@@ -61,6 +67,8 @@ class PageSpec:
     options: Callable[[Reading], Row] = Reading.choices
     default_range: Callable[[datetime], str] = lambda now: DEFAULT_RANGE
     own: tuple[str, ...] = ()
+    missing: str = ""
+    is_empty: Callable[[Row], bool] = _has_no_requests
     under: str = ""
 
     @property

@@ -112,4 +112,7 @@ def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:
         figures["alerts"] = {"marks": reading.alerts.marks(one.metric.name for one in spec.series)}
     if spec.filters is not None:
         figures["annotations"] = queries.annotations_of(reading.window, reading.filters)
-    return figures | spec.figures(reading) | {"notices": reading.notices}
+    figures |= spec.figures(reading)
+    if spec.missing:
+        figures["is_empty"] = not reading.filters.as_dict() and spec.is_empty(figures)
+    return figures | {"notices": reading.notices}

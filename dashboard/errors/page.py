@@ -101,6 +101,7 @@ PAGE = PageSpec(
     series=SERIES,
     compared=(series("inference.error_rate_percent", "avg"),),
     filters=FILTERS,
+    missing="No request was stored in this time range, so none can have failed.",
     options=options,
 )
 

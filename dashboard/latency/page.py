@@ -84,4 +84,5 @@ PAGE = PageSpec(
     compared=COMPARED,
     figure_set=FIGURES,
     filters=FILTERS,
+    missing="No request was stored in this time range, so there are no response times.",
 )

@@ -151,5 +151,6 @@ PAGE = PageSpec(
     context=context,
     series=SERIES,
     filters=FILTERS,
+    missing="No request was stored in this time range, so there are no models to compare.",
     figure_set=TIMES_AND_COST,
 )

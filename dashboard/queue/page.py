@@ -56,6 +56,10 @@ TILES = (
 )  # fmt: skip
 
 
+# Of the summary. Where none of them has a value, there is nothing to show.
+LEVELS_AND_WAITS = ("avg_queue_pending", "avg_queue_processing", "avg_queue_time_ms")
+
+
 def figures(reading: Reading) -> Row:
     """Return the summary, the sentence, and the tables of models and sources."""
     ranking = reading.read(
@@ -119,6 +123,8 @@ PAGE = PageSpec(
     series=SERIES,
     compared=(series("queue.pending", "avg"), series(WAIT, "p95"), series(PROCESSING, "p95")),
     filters=FILTERS,
+    missing="No queue was measured in this time range, and no request has a queue time.",
+    is_empty=lambda figures: all(figures["summary"].get(name) is None for name in LEVELS_AND_WAITS),
 )
 
 

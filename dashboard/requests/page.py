@@ -150,6 +150,7 @@ PAGE = PageSpec(
     context=context,
     series=(SeriesSpec.of("inference.requests", "rate"), SeriesSpec.of("inference.failed_requests", "rate")),
     filters=FILTERS,
+    missing="No request was stored in this time range.",
     own=OWN,
 )
 DETAIL = PageSpec(

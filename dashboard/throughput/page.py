@@ -119,6 +119,7 @@ PAGE = PageSpec(
     series=SERIES,
     compared=tuple(series(f"inference.{name}", "rate") for name in ("requests", "prompt_tokens", "completion_tokens")),
     filters=FILTERS,
+    missing="No request was stored in this time range, so there are no rates and no tokens.",
 )
 
 

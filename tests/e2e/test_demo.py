@@ -81,7 +81,7 @@ class TheDemo:
         expect(page.locator("#demo-banner")).to_be_hidden(timeout=60_000)
         expect(page.get_by_role("heading", name="Send your first event")).to_be_visible()
         expect(page.locator(".machine")).to_have_count(1)
-        expect(page.locator("#demo-text")).to_contain_text("Three models")
+        expect(page.locator(".welcome [data-demo-text]")).to_contain_text("three models")
         assert rules("/alerts") == rules("/alerts/history?limit=100") == set()
         assert console_errors == []
 
@@ -102,3 +102,26 @@ class AStoppedDemo:
         expect(banner).to_contain_text("shown together with your own data")
         expect(page.get_by_role("button", name="Continue the demo")).to_be_hidden()
         assert server.get("/demo").json()["running"] is True
+
+
+class APageWithNothingToShow:
+    def test_says_what_is_missing_and_creates_demo_data(
+        self, make_server: MakeServer, open_page: Any, console_errors: list[str]
+    ) -> None:
+        server = make_server()
+        server.post("/track/inference", {"model_name": "m", "response_time_ms": 100})  # it has no queue time
+        page = open_page(f"{server.url}/dashboard/queue/?range=1h")
+        place = page.locator("[data-nothing-yet]")
+        expect(place).to_contain_text("No queue was measured")
+
+        place.get_by_role("button", name="Show me demo data").click()
+
+        expect(page.locator("#demo-banner")).to_be_visible(timeout=60_000)
+        expect(place).to_be_hidden(timeout=60_000)
+        page.locator("#help").click()
+        help_dialog = page.locator("#help-dialog")
+        help_dialog.get_by_role("button", name="Remove demo data").click()
+        expect(page.locator("#demo-banner")).to_be_hidden(timeout=60_000)
+        page.locator("#help").click()
+        expect(help_dialog.get_by_role("button", name="Show me demo data")).to_be_visible()
+        assert console_errors == []

@@ -477,5 +477,5 @@ class APageBelowAPathOfAProxy:
             page = open_page(proxy.url + link[1])
             page.goto(f"{proxy.url}/monitor/")
             with page.expect_response(lambda reply: reply.request.method == "POST") as started:
-                page.locator("#demo-show").click()
+                page.locator(".welcome [data-demo-start]").click()
             assert (started.value.url, started.value.status) == (f"{proxy.url}/monitor/demo", 202)

@@ -5,6 +5,7 @@ import { forgetColours, setColourOrder } from "../charts/palette.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
 import { mountConnectionPill } from "../page/connection-pill.js";
+import { mountDemoOffers } from "../page/demo-offer.js";
 import { embeddedJson, find } from "../page/dom.js";
 import { mountFilters } from "../page/filters.js";
 import { mountKeyboard } from "../page/keyboard.js";
@@ -52,6 +53,7 @@ export async function startPage(widgets, options = {}) {
   mountConnectionPill(page, connection);
   mountKeyboard(page);
   mountNotices(page, connection);
+  mountDemoOffers(page);
   mountAlerting(page);
   await loadFonts();
   for (const [name, mount] of Object.entries(widgets)) {

@@ -104,6 +104,9 @@ function mountDemoBanner(page) {
     }
   };
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
+  page.topics.on("demo-progress", (percent) => {
+    if (!removing) setText(text, percent === null ? defaultText : `Generated data. Older days are added: ${percent} %.`);
+  });
   continueButton?.addEventListener("click", resume);
   button?.addEventListener("click", () => remove(demoRemove));
   draw();
