@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.urls import get_script_prefix, reverse
 
 from alerts.rules.words import GLYPHS
 from dashboard.page_query import FILTERS, tag_filters
@@ -28,6 +28,7 @@ ADDRESSES = {
     "annotations-url": ("annotations",),
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
+    "requests-page-url": ("requests-page",),
     "requests-search-url": ("requests-search",),
     "request-drawer-url": ("request-drawer", "0"),
     "alerts-url": ("alerts",),
@@ -60,20 +61,11 @@ def addresses(page: str) -> dict[str, str]:
     """Return the addresses that the scripts of the page need, with the path prefix, and the name of the CSRF cookie."""
     urls = {name: reverse(view, args=arguments) for name, (view, *arguments) in ADDRESSES.items()}
     return urls | {
-        "requests-page-url": _requests_page(),
         "page-data-url": reverse(f"{page}-data"),
         "page-figures-url": reverse(f"{page}-figures"),
         "live-url": get_script_prefix() + LIVE_PATH,
         "csrf-cookie": settings.CSRF_COOKIE_NAME,
     }
-
-
-def _requests_page() -> str:
-    """Return the address of the list of requests; empty where there is none."""
-    try:
-        return reverse("requests-page")
-    except NoReverseMatch:
-        return ""
 
 
 def page_settings(filters: Mapping[str, str] = FILTERS) -> dict[str, Any]:

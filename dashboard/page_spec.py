@@ -18,6 +18,7 @@ from django.http import HttpRequest
 
 from dashboard.page_query import FILTERS
 from dashboard.reading import Reading
+from dashboard.tiles import Tile
 from metrics.queries import TIMES, FigureSet, SeriesSpec
 from metrics.queries.time.window import DEFAULT_RANGE
 
@@ -32,6 +33,11 @@ def _has_no_requests(figures: Row) -> bool:
     return not (figures.get("summary") or {}).get("total_requests")
 
 
+def newest_tick(reading: Reading) -> Row:
+    """Return the newest tick, from which a live page starts: the `data` of most pages."""
+    return {"current": reading.current}
+
+
 @dataclass(frozen=True)
 class PageSpec:
     """A page.
@@ -41,7 +47,8 @@ class PageSpec:
     path: its address below the root
     figures: reads the data that changes while the page is open, ready for JSON
     data: reads further data, which only a change of the address reads again
-    context: what the template needs beside the data: (request, data, reading) -> context
+    context: what the template needs beside the data, the sentence and the tiles: (request, data, reading) -> context
+    tiles: at its top, of the figures in `summary` of the data
     series: those of its charts, which ticks carry on
     compared: those of them that are also read for the window before, drawn as faint lines
     filters: in its header, with their labels; None: it has no time range and no filters
@@ -60,6 +67,7 @@ class PageSpec:
     figures: Callable[[Reading], Row]
     data: Callable[[Reading], Row] = _nothing
     context: Callable[[HttpRequest, Row, Reading], Row] = _nothing
+    tiles: tuple[Tile, ...] = ()
     series: tuple[SeriesSpec, ...] = ()
     compared: tuple[SeriesSpec, ...] = ()
     filters: Mapping[str, str] | None = None
@@ -82,4 +90,4 @@ class PageSpec:
         return f"{self.name}-page"
 
 
-__all__ = ["FILTERS", "PageSpec", "Row"]
+__all__ = ["FILTERS", "PageSpec", "Row", "newest_tick"]

@@ -1,11 +1,13 @@
 """The views of a page: the page itself, its data as JSON, and its figures.
 
 One function reads the data for the first rendering and for each change of the address, so that an update shows the same
-as a reload.
+as a reload. A table travels once: the first HTML has it rendered and not in the data beside it, and later it is sent
+only where it differs from what the page has, which the header `Known-Tables` names.
 """
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +20,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_series, series_before
 from dashboard.page_context import page_context
 from dashboard.page_query import read
 from dashboard.page_spec import PageSpec
 from dashboard.pages import PAGES
 from dashboard.reading import Reading
+from dashboard.tiles import describe_values, show, specs
 from llmmonitor.access.identity import identify_request
 from metrics import queries
 from metrics.queries.parameters import WINDOW_PARAMETERS
@@ -37,26 +41,57 @@ def page_urls(spec: PageSpec) -> list[URLPattern]:
     @require_safe
     @ensure_csrf_cookie
     def page(request: HttpRequest) -> HttpResponse:
-        reading = reading_of(request, spec, timezone.now())
-        data = page_data(request, spec, reading)
-        context = page_context(request, spec, PAGES) | {"data": data, "may_demo": "demo" in data["can"]}
-        return render(request, spec.template, context | spec.context(request, data, reading))
+        return rendered(request, spec, reading_of(request, spec, timezone.now()))
 
     @never_cache
     @require_safe
     def data(request: HttpRequest) -> JsonResponse:
-        return JsonResponse(page_data(request, spec, reading_of(request, spec, timezone.now())))
+        return _json(request, page_data(request, spec, reading_of(request, spec, timezone.now())))
 
     @never_cache
     @require_safe
     def figures(request: HttpRequest) -> JsonResponse:
-        return JsonResponse(page_figures(spec, reading_of(request, spec, timezone.now())))
+        return _json(request, page_figures(spec, reading_of(request, spec, timezone.now())))
 
     return [
         path(spec.path, page, name=spec.url_name),
         path(f"dashboard/data/{spec.name}", data, name=f"{spec.name}-data"),
         path(f"dashboard/data/{spec.name}/figures", figures, name=f"{spec.name}-figures"),
     ]
+
+
+def rendered(request: HttpRequest, spec: PageSpec, reading: Reading, **more: Any) -> HttpResponse:
+    """Return the page as HTML. `more`: further context of its template."""
+    data = page_data(request, spec, reading)
+    context = page_context(request, spec, PAGES) | {"data": data, "may_demo": "demo" in data["can"]}
+    embedded = {name: value for name, value in data.items() if name != "tables"}
+    if "tables" in data:
+        embedded["table_versions"] = _versions(data["tables"])
+    context["embedded"] = embedded
+    if "sentence" in data:
+        context["sentence"] = {name: in_utc(text or "", reading.now) for name, text in data["sentence"].items()}
+    if spec.tiles:
+        context |= {
+            "values": describe_values(data["summary"], False, reading.query.span, reading.query.span_before),
+            "tiles": show(spec.tiles, data["summary"]),
+            "tile_specs": specs(spec.tiles),
+        }
+    return render(request, spec.template, context | more | spec.context(request, data, reading))
+
+
+def _json(request: HttpRequest, data: dict[str, Any]) -> JsonResponse:
+    """Return the data with the tables that the page does not have."""
+    if "tables" in data:
+        known = request.headers.get("Known-Tables", "").split()
+        versions = {
+            name: version for name, version in _versions(data["tables"]).items() if f"{name}:{version}" not in known
+        }
+        data = data | {"tables": {name: data["tables"][name] for name in versions}, "table_versions": versions}
+    return JsonResponse(data)
+
+
+def _versions(tables: dict[str, str]) -> dict[str, str]:
+    return {name: hashlib.blake2b(html.encode(), digest_size=8).hexdigest() for name, html in tables.items()}
 
 
 def reading_of(request: HttpRequest, spec: PageSpec, now: datetime) -> Reading:

@@ -29,7 +29,7 @@ class Tile:
     summary: str
     tick: str
     series: SeriesSpec
-    worse: str | None = None  # "up" or "down"; None where a change says nothing about health, and is grey
+    worse: str | None = None  # "up" or "down"; None where a change means nothing for health, and is grey
     help: str = ""
 
     @property

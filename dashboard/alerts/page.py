@@ -92,7 +92,6 @@ def figures(reading: Reading) -> Row:
 def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     """Return what a page without scripts shows."""
     return {
-        "sentence": {name: in_utc(text or "", reading.now) for name, text in data["sentence"].items()},
         "alerts_in_words": [_in_words(alert, reading.now) for alert in data["alerts"]],
         "may_manage": "manage" in data["can"],
     }

@@ -1,4 +1,4 @@
-"""What the Connect page asks for while it waits for an event, and the key that it makes."""
+"""What the Connect page reads while it waits for an event, and the key that it makes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from metrics import queries
 @never_cache
 @require_safe
 def connect_arrived(request: HttpRequest) -> JsonResponse:
-    """Return the first event since the position in the query, and the position to ask with the next time."""
+    """Return the first event since the position in the query, and the position for the next call."""
     searched, start = (_number(request.GET.get(name, "")) for name in ("request", "start"))
     return JsonResponse(page.arrival(queries.Position(searched, start), timezone.now()))
 

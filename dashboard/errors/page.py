@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from django.http import HttpRequest, QueryDict
+from django.http import QueryDict
 from django.template.loader import render_to_string
 
 from dashboard.alert_words import in_utc
@@ -87,17 +87,11 @@ def options(reading: Reading) -> Row:
     return reading.choices() | {"severity": {"choices": severities, "total": len(severities)}}
 
 
-def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
-    """Return what the first rendering shows of the data."""
-    return {"sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()}}
-
-
 PAGE = PageSpec(
     name="errors",
     title="Errors",
     path="dashboard/errors/",
     figures=figures,
-    context=context,
     series=SERIES,
     compared=(series("inference.error_rate_percent", "avg"),),
     filters=FILTERS,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
-
-from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
 from dashboard.latency.sentence import describe_latency
-from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
-from metrics import catalogue, queries
+from metrics import catalogue
 from metrics.queries import TIMES, FigureSet, SeriesSpec
 
 RESPONSE = "inference.response_time_ms"
@@ -63,23 +60,12 @@ def figures(reading: Reading) -> Row:
     }
 
 
-def data(reading: Reading) -> Row:
-    """Return the newest tick, from which the page starts."""
-    return {"current": reading.read("The live figures", lambda: queries.current(reading.now))}
-
-
-def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
-    """Return what the first rendering shows of the data."""
-    return {"sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()}}
-
-
 PAGE = PageSpec(
     name="latency",
     title="Latency",
     path="dashboard/latency/",
     figures=figures,
-    data=data,
-    context=context,
+    data=newest_tick,
     series=SERIES,
     compared=COMPARED,
     figure_set=FIGURES,

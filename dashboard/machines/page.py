@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
-
-from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_series, series_before
 from dashboard.machines.sentence import describe_machines
 from dashboard.page_spec import PageSpec, Row
@@ -75,11 +72,6 @@ def data(reading: Reading) -> Row:
     }
 
 
-def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
-    """Return what the first rendering shows of the data."""
-    return {"sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()}}
-
-
 def _heatmap(reading: Reading) -> Row:
     """Return the chosen heatmap: the rows of GPUs, then those of hosts."""
     view = reading.params.get("heatmap", "")
@@ -118,6 +110,5 @@ PAGE = PageSpec(
     path="dashboard/machines/",
     figures=figures,
     data=data,
-    context=context,
     filters={"host": "Machine"},
 )

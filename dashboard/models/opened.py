@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import QueryDict
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from dashboard.formatting import FORMATS, NO_CHANGE, change, compact, duration, money, percent
 
@@ -52,11 +52,6 @@ def query(params: QueryDict, change: Mapping[str, str | None], without: tuple[st
 
 
 def links(params: QueryDict, name: str) -> list[dict[str, str]]:
-    """Return the other pages with this model as their filter, those that there are."""
-    found = []
-    for url_name, title in OTHER_PAGES:
-        try:
-            found.append({"title": title, "url": reverse(url_name) + query(params, {"model": name}, OWN_PARAMETERS)})
-        except NoReverseMatch:
-            continue
-    return found
+    """Return the other pages with this model as their filter."""
+    search = query(params, {"model": name}, OWN_PARAMETERS)
+    return [{"title": title, "url": reverse(url_name) + search} for url_name, title in OTHER_PAGES]

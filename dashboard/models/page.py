@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_series
 from dashboard.formatting import percent
 from dashboard.models import opened, sentence, table
@@ -40,7 +39,7 @@ def figures(reading: Reading) -> Row:
     """Return the sentence, the table, and the card of the opened model."""
     ranking = _ranking(reading)
     requests = reading.requests
-    said = sentence.describe(
+    described = sentence.describe(
         requests.models.results,
         reading.query.span,
         reading.query.span_before,
@@ -52,7 +51,7 @@ def figures(reading: Reading) -> Row:
     card = _opened(reading, name) if name else None
     return {
         "summary": requests.summary,
-        "sentence": said.as_dict(),
+        "sentence": described.as_dict(),
         "opened": card,
         "tables": {
             "models": _table(reading, ranking, name),
@@ -65,13 +64,13 @@ def _ranking(reading: Reading) -> Ranking:
     text = reading.params.get("search", "")[:MAX_SEARCH].strip()
     if not text:
         return reading.requests.models
-    found = reading.read(
+    matches = reading.read(
         "The search",
         lambda: queries.models(
             reading.window, reading.filters, reading.now, limit=ROWS, search=text, figure_set=TIMES_AND_COST
         ),
     )
-    return found or Ranking([], 0)
+    return matches or Ranking([], 0)
 
 
 def _table(reading: Reading, ranking: Ranking, open_name: str) -> str:
@@ -102,11 +101,11 @@ def _opened(reading: Reading, name: str) -> Row:
     ranking = reading.requests.models
     row = next((row for row in ranking.results if row["model_name"] == name), None)
     if row is None:
-        found = reading.read(
+        alone = reading.read(
             "The model",
             lambda: queries.models(reading.window, filters, reading.now, limit=1, figure_set=TIMES_AND_COST),
         )
-        row = next(iter(found.results), None) if found else None
+        row = next(iter(alone.results), None) if alone else None
     row = table.with_shares([row or {"model_name": name}], reading.requests.summary["total_requests"])[0]
     requests = row.get("total_requests", 0)
     history = reading.read(
@@ -136,7 +135,6 @@ def _head(reading: Reading, card: Row) -> str:
 def context(request: HttpRequest, data: Row, reading: Reading) -> dict[str, Any]:
     """Return what the first rendering shows of the data."""
     return {
-        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
         "state": "full" if reading.has_events else "empty",
         "search": reading.params.get("search", "")[:MAX_SEARCH],
         "opened_specs": [spec.as_dict() for spec in OPENED_SERIES],

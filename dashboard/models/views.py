@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls.converters import StringConverter
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -13,9 +12,8 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from dashboard.models.page import PAGE
-from dashboard.page_context import page_context
-from dashboard.page_views import page_data, reading_of
-from dashboard.pages import PAGES
+from dashboard.page_context import addresses
+from dashboard.page_views import reading_of, rendered
 
 # The model is that of the address.
 ALONE = replace(PAGE, filters={name: label for name, label in (PAGE.filters or {}).items() if name != "model"})
@@ -35,7 +33,4 @@ def model_page(request: HttpRequest, name: str) -> HttpResponse:
     reading = reading_of(request, ALONE, timezone.now())
     reading.params = reading.params.copy()
     reading.params["open"] = name
-    data = page_data(request, ALONE, reading)
-    context = page_context(request, ALONE, PAGES) | {"data": data, "may_demo": "demo" in data["can"], "alone": name}
-    context["addresses"] = context["addresses"] | {"open": name}
-    return render(request, PAGE.template, context | ALONE.context(request, data, reading))
+    return rendered(request, ALONE, reading, alone=name, addresses=addresses(ALONE.name) | {"open": name})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from alerts.rules.words import SEVERITIES
 from dashboard.alert_words import Alert, fired, name_of, times_of
 
-MAX_TOLD = 2
+MAX_LISTED = 2
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ class AlertsOfWindow:
             "Acknowledged": [alert for alert in self.acknowledged_or_silenced if not alert["silenced"]],
             "Silenced": [alert for alert in self.acknowledged_or_silenced if alert["silenced"]],
         }
-        told = {title: [f"{name_of(alert)} {times_of(alert)}" for alert in alerts] for title, alerts in groups.items()}
-        return " ".join(f"{title}: {_listed(texts)}." for title, texts in told.items() if texts)
+        by_title = {
+            title: [f"{name_of(alert)} {times_of(alert)}" for alert in alerts] for title, alerts in groups.items()
+        }
+        return " ".join(f"{title}: {_listed(texts)}." for title, texts in by_title.items() if texts)
 
     @property
     def first_over(self) -> str:
@@ -67,17 +69,17 @@ class AlertsOfWindow:
     @property
     def about_over(self) -> str:
         """`Over: Slow Response Time for llama-3-70b from … to … and 2 more.`"""
-        told = [f"{name_of(alert)} {times_of(alert)}" for alert in self.over]
-        return f"Over: {_listed(told, 1)}." if told else ""
+        texts = [f"{name_of(alert)} {times_of(alert)}" for alert in self.over]
+        return f"Over: {_listed(texts, 1)}." if texts else ""
 
     @property
     def about_pending(self) -> str:
         """`Pending: Queue Backlog for llama-3-70b since ….`"""
-        told = [f"{name_of(alert)} {times_of(alert)}" for alert in self.pending]
-        return f"Pending: {_listed(told)}." if told else ""
+        texts = [f"{name_of(alert)} {times_of(alert)}" for alert in self.pending]
+        return f"Pending: {_listed(texts)}." if texts else ""
 
 
-def _listed(texts: Sequence[str], most: int = MAX_TOLD) -> str:
+def _listed(texts: Sequence[str], most: int = MAX_LISTED) -> str:
     """Return `a`, `a and b`, `a, b and 3 more`."""
     shown, rest = list(texts[:most]), len(texts) - most
     return f"{', '.join(shown)} and {rest} more" if rest > 0 else " and ".join(shown)

@@ -9,14 +9,13 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest
 from django.urls import reverse
 
-from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_heatmap, chart_series
 from dashboard.overview import health, model_table, sentence, tiles
 from dashboard.overview.last_minute import last_minute
 from dashboard.overview.tiles import TILES
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
-from dashboard.tiles import describe_values, show, specs
+from dashboard.tiles import describe_values, show
 from metrics import catalogue, queries
 from metrics.queries import Filters, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE
@@ -89,13 +88,11 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     minute = last_minute(TILES, data["current"], data["history"], reading.filters) if query.range else None
     values = describe_values(data["summary"], minute is not None, query.span, query.span_before)
     return {
-        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
         "values": values if reading.has_events else "",
         "state": "full" if reading.has_events else "empty",
         "tiles": show(TILES, data["summary"], minute, query.range or ""),
         "models": model_table.model_rows(data["models"], data["summary"]["total_requests"]),
         "has_gpu": has_gpu,
-        "tile_specs": specs(TILES),
         "first_event_url": request.build_absolute_uri(reverse("track-inference")),
     }
 
@@ -115,6 +112,7 @@ PAGE = PageSpec(
     figures=figures,
     data=data,
     context=context,
+    tiles=TILES,
     series=(*SERIES, *SERIES_BY_MODEL),
     filters=FILTERS,
     default_range=default_range,

@@ -83,8 +83,8 @@ def describe_state(
         if (rows := [row for row in models if row["model_name"] not in acknowledged_models])
     ]
     if of_window.leading:
-        told = (acknowledged, of_window.about_over, _machines(silent))
-        return _firing(of_window, summary, models, problems, window, before, past, told)
+        texts = (acknowledged, of_window.about_over, _machines(silent))
+        return _firing(of_window, summary, models, problems, window, before, past, texts)
     if not summary.get("total_requests"):
         text = _joined(acknowledged, over, of_window.about_pending, "Requests appear here when they finish.")
         if not silent:
@@ -134,7 +134,7 @@ def _firing(
     window: str,
     before: str,
     past: bool,
-    told: Sequence[str],
+    texts: Sequence[str],
 ) -> Sentence:
     """Return the sentence about what fires, or fired in a window of the past."""
     first = of_window.leading[0]
@@ -145,7 +145,7 @@ def _firing(
     is_time = first["metric_name"] == RESPONSE and first["stat"] not in TOTALS and first["value"] is not None
     why = _why_slow(row, past, before) if row and is_known and is_time else ""
     healthy = _others(len(models), unhealthy, past) if row and not of_window.leading[1:] else ""
-    text = _joined(why, of_window.others, healthy, *told) or _evidence(summary, window)
+    text = _joined(why, of_window.others, healthy, *texts) or _evidence(summary, window)
     about = tile_of(first["metric_name"], first["stat"])
     return Sentence(STATES[first["severity"]], headline(first, past), text, about)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from dashboard.alert_words import in_utc
 from dashboard.formatting import duration, whole
-from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.queue import sentence
 from dashboard.reading import MODELS_SHOWN, Reading
-from dashboard.tiles import Tile, describe_values, show, specs
+from dashboard.tiles import Tile
 from metrics import queries
 from metrics.queries import FigureSet, SeriesSpec, Window
 
@@ -103,23 +101,13 @@ def read_sources(reading: Reading) -> list[Row]:
     return sorted(rows.values(), key=lambda row: (-(row["pending"] or 0), -(row["processing"] or 0), row["model"]))
 
 
-def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
-    """Return what the first rendering shows of the data."""
-    return {
-        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
-        "values": describe_values(data["summary"], False, reading.query.span, reading.query.span_before),
-        "tiles": show(TILES, data["summary"]),
-        "tile_specs": specs(TILES),
-    }
-
-
 PAGE = PageSpec(
     name="queue",
     title="Queue",
     path="dashboard/queue/",
     figures=figures,
-    data=lambda reading: {"current": reading.read("The live figures", lambda: queries.current(reading.now))},
-    context=context,
+    data=newest_tick,
+    tiles=TILES,
     series=SERIES,
     compared=(series("queue.pending", "avg"), series(WAIT, "p95"), series(PROCESSING, "p95")),
     filters=FILTERS,

@@ -141,8 +141,8 @@ def neighbours(row: Row) -> TimeLine | None:
     at = start_of_end(row)
     label = Filters(model=(row["model_name"],))
     window = Window.of_seconds(int((at - AROUND).timestamp()), int((at + AROUND).timestamp()) + 1)
-    found = queries.requests(label, window=window, limit=500).results
-    return time_line(nearest(found, row), row)
+    others = queries.requests(label, window=window, limit=500).results
+    return time_line(nearest(others, row), row)
 
 
 def nearest(rows: Sequence[Row], row: Row, most: int = MAX_NEIGHBOURS) -> list[Row]:
@@ -158,8 +158,9 @@ def trace(row: Row) -> TimeLine | None:
     """Return the requests of the same trace."""
     at = start_of_end(row)
     window = Window.of_seconds(int((at - AROUND_TRACE).timestamp()), int((at + AROUND_TRACE).timestamp()) + 1)
-    found = queries.requests(Filters(trace_id=row["trace_id"]), window=window, limit=MAX_OF_TRACE).results
-    return time_line(found, row)
+    return time_line(
+        queries.requests(Filters(trace_id=row["trace_id"]), window=window, limit=MAX_OF_TRACE).results, row
+    )
 
 
 def time_line(rows: Sequence[Row], this: Row) -> TimeLine | None:

@@ -8,10 +8,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from dashboard.alert_words import in_utc
 from dashboard.formatting import duration, whole
 from dashboard.page_query import read_list_filters
-from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from dashboard.requests import sentence
 from dashboard.requests.rows import BAR, TICKS, listed, scale_of
@@ -135,7 +134,6 @@ def empty_reason(filters: Filters, span: str) -> str:
 def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     """Return what the first rendering shows of the data."""
     return {
-        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
         "columns": COLUMNS,
         "shown_columns": SHOWN,
     }
@@ -146,7 +144,7 @@ PAGE = PageSpec(
     title="Requests",
     path="dashboard/requests/",
     figures=figures,
-    data=lambda reading: {"current": reading.read("The live figures", lambda: queries.current(reading.now))},
+    data=newest_tick,
     context=context,
     series=(SeriesSpec.of("inference.requests", "rate"), SeriesSpec.of("inference.failed_requests", "rate")),
     filters=FILTERS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -11,9 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
-from dashboard.page_context import page_context
-from dashboard.page_views import page_data, page_urls, reading_of
-from dashboard.pages import PAGES
+from dashboard.page_views import page_urls, reading_of, rendered
 from dashboard.requests.detail import detail
 from dashboard.requests.page import DETAIL
 from dashboard.requests.search import parse
@@ -32,9 +29,7 @@ def request_page(request: HttpRequest, number: int) -> HttpResponse:
     shown = detail(number)
     if shown is None:
         raise Http404(GONE.format(number))
-    data = page_data(request, DETAIL, reading_of(request, DETAIL, timezone.now()))
-    context = page_context(request, DETAIL, PAGES) | {"data": data, "may_demo": "demo" in data["can"]}
-    return render(request, "dashboard/request.html", context | shown)
+    return rendered(request, DETAIL, reading_of(request, DETAIL, timezone.now()), **shown)
 
 
 @never_cache
@@ -51,8 +46,8 @@ def request_drawer(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 def parse_search(request: HttpRequest) -> HttpResponse:
     """Return what the text of the search means: the parameters to set, and what was not understood."""
-    found = parse(request.GET.get("text", "")[:MAX_SEARCH], promoted_tags())
-    return JsonResponse({"parameters": found.parameters, "problems": found.problems})
+    parsed = parse(request.GET.get("text", "")[:MAX_SEARCH], promoted_tags())
+    return JsonResponse({"parameters": parsed.parameters, "problems": parsed.problems})
 
 
 urlpatterns: list[URLPattern] = [

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_histogram
 from dashboard.formatting import compact, percent, rate, whole
-from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.reading import MODELS_SHOWN, Reading
 from dashboard.throughput import sentence
-from dashboard.tiles import Tile, describe_values, show, specs
+from dashboard.tiles import Tile
 from metrics import catalogue, queries
 from metrics.queries import FigureSet, SeriesSpec
 
@@ -99,23 +97,13 @@ def _with_tokens(summary: Row, models: list[Row], reading: Reading) -> Row:
     return added[id(summary)] | {"previous": added.get(id(before), before)}
 
 
-def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
-    """Return what the first rendering shows of the data."""
-    return {
-        "sentence": {name: in_utc(text, reading.now) for name, text in data["sentence"].items()},
-        "values": describe_values(data["summary"], False, reading.query.span, reading.query.span_before),
-        "tiles": show(TILES, data["summary"]),
-        "tile_specs": specs(TILES),
-    }
-
-
 PAGE = PageSpec(
     name="throughput",
     title="Throughput",
     path="dashboard/throughput/",
     figures=figures,
-    data=lambda reading: {"current": reading.read("The live figures", lambda: queries.current(reading.now))},
-    context=context,
+    data=newest_tick,
+    tiles=TILES,
     series=SERIES,
     compared=tuple(series(f"inference.{name}", "rate") for name in ("requests", "prompt_tokens", "completion_tokens")),
     filters=FILTERS,

@@ -94,6 +94,8 @@ interface PageData {
   annotations?: Annotation[];
   history?: History;
   before?: History;
+  tables?: Record<string, string>;
+  table_versions?: Record<string, string>;
   can: string[];
   [key: string]: any;
 }

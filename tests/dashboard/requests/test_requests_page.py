@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -98,6 +99,39 @@ class TheList:
         html = visitor.get("/dashboard/requests/").content.decode()
         assert "<img" not in html
         assert "&lt;img src=x" in html
+
+
+class ATable:
+    def embedded(self, html: str) -> Any:
+        return json.loads(
+            html.split('<script id="page-data" type="application/json">')[1].split("</script>", maxsplit=1)[0]
+        )
+
+    def test_is_once_in_the_first_html(self, visitor: Client) -> None:
+        store({"request_id": "only-once"})
+        html = visitor.get("/dashboard/requests/").content.decode()
+        assert html.count('class="table requests-table"') == 1
+        data = self.embedded(html)
+        assert "tables" not in data
+        assert sorted(data["table_versions"]) == ["bar", "list"]
+
+    @pytest.mark.parametrize("address", [LIST, f"{LIST}/figures"])
+    def test_is_sent_again_only_where_it_has_changed(self, visitor: Client, address: str) -> None:
+        store({}, {"success": False})
+        versions = self.embedded(visitor.get("/dashboard/requests/").content.decode())["table_versions"]
+        known = {"Known-Tables": " ".join(f"{name}:{version}" for name, version in versions.items())}
+        unchanged = visitor.get(address, headers=known).json()
+        assert (unchanged["tables"], unchanged["table_versions"]) == ({}, {})
+        assert len(unchanged["row_ids"]) == 2
+        failed = visitor.get(address, {"status_code": 429}, headers=known).json()
+        assert "No requests match" in failed["tables"]["list"]
+        assert failed["table_versions"]["list"] != versions["list"]
+
+    def test_that_another_page_part_shows_is_no_reason_to_omit_it(self, visitor: Client) -> None:
+        store({})
+        versions = self.embedded(visitor.get("/dashboard/requests/").content.decode())["table_versions"]
+        other = {"Known-Tables": f"bar:{versions['list']}"}
+        assert sorted(visitor.get(LIST, headers=other).json()["tables"]) == ["bar", "list"]
 
 
 class APageOfOneRequest:

@@ -1,4 +1,4 @@
-// What tells people of alerts on every page: bell, toasts, sound, browser notifications, title of the tab.
+// What notifies people of alerts on every page: bell, toasts, sound, browser notifications, title of the tab.
 
 import { mountBell } from "./bell.js";
 import { mountNotificationControl, notify } from "./browser-notification.js";

@@ -26,7 +26,7 @@ export function barTicks(edges, logarithmic, most = 6) {
       for (const factor of factors) values.push(Number((factor * 10 ** power).toPrecision(2)));
     }
   } else {
-    // The last bar holds all values above its lower edge, and its width says nothing.
+    // The last bar holds all values above its lower edge, and its width means nothing.
     const end = edges.length > 2 ? edges.at(-2) : edges.at(-1);
     const power = 10 ** Math.floor(Math.log10(end / most));
     const step = [1, 2, 5, 10].find((factor) => end / (factor * power) <= most) * power;

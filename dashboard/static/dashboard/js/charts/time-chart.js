@@ -167,7 +167,7 @@ export class TimeChart {
     };
   }
 
-  // Chart.js asks for the colour of each part between two points; undefined is that of the line.
+  // Chart.js reads the colour of each part between two points; undefined is that of the line.
   #fadedSegments(line, stroke) {
     const { step } = this.#page.series;
     const isFew = (x) => (valueAt(line.counts, x, step) ?? 0) < ENOUGH_FOR_P99;

@@ -53,7 +53,7 @@ export class Loader {
     const slowTimer = setTimeout(() => this.#setState("slow"), SLOW_AFTER_MS);
     if (!quiet) this.#setState("loading");
     try {
-      const data = await pageData(location.search, abort.signal);
+      const data = await pageData(location.search, this.#page.data.table_versions, abort.signal);
       if (abort.signal.aborted) return "cancelled";
       if (quiet && this.#page.pause) return "paused";
       this.problem = null;
@@ -107,7 +107,7 @@ export class Loader {
   async refresh() {
     const search = location.search;
     this.#page.noteRefresh();
-    const figures = await pageFigures(search).catch(() => null);
+    const figures = await pageFigures(search, this.#page.data.table_versions).catch(() => null);
     // Meanwhile the user may have changed the address or paused the page.
     const isCurrent = search === location.search && figures?.params.range === this.#page.params.range;
     if (!isCurrent || this.#inProgress || (!this.#page.live && !this.#always)) return;

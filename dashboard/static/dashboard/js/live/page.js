@@ -132,7 +132,7 @@ export class Page {
   setData(data) {
     // The values of the last minute belong to the filters before.
     if (this.tick?.view && JSON.stringify(data.params.filters) !== JSON.stringify(this.params.filters)) delete this.tick.view;
-    this.data = data;
+    this.data = { ...data, ...this.#tablesWith(data) };
     this.series.load(data.history);
     this.before.load(data.before);
     // The machines come from the data, so that a removed machine disappears before the next tick.
@@ -237,8 +237,17 @@ export class Page {
   }
 
   showFigures(figures) {
-    this.data = { ...this.data, ...figures };
+    this.data = { ...this.data, ...figures, ...this.#tablesWith(figures) };
     this.topics.emit("figures");
+  }
+
+  // The tables of the page with those of `data`: the server sends what has changed.
+  /** @param {{ tables?: Record<string, string>, table_versions?: Record<string, string> }} data */
+  #tablesWith({ tables, table_versions: versions }) {
+    return {
+      tables: { ...this.data?.tables, ...tables },
+      table_versions: { ...this.data?.table_versions, ...versions },
+    };
   }
 
   // The changes of the machines so far are in the figures that are read now.

@@ -12,9 +12,9 @@ export class Problem extends Error {
 }
 
 /** @param {string} path
- *  @param {{ method?: string, body?: object, signal?: AbortSignal }} [options] */
-async function call(path, { method = "GET", body: sent = {}, signal } = {}) {
-  const headers = { Accept: "application/json" };
+ *  @param {{ method?: string, body?: object, signal?: AbortSignal, headers?: Record<string, string> }} [options] */
+async function call(path, { method = "GET", body: sent = {}, signal, headers: more = {} } = {}) {
+  const headers = { Accept: "application/json", ...more };
   /** @type {RequestInit} */
   const options = { method, signal, headers, credentials: "same-origin", redirect: "manual" };
   if (method !== "GET") {
@@ -46,8 +46,10 @@ const withOpened = (search) => {
   parameters.set("open", open);
   return `?${parameters}`;
 };
-export const pageData = (search, signal) => call(urls().pageDataUrl + withOpened(search), { signal });
-export const pageFigures = (search) => call(urls().pageFiguresUrl + withOpened(search));
+// The server omits the tables that the page has. `versions`: {name: version} of those.
+const known = (versions = {}) => ({ "Known-Tables": Object.entries(versions).map((pair) => pair.join(":")).join(" ") });
+export const pageData = (search, versions, signal) => call(urls().pageDataUrl + withOpened(search), { signal, headers: known(versions) });
+export const pageFigures = (search, versions) => call(urls().pageFiguresUrl + withOpened(search), { headers: known(versions) });
 // Search on the server, where the page holds the busiest only. `search` is that of the page's address.
 const withText = (search, text) => {
   const parameters = new URLSearchParams(search);

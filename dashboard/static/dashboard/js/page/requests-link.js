@@ -11,10 +11,8 @@ export function requestsQuery({ from, to }, filters, bounds) {
   return search.toString();
 }
 
-export const hasRequestsPage = () => Boolean(requestsPageUrl());
-
 /** @param {{ window: TimeWindow, filters: Record<string, string[]> }} page
  *  @param {{ window?: TimeWindow, filters?: Record<string, string[]>, bounds?: Record<string, number | null> }} what */
 export function openRequests(page, { window = page.window, filters = {}, bounds = {} }) {
-  if (hasRequestsPage()) location.assign(`${requestsPageUrl()}?${requestsQuery(window, { ...page.filters, ...filters }, bounds)}`);
+  location.assign(`${requestsPageUrl()}?${requestsQuery(window, { ...page.filters, ...filters }, bounds)}`);
 }
