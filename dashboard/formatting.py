@@ -69,6 +69,16 @@ def duration(milliseconds: float | None) -> Figure:
     return Figure(f"{whole // 3600}{SPACE}h{SPACE}{whole % 3600 // 60}", "m")
 
 
+def ago(seconds: float) -> str:
+    """Return how long ago: now, 3 s ago, 2 min ago, 5 h ago, 4 days ago."""
+    if seconds < 1:
+        return "now"
+    for limit, length, unit in ((100, 1, "s"), (5_400, 60, "min"), (129_600, 3_600, "h")):
+        if seconds < limit:
+            return f"{round(seconds / length)}{SPACE}{unit} ago"
+    return f"{round(seconds / 86_400)}{SPACE}days ago"
+
+
 def compact(value: float | None, unit: str = "") -> Figure:
     """Return a number with a prefix for large values: 12.4, 1.84 k, 3.10 M; the unit follows the prefix."""
     if value is None:

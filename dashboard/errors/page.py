@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from django.http import QueryDict
 from django.template.loader import render_to_string
+from django.urls import reverse
 
 from dashboard.alert_words import in_utc
 from dashboard.errors import sentence
 from dashboard.errors.group_table import group_row
+from dashboard.overview.sentence import Sentence
 from dashboard.page_query import FILTERS as LABELS
 from dashboard.page_spec import PageSpec, Row
 from dashboard.reading import Reading
 from metrics import queries
-from metrics.queries import SeriesSpec
+from metrics.queries import Filters, SeriesSpec
 
 SEVERITIES = ("critical", "error", "warning")
 FILTERS = {name: title for name, title in LABELS.items() if name != "host"} | {"severity": "Severity"}
@@ -60,9 +63,7 @@ def figures(reading: Reading) -> Row:
     return {
         "params": params,
         "summary": reading.requests.summary,
-        "sentence": sentence.describe(
-            reading.requests.summary, groups, start, reading.query.span, past=reading.query.range is None
-        ).as_dict(),
+        "sentence": _sentence(reading, groups, severities).as_dict(),
         "tables": {
             "groups": render_to_string(
                 "errors/groups.html",
@@ -75,10 +76,29 @@ def figures(reading: Reading) -> Row:
                 },
             ),
             "group": render_to_string(
-                "errors/group.html", {"group": group and _shown(group, reading.now), "is_chosen": bool(chosen)}
+                "errors/group.html", {"group": group and _shown(group, reading), "is_chosen": bool(chosen)}
             ),
         },
     }
+
+
+def _sentence(reading: Reading, groups: Sequence[Row], severities: Sequence[str]) -> Sentence:
+    summary, span = reading.requests.summary, reading.query.span
+    if groups or (summary.get("failed_requests") and not severities):
+        return sentence.describe(summary, groups, reading.window.start, span, past=reading.query.range is None)
+    last = reading.read("The last error", lambda: _last_error(reading.filters, severities))
+    return sentence.nothing(
+        summary.get("total_requests") or 0,
+        span,
+        [name.lower() for name in severities],
+        (reading.now - last).total_seconds() if last else None,
+    )
+
+
+def _last_error(filters: Filters, severities: Sequence[str]) -> datetime | None:
+    """Return the time of the newest error of these severities, or of all."""
+    newest = [queries.errors(replace(filters, severity=name), limit=1).results for name in severities or (None,)]
+    return max((datetime.fromisoformat(rows[0]["timestamp"]) for rows in newest if rows), default=None)
 
 
 def options(reading: Reading) -> Row:
@@ -107,10 +127,13 @@ def _address(params: QueryDict, group: int) -> str:
     return f"?{changed.urlencode()}"
 
 
-def _shown(group: Row, now: datetime) -> dict[str, Any]:
+def _shown(group: Row, reading: Reading) -> dict[str, Any]:
+    now, requests = reading.now, reading.params.copy()
+    requests.pop("severity", None)
+    requests["group"] = str(group["id"])
     return group | {
         "first": in_utc(group["first_seen"], now),
         "last": in_utc(group["last_seen"], now),
         "errors": [row | {"at": in_utc(row["timestamp"], now)} for row in group["errors"]],
-        "search": f"?error_type={quote(group['error_type'])}&outcome=failed",
+        "requests": f"{reverse('requests-page')}?{requests.urlencode()}",
     }

@@ -122,6 +122,7 @@ def _head(reading: Reading, card: Row) -> str:
         {
             "name": card["name"],
             "providers": ", ".join(row.get("providers") or ()),
+            "names": table.names_as_sent(row.get("aliases") or ()),
             "figures": opened.figures(row, card["comparable"]),
             "share": percent(row["share"]) if row.get("total_requests") else None,
             "page_url": reverse("model-page", args=[card["name"]])

@@ -21,6 +21,8 @@ from dashboard.overview.health import ENOUGH_REQUESTS, SLOW, error_rate
 
 Row = dict[str, Any]
 DEFAULT_SORT = "-requests"
+ENOUGH_FOR_P99 = 100  # requests
+MAX_NAMES = 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ COLUMNS = (
     Column("share", "Share", "share", percent),
     Column("p50", "P50", "p50_response_time_ms", duration),
     Column("p95", "P95", "p95_response_time_ms", duration, wide=False),
+    Column("p99", "P99", "p99_response_time_ms", duration, help=f"Of models with at least {ENOUGH_FOR_P99} requests."),
     Column("change", "P95 change", "p95_change", None, help="Against the window before."),
     Column("ttft", "First token P95", "p95_ttft_ms", duration),
     Column("speed", "Speed", "avg_tokens_per_second", lambda value: compact(value, "tok/s"),
@@ -70,6 +73,7 @@ class ModelRow:
 
     name: str
     providers: str
+    names: str  # those that were sent, if they are read as one model by aliases
     modelled: bool
     share: float | None
     cells: tuple[Cell, ...]
@@ -85,6 +89,8 @@ def _with_shares(row: Row, total: int) -> Row:
     for figures in (row, row["previous"]):
         if (figures.get("total_requests") or 0) < ENOUGH_REQUESTS:
             figures.update(dict.fromkeys(PERCENTILES))
+    if (row.get("total_requests") or 0) < ENOUGH_FOR_P99:
+        row["p99_response_time_ms"] = None
     requests, cost = row.get("total_requests") or 0, row.get("cost_usd")
     priced = requests - (row.get("unpriced_requests") or 0)
     now, before = row["p95_response_time_ms"], row["previous"]["p95_response_time_ms"]
@@ -122,10 +128,19 @@ def model_row(row: Row, comparable: bool) -> ModelRow:
     return ModelRow(
         str(row["model_name"]),
         ", ".join(row.get("providers") or ()),
+        names_as_sent(row.get("aliases") or ()),
         bool(row.get("modelled")),
         row["share"],
         tuple(_cell(column, row, comparable) for column in COLUMNS),
     )
+
+
+def names_as_sent(names: Sequence[str]) -> str:
+    """Return the names of a group of aliases: `sent as gpt-4o, gpt-4o-2024-08-06`; empty for none."""
+    if not names:
+        return ""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"sent as {', '.join(names[:MAX_NAMES])}{more}"
 
 
 def _cell(column: Column, row: Mapping[str, Any], comparable: bool) -> Cell:

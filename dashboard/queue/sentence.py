@@ -36,7 +36,9 @@ def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: 
         title = f"{whole(total)} request{'s' if round(total) != 1 else ''} wait{'s' if round(total) == 1 else ''}"
         title = f"{title} {where}." if len(by_model) == 1 else f"{title}{where}."
         is_slow = slowest is not None and slowest["p50_queue_time_ms"] > SHORT_MS
-        return Sentence("warning" if is_slow else "ok", title, text, "pending")
+        # The median of the window is low while a queue has just begun to grow.
+        is_long = total > sum(row.get("processing") or 0 for row in sources)
+        return Sentence("warning" if is_slow or is_long else "ok", title, text, "pending")
     if hanging:
         oldest = max(hanging, key=lambda row: row["oldest"])
         title = (

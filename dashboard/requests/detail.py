@@ -15,13 +15,15 @@ from dashboard.formatting import compact, duration, whole
 from dashboard.page_query import read
 from dashboard.reading import Reading
 from dashboard.requests.rows import BAR, Part, Status, bar, cost, nice_scale, start_of, status_of
-from metrics import queries
+from metrics import catalogue, queries
 from metrics.queries import Filters, Window
 
 MAX_NEIGHBOURS = 40
 MAX_OF_TRACE = 50
 AROUND = timedelta(seconds=30)  # of neighbours
 AROUND_TRACE = timedelta(minutes=10)
+ENOUGH = 20  # requests for a percentile
+MOST_OF_SCALE = 3  # times the response time
 LINE = 9  # height of a row of a time line
 MAX_METADATA = 50
 LIBRARIES = ("site-packages", "dist-packages", "/lib/python", "<frozen ")
@@ -38,6 +40,29 @@ class LineRow:
     state: str
     y: int
     parts: Sequence[Part]
+    is_this: bool
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark below a timing bar: where, in percent of its width, and what. `after`: its text is right of it."""
+
+    x: float
+    text: str
+
+    @property
+    def after(self) -> bool:
+        """Whether its text is right of it, where there is more room."""
+        return self.x < 50
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One of the requests with the same request id."""
+
+    id: int
+    number: int
+    text: str
     is_this: bool
 
 
@@ -63,7 +88,10 @@ def detail(number: int, now: datetime | None = None) -> dict[str, Any] | None:
     now = now or timezone.now()
     reading = Reading(read(QueryDict(), now), now)
     total = row["response_time_ms"]
-    scale = nice_scale(total) if total else 1.0
+    usual = reading.read("The percentiles of the model", lambda: percentiles_at(row, now)) if total else None
+    # Those of a model whose requests take much longer would make the bar too short to be read.
+    longest = max([total or 0, *(value for value in (usual or {}).values() if value < MOST_OF_SCALE * (total or 0))])
+    scale = nice_scale(longest) if longest else 1.0
     status = status_of(row)
     return {
         "row": row,
@@ -76,6 +104,8 @@ def detail(number: int, now: datetime | None = None) -> dict[str, Any] | None:
         if total
         else [],
         "summary": timing_text(row),
+        "marks": marks(row, usual or {}, scale),
+        "attempts": reading.read("The attempts", lambda: attempts(row)),
         "tokens": _tokens(row),
         "parameters": _parameters(row),
         "metadata": metadata_of(row["metadata"]),
@@ -109,6 +139,54 @@ def timing_text(row: Row) -> str:
     return text + "."
 
 
+def percentiles_at(row: Row, now: datetime) -> dict[str, float]:
+    """Return P50 and P95 of the model in the minute of the request, by name; none of fewer than ENOUGH requests."""
+    minute = int(start_of_end(row).timestamp()) // 60 * 60
+    result = queries.distribution(
+        catalogue.get("inference.response_time_ms"),
+        Window.of_seconds(minute, minute + 60),
+        Filters(model=(row["model_name"],)),
+        now,
+    )
+    if result.count < ENOUGH or result.window.seconds > 60:  # older data are kept by the hour
+        return {}
+    return {name.upper(): value for name in ("p50", "p95") if (value := result.percentiles[name]) is not None}
+
+
+def marks(row: Row, usual: Mapping[str, float], scale: float) -> list[Mark]:
+    """Return the marks below the timing bar: the first token, and percentiles of the model where the scale has them."""
+    values = {"first token": row["ttft_ms"], **{f"{name} of the model": value for name, value in usual.items()}}
+    return [
+        Mark(round(100 * value / scale, 2), f"{name} {duration(value)}")
+        for name, value in values.items()
+        if value is not None and value <= scale
+    ]
+
+
+def attempts(row: Row) -> list[Attempt]:
+    """Return the requests with the same request id around this one, the first sent first; none where it is alone."""
+    rows = queries.requests(
+        Filters(request_id=row["request_id"]), window=_around(row, AROUND_TRACE), limit=MAX_OF_TRACE
+    )
+    ordered = sorted(rows.results, key=start_of)
+    if len(ordered) < 2:
+        return []
+    return [
+        Attempt(
+            one["id"],
+            number,
+            f"{one['model_name']}, {status_of(one).text}, {duration(one['response_time_ms'])}",
+            one["id"] == row["id"],
+        )
+        for number, one in enumerate(ordered, 1)
+    ]
+
+
+def _around(row: Row, time: timedelta) -> Window:
+    at = start_of_end(row)
+    return Window.of_seconds(int((at - time).timestamp()), int((at + time).timestamp()) + 1)
+
+
 def metadata_of(value: Any) -> list[tuple[str, str]]:
     """Return metadata as names and texts."""
     if value in (None, {}, [], ""):
@@ -138,10 +216,8 @@ def frames_of(stack: str | None) -> list[tuple[bool, str]]:
 
 def neighbours(row: Row) -> TimeLine | None:
     """Return the requests of the same model that ended around the time of this one, those nearest to it."""
-    at = start_of_end(row)
     label = Filters(model=(row["model_name"],))
-    window = Window.of_seconds(int((at - AROUND).timestamp()), int((at + AROUND).timestamp()) + 1)
-    others = queries.requests(label, window=window, limit=500).results
+    others = queries.requests(label, window=_around(row, AROUND), limit=500).results
     return time_line(nearest(others, row), row)
 
 
@@ -156,11 +232,8 @@ def nearest(rows: Sequence[Row], row: Row, most: int = MAX_NEIGHBOURS) -> list[R
 
 def trace(row: Row) -> TimeLine | None:
     """Return the requests of the same trace."""
-    at = start_of_end(row)
-    window = Window.of_seconds(int((at - AROUND_TRACE).timestamp()), int((at + AROUND_TRACE).timestamp()) + 1)
-    return time_line(
-        queries.requests(Filters(trace_id=row["trace_id"]), window=window, limit=MAX_OF_TRACE).results, row
-    )
+    of_trace = Filters(trace_id=row["trace_id"])
+    return time_line(queries.requests(of_trace, window=_around(row, AROUND_TRACE), limit=MAX_OF_TRACE).results, row)
 
 
 def time_line(rows: Sequence[Row], this: Row) -> TimeLine | None:

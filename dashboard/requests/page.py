@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -35,9 +35,12 @@ CHIPS = {
     "operation": "operation =", "trace_id": "trace =", "min_response_time_ms": "response ≥",
     "above_response_time_ms": "response >", "max_response_time_ms": "response ≤", "min_ttft_ms": "first token ≥",
     "min_total_tokens": "tokens ≥", "has_error": "has an error =", "stream": "streamed =", "search": "text",
+    "group": "error group =",
     "outcome": "outcome =",
 }  # fmt: skip
 LABELS = ("model", "provider", "service", "endpoint")
+# A filter of single requests: its parameter, its name on the chip, its value.
+Chip = tuple[str, str, str]
 
 
 def figures(reading: Reading) -> Row:
@@ -45,6 +48,7 @@ def figures(reading: Reading) -> Row:
     filters = read_list_filters(reading.params, reading.notices)
     summary = reading.requests.summary
     rows = _rows(reading, filters)
+    shown = chips(filters, _group_name(reading, filters.group))
     ids = [row["id"] for row in rows.results] if rows else []
     last = None
     if not summary.get("total_requests") and reading.has_events:
@@ -55,8 +59,8 @@ def figures(reading: Reading) -> Row:
         "sentence": sentence.describe(summary, reading.query.span, last).as_dict(),
         "row_ids": ids,
         "tables": {
-            "bar": render_to_string("requests/bar.html", _bar(reading, filters)),
-            "list": render_to_string("requests/list.html", _list(reading, filters, rows)),
+            "bar": render_to_string("requests/bar.html", _bar(reading, filters, shown)),
+            "list": render_to_string("requests/list.html", _list(reading, filters, rows, shown)),
         },
     }
 
@@ -76,7 +80,15 @@ def _rows(reading: Reading, filters: Filters) -> queries.Page | None:
         return reading.read("The list", lambda: read(None))
 
 
-def _bar(reading: Reading, filters: Filters) -> Row:
+def _group_name(reading: Reading, group: int | None) -> str:
+    """Return the type of a group of errors; empty for none, and for one that does not exist."""
+    if group is None:
+        return ""
+    known = reading.read("The group of errors", lambda: queries.error_group(group, reading.window, reading.filters))
+    return known["error_type"] if known else ""
+
+
+def _bar(reading: Reading, filters: Filters, shown: Sequence[Chip]) -> Row:
     # The choices of outcome count all requests of the page's window and label filters.
     total = reading.requests.summary.get("total_requests") or 0
     failed = reading.requests.summary.get("failed_requests") or 0
@@ -84,25 +96,26 @@ def _bar(reading: Reading, filters: Filters) -> Row:
     chosen = filters.outcome or ""
     return {
         "outcomes": [(value, title, whole(counts[value]), chosen == value) for value, title in OUTCOMES],
-        "chips": chips(filters),
+        "chips": shown,
         "scans": any(getattr(filters, name) is not None for name in REQUEST_FILTERS),
     }
 
 
-def chips(filters: Filters) -> list[tuple[str, str, str]]:
-    """Return the filters of single requests: (parameter, its name on the chip, its value)."""
+def chips(filters: Filters, group_name: str = "") -> list[Chip]:
+    """Return the filters of single requests. `group_name`: that of the group of errors, if it is known."""
     shown = []
     for name, title in CHIPS.items():
         value: Any = getattr(filters, name)
         if value is None or (name == "outcome" and value in ("success", "failed", "all")):
             continue
         text = str(duration(value)) if name.endswith("_ms") else str(value)
+        text = group_name or text if name == "group" else text
         text = {"True": "yes", "False": "no"}.get(text, text) if isinstance(value, bool) else text
         shown.append((name, title, f"{value:g}" if name == "min_total_tokens" else text))
     return shown
 
 
-def _list(reading: Reading, filters: Filters, page: queries.Page | None) -> Row:
+def _list(reading: Reading, filters: Filters, page: queries.Page | None, shown: Sequence[Chip]) -> Row:
     rows = page.results if page else []
     scale = scale_of(rows)
     return {
@@ -112,18 +125,18 @@ def _list(reading: Reading, filters: Filters, page: queries.Page | None) -> Row:
         "older": page.next if page else None,
         "is_older": bool(page and page.previous),
         "could_not_read": page is None,
-        "reason": empty_reason(filters, reading.query.span),
-        "is_filtered": bool(chips(filters) or filters.outcome),
+        "reason": empty_reason(filters, reading.query.span, shown),
+        "is_filtered": bool(shown or filters.outcome),
         "has_events": reading.has_events,
     }
 
 
-def empty_reason(filters: Filters, span: str) -> str:
+def empty_reason(filters: Filters, span: str, shown: Sequence[Chip]) -> str:
     """Return why a list is empty: `No requests match status = 429 in the last hour.`"""
     named: list[str] = []
     labels: Mapping[str, tuple[str, ...]] = {name: getattr(filters, name) for name in LABELS} | dict(filters.tags)
     named += [f"{name} = {' or '.join(values)}" for name, values in labels.items() if values]
-    named += [f"{title} {value}" for _, title, value in chips(filters)]
+    named += [f"{title} {value}" for _, title, value in shown]
     if filters.outcome in ("success", "failed"):
         named.append("outcome = OK" if filters.outcome == "success" else "outcome = failed")
     if not named:

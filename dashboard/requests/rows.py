@@ -19,7 +19,7 @@ OUTCOMES = {
     "cancelled": ("○", "cancelled", "muted"),
 }
 BAR = 1_000  # width of a bar in its own units
-NICE = (1, 2, 5)
+NICE = (1, 2, 3, 4, 6, 8)  # each with a half and quarters that are read easily
 TICKS = 4
 
 

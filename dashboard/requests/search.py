@@ -29,6 +29,7 @@ NAMED = {
     "type": "error_type",
     "trace": "trace_id",
     "id": "request_id",
+    "group": "group",
     "request": "request_id",
     **{
         name: name

@@ -38,28 +38,28 @@ def sign_in(page: Page, server: Server) -> None:
     expect(page).to_have_url(f"{server.url}/admin/")
 
 
-def report(found: dict[str, list[str]]) -> list[str]:
-    return [f"{path} {fault}" for path, faults in found.items() for fault in faults]
+def report(by_page: dict[str, list[str]]) -> list[str]:
+    return [f"{path} {fault}" for path, faults in by_page.items() for fault in faults]
 
 
 @THEMES
 class ThePages:
     def test_have_no_serious_fault(self, module_server: Server, open_page: Any, theme: str) -> None:
         page = open_page(module_server.url, theme=theme)
-        found = {}
+        by_page = {}
         for path in PAGES:
             page.goto(module_server.url + path)
             expect(page.locator("html")).to_have_attribute("data-ready", "true")
-            found[path] = faults(page)
+            by_page[path] = faults(page)
         page.goto(f"{module_server.url}/login/")
-        found["/login/"] = faults(page)
-        assert report(found) == []
+        by_page["/login/"] = faults(page)
+        assert report(by_page) == []
 
     def test_of_the_admin_have_no_serious_fault(self, module_server: Server, open_page: Any, theme: str) -> None:
         page = open_page(module_server.url, theme=theme)
         sign_in(page, module_server)
-        found = {}
+        by_page = {}
         for path in ADMIN_PAGES:
             page.goto(module_server.url + path)
-            found[path] = faults(page)
-        assert report(found) == []
+            by_page[path] = faults(page)
+        assert report(by_page) == []

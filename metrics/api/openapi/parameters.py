@@ -24,7 +24,7 @@ _ROW_FILTER_DESCRIPTIONS = {
     "stream": "`true`: only streamed responses. `false`: only the others.",
     "severity": "WARNING, ERROR or CRITICAL.",
     "search": "Only the request with this id, and those whose error has this text in its type or message, in any case.",
-    "group": "Only errors of the group with this id, from `/errors/groups`.",
+    "group": "Only errors of the group with this id, from `/errors/groups`, or the requests that they belong to.",
 }
 
 

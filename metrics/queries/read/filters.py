@@ -28,7 +28,7 @@ TEXT_FILTERS = ("request_id", "finish_reason", "error_type", "operation", "trace
 NUMBER_FILTERS = (
     "min_response_time_ms", "above_response_time_ms", "max_response_time_ms", "min_ttft_ms", "min_total_tokens",
 )  # fmt: skip
-REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream", "search")
+REQUEST_FILTERS = ("status_code", *TEXT_FILTERS, *NUMBER_FILTERS, "has_error", "stream", "search", "group")
 ERROR_FILTERS = ("request_id", "error_type", "severity", "group")
 TAG_PREFIX = "tag."
 # The labels of each type of gauge. `source` is no filter.
@@ -65,7 +65,7 @@ class Filters:
     trace_id: str | None = None
     severity: str | None = None
     search: str | None = None
-    group: int | None = None  # of errors
+    group: int | None = None  # of errors: those in it, or the requests that they belong to
     has_error: bool | None = None
     stream: bool | None = None
     min_response_time_ms: float | None = None

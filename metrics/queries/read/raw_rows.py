@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from metrics.models import (
     EngineMetrics,
@@ -208,6 +208,8 @@ def _request_condition(filters: Filters) -> Q:
             | Q(error_type__icontains=filters.search)
             | Q(error_message__icontains=filters.search)
         )
+    if filters.group is not None:
+        condition &= _has_error_of(filters.group)
     match filters.outcome:
         case None | "all":
             return condition
@@ -216,6 +218,17 @@ def _request_condition(filters: Filters) -> Q:
         case "success_or_timeout":
             return condition & (Q(success=True) | Q(outcome="timeout"))
     return condition & Q(outcome=filters.outcome)
+
+
+def _has_error_of(group: int) -> Q:
+    """Return the condition of requests with an error of a group: one sent with them, or alone about their failure."""
+    # With the index of request ids: a group may have many errors.
+    errors = filter_without_index(ErrorMetrics.objects.filter(request_id=OuterRef("request_id")), "group_id", [group])
+    sent_with = errors.filter(sent_with_request=True, timestamp=OuterRef("timestamp"), model_key=OuterRef("model_key"))
+    sent_alone = errors.filter(sent_with_request=False)
+    # The ids of the group are read once, so that few requests need a look-up of their own.
+    of_group = Q(request_id__in=ErrorMetrics.objects.filter(group_id=group).values("request_id"))
+    return of_group & (Exists(sent_with) | Q(Exists(sent_alone), success=False))
 
 
 def _lookup_condition(filters: Filters, lookups: Mapping[str, str]) -> Q:

@@ -65,18 +65,18 @@ class TheSentence:
     def test_says_what_fires(
         self, alerts: list[dict[str, Any]], rules: list[dict[str, Any]], state: str, title: str, text: str
     ) -> None:
-        said = describe(alerts, rules, NOW, NOW)
+        sentence = describe(alerts, rules, NOW, NOW)
 
-        assert said.state == state
-        assert said.title.startswith(title)
-        assert text in said.text
+        assert sentence.state == state
+        assert sentence.title.startswith(title)
+        assert text in sentence.text
 
     def test_names_the_pending_alert_that_follows(self) -> None:
-        said = describe([SLOW, alert("Hot", "pending")], RULES, NOW, NOW)
+        sentence = describe([SLOW, alert("Hot", "pending")], RULES, NOW, NOW)
 
-        assert (said.follows, said.follows_at) == ("Hot for llama-3-70b", FOLLOWS)
+        assert (sentence.follows, sentence.follows_at) == ("Hot for llama-3-70b", FOLLOWS)
 
     def test_is_critical_when_nobody_judges_the_rules(self) -> None:
-        said = describe([], RULES, NOW - timedelta(seconds=31), NOW)
+        sentence = describe([], RULES, NOW - timedelta(seconds=31), NOW)
 
-        assert (said.state, said.title) == ("critical", "No rule was judged since 2026-03-01T12:34:25Z.")
+        assert (sentence.state, sentence.title) == ("critical", "No rule was judged since 2026-03-01T12:34:25Z.")

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from dashboard.errors.group_table import HEIGHT, bars, state_of
 from dashboard.errors.page import figures
-from dashboard.errors.sentence import describe
+from dashboard.errors.sentence import describe, nothing
 from dashboard.page_query import read
 from dashboard.reading import Reading
 from metrics.events import validate_many
@@ -58,12 +58,31 @@ class TheSentence:
         assert (sentence.state, sentence.title) == ("warning", "New: ReadTimeout of llama, 10 times.")
         assert "20 of 1,000 requests failed" in sentence.text
 
+    def test_has_a_word_for_a_single_error(self) -> None:
+        sentence = describe(self.SUMMARY, [group(first=START, counts=(1,))], START, "the last hour")
+        assert sentence.title == "New: ReadTimeout of llama, once."
+
     def test_says_that_errors_are_as_before(self) -> None:
         assert describe(self.SUMMARY, [group()], START, "the last hour").state == "ok"
 
-    def test_says_that_nothing_failed(self) -> None:
-        summary = {"total_requests": 5, "failed_requests": 0}
-        assert describe(summary, [], START, "the last hour").title == "No request failed."
+    @pytest.mark.parametrize(
+        ("given", "sentence"),
+        [
+            ((5, "the last hour", (), 10_900.0), ("ok", "No errors in the last hour.", "5 requests. Last: 3 h ago.")),
+            ((0, "the last hour", (), 40.0), ("quiet", "No errors in the last hour.", "No requests. Last: 40 s ago.")),
+            (
+                (1, "6 hours", ("critical", "error")),
+                (
+                    "ok",
+                    "No errors of severity critical or error in the last hour.",
+                    "1 request. There were none before.",
+                ),
+            ),
+        ],
+    )
+    def test_names_the_last_error_where_there_are_none(self, given: Any, sentence: tuple[str, str, str]) -> None:
+        shown = nothing(*given)
+        assert (shown.state, shown.title, shown.text.replace("\u00a0", " ")) == sentence
 
 
 @pytest.mark.django_db
@@ -97,6 +116,21 @@ class ThePage:
     def test_has_only_the_errors_of_the_chosen_severities(self) -> None:
         assert "No errors" in self.shown("range=1h&severity=critical")["tables"]["groups"]
         assert "&lt;img" in self.shown("range=1h&severity=critical", severity="CRITICAL")["tables"]["groups"]
+
+    def test_names_the_last_error_of_the_chosen_severities_and_model(self) -> None:
+        hours_ago = datetime.now(UTC) - timedelta(hours=3)
+        self.shown("range=1h", timestamp=hours_ago.isoformat(), severity="CRITICAL", model_name="m")
+        self.shown("range=1h", severity="WARNING", model_name="other")
+        critical = self.shown("range=1h&severity=critical&model=m")["sentence"]
+        assert critical["title"] == "No errors of severity critical in the last hour."
+        assert critical["text"] == "No requests. Last: 3\u00a0h ago."
+        assert "none before" in self.shown("range=1h&severity=error&model=m", model_name="x")["sentence"]["text"]
+
+    def test_leads_from_a_group_to_its_requests_in_the_same_window(self) -> None:
+        tables = self.shown("range=1h")["tables"]
+        group_id = tables["groups"].split("group=")[1].split('"')[0]
+        tables = self.shown(f"range=6h&severity=error&group={group_id}")["tables"]
+        assert f'href="/dashboard/requests/?range=6h&amp;group={group_id}"' in tables["group"]
 
     @pytest.mark.parametrize("chosen", ["0", "x", "99999999999999999999999"])
     def test_says_that_a_group_does_not_exist(self, chosen: str) -> None:

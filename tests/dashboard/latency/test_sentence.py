@@ -29,8 +29,8 @@ def summary(comparable: bool = True, **more: Any) -> dict[str, Any]:
 
 
 def sentence(*models: dict[str, Any], past: bool = False, **more: Any) -> tuple[str, str, str]:
-    said = describe_latency(summary(**more), models, "the last hour", "the previous hour", past=past)
-    return said.state, said.title.replace(SPACE, " "), said.text.replace(SPACE, " ")
+    sentence = describe_latency(summary(**more), models, "the last hour", "the previous hour", past=past)
+    return sentence.state, sentence.title.replace(SPACE, " "), sentence.text.replace(SPACE, " ")
 
 
 STEADY = model("gpt", figures(2000))

@@ -39,10 +39,10 @@ def sampled(host: str, cpu: float, *gpus: float, minutes: int = 0) -> None:
 
 
 def line(data: dict[str, Any], metric: str, stat: str, **labels: str) -> set[float]:
-    found = [
+    lists = [
         one["values"] for one in data["series"] if (one["metric"], one["stat"], one["labels"]) == (metric, stat, labels)
     ]
-    return {value for values in found for value in values if value is not None}
+    return {value for values in lists for value in values if value is not None}
 
 
 class TheData:

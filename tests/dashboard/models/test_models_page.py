@@ -12,6 +12,7 @@ from django.core.cache import caches
 from django.test import Client
 
 from metrics.events import validate_many
+from metrics.models import ModelAlias
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
 
@@ -67,6 +68,15 @@ class TheModelsPage:
         assert "All models" not in data["tables"]["models"]
         none = visitor.get("/dashboard/data/models?search=<b>").json()["tables"]["models"]
         assert "No model matches “&lt;b&gt;”." in none
+
+    def test_shows_the_names_that_are_read_as_one_model(self, visitor: Client) -> None:
+        ModelAlias.objects.create(name=HOSTILE, group="gpt")
+        requests("gpt", 10)
+        requests(HOSTILE, 20)
+        html = visitor.get("/dashboard/models/?open=gpt").content.decode()
+        assert names(html) == ["gpt"]
+        assert html.count("sent as &lt;img src=x onerror=alert(1)&gt;, gpt") == 2
+        assert HOSTILE not in html
 
     def test_opens_the_card_of_a_model_with_the_series_of_this_model(self, visitor: Client) -> None:
         requests("a", 20)

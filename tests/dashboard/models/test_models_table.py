@@ -38,6 +38,16 @@ class TheTableOfModels:
         cells = shown([row("few", 19), row("enough", 20)], "p95")
         assert [str(cell.figure) for cell in cells] == ["—", "1.00\u00a0s"]
 
+    def test_has_no_p99_of_fewer_than_100_requests(self) -> None:
+        cells = shown([row("few", 99, p99_response_time_ms=5.0), row("enough", 100, p99_response_time_ms=5.0)], "p99")
+        assert [str(cell.figure) for cell in cells] == ["—", "5.00\u00a0ms"]
+
+    def test_names_what_a_group_of_aliases_was_sent_as(self) -> None:
+        grouped = table.model_row(table.with_shares([row("gpt", aliases=["gpt", "gpt-1"])], 100)[0], comparable=True)
+        assert grouped.names == "sent as gpt, gpt-1"
+        assert table.names_as_sent(()) == ""
+        assert table.names_as_sent(list("abcdef")) == "sent as a, b, c, d and 2 more"
+
     def test_has_no_cost_where_no_price_is_known(self) -> None:
         free = row("free", cost_usd=0.0, unpriced_requests=0)
         cells = shown([row("unknown"), free, row("priced", cost_usd=0.0042131, unpriced_requests=0)], "cost")

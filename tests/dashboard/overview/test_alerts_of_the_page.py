@@ -78,8 +78,8 @@ def title(query: str = "range=1h") -> str:
 
 
 def mark(name: str, query: str = "range=1h") -> dict[str, Any]:
-    (found,) = (entry for entry in shown(query)["marks"] if entry["name"] == name)
-    return found
+    (slow,) = (entry for entry in shown(query)["marks"] if entry["name"] == name)
+    return slow
 
 
 class TheSentence:
@@ -193,10 +193,10 @@ class TheMarks:
         alert(48, 43, 38, labels={"model": "b"})
         alert(10, 9)
 
-        found = mark("Slow Response Time")
+        slow = mark("Slow Response Time")
 
-        assert found["firing"] == [[ms(45), ms(38)], [ms(9), None]]
-        assert found["pending"] == [[ms(50), ms(43)], [ms(10), ms(9)]]
+        assert slow["firing"] == [[ms(45), ms(38)], [ms(9), None]]
+        assert slow["pending"] == [[ms(50), ms(43)], [ms(10), ms(9)]]
         assert mark("Slow Response Time", "range=1h&model=b")["firing"] == [[ms(43), ms(38)]]
 
     def test_of_very_many_alerts_are_said_to_be_left_out(self) -> None:

@@ -15,7 +15,7 @@ def waits(model: str, p50: float) -> dict[str, Any]:
     return {"model_name": model, "total_requests": 100, "p50_queue_time_ms": p50, "p95_queue_time_ms": 2 * p50}
 
 
-def said(
+def described(
     *sources: dict[str, Any], models: tuple[dict[str, Any], ...] = (), past: bool = False, p95: float | None = 20
 ) -> Sentence:
     return describe({"p95_queue_time_ms": p95}, models, sources, "the last hour", past=past)
@@ -23,27 +23,30 @@ def said(
 
 class TheSentence:
     def test_names_the_model_for_which_requests_wait(self) -> None:
-        sentence = said(source("llama", 41), models=(waits("llama", 3_880),))
+        sentence = described(source("llama", 41), models=(waits("llama", 3_880),))
         assert (sentence.state, sentence.title) == ("warning", "41 requests wait for llama.")
         assert "3.88\u00a0s" in sentence.text
 
     def test_names_the_longest_of_several_queues(self) -> None:
-        assert said(source("a", 3), source("b", 5)).title == "8 requests wait, 5 of them for b."
+        assert described(source("a", 3), source("b", 5)).title == "8 requests wait, 5 of them for b."
 
     def test_tells_of_a_short_queue_without_alarm(self) -> None:
-        sentence = said(source("a", 1), models=(waits("a", 12),))
+        sentence = described(source("a", 1), models=(waits("a", 12),))
         assert (sentence.state, sentence.title) == ("ok", "1 request waits for a.")
 
+    def test_warns_where_more_wait_than_are_processed(self) -> None:
+        assert described(source("a", 2), models=(waits("a", 12),)).state == "warning"
+
     def test_tells_of_a_request_that_may_hang(self) -> None:
-        assert "in flight for 5\u00a0m" in said(source("a", 0, oldest=300)).title
+        assert "in flight for 5\u00a0m" in described(source("a", 0, oldest=300)).title
 
     def test_says_that_nothing_waits(self) -> None:
-        assert said(source("a")).title == "Nothing waits."
+        assert described(source("a")).title == "Nothing waits."
 
     def test_of_the_past_does_not_speak_of_now(self) -> None:
-        assert said(source("a", 41), past=True).title == "Hardly anything waited in this time range."
+        assert described(source("a", 41), past=True).title == "Hardly anything waited in this time range."
 
     def test_says_where_queues_come_from_while_none_is_known(self) -> None:
-        sentence = said(p95=None)
+        sentence = described(p95=None)
         assert (sentence.state, sentence.title) == ("quiet", "No queue is known.")
         assert "/track/queue" in sentence.text

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.requests.detail import frames_of, metadata_of, nearest, timing_text
-from dashboard.requests.page import empty_reason
+from dashboard.requests.detail import frames_of, marks, metadata_of, nearest, timing_text
+from dashboard.requests.page import chips, empty_reason
 from dashboard.requests.rows import bar, cost, nice_scale, phases
 from dashboard.requests.sentence import describe
 from metrics.queries import Filters
@@ -39,9 +39,18 @@ class ATimingBar:
         drawn = bar(row(1000, 500, 500), 2000)
         assert [(part.name, part.x, part.width) for part in drawn] == [("queue", 0, 250), ("decode", 250, 250)]
 
-    @pytest.mark.parametrize(("longest", "scale"), [(5780, 10_000), (1000, 1000), (1001, 2000), (3, 5), (0.5, 1)])
+    @pytest.mark.parametrize(("longest", "scale"), [(5780, 6_000), (1000, 1000), (1001, 2000), (3, 3), (0.5, 1)])
     def test_has_a_round_scale_that_is_long_enough(self, longest: float, scale: float) -> None:
         assert nice_scale(longest) == scale
+
+
+class TheMarksOfATimingBar:
+    def test_are_at_their_place_on_its_scale_with_their_text_where_there_is_room(self) -> None:
+        drawn = marks(row(1000, 100, 250), {"P50": 900.0, "P95": 1200.0}, 1000)
+        assert [(mark.x, mark.text.replace("\u00a0", " "), mark.after) for mark in drawn] == [
+            (25, "first token 250 ms", True),
+            (90, "P50 of the model 900 ms", False),
+        ]
 
 
 class ACost:
@@ -74,7 +83,7 @@ class ADetail:
 
     def test_has_the_nearest_neighbours_and_itself(self) -> None:
         rows = [{"id": n, "timestamp": f"2026-01-01T00:00:{n:02}Z"} for n in range(10)]
-        assert sorted(found["id"] for found in nearest(rows, rows[4], 3)) == [3, 4, 5]
+        assert sorted(other["id"] for other in nearest(rows, rows[4], 3)) == [3, 4, 5]
 
 
 class TheSentence:
@@ -95,7 +104,7 @@ class TheSentence:
 class AnEmptyList:
     def test_names_the_filters_that_nothing_matches(self) -> None:
         filters = Filters(model=("llama",), status_code=429, min_ttft_ms=2000, outcome="failed")
-        assert empty_reason(filters, "the last hour").replace("\u00a0", " ") == (
+        assert empty_reason(filters, "the last hour", chips(filters)).replace("\u00a0", " ") == (
             "No requests match model = llama and status = 429 and first token ≥ 2.00 s and outcome = failed"
             " in the last hour."
         )

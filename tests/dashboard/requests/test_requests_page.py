@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.test import Client
 
 from metrics import queries
 from metrics.events import Kind, validate_many
-from metrics.queries import Filters
+from metrics.queries import Filters, Window
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
 
@@ -38,6 +39,13 @@ def store(*items: dict[str, Any]) -> None:
     result = validate_many(Kind.INFERENCE, stamped, at, make_ingest_policy())
     assert not result.rejected
     Store().commit(result.events)
+
+
+def errors(**fields: Any) -> None:
+    """Store an error that was sent alone."""
+    at = datetime.now(UTC)
+    item = {"model_name": "m", "timestamp": (at - timedelta(seconds=50)).isoformat(), **fields}
+    Store().commit(validate_many(Kind.ERROR, [item], at, make_ingest_policy()).events)
 
 
 def listed(visitor: Client, **params: Any) -> Any:
@@ -66,6 +74,20 @@ class TheList:
         assert ids(visitor, search="slow down") == ["r1"]
         assert ids(visitor, search="r2") == ["r2"]
         assert ids(visitor, model="other") == []
+
+    def test_has_the_requests_of_a_group_of_errors_and_names_the_group(self, visitor: Client) -> None:
+        slow = {"success": False, "error_type": "ReadTimeout", "error_message": "no token in 5 s"}
+        other = {"success": False, "error_type": "RateLimit", "error_message": "try again"}
+        store(slow, other, {}, {**slow, "error_message": "no token in 9 s"}, {"request_id": "r0"})
+        errors(request_id="r1", **{name: value for name, value in slow.items() if name != "success"})
+        window = Window.last(3600, datetime.now(UTC))
+        groups = queries.error_groups(window, Filters(), datetime.now(UTC)).results
+        of_type = {row["error_type"]: row["id"] for row in groups}
+        assert ids(visitor, group=of_type["ReadTimeout"]) == ["r3", "r1", "r0"]
+        assert ids(visitor, group=of_type["RateLimit"]) == ["r1"]
+        bar = listed(visitor, group=of_type["ReadTimeout"])["tables"]["bar"]
+        assert "Remove the filter error group = ReadTimeout" in bar
+        assert ids(visitor, group=of_type["ReadTimeout"], outcome="success") == []
 
     def test_has_pages_of_a_hundred(self, visitor: Client) -> None:
         store(*[{"request_id": f"x{n}", "timestamp": datetime.now(UTC).isoformat()} for n in range(130)])
@@ -151,6 +173,25 @@ class APageOfOneRequest:
         drawer = visitor.get(f"{LIST}/{number}").json()["html"]
         assert "<img" not in drawer
         assert drawer.strip() in html
+
+    def test_is_one_of_the_attempts_with_its_request_id(self, visitor: Client) -> None:
+        store({"request_id": "again", "success": False, "status_code": 503}, {"request_id": "again"}, {})
+        alone, second, first = listed(visitor)["row_ids"]
+        html = visitor.get(ONE.format(second)).content.decode()
+        assert "Attempt 2 of 2" in html
+        assert f'href="{ONE.format(first)}" data-request="{first}"' in html
+        assert "Attempt 1 of 2" in visitor.get(ONE.format(first)).content.decode()
+        assert "Attempt" not in visitor.get(ONE.format(alone)).content.decode()
+
+    def test_is_marked_beside_the_percentiles_of_its_model_in_that_minute(self, visitor: Client) -> None:
+        minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=3)
+        times = [{"timestamp": (minute + timedelta(seconds=n)).isoformat(), "ttft_ms": 100} for n in range(25)]
+        store(*times, {"timestamp": (minute - timedelta(seconds=90)).isoformat(), "response_time_ms": 1_000})
+        newest, *_, of_another_minute = listed(visitor)["row_ids"]
+        html = visitor.get(ONE.format(newest)).content.decode()
+        assert 'aria-label="first token 100\u00a0ms"' in html
+        assert re.search(r'aria-label="P95 of the model 9\d\d\u00a0ms"', html)
+        assert "of the model" not in visitor.get(ONE.format(of_another_minute)).content.decode()
 
     def test_that_does_not_exist_is_not_found(self, visitor: Client) -> None:
         page = visitor.get(ONE.format(99), HTTP_ACCEPT="text/html")

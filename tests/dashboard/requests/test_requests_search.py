@@ -30,8 +30,8 @@ class ASearch:
         ],
     )
     def test_becomes_filters(self, text: str, parameters: dict[str, str]) -> None:
-        found = parse(text, ("tenant",))
-        assert (found.parameters, found.problems) == (parameters, [])
+        search = parse(text, ("tenant",))
+        assert (search.parameters, search.problems) == (parameters, [])
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -45,7 +45,7 @@ class ASearch:
         ],
     )
     def test_that_is_not_understood_says_which_part_and_why(self, text: str, problem: str) -> None:
-        found = parse(text)
-        assert found.parameters == {}
-        assert len(found.problems) == 1
-        assert found.problems[0].startswith(problem)
+        search = parse(text)
+        assert search.parameters == {}
+        assert len(search.problems) == 1
+        assert search.problems[0].startswith(problem)

@@ -22,9 +22,10 @@ export function mount(root, page) {
     }
   };
   mountServerTable(target, page, {
-    onDraw() {
+    onDraw(_, isNew) {
       setText(find("[data-values]", root), page.params.span.replace(/^the /, ""));
       drawLines();
+      if (!isNew) return;
       if (focused) find(focused, target)?.focus({ preventScroll: true });
       focused = null;
     },

@@ -7,17 +7,18 @@ import { slotOf } from "../charts/palette.js";
 import { findAll, setText } from "../page/dom.js";
 import { dayOfMonth, moment } from "../page/format.js";
 
-// `onDraw(root)` is called after each drawing, for example for sparklines.
+// `onDraw(root, isNew)` is called after each drawing, for example for sparklines; `isNew`: with another table.
 /** @param {HTMLElement} root
  *  @param {import("../live/page.js").Page} page
- *  @param {{ name?: string, onDraw?: (root: HTMLElement) => void }} [options] */
+ *  @param {{ name?: string, onDraw?: (root: HTMLElement, isNew: boolean) => void }} [options] */
 export function mountServerTable(root, page, { name = root.dataset.table, onDraw = () => {} } = {}) {
   let drawn = page.data.tables[name];
   const draw = () => {
     const html = page.data.tables[name];
     // A table with the focus or a selection in it is not replaced under the hands of its user.
-    if (html !== drawn && root.contains(document.activeElement)) return;
-    if (html !== drawn) root.innerHTML = html; // Django has escaped what came from outside
+    const isNew = html !== drawn;
+    if (isNew && root.contains(document.activeElement)) return;
+    if (isNew) root.innerHTML = html; // Django has escaped what came from outside
     drawn = html;
     for (const swatch of findAll("[data-model]", root)) swatch.classList.add(`slot-${slotOf("model", swatch.dataset.model)}`);
     for (const time of findAll("time", root)) {
@@ -25,7 +26,7 @@ export function mountServerTable(root, page, { name = root.dataset.table, onDraw
       time.title = new Date(at).toISOString();
       setText(time, moment(at, dayOfMonth(at) !== dayOfMonth(page.now())));
     }
-    onDraw(root);
+    onDraw(root, isNew);
   };
   for (const topic of ["data", "figures", "theme"]) page.topics.on(topic, draw);
   root.addEventListener("focusout", () => setTimeout(draw));
