@@ -218,6 +218,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": "{deepLinking: true, plugins: [pathsAsText]}",  # a script; api/docs.js has the plugin
     "SERVE_PUBLIC": True,
     "DESCRIPTION": (
         "Send events with `POST /track/inference`, read figures with `GET /metrics/…`, and act on alerts with "
