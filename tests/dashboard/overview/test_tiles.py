@@ -24,9 +24,6 @@ class TheTile:
     def test_has_a_figure_in_the_summary(self, tile: Tile) -> None:
         assert tile.summary in SUMMARY_NAMES
 
-    def test_has_its_sparkline_among_the_series_of_the_page(self, tile: Tile) -> None:
-        assert tile.series in page.SERIES
-
     def test_says_what_it_shows(self, tile: Tile) -> None:
         assert tile.explanation.endswith(".")
 

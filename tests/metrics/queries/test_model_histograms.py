@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.store, pytest.mark.django_db]
 EVERYTHING = Filters()
 HOUR = Window.last(3_600, NOW)
 RESPONSE = catalogue.get("inference.response_time_ms")
+TTFT = catalogue.get("inference.ttft_ms")
+PROMPT = catalogue.get("inference.prompt_tokens")
 TOKENS = catalogue.get("inference.completion_tokens")
 SCALES = ("log", "linear")
 
@@ -28,7 +30,7 @@ def histograms(metric: Any, *models: str, window: Window = HOUR, filters: Filter
 
 class AHistogramOfModels:
     @pytest.mark.parametrize("scale", SCALES)
-    @pytest.mark.parametrize("metric", [RESPONSE, TOKENS], ids=["times", "tokens"])
+    @pytest.mark.parametrize("metric", [RESPONSE, TTFT, PROMPT, TOKENS], ids=lambda metric: metric.short)
     def test_counts_each_request_that_carries_the_value_once(self, known: Known, metric: Any, scale: str) -> None:
         bars = histograms(metric, CHATTY, SLOW)[scale]
 
