@@ -28,9 +28,11 @@ def chart_series(
     window: Window | None = None,
     filters: Filters | None = None,
     models: Sequence[str] | None = None,
+    busiest: int | None = None,
     requests: int | None = None,
 ) -> dict[str, Any]:
     """Return the values of series without their times. `models`: those that get a line, where a spec groups by model.
+    `busiest`: the number of hosts that get one, where a spec groups by host; the others have one together.
 
     The window, the filters and the number of requests are those of the page, if others are not given. The window before
     has the step of the window. Raises QueryStopped.
@@ -42,7 +44,7 @@ def chart_series(
         requests = reading.requests.summary["total_requests"]
     result = _with_step(
         chart_step(reading.query, reading.has_events, requests),
-        lambda step: queries.series(specs, *chosen, step=step, models=models, now=reading.now),
+        lambda step: queries.series(specs, *chosen, step=step, models=models, busiest=busiest, now=reading.now),
     )
     start = result.plan.starts[0] * 1000 if result.plan.points else 0
     lines = [

@@ -26,7 +26,7 @@ from dashboard.page_context import page_context
 from dashboard.page_query import read
 from dashboard.page_spec import PageSpec
 from dashboard.pages import PAGES
-from dashboard.reading import Reading
+from dashboard.reading import HOSTS_SHOWN, Reading
 from dashboard.tiles import describe_values, show, specs
 from llmmonitor.access.identity import identify_request
 from metrics import queries
@@ -120,7 +120,9 @@ def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[st
         models = reading.model_names if any("model" in one.group_by for one in spec.series) else None
         if models is not None:
             data["models_known"] = reading.models_known
-        data["history"] = reading.read("The charts", lambda: chart_series(spec.series, reading, models=models))
+        data["history"] = reading.read(
+            "The charts", lambda: chart_series(spec.series, reading, models=models, busiest=HOSTS_SHOWN)
+        )
         if spec.compared and reading.query.compares:
             data["before"] = reading.read(
                 "The charts of the time before", lambda: series_before(spec.compared, reading, models)

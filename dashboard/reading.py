@@ -17,20 +17,25 @@ from dashboard.page_alerts import PageAlerts
 from dashboard.page_query import PageQuery
 from dashboard.parts import Parts
 from metrics import queries
-from metrics.queries import FigureSet, Filters, Ranking, Window
+from metrics.queries import FigureSet, Filters, HostValues, Ranking, Window
 
 MODELS_ASSESSED = 100  # for sentences; those with the most failed requests are added
 MODELS_SHOWN = 25  # in tables and charts; the others can be searched for
+HOSTS_SHOWN = 7  # with a line of their own; the others have one together
 EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
 @dataclass(frozen=True)
 class Requests:
-    """The summary of the window, its models, and the number of requests of each series, from one read of rollups."""
+    """The summary of the window, its models, and the number of requests of each series, from one read of rollups.
+
+    hosts: the averages of each host in the window and in the one before, by the name of the metric.
+    """
 
     summary: dict[str, Any]
     models: Ranking
     counts: queries.SeriesCounts | None
+    hosts: tuple[HostValues, HostValues] = ({}, {})
 
 
 class Reading(Parts):
@@ -76,7 +81,7 @@ class Reading(Parts):
         if read is None:
             return Requests(EMPTY_SUMMARY, Ranking([], 0), None)
         summary, models, counts = read
-        return Requests(summary.as_dict(), models, counts)
+        return Requests(summary.as_dict(), models, counts, (summary.hosts, summary.previous_hosts))
 
     @cached_property
     def shown_models(self) -> Sequence[dict[str, Any]]:

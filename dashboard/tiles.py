@@ -10,7 +10,7 @@ tests check both against `tests/dashboard/tile_cases.json`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dashboard.formatting import FORMATS, NO_CHANGE, NO_FIGURE, Change, Figure, change
@@ -40,19 +40,21 @@ class Tile:
 
 @dataclass(frozen=True)
 class LastMinute:
-    """The values of the last minute by the id of their tile, and its number of requests."""
+    """The values of the last minute by the id of their tile, its number of requests, and the hosts that tiles name."""
 
     values: Mapping[str, float | None]
     requests: int
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ShownTile:
-    """A tile with its value, for the first rendering."""
+    """A tile with its value, for the first rendering, and the host that has the value, where it is that of one."""
 
     tile: Tile
     figure: Figure
     change: Change
+    host: str = ""
 
 
 def show(
@@ -62,7 +64,8 @@ def show(
 
     The style sheet hides the GPU tile where there is no GPU.
     """
-    return [ShownTile(tile, *text_of(tile, summary, minute, range_name)) for tile in tiles]
+    hosts = (summary.get("busiest") or {}) if minute is None else minute.hosts
+    return [ShownTile(tile, *text_of(tile, summary, minute, range_name), hosts.get(tile.id) or "") for tile in tiles]
 
 
 def text_of(
@@ -76,7 +79,11 @@ def text_of(
     value = minute.values.get(tile.id)
     if value is None:
         return NO_FIGURE, NO_CHANGE if of_window is None else Change(f"{range_name}: {figure(of_window)}", "")
-    shown = change(tile.format, value, of_window if is_enough(summary) else None, tile.worse)
+    host = minute.hosts.get(tile.id)
+    is_same = host is None or host == (summary.get("busiest") or {}).get(
+        tile.id
+    )  # one host is not compared with another
+    shown = change(tile.format, value, of_window if is_same and is_enough(summary) else None, tile.worse)
     is_judged = minute.requests >= ENOUGH_REQUESTS or tile.tick.startswith("queue.")
     return figure(value), shown if is_judged else Change(shown.text, "")
 

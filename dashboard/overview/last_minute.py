@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboard.tiles import LastMinute, Tile
-from metrics.queries import Filters
+from metrics.queries import OTHERS, Filters
 
 Row = Mapping[str, Any]
 MINUTE_SECONDS = 60
@@ -26,19 +26,47 @@ def last_minute(tiles: Sequence[Tile], tick: Row | None, history: Row | None, fi
         for host in tick.get("hosts", ())
         if host.get("state") != "down" and (not filters.host or host["host"] in filters.host)
     ]
-    gpus = [gpu for host in hosts for gpu in host.get("gpu_metrics") or ()]
+    busiest: dict[str, tuple[str, float]] = {}
+    for tile in tiles:
+        if tile.tick.startswith(("hosts.", "gpus.")):
+            values = _of_lines(tile, history) if tick.get("hosts_omitted") else _of_hosts(tile, hosts)
+            if values:
+                host = min(values, key=lambda name: (-values[name], name))
+                busiest[tile.id] = host, values[host]
 
     def value(tile: Tile) -> float | None:
         first, _, second = tile.tick.partition(".")
         if first in ("hosts", "gpus"):
-            return _average(row.get(second) for row in (hosts if first == "hosts" else gpus))
+            return busiest.get(tile.id, (None, None))[1]
         if first == "queue":
             return _newest(tile, history) if is_filtered else tick.get("queue", {}).get(second)
         of_requests = minute.get(first)
         return (of_requests or {}).get(second) if second else of_requests
 
     requests = round(MINUTE_SECONDS * (minute.get("requests_per_second") or 0))
-    return LastMinute({tile.id: value(tile) for tile in tiles}, requests)
+    names = {tile_id: name for tile_id, (name, _) in busiest.items()}
+    return LastMinute({tile.id: value(tile) for tile in tiles}, requests, names)
+
+
+def _of_hosts(tile: Tile, hosts: Iterable[Row]) -> dict[str, float]:
+    """Return the value of each host that has one: its own, or the average of its GPUs."""
+    first, _, name = tile.tick.partition(".")
+    values = {
+        host["host"]: _average(row.get(name) for row in ([host] if first == "hosts" else host.get("gpu_metrics") or ()))
+        for host in hosts
+    }
+    return {host: value for host, value in values.items() if value is not None}
+
+
+def _of_lines(tile: Tile, history: Row | None) -> dict[str, float]:
+    """Return the newest value of each host with a line. A tick does not have all of very many hosts."""
+    series = (tile.series.metric.name, tile.series.stat)
+    values = {
+        line["labels"]["host"]: next((value for value in reversed(line["values"][-2:]) if value is not None), None)
+        for line in (history or {}).get("series", ())
+        if (line["metric"], line["stat"]) == series and line["labels"].get("host", OTHERS) != OTHERS
+    }
+    return {host: value for host, value in values.items() if value is not None}
 
 
 def _average(values: Iterable[float | None]) -> float | None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from dashboard.chart_series import chart_heatmap, chart_series
 from dashboard.overview import health, model_table, sentence, tiles
 from dashboard.overview.last_minute import last_minute
+from dashboard.overview.machines import SERIES_BY_HOST, machines_at_end, with_busiest
 from dashboard.overview.tiles import TILES
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
@@ -33,10 +34,6 @@ SERIES = (
     SeriesSpec.of("inference.completion_tokens", "rate"),
     SeriesSpec.of("queue.pending", "avg"),
     SeriesSpec.of("queue.processing", "avg"),
-    SeriesSpec.of("system.cpu_percent", "avg"),
-    SeriesSpec.of("system.memory_percent", "avg"),
-    SeriesSpec.of("gpu.utilization_percent", "avg"),
-    SeriesSpec.of("gpu.memory_percent", "avg"),
 )
 # Series of each model.
 SERIES_BY_MODEL = (
@@ -58,31 +55,34 @@ def figures(reading: Reading) -> Row:
     hosts = reading.read("The list of machines", lambda: queries.host_states(reading.now)) or []
     alerts = reading.alerts
     return {
-        "summary": requests.summary,
+        "summary": with_busiest(requests),
         "heatmap": reading.read(
             "The response time distribution", lambda: chart_heatmap(catalogue.get(RESPONSE), reading)
         ),
         **_table(requests.models),
         "sentence": (_sentence(reading, hosts) if reading.has_events or alerts.fires else sentence.NO_EVENTS).as_dict(),
         "alerts": alerts.as_dict()
-        | {"tiles": tiles.states(alerts.ranked()), "marks": alerts.marks(spec.metric.name for spec in SERIES)},
+        | {"tiles": tiles.states(alerts.ranked()), "marks": alerts.marks(spec.metric.name for spec in PAGE.series)},
     }
 
 
 def data(reading: Reading) -> Row:
-    """Return the newest tick, from which the page starts, with the requests that match the filters as its `view`."""
+    """Return the newest tick, from which the page starts, with the requests that match the filters as its `view`.
+
+    Of a window that has passed, also its machines.
+    """
     current = reading.current
     if current and reading.filters != Filters():
         view = reading.read("The last minute", lambda: queries.live_view(reading.filters, reading.now))
         current = current | {"view": view}
-    return {"current": current}
+    return {"current": current, "machines": None if reading.query.range else machines_at_end(reading)}
 
 
 def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     """Return what the first rendering shows of the data."""
     machines = (data["current"] or {}).get("hosts", ())
     has_gpu = any(host.get("gpu_count") or host.get("gpu_metrics") for host in machines) or (
-        data["summary"].get("avg_gpu_utilization_percent") is not None
+        data["summary"]["busiest"]["gpu"] is not None
     )
     query = reading.query
     minute = last_minute(TILES, data["current"], data["history"], reading.filters) if query.range else None
@@ -113,7 +113,7 @@ PAGE = PageSpec(
     data=data,
     context=context,
     tiles=TILES,
-    series=(*SERIES, *SERIES_BY_MODEL),
+    series=(*SERIES, *SERIES_BY_MODEL, *SERIES_BY_HOST),
     filters=FILTERS,
     default_range=default_range,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dashboard.alert_words import STATES
+from dashboard.overview.machines import BUSIEST
 from dashboard.page_alerts import needs_attention
 from dashboard.tiles import Tile
 from metrics.queries import SeriesSpec
@@ -27,12 +28,12 @@ TILES: tuple[Tile, ...] = (
          series("inference.error_rate_percent", "avg"), "up"),
     Tile("queue", "Queue", "pending", "avg_queue_pending", "queue.pending", series("queue.pending", "avg"), "up",
          "Requests waiting in all queues. “Active” requests are being processed."),
-    Tile("cpu", "CPU", "percent", "avg_cpu_percent", "hosts.cpu_percent", series("system.cpu_percent", "avg"), None,
-         "Use of all cores, average of the machines shown."),
-    Tile("memory", "Memory", "percent", "avg_memory_percent", "hosts.memory_percent",
-         series("system.memory_percent", "avg"), None, "Memory in use, average of the machines shown."),
-    Tile("gpu", "GPU", "percent", "avg_gpu_utilization_percent", "gpus.utilization_percent",
-         series("gpu.utilization_percent", "avg"), None, "Share of time in which the GPUs were busy, on average."),
+    Tile("cpu", "CPU", "percent", BUSIEST["cpu"][0], "hosts.cpu_percent", BUSIEST["cpu"][1], None,
+         "Use of all cores of the busiest machine, which is named."),
+    Tile("memory", "Memory", "percent", BUSIEST["memory"][0], "hosts.memory_percent", BUSIEST["memory"][1], None,
+         "Memory in use on the machine with the largest share, which is named."),
+    Tile("gpu", "GPU", "percent", BUSIEST["gpu"][0], "gpus.utilization_percent", BUSIEST["gpu"][1], None,
+         "Share of time in which the GPUs of the busiest machine worked, on average. The machine is named."),
 )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ interface SeriesSpec {
   metric: string;
   stat: string;
   group_by?: string[];
+  /** Those with a series of their own; the others have one together. */
+  groups?: string[];
 }
 
 /** The values of a series for all buckets from `start` of its history on. */

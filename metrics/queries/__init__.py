@@ -19,7 +19,7 @@ from metrics.queries.answers.error_groups import error_group, error_groups
 from metrics.queries.answers.evaluation import Evaluated, evaluate, resolution_of
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
-from metrics.queries.answers.hosts import host_states
+from metrics.queries.answers.hosts import host_states, real_hosts
 from metrics.queries.answers.lists import MAX_ID, Page, errors, request, requests
 from metrics.queries.answers.machine_at import gpus_at
 from metrics.queries.answers.minute import live_view
@@ -43,6 +43,7 @@ from metrics.queries.answers.series import SeriesResult, label_names, series
 from metrics.queries.answers.summary import TIMES, TIMES_AND_COST, FigureSet, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
+from metrics.queries.read.gauge_totals import HostValues
 from metrics.queries.read.sliding_gauges import Windows
 from metrics.queries.series_spec import OTHERS, SeriesSpec
 from metrics.queries.time.window import RANGES, Window
@@ -61,6 +62,7 @@ __all__ = [
     "FigureSet",
     "Filters",
     "Heatmap",
+    "HostValues",
     "ModelHistograms",
     "Moving",
     "Page",
@@ -109,6 +111,7 @@ __all__ = [
     "newest_demo",
     "position",
     "presence",
+    "real_hosts",
     "request",
     "requests",
     "resolution_of",

@@ -82,13 +82,13 @@ def tick_hosts(at: datetime) -> dict[str, Any]:
     data are returned until they are down.
     """
     states = _host_states(at)
-    if any(host.state == "down" for host in states):
-        # The hosts of demo data do not exist: they are not down if nobody sends demo data. What another process has
-        # removed is in the cache for a while, and has no labels any more.
-        real = real_hosts()
-        states = [host for host in states if host.state != "down" or host.host in real]
-    # If there are too many hosts, those that run are shown.
-    ranked = sorted(states, key=lambda host: (STATES.index(host.state), host.host))
+    is_long = len(states) > MAX_HOSTS
+    real = real_hosts() if is_long or any(host.state == "down" for host in states) else set()
+    # The hosts of demo data do not exist: they are not down if nobody sends demo data. What another process has
+    # removed is in the cache for a while, and has no labels any more.
+    states = [host for host in states if host.state != "down" or host.host in real]
+    # If there are too many hosts, those that run are shown, and before those of demo data the others.
+    ranked = sorted(states, key=lambda host: (STATES.index(host.state), is_long and host.host not in real, host.host))
     shown = sorted(ranked[:MAX_HOSTS], key=lambda host: host.host)
     rows = _describe(shown, at)
     body: dict[str, Any] = {"hosts": rows}

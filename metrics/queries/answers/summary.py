@@ -12,7 +12,7 @@ least half as many parts as the window itself. The first hour of recording is no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from metrics.queries.answers.caching import cached
 from metrics.queries.answers.results import notes, round_figure
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauge_totals import totals
+from metrics.queries.read.gauge_totals import HostValues, totals
 from metrics.queries.read.request_rollups import (
     GroupedRollups,
     averages_and_percentiles,
@@ -34,7 +34,7 @@ from metrics.queries.read.request_rollups import (
 from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.read.rollup_rows import COUNTS, RollupRows
 from metrics.queries.series_spec import SeriesSpec
-from metrics.queries.time.plan import Segment, SplitWindow, split_window
+from metrics.queries.time.plan import SplitWindow, split_window
 from metrics.queries.time.window import Window, end_of_now
 
 Figures = dict[str, float | int | None]
@@ -88,6 +88,8 @@ class Summary:
     figures: Figures
     previous: Figures
     comparable: bool
+    hosts: HostValues  # the averages of each host in the window, by the name of the metric
+    previous_hosts: HostValues
     retention_from: datetime | None = None
     age_seconds: float = 0.0
 
@@ -176,6 +178,7 @@ class WindowFigures(NamedTuple):
 
     split: SplitWindow
     figures: Figures
+    hosts: HostValues
     parts: int
 
 
@@ -203,8 +206,9 @@ def read_with_previous(
 def figures_of(reading: Reading, total: GroupedRollups, filters: Filters, now: datetime) -> WindowFigures:
     """Return the figures of a window. `total` has the sums of all its rows, as one group."""
     figures = reading.figures(total, filters, now)[0]
-    machines = _machine_figures(reading.split.segments, filters, end_of_now(now))
-    return WindowFigures(reading.split, figures | machines, reading.parts)
+    values, hosts = totals(list(MACHINES.values()), reading.split.segments, filters, end_of_now(now))
+    machines = {name: round_figure(value) for name, value in zip(MACHINES, values, strict=True)}
+    return WindowFigures(reading.split, figures | machines, hosts, reading.parts)
 
 
 def summary_of(windows: Sequence[WindowFigures]) -> Summary:
@@ -216,6 +220,8 @@ def summary_of(windows: Sequence[WindowFigures]) -> Summary:
         current.figures,
         previous.figures,
         is_comparable(int(previous.figures["total_requests"] or 0), previous.parts, current.parts),
+        current.hosts,
+        previous.hosts,
         current.split.retention_from,
     )
 
@@ -236,9 +242,3 @@ def elapsed_seconds(split: SplitWindow, now: datetime) -> int:
     """Return the seconds that rates are divided by."""
     start = max(split.window.start_s, split.segments[0].start) if split.segments else split.window.start_s
     return max(1, min(split.window.end_s, end_of_now(now)) - start)
-
-
-def _machine_figures(segments: Iterable[Segment], filters: Filters, now_s: int) -> Figures:
-    """Return the figures of hosts, GPUs and queues."""
-    values = totals(list(MACHINES.values()), segments, filters, now_s)
-    return {name: round_figure(value) for name, value in zip(MACHINES, values, strict=True)}

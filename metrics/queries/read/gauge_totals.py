@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from metrics.levels import is_level
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauge_values import LevelSums, means_and_maxima, of_labels
+from metrics.queries.read.gauge_values import Grouped, LevelSums, means_and_maxima, of_labels
 from metrics.queries.read.gauges import InstanceSpans, read_labels, read_spans
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Plan, Segment
 from metrics.readings import MINUTE, joined
 
+HostValues = Mapping[str, Mapping[str, float]]  # of each metric by its name: the values of the hosts that have one
 
-def totals(
-    specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Filters, now_s: int
-) -> list[float | None]:
-    """Return the value of each spec over all the segments. Levels have averages only."""
+
+class Totals(NamedTuple):
+    """The value of each spec, and the averages of each host of those that are not levels."""
+
+    values: list[float | None]
+    hosts: HostValues
+
+
+def totals(specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Filters, now_s: int) -> Totals:
+    """Return the values over all the segments. Levels have averages only."""
     segments = list(segments)
     if not segments:
-        return [None] * len(specs)
+        return Totals([None] * len(specs), {})
     levels = [spec for spec in specs if is_level(spec.metric)]
     others = [spec for spec in specs if not is_level(spec.metric)]
-    values = _averages_of_levels(levels, segments, filters, now_s) | _others(others, segments, filters, now_s)
-    return [values[spec] for spec in specs]
+    of_others, hosts = _others(others, segments, filters, now_s)
+    values = _averages_of_levels(levels, segments, filters, now_s) | of_others
+    return Totals([values[spec] for spec in specs], hosts)
 
 
 def _others(
     specs: Sequence[SeriesSpec], segments: Sequence[Segment], filters: Filters, now_s: int
-) -> dict[SeriesSpec, float | None]:
+) -> tuple[dict[SeriesSpec, float | None], HostValues]:
     wanted = [(spec.metric, spec.stat) for spec in specs]
     parts = [
         read_spans(wanted, Plan(end - start, resolution, start, end), filters, now_s, hold=False)
@@ -36,14 +45,21 @@ def _others(
     ]
     start, end = segments[0].start, segments[-1].end
     window = Plan(end - start, 1, start, end)
+    labels = read_labels(set().union(*(read.instances for part in parts for read in part.values())))
     values: dict[SeriesSpec, float | None] = {}
+    hosts: dict[str, dict[str, float]] = {}
     for spec in specs:
         read = [part[spec.metric.name] for part in parts if spec.metric.name in part]
-        if read:
-            whole = InstanceSpans(joined([part.spans for part in read]), read[0].hours, read[0].masks)
-            groups = dict.fromkeys(whole.instances, 0)
-            [[values[spec]]] = means_and_maxima(spec.metric, whole, groups, 1, window, spec.stat)
-    return values
+        if not read:
+            continue
+        whole = InstanceSpans(joined([part.spans for part in read]), read[0].hours, read[0].masks)
+        groups = dict.fromkeys(whole.instances, 0)
+        [[values[spec]]] = means_and_maxima(spec.metric, whole, groups, 1, window, spec.stat)
+        if spec.stat == "avg":
+            grouped = Grouped(spec.metric, spec.stat, whole, labels, ("host",), window)
+            listed = grouped.lines(grouped.groups)
+            hosts[spec.metric.name] = {host: value for (host,), [value] in listed.items() if value is not None}
+    return values, hosts
 
 
 def _averages_of_levels(

@@ -6,7 +6,7 @@ from typing import Any
 
 from dashboard.overview.last_minute import last_minute
 from dashboard.overview.tiles import TILES
-from metrics.queries import Filters
+from metrics.queries import OTHERS, Filters
 
 TICK: dict[str, Any] = {
     "overall": {
@@ -19,7 +19,7 @@ TICK: dict[str, Any] = {
     "queue": {"pending": 3, "processing": 2},
     "hosts": [
         {"host": "a", "state": "up", "cpu_percent": 20, "memory_percent": 50,
-         "gpu_metrics": [{"utilization_percent": 90}]},
+         "gpu_metrics": [{"utilization_percent": 90}, {"utilization_percent": 70}]},
         {"host": "b", "state": "stale", "cpu_percent": 40, "memory_percent": None},
         {"host": "c", "state": "down", "cpu_percent": 99},
     ],
@@ -33,8 +33,23 @@ class TheLastMinute:
         assert minute.requests == 30
         assert minute.values == {
             "requests": 0.5, "throughput": 40.0, "p50": 800, "p95": 1_900, "p99": 2_000, "errors": 0.0, "queue": 3,
-            "cpu": 30, "memory": 50, "gpu": 90,
+            "cpu": 40, "memory": 50, "gpu": 80,
         }  # fmt: skip
+
+    def test_names_the_busiest_host_that_is_not_down(self) -> None:
+        minute = last_minute(TILES, TICK, None, Filters())
+        assert minute
+        assert minute.hosts == {"cpu": "b", "memory": "a", "gpu": "a"}
+
+    def test_has_the_busiest_line_where_the_tick_does_not_have_all_hosts(self) -> None:
+        lines = {"a": [20, 30], "z": [90, 95, None], "gone": [99, None, None], OTHERS: [100, 100, 100]}
+        series = [
+            {"metric": "system.cpu_percent", "stat": "avg", "labels": {"host": host}, "values": values}
+            for host, values in lines.items()
+        ]
+        minute = last_minute(TILES, TICK | {"hosts_omitted": 150}, {"series": series}, Filters())
+        assert minute
+        assert (minute.hosts["cpu"], minute.values["cpu"]) == ("z", 95)
 
     def test_with_filters_is_of_the_requests_machines_and_queues_that_match(self) -> None:
         history = {"series": [{"metric": "queue.pending", "stat": "avg", "labels": {}, "values": [9, 7, None]}]}

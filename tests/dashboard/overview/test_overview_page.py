@@ -107,6 +107,7 @@ class ThePage:
         assert {
             "now", "params", "models_known", "summary", "history", "heatmap", "current", "models", "models_omitted",
             "options", "sentence", "alerts", "has_events", "demo", "can", "version", "notices", "annotations",
+            "machines",
         } == set(page)  # fmt: skip
         series = [(line["metric"], line["stat"], line["labels"]) for line in page["history"]["series"]]
         assert series == [
@@ -325,7 +326,7 @@ class TheData:
         requests("a")
         whole = visitor.get("/dashboard/data/overview").json()
         part = visitor.get("/dashboard/data/overview/figures").json()
-        assert set(whole) - set(part) == {"history", "models_known", "current", "options", "can", "version"}
+        assert set(whole) - set(part) == {"history", "models_known", "current", "machines", "options", "can", "version"}
         assert part["models"] == whole["models"]
 
     @pytest.mark.parametrize(("age", "range_"), [(60, "15m"), (3_000, "1h")])

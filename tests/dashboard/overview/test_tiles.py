@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.overview import page, tiles
+from dashboard.overview.machines import BUSIEST
 from dashboard.tiles import Tile, show
 from metrics import catalogue
 from metrics.queries.answers.summary import MACHINES, TIMES
@@ -16,6 +17,7 @@ SUMMARY_NAMES = {
     "error_rate_percent",
     *(f"{stat}_{name}" for name, stats in TIMES.distributions.items() for stat in stats),
     *MACHINES,
+    *(figure for figure, _ in BUSIEST.values()),
 }
 
 
@@ -33,7 +35,7 @@ class TheTile:
 
 class ThePage:
     def test_asks_for_series_that_exist(self) -> None:
-        for name, stat in ((spec.metric.name, spec.stat) for spec in (*page.SERIES, *page.SERIES_BY_MODEL)):
+        for name, stat in ((spec.metric.name, spec.stat) for spec in page.PAGE.series):
             catalogue.get(name).check_stat(stat)
 
     def test_may_subscribe_to_all_that_it_shows(self) -> None:

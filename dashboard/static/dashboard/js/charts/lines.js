@@ -2,6 +2,7 @@
 //
 // A line is {label, points: [{x, y}], colour, dash, …}; see time-chart.js.
 
+import { OTHERS } from "../live/series.js";
 import { lineStyle } from "./palette.js";
 
 export const MOST_POINTS = 2_000; // of a line
@@ -63,6 +64,15 @@ export function linesByGroup(page, metric, stat, groupLabel, { limit = MOST_GROU
     });
   }
   return lines;
+}
+
+// A line for each of the busiest machines, which the server ranks, and one for the mean of the others.
+export function linesByHost(page, metric, stat) {
+  const labels = page.series.labels(metric, stat);
+  const lines = labels.filter((label) => label !== OTHERS).slice(0, MOST_GROUPS)
+    .map((label) => ({ label, points: page.series.get(metric, stat, label), ...lineStyle("host", label) }));
+  if (!labels.includes(OTHERS)) return lines;
+  return [...lines, { label: "other machines, mean", points: page.series.get(metric, stat, OTHERS), colour: "series-other", dash: [4, 3] }];
 }
 
 // What is left of a total without these lines. A bucket is null where the total is.

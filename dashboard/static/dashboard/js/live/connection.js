@@ -290,7 +290,7 @@ export class LiveConnection {
     const page = this.#page;
     const needed = page.specs.length > 0 && (page.rolling || page.isFiltered);
     const message = needed
-      ? { type: "subscribe", filters: page.filters, step: page.series.step / 1000, series: page.rolling ? page.specs : [] }
+      ? { type: "subscribe", filters: page.filters, step: page.series.step / 1000, series: page.rolling ? page.subscribedSpecs : [] }
       : { type: "unsubscribe" };
     const subscription = JSON.stringify(message);
     if (this.#suspended || subscription === this.#sentSubscription || this.#socket?.readyState !== WebSocket.OPEN) return;

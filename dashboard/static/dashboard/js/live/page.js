@@ -9,7 +9,7 @@ import { pushAddress } from "./address.js";
 import { Clock } from "./clock.js";
 import { Loader } from "./loader.js";
 import { Pause } from "./pause.js";
-import { SeriesStore, gaps } from "./series.js";
+import { OTHERS, SeriesStore, gaps } from "./series.js";
 import { Topics } from "./topics.js";
 import { allowedWindow, panned, zoomed } from "./windows.js";
 
@@ -123,9 +123,28 @@ export class Page {
     return { value, fromWindow: this.showsLastMinute && value !== null };
   }
 
-  // When the monitor recorded nothing: then the machine it runs on has no samples.
+  // When the monitor recorded nothing: then the machine it runs on has no samples, and no other has.
   gaps() {
-    return gaps(this.series.get("system.cpu_percent", "avg"), this.series.step);
+    return gaps(this.series.any("system.cpu_percent", "avg"), this.series.step);
+  }
+
+  // The machines with their newest samples; while the page is paused, those of that moment; of a window between two fixed
+  // times, those at its end.
+  get hosts() {
+    if (!this.rolling) return this.data.machines ?? [];
+    return this.pause?.hosts ?? this.#newestHosts;
+  }
+
+  get #newestHosts() {
+    return this.tick?.hosts ?? this.data.current?.hosts ?? [];
+  }
+
+  // The series to subscribe to. Where the busiest machines have a line each and the others one together, they are named.
+  get subscribedSpecs() {
+    return this.specs.map((spec) => {
+      const labels = spec.group_by?.length === 1 ? this.series.labels(spec.metric, spec.stat) : [];
+      return labels.includes(OTHERS) ? { ...spec, groups: labels.filter((label) => label !== OTHERS) } : spec;
+    });
   }
 
   /** @param {PageData} data */
@@ -174,7 +193,7 @@ export class Page {
   pauseNow() {
     if (!this.live) return;
     const rates = this.series.get("inference.requests", "rate");
-    this.pause = new Pause(this.window, this.now(), rates, this.series.step, this.#endOfTick());
+    this.pause = new Pause(this.window, this.now(), rates, this.series.step, this.#endOfTick(), this.#newestHosts);
     this.topics.emit("pause");
   }
 

@@ -2,6 +2,9 @@
 // A bucket replaces the bucket with the same start, so that a tick may repeat it. Buckets older than the window are
 // deleted, so that a page that is open for a week holds no more than one that was just loaded.
 
+// In place of a label: all groups together that have no series of their own. As metrics/queries/series_spec.py has it.
+export const OTHERS = "__others__";
+
 const keyOf = (metric, stat, label = "") => (label ? `${metric}|${stat}|${label}` : `${metric}|${stat}`);
 const labelOf = (labels) => Object.values(labels ?? {}).join("/");
 
@@ -59,6 +62,18 @@ export class SeriesStore {
    *  @returns {Point[]} */
   get(metric, stat, label) {
     return this.#points.get(keyOf(metric, stat, label)) ?? [];
+  }
+
+  // The points of all series of a metric: a value of any of them, null where none has one.
+  /** @param {string} metric
+   *  @param {string} stat
+   *  @returns {Point[]} */
+  any(metric, stat) {
+    const groups = this.labels(metric, stat);
+    if (!groups.length) return this.get(metric, stat);
+    const values = new Map();
+    for (const label of groups) for (const { x, y } of this.get(metric, stat, label)) values.set(x, values.get(x) ?? y);
+    return [...values].map(([x, y]) => ({ x, y })).sort((a, b) => a.x - b.x);
   }
 
   labels(metric, stat) {

@@ -1,5 +1,7 @@
 // Which devices the page shows, and in which order. Pure.
 
+import { byHost } from "../widgets/machine-values.js";
+
 export const MANY_GPUS = 16; // above this number, the busiest come first and the others after "Show all"
 
 const FIELDS_OF_HOSTS = { "system.cpu_percent": "cpu_percent", "system.memory_percent": "memory_percent" };
@@ -7,9 +9,6 @@ const FIELDS_OF_GPUS = {
   "gpu.utilization_percent": "utilization_percent", "gpu.memory_percent": "memory_percent", "gpu.temperature": "temperature",
   "gpu.power_draw_watts": "power_draw_watts", "gpu.sm_clock_mhz": "sm_clock_mhz",
 };
-
-// Hosts of demo data last, then by name.
-export const byHost = (a, b) => Number(a.is_demo ?? false) - Number(b.is_demo ?? false) || (a.host < b.host ? -1 : a.host > b.host ? 1 : 0);
 
 // The hosts of a window that has passed, with the last values of their lines.
 export function hostsOfLines(lines, last) {

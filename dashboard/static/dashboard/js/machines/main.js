@@ -2,9 +2,10 @@
 
 import { startPage } from "../frame/start.js";
 import { SPACE, compact, percent, text } from "../page/format.js";
+import { byHost } from "../widgets/machine-values.js";
 import { mountSwitch } from "../widgets/switch.js";
 import { GPU_COLUMNS, HOST_COLUMNS } from "./columns.js";
-import { MANY_GPUS, byHost, gpusOf } from "./devices.js";
+import { MANY_GPUS, gpusOf } from "./devices.js";
 import { mountDeviceHeatmap, mountWeekHeatmap } from "./heatmaps.js";
 import { mountSentence } from "./sentence.js";
 import { MachinesState } from "./state.js";

@@ -12,7 +12,6 @@ export class MachinesState {
   before = new Lines(null);
   #page;
   #loadedAt = 0;
-  #atPause = null;
 
   constructor(page) {
     this.#page = page;
@@ -23,7 +22,6 @@ export class MachinesState {
     };
     read();
     page.topics.on("data", read);
-    page.topics.on("pause", () => (this.#atPause = page.pause ? chosenHosts(page) : null));
     // Ticks carry no lines, so they are read again when they have another step.
     page.topics.on("second", () => {
       const wait = Math.max(LEAST_REFRESH_MS, this.lines.step);
@@ -37,6 +35,6 @@ export class MachinesState {
   // The hosts with their newest samples; of a window between two fixed times, with their last values in it.
   get hosts() {
     if (!this.#page.rolling) return hostsOfLines(this.lines, lastKnown);
-    return this.#atPause ?? chosenHosts(this.#page);
+    return chosenHosts(this.#page);
   }
 }

@@ -64,7 +64,7 @@ export function mountTable(root, page, state, spec) {
     const { device } = row;
     const host = spec.hostOf(device);
     const given = host.state ?? "up";
-    const shown = page.isDisconnected && given === "up" ? "stale" : given;
+    const shown = page.isDisconnected && page.live && given === "up" ? "stale" : given;
     const isDown = shown === "down";
     row.node.classList.toggle("is-stale", shown === "stale");
     row.node.classList.toggle("is-down", isDown);
@@ -196,7 +196,7 @@ export function mountTable(root, page, state, spec) {
 export function stateText(shown, host, page) {
   if (shown === "up" || shown === "past") return STATES.past;
   const at = Date.parse(host.at);
-  const age = Math.max(0, (page.now() - at) / 1000);
+  const age = Math.max(0, ((page.pause?.at ?? page.now()) - at) / 1000);
   if (shown === "down") return `■ no sample since ${age > DAY_MS / 2000 ? moment(at, true) : hourAndMinute(at)}`;
   return `▲ ${ago(age).replace(" ago", " old")}`;
 }

@@ -2,7 +2,7 @@
 
 import { machineUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
-import { ago, percent, significant, text } from "../page/format.js";
+import { ago, moment, percent, significant, text, timeOfDay } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 import { chosenHosts } from "./machine-values.js";
 
@@ -19,17 +19,17 @@ export function mount(root, page) {
   const draw = perFrame(() => {
     const hosts = firingFirst(chosenHosts(page), page.data.alerts?.hosts ?? []);
     setText(find(".card-title", root), hosts.length === 1 && !page.hasEvents ? "This machine" : "Machines");
-    setText(find("[data-values]", root), page.isDisconnected ? "last known values" : countsText(hosts, page.tick?.hosts_omitted));
+    setText(find("[data-values]", root), headText(page, hosts));
     document.body.classList.toggle("has-gpu", hasGpu(page, hosts));
     const present = new Map([...list.children].map((node) => [node.dataset.host, node]));
     const nodes = hosts.map((host) => update(present.get(host.host) ?? create(host), host, page));
     if (nodes.length !== list.children.length || nodes.some((node, index) => list.children[index] !== node)) {
       list.replaceChildren(...nodes);
     }
-    if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, "No samples yet."));
+    if (!hosts.length) list.replaceChildren(element("p", { class: "machine muted" }, page.rolling ? "No samples yet." : "No samples in this time range."));
     updateHint();
   });
-  for (const topic of ["data", "figures", "tick", "second", "connection"]) page.topics.on(topic, draw);
+  for (const topic of ["data", "figures", "tick", "second", "connection", "pause"]) page.topics.on(topic, draw);
   draw();
 }
 
@@ -38,7 +38,14 @@ export const firingFirst = (hosts, firing) => [...hosts].sort((a, b) => firing.i
 
 function hasGpu(page, hosts) {
   return hosts.some((host) => host.gpu_count > 0 || host.gpu_metrics?.length)
-    || page.series.get("gpu.utilization_percent", "avg").some(({ y }) => y !== null);
+    || page.series.any("gpu.utilization_percent", "avg").some(({ y }) => y !== null);
+}
+
+function headText(page, hosts) {
+  if (page.isDisconnected && page.live) return "last known values";
+  const { to } = page.window;
+  if (!page.rolling) return hosts.length ? `last values before ${moment(to, true)}` : "";
+  return `${countsText(hosts, page.tick?.hosts_omitted)}${page.pause ? ` at ${timeOfDay(page.pause.at)}` : ""}`;
 }
 
 // "2 up · 1 down"; a tick has a limited number of machines.
@@ -59,14 +66,14 @@ function create(host) {
 }
 
 function update(node, host, page) {
-  // Without a connection no machine counts as up, because its values are old.
-  const disconnected = page.isDisconnected;
+  // Without a connection no machine counts as up, because its values are old. A paused or past page shows none of now.
+  const disconnected = page.isDisconnected && page.live;
   const state = disconnected && host.state !== "down" ? "stale" : (host.state ?? "up");
-  node.classList.toggle("is-stale", state !== "up");
+  node.classList.toggle("is-stale", ["stale", "down"].includes(state));
   find(".dot", node).className = `dot ${state}`;
   const age = find("[data-age]", node);
-  setText(age, `${sampledText(state, disconnected)} ${ago(Math.max(0, (page.now() - Date.parse(host.at)) / 1000))}`);
-  age.title = new Date(host.at).toLocaleString();
+  setText(age, state === "past" ? "" : `${sampledText(state, disconnected)} ${ago(Math.max(0, ((page.pause?.at ?? page.now()) - Date.parse(host.at)) / 1000))}`);
+  age.title = host.at ? new Date(host.at).toLocaleString() : "";
   const values = find(".machine-values", node);
   const rows = state === "down" ? [] : meterRows(host);
   while (values.children.length > rows.length) values.lastChild.remove();

@@ -7,7 +7,7 @@ import { find, findAll, setText } from "../page/dom.js";
 import { NO_DATA, SPACE, whole } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 import { tileText } from "../page/tile-text.js";
-import { average, runningHosts } from "./machine-values.js";
+import { busiestNow } from "./machine-values.js";
 import { describeValues } from "./sentence.js";
 
 const SPARKLINE_POINTS = 60;
@@ -28,8 +28,7 @@ export function mount(root, page) {
 // the values of the last minute.
 function lastMinuteValue(spec, page) {
   const [first, second] = spec.tick.split(".");
-  if (first === "hosts") return average(runningHosts(page).map((host) => host[second]));
-  if (first === "gpus") return average(runningHosts(page).flatMap((host) => host.gpu_metrics ?? []).map((gpu) => gpu[second]));
+  if (isOfMachines(spec)) return busiestNow(page, spec.id)?.value ?? null;
   if (first === "queue") {
     if (!page.isFiltered) return page.tick?.queue?.[second] ?? null;
     const points = page.series.get(spec.series.metric, spec.series.stat);
@@ -41,15 +40,23 @@ function lastMinuteValue(spec, page) {
 
 const requestsOf = (minute) => Math.round(60 * (minute.requests_per_second ?? 0));
 
+// Of the tiles of machines, the value is that of the busiest, which is named.
+const isOfMachines = (spec) => ["hosts", "gpus"].includes(spec.tick.split(".")[0]);
+
 function drawTile(node, spec, page) {
   const { summary } = page.data;
   const minute = page.showsLastMinute ? { value: lastMinuteValue(spec, page), requests: requestsOf(page.lastMinute) } : null;
-  const { figure: { number, unit }, text, judgement } = tileText(spec, summary, minute, page.params.range);
+  const host = isOfMachines(spec) ? shownHost(spec, page) : null;
+  // One machine is not compared with another.
+  const ofHost = !host || host === summary.busiest?.[spec.id] ? summary : { ...summary, [spec.summary]: null };
+  const { figure: { number, unit }, text, judgement } = tileText(spec, ofHost, minute, page.params.range);
   const numberNode = find("[data-number]", node);
   setText(numberNode, number);
   numberNode.title = number === NO_DATA ? "no data" : "";
   setText(find("[data-unit]", node), unit);
-  setText(find("[data-aside]", node), asideText(spec, page));
+  const aside = find("[data-aside]", node);
+  setText(aside, host ?? (spec.id === "queue" ? activeText(page) : ""));
+  aside.title = host ?? "";
   const changeNode = find("[data-change]", node);
   setText(changeNode, text || SPACE);
   changeNode.className = `tile-change ${judgement}`;
@@ -57,16 +64,12 @@ function drawTile(node, spec, page) {
   const firing = page.rolling ? page.data.alerts.tiles?.[spec.id] : undefined;
   node.className = `tile ${firing ?? (about === spec.id ? state : "")}`;
   const { from, to } = page.window;
-  const values = thin(page.series.get(spec.series.metric, spec.series.stat), from, to, SPARKLINE_POINTS);
+  const values = thin(page.series.get(spec.series.metric, spec.series.stat, host ?? undefined), from, to, SPARKLINE_POINTS);
   drawSparkline(find("[data-spark]", node), values, { max: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
 }
 
-// Of machines: that the value is a mean, because an alert is about one of them.
-function asideText(spec, page) {
-  if (spec.id === "queue") return activeText(page);
-  const isOfMachines = ["cpu", "memory"].includes(spec.id);
-  return isOfMachines && runningHosts(page).length > 1 ? `mean of ${runningHosts(page).length}` : "";
-}
+// The name of the machine whose value is shown.
+const shownHost = (spec, page) => (page.showsLastMinute ? busiestNow(page, spec.id)?.host : page.data.summary.busiest?.[spec.id]) ?? null;
 
 // The number of requests that are being processed, beside those that wait.
 function activeText(page) {
