@@ -79,10 +79,9 @@ def text_of(
     value = minute.values.get(tile.id)
     if value is None:
         return NO_FIGURE, NO_CHANGE if of_window is None else Change(f"{range_name}: {figure(of_window)}", "")
+    # One host is not compared with another.
     host = minute.hosts.get(tile.id)
-    is_same = host is None or host == (summary.get("busiest") or {}).get(
-        tile.id
-    )  # one host is not compared with another
+    is_same = host is None or host == (summary.get("busiest") or {}).get(tile.id)
     shown = change(tile.format, value, of_window if is_same and is_enough(summary) else None, tile.worse)
     is_judged = minute.requests >= ENOUGH_REQUESTS or tile.tick.startswith("queue.")
     return figure(value), shown if is_judged else Change(shown.text, "")
