@@ -44,6 +44,7 @@ export async function startPage(widgets, options = {}) {
   page.topics.on("data", showLayout);
   showLayout();
   find(".tab[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // where the tabs scroll
+  find(".segment[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   mountTheme(page);
   if (find(".head-controls")) {
     mountRange(page);

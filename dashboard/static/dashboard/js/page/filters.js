@@ -9,9 +9,19 @@ const SEARCH_FROM = 9; // a menu with at least this many options has a search fi
 
 export function mountFilters(page) {
   for (const root of findAll("[data-filter]")) mountFilter(root, page);
+  mountToggle();
   const draw = () => drawChips(page);
   page.topics.on("data", draw);
   draw();
+}
+
+// On a phone, one button shows the filters.
+function mountToggle() {
+  const toggle = find("#filters-toggle");
+  toggle.addEventListener("click", () => {
+    const shown = find(".head-controls").classList.toggle("shows-filters");
+    toggle.setAttribute("aria-expanded", String(shown));
+  });
 }
 
 function mountFilter(root, page) {
