@@ -123,7 +123,7 @@ def total_row(summary: Row, comparable: bool) -> ModelRow:
     return replace(row, cells=tuple(replace(cell, kind="") for cell in row.cells))
 
 
-def model_row(row: Row, comparable: bool) -> ModelRow:
+def model_row(row: Row, comparable: bool, columns: Sequence[Column] = COLUMNS) -> ModelRow:
     """Return a row as it is shown. `comparable`: whether changes are worth showing."""
     return ModelRow(
         str(row["model_name"]),
@@ -131,7 +131,7 @@ def model_row(row: Row, comparable: bool) -> ModelRow:
         names_as_sent(row.get("aliases") or ()),
         bool(row.get("modelled")),
         row["share"],
-        tuple(_cell(column, row, comparable) for column in COLUMNS),
+        tuple(_cell(column, row, comparable) for column in columns),
     )
 
 

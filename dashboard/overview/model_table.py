@@ -1,39 +1,43 @@
-"""The rows of the table of models, for the first rendering. Pure functions."""
+"""The table of models, which shows the busiest or those that were searched for. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from dashboard.formatting import Figure, compact, duration, percent, whole
+from django.template.loader import render_to_string
+
+from dashboard.formatting import compact, duration, percent, whole
+from dashboard.models.table import Column, model_row
+
+COLUMNS = (
+    Column("requests", "Requests", "total_requests", whole),
+    Column("share", "Share", "share", percent),
+    Column("p50", "P50", "p50_response_time_ms", duration, wide=False),
+    Column("p95", "P95", "p95_response_time_ms", duration, wide=False),
+    Column("p99", "P99", "p99_response_time_ms", duration),
+    Column("ttft", "First token P95", "p95_ttft_ms", duration),
+    Column("speed", "Generation speed", "avg_tokens_per_second", lambda value: compact(value, "tok/s")),
+    Column("errors", "Error rate", "error_rate_percent", percent, wide=False),
+)
 
 
-@dataclass(frozen=True)
-class ModelRow:
-    """One model: its name, and its values by the name of the column."""
+def render(
+    models: Sequence[dict[str, Any]], *, total: int, comparable: bool, omitted: int, span: str, searched: str = ""
+) -> str:
+    """Return the HTML of the table.
 
-    name: str
-    figures: tuple[tuple[str, Figure], ...]
-    modelled: bool
-
-
-def model_rows(models: Sequence[dict[str, Any]], total: int) -> list[ModelRow]:
-    """Return the rows in the given order. The share of a model is that of the `total` requests."""
-    return [
-        ModelRow(
-            str(row["model_name"]),
-            (
-                ("requests", whole(row.get("total_requests"))),
-                ("share", percent(100 * (row.get("total_requests") or 0) / total if total else None)),
-                ("p50", duration(row.get("p50_response_time_ms"))),
-                ("p95", duration(row.get("p95_response_time_ms"))),
-                ("p99", duration(row.get("p99_response_time_ms"))),
-                ("ttft", duration(row.get("p95_ttft_ms"))),
-                ("speed", compact(row.get("avg_tokens_per_second"), "tok/s")),
-                ("errors", percent(row.get("error_rate_percent"))),
-            ),
-            bool(row.get("modelled")),
-        )
-        for row in models
-    ]
+    total: the requests in the window, of which each model has a share. comparable: whether
+    slow models are marked. omitted: the number of further models. span: "the last hour". searched: the text.
+    """
+    shares = ({**row, "share": 100 * row["total_requests"] / total if total else None} for row in models)
+    return render_to_string(
+        "overview/models.html",
+        {
+            "columns": COLUMNS,
+            "rows": [model_row(row, comparable, COLUMNS) for row in shares],
+            "omitted": omitted,
+            "span": span,
+            "searched": searched,
+        },
+    )

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from dashboard.chart_series import chart_heatmap, chart_series
-from dashboard.overview import health, model_table, sentence, tiles
+from dashboard.overview import model_table, sentence, tiles
 from dashboard.overview.last_minute import last_minute
 from dashboard.overview.machines import SERIES_BY_HOST, machines_at_end, with_busiest
 from dashboard.overview.tiles import TILES
@@ -40,11 +40,6 @@ SERIES_BY_MODEL = (
     SeriesSpec.of("inference.completion_tokens", "rate", "model"),
     SeriesSpec.of(RESPONSE, "p95", "model"),
 )
-# What the table shows of a model's row
-MODEL_FIELDS = (
-    "model_name", "modelled", "total_requests", "p50_response_time_ms", "p95_response_time_ms", "p99_response_time_ms",
-    "p95_ttft_ms", "avg_tokens_per_second", "error_rate_percent",
-)  # fmt: skip
 RECENT_SECONDS = 300  # a problem in the window that does not occur in these is over
 YOUNG_SECONDS = 900  # the default range is short while the first request is younger than this
 
@@ -59,7 +54,7 @@ def figures(reading: Reading) -> Row:
         "heatmap": reading.read(
             "The response time distribution", lambda: chart_heatmap(catalogue.get(RESPONSE), reading)
         ),
-        **_table(requests.models),
+        **_table(requests.models, reading),
         "sentence": (_sentence(reading, hosts) if reading.has_events or alerts.fires else sentence.NO_EVENTS).as_dict(),
         "alerts": alerts.as_dict()
         | {"tiles": tiles.states(alerts.ranked()), "marks": alerts.marks(spec.metric.name for spec in PAGE.series)},
@@ -91,7 +86,6 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
         "values": values if reading.has_events else "",
         "state": "full" if reading.has_events else "empty",
         "tiles": show(TILES, data["summary"], minute, query.range or ""),
-        "models": model_table.model_rows(data["models"], data["summary"]["total_requests"]),
         "has_gpu": has_gpu,
         "first_event_url": request.build_absolute_uri(reverse("track-inference")),
     }
@@ -120,25 +114,30 @@ PAGE = PageSpec(
 
 
 def search_models(reading: Reading, text: str) -> Row:
-    """Return the rows of the models whose names contain a text, with their series. Raises QueryStopped."""
+    """Return the table of the models whose names contain a text, with their series. Raises QueryStopped."""
     ranking = queries.models(
         reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, search=text, figure_set=queries.TIMES
     )
-    table = _table(ranking)
-    filters = replace(reading.filters, model=_names(table["models"]))
-    requests = sum(row["total_requests"] for row in table["models"])
+    shown = ranking.results[:MODELS_SHOWN]
+    filters = replace(reading.filters, model=_names(shown))
+    requests = sum(row["total_requests"] for row in shown)
     history = chart_series(SERIES_BY_MODEL, reading, filters=filters, requests=requests) if filters.model else None
-    return {**table, "history": history}
+    return {"table": _table(ranking, reading, text)["tables"]["models"], "history": history}
 
 
-def _table(ranking: Ranking) -> Row:
-    """Return the rows of the table of models, and how many further models have requests."""
-    rows = [
-        {name: row.get(name) for name in MODEL_FIELDS}
-        | {"is_failing": bool(health.error_rate(row)), "is_slow": ranking.comparable and bool(health.SLOW.ratio(row))}
-        for row in ranking.results[:MODELS_SHOWN]
-    ]
-    return {"models": rows, "models_omitted": ranking.omitted + len(ranking.results) - len(rows)}
+def _table(ranking: Ranking, reading: Reading, searched: str = "") -> Row:
+    """Return the table of models, and how many further models have requests."""
+    shown = ranking.results[:MODELS_SHOWN]
+    omitted = ranking.omitted + len(ranking.results) - len(shown)
+    html = model_table.render(
+        shown,
+        total=reading.requests.summary["total_requests"],
+        comparable=ranking.comparable,
+        omitted=omitted,
+        span=reading.query.span,
+        searched=searched.strip(),
+    )
+    return {"tables": {"models": html}, "models_omitted": omitted}
 
 
 def _names(models: Sequence[Row]) -> tuple[str, ...]:

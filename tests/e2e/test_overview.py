@@ -146,6 +146,20 @@ class APage:
         page.get_by_role("button", name="Clear all").click()
         expect(page.locator("#models-table")).to_contain_text("gpt-4o")
 
+    def test_shows_one_model_alone_when_its_name_in_the_table_is_clicked(
+        self, module_server: Server, open_page: Any
+    ) -> None:
+        send(module_server, request("meta-llama/Llama-3", 30), request("<b>bold</b>", 20))
+        page = open_page(module_server.url)
+        table = page.locator("#models-table tbody")
+        expect(table.locator("tr", has_text="meta-llama/Llama-3").locator("svg path").first).to_be_attached()
+
+        page.get_by_role("button", name="<b>bold</b>").click()
+
+        expect(page).to_have_url(re.compile(r"model=%3Cb%3Ebold%3C%2Fb%3E$"))
+        expect(table.locator("tr")).to_have_count(1, timeout=20_000)
+        expect(table.locator("th")).to_have_text("<b>bold</b>")
+
     def test_names_the_filter_to_remove_when_nothing_matches(self, module_server: Server, open_page: Any) -> None:
         send(module_server, request())
         page = open_page(f"{module_server.url}/?model=nobody")
@@ -162,6 +176,9 @@ class APage:
         expect(page.locator(".sentence [data-aside]")).to_contain_text("The last minute; not enough data to compare")
         expect(tile(page, "p50")).to_have_text("—")
         expect(page.locator('[data-tile="p50"] [data-change]')).to_have_text(re.compile(r"1h: 1\.2\d\ss"))
+        page.set_viewport_size({"width": 1101, "height": 800})  # the narrowest with all tiles in a row
+        wider = "(all) => all.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.dataset.tile)"
+        assert page.locator(".tile").evaluate_all(wider) == []
         expect(page.locator('[data-widget="latency"] [data-values]')).to_have_text(
             re.compile(r"P99 1\.2\d\ss in the last hour")
         )

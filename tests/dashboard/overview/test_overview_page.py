@@ -83,6 +83,13 @@ def embedded(html: str, name: str) -> Any:
     return json.loads(match.group(1))
 
 
+def names(html: str) -> list[str]:
+    """Return the names of the models in the table."""
+    match = re.search(r'id="models-table".*?</table>', html, re.DOTALL)
+    assert match, "no table of models"
+    return [unescape(name) for name in re.findall("<bdi>(.*?)</bdi>", match.group())]
+
+
 def tile_text(html: str, name: str) -> str:
     """Return the value of a tile and what is below it."""
     match = re.search(rf'data-tile="{name}".*?</h2>(.*?)<svg', html, re.DOTALL)
@@ -105,9 +112,9 @@ class ThePage:
         requests("a")
         page = embedded(visitor.get("/").content.decode(), "page-data")
         assert {
-            "now", "params", "models_known", "summary", "history", "heatmap", "current", "models", "models_omitted",
-            "options", "sentence", "alerts", "has_events", "demo", "can", "version", "notices", "annotations",
-            "machines",
+            "now", "params", "models_known", "summary", "history", "heatmap", "current", "table_versions",
+            "models_omitted", "options", "sentence", "alerts", "has_events", "demo", "can", "version", "notices",
+            "annotations", "machines",
         } == set(page)  # fmt: skip
         series = [(line["metric"], line["stat"], line["labels"]) for line in page["history"]["series"]]
         assert series == [
@@ -124,7 +131,7 @@ class ThePage:
         html = visitor.get("/?range=1h&model=a").content.decode()
         assert "The last minute, ▲ ▼ compared with the last hour" in html
         assert tile_text(html, "p50") == "2.00 s ▲ 100 %"
-        assert tile_text(html, "requests") == "20.0 per min ▲ from 1.00 per min"
+        assert tile_text(html, "requests") == "20.0 per min ▲ from 1.00"
 
     def test_shows_no_value_of_the_window_as_one_of_the_last_minute(self, visitor: Client) -> None:
         at = (datetime.now(UTC) - timedelta(seconds=600)).isoformat()
@@ -165,11 +172,12 @@ class ThePage:
         for team in ("search", "ads", "chat"):
             requests(f"of-{team}", request_id=None, metadata={"team": team})
 
-        page = embedded(visitor.get("/?tag.team=search&tag.team=ads").content.decode(), "page-data")
+        html = visitor.get("/?tag.team=search&tag.team=ads").content.decode()
+        page = embedded(html, "page-data")
 
         assert page["params"]["filters"] == {"tag.team": ["search", "ads"]}
         assert page["summary"]["total_requests"] == 2
-        assert {row["model_name"] for row in page["models"]} == {"of-search", "of-ads"}
+        assert set(names(html)) == {"of-search", "of-ads"}
         assert {tuple(line["labels"].values()) for line in page["history"]["series"]} == {
             (),
             ("of-search",),
@@ -179,8 +187,9 @@ class ThePage:
 
     def test_marks_the_models_that_are_slow_or_fail(self, visitor: Client) -> None:
         requests(*["a"] * 20, success=False, error_type="timeout")
-        (row,) = embedded(visitor.get("/").content.decode(), "page-data")["models"]
-        assert (row["is_failing"], row["is_slow"]) == (True, False)
+        table = visitor.get("/dashboard/data/overview").json()["tables"]["models"]
+        assert '<td class="figure critical">■ 100\u00a0%</td>' in table
+        assert "▲" not in table
 
     def test_shows_its_values_before_any_script_runs(self, visitor: Client) -> None:
         requests("llama-3-8b", "llama-3-8b", "gpt-4o")
@@ -193,7 +202,7 @@ class ThePage:
 
     def test_marks_modelled_times(self, visitor: Client) -> None:
         requests("replayed", metadata={"llmmonitor.modelled": True})
-        assert '<span class="tag">modelled</span>' in visitor.get("/").content.decode()
+        assert '<span class="tag" data-modelled' in visitor.get("/").content.decode()
 
     def test_says_when_there_are_more_models_than_its_table_shows(
         self, visitor: Client, monkeypatch: pytest.MonkeyPatch
@@ -207,7 +216,7 @@ class ThePage:
 
         assert "Not shown: 1 model." in html
         page = embedded(html, "page-data")
-        assert ([row["model_name"] for row in page["models"]], page["models_omitted"]) == (["c", "a"], 1)
+        assert (names(html), page["models_omitted"]) == (["c", "a"], 1)
         assert page["options"]["model"]["total"] == 3
         assert re.search(r"<bdi>c</bdi>.*?>50\u00a0%</td>", html, re.DOTALL)  # the share of all requests
 
@@ -248,7 +257,7 @@ class ThePage:
         requests("</script><script>alert(1)</script>")
         html = visitor.get("/").content.decode()
         assert "<script>alert" not in html
-        assert embedded(html, "page-data")["models"][0]["model_name"] == "</script><script>alert(1)</script>"
+        assert names(html) == ["</script><script>alert(1)</script>"]
 
     def test_is_closed_to_strangers(self) -> None:
         response = Client(REMOTE_ADDR="203.0.113.9", SERVER_NAME="127.0.0.1").get("/")
@@ -259,10 +268,11 @@ class ThePage:
 class TheData:
     def test_are_those_of_a_reload(self, visitor: Client) -> None:
         requests("a", "b")
-        page = embedded(visitor.get("/?range=15m&model=a").content.decode(), "page-data")
+        html = visitor.get("/?range=15m&model=a").content.decode()
+        page = embedded(html, "page-data")
         data = visitor.get("/dashboard/data/overview?range=15m&model=a").json()
-        assert data["models"] == page["models"]
-        assert [row["model_name"] for row in data["models"]] == ["a"]
+        assert data["table_versions"] == page["table_versions"]
+        assert names(data["tables"]["models"]) == names(html) == ["a"]
         assert data["params"]["filters"] == {"model": ["a"]}
         assert {option["value"] for option in data["options"]["model"]["choices"]} == {"a", "b"}, (
             "the filter offers what it hides"
@@ -294,21 +304,19 @@ class TheData:
     def test_of_a_search_are_the_rows_of_the_models_that_match(self, visitor: Client) -> None:
         requests("llama-3", "llama-4", "gpt")
         matching = visitor.get("/dashboard/data/overview/models?range=15m&search=LLAMA").json()
-        assert ([row["model_name"] for row in matching["models"]], matching["models_omitted"]) == (
-            ["llama-3", "llama-4"],
-            0,
-        )
+        assert names(matching["table"]) == ["llama-3", "llama-4"]
         assert {line["labels"]["model"] for line in matching["history"]["series"]} == {"llama-3", "llama-4"}
         none = visitor.get("/dashboard/data/overview/models?range=15m&search=nobody").json()
-        assert none == {"models": [], "models_omitted": 0, "history": None}
+        assert none["history"] is None
+        assert "No model matches “nobody”." in none["table"]
         choices = visitor.get("/dashboard/data/choices?range=15m&search=4").json()
         assert [choice["value"] for choice in choices["model"]["choices"]] == ["llama-4"]
 
     def test_of_a_search_mark_a_model_that_is_slow_as_the_page_does(self, visitor: Client) -> None:
         slow_half_an_hour_ago("a")
-        shown = visitor.get("/dashboard/data/overview?range=1h").json()["models"]
-        assert [row["is_slow"] for row in shown] == [True]
-        assert visitor.get("/dashboard/data/overview/models?range=1h&search=a").json()["models"] == shown
+        shown = visitor.get("/dashboard/data/overview?range=1h").json()["tables"]["models"]
+        assert '<td class="figure warning">▲ 9.0' in shown
+        assert visitor.get("/dashboard/data/overview/models?range=1h&search=a").json()["table"] == shown
 
     @pytest.mark.parametrize("path", ["/dashboard/data/overview/models", "/dashboard/data/choices"])
     def test_of_a_search_that_takes_too_long_are_a_problem(
@@ -327,7 +335,7 @@ class TheData:
         whole = visitor.get("/dashboard/data/overview").json()
         part = visitor.get("/dashboard/data/overview/figures").json()
         assert set(whole) - set(part) == {"history", "models_known", "current", "machines", "options", "can", "version"}
-        assert part["models"] == whole["models"]
+        assert part["tables"] == whole["tables"]
 
     @pytest.mark.parametrize(("age", "range_"), [(60, "15m"), (3_000, "1h")])
     def test_are_of_a_short_range_while_the_store_is_young(self, visitor: Client, age: int, range_: str) -> None:
