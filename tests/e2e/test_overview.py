@@ -259,6 +259,8 @@ class APage:
         wait_live(page)
         page.keyboard.press("l")
         expect(page.locator("#live")).to_contain_text("Paused at")
+        expect(page.locator("#connection")).to_have_text("Connected")
+        expect(page.locator(".machines [data-values]")).to_contain_text(" up at ")
         send(module_server, request(), request())
         expect(page.locator("#live")).to_contain_text("new")
         page.keyboard.press("l")

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import "./support.js";
 import { changeText } from "../../dashboard/static/dashboard/js/machines/cell.js";
 import { GPU_COLUMNS, niceCeiling, throttleText } from "../../dashboard/static/dashboard/js/machines/columns.js";
-import { gpusOf, hostsOfLines } from "../../dashboard/static/dashboard/js/machines/devices.js";
+import { gpusOf, hostsInOrder, hostsOfLines } from "../../dashboard/static/dashboard/js/machines/devices.js";
 import { Lines, bandPath, changeOf, heightOf, lastKnown, linePath } from "../../dashboard/static/dashboard/js/machines/lines.js";
 
 describe("The picture of a device", () => {
@@ -44,6 +44,18 @@ describe("The lines of devices", () => {
     assert.equal(host.cpu_percent, 20);
     assert.equal(host.gpu_metrics[0].gpu_id, "1");
     assert.equal(host.gpu_metrics[0].temperature, 80);
+  });
+});
+
+describe("The hosts", () => {
+  const many = (count) => Array.from({ length: count }, (_, index) => ({ host: `h${10 + index}`, cpu_percent: index, is_demo: index === 3 }));
+
+  it("are in the order of their names, with those of demo data last", () => {
+    assert.deepEqual(hostsInOrder(many(5)).map(({ host }) => host), ["h10", "h11", "h12", "h14", "h13"]);
+  });
+
+  it("begin with the busiest where there are many", () => {
+    assert.deepEqual(hostsInOrder(many(20)).slice(0, 2).map(({ host }) => host), ["h29", "h28"]);
   });
 });
 

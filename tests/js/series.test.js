@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { SeriesStore, gaps, lastValue, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
+import "./support.js";
+import { linesByHost } from "../../dashboard/static/dashboard/js/charts/lines.js";
+import { OTHERS, SeriesStore, gaps, lastValue, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
 
 const points = (...pairs) => pairs.map(([x, y]) => ({ x, y }));
 
@@ -73,5 +75,32 @@ describe("The store of series", () => {
     const store = new SeriesStore();
     store.merge([{ metric: "a", stat: "avg", labels: { model: "new" }, points: [[5, 1]] }], 0);
     assert.deepEqual(store.labels("a", "avg"), ["new"]);
+  });
+});
+
+describe("The series of machines", () => {
+  const store = (hosts) => {
+    const series = new SeriesStore();
+    series.load({
+      step_seconds: 1, start: 0,
+      series: hosts.map((host, index) => ({ metric: "cpu", stat: "avg", labels: { host }, values: [index, null, null] })),
+    });
+    return series;
+  };
+
+  it("have a line each, in the order of the server, and the others one together", () => {
+    const lines = linesByHost({ series: store(["z", "a", OTHERS]) }, "cpu", "avg");
+    assert.deepEqual(lines.map(({ label }) => label), ["z", "a", "other machines, mean"]);
+  });
+
+  it("are at most seven lines beside that of the others, also where a machine joins", () => {
+    const lines = linesByHost({ series: store(["a", "b", "c", "d", "e", "f", "g", OTHERS, "new"]) }, "cpu", "avg");
+    assert.equal(lines.length, 8);
+  });
+
+  it("have a value where any machine has one", () => {
+    const series = store(["a"]);
+    series.merge([{ metric: "cpu", stat: "avg", labels: { host: "b" }, points: [[1000, 5]] }], 0);
+    assert.deepEqual(series.any("cpu", "avg").map(({ y }) => y), [0, 5, null]);
   });
 });

@@ -2,7 +2,7 @@
 
 import { byHost } from "../widgets/machine-values.js";
 
-export const MANY_GPUS = 16; // above this number, the busiest come first and the others after "Show all"
+export const MANY = 16; // GPUs or hosts: above this number, the busiest come first and the others after "Show all"
 
 const FIELDS_OF_HOSTS = { "system.cpu_percent": "cpu_percent", "system.memory_percent": "memory_percent" };
 const FIELDS_OF_GPUS = {
@@ -26,6 +26,12 @@ export function hostsOfLines(lines, last) {
     } else host.gpu_metrics.push(fill(device, { gpu_id: device.gpu }, FIELDS_OF_GPUS));
   }
   return [...hosts.values()];
+}
+
+// Hosts in their order; where there are many, the busiest come first.
+export function hostsInOrder(hosts) {
+  const ordered = [...hosts].sort(byHost);
+  return ordered.length > MANY ? ordered.sort((a, b) => (b.cpu_percent ?? -1) - (a.cpu_percent ?? -1)) : ordered;
 }
 
 // The GPUs of hosts, each with its host. `busiestFirst`: by utilisation.

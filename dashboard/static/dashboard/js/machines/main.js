@@ -2,10 +2,9 @@
 
 import { startPage } from "../frame/start.js";
 import { SPACE, compact, percent, text } from "../page/format.js";
-import { byHost } from "../widgets/machine-values.js";
 import { mountSwitch } from "../widgets/switch.js";
 import { GPU_COLUMNS, HOST_COLUMNS } from "./columns.js";
-import { MANY_GPUS, gpusOf } from "./devices.js";
+import { MANY, gpusOf, hostsInOrder } from "./devices.js";
 import { mountDeviceHeatmap, mountWeekHeatmap } from "./heatmaps.js";
 import { mountSentence } from "./sentence.js";
 import { MachinesState } from "./state.js";
@@ -33,14 +32,14 @@ function mountGpus(root, page) {
     devices: () => {
       const hosts = shared.hosts;
       const count = hosts.reduce((sum, host) => sum + (host.gpu_metrics?.length ?? 0), 0);
-      return gpusOf(hosts, order.value === "busiest" || count > MANY_GPUS);
+      return gpusOf(hosts, order.value === "busiest" || count > MANY);
     },
     keyOf: ({ of, gpu_id: gpu }) => ({ host: of.host, gpu: String(gpu) }),
     hostOf: ({ of }) => of,
     nameOf: ({ gpu_id: gpu }) => `GPU ${gpu}`,
     about: ({ of, name }) => [of.host, name, of.is_demo ? "demo" : ""].filter(Boolean).join(" · "),
     head: gpuHead,
-    limit: () => (all ? Infinity : MANY_GPUS),
+    limit: () => (all ? Infinity : MANY),
     showAll: () => (all = true),
   };
   reorder = mountTable(root, page, shared, spec);
@@ -62,18 +61,19 @@ function gpuHead(gpus) {
 
 function mountHosts(root, page) {
   const shared = stateOf(page);
+  let all = false;
   mountTable(root, page, shared, {
     columns: HOST_COLUMNS, groupBy: "host",
     help: "CPU and memory are of the host, in a container of its limits. Network and disk are bytes per second. A figure is the newest sample; that of the network is of the newest step.",
-    devices: () => [...shared.hosts].sort(byHost),
+    devices: () => hostsInOrder(shared.hosts),
     keyOf: ({ host }) => ({ host }),
     hostOf: (host) => host,
     nameOf: ({ host }) => host,
     about: (host) => [isKnown(host.cpu_count) ? `${Math.round(host.cpu_count * 10) / 10} cores` : "", host.gpu_count ? `${host.gpu_count} GPU${host.gpu_count > 1 ? "s" : ""}` : "", host.is_demo ? "demo" : ""].filter(Boolean).join(" · "),
     head: (hosts) => ["up", "stale", "down"].map((name) => [hosts.filter((host) => (host.state ?? "up") === name).length, name])
       .filter(([count]) => count).map(([count, name]) => `${count} ${name}`).join(" · "),
-    limit: () => Infinity,
-    showAll: () => {},
+    limit: () => (all ? Infinity : MANY),
+    showAll: () => (all = true),
   });
 }
 

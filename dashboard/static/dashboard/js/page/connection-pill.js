@@ -6,7 +6,8 @@ import { timeOfDay } from "./format.js";
 
 const TEXTS = {
   connecting: () => "Connecting…",
-  live: (page) => (page.live ? "Live · 1 s" : "Live"),
+  // What a paused or past page shows is not live, though the connection is.
+  live: (page) => (page.live ? "Live · 1 s" : "Connected"),
   "catching-up": () => "Catching up…",
   polling: () => "Polling · 5 s",
   disconnected: (page) => `Disconnected · ${page.connection.detail}`,
