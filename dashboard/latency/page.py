@@ -19,7 +19,7 @@ FIGURES = FigureSet(
         "response_time_ms": ("avg", "p50", "p75", "p90", "p95", "p99"),
         "time_per_output_token_ms": ("p50",),
     },
-    TIMES.token_sums,
+    TIMES.sums,
     has_cost=False,
 )
 SERIES = (

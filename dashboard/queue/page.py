@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -12,7 +13,7 @@ from dashboard.queue import sentence
 from dashboard.reading import MODELS_SHOWN, Reading
 from dashboard.tiles import Tile
 from metrics import queries
-from metrics.queries import FigureSet, SeriesSpec, Window
+from metrics.queries import FigureSet, Ranking, SeriesSpec, Window
 
 WAIT = "inference.queue_time_ms"
 PROCESSING = "inference.processing_time_ms"
@@ -24,6 +25,7 @@ SOURCES = tuple(
 )
 NOW_SECONDS = 300  # a source without a sample in these is not listed
 MAX_SOURCES = 50
+MAX_SERVICES = 100
 ENOUGH = 20  # requests for a percentile
 series = SeriesSpec.of
 
@@ -65,6 +67,7 @@ def figures(reading: Reading) -> Row:
         lambda: queries.models(reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, figure_set=FIGURES),
     )
     models = ranking.results if ranking else []
+    services = reading.read("The waits of the services", lambda: read_services(reading)) or Ranking([], 0)
     sources = reading.read("The sources of queues", lambda: read_sources(reading)) or []
     return {
         "summary": reading.requests.summary,
@@ -72,7 +75,7 @@ def figures(reading: Reading) -> Row:
             reading.requests.summary, models, sources, reading.query.span, past=reading.query.range is None
         ).as_dict(),
         "tables": {
-            "waits": render_to_string("queue/waits.html", {"rows": [_wait_row(row) for row in models]}),
+            "waits": render_to_string("queue/waits.html", {"rows": wait_rows(models, services.results)}),
             "sources": render_to_string(
                 "queue/sources.html",
                 {
@@ -83,6 +86,14 @@ def figures(reading: Reading) -> Row:
             ),
         },
     }
+
+
+def read_services(reading: Reading) -> Ranking:
+    """Return the waits of each model by service, which is where its requests come from. Raises QueryStopped."""
+    statistics = {WAIT: FIGURES.distributions["queue_time_ms"][:3], PROCESSING: ("p50", "p95")}
+    return queries.percentiles_by_label(
+        ("model", "service"), statistics, reading.window, reading.filters, reading.now, limit=MAX_SERVICES
+    )
 
 
 def read_sources(reading: Reading) -> list[Row]:
@@ -116,14 +127,26 @@ PAGE = PageSpec(
 )
 
 
-def _wait_row(row: Row) -> dict[str, Any]:
+def wait_rows(models: Sequence[Row], services: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a row for each model, followed by those of its services where it has several."""
+    rows = []
+    for model in models:
+        own = [row for row in services if row["model"] == model["model_name"]]
+        rows.append(_wait_row(model, model["model_name"], own[0]["service"] if len(own) == 1 else ""))
+        if len(own) > 1:
+            rows += [_wait_row(row, "", row["service"] or "no service") for row in own]
+    return rows
+
+
+def _wait_row(row: Row, name: str, service: str) -> dict[str, Any]:
     known = (row["total_requests"] or 0) >= ENOUGH
 
     def cell(name: str) -> Any:
         return duration(row.get(name) if known else None)
 
     return {
-        "name": row["model_name"],
+        "name": name,
+        "service": service,
         "requests": whole(row["total_requests"]),
         "waits": [cell(f"{stat}_queue_time_ms") for stat in ("p50", "p95", "p99")],
         "processing": [cell(f"{stat}_processing_time_ms") for stat in ("p50", "p95")],

@@ -15,18 +15,18 @@ from dashboard.tiles import Tile
 from metrics import catalogue, queries
 from metrics.queries import FigureSet, SeriesSpec
 
+FINISH_REASONS = ("stop", "tool", "length", "content_filter", "error", "other")
 FIGURES = FigureSet(
     {
         "prompt_tokens": ("avg",),
         "completion_tokens": ("avg",),
         "tokens_per_second": ("avg", "p50"),
     },
-    ("prompt_tokens", "completion_tokens", "cached_tokens"),
+    ("prompt_tokens", "completion_tokens", "cached_tokens", "streamed", *(f"finish_{name}" for name in FINISH_REASONS)),
     False,
 )
 series = SeriesSpec.of
 OUTCOMES = ("client_errors", "rate_limited", "server_errors", "timeouts", "cancelled")
-FINISH_REASONS = ("stop", "length", "tool", "content_filter", "error", "other")
 SUMS = ("requests", "prompt_tokens", "completion_tokens", "cached_tokens")
 
 SERIES = (
@@ -35,7 +35,6 @@ SERIES = (
     series("inference.failed_requests", "rate"),
     *(series(f"inference.{name}", "rate") for name in OUTCOMES),
     *(series(f"inference.finish_{name}", "rate") for name in FINISH_REASONS),
-    series("inference.streamed", "rate"),
     series("inference.tokens_per_second", "p50"),
     series("inference.tokens_per_second", "p50", "model"),
 )
@@ -78,7 +77,8 @@ def figures(reading: Reading) -> Row:
             "totals": render_to_string(
                 "throughput/totals.html",
                 {"rows": [_row(row, reading) for row in models], "all": _total(models, reading)},
-            )
+            ),
+            "endings": render_to_string("throughput/endings.html", {"rows": [_endings(row) for row in models]}),
         },
     }
 
@@ -125,6 +125,18 @@ def _row(row: Row, reading: Reading) -> dict[str, Any]:
             compact(row.get("avg_completion_tokens")),
             compact(row.get("p50_tokens_per_second"), "tok/s"),
         ],
+    }
+
+
+def _endings(row: Row) -> dict[str, Any]:
+    """Return the shares of a model's finish reasons, of the requests that report one, and of streamed requests."""
+    counts = [row.get(f"finish_{name}") or 0 for name in FINISH_REASONS]
+    known, requests = sum(counts), row["total_requests"]
+    return {
+        "name": row["model_name"],
+        "known": whole(known),
+        "shares": [percent(100 * count / known if known else None) for count in counts],
+        "streamed": percent(100 * (row.get("streamed") or 0) / requests if requests else None),
     }
 
 

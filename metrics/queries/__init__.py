@@ -12,6 +12,7 @@ parses what clients send.
 from __future__ import annotations
 
 from metrics.queries.answers.annotations import annotation_page, annotations_of
+from metrics.queries.answers.by_label import percentiles_by_label
 from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
 from metrics.queries.answers.distribution import Distribution, distribution
@@ -109,6 +110,7 @@ __all__ = [
     "moving",
     "names_by_age",
     "newest_demo",
+    "percentiles_by_label",
     "position",
     "presence",
     "real_hosts",

@@ -40,6 +40,8 @@ class TheErrorsPage:
         page = open_page(f"{server.url}/dashboard/errors/")
         groups = page.locator("a[data-group]")
         expect(groups).to_have_count(3)
+        # The key of an area has the colour of its model.
+        expect(page.locator("[data-widget=failures-by-model] [data-legend] rect.key")).to_have_count(1)
         page.locator("[data-filter=severity] button").first.click()
         page.locator("[data-filter=severity] label", has_text="warning").click()
         expect(groups).to_have_text(["Retried"])

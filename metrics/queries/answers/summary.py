@@ -43,12 +43,12 @@ Figures = dict[str, float | int | None]
 class FigureSet(NamedTuple):
     """The figures of requests that are read beside the numbers of requests, the error rate and the rates.
 
-    distributions: the statistics of each metric that is stored as histograms. token_sums: completion tokens must be
-    one, because the throughput is computed from their sum.
+    distributions: the statistics of each metric that is stored as histograms. sums: of counts and tokens;
+    completion tokens must be one, because the throughput is computed from their sum.
     """
 
     distributions: Mapping[str, Sequence[str]]
-    token_sums: Sequence[str]
+    sums: Sequence[str]
     has_cost: bool
 
 
@@ -143,7 +143,7 @@ class Reading(NamedTuple):
         """Return the figures of requests of each group."""
         seconds = elapsed_seconds(self.split, now)
         ok, failed = (groups.sums(column).tolist() for column in COUNTS)
-        tokens = {name: groups.totals(catalogue.get(f"inference.{name}")) for name in self.figure_set.token_sums}
+        tokens = {name: groups.totals(catalogue.get(f"inference.{name}")) for name in self.figure_set.sums}
         cost: dict[str, Sequence[Any]] = {}
         if self.figure_set.has_cost:
             cost = {"cost_usd": groups.totals(COST), "unpriced_requests": groups.sums("unpriced_requests").tolist()}
@@ -231,7 +231,7 @@ def request_columns(filters: Filters, figure_set: FigureSet) -> list[str]:
     columns = set(COUNTS)
     if figure_set.has_cost:
         columns |= columns_of_total(COST)
-    for name in figure_set.token_sums:
+    for name in figure_set.sums:
         columns |= columns_of_total(catalogue.get(f"inference.{name}"))
     for name in figure_set.distributions:
         columns |= set(histogram_columns(catalogue.get(f"inference.{name}"), filters.outcome))

@@ -36,7 +36,7 @@ IN_SUMMARY = {
     ("error_rate_percent", "avg"): "error_rate_percent",
     ("success_rate_percent", "avg"): "success_rate_percent",
 } | {(name, stat): f"{stat}_{name}" for name, stats in ALL_FIGURES.distributions.items() for stat in stats}
-ZERO_WITHOUT_REQUESTS = ("total_requests", "failed_requests", *ALL_FIGURES.token_sums)
+ZERO_WITHOUT_REQUESTS = ("total_requests", "failed_requests", *ALL_FIGURES.sums)
 IN_TICK = {
     ("requests", "rate"): ("requests_per_second",),
     ("completion_tokens", "rate"): ("tokens_per_second",),

@@ -102,7 +102,7 @@ export function drawLegend(target, lines, words = "") {
       element("span", {},
         svg("svg", { viewBox: "0 0 16 8", "aria-hidden": "true" },
           fill || square
-            ? svg("rect", { x: 1, y: 0, width: 14, height: 8, rx: 2, ...(fill ? { fill } : { class: `key ${colour}` }) })
+            ? svg("rect", { x: 1, y: 0, width: 14, height: 8, rx: 2, ...(colour ? { class: `key ${colour}` } : { fill }) })
             : svg("path", { d: "M0 4H16", class: `key ${colour}`, "stroke-dasharray": (dash ?? []).join(" ") })),
         element("bdi", { title: label }, label))),
   );

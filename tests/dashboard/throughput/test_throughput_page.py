@@ -1,0 +1,53 @@
+"""`/dashboard/throughput/`: the tables of models, as the server renders them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+
+from metrics.events import validate_many
+from metrics.store.writing.transaction import Store
+from tests.support.policies import make_ingest_policy
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def visitor() -> Client:
+    for name in ("queries", "ring"):
+        caches[name].clear()
+    return Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
+
+
+def requests(*items: dict[str, Any]) -> None:
+    at = datetime.now(UTC)
+    event = {"timestamp": (at - timedelta(seconds=20)).isoformat(), "prompt_tokens": 100, "completion_tokens": 5}
+    rows: list[Any] = [
+        {"model_name": "m", "response_time_ms": 900, "success": True, "request_id": f"r{n}", **event, **item}
+        for n, item in enumerate(items)
+    ]
+    Store().commit(validate_many("inference", rows, at, make_ingest_policy()).events)
+
+
+def cells(visitor: Client, table: str) -> list[list[str]]:
+    html = visitor.get("/dashboard/data/throughput").json()["tables"][table].split("<tbody>")[1]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in html.split("<tr>")[1:]]
+    return [[cell.replace("\u00a0", " ") for cell in row] for row in rows]
+
+
+class TheEndingsOfAModel:
+    def test_are_shares_of_the_requests_with_a_finish_reason(self, visitor: Client) -> None:
+        reasons = ("stop", "stop", "tool_calls", "length", None)
+        requests(*({"finish_reason": reason, "stream": reason == "stop"} for reason in reasons))
+        (row,) = cells(visitor, "endings")
+        assert row == ["4", "50 %", "25 %", "25 %", "0 %", "0 %", "0 %", "40 %"]
+
+    def test_are_not_known_where_no_request_has_a_reason(self, visitor: Client) -> None:
+        requests({})
+        (row,) = cells(visitor, "endings")
+        assert row == ["0", *["—"] * 6, "0 %"]
