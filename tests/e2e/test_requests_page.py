@@ -62,6 +62,7 @@ class TheRequestsPage:
         # The focus is where it was in the list, so that the next key continues there.
         expect(page.locator(".requests-table a[data-request]:focus")).to_have_count(1)
         page.keyboard.press("Enter")
+        expect(drawer).to_be_focused()
         expect(drawer.locator(".detail-id")).to_have_text(shown)
         page.keyboard.press("Tab")
         expect(drawer.locator("[data-step='-1']")).to_be_focused()
