@@ -47,6 +47,7 @@ def page_context(request: HttpRequest, spec: PageSpec, tabs: Sequence[PageSpec])
         "page": spec,
         "tabs": tabs,
         "theme": theme_of(request),
+        "kiosk": request.GET.get("kiosk") == "1",
         "ranges": list(RANGES.values()),
         "filters": spec.filters,
         "tag_filters": tags,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
 from dashboard.latency.sentence import describe_latency
 from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
-from metrics import catalogue
-from metrics.queries import TIMES, FigureSet, SeriesSpec
+from metrics import catalogue, queries
+from metrics.queries import TIMES, FigureSet, SeriesSpec, Window
 
 RESPONSE = "inference.response_time_ms"
 TTFT = "inference.ttft_ms"
 TPOT = "inference.time_per_output_token_ms"
+RECENT_SECONDS = 300  # the window of the rule for slow responses
 FIGURES = FigureSet(
     {
         **TIMES.distributions,
@@ -54,10 +57,31 @@ def figures(reading: Reading) -> Row:
             past=query.range is None,
             not_assessed=ranking.omitted,
         ).as_dict(),
-        "tables": tables.render(reading.requests.summary, shown, omitted, query.span, query.span_before),
+        "tables": tables.render(
+            reading.requests.summary, shown, omitted, query.span, query.span_before, _recent(reading, len(shown))
+        ),
         "histogram": reading.read("The histogram", lambda: chart_histogram(metric, reading)),
         "heatmap": reading.read("The response time distribution", lambda: chart_heatmap(metric, reading)),
     }
+
+
+def _recent(reading: Reading, models: int) -> tables.Recent:
+    """Return the figures of the last minutes of the window, and the models whose response time an alert is about."""
+    end = reading.window.end_s
+    window = Window.of_seconds(max(reading.window.start_s, end - RECENT_SECONDS), end)
+    filters = replace(reading.filters, model=reading.model_names)
+    ranking = None
+    if models:
+        ranking = reading.read(
+            "The last minutes", lambda: queries.models(window, filters, reading.now, limit=models, figure_set=FIGURES)
+        )
+    fires = {
+        alert["labels"].get("model")
+        for alert in (reading.alerts.firing.results if reading.query.range else ())
+        if alert["metric_name"] == RESPONSE
+    }
+    rows = {row["model_name"]: row for row in ranking.results} if ranking else {}
+    return tables.Recent(rows, frozenset(name for name in fires if name))
 
 
 PAGE = PageSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -27,6 +27,20 @@ NARROW = ("P50", "P95")  # shown on a phone
 
 
 @dataclass(frozen=True)
+class Recent:
+    """The figures of the models in the last minutes of the window, by name, and those for which an alert fires."""
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    firing: frozenset[str] = frozenset()
+
+    def p95(self, name: str) -> Figure:
+        """Return the P95 of a model, where it rests on enough requests."""
+        row = self.rows.get(name, {})
+        enough = (row.get("total_requests") or 0) >= ENOUGH_REQUESTS
+        return duration(row.get("p95_response_time_ms")) if enough else NO_FIGURE
+
+
+@dataclass(frozen=True)
 class PercentileRow:
     """A row of the table. `name` is empty for all models together."""
 
@@ -34,6 +48,8 @@ class PercentileRow:
     requests: Figure
     percentiles: list[tuple[str, Figure]]
     change: Change
+    recent: Figure
+    fires: bool
     further: list[Figure]
 
 
@@ -48,14 +64,14 @@ class SplitRow:
     before: list[tuple[str, float, Figure]]
 
 
-def percentile_rows(summary: Row, models: Sequence[Row]) -> list[PercentileRow]:
+def percentile_rows(summary: Row, models: Sequence[Row], recent: Recent) -> list[PercentileRow]:
     """Return the rows of the models, then that of all of them."""
     comparable = bool(summary.get("comparable"))
-    rows = [_percentile_row(str(row["model_name"]), row, comparable) for row in models if row["total_requests"]]
-    return [*rows, _percentile_row("", summary, comparable)] if rows else []
+    rows = [_percentile_row(str(row["model_name"]), row, comparable, recent) for row in models if row["total_requests"]]
+    return [*rows, _percentile_row("", summary, comparable, recent)] if rows else []
 
 
-def _percentile_row(name: str, row: Row, comparable: bool) -> PercentileRow:
+def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> PercentileRow:
     before = row.get("previous") or {}
     enough = row["total_requests"] >= ENOUGH_REQUESTS
     is_compared = comparable and enough and (before.get("total_requests") or 0) >= ENOUGH_REQUESTS
@@ -69,6 +85,8 @@ def _percentile_row(name: str, row: Row, comparable: bool) -> PercentileRow:
         whole(row["total_requests"]),
         [("" if column in NARROW else "wide", shown(figure)) for figure, column in PERCENTILES.items()],
         change("duration", row.get(p95), before.get(p95), "up") if is_compared else NO_CHANGE,
+        recent.p95(name),
+        name in recent.firing,
         [shown(figure) for figure in FURTHER],
     )
 
@@ -92,14 +110,16 @@ def split_rows(summary: Row, models: Sequence[Row]) -> list[SplitRow]:
     return [SplitRow(name, total(now), bar(now), total(before), bar(before)) for name, now, before in known]
 
 
-def render(summary: Row, models: Sequence[Row], omitted: int, span: str, span_before: str) -> dict[str, str]:
+def render(
+    summary: Row, models: Sequence[Row], omitted: int, span: str, span_before: str, recent: Recent
+) -> dict[str, str]:
     """Return the HTML of the partials by name."""
     columns = [(column, "" if column in NARROW else "wide") for column in PERCENTILES.values()]
     further = [(column, "wide") for column in FURTHER.values()]
     context = {"columns": columns, "further": further, "omitted": omitted, "least": ENOUGH_REQUESTS}
     return {
         "percentiles": render_to_string(
-            "latency/percentiles.html", context | {"rows": percentile_rows(summary, models), "span": span}
+            "latency/percentiles.html", context | {"rows": percentile_rows(summary, models, recent), "span": span}
         ),
         "split": render_to_string(
             "latency/split.html",

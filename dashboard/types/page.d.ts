@@ -134,6 +134,6 @@ type DrawnChart = import("chart.js").Chart<any, any, any> & { overlays?: any };
 interface Window {
   Chart: {
     new (target: unknown, config: any): DrawnChart;
-    platforms: Record<string, unknown>;
+    platforms: Record<string, unknown>; defaults: { devicePixelRatio?: number };
   };
 }

@@ -2,7 +2,7 @@
 // time range, filters and legend. The values over time come from the export API.
 
 import { exportUrl } from "../page/api.js";
-import { moment, zoneName } from "../page/format.js";
+import { captionOf } from "../page/caption.js";
 import { localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
 import { SvgContext } from "./svg-context.js";
@@ -41,13 +41,6 @@ function lengthText(ms) {
   return seconds >= 60 ? `${Math.round(seconds / 60)}m` : `${seconds}s`;
 }
 
-function caption(page) {
-  const { from, to } = page.window;
-  const filters = Object.entries(page.filters).map(([name, values]) => `${name} ${[values].flat().join(", ")}`);
-  const demo = page.data.demo?.present ? ["includes demo data"] : [];
-  return [`${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`, ...filters, ...demo].join(" · ");
-}
-
 // The head: its lines of text, and the keys of the legend with their places, wrapped to the width, and its height. A line is
 // one text, because a program that shows a drawing may lack the font, in which words were measured.
 function layoutHead(ctx, width, title, page, source) {
@@ -55,7 +48,7 @@ function layoutHead(ctx, width, title, page, source) {
   ctx.font = SMALL_FONT;
   const widthOf = (text) => ctx.measureText(text).width;
   const lines = [""];
-  for (const word of `${caption(page)} · LLM Monitor`.split(/(?<= )/)) {
+  for (const word of `${captionOf(page)} · LLM Monitor`.split(/(?<= )/)) {
     if (lines.at(-1) && widthOf(lines.at(-1) + word.trimEnd()) > room) lines.push("");
     lines[lines.length - 1] += word;
   }
@@ -90,9 +83,9 @@ function drawHead(ctx, width, height, title, { parts }) {
 }
 
 // The sign of a line or of an area in the legend.
-function drawKey(ctx, x, y, { colour: name, fill, dash = [], square, width = 2 }) {
-  if (fill || square) {
-    ctx.fillStyle = fill ?? colour(name);
+function drawKey(ctx, x, y, { colour: name, paint, dash = [], fill, square, width = 2 }) {
+  if (paint || fill || square) {
+    ctx.fillStyle = paint ?? colour(name);
     ctx.fillRect(x, y - 4, 14, 8);
     return;
   }
@@ -149,7 +142,7 @@ function drawSvg(source, title, page) {
     for (const dataset of config.data.datasets) dataset.segment ??= {}; // otherwise Chart.js strokes lines with a Path2D
     return config;
   }).destroy();
-  return ctx.toString(`${title}, ${caption(page)}`, `LLM Monitor, created ${new Date(page.now()).toISOString()}`);
+  return ctx.toString(`${title}, ${captionOf(page)}`, `LLM Monitor, created ${new Date(page.now()).toISOString()}`);
 }
 
 export function saveSvg(source, title, page) {

@@ -63,6 +63,7 @@ export class TimeChart {
     // The hatched band of a lost connection grows each second.
     topics.on("second", () => page.rolling && page.isDisconnected && this.draw());
     topics.on("theme", () => this.rebuild());
+    topics.on("print", () => this.#updateShown());
   }
 
   // The lines as they were drawn last. Each drawing computes them again.

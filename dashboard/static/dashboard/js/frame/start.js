@@ -13,6 +13,7 @@ import { mountNotices } from "../page/notices.js";
 import { mountRange } from "../page/range.js";
 import { mountTheme } from "../page/theme.js";
 import { mountAnnotations } from "../widgets/annotations.js";
+import { mountCaption, mountPrinting } from "./printing.js";
 
 const FONT_WEIGHTS = [450, 500, 560, 600, 640];
 const FONT_TIMEOUT_MS = 1_500;
@@ -50,6 +51,7 @@ export async function startPage(widgets, options = {}) {
     mountRange(page);
     mountFilters(page);
     mountAnnotations(page);
+    mountCaption(page);
   }
   mountConnectionPill(page, connection);
   mountKeyboard(page);
@@ -61,6 +63,7 @@ export async function startPage(widgets, options = {}) {
     const root = find(`[data-widget="${name}"]`);
     if (root) mount(root, page);
   }
+  mountPrinting(page);
   connection.start();
   page.startRefreshing();
   document.documentElement.dataset.ready = "true";

@@ -1,6 +1,6 @@
 // The state of the page: its parameters (those of the address), its data, the series and the newest tick.
 // Widgets read it and listen to its topics: "data" (all data is new), "figures" (data that ticks do not carry), "tick",
-// "second", "connection", "connection-event", "cursor", "cursor-by-key", "theme", "pause", "problem", "loading", "alert"
+// "second", "print" (draw now), "connection", "connection-event", "cursor", "cursor-by-key", "theme", "pause", "problem", "loading", "alert"
 // (a change of an alert), "alerts-changed" (read them again), "firing" (see alerting/open-alerts.js), "sound", "sound-played",
 // "mute", "go-to-toasts".
 

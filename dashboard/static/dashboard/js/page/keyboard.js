@@ -10,6 +10,7 @@ export function mountKeyboard(page) {
     "?": () => help.showModal(),
     m: () => page.topics.emit("mute"),
     t: () => page.topics.emit("go-to-toasts"),
+    w: toggleKiosk,
     ...(find(".head-controls") ? ofRangeAndCharts(page) : {}),
   };
   document.addEventListener("keydown", (event) => {
@@ -33,6 +34,15 @@ export function mountKeyboard(page) {
   for (const dialog of findAll("dialog")) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
+}
+
+// Wall mode, which the server reads from the address as well.
+function toggleKiosk() {
+  const isOn = document.documentElement.classList.toggle("kiosk");
+  const search = new URLSearchParams(location.search);
+  if (isOn) search.set("kiosk", "1");
+  else search.delete("kiosk");
+  history.replaceState(history.state, "", search.size ? `?${search}` : location.pathname);
 }
 
 function ofRangeAndCharts(page) {

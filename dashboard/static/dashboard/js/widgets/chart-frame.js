@@ -90,19 +90,19 @@ export function drawInView(root, page, draw) {
   return soon;
 }
 
-// `lines`: {label, colour or fill, dash, square}; `words` stand before them.
+// `lines`: {label, colour, dash, fill, square}, as in charts/time-chart.js, or {label, paint} with a colour of its own; `words` stand before them.
 export function drawLegend(target, lines, words = "") {
-  const drawn = JSON.stringify([words, lines.map(({ label, colour, fill, dash }) => [label, colour, fill, dash])]);
+  const drawn = JSON.stringify([words, lines.map(({ label, colour, paint, dash, fill }) => [label, colour, paint, dash, fill])]);
   if (target.dataset.drawn === drawn) return;
   target.dataset.drawn = drawn;
   target.hidden = lines.length === 0;
   target.replaceChildren(
     ...(words ? [element("span", {}, words)] : []),
-    ...lines.map(({ label, colour, fill, dash, square }) =>
+    ...lines.map(({ label, colour, paint, dash, fill, square }) =>
       element("span", {},
         svg("svg", { viewBox: "0 0 16 8", "aria-hidden": "true" },
-          fill || square
-            ? svg("rect", { x: 1, y: 0, width: 14, height: 8, rx: 2, ...(colour ? { class: `key ${colour}` } : { fill }) })
+          paint || fill || square
+            ? svg("rect", { x: 1, y: 0, width: 14, height: 8, rx: 2, ...(paint ? { fill: paint } : { class: `key ${colour}` }) })
             : svg("path", { d: "M0 4H16", class: `key ${colour}`, "stroke-dasharray": (dash ?? []).join(" ") })),
         element("bdi", { title: label }, label))),
   );

@@ -173,7 +173,7 @@ function mountMatrix(root, page, spec, kind) {
       callback: (_, index) => view.ticks?.[index]?.label ?? "",
     },
   });
-  const legend = () => view.steps.map((step) => ({ label: kind.stepLabel(step), fill: shade(step) }));
+  const legend = () => view.steps.map((step) => ({ label: kind.stepLabel(step), paint: shade(step) }));
 
   const draw = () => {
     if (!root.checkVisibility()) return;
@@ -204,6 +204,7 @@ function mountMatrix(root, page, spec, kind) {
   };
   const drawSoon = drawInView(root, page, draw);
   page.topics.on("theme", drawSoon);
+  page.topics.on("print", draw);
   mountHelp(root, page, spec);
   const table = mountFrame(root, page, {
     source: { get chart() { return chart; }, get legend() { return legend(); }, legendTitle: kind.legendTitle, config, rebuild: drawSoon },

@@ -209,7 +209,7 @@ export function mountHistogram(root, page, spec) {
   });
 
   drawInView(root, page, draw);
-  page.topics.on("theme", redraw);
+  for (const topic of ["theme", "print"]) page.topics.on(topic, redraw);
   mountHelp(root, page, { help: spec.help, metrics: [[spec.metric, "count"]] });
   const table = mountFrame(root, page, {
     source: { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: redraw },
