@@ -177,8 +177,8 @@ export async function saveHistory(extension, { metrics, groupBy }, page, title, 
   const { from, to } = page.window;
   const compared = new Map(lines.filter(({ isBefore }) => isBefore).map(({ compared: { metric, stat } }) => [`${metric} ${stat}`, [metric, stat]]));
   const windows = [
-    { name: "shown", url: historyUrl(metrics, groupBy, page, { from, to }) },
-    ...(compared.size ? [{ name: "before", url: historyUrl([...compared.values()], groupBy, page, { from: 2 * from - to, to: from }) }] : []),
+    { name: "shown", url: historyUrl(metrics, groupBy, page, { from, to, step: page.series.step }) },
+    ...(compared.size ? [{ name: "before", url: historyUrl([...compared.values()], groupBy, page, { from: 2 * from - to, to: from, step: page.before.step }) }] : []),
   ];
   const rows = [];
   for (const { name, url } of windows) {
@@ -195,7 +195,7 @@ export async function saveHistory(extension, { metrics, groupBy }, page, title, 
 
 const cellOf = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : value);
 
-function historyUrl(metrics, groupBy, page, { from, to }) {
+function historyUrl(metrics, groupBy, page, { from, to, step }) {
   const search = new URLSearchParams();
   for (const [metric, stat] of metrics) {
     search.append("metric", metric);
@@ -203,7 +203,7 @@ function historyUrl(metrics, groupBy, page, { from, to }) {
   }
   search.set("from", new Date(from).toISOString());
   search.set("to", new Date(to).toISOString());
-  search.set("step", String(page.series.step / 1000));
+  search.set("step", String(step / 1000));
   if (groupBy) search.set("group_by", groupBy);
   for (const [name, values] of Object.entries(page.filters)) for (const value of [values].flat()) search.append(name, value);
   return exportUrl("history.json", search);

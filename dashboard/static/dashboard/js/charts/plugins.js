@@ -66,12 +66,11 @@ export function drawHatching(ctx, left, right, area, stroke) {
 export const singlePoints = {
   id: "singlePoints",
   afterDatasetsDraw(chart) {
-    const maxDistance = (chart.overlays?.step ?? 0) * 1.5;
     clipped(chart, (ctx) => {
       chart.data.datasets.forEach((dataset, number) => {
         const meta = chart.getDatasetMeta(number);
         if (meta.type !== "line" || meta.hidden) return;
-        const { data } = dataset;
+        const { data, spanGaps: maxDistance } = dataset;
         ctx.fillStyle = dataset.borderColor;
         for (let index = 0; index < data.length; index += 1) {
           if (data[index].y === null || !meta.data[index]) continue;
