@@ -74,7 +74,7 @@ class TheSentence:
                 (1, "6 hours", ("critical", "error")),
                 (
                     "ok",
-                    "No errors of severity critical or error in the last hour.",
+                    "No errors of severity critical or error in 6 hours.",
                     "1 request. There were none before.",
                 ),
             ),
