@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Request, expect
 
 from dashboard.pages import PAGES
 from metrics.queries import EXPORT_KINDS
@@ -79,11 +79,16 @@ def executed(console_errors: list[str]) -> Iterator[list[str]]:
 
 
 def watch(page: Page, signs: list[str]) -> None:
-    page.on("dialog", lambda dialog: (signs.append(dialog.message), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: signs.append(request.url) if urlsplit(request.url).path.endswith("/x") else None,
-    )
+    def note_dialog(dialog: Dialog) -> None:
+        signs.append(dialog.message)
+        dialog.dismiss()
+
+    def note_image(request: Request) -> None:
+        if urlsplit(request.url).path.endswith("/x"):
+            signs.append(request.url)
+
+    page.on("dialog", note_dialog)
+    page.on("request", note_image)
 
 
 def is_text(page: Page) -> None:
