@@ -41,7 +41,7 @@ describe("An axis", () => {
 describe("A chart of rates", () => {
   it("marks its axis in the time that suits its highest value", () => {
     const labels = (highest, values) => values.map((value) => rateLabel(value, highest, timeOfRate(highest)));
-    assert.deepEqual(labels(15, [0, 5, 15]), ["0", "5", "15"]);
+    assert.deepEqual(labels(15, [0, 5, 15]), ["0", "5/s", "15/s"]);
     assert.deepEqual(labels(0.9, [0, 20 / 60, 1]), ["0", "20/min", "60/min"]);
     assert.deepEqual(labels(1 / 60, [0, 0.5 / 60, 1 / 60]), ["0", "0.5/min", "1/min"]);
   });

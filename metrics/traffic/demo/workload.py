@@ -30,6 +30,7 @@ SAMPLED_EVERY = ((3_600, 5), (DAY_SECONDS, 60), (math.inf, 300))  # seconds befo
 EARLIER_SHARE = 0.08
 GROWTH_DAYS = 0.5
 MAX_TOKENS = 1_024
+CACHE_BLOCK_TOKENS = 16  # prefix caches hold whole blocks
 # The network counters depend on the time alone, so that they continue where a demo is resumed. A lower counter would be
 # taken for a restart of the host, with all that it counts in one step.
 COUNTED_FROM = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -223,6 +224,7 @@ class Workload:
         event |= {
             "success": True,
             "completion_tokens": completion,
+            "cached_tokens": round(prompt * random.betavariate(2, 3)) // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS,
             "response_time_ms": round(response, 3),
             "ttft_ms": round(first, 3),
             "status_code": 200,

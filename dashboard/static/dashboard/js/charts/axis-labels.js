@@ -16,10 +16,10 @@ export function numberLabel(value, max) {
   return withoutTrailingZeros(value);
 }
 
-// A number per second, in the time that the axis chose for its maximum: 4, or 20/min.
+// A number per second, in the time that the axis chose for its maximum: 4/s, or 20/min.
 export function rateLabel(value, max, { time, seconds } = { time: "s", seconds: 1 }) {
   const label = numberLabel(value * seconds, max * seconds);
-  return time === "s" || value === 0 ? label : `${label}/${time}`;
+  return value === 0 ? label : `${label}/${time}`;
 }
 
 export const percentLabel = (value) => `${withoutTrailingZeros(value)}${SPACE}%`;
