@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -75,12 +75,21 @@ class ForgetAdmin(LargeTableAdmin):
         return self.confirm_and_forget(request, rows, "host", names, lambda name: forget(host=name, at=at))
 
 
+class ValueFilter(admin.AllValuesFieldListFilter):
+    """The values of a label. The choice of rows without one has a text, so that its link has a name."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield the choices as the template expects them."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "(none)"}
+
+
 @admin.register(Series)
 class SeriesAdmin(ForgetAdmin):
     """Label sets of requests."""
 
     list_display = ("model_name", "provider", "service", "endpoint", "tags", "is_demo", "first_seen", "last_seen")
-    list_filter = (ModelFilter, "provider", "last_seen", DemoFilter)
+    list_filter = (ModelFilter, ("provider", ValueFilter), "last_seen", DemoFilter)
     ordering = ("model_name", "provider", "service", "endpoint")
     search_fields = ("model_name", "provider", "service", "endpoint", "tags")
     actions = ("forget_models",)
@@ -92,7 +101,7 @@ class GaugeLabelsAdmin(ForgetAdmin):
 
     list_display = ("host", "gpu_id", "model_name", "provider", "service", "kind", "source", "is_demo")
     list_display_links = ("host", "gpu_id", "model_name")
-    list_filter = ("kind", DemoFilter)
+    list_filter = (("kind", ValueFilter), DemoFilter)
     ordering = ("host", "gpu_id", "model_name", "source")
     search_fields = ("host", "model_name", "source")
     actions = ("forget_hosts", "forget_models")
