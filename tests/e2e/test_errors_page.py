@@ -20,7 +20,7 @@ def server(module_server: Server) -> Server:
     at = datetime.now(UTC) - timedelta(seconds=60)
     request = {"model_name": "llama", "response_time_ms": 900}
     failed = [
-        {"success": False, "error_type": HOSTILE, "error_message": HOSTILE, "request_id": f"hostile-{n}"}
+        {"success": False, "error_type": HOSTILE, "error_message": HOSTILE + " again" * 9, "request_id": f"hostile-{n}"}
         for n in range(3)
     ]
     failed.append({"success": False, "error_type": "ReadTimeout", "error_message": "no token", "request_id": "slow"})
@@ -67,3 +67,11 @@ class TheErrorsPage:
         expect(page.locator("tr[data-row]")).to_have_count(5)
         assert page.locator("img").count() == 0
         assert console_errors == []
+
+    def test_has_the_size_and_state_of_a_group_on_a_phone(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/dashboard/errors/")
+        page.set_viewport_size({"width": 390, "height": 844})
+        row = page.locator("tr", has=page.locator("a[data-group]")).first
+        row.scroll_into_view_if_needed()
+        for cell in (row.locator("td.figure").first, row.locator("td").last):
+            expect(cell).to_be_in_viewport(ratio=0.9)
