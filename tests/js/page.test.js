@@ -17,6 +17,24 @@ describe("A page", () => {
     assert.deepEqual(states.filter(lost), ["disconnected", "rejected"]);
   });
 
+  it("keeps the last minute of its filters while a tick has none, as the first of a connection", () => {
+    globalThis.window ??= /** @type {any} */ (new EventTarget());
+    const params = { range: "1h", filters: { model: ["a"] } };
+    const view = { requests_per_second: 2 };
+    const page = new Page(/** @type {any} */ ({
+      settings: { ranges: [{ name: "1h", seconds: 3600 }] }, tiles: [{ tick: "requests_per_second" }],
+      data: { now: 0, params, summary: { requests_per_second: 9 }, current: { overall: {}, view }, has_events: true },
+    }));
+    const shown = () => page.currentValue((minute) => minute.requests_per_second, "requests_per_second");
+    page.applyTick(/** @type {any} */ ({ type: "hello", seq: 1, overall: { requests_per_second: 5 } }));
+    assert.deepEqual(shown(), { value: 2, fromWindow: false });
+    page.applyTick(/** @type {any} */ ({ type: "tick", seq: 2, overall: {}, view: { requests_per_second: 3 } }));
+    assert.deepEqual(shown(), { value: 3, fromWindow: false });
+    page.setData(/** @type {any} */ ({ now: 0, params: { range: "1h", filters: { model: ["b"] } }, summary: { requests_per_second: 9 } }));
+    page.applyTick(/** @type {any} */ ({ type: "tick", seq: 3, overall: {} }));
+    assert.equal(shown().value, 9); // those were the values of another filter
+  });
+
   it("never says that all is well without a connection", () => {
     const sentence = (state) => ({ state, title: "All is well.", text: "2 requests." });
     assert.deepEqual(shownSentence(sentence("ok"), false, 0), sentence("ok"));

@@ -163,7 +163,9 @@ export class Page {
   applyTick(tick) {
     if (tick.at) this.#clock.correct(tick.at);
     const isFirstEvent = !this.hasEvents && (tick.overall?.requests_per_second ?? 0) > 0;
-    this.tick = tick;
+    // The first tick of a connection, and one that was sent before the page subscribed, have no values of the filters: those
+    // that the page has are a second older.
+    this.tick = "view" in tick || !this.tick?.view ? tick : { ...tick, view: this.tick.view };
     const states = (tick.hosts ?? []).map(({ host, state }) => `${host} ${state}`).join();
     this.#machinesChanged ||= this.#machineStates !== null && this.#machineStates !== states;
     this.#machineStates = states;
