@@ -209,7 +209,7 @@ class ASavedChart:
         assert "includes demo data" in head
         assert b"NaN" not in file.content
         chart = title.lower().replace(" ", "-")
-        assert re.fullmatch(rf"llmmonitor_{chart}_qwen-7b_\d{{4}}-\d\d-\d\dT\d{{4}}_1h\.svg", file.name)
+        assert re.fullmatch(rf"llmmonitor_{chart}_qwen-7b_\d{{4}}-\d\d-\d\dT\d{{4}}_1h_demo\.svg", file.name)
 
 
 class TheValuesOfAChart:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import "./support.js";
-import { linesByHost } from "../../dashboard/static/dashboard/js/charts/lines.js";
+import { linesByHost, valuesAt, withComparison } from "../../dashboard/static/dashboard/js/charts/lines.js";
 import { OTHERS, SeriesStore, gaps, lastValue, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
 
 const points = (...pairs) => pairs.map(([x, y]) => ({ x, y }));
@@ -102,5 +102,15 @@ describe("The series of machines", () => {
     const series = store(["a"]);
     series.merge([{ metric: "cpu", stat: "avg", labels: { host: "b" }, points: [[1000, 5]] }], 0);
     assert.deepEqual(series.any("cpu", "avg").map(({ y }) => y), [0, 5, null]);
+  });
+});
+
+describe("The lines of a chart", () => {
+  it("have the value of the window before at each time, also where its step is longer", () => {
+    const before = new SeriesStore();
+    before.load({ step_seconds: 0.02, start: 0, series: [{ metric: "a", stat: "avg", labels: {}, values: [7, 8] }] });
+    const points = [0, 10, 20, 30].map((x) => ({ x, y: x + 1 }));
+    const lines = withComparison([{ label: "A", points, compared: { metric: "a", stat: "avg" } }], before);
+    assert.deepEqual(points.map(({ x }) => valuesAt(lines, x, 10)), [[1, 7], [11, 7], [21, 8], [31, 8]]);
   });
 });

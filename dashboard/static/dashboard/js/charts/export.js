@@ -25,11 +25,12 @@ function download(url, name) {
 
 const safe = (text, most) => text.toLowerCase().replace(/[^\w.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "").slice(0, most);
 
-// "llmmonitor_response-time_llama-3-70b_2026-11-24T1330_1h.png": the chart, the filters, the local time of the start, the range.
-export function fileName(title, { window: { from, to }, filters, params }, extension) {
+// "llmmonitor_response-time_llama-3-70b_2026-11-24T1330_1h.png": the chart, the filters, the local time of the start, the range,
+// and "demo" where there is demo data, because a table of values has no head that says so.
+export function fileName(title, { window: { from, to }, filters, params, data }, extension) {
   const values = Object.values(filters).flat().map((value) => safe(value, 40)).join("+").slice(0, 80);
   const start = new Date(localTime(from)).toISOString().slice(0, 16).replace(":", "");
-  return `${["llmmonitor", safe(title, 60), values, start, params.range ?? lengthText(to - from)].filter(Boolean).join("_")}.${extension}`;
+  return `${["llmmonitor", safe(title, 60), values, start, params.range ?? lengthText(to - from), data.demo?.present && "demo"].filter(Boolean).join("_")}.${extension}`;
 }
 
 /** @type {[string, number][]} */

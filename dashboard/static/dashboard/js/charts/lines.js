@@ -2,7 +2,7 @@
 //
 // A line is {label, points: [{x, y}], colour, dash, …}; see time-chart.js.
 
-import { OTHERS } from "../live/series.js";
+import { OTHERS, valueAt } from "../live/series.js";
 import { lineStyle } from "./palette.js";
 
 export const MOST_POINTS = 2_000; // of a line
@@ -38,10 +38,14 @@ export function withComparison(lines, before) {
     width: Math.min(width ?? 1.2, 1.2),
     faint: true,
     isBefore: true,
+    step: before.step, // the window before may have a longer one, because it is older
     compared,
   }));
   return [...lines, ...twins.filter(({ points }) => points.length)];
 }
+
+// The value of each line at a time. `step` is that of the page, between two points of a line that has none of its own.
+export const valuesAt = (lines, time, step) => lines.map((line) => valueAt(line.points, time, line.step ?? step));
 
 const sumOf = (points) => points.reduce((sum, { y }) => sum + (y ?? 0), 0);
 

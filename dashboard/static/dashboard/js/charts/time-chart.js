@@ -163,8 +163,7 @@ export class TimeChart {
       pointStyle: "rectRounded",
       ...(line.counts && !isBar ? { segment: { borderColor: this.#fadedSegments(line, stroke) } } : {}),
       // A line is broken by a bucket that is null and by one that is missing.
-      // The window before may have a longer step, because it is older.
-      spanGaps: (line.isBefore ? this.#page.before : this.#page.series).step * 1.5,
+      spanGaps: (line.step ?? this.#page.series.step) * 1.5,
       ...(isBar ? { barPercentage: 1, categoryPercentage: 0.86, barThickness: this.#barWidth(), grouped: false } : {}),
     };
   }

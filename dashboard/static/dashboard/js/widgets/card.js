@@ -4,6 +4,7 @@
 import { saveHistory } from "../charts/export.js";
 import { describeMarks } from "../charts/alert-marks.js";
 import { annotationsAt, describeAnnotations, tableText } from "../charts/annotation-lines.js";
+import { valuesAt } from "../charts/lines.js";
 import { TimeChart } from "../charts/time-chart.js";
 import { lastValue, valueAt } from "../live/series.js";
 import { announce } from "../page/announce.js";
@@ -184,7 +185,9 @@ function tableOf(page, spec, { lines, annotations: all }) {
   return valueTable(
     ["Time", ...lines.map(({ label }) => label), ...(annotations.length ? ["Annotations"] : [])],
     longest.toReversed().map(({ x }) => [
-      moment(x, to - from > DAY_MS), ...lines.map(({ points }) => spec.format(valueAt(points, x, step))), ...(annotations.length ? [notes(x)] : []),
+      moment(x, to - from > DAY_MS),
+      ...valuesAt(lines, x, step).map(spec.format),
+      ...(annotations.length ? [notes(x)] : []),
     ]),
   );
 }
