@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_series, series_before
+from dashboard.overview.sentence import Sentence, where_known
 from dashboard.page_context import page_context
 from dashboard.page_query import read
 from dashboard.page_spec import PageSpec
@@ -139,7 +140,7 @@ def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[st
 
 def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:
     """Return the part of the data that ticks do not carry. An open page reads it again every few seconds."""
-    figures = {
+    figures: dict[str, Any] = {
         "now": int(reading.now.timestamp() * 1000),
         "params": reading.query.as_dict(),
         "has_events": reading.has_events,
@@ -150,6 +151,9 @@ def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:
     if spec.filters is not None:
         figures["annotations"] = queries.annotations_of(reading.window, reading.filters)
     figures |= spec.figures(reading)
+    if not reading.requests_are_known and "sentence" in figures:
+        figures["sentence"] = where_known(Sentence(**figures["sentence"]), False).as_dict()
     if spec.missing:
-        figures["is_empty"] = not reading.filters.as_dict() and spec.is_empty(figures)
+        known = reading.requests_are_known and not reading.filters.as_dict()
+        figures["is_empty"] = known and spec.is_empty(figures)
     return figures | {"notices": reading.notices}

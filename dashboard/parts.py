@@ -10,6 +10,8 @@ from metrics.queries import QueryStopped
 
 logger = logging.getLogger(__name__)
 
+COULD_NOT_READ = "The figures could not be read."
+
 Result = TypeVar("Result")
 
 

@@ -15,14 +15,13 @@ from django.http import QueryDict
 
 from dashboard.page_alerts import PageAlerts
 from dashboard.page_query import PageQuery
-from dashboard.parts import Parts
+from dashboard.parts import COULD_NOT_READ, Parts
 from metrics import queries
 from metrics.queries import FigureSet, Filters, HostValues, Ranking, Window
 
 MODELS_ASSESSED = 100  # for sentences; those with the most failed requests are added
 MODELS_SHOWN = 25  # in tables and charts; the others can be searched for
 HOSTS_SHOWN = 7  # with a line of their own; the others have one together
-EMPTY_SUMMARY: dict[str, Any] = {"total_requests": 0, "previous": {}, "change_percent": {}}
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,10 @@ class Requests:
     models: Ranking
     counts: queries.SeriesCounts | None
     hosts: tuple[HostValues, HostValues] = ({}, {})
+
+
+# What stands for them where they could not be read. Their number is unknown, which is not 0.
+UNREAD = Requests({"total_requests": None, "previous": {}, "change_percent": {}}, Ranking([], 0), None)
 
 
 class Reading(Parts):
@@ -79,9 +82,20 @@ class Reading(Parts):
             ),
         )
         if read is None:
-            return Requests(EMPTY_SUMMARY, Ranking([], 0), None)
+            return UNREAD
         summary, models, counts = read
         return Requests(summary.as_dict(), models, counts, (summary.hosts, summary.previous_hosts))
+
+    @property
+    def requests_are_known(self) -> bool:
+        """Whether the summary and the models could be read, or were not asked for."""
+        return self.__dict__.get("requests") is not UNREAD
+
+    def no_rows(self, ranking: Ranking | None, searched: str = "") -> str:
+        """Return what a table of models says that has no rows. `ranking`: None if it could not be read."""
+        if ranking is None or ranking is UNREAD.models:
+            return COULD_NOT_READ
+        return f"No model matches “{searched}”." if searched else f"No requests in {self.query.span}."
 
     @cached_property
     def shown_models(self) -> Sequence[dict[str, Any]]:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from dashboard.alert_words import in_utc
 from dashboard.errors import sentence
 from dashboard.errors.group_table import group_row
-from dashboard.overview.sentence import Sentence
+from dashboard.overview.sentence import Sentence, where_known
 from dashboard.page_query import FILTERS as LABELS
 from dashboard.page_spec import PageSpec, Row
 from dashboard.reading import Reading
@@ -63,7 +63,7 @@ def figures(reading: Reading) -> Row:
     return {
         "params": params,
         "summary": reading.requests.summary,
-        "sentence": _sentence(reading, groups, severities).as_dict(),
+        "sentence": where_known(_sentence(reading, groups, severities), ranking is not None).as_dict(),
         "tables": {
             "groups": render_to_string(
                 "errors/groups.html",
@@ -73,6 +73,7 @@ def figures(reading: Reading) -> Row:
                         for row in groups
                     ],
                     "omitted": ranking.omitted if ranking else 0,
+                    "is_read": ranking is not None,
                 },
             ),
             "group": render_to_string(

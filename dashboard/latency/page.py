@@ -58,7 +58,13 @@ def figures(reading: Reading) -> Row:
             not_assessed=ranking.omitted,
         ).as_dict(),
         "tables": tables.render(
-            reading.requests.summary, shown, omitted, query.span, query.span_before, _recent(reading, len(shown))
+            reading.requests.summary,
+            shown,
+            omitted,
+            query.span,
+            query.span_before,
+            _recent(reading, len(shown)),
+            reading.no_rows(ranking),
         ),
         "histogram": reading.read("The histogram", lambda: chart_histogram(metric, reading)),
         "heatmap": reading.read("The response time distribution", lambda: chart_heatmap(metric, reading)),

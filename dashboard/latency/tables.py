@@ -111,12 +111,12 @@ def split_rows(summary: Row, models: Sequence[Row]) -> list[SplitRow]:
 
 
 def render(
-    summary: Row, models: Sequence[Row], omitted: int, span: str, span_before: str, recent: Recent
+    summary: Row, models: Sequence[Row], omitted: int, span: str, span_before: str, recent: Recent, no_rows: str = ""
 ) -> dict[str, str]:
-    """Return the HTML of the partials by name."""
+    """Return the HTML of the partials by name. `no_rows`: what the table of percentiles says without rows."""
     columns = [(column, "" if column in NARROW else "wide") for column in PERCENTILES.values()]
     further = [(column, "wide") for column in FURTHER.values()]
-    context = {"columns": columns, "further": further, "omitted": omitted, "least": ENOUGH_REQUESTS}
+    context = {"columns": columns, "further": further, "omitted": omitted, "least": ENOUGH_REQUESTS, "no_rows": no_rows}
     return {
         "percentiles": render_to_string(
             "latency/percentiles.html", context | {"rows": percentile_rows(summary, models, recent), "span": span}

@@ -14,7 +14,7 @@ from dashboard.formatting import percent
 from dashboard.models import opened, sentence, table
 from dashboard.page_alerts import PageAlerts
 from dashboard.page_spec import FILTERS, PageSpec, Row
-from dashboard.reading import Reading
+from dashboard.reading import UNREAD, Reading
 from metrics import queries
 from metrics.queries import TIMES_AND_COST, Ranking, SeriesSpec
 
@@ -70,14 +70,14 @@ def _ranking(reading: Reading) -> Ranking:
             reading.window, reading.filters, reading.now, limit=ROWS, search=text, figure_set=TIMES_AND_COST
         ),
     )
-    return matches or Ranking([], 0)
+    return matches or UNREAD.models
 
 
 def _table(reading: Reading, ranking: Ranking, open_name: str) -> str:
     summary, params = reading.requests.summary, reading.params
     sort = table.sort_of(params.get("sort", ""))
     rows = table.sort_rows(table.with_shares(ranking.results[:ROWS], summary["total_requests"]), sort)
-    searched = bool(params.get("search", "").strip())
+    searched = params.get("search", "").strip()
     shown = [table.model_row(row, ranking.comparable) for row in rows]
     return render_to_string(
         "models/table.html",
@@ -89,8 +89,7 @@ def _table(reading: Reading, ranking: Ranking, open_name: str) -> str:
             "heads": [head | {"url": opened.query(params, {"sort": head["next"]})} for head in table.heads(sort)],
             "total": table.total_row(summary, ranking.comparable) if len(rows) > 1 and not searched else None,
             "omitted": ranking.omitted + max(0, len(ranking.results) - ROWS),
-            "searched": params.get("search", "").strip(),
-            "span": reading.query.span,
+            "no_rows": reading.no_rows(ranking, searched),
         },
     )
 
@@ -124,7 +123,8 @@ def _head(reading: Reading, card: Row) -> str:
             "providers": ", ".join(row.get("providers") or ()),
             "names": table.names_as_sent(row.get("aliases") or ()),
             "figures": opened.figures(row, card["comparable"]),
-            "share": percent(row["share"]) if row.get("total_requests") else None,
+            "share": percent(row["share"]) if row.get("total_requests") and row["share"] is not None else None,
+            "no_rows": "" if row.get("total_requests") else reading.no_rows(reading.requests.models),
             "page_url": reverse("model-page", args=[card["name"]])
             + opened.query(reading.params, {}, opened.OWN_PARAMETERS),
             "close_url": opened.query(reading.params, {"open": None}),

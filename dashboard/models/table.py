@@ -79,12 +79,12 @@ class ModelRow:
     cells: tuple[Cell, ...]
 
 
-def with_shares(rows: Sequence[Row], total: int) -> list[Row]:
+def with_shares(rows: Sequence[Row], total: int | None) -> list[Row]:
     """Return the rows with what is computed from their figures; percentiles of few requests are None."""
     return [_with_shares(row, total) for row in rows]
 
 
-def _with_shares(row: Row, total: int) -> Row:
+def _with_shares(row: Row, total: int | None) -> Row:
     row = {**row, "previous": dict(row.get("previous") or {})}
     for figures in (row, row["previous"]):
         if (figures.get("total_requests") or 0) < ENOUGH_REQUESTS:

@@ -23,12 +23,13 @@ COLUMNS = (
 
 
 def render(
-    models: Sequence[dict[str, Any]], *, total: int, comparable: bool, omitted: int, span: str, searched: str = ""
+    models: Sequence[dict[str, Any]], *, total: int | None, comparable: bool, omitted: int, span: str, no_rows: str
 ) -> str:
     """Return the HTML of the table.
 
     total: the requests in the window, of which each model has a share. comparable: whether
-    slow models are marked. omitted: the number of further models. span: "the last hour". searched: the text.
+    slow models are marked. omitted: the number of further models. span: "the last hour". no_rows: what it says
+    without rows.
     """
     shares = ({**row, "share": 100 * row["total_requests"] / total if total else None} for row in models)
     return render_to_string(
@@ -38,6 +39,6 @@ def render(
             "rows": [model_row(row, comparable, COLUMNS) for row in shares],
             "omitted": omitted,
             "span": span,
-            "searched": searched,
+            "no_rows": no_rows,
         },
     )

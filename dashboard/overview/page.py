@@ -135,7 +135,7 @@ def _table(ranking: Ranking, reading: Reading, searched: str = "") -> Row:
         comparable=ranking.comparable,
         omitted=omitted,
         span=reading.query.span,
-        searched=searched.strip(),
+        no_rows=reading.no_rows(ranking, searched.strip()),
     )
     return {"tables": {"models": html}, "models_omitted": omitted}
 

@@ -17,6 +17,7 @@ from dashboard.formatting import SPACE, duration, percent, whole
 from dashboard.overview.alerts_of_window import AlertsOfWindow
 from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 from dashboard.overview.tiles import tile_of
+from dashboard.parts import COULD_NOT_READ
 
 RESPONSE = "inference.response_time_ms"
 QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
@@ -42,6 +43,14 @@ NO_EVENTS = Sentence(
     "Monitoring this machine. No requests yet.",
     "CPU and memory are shown live below. Response times, throughput and tokens appear after the first request.",
 )
+UNREAD = Sentence(
+    "quiet", COULD_NOT_READ, "Reading them took too long. A shorter time range or fewer filters take less."
+)
+
+
+def where_known(sentence: Sentence, is_known: bool) -> Sentence:
+    """Return the sentence; that all is well or that there is nothing cannot be said of figures that are not known."""
+    return sentence if is_known or sentence.state in ("warning", "critical") else UNREAD
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def describe_state(
         text = _joined(acknowledged, over, of_window.about_pending, "Requests appear here when they finish.")
         if not silent:
             return Sentence("quiet", f"No requests in {window}.", text)
-        return Sentence("warning", _machines(silent), f"No requests in {window}. {text}")
+        return Sentence("warning", _machines(silent), _joined(_evidence(summary, window), text))
     recent_rows: dict[str, Row] = {}
     if any(rows for _, rows in problems) and not past:
         recent_rows = {row["model_name"]: row for row in recent()}
@@ -175,6 +184,8 @@ def _healthy(
 
 
 def _evidence(summary: Row, window: str) -> str:
+    if summary["total_requests"] is None:
+        return COULD_NOT_READ
     count = int(summary.get("total_requests") or 0)
     if not count:
         return f"No requests in {window}."

@@ -8,6 +8,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from dashboard.formatting import duration, whole
+from dashboard.overview.sentence import where_known
 from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.queue import sentence
 from dashboard.reading import MODELS_SHOWN, Reading
@@ -68,14 +69,18 @@ def figures(reading: Reading) -> Row:
     )
     models = ranking.results if ranking else []
     services = reading.read("The waits of the services", lambda: read_services(reading)) or Ranking([], 0)
-    sources = reading.read("The sources of queues", lambda: read_sources(reading)) or []
+    sources_read = reading.read("The sources of queues", lambda: read_sources(reading))
+    sources = sources_read or []
+    described = sentence.describe(
+        reading.requests.summary, models, sources, reading.query.span, past=reading.query.range is None
+    )
     return {
         "summary": reading.requests.summary,
-        "sentence": sentence.describe(
-            reading.requests.summary, models, sources, reading.query.span, past=reading.query.range is None
-        ).as_dict(),
+        "sentence": where_known(described, ranking is not None and sources_read is not None).as_dict(),
         "tables": {
-            "waits": render_to_string("queue/waits.html", {"rows": wait_rows(models, services.results)}),
+            "waits": render_to_string(
+                "queue/waits.html", {"rows": wait_rows(models, services.results), "no_rows": reading.no_rows(ranking)}
+            ),
             "sources": render_to_string(
                 "queue/sources.html",
                 {

@@ -90,12 +90,12 @@ def _group_name(reading: Reading, group: int | None) -> str:
 
 def _bar(reading: Reading, filters: Filters, shown: Sequence[Chip]) -> Row:
     # The choices of outcome count all requests of the page's window and label filters.
-    total = reading.requests.summary.get("total_requests") or 0
+    total = reading.requests.summary["total_requests"]
     failed = reading.requests.summary.get("failed_requests") or 0
-    counts = {"": total, "success": total - failed, "failed": failed}
+    counts = {"": total, "success": total - failed, "failed": failed} if total is not None else {}
     chosen = filters.outcome or ""
     return {
-        "outcomes": [(value, title, whole(counts[value]), chosen == value) for value, title in OUTCOMES],
+        "outcomes": [(value, title, whole(counts.get(value)), chosen == value) for value, title in OUTCOMES],
         "chips": shown,
         "scans": any(getattr(filters, name) is not None for name in REQUEST_FILTERS),
     }

@@ -65,6 +65,7 @@ def figures(reading: Reading) -> Row:
         lambda: queries.models(reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, figure_set=FIGURES),
     )
     models = ranking.results if ranking else []
+    no_rows = reading.no_rows(ranking)
     summary = _with_tokens(reading.requests.summary, models, reading)
     return {
         "summary": summary,
@@ -76,9 +77,11 @@ def figures(reading: Reading) -> Row:
         "tables": {
             "totals": render_to_string(
                 "throughput/totals.html",
-                {"rows": [_row(row, reading) for row in models], "all": _total(models, reading)},
+                {"rows": [_row(row, reading) for row in models], "all": _total(models, reading), "no_rows": no_rows},
             ),
-            "endings": render_to_string("throughput/endings.html", {"rows": [_endings(row) for row in models]}),
+            "endings": render_to_string(
+                "throughput/endings.html", {"rows": [_endings(row) for row in models], "no_rows": no_rows}
+            ),
         },
     }
 

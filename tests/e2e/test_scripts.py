@@ -363,11 +363,15 @@ class TheScripts:
         assert narrow == [900, 1_000]
 
     def test_name_a_file_by_its_chart_filters_and_range(self, run: Any) -> None:
-        body = """(m, present) => m.fileName("Response time", { window: { from: Date.parse("2026-11-24T12:30:00Z"), to: 0 },
-                    filters: { model: ["llama/3 70b", "../x" + "y".repeat(99)] }, params: { range: "1h" }, data: { demo: { present } } }, "png")"""
+        body = """(m, present) => m.fileName("Response time", {
+                    window: { from: Date.parse("2026-11-24T12:30:00Z"), to: 0 }, params: { range: "1h" },
+                    filters: { model: ["llama/3 70b", "../x" + "y".repeat(99)] },
+                    data: { demo: { present } } }, "png")"""
         stem = f"llmmonitor_response-time_llama-3-70b+x{'y' * 39}_2026-11-24T1330_1h"
         assert run("charts/export.js", body, False) == f"{stem}.png"
-        assert run("charts/export.js", body, True) == f"{stem}_demo.png", "values in a file have no other mark of demo data"
+        assert run("charts/export.js", body, True) == f"{stem}_demo.png", (
+            "values in a file have no other mark of demo data"
+        )
 
     def test_write_names_as_text_in_a_csv_file(self, run: Any) -> None:
         rows = [["a", 'b "c", d'], ["=1+1", -1.5, None]]

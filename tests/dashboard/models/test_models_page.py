@@ -89,7 +89,7 @@ class TheModelsPage:
 
     def test_shows_a_model_without_requests_as_such(self, visitor: Client) -> None:
         data = visitor.get("/dashboard/data/models?open=nothing").json()
-        assert "No requests in this time range" in data["tables"]["opened"]
+        assert "No requests in the last hour" in data["tables"]["opened"]
 
 
 class ThePageOfAModel:
