@@ -31,7 +31,6 @@ SERIES = (
     *(series(f"inference.{name}", "rate") for name in OUTCOMES),
     series("inference.failed_requests", "rate"),
     series("inference.error_rate_percent", "avg"),
-    series("inference.requests", "count"),
     series("inference.error_rate_percent", "avg", "model"),
     series("inference.failed_requests", "rate", "model"),
 )

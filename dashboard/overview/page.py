@@ -30,7 +30,6 @@ SERIES = (
     SeriesSpec.of("inference.requests", "rate"),
     SeriesSpec.of("inference.failed_requests", "rate"),
     SeriesSpec.of("inference.error_rate_percent", "avg"),
-    SeriesSpec.of("inference.prompt_tokens", "rate"),
     SeriesSpec.of("inference.completion_tokens", "rate"),
     SeriesSpec.of("queue.pending", "avg"),
     SeriesSpec.of("queue.processing", "avg"),

@@ -11,7 +11,7 @@ from dashboard.formatting import duration, whole
 from dashboard.overview.sentence import where_known
 from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.queue import sentence
-from dashboard.reading import MODELS_SHOWN, Reading
+from dashboard.reading import Reading
 from dashboard.tiles import Tile
 from metrics import queries
 from metrics.queries import FigureSet, Ranking, SeriesSpec, Window
@@ -38,8 +38,6 @@ SERIES = (
     *(series(PROCESSING, stat) for stat in ("p50", "p95", "count")),
     series("inference.requests", "rate"),
     series("queue.pending", "avg", "model"),
-    series("queue.processing", "avg", "model"),
-    series("queue.oldest_seconds", "max", "model"),
     series(WAIT, "p95", "model"),
     series(PROCESSING, "p95", "model"),
 )
@@ -63,11 +61,7 @@ LEVELS_AND_WAITS = ("avg_queue_pending", "avg_queue_processing", "avg_queue_time
 
 def figures(reading: Reading) -> Row:
     """Return the summary, the sentence, and the tables of models and sources."""
-    ranking = reading.read(
-        "The waits of the models",
-        lambda: queries.models(reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, figure_set=FIGURES),
-    )
-    models = ranking.results if ranking else []
+    models = reading.shown_models
     services = reading.read("The waits of the services", lambda: read_services(reading)) or Ranking([], 0)
     sources_read = reading.read("The sources of queues", lambda: read_sources(reading))
     sources = sources_read or []
@@ -76,10 +70,15 @@ def figures(reading: Reading) -> Row:
     )
     return {
         "summary": reading.requests.summary,
-        "sentence": where_known(described, ranking is not None and sources_read is not None).as_dict(),
+        "sentence": where_known(described, sources_read is not None).as_dict(),
         "tables": {
             "waits": render_to_string(
-                "queue/waits.html", {"rows": wait_rows(models, services.results), "no_rows": reading.no_rows(ranking)}
+                "queue/waits.html",
+                {
+                    "rows": wait_rows(models, services.results),
+                    "no_rows": reading.no_rows(reading.requests.models),
+                    "omitted": reading.models_known - len(models),
+                },
             ),
             "sources": render_to_string(
                 "queue/sources.html",
@@ -127,6 +126,7 @@ PAGE = PageSpec(
     series=SERIES,
     compared=(series("queue.pending", "avg"), series(WAIT, "p95"), series(PROCESSING, "p95")),
     filters=FILTERS,
+    figure_set=FIGURES,
     missing="No queue was measured in this time range, and no request has a queue time.",
     is_empty=lambda figures: all(figures["summary"].get(name) is None for name in LEVELS_AND_WAITS),
 )

@@ -7,12 +7,12 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from dashboard.chart_series import chart_histogram
-from dashboard.formatting import compact, percent, rate, whole
+from dashboard.formatting import Figure, compact, percent, rate, whole
 from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
-from dashboard.reading import MODELS_SHOWN, Reading
+from dashboard.reading import Reading
 from dashboard.throughput import sentence
 from dashboard.tiles import Tile
-from metrics import catalogue, queries
+from metrics import catalogue
 from metrics.queries import FigureSet, SeriesSpec
 
 FINISH_REASONS = ("stop", "tool", "length", "content_filter", "error", "other")
@@ -36,7 +36,6 @@ SERIES = (
     *(series(f"inference.{name}", "rate") for name in OUTCOMES),
     *(series(f"inference.finish_{name}", "rate") for name in FINISH_REASONS),
     series("inference.tokens_per_second", "p50"),
-    series("inference.tokens_per_second", "p50", "model"),
 )
 HISTOGRAMS = {
     "prompt_length": "inference.prompt_tokens",
@@ -59,14 +58,10 @@ TILES = (
 
 
 def figures(reading: Reading) -> Row:
-    """Return the summary, the sentence, the histograms and the table of models."""
-    ranking = reading.read(
-        "The totals of the models",
-        lambda: queries.models(reading.window, reading.filters, reading.now, limit=MODELS_SHOWN, figure_set=FIGURES),
-    )
-    models = ranking.results if ranking else []
-    no_rows = reading.no_rows(ranking)
-    summary = _with_tokens(reading.requests.summary, models, reading)
+    """Return the summary, the sentence, the histograms and the tables of models."""
+    models = reading.shown_models
+    no_rows = reading.no_rows(reading.requests.models)
+    summary = _with_tokens(reading.requests.summary)
     return {
         "summary": summary,
         "sentence": sentence.describe(summary, reading.query.span, reading.query.span_before).as_dict(),
@@ -77,7 +72,12 @@ def figures(reading: Reading) -> Row:
         "tables": {
             "totals": render_to_string(
                 "throughput/totals.html",
-                {"rows": [_row(row, reading) for row in models], "all": _total(models, reading), "no_rows": no_rows},
+                {
+                    "rows": [_row(row) for row in models],
+                    "no_rows": no_rows,
+                    "all": _cells(summary),
+                    "omitted": reading.models_known - len(models),
+                },
             ),
             "endings": render_to_string(
                 "throughput/endings.html", {"rows": [_endings(row) for row in models], "no_rows": no_rows}
@@ -86,18 +86,17 @@ def figures(reading: Reading) -> Row:
     }
 
 
-def _with_tokens(summary: Row, models: list[Row], reading: Reading) -> Row:
-    """Add what the tiles show of input tokens. The models are all those of the window, or the busiest."""
-    added = {}
-    for part, rows in ((summary, models), (summary.get("previous") or {}, [row["previous"] for row in models])):
-        prompt = sum(row.get("prompt_tokens") or 0 for row in rows)
-        cached = sum(row.get("cached_tokens") or 0 for row in rows)
-        added[id(part)] = part | {
-            "prompt_tokens_per_second": prompt / reading.window.seconds if prompt else None,
-            "cached_percent": 100 * cached / prompt if prompt else None,
-        }
-    before = summary.get("previous") or {}
-    return added[id(summary)] | {"previous": added.get(id(before), before)}
+def _with_tokens(summary: Row) -> Row:
+    """Return the summary with what the tiles show of input tokens, also of the window before."""
+    return summary | _of_tokens(summary) | {"previous": summary["previous"] | _of_tokens(summary["previous"])}
+
+
+def _of_tokens(figures: Row) -> Row:
+    requests, prompt = figures.get("total_requests"), figures.get("prompt_tokens")
+    return {
+        "prompt_tokens_per_second": figures["requests_per_second"] * prompt / requests if requests and prompt else None,
+        "cached_percent": 100 * (figures.get("cached_tokens") or 0) / prompt if prompt else None,
+    }
 
 
 PAGE = PageSpec(
@@ -110,25 +109,32 @@ PAGE = PageSpec(
     series=SERIES,
     compared=tuple(series(f"inference.{name}", "rate") for name in ("requests", "prompt_tokens", "completion_tokens")),
     filters=FILTERS,
+    figure_set=FIGURES,
     missing="No request was stored in this time range, so there are no rates and no tokens.",
 )
 
 
-def _row(row: Row, reading: Reading) -> dict[str, Any]:
-    prompt, cached, output = (row.get(name) for name in ("prompt_tokens", "cached_tokens", "completion_tokens"))
+def _row(row: Row) -> dict[str, Any]:
     return {
         "name": row["model_name"],
         "figures": [
-            whole(row["total_requests"]),
-            rate(row["total_requests"] / reading.window.seconds if row["total_requests"] else None, "per "),
-            compact(prompt),
-            percent(100 * (cached or 0) / prompt if prompt else None),
-            compact(output),
+            *_cells(row),
             compact(row.get("avg_prompt_tokens")),
             compact(row.get("avg_completion_tokens")),
             compact(row.get("p50_tokens_per_second"), "tok/s"),
         ],
     }
+
+
+def _cells(figures: Row) -> list[Figure]:
+    """Return the figures that add up over models."""
+    return [
+        whole(figures["total_requests"]),
+        rate(figures.get("requests_per_second"), "per "),
+        compact(figures.get("prompt_tokens")),
+        percent(_of_tokens(figures)["cached_percent"]),
+        compact(figures.get("completion_tokens")),
+    ]
 
 
 def _endings(row: Row) -> dict[str, Any]:
@@ -141,18 +147,3 @@ def _endings(row: Row) -> dict[str, Any]:
         "shares": [percent(100 * count / known if known else None) for count in counts],
         "streamed": percent(100 * (row.get("streamed") or 0) / requests if requests else None),
     }
-
-
-def _total(models: list[Row], reading: Reading) -> list[Any]:
-    """Return the sum of the rows."""
-    requests, prompt, cached, output = (
-        sum(row.get(name) or 0 for row in models)
-        for name in ("total_requests", "prompt_tokens", "cached_tokens", "completion_tokens")
-    )
-    return [
-        whole(requests),
-        rate(requests / reading.window.seconds if requests else None, "per "),
-        compact(prompt),
-        percent(100 * cached / prompt if prompt else None),
-        compact(output),
-    ]

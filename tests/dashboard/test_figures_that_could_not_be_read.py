@@ -67,7 +67,7 @@ class APageWithASentence:
         assert COULD_NOT_READ in tables
         assert "No requests" not in tables
 
-    @pytest.mark.parametrize(("page", "query"), [("errors", "error_groups"), ("queue", "models")])
+    @pytest.mark.parametrize(("page", "query"), [("errors", "error_groups"), ("queue", "series")])
     def test_needs_all_that_its_sentence_is_about(
         self, visitor: Client, monkeypatch: pytest.MonkeyPatch, page: str, query: str
     ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
+from dashboard.reading import MODELS_SHOWN
 from metrics.events import validate_many
 from metrics.store.writing.transaction import Store
 from tests.support.policies import make_ingest_policy
@@ -51,3 +52,24 @@ class TheEndingsOfAModel:
         requests({})
         (row,) = cells(visitor, "endings")
         assert row == ["0", *["—"] * 6, "0 %"]
+
+
+class TheTilesOfTokens:
+    def test_count_the_models_that_the_table_does_not_show(self, visitor: Client) -> None:
+        requests(*({"model_name": f"m{n}", "cached_tokens": 25} for n in range(MODELS_SHOWN + 1)))
+
+        page = visitor.get("/dashboard/data/throughput").json()
+        summary = page["summary"]
+
+        assert summary["prompt_tokens_per_second"] == pytest.approx(100 * summary["requests_per_second"])
+        assert summary["cached_percent"] == 25
+        assert "Not shown: 1 model with" in page["tables"]["totals"]
+
+    def test_compare_with_the_window_before(self, visitor: Client) -> None:
+        before = (datetime.now(UTC) - timedelta(minutes=90)).isoformat()
+        requests(*({"timestamp": before, "prompt_tokens": 400, "cached_tokens": 100} for _ in range(2)), {})
+
+        previous = visitor.get("/dashboard/data/throughput", {"range": "1h"}).json()["summary"]["previous"]
+
+        assert previous["prompt_tokens_per_second"] == pytest.approx(400 * previous["requests_per_second"])
+        assert previous["cached_percent"] == 25
