@@ -22,12 +22,12 @@ from django.views.decorators.http import require_safe
 
 from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_series, series_before
-from dashboard.overview.sentence import Sentence, where_known
 from dashboard.page_context import page_context
 from dashboard.page_query import read
 from dashboard.page_spec import PageSpec
 from dashboard.pages import PAGES
 from dashboard.reading import HOSTS_SHOWN, Reading
+from dashboard.sentence import Sentence, where_known
 from dashboard.tiles import describe_values, show, specs
 from llmmonitor.access.identity import identify_request
 from metrics import queries

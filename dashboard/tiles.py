@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboard.formatting import FORMATS, NO_CHANGE, NO_FIGURE, Change, Figure, change
+from dashboard.health import ENOUGH_REQUESTS
 from metrics.queries import SeriesSpec
-
-ENOUGH_REQUESTS = 20  # in a window that the last minute is compared with, and in a minute whose times are judged
 
 
 @dataclass(frozen=True)

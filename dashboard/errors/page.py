@@ -15,10 +15,10 @@ from django.urls import reverse
 from dashboard.alert_words import in_utc
 from dashboard.errors import sentence
 from dashboard.errors.group_table import group_row
-from dashboard.overview.sentence import Sentence, where_known
 from dashboard.page_query import FILTERS as LABELS
 from dashboard.page_spec import PageSpec, Row
 from dashboard.reading import Reading
+from dashboard.sentence import Sentence, where_known
 from metrics import queries
 from metrics.queries import Filters, SeriesSpec
 

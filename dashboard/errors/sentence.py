@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboard.errors.group_table import state_of
 from dashboard.formatting import ago, percent, whole
-from dashboard.overview.sentence import Sentence
+from dashboard.sentence import Sentence
 
 Row = dict[str, Any]
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.formatting import SPACE, duration, whole
+from dashboard.health import ENOUGH_REQUESTS, SLOW
 from dashboard.latency.parts_of_time import PROCESSING, QUEUE, cause_of_rise, parts_of
-from dashboard.overview.health import ENOUGH_REQUESTS, SLOW
-from dashboard.overview.sentence import Sentence
+from dashboard.sentence import Sentence, listed
 
 Row = dict[str, Any]
 
 TIMES_AS_HIGH = {2: "doubled", 3: "tripled", 4: "quadrupled"}
-MAX_NAMES = 3
 
 
 def describe_latency(
@@ -39,7 +38,7 @@ def describe_latency(
         text = f"{evidence} There are too few requests in {before} to compare with."
         return Sentence("quiet", f"P95 {'was' if past else 'is'} {duration(p95)}.", text)
     few = [row for row in models if (row.get("total_requests") or 0) < ENOUGH_REQUESTS]
-    names = f" Too few requests to judge {_list(few)}." if few else ""
+    names = f" Too few requests to judge {listed([row['model_name'] for row in few])}." if few else ""
     verb = "were" if past else "are"
     title = f"Response times {verb} as in {before}."
     if p95 < p95_before / SLOW.least_ratio:
@@ -65,7 +64,7 @@ def _risen(slower: Sequence[Row], models: int, window: str, before: str, past: b
         take = "took" if past else "takes"
         texts.append(f"The {_words(cause)} {take} {duration(now[cause])} on average, {duration(then[cause])} before.")
     if len(slower) > 1:
-        texts.append(f"Also slower: {_list(slower[1:])}.")
+        texts.append(f"Also slower: {listed([row['model_name'] for row in slower[1:]])}.")
     return Sentence("warning", title, " ".join(texts))
 
 
@@ -78,10 +77,3 @@ def _rose(ratio: float) -> str:
     if ratio < 1.75:
         return f"rose by {round(100 * (ratio - 1))}{SPACE}%"
     return TIMES_AS_HIGH.get(round(ratio)) or f"rose to {round(ratio)} times its value"
-
-
-def _list(rows: Sequence[Row]) -> str:
-    names = [str(row["model_name"]) for row in rows]
-    if len(names) > MAX_NAMES:
-        return f"{', '.join(names[:MAX_NAMES])} and {len(names) - MAX_NAMES} more"
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

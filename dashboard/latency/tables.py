@@ -9,8 +9,8 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from dashboard.formatting import NO_CHANGE, NO_FIGURE, Change, Figure, change, duration, whole
+from dashboard.health import ENOUGH_REQUESTS
 from dashboard.latency.parts_of_time import parts_of
-from dashboard.overview.health import ENOUGH_REQUESTS
 
 Row = dict[str, Any]
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from dashboard.alert_words import STATES, headline, name_of
 from dashboard.formatting import SPACE, compact, percent
-from dashboard.overview.sentence import Sentence
+from dashboard.sentence import Sentence, listed
 
 Row = Mapping[str, Any]
 BUSY_PERCENT = 90
-MAX_NAMES = 3
 SEVERITIES = ("critical", "warning", "info")
 MACHINE_METRICS = ("system.", "gpu.")
 LIVE_FIGURES = "A figure is the newest sample; the line under it is the time range."
@@ -67,11 +66,8 @@ def _silent(hosts: Sequence[Row]) -> str:
     """Return `a and b send no samples since 2026-03-01T14:03:00Z.`; empty without hosts."""
     if not hosts:
         return ""
-    names = [host["host"] for host in hosts[:MAX_NAMES]]
-    more = len(hosts) - len(names)
-    listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 and not more else ", ".join(names)
     since = f" since {hosts[0]['at'][:19]}Z" if len(hosts) == 1 else ""
-    return f"{listed}{f' and {more} more' if more else ''} {'sends' if len(hosts) == 1 else 'send'} no samples{since}."
+    return f"{listed([host['host'] for host in hosts])} {'sends' if len(hosts) == 1 else 'send'} no samples{since}."
 
 
 def _devices(hosts: Sequence[Row]) -> list[tuple[str, float, str]]:

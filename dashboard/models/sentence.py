@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from dashboard.formatting import SPACE, duration, percent, whole
-from dashboard.overview.health import ENOUGH_REQUESTS, SLOW, error_rate
+from dashboard.health import ENOUGH_REQUESTS, SLOW, error_rate
+from dashboard.sentence import Sentence
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """State (`ok`, `warning`, `critical`, `quiet`), headline and explanation."""
-
-    state: str
-    title: str
-    text: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the sentence ready for JSON."""
-        return asdict(self)
 
 
 def describe(

@@ -17,7 +17,7 @@ from dashboard.formatting import (
     percent,
     whole,
 )
-from dashboard.overview.health import ENOUGH_REQUESTS, SLOW, error_rate
+from dashboard.health import ENOUGH_REQUESTS, SLOW, error_rate
 
 Row = dict[str, Any]
 DEFAULT_SORT = "-requests"

@@ -10,32 +10,18 @@ healthy, and the number of requests it is based on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from dashboard.alert_words import STATES, TOTALS, headline
 from dashboard.formatting import SPACE, duration, percent, whole
+from dashboard.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 from dashboard.overview.alerts_of_window import AlertsOfWindow
-from dashboard.overview.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 from dashboard.overview.tiles import tile_of
 from dashboard.parts import COULD_NOT_READ
+from dashboard.sentence import Sentence, listed
 
 RESPONSE = "inference.response_time_ms"
 QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
-MAX_NAMES = 3
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """State (`ok`, `warning`, `critical`, `quiet`), headline, explanation, and the id of the tile it is about."""
-
-    state: str
-    title: str
-    text: str
-    about: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the sentence ready for JSON."""
-        return asdict(self)
 
 
 NO_EVENTS = Sentence(
@@ -43,14 +29,6 @@ NO_EVENTS = Sentence(
     "Monitoring this machine. No requests yet.",
     "CPU and memory are shown live below. Response times, throughput and tokens appear after the first request.",
 )
-UNREAD = Sentence(
-    "quiet", COULD_NOT_READ, "Reading them took too long. A shorter time range or fewer filters take less."
-)
-
-
-def where_known(sentence: Sentence, is_known: bool) -> Sentence:
-    """Return the sentence; that all is well or that there is nothing cannot be said of figures that are not known."""
-    return sentence if is_known or sentence.state in ("warning", "critical") else UNREAD
 
 
 @dataclass(frozen=True)
@@ -280,8 +258,8 @@ def _machines(silent: Sequence[Row]) -> str:
         return ""
     down = [host["host"] for host in silent if host["state"] == "down"]
     if down:
-        return f"{_list(down)} {'is' if len(down) == 1 else 'are'} down."
-    return f"No recent samples from {_list([host['host'] for host in silent])}."
+        return f"{listed(down)} {'is' if len(down) == 1 else 'are'} down."
+    return f"No recent samples from {listed([host['host'] for host in silent])}."
 
 
 def _too_few_to_assess(few: Sequence[Row]) -> str:
@@ -291,12 +269,12 @@ def _too_few_to_assess(few: Sequence[Row]) -> str:
         for row in few
         if (row.get("error_rate_percent") or 0) >= ERROR_PERCENT
     ]
-    return f"Too few requests to assess: {_list(names)}." if names else ""
+    return f"Too few requests to assess: {listed(names)}." if names else ""
 
 
 def _others(models: int, unhealthy: Sequence[Row], past: bool) -> str:
     if unhealthy:
-        return f"Also check {_list(list(dict.fromkeys(str(row['model_name']) for row in unhealthy)))}."
+        return f"Also check {listed(list(dict.fromkeys(str(row['model_name']) for row in unhealthy)))}."
     verb = "was" if past else "is"
     if models == 2:
         return f"The other model {verb} healthy."
@@ -305,12 +283,6 @@ def _others(models: int, unhealthy: Sequence[Row], past: bool) -> str:
 
 def _plural(verb: str) -> str:
     return {"is": "are", "was": "were"}[verb]
-
-
-def _list(names: Sequence[str]) -> str:
-    if len(names) > MAX_NAMES:
-        return f"{', '.join(names[:MAX_NAMES])} and {len(names) - MAX_NAMES} more"
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _times(ratio: float) -> str:

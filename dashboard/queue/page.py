@@ -8,10 +8,11 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from dashboard.formatting import duration, whole
-from dashboard.overview.sentence import where_known
+from dashboard.health import ENOUGH_REQUESTS
 from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
 from dashboard.queue import sentence
 from dashboard.reading import Reading
+from dashboard.sentence import where_known
 from dashboard.tiles import Tile
 from metrics import queries
 from metrics.queries import FigureSet, Ranking, SeriesSpec, Window
@@ -27,7 +28,6 @@ SOURCES = tuple(
 NOW_SECONDS = 300  # a source without a sample in these is not listed
 MAX_SOURCES = 50
 MAX_SERVICES = 100
-ENOUGH = 20  # requests for a percentile
 series = SeriesSpec.of
 
 SERIES = (
@@ -144,7 +144,7 @@ def wait_rows(models: Sequence[Row], services: Sequence[Row]) -> list[dict[str, 
 
 
 def _wait_row(row: Row, name: str, service: str) -> dict[str, Any]:
-    known = (row["total_requests"] or 0) >= ENOUGH
+    known = (row["total_requests"] or 0) >= ENOUGH_REQUESTS
 
     def cell(name: str) -> Any:
         return duration(row.get(name) if known else None)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.formatting import duration, whole
-from dashboard.overview.sentence import Sentence
+from dashboard.health import ENOUGH_REQUESTS
+from dashboard.sentence import Sentence
 
 Row = dict[str, Any]
 SHORT_MS = 100.0  # a median wait that nobody notices
-ENOUGH = 20  # requests
 LONG_SECONDS = 120.0  # a request in flight for so long may hang
 
 
@@ -21,7 +21,9 @@ def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: 
     `pending`, `processing` and `oldest` (seconds). Of a window in the past, only the waits are described.
     """
     waiting = [] if past else [row for row in sources if row["pending"]]
-    known = [row for row in models if row.get("p50_queue_time_ms") is not None and row["total_requests"] >= ENOUGH]
+    known = [
+        row for row in models if row.get("p50_queue_time_ms") is not None and row["total_requests"] >= ENOUGH_REQUESTS
+    ]
     slowest = max(known, key=lambda row: row["p50_queue_time_ms"], default=None)
     hanging = [] if past else [row for row in sources if (row["oldest"] or 0) >= LONG_SECONDS]
     text = _text(summary, slowest, span)

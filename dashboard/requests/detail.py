@@ -12,9 +12,10 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from dashboard.formatting import compact, duration, whole
+from dashboard.health import ENOUGH_REQUESTS
 from dashboard.page_query import read
 from dashboard.reading import Reading
-from dashboard.requests.rows import BAR, Part, Status, bar, cost, nice_scale, start_of, status_of
+from dashboard.requests.rows import BAR, Part, Status, bar, cost, end_of, nice_scale, start_of, status_of
 from metrics import catalogue, queries
 from metrics.queries import Filters, Window
 
@@ -22,7 +23,6 @@ MAX_NEIGHBOURS = 40
 MAX_OF_TRACE = 50
 AROUND = timedelta(seconds=30)  # of neighbours
 AROUND_TRACE = timedelta(minutes=10)
-ENOUGH = 20  # requests for a percentile
 MOST_OF_SCALE = 3  # times the response time
 LINE = 9  # height of a row of a time line
 MAX_METADATA = 50
@@ -115,16 +115,11 @@ def detail(number: int, now: datetime | None = None) -> dict[str, Any] | None:
         "frames": frames_of((row["error"] or {}).get("stack_trace")),
         "neighbours": reading.read("The neighbours", lambda: neighbours(row)),
         "trace": reading.read("The trace", lambda: trace(row)) if row["trace_id"] else None,
-        "machine": reading.read("The machine", lambda: queries.gpus_at(row["host"], start_of_end(row)))
+        "machine": reading.read("The machine", lambda: queries.gpus_at(row["host"], end_of(row)))
         if row["host"]
         else None,
         "notices": reading.notices,
     }
-
-
-def start_of_end(row: Row) -> datetime:
-    """Return when a request ended."""
-    return datetime.fromisoformat(row["timestamp"])
 
 
 def timing_text(row: Row) -> str:
@@ -140,15 +135,15 @@ def timing_text(row: Row) -> str:
 
 
 def percentiles_at(row: Row, now: datetime) -> dict[str, float]:
-    """Return P50 and P95 of the model in the minute of the request, by name; none of fewer than ENOUGH requests."""
-    minute = int(start_of_end(row).timestamp()) // 60 * 60
+    """Return P50 and P95 of the model in the minute of the request, by name; none of too few requests."""
+    minute = int(end_of(row).timestamp()) // 60 * 60
     result = queries.distribution(
         catalogue.get("inference.response_time_ms"),
         Window.of_seconds(minute, minute + 60),
         Filters(model=(row["model_name"],)),
         now,
     )
-    if result.count < ENOUGH or result.window.seconds > 60:  # older data are kept by the hour
+    if result.count < ENOUGH_REQUESTS or result.window.seconds > 60:  # older data are kept by the hour
         return {}
     return {name.upper(): value for name in ("p50", "p95") if (value := result.percentiles[name]) is not None}
 
@@ -183,7 +178,7 @@ def attempts(row: Row) -> list[Attempt]:
 
 
 def _around(row: Row, time: timedelta) -> Window:
-    at = start_of_end(row)
+    at = end_of(row)
     return Window.of_seconds(int((at - time).timestamp()), int((at + time).timestamp()) + 1)
 
 
@@ -223,10 +218,8 @@ def neighbours(row: Row) -> TimeLine | None:
 
 def nearest(rows: Sequence[Row], row: Row, most: int = MAX_NEIGHBOURS) -> list[Row]:
     """Return the rows whose ends are nearest to that of `row`, with itself."""
-    at = start_of_end(row)
-    others = sorted(
-        (other for other in rows if other["id"] != row["id"]), key=lambda other: abs(start_of_end(other) - at)
-    )
+    at = end_of(row)
+    others = sorted((other for other in rows if other["id"] != row["id"]), key=lambda other: abs(end_of(other) - at))
     return [row, *others[: most - 1]]
 
 
@@ -242,7 +235,7 @@ def time_line(rows: Sequence[Row], this: Row) -> TimeLine | None:
         return None
     ordered = sorted(rows, key=start_of)
     first = start_of(ordered[0])
-    length = max((start_of_end(row) - first).total_seconds() * 1000 for row in ordered) or 1.0
+    length = max((end_of(row) - first).total_seconds() * 1000 for row in ordered) or 1.0
     lines = []
     for index, row in enumerate(ordered):
         status: Status = status_of(row)

@@ -168,6 +168,11 @@ def _listed(row: Mapping[str, Any], scale: float) -> ListedRow:
     )
 
 
+def end_of(row: Mapping[str, Any]) -> datetime:
+    """Return when a request ended."""
+    return datetime.fromisoformat(row["timestamp"])
+
+
 def start_of(row: Mapping[str, Any]) -> datetime:
-    """Return when a request was sent; its timestamp is that of its end."""
-    return datetime.fromisoformat(row["timestamp"]) - timedelta(milliseconds=row["response_time_ms"] or 0.0)
+    """Return when a request was sent."""
+    return end_of(row) - timedelta(milliseconds=row["response_time_ms"] or 0.0)

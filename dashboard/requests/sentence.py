@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.formatting import percent, rate, whole
-from dashboard.overview.sentence import Sentence
+from dashboard.sentence import Sentence
 
 
 def describe(summary: dict[str, Any], span: str, last_at: str | None = None) -> Sentence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.formatting import percent, rate, whole
-from dashboard.overview.sentence import Sentence
+from dashboard.sentence import Sentence
 
 USUAL_PERCENT = 15.0  # a smaller change of the rate of requests is as usual
 

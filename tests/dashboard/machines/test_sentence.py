@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.machines.sentence import describe_machines
-from dashboard.overview.sentence import Sentence
+from dashboard.sentence import Sentence
 
 
 def host(name: str, cpu: float = 20.0, gpus: tuple[float, ...] = (), **more: Any) -> dict[str, Any]:

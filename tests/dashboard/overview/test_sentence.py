@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from dashboard.overview.sentence import Sentence, describe_state
+from dashboard.overview.sentence import describe_state
+from dashboard.sentence import Sentence
 
 
 def model(name: str = "llama-3-70b", previous: dict[str, Any] | None = None, **figures: Any) -> dict[str, Any]:

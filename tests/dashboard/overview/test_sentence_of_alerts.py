@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from alerts.rules.words import unit_of_fields
-from dashboard.overview.sentence import Sentence, describe_state
+from dashboard.overview.sentence import describe_state
+from dashboard.sentence import Sentence
 from metrics import catalogue
 
 CSS = Path(__file__).parents[3] / "dashboard" / "static" / "dashboard" / "css" / "sentence.css"

@@ -1,6 +1,6 @@
 """Thresholds by which a model counts as failing, slow or slow to start. Pure functions on a model's row.
 
-They return a severity to sort by: 0 if the model is healthy or has too few requests to assess.
+They return a number that is larger for a worse model: 0 if it is healthy or has too few requests to assess.
 """
 
 from __future__ import annotations
