@@ -33,7 +33,7 @@ class PageAlerts:
         spans = parts.read("The alerts of the charts", lambda: read_spans(window.start, window.end, labels))
         self.spans = [self._with_kind(span) for span in spans.results] if spans else []
         if spans and spans.omitted:
-            parts.note(f"The charts do not mark all alerts of this time range. Left out: {spans.omitted:,}.")
+            parts.note(f"The charts do not mark all alerts of this time range. Not marked: {spans.omitted:,}.")
         firing = parts.read(
             "The firing alerts",
             lambda: queries.active_alerts(["firing"], selects=lambda alert: matches(alert.labels, labels)),

@@ -1,4 +1,4 @@
-"""The parts of a page, of which one that takes too long is left out."""
+"""The parts of a page, of which one that takes too long is omitted."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ interface Tick {
   [key: string]: any;
 }
 
-/** A change of the address, see `changedQuery` of live/address.js. */
+/** A change of the address, see `changedQuery` of page/address.js. */
 interface AddressChange {
   range?: string;
   from?: number;

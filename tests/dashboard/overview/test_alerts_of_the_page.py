@@ -203,7 +203,7 @@ class TheMarks:
         for number in range(501):
             alert(50, 50, 40 - number / 100)
 
-        assert shown(part="notices") == ["The charts do not mark all alerts of this time range. Left out: 1."]
+        assert shown(part="notices") == ["The charts do not mark all alerts of this time range. Not marked: 1."]
 
     def test_have_the_thresholds_of_the_metrics_that_are_shown(self) -> None:
         AlertRule.objects.filter(id="high-memory-usage").update(enabled=False)

@@ -185,7 +185,7 @@ export async function saveHistory(extension, { metrics, groupBy }, page, title, 
   for (const { name, url } of windows) {
     const response = await fetch(url).catch(() => null);
     if (!response?.ok) {
-      download(url, ""); // the server's answer says why there are no values
+      download(url, ""); // the server's response has the reason
       return;
     }
     for (const row of await response.json()) rows.push({ ...row, window: name });

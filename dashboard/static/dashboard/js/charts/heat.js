@@ -16,7 +16,7 @@ export function mergeRows({ edges, counts }, maxRows = 14) {
 }
 
 // The steps of colour for counts up to `max`, on a square-root scale: [{low, high, share}] in whole counts. A step without a
-// whole count is left out.
+// whole count is omitted.
 export function countSteps(max) {
   const steps = [];
   let low = 1;

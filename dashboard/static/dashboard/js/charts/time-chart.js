@@ -78,9 +78,9 @@ export class TimeChart {
 
   // The lines of the window before have one entry together.
   get legend() {
-    const isOf = (line) => Boolean(line.isBefore);
-    const [before] = this.lines.filter(isOf);
-    const shown = this.spec.legend || before ? this.lines.filter((line) => !isOf(line)) : [];
+    const isBefore = (line) => Boolean(line.isBefore);
+    const [before] = this.lines.filter(isBefore);
+    const shown = this.spec.legend || before ? this.lines.filter((line) => !isBefore(line)) : [];
     return before ? [...shown, { ...before, label: "window before" }] : shown;
   }
 
@@ -225,10 +225,10 @@ export class TimeChart {
             // A pinned crosshair has its values in the heads of the cards: a tooltip would show another time.
             filter: () => !this.#page.cursor.pinned,
             ...tooltip({
-            title: (items) => this.#tooltipTitle(items[0]?.parsed.x),
-            label: (item) => ` ${item.dataset.label}  ${spec.format(item.parsed.y)}`,
-            labelColor: (item) => ({ borderColor: "transparent", backgroundColor: item.dataset.borderColor, borderRadius: 2 }),
-            footer: (items) => this.#tooltipFooter(items[0]?.parsed.x),
+              title: (items) => this.#tooltipTitle(items[0]?.parsed.x),
+              label: (item) => ` ${item.dataset.label}  ${spec.format(item.parsed.y)}`,
+              labelColor: (item) => ({ borderColor: "transparent", backgroundColor: item.dataset.borderColor, borderRadius: 2 }),
+              footer: (items) => this.#tooltipFooter(items[0]?.parsed.x),
             }),
           },
         },

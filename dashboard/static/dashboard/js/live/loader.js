@@ -103,7 +103,7 @@ export class Loader {
     return isNeeded && !document.hidden && !this.#inProgress && isConnected;
   }
 
-  // Read the figures now. Without an answer they stay as they are: the state of the connection is shown elsewhere.
+  // Read the figures now. Without a response they stay as they are: the state of the connection is shown elsewhere.
   async refresh() {
     const search = location.search;
     this.#page.noteRefresh();

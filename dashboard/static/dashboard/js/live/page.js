@@ -4,8 +4,8 @@
 // (a change of an alert), "alerts-changed" (read them again), "firing" (see alerting/open-alerts.js), "sound", "sound-played",
 // "mute", "go-to-toasts".
 
+import { pushAddress } from "../page/address.js";
 import { announce } from "../page/announce.js";
-import { pushAddress } from "./address.js";
 import { Clock } from "./clock.js";
 import { Loader } from "./loader.js";
 import { Pause } from "./pause.js";

@@ -57,7 +57,7 @@ export class Cell {
     }
     const share = isDown ? null : column.share(device);
     this.bar.setAttribute("width", Math.max(0, Math.min(100, share ?? 0)).toFixed(1));
-    const value = device[FIELD[column.title]];
+    const value = device[column.field];
     this.node.classList.toggle("is-over", Boolean(threshold) && !isDown && value > threshold.value);
     if (!this.atCursor) setText(this.note, isDown ? "" : this.#noteText(device));
     this.device = device;
@@ -83,8 +83,6 @@ export class Cell {
     } else if (this.device) setText(this.note, this.isDown ? "" : this.#noteText(this.device));
   }
 }
-
-const FIELD = { CPU: "cpu_percent", Utilisation: "utilization_percent", Memory: "memory_percent", Temperature: "temperature", Power: "power_draw_watts" };
 
 function setPath(path, d) {
   if ((path.getAttribute("d") ?? "") !== d) path.setAttribute("d", d);

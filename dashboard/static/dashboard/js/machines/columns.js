@@ -1,5 +1,5 @@
 // The columns of the tables of GPUs and hosts: what a cell shows of a device. Pure.
-// A column has: title, lines: [{metric, stat, colour}], band (whether the first line has one), scale(devices, range) →
+// A column has: title, field (of a device, which the threshold of a rule is compared with), lines: [{metric, stat, colour}], band (whether the first line has one), scale(devices, range) →
 // [least, most], where `range` is that of all its lines, scaleText(scale), parts(device): [{number, unit, label}] of the
 // large figure, note(device), share(device) of the bar in percent or null, and format(value) for values of its lines.
 
@@ -30,7 +30,7 @@ const average = (metric) => [{ metric, stat: "avg", colour: "series-1" }];
 
 function memory({ used, total, unit, scaled }, metric, title = "Memory") {
   return {
-    ...PERCENT, title, lines: average(metric),
+    ...PERCENT, title, field: "memory_percent", lines: average(metric),
     parts: (device) => [isKnown(device[used])
       ? { number: significant(device[used] / scaled), unit: total && isKnown(device[total]) ? `${unit} of ${significant(device[total] / scaled)}` : unit }
       : percent(device.memory_percent)],
@@ -50,17 +50,17 @@ export function throttleText(reasons) {
 
 export const GPU_COLUMNS = [
   {
-    ...PERCENT, title: "Utilisation", band: true, change: "points", lines: average("gpu.utilization_percent"),
+    ...PERCENT, title: "Utilisation", field: "utilization_percent", band: true, change: "points", lines: average("gpu.utilization_percent"),
     parts: (gpu) => [percent(gpu.utilization_percent)], note: () => "", share: (gpu) => gpu.utilization_percent,
   },
   memory({ used: "memory_used_mb", total: "memory_total_mb", unit: "GiB", scaled: 1024 }, "gpu.memory_percent"),
   {
-    title: "Temperature", band: true, lines: average("gpu.temperature"), format: (value) => text(celsius(value)),
+    title: "Temperature", field: "temperature", band: true, lines: average("gpu.temperature"), format: (value) => text(celsius(value)),
     scale: (gpus, range) => [20, Math.max(100, range?.[1] ?? 0)], scaleText: ([least, most]) => `${least} – ${Math.round(most)} °C`,
     parts: (gpu) => [celsius(gpu.temperature)], note: () => "", highest: true, share: (gpu) => ratio(gpu.temperature - 20, 80),
   },
   {
-    title: "Power", band: true, lines: average("gpu.power_draw_watts"), format: (value) => text(whole(value, "W")),
+    title: "Power", field: "power_draw_watts", band: true, lines: average("gpu.power_draw_watts"), format: (value) => text(whole(value, "W")),
     scale: (gpus, range) => [0, niceCeiling(Math.max(highest(gpus, (gpu) => gpu.power_limit_watts), range?.[1] ?? 0))],
     scaleText: ([, most]) => `0 – ${Math.round(most)} W`, limit: (gpu) => gpu.power_limit_watts,
     parts: (gpu) => [whole(gpu.power_draw_watts, "W")],
@@ -77,7 +77,7 @@ export const GPU_COLUMNS = [
 
 export const HOST_COLUMNS = [
   {
-    ...PERCENT, title: "CPU", band: true, change: "points", lines: average("system.cpu_percent"),
+    ...PERCENT, title: "CPU", field: "cpu_percent", band: true, change: "points", lines: average("system.cpu_percent"),
     parts: (host) => [percent(host.cpu_percent)], note: () => "", share: (host) => host.cpu_percent,
   },
   memory({ used: "memory_used_gb", total: "memory_total_gb", unit: "GiB", scaled: 1 }, "system.memory_percent"),
@@ -88,7 +88,7 @@ export const HOST_COLUMNS = [
     share: (host) => ratio(host.load_average?.[0], host.cpu_count),
   },
   {
-    title: "Network", rates: true, format: (value) => text(bytes(value)),
+    title: "Network", format: (value) => text(bytes(value)),
     lines: [
       { metric: "system.network_bytes_recv", stat: "rate", colour: "series-1", label: "in" },
       { metric: "system.network_bytes_sent", stat: "rate", colour: "series-2", label: "out" },

@@ -105,7 +105,7 @@ export function mountTable(root, page, state, spec) {
     }
   }
 
-  // A column that no device has a value of is left out.
+  // A column that no device has a value of is hidden.
   function showMeasured(devices) {
     measured = columns.map((column) => devices.some((device) =>
       column.lines.some(({ metric, stat }) => state.lines.get(metric, stat, spec.keyOf(device))?.some((value) => value !== null))

@@ -2,7 +2,7 @@
 
 import { saveHistory } from "../charts/export.js";
 import { drawSparkline } from "../charts/sparkline.js";
-import { parameter, replaceAddress } from "../live/address.js";
+import { parameter, replaceAddress } from "../page/address.js";
 import { thin } from "../live/series.js";
 import { find, findAll, setText, whenTyped, releaseFocus } from "../page/dom.js";
 import { mountMenu } from "../widgets/menu.js";

@@ -1,5 +1,6 @@
 // Keyboard shortcuts. They are off inside inputs and while a dialog is open.
 
+import { replaceAddress } from "./address.js";
 import { closeOpenPanel } from "./disclosure.js";
 import { find, findAll } from "./dom.js";
 
@@ -39,10 +40,7 @@ export function mountKeyboard(page) {
 // Wall mode, which the server reads from the address as well.
 function toggleKiosk() {
   const isOn = document.documentElement.classList.toggle("kiosk");
-  const search = new URLSearchParams(location.search);
-  if (isOn) search.set("kiosk", "1");
-  else search.delete("kiosk");
-  history.replaceState(history.state, "", search.size ? `?${search}` : location.pathname);
+  replaceAddress({ set: { kiosk: isOn ? "1" : null } });
 }
 
 function ofRangeAndCharts(page) {

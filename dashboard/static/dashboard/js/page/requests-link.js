@@ -3,7 +3,7 @@
 import { requestsPageUrl } from "./api.js";
 
 // The query of the page of requests: the window, the filters of the page, and `bounds`, such as {min_response_time_ms: 100}.
-// A bound that is null is left out. `filters` replace those of the page with the same name. Pure.
+// One that is null is omitted. `filters` replace those of the page with the same name. Pure.
 export function requestsQuery({ from, to }, filters, bounds) {
   const search = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
   for (const [name, values] of Object.entries(filters)) for (const value of [values].flat()) search.append(name, value);

@@ -1,6 +1,6 @@
 // One request beside the list. Its row id is in the address: `request`.
 
-import { parameter, replaceAddress } from "../live/address.js";
+import { parameter, replaceAddress } from "../page/address.js";
 import { requestDetail } from "../page/api.js";
 import { find, findAll } from "../page/dom.js";
 import { fillIn } from "./marked.js";

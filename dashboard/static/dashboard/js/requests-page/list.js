@@ -1,7 +1,7 @@
 // The list of requests with its search, chips, choice of outcome and columns. The server renders it: see
 // widgets/server-table.js. New rows arrive with the figures, and wait while the pointer or the focus is in the list.
 
-import { parameter } from "../live/address.js";
+import { parameter } from "../page/address.js";
 import { findSearch } from "../page/api.js";
 import { find, findAll, setText } from "../page/dom.js";
 import { mountColumns } from "./columns.js";

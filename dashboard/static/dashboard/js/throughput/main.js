@@ -1,7 +1,7 @@
 // The entry script of the Throughput page.
 
 import { numberLabel, percentLabel } from "../charts/axis-labels.js";
-import { linesByGroup } from "../charts/lines.js";
+import { linesByGroup, rest } from "../charts/lines.js";
 import { requestRates, tokenRates } from "../charts/rates.js";
 import { startPage } from "../frame/start.js";
 import { compact, percent, text } from "../page/format.js";
@@ -18,8 +18,7 @@ const formatSpeed = (value) => text(compact(value, "tok/s"));
 
 // Successful requests: all of them without the failed ones.
 function successful(page) {
-  const failed = new Map(page.series.get(...rateOf("failed_requests")).map(({ x, y }) => [x, y]));
-  return page.series.get(...rateOf("requests")).map(({ x, y }) => ({ x, y: y === null ? null : y - (failed.get(x) ?? 0) }));
+  return rest(page.series.get(...rateOf("requests")), [{ points: page.series.get(...rateOf("failed_requests")) }]);
 }
 
 // The share of cached input tokens of each model.

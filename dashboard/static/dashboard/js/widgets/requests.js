@@ -1,5 +1,6 @@
 // Requests per second: successful ones, with failed ones on top.
 
+import { rest } from "../charts/lines.js";
 import { requestRates } from "../charts/rates.js";
 import { valueAt } from "../live/series.js";
 import { percent, requestRate, text } from "../page/format.js";
@@ -13,11 +14,6 @@ const ALL = ["inference.requests", "rate"];
 const FAILED = ["inference.failed_requests", "rate"];
 /** @type {Statistic} */
 const ERROR_RATE = ["inference.error_rate_percent", "avg"];
-
-function successful(all, failed) {
-  const failedAt = new Map(failed.map(({ x, y }) => [x, y]));
-  return all.map(({ x, y }) => ({ x, y: y === null ? null : y - (failedAt.get(x) ?? 0) }));
-}
 
 export function mount(root, page) {
   const formatPercent = (value) => text(percent(value));
@@ -33,7 +29,7 @@ export function mount(root, page) {
     lines: () => {
       const failed = page.series.get(...FAILED);
       return [
-        { label: "successful", colour: "series-1", square: true, points: successful(page.series.get(...ALL), failed) },
+        { label: "successful", colour: "series-1", square: true, points: rest(page.series.get(...ALL), [{ points: failed }]) },
         { label: "failed", colour: "critical", square: true, points: failed },
       ];
     },

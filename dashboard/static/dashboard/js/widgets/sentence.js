@@ -1,4 +1,4 @@
-// The sentence about the health of the models, which the server writes, and next to it the time range of the values.
+// The sentence of the page, which the server writes, and next to it the time range of the values.
 
 import { find, setText } from "../page/dom.js";
 import { moment, timeOfDay, zoneName } from "../page/format.js";
@@ -11,7 +11,8 @@ export function describeValues(page) {
   return valuesText(page.data.summary, page.showsLastMinute, span, before);
 }
 
-export function mount(root, page) {
+// `aside(page)`: the text next to the sentence.
+export function mount(root, page, aside = asideText) {
   const draw = () => {
     const now = page.now();
     /** @type {Record<string, any>} */
@@ -23,13 +24,15 @@ export function mount(root, page) {
     setText(find("[data-text]", root), text);
     drawAside();
   };
-  const drawAside = () => {
-    const time = timeText(page);
-    setText(find("[data-aside]", root), page.hasEvents ? `${describeValues(page)} · ${time}` : time);
-  };
+  const drawAside = () => setText(find("[data-aside]", root), aside(page));
   for (const topic of ["data", "figures", "connection"]) page.topics.on(topic, draw);
   for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);
   draw();
+}
+
+function asideText(page) {
+  const time = timeText(page);
+  return page.hasEvents ? `${describeValues(page)} · ${time}` : time;
 }
 
 function timeText(page) {

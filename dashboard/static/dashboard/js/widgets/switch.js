@@ -1,5 +1,6 @@
 // A choice of a few views in the head of a card, such as lin | log. The address keeps it, so that a link shows the same.
 
+import { parameter, replaceAddress } from "../page/address.js";
 import { element, find } from "../page/dom.js";
 
 // Add the switch to the head of the card `root`, and return {value}, the name of the chosen view. `name`: the parameter in
@@ -8,7 +9,7 @@ import { element, find } from "../page/dom.js";
 export function mountSwitch(root, { name, label, options, onChange }) {
   const names = options.map((option) => option.name);
   const read = () => {
-    const value = new URLSearchParams(location.search).get(name);
+    const value = parameter(name);
     return names.includes(value) ? value : names[0];
   };
   const state = { value: read() };
@@ -23,10 +24,7 @@ export function mountSwitch(root, { name, label, options, onChange }) {
     onChange(value);
   };
   const choose = (value) => {
-    const search = new URLSearchParams(location.search);
-    if (value === names[0]) search.delete(name);
-    else search.set(name, value);
-    history.replaceState(history.state, "", search.size ? `?${search}` : location.pathname);
+    replaceAddress({ set: { [name]: value === names[0] ? null : value } });
     change(value);
   };
   window.addEventListener("popstate", () => change(read()));
