@@ -122,12 +122,13 @@ def whole(value: float | None, unit: str = "") -> Figure:
 
 
 def money(value: float | None) -> Figure:
-    """Return dollars: two decimals from 1 on, four significant digits below. An unknown price is no data, not $0."""
+    """Return dollars: two decimals from 1 on, three significant digits below. An unknown price is no data, not $0."""
     if value is None:
         return NO_FIGURE
-    if value == 0 or abs(value) >= 1:
-        return Figure(f"${value:,.2f}")
-    return Figure(f"${value:.{3 - math.floor(math.log10(abs(value)))}f}".rstrip("0"))
+    if value == 0:
+        return Figure("$0")
+    places = 2 if abs(value) >= 0.9995 else 2 - math.floor(math.log10(abs(value)))
+    return Figure(f"${value:,.{places}f}")
 
 
 COUNTED = ("requests", "errors", "GPUs", "problems", "rules", "messages")  # units of whole numbers

@@ -1,4 +1,4 @@
-"""The table of models, which shows the busiest or those that were searched for. Pure functions."""
+"""The table of models, which shows the busiest or those that were searched for."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from dashboard.overview.machines import SERIES_BY_HOST, machines_at_end, with_bu
 from dashboard.overview.tiles import TILES
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
+from dashboard.sentence import Sentence
 from dashboard.tiles import describe_values, show
 from metrics import catalogue, queries
 from metrics.queries import Filters, Ranking, SeriesSpec, Window
@@ -143,7 +144,7 @@ def _names(models: Sequence[Row]) -> tuple[str, ...]:
     return tuple(row["model_name"] for row in models)
 
 
-def _sentence(reading: Reading, hosts: Sequence[Row]) -> sentence.Sentence:
+def _sentence(reading: Reading, hosts: Sequence[Row]) -> Sentence:
     query, now = reading.query, reading.now
     assessed = reading.requests.models
     window = Window.last(min(RECENT_SECONDS, query.window.seconds // 3), now)

@@ -11,11 +11,11 @@ from typing import Any
 from django.http import QueryDict
 from django.utils import timezone
 
-from dashboard.formatting import compact, duration, whole
+from dashboard.formatting import compact, duration, money, whole
 from dashboard.health import ENOUGH_REQUESTS
 from dashboard.page_query import read
 from dashboard.reading import Reading
-from dashboard.requests.rows import BAR, Part, Status, bar, cost, end_of, nice_scale, start_of, status_of
+from dashboard.requests.rows import BAR, Part, Status, bar, end_of, nice_scale, start_of, status_of
 from metrics import catalogue, queries
 from metrics.queries import Filters, Window
 
@@ -253,7 +253,7 @@ def _tokens(row: Row) -> list[tuple[str, Any]]:
         ("reasoning", whole(row["reasoning_tokens"])),
         ("Per output token", duration(row["time_per_output_token_ms"])),
         ("Generation speed", compact(row["tokens_per_second"], "tok/s")),
-        ("Cost", cost(row["cost_usd"])),
+        ("Cost", money(row["cost_usd"])),
     ]
     optional = {"from the cache": "cached_tokens", "reasoning": "reasoning_tokens"}
     return [(name, value) for name, value in values if name not in optional or row[optional[name]] is not None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.formatting import NO_DATA, Figure, compact, duration, significant, whole
+from dashboard.formatting import Figure, compact, duration, money, whole
 
 # Outcome: its glyph, its words, and the class of its colour.
 OUTCOMES = {
@@ -68,20 +68,6 @@ def status_of(row: Mapping[str, Any]) -> Status:
     """Return the outcome in words."""
     glyph, text, state = OUTCOMES.get(row["outcome"], ("■", str(row["outcome"]), "critical"))
     return Status(glyph, text, state, row["status_code"])
-
-
-def cost(dollars: float | None) -> Figure:
-    """Return an amount in dollars: $0.000172, $1.50; an em dash where the price is not known."""
-    if dollars is None:
-        return Figure(NO_DATA)
-    return Figure("$0" if dollars == 0 else f"${dollars:,.2f}" if dollars >= 1 else f"${significant_small(dollars)}")
-
-
-def significant_small(value: float) -> str:
-    """Return a number below 1 with three significant digits: 0.000172."""
-    text = f"{value:.12f}".rstrip("0")
-    first = next((index for index, digit in enumerate(text) if digit in "123456789"), None)
-    return significant(value) if first is None else f"{value:.{first - 2 + 3}f}"
 
 
 def phases(row: Mapping[str, Any]) -> list[tuple[str, float]]:
@@ -148,7 +134,7 @@ def _listed(row: Mapping[str, Any], scale: float) -> ListedRow:
             "response": duration(row["response_time_ms"]),
             "queue": duration(row["queue_time_ms"]),
             "speed": compact(row["tokens_per_second"], "tok/s"),
-            "cost": cost(row["cost_usd"]),
+            "cost": money(row["cost_usd"]),
         },
         {
             name: str(row[column] or "")

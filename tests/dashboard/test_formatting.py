@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.formatting import FORMATS, change, duration, in_unit, significant, threshold_text
+from dashboard.formatting import FORMATS, change, duration, in_unit, money, significant, threshold_text
 
 HERE = Path(__file__).parent
 FORMAT_CASES = json.loads((HERE / "format_cases.json").read_text(encoding="utf-8"))
@@ -45,3 +45,20 @@ class AChange:
     @pytest.mark.parametrize(("name", "now", "before", "worse", "text", "judgement"), CHANGE_CASES)
     def test_is_formatted(self, name: str, now: Any, before: Any, worse: str | None, text: str, judgement: str) -> None:
         assert change(name, now, before, worse) == (text, judgement)
+
+
+class AnAmountOfMoney:
+    @pytest.mark.parametrize(
+        ("dollars", "text"),
+        [
+            (0.000172, "$0.000172"),
+            (0.0123456, "$0.0123"),
+            (0.5, "$0.500"),
+            (0.9999, "$1.00"),
+            (1234.5, "$1,234.50"),
+            (0, "$0"),
+            (None, "—"),
+        ],
+    )
+    def test_has_two_decimals_or_three_digits(self, dollars: float | None, text: str) -> None:
+        assert str(money(dollars)) == text

@@ -51,7 +51,7 @@ class TheTableOfModels:
     def test_has_no_cost_where_no_price_is_known(self) -> None:
         free = row("free", cost_usd=0.0, unpriced_requests=0)
         cells = shown([row("unknown"), free, row("priced", cost_usd=0.0042131, unpriced_requests=0)], "cost")
-        assert [str(cell.figure) for cell in cells] == ["—", "$0.00", "$0.004213"]
+        assert [str(cell.figure) for cell in cells] == ["—", "$0", "$0.00421"]
 
     def test_has_the_cost_of_1000_requests_whose_price_is_known(self) -> None:
         cells = shown([row("half", 100, cost_usd=1.0, unpriced_requests=50)], "per_1000")

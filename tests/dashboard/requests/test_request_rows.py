@@ -1,4 +1,4 @@
-"""Timing bars, costs and sentences of requests."""
+"""Timing bars and sentences of requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.requests.detail import frames_of, marks, metadata_of, nearest, timing_text
 from dashboard.requests.page import chips, empty_reason
-from dashboard.requests.rows import bar, cost, nice_scale, phases
+from dashboard.requests.rows import bar, nice_scale, phases
 from dashboard.requests.sentence import describe
 from metrics.queries import Filters
 
@@ -51,15 +51,6 @@ class TheMarksOfATimingBar:
             (25, "first token 250 ms", True),
             (90, "P50 of the model 900 ms", False),
         ]
-
-
-class ACost:
-    @pytest.mark.parametrize(
-        ("dollars", "text"),
-        [(0.000172, "$0.000172"), (0.0123456, "$0.0123"), (1.5, "$1.50"), (0, "$0"), (None, "—"), (0.5, "$0.500")],
-    )
-    def test_is_written_in_dollars_with_three_digits(self, dollars: float | None, text: str) -> None:
-        assert str(cost(dollars)) == text
 
 
 class ADetail:
