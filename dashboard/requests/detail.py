@@ -212,7 +212,7 @@ def frames_of(stack: str | None) -> list[tuple[bool, str]]:
 def neighbours(row: Row) -> TimeLine | None:
     """Return the requests of the same model that ended around the time of this one, those nearest to it."""
     label = Filters(model=(row["model_name"],))
-    others = queries.requests(label, window=_around(row, AROUND), limit=500).results
+    others = queries.requests_around(row, label, window=_around(row, AROUND), each=MAX_NEIGHBOURS)
     return time_line(nearest(others, row), row)
 
 

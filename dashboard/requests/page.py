@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 from dashboard.formatting import duration, whole
 from dashboard.page_query import read_list_filters
-from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
+from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from dashboard.requests import sentence
 from dashboard.requests.rows import BAR, TICKS, listed, scale_of
@@ -159,7 +159,11 @@ PAGE = PageSpec(
     figures=figures,
     data=newest_tick,
     context=context,
-    series=(SeriesSpec.of("inference.requests", "rate"), SeriesSpec.of("inference.failed_requests", "rate")),
+    series=(
+        SeriesSpec.of("inference.requests", "rate"),
+        SeriesSpec.of("inference.failed_requests", "rate"),
+        RECORDED,
+    ),
     filters=FILTERS,
     missing="No request was stored in this time range.",
     own=OWN,

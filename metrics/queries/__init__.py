@@ -21,7 +21,7 @@ from metrics.queries.answers.evaluation import Evaluated, evaluate, resolution_o
 from metrics.queries.answers.exports import EXPORT_KINDS, Table, export
 from metrics.queries.answers.heatmap import Heatmap, heatmap
 from metrics.queries.answers.hosts import host_states, real_hosts
-from metrics.queries.answers.lists import MAX_ID, Page, errors, request, requests
+from metrics.queries.answers.lists import MAX_ID, Page, errors, request, requests, requests_around
 from metrics.queries.answers.machine_at import gpus_at
 from metrics.queries.answers.minute import live_view
 from metrics.queries.answers.model_histograms import ModelHistograms, model_histograms
@@ -116,6 +116,7 @@ __all__ = [
     "real_hosts",
     "request",
     "requests",
+    "requests_around",
     "resolution_of",
     "senders",
     "series",

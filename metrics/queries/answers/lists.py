@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from metrics.events.identity import model_key
@@ -50,6 +50,15 @@ def requests(filters: Filters, *, window: Window | None = None, cursor: str | No
     until the page is full, within the time budget. A window limits how many rows are read.
     """
     return _page(REQUESTS, filters, window, cursor, limit)
+
+
+def requests_around(row: Mapping[str, Any], filters: Filters, *, window: Window, each: int) -> list[Row]:
+    """Return the requests just before and just after one, at most `each` of both. Raises QueryTooSlow."""
+    key = Key(datetime.fromisoformat(row["timestamp"]), row["id"])
+    before, after = (
+        requests(filters, window=window, cursor=_encode(newer, key), limit=each) for newer in (False, True)
+    )
+    return [*after.results, *before.results]
 
 
 def errors(filters: Filters, *, window: Window | None = None, cursor: str | None = None, limit: int = PAGE) -> Page:

@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
+from dashboard.requests.detail import MAX_NEIGHBOURS, neighbours
 from metrics import queries
 from metrics.events import Kind, validate_many
 from metrics.queries import Filters, Window
@@ -173,6 +174,18 @@ class APageOfOneRequest:
         drawer = visitor.get(f"{LIST}/{number}").json()["html"]
         assert "<img" not in drawer
         assert drawer.strip() in html
+
+    def test_has_the_neighbours_before_and_after_it_among_many(self, visitor: Client) -> None:
+        at = datetime.now(UTC) - timedelta(minutes=5)
+        store(*({"timestamp": (at + timedelta(milliseconds=10 * n)).isoformat()} for n in range(700)))
+        number = queries.requests(Filters(), limit=600).results[-1]["id"]
+        row = queries.request(number)
+        assert row is not None
+        line = neighbours(row)
+        assert line is not None
+        shown = [one.is_this for one in line.rows]
+        assert len(shown) == MAX_NEIGHBOURS
+        assert 15 < shown.index(True) < 25
 
     def test_is_one_of_the_attempts_with_its_request_id(self, visitor: Client) -> None:
         store({"request_id": "again", "success": False, "status_code": 503}, {"request_id": "again"}, {})
