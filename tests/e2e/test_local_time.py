@@ -62,6 +62,14 @@ def apply(page: Page, **times: str) -> tuple[datetime, datetime]:
     return window(page)
 
 
+class TheTimeBesideTheSentence:
+    def test_is_local_and_shows_utc_under_the_pointer(self, module_server: Server, open_page: Any) -> None:
+        page = open_page(f"{module_server.url}/?from=2026-03-01T12:00:00Z&to=2026-03-01T13:00:00Z", zone="Asia/Kolkata")
+        beside = page.locator("[data-widget=sentence] [data-aside]")
+        expect(beside).to_contain_text("GMT+5:30")
+        expect(beside).to_have_attribute("title", "2026-03-01 12:00 to 2026-03-01 13:00 UTC")
+
+
 class ACustomWindow:
     @pytest.mark.parametrize("zone", CHANGES)
     def test_that_is_applied_without_a_change_is_the_same_window(

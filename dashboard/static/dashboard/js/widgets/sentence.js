@@ -24,7 +24,11 @@ export function mount(root, page, aside = asideText) {
     setText(find("[data-text]", root), text);
     drawAside();
   };
-  const drawAside = () => setText(find("[data-aside]", root), aside(page));
+  const drawAside = () => {
+    const node = find("[data-aside]", root);
+    setText(node, aside(page));
+    node.title = `${utcText(page.window.from)} to ${utcText(page.window.to)} UTC`;
+  };
   for (const topic of ["data", "figures", "connection"]) page.topics.on(topic, draw);
   for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);
   draw();
@@ -42,3 +46,5 @@ function timeText(page) {
   const now = disconnected ? Date.parse(page.tick.at) : page.now();
   return `${timeOfDay(page.pause ? page.pause.window.to : now)} ${zoneName(to)}`;
 }
+
+const utcText = (ms) => new Date(ms).toISOString().slice(0, 16).replace("T", " ");
