@@ -24,6 +24,9 @@ from metrics.queries.time.window import DEFAULT_RANGE
 
 Row = dict[str, Any]
 
+# Where no machine has a sample, the monitor recorded nothing: charts mark these times as "no data".
+RECORDED = SeriesSpec.of("system.cpu_percent", "avg")
+
 
 def _nothing(*_: Any) -> Row:
     return {}
@@ -90,4 +93,4 @@ class PageSpec:
         return f"{self.name}-page"
 
 
-__all__ = ["FILTERS", "PageSpec", "Row", "newest_tick"]
+__all__ = ["FILTERS", "RECORDED", "PageSpec", "Row", "newest_tick"]

@@ -16,7 +16,7 @@ from dashboard.alert_words import in_utc
 from dashboard.errors import sentence
 from dashboard.errors.group_table import group_row
 from dashboard.page_query import FILTERS as LABELS
-from dashboard.page_spec import PageSpec, Row
+from dashboard.page_spec import RECORDED, PageSpec, Row
 from dashboard.reading import Reading
 from dashboard.sentence import Sentence, where_known
 from metrics import queries
@@ -112,7 +112,7 @@ PAGE = PageSpec(
     title="Errors",
     path="dashboard/errors/",
     figures=figures,
-    series=SERIES,
+    series=(*SERIES, RECORDED),
     compared=(series("inference.error_rate_percent", "avg"),),
     filters=FILTERS,
     missing="No request was stored in this time range, so none can have failed.",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
 from dashboard.latency.sentence import describe_latency
-from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
+from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from metrics import catalogue, queries
 from metrics.queries import TIMES, FigureSet, SeriesSpec, Window
@@ -96,7 +96,7 @@ PAGE = PageSpec(
     path="dashboard/latency/",
     figures=figures,
     data=newest_tick,
-    series=SERIES,
+    series=(*SERIES, RECORDED),
     compared=COMPARED,
     figure_set=FIGURES,
     filters=FILTERS,

@@ -13,7 +13,7 @@ from dashboard.chart_series import chart_series
 from dashboard.formatting import percent
 from dashboard.models import opened, sentence, table
 from dashboard.page_alerts import PageAlerts
-from dashboard.page_spec import FILTERS, PageSpec, Row
+from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row
 from dashboard.reading import UNREAD, Reading
 from metrics import queries
 from metrics.queries import TIMES_AND_COST, Ranking, SeriesSpec
@@ -21,7 +21,7 @@ from metrics.queries import TIMES_AND_COST, Ranking, SeriesSpec
 RESPONSE = "inference.response_time_ms"
 MAX_SEARCH = 200  # characters
 ROWS = 100
-SERIES = (SeriesSpec.of("system.cpu_percent", "avg"), SeriesSpec.of(RESPONSE, "p95", "model"))
+SERIES = (RECORDED, SeriesSpec.of(RESPONSE, "p95", "model"))
 # Of the model whose card is open. They are read with the figures, because ticks carry those of all models.
 OPENED_SERIES = (
     *(SeriesSpec.of(RESPONSE, stat) for stat in ("p50", "p90", "p95", "p99", "avg", "count")),

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 
 from dashboard.formatting import duration, whole
 from dashboard.health import ENOUGH_REQUESTS
-from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
+from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
 from dashboard.queue import sentence
 from dashboard.reading import Reading
 from dashboard.sentence import where_known
@@ -123,7 +123,7 @@ PAGE = PageSpec(
     figures=figures,
     data=newest_tick,
     tiles=TILES,
-    series=SERIES,
+    series=(*SERIES, RECORDED),
     compared=(series("queue.pending", "avg"), series(WAIT, "p95"), series(PROCESSING, "p95")),
     filters=FILTERS,
     figure_set=FIGURES,

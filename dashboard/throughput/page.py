@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 
 from dashboard.chart_series import chart_histogram
 from dashboard.formatting import Figure, compact, percent, rate, whole
-from dashboard.page_spec import FILTERS, PageSpec, Row, newest_tick
+from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from dashboard.throughput import sentence
 from dashboard.tiles import Tile
@@ -106,7 +106,7 @@ PAGE = PageSpec(
     figures=figures,
     data=newest_tick,
     tiles=TILES,
-    series=SERIES,
+    series=(*SERIES, RECORDED),
     compared=tuple(series(f"inference.{name}", "rate") for name in ("requests", "prompt_tokens", "completion_tokens")),
     filters=FILTERS,
     figure_set=FIGURES,

@@ -6,6 +6,7 @@ import { startPage } from "../frame/start.js";
 import { percent, text } from "../page/format.js";
 import { mountLinesByModel, mountSumByModel } from "../widgets/by-model.js";
 import { mountChart } from "../widgets/card.js";
+import { FAILURES } from "../widgets/outcomes.js";
 import { mountParts } from "../widgets/parts.js";
 import * as sentence from "../widgets/sentence.js";
 import { mountServerTable } from "../widgets/server-table.js";
@@ -14,13 +15,6 @@ import { mountServerTable } from "../widgets/server-table.js";
 const rateOf = (name) => [`inference.${name}`, "rate"];
 const RATE = ["inference.error_rate_percent", "avg"];
 const formatPercent = (value) => text(percent(value));
-const OUTCOMES = [
-  { label: "server error", colour: "part-4", metric: rateOf("server_errors") },
-  { label: "timeout", colour: "part-3", metric: rateOf("timeouts") },
-  { label: "client error", colour: "part-2", metric: rateOf("client_errors") },
-  { label: "rate-limited", colour: "part-1", metric: rateOf("rate_limited") },
-  { label: "cancelled", colour: "series-other", metric: rateOf("cancelled") },
-];
 
 // A link to a group changes the address without loading the page again.
 function mountGroups(root, page) {
@@ -37,7 +31,7 @@ function mountGroups(root, page) {
 const WIDGETS = {
   sentence: sentence.mount,
   failures: (root, page) => mountParts(root, page, {
-    parts: OUTCOMES,
+    parts: FAILURES.toReversed(),
     help: "Failed requests per second by their outcome.",
     emptyText: "No request failed in this time range",
   }),

@@ -8,6 +8,7 @@ import { compact, percent, text } from "../page/format.js";
 import { mountSumByModel } from "../widgets/by-model.js";
 import { mountChart } from "../widgets/card.js";
 import { mountHistogram } from "../widgets/histogram.js";
+import { FAILURES } from "../widgets/outcomes.js";
 import { mountParts } from "../widgets/parts.js";
 import * as sentence from "../widgets/sentence.js";
 import { mountServerTable } from "../widgets/server-table.js";
@@ -30,14 +31,7 @@ function cachedLines(page) {
   });
 }
 
-const OUTCOMES = [
-  { label: "successful", colour: "series-1", metric: rateOf("requests"), points: successful },
-  { label: "client error", colour: "part-1", metric: rateOf("client_errors") },
-  { label: "rate-limited", colour: "part-2", metric: rateOf("rate_limited") },
-  { label: "timeout", colour: "part-3", metric: rateOf("timeouts") },
-  { label: "cancelled", colour: "part-4", metric: rateOf("cancelled") },
-  { label: "server error", colour: "critical", metric: rateOf("server_errors") },
-];
+const OUTCOMES = [{ label: "successful", colour: "series-1", metric: rateOf("requests"), points: successful }, ...FAILURES];
 const FINISH = [
   { label: "stop", colour: "part-1", metric: rateOf("finish_stop") },
   { label: "tool call", colour: "part-2", metric: rateOf("finish_tool") },
