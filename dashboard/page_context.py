@@ -29,6 +29,7 @@ ADDRESSES = {
     "choices-url": ("filter-choices",),
     "models-url": ("overview-models",),
     "requests-page-url": ("requests-page",),
+    "models-page-url": ("models-page",),
     "requests-search-url": ("requests-search",),
     "request-drawer-url": ("request-drawer", "0"),
     "alerts-url": ("alerts",),

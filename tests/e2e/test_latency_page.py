@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -82,6 +83,35 @@ class TheLatencyPage:
         )
         assert max(widths) > 10 * min(widths)
         assert console_errors == []
+
+    def test_has_a_chart_of_each_model_on_one_scale(self, page: Page, console_errors: list[str]) -> None:
+        charts = page.locator("[data-widget=by-model] section:visible")
+        expect(charts).to_have_count(2)
+        charts.first.scroll_into_view_if_needed()
+        for name in ("slow", "steady"):
+            canvas = charts.filter(has_text=name).locator("canvas")
+            expect(canvas).to_have_attribute("aria-label", re.compile(f"^{name}: P99 .*, P95 .*, P50 "))
+        drawn = charts.locator("canvas").evaluate_all(
+            """canvases => canvases.map((canvas) => { const { data, scales } = Chart.getChart(canvas);
+               return [[scales.y.min, scales.y.max], Math.max(...data.datasets[1].data.map(({ y }) => y))]; })"""
+        )
+        (limits, one), (others, another) = drawn
+        assert limits == others
+        assert sorted([one > 6_000, another > 6_000]) == [False, True], "each has the P95 of its model"
+        charts.get_by_role("link", name="slow").click()
+        page.wait_for_url("**/dashboard/models/slow/?range=1h")
+        assert console_errors == []
+
+    def test_saves_the_values_of_the_model_of_a_small_chart(self, page: Page) -> None:
+        chart = page.locator("[data-widget=by-model] section:visible", has_text="steady")
+        chart.scroll_into_view_if_needed()
+        chart.locator("[data-menu]").click()
+        with page.expect_download() as saved:
+            chart.get_by_role("menuitem", name="Save as CSV").click()
+        assert saved.value.suggested_filename.startswith("llmmonitor_steady_steady_")
+        text = Path(saved.value.path()).read_text(encoding="utf-8")
+        assert "steady" in text
+        assert "slow" not in text
 
     def test_counts_in_the_bars_what_the_table_of_the_histogram_has(self, page: Page) -> None:
         card = page.locator("[data-widget=histogram]")

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import "./support.js"; // first
 
 import { rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
-import { roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
+import { logLimits, roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
 import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
 import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
@@ -53,6 +53,18 @@ describe("An axis", () => {
     for (const [most, isDuration, step] of steps) {
       assert.ok(Math.abs(roundStep(most, isDuration) - step) < 1e-9, `${most}: ${roundStep(most, isDuration)}`);
     }
+  });
+});
+
+describe("A logarithmic axis that charts share", () => {
+  it("has all their values between round limits", () => {
+    assert.deepEqual(logLimits([130, null, 999, 4_001, 0]), { min: 100, max: 5_000 });
+    assert.deepEqual(logLimits([0.3, 0.7]), { min: 0.2, max: 1 });
+  });
+
+  it("has two limits also where there is one value or none", () => {
+    assert.deepEqual(logLimits([200, 200]), { min: 200, max: 400 });
+    assert.deepEqual(logLimits([null]), { min: 1, max: 10 });
   });
 });
 

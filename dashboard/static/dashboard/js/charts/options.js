@@ -3,6 +3,7 @@
 import { element, find, isPhone } from "../page/dom.js";
 import { dayOfMonth, hourAndMinute, timeOfDay, timeOfRate } from "../page/format.js";
 import { instantsOf, localTime } from "../page/local-time.js";
+import { logTicks } from "./heat.js";
 import { colour } from "./palette.js";
 
 const TEN_MINUTES = 600_000;
@@ -66,8 +67,19 @@ export function roundStep(max, isDuration) {
   return ROUND_FACTORS.find((factor) => max / (factor * power) <= MAX_STEPS) * power;
 }
 
-// `formatTick(value, axisMax, time)` returns the label of a tick; `time` is that of an axis of rates (`isRate`).
-export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDuration = false, isRate = false, logarithmic = false }) {
+// The limits of a logarithmic axis that has all these values: 1, 2 or 5 times a power of ten. {min, max}
+export function logLimits(values) {
+  const known = values.filter((value) => value > 0);
+  if (!known.length) return { min: 1, max: 10 };
+  const [least, most] = known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, 0]);
+  const round = (value) => [1, 2, 5, 10].map((factor) => Number((factor * 10 ** Math.floor(Math.log10(value))).toPrecision(1)));
+  const min = round(least).findLast((edge) => edge <= least);
+  const max = round(most).find((edge) => edge >= most);
+  return { min, max: max > min ? max : 2 * min };
+}
+
+// `limits()`: those of a logarithmic axis, see `logLimits`. `formatTick(value, axisMax, time)` returns the label of a tick; `time` is that of an axis of rates (`isRate`).
+export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDuration = false, isRate = false, logarithmic = false, limits }) {
   const roundTicks = {
     bounds: "data",
     afterDataLimits(axis) {
@@ -84,13 +96,20 @@ export function valueAxis({ stacked = false, formatTick, max, suggestedMax, isDu
       axis.ticks = Array.from({ length: Math.round(axis.max / axis.roundStep) + 1 }, (_, index) => ({ value: index * axis.roundStep }));
     },
   };
+  const withinLimits = {
+    bounds: "data",
+    afterDataLimits: (axis) => Object.assign(axis, limits()),
+    afterBuildTicks(axis) {
+      axis.ticks = logTicks(axis.min, axis.max).map((value) => ({ value }));
+    },
+  };
   return {
-    type: logarithmic ? "logarithmic" : "linear",
+    type: logarithmic || limits ? "logarithmic" : "linear",
     stacked,
-    beginAtZero: !logarithmic,
+    beginAtZero: !logarithmic && !limits,
     max,
     suggestedMax,
-    ...(logarithmic || max ? {} : roundTicks),
+    ...(limits ? withinLimits : logarithmic || max ? {} : roundTicks),
     border: { display: false },
     grid: { color: colour("line-soft"), drawTicks: false },
     afterFit(axis) {

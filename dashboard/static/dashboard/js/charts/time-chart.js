@@ -2,6 +2,7 @@
 //
 // spec = {
 //   type: "line" | "bar", stacked, endLabels, legend, max, suggestedMax, isDuration, isRate,
+//   limits(): of the value axis, which then is logarithmic, see options.js,
 //   lines(): [{ label, points, colour, width, dash, fill, faint, counts, compared }], the first at the bottom of a stack;
 //     counts: points with the number of requests: the line is faint where these are too few for its percentile;
 //     compared: {metric, stat, label} of the line, for a twin that shows the window before (`page.before`),

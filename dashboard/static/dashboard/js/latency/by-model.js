@@ -1,4 +1,4 @@
-// Times of each model: of the whole response, to the first token, and per output token.
+// Times of each model to the first token, and per output token.
 
 import { durationLabel } from "../charts/axis-labels.js";
 import { linesByGroup } from "../charts/lines.js";
@@ -7,7 +7,6 @@ import { lastValue, valueAt } from "../live/series.js";
 import { duration, text } from "../page/format.js";
 import { mountChart } from "../widgets/card.js";
 
-const RESPONSE = "inference.response_time_ms";
 const FIRST_TOKEN = "inference.ttft_ms";
 const PER_TOKEN = "inference.time_per_output_token_ms";
 const MOST_MODELS = 7;
@@ -47,13 +46,6 @@ function mountByModel(root, page, { metric, stats, help, spansOf = [metric], emp
     emptyText,
   });
 }
-
-export const mountResponse = (root, page) => mountByModel(root, page, {
-  metric: RESPONSE,
-  stats: ["p95"],
-  help: "The P95 of the response time of each model, on one scale. Grey: the window before.",
-  emptyText: "No successful requests in this time range",
-});
 
 export const mountFirstToken = (root, page) => mountByModel(root, page, {
   metric: FIRST_TOKEN,

@@ -7,13 +7,14 @@ import * as sentence from "../widgets/sentence.js";
 import { mountServerTable } from "../widgets/server-table.js";
 import * as byModel from "./by-model.js";
 import * as distribution from "./distribution.js";
+import * as smallMultiples from "./small-multiples.js";
 import { mountSplit } from "./split.js";
 
 startPage({
   sentence: sentence.mount,
   latency: latency.mount,
   percentiles: mountServerTable,
-  "by-model": byModel.mountResponse,
+  "by-model": smallMultiples.mount,
   histogram: distribution.mountHistogramCard,
   heatmap: distribution.mountHeatmapCard,
   "first-token": byModel.mountFirstToken,

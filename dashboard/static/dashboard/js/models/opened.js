@@ -1,6 +1,7 @@
 // The card of one model below the table, or its page alone. Its series come with the figures, and its charts see them in
 // place of those of the page.
 
+import { pageWith } from "../live/page-with.js";
 import { SeriesStore } from "../live/series.js";
 import { embeddedJson, find, releaseFocus } from "../page/dom.js";
 import * as latency from "../widgets/latency.js";
@@ -39,20 +40,12 @@ export function mount(root, page) {
 // The page as the charts of one model see it: with its series, its summary and its filter.
 function ofModel(page, series) {
   const specs = embeddedJson("opened-specs");
-  const own = {
+  return pageWith(page, {
     series: () => series,
     before: () => new SeriesStore(),
     specs: () => specs,
     data: () => ({ ...page.data, summary: page.data.opened?.summary ?? {}, alerts: { marks: page.data.opened?.marks ?? [] } }),
     filters: () => ({ ...page.filters, model: page.data.opened ? [page.data.opened.name] : [] }),
     currentValue: () => (_, name) => ({ value: page.data.opened?.summary[name] ?? null, fromWindow: false }),
-  };
-  return new Proxy(page, {
-    get(target, name) {
-      if (Object.hasOwn(own, name)) return own[name]();
-      const value = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-    set: (target, name, value) => Reflect.set(target, name, value, target),
   });
 }

@@ -84,3 +84,4 @@ export const signInUrl = (search = location.search) => `${urls().loginUrl}?next=
 export const adminUrl = (path) => urls().adminUrl + path;
 export const rulesAdminUrl = (rest = "") => adminUrl(`alerts/alertrule/${rest}`);
 export const requestsPageUrl = () => urls().requestsPageUrl;
+export const modelPageUrl = (name) => `${urls().modelsPageUrl}${encodeURIComponent(name)}/`;

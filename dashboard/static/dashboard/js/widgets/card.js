@@ -28,7 +28,7 @@ const MAX_VALUES = 4; // in the head and in the description
 export function mountChart(root, page, spec) {
   checkSeries(page, spec);
   const chart = new TimeChart(root, page, spec);
-  const title = find(".card-title", root).textContent;
+  const titleOf = () => find(".card-title", root).textContent; // a chart can become that of another model
   const canvas = find("canvas", root);
   let describedAt = -Infinity;
   // The tooltip has the values under the pointer, so the head of this chart keeps the newest.
@@ -42,10 +42,10 @@ export function mountChart(root, page, spec) {
     drawLegend(find("[data-legend]", root), chart.legend);
     if (performance.now() - describedAt < DESCRIPTION_INTERVAL_MS) return;
     describedAt = performance.now();
-    describe(root, canvas, title, page, chart);
+    describe(root, canvas, titleOf(), page, chart);
   };
   page.topics.on("cursor", drawHead);
-  page.topics.on("cursor-by-key", (node) => node === canvas && announceValues(title, page, spec, chart));
+  page.topics.on("cursor-by-key", (node) => node === canvas && announceValues(titleOf(), page, spec, chart));
   mountHelp(root, page, spec);
   let tableAt = 0;
   const table = mountFrame(root, page, {
@@ -54,7 +54,7 @@ export function mountChart(root, page, spec) {
       tableAt = performance.now();
       target.replaceChildren(tableOf(page, spec, chart));
     },
-    save: (extension) => saveHistory(extension, spec, page, title, chart.lines),
+    save: (extension) => saveHistory(extension, spec, page, titleOf(), chart.lines),
     links: [
       { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.rolling },
       { label: "Copy link to this moment", onClick: () => copyLink(page, true) },

@@ -9,12 +9,12 @@ import { mountMenu } from "./menu.js";
 // `source`: {chart, config(), legend, rebuild()}, see charts/export.js; drawTable(target): the table of all values;
 // save(extension): save them as "csv" or "json"; links: further items of the menu. Returns the table.
 export function mountFrame(root, page, { source, drawTable, save, links = [] }) {
-  const title = find(".card-title", root).textContent;
+  const titleOf = () => find(".card-title", root).textContent;
   const table = chartTable(find("[data-table]", root), drawTable);
   const larger = () => enlarge(root, source);
   mountMenu(root, [
-    { label: "Save as PNG", onClick: () => savePng(source, title, page) },
-    { label: "Save as SVG", onClick: () => saveSvg(source, title, page) },
+    { label: "Save as PNG", onClick: () => savePng(source, titleOf(), page) },
+    { label: "Save as SVG", onClick: () => saveSvg(source, titleOf(), page) },
     { label: "Save as CSV", onClick: () => save("csv") },
     { label: "Save as JSON", onClick: () => save("json") },
     null,

@@ -1,6 +1,7 @@
 // Percentiles of a distribution over time, as lines of one colour.
 
 import { numberLabel } from "../charts/axis-labels.js";
+import { lineStyle } from "../charts/palette.js";
 import { valueAt } from "../live/series.js";
 import { mountChart } from "./card.js";
 
@@ -11,24 +12,31 @@ const LOOKS = {
   p50: { width: 2.4 },
 };
 
-// `stats`: those shown, the highest first; `before`: the one that is compared with the window before; `count`: whether the number of
-// values of each point is among the series, for the tooltip.
-export function mountPercentiles(root, page, { metric, stats, before = null, count = true, colour = "series-1", ...spec }) {
+// `stats`: those shown, the highest first, and `inHead`: those of them whose values are in the head; `before`: the one that is
+// compared with the window before; `count`: whether the number of values of each point is among the series, for the tooltip;
+// `model()`: the model that the chart is about, where the page has the series of each.
+/** @param {HTMLElement} root
+ *  @param {import("../live/page.js").Page} page
+ *  @param {{ metric: string, stats: string[], inHead?: string[], before?: string | null, count?: boolean, colour?: string,
+ *    model?: () => string, [name: string]: any }} spec */
+export function mountPercentiles(root, page, { metric, stats, inHead = stats, before = null, count = true, colour = "series-1", model, ...spec }) {
+  const pointsOf = (stat) => page.series.get(metric, stat, model?.());
   mountChart(root, page, {
     type: "line",
     endLabels: true,
     formatTick: numberLabel,
-    metrics: [...stats, ...(count ? ["count"] : [])].map((stat) => [metric, stat]),
+    groupBy: model && "model",
+    metrics: [...stats.toReversed(), ...(count ? ["count"] : [])].map((stat) => [metric, stat]),
     spansOf: [metric],
     thresholdsOf: [metric],
     lines: () => stats.map((stat) => ({
-      ...LOOKS[stat], label: stat.toUpperCase(), colour, points: page.series.get(metric, stat),
-      counts: count && stat === "p99" ? page.series.get(metric, "count") : null,
-      compared: stat === before ? { metric, stat } : null,
+      ...LOOKS[stat], label: stat.toUpperCase(), colour: model ? lineStyle("model", model()).colour : colour, points: pointsOf(stat),
+      counts: count && stat === "p99" ? pointsOf("count") : null,
+      compared: stat === before ? { metric, stat, label: model?.() } : null,
     })),
-    counts: count ? () => page.series.get(metric, "count") : undefined,
-    currentValues: (time) => stats.toReversed().map((stat) => {
-      const points = page.series.get(metric, stat);
+    counts: count ? () => pointsOf("count") : undefined,
+    currentValues: (time) => inHead.toReversed().map((stat) => {
+      const points = pointsOf(stat);
       return [stat.toUpperCase(), spec.format(valueAt(points, time ?? points.findLast(({ y }) => y !== null)?.x ?? 0, page.series.step))];
     }),
     ...spec,
