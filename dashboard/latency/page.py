@@ -29,7 +29,7 @@ SERIES = (
     *(SeriesSpec.of(RESPONSE, stat) for stat in ("p50", "p90", "p95", "p99", "avg", "count")),
     SeriesSpec.of("inference.queue_time_ms", "avg"),
     SeriesSpec.of(TTFT, "avg"),
-    SeriesSpec.of(RESPONSE, "p95", "model"),
+    *(SeriesSpec.of(RESPONSE, stat, "model") for stat in ("p50", "p95", "p99", "count")),
     SeriesSpec.of(TTFT, "p95", "model"),
     SeriesSpec.of(TPOT, "p50", "model"),
     SeriesSpec.of(TPOT, "p95", "model"),
