@@ -51,7 +51,7 @@ def _healthy(
     text += f"{duration(slowest['p95_response_time_ms'])}."
     count = len(used) + omitted
     if not comparable:
-        return Sentence("ok", f"{count} {'model' if count == 1 else 'models'} in use.", text)
+        return Sentence("ok", f"{whole(count)} {'model' if count == 1 else 'models'} in use.", text)
     if len(used) == 1:
         return Sentence("ok", f"{used[0]['model_name']} {'was' if past else 'is'} as fast as in {before}.", text)
     which = f"The {len(used)} busiest" if omitted else "All"

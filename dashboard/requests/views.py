@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -14,7 +14,7 @@ from dashboard.page_views import page_urls, reading_of, rendered
 from dashboard.requests.detail import detail
 from dashboard.requests.page import DETAIL
 from dashboard.requests.search import parse
-from llmmonitor.http.problem_details import problem_response
+from llmmonitor.http.problem_details import NotFound, problem_response
 from metrics.queries.read.filters import promoted_tags
 
 MAX_SEARCH = 400  # characters
@@ -28,7 +28,7 @@ def request_page(request: HttpRequest, number: int) -> HttpResponse:
     """The page of one request."""
     shown = detail(number)
     if shown is None:
-        raise Http404(GONE.format(number))
+        raise NotFound(GONE.format(number))
     return rendered(request, DETAIL, reading_of(request, DETAIL, timezone.now()), **shown)
 
 

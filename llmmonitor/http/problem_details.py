@@ -5,9 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from django.http import JsonResponse
+from django.http import Http404, JsonResponse
 
 CONTENT_TYPE = "application/problem+json"
+
+
+class NotFound(Http404):
+    """What a page is about does not exist. Its sentence is shown; that of another Http404 may hold paths of files."""
 
 
 def problem_body(status: int, code: str, detail: str, **extras: Any) -> dict[str, Any]:

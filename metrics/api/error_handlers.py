@@ -18,7 +18,7 @@ from django.urls import reverse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from llmmonitor.http.problem_details import CONTENT_TYPE, problem_body, problem_response
+from llmmonitor.http.problem_details import CONTENT_TYPE, NotFound, problem_body, problem_response
 from llmmonitor.infra.disk_errors import MAY_NOT_WRITE, NO_ROOM
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.queries import BadQuery, QueryStopped
@@ -90,12 +90,13 @@ def _log_database_error(error: BaseException) -> None:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Return the response to an unknown path: a page for browsers, a problem for programs."""
+    """Return the response to what does not exist: a page for browsers, a problem for programs."""
+    said = str(exception) if isinstance(exception, NotFound) else ""
     if "text/html" in request.headers.get("Accept", ""):
-        return render(request, "access/not_found.html", {"path": request.path[:200]}, status=404)
-    return problem_response(
-        404, "not_found", f"There is nothing at {request.path[:200]}. {reverse('docs')} lists the API."
-    )
+        context = {"path": request.path[:200], "said": said}
+        return render(request, "access/not_found.html", context, status=404)
+    detail = said or f"There is nothing at {request.path[:200]}. {reverse('docs')} lists the API."
+    return problem_response(404, "not_found", detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

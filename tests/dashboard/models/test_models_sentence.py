@@ -49,6 +49,7 @@ class TheSentence:
     def test_compares_with_nothing_where_the_windows_are_not_comparable(self) -> None:
         state, title, _ = described(row("a", p95=9_000), comparable=False)
         assert (state, title) == ("ok", "1 model in use.")
+        assert described(row("a"), comparable=False, omitted=3_013)[1] == "3,014 models in use."
 
     def test_claims_nothing_of_few_requests_or_none(self) -> None:
         assert described(row("a", 1)) == (

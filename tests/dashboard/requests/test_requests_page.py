@@ -206,8 +206,10 @@ class APageOfOneRequest:
         assert re.search(r'aria-label="P95 of the model 9\d\d\u00a0ms"', html)
         assert "of the model" not in visitor.get(ONE.format(of_another_minute)).content.decode()
 
-    def test_that_does_not_exist_is_not_found(self, visitor: Client) -> None:
+    def test_that_does_not_exist_is_not_found_and_says_why(self, visitor: Client) -> None:
         page = visitor.get(ONE.format(99), HTTP_ACCEPT="text/html")
         assert page.status_code == 404
-        assert "Page not found" in page.content.decode()
+        said = "There is no request 99. It may be older than the retention."
+        assert f"<p>{said}</p>" in page.content.decode()
+        assert visitor.get(ONE.format(99)).json()["detail"] == said
         assert visitor.get(f"{LIST}/99").json()["detail"].startswith("There is no request 99.")

@@ -1,0 +1,41 @@
+"""The longest names that are accepted, without a place to break them: no page is wider than its window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from dashboard.pages import PAGES
+from tests.support.server import Server
+
+pytestmark = pytest.mark.browser
+NAME = "W" * 200
+VIEWS = [*(spec.path for spec in PAGES), f"dashboard/models/{NAME}/"]
+
+
+@pytest.fixture(scope="module")
+def server(module_server: Server) -> Server:
+    """One model, one source of queues, and one machine that has stopped, so that the Overview's sentence names it."""
+    at = (datetime.now(UTC) - timedelta(minutes=3)).isoformat()
+    request = {"model_name": NAME, "provider": NAME, "service": NAME, "response_time_ms": 500, "success": True}
+    queue = {"source": NAME, "model_name": NAME, "pending": 5, "processing": 2}
+    error = {"model_name": NAME, "error_type": NAME, "error_message": NAME}
+    machine = {"host": NAME, "timestamp": at, "cpu_percent": 50, "memory_percent": 50}
+    for path, event in (("inference", [request] * 30), ("queue", queue), ("error", error), ("system", machine)):
+        assert module_server.post(f"/track/{path}", event).status == 200
+    return module_server
+
+
+class ALongName:
+    @pytest.mark.parametrize("width", [390, 1440])
+    @pytest.mark.parametrize("view", VIEWS, ids=lambda path: path[:24])
+    def test_does_not_make_a_page_wider_than_its_window(
+        self, server: Server, open_page: Any, view: str, width: int
+    ) -> None:
+        page = open_page(f"{server.url}/{view}?range=1h", width=width)
+        if view == "dashboard/alerts/":  # once the rules are evaluated
+            expect(page.locator(".rules")).to_contain_text(NAME, timeout=60_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
