@@ -40,7 +40,7 @@ def describe(summary: Row, groups: Sequence[Row], start: datetime, span: str, *,
             return Sentence("warning", title, rate)
     if not failed:
         return Sentence("ok", "No request failed.", f"{whole(len(groups))} groups of warnings in {span}.")
-    return Sentence("ok", "Errors are as before: nothing new, nothing rising.", rate)
+    return Sentence("ok", "No group of errors is new or rising.", rate)
 
 
 def _times(count: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from dashboard.pages import PAGES
 from metrics.queries import RANGES
@@ -125,6 +125,25 @@ class APage:
         expect(page.locator("[data-range='1h']")).to_have_attribute("aria-pressed", "true")
         assert query(page) == before
         assert console_errors == []
+
+
+class TheChoicesThatAreMadeBeforeTheDataIsThere:
+    def test_are_all_in_the_address(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/?range=6h")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/dashboard/data/overview?*", hold)
+        page.locator("[data-filter=model] > button").click()
+        for option in page.locator("[data-filter=model]").get_by_role("checkbox").all()[:2]:
+            option.check()
+        assert len(query(page)["model"]) == 2
+        expect(page.locator("#chips .chip:not(.clear)")).to_have_count(0)
+        for route in held:
+            route.continue_()
+        expect(page.locator("#chips .chip:not(.clear)")).to_have_count(2)
 
 
 def first_time_chart(page: Page) -> Locator | None:

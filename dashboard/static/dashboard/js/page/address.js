@@ -33,3 +33,4 @@ export const replaceAddress = (change) =>
   history.replaceState(history.state, "", relative(changedQuery(location.search, change)));
 
 export const parameter = (name) => new URLSearchParams(location.search).get(name);
+export const parameters = (name) => new URLSearchParams(location.search).getAll(name);

@@ -1,5 +1,6 @@
 // The filters (model, provider, machine, promoted tags): each a menu with several choices, and a chip for each chosen value.
 
+import { parameters } from "./address.js";
 import { findChoices } from "./api.js";
 import { disclosure } from "./disclosure.js";
 import { element, find, findAll, setText, whenTyped } from "./dom.js";
@@ -39,7 +40,7 @@ function mountFilter(root, page) {
     return [...choices, ...missing.map((value) => ({ value, count: name === "host" ? null : 0 }))];
   };
   const hasMore = () => known().total > known().choices.length;
-  const toggle = (value, on) => page.navigate({ filters: { [name]: on ? [...chosen(), value] : without(chosen(), value) } });
+  const toggle = (value, on) => change(page, name, (values) => (on ? [...values, value] : without(values, value)));
 
   const drawOptions = (list, query, matches, omitted) => {
     list.replaceChildren(
@@ -101,18 +102,21 @@ function drawChips(page) {
   const target = find("#chips");
   const filters = Object.entries(page.filters).filter(([, values]) => Array.isArray(values));
   target.hidden = filters.length === 0;
-  const chip = (name, values, value) => {
+  const chip = (name, value) => {
     const label = page.settings.filters[name] ?? name;
     return element("button", {
       type: "button", class: "chip", "aria-label": `Remove the filter ${label}: ${value}`,
-      on: { click: () => page.navigate({ filters: { [name]: without(values, value) } }) },
+      on: { click: () => change(page, name, (values) => without(values, value)) },
     }, element("span", { class: "muted" }, label), element("bdi", {}, value), element("span", { "aria-hidden": "true" }, "✕"));
   };
   const clear = () => page.navigate({ filters: Object.fromEntries(filters.map(([name]) => [name, []])) });
   target.replaceChildren(
-    ...filters.flatMap(([name, values]) => values.map((value) => chip(name, values, value))),
+    ...filters.flatMap(([name, values]) => values.map((value) => chip(name, value))),
     ...(filters.length ? [element("button", { type: "button", class: "chip clear", on: { click: clear } }, "Clear all")] : []),
   );
 }
+
+// Change the values in the address. Those of the page are older while it loads the data of a change.
+const change = (page, name, changed) => page.navigate({ filters: { [name]: changed(parameters(name)) } });
 
 const without = (values, removed) => values.filter((value) => value !== removed);
