@@ -97,7 +97,7 @@ def is_text(page: Page) -> None:
 
 def cards(page: Page) -> list[Locator]:
     """The cards with a menu. A card may contain others."""
-    return page.locator("[data-widget]:has([data-menu]):not(:has([data-widget])):visible").all()
+    return page.locator("[data-widget]:has([data-menu]:visible):not(:has([data-widget])):visible").all()
 
 
 class AHostileLabel:
