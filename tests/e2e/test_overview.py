@@ -478,7 +478,7 @@ class APageBelowAPathOfAProxy:
             page.reload()
             wait_live(page)
             expect(page.locator("html")).to_have_attribute("data-theme", "light")
-            with page.expect_request(f"{proxy.url}/monitor/export/history.csv?**"), page.expect_download() as saved:
+            with page.expect_request(f"{proxy.url}/monitor/export/history.json?**"), page.expect_download() as saved:
                 page.locator('[data-widget="requests"] [data-menu]').click()
                 page.get_by_role("menuitem", name="CSV").click()
             assert saved.value.suggested_filename.startswith("llmmonitor_requests_")

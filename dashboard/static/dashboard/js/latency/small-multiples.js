@@ -30,7 +30,7 @@ export function mount(root, page) {
   for (const topic of ["data", "figures"]) page.topics.on(topic, choose);
   choose();
   cards.forEach((card, index) => {
-    const model = () => names[index];
+    const model = () => names[index] ?? ""; // a hidden card has none
     mountPercentiles(card, pageWith(page, { filters: () => ({ ...page.filters, model: [model()] }) }), {
       metric: RESPONSE,
       stats: STATS,
@@ -49,8 +49,11 @@ export function mount(root, page) {
 
 function nameCard(card, name) {
   card.hidden = name === undefined;
-  if (card.hidden) return;
   const title = find(".card-title", card);
+  if (card.hidden) {
+    for (const part of [title, find("[data-description]", card)]) part.replaceChildren();
+    return;
+  }
   const link = find("a", title) ?? element("a", { class: "link" }, element("bdi"));
   if (!link.isConnected) title.replaceChildren(element("i", { class: "swatch", "aria-hidden": "true" }), link);
   find(".swatch", title).className = `swatch slot-${slotOf("model", name)}`;

@@ -30,7 +30,7 @@ export function mountPercentiles(root, page, { metric, stats, inHead = stats, be
     spansOf: [metric],
     thresholdsOf: [metric],
     lines: () => stats.map((stat) => ({
-      ...LOOKS[stat], label: stat.toUpperCase(), colour: model ? lineStyle("model", model()).colour : colour, points: pointsOf(stat),
+      ...LOOKS[stat], label: stat.toUpperCase(), colour: model?.() ? lineStyle("model", model()).colour : colour, points: pointsOf(stat),
       counts: count && stat === "p99" ? pointsOf("count") : null,
       compared: stat === before ? { metric, stat, label: model?.() } : null,
     })),
