@@ -8,7 +8,7 @@ from dashboard.page_spec import RECORDED, PageSpec
 from dashboard.pages import PAGES
 
 
-class EachPageWithCharts:
+class APageWithCharts:
     @pytest.mark.parametrize("page", [page for page in PAGES if page.series], ids=lambda page: page.name)
     def test_knows_when_no_machine_was_sampled(self, page: PageSpec) -> None:
         assert any((one.metric, one.stat) == (RECORDED.metric, RECORDED.stat) for one in page.series)
