@@ -14,14 +14,14 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Max, Min, Sum
+from django.db.models import Max, Min, Q, Sum
 
 from metrics.catalogue import Metric
 from metrics.levels import COUNTERS, HOUR, LEVELS, columns_of
 from metrics.models import GaugeRollup
 from metrics.queries.read.budget import CHECK_ROWS, count_rows
-from metrics.queries.read.sql import one_of
-from metrics.queries.time.plan import Plan
+from metrics.queries.read.sql import in_segments, one_of
+from metrics.queries.time.plan import Plan, Segment
 from metrics.readings import (
     COLUMNS,
     COUNT,
@@ -96,27 +96,49 @@ def read_minutes(metrics: Sequence[Metric], start: int, end: int, ids: Sequence[
 
 
 def read_rollups(
-    stats: Mapping[Metric, Collection[str]], plan: Plan, ids: Sequence[int] | None, now_s: int, hold: bool
+    stats: Mapping[Metric, Collection[str]], plan: Plan, ids: Sequence[int] | None, now_s: int
 ) -> dict[str, InstanceSpans]:
-    """Return the minutes or hours of metrics, with what these statistics of them need. `hold`: see `read_spans`."""
+    """Return the minutes or hours of metrics, with what these statistics of them need. See `read_spans`."""
     alike: dict[tuple[bool, bool], list[Metric]] = defaultdict(list)
     for metric in stats:
         alike[metric.name in LEVELS, metric.name in COUNTERS].append(metric)
     read: dict[str, InstanceSpans] = {}
     for (are_levels, are_counters), metrics in alike.items():
         is_short = plan.resolution == MINUTE and plan.step_seconds < MAX_VALID_SECONDS
-        held = hold and not are_counters and (are_levels or is_short)
+        held = not are_counters and (are_levels or is_short)
         columns = {*BASE, *(OF_STAT["last"] if held else ())}
         columns.update(*(OF_STAT.get(stat, ()) for metric in metrics for stat in stats[metric]))
         resolutions = (MINUTE, HOUR) if are_levels else (plan.resolution,)
         start = plan.start - (LOOKBACK_SECONDS if held else 0)
-        for name, own in _read(
-            metrics, sorted(columns), resolutions, start, plan.end, ids, whole=not (hold or are_levels)
-        ).items():
+        for name, own in _read(metrics, sorted(columns), resolutions, start, plan.end, ids).items():
             spans = spans_of(own.rows, are_counters)
             if held:
                 spans = with_held(spans, min(plan.end, now_s))
             read[name] = _without_converted(spans, own, plan.start)
+    return read
+
+
+def read_whole(
+    stats: Mapping[Metric, Collection[str]], segments: Sequence[Segment], ids: Sequence[int] | None
+) -> dict[str, Spans]:
+    """Return a span for each instance, which has all its rows in some segments; the database adds them up.
+
+    For `avg`, `min` and `max` of metrics that are neither levels nor counters.
+    """
+    of_stats = (OF_STAT.get(stat, ()) for own in stats.values() for stat in own)
+    columns = sorted(set(BASE).union(*of_stats))  # the first is INSTANCE
+    names = columns_of(next(iter(stats)).name)
+    values = {f"whole_{names[column]}": WHOLE[column](names[column]) for column in columns[1:]}
+    found = _stored(list(stats), in_segments(segments), ids).values("metric", "labels_id").order_by()
+    rows: dict[str, list[Sequence[float]]] = {metric.name: [] for metric in stats}
+    for name, *row in found.annotate(**values).values_list("metric", "labels_id", *values):
+        rows[name].append(row)
+    read: dict[str, Spans] = {}
+    for name, own in rows.items():
+        array = np.full((len(own), COLUMNS), np.nan)
+        if own:
+            array[:, columns] = own
+        read[name] = spans_of(array)
     return read
 
 
@@ -141,21 +163,12 @@ def _read(
     start: int,
     end: int,
     ids: Sequence[int] | None,
-    whole: bool = False,
 ) -> dict[str, _Rows]:
-    """Return the rows of each metric in buckets from `start` to `end`; `whole`: added up. All or none are counters."""
+    """Return the rows of each metric in buckets from `start` to `end`. All or none are counters."""
     number_of = {metric.name: number for number, metric in enumerate(metrics)}
-    found: Any = GaugeRollup.objects.filter(
-        resolution__in=resolutions, metric__in=list(number_of), bucket__gte=start, bucket__lt=end
-    )
-    if ids is not None:
-        found = found.filter(one_of("labels_id", ids))
+    found = _stored(metrics, Q(resolution__in=resolutions, bucket__gte=start, bucket__lt=end), ids)
     names = columns_of(metrics[0].name)
     own = [names[column] for column in columns]
-    if whole:  # by the database, which returns a row for each instance
-        own[1:] = [f"whole_{names[column]}" for column in columns[1:]]
-        found = found.values("labels_id", "metric").order_by()
-        found = found.annotate(**{f"whole_{names[column]}": WHOLE[column](names[column]) for column in columns[1:]})
     # The rows of hours of counters have the sum of their rates.
     of_hours = ["count", "sum"] if metrics[0].name in COUNTERS else []
     more = [*of_hours, "resolution", "minutes"] if len(resolutions) > 1 else []
@@ -179,6 +192,11 @@ def _read(
             parts[metric.name].append(_Rows(rows[is_own & ~is_hour], rows[hours], masks[hours]))
         count_rows(len(chunk) // ROWS_PER_ROW, rows.nbytes)
     return {name: _Rows(*map(np.concatenate, zip(*listed, strict=True))) for name, listed in parts.items()}
+
+
+def _stored(metrics: Sequence[Metric], buckets: Q, ids: Sequence[int] | None) -> Any:
+    rows = GaugeRollup.objects.filter(buckets, metric__in=[metric.name for metric in metrics])
+    return rows if ids is None else rows.filter(one_of("labels_id", ids))
 
 
 def chunks_of(rows: Any) -> Iterator[list[Any]]:

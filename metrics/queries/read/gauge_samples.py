@@ -42,8 +42,8 @@ TABLES: dict[str, Any] = {
 }
 
 
-def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, hold: bool) -> dict[str, Spans]:
-    """Return the steps of metrics of one table. `hold`: see `read_spans`."""
+def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None, hold: bool = True) -> dict[str, Spans]:
+    """Return the steps of metrics of one table. `hold`: also those of readings that are held."""
     # With the minute before: the validity of the readings in the first minute of a source depends on its samples.
     start = plan.start - plan.start % MINUTE - MINUTE
     samples = read_samples(metrics, plan, start, ids)

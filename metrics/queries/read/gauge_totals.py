@@ -8,10 +8,10 @@ from typing import NamedTuple
 from metrics.levels import is_level
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.gauge_values import Grouped, LevelSums, means_and_maxima, of_labels
-from metrics.queries.read.gauges import InstanceSpans, read_labels, read_spans
+from metrics.queries.read.gauges import InstanceSpans, read_labels, read_spans, read_totals
 from metrics.queries.series_spec import SeriesSpec
 from metrics.queries.time.plan import Plan, Segment
-from metrics.readings import MINUTE, joined
+from metrics.readings import MINUTE
 
 HostValues = Mapping[str, Mapping[str, float]]  # of each metric by its name: the values of the hosts that have one
 
@@ -30,29 +30,22 @@ def totals(specs: Sequence[SeriesSpec], segments: Iterable[Segment], filters: Fi
         return Totals([None] * len(specs), {})
     levels = [spec for spec in specs if is_level(spec.metric)]
     others = [spec for spec in specs if not is_level(spec.metric)]
-    of_others, hosts = _others(others, segments, filters, now_s)
+    of_others, hosts = _others(others, segments, filters)
     values = _averages_of_levels(levels, segments, filters, now_s) | of_others
     return Totals([values[spec] for spec in specs], hosts)
 
 
 def _others(
-    specs: Sequence[SeriesSpec], segments: Sequence[Segment], filters: Filters, now_s: int
+    specs: Sequence[SeriesSpec], segments: Sequence[Segment], filters: Filters
 ) -> tuple[dict[SeriesSpec, float | None], HostValues]:
-    wanted = [(spec.metric, spec.stat) for spec in specs]
-    parts = [
-        read_spans(wanted, Plan(end - start, resolution, start, end), filters, now_s, hold=False)
-        for resolution, start, end in segments
-    ]
+    read = read_totals([(spec.metric, spec.stat) for spec in specs], segments, filters)
     start, end = segments[0].start, segments[-1].end
     window = Plan(end - start, 1, start, end)
-    labels = read_labels(set().union(*(read.instances for part in parts for read in part.values())))
+    labels = read_labels(set().union(*(spans.instance.tolist() for spans in read.values())))
     values: dict[SeriesSpec, float | None] = {}
     hosts: dict[str, dict[str, float]] = {}
     for spec in specs:
-        read = [part[spec.metric.name] for part in parts if spec.metric.name in part]
-        if not read:
-            continue
-        whole = InstanceSpans(joined([part.spans for part in read]), read[0].hours, read[0].masks)
+        whole = InstanceSpans.without_hours(read[spec.metric.name])
         groups = dict.fromkeys(whole.instances, 0)
         [[values[spec]]] = means_and_maxima(spec.metric, whole, groups, 1, window, spec.stat)
         if spec.stat == "avg":

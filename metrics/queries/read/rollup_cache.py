@@ -69,29 +69,41 @@ cache = BlockCache(MAX_BYTES)
 def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: Sequence[int] | None) -> RollupRows:
     """Return these columns of the rollup rows of some segments and series (None: all series)."""
     names = tuple(dict.fromkeys(columns))
-    blocks: list[RowBlock] = []
-    if series_ids is None or len(series_ids):
-        selection = Selection(None if series_ids is None else tuple(series_ids))
-        for segment in segments:
-            blocks += _read(segment, names, selection)
-            check_budget()
-    return RollupRows(blocks)
+    segments = list(segments)
+    if not segments or (series_ids is not None and not len(series_ids)):
+        return RollupRows([])
+    selection = Selection(None if series_ids is None else tuple(series_ids))
+    whole = [*filter(None, map(_whole_blocks, segments))]
+    blocks = [*_read_edges(segments, whole, names, selection)]
+    for segment in whole:
+        blocks += _read_blocks(segment, BLOCK_SECONDS[segment.resolution], names, selection)
+        check_budget()
+    return RollupRows(sorted(blocks, key=lambda block: int(block.buckets[0])))
 
 
-def _read(segment: Segment, names: Sequence[str], selection: Selection) -> Iterator[RowBlock]:
-    resolution, start, end = segment
-    seconds = BLOCK_SECONDS.get(resolution)
+def _whole_blocks(segment: Segment) -> Segment | None:
+    """Return the part of a segment that consists of whole blocks; None if there is none."""
+    seconds = BLOCK_SECONDS.get(segment.resolution)
     # In a transaction there may be rows that are rolled back, whose ids are given again.
-    if seconds and not connection.in_atomic_block:
-        first, last = -(-start // seconds) * seconds, end // seconds * seconds
-        if first < last:
-            if start < first:
-                yield from selection.rows(Segment(resolution, start, first), names)
-            yield from _read_blocks(Segment(resolution, first, last), seconds, names, selection)
-            if last < end:
-                yield from selection.rows(Segment(resolution, last, end), names)
-            return
-    yield from selection.rows(segment, names)
+    if seconds is None or connection.in_atomic_block:
+        return None
+    start, end = -(-segment.start // seconds) * seconds, segment.end // seconds * seconds
+    return Segment(segment.resolution, start, end) if start < end else None
+
+
+def _read_edges(
+    segments: Sequence[Segment], whole: Sequence[Segment], names: Sequence[str], selection: Selection
+) -> Iterator[RowBlock]:
+    """Yield the rows outside of whole blocks, read by one statement, apart where whole blocks are between them."""
+    edges: list[Segment] = []
+    for resolution, start, end in segments:
+        inner = next((part for part in whole if start <= part.start < end), Segment(resolution, end, end))
+        edges += [Segment(resolution, start, inner.start), Segment(resolution, inner.end, end)]
+    edges = [edge for edge in edges if edge.start < edge.end]
+    starts = np.array([part.start for part in whole], dtype=np.int64)
+    if edges:
+        for rows in selection.rows(edges, names):
+            yield from rows.split(np.searchsorted(starts, rows.buckets))
 
 
 def _read_blocks(segment: Segment, seconds: int, names: Sequence[str], selection: Selection) -> list[RowBlock]:
@@ -143,8 +155,8 @@ def _runs(starts: Sequence[int], stored: Iterable[int]) -> Iterator[list[int]]:
 def _whole(segment: Segment, seconds: int, names: Sequence[str], selection: Selection) -> Iterator[RowBlock]:
     """Yield the rows of a segment as whole blocks, read by one statement."""
     pending: RowBlock | None = None
-    for rows in selection.rows(segment, names):
-        for block in rows.split(seconds):
+    for rows in selection.rows([segment], names):
+        for block in rows.split(rows.buckets // seconds):
             if pending is not None and pending.buckets[0] // seconds == block.buckets[0] // seconds:
                 pending = RowBlock.joined([pending, block])
                 continue

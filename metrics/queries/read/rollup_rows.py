@@ -19,7 +19,7 @@ from metrics.aggregation import HISTOGRAM_COLUMNS, OUTCOME_COLUMNS
 from metrics.histogram import DecodedHistograms
 from metrics.models import InferenceRollup
 from metrics.queries.read.budget import CHECK_ROWS, count_rows
-from metrics.queries.read.sql import one_of
+from metrics.queries.read.sql import in_segments, one_of
 from metrics.queries.time.plan import Segment
 
 # The successful and the failed requests of a row. The database adds up the outcomes of the latter.
@@ -79,9 +79,8 @@ class RowBlock:
             columns,
         )
 
-    def split(self, seconds: int) -> list[RowBlock]:
-        """Return the rows as blocks, each with the buckets of so many seconds."""
-        numbers = self.buckets // seconds
+    def split(self, numbers: np.ndarray) -> list[RowBlock]:
+        """Return the rows as blocks, each of consecutive rows with the same number. `numbers` has that of each row."""
         edges = [0, *(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1).tolist(), len(self)]
         if len(edges) == 2:
             return [self]
@@ -131,9 +130,9 @@ class Selection:
 
     series_ids: tuple[int, ...] | None
 
-    def rows(self, segment: Segment, names: Sequence[str]) -> Iterator[RowBlock]:
-        """Yield the rows of a segment with these columns, in the order of buckets, series and ids."""
-        read = self._values(segment, names).iterator(CHECK_ROWS)
+    def rows(self, segments: Sequence[Segment], names: Sequence[str]) -> Iterator[RowBlock]:
+        """Yield the rows of segments with these columns, in the order of buckets, series and ids, by one statement."""
+        read = self._values(segments, names).iterator(CHECK_ROWS)
         while chunk := list(islice(read, CHECK_ROWS)):
             block = RowBlock.of(chunk, names)
             count_rows(len(chunk), block.nbytes)
@@ -141,25 +140,24 @@ class Selection:
 
     def checksums(self, segment: Segment, seconds: int) -> dict[int, Checksum]:
         """Return the checksum of each block of so many seconds that has rows, oldest first. Only the index is read."""
-        blocks = self._stored(segment).annotate(block=F("bucket") / seconds).order_by("block").values_list("block")
+        blocks = self._stored([segment]).annotate(block=F("bucket") / seconds).order_by("block").values_list("block")
         return {
             block * seconds: Checksum(rows, int(sum_of_ids))
             for block, rows, sum_of_ids in blocks.annotate(rows=Count("id"), sum_of_ids=Sum("id"))
         }
 
-    def _stored(self, segment: Segment) -> Any:
-        resolution, start, end = segment
-        queryset = InferenceRollup.objects.filter(resolution=resolution, bucket__gte=start, bucket__lt=end)
+    def _stored(self, segments: Sequence[Segment]) -> Any:
+        queryset = InferenceRollup.objects.filter(in_segments(segments))
         return queryset if self.series_ids is None else queryset.filter(one_of("series_id", self.series_ids))
 
-    def _values(self, segment: Segment, names: Sequence[str]) -> Any:
+    def _values(self, segments: Sequence[Segment], names: Sequence[str]) -> Any:
         lengths = {
             name: Func(F(name.removeprefix(HAS)), function="LENGTH", output_field=IntegerField())
             for name in names
             if name.startswith(HAS)
         }
         annotated = {**lengths, **({"failed": _FAILED_AS_READ} if "failed" in names else {})}
-        queryset = self._stored(segment).order_by("bucket", "series_id", "id").annotate(**annotated)
+        queryset = self._stored(segments).order_by("bucket", "series_id", "id").annotate(**annotated)
         return queryset.values_list("bucket", "series_id", "id", *names)
 
 
