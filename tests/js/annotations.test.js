@@ -5,7 +5,7 @@ import "./support.js";
 import {
   annotationsAt, describeAnnotations, placeTags, shortened, subjectOf, tooltipRows, wrapped,
 } from "../../dashboard/static/dashboard/js/charts/annotation-lines.js";
-import { belongs } from "../../dashboard/static/dashboard/js/widgets/annotations.js";
+import { belongs } from "../../dashboard/static/dashboard/js/header/annotations.js";
 
 const note = (time, text = "x") => ({ time, text, kind: "note", model_name: "", host: "" });
 

@@ -2,17 +2,17 @@
 
 import { mountAlerting } from "../alerting/mount.js";
 import { forgetColours, setColourOrder } from "../charts/palette.js";
+import { mountAnnotations } from "../header/annotations.js";
+import { mountConnectionPill } from "../header/connection-pill.js";
+import { mountFilters } from "../header/filters.js";
+import { mountNotices } from "../header/notices.js";
+import { mountRange } from "../header/range.js";
+import { mountTheme } from "../header/theme.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
-import { mountConnectionPill } from "../page/connection-pill.js";
-import { mountDemoOffers } from "../page/demo-offer.js";
 import { embeddedJson, find } from "../page/dom.js";
-import { mountFilters } from "../page/filters.js";
-import { mountKeyboard } from "../page/keyboard.js";
-import { mountNotices } from "../page/notices.js";
-import { mountRange } from "../page/range.js";
-import { mountTheme } from "../page/theme.js";
-import { mountAnnotations } from "../widgets/annotations.js";
+import { mountDemoOffers } from "./demo-offer.js";
+import { mountKeyboard } from "./keyboard.js";
 import { mountCaption, mountPrinting } from "./printing.js";
 
 const FONT_WEIGHTS = [450, 500, 560, 600, 640];

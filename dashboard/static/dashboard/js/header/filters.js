@@ -1,10 +1,10 @@
 // The filters (model, provider, machine, promoted tags): each a menu with several choices, and a chip for each chosen value.
 
-import { parameters } from "./address.js";
-import { findChoices } from "./api.js";
-import { disclosure } from "./disclosure.js";
-import { element, find, findAll, setText, whenTyped } from "./dom.js";
-import { whole } from "./format.js";
+import { parameters } from "../page/address.js";
+import { findChoices } from "../page/api.js";
+import { disclosure } from "../page/disclosure.js";
+import { element, find, findAll, setText, whenTyped } from "../page/dom.js";
+import { whole } from "../page/format.js";
 
 const SEARCH_FROM = 9; // a menu with at least this many options has a search field
 

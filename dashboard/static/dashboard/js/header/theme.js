@@ -1,6 +1,6 @@
 // The theme: auto, light or dark. It is stored in a cookie, so that the server renders it and the page does not flash.
 
-import { find } from "./dom.js";
+import { find } from "../page/dom.js";
 
 const THEMES = ["auto", "light", "dark"];
 const YEAR_SECONDS = 31_536_000;

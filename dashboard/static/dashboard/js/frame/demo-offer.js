@@ -1,7 +1,7 @@
 // The buttons that create demo data, where there is nothing to show and in the help, and the places that say what is missing.
 
-import { demoStart, demoState } from "./api.js";
-import { find, findAll, setText } from "./dom.js";
+import { demoStart, demoState } from "../page/api.js";
+import { find, findAll, setText } from "../page/dom.js";
 
 const POLL_MS = 700;
 const RELOAD_MS = 3_000; // while older days are filled in; each reload takes time from them

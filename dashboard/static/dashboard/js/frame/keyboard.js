@@ -1,8 +1,8 @@
 // Keyboard shortcuts. They are off inside inputs and while a dialog is open.
 
-import { replaceAddress } from "./address.js";
-import { closeOpenPanel } from "./disclosure.js";
-import { find, findAll } from "./dom.js";
+import { replaceAddress } from "../page/address.js";
+import { closeOpenPanel } from "../page/disclosure.js";
+import { find, findAll } from "../page/dom.js";
 
 export function mountKeyboard(page) {
   const help = find("#help-dialog");

@@ -1,9 +1,9 @@
 // The time range in the header: the buttons for each range, pan and zoom, a custom window, pause and resume.
 
-import { disclosure } from "./disclosure.js";
-import { find, findAll, setText } from "./dom.js";
-import { hourAndMinute, zoneName } from "./format.js";
-import { instantOf, localText } from "./local-time.js";
+import { disclosure } from "../page/disclosure.js";
+import { find, findAll, setText } from "../page/dom.js";
+import { hourAndMinute, zoneName } from "../page/format.js";
+import { instantOf, localText } from "../page/local-time.js";
 
 export function mountRange(page) {
   const segments = findAll("[data-range]");

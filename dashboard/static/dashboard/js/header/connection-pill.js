@@ -1,8 +1,8 @@
 // The pill in the header that shows the state of the connection, and its dialog with the newest connection events.
 
-import { announce } from "./announce.js";
-import { element, find, setText } from "./dom.js";
-import { timeOfDay } from "./format.js";
+import { announce } from "../page/announce.js";
+import { element, find, setText } from "../page/dom.js";
+import { timeOfDay } from "../page/format.js";
 
 const TEXTS = {
   connecting: () => "Connecting…",

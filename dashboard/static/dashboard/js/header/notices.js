@@ -1,7 +1,7 @@
 // The banners between the header and the content: demo data, a lost connection, ignored parameters, partial data.
 
-import { Problem, demoRemove, demoStart, demoState, signInUrl } from "./api.js";
-import { element, find, setText } from "./dom.js";
+import { Problem, demoRemove, demoStart, demoState, signInUrl } from "../page/api.js";
+import { element, find, setText } from "../page/dom.js";
 
 const POLL_MS = 1_000;
 const BANNER_AFTER_MS = 1_500; // a connection that returns sooner needs no banner
