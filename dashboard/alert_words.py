@@ -93,7 +93,7 @@ def figure(alert: Alert, worst: bool = False) -> str:
     limit = ("down to" if over(alert) == "under" else "up to") if worst else ""
     words = (_of_metric(NAMES, alert) or "", stat.upper() if stat.startswith("p") else "", limit)
     number = f"{in_unit(value, alert['unit'])}{_of_metric(FOLLOWED_BY, alert) or ''}"
-    return " ".join(filter(None, (*words, number, "with timeouts" if has_timeouts(alert) else "")))
+    return " ".join(filter(None, (*words, number, "including timeouts" if has_timeouts(alert) else "")))
 
 
 def has_timeouts(rule: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ STATS = {
     "last": "newest",
 }
 _VERBS = {AlertLevel.INFO: "Informs", AlertLevel.WARNING: "Warns", AlertLevel.CRITICAL: "Raises a critical alert"}
-OUTCOMES = {"success_or_timeout": "with timeouts", "success": "of successful requests"}
+OUTCOMES = {"success_or_timeout": "including timeouts", "success": "of successful requests"}
 CLEARS = {
     Comparison.GT: "below",
     Comparison.GE: "below",

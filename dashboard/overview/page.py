@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from django.http import HttpRequest
 from django.urls import reverse
 
+from dashboard.alert_words import Alert
 from dashboard.chart_series import chart_heatmap, chart_series
+from dashboard.health import ENOUGH_REQUESTS
 from dashboard.overview import model_table, sentence, tiles
 from dashboard.overview.last_minute import last_minute
 from dashboard.overview.machines import SERIES_BY_HOST, machines_at_end, with_busiest
@@ -41,6 +43,7 @@ SERIES_BY_MODEL = (
     SeriesSpec.of(RESPONSE, "p95", "model"),
 )
 RECENT_SECONDS = 300  # a problem in the window that does not occur in these is over
+BEFORE_ALERT = timedelta(minutes=30)  # compared with the time since it began
 YOUNG_SECONDS = 900  # the default range is short while the first request is younger than this
 
 
@@ -158,6 +161,26 @@ def _sentence(reading: Reading, hosts: Sequence[Row]) -> Sentence:
         )
         return ranking.results if ranking else []
 
+    def since_alert(alert: Alert) -> Row | None:
+        """Return the row of the alert's model since it began, at most of half an hour, and before it as `previous`."""
+        began = datetime.fromisoformat(alert["since"])
+        end = datetime.fromisoformat(alert["to"]) if alert["to"] else min(now, query.window.end)
+        about = replace(query.filters, model=(alert["labels"]["model"],))
+
+        def read(window: Window) -> Ranking | None:
+            return reading.read(
+                "The time before the alert",
+                lambda: queries.models(window, about, now, limit=1, figure_set=queries.TIMES),
+            )
+
+        rankings = (
+            read(Window(max(began, end - BEFORE_ALERT), max(began, end))),
+            read(Window(began - BEFORE_ALERT, began)),
+        )
+        row, before = (ranking.results[0] if ranking and ranking.results else {} for ranking in rankings)
+        enough = min(one.get("total_requests") or 0 for one in (row, before)) >= ENOUGH_REQUESTS
+        return row | {"previous": before} if enough else None
+
     # The hosts of demo data end with it.
     named = query.filters.host
     chosen = [host for host in hosts if not host["is_demo"] and (not named or host["host"] in named)]
@@ -171,4 +194,5 @@ def _sentence(reading: Reading, hosts: Sequence[Row]) -> Sentence:
         recent=recent,
         not_assessed=assessed.omitted,
         alerts=reading.alerts.spans,
+        since_alert=since_alert,
     )

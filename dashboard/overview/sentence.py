@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dashboard.alert_words import STATES, TOTALS, headline
+from dashboard.alert_words import STATES, TOTALS, Alert, has_timeouts, headline
 from dashboard.formatting import SPACE, duration, percent, whole
 from dashboard.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
 from dashboard.overview.alerts_of_window import AlertsOfWindow
@@ -22,7 +22,8 @@ from dashboard.sentence import Sentence, listed
 
 RESPONSE = "inference.response_time_ms"
 QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
-
+BEFORE_ALERT = "the half hour before the alert"
+ABOUT_TIMEOUTS = "It counts requests that timed out; the tiles and charts do not."
 
 NO_EVENTS = Sentence(
     "ok",
@@ -51,13 +52,15 @@ def describe_state(
     recent: Callable[[], Sequence[Row]] = lambda: (),
     not_assessed: int = 0,
     alerts: Sequence[Row] = (),
+    since_alert: Callable[[Alert], Row | None] = lambda alert: None,
 ) -> Sentence:
     """Return the sentence for a window. `window` is "the last hour", `before` "the previous hour".
 
     `past` is True for a window that does not end now. `hosts` are the machines as they are now. `recent` returns the
     models' rows of the last minutes; it is called where there was a problem in the window, to see whether it is over.
     `not_assessed` is the number of models with few requests that are not in `models`. `alerts` are the spans of the
-    window, of `alerts.spans`, each with the `kind` of its rule.
+    window, of `alerts.spans`, each with the `kind` of its rule. `since_alert` returns the row of the model of an alert
+    since the alert began, with the time before it as `previous`; None where there were too few requests to compare.
     """
     of_window = AlertsOfWindow.of(alerts, past)
     silent = [] if past else [host for host in hosts if host.get("state", "up") != "up"]
@@ -71,7 +74,7 @@ def describe_state(
     ]
     if of_window.leading:
         texts = (acknowledged, of_window.about_over, _machines(silent))
-        return _firing(of_window, summary, models, problems, window, before, past, texts)
+        return _firing(of_window, summary, models, problems, window, before, past, texts, since_alert)
     if not summary.get("total_requests"):
         text = _joined(acknowledged, over, of_window.about_pending, "Requests appear here when they finish.")
         if not silent:
@@ -122,17 +125,25 @@ def _firing(
     before: str,
     past: bool,
     texts: Sequence[str],
+    since_alert: Callable[[Alert], Row | None],
 ) -> Sentence:
     """Return the sentence about what fires, or fired in a window of the past."""
     first = of_window.leading[0]
     past = past and first["to"] is not None
     row = next((row for row in models if row["model_name"] == first["labels"].get("model")), None)
     unhealthy = [other for _, rows in problems for other in rows if other is not row]
-    is_known = row is not None and summary.get("comparable") and (row.get("previous") or {}).get(SLOW.name)
     is_time = first["metric_name"] == RESPONSE and first["stat"] not in TOTALS and first["value"] is not None
-    why = _why_slow(row, past, before) if row and is_known and is_time else ""
+    why = ""
+    if row and is_time:
+        # The window before this one may hold an older incident, so the cause is in the difference to the time just
+        # before the alert.
+        if compared := since_alert(first):
+            why = _why_slow(compared, past, BEFORE_ALERT)
+        elif summary.get("comparable") and (row.get("previous") or {}).get(SLOW.name):
+            why = _why_slow(row, past, before)
+    counted = ABOUT_TIMEOUTS if has_timeouts(first) else ""
     healthy = _others(len(models), unhealthy, past) if row and not of_window.leading[1:] else ""
-    text = _joined(why, of_window.others, healthy, *texts) or _evidence(summary, window)
+    text = _joined(counted, why, of_window.others, healthy, *texts) or _evidence(summary, window)
     about = tile_of(first["metric_name"], first["stat"])
     return Sentence(STATES[first["severity"]], headline(first, past), text, about)
 

@@ -59,8 +59,8 @@ class ASentence:
             (
                 LATENCY | {"filters": {"outcome": ["success_or_timeout"]}, "clear_threshold": None},
                 (
-                    "Warns when the P95 response time with timeouts over 5 minutes is above 5 s for 1 minute, for each "
-                    "model."
+                    "Warns when the P95 response time including timeouts over 5 minutes is above 5 s for 1 minute, for "
+                    "each model."
                 ),
             ),
             (

@@ -761,7 +761,7 @@ class TheWordsOfAlerts:
         timeouts = rule | {"filters": {"outcome": ["success_or_timeout"]}}
         assert run("alerts/words.js", body, [rule, timeouts, change, rule | {"kind": "no_data"}]) == [
             "P95 time to first token over 5 min > 3 s for 10 min",
-            "P95 time to first token with timeouts over 5 min > 3 s for 10 min",
+            "P95 time to first token including timeouts over 5 min > 3 s for 10 min",
             "P95 time to first token over 5 min against a week before > 60 %",
             "no time to first token for 5 min",
         ]

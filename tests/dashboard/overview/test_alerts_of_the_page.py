@@ -86,7 +86,7 @@ class TheSentence:
     def test_leads_with_what_fires_except_where_another_model_is_chosen(self) -> None:
         alert(10, 9)
 
-        assert title().startswith("llama-3-70b is slow: P95 5.38 s with timeouts, over 5 s since ")
+        assert title().startswith("llama-3-70b is slow: P95 5.38 s including timeouts, over 5 s since ")
         assert title("range=1h&model=llama-3-70b").startswith("llama-3-70b is slow")
         assert title("range=1h&model=gpt-4o") == "gpt-4o is healthy."
 
@@ -96,14 +96,36 @@ class TheSentence:
         assert title().startswith("All is well now. Slow Response Time fired for llama-3-70b from ")
         assert title("range=15m") == "All models are healthy."
         past = f"from={ago(45):%Y-%m-%dT%H:%M:%SZ}&to={ago(35):%Y-%m-%dT%H:%M:%SZ}"
-        assert title(past).startswith("llama-3-70b was slow: P95 up to 7.30 s with timeouts, over 5 s from ")
+        assert title(past).startswith("llama-3-70b was slow: P95 up to 7.30 s including timeouts, over 5 s from ")
+
+    def test_names_the_cause_by_the_time_before_the_alert_where_the_window_before_held_an_older_incident(self) -> None:
+        # Waits of 3 s now and 25 minutes ago, and of 50 ms in between.
+        waits = [(minutes, 3_000 if minutes < 5 or minutes > 20 else 50) for minutes in range(1, 30)]
+        Store().commit(
+            [
+                InferenceEvent(
+                    timestamp=ago(minutes),
+                    request_id=f"{minutes}-{n}",
+                    model_name="llama-3-8b",
+                    response_time_ms=900 + wait,
+                    queue_time_ms=wait,
+                    success=True,
+                )
+                for minutes, wait in waits
+                for n in range(30)
+            ]
+        )
+        alert(4, 3, labels={"model": "llama-3-8b"})
+
+        text = shown("range=15m", "sentence")["text"].replace("\u00a0", " ")
+        assert "Its requests wait 3.00 s in the queue on average, up from " in text
 
     def test_is_there_before_any_script_runs_with_its_times_in_utc(self) -> None:
         alert(10, 9)
 
         html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/?range=1h").content.decode()
         since = f"{ago(10):%H:%M}\u00a0UTC"
-        value = "P95 5.38\u00a0s with timeouts, over 5\u00a0s"
+        value = "P95 5.38\u00a0s including timeouts, over 5\u00a0s"
         assert f"<h1 data-title>llama-3-70b is slow: {value} since {since}.</h1>" in html
 
 
@@ -148,7 +170,7 @@ class TheCards:
             "name": "Slow Response Time",
             "severity": "warning",
             "subject": "llama-3-70b",
-            "figure": "P95 5.38\u00a0s with timeouts",
+            "figure": "P95 5.38\u00a0s including timeouts",
             "threshold": "over 5\u00a0s",
             "labels": {"model": "llama-3-70b"},
             "started_at": ago(9).isoformat().replace("+00:00", "Z"),

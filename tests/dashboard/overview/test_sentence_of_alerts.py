@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ def sentence(
     hosts: Sequence[dict[str, Any]] = (),
     past: bool = False,
     requests: int = 2_000,
+    since_alert: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda alert: None,
 ) -> Sentence:
     summary = {
         "total_requests": requests,
@@ -99,7 +100,16 @@ def sentence(
         "comparable": True,
     }
     window = "this time range" if past else "the last hour"
-    result = describe_state(summary, models, window, "the previous hour", hosts=hosts, past=past, alerts=alerts)
+    result = describe_state(
+        summary,
+        models,
+        window,
+        "the previous hour",
+        hosts=hosts,
+        past=past,
+        alerts=alerts,
+        since_alert=since_alert,
+    )
     plain = [
         re.sub(r"2026-03-01T(\d\d:\d\d):00Z", r"\1", text.replace("\u00a0", " "))
         for text in (result.title, result.text)
@@ -123,8 +133,21 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "its value includes timeouts": (
         {"alerts": [span(filters={"outcome": ["success_or_timeout"]})]},
         "warning",
-        "llama-3-70b is slow: P95 5.38 s with timeouts, over 5 s since 14:21.",
-        "P95 in the previous hour: 2.00 s. The other model is healthy.",
+        "llama-3-70b is slow: P95 5.38 s including timeouts, over 5 s since 14:21.",
+        ("It counts requests that timed out; the tiles and charts do not. "
+        "P95 in the previous hour: 2.00 s. The other model is healthy."),
+    ),
+    "one fires and the window before held an older incident": (
+        {"alerts": [span()], "models": [SLOW | {"previous": SLOW}, OTHER], "since_alert": lambda alert: SLOW_NOW},
+        "warning",
+        "llama-3-70b is slow: P95 5.38 s, over 5 s since 14:21.",
+        "Its requests wait 2.60 s in the queue on average, up from 50.0 ms. The other model is healthy.",
+    ),
+    "one fires with few requests before it": (
+        {"alerts": [span()], "models": [SLOW_NOW, OTHER], "since_alert": lambda alert: None},
+        "warning",
+        "llama-3-70b is slow: P95 5.38 s, over 5 s since 14:21.",
+        "Its requests wait 2.60 s in the queue on average, up from 50.0 ms. The other model is healthy.",
     ),
     "one fires between its thresholds": (
         {"alerts": [HOT]},

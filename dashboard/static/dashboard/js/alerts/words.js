@@ -73,10 +73,10 @@ function titleOf(metric, page) {
   return /^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title;
 }
 
-// "P95 response time with timeouts"; a ratio is the same for each statistic. `filters`: of the rule, if there is one.
+// "P95 response time including timeouts"; a ratio is the same for each statistic. `filters`: of the rule, if there is one.
 export function statistic(metric, stat, page, filters) {
   if (page.catalogue[metric]?.kind === "ratio") return titleOf(metric, page);
-  const timeouts = filters?.outcome?.includes("success_or_timeout") ? " with timeouts" : "";
+  const timeouts = filters?.outcome?.includes("success_or_timeout") ? " including timeouts" : "";
   return `${/^p\d/.test(stat) ? stat.toUpperCase() : stat} ${titleOf(metric, page)}${timeouts}`;
 }
 
