@@ -49,6 +49,7 @@ class PageSpec:
     title: of its tab and its document
     path: its address below the root
     figures: reads the data that changes while the page is open, ready for JSON
+        (its `alerts` replace the marks that all charts of the page have otherwise)
     data: reads further data, which only a change of the address reads again
     context: what the template needs beside the data, the sentence and the tiles: (request, data, reading) -> context
     tiles: at its top, of the figures in `summary` of the data

@@ -146,11 +146,11 @@ def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:
         "has_events": reading.has_events,
         "demo": {"present": queries.has_demo(), "stopped": queries.demo_has_stopped()},
     }
-    if spec.series:
-        figures["alerts"] = {"marks": reading.alerts.marks(one.metric.name for one in spec.series)}
     if spec.filters is not None:
         figures["annotations"] = queries.annotations_of(reading.window, reading.filters)
     figures |= spec.figures(reading)
+    if spec.series and "alerts" not in figures:
+        figures["alerts"] = {"marks": reading.alerts.marks(one.metric.name for one in spec.series)}
     if not reading.requests_are_known and "sentence" in figures:
         figures["sentence"] = where_known(Sentence(**figures["sentence"]), False).as_dict()
     if spec.missing:

@@ -53,6 +53,7 @@ def figures(reading: Reading) -> Row:
         "summary": requests.summary,
         "sentence": described.as_dict(),
         "opened": card,
+        "alerts": {"marks": _marks(reading, name) if name else []},
         "tables": {
             "models": _table(reading, ranking, name),
             "opened": _head(reading, card) if card else "",
@@ -110,8 +111,13 @@ def _opened(reading: Reading, name: str) -> Row:
     history = reading.read(
         "The charts of the model", lambda: chart_series(OPENED_SERIES, reading, filters=filters, requests=requests)
     )
-    marks = PageAlerts(reading.window, filters, reading).marks(one.metric.name for one in OPENED_SERIES)
-    return {"name": name, "summary": row, "comparable": ranking.comparable, "history": history, "marks": marks}
+    return {"name": name, "summary": row, "comparable": ranking.comparable, "history": history}
+
+
+def _marks(reading: Reading, name: str) -> list[Row]:
+    """Return the marks of the page's charts, which are all of the opened model."""
+    alerts = PageAlerts(reading.window, replace(reading.filters, model=(name,)), reading)
+    return alerts.marks(spec.metric.name for spec in OPENED_SERIES)
 
 
 def _head(reading: Reading, card: Row) -> str:

@@ -44,7 +44,7 @@ function ofModel(page, series) {
     series: () => series,
     before: () => new SeriesStore(),
     specs: () => specs,
-    data: () => ({ ...page.data, summary: page.data.opened?.summary ?? {}, alerts: { marks: page.data.opened?.marks ?? [] } }),
+    data: () => ({ ...page.data, summary: page.data.opened?.summary ?? {} }),
     filters: () => ({ ...page.filters, model: page.data.opened ? [page.data.opened.name] : [] }),
     currentValue: () => (_, name) => ({ value: page.data.opened?.summary[name] ?? null, fromWindow: false }),
   });
