@@ -11,6 +11,7 @@ from alerts.registers import chart_urls
 from alerts.rules.spec import filters_of_group
 from metrics import catalogue, queries
 from metrics.queries import Filters, SeriesSpec
+from metrics.queries.answers.parts_of_time import DECODE, PROCESSING, PROMPT, QUEUE, parts_of_time
 from metrics.queries.answers.queue_levels import queue_levels
 from metrics.queries.answers.results import round_figure
 from metrics.queries.read.budget import query_budget
@@ -18,7 +19,7 @@ from metrics.queries.read.budget import query_budget
 MAX_FIRING = 50
 DEFAULT_WINDOW_SECONDS = 300  # of an alert whose rule was deleted
 HOUR, MINUTE = timedelta(hours=1), 60
-QUEUE, FIRST_TOKEN, RESPONSE = (
+QUEUE_TIME, FIRST_TOKEN, RESPONSE = (
     SeriesSpec.of(f"inference.{name}", "avg") for name in ("queue_time_ms", "ttft_ms", "response_time_ms")
 )
 
@@ -66,16 +67,9 @@ def split_of(queue: float | None, first_token: float | None, response: float | N
     """
     if response is None:
         return None
-    queue_end = min(queue or 0.0, response)
-    rest = response - queue_end
-    prompt = None if first_token is None else min(max(first_token - queue_end, 0.0), rest)
-    phases = {
-        "response_time_ms": response,
-        "queue_ms": None if queue is None else queue_end,
-        "prompt_ms": prompt,
-        "decode_ms": None if prompt is None else rest - prompt,
-        "processing_ms": rest if prompt is None else None,
-    }
+    parts = parts_of_time(response, queue, first_token)
+    names = (QUEUE, PROMPT, DECODE, PROCESSING)
+    phases = {"response_time_ms": response} | {f"{name}_ms": parts.get(name) for name in names}
     return {name: round_figure(value) for name, value in phases.items()}
 
 
@@ -84,7 +78,7 @@ def _figures(filters: Filters, seconds: int, now: datetime, end: datetime) -> di
     earlier = max(0, int((now - end).total_seconds()))
     if earlier:
         seconds += -seconds % MINUTE  # older figures have buckets of minutes
-    specs = (QUEUE, FIRST_TOKEN, RESPONSE)
+    specs = (QUEUE_TIME, FIRST_TOKEN, RESPONSE)
     values = queries.evaluate(specs, seconds, filters, now, before_seconds=earlier)
     read = [values[spec].get((), queries.Evaluated(None, 0)) for spec in specs]
     return {"count": max(figure.requests for figure in read), "split": split_of(*(figure.value for figure in read))}

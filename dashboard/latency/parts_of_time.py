@@ -1,8 +1,6 @@
-"""The parts of a mean response time: queue, prompt and decode. Pure functions on a row of figures.
+"""The parts of a model's mean response time, and which of them is the cause of a rise. Pure functions.
 
-Means are used, because they add up to the response time. The first token includes the queue, so *prompt* is what is
-between the two. A model whose requests report no first token has two parts: queue and processing. Without queue times
-there is no part for the queue.
+Means are used, because they add up to the response time.
 """
 
 from __future__ import annotations
@@ -10,23 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-QUEUE, PROMPT, DECODE, PROCESSING = "queue", "prompt", "decode", "processing"
+from metrics.queries.answers.parts_of_time import parts_of_time
+
 EXPLAINS = 0.5  # a part is the cause of a rise where its own rise is more than this share of it
 
 
 def parts_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the parts in ms, in the order of their time; empty where no response time is known."""
-    response = row.get("avg_response_time_ms")
-    if response is None:
-        return {}
-    wait = row.get("avg_queue_time_ms")
-    queue = min(wait or 0.0, response)
-    parts = {} if wait is None else {QUEUE: queue}
-    first_token = row.get("avg_ttft_ms")
-    if first_token is None:
-        return parts | {PROCESSING: response - queue}
-    prompt_end = min(max(first_token, queue), response)
-    return parts | {PROMPT: prompt_end - queue, DECODE: response - prompt_end}
+    """Return the parts in ms of a row of figures; empty where no response time is known."""
+    return parts_of_time(*(row.get(f"avg_{name}_ms") for name in ("response_time", "queue_time", "ttft")))
 
 
 def cause_of_rise(now: Mapping[str, float], before: Mapping[str, float]) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from dashboard.formatting import SPACE, duration, whole
 from dashboard.health import ENOUGH_REQUESTS, SLOW
-from dashboard.latency.parts_of_time import PROCESSING, QUEUE, cause_of_rise, parts_of
+from dashboard.latency.parts_of_time import cause_of_rise, parts_of
 from dashboard.sentence import Sentence, listed
+from metrics.queries.answers.parts_of_time import PROCESSING, QUEUE
 
 Row = dict[str, Any]
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.formatting import Figure, compact, duration, money, whole
+from metrics.queries.answers.parts_of_time import parts_of_time
 
 # Outcome: its glyph, its words, and the class of its colour.
 OUTCOMES = {
@@ -70,26 +71,10 @@ def status_of(row: Mapping[str, Any]) -> Status:
     return Status(glyph, text, state, row["status_code"])
 
 
-def phases(row: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Return the parts of the response time in ms: queue, prompt and decode, as far as they are known.
-
-    The first token includes the queue. Where no first token is known, the rest is one part, `processing`.
-    """
-    total = row["response_time_ms"]
-    if not total or total < 0:
-        return []
-    queue = min(max(row["queue_time_ms"] or 0.0, 0.0), total)
-    parts = [("queue", queue)] if row["queue_time_ms"] is not None else []
-    if row["ttft_ms"] is None:
-        return [*parts, ("processing", total - queue)]
-    first = min(max(row["ttft_ms"], queue), total)
-    return [*parts, ("prompt", first - queue), ("decode", total - first)]
-
-
 def bar(row: Mapping[str, Any], scale_ms: float, start_ms: float = 0.0) -> list[Part]:
     """Return the parts of a timing bar on a scale that is BAR wide. `start_ms`: where it begins."""
     parts, at = [], start_ms
-    for name, length in phases(row):
+    for name, length in parts_of_time(row["response_time_ms"], row["queue_time_ms"], row["ttft_ms"]).items():
         if length > 0:
             parts.append(
                 Part(name, round(BAR * at / scale_ms, 2), round(BAR * length / scale_ms, 2), str(duration(length)))

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.requests.detail import frames_of, marks, metadata_of, nearest, timing_text
 from dashboard.requests.page import chips, empty_reason
-from dashboard.requests.rows import bar, nice_scale, phases
+from dashboard.requests.rows import bar, nice_scale
 from dashboard.requests.sentence import describe
 from metrics.queries import Filters
 
@@ -18,23 +18,6 @@ def row(total: float | None, queue: float | None = None, ttft: float | None = No
 
 
 class ATimingBar:
-    @pytest.mark.parametrize(
-        ("times", "parts"),
-        [
-            ((5780, 3870, 4297), [("queue", 3870), ("prompt", 427), ("decode", 1483)]),
-            ((900, None, 200), [("prompt", 200), ("decode", 700)]),
-            ((900, 100, None), [("queue", 100), ("processing", 800)]),
-            ((900, None, None), [("processing", 900)]),
-            ((900, 300, 200), [("queue", 300), ("prompt", 0), ("decode", 600)]),
-            ((100, 900, 950), [("queue", 100), ("prompt", 0), ("decode", 0)]),
-            ((None, 100, 200), []),
-        ],
-    )
-    def test_has_parts_that_sum_to_the_response_time(
-        self, times: tuple[Any, Any, Any], parts: list[tuple[str, float]]
-    ) -> None:
-        assert phases(row(*times)) == parts
-
     def test_is_drawn_on_the_scale_of_its_page_without_empty_parts(self) -> None:
         drawn = bar(row(1000, 500, 500), 2000)
         assert [(part.name, part.x, part.width) for part in drawn] == [("queue", 0, 250), ("decode", 250, 250)]
