@@ -20,7 +20,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
-from dashboard.alert_words import in_utc
 from dashboard.chart_series import chart_series, series_before
 from dashboard.page_context import page_context
 from dashboard.page_query import read
@@ -28,7 +27,9 @@ from dashboard.page_spec import PageSpec
 from dashboard.pages import PAGES
 from dashboard.reading import HOSTS_SHOWN, Reading
 from dashboard.sentence import Sentence, where_known
+from dashboard.sentence_links import shown_sentence
 from dashboard.tiles import describe_values, show, specs
+from dashboard.view_query import view_query
 from llmmonitor.access.identity import identify_request
 from metrics import queries
 from metrics.queries.parameters import WINDOW_PARAMETERS
@@ -69,8 +70,9 @@ def rendered(request: HttpRequest, spec: PageSpec, reading: Reading, **more: Any
     if "tables" in data:
         embedded["table_versions"] = _versions(data["tables"])
     context["embedded"] = embedded
+    context["view_query"] = view_query(request.GET)
     if "sentence" in data:
-        context["sentence"] = {name: in_utc(text or "", reading.now) for name, text in data["sentence"].items()}
+        context["sentence"] = shown_sentence(data["sentence"], reading.now)
     if spec.tiles:
         context |= {
             "values": describe_values(data["summary"], False, reading.query.span, reading.query.span_before),

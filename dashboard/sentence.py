@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from dashboard.parts import COULD_NOT_READ
 
@@ -12,14 +13,18 @@ MAX_NAMES = 3
 
 @dataclass(frozen=True)
 class Sentence:
-    """State (`ok`, `warning`, `critical`, `quiet`), headline, explanation, and the id of the tile it is about."""
+    """State (`ok`, `warning`, `critical`, `quiet`), headline, explanation, and the id of the tile it is about.
+
+    links: the addresses of what the texts name, by name
+    """
 
     state: str
     title: str
     text: str
     about: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the sentence ready for JSON."""
         return asdict(self)
 

@@ -30,11 +30,17 @@ class Tile:
     series: SeriesSpec
     worse: str | None = None  # "up" or "down"; None where a change means nothing for health, and is grey
     help: str = ""
+    page: str = ""  # the name of the page that has more about it; empty for none
 
     @property
     def explanation(self) -> str:
         """The help text: its own, or that of the metric."""
         return self.help or self.series.metric.help
+
+    @property
+    def url_name(self) -> str:
+        """The name of the address of its page; empty for none."""
+        return f"{self.page}-page" if self.page else ""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from dashboard.overview.tiles import TILES
 from dashboard.page_spec import FILTERS, PageSpec, Row
 from dashboard.reading import MODELS_SHOWN, Reading
 from dashboard.sentence import Sentence
+from dashboard.sentence_links import only_named
 from dashboard.tiles import describe_values, show
+from dashboard.view_query import view_query
 from metrics import catalogue, queries
 from metrics.queries import Filters, Ranking, SeriesSpec, Window
 from metrics.queries.time.window import DEFAULT_RANGE
@@ -184,7 +186,7 @@ def _sentence(reading: Reading, hosts: Sequence[Row]) -> Sentence:
     # The hosts of demo data end with it.
     named = query.filters.host
     chosen = [host for host in hosts if not host["is_demo"] and (not named or host["host"] in named)]
-    return sentence.describe_state(
+    shown = sentence.describe_state(
         reading.requests.summary,
         rows,
         query.span,
@@ -196,3 +198,18 @@ def _sentence(reading: Reading, hosts: Sequence[Row]) -> Sentence:
         alerts=reading.alerts.spans,
         since_alert=since_alert,
     )
+    return replace(shown, links=_links(shown, reading, rows, hosts))
+
+
+def _links(shown: Sentence, reading: Reading, models: Sequence[Row], hosts: Sequence[Row]) -> dict[str, str]:
+    """Return the addresses of the models, machines and alerts that the sentence names, with the window and filters."""
+    spans, params = reading.alerts.spans, reading.params
+    alerts = {span["name"]: f"{reverse('alerts-page')}{view_query(params)}#alert-{span['alert']}" for span in spans}
+    named_models = [*_names(models), *(span["labels"].get("model") for span in spans)]
+    named_hosts = [*(host["host"] for host in hosts), *(span["labels"].get("host") for span in spans)]
+    links = {host: reverse("machines-page") + view_query(params, {"host": host}) for host in named_hosts if host} | {
+        model: reverse("model-page", args=[model]) + view_query(params, {"model": None})
+        for model in named_models
+        if model
+    }
+    return only_named(links | alerts, shown.title, shown.text)

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import "./support.js"; // first
+import { sharedCases } from "./support.js"; // first
 
 import { rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
 import { logLimits, roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
 import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
 import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
-import { shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
+import { linkedParts, shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
+import { viewQuery } from "../../dashboard/static/dashboard/js/page/view-query.js";
 
 describe("A page", () => {
   it("treats a rejected connection as a lost one", () => {
@@ -96,5 +97,18 @@ describe("Collected work", () => {
       for (let number = 0; number < 50; number += 1) call();
     });
     assert.deepEqual(log, ["begin", "end", "begin", "end"]);
+  });
+});
+
+describe("A linked text", () => {
+  it("has a link for each name that stands by itself", () => {
+    for (const [text, links, parts] of sharedCases("linked_text_cases")) assert.deepEqual(linkedParts(text, links), parts);
+  });
+});
+
+describe("The query of a view", () => {
+  it("has the time range and the filters and nothing else", () => {
+    assert.equal(viewQuery("?range=1h&model=a&model=b&y=log&kiosk=1", ["model", "host"]), "?range=1h&model=a&model=b");
+    assert.equal(viewQuery("?kiosk=1", ["model"]), "");
   });
 });

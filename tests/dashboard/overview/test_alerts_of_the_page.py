@@ -126,7 +126,19 @@ class TheSentence:
         html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/?range=1h").content.decode()
         since = f"{ago(10):%H:%M}\u00a0UTC"
         value = "P95 5.38\u00a0s including timeouts, over 5\u00a0s"
-        assert f"<h1 data-title>llama-3-70b is slow: {value} since {since}.</h1>" in html
+        model = '<a href="/dashboard/models/llama-3-70b/?range=1h">llama-3-70b</a>'
+        assert f"<h1 data-title>{model} is slow: {value} since {since}.</h1>" in html
+
+    def test_links_what_it_names_with_the_range_and_the_filters(self) -> None:
+        alert(10, 9)
+        other = alert(5, 4, rule_id="high-error-rate", rule_name="High Error Rate", labels={"model": "gpt-4o"})
+
+        assert shown("range=1h&provider=openai&provider=", "sentence")["links"] == {
+            "gpt-4o": "/dashboard/models/gpt-4o/?range=1h&provider=openai&provider=",
+            "llama-3-70b": "/dashboard/models/llama-3-70b/?range=1h&provider=openai&provider=",
+            "Slow Response Time": f"/dashboard/alerts/?range=1h&provider=openai&provider=#alert-{other.pk - 1}",
+        }
+        assert shown("range=1h&model=gpt-4o", "sentence")["links"] == {"gpt-4o": "/dashboard/models/gpt-4o/?range=1h"}
 
 
 class TheSentenceOfAnEmptyStore:

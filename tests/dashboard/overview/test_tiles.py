@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from django.test import Client
 
 from dashboard.overview import page, tiles
 from dashboard.overview.machines import BUSIEST
@@ -31,6 +34,20 @@ class TheTile:
 
     def test_judges_as_the_catalogue_does_or_not_at_all(self, tile: Tile) -> None:
         assert tile.worse in (None, tile.series.metric.worse)
+
+
+@pytest.mark.django_db
+class TheLinkOfATile:
+    def test_leads_to_its_page_with_the_range_and_the_filters(self) -> None:
+        client = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
+        html = client.get("/?range=6h&model=a&kiosk=1").content.decode()
+
+        links = dict(re.findall(r'class="tile-link" href="([^"]+)" data-with-view>([^<]+)<', html))
+        pages = {name: url for url, name in links.items()}
+        assert len(re.findall("tile-link", html)) == len(tiles.TILES)
+        assert pages["P99"] == "/dashboard/latency/?range=6h&amp;model=a"
+        assert pages["GPU"] == "/dashboard/machines/?range=6h&amp;model=a"
+        assert pages["Error rate"] == "/dashboard/errors/?range=6h&amp;model=a"
 
 
 class ThePage:

@@ -13,6 +13,7 @@ import { Page } from "../live/page.js";
 import { embeddedJson, find } from "../page/dom.js";
 import { mountDemoOffers } from "./demo-offer.js";
 import { mountKeyboard } from "./keyboard.js";
+import { mountViewLinks } from "../page/view-query.js";
 import { mountCaption, mountPrinting } from "./printing.js";
 
 const FONT_WEIGHTS = [450, 500, 560, 600, 640];
@@ -52,6 +53,7 @@ export async function startPage(widgets, options = {}) {
     mountFilters(page);
     mountAnnotations(page);
     mountCaption(page);
+    mountViewLinks(page);
   }
   mountConnectionPill(page, connection);
   mountKeyboard(page);

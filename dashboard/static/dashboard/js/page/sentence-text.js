@@ -18,3 +18,16 @@ export function shownSentence({ state, title, text }, isDisconnected, lastAt) {
   if (!isDisconnected) return { state, title, text };
   return { state: state === "ok" ? "quiet" : state, title: "Disconnected. The state is not known.", text: `At ${timeOfDay(lastAt)}: ${title} ${text}` };
 }
+
+// The text in parts [text, address]: each name of `links` that stands by itself, and what is between, without an address.
+// Longer names come first. The rules are those of dashboard/sentence_links.py.
+/** @param {string} text
+ *  @param {Record<string, string>} links
+ *  @returns {[string, string][]} */
+export function linkedParts(text, links) {
+  const names = Object.keys(links).sort((a, b) => b.length - a.length);
+  if (!names.length) return [[text, ""]];
+  const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|");
+  const parts = text.split(new RegExp(`(?<![\\p{L}\\p{N}_./:\\-])(${pattern})(?![\\p{L}\\p{N}_/]|[.:\\-][\\p{L}\\p{N}_])`, "u"));
+  return parts.map((part, index) => /** @type {[string, string]} */ ([part, index % 2 ? links[part] : ""])).filter(([part]) => part);
+}

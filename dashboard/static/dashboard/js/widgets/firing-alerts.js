@@ -5,6 +5,7 @@ import { dayText, elapsed } from "../alerts/words.js";
 import { element, find, setText } from "../page/dom.js";
 import { hourAndMinute } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
+import { currentView } from "../page/view-query.js";
 
 export function mount(root, page) {
   const list = find("[data-list]", root);
@@ -56,7 +57,7 @@ function createAlert(alert, page) {
     element("button", { type: "button", class: `button ${kind}`, "data-action": `${name}-${alert.id}`, "aria-label": `${label}: ${alert.name}, ${alert.subject}`, on: { click: run } }, label);
   return element("article", { class: `firing-alert ${alert.severity}${needsAttention ? " needs-attention" : ""}${alert.is_silenced ? " silenced" : ""}`, "data-alert": alert.id },
     element("span", { class: "firing-glyph", "aria-hidden": "true" }),
-    element("h3", {}, alert.name),
+    element("h3", {}, element("a", { href: `${find("#all-alerts").pathname}${currentView(page)}#alert-${alert.id}`, "data-with-view": true }, alert.name)),
     element("div", { class: "firing-actions" }, ...(needsAttention
       ? [
           button("acknowledge", "primary", "Acknowledge", () => acknowledge(page, alert, "", show)),

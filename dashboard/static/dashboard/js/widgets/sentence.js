@@ -1,8 +1,8 @@
 // The sentence of the page, which the server writes, and next to it the time range of the values.
 
-import { find, setText } from "../page/dom.js";
+import { element, find, setText } from "../page/dom.js";
 import { moment, timeOfDay, zoneName } from "../page/format.js";
-import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
+import { linkedParts, shownSentence, withLocalTimes } from "../page/sentence-text.js";
 import { valuesText } from "../page/tile-text.js";
 
 // Which values the tiles and heads show: "The last minute, ▲ ▼ compared with the last 24 hours".
@@ -15,13 +15,13 @@ export function describeValues(page) {
 export function mount(root, page, aside = asideText) {
   const draw = () => {
     const now = page.now();
-    /** @type {Record<string, any>} */
-    const sentence = Object.fromEntries(Object.entries(page.data.sentence).map(([name, value]) => [name, withLocalTimes(value, now)]));
+    const { links = {}, ...written } = page.data.sentence;
+    const sentence = { ...written, title: withLocalTimes(written.title, now), text: withLocalTimes(written.text, now) };
     const lastAt = page.tick?.at ? Date.parse(page.tick.at) : page.data.now;
     const { state, title, text } = shownSentence(sentence, page.isDisconnected, lastAt);
     root.dataset.state = state;
-    setText(find("[data-title]", root), title);
-    setText(find("[data-text]", root), text);
+    fill(find("[data-title]", root), linkedParts(title, links));
+    fill(find("[data-text]", root), linkedParts(text, links));
     drawAside();
   };
   const drawAside = () => {
@@ -32,6 +32,16 @@ export function mount(root, page, aside = asideText) {
   for (const topic of ["data", "figures", "connection"]) page.topics.on(topic, draw);
   for (const topic of ["pause", "second"]) page.topics.on(topic, drawAside);
   draw();
+}
+
+// Fill a text with its links, where it differs: a link keeps the focus, and the text the user's selection.
+function fill(node, parts) {
+  const key = JSON.stringify(parts);
+  if (node.drawn === key) return;
+  node.drawn = key;
+  const focused = node.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  node.replaceChildren(...parts.map(([text, href]) => (href ? element("a", { href }, text) : text)));
+  if (focused) [...node.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
 }
 
 function asideText(page) {
