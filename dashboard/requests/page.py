@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.template.loader import render_to_string
 
 from dashboard.formatting import duration, whole
@@ -120,6 +120,7 @@ def _list(reading: Reading, filters: Filters, page: queries.Page | None, shown: 
     scale = scale_of(rows)
     return {
         "rows": listed(rows),
+        "query": list_query(reading.params),
         "columns": COLUMNS,
         "ticks": [(round(BAR * n / TICKS), duration(scale * n / TICKS)) for n in (0, 2, 4)] if rows else (),
         "older": page.next if page else None,
@@ -129,6 +130,16 @@ def _list(reading: Reading, filters: Filters, page: queries.Page | None, shown: 
         "is_filtered": bool(shown or filters.outcome),
         "has_events": reading.has_events,
     }
+
+
+def list_query(params: QueryDict) -> str:
+    """Return the query of the list, `?range=1h&status_code=429`, which the page of one of its requests keeps.
+
+    The request beside the list is not part of it.
+    """
+    kept = params.copy()
+    kept.pop("request", None)
+    return f"?{kept.urlencode()}" if kept else ""
 
 
 def empty_reason(filters: Filters, span: str, shown: Sequence[Chip]) -> str:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.page_views import page_urls, reading_of, rendered
 from dashboard.requests.detail import detail
-from dashboard.requests.page import DETAIL
+from dashboard.requests.page import DETAIL, list_query
 from dashboard.requests.search import parse
 from llmmonitor.http.problem_details import NotFound, problem_response
 from metrics.queries.read.filters import promoted_tags
@@ -29,7 +29,8 @@ def request_page(request: HttpRequest, number: int) -> HttpResponse:
     shown = detail(number)
     if shown is None:
         raise NotFound(GONE.format(number))
-    return rendered(request, DETAIL, reading_of(request, DETAIL, timezone.now()), **shown)
+    reading = reading_of(request, DETAIL, timezone.now())
+    return rendered(request, DETAIL, reading, **shown, list_query=list_query(request.GET))
 
 
 @never_cache

@@ -51,6 +51,11 @@ describe("The bars of a histogram", () => {
 });
 
 describe("The address of the requests of a bar", () => {
+  it("has no long fractions in its address", () => {
+    const query = requestsQuery({ from: 0, to: 1_000 }, {}, { above_response_time_ms: 1234.5678901234567, max_response_time_ms: 0.1 + 0.2 });
+    assert.match(query, /above_response_time_ms=1234\.56789&max_response_time_ms=0\.3$/);
+  });
+
   it("has the window, the filters and the bounds that are known", () => {
     const query = requestsQuery({ from: 0, to: 3_600_000 }, { model: ["a b", "c"] }, { min_response_time_ms: 100, max_response_time_ms: null });
     assert.equal(query, "from=1970-01-01T00%3A00%3A00.000Z&to=1970-01-01T01%3A00%3A00.000Z&model=a+b&model=c&min_response_time_ms=100");

@@ -97,6 +97,17 @@ class TheList:
         assert first.count("<tr data-row") == 100
         assert len(listed(visitor, cursor=cursor)["row_ids"]) == 30
 
+    def test_and_the_page_of_a_request_lead_to_each_other_with_the_same_query(self, visitor: Client) -> None:
+        store({})
+        query = "?range=6h&model=m&min_response_time_ms=5"
+        html = visitor.get(f"/dashboard/requests/{query}&request=4").content.decode()
+        link = re.search(r'<th scope="row"><a href="([^"]+)"', html)
+        assert link is not None
+        address = link[1].replace("&amp;", "&")
+        assert address.endswith(f"/{query}")
+        one = visitor.get(address).content.decode()
+        assert f'href="/dashboard/requests/{query.replace("&", "&amp;")}">← All requests' in one
+
     def test_starts_again_where_nothing_is_older_than_the_cursor(self, visitor: Client) -> None:
         store(*[{"request_id": f"x{n}", "timestamp": datetime.now(UTC).isoformat()} for n in range(101)])
         first = visitor.get("/dashboard/requests/").content.decode()

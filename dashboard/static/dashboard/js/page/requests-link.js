@@ -7,9 +7,12 @@ import { requestsPageUrl } from "./api.js";
 export function requestsQuery({ from, to }, filters, bounds) {
   const search = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
   for (const [name, values] of Object.entries(filters)) for (const value of [values].flat()) search.append(name, value);
-  for (const [name, value] of Object.entries(bounds)) if (value !== null && value !== undefined) search.set(name, String(value));
+  for (const [name, value] of Object.entries(bounds)) if (value !== null && value !== undefined) search.set(name, shortNumber(value));
   return search.toString();
 }
+
+// The limits of buckets are long fractions. No measured time is between one and its first nine digits.
+const shortNumber = (value) => String(Number(Number(value).toPrecision(9)));
 
 /** @param {{ window: TimeWindow, filters: Record<string, string[]> }} page
  *  @param {{ window?: TimeWindow, filters?: Record<string, string[]>, bounds?: Record<string, number | null> }} what */

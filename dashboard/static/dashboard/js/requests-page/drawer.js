@@ -1,9 +1,14 @@
 // One request beside the list. Its row id is in the address: `request`.
 
-import { parameter, replaceAddress } from "../page/address.js";
+import { changedQuery, parameter, replaceAddress } from "../page/address.js";
 import { requestDetail } from "../page/api.js";
 import { find, findAll } from "../page/dom.js";
 import { fillIn } from "./marked.js";
+
+const listQuery = () => {
+  const query = changedQuery(location.search, { set: { request: null } });
+  return query && `?${query}`;
+};
 
 export function mountDrawer(root, page) {
   const drawer = find("#drawer");
@@ -36,7 +41,8 @@ export function mountDrawer(root, page) {
     if (shown !== id) return; // another one was opened meanwhile
     if (problem) body.textContent = problem.message;
     else body.innerHTML = html; // Django has escaped what came from outside
-    find("[data-page-link]", drawer).href = new URL(`${id}/`, new URL(location.pathname, location.origin)).href;
+    // The page of the request keeps the query of the list, so that it leads back to the same.
+    find("[data-page-link]", drawer).href = new URL(`${id}/${listQuery()}`, new URL(location.pathname, location.origin)).href;
     fillIn(body);
     drawer.scrollTop = 0;
     if (focus) drawer.focus({ preventScroll: true });
