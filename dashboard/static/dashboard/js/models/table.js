@@ -1,39 +1,19 @@
 // The table of models: sorted and searched by the server, by parameters of the address. A click on a row opens its card.
 
-import { saveHistory } from "../charts/export.js";
-import { drawSparkline } from "../charts/sparkline.js";
 import { parameter, replaceAddress } from "../page/address.js";
-import { thin } from "../live/series.js";
-import { find, findAll, setText, whenTyped, releaseFocus } from "../page/dom.js";
-import { mountMenu } from "../widgets/menu.js";
-import { mountServerTable } from "../widgets/server-table.js";
-
-const P95 = ["inference.response_time_ms", "p95"];
-const TICKS_PER_DRAW = 10;
+import { find, releaseFocus, whenTyped } from "../page/dom.js";
+import { mountModelsTable } from "../widgets/models-table.js";
 
 export function mount(root, page) {
   const target = find("[data-table]", root);
   const search = find("[data-search]", root);
   let focused = null; // the head that was clicked, which has the focus again after the table is drawn
-  const drawLines = () => {
-    const { from, to } = page.window;
-    for (const line of findAll("[data-spark]", target)) {
-      drawSparkline(line, thin(page.series.get(...P95, line.dataset.model), from, to));
-    }
-  };
-  mountServerTable(target, page, {
-    onDraw(_, isNew) {
-      setText(find("[data-values]", root), page.params.span.replace(/^the /, ""));
-      drawLines();
+  mountModelsTable(root, page, {
+    onDraw(isNew) {
       if (!isNew) return;
       if (focused) find(focused, target)?.focus({ preventScroll: true });
       focused = null;
     },
-  });
-  let ticks = 0;
-  page.topics.on("tick", () => {
-    ticks += 1;
-    if (page.live && ticks % TICKS_PER_DRAW === 0) drawLines();
   });
   target.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -55,8 +35,4 @@ export function mount(root, page) {
     replaceAddress({ set: { search: search.value.trim() || null } });
     page.load({ quiet: true });
   });
-  mountMenu(root, [
-    { label: "Save P95 by model as CSV", onClick: () => saveHistory("csv", { metrics: [P95], groupBy: "model" }, page, "P95 by model") },
-    { label: "Save P95 by model as JSON", onClick: () => saveHistory("json", { metrics: [P95], groupBy: "model" }, page, "P95 by model") },
-  ]);
 }
