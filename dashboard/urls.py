@@ -11,6 +11,7 @@ from dashboard.overview import views as overview
 from dashboard.page_views import page_urls
 from dashboard.pages import PAGES
 from dashboard.requests import views as requests
+from dashboard.searching import filter_choices
 
 register_converter(models.AnyName, "any-name")
 
@@ -18,7 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(pattern for spec in PAGES for pattern in page_urls(spec)),
     path("dashboard/models/<any-name:name>/", models.model_page, name="model-page"),
     path("dashboard/data/overview/models", overview.overview_models, name="overview-models"),
-    path("dashboard/data/choices", overview.filter_choices, name="filter-choices"),
+    path("dashboard/data/choices", filter_choices, name="filter-choices"),
     *requests.urlpatterns,
     path("dashboard/start/", connect.start_page, name="start"),
     path("dashboard/connect/key", connect.KeyView.as_view(), name="connect-key"),

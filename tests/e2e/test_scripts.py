@@ -96,7 +96,7 @@ class TheScripts:
 
     def test_put_the_machines_with_a_firing_alert_first(self, run: Any) -> None:
         body = "(m, [hosts, firing]) => m.firingFirst(hosts.map((host) => ({ host })), firing).map(({ host }) => host)"
-        assert run("widgets/machines.js", body, [["a", "b", "vm"], ["vm"]]) == ["vm", "a", "b"]
+        assert run("overview/machines.js", body, [["a", "b", "vm"], ["vm"]]) == ["vm", "a", "b"]
 
     def test_write_in_a_row_how_long_an_alert_fires_and_what_was_done(self, run: Any) -> None:
         body = """(m, states) => states.map((it) => {

@@ -4,7 +4,7 @@ import { machineUrl } from "../page/api.js";
 import { element, find, setText, svg } from "../page/dom.js";
 import { ago, moment, percent, significant, text, timeOfDay } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
-import { chosenHosts } from "./machine-values.js";
+import { chosenHosts } from "../widgets/machine-values.js";
 
 const HIGH_PERCENT = 85;
 const STATES = ["up", "stale", "down"];

@@ -4,8 +4,8 @@ import { percentLabel } from "../charts/axis-labels.js";
 import { linesByHost } from "../charts/lines.js";
 import { valueAt } from "../live/series.js";
 import { percent, significant, text } from "../page/format.js";
-import { mountChart } from "./card.js";
-import { busiestNow, runningHosts } from "./machine-values.js";
+import { mountChart } from "../widgets/card.js";
+import { busiestNow, runningHosts } from "../widgets/machine-values.js";
 
 const MOST_VALUES = 4; // in the head
 const format = (value) => text(percent(value));

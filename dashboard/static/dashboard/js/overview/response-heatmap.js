@@ -1,7 +1,7 @@
 // The distribution of response times over time, which shows groups of requests that percentiles hide.
 
 import { duration, text } from "../page/format.js";
-import { mountHeatmap } from "./heatmap.js";
+import { mountHeatmap } from "../widgets/heatmap.js";
 
 export function mount(root, page) {
   mountHeatmap(root, page, {

@@ -1,7 +1,7 @@
 // Output tokens per second, by model.
 
 import { tokenRates } from "../charts/rates.js";
-import { mountSumByModel } from "./by-model.js";
+import { mountSumByModel } from "../widgets/by-model.js";
 
 export function mount(root, page) {
   mountSumByModel(root, page, {
