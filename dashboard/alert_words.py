@@ -1,22 +1,19 @@
 """Alerts in words: what fires, for which model or machine, by how much and since when. Pure functions.
 
-An alert is a dictionary with the fields of `alerts.spans`, and the `kind` and the `filters` of its rule. Times are in
-ISO 8601; the page shows them in the time zone of the browser.
+An alert is a dictionary with the fields of `alerts.spans`, and the `kind` and the `filters` of its rule.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from dashboard.formatting import NO_DATA, SPACE, in_unit, threshold_text
+from dashboard.times_in_texts import time_in_text
 
 Alert = Mapping[str, Any]
 Word = TypeVar("Word")
 
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # What is wrong with the subject of an alert whose value is over the threshold, now and in the past.
 COMPLAINTS = {
     "inference.response_time_ms": ("is slow", "was slow"),
@@ -78,8 +75,8 @@ def fired(alert: Alert) -> str:
 
 def times_of(alert: Alert, start: str = "from") -> str:
     """Return `since …`, or `from … to …` of an alert that has ended. `start`: `from`, or `since` for its condition."""
-    time = _second(alert[start])
-    return f"from {time} to {_second(alert['to'])}" if alert["to"] else f"since {time}"
+    time = time_in_text(alert[start])
+    return f"from {time} to {time_in_text(alert['to'])}" if alert["to"] else f"since {time}"
 
 
 def figure(alert: Alert, worst: bool = False) -> str:
@@ -137,18 +134,3 @@ def nothing_fires(rules: Sequence[Mapping[str, Any]]) -> str:
 def each(group_by: tuple[str, ...]) -> str:
     """Return what a rule is judged for: `each model`; empty for all together."""
     return f"each {EACH.get(group_by, ' and '.join(group_by))}" if group_by else ""
-
-
-def in_utc(text: str, now: datetime) -> str:
-    """Return a text with its times as `14:21 UTC`, of other days as `1 Mar 14:21 UTC`, for a page without scripts."""
-
-    def shown(match: re.Match[str]) -> str:
-        at = datetime.fromisoformat(match.group())
-        day = "" if at.date() == now.astimezone(UTC).date() else f"{at:%-d %b} "
-        return f"{day}{at:%H:%M} UTC".replace(" ", SPACE)
-
-    return TIME.sub(shown, text)
-
-
-def _second(time: str) -> str:
-    return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H:%M:%SZ")

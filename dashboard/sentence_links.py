@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from dashboard.alert_words import in_utc
+from dashboard.times_in_texts import in_utc
 
 Part = tuple[str, str]  # a text and its address, which is empty for a text without a link
 

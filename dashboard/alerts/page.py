@@ -17,7 +17,7 @@ from alerts.cutting import Cut
 from alerts.health import alerting_health
 from alerts.rules.words import SEVERITIES
 from alerts.silencing import silences
-from dashboard.alert_words import in_utc, subject_of
+from dashboard.alert_words import subject_of
 from dashboard.alerts import alerting, sentence
 from dashboard.alerts.details import add_charts, add_contexts
 from dashboard.alerts.filters import FILTERS, STATES, AlertFilters, importance, state_of
@@ -26,6 +26,7 @@ from dashboard.alerts.timeline import timeline
 from dashboard.formatting import in_unit, threshold_text
 from dashboard.page_spec import PageSpec, Row
 from dashboard.reading import Reading
+from dashboard.times_in_texts import in_utc
 from metrics.queries.read.filters import TAG_PREFIX, tag_labels
 
 DEFAULT_RANGE = "24h"

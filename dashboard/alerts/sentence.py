@@ -1,16 +1,15 @@
-"""The sentence at the top of the Alerts page. Pure functions on alerts and rules as `alerts.queries` returns them.
-
-Times are in ISO 8601; the page shows them in the time zone of the browser.
-"""
+"""The sentence at the top of the Alerts page. Pure functions on alerts and rules as `alerts.queries` returns them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.alert_words import STATES, name_of, nothing_fires, subject_of
+from dashboard.sentence import Sentence
+from dashboard.times_in_texts import time_in_text
 
 NOT_JUDGED_AFTER = timedelta(seconds=30)  # six evaluations
 MAX_NAMES = 3
@@ -19,36 +18,29 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Sentence:
-    """A sentence. `follows` is a pending alert that fires at `follows_at` if its condition holds."""
+class AlertsSentence(Sentence):
+    """A sentence, and the pending alert `follows`, which fires at `follows_at` if its condition holds."""
 
-    state: str  # ok, warning, critical or quiet
-    title: str
-    text: str = ""
     follows: str = ""
     follows_at: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the sentence, ready for JSON."""
-        return asdict(self)
 
-
-UNKNOWN = Sentence("critical", "The active alerts could not be loaded.", "Whether alerts fire is not known.")
+UNKNOWN = AlertsSentence("critical", "The active alerts could not be loaded.", "Whether alerts fire is not known.")
 
 
 def describe(
     alerts: Sequence[Row], rules: Sequence[Row], judged_at: datetime | None, now: datetime, omitted: int = 0
-) -> Sentence:
+) -> AlertsSentence:
     """Return the sentence about the active alerts, sorted by importance. `omitted`: how many further ones there are."""
     enabled = [rule for rule in rules if rule["enabled"]]
     if not enabled:
         title = "No rule yet. Add the six defaults." if not rules else "All rules are disabled."
-        return Sentence("quiet", title, "Without a rule, nothing fires.")
+        return AlertsSentence("quiet", title, "Without a rule, nothing fires.")
     if judged_at is None:
-        return Sentence("quiet", "The rules have not been judged yet.", "They are judged every five seconds.")
+        return AlertsSentence("quiet", "The rules have not been judged yet.", "They are judged every five seconds.")
     if now - judged_at > NOT_JUDGED_AFTER:
         text = "Alerts do not change meanwhile. Check the worker and the log."
-        return Sentence("critical", f"No rule was judged since {_second(judged_at.isoformat())}.", text)
+        return AlertsSentence("critical", f"No rule was judged since {time_in_text(judged_at.isoformat())}.", text)
     firing = [alert for alert in alerts if alert["state"] == "firing"]
     needing = [alert for alert in firing if not (alert["silence"] or alert["acknowledged_at"])]
     acknowledged = [alert for alert in firing if alert["acknowledged_at"] and not alert["silence"]]
@@ -66,19 +58,21 @@ def describe(
         return _firing(needing, text, follows)
     if next_one:
         start = "No firing alert needs attention." if firing else "Nothing fires."
-        return Sentence("quiet", f"{start} {name_of(next_one)} is pending.", text, **follows)
+        return AlertsSentence("quiet", f"{start} {name_of(next_one)} is pending.", text, **follows)
     if firing:
-        return Sentence("quiet", "No alert needs attention.", text)
-    return Sentence("ok", nothing_fires(enabled), others)
+        return AlertsSentence("quiet", "No alert needs attention.", text)
+    return AlertsSentence("ok", nothing_fires(enabled), others)
 
 
-def _firing(needing: Sequence[Row], text: str, follows: dict[str, Any]) -> Sentence:
+def _firing(needing: Sequence[Row], text: str, follows: dict[str, Any]) -> AlertsSentence:
     state = STATES[needing[0]["severity"]]
     first, *more = needing
     if not more:
         subject = subject_of(first["labels"])
-        title = f"{first['name']} fires{f' for {subject}' if subject else ''}, since {_second(first['started_at'])}."
-        return Sentence(state, title, text, **follows)
+        title = (
+            f"{first['name']} fires{f' for {subject}' if subject else ''}, since {time_in_text(first['started_at'])}."
+        )
+        return AlertsSentence(state, title, text, **follows)
     names = list(dict.fromkeys(alert["name"] for alert in needing))
     listed = f"{', '.join(names[:-1])} and {names[-1]} fire" if 1 < len(names) <= MAX_NAMES else ""
     if len(names) == 1:
@@ -86,11 +80,9 @@ def _firing(needing: Sequence[Row], text: str, follows: dict[str, Any]) -> Sente
     listed = listed or f"{len(needing)} alerts of {len(names)} rules fire"
     oldest = min(needing, key=lambda alert: alert["started_at"])
     name = f" ({oldest['name']})" if len(names) > 1 else ""
-    return Sentence(state, f"{listed}, the oldest since {_second(oldest['started_at'])}{name}.", text, **follows)
-
-
-def _second(time: str) -> str:
-    return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return AlertsSentence(
+        state, f"{listed}, the oldest since {time_in_text(oldest['started_at'])}{name}.", text, **follows
+    )
 
 
 def _about_acknowledged(alerts: Sequence[Row]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from dashboard.alert_words import in_utc
 from dashboard.formatting import whole
+from dashboard.times_in_texts import in_utc
 
 Row = dict[str, Any]
 HEIGHT = 24  # of the bars

@@ -12,13 +12,13 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from dashboard.alert_words import in_utc
 from dashboard.errors import sentence
 from dashboard.errors.group_table import group_row
 from dashboard.page_query import FILTERS as LABELS
 from dashboard.page_spec import RECORDED, PageSpec, Row
 from dashboard.reading import Reading
 from dashboard.sentence import Sentence, where_known
+from dashboard.times_in_texts import in_utc
 from metrics import queries
 from metrics.queries import Filters, SeriesSpec
 

@@ -1,0 +1,26 @@
+"""Times in the texts of a page. A text has them in ISO 8601, which the scripts show in the time zone of the browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from dashboard.formatting import SPACE
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def time_in_text(time: str) -> str:
+    """Return a time of the API as a text has it: `2026-03-01T14:21:00Z`."""
+    return datetime.fromisoformat(time).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_utc(text: str, now: datetime) -> str:
+    """Return a text with its times as `14:21 UTC`, of other days as `1 Mar 14:21 UTC`, for a page without scripts."""
+
+    def shown(match: re.Match[str]) -> str:
+        at = datetime.fromisoformat(match.group())
+        day = "" if at.date() == now.astimezone(UTC).date() else f"{at:%-d %b} "
+        return f"{day}{at:%H:%M} UTC".replace(" ", SPACE)
+
+    return TIME.sub(shown, text)
