@@ -9,6 +9,7 @@ import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
 import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
 import { linkedParts, shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
+import { spanOfNewestStep } from "../../dashboard/static/dashboard/js/widgets/head-span.js";
 import { viewQuery } from "../../dashboard/static/dashboard/js/page/view-query.js";
 
 describe("A page", () => {
@@ -110,5 +111,14 @@ describe("The query of a view", () => {
   it("has the time range and the filters and nothing else", () => {
     assert.equal(viewQuery("?range=1h&model=a&model=b&y=log&kiosk=1", ["model", "host"]), "?range=1h&model=a&model=b");
     assert.equal(viewQuery("?kiosk=1", ["model"]), "");
+  });
+});
+
+describe("The head of a chart", () => {
+  it("says of which time its values are", () => {
+    assert.equal(spanOfNewestStep({ live: true, step: 60_000 }), "now");
+    assert.equal(spanOfNewestStep({ live: true, step: 600_000 }), "last 10 minutes");
+    assert.equal(spanOfNewestStep({ live: true, step: 3_600_000 }), "last hour");
+    assert.equal(spanOfNewestStep({ live: false, step: 60_000 }), "last minute");
   });
 });

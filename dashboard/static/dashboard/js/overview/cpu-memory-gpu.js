@@ -38,6 +38,7 @@ function mountPercent(root, page, { tile, metric, label, help, more = () => [" n
     thresholdsOf: metrics,
     format,
     lines,
+    namesSpan: true,
     currentValues: (time) => {
       if (time !== null) {
         const shown = lines().slice(0, MOST_VALUES);

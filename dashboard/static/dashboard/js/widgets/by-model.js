@@ -19,6 +19,7 @@ export function mountSumByModel(root, page, { metric, current, ...spec }) {
     metrics: [metric],
     spansOf: [metric[0]],
     lines: () => stacked(linesByGroup(page, ...metric, "model", { total: true, known: page.data.models_known })),
+    namesSpan: current !== undefined,
     currentValues: (time) => {
       const points = page.series.get(...metric);
       const { value, fromWindow } = time !== null || !current

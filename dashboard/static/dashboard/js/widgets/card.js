@@ -12,6 +12,7 @@ import { disclosure } from "../page/disclosure.js";
 import { element, find, setText } from "../page/dom.js";
 import { NO_DATA, moment, timeOfDay } from "../page/format.js";
 import { drawLegend, mountFrame, valueTable } from "./chart-frame.js";
+import { spanOfNewestStep, stepText } from "./head-span.js";
 import { mountSwitch } from "./switch.js";
 
 const DAY_MS = 86_400_000;
@@ -21,7 +22,9 @@ const MAX_VALUES = 4; // in the head and in the description
 
 // Mount a chart over time with its card. `spec` is that of charts/time-chart.js, with:
 //   help: what the chart shows, in a few sentences; metrics: [[metric, stat], …], for the help and the files; groupBy,
-//   currentValues(time): [[label, value, fromWindow], …] for the head; `time` is that of the crosshair, or null.
+//   currentValues(time): [[label, value, fromWindow], …] for the head; `time` is that of the crosshair, or null. Without a
+//   time they are those of the newest step, which the head says, unless `namesSpan` is true: then they are of the span of
+//   the tiles, or say their own.
 /** @param {HTMLElement} root
  *  @param {import("../live/page.js").Page} page
  *  @param {any} spec */
@@ -69,7 +72,8 @@ export function mountChart(root, page, spec) {
 function headValues(page, spec, chart, time) {
   const values = spec.currentValues ? spec.currentValues(time) : lineValues(page, chart, time);
   if (time === null && !values.some(([, value]) => value && value !== NO_DATA)) return [];
-  return values.some(([, , fromWindow]) => fromWindow) ? [...values, [` in ${page.params.span}`, ""]] : values;
+  if (values.some(([, , fromWindow]) => fromWindow)) return [...values, [` in ${page.params.span}`, ""]];
+  return time !== null || spec.namesSpan ? values : [[spanOfNewestStep({ live: page.live, step: page.series.step }), ""], ...values];
 }
 
 // The newest value of each line, or the value under the crosshair.
@@ -84,7 +88,8 @@ function lineValues(page, { lines, spec }, time) {
 export function drawValues(target, values, time, page) {
   const parts = values.flatMap(([label, value], index) => [
     index && !label.startsWith(" ") ? " · " : "",
-    label ? `${label} ` : "",
+    label,
+    label && value ? " " : "",
     value ? element("b", {}, value) : "",
   ]);
   if (time !== null) {
@@ -140,15 +145,6 @@ export function mountHelp(root, page, { help, metrics }) {
       );
     },
   });
-}
-
-// "minute", "30 seconds", to follow "per".
-export function stepText(seconds) {
-  if (seconds === 1) return "second";
-  if (seconds < 60) return `${seconds} seconds`;
-  if (seconds === 60) return "minute";
-  if (seconds < 3600) return `${seconds / 60} minutes`;
-  return seconds === 3600 ? "hour" : `${seconds / 3600} hours`;
 }
 
 // The switch between a linear and a logarithmic scale.

@@ -9,8 +9,9 @@ import { brush } from "../charts/plugins.js";
 import { attachPointer } from "../charts/pointer.js";
 import { find, setText } from "../page/dom.js";
 import { moment } from "../page/format.js";
-import { drawValues, mountHelp, stepText } from "./card.js";
+import { drawValues, mountHelp } from "./card.js";
 import { drawInView, drawLegend, mountFrame, valueButton, valueTable } from "./chart-frame.js";
+import { stepText } from "./head-span.js";
 
 const DAY_MS = 86_400_000;
 const count = (value) => value.toLocaleString("en-US");

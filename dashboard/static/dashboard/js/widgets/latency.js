@@ -19,6 +19,7 @@ export function mount(root, page) {
     isDuration: true,
     spansOf: [METRIC, "inference.failed_response_time_ms", "inference.timeout_response_time_ms"],
     format,
+    namesSpan: true,
     currentValues: (time) => IN_HEAD.map((stat) => {
       const label = stat.toUpperCase();
       if (time !== null) return [label, format(valueAt(page.series.get(METRIC, stat), time, page.series.step))];

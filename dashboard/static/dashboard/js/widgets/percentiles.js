@@ -2,7 +2,7 @@
 
 import { numberLabel } from "../charts/axis-labels.js";
 import { lineStyle } from "../charts/palette.js";
-import { valueAt } from "../live/series.js";
+import { lastValue, valueAt } from "../live/series.js";
 import { mountChart } from "./card.js";
 
 const LOOKS = {
@@ -37,7 +37,7 @@ export function mountPercentiles(root, page, { metric, stats, inHead = stats, be
     counts: count ? () => pointsOf("count") : undefined,
     currentValues: (time) => inHead.toReversed().map((stat) => {
       const points = pointsOf(stat);
-      return [stat.toUpperCase(), spec.format(valueAt(points, time ?? points.findLast(({ y }) => y !== null)?.x ?? 0, page.series.step))];
+      return [stat.toUpperCase(), spec.format(time === null ? lastValue(points) : valueAt(points, time, page.series.step))];
     }),
     ...spec,
   });

@@ -4,6 +4,7 @@ import { numberLabel } from "../charts/axis-labels.js";
 import { lastValue, valueAt } from "../live/series.js";
 import { compact, text, whole } from "../page/format.js";
 import { mountChart } from "./card.js";
+import { spanOfNewestStep } from "./head-span.js";
 
 // `name` is the name in the `queue` of a tick.
 const LINES = [
@@ -24,12 +25,17 @@ export function mount(root, page) {
     thresholdsOf: LINES.map(({ metric: [name] }) => name),
     format: (value) => (value !== null && Math.abs(value) < 1000 ? formatCount(value) : text(compact(value))),
     lines: () => LINES.map(({ label, colour, metric }) => ({ label, colour, points: page.series.get(...metric) })),
-    currentValues: (time) => LINES.map(({ label, name, metric }) => {
-      const points = page.series.get(...metric);
-      if (time !== null) return [label, formatCount(valueAt(points, time, page.series.step))];
-      const current = page.live && !page.isFiltered ? page.tick?.queue?.[name] : null;
-      return [label, formatCount(current ?? lastValue(points))];
-    }),
+    namesSpan: true,
+    currentValues: (time) => {
+      const current = time === null && page.live && !page.isFiltered ? page.tick?.queue : null;
+      const values = LINES.map(({ label, name, metric }) => {
+        const points = page.series.get(...metric);
+        const value = time === null ? (current?.[name] ?? lastValue(points)) : valueAt(points, time, page.series.step);
+        return [label, formatCount(value)];
+      });
+      const span = current ? "now" : spanOfNewestStep({ live: page.live, step: page.series.step });
+      return time === null ? [[span, ""], ...values] : values;
+    },
     emptyText: "No queue data in this time range",
   });
 }

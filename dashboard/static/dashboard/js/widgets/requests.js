@@ -33,6 +33,7 @@ export function mount(root, page) {
         { label: "failed", colour: "critical", square: true, points: failed },
       ];
     },
+    namesSpan: true,
     currentValues: (time) => {
       const current = ([metric, stat], name) => {
         if (time !== null) return { value: valueAt(page.series.get(metric, stat), time, page.series.step) };
