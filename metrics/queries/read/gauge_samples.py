@@ -16,7 +16,8 @@ from metrics.catalogue import Metric
 from metrics.levels import COUNTERS
 from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
 from metrics.queries.read.budget import count_rows
-from metrics.queries.read.gauge_rollups import NO_ROWS, ROWS_PER_ROW, chunks_of, read_minutes
+from metrics.queries.read.gauge_cache import NO_ROWS, ROWS_PER_ROW, chunks_of
+from metrics.queries.read.gauge_rollups import read_minutes
 from metrics.queries.read.sql import Microseconds, one_of, unix_microseconds
 from metrics.queries.time.plan import Plan
 from metrics.queries.time.window import at_second
@@ -102,4 +103,4 @@ def _steps_of_counter(samples: Floats, earlier: Spans, plan: Plan) -> Spans:
     )
     rows = _rows(samples, plan)
     rows[:, [COUNT, SUM]] = 0.0  # only the time and the growth between samples count
-    return spans_of(np.concatenate((NO_ROWS, rows, growth)), is_counter=True)
+    return spans_of(np.concatenate((NO_ROWS.values, rows, growth)), is_counter=True)

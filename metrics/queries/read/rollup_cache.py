@@ -1,69 +1,20 @@
-"""Keeps the rollup rows of whole blocks of hours and minutes decoded, so that a query decodes only what has changed.
-
-A rollup row never changes: commits and compaction insert rows with new ids, compaction, retention and `forget` delete
-rows, and the databases never give an id again. A row that was inserted later has a greater id than the rows that were
-deleted before, so a block is what it was if it has as many rows and the same sum of ids, whichever process wrote it.
-(On PostgreSQL a transaction that lasts may commit a smaller id late; the sums would then have to be equal by chance.)
-Each query reads the checksums of its blocks from the index, and the rows of the blocks whose checksums differ.
-"""
+"""Reads the rollup rows of requests. Whole blocks of them are kept decoded, see `block_cache`."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
-from django.db import connection
 
+from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, edges, whole_blocks
 from metrics.queries.read.budget import check_budget, count_rows
 from metrics.queries.read.rollup_rows import RollupRows, RowBlock, Selection
 from metrics.queries.time.plan import Segment
 
-BLOCK_SECONDS = {60: 3_600, 3_600: 21_600}  # by resolution; what is outside of whole blocks is read each time
-MAX_BYTES = 32 * 2**20  # of the blocks that a process keeps; 30 days of a million requests of five models have 20 MB
-BLOCK_OVERHEAD = 4_096  # of the objects of a block beside its arrays, in bytes
+MAX_BYTES = 32 * 2**20  # that a process keeps; 30 days of a million requests of five models have 20 MB
 
-Key = tuple[int, int, Selection]  # resolution, start, series
-
-
-class BlockCache:
-    """The blocks that were used last. For any number of threads."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._blocks: OrderedDict[Key, tuple[RowBlock, int]] = OrderedDict()
-        self.nbytes = 0
-
-    def get(self, key: Key) -> RowBlock | None:
-        """Return a block, which its caller compares with the stored rows."""
-        with self._lock:
-            if key not in self._blocks:
-                return None
-            self._blocks.move_to_end(key)
-            return self._blocks[key][0]
-
-    def put(self, key: Key, block: RowBlock) -> None:
-        """Keep a block instead of that with the same key, and drop those that were not used for the longest time."""
-        size = block.nbytes + BLOCK_OVERHEAD
-        with self._lock:
-            if key in self._blocks:
-                self.nbytes -= self._blocks.pop(key)[1]
-            self._blocks[key] = block, size
-            self.nbytes += size
-            while self.nbytes > self._max_bytes:
-                self.nbytes -= self._blocks.popitem(last=False)[1][1]
-
-    def clear(self) -> None:
-        """Drop all blocks."""
-        with self._lock:
-            self._blocks.clear()
-            self.nbytes = 0
-
-
-cache = BlockCache(MAX_BYTES)
+cache = BlockCache[RowBlock](MAX_BYTES)
 
 
 def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: Sequence[int] | None) -> RollupRows:
@@ -73,7 +24,7 @@ def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: S
     if not segments or (series_ids is not None and not len(series_ids)):
         return RollupRows([])
     selection = Selection(None if series_ids is None else tuple(series_ids))
-    whole = [*filter(None, map(_whole_blocks, segments))]
+    whole = [*filter(None, map(whole_blocks, segments))]
     blocks = [*_read_edges(segments, whole, names, selection)]
     for segment in whole:
         blocks += _read_blocks(segment, BLOCK_SECONDS[segment.resolution], names, selection)
@@ -81,28 +32,14 @@ def read_rows(segments: Iterable[Segment], columns: Iterable[str], series_ids: S
     return RollupRows(sorted(blocks, key=lambda block: int(block.buckets[0])))
 
 
-def _whole_blocks(segment: Segment) -> Segment | None:
-    """Return the part of a segment that consists of whole blocks; None if there is none."""
-    seconds = BLOCK_SECONDS.get(segment.resolution)
-    # In a transaction there may be rows that are rolled back, whose ids are given again.
-    if seconds is None or connection.in_atomic_block:
-        return None
-    start, end = -(-segment.start // seconds) * seconds, segment.end // seconds * seconds
-    return Segment(segment.resolution, start, end) if start < end else None
-
-
 def _read_edges(
     segments: Sequence[Segment], whole: Sequence[Segment], names: Sequence[str], selection: Selection
 ) -> Iterator[RowBlock]:
     """Yield the rows outside of whole blocks, read by one statement, apart where whole blocks are between them."""
-    edges: list[Segment] = []
-    for resolution, start, end in segments:
-        inner = next((part for part in whole if start <= part.start < end), Segment(resolution, end, end))
-        edges += [Segment(resolution, start, inner.start), Segment(resolution, inner.end, end)]
-    edges = [edge for edge in edges if edge.start < edge.end]
+    outside = [*edges(segments, whole)]
     starts = np.array([part.start for part in whole], dtype=np.int64)
-    if edges:
-        for rows in selection.rows(edges, names):
+    if outside:
+        for rows in selection.rows(outside, names):
             yield from rows.split(np.searchsorted(starts, rows.buckets))
 
 

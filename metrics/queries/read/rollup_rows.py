@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import islice, pairwise
 from operator import add
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from django.db.models import Count, ExpressionWrapper, F, Field, Func, IntegerField, Sum
@@ -18,6 +18,7 @@ from django.db.models import Count, ExpressionWrapper, F, Field, Func, IntegerFi
 from metrics.aggregation import HISTOGRAM_COLUMNS, OUTCOME_COLUMNS
 from metrics.histogram import DecodedHistograms
 from metrics.models import InferenceRollup
+from metrics.queries.read.block_cache import Checksum
 from metrics.queries.read.budget import CHECK_ROWS, count_rows
 from metrics.queries.read.sql import in_segments, one_of
 from metrics.queries.time.plan import Segment
@@ -31,13 +32,6 @@ HAS = "has_"
 DECODED_TOGETHER = 2_000  # histograms: the arrays of more need much memory, and fewer as much time as these
 
 Group = TypeVar("Group", bound=Hashable)
-
-
-class Checksum(NamedTuple):
-    """What tells whether some rows are those that were read before."""
-
-    rows: int
-    sum_of_ids: int
 
 
 @dataclass(frozen=True, slots=True)

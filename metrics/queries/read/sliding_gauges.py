@@ -15,7 +15,7 @@ from metrics.histogram.sliding import reduced
 from metrics.levels import COUNTERS, LEVELS, MINUTES_OF_HOUR
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.filters import Filters
-from metrics.queries.read.gauge_rollups import NO_ROWS
+from metrics.queries.read.gauge_cache import NO_ROWS
 from metrics.queries.read.gauge_samples import read_samples
 from metrics.queries.read.gauge_values import combined, of_labels
 from metrics.queries.read.gauges import InstanceLabels, InstanceSpans, read_labels, read_spans
@@ -124,7 +124,7 @@ def read_presence(
 def _minutes_of(samples: Mapping[int, tuple[Integers, Floats]], metric: Metric, end: int) -> Spans:
     """Return the minutes in which instances have samples; of a level, also those in which a reading is held."""
     if not samples:
-        return spans_of(NO_ROWS)
+        return spans_of(NO_ROWS.values)
     instance = np.repeat(np.array(list(samples)), [len(at) for at, _ in samples.values()])
     at = np.concatenate([at for at, _ in samples.values()])
     minutes = spans_of(rows_of_samples(instance, at // 1_000_000 // MINUTE * MINUTE, np.ones(len(at)), at))

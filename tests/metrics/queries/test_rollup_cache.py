@@ -16,7 +16,8 @@ from metrics.events import InferenceEvent
 from metrics.models import InferenceRollup
 from metrics.queries import Filters, SeriesSpec, Window
 from metrics.queries.read import rollup_cache, rollup_rows
-from metrics.queries.read.rollup_cache import BLOCK_OVERHEAD, BlockCache, read_rows
+from metrics.queries.read.block_cache import BLOCK_OVERHEAD, BLOCK_SECONDS, BlockCache
+from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.read.rollup_rows import RowBlock, Selection
 from metrics.queries.time.plan import Segment
 from metrics.store.compaction import merge_leftovers
@@ -154,7 +155,7 @@ class WhenNothingHasChanged:
         numbers = decoded_rows(monkeypatch)
         again = read_rows([LAST_HOURS], COLUMNS, None)
         assert np.array_equal(first.buckets, again.buckets)
-        block = rollup_cache.BLOCK_SECONDS[3_600]
+        block = BLOCK_SECONDS[3_600]
         outside = InferenceRollup.objects.filter(resolution=3_600).exclude(
             bucket__gte=-(-LAST_HOURS.start // block) * block, bucket__lt=LAST_HOURS.end // block * block
         )
