@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from dashboard.formatting import SPACE
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+SPAN = re.compile(rf"from ({TIME.pattern}) to ({TIME.pattern})")
 
 
 def time_in_text(time: str) -> str:
@@ -16,11 +17,19 @@ def time_in_text(time: str) -> str:
 
 
 def in_utc(text: str, now: datetime) -> str:
-    """Return a text with its times as `14:21 UTC`, of other days as `1 Mar 14:21 UTC`, for a page without scripts."""
+    """Return a text with its times as `14:21 UTC`, of other days as `1 Mar 14:21 UTC`, for a page without scripts.
 
-    def shown(match: re.Match[str]) -> str:
-        at = datetime.fromisoformat(match.group())
+    A span that begins and ends in one minute has the seconds.
+    """
+
+    def shown(time: str, form: str = "%H:%M") -> str:
+        at = datetime.fromisoformat(time)
         day = "" if at.date() == now.astimezone(UTC).date() else f"{at:%-d %b} "
-        return f"{day}{at:%H:%M} UTC".replace(" ", SPACE)
+        return f"{day}{at:{form}} UTC".replace(" ", SPACE)
 
-    return TIME.sub(shown, text)
+    def shown_span(match: re.Match[str]) -> str:
+        start, end = match.groups()
+        form = "%H:%M:%S" if shown(start) == shown(end) else "%H:%M"
+        return f"from {shown(start, form)} to {shown(end, form)}"
+
+    return TIME.sub(lambda match: shown(match.group()), SPAN.sub(shown_span, text))

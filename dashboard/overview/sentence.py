@@ -23,7 +23,7 @@ from dashboard.sentence import Sentence, listed
 RESPONSE = "inference.response_time_ms"
 QUEUE_SHARE = 0.5  # the queue is the cause where it accounts for at least this share of an increase
 BEFORE_ALERT = "the half hour before the alert"
-ABOUT_TIMEOUTS = "It counts requests that timed out; the tiles and charts do not."
+ABOUT_TIMEOUTS = "This value counts requests that timed out; the tiles and charts do not."
 
 NO_EVENTS = Sentence(
     "ok",

@@ -5,6 +5,7 @@ import "./support.js";
 import { changeText } from "../../dashboard/static/dashboard/js/machines/cell.js";
 import { GPU_COLUMNS, niceCeiling, throttleText } from "../../dashboard/static/dashboard/js/machines/columns.js";
 import { gpusOf, hostsInOrder, hostsOfLines } from "../../dashboard/static/dashboard/js/machines/devices.js";
+import { filtersNotApplied, lengthOf } from "../../dashboard/static/dashboard/js/machines/heatmap-words.js";
 import { Lines, bandPath, changeOf, heightOf, lastKnown, linePath } from "../../dashboard/static/dashboard/js/machines/lines.js";
 
 describe("The picture of a device", () => {
@@ -92,5 +93,22 @@ describe("A column", () => {
     assert.equal(changeOf([10, 20, 30, 40], [5, null, null, 15]), 15);
     assert.equal(changeOf([10, 20, 30, 40], [5, null, null, null]), null);
     assert.equal(changeOf([], []), null);
+  });
+});
+
+describe("The head of a heatmap of machines", () => {
+  const week = (hours) => new Array(7).fill(new Array(24).fill(hours));
+
+  it("says of how much data it is the mean", () => {
+    assert.equal(lengthOf(week(4)), "4 weeks");
+    assert.equal(lengthOf(week(1)), "1 week");
+    assert.equal(lengthOf(week(0).with(0, new Array(24).fill(1)).with(1, new Array(24).fill(2))), "3 days");
+    assert.equal(lengthOf(week(0).with(0, [1, 0])), "1 hour");
+  });
+
+  it("names the filters that do not apply to machines", () => {
+    assert.deepEqual(filtersNotApplied({ host: ["g"] }, { host: "Machine" }), []);
+    assert.deepEqual(filtersNotApplied({ model: ["m"] }, {}), ["the filter by model does not apply"]);
+    assert.deepEqual(filtersNotApplied({ model: ["m"], provider: ["p"] }, { provider: "Provider" }), ["the filters by model and provider do not apply"]);
   });
 });

@@ -134,7 +134,7 @@ SITUATIONS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"alerts": [span(filters={"outcome": ["success_or_timeout"]})]},
         "warning",
         "llama-3-70b is slow: P95 5.38 s including timeouts, over 5 s since 14:21.",
-        ("It counts requests that timed out; the tiles and charts do not. "
+        ("This value counts requests that timed out; the tiles and charts do not. "
         "P95 in the previous hour: 2.00 s. The other model is healthy."),
     ),
     "one fires and the window before held an older incident": (

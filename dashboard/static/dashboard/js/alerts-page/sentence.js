@@ -1,7 +1,7 @@
 // The sentence about what fires, which the server writes, with what follows and when the rules were judged.
 
 import { find, setText } from "../page/dom.js";
-import { ago, timeOfDay, zoneName } from "../page/format.js";
+import { ago, timeOfDay, whole, zoneName } from "../page/format.js";
 import { shownSentence, withLocalTimes } from "../page/sentence-text.js";
 import { elapsed } from "../alerts/words.js";
 
@@ -32,7 +32,7 @@ function asideText(page) {
   const { alerts_hidden: hidden, evaluation } = page.data;
   const now = page.now();
   return [
-    ...(hidden ? [`${hidden} alert${hidden === 1 ? "" : "s"} hidden by filters`] : []),
+    ...(hidden ? [`${whole(hidden).number} alert${hidden === 1 ? "" : "s"} hidden by filters`] : []),
     ...(evaluation.at ? [`judged ${ago(Math.max(0, (now - Date.parse(evaluation.at)) / 1000))}`] : []),
     `${timeOfDay(now)} ${zoneName(now)}`,
   ].join(" · ");

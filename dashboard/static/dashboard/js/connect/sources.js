@@ -2,7 +2,7 @@
 
 import { slotOf } from "../charts/palette.js";
 import { element, find, findAll, setText } from "../page/dom.js";
-import { ago, dayOfMonth, hourAndMinute } from "../page/format.js";
+import { ago, dayOfMonth, hourAndMinute, whole } from "../page/format.js";
 
 const NEW_MS = 60_000;
 
@@ -30,7 +30,7 @@ export function mount(root, page) {
 function rowOf({ name, sends, models, models_omitted: omitted, rate, is_demo: isDemo }, isNew) {
   const swatch = (model) => element("span", { class: "source-model" },
     element("span", { class: `swatch slot-${slotOf("model", model)}`, "aria-hidden": "true" }), element("bdi", {}, model));
-  const shown = () => [...(models.length ? models.map(swatch) : ["—"]), omitted ? `and ${omitted} more` : null];
+  const shown = () => [...(models.length ? models.map(swatch) : ["—"]), omitted ? `and ${whole(omitted).number} more` : null];
   return element("tr", isNew ? { class: "is-new" } : {},
     element("th", { scope: "row" }, name ? element("bdi", {}, name) : element("span", { class: "muted" }, "no service name"),
       isNew ? element("span", { class: "tag" }, "new") : null, isDemo ? element("span", { class: "tag" }, "demo") : null,

@@ -7,7 +7,7 @@ import { slotOf } from "../charts/palette.js";
 import { pageWith } from "../live/page-with.js";
 import { modelPageUrl } from "../page/api.js";
 import { element, find, findAll, setText } from "../page/dom.js";
-import { duration, text } from "../page/format.js";
+import { duration, text, whole } from "../page/format.js";
 import { mountPercentiles } from "../widgets/percentiles.js";
 
 const RESPONSE = "inference.response_time_ms";
@@ -24,7 +24,7 @@ export function mount(root, page) {
     names = linesByGroup(page, RESPONSE, "count", "model", { limit: cards.length }).map(({ label }) => label);
     cards.forEach((card, index) => nameCard(card, names[index]));
     const known = page.data.models_known ?? 0;
-    setText(find("[data-note]", root), `P50, P95 and P99, one scale${known > names.length && names.length ? `; the ${names.length} busiest of ${known} models` : ""}`);
+    setText(find("[data-note]", root), `P50, P95 and P99, one scale${known > names.length && names.length ? `; the ${names.length} busiest of ${whole(known).number} models` : ""}`);
   };
   // Before the charts listen, because they draw what is chosen here.
   for (const topic of ["data", "figures"]) page.topics.on(topic, choose);

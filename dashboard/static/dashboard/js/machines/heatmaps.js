@@ -2,10 +2,11 @@
 
 import { resourceHeatmap } from "../page/api.js";
 import { find } from "../page/dom.js";
-import { percent, significant, text } from "../page/format.js";
+import { percent, significant, text, whole } from "../page/format.js";
 import { mountResourceHeatmap } from "../widgets/heatmap.js";
 import { mountSwitch } from "../widgets/switch.js";
 import { niceCeiling } from "./columns.js";
+import { filtersNotApplied, lengthOf } from "./heatmap-words.js";
 
 const PARAMETER = "heatmap";
 const ROW_PX = 26;
@@ -25,6 +26,7 @@ const largest = (values) => values.flat().reduce((most, value) => Math.max(most,
 /** @param {{unit?: string}} view */
 const formatOf = ({ unit }) => (value) => text(unit ? { number: value < 10 ? significant(value) : String(Math.round(value)), unit } : percent(value));
 const endOf = ({ name }, values) => (name === "power" ? niceCeiling(largest(values)) : 100);
+const notApplied = (page) => filtersNotApplied(page.filters, page.settings.filters).map((words) => [words, ""]);
 
 export function mountDeviceHeatmap(root, page) {
   const data = () => page.data.heatmap ?? { view: VIEWS[0].name, rows: [], columns: [] };
@@ -43,7 +45,7 @@ export function mountDeviceHeatmap(root, page) {
     },
     format: (value) => formatOf(view())(value),
     max: () => endOf(view(), data().rows.map(({ values }) => values)),
-    values: () => (data().rows_omitted ? [["", `${data().rows_omitted} more devices`], [" are not shown", ""]] : []),
+    values: () => [...(data().rows_omitted ? [["", `${whole(data().rows_omitted).number} more devices`], [" are not shown", ""]] : []), ...notApplied(page)],
     help: "The mean of each device in each step. Darker means more. GPUs come first, then hosts.",
     metrics: VIEWS.flatMap(({ metric, ofHosts }) => [[metric, "avg"], ...(ofHosts ? [[ofHosts, "avg"]] : [])]),
     emptyText: "No samples in this time range",
@@ -76,7 +78,7 @@ export function mountWeekHeatmap(root, page) {
     hours: true,
     format: (value) => formatOf(shown.view)(value),
     max: () => endOf(shown.view, shown.result?.values ?? []),
-    values: () => [["", page.catalogue[shown.metric]?.title ?? ""], [" · mean of 4 weeks", ""]],
+    values: () => [["", page.catalogue[shown.metric]?.title ?? ""], [` · mean of ${lengthOf(shown.result?.hours ?? [])}`, ""], ...notApplied(page)],
     help: "The mean of each hour of the week over the last four weeks, in the time zone of this browser.",
     metrics: VIEWS.map(({ metric }) => [metric, "avg"]),
     emptyText: "No samples in the last four weeks",

@@ -3,7 +3,7 @@
 import { DEFAULT_SILENCE, acknowledge, silence } from "../alerts/actions.js";
 import { dayText, elapsed } from "../alerts/words.js";
 import { element, find, setText } from "../page/dom.js";
-import { hourAndMinute } from "../page/format.js";
+import { hourAndMinute, whole } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
 import { currentView } from "../page/view-query.js";
 
@@ -12,7 +12,7 @@ export function mount(root, page) {
   let drawn = "";
   const draw = perFrame(() => {
     const { firing, count, rules, firing_rules: firingRules } = page.data.alerts;
-    const hidden = count > firing.length ? ` · ${count - firing.length} more` : "";
+    const hidden = count > firing.length ? ` · ${whole(count - firing.length).number} more` : "";
     const now = page.rolling ? "" : "now · "; // also for a window of the past
     setText(find("[data-values]", root), firingRules ? `${now}${firingRules} of ${rules} rules${hidden}` : `${now}${rules} rules`);
     const key = JSON.stringify(page.data.alerts.firing.map(({ figure, ...rest }) => rest));

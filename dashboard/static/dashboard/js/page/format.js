@@ -132,6 +132,12 @@ export function moment(ms, withDay) {
   return withDay ? `${day.format(ms)}, ${shortClock.format(ms)}` : clock.format(ms);
 }
 
+// "24 Nov, 13:30 to 24 Nov, 14:30"; within one minute with the seconds.
+export function betweenMoments(from, to) {
+  const [start, end] = [moment(from, true), moment(to, true)];
+  return start === end ? `${day.format(from)}, ${clock.format(from)} to ${clock.format(to)}` : `${start} to ${end}`;
+}
+
 // "0:07", "12:30", and from an hour on "1 h 5 m".
 export function minutesAndSeconds(seconds) {
   const total = Math.max(0, Math.floor(seconds));

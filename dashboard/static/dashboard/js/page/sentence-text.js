@@ -2,14 +2,23 @@
 
 import { dayOfMonth, hourAndMinute, moment, timeOfDay } from "./format.js";
 
+const SPAN = /from (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) to (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
 
-// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`.
+// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`, and with
+// seconds where a span begins and ends in one minute.
 export function withLocalTimes(text, now) {
-  return text.replace(TIME, (time) => {
+  const shown = (time) => {
     const ms = Date.parse(time);
     return dayOfMonth(ms) === dayOfMonth(now) ? hourAndMinute(ms) : moment(ms, true);
+  };
+  const short = text.replace(SPAN, (span, from, to) => {
+    const [start, end] = [Date.parse(from), Date.parse(to)];
+    if (shown(from) !== shown(to)) return span;
+    const day = dayOfMonth(start) === dayOfMonth(now) ? "" : `${dayOfMonth(start)}, `;
+    return `from ${day}${timeOfDay(start)} to ${timeOfDay(end)}`;
   });
+  return short.replace(TIME, shown);
 }
 
 // The sentence as it is shown. Without a connection nothing is known to be well; `lastAt` is the time of the newest data.

@@ -1,7 +1,7 @@
 // The sentence of the page, which the server writes, and next to it the time range of the values.
 
 import { element, find, setText } from "../page/dom.js";
-import { moment, timeOfDay, zoneName } from "../page/format.js";
+import { betweenMoments, timeOfDay, zoneName } from "../page/format.js";
 import { linkedParts, shownSentence, withLocalTimes } from "../page/sentence-text.js";
 import { valuesText } from "../page/tile-text.js";
 
@@ -51,7 +51,7 @@ function asideText(page) {
 
 function timeText(page) {
   const { from, to } = page.window;
-  if (!page.rolling) return `${moment(from, true)} to ${moment(to, true)} ${zoneName(to)}`;
+  if (!page.rolling) return `${betweenMoments(from, to)} ${zoneName(to)}`;
   const disconnected = page.isDisconnected && page.tick?.at;
   const now = disconnected ? Date.parse(page.tick.at) : page.now();
   return `${timeOfDay(page.pause ? page.pause.window.to : now)} ${zoneName(to)}`;

@@ -56,7 +56,7 @@ function drawTile(node, spec, page) {
   setText(find("[data-unit]", node), unit);
   const aside = find("[data-aside]", node);
   setText(aside, host ?? (spec.id === "queue" ? activeText(page) : ""));
-  aside.title = host ?? "";
+  aside.title = aside.textContent;
   const changeNode = find("[data-change]", node);
   setText(changeNode, text || SPACE);
   changeNode.className = `tile-change ${judgement}`;
