@@ -31,6 +31,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
         from llmmonitor.http.daphne import BackPressureServer, reactor
 
     from daphne.endpoints import build_endpoint_description_strings
+    from daphne.server import twisted_loop
 
     from llmmonitor.access.host_names import default_allowed_hosts
     from llmmonitor.asgi import application
@@ -55,8 +56,8 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
         ping_interval=20,
         ping_timeout=30,
     )
+    _end_on_signals(server, twisted_loop)  # before it listens: who reads that it does may end it at once
     reactor_: Any = reactor
-    reactor_.callLater(0, _end_on_signals, server)  # callWhenRunning would call it before the loop runs
     reactor_.callLater(SETTLE_SECONDS, release_startup_memory)
     server.run()
     if server.error:
@@ -65,8 +66,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
         raise CannotStart(f"Cannot listen on {host} port {port}: {failure[0]}")
 
 
-def _end_on_signals(server: Any) -> None:
-    loop = asyncio.get_running_loop()
+def _end_on_signals(server: Any, loop: asyncio.AbstractEventLoop) -> None:
     shutdowns: list[asyncio.Task[None]] = []
 
     def end(number: int) -> None:

@@ -173,6 +173,16 @@ class AStop:
         assert server.stop() == 0
         assert "Traceback" not in server.output
 
+    def test_may_come_as_soon_as_it_listens(self, tmp_path: Path) -> None:
+        program = f"""
+import django, os, signal
+django.setup()
+from llmmonitor.process.serving import run_server
+run_server("127.0.0.1", {services.free_port()}, lambda *address: os.kill(os.getpid(), signal.SIGTERM))"""
+        own = {"DJANGO_SETTINGS_MODULE": "llmmonitor.settings", "LLMMONITOR_DATA_DIR": str(tmp_path)}
+        ended = subprocess.run([sys.executable, "-c", program], env={**os.environ, **own}, timeout=60, check=False)
+        assert ended.returncode == 0
+
 
 class AStartThatCannotBe:
     def test_names_the_address_and_the_process_of_the_running_one(self, server: Server) -> None:
