@@ -63,6 +63,7 @@ class PageSpec:
     missing: what is missing where there is nothing to show; empty: the page says it in its own way
     is_empty: whether there is nothing to show, from the figures
     under: the name of the page whose tab is marked, for a page without a tab
+    key: the letter that leads to it after G
     """
 
     name: str
@@ -82,6 +83,7 @@ class PageSpec:
     missing: str = ""
     is_empty: Callable[[Row], bool] = _has_no_requests
     under: str = ""
+    key: str = ""
 
     @property
     def template(self) -> str:

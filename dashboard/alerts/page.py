@@ -117,6 +117,7 @@ def options(reading: Reading) -> Row:
 PAGE = PageSpec(
     name="alerts",
     title="Alerts",
+    key="a",
     path="dashboard/alerts/",
     figures=figures,
     data=data,

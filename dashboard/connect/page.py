@@ -49,6 +49,7 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
 PAGE = PageSpec(
     name="connect",
     title="Connect",
+    key="c",
     path="dashboard/connect/",
     figures=figures,
     data=lambda reading: {"position": asdict(queries.position())},

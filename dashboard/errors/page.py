@@ -110,6 +110,7 @@ def options(reading: Reading) -> Row:
 PAGE = PageSpec(
     name="errors",
     title="Errors",
+    key="e",
     path="dashboard/errors/",
     figures=figures,
     series=(*SERIES, RECORDED),

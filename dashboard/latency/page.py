@@ -93,6 +93,7 @@ def _recent(reading: Reading, models: int) -> tables.Recent:
 PAGE = PageSpec(
     name="latency",
     title="Latency",
+    key="l",
     path="dashboard/latency/",
     figures=figures,
     data=newest_tick,

@@ -107,6 +107,7 @@ def _short(value: Any) -> Any:
 PAGE = PageSpec(
     name="machines",
     title="Machines",
+    key="h",
     path="dashboard/machines/",
     figures=figures,
     data=data,

@@ -151,6 +151,7 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> dict[str, Any]
 PAGE = PageSpec(
     name="models",
     title="Models",
+    key="m",
     path="dashboard/models/",
     figures=figures,
     context=context,

@@ -107,6 +107,7 @@ def default_range(now: datetime) -> str:
 PAGE = PageSpec(
     name="overview",
     title="Overview",
+    key="o",
     path="",
     figures=figures,
     data=data,

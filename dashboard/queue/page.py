@@ -119,6 +119,7 @@ def read_sources(reading: Reading) -> list[Row]:
 PAGE = PageSpec(
     name="queue",
     title="Queue",
+    key="q",
     path="dashboard/queue/",
     figures=figures,
     data=newest_tick,

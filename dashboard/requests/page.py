@@ -166,6 +166,7 @@ def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
 PAGE = PageSpec(
     name="requests",
     title="Requests",
+    key="r",
     path="dashboard/requests/",
     figures=figures,
     data=newest_tick,

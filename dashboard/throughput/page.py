@@ -102,6 +102,7 @@ def _of_tokens(figures: Row) -> Row:
 PAGE = PageSpec(
     name="throughput",
     title="Throughput",
+    key="t",
     path="dashboard/throughput/",
     figures=figures,
     data=newest_tick,

@@ -12,7 +12,9 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
-CONTROLS = ".tabs, .head-controls, #theme, #help, [data-menu], [data-info], .banner .button"
+CONTROLS = (
+    ".tabs, .head-controls, #theme, #help, [data-menu], [data-info], .banner .button, .toast-actions, .toast-close"
+)
 
 
 @pytest.fixture(scope="module")

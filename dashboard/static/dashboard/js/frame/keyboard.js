@@ -14,6 +14,8 @@ export function mountKeyboard(page) {
     w: toggleKiosk,
     ...(find(".head-controls") ? ofRangeAndCharts(page) : {}),
   };
+  const goesTo = pageKeys(findAll(".tab[data-key]"));
+  let isGoing = false; // whether the key before was G
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (find("dialog[open]")) {
@@ -26,7 +28,10 @@ export function mountKeyboard(page) {
       return;
     }
     if (event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]")) return;
-    const shortcut = shortcuts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const tab = isGoing ? goesTo[key] : undefined;
+    isGoing = key === "g" && !isGoing;
+    const shortcut = tab ? () => tab.click() : shortcuts[key];
     if (!shortcut) return;
     event.preventDefault();
     shortcut();
@@ -36,6 +41,9 @@ export function mountKeyboard(page) {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
 }
+
+// The tab of each page by the letter of its key.
+const pageKeys = (tabs) => Object.fromEntries(tabs.map((tab) => [tab.dataset.key, tab]));
 
 // Wall mode, which the server reads from the address as well.
 function toggleKiosk() {

@@ -7,6 +7,7 @@ import { mountConnectionPill } from "../header/connection-pill.js";
 import { mountFilters } from "../header/filters.js";
 import { mountNotices } from "../header/notices.js";
 import { mountRange } from "../header/range.js";
+import { mountScrollEdges } from "../header/scroll-edges.js";
 import { mountTheme } from "../header/theme.js";
 import { LiveConnection } from "../live/connection.js";
 import { Page } from "../live/page.js";
@@ -47,6 +48,7 @@ export async function startPage(widgets, options = {}) {
   showLayout();
   find(".tab[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // where the tabs scroll
   find(".segment[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  mountScrollEdges();
   mountTheme(page);
   if (find(".head-controls")) {
     mountRange(page);
