@@ -56,6 +56,7 @@ class Reading(Parts):
         self.now = now
         self.figure_set = figure_set
         self.params = params if params is not None else QueryDict()
+        self._requests: Requests | None = None  # not asked for yet
 
     @property
     def window(self) -> Window:
@@ -72,9 +73,14 @@ class Reading(Parts):
         """Whether an event was ever stored."""
         return queries.has_events()
 
-    @cached_property
+    @property
     def requests(self) -> Requests:
         """The summary and the models of the window."""
+        if self._requests is None:
+            self._requests = self._read_requests()
+        return self._requests
+
+    def _read_requests(self) -> Requests:
         read = self.read(
             "The summary with the models",
             lambda: queries.summary_and_models(
@@ -89,7 +95,7 @@ class Reading(Parts):
     @property
     def requests_are_known(self) -> bool:
         """Whether the summary and the models could be read, or were not asked for."""
-        return self.__dict__.get("requests") is not UNREAD
+        return self._requests is not UNREAD
 
     def no_rows(self, ranking: Ranking | None, searched: str = "") -> str:
         """Return what a table of models says that has no rows. `ranking`: None if it could not be read."""
@@ -125,7 +131,6 @@ class Reading(Parts):
 
     def choices(self) -> dict[str, Any]:
         """Return the choices of the filters. The menus also have what the filters hide."""
-        known = self.__dict__.get("requests")
-        counts = known.counts if known and not self.filters.as_dict() else None
+        counts = self._requests.counts if self._requests and not self.filters.as_dict() else None
         read = self.read("The choices of the filters", lambda: queries.choices(self.window, self.now, counts=counts))
         return read or {}
