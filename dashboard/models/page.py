@@ -30,7 +30,6 @@ OPENED_SERIES = (
     SeriesSpec.of("inference.requests", "rate"),
     SeriesSpec.of("inference.failed_requests", "rate"),
     SeriesSpec.of("inference.error_rate_percent", "avg"),
-    SeriesSpec.of("inference.completion_tokens", "rate"),
     SeriesSpec.of("inference.tokens_per_second", "avg"),
 )
 
