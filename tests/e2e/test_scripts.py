@@ -18,9 +18,12 @@ SCRIPTS = Path(__file__).parents[2] / "dashboard" / "static" / "dashboard" / "js
 
 
 @pytest.fixture
-def run(module_server: Server, open_page: Any) -> Any:
-    """`run("page/format.js", "(module, argument) => …", argument)` in the browser."""
-    page = open_page(module_server.url)
+def run(module_server: Server, open_page: Any, request: pytest.FixtureRequest) -> Any:
+    """`run("page/format.js", "(module, argument) => …", argument)` in the browser.
+
+    On the Connect page, which draws no chart, unless the class of the tests has another `path`.
+    """
+    page = open_page(module_server.url + getattr(request.cls, "path", "/dashboard/connect/"))
 
     def run(module: str, body: str, argument: Any = None) -> Any:
         return page.evaluate(
@@ -442,6 +445,8 @@ AN_HOUR = """
 
 
 class APausedPage:
+    path = "/"  # has data to load
+
     def test_keeps_what_it_was_paused_on_until_it_is_resumed(self, run: Any) -> None:
         body = """
             page.pauseNow();
@@ -495,6 +500,8 @@ class APausedPage:
 
 
 class ALoad:
+    path = "/"  # has data to load
+
     def test_distinguishes_cancelled_from_failed(self, run: Any) -> None:
         body = """
             const outcomes = [await page.load({ quiet: true })];
