@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import "./support.js";
 import {
-  annotationsAt, describeAnnotations, placeTags, shortened, subjectOf, tooltipRows, wrapped,
+  annotationsAt, describeAnnotations, placeTags, shortened, subjectOf, tagsOf, tooltipRows, wrapped,
 } from "../../dashboard/static/dashboard/js/charts/annotation-lines.js";
 import { belongs } from "../../dashboard/static/dashboard/js/header/annotations.js";
 
@@ -18,6 +18,13 @@ describe("The tags of annotations", () => {
   it("are those of the newest where they would overlap", () => {
     const placed = placeTags([300, 290, 200].map((x) => ({ x, width: 50 })), { left: 0, right: 400 });
     assert.deepEqual(placed.map(({ index }) => index), [0, 2]);
+  });
+
+  it("count those without a place", () => {
+    const tags = (...lines) => tagsOf(lines.map(([x, tag]) => ({ x, tag })), { left: 0, right: 400 }, (text) => 10 * text.length).map(({ text }) => text);
+    assert.deepEqual(tags([300, "new"], [290, "old"], [100, "first"]), ["new +1", "first"]);
+    assert.deepEqual(tags([300, "new"], [290, "old"], [262, "first"]), ["new +2"]); // the longer tag has displaced another
+    assert.deepEqual(tags([300, "x".repeat(50)]), []);
   });
 
   it("are shortened", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { mergeRows } from "../../dashboard/static/dashboard/js/charts/heat.js";
+import { axisOf, mergeRows } from "../../dashboard/static/dashboard/js/charts/heat.js";
 
 describe("The rows of a heatmap", () => {
   it("are added up, with the last row of fewer", () => {
@@ -15,5 +15,18 @@ describe("The rows of a heatmap", () => {
 
   it("are none without data", () => {
     assert.deepEqual(mergeRows({ edges: [], counts: [] }), { edges: [], counts: [] });
+  });
+});
+
+describe("The axis of a heatmap", () => {
+  it("has round values also for a single row", () => {
+    const { min, max, ticks } = axisOf([1234, 1261]);
+    assert.ok(10 ** min < 1234 && 10 ** max > 1261);
+    assert.ok(ticks.length >= 2, String(ticks));
+    assert.ok(ticks.every((value) => value >= 10 ** min && value <= 10 ** max));
+  });
+
+  it("ends with its rows where these are enough", () => {
+    assert.deepEqual(axisOf([100, 300, 1_000]), { least: 100, min: 2, max: 3, ticks: [100, 200, 500, 1_000] });
   });
 });

@@ -23,8 +23,8 @@ export function shortened(text, most = TAG_CHARACTERS) {
   return characters.length > most ? `${characters.slice(0, most - 1).join("").trimEnd()}…` : text;
 }
 
-// Where the tags are: {left, width, index} of those that are drawn. `lines`: [{x, width}], the newest first. A tag is left of
-// its line, or right of it at the left edge. One that would overlap that of a newer annotation is not drawn.
+// Where the tags are: {left, width, index} of those that have a place. `lines`: [{x, width}], the newest first. A tag is left of
+// its line, or right of it at the left edge. One that would overlap that of a newer annotation has no place.
 export function placeTags(lines, { left, right }) {
   const placed = [];
   lines.forEach(({ x, width }, index) => {
@@ -34,6 +34,26 @@ export function placeTags(lines, { left, right }) {
     if (start !== undefined) placed.push({ left: start, width, index });
   });
   return placed;
+}
+
+// The tags: {left, width, text}. One without a place is counted in the nearest tag: "deploy 1.4 +1". `lines`: [{x, tag}],
+// the newest first.
+/** @param {{ x: number, tag: string }[]} lines
+ *  @param {{ left: number, right: number }} area
+ *  @param {(text: string) => number} widthOf */
+export function tagsOf(lines, area, widthOf) {
+  const textOf = ({ tag, more }) => (more ? `${tag} +${more}` : tag);
+  let groups = lines.map((line) => ({ ...line, more: 0 }));
+  for (;;) {
+    const placed = placeTags(groups.map((group) => ({ x: group.x, width: widthOf(textOf(group)) })), area);
+    const kept = placed.map(({ index }) => groups[index]);
+    if (kept.length === groups.length || !kept.length) return placed.map(({ left, width, index }) => ({ left, width, text: textOf(groups[index]) }));
+    for (const group of groups.filter((one) => !kept.includes(one))) {
+      const nearest = kept.reduce((best, one) => (Math.abs(one.x - group.x) < Math.abs(best.x - group.x) ? one : best));
+      nearest.more += 1 + group.more;
+    }
+    groups = kept;
+  }
 }
 
 // "Deploy, llama-3-70b on gpu-1": what kind of annotation it is, and what it is about.
@@ -89,8 +109,7 @@ export const annotationLines = {
       const { x: axis } = chart.scales;
       const lines = annotations
         .filter(({ time }) => time >= axis.min && time <= axis.max)
-        .map(({ time, text }) => ({ x: Math.min(Math.floor(axis.getPixelForValue(time)), area.right - 1) + 0.5, tag: shortened(text) }))
-        .map((line) => ({ ...line, width: ctx.measureText(line.tag).width + 2 * PADDING_PX }));
+        .map(({ time, text }) => ({ x: Math.min(Math.floor(axis.getPixelForValue(time)), area.right - 1) + 0.5, tag: shortened(text) }));
       ctx.strokeStyle = withAlpha(colour("text"), 0.75);
       ctx.lineWidth = 1;
       ctx.beginPath();
@@ -102,11 +121,11 @@ export const annotationLines = {
       if (!hasTags || area.width < LEAST_AREA.width || area.height < LEAST_AREA.height) return;
       ctx.textAlign = "left";
       ctx.textBaseline = "middle";
-      for (const { left, width, index } of placeTags(lines, area)) {
+      for (const { left, width, text } of tagsOf(lines, area, (tag) => ctx.measureText(tag).width + 2 * PADDING_PX)) {
         ctx.fillStyle = colour("line-soft");
         ctx.fillRect(left, area.top, width, TAG_PX);
         ctx.fillStyle = colour("text");
-        ctx.fillText(lines[index].tag, left + PADDING_PX, area.top + TAG_PX / 2 + 0.5);
+        ctx.fillText(text, left + PADDING_PX, area.top + TAG_PX / 2 + 0.5);
       }
     });
   },

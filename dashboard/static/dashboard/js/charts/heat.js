@@ -54,5 +54,17 @@ export function logTicks(low, high) {
   return sets.findLast((values) => values.length >= 2 && values.length <= 6) ?? sets.at(-1);
 }
 
+const LEAST_SPAN = Math.log10(3); // of an axis: a single row would have no round value
+
+// The logarithmic axis of rows between these edges: {least, min, max, ticks}. `min` and `max` are heights, the ticks are values.
+/** @param {number[]} edges */
+export function axisOf(edges) {
+  const least = edges.find((edge) => edge > 0) ?? 1;
+  const [low, high] = [heightOf(edges[0], least), heightOf(edges.at(-1), least)];
+  const margin = Math.max(0, (LEAST_SPAN - (high - low)) / 2);
+  const [min, max] = [low - margin, high + margin];
+  return { least, min, max, ticks: logTicks(margin ? 10 ** min : least, margin ? 10 ** max : edges.at(-1)) };
+}
+
 // Where a value stands on a logarithmic axis; 0 has a row of its own below `least`.
 export const heightOf = (value, least) => Math.log10(Math.max(value, least / 2));

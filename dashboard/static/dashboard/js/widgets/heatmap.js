@@ -2,7 +2,7 @@
 
 import { annotationLines, annotationsAt, annotationsOf, tooltipRows } from "../charts/annotation-lines.js";
 import { saveJson, saveRows } from "../charts/export.js";
-import { countSteps, heightOf, linearSteps, logTicks, mergeRows, stepOf } from "../charts/heat.js";
+import { axisOf, countSteps, heightOf, linearSteps, mergeRows, stepOf } from "../charts/heat.js";
 import { timeAxis, tooltip } from "../charts/options.js";
 import { colour, mix } from "../charts/palette.js";
 import { brush } from "../charts/plugins.js";
@@ -28,15 +28,15 @@ export function mountHeatmap(root, page, spec) {
     if (!data?.edges.length) return { cells: [], rows: [], columns: [], steps: [] };
     const { edges, counts } = mergeRows(data);
     const step = data.step_seconds * 1000;
-    const least = edges.find((edge) => edge > 0) ?? 1;
+    const { least, min, max: top, ticks } = axisOf(edges);
     const heights = edges.map((edge) => heightOf(edge, least));
     const cells = counts.flatMap((column, index) => column.map((v, row) => ({
       x: data.times[index], y: (heights[row] + heights[row + 1]) / 2, v, row, height: heights[row + 1] - heights[row],
     })).filter(({ v }) => v));
     const max = cells.reduce((highest, { v }) => Math.max(highest, v), 0);
     return {
-      cells, step, min: heights[0], max: heights.at(-1), steps: countSteps(max),
-      ticks: logTicks(least, edges.at(-1)).map((value) => ({ value: Math.log10(value), label: spec.format(value) })),
+      cells, step, min, max: top, steps: countSteps(max),
+      ticks: ticks.map((value) => ({ value: Math.log10(value), label: spec.format(value) })),
       rows: edges.slice(1).map((high, row) => ({ name: `${spec.format(edges[row])} to ${spec.format(high)}`, low: edges[row], high })),
       columns: data.times, table: counts, total: cells.reduce((sum, { v }) => sum + v, 0),
     };
