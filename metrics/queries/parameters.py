@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import TypeAdapter
 
@@ -47,6 +48,9 @@ REQUEST_OUTCOMES = (*OUTCOME_GROUPS, *OUTCOME_COLUMNS)  # of lists of requests
 LONGEST_WINDOW_SECONDS = 10 * 366 * 86_400
 LONGEST_STEP_SECONDS = 366 * 86_400
 WEEK_SECONDS = 7 * 86_400
+FIRST_YEAR, LAST_YEAR = 1970, 8999
+SUPPORTED_YEARS = f"must be in the years {FIRST_YEAR} to {LAST_YEAR}."
+NO_ZONES = frozenset({"Factory", "localtime"})  # of the names of the tz database
 WEEKS = 4  # of a heatmap by weekday, unless the client asks for another window
 MAX_WEEKS = 8
 RESOURCE_ROWS = (*resource_heatmap.DEVICES, "weekday")  # the values of `by`
@@ -156,14 +160,16 @@ def parse_time(parameter: str, value: Any) -> datetime:
             # A `+` that was not escaped in the URL arrives as a space.
             time = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", text) if "T" in text else text)
         time = (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
-        if not 1970 <= time.year < 9000:
-            raise ValueError
-    except (ValueError, OverflowError):
+    except OverflowError:
+        raise BadQuery(parameter, SUPPORTED_YEARS) from None
+    except ValueError:
         raise BadQuery(
             parameter,
             f"must be a time in ISO 8601 or a Unix time, not {_shown(text)}.",
             ["2026-01-31T12:00:00Z"],
         ) from None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise BadQuery(parameter, SUPPORTED_YEARS)
     return time
 
 
@@ -232,11 +238,19 @@ def parse_weeks(params: Any, now: datetime) -> Window:
     return window
 
 
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones()) - NO_ZONES
+
+
 def parse_zone(name: str | None) -> ZoneInfo:
     """Return the time zone of this name, UTC without one."""
     try:
+        # Beside the zones there are other files: `posixrules`, `localtime`, and folders.
+        if (name or "UTC") not in _zone_names():
+            raise ValueError
         return ZoneInfo(name or "UTC")
-    except (ValueError, KeyError, OSError):  # also names of files and folders
+    except (ValueError, KeyError, OSError):
         raise BadQuery(
             "tz", f"must be the IANA name of a time zone, not {_shown(name)}.", ["Europe/Berlin", "UTC"]
         ) from None

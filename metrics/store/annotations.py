@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from unicodedata import category
 
 from django.conf import settings
 from django.db import transaction
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from metrics.events.rejections import describe, iso
@@ -19,6 +20,12 @@ from metrics.store.write_lock import write_lock
 
 # People and deploy scripts write them, so that a limit is simpler than a retention: one deploy an hour is a year.
 MAX_ANNOTATIONS = 10_000
+INVISIBLE = ("Cf", "Mn", "Zs")  # categories of Unicode: format characters, combining marks, spaces
+
+
+def _empty_if_invisible(text: Any) -> Any:
+    """Return an empty text for one of spaces and characters without a width; anything else as it is."""
+    return "" if isinstance(text, str) and all(category(one) in INVISIBLE for one in text) else text
 
 
 class NewAnnotation(BaseModel):
@@ -27,7 +34,10 @@ class NewAnnotation(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     text: Annotated[
-        str, StringConstraints(strip_whitespace=True), Field(min_length=1, max_length=TEXT_LENGTH, pattern=PRINTABLE)
+        str,
+        StringConstraints(strip_whitespace=True),
+        Field(min_length=1, max_length=TEXT_LENGTH, pattern=PRINTABLE),
+        BeforeValidator(_empty_if_invisible),
     ]
     kind: Annotation.Kind = Annotation.Kind.NOTE
     at: Timestamp | None = Field(

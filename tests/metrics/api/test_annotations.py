@@ -77,6 +77,7 @@ class AnAnnotation:
         [
             ({}, "text is required."),
             ({"text": "  "}, "text must not be empty."),
+            ({"text": "\u200b\u200b \u2060"}, "text must not be empty."),
             ({"text": "x" * 201}, "text must be at most 200 characters, got 201 characters."),
             ({"text": "a\nb"}, "text must not hold control characters or NUL."),
             ({"text": "\ud800"}, "text must be valid Unicode."),

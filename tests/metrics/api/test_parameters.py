@@ -142,7 +142,16 @@ class AParameter:
             ("from", {"by": "weekday", "metric": "gpu.temperature", "from": "2026-01-01", "to": "2026-03-01"}),
             *(
                 ("tz", {"by": "weekday", "metric": "gpu.temperature", "tz": name})
-                for name in ("Berlin", "../etc", "/etc/passwd", "America", "x" * 300, "CEST+2")
+                for name in (
+                    "Berlin",
+                    "../etc",
+                    "/etc/passwd",
+                    "America",
+                    "x" * 300,
+                    "CEST+2",
+                    "posixrules",
+                    "localtime",
+                )
             ),
         ],
     )

@@ -234,6 +234,13 @@ class AWindow:
 
         assert rejected.value.parameter == parameter
 
+    @pytest.mark.parametrize("text", ["9999-12-31T00:00:00Z", "9999-12-31T23:59:59-05:00", "1969-12-31", "0001-01-01"])
+    def test_of_another_age_is_rejected_with_the_supported_years(self, text: str) -> None:
+        with pytest.raises(BadQuery) as rejected:
+            parse_time("from", text)
+
+        assert rejected.value.detail == "from must be in the years 1970 to 8999."
+
     @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001
     def test_reads_a_time_in_any_zone(self, at: Any, minutes: int) -> None:
         sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
