@@ -79,8 +79,8 @@ def figures(reading: Reading) -> Row:
                     "omitted": reading.models_known - len(models),
                 },
             ),
-            "endings": render_to_string(
-                "throughput/endings.html", {"rows": [_endings(row) for row in models], "no_rows": no_rows}
+            "finish_reasons": render_to_string(
+                "throughput/finish_reasons.html", {"rows": [_finish_reasons(row) for row in models], "no_rows": no_rows}
             ),
         },
     }
@@ -138,7 +138,7 @@ def _cells(figures: Row) -> list[Figure]:
     ]
 
 
-def _endings(row: Row) -> dict[str, Any]:
+def _finish_reasons(row: Row) -> dict[str, Any]:
     """Return the shares of a model's finish reasons, of the requests that report one, and of streamed requests."""
     counts = [row.get(f"finish_{name}") or 0 for name in FINISH_REASONS]
     known, requests = sum(counts), row["total_requests"]

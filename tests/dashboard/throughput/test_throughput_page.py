@@ -45,12 +45,12 @@ class TheEndingsOfAModel:
     def test_are_shares_of_the_requests_with_a_finish_reason(self, visitor: Client) -> None:
         reasons = ("stop", "stop", "tool_calls", "length", None)
         requests(*({"finish_reason": reason, "stream": reason == "stop"} for reason in reasons))
-        (row,) = cells(visitor, "endings")
+        (row,) = cells(visitor, "finish_reasons")
         assert row == ["4", "50 %", "25 %", "25 %", "0 %", "0 %", "0 %", "40 %"]
 
     def test_are_not_known_where_no_request_has_a_reason(self, visitor: Client) -> None:
         requests({})
-        (row,) = cells(visitor, "endings")
+        (row,) = cells(visitor, "finish_reasons")
         assert row == ["0", *["—"] * 6, "0 %"]
 
 

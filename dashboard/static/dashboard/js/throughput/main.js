@@ -90,7 +90,7 @@ const WIDGETS = {
     lines: () => cachedLines(page), emptyText: "No input tokens in this time range",
   }),
   totals: (root, page) => mountServerTable(root, page),
-  endings: (root, page) => mountServerTable(root, page),
+  finish_reasons: (root, page) => mountServerTable(root, page),
 };
 
 startPage(WIDGETS);
