@@ -6,8 +6,7 @@ Before them it runs the tests of the pages' scripts with Node.js, which take sec
 
 Environment variables select the database and the broker before Django starts, so each run has its own process. The
 tests that drive Chromium run after those of the services, so that both halves take about as long. The output of the
-suite is printed after that of the others. The first failed run ends everything, so that its summary is the last line
-of the output.
+suite is printed after that of the others. All runs end; the last lines name those that failed.
 
 If a service is missing, its tests are skipped and a line names what to install; under ``CI=true`` the run fails.
 ``LLMMONITOR_TEST_POSTGRES_URL`` and ``LLMMONITOR_TEST_REDIS_URL`` select other servers.
@@ -60,8 +59,9 @@ def run_script_tests() -> int:
     return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
 
 
-def run_on_services(pytest_arguments: list[str]) -> int:
-    """Run the tests of each service and of Chromium in turn. Return the exit status of the first failed run, or 0."""
+def run_on_services(pytest_arguments: list[str]) -> list[str]:
+    """Run the tests of each service and of Chromium in turn. Return the titles of the failed runs."""
+    failed = []
     for title, marker, variable, service in (
         ("The store tests on PostgreSQL", "store", "DATABASE_URL", services.postgres()),
         ("The live tests on Redis", "live", "REDIS_URL", services.redis()),
@@ -69,16 +69,18 @@ def run_on_services(pytest_arguments: list[str]) -> int:
         with service as server:
             if server.url:
                 print(f"── {title}", flush=True)
-                status = start_pytest(["-q", "-m", marker, *pytest_arguments], {variable: server.url}).wait()
-                if status != 0:
-                    return status
+                if start_pytest(["-q", "-m", marker, *pytest_arguments], {variable: server.url}).wait():
+                    failed.append(title)
             elif services.are_required():
                 print(f"── {title}: {server.missing}", file=sys.stderr)
-                return 1
+                failed.append(title)
             else:
                 print(f"── {title}: skipped. {server.missing}", flush=True)
-    print("── The tests in Chromium", flush=True)
-    return start_pytest(["-q", "-m", BROWSER, *pytest_arguments]).wait()
+    title = "The tests in Chromium"
+    print(f"── {title}", flush=True)
+    if start_pytest(["-q", "-m", BROWSER, *pytest_arguments]).wait():
+        failed.append(title)
+    return failed
 
 
 def follow(suite: subprocess.Popen[bytes], output: IO[bytes]) -> int:
@@ -95,6 +97,19 @@ def follow(suite: subprocess.Popen[bytes], output: IO[bytes]) -> int:
     return suite.returncode
 
 
+def run_at_once(suite_arguments: list[str], pytest_arguments: list[str]) -> list[str]:
+    """Run the suite beside the tests of the services. Return the titles of the failed runs."""
+    with tempfile.NamedTemporaryFile(prefix="llmmonitor-suite-") as written, open(written.name, "rb") as output:
+        suite = start_pytest(suite_arguments, output=written.file)
+        try:
+            failed = run_on_services(pytest_arguments)
+            return [*failed, SUITE] if follow(suite, output) else failed
+        finally:
+            if suite.poll() is None:
+                suite.send_signal(signal.SIGINT)  # lets it stop the servers that it has started
+                suite.wait()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests; see the top of this file.")
     parser.add_argument("--full", action="store_true", help="run all rounds of the long tests")
@@ -109,16 +124,15 @@ def main() -> int:
         return status
     suite_arguments = ["-m", f"not {BROWSER}", *pytest_arguments]
     if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):  # two runs at the same time would both empty it
-        return run_on_services(pytest_arguments) or start_pytest(suite_arguments).wait()
-
-    with tempfile.NamedTemporaryFile(prefix="llmmonitor-suite-") as written, open(written.name, "rb") as output:
-        suite = start_pytest(suite_arguments, output=written.file)
-        try:
-            return run_on_services(pytest_arguments) or follow(suite, output)
-        finally:
-            if suite.poll() is None:
-                suite.send_signal(signal.SIGINT)  # lets it stop the servers that it has started
-                suite.wait()
+        failed = run_on_services(pytest_arguments)
+        print(f"── {SUITE}", flush=True)
+        if start_pytest(suite_arguments).wait():
+            failed.append(SUITE)
+    else:
+        failed = run_at_once(suite_arguments, pytest_arguments)
+    for title in failed:
+        print(f"Failed: {title}", file=sys.stderr)
+    return bool(failed)
 
 
 if __name__ == "__main__":

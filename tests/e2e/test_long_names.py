@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboard.pages import PAGES
+from tests.support.rounds import rounds
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -30,7 +31,7 @@ def server(module_server: Server) -> Server:
 
 
 class ALongName:
-    @pytest.mark.parametrize("width", [390, 1440])
+    @pytest.mark.parametrize("width", rounds([390, 1440], always=(390,)))
     @pytest.mark.parametrize("view", VIEWS, ids=lambda path: path[:24])
     def test_does_not_make_a_page_wider_than_its_window(
         self, server: Server, open_page: Any, view: str, width: int

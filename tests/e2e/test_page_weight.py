@@ -10,9 +10,11 @@ from playwright.sync_api import Page, expect
 
 from dashboard.pages import PAGES
 from tests.e2e.test_overview import request, send
+from tests.support.rounds import rounds
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
+PATHS = [*(f"/{spec.path}" for spec in PAGES), "/dashboard/models/model-1/", "/docs"]
 MAX_BYTES = 500_000
 MODELS = 8
 
@@ -46,7 +48,7 @@ def transferred(page: Page, address: str, is_shown: Callable[[], None]) -> int:
 
 
 class AFirstVisit:
-    @pytest.mark.parametrize("path", [*(f"/{spec.path}" for spec in PAGES), "/dashboard/models/model-1/", "/docs"])
+    @pytest.mark.parametrize("path", rounds(PATHS, always=("/", "/docs")))
     def test_transfers_less_than_500_kb(self, path: str, server: Server, open_page: Any) -> None:
         page = open_page("about:blank")
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.pages import PAGES
+from tests.support.rounds import rounds
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
@@ -76,13 +77,14 @@ def open_at(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
         context.close()
 
 
-@pytest.mark.parametrize("path", PATHS)
 class APage:
+    @pytest.mark.parametrize("path", PATHS)
     def test_on_a_phone_has_targets_for_a_finger_and_fits_the_width(self, open_at: Any, path: str) -> None:
         page = open_at(path)
         assert page.locator(TARGETS).evaluate_all(SMALL_TARGETS, FINGER) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
+    @pytest.mark.parametrize("path", rounds(PATHS, always=("/",)))
     def test_with_a_pointer_has_targets_of_24_px(self, open_at: Any, path: str) -> None:
         page = open_at(path, width=1440, touch=False)
         assert page.locator(TARGETS).evaluate_all(SMALL_TARGETS, POINTER) == []

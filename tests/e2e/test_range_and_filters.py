@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from dashboard.pages import PAGES
 from metrics.queries import RANGES
 from tests.support.labelled import OTHER_MODEL, labelled_settings, store_labelled
+from tests.support.rounds import rounds
 from tests.support.server import Server
 
 pytestmark = [
@@ -56,7 +57,7 @@ def reloads(page: Page) -> None:
     assert page.url == address
 
 
-@pytest.mark.parametrize("path", ADDRESSES)
+@pytest.mark.parametrize("path", rounds(ADDRESSES, always=("/", "/dashboard/latency/", MODEL_PAGE)))
 class APage:
     def test_shows_the_range_that_is_chosen(
         self, path: str, server: Server, open_page: Any, console_errors: list[str]
