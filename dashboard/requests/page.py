@@ -13,6 +13,7 @@ from dashboard.page_query import read_list_filters
 from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from dashboard.requests import sentence
+from dashboard.requests.columns import COLUMNS
 from dashboard.requests.rows import BAR, TICKS, listed, scale_of
 from metrics import queries
 from metrics.queries import Filters, SeriesSpec
@@ -20,14 +21,6 @@ from metrics.queries.read.filters import REQUEST_FILTERS
 
 ROWS = 100
 OWN = (*REQUEST_FILTERS, "outcome")
-# Columns with their titles, and those that are shown unless a browser remembers others.
-COLUMNS = {
-    "request-id": "Request id", "provider": "Provider", "service": "Service", "endpoint": "Endpoint", "host": "Machine",
-    "user": "User", "finish": "Finish reason", "error": "Error", "prompt": "Prompt", "output": "Output",
-    "queue": "Queue", "ttft": "First token", "response": "Response", "speed": "Speed", "timing": "Timing",
-    "cost": "Cost",
-}  # fmt: skip
-SHOWN = ("prompt", "output", "ttft", "response", "timing", "cost")
 OUTCOMES = (("", "All"), ("success", "OK"), ("failed", "Failed"))
 # How a filter is named on its chip, before its value.
 CHIPS = {
@@ -157,10 +150,7 @@ def empty_reason(filters: Filters, span: str, shown: Sequence[Chip]) -> str:
 
 def context(request: HttpRequest, data: Row, reading: Reading) -> Row:
     """Return what the first rendering shows of the data."""
-    return {
-        "columns": COLUMNS,
-        "shown_columns": SHOWN,
-    }
+    return {"columns": COLUMNS}
 
 
 PAGE = PageSpec(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.formatting import Figure, compact, duration, money, whole
+from dashboard.formatting import Figure, duration
+from dashboard.requests.columns import COLUMNS, Column
 from metrics.queries.answers.parts_of_time import parts_of_time
 
 # Outcome: its glyph, its words, and the class of its colour.
@@ -56,11 +57,9 @@ class ListedRow:
     id: int
     at: str
     clock: str
-    request_id: str
     model: str
     status: Status
-    figures: Mapping[str, Figure]
-    texts: Mapping[str, str]
+    cells: Sequence[tuple[Column, str | Figure]]
     parts: Sequence[Part] = field(default_factory=tuple)
     broke_at: float | None = None
 
@@ -109,31 +108,9 @@ def _listed(row: Mapping[str, Any], scale: float) -> ListedRow:
         row["id"],
         row["timestamp"],
         row["timestamp"][11:23].rstrip("Z+"),
-        row["request_id"],
         row["model_name"],
         status,
-        {
-            "prompt": whole(row["prompt_tokens"]),
-            "output": whole(row["completion_tokens"]),
-            "ttft": duration(row["ttft_ms"]),
-            "response": duration(row["response_time_ms"]),
-            "queue": duration(row["queue_time_ms"]),
-            "speed": compact(row["tokens_per_second"], "tok/s"),
-            "cost": money(row["cost_usd"]),
-        },
-        {
-            name: str(row[column] or "")
-            for name, column in (
-                ("provider", "provider"),
-                ("service", "service"),
-                ("endpoint", "endpoint"),
-                ("host", "host"),
-                ("user", "user"),
-                ("finish", "finish_reason"),
-                ("error", "error_type"),
-                ("request-id", "request_id"),
-            )
-        },
+        [(column, column.value(row)) for column in COLUMNS],
         bar(row, scale),
         round(BAR * row["response_time_ms"] / scale, 2) if failed else None,
     )
