@@ -1,4 +1,4 @@
-"""The Latency page in a real browser. What all pages have in common is in test_pages.py."""
+"""The Latency page in a real browser. The header is in test_header.py."""
 
 from __future__ import annotations
 

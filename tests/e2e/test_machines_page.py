@@ -25,9 +25,10 @@ def server(module_server: Server) -> Server:
                 "host": "gpu-box",
                 "timestamp": (at - timedelta(minutes=minute)).isoformat(),
                 "cpu_percent": 20 + minute,
+                "memory_percent": 40,
                 "gpu_metrics": [
                     {"gpu_id": gpu, "name": "H100", "utilization_percent": 50 + 10 * gpu, "power_draw_watts": 300.0,
-                     "power_limit_watts": 400.0, "sm_clock_mhz": 1_700, "throttle_reasons": ["hw_slowdown"][gpu:]}
+                     "power_limit_watts": 400.0, "temperature": 60, "sm_clock_mhz": 1_700, "throttle_reasons": ["hw_slowdown"][gpu:]}
                     for gpu in (0, 1)
                 ],
             }
@@ -50,7 +51,7 @@ class ThePage:
         expect(clocks).to_have_text(["▲ hw slowdown", "not throttled"])
         expect(rows.nth(1).locator("td[data-title=Utilisation]")).to_contain_text("60")
         expect(rows.nth(0).locator("td[data-title=Power] .device-note")).to_have_text("75\u00a0% of 400")
-        expect(rows.nth(0).locator("td[data-title=Temperature]")).to_be_hidden()
+        expect(rows.nth(0).locator("td[data-title=Memory]")).to_be_hidden()
         line = rows.nth(0).locator("td[data-title=Utilisation] .device-line")
         assert "L" in (line.get_attribute("d") or "")
         down = page.locator("[data-widget=hosts] tbody tr", has_text="gone")
@@ -74,6 +75,22 @@ class ThePage:
         page.locator("[data-widget=hosts] tbody").get_by_role("link", name="gpu-box").click()
         expect(page.locator("[data-widget=hosts] tbody tr")).to_have_count(1)
         assert "host=gpu-box" in page.url
+
+    def test_has_a_heatmap_of_each_measure(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=15m")
+        card = page.locator("[data-widget=device-heatmap]")
+        card.locator("[data-menu]").click()
+        card.get_by_role("menuitem", name="View as table").click()
+        cells = card.locator("td")
+        for measure, mean in (
+            ("Utilisation", "60\u00a0%"),
+            ("Memory", "40\u00a0%"),
+            ("Temperature", "60\u00a0°C"),
+            ("Power", "300\u00a0W"),
+        ):
+            card.get_by_role("button", name=measure, exact=True).click()
+            expect(cells.filter(has_text=mean).first).to_be_visible()
+            expect(card.locator("[data-legend]")).to_contain_text(mean[-1])
 
     def test_shows_the_mean_of_four_weeks_by_hour(self, server: Server, open_page: Any) -> None:
         page = open_page(f"{server.url}/dashboard/machines/")
