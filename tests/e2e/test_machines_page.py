@@ -28,7 +28,8 @@ def server(module_server: Server) -> Server:
                 "memory_percent": 40,
                 "gpu_metrics": [
                     {"gpu_id": gpu, "name": "H100", "utilization_percent": 50 + 10 * gpu, "power_draw_watts": 300.0,
-                     "power_limit_watts": 400.0, "temperature": 60, "sm_clock_mhz": 1_700, "throttle_reasons": ["hw_slowdown"][gpu:]}
+                     "power_limit_watts": 400.0, "temperature": 60, "sm_clock_mhz": 1_700,
+                     "throttle_reasons": ["hw_slowdown"][gpu:]}
                     for gpu in (0, 1)
                 ],
             }
