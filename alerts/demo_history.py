@@ -22,9 +22,11 @@ from alerts.evaluation.judging import Labels
 from alerts.models import Alert, AlertChange, Evaluation
 from alerts.publishing import announce
 from alerts.rules.spec import RuleKind
+from metrics.queries.read.budget import query_budget
 from metrics.store.write_lock import write_lock
 
 LONGEST_WINDOW_SECONDS = 900  # of the rules that are judged; longer ones would begin before the incident
+BUDGET_SECONDS = 60.0  # of the figures of a rule, for which nobody waits
 
 
 def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) -> None:
@@ -44,7 +46,8 @@ def store_history(start: datetime, end: datetime, wanted: Callable[[], bool]) ->
     for rule in rules:
         if not wanted():
             return
-        tracks = read_tracks(rule, stretch)
+        with query_budget(BUDGET_SECONDS):
+            tracks = read_tracks(rule, stretch)
         only_demo = demo.among(tracks, rule, end)
         alerts: dict[Labels, Alert] = {}
         replay = Replay(rule, only_demo)

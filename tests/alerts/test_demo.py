@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from alerts.evaluation import evaluate as evaluate_module
 from alerts.evaluation.evaluate import EVERY_SECONDS, evaluate
@@ -13,6 +14,7 @@ from alerts.models import Alert, AlertChange, AlertRule
 from alerts.rules.manager import alert_manager
 from alerts.rules.spec import RuleSpec
 from alerts.spans import read_spans
+from llmmonitor.environment import read_environment
 from metrics import queries
 from metrics.events import IngestPolicy, Kind, validate_many
 from metrics.store.upkeep import forgetting
@@ -96,6 +98,11 @@ class TheIncidentOfDemoData:
         listed = read_spans(NOW - timedelta(hours=1), NOW, {"model": [TROUBLED]}).results
 
         assert {"queue-backlog", "slow-response-time"} <= {span["rule"] for span in listed if span["is_demo"]}
+
+    def test_has_its_alerts_though_its_figures_take_longer_than_a_query_may(self, workload: Workload) -> None:
+        with override_settings(LLMMONITOR=read_environment().model_copy(update={"query_budget_seconds": 1e-6})):
+            fill(workload, NOW)
+        assert Alert.objects.filter(rule_id="queue-backlog").exists()
 
     def test_stores_nothing_while_the_demo_data_is_being_removed(self, workload: Workload) -> None:
         calls: list[float] = []
