@@ -42,7 +42,7 @@ class TheLinkOfATile:
         client = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
         html = client.get("/?range=6h&model=a&kiosk=1").content.decode()
 
-        links = dict(re.findall(r'class="tile-link" href="([^"]+)" data-with-view>([^<]+)<', html))
+        links = dict(re.findall(r'class="tile-link" href="([^"]+)" data-with-view aria-label="([^:]+): open', html))
         pages = {name: url for url, name in links.items()}
         assert len(re.findall("tile-link", html)) == len(tiles.TILES)
         assert pages["P99"] == "/dashboard/latency/?range=6h&amp;model=a"
