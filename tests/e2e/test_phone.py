@@ -21,7 +21,8 @@ FINGER, POINTER = 44, 24  # px; the smallest targets
 # Targets in the page, but for links in a sentence and marks in a chart, which also are in a list.
 TARGETS = "a[href], button, input, select, textarea, summary, [role=button]"
 SMALL_TARGETS = """(elements, least) => elements
-  .filter((element) => !element.closest("p, li, .sentence, .skip, svg") && element.checkVisibility({ visibilityProperty: true }))
+  .filter((element) => !element.closest("p, li, .sentence, .skip, svg"))
+  .filter((element) => element.checkVisibility({ visibilityProperty: true }))
   .map((element) => [element.closest("label") ?? element, element.getBoundingClientRect()])
   .map(([target, box]) => [target, target.tagName === "LABEL" ? target.getBoundingClientRect() : box])
   .filter(([, box]) => box.width && box.height && (box.width < least - 0.5 || box.height < least - 0.5))
