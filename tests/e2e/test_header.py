@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -26,12 +27,22 @@ class TheHeader:
         page.keyboard.press("g")
         page.keyboard.press("q")
 
-        expect(page).to_have_url(f"{module_server.url}/dashboard/queue/")
+        expect(page).to_have_url(f"{module_server.url}/dashboard/queue/?range=15m")
         expect(page.locator(".tab[aria-current]")).to_have_text("Queue")
         expect(page.locator("html")).to_have_attribute("data-ready", "true")
         page.keyboard.press("l")  # without G, it pauses
         expect(page.locator("#live")).to_have_attribute("data-state", "paused")
         assert console_errors == []
+
+    def test_keeps_the_time_range_that_is_chosen_from_page_to_page(self, module_server: Server, open_page: Any) -> None:
+        page = open_page(f"{module_server.url}/")
+        page.locator("[data-range='6h']").click()
+        for name in ("Latency", "Alerts", "Errors"):
+            tab = page.locator(".tab", has_text=name)
+            expect(tab).to_have_attribute("href", re.compile(r"\?range=6h$"))
+            tab.click()
+            expect(page.locator("html")).to_have_attribute("data-ready", "true")
+            expect(page.locator("[data-range='6h']")).to_have_attribute("aria-pressed", "true")
 
     def test_has_a_letter_of_its_own_for_each_page(self) -> None:
         keys = [spec.key for spec in PAGES]
