@@ -50,7 +50,7 @@ class DemoView(APIView):
     def post(self, request: Request) -> Response:
         """Add a week of demo data, the newest first, and send new data each second. Has no effect if that is running.
 
-        Before the last day, there are a twelfth of the requests.
+        Before the last day, there are a fourteenth of the requests.
         """
         return Response(control.start(own_sender(request._request), at=now()).as_dict(), status=202)
 
