@@ -1,4 +1,4 @@
-"""Reduce the memory of the server's process."""
+"""Memory of the server's process: less of it, and less time for garbage collection."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def limit_malloc_arenas() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, MALLOC_ARENAS)
+
+
+def collect_garbage_less_often() -> None:
+    """Exempt the objects loaded so far from garbage collection, and run it after 5,000 new objects, not 700.
+
+    A post of a thousand events creates several thousand objects. To scan them and all loaded ones again and again was a
+    fifth of the time to ingest it on a server that had just started.
+    """
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
 
 
 def release_startup_memory() -> None:

@@ -35,7 +35,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
 
     from llmmonitor.access.host_names import default_allowed_hosts
     from llmmonitor.asgi import application
-    from llmmonitor.process.memory import release_startup_memory
+    from llmmonitor.process.memory import collect_garbage_less_often, release_startup_memory
     from llmmonitor.process.preflight import CannotStart
 
     # `--host` may differ from LLMMONITOR_HOST, which the settings use.
@@ -57,6 +57,7 @@ def run_server(host: str, port: int, started: Callable[[str, int], None]) -> Non
         ping_timeout=30,
     )
     _end_on_signals(server, twisted_loop)  # before it listens: who reads that it does may end it at once
+    collect_garbage_less_often()
     reactor_: Any = reactor
     reactor_.callLater(SETTLE_SECONDS, release_startup_memory)
     server.run()
