@@ -79,9 +79,17 @@ def chart_heatmap(metric: Metric, reading: Reading, filters: Filters | None = No
 
 
 def chart_histogram(metric: Metric, reading: Reading) -> dict[str, Any]:
-    """Return the distribution of a metric for the busiest models, with the window before. Raises QueryStopped."""
+    """Return the distribution of a metric for the busiest models, with the window before where it can be compared.
+
+    Raises QueryStopped.
+    """
     return queries.model_histograms(
-        metric, reading.window, reading.filters, reading.now, reading.model_names[:HISTOGRAM_MODELS]
+        metric,
+        reading.window,
+        reading.filters,
+        reading.now,
+        reading.model_names[:HISTOGRAM_MODELS],
+        compare=bool(reading.requests.summary.get("comparable")),
     ).as_dict()
 
 

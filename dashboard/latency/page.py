@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dashboard.alerts_of_window import AlertsOfWindow
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
 from dashboard.latency.sentence import describe_latency
@@ -56,6 +57,7 @@ def figures(reading: Reading) -> Row:
             query.span_before,
             past=query.range is None,
             not_assessed=ranking.omitted,
+            alert=_leading_alert(reading),
         ).as_dict(),
         "tables": tables.render(
             reading.requests.summary,
@@ -69,6 +71,14 @@ def figures(reading: Reading) -> Row:
         "histogram": reading.read("The histogram", lambda: chart_histogram(metric, reading)),
         "heatmap": reading.read("The response time distribution", lambda: chart_heatmap(metric, reading)),
     }
+
+
+def _leading_alert(reading: Reading) -> Row | None:
+    """Return the alert about response times that needs attention first; None where none fires, and in the past."""
+    if not reading.query.range:
+        return None
+    spans = [span for span in reading.alerts.spans if span["metric_name"] == RESPONSE]
+    return next(iter(AlertsOfWindow.of(spans, past=False).leading), None)
 
 
 def _recent(reading: Reading, models: int) -> tables.Recent:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dashboard.alert_words import STATES, TOTALS, Alert, has_timeouts, headline
+from dashboard.alerts_of_window import AlertsOfWindow
 from dashboard.formatting import SPACE, duration, percent, whole
 from dashboard.health import ENOUGH_REQUESTS, ERROR_PERCENT, LATE, SLOW, Increase, Row, error_rate
-from dashboard.overview.alerts_of_window import AlertsOfWindow
 from dashboard.overview.tiles import tile_of
 from dashboard.parts import COULD_NOT_READ
 from dashboard.sentence import Sentence, listed

@@ -1,4 +1,4 @@
-"""The distribution of a metric for some models, in bars that all of them share, with the window before."""
+"""The distribution of a metric for some models, in bars that all of them share, with the window before if asked."""
 
 from __future__ import annotations
 
@@ -73,32 +73,36 @@ class ModelHistograms:
 
 
 def model_histograms(
-    metric: Metric, window: Window, filters: Filters, now: datetime, models: Sequence[str]
+    metric: Metric, window: Window, filters: Filters, now: datetime, models: Sequence[str], *, compare: bool = True
 ) -> ModelHistograms:
-    """Return the distributions of a metric that is stored as a histogram. Raises QueryTooSlow."""
+    """Return the distributions of a metric that is stored as a histogram. Raises QueryTooSlow.
+
+    Without `compare`, the window before is not read, and its counts are 0.
+    """
 
     def compute() -> ModelHistograms:
         with query_budget():
             split = split_window(window, now)
             ids = filters.series_ids()
-            of_windows = [
-                _histograms(metric, filters, part.segments, ids, models)
-                for part in (split, split_window(split.window.before(), now))
-            ]
-        both = [histogram for histograms in of_windows for histogram in histograms]
+            shown = _histograms(metric, filters, split.segments, ids, models)
+            before = [Histogram() for _ in models]
+            if compare:
+                segments = split_window(split.window.before(), now).segments
+                before = _histograms(metric, filters, segments, ids, models)
+        both = [*shown, *before]
         return ModelHistograms(
             metric,
             split.window,
             [
                 (name, histogram.quantile(0.5), histogram.quantile(0.95))
-                for name, histogram in zip(models, of_windows[0], strict=True)
+                for name, histogram in zip(models, shown, strict=True)
             ],
-            _bars(_logarithmic(both), *of_windows),
-            _bars(_linear(both), *of_windows),
+            _bars(_logarithmic(both), shown, before),
+            _bars(_linear(both), shown, before),
             split.retention_from,
         )
 
-    return cached(("model_histograms", metric.name, filters, tuple(models)), window, now, compute)
+    return cached(("model_histograms", metric.name, filters, tuple(models), compare), window, now, compute)
 
 
 def _histograms(

@@ -42,6 +42,19 @@ class AHistogramOfModels:
             assert [sum(counts) for counts in bars[name]] == by_hand
 
     @pytest.mark.parametrize("scale", SCALES)
+    def test_does_not_stretch_to_values_of_the_window_before_if_that_is_not_compared(
+        self, known: Known, scale: str
+    ) -> None:
+        write([request(HOUR.before().start, 5_000, model_name=CHATTY, response_time_ms=900_000.0)])
+
+        alone = queries.model_histograms(RESPONSE, HOUR, EVERYTHING, NOW, [CHATTY], compare=False).as_dict()[scale]
+        compared = histograms(RESPONSE, CHATTY)[scale]
+
+        assert set(alone["before"][0]) == {0}
+        assert sum(alone["counts"][0]) == sum(compared["counts"][0])
+        assert alone["edges"][-1] < 900_000 <= compared["edges"][-1]
+
+    @pytest.mark.parametrize("scale", SCALES)
     def test_has_at_most_forty_bars_without_gaps(self, known: Known, scale: str) -> None:
         bars = histograms(RESPONSE, CHATTY, SLOW)[scale]
 
