@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dashboard.alert_words import Alert
 from dashboard.alerts_of_window import AlertsOfWindow
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
@@ -73,7 +74,7 @@ def figures(reading: Reading) -> Row:
     }
 
 
-def _leading_alert(reading: Reading) -> Row | None:
+def _leading_alert(reading: Reading) -> Alert | None:
     """Return the alert about response times that needs attention first; None where none fires, and in the past."""
     if not reading.query.range:
         return None
