@@ -12,6 +12,8 @@ const ROW_PX = 15;
 const LEAST_PX = { firing: 3, pending: 2 };
 const LABEL_PX = 56; // a narrower span has no label
 const MAX_THRESHOLDS = 3;
+const LOW_PX = 120; // a lower chart names the value of a threshold alone, because a label would cover its lines
+const EACH = ", each ";
 
 // The marks of one chart. `marks` are those of the page's data; `spansOf` and `thresholdsOf` are metrics: those that the
 // chart is about, and those that its value axis shows.
@@ -20,7 +22,9 @@ export function marksOf(marks, { spansOf = [], thresholdsOf = [] }) {
     ["pending", "firing"].flatMap((state) => states[state].map(([from, to]) => ({ name, severity, state, from, to }))));
   const thresholds = marks
     .filter(({ metric, threshold }) => thresholdsOf.includes(metric) && typeof threshold === "number")
-    .map(({ name, threshold, label, severity, firing, pending }) => ({ name, value: threshold, label, severity, isActive: firing.length + pending.length > 0 }))
+    .map(({ name, threshold, label, severity, firing, pending }) => ({
+      name, value: threshold, label, short: label.slice(name.length).trim().split(EACH)[0], severity, isActive: firing.length + pending.length > 0,
+    }))
     .sort((a, b) => b.isActive - a.isActive);
   const lines = [...Map.groupBy(thresholds, ({ value }) => value).values()].map(lineOf);
   return { spans, thresholds: lines.slice(0, MAX_THRESHOLDS) };
@@ -71,8 +75,7 @@ export const alertMarks = {
         const isAbove = y < area.top;
         if (!(y <= area.bottom)) continue;
         const above = y - 8 > area.top + 8 + ROW_PX ? y - 8 : y + 9; // the upper edge has the words of the spans
-        const fits = ctx.measureText(threshold.label).width < area.width - 24;
-        const label = fits ? threshold.label : threshold.label.split(", each ")[0];
+        const label = area.height < LOW_PX ? threshold.short : fitting(ctx, area, threshold.label);
         text(ctx, `${label}${isAbove ? " ↑" : ""}`, area.left + 5, isAbove ? area.top + 8 + ROW_PX * atEdge : above, thresholdColour(threshold));
         if (isAbove) atEdge += 1;
       }
@@ -80,6 +83,8 @@ export const alertMarks = {
     });
   },
 };
+
+const fitting = (ctx, area, label) => (ctx.measureText(label).width < area.width - 24 ? label : label.split(EACH)[0]);
 
 const thresholdColour = ({ isActive, severity }) => colour(isActive ? COLOURS[severity] : "muted");
 
