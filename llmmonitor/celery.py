@@ -12,6 +12,8 @@ from typing import Any
 
 from celery import Celery
 
+from llmmonitor.infra import task_times
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
 
 
@@ -23,4 +25,5 @@ def make_app(**options: Any) -> Celery:
     return new_app
 
 
+task_times.connect()
 app = make_app()

@@ -12,8 +12,11 @@ class MetricsConfig(AppConfig):
     verbose_name = "Measurements"  # in the admin
 
     def ready(self) -> None:
-        """Connect the queries' receivers to the store's signals."""
+        """Connect the queries' receivers to the store's signals, and add the figures of the monitor to its samples."""
         from metrics.queries.answers.hosts import clear_host_cache
+        from metrics.registers import monitor_fields
+        from metrics.self_monitoring import monitor_fields as own_fields
         from metrics.store.upkeep.forgetting import hosts_removed
 
+        monitor_fields.add("monitor", own_fields)
         hosts_removed.connect(clear_host_cache)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from celery import shared_task
-from celery.signals import task_prerun, task_revoked
+from celery.signals import task_prerun
 from django.conf import settings
 
 from llmmonitor.infra.databases import close_failed_connections
@@ -20,6 +20,7 @@ from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.registers import monitor_fields
 from metrics.store.availability import StoreUnavailable
+from metrics.store.outages import note_sample
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def sample() -> None:
         at = _now()
         if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
             record_sample(at)
+            note_sample(at)
     except StoreUnavailable:
         pass  # logged by the recorder
     except Exception as error:  # noqa: BLE001 (the task runs again in a second)
@@ -61,13 +63,6 @@ def maintain() -> None:
 def _reset_connections(**_: Any) -> None:
     """Close failed database connections, because the threads of a worker keep theirs between tasks."""
     close_failed_connections()
-
-
-@task_revoked.connect
-def _count_late(sender: Any = None, expired: bool = False, **_: Any) -> None:
-    """Count a tick that expired in the queue; /health/ready shows the number."""
-    if expired and sender.name == broadcast.name:
-        ticker.count_late()
 
 
 def _monitor_fields(at: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from metrics.models import (
     EngineMetrics,
     GaugeLabels,
     GPUMetrics,
+    MonitorOutage,
     QueueMetrics,
     RawFloor,
     RecentId,
@@ -145,6 +146,14 @@ class RollupFloorAdmin(InternalAdmin):
     list_display = ("__str__",)
     ordering = ("resolution",)
     search_fields = ("resolution__exact",)
+
+
+@admin.register(MonitorOutage)
+class MonitorOutageAdmin(InternalAdmin):
+    """When the monitor was down."""
+
+    list_display = ("start", "end")
+    ordering = ("-start",)
 
 
 @admin.register(DemoClaim)

@@ -11,10 +11,11 @@ import concurrent.futures
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 
+from llmmonitor.infra.telemetry import telemetry
 from metrics.events import Event, Kind, Validated, validate_many
 from metrics.ingest.body import MAX_LOOP_BYTES, BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
@@ -93,14 +94,16 @@ def _submit(
     try:
         items, size = read_items(body, content_type, content_encoding, body_limits())
     except BodyError as error:
-        return error_response(error.status, error.code, error.detail)
+        return _refused(error.status, error.code, error.detail)
     validated = validate_many(kind, items, at, ingest_policy(kind))
+    for rejection in validated.rejected:
+        telemetry.count("rejected_events", rejection.field or "event")
     if not validated.events:
         return commit_response(validated, None)
     try:
         return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events, size))
     except QueueFull:
-        return error_response(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
+        return _refused(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:
         return _unavailable(error)
 
@@ -116,11 +119,17 @@ def _result(pending: _PendingCommit) -> IngestResponse:
         return _unavailable(error)
     except TimeoutError:
         detail = "The commit takes too long. The events may still be stored: a retry with the same ids is safe."
-        return error_response(503, "store_busy", detail, retry_after=3)
+        return _refused(503, "store_busy", detail, retry_after=3)
     except concurrent.futures.CancelledError:
-        return error_response(503, "shutting_down", "The server is stopping; nothing was stored.", retry_after=2)
+        return _refused(503, "shutting_down", "The server is stopping; nothing was stored.", retry_after=2)
+
+
+def _refused(status: int, code: str, *details: Any, **more: Any) -> IngestResponse:
+    """Return the response to a post of which nothing was stored, and count it by its code."""
+    telemetry.count("refused_posts", code)
+    return error_response(status, code, *details, **more)
 
 
 def _unavailable(error: StoreUnavailable) -> IngestResponse:
     retry_after = min(3, max(1, error.retry_after_seconds))
-    return error_response(503, "store_unavailable", error.detail, retry_after, reason=error.reason)
+    return _refused(503, "store_unavailable", error.detail, retry_after, reason=error.reason)

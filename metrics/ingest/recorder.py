@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from llmmonitor.infra.database_errors import is_transient
+from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 from metrics.events import Event
 from metrics.store import disk
@@ -306,6 +307,7 @@ class Recorder:
 
     def _commit(self, store: Committer, batch: Sequence[_Submission]) -> None:
         """Commit the submissions in one transaction and set their futures."""
+        begin = time.perf_counter()
         try:
             recorded = _commit_with_retry(store, [event for submission in batch for event in submission.events])
         except StoreUnavailable as error:
@@ -321,6 +323,11 @@ class Recorder:
         else:
             if self._failures.succeeded(time.monotonic()):
                 log.warning("Events are stored again")
+            telemetry.observe("commit", time.perf_counter() - begin)
+            telemetry.count("events", "accepted", recorded.accepted)
+            telemetry.count("events", "duplicate", recorded.duplicates)
+            for rejection in recorded.rejected:
+                telemetry.count("rejected_events", rejection.field or "event")
             with self._changed:
                 self._commits += 1
                 self._committed += recorded.accepted
@@ -397,6 +404,13 @@ def drain_recorder(timeout: float) -> bool:
     """Wait until the recorder of this process, if there is one, has committed its queue. Returns whether it has."""
     recorder = _recorder
     return recorder is None or recorder.drain(timeout)
+
+
+def _queued_events() -> int:
+    return _recorder.stats().queued_events if _recorder is not None else 0
+
+
+telemetry.level("queued_events", _queued_events)
 
 
 def _unlock_after_fork() -> None:

@@ -23,6 +23,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 
 from llmmonitor.infra.databases import close_failed_connections
+from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import messages, ring, ticker
 from metrics.live.outbox import Outbox
@@ -69,7 +70,7 @@ class Hub:
         self.subscriptions = Subscriptions()
         self.backfills = asyncio.Semaphore(BACKFILLS_AT_ONCE)
         self._max_clients = MAX_CLIENTS if max_clients is None else max_clients
-        self._clients: set[Client] = set()
+        self.clients: set[Client] = set()
         self._listening: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
         self._computing: asyncio.Task[None] | None = None
@@ -86,19 +87,19 @@ class Hub:
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
         """Register a client while the block runs. Raises TooManyClients."""
-        if len(self._clients) >= self._max_clients:
+        if len(self.clients) >= self._max_clients:
             raise TooManyClients
         client = Client()
-        self._clients.add(client)
+        self.clients.add(client)
         if self._listening is None:
             self._joined = asyncio.Event()  # a new one, because a former listener may still clear the old one
             self._listening = asyncio.create_task(self._listen(self._joined))
         try:
             yield client
         finally:
-            self._clients.discard(client)
+            self.clients.discard(client)
             self.unsubscribe(client)
-            if not self._clients and self._listening is not None:
+            if not self.clients and self._listening is not None:
                 cancel_until_done(self._listening)
                 self._listening = None
 
@@ -188,7 +189,7 @@ class Hub:
     def _deliver(self, message: dict[str, Any]) -> None:
         """Send a tick or messages to the clients. A broker under load may deliver a tick twice or out of order."""
         if message["type"] == messages.KIND:
-            for client in self._clients:
+            for client in self.clients:
                 client.outbox.put_messages(message["texts"], message["or_else"])
             return
         seq, text = int(message["seq"]), message["text"]
@@ -197,7 +198,7 @@ class Hub:
         self._newest, self._newest_seq = text, seq
         self._hello = None
         busy = self._computing is not None and not self._computing.done()
-        for client in self._clients:
+        for client in self.clients:
             if client.is_paused and seq % PAUSED_TICKS:
                 continue
             if client.subscription is None or busy:
@@ -212,7 +213,7 @@ class Hub:
         # Each round starts with another subscription, so that a slow one does not always skip the same others.
         wanted.rotate(-self._rounds)
         self._rounds += 1
-        waiting = [client for client in self._clients if client.subscription is not None]
+        waiting = [client for client in self.clients if client.subscription is not None]
         since = {item.key: self._sent_at[item.key] for item in wanted if item.key in self._sent_at}
         try:
             views = await self.in_thread(lambda: make_views(at, wanted, since, self._appended, tick))
@@ -221,7 +222,7 @@ class Hub:
             views = {}
         texts = {key: f"{self._newest[:-1]},{view[1:]}" for key, view in views.items()}
         for client in waiting:
-            if client not in self._clients:
+            if client not in self.clients:
                 continue
             # The client may have changed its subscription since the tick was sent.
             text = texts.get(client.subscription.key) if client.subscription is not None else None
@@ -287,6 +288,13 @@ def cancel_until_done(task: asyncio.Task[None]) -> None:
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def _clients() -> int:
+    return sum(len(hub.clients) for hub in list(_hubs.values()))
+
+
+telemetry.level("live_clients", _clients)
 
 
 def hub_of_this_loop() -> Hub:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.core.cache import caches
 
+from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = "ticks"
 STALE_SECONDS = 3.0
-LATE_KEY = "late"
+BROADCAST = "metrics.tasks.broadcast"  # the task
 
 
 def build_tick(at: datetime) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def broadcast(at: datetime) -> bool:
             return False
         tick = build_tick(at)
         encoded = ring.put(tick)
+        telemetry.observe("tick_lag", max(0.0, time.time() - at.timestamp()))
         send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
     except Exception as error:  # noqa: BLE001 (a failed tick must not end the worker)
         log_throttled(logger, "broadcast", error)
@@ -52,17 +54,10 @@ def broadcast(at: datetime) -> bool:
     return True
 
 
-def count_late() -> None:
-    """Count a tick or sample that a worker dropped because it was late."""
-    cache = caches["ring"]
-    cache.add(LATE_KEY, 0, timeout=None)
-    cache.incr(LATE_KEY)
-
-
 def state(at: datetime) -> str:
     """Describe the ticks for readiness: the age of the newest and the number of late ones."""
     seq = ring.latest_seq()
-    late = int(caches["ring"].get(LATE_KEY, 0))
+    late = telemetry.totals().count("tasks_skipped", BROADCAST)
     if seq is None:
         text = "no tick yet: is a worker running?"
     else:

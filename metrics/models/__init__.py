@@ -2,7 +2,7 @@
 
 from metrics.models.aliases import ModelAlias
 from metrics.models.annotations import Annotation
-from metrics.models.bookkeeping import DemoClaim, RawFloor, RecentId, RollupFloor
+from metrics.models.bookkeeping import DemoClaim, MonitorOutage, RawFloor, RecentId, RollupFloor
 from metrics.models.labels import GaugeLabels, Series
 from metrics.models.requests import (
     ErrorGroup,
@@ -31,6 +31,7 @@ __all__ = [
     "InferenceMetrics",
     "InferenceRollup",
     "ModelAlias",
+    "MonitorOutage",
     "QueueMetrics",
     "RawFloor",
     "RecentId",

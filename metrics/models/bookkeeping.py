@@ -1,4 +1,4 @@
-"""Small tables of the store itself: recent ids, floors, and the claim on the demo data."""
+"""Small tables of the store itself: recent ids, floors, the claim on the demo data, and outages of the monitor."""
 
 from __future__ import annotations
 
@@ -64,3 +64,13 @@ class DemoClaim(models.Model):
 
     def __str__(self) -> str:
         return self.owner or "free"
+
+
+class MonitorOutage(models.Model):
+    """A time in which the monitor stored no sample of itself, because it did not run or could not store."""
+
+    start = models.DateTimeField(unique=True, help_text="The last sample before.")
+    end = models.DateTimeField(db_index=True, help_text="The first sample after.")
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M:%S} to {self.end:%Y-%m-%d %H:%M:%S}"

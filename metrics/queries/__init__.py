@@ -12,6 +12,7 @@ parses what clients send.
 from __future__ import annotations
 
 from metrics.queries.answers.annotations import annotation_page, annotations_of
+from metrics.queries.answers.availability import Availability, availability
 from metrics.queries.answers.by_label import percentiles_by_label
 from metrics.queries.answers.choices import choices
 from metrics.queries.answers.current import current
@@ -56,6 +57,7 @@ __all__ = [
     "RANGES",
     "TIMES",
     "TIMES_AND_COST",
+    "Availability",
     "BadQuery",
     "DeviceHeatmap",
     "Distribution",
@@ -83,6 +85,7 @@ __all__ = [
     "annotation_page",
     "annotations_of",
     "arrived",
+    "availability",
     "choices",
     "current",
     "demo_has_stopped",

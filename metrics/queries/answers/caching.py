@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.core.cache import caches
 
+from llmmonitor.infra.telemetry import telemetry
 from metrics.queries.time.window import Window
 
 CACHE_SECONDS = 5
@@ -33,8 +34,10 @@ def cached(query: tuple[Any, ...], window: Window, now: datetime, compute: Calla
         at, result = entry
         age = (now - at).total_seconds()
         if 0 <= age <= CACHE_SECONDS:
+            telemetry.count("cache_reads", "hit")
             aged: Result = replace(result, age_seconds=round(age, 3))
             return aged
+    telemetry.count("cache_reads", "miss")
     result = compute()
     caches["queries"].set(key, (now, result), CACHE_SECONDS)
     return result

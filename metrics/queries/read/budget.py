@@ -24,6 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection
 
 from llmmonitor.infra.fair_lock import FairLock
+from llmmonitor.infra.telemetry import telemetry
 from metrics.queries.exceptions import QueryTooLarge, QueryTooSlow, TooManyQueries
 
 # SQLite calls the progress handler after this number of virtual-machine instructions, about 0.2 ms.
@@ -110,10 +111,11 @@ def query_budget(seconds: float | None = None, *, is_live: bool = False) -> Iter
     token = _current.set(budget)
     limit = _limit_postgres(allowed) if connection.vendor == "postgresql" else _limit_sqlite(budget)
     try:
-        with held, limit:
+        with held, limit, telemetry.timed("query", "live" if is_live else "read"):
             yield
     except OperationalError as error:
         if time.monotonic() > budget.deadline or _was_stopped(error):
+            telemetry.count("queries_stopped")
             raise QueryTooSlow(allowed) from error
         raise
     finally:

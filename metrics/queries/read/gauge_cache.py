@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from django.db.models import Count, F, Sum
 
+from llmmonitor.infra.telemetry import telemetry
 from metrics.catalogue import Metric
 from metrics.levels import columns_of
 from metrics.models import GaugeRollup
@@ -68,6 +69,8 @@ def read_rows(metrics: Sequence[Metric], segment: Segment, ids: Sequence[int] | 
                 count_rows(len(block.ids) // ROWS_PER_ROW, block.nbytes)
             else:
                 lacking.add(start)
+    telemetry.count("cache_reads", "hit", len(blocks))
+    telemetry.count("cache_reads", "miss", len(lacking))
     wanted = [*edges([segment], whole), *_joined(segment.resolution, sorted(lacking), seconds)]
     parts: dict[str, list[GaugeBlock]] = {metric.name: [NO_ROWS] for metric in metrics}
     for name, rows in _read(metrics, wanted, ids) if wanted else ():

@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
+from llmmonitor.infra.telemetry import telemetry
 from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, edges, whole_blocks
 from metrics.queries.read.budget import check_budget, count_rows
 from metrics.queries.read.rollup_rows import RollupRows, RowBlock, Selection
@@ -58,6 +59,8 @@ def _read_blocks(segment: Segment, seconds: int, names: Sequence[str], selection
         lacking = tuple(name for name in names if name not in columns)
         if lacking or not columns:
             missing[start] = lacking
+    telemetry.count("cache_reads", "hit", len(stored) - len(missing))
+    telemetry.count("cache_reads", "miss", len(missing))
     for lacking, starts in groupby(missing, missing.__getitem__):
         for run in _runs(list(starts), stored):
             whole = Segment(segment.resolution, run[0], run[-1] + seconds)

@@ -19,8 +19,17 @@ from django.db.models import Exists, OuterRef
 
 from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
-from metrics.levels import LEVELS
-from metrics.models import ErrorGroup, ErrorGroupRollup, GaugeLabels, GaugeRollup, InferenceRollup, RecentId, Series
+from metrics.levels import HOUR, LEVELS
+from metrics.models import (
+    ErrorGroup,
+    ErrorGroupRollup,
+    GaugeLabels,
+    GaugeRollup,
+    InferenceRollup,
+    MonitorOutage,
+    RecentId,
+    Series,
+)
 from metrics.readings import MINUTE
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
@@ -104,6 +113,7 @@ def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: S
 def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySet[Any]]:
     """Return queries for the other rows that are too old, in the order of an index. They are not run yet."""
     yield manager(RecentId).filter(at__lt=now - policy.recent_ids).order_by("at")
+    yield manager(MonitorOutage).filter(end__lt=now - policy.rollups[HOUR]).order_by("end")
     yield from _unused_labels(policy, now)
 
 

@@ -1,0 +1,194 @@
+"""When the monitor and the hosts were up, down or not known, over some days.
+
+The monitor records its outages to the second (`metrics.store.outages`). A host is down in the minutes in which none of
+its samples arrived, if they are at least three that follow each other; while the monitor itself was down, nothing is
+known of hosts. In days whose minutes have become hours, it is down only after its last reading has become invalid
+(`metrics.readings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from django.core.cache import caches
+from numpy.typing import NDArray
+
+from metrics import catalogue
+from metrics.levels import HOUR, MINUTES_OF_HOUR
+from metrics.models import GaugeLabels, GaugeRollup, MonitorOutage
+from metrics.queries.answers.hosts import host_states
+from metrics.queries.read.budget import query_budget
+from metrics.queries.read.gauge_cache import read_rows
+from metrics.queries.time.plan import Segment
+from metrics.readings import INSTANCE, MINUTE, START
+from metrics.retention_policy import RetentionPolicy
+
+DAYS = 30
+LEAST_MINUTES = 3  # a shorter silence is that of a source with a long interval
+MAX_HOSTS = 7
+MAX_OUTAGES = 500
+CACHE_SECONDS = 30
+OF_MONITOR = "monitor.cpu_percent"
+# A level, whose rows of hours have a bit for each minute.
+OF_HOSTS = "system.memory_used_gb"
+
+Span = tuple[int, int]  # from and to, unix seconds
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Of the monitor (`name` is empty) or a host. Times are unix seconds; spans are in their order.
+
+    since: when it was first watched in these days.
+    """
+
+    name: str
+    since: int
+    until: int
+    down: tuple[Span, ...] = ()
+    unknown: tuple[Span, ...] = ()
+    is_demo: bool = False
+
+    @property
+    def down_seconds(self) -> int:
+        """How long it was down."""
+        return _seconds(self.down)
+
+    @property
+    def unknown_seconds(self) -> int:
+        """How long nothing is known of it."""
+        return _seconds(self.unknown)
+
+    @property
+    def percent(self) -> float | None:
+        """The share of the known time in which it was up; None if no time is known."""
+        known = self.until - self.since - self.unknown_seconds
+        return 100.0 * max(0, known - self.down_seconds) / known if known > 0 else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it ready for JSON; times in milliseconds."""
+        return {
+            "name": self.name,
+            "since": self.since * 1000,
+            "until": self.until * 1000,
+            "percent": self.percent,
+            "down_seconds": self.down_seconds,
+            "unknown_seconds": self.unknown_seconds,
+            "down": [[start * 1000, end * 1000] for start, end in self.down],
+            "unknown": [[start * 1000, end * 1000] for start, end in self.unknown],
+            "is_demo": self.is_demo,
+        }
+
+
+def availability(now: datetime, days: int = DAYS) -> list[Availability]:
+    """Return that of the monitor, then of up to MAX_HOSTS hosts, one's own first. Raises QueryStopped.
+
+    It is computed every half minute. Without a sample of the monitor the list is empty.
+    """
+    key = f"availability:{days}"
+    entry: tuple[datetime, list[Availability]] | None = caches["queries"].get(key)
+    if entry is not None and timedelta(0) <= now - entry[0] <= timedelta(seconds=CACHE_SECONDS):
+        return entry[1]
+    with query_budget():
+        result = _compute(now, days)
+    caches["queries"].set(key, (now, result), CACHE_SECONDS)
+    return result
+
+
+def _compute(now: datetime, days: int) -> list[Availability]:
+    end = int(now.timestamp())
+    start = end - days * 86_400
+    first = _first_watched(start)
+    if first is None:
+        return []
+    outages = MonitorOutage.objects.filter(end__gt=datetime.fromtimestamp(start, UTC)).order_by("-start")[:MAX_OUTAGES]
+    down = tuple(
+        (max(first, int(outage.start.timestamp())), min(end, int(outage.end.timestamp()))) for outage in outages
+    )[::-1]
+    monitor = Availability("", first, end, tuple(span for span in down if span[0] < span[1]))
+    return [monitor, *_of_hosts(now, start, end, monitor.down)]
+
+
+def _first_watched(start: int) -> int | None:
+    """Return when the monitor was first up since `start`, to the minute or, days ago, to the hour."""
+    rows = GaugeRollup.objects.filter(metric=OF_MONITOR, bucket__gte=start)
+    firsts = [
+        rows.filter(resolution=resolution).order_by("bucket").values_list("bucket", flat=True).first()
+        for resolution in (MINUTE, HOUR)
+    ]
+    known = [bucket for bucket in firsts if bucket is not None]
+    return min(known) if known else None
+
+
+def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> list[Availability]:
+    hosts = sorted(host_states(now), key=lambda host: (host["is_demo"], host["host"]))[:MAX_HOSTS]
+    labels = dict(
+        GaugeLabels.objects.filter(host__in=[host["host"] for host in hosts], gpu_id="").values_list("id", "host")
+    )
+    origin = start - start % MINUTE
+    minutes = _minutes_with_samples(origin, end, sorted(labels), now)
+    result = []
+    for host in hosts:
+        own = [minutes[number] for number, name in labels.items() if name == host["host"] and number in minutes]
+        if own:
+            has_samples = np.any(own, axis=0)
+            since = origin + int(np.argmax(has_samples)) * MINUTE
+            silent = _silences(has_samples, origin)
+            down = [span for one in silent if one[0] >= since for span in _without(one, unknown)]
+            within = [(max(since, first), last) for first, last in unknown if last > since]
+            result.append(Availability(host["host"], since, end, tuple(down), tuple(within), host["is_demo"]))
+    return result
+
+
+def _minutes_with_samples(origin: int, end: int, ids: Sequence[int], now: datetime) -> dict[int, NDArray[np.bool_]]:
+    """Return for each label set whether each minute from `origin` to `end` has a sample."""
+    metric, length = catalogue.get(OF_HOSTS), (end - origin) // MINUTE
+    minutes_from = max(origin, RetentionPolicy.from_settings().oldest_bucket(MINUTE, now) // HOUR * HOUR)
+    has_samples = {number: np.zeros(length + MINUTES_OF_HOUR, dtype=bool) for number in ids}
+    segments = [Segment(HOUR, origin // HOUR * HOUR, minutes_from), Segment(MINUTE, minutes_from, end)]
+    for segment in segments:
+        if not ids or segment.start >= segment.end:
+            continue
+        rows = read_rows([metric], segment, ids)[OF_HOSTS]
+        for values, bits in zip(rows.values.tolist(), rows.minutes.tolist(), strict=True):
+            first = (int(values[START]) - origin) // MINUTE
+            of_labels = has_samples[int(values[INSTANCE])]
+            if segment.resolution == MINUTE:
+                of_labels[max(0, first)] = True
+            else:
+                for minute in range(max(0, -first), MINUTES_OF_HOUR):
+                    of_labels[first + minute] |= bool(bits >> minute & 1)
+    return {number: own[:length] for number, own in has_samples.items() if own[:length].any()}
+
+
+def _silences(has_samples: NDArray[np.bool_], origin: int) -> list[Span]:
+    """Return the spans of at least LEAST_MINUTES minutes without a sample."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], has_samples.astype(np.int8), [1]])))
+    return [
+        (origin + int(first) * MINUTE, origin + int(last) * MINUTE)
+        for first, last in zip(edges[::2], edges[1::2], strict=True)
+        if last - first >= LEAST_MINUTES
+    ]
+
+
+def _without(span: Span, others: Iterable[Span]) -> list[Span]:
+    """Return the parts of a span that are in none of the others, widened to the minutes that they are a part of."""
+    parts, start = [], span[0]
+    for first, last in others:
+        first, last = first // MINUTE * MINUTE, -(-last // MINUTE) * MINUTE
+        if last <= start or first >= span[1]:
+            continue
+        if first > start:
+            parts.append((start, first))
+        start = max(start, last)
+    if start < span[1]:
+        parts.append((start, span[1]))
+    return parts
+
+
+def _seconds(spans: Iterable[Span]) -> int:
+    return sum(end - start for start, end in spans)

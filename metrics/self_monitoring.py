@@ -1,0 +1,91 @@
+"""The figures of the monitor about itself, as fields of the sample of each second.
+
+They are those of all processes (`llmmonitor.infra.telemetry`). A worker takes them from the totals now and those of its
+sample before, so they are the same whichever worker takes the sample, but for the first of each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from llmmonitor.infra.telemetry import Durations, Totals, telemetry
+from metrics.store.sizes import database_bytes
+
+WINDOW_SECONDS = 60.0  # of percentiles and shares
+MIB = 2**20
+
+
+@dataclass
+class SelfMonitor:
+    """Makes the fields of a sample from the totals, of which it keeps those of the last minute."""
+
+    _kept: deque[tuple[float, Totals]] = field(default_factory=deque)
+
+    def fields(self, at: float, totals: Totals) -> dict[str, Any]:
+        """Return the fields at a time in seconds. Those that need an earlier sample are None in the first."""
+        if self._kept and at < self._kept[-1][0]:
+            self._kept.clear()  # the clock was set back
+        while len(self._kept) > 1 and at - self._kept[0][0] > WINDOW_SECONDS:
+            self._kept.popleft()
+        self._kept.append((at, totals))
+        minute = self._kept[0][1]
+        before = self._kept[max(0, len(self._kept) - 2)][1]
+
+        def since(earlier: Totals, name: str, label: str = "") -> Durations:
+            return totals.duration(name, label).since(earlier.duration(name, label))
+
+        queries = [since(before, "query", label) for label in ("read", "live")]
+        number = sum(durations.count for durations in queries)
+        late = [
+            value.since(minute.duration("task_lateness", task))
+            for task, value in totals.durations_by_label("task_lateness").items()
+        ]
+        return {
+            "monitor_events_accepted": totals.count("events", "accepted"),
+            "monitor_events_duplicate": totals.count("events", "duplicate"),
+            "monitor_events_rejected": totals.count("rejected_events"),
+            "monitor_posts_refused": totals.count("refused_posts"),
+            "monitor_queued_events": totals.levels.get("queued_events"),
+            "monitor_live_clients": totals.levels.get("live_clients"),
+            "monitor_commit_ms": _ms(since(before, "commit").mean_seconds),
+            "monitor_commit_p99_ms": _ms(since(minute, "commit").quantile(0.99)),
+            "monitor_tick_lag_ms": _ms(since(before, "tick_lag").quantile(1.0)),
+            "monitor_task_lateness_ms": _ms(joined(late).quantile(0.99)),
+            "monitor_query_ms": _ms(sum(durations.sum_seconds for durations in queries) / number if number else None),
+            "monitor_query_p95_ms": _ms(since(minute, "query", "read").quantile(0.95)),
+            "monitor_cache_hit_percent": _hit_percent(totals, minute),
+        }
+
+
+def joined(parts: list[Durations]) -> Durations:
+    """Return all durations together."""
+    counts: dict[int, int] = {}
+    for part in parts:
+        for index, count in part.counts.items():
+            counts[index] = counts.get(index, 0) + count
+    return Durations(counts, sum(part.sum_seconds for part in parts))
+
+
+def _hit_percent(totals: Totals, earlier: Totals) -> float | None:
+    hits, misses = (
+        max(0, totals.count("cache_reads", label) - earlier.count("cache_reads", label)) for label in ("hit", "miss")
+    )
+    return 100.0 * hits / (hits + misses) if hits + misses else None
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 3)
+
+
+_monitor = SelfMonitor()
+
+
+def monitor_fields(at: datetime) -> dict[str, Any]:
+    """Return the figures of the monitor as fields of a sample."""
+    fields = _monitor.fields(at.timestamp(), telemetry.totals())
+    if at.second % 10 == 0:  # it changes slowly
+        fields["monitor_database_mb"] = round(database_bytes() / MIB, 3)
+    return fields

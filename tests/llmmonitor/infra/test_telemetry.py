@@ -1,0 +1,170 @@
+"""What the processes of the monitor count about their own work."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmmonitor.infra.telemetry import (
+    LONGEST_SECONDS,
+    MAX_LABELS,
+    OTHER,
+    SHORTEST_SECONDS,
+    Durations,
+    Telemetry,
+    telemetry,
+)
+from tests import services
+
+times = st.floats(SHORTEST_SECONDS, LONGEST_SECONDS)
+
+
+def durations(*seconds: float) -> Durations:
+    own = Telemetry()
+    for value in seconds:
+        own.observe("work", value)
+    return own.totals().duration("work")
+
+
+class TestCounters:
+    def test_add_up_over_threads(self) -> None:
+        own = Telemetry()
+        threads = [
+            threading.Thread(target=lambda: [own.count("events", "new") for _ in range(1_000)]) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert own.totals().count("events", "new") == 4_000
+
+    def test_have_a_sum_over_their_labels(self) -> None:
+        own = Telemetry()
+        own.count("events", "new", 3)
+        own.count("events", "old", 2)
+        own.count("events", "none", 0)
+
+        assert own.totals().count("events") == 5
+        assert own.totals().by_label("events") == {"new": 3, "old": 2}
+
+    def test_have_a_limited_number_of_labels(self) -> None:
+        own = Telemetry()
+        for number in range(MAX_LABELS + 10):
+            own.count("rejected", f"field {number}")
+
+        counts = own.totals().by_label("rejected")
+        assert len(counts) == MAX_LABELS + 1
+        assert counts[OTHER] == 10
+
+    def test_begin_at_zero_in_a_forked_process(self) -> None:
+        telemetry.count("fork", "parent")
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(writer, str(telemetry.totals().count("fork")).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+
+        assert os.read(reader, 10) == b"0"
+        assert telemetry.totals().count("fork") == 1
+
+
+class TestDurations:
+    @given(st.lists(times, min_size=1), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
+    def test_have_quantiles_within_ten_percent(self, seconds: list[float], share: float) -> None:
+        exact = sorted(seconds)[max(0, -(-share * len(seconds) // 1).__int__() - 1)]
+
+        assert durations(*seconds).quantile(share) == pytest.approx(exact, rel=0.1)
+
+    @given(st.lists(times, min_size=1))
+    def test_have_their_number_and_mean(self, seconds: list[float]) -> None:
+        known = durations(*seconds)
+
+        assert known.count == len(seconds)
+        assert known.mean_seconds == pytest.approx(sum(seconds) / len(seconds), abs=1e-6)
+
+    @given(st.lists(times), st.lists(times))
+    def test_after_an_earlier_time_are_those_since(self, earlier: list[float], later: list[float]) -> None:
+        since = durations(*earlier, *later).since(durations(*earlier))
+
+        assert since.counts == durations(*later).counts
+        assert since.sum_seconds == pytest.approx(sum(later), abs=1e-4)
+
+    def test_after_a_restart_are_all_of_them(self) -> None:
+        assert durations(0.5).since(durations(0.5, 0.5, 3.0)) == durations(0.5)
+
+    def test_without_a_duration_have_no_mean_and_no_quantile(self) -> None:
+        assert Durations().mean_seconds is None
+        assert Durations().quantile(0.5) is None
+
+    def test_of_a_block_are_counted_though_it_fails(self) -> None:
+        own = Telemetry()
+        with pytest.raises(ZeroDivisionError), own.timed("work"):
+            raise ZeroDivisionError
+
+        assert own.totals().duration("work").count == 1
+
+
+def count_in_another_process(url: str) -> None:
+    own = Telemetry(url)
+    own.level("clients", lambda: 3)
+    own.count("events", "new", 5)
+    own.observe("work", 2.0)
+    own.note("ended_at", 7.0, "task")
+    own.publish()
+
+
+class TestSeveralProcesses:
+    """With Redis."""
+
+    @pytest.fixture
+    def url(self) -> str:
+        with services.redis() as redis:
+            if redis.missing:
+                pytest.fail(redis.missing)
+            yield redis.url
+
+    def test_read_the_work_of_all(self, url: str) -> None:
+        own = Telemetry(url)
+        own.count("events", "new", 2)
+        own.observe("work", 0.5)
+        own.publish()
+        other = multiprocessing.get_context("spawn").Process(target=count_in_another_process, args=(url,))
+        other.start()
+        other.join()
+
+        assert other.exitcode == 0
+        totals = own.totals()
+        assert totals.count("events", "new") == 7
+        assert totals.duration("work").count == 2
+        assert totals.duration("work").sum_seconds == 2.5
+        assert totals.latest["ended_at", "task"] == 7.0
+
+    def test_add_up_their_levels(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 1_000.0
+        monkeypatch.setattr("llmmonitor.infra.telemetry.time.time", lambda: now)
+        for clients in (1, 2):
+            own = Telemetry(url)
+            own.level("clients", lambda clients=clients: clients)
+            own.publish()
+        now += 2
+
+        assert own.totals().levels == {"clients": 3.0}
+
+    def test_keep_what_they_could_not_publish(self, url: str) -> None:
+        own = Telemetry("redis://127.0.0.1:1/0")
+        own.count("events", "new", 2)
+        own.note("ended_at", 7.0)
+        with pytest.raises(Exception, match="Connection refused"):
+            own.publish()
+        own._redis_url = url
+        own.publish()
+
+        assert own.totals().count("events", "new") == 2
+        assert own.totals().latest == {("ended_at", ""): 7.0}

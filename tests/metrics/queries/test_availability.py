@@ -1,0 +1,175 @@
+"""When the monitor and the hosts were up, down or not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.cache import caches
+
+from metrics.events import SystemEvent
+from metrics.models import MonitorOutage
+from metrics.queries import Availability, availability
+from metrics.retention_policy import RetentionPolicy
+from metrics.store import outages
+from metrics.store.upkeep.retention import maintain
+from tests.metrics.queries.known_events import write
+
+pytestmark = [pytest.mark.store, pytest.mark.django_db]
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(outages, "_known", None)
+    caches["queries"].clear()
+    yield
+    caches["queries"].clear()
+
+
+def before(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def monitor_sample(seconds: float) -> SystemEvent:
+    return SystemEvent(
+        timestamp=before(seconds),
+        host="own",
+        cpu_percent=1.0,
+        memory_used_gb=1.0,
+        monitor_cpu_percent=1.0,
+        monitor_memory_mb=1.0,
+    )
+
+
+def store_own_samples(*seconds: float, now: datetime = NOW) -> None:
+    for second in seconds:
+        write([monitor_sample(second)], now=now)
+        outages.note_sample(before(second))
+
+
+def of(name: str, now: datetime = NOW) -> Availability:
+    return next(one for one in availability(now) if one.name == name)
+
+
+class TheMonitor:
+    def test_was_never_down_without_a_gap(self) -> None:
+        store_own_samples(60, 59, 58, 49, 40, 31, 30)
+
+        assert not MonitorOutage.objects.exists()
+        assert of("").percent == 100.0
+
+    def test_was_down_between_two_samples_that_are_forty_seconds_apart(self) -> None:
+        store_own_samples(300, 299, 259, 258)
+
+        monitor = of("")
+        assert monitor.down == ((int(before(299).timestamp()), int(before(259).timestamp())),)
+        assert monitor.down_seconds == 40
+        assert monitor.percent == pytest.approx(100 * (1 - 40 / 300), abs=0.1)
+
+    def test_knows_an_outage_from_before_it_was_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store_own_samples(300, 299)
+        monkeypatch.setattr(outages, "_known", None)  # another process
+        store_own_samples(200)
+
+        assert of("").down_seconds == 99
+
+    def test_knows_an_outage_that_is_longer_than_the_retention_of_samples(self) -> None:
+        policy = RetentionPolicy.from_settings()
+        long_ago = policy.samples.total_seconds() + 7_200
+        store_own_samples(long_ago, now=before(long_ago))
+        maintain(NOW, 5.0)
+        store_own_samples(0)
+
+        assert of("").down_seconds == pytest.approx(long_ago, abs=60)
+
+    def test_has_no_outage_where_another_process_has_sampled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store_own_samples(60)
+        write([monitor_sample(20)])  # by another process
+        store_own_samples(15)
+
+        assert [outage.start for outage in MonitorOutage.objects.all()] == []
+
+    def test_records_an_outage_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store_own_samples(300, 200)
+        monkeypatch.setattr(outages, "_known", None)
+        outages.note_sample(before(200))
+
+        assert MonitorOutage.objects.count() == 1
+
+    def test_is_not_known_before_its_first_sample(self) -> None:
+        assert availability(NOW) == []
+
+    def test_keeps_its_outages_as_long_as_hours(self) -> None:
+        policy = RetentionPolicy.from_settings()
+        for days in (policy.rollups[3600].days + 1, policy.rollups[3600].days - 1):
+            start = NOW - timedelta(days=days)
+            MonitorOutage.objects.create(start=start, end=start + timedelta(minutes=1))
+
+        maintain(NOW, 5.0)
+
+        assert MonitorOutage.objects.count() == 1
+
+
+class AHost:
+    def store(self, *minutes: int, host: str = "gpu-box") -> None:
+        write(
+            [
+                SystemEvent(timestamp=NOW - timedelta(minutes=minute), host=host, cpu_percent=1.0, memory_used_gb=1.0)
+                for minute in minutes
+            ]
+        )
+
+    def test_was_down_in_the_minutes_without_a_sample(self) -> None:
+        store_own_samples(*range(3600, 0, -9))
+        self.store(*range(60, 40, -1), *range(30, 0, -1))
+
+        host = of("gpu-box")
+        assert [(NOW.timestamp() - start) / 60 for span in host.down for start in span] == [40, 30]
+        assert host.percent == pytest.approx(100 * 50 / 60, abs=0.1)
+
+    def test_was_not_down_between_two_samples_of_a_slow_source(self) -> None:
+        store_own_samples(*range(3600, 0, -9))
+        self.store(*range(60, 0, -2))
+
+        assert of("gpu-box").down == ()
+
+    def test_is_down_now_after_its_last_sample(self) -> None:
+        store_own_samples(*range(3600, 0, -9))
+        self.store(*range(60, 20, -1))
+
+        assert of("gpu-box").down_seconds == 20 * 60
+
+    def test_is_not_known_while_the_monitor_was_down(self) -> None:
+        store_own_samples(*range(3600, 2400, -9), *range(1800, 0, -9))
+        self.store(*range(60, 40, -1), *range(20, 0, -1))
+
+        host = of("gpu-box")
+        assert host.unknown_seconds == pytest.approx(600, abs=10)
+        assert [(NOW.timestamp() - start) / 60 for span in host.down for start in span] == [30, 20]
+
+    def test_has_nearly_the_same_minutes_after_they_have_become_hours(self) -> None:
+        days = RetentionPolicy.from_settings().rollups[60].days + 1
+        first = days * 1440
+        then = NOW - timedelta(days=days) + timedelta(hours=2)
+        store_own_samples(first * 60, now=then)
+        self.store(*(first - minute for minute in (*range(60), *range(90, 120))))
+        earlier = of("gpu-box", then).down
+
+        maintain(NOW, 20.0)
+        caches["queries"].clear()
+        self.store(1)
+
+        assert (earlier[0][1] - earlier[0][0]) / 60 == 30
+        start, end = of("gpu-box").down[0]
+        # The last reading is held for three intervals, here of a minute.
+        assert (start - earlier[0][0], end) == (120, earlier[0][1])
+
+    def test_comes_after_the_monitor_and_before_demo_hosts(self) -> None:
+        store_own_samples(60)
+        self.store(1, host="z")
+        write([SystemEvent(timestamp=before(30), host="a", memory_used_gb=1.0, is_demo=True)])
+
+        assert [one.name for one in availability(NOW)] == ["", "own", "z", "a"]
