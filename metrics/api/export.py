@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import re
-import unicodedata
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,13 +29,11 @@ from metrics.api.openapi.description import Parameter, describe
 from metrics.api.openapi.parameters import SERIES, WINDOW_AND_FILTERS
 from metrics.api.openapi.response_schemas import PROBLEMS, list_of, problems
 from metrics.queries import parameters
+from metrics.spreadsheets import guarded
 
 ROWS_PER_CHUNK = 500
 MAX_RUNNING_EXPORTS = 2
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "ndjson": "application/x-ndjson"}
-NUMBER = re.compile("[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
-FORMULA_SIGNS = frozenset("=+-@")
-INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # categories: controls, formats, separators
 
 # A SimpleQueue, because garbage collection may return a slot at any moment, even within `acquire`.
 _slots: SimpleQueue[None] = SimpleQueue()
@@ -62,16 +58,7 @@ def _cell(value: Any) -> Any:
         return orjson.dumps(value).decode()
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"'{value}" if isinstance(value, str) and _may_be_formula(value) else value
-
-
-def _may_be_formula(text: str) -> bool:
-    """Return whether a spreadsheet may run the text. A quote before it prevents this."""
-    if text[:1].isalnum() or NUMBER.fullmatch(text):
-        return False
-    # Some spreadsheets ignore spaces, line breaks and invisible characters at the beginning, and the width of a sign.
-    visible = next((char for char in text if unicodedata.category(char) not in INVISIBLE), "")
-    return text.startswith(("\t", "\r", "\n")) or unicodedata.normalize("NFKC", visible) in FORMULA_SIGNS
+    return guarded(value) if isinstance(value, str) else value
 
 
 def _flush(buffer: io.StringIO) -> bytes:

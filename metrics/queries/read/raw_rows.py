@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -57,12 +57,13 @@ class RawTable:
     gauge: str | None = None  # the type of gauge, whose labels are filtered; None: the labels of requests are
     has_series: bool = True
     shows_id: bool = False
+    more: frozenset[str] = frozenset()  # columns that are read although lists do not have them
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """The columns except the id, the time, the labels and the parts of keys."""
         columns = (field.attname for field in self.model._meta.concrete_fields)
-        return tuple(name for name in columns if name not in NOT_LISTED)
+        return tuple(name for name in columns if name not in NOT_LISTED or name in self.more)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -239,6 +240,8 @@ def _lookup_condition(filters: Filters, lookups: Mapping[str, str]) -> Q:
 
 REQUESTS = RawTable(InferenceMetrics, _request_condition, shows_id=True)
 ERRORS = RawTable(ErrorMetrics, lambda filters: _lookup_condition(filters, _ERROR_LOOKUPS), shows_id=True)
+# With what an import needs to store the same rows.
+COMPLETE_ERRORS = replace(ERRORS, more=frozenset({"model_key", "stamped"}))
 SYSTEM = RawTable(SystemMetrics, gauge="system", has_series=False)
 GPUS = RawTable(GPUMetrics, gauge="gpu", has_series=False)
 QUEUES = RawTable(QueueMetrics, gauge="queue")

@@ -23,6 +23,7 @@ from metrics.aggregation import FailureCount, bucket_start
 from metrics.events import ErrorEvent, InferenceEvent, Kind, Severity
 from metrics.events.settling import SAME_FAILURE, UNSTAMPED, FailedRequest, SettledError, settle
 from metrics.models import ErrorMetrics, InferenceMetrics
+from metrics.retention_policy import RetentionPolicy
 from metrics.store.labels.error_groups import ErrorGroupInterner
 from metrics.store.labels.interning import SeriesRef, Times
 from metrics.store.writing.fingerprint import Fingerprint, fingerprint
@@ -170,10 +171,13 @@ class ErrorRows:
 
     def load(self, errors: Sequence[Indexed], failed: Sequence[InferenceEvent], now: datetime) -> ErrorBatch:
         """Return the errors of the batch that are new, settled with its failed requests and with the stored rows."""
+        # One that is imported has the time of its arrival at another instance. Those of one id are different errors
+        # there, if they are further apart than ids are kept.
+        oldest = now - RetentionPolicy.from_settings().recent_ids
         unstamped = [
             (index, (event.request_id, event.model_key, event.content_key))
             for index, event in errors
-            if not event.stamped
+            if not event.stamped and event.timestamp >= oldest
         ]
         return ErrorBatch(errors, self._recent.duplicates(unstamped, now), failed)
 

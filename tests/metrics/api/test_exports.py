@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from metrics.api import export
+from metrics.spreadsheets import unguarded
 from tests.metrics.api.asgi_client import AsgiClient, Reply
 
 pytestmark = pytest.mark.store
@@ -72,6 +73,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def complete(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a listed request with what an export has beyond it: values of the error that was sent with it."""
+    return row | {"severity": "ERROR" if row["error_message"] else None, "stack_trace": None}
+
+
 def in_csv(value: Any) -> str:
     """Return a value from the cell of an export in CSV."""
     written = b"".join(export.write_csv(iter([{"a": value, "b": 1}]), ("a", "b"))).decode()
@@ -83,12 +89,12 @@ class AnExport:
     @pytest.mark.parametrize("extension", ["json", "ndjson"])
     def test_in_json_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]], extension: str) -> None:
         exported_rows = exported(api.get(f"/export/inference.{extension}"))
-        assert exported_rows == [{name: row[name] for name in exported_rows[0]} for row in rows]
+        assert exported_rows == [{name: complete(row)[name] for name in exported_rows[0]} for row in rows]
         assert {"request_id", "model_name", "error_message", "metadata", "response_time_ms"} <= exported_rows[0].keys()
 
     def test_in_csv_equals_the_rows(self, api: AsgiClient, rows: list[dict[str, Any]]) -> None:
         exported_rows = exported(api.get("/export/inference.csv"))
-        assert exported_rows == [{name: cell(row[name]) for name in exported_rows[0]} for row in rows]
+        assert exported_rows == [{name: cell(complete(row)[name]) for name in exported_rows[0]} for row in rows]
 
     def test_holds_the_window_and_the_filters_that_were_asked(self, api: AsgiClient, rows: list[Any]) -> None:
         start = (NOW - timedelta(seconds=100)).isoformat()
@@ -100,7 +106,10 @@ class AnExport:
         listed = api.get("/errors", limit=500).json()["results"][::-1]
         exported_rows = exported(api.get("/export/errors.json"))
         assert len(exported_rows) == len(listed) == -(-COUNT // 11)
-        assert exported_rows == [{name: row[name] for name in exported_rows[0]} for row in listed]
+        own = [{"stamped": True, "named_model_name": row["model_name"], "named_provider": ""} for row in listed]
+        assert exported_rows == [
+            {name: (row | more)[name] for name in exported_rows[0]} for row, more in zip(listed, own, strict=True)
+        ]
 
     def test_of_a_history_equals_the_series(self, api: AsgiClient, rows: list[Any]) -> None:
         params = {"metric": ["inference.requests", "inference.response_time_ms"], "stat": ["sum", "p95"]}
@@ -132,12 +141,16 @@ class AnExport:
     def test_in_csv_runs_nothing_in_a_spreadsheet(self, hidden: str, start: str) -> None:
         assert in_csv(f"{hidden}{start}SUM(1)") == f"'{hidden}{start}SUM(1)"
 
+    @pytest.mark.parametrize("text", ["=1", "'=1", "''=1", "'a", "'", "", "-1", "+a", "\t'=1", "'\t=1", "a'=1"])
+    def test_in_csv_is_written_so_that_each_text_can_be_read_again(self, text: str) -> None:
+        assert unguarded(in_csv(text)) == text
+
     @pytest.mark.parametrize("text", ["\tSUM(1)", "\rSUM(1)", "\nSUM(1)", "-2+3", "-5%", "--5", "+", "-", "@"])
     def test_in_csv_guards_what_a_spreadsheet_may_take_for_a_formula(self, text: str) -> None:
         assert in_csv(text) == f"'{text}"
 
     @pytest.mark.parametrize(
-        "value", [-5, -0.25, -1e-7, "-5", "+1.5e+10", "a=1", " a", "\ufeffa", "'=1", "−5", "…", "🦙", "", " ", "\u200b"]
+        "value", [-5, -0.25, -1e-7, "-5", "+1.5e+10", "a=1", " a", "\ufeffa", "'a", "−5", "…", "🦙", "", " ", "\u200b"]
     )
     def test_in_csv_leaves_numbers_and_other_texts_as_they_are(self, value: Any) -> None:
         assert in_csv(value) == str(value)

@@ -1,0 +1,38 @@
+"""What a source of rows is: it maps the rows of one kind of file to events as they would be posted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from metrics.events import Kind
+
+RowValues = Mapping[str, Any]
+
+
+class Skip(Exception):
+    """Raised for a row that is not imported although nothing is wrong with it. The message says why."""
+
+
+class Mapped(NamedTuple):
+    """An event as it would be posted. stamped: it was sent with a time."""
+
+    item: dict[str, Any]
+    stamped: bool = True
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of one kind of file.
+
+    map_row: returns the event of a row; raises Skip. `is_text`: the values are text, because the file is CSV.
+    columns: those that `map_row` reads; None: validation handles the others, as it does those of a post. omitted: those
+    that it knows and does not import, with the reason.
+    """
+
+    name: str
+    kind: Kind
+    map_row: Callable[[RowValues, bool], Mapped]
+    columns: frozenset[str] | None = None
+    omitted: Mapping[str, str] = field(default_factory=dict)

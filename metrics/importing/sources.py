@@ -1,0 +1,31 @@
+"""The programs whose files are imported. A source is recognized by the columns of the first row."""
+
+from __future__ import annotations
+
+from metrics.importing import export_files
+from metrics.importing.files import FileProblem
+from metrics.importing.source import Source
+
+EXPORT = "export"
+NAMES = (EXPORT,)
+KINDS = ", ".join(export_files.KINDS)
+
+
+def recognize(columns: frozenset[str], kind: str | None = None, origin: str | None = None) -> Source:
+    """Return the source of rows with these columns. kind, origin: what the caller knows. Raises FileProblem."""
+    if kind is not None:
+        return export_files.source(kind)
+    found = export_files.recognize(columns)
+    if found in export_files.NOT_IMPORTED:
+        raise FileProblem(f"is an export of {found}, which is not imported: {export_files.NOT_IMPORTED[found]}")
+    if found is not None:
+        return export_files.source(found)
+    raise FileProblem(
+        f"has no known columns. Exports of {KINDS} are known; for rows like those that are posted, use --kind. The "
+        f"columns are: {_shortened(columns)}"
+    )
+
+
+def _shortened(columns: frozenset[str]) -> str:
+    shown = sorted(columns)[:20]
+    return ", ".join(name[:40] for name in shown) + (", …" if len(columns) > len(shown) else "")
