@@ -17,6 +17,7 @@ from typing import Any
 from django.db import DatabaseError, models
 from django.db.models import Exists, OuterRef
 
+from llmmonitor.access.retention import expired_rows
 from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.levels import HOUR, LEVELS
@@ -93,6 +94,7 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     for resolution in GAUGE_RESOLUTIONS:
         run(table_name(GaugeRollup), partial(_clean_gauges, resolution, policy, now, steps))
     run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
+    attempt("access", lambda: _delete_access_rows(now, steps))
     attempt("compaction", lambda: _merge_leftovers(now, steps))
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
@@ -161,6 +163,11 @@ def _unused_labels(policy: RetentionPolicy, now: datetime) -> Iterator[models.Qu
     yield _without_references(old)
     groups = manager(ErrorGroup).filter(last_seen__lt=now - policy.errors)
     yield _without_references(groups)
+
+
+def _delete_access_rows(now: datetime, steps: Steps) -> dict[str, int]:
+    """Delete expired sessions and login links, and old entries of the logs. Return the number of rows by table."""
+    return {table_name(query.model): steps.run(matching_rows(query)) for query in expired_rows(now)}
 
 
 def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
