@@ -12,11 +12,13 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         """Add the parts of alerts: numbers in each tick, retention, exports, and the alerts of demo data."""
+        from alerts.channels import secrets
         from alerts.demo_history import remove_alerts, store_history
         from alerts.exports import export_alerts, export_history
         from alerts.health import monitor_fields as health_fields
         from alerts.hot_numbers import numbers_of_alerts
         from alerts.retention import delete_expired
+        from llmmonitor.backup.ciphers import add_cipher
         from metrics.registers import demo_filled, demo_removed, exports, monitor_fields, retention, tick_parts
 
         tick_parts.add("alerts", numbers_of_alerts)
@@ -26,3 +28,4 @@ class AlertsConfig(AppConfig):
         exports.add("alert_history", export_history)
         demo_filled.add("alerts", store_history)
         demo_removed.add("alerts", remove_alerts)
+        add_cipher("alerts.Channel", secrets.decrypt, secrets.encrypt)

@@ -22,10 +22,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SECRETS = ("ADMIN_PASSWORD", "SECRET_KEY", "SMTP_URL")
+SECRETS = ("ADMIN_PASSWORD", "BACKUP_PASSPHRASE", "SECRET_KEY", "SMTP_URL")
 UNPREFIXED = ("database_url", "redis_url")
 # Not shown in error messages. URLs may contain passwords.
-HIDDEN = ("admin_password", "secret_key", "database_url", "redis_url", "smtp_url")
+HIDDEN = ("admin_password", "backup_passphrase", "secret_key", "database_url", "redis_url", "smtp_url")
 # Pydantic's error types in words for the person who sets the variable.
 EXPECTED = {
     "bool_parsing": "expected true or false",
@@ -36,6 +36,7 @@ EXPECTED = {
     "greater_than_equal": "expected {ge:g} or more",
     "less_than_equal": "expected {le:g} or less",
     "too_long": "expected at most {max_length} entries, separated by commas",
+    "string_too_short": "expected {min_length} characters or more",
     "literal_error": "expected {expected}",
 }
 # The first parts of the monitor's own paths. A prefix that begins with one would be ambiguous.
@@ -204,6 +205,14 @@ class Environment(BaseSettings):
     )
     disk_floor: Bytes = Field(
         256 * 2**20, description="Minimum free disk space. Below it, new events are rejected with 503."
+    )
+
+    # Backup.
+    backup_passphrase: str | None = Field(
+        None,
+        min_length=12,
+        description="Passphrase that encrypts the secrets of a backup; 12 characters or more. If empty, backups have "
+        "no secrets.",
     )
 
     # Queries.

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "csp",
     "llmmonitor.access",
     "llmmonitor.process",
+    "llmmonitor.backup",
     "metrics",
     "alerts",
     "dashboard",

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from django.conf import settings
 
+from llmmonitor.backup import ciphers
+
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 # `cryptography` is imported where it is used: it needs 6 MB of memory, and most servers have no channel with secrets.
 
 
-class CannotDecrypt(Exception):
+class CannotDecrypt(ciphers.CannotDecrypt):
     """The secrets were encrypted with another signing key."""
 
     def __init__(self) -> None:

@@ -30,10 +30,22 @@ class VacuumableConnection(sqlite3.Connection):
     write lock and write, for every connection.
     """
 
+    LOCKING_MODE = "NORMAL"
+
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.execute(f"PRAGMA locking_mode={self.LOCKING_MODE}")
         if self.execute("PRAGMA page_count").fetchone() == (0,):
             self.execute("PRAGMA auto_vacuum=INCREMENTAL")
+
+
+class ExclusiveConnection(VacuumableConnection):
+    """A connection to a database that no other process has open or can open.
+
+    The mode is effective only before the first access. Raises OperationalError (locked) if another process has it open.
+    """
+
+    LOCKING_MODE = "EXCLUSIVE"
 
 
 def database_settings(database_url: str | None, data_dir: Path) -> dict[str, Any]:
