@@ -12,6 +12,7 @@ from dashboard.overview.page import PAGE as OVERVIEW
 from dashboard.page_spec import PageSpec
 from dashboard.queue.page import PAGE as QUEUE
 from dashboard.requests.page import PAGE as REQUESTS
+from dashboard.system.page import PAGE as SYSTEM
 from dashboard.throughput.page import PAGE as THROUGHPUT
 
 PAGES: tuple[PageSpec, ...] = (
@@ -25,4 +26,5 @@ PAGES: tuple[PageSpec, ...] = (
     ERRORS,
     ALERTS,
     CONNECT,
+    SYSTEM,
 )

@@ -53,20 +53,11 @@ class SelfMonitor:
             "monitor_commit_ms": _ms(since(before, "commit").mean_seconds),
             "monitor_commit_p99_ms": _ms(since(minute, "commit").quantile(0.99)),
             "monitor_tick_lag_ms": _ms(since(before, "tick_lag").quantile(1.0)),
-            "monitor_task_lateness_ms": _ms(joined(late).quantile(0.99)),
+            "monitor_task_lateness_ms": _ms(Durations.together(late).quantile(0.99)),
             "monitor_query_ms": _ms(sum(durations.sum_seconds for durations in queries) / number if number else None),
             "monitor_query_p95_ms": _ms(since(minute, "query", "read").quantile(0.95)),
             "monitor_cache_hit_percent": _hit_percent(totals, minute),
         }
-
-
-def joined(parts: list[Durations]) -> Durations:
-    """Return all durations together."""
-    counts: dict[int, int] = {}
-    for part in parts:
-        for index, count in part.counts.items():
-            counts[index] = counts.get(index, 0) + count
-    return Durations(counts, sum(part.sum_seconds for part in parts))
 
 
 def _hit_percent(totals: Totals, earlier: Totals) -> float | None:

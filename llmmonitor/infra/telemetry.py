@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +72,16 @@ class Durations:
             if seen >= wanted:
                 return float(2 ** ((index - 0.5) / SCALE))
         return None
+
+    @classmethod
+    def together(cls, parts: Iterable[Durations]) -> Durations:
+        """Return the durations of all parts."""
+        counts: Counter[int] = Counter()
+        total = 0.0
+        for part in parts:
+            counts.update(part.counts)
+            total += part.sum_seconds
+        return cls(counts, total)
 
     def since(self, earlier: Durations) -> Durations:
         """Return those after `earlier`; all of them if the totals have begun again since."""

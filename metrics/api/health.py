@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import Any
-
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,15 +9,9 @@ from rest_framework.views import APIView
 
 from llmmonitor import __version__
 from llmmonitor.access.identity import identify_request
-from metrics.api import readiness
+from metrics import readiness
 from metrics.api.openapi import response_schemas as schemas
 from metrics.api.openapi.description import describe
-
-CACHE_SECONDS = 2.0
-
-# When the last report expires (monotonic clock), and the report. It is about this process, so it is in no shared cache.
-_cached_report: tuple[float, dict[str, Any]] | None = None
-_check_lock = threading.Lock()  # requests without a current report wait for one check
 
 
 class HealthView(APIView):
@@ -47,20 +37,6 @@ class ReadyView(APIView):
     @describe(responses=dict.fromkeys((200, 503), schemas.READY), summary="Do all parts of the server work?", auth=[])
     def get(self, request: Request) -> Response:
         """200 if every part works, else 503. Clients that may read get the status of each part."""
-        report = _current_report()
+        report = readiness.current_report()
         shown = report if "read" in identify_request(request._request).rights else {"status": report["status"]}
         return Response(shown, status=200 if report["status"] == "ok" else 503)
-
-
-def _current_report() -> dict[str, Any]:
-    global _cached_report
-    asked = time.monotonic()
-    cached = _cached_report
-    if cached is None or asked >= cached[0]:
-        with _check_lock:
-            cached = _cached_report
-            # A check that ended while this request waited for the lock is recent enough, even if it took long.
-            if cached is None or asked >= cached[0]:
-                report = readiness.check()
-                _cached_report = cached = time.monotonic() + CACHE_SECONDS, report
-    return cached[1]

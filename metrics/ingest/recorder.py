@@ -99,7 +99,8 @@ class Stats:
     """The counters of a recorder.
 
     queued_events: not yet committed. committed_events: accepted events since the start of the process. rejected: events
-    that were not stored because the queue was full or the database was unavailable.
+    that were not stored because the queue was full or the database was unavailable. stuck_seconds: how long events have
+    waited without a commit that ended; 0 if none wait.
     """
 
     queued_events: int
@@ -107,6 +108,7 @@ class Stats:
     commits: int
     last_commit_at: datetime | None
     rejected: int
+    stuck_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -143,6 +145,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._queued = self._queued_bytes = 0
+        self._moved_at = time.monotonic()  # when the queue last began or became shorter
         self._committed = self._commits = self._rejected = 0
         self._last_commit_at: datetime | None = None
         self._failures = LogThrottle()
@@ -171,6 +174,8 @@ class Recorder:
             ):
                 self._rejected += len(events)
                 raise QueueFull()
+            if not self._queued:
+                self._moved_at = time.monotonic()
             self._waiting.append(_Submission(events, size, future))
             self._queued += len(events)
             self._queued_bytes += size
@@ -213,7 +218,8 @@ class Recorder:
         """The current counters. Does not wait for a commit."""
         self._check_fork()
         with self._changed:
-            return Stats(self._queued, self._committed, self._commits, self._last_commit_at, self._rejected)
+            stuck = time.monotonic() - self._moved_at if self._queued else 0.0
+            return Stats(self._queued, self._committed, self._commits, self._last_commit_at, self._rejected, stuck)
 
     def _start(self) -> None:
         """Start the thread if it does not run. The caller holds the lock."""
@@ -301,6 +307,7 @@ class Recorder:
 
     def _finish(self, batch: Sequence[_Submission]) -> None:
         """Remove the submissions from the count of the queue. The caller holds the lock."""
+        self._moved_at = time.monotonic()
         self._queued -= sum(len(submission.events) for submission in batch)
         self._queued_bytes -= sum(submission.size for submission in batch)
         self._changed.notify_all()

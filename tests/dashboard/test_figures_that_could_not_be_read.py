@@ -48,7 +48,7 @@ def figures(visitor: Client, page: str) -> dict[str, Any]:
 class APageWithASentence:
     def test_is_one_of_these_or_reads_no_requests(self) -> None:
         others = {spec.name for spec in PAGES} - set(NAMES)
-        assert others <= {"machines", "alerts", "connect", "request", "model", "alert", "cost"}
+        assert others <= {"machines", "alerts", "connect", "system", "request", "model", "alert", "cost"}
 
     @pytest.mark.parametrize("page", NAMES)
     def test_says_that_its_figures_could_not_be_read(

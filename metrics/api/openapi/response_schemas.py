@@ -290,10 +290,11 @@ PART = object_schema({"status": {"type": "string", "enum": ["ok", "failing"]}, "
 READY = object_schema(
     {"status": {"type": "string", "enum": ["ok", "failing"]}},
     {
+        "checked_at": TIME,
         "parts": {
             "type": "object",
             "additionalProperties": PART,
             "description": "Only for clients that may read.",
-        }
+        },
     },
 )

@@ -1,9 +1,9 @@
 """When the monitor and the hosts were up, down or not known, over some days.
 
 The monitor records its outages to the second (`metrics.store.outages`). A host is down in the minutes in which none of
-its samples arrived, if they are at least three that follow each other; while the monitor itself was down, nothing is
-known of hosts. In days whose minutes have become hours, it is down only after its last reading has become invalid
-(`metrics.readings`).
+its samples arrived, if they are at least three and longer than three of its intervals; while the monitor itself was
+down, nothing is known of hosts. In days whose minutes have become hours, a host is down only after its last reading has
+become invalid (`metrics.readings`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from metrics.queries.answers.hosts import host_states
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauge_cache import read_rows
 from metrics.queries.time.plan import Segment
-from metrics.readings import INSTANCE, MINUTE, START
+from metrics.readings import INSTANCE, MINUTE, START, VALID_INTERVALS
 from metrics.retention_policy import RetentionPolicy
 
 DAYS = 30
-LEAST_MINUTES = 3  # a shorter silence is that of a source with a long interval
+LEAST_MINUTES = 3
 MAX_HOSTS = 7
 MAX_OUTAGES = 500
 CACHE_SECONDS = 30
@@ -166,12 +166,17 @@ def _minutes_with_samples(origin: int, end: int, ids: Sequence[int], now: dateti
 
 
 def _silences(has_samples: NDArray[np.bool_], origin: int) -> list[Span]:
-    """Return the spans of at least LEAST_MINUTES minutes without a sample."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[1], has_samples.astype(np.int8), [1]])))
+    """Return the spans without a sample, after the first one, that are longer than three intervals of the source.
+
+    The interval is the distance of the two samples before the span.
+    """
+    sampled = np.append(np.flatnonzero(has_samples), len(has_samples))
+    distances = np.diff(sampled)
+    intervals = np.append(distances[:1], distances[:-1])  # the first is not known
+    silent = distances > np.maximum(LEAST_MINUTES, VALID_INTERVALS * intervals)
     return [
-        (origin + int(first) * MINUTE, origin + int(last) * MINUTE)
-        for first, last in zip(edges[::2], edges[1::2], strict=True)
-        if last - first >= LEAST_MINUTES
+        (origin + (int(last) + 1) * MINUTE, origin + int(following) * MINUTE)
+        for last, following in zip(sampled[:-1][silent], sampled[1:][silent], strict=True)
     ]
 
 

@@ -260,7 +260,7 @@ def nothing_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is let in does not really start a demo, write to the disk or describe the whole API."""
     from drf_spectacular.generators import SchemaGenerator
 
-    from metrics.api import readiness
+    from metrics import readiness
     from metrics.traffic.demo import control
 
     state = type("State", (), {"as_dict": staticmethod(dict)})

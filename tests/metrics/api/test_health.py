@@ -13,16 +13,16 @@ import pytest
 from django.core.cache.backends.dummy import DummyCache
 from django.db import connection
 
-from metrics.api import health, readiness
+from metrics import readiness
 from metrics.events import InferenceEvent
-from metrics.ingest.recorder import get_recorder
+from metrics.ingest.recorder import Recorder, Stats, get_recorder
 from metrics.store import write_check, write_lock
 from tests.metrics.api.asgi_client import AsgiClient
 
 
 @pytest.fixture(autouse=True)
 def without_cached_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_cached_report", None)
+    monkeypatch.setattr(readiness, "_cached_report", None)
 
 
 def replace_checks(monkeypatch: pytest.MonkeyPatch, *statuses: str) -> list[str]:
@@ -38,7 +38,7 @@ def replace_checks(monkeypatch: pytest.MonkeyPatch, *statuses: str) -> list[str]
 
 class TheReadiness:
     def test_is_checked_once_for_several_requests(self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient) -> None:
-        monkeypatch.setattr(health, "CACHE_SECONDS", 3_600.0)
+        monkeypatch.setattr(readiness, "CACHE_SECONDS", 3_600.0)
         unused = replace_checks(monkeypatch, "failing", "ok")
         assert [empty_api.get("/health/ready").status for _ in range(3)] == [503] * 3
         assert unused == ["ok"]
@@ -46,14 +46,16 @@ class TheReadiness:
     def test_is_checked_again_when_the_report_has_expired(
         self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient
     ) -> None:
-        monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
+        monkeypatch.setattr(readiness, "CACHE_SECONDS", 0.0)
         replace_checks(monkeypatch, "ok", "failing", "ok")
         assert [empty_api.get("/health/ready").status for _ in range(3)] == [200, 503, 200]
 
     def test_of_a_process_is_never_another_s(self, monkeypatch: pytest.MonkeyPatch, empty_api: AsgiClient) -> None:
         replace_checks(monkeypatch, "ok", "failing")
         assert empty_api.get("/health/ready").status == 200
-        monkeypatch.setattr(health, "_cached_report", None)  # as in another process, which shares the caches in Redis
+        monkeypatch.setattr(
+            readiness, "_cached_report", None
+        )  # as in another process, which shares the caches in Redis
         assert empty_api.get("/health/ready").status == 503
 
     def test_is_checked_once_for_requests_at_the_same_time(
@@ -83,8 +85,8 @@ class TheReadiness:
             assert second_waits.wait(30)
             return {"status": "ok", "parts": {}}
 
-        monkeypatch.setattr(health, "_check_lock", Lock())
-        monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
+        monkeypatch.setattr(readiness, "_check_lock", Lock())
+        monkeypatch.setattr(readiness, "CACHE_SECONDS", 0.0)
         monkeypatch.setattr(readiness, "check", check)
         with ThreadPoolExecutor(2) as threads:
             replies = [threads.submit(empty_api.get, "/health/ready")]
@@ -123,6 +125,15 @@ class TheReadiness:
 
 
 class ACheck:
+    def test_fails_where_events_wait_and_no_commit_ends(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        stuck = Stats(12, 0, 0, None, 0, readiness.STUCK_SECONDS + 1)
+        monkeypatch.setattr(Recorder, "stats", lambda self: stuck)
+
+        report = readiness.check()
+
+        assert [name for name, part in report["parts"].items() if part["status"] == "failing"] == ["recorder"]
+        assert report["parts"]["recorder"]["detail"].startswith("12 events have waited for 6 s")
+
     @pytest.mark.parametrize(
         ("part", "target"),
         [

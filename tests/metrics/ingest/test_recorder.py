@@ -343,6 +343,23 @@ class TheStats:
         assert (stats.queued_events, stats.committed_events, stats.commits, stats.rejected) == (1, 2, 1, 0)
         assert stats.last_commit_at is not None
 
+    def test_tell_how_long_events_have_waited_without_a_commit(
+        self, store: FakeStore, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert recorder.stats().stuck_seconds == 0.0
+        store.gate.clear()
+        commit = recorder.submit(events("a"))
+        begun = recorder._moved_at
+        monkeypatch.setattr("metrics.ingest.recorder.time.monotonic", lambda: begun + 7.0)
+
+        assert recorder.stats().stuck_seconds == 7.0
+
+        monkeypatch.undo()
+        store.gate.set()
+        commit.result(30)
+        assert recorder.drain(30)
+        assert recorder.stats().stuck_seconds == 0.0
+
 
 class AForkedProcess:
     def test_commits_its_own_events_and_none_of_its_parents(self, store: FakeStore, recorder: Recorder) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from metrics import tasks
-from metrics.api import readiness
+from metrics import readiness, tasks
 from metrics.ingest.recorder import close_recorder
 from metrics.live import ring, ticker
 from metrics.models import SystemMetrics

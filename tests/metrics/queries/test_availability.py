@@ -132,7 +132,7 @@ class AHost:
 
     def test_was_not_down_between_two_samples_of_a_slow_source(self) -> None:
         store_own_samples(*range(3600, 0, -9))
-        self.store(*range(60, 0, -2))
+        self.store(*range(120, 60, -5), *range(60, 0, -2))
 
         assert of("gpu-box").down == ()
 

@@ -20,7 +20,7 @@ from django.core.cache import caches
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from metrics.api import readiness
+from metrics import readiness
 from metrics.ingest.post import ingest
 from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, GPUMetrics, InferenceMetrics, RecentId, SystemMetrics

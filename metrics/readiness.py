@@ -7,21 +7,51 @@ it.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.cache import caches
+from django.db import connection
+
+from metrics.queries.time.window import iso
 
 logger = logging.getLogger(__name__)
 
+STUCK_SECONDS = 5.0  # a commit takes milliseconds
+CACHE_SECONDS = 2.0
+
+# When the last report expires (monotonic clock), and the report. It is about this process, so it is in no shared cache.
+_cached_report: tuple[float, dict[str, Any]] | None = None
+_check_lock = threading.Lock()  # callers without a current report wait for one check
+
+
+def current_report() -> dict[str, Any]:
+    """Return the result of checks that ran at most CACHE_SECONDS ago; see `check`."""
+    global _cached_report
+    asked = time.monotonic()
+    cached = _cached_report
+    if cached is None or asked >= cached[0]:
+        with _check_lock:
+            cached = _cached_report
+            # A check that ended while this caller waited for the lock is recent enough, even if it took long.
+            if cached is None or asked >= cached[0]:
+                report = check()
+                _cached_report = cached = time.monotonic() + CACHE_SECONDS, report
+    return cached[1]
+
 
 def check() -> dict[str, Any]:
-    """Run all checks. Return `{"status": "ok" | "failing", "parts": {name: {"status", "ms", "detail"?}}}`."""
+    """Run all checks. Return `{"status": "ok" | "failing", "checked_at", "parts": …}`.
+
+    A part has `status`, `ms` and, where there is more to say, `detail`.
+    """
+    checked_at = datetime.now(UTC)
     parts = {name: _run(name, part_check) for name, part_check in PARTS.items()}
     failing = any(part["status"] == "failing" for part in parts.values())
-    return {"status": "failing" if failing else "ok", "parts": parts}
+    return {"status": "failing" if failing else "ok", "checked_at": iso(checked_at), "parts": parts}
 
 
 def _run(name: str, part_check: Callable[[], str | None]) -> dict[str, Any]:
@@ -44,16 +74,23 @@ def _query() -> str | None:
 
 
 def _write() -> str | None:
+    from metrics.store.disk import format_bytes
+    from metrics.store.sizes import database_bytes
     from metrics.store.write_check import write_check
 
     write_check()
-    return None
+    return f"{connection.display_name}, {format_bytes(database_bytes())}"
 
 
 def _recorder() -> str | None:
     from metrics.ingest.recorder import get_recorder
 
-    return f"{get_recorder().stats().queued_events} events queued"
+    stats = get_recorder().stats()
+    if stats.stuck_seconds > STUCK_SECONDS:
+        raise RuntimeError(
+            f"{stats.queued_events} events have waited for {stats.stuck_seconds:.0f} s, and no commit has ended since."
+        )
+    return f"{stats.queued_events} events queued"
 
 
 def _cache() -> str | None:

@@ -1,0 +1,1 @@
+"""The System page: how the monitor itself is doing."""

@@ -1,0 +1,120 @@
+"""The parts of the monitor, and the sentence about all of them. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.formatting import SPACE, Figure, duration, percent, whole
+from dashboard.sentence import Sentence, listed
+from llmmonitor.infra.telemetry import Totals
+from metrics.queries import Availability
+
+# The parts of the readiness, in the order in which they are shown.
+TITLES = {
+    "write": "Store",
+    "recorder": "Writer",
+    "query": "Queries",
+    "ticks": "Ticks",
+    "disk": "Disk",
+    "cache": "Cache",
+}
+FAILS = {
+    "write": "the store accepts no events",
+    "recorder": "events wait and are not committed",
+    "query": "the store cannot be read",
+    "ticks": "no tick is sent",
+    "disk": "the disk is full",
+    "cache": "the cache does not work",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the monitor: its name, whether it works, what is known of it, and how long its check took."""
+
+    title: str
+    works: bool
+    text: str
+    took: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the monitor takes of its machine, in percent, and in the units of the samples; None where not known."""
+
+    host: str
+    cpu_percent: float | None
+    memory_percent: float | None
+    memory_mb: float | None
+    cores: float | None
+
+
+def parts_of(report: Mapping[str, Any], more: Sequence[Part]) -> list[Part]:
+    """Return the parts of a readiness report in the order of TITLES, and those that it does not have."""
+    known = report["parts"]
+    parts = [
+        Part(TITLES.get(name, name), part["status"] == "ok", part.get("detail") or "works", duration(part["ms"]))
+        for name, part in sorted(known.items(), key=lambda item: [*TITLES, item[0]].index(item[0]))
+    ]
+    return [*parts, *more]
+
+
+def load_of(hosts: Sequence[Mapping[str, Any]]) -> Load | None:
+    """Return the load of the monitor from the newest samples of the hosts; None if none has one of it."""
+    for host in hosts:
+        cpu, cores = host.get("monitor_cpu_percent"), host.get("cpu_count")
+        if cpu is None:
+            continue
+        memory, total = host.get("monitor_memory_mb"), host.get("memory_total_gb")
+        return Load(
+            host["host"],
+            cpu / cores if cores else None,
+            100 * memory / (1024 * total) if memory is not None and total else None,
+            memory,
+            cores,
+        )
+    return None
+
+
+def describe(
+    report: Mapping[str, Any],
+    load: Load | None,
+    totals: Totals,
+    availability: Sequence[Availability],
+    late_tasks: Sequence[str],
+) -> Sentence:
+    """Return whether the monitor is well, what it takes of its machine, what it lost and when it was down."""
+    failing = [FAILS.get(name, name) for name, part in report["parts"].items() if part["status"] != "ok"]
+    text = " ".join(filter(None, (_events(totals), _downtime(availability))))
+    if failing:
+        return Sentence("critical", f"The monitor is not well: {listed(failing)}.", text)
+    if late_tasks:
+        return Sentence("warning", f"The monitor is late: {listed(late_tasks)} should have run again by now.", text)
+    takes = ""
+    if load is not None and load.cpu_percent is not None:
+        takes = f" It takes {percent(load.cpu_percent)} of {load.host}."
+    return Sentence("ok", f"The monitor is well.{takes}", text)
+
+
+def _events(totals: Totals) -> str:
+    accepted, refused = totals.count("events", "accepted"), totals.count("rejected_events")
+    lost = sum(totals.by_label("refused_posts").values())
+    duplicates = totals.count("events", "duplicate")
+    parts = [f"{whole(accepted)} events stored since its start"]
+    parts += [f"{whole(refused)} refused as invalid"] if refused else []
+    parts += [f"{whole(lost)} post{'s' if lost != 1 else ''} refused as a whole"] if lost else []
+    parts += [f"{whole(duplicates)} sent again and stored once"] if duplicates else []
+    return f"{', '.join(parts)}."
+
+
+def _downtime(availability: Sequence[Availability]) -> str:
+    if not availability:
+        return ""
+    monitor = availability[0]
+    if not monitor.down:
+        return "It was never down in 30 days." if monitor.until - monitor.since > 86_400 else ""
+    number = len(monitor.down)
+    times = "once" if number == 1 else "twice" if number == 2 else f"{number} times"
+    return f"It was down {times} in 30{SPACE}days, for {duration(1000 * monitor.down_seconds)}."
