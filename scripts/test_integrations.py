@@ -24,8 +24,10 @@ GROUPS = {
     "clients": sorted(TESTS.glob("test_*.py")),
     "local": [TESTS / "test_transformers.py", TESTS / "test_snippets_local.py"],
     "litellm": [TESTS / "test_litellm.py", TESTS / "test_snippets_litellm.py"],
+    "phoenix": [TESTS / "test_import_phoenix.py"],
 }
-GROUPS["clients"] = [path for path in GROUPS["clients"] if path not in GROUPS["local"] + GROUPS["litellm"]]
+OTHERS = [path for group in ("local", "litellm", "phoenix") for path in GROUPS[group]]
+GROUPS["clients"] = [path for path in GROUPS["clients"] if path not in OTHERS]
 # What is not in the lock of a group. For a build of torch without CUDA, which is smaller, set PIP_EXTRA_INDEX_URL or
 # PIP_FIND_LINKS to a place that has it.
 UNLOCKED = {"local": ["torch==2.13.*"]}
@@ -82,6 +84,8 @@ def main(arguments: list[str]) -> int:
                 ]
                 variables = os.environ | {
                     "LLMMONITOR_TEST_SERVER_URL": server.url,
+                    "LLMMONITOR_TEST_DATA_DIR": str(server.data_dir),
+                    "LLMMONITOR_TEST_PYTHON": sys.executable,  # commands of the server need its libraries
                     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'integrations'}",
                 }
                 status = subprocess.run([*command, *pytest_arguments], cwd=ROOT, env=variables, check=False).returncode

@@ -11,7 +11,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import IO, Any, Literal
@@ -58,16 +58,14 @@ class Row:
 @contextmanager
 def open_file(name: str) -> Iterator[IO[bytes]]:
     """Open a file, or standard input for `-`, and decompress it if it is compressed. Raises FileProblem."""
-    if name == "-":
-        yield _decompressed(sys.stdin.buffer)
-        return
-    try:
-        stream = open(name, "rb")  # noqa: SIM115 - closed below
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it has a NUL"
-        raise FileProblem(f"cannot be opened: {reason}.") from None
-    with stream:
-        yield _decompressed(stream)
+    with ExitStack() as stack:
+        try:
+            stream: Any = sys.stdin.buffer if name == "-" else stack.enter_context(open(name, "rb"))
+            opened = _decompressed(stream)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "its name has a NUL"
+            raise FileProblem(f"cannot be opened: {reason}.") from None
+        yield opened
 
 
 def _decompressed(stream: Any) -> Any:

@@ -99,20 +99,21 @@ class Importer:
         if isinstance(row.value, Unreadable):
             report.reject(row.line, None, row.value.error)
             return None
-        if source.columns is not None:
-            for name, value in row.value.items():
-                if name not in source.columns and value not in (None, ""):
-                    add(report.not_imported, name)
         try:
-            item, stamped = source.map_row(row.value, self._is_text)
+            mapped = source.map_row(row.value, self._is_text)
         except Skip as skip:
             add(report.skipped, str(skip))
             return None
+        for column in mapped.content:
+            add(report.dropped, column)
+        for column in mapped.unknown:
+            add(report.not_imported, column)
+        item = mapped.item
         for name in ("timestamp", "request_id"):
             if item.get(name) is None and not (name == "request_id" and source.kind in (Kind.SYSTEM, Kind.QUEUE)):
                 report.reject(row.line, name, "is missing; without it, another import would store the row again")
                 return None
-        return Prepared(row.line, item, stamped, row.size)
+        return Prepared(row.line, item, mapped.stamped, row.size)
 
     def _record(self, batch: list[Prepared]) -> None:
         kind, report, at = self._source.kind, self.report, self._clock()

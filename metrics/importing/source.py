@@ -16,23 +16,27 @@ class Skip(Exception):
 
 
 class Mapped(NamedTuple):
-    """An event as it would be posted. stamped: it was sent with a time."""
+    """An event as it would be posted. stamped: it was sent with a time.
+
+    content, unknown: the columns of the row that are not read, because they hold content, or because the source does
+    not know them.
+    """
 
     item: dict[str, Any]
     stamped: bool = True
+    content: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Source:
     """The rows of one kind of file.
 
-    map_row: returns the event of a row; raises Skip. `is_text`: the values are text, because the file is CSV.
-    columns: those that `map_row` reads; None: validation handles the others, as it does those of a post. omitted: those
-    that it knows and does not import, with the reason.
+    map_row: returns the event of a row; raises Skip. Its second argument is whether the values are text, because the
+    file is CSV. omitted: columns that it knows and does not import, with the reason.
     """
 
     name: str
     kind: Kind
     map_row: Callable[[RowValues, bool], Mapped]
-    columns: frozenset[str] | None = None
     omitted: Mapping[str, str] = field(default_factory=dict)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from metrics.importing import export_files
+from metrics.importing import export_files, phoenix
 from metrics.importing.files import FileProblem
 from metrics.importing.source import Source
 
 EXPORT = "export"
-NAMES = (EXPORT,)
+PHOENIX = "phoenix"
+NAMES = (EXPORT, PHOENIX)
 KINDS = ", ".join(export_files.KINDS)
 
 
@@ -15,14 +16,16 @@ def recognize(columns: frozenset[str], kind: str | None = None, origin: str | No
     """Return the source of rows with these columns. kind, origin: what the caller knows. Raises FileProblem."""
     if kind is not None:
         return export_files.source(kind)
+    if origin == PHOENIX or (origin is None and phoenix.recognize(columns)):
+        return phoenix.source()
     found = export_files.recognize(columns)
     if found in export_files.NOT_IMPORTED:
         raise FileProblem(f"is an export of {found}, which is not imported: {export_files.NOT_IMPORTED[found]}")
     if found is not None:
         return export_files.source(found)
     raise FileProblem(
-        f"has no known columns. Exports of {KINDS} are known; for rows like those that are posted, use --kind. The "
-        f"columns are: {_shortened(columns)}"
+        f"has no known columns. Known are exports of {KINDS}, and spans of Phoenix; for rows like those that are "
+        f"posted, use --kind. The columns are: {_shortened(columns)}"
     )
 
 
