@@ -110,6 +110,7 @@ class Environment(BaseSettings):
     )
     debug: bool = Field(False, description="Show Django's debug pages. Do not use this on a public address.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="`json`: one JSON object a line.")
 
     # Access.
     admin_password: str | None = Field(

@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from llmmonitor import __version__
 from llmmonitor.access.host_names import default_allowed_hosts
 from llmmonitor.environment import CHECKOUT, BadEnvironment, read_environment
+from llmmonitor.http.request_ids import current_request_id
 from llmmonitor.infra.databases import database_settings
 from llmmonitor.infra.secret_key import NoSecretKey, secret_key_in
 
@@ -254,11 +255,17 @@ def is_unavailable(record: Any) -> bool:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {
-        "unavailable": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_unavailable(record)}
+    "formatters": {
+        "text": {"()": "llmmonitor.infra.log_formats.TextFormatter"},
+        "json": {"()": "llmmonitor.infra.log_formats.JSONFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "request_id": {"()": "llmmonitor.infra.log_formats.RequestIdFilter", "read": current_request_id.get},
+        "unavailable": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_unavailable(record)},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LLMMONITOR.log_format, "filters": ["request_id"]}
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": LLMMONITOR.log_level} for name in ("llmmonitor", "metrics", "alerts", "dashboard")},

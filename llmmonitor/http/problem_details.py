@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import Http404, JsonResponse
 
+from llmmonitor.http.request_ids import current_request_id
+
 CONTENT_TYPE = "application/problem+json"
 
 
@@ -15,9 +17,14 @@ class NotFound(Http404):
 
 
 def problem_body(status: int, code: str, detail: str, **extras: Any) -> dict[str, Any]:
-    """Return the body: `code` is for programs, `detail` is a sentence for people, `extras` are further members."""
+    """Return the body: `code` is for programs, `detail` is a sentence for people, `extras` are further members.
+
+    Within a request it has the `request_id` that the log lines of the request have.
+    """
     title = HTTPStatus(status).phrase
-    return {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **extras}
+    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **extras}
+    request_id = current_request_id.get()
+    return body | {"request_id": request_id} if request_id else body
 
 
 def problem_response(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JsonResponse:

@@ -28,6 +28,7 @@ from metrics.models import (
     InferenceMetrics,
     InferenceRollup,
     ModelAlias,
+    MonitorOutage,
     RawFloor,
     Series,
     SystemMetrics,
@@ -87,6 +88,7 @@ def rows() -> None:
     labels = GaugeLabels.objects.create(model_name="chatty", kind="engine", source="vllm:8000")
     EngineMetrics.objects.create(timestamp=NOW, source="vllm:8000", series=series, labels=labels, running=2)
     RawFloor.objects.create(kind="inference", at=NOW - timedelta(days=30))
+    MonitorOutage.objects.create(start=NOW - timedelta(minutes=1), end=NOW)
     DemoClaim.objects.create(owner="0f" * 16, heartbeat_at=NOW)
 
 

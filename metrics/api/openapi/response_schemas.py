@@ -95,6 +95,7 @@ PROBLEM: dict[str, Any] = {
         "status": INTEGER,
         "detail": STRING,
         "code": {"type": "string", "description": "Code of the error for programs. Codes do not change."},
+        "request_id": {"type": "string", "description": "As in the log of the server and in `X-Request-ID`."},
     },
 }
 

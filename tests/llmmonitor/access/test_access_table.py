@@ -88,6 +88,9 @@ ROWS: dict[str, dict[str, str]] = {
     "dashboard/latency/": PAGE,
     "dashboard/data/latency": PAGE,
     "dashboard/data/latency/figures": PAGE,
+    "dashboard/system/": PAGE,
+    "dashboard/data/system": PAGE,
+    "dashboard/data/system/figures": PAGE,
     "dashboard/throughput/": PAGE,
     "dashboard/data/throughput": PAGE,
     "dashboard/data/throughput/figures": PAGE,
@@ -266,7 +269,7 @@ def nothing_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
     state = type("State", (), {"as_dict": staticmethod(dict)})
     for name in ("start", "remove", "state"):
         monkeypatch.setattr(control, name, lambda *args, **kwargs: state)
-    monkeypatch.setattr(readiness, "check", lambda: {"status": "ok", "parts": {"store": "ok"}})
+    monkeypatch.setattr(readiness, "check", lambda: {"status": "ok", "parts": {"write": {"status": "ok", "ms": 1.0}}})
     monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *args, **kwargs: {"openapi": "3.0.3"})
 
 

@@ -12,7 +12,7 @@ from llmmonitor.http import static
 from tests.support.server import UVICORN, Server
 
 # Of each request, of the time at which it was served, or of the body.
-CHANGING = {"date", "set-cookie", "expires", "content-length", "transfer-encoding"}
+CHANGING = {"date", "x-request-id", "set-cookie", "expires", "content-length", "transfer-encoding"}
 WINDOW = "?metric=inference.requests&range=15m"
 ARGUMENTS = {
     "requests/<int:number>": "requests/1",

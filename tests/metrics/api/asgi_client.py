@@ -19,6 +19,7 @@ from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 
 from llmmonitor.http.body_limit import limit_bodies
+from llmmonitor.http.request_ids import with_request_ids
 from metrics.api.fast_lane import KINDS, fast_lane
 
 JSON = "application/json"
@@ -69,9 +70,8 @@ class AsgiClient:
             self.seen_by_django.append(scope["path"])
             await django(scope, receive, send)
 
-        self._application = limit_bodies(
-            fast_lane(application) if lane else application, settings.LLMMONITOR.max_body_bytes
-        )
+        limited = limit_bodies(fast_lane(application) if lane else application, settings.LLMMONITOR.max_body_bytes)
+        self._application = with_request_ids(limited)
         self._headers = {"host": "127.0.0.1:8899"}
         if lane:
             for path in KINDS:  # the lane uses the headers of an earlier response of Django

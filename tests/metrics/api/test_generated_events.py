@@ -183,10 +183,12 @@ def check_round(api: AsgiClient, random: Random, events: int) -> None:
 
 
 def check_lists(api: AsgiClient, rows: dict[Kind, list[Item]], windows: list[dict[str, str]]) -> None:
-    """Check that the lists have the rows of the exports."""
+    """Check that the lists have the rows of the exports, which have further columns."""
     for kind, path in PATHS.items():
         in_list = [row for window in windows for row in listed(api, path, **window)]
-        assert {row["id"]: row for row in in_list} == {row["id"]: row for row in rows[kind]}
+        columns = in_list[0].keys() if in_list else ()
+        exported_rows = {row["id"]: {name: row[name] for name in columns} for row in rows[kind]}
+        assert {row["id"]: row for row in in_list} == exported_rows
 
 
 def check_values(sent: list[Sent], rows: dict[Kind, list[Item]], gpus: list[Item]) -> None:
@@ -204,6 +206,8 @@ def check_values(sent: list[Sent], rows: dict[Kind, list[Item]], gpus: list[Item
         item, named = event.item, event.named
         if event.kind is Kind.ERROR and item["request_id"] in requests:
             named |= OF_REQUEST
+        if event.kind is Kind.INFERENCE and error_of(item) is None:
+            named |= {"severity", "stack_trace"}  # of an error that was not sent
         check(item, rows_of[event.kind, item[identity.get(event.kind, "request_id")]], named)
         if event.named - {"metadata.prompt"}:
             continue

@@ -107,7 +107,7 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "overview-models": [("/dashboard/data/overview/models", {"search": "m", **window}) for window in windows],
         **{
             f"{name}-{kind}": [(path, window) for window in windows]
-            for name in ("throughput", "queue", "machines", "errors", "requests")
+            for name in ("throughput", "queue", "machines", "errors", "requests", "system")
             for kind, path in (
                 ("page", f"/dashboard/{name}/"),
                 ("data", f"/dashboard/data/{name}"),
