@@ -21,7 +21,7 @@ def make_app(**options: Any) -> Celery:
     """Return an app with the project's tasks and settings. All apps of a process share the broker `memory://`."""
     new_app = Celery("llmmonitor", **options)
     new_app.config_from_object("llmmonitor.celery_settings")
-    new_app.autodiscover_tasks(["metrics", "alerts"])
+    new_app.autodiscover_tasks(["metrics", "alerts", "llmmonitor.backup"])
     return new_app
 
 

@@ -30,6 +30,7 @@ task_routes = {
     "metrics.tasks.broadcast": {"queue": TICKS},
     "alerts.tasks.evaluate_alerts": {"queue": TICKS},
     "metrics.tasks.maintain": {"queue": SLOW},
+    "llmmonitor.backup.tasks.back_up": {"queue": SLOW},
     "alerts.tasks.find_messages": {"queue": MESSAGES},
     "alerts.tasks.send_messages": {"queue": MESSAGES},
     "alerts.tasks.send_heartbeat": {"queue": MESSAGES},
@@ -66,6 +67,11 @@ beat_schedule = {
         "task": "alerts.tasks.watch_alerting",
         "schedule": 10.0,
         "options": {"expires": 10.0},
+    },
+    "back_up": {
+        "task": "llmmonitor.backup.tasks.back_up",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
     },
     "maintain": {
         "task": "metrics.tasks.maintain",

@@ -209,6 +209,11 @@ class Environment(BaseSettings):
     )
 
     # Backup.
+    backup_dir: Path | None = Field(
+        None, description="Existing directory for backups at intervals. If empty, none are written."
+    )
+    backup_hours: float = Field(24, gt=0, description="Hours from one of these backups to the next.")
+    backup_keep: int = Field(7, ge=1, description="Number of these backups to keep.")
     backup_passphrase: str | None = Field(
         None,
         min_length=12,
@@ -221,10 +226,10 @@ class Environment(BaseSettings):
         5.0, gt=0, description="Maximum duration of a query. A longer query is stopped with 503."
     )
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "backup_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
 
     @field_validator("database_url")
     @classmethod

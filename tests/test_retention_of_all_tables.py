@@ -54,6 +54,7 @@ BOUNDED = {
     "auth.User_user_permissions": "people",
     "contenttypes.ContentType": "a row for each model",
     "access.APIKey": "made by people, one by one",
+    "backup.LastBackup": "a row for the schedule, and one for people",
     "metrics.ModelAlias": "made by people, one by one",
     "metrics.Annotation": "at most 10,000 (`metrics.store.annotations`)",
     "metrics.RawFloor": "a row for each kind of event",

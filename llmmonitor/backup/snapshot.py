@@ -25,6 +25,7 @@ def snapshot() -> Iterator[None]:
         cursor.execute("BEGIN")
         try:
             cursor.execute("SELECT count(*) FROM sqlite_master")  # the first read determines the state
+            cursor.fetchall()
             yield
         finally:
             cursor.execute("ROLLBACK")

@@ -57,6 +57,7 @@ OMITTED = {
     "sessions.Session": "A login to one instance. A session is signed with its key.",
     "access.LoginLink": "It is valid for 15 minutes.",
     "metrics.DemoClaim": "The process that sends demo data.",
+    "backup.LastBackup": "It names files of one instance.",
     "alerts.Evaluation": "The newest evaluation of the rules. The next one is five seconds later.",
 }
 # Columns that are stored encrypted, or not at all.

@@ -1,6 +1,8 @@
 """Writes what a store contains: the rows of all tables, and figures of the query layer.
 
-    python -m tests.support.contents FILE NOW
+    python -m tests.support.contents FILE NOW [SERVICE]
+
+With a service, only the figures of its requests: those of hosts are not of a service.
 
 The rows are read with Django's models, so that backups are compared by other code than that which wrote them. Secret
 settings of channels are decrypted, because instances have different keys.
@@ -20,6 +22,7 @@ import django
 METRICS = ("response_time_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "tokens_per_second")
 SERIES = (
     ("inference.requests", "sum"),
+    ("inference.failed_requests", "sum"),
     ("inference.response_time_ms", "p95"),
     ("inference.total_tokens", "sum"),
     ("system.cpu_percent", "avg"),
@@ -46,28 +49,33 @@ def secrets_of_channels() -> dict[str, Any]:
     return {channel.pk: decrypt(channel.secrets) for channel in Channel.objects.all()}
 
 
-def figures(now: datetime) -> dict[str, Any]:
+def figures(now: datetime, service: tuple[str, ...] = ()) -> dict[str, Any]:
     from metrics import catalogue, queries
 
     end = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     window = queries.Window(end - timedelta(days=30), end)
-    everything = queries.Filters(outcome="all")
-    specs = [queries.SeriesSpec.of(metric, stat) for metric, stat in SERIES]
+    everything = queries.Filters(service=service, outcome="all")
+    specs = [
+        queries.SeriesSpec.of(metric, stat) for metric, stat in SERIES if not service or metric.startswith("inference.")
+    ]
     return {
-        "summary": queries.summary(window, everything, now).as_dict(),
+        "summary": None if service else queries.summary(window, everything, now).as_dict(),
         "histograms": {
             metric: queries.distribution(catalogue.get(f"inference.{metric}"), window, everything, now).as_dict()
             for metric in METRICS
         },
-        "series": queries.series(specs, window, queries.Filters(), step=3600, now=now).as_dict(),
+        "series": queries.series(specs, window, queries.Filters(service=service), step=3600, now=now).as_dict(),
     }
 
 
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "llmmonitor.settings"
     django.setup()
-    found = {"rows": rows(), "secrets": secrets_of_channels(), "figures": figures(datetime.fromisoformat(sys.argv[2]))}
-    Path(sys.argv[1]).write_bytes(pickle.dumps(found))
+    path, now, *service = sys.argv[1:]
+    found: dict[str, Any] = {"figures": figures(datetime.fromisoformat(now), tuple(service))}
+    if not service:
+        found |= {"rows": rows(), "secrets": secrets_of_channels()}
+    Path(path).write_bytes(pickle.dumps(found))
 
 
 if __name__ == "__main__":

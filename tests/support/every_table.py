@@ -55,6 +55,7 @@ def store_configuration(at: datetime) -> None:
     from llmmonitor.access.keys import hash_of
     from llmmonitor.access.login_link import create_login_link
     from llmmonitor.access.models import APIKey
+    from llmmonitor.backup.models import LastBackup
     from metrics.models import Annotation, EngineMetrics, GaugeLabels, ModelAlias, MonitorOutage, RawFloor, Series
     from metrics.store.demo_claim import Claim, Progress
 
@@ -101,6 +102,7 @@ def store_configuration(at: datetime) -> None:
     EngineMetrics.objects.create(
         timestamp=at, source="vllm", series=Series.objects.all()[0], labels=labels, running=-0.0
     )
+    LastBackup.objects.create(by=LastBackup.By.COMMAND)
     Claim().acquire(Progress(100, "", live=True))
 
 

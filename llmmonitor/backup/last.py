@@ -1,0 +1,54 @@
+"""When the last backup was made, for all processes: the schedule, the pages and the readiness."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import DatabaseError
+
+from llmmonitor.backup.errors import Refused
+from llmmonitor.backup.models import LastBackup
+from llmmonitor.backup.writing import Written
+
+logger = logging.getLogger(__name__)
+ERROR_CHARACTERS = 1_000
+
+
+def last_backup() -> LastBackup | None:
+    """Return the newest complete backup, made by the schedule or by a person; None if there is none."""
+    return LastBackup.objects.exclude(succeeded_at=None).order_by("-succeeded_at").first()
+
+
+def last_scheduled() -> LastBackup | None:
+    """Return the last backup of the schedule, with the error of its newest attempt; None if there was no attempt."""
+    return LastBackup.objects.filter(by=LastBackup.By.SCHEDULE).first()
+
+
+def store_success(by: LastBackup.By, written: Written, *, at: datetime, seconds: float) -> None:
+    """Store a complete backup. If it cannot be stored, only the log has that."""
+    values = {
+        "attempted_at": at, "error": "", "succeeded_at": at, "duration_seconds": seconds,
+        "path": str(written.path.absolute()), "size_bytes": written.bytes, "row_count": written.rows,
+        "has_secrets": written.has_secrets,
+    }  # fmt: skip
+    try:
+        LastBackup.objects.update_or_create(by=by, defaults=values)
+    except DatabaseError as error:
+        logger.warning("Cannot store that the backup %s was made: %s", written.path, error)
+
+
+@contextmanager
+def store_error(by: LastBackup.By, at: datetime) -> Iterator[None]:
+    """Store why the attempt in the block failed, and raise the error again."""
+    try:
+        yield
+    except (Refused, OSError, DatabaseError) as error:
+        values = {"attempted_at": at, "error": f"{error}"[:ERROR_CHARACTERS]}
+        try:
+            LastBackup.objects.update_or_create(by=by, defaults=values)
+        except DatabaseError as second:
+            logger.warning("Cannot store that the backup failed: %s", second)
+        raise
