@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,6 +77,35 @@ class ThePage:
         page.locator("[data-widget=hosts] tbody").get_by_role("link", name="gpu-box").click()
         expect(page.locator("[data-widget=hosts] tbody tr")).to_have_count(1)
         assert "host=gpu-box" in page.url
+
+    def test_saves_the_lines_of_a_table_with_their_step(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=1h")
+        for widget in ("gpus", "hosts"):
+            page.locator(f"[data-widget={widget}] [data-menu]").click()
+            with page.expect_download() as download:
+                page.get_by_role("menuitem", name="Save as JSON").click()
+            rows = json.loads(download.value.path().read_text())
+            metric = {"gpus": "gpu.utilization_percent", "hosts": "system.cpu_percent"}[widget]
+            own = [row for row in rows if row["metric"] == metric and "gpu-box" in row["labels"].values()]
+            assert any(row["value"] is not None for row in own)
+            first, second = sorted({datetime.fromisoformat(row["timestamp"]) for row in own})[:2]
+            assert second - first == timedelta(seconds=30)  # as in the lines
+
+    def test_shows_why_a_file_could_not_be_saved(
+        self, server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=1h")
+        page.route(
+            "**/export/history.json*", lambda route: route.fulfill(status=503, json={"detail": "The store is busy."})
+        )
+        hosts = page.locator("[data-widget=hosts]")
+
+        hosts.locator("[data-menu]").click()
+        page.get_by_role("menuitem", name="Save as CSV").click()
+        expect(hosts.get_by_role("alert")).to_have_text("Save as CSV failed: The store is busy.")
+        hosts.locator("[data-menu]").click()
+        expect(hosts.get_by_role("alert")).to_have_count(0)
+        console_errors.clear()
 
     def test_has_a_heatmap_of_each_measure(self, server: Server, open_page: Any) -> None:
         page = open_page(f"{server.url}/dashboard/machines/?range=15m")

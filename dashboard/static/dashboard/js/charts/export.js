@@ -1,7 +1,7 @@
 // Save a chart as a picture (PNG, SVG) or its values as a file (CSV, JSON). A picture has a head with the chart's title,
 // time range, filters and legend. The values over time come from the export API.
 
-import { exportUrl } from "../page/api.js";
+import { exportHistory } from "../page/api.js";
 import { captionOf } from "../page/caption.js";
 import { localTime } from "../page/local-time.js";
 import { colour } from "./palette.js";
@@ -173,30 +173,24 @@ export const saveJson = (data, title, page) => saveFile(JSON.stringify(data, nul
 const COLUMNS = ["timestamp", "metric", "stat", "unit", "labels", "value"]; // of the export of series
 
 // Save the values of series as the API has them, and those of the comparison. The file is named like the picture. `spec`:
-// {metrics: [[metric, stat], …], groupBy}; `lines`: those of the chart. In the file, `window` is "shown" or "before".
-export async function saveHistory(extension, { metrics, groupBy }, page, title, lines = []) {
+// {metrics: [[metric, stat], …], groupBy, step()}, where `step` is that of lines that are not in `page.series`, in
+// milliseconds; `lines`: those of the chart. In the file, `window` is "shown" or "before". Throws a Problem.
+export async function saveHistory(extension, { metrics, groupBy, step = () => page.series.step }, page, title, lines = []) {
   const { from, to } = page.window;
   const compared = new Map(lines.filter(({ isBefore }) => isBefore).map(({ compared: { metric, stat } }) => [`${metric} ${stat}`, [metric, stat]]));
   const windows = [
-    { name: "shown", url: historyUrl(metrics, groupBy, page, { from, to, step: page.series.step }) },
-    ...(compared.size ? [{ name: "before", url: historyUrl([...compared.values()], groupBy, page, { from: 2 * from - to, to: from, step: page.before.step }) }] : []),
+    { name: "shown", query: historyQuery(metrics, groupBy, page, { from, to, step: step() }) },
+    ...(compared.size ? [{ name: "before", query: historyQuery([...compared.values()], groupBy, page, { from: 2 * from - to, to: from, step: page.before.step }) }] : []),
   ];
   const rows = [];
-  for (const { name, url } of windows) {
-    const response = await fetch(url).catch(() => null);
-    if (!response?.ok) {
-      download(url, ""); // the server's response has the reason
-      return;
-    }
-    for (const row of await response.json()) rows.push({ ...row, window: name });
-  }
+  for (const { name, query } of windows) for (const row of await exportHistory(query)) rows.push({ ...row, window: name });
   if (extension === "json") saveJson(rows, title, page);
   else saveRows([[...COLUMNS, "window"], ...rows.map((row) => [...COLUMNS.map((name) => cellOf(row[name])), row.window])], title, page);
 }
 
 const cellOf = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : value);
 
-function historyUrl(metrics, groupBy, page, { from, to, step }) {
+function historyQuery(metrics, groupBy, page, { from, to, step }) {
   const search = new URLSearchParams();
   for (const [metric, stat] of metrics) {
     search.append("metric", metric);
@@ -207,5 +201,5 @@ function historyUrl(metrics, groupBy, page, { from, to, step }) {
   search.set("step", String(step / 1000));
   if (groupBy) search.set("group_by", groupBy);
   for (const [name, values] of Object.entries(page.filters)) for (const value of [values].flat()) search.append(name, value);
-  return exportUrl("history.json", search);
+  return search;
 }

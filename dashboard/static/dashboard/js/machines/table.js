@@ -178,11 +178,12 @@ export function mountTable(root, page, state, spec) {
   page.topics.on("cursor", drawCursor);
 
   const metrics = columns.flatMap(({ lines }) => lines.map(({ metric, stat }) => [metric, stat]));
-  mountHelp(root, page, { help: spec.help, metrics });
+  const history = { help: spec.help, metrics, groupBy: spec.groupBy, step: () => state.lines.step };
+  mountHelp(root, page, history);
   const title = find(".card-title", root).textContent;
   mountMenu(root, [
-    { label: "Save as CSV", onClick: () => saveHistory("csv", { metrics, groupBy: spec.groupBy }, page, title) },
-    { label: "Save as JSON", onClick: () => saveHistory("json", { metrics, groupBy: spec.groupBy }, page, title) },
+    { label: "Save as CSV", onClick: () => saveHistory("csv", history, page, title) },
+    { label: "Save as JSON", onClick: () => saveHistory("json", history, page, title) },
   ]);
   for (const topic of ["data", "figures", "tick", "second", "connection", "pause"]) page.topics.on(topic, draw);
   draw();

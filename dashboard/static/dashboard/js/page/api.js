@@ -72,6 +72,7 @@ export const addRule = (rule) => call(`${urls().alertsUrl}/rules`, { method: "PO
 export const addAnnotation = (annotation) => call(urls().annotationsUrl, { method: "POST", body: annotation });
 export const deleteAnnotation = (id) => call(`${urls().annotationsUrl}/${id}`, { method: "DELETE" });
 export const exportUrl = (kind, search) => `${urls().exportUrl.replace("history.csv", kind)}?${search}`;
+export const exportHistory = (search) => call(exportUrl("history.json", search));
 export const demoState = () => call(urls().demoUrl);
 export const demoStart = () => call(urls().demoUrl, { method: "POST" });
 export const arrivedSince = (position) => call(`${urls().arrivedUrl}?${new URLSearchParams(position)}`);

@@ -131,17 +131,17 @@ function checkSeries(page, { metrics, groupBy = "" }) {
   if (missing.length) throw new Error(`The server does not send these series: ${missing.join("; ")}`);
 }
 
-export function mountHelp(root, page, { help, metrics }) {
+// `step()`: see `saveHistory`.
+export function mountHelp(root, page, { help, metrics, step = () => page.series.step }) {
   const panel = element("div", { class: "popover info-popover", hidden: true });
   root.append(panel);
   disclosure(find("[data-info]", root), panel, {
     onOpen() {
       const names = [...new Set(metrics.map(([metric]) => metric))];
-      const step = stepText(page.series.step / 1000);
       panel.replaceChildren(
         element("p", {}, help),
         element("p", {}, element("code", {}, names.join(", "))),
-        element("p", { class: "muted" }, `One point per ${step}. Percentiles are accurate to 1.1 %.`),
+        element("p", { class: "muted" }, `One point per ${stepText(step() / 1000)}. Percentiles are accurate to 1.1 %.`),
       );
     },
   });
