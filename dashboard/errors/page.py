@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.errors import sentence
 from dashboard.errors.group_table import group_row
 from dashboard.page_query import FILTERS as LABELS
@@ -26,6 +27,9 @@ SEVERITIES = ("critical", "error", "warning")
 FILTERS = {name: title for name, title in LABELS.items() if name != "host"} | {"severity": "Severity"}
 MAX_GROUPS = 50
 OUTCOMES = ("server_errors", "timeouts", "client_errors", "rate_limited", "cancelled")
+ALERTED = dict.fromkeys(  # see dashboard/alerts_in_sentence.py
+    ("inference.error_rate_percent", *(f"inference.{name}" for name in ("failed_requests", *OUTCOMES))), ""
+)
 series = SeriesSpec.of
 SERIES = (
     *(series(f"inference.{name}", "rate") for name in OUTCOMES),
@@ -59,10 +63,11 @@ def figures(reading: Reading) -> Row:
     params = reading.query.as_dict()
     if severities:
         params["filters"] = params["filters"] | {"severity": [name.lower() for name in severities]}
+    described = _sentence(reading, groups, severities)
     return {
         "params": params,
         "summary": reading.requests.summary,
-        "sentence": where_known(_sentence(reading, groups, severities), ranking is not None).as_dict(),
+        "sentence": with_alerts_of(reading, where_known(described, ranking is not None), ALERTED).as_dict(),
         "tables": {
             "groups": render_to_string(
                 "errors/groups.html",

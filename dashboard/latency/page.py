@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dashboard.alert_words import Alert
-from dashboard.alerts_of_window import AlertsOfWindow
+from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
 from dashboard.latency.sentence import describe_latency
@@ -17,6 +16,7 @@ from metrics.queries import TIMES, FigureSet, SeriesSpec, Window
 RESPONSE = "inference.response_time_ms"
 TTFT = "inference.ttft_ms"
 TPOT = "inference.time_per_output_token_ms"
+ALERTED = {RESPONSE: "", TTFT: "", TPOT: ""}  # see dashboard/alerts_in_sentence.py
 RECENT_SECONDS = 300  # the window of the rule for slow responses
 FIGURES = FigureSet(
     {
@@ -49,17 +49,17 @@ def figures(reading: Reading) -> Row:
     shown = reading.shown_models
     omitted = ranking.omitted + len(ranking.results) - len(shown)
     metric = catalogue.get(RESPONSE)
+    described = describe_latency(
+        reading.requests.summary,
+        ranking.results,
+        query.span,
+        query.span_before,
+        past=query.range is None,
+        not_assessed=ranking.omitted,
+    )
     return {
         "summary": reading.requests.summary,
-        "sentence": describe_latency(
-            reading.requests.summary,
-            ranking.results,
-            query.span,
-            query.span_before,
-            past=query.range is None,
-            not_assessed=ranking.omitted,
-            alert=_leading_alert(reading),
-        ).as_dict(),
+        "sentence": with_alerts_of(reading, described, ALERTED).as_dict(),
         "tables": tables.render(
             reading.requests.summary,
             shown,
@@ -72,14 +72,6 @@ def figures(reading: Reading) -> Row:
         "histogram": reading.read("The histogram", lambda: chart_histogram(metric, reading)),
         "heatmap": reading.read("The response time distribution", lambda: chart_heatmap(metric, reading)),
     }
-
-
-def _leading_alert(reading: Reading) -> Alert | None:
-    """Return the alert about response times that needs attention first; None where none fires, and in the past."""
-    if not reading.query.range:
-        return None
-    spans = [span for span in reading.alerts.spans if span["metric_name"] == RESPONSE]
-    return next(iter(AlertsOfWindow.of(spans, past=False).leading), None)
 
 
 def _recent(reading: Reading, models: int) -> tables.Recent:

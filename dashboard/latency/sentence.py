@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.alert_words import STATES, Alert, headline
 from dashboard.formatting import SPACE, duration, whole
 from dashboard.health import ENOUGH_REQUESTS, SLOW
 from dashboard.latency.parts_of_time import cause_of_rise, parts_of
@@ -25,22 +24,11 @@ def describe_latency(
     *,
     past: bool = False,
     not_assessed: int = 0,
-    alert: Alert | None = None,
 ) -> Sentence:
     """Return the sentence for a window. `window` is "the last hour", `before` "the previous hour".
 
     `past` is True for a window that does not end now. `not_assessed` is the number of models that are not in `models`.
-    `alert` is the leading alert about response times that fires now. It comes first, as on the Overview: the window
-    before this one may hold the beginning of the incident, so that a comparison with it finds no rise.
     """
-    compared = _compared(summary, models, window, before, past, not_assessed)
-    if alert is None:
-        return compared
-    return Sentence(STATES[alert["severity"]], headline(alert), f"{compared.title} {compared.text}")
-
-
-def _compared(summary: Row, models: Sequence[Row], window: str, before: str, past: bool, not_assessed: int) -> Sentence:
-    """Return the sentence without alerts: the window compared with the one before it."""
     count = int(summary.get("total_requests") or 0)
     if not count:
         return Sentence("quiet", f"No requests in {window}.", "Response times appear here when requests finish.")

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.chart_series import chart_series
 from dashboard.formatting import percent
 from dashboard.models import opened, sentence, table
@@ -19,6 +20,7 @@ from metrics import queries
 from metrics.queries import TIMES_AND_COST, Ranking, SeriesSpec
 
 RESPONSE = "inference.response_time_ms"
+ALERTED = {RESPONSE: "", "inference.error_rate_percent": ""}  # see dashboard/alerts_in_sentence.py
 MAX_SEARCH = 200  # characters
 ROWS = 100
 SERIES = (RECORDED, SeriesSpec.of(RESPONSE, "p95", "model"))
@@ -50,7 +52,7 @@ def figures(reading: Reading) -> Row:
     card = _opened(reading, name) if name else None
     return {
         "summary": requests.summary,
-        "sentence": described.as_dict(),
+        "sentence": with_alerts_of(reading, described, ALERTED).as_dict(),
         "opened": card,
         "alerts": {"marks": _marks(reading, name) if name else []},
         "tables": {

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
+from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.formatting import duration, whole
 from dashboard.health import ENOUGH_REQUESTS
 from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
@@ -55,6 +56,13 @@ TILES = (
 )  # fmt: skip
 
 
+ALERTED = {  # see dashboard/alerts_in_sentence.py
+    "queue.pending": "pending",
+    "queue.processing": "processing",
+    "queue.oldest_seconds": "processing",
+    WAIT: "wait-p95",
+}
+
 # Of the summary. Where none of them has a value, there is nothing to show.
 LEVELS_AND_WAITS = ("avg_queue_pending", "avg_queue_processing", "avg_queue_time_ms")
 
@@ -70,7 +78,7 @@ def figures(reading: Reading) -> Row:
     )
     return {
         "summary": reading.requests.summary,
-        "sentence": where_known(described, sources_read is not None).as_dict(),
+        "sentence": with_alerts_of(reading, where_known(described, sources_read is not None), ALERTED).as_dict(),
         "tables": {
             "waits": render_to_string(
                 "queue/waits.html",

@@ -57,7 +57,7 @@ def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: 
             "Queues appear when a client sends its requests in flight, a service posts to /track/queue, or requests"
             " have a queue time.",
         )
-    return Sentence("ok", "Nothing waits." if not past else "Hardly anything waited in this time range.", text)
+    return Sentence("ok", "Nothing waits." if not past else "Most requests hardly waited in this time range.", text)
 
 
 def _text(summary: Row, slowest: Row | None, span: str) -> str:

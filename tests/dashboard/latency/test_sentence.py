@@ -108,28 +108,3 @@ class TheSentence:
     def test_says_that_there_are_no_requests_or_no_times(self) -> None:
         assert sentence(total_requests=0)[:2] == ("quiet", "No requests in the last hour.")
         assert sentence(p95_response_time_ms=None)[:2] == ("quiet", "No response times in the last hour.")
-
-    def test_begins_with_the_alert_that_fires_though_the_window_before_was_as_slow(self) -> None:
-        alert = {
-            "name": "Slow Response Time",
-            "kind": "threshold",
-            "severity": "warning",
-            "labels": {"model": "gpt"},
-            "metric_name": "inference.response_time_ms",
-            "stat": "p95",
-            "unit": "ms",
-            "value": 5_400.0,
-            "peak": 7_000.0,
-            "threshold": 5_000.0,
-            "filters": {},
-            "since": "2026-03-01T14:20:00Z",
-            "from": "2026-03-01T14:21:00Z",
-            "to": None,
-        }
-        shorter = summary(p95_response_time_ms=5_400.0, previous=figures(9_000))
-
-        result = describe_latency(shorter, [STEADY], "the last 15 minutes", "the previous 15 minutes", alert=alert)
-
-        assert result.state == "warning"
-        assert result.title.startswith("gpt is slow: P95 5.40")
-        assert result.text.startswith("Response times are shorter than in the previous 15 minutes.")

@@ -44,7 +44,7 @@ class TheSentence:
         assert described(source("a")).title == "Nothing waits."
 
     def test_of_the_past_does_not_speak_of_now(self) -> None:
-        assert described(source("a", 41), past=True).title == "Hardly anything waited in this time range."
+        assert described(source("a", 41), past=True).title == "Most requests hardly waited in this time range."
 
     def test_says_where_queues_come_from_while_none_is_known(self) -> None:
         sentence = described(p95=None)
