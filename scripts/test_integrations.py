@@ -23,7 +23,8 @@ TESTS = ROOT / "tests" / "integrations"
 GROUPS = {
     "clients": sorted(TESTS.glob("test_*.py")),
     "local": [TESTS / "test_transformers.py", TESTS / "test_snippets_local.py"],
-    "litellm": [TESTS / "test_litellm.py", TESTS / "test_snippets_litellm.py"],
+    # The import comes first: its calls must not be recorded by the integration.
+    "litellm": [TESTS / "test_import_litellm.py", TESTS / "test_litellm.py", TESTS / "test_snippets_litellm.py"],
     "phoenix": [TESTS / "test_import_phoenix.py"],
 }
 OTHERS = [path for group in ("local", "litellm", "phoenix") for path in GROUPS[group]]

@@ -122,7 +122,7 @@ def _begin(operation: str) -> Any:
         prefix, _, rest = model.partition("/")
         provider = kwargs.get("custom_llm_provider") or (prefix if rest and prefix in litellm.provider_list else "")
         fields: dict[str, Any] = {"stream": True} if kwargs.get("stream") else {}
-        fields |= {"operation": operation, "provider": _provider(provider, kwargs.get("api_base"))}
+        fields |= {"operation": operation, "provider": provider_of(provider, kwargs.get("api_base"))}
         return model.removeprefix(f"{provider}/"), fields
 
     return begin
@@ -138,7 +138,7 @@ def _chunk(call: Call, chunk: Any) -> None:
         call.first_token()
 
 
-def _provider(name: str, address: Any) -> str:
+def provider_of(name: str, address: Any) -> str:
     """Return the provider; an empty text for a server that is only compatible with OpenAI's."""
     return provider_at(str(address)) if name == "openai" and address else name
 
@@ -156,7 +156,7 @@ def _record(kwargs: dict[str, Any], response: Any) -> None:
         "timestamp": at(int(end * SECOND_NS)),
         "request_id": payload.get("litellm_call_id"),
         "trace_id": payload.get("trace_id"),
-        "provider": _provider(name, payload.get("api_base")),
+        "provider": provider_of(name, payload.get("api_base")),
         "operation": OPERATIONS.get(call_type) or OPERATIONS.get(call_type.removeprefix("a")) or call_type,
         "response_time_ms": (end - start) * 1e3,
         "ttft_ms": (first - start) * 1e3 if streams and first and start < first < end else None,

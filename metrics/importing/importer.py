@@ -63,7 +63,9 @@ class Importer:
         yield from self.report.lines()
         if self.is_dry_run and self._source.omitted:
             yield "Columns that are left out:"
-            yield from (f"  {name}: {reason}" for name, reason in self._source.omitted.items())
+            for reason in dict.fromkeys(self._source.omitted.values()):
+                names = [name for name, its_reason in self._source.omitted.items() if its_reason == reason]
+                yield f"  {', '.join(names)}: {reason}"
 
     def run(self, rows: Iterable[Row], progress: Callable[[Report], None] = lambda report: None) -> None:
         """Import the rows. What was committed before an exception stays, and is in the report.

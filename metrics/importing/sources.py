@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from metrics.importing import export_files, phoenix
+from metrics.importing import export_files, litellm, phoenix
 from metrics.importing.files import FileProblem
 from metrics.importing.source import Source
 
 EXPORT = "export"
+LITELLM = "litellm"
 PHOENIX = "phoenix"
-NAMES = (EXPORT, PHOENIX)
+NAMES = (EXPORT, LITELLM, PHOENIX)
 KINDS = ", ".join(export_files.KINDS)
 
 
@@ -18,14 +19,16 @@ def recognize(columns: frozenset[str], kind: str | None = None, origin: str | No
         return export_files.source(kind)
     if origin == PHOENIX or (origin is None and phoenix.recognize(columns)):
         return phoenix.source()
+    if origin == LITELLM or (origin is None and litellm.recognize(columns)):
+        return litellm.source()
     found = export_files.recognize(columns)
     if found in export_files.NOT_IMPORTED:
         raise FileProblem(f"is an export of {found}, which is not imported: {export_files.NOT_IMPORTED[found]}")
     if found is not None:
         return export_files.source(found)
     raise FileProblem(
-        f"has no known columns. Known are exports of {KINDS}, and spans of Phoenix; for rows like those that are "
-        f"posted, use --kind. The columns are: {_shortened(columns)}"
+        f"has no known columns. Known are exports of {KINDS}, spans of Phoenix and logs of LiteLLM; for rows like "
+        f"those that are posted, use --kind. The columns are: {_shortened(columns)}"
     )
 
 
