@@ -60,8 +60,12 @@ class TheDefaultRules:
             "Queue Backlog": (100, 80, 30),
             "Hanging Request": (300, None, 0),
             "Alerting Unhealthy": (0, None, 0),
+            "Slow Commits": (2000, None, 60),
+            "Events Waiting": (10_000, None, 30),
+            "Late Ticks": (3000, None, 60),
+            "Disk Almost Full": (90, 88, 60),
         }
-        assert len(alert_manager.get_alert_rules()) == 8  # all are valid
+        assert len(alert_manager.get_alert_rules()) == 12  # all are valid
         assert [rule.id for rule in stored if not rule.enabled] == ["hanging-request"]
 
 
