@@ -43,7 +43,7 @@ EXPECTED = {
 OWN_PATHS = frozenset(
     (
         *("admin", "alerts", "annotations", "dashboard", "demo", "docs", "errors", "export", "health", "login"),
-        *("logout", "metrics", "models", "requests", "robots.txt", "schema", "sdk", "static", "track", "ws"),
+        *("logout", "metrics", "models", "requests", "robots.txt", "schema", "sdk", "static", "storage", "track", "ws"),
     )
 )
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}

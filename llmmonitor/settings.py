@@ -238,6 +238,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "errors", "description": "Single errors, and errors in groups."},
         {"name": "alerts", "description": "Alerts, rules, silences and channels."},
         {"name": "annotations", "description": "Marks on the time axis."},
+        {"name": "storage", "description": "What is stored, and how much space it takes."},
         {"name": "export", "description": "Files of all of these."},
         {"name": "health", "description": "Whether the server runs and can store events."},
         {"name": "demo", "description": "Generated data, to look around."},

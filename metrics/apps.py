@@ -12,11 +12,16 @@ class MetricsConfig(AppConfig):
     verbose_name = "Measurements"  # in the admin
 
     def ready(self) -> None:
-        """Connect the queries' receivers to the store's signals, and add the figures of the monitor to its samples."""
+        """Connect the queries' receivers to the store's signals, and add the figures of the monitor to its samples.
+
+        Add the tables of access to the storage statistics: access is below this package and cannot do it.
+        """
         from metrics.queries.answers.hosts import clear_host_cache
-        from metrics.registers import monitor_fields
+        from metrics.registers import monitor_fields, stored_tables
         from metrics.self_monitoring import monitor_fields as own_fields
         from metrics.store.upkeep.forgetting import hosts_removed
+        from metrics.store.upkeep.tables import tables_of_access
 
         monitor_fields.add("monitor", own_fields)
+        stored_tables.add("access", tables_of_access)
         hosts_removed.connect(clear_host_cache)

@@ -74,8 +74,8 @@ def _query() -> str | None:
 
 
 def _write() -> str | None:
-    from metrics.store.disk import format_bytes
-    from metrics.store.sizes import database_bytes
+    from metrics.sizes.database import database_bytes
+    from metrics.sizes.words import format_bytes
     from metrics.store.write_check import write_check
 
     write_check()

@@ -1,4 +1,5 @@
-"""Registers with which other apps extend this one: parts of the tick and of samples, exports, retention, demo data.
+"""Registers with which other apps extend this one: parts of the tick and of samples, exports, retention, tables of the
+storage statistics, demo data.
 
 An app adds its functions in `AppConfig.ready`.
 """
@@ -46,6 +47,8 @@ exports: Register[Callable[..., Any]] = Register()
 # name of a table -> function(now, deadline) that deletes expired rows and returns their number; the deadline is a time
 # of the monotonic clock
 retention: Register[Callable[..., int]] = Register()
+# name of an app -> function() that returns its tables for the storage statistics, as metrics.sizes.tables.StoredTable
+stored_tables: Register[Callable[[], list[Any]]] = Register()
 # name of a table -> function(start, end, wanted) that stores what the demo data means to it, once the demo data from an
 # incident at `start` up to `end` is stored. It ends when wanted() is False, because the demo data is being removed.
 demo_filled: Register[Callable[..., None]] = Register()

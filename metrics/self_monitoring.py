@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from llmmonitor.infra.telemetry import Durations, Totals, telemetry
-from metrics.store.sizes import database_bytes
+from metrics.sizes.database import database_bytes
 
 WINDOW_SECONDS = 60.0  # of percentiles and shares
 MIB = 2**20

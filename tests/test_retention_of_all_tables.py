@@ -34,6 +34,7 @@ from metrics.models import (
     RecentId,
     Series,
     SystemMetrics,
+    TableSize,
 )
 from metrics.store import raw_floors
 from metrics.store.upkeep import retention
@@ -174,6 +175,12 @@ KEPT: list[tuple[str, timedelta, timedelta, Callable[[datetime], Any]]] = [
         lambda at: RecentId.objects.create(request_id=uuid4().hex, model_key=1, at=at),
     ),
     ("metrics.MonitorOutage", YEAR, MINUTE, lambda at: MonitorOutage.objects.create(start=at, end=at)),
+    (
+        "metrics.TableSize",
+        YEAR,
+        MINUTE,
+        lambda at: TableSize.objects.create(at=at, table=f"{at:%H:%M}", rows=1),
+    ),
     ("alerts.Alert", YEAR, MINUTE, add_alert),
     ("alerts.AlertChange", YEAR, MINUTE, add_change),
     ("alerts.Delivery", 30 * DAY, MINUTE, add_delivery("sent")),

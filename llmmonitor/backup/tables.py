@@ -58,6 +58,7 @@ OMITTED = {
     "access.LoginLink": "It is valid for 15 minutes.",
     "metrics.DemoClaim": "The process that sends demo data.",
     "backup.LastBackup": "It names files of one instance.",
+    "metrics.TableSize": "The sizes of one database. Upkeep measures the restored one.",
     "alerts.Evaluation": "The newest evaluation of the rules. The next one is five seconds later.",
 }
 # Columns that are stored encrypted, or not at all.

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from metrics.api import demo, export, figures, health, lists, track
+from metrics.api import demo, export, figures, health, lists, storage, track
 from metrics.api.annotations import AnnotationsView, AnnotationView
 
 
@@ -55,6 +55,7 @@ urlpatterns = [
     path("annotations", AnnotationsView.as_view(), name="annotations"),
     path("annotations/<int:number>", AnnotationView.as_view(), name="annotation"),
     path("export/<str:kind>.<str:extension>", export.ExportView.as_view(), name="export"),
+    path("storage", storage.StorageView.as_view(), name="storage"),
     path("demo", demo.DemoView.as_view(), name="demo"),
     path("health", health.HealthView.as_view(), name="health"),
     path("health/ready", health.ReadyView.as_view(), name="health-ready"),

@@ -2,7 +2,7 @@
 
 from metrics.models.aliases import ModelAlias
 from metrics.models.annotations import Annotation
-from metrics.models.bookkeeping import DemoClaim, MonitorOutage, RawFloor, RecentId, RollupFloor
+from metrics.models.bookkeeping import DemoClaim, MonitorOutage, RawFloor, RecentId, RollupFloor, TableSize
 from metrics.models.labels import GaugeLabels, Series
 from metrics.models.requests import (
     ErrorGroup,
@@ -38,4 +38,5 @@ __all__ = [
     "RollupFloor",
     "Series",
     "SystemMetrics",
+    "TableSize",
 ]

@@ -1,4 +1,5 @@
-"""Small tables of the store itself: recent ids, floors, the claim on the demo data, and outages of the monitor."""
+"""Small tables of the store itself: recent ids, floors, the claim on the demo data, outages of the monitor,
+and measured sizes."""
 
 from __future__ import annotations
 
@@ -74,3 +75,19 @@ class MonitorOutage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d %H:%M:%S} to {self.end:%Y-%m-%d %H:%M:%S}"
+
+
+class TableSize(models.Model):
+    """The size of a table at a time, or of the whole database (`metrics.sizes`). Upkeep measures once an hour."""
+
+    at = models.DateTimeField(db_index=True)
+    table = models.CharField(max_length=32, help_text="A name of the storage statistics.")
+    rows = models.BigIntegerField()
+    bytes = models.BigIntegerField(null=True, help_text="With indexes; null where the database cannot tell.")
+    oldest = models.DateTimeField(null=True, help_text="The time of the oldest row.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["table", "at"], name="table_size_key")]
+
+    def __str__(self) -> str:
+        return f"{self.table} at {self.at:%Y-%m-%d %H:%M:%S}"

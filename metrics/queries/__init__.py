@@ -42,6 +42,7 @@ from metrics.queries.answers.resource_heatmap import DeviceHeatmap, WeekHeatmap,
 from metrics.queries.answers.results import Ranking, SeriesCounts
 from metrics.queries.answers.senders import Position, arrived, position, senders
 from metrics.queries.answers.series import SeriesResult, label_names, series
+from metrics.queries.answers.storage import Storage, TableStorage, storage
 from metrics.queries.answers.summary import TIMES, TIMES_AND_COST, FigureSet, Summary, summary
 from metrics.queries.exceptions import BadQuery, QueryStopped, QueryTooSlow
 from metrics.queries.read.filters import Filters
@@ -76,8 +77,10 @@ __all__ = [
     "SeriesCounts",
     "SeriesResult",
     "SeriesSpec",
+    "Storage",
     "Summary",
     "Table",
+    "TableStorage",
     "TooManyGroups",
     "WeekHeatmap",
     "Window",
@@ -123,6 +126,7 @@ __all__ = [
     "resolution_of",
     "senders",
     "series",
+    "storage",
     "summary",
     "summary_and_models",
     "week_heatmap",

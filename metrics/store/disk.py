@@ -10,12 +10,11 @@ PostgreSQL may run on another host, so its free space is unknown. It reports a f
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from django.conf import settings
 from django.db import connection
 
+from metrics.sizes.database import free_bytes, sqlite_file, sqlite_pragma
+from metrics.sizes.words import format_bytes
 from metrics.store.availability import StoreUnavailable
 
 # Upkeep starts to delete raw rows at this share of LLMMONITOR_MAX_DISK. The rest is for the events of one minute, which
@@ -66,37 +65,6 @@ def disk_limit_message() -> str | None:
     )
 
 
-def free_bytes() -> int | None:
-    """Return the free bytes of the disk that holds SQLite's file. None on PostgreSQL and when they cannot be read."""
-    if connection.vendor != "sqlite":
-        return None
-    try:
-        status = os.statvfs(_sqlite_file().parent)
-    except OSError:  # the directory is missing; opening the database reports that
-        return None
-    return status.f_bavail * status.f_frsize
-
-
 def store_location() -> str:
     """Return where the store is, for the log. Responses do not contain paths."""
-    return str(_sqlite_file()) if connection.vendor == "sqlite" else "in PostgreSQL"
-
-
-def sqlite_pragma(pragma: str) -> int:
-    """Read or set a PRAGMA of SQLite whose value is an integer."""
-    connection.ensure_connection()
-    return int(connection.connection.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-
-def format_bytes(number: int) -> str:
-    """Return a number of bytes for people: `1.5 GiB`."""
-    value = float(number)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:.3g} {unit}"
-        value /= 1024
-    raise AssertionError
-
-
-def _sqlite_file() -> Path:
-    return Path(connection.settings_dict["NAME"])
+    return str(sqlite_file()) if connection.vendor == "sqlite" else "in PostgreSQL"

@@ -56,7 +56,16 @@ def store_configuration(at: datetime) -> None:
     from llmmonitor.access.login_link import create_login_link
     from llmmonitor.access.models import APIKey
     from llmmonitor.backup.models import LastBackup
-    from metrics.models import Annotation, EngineMetrics, GaugeLabels, ModelAlias, MonitorOutage, RawFloor, Series
+    from metrics.models import (
+        Annotation,
+        EngineMetrics,
+        GaugeLabels,
+        ModelAlias,
+        MonitorOutage,
+        RawFloor,
+        Series,
+        TableSize,
+    )
     from metrics.store.demo_claim import Claim, Progress
 
     ensure_admin(PASSWORD)
@@ -96,6 +105,7 @@ def store_configuration(at: datetime) -> None:
     Evaluation.objects.create(pk=Evaluation.ROW, at=at)
     Annotation.objects.create(at=at, kind="deploy", text="deploy 1.4 🚀")
     MonitorOutage.objects.create(start=at - timedelta(minutes=9), end=at - timedelta(minutes=8))
+    TableSize.objects.create(at=at, table="requests", rows=7, bytes=4096, oldest=at - timedelta(days=3))
     ModelAlias.objects.create(name="gpt-4o-2024-08-06", group="gpt-4o")
     RawFloor.objects.get_or_create(kind="system", defaults={"at": at - timedelta(days=30)})
     labels = GaugeLabels.objects.create(model_name="m", kind="engine", source="vllm")

@@ -286,6 +286,56 @@ DEMO = object_schema(
     },
     {"removed": {"type": "object", "additionalProperties": INTEGER, "description": "Number of deleted rows by table."}},
 )
+NULLABLE_INTEGER: dict[str, Any] = {"type": "integer", "nullable": True}
+NULLABLE_TIME: dict[str, Any] = {**TIME, "nullable": True}
+TABLE_STORAGE = object_schema(
+    {
+        "name": STRING,
+        "title": STRING,
+        "rows": NULLABLE_INTEGER,
+        "bytes": {**NULLABLE_INTEGER, "description": "With indexes."},
+        "bytes_per_row": FIGURE,
+        "oldest": {**NULLABLE_TIME, "description": "The time of the oldest row."},
+        "kept_seconds": {**NULLABLE_INTEGER, "description": "Null if rows are not deleted by age."},
+        "growth_bytes_per_day": NULLABLE_INTEGER,
+        "measured_at": NULLABLE_TIME,
+    }
+)
+STORAGE = object_schema(
+    {
+        "at": TIME,
+        "inference_metrics_count": INTEGER,
+        "system_metrics_count": INTEGER,
+        "error_metrics_count": INTEGER,
+        "alert_history_count": INTEGER,
+        "database_size_mb": {"type": "number", "description": "On the disk, in 2^20 bytes."},
+        "redis_memory_usage": {
+            "type": "number",
+            "nullable": True,
+            "description": "`used_memory` of Redis, in 2^20 bytes. Null without Redis.",
+        },
+        "measured_at": {**NULLABLE_TIME, "description": "When the tables were measured. Upkeep does it once an hour."},
+        "tables": list_of(TABLE_STORAGE),
+        "used_bytes": {"type": "integer", "description": "Without free pages."},
+        "free_page_bytes": {**NULLABLE_INTEGER, "description": "Pages of SQLite's file that new rows use."},
+        "free_pages": NULLABLE_INTEGER,
+        "write_ahead_log_bytes": NULLABLE_INTEGER,
+        "disk_free_bytes": {**NULLABLE_INTEGER, "description": "Of the disk with SQLite's file."},
+        "max_bytes": {"type": "integer", "description": "`LLMMONITOR_MAX_DISK`."},
+        "room_bytes": {"type": "integer", "description": "How much `used_bytes` can grow."},
+        "growth_bytes_per_day": {**NULLABLE_INTEGER, "description": "Over the last week."},
+        "days_until_full": {
+            "type": "number",
+            "nullable": True,
+            "description": "Null if the store does not grow, or if retention keeps it below the limit.",
+        },
+        "history": {
+            "type": "array",
+            "description": "[epoch milliseconds, used bytes].",
+            "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": INTEGER},
+        },
+    }
+)
 HEALTH = object_schema({"status": {"type": "string", "enum": ["ok"]}, "version": STRING})
 PART = object_schema({"status": {"type": "string", "enum": ["ok", "failing"]}, "ms": NUMBER}, {"detail": STRING})
 READY = object_schema(

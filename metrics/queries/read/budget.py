@@ -1,8 +1,8 @@
 """The limits of a query: its time in the database and in Python, its rows, and how many heavy queries run at a time.
 
-On SQLite a progress handler interrupts the statement, on PostgreSQL `statement_timeout` cancels it. No transaction is
-opened, because the settings make every transaction on SQLite an immediate one, which takes the write lock that the
-recorder needs. Two statements of a query may therefore see different commits; each statement alone is consistent.
+`llmmonitor.infra.statement_limit` stops a statement. It opens no transaction, which would take the write lock that the
+recorder needs on SQLite. Two statements of a query may therefore see different commits; each statement alone is
+consistent.
 
 A query that has read more than LIGHT_ROWS rows of rollups or samples is heavy. One heavy query of a process runs at a
 time, and others wait in their order. Python runs one thread at a time, so each heavy query delays the recorder and the
@@ -16,19 +16,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, connection
+from django.db import OperationalError
 
 from llmmonitor.infra.fair_lock import FairLock
+from llmmonitor.infra.statement_limit import limit_statements, was_stopped
 from llmmonitor.infra.telemetry import telemetry
 from metrics.queries.exceptions import QueryTooLarge, QueryTooSlow, TooManyQueries
 
-# SQLite calls the progress handler after this number of virtual-machine instructions, about 0.2 ms.
-PROGRESS_STEPS = 20_000
 LIGHT_ROWS = 1_000
 MAX_BYTES = 128 * 2**20  # of the rows that one query holds; 150 models in 30 days have 80 MB
 CHECK_ROWS = 500  # rows that are read between two checks
@@ -55,9 +53,14 @@ class _Budget:
         self._rows = self._bytes = 0
         self._may_wait = not is_live
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is used up."""
+        return time.monotonic() > self.deadline
+
     def check(self) -> None:
         """Raise QueryTooSlow if the time is used up."""
-        if time.monotonic() > self.deadline:
+        if self.is_over:
             raise QueryTooSlow(self.seconds)
 
     def add_rows(self, rows: int, size: int) -> None:
@@ -109,43 +112,14 @@ def query_budget(seconds: float | None = None, *, is_live: bool = False) -> Iter
     held = ExitStack()
     budget = _Budget(allowed, is_live, held)
     token = _current.set(budget)
-    limit = _limit_postgres(allowed) if connection.vendor == "postgresql" else _limit_sqlite(budget)
+    limit = limit_statements(allowed, lambda: budget.is_over)
     try:
         with held, limit, telemetry.timed("query", "live" if is_live else "read"):
             yield
     except OperationalError as error:
-        if time.monotonic() > budget.deadline or _was_stopped(error):
+        if budget.is_over or was_stopped(error):
             telemetry.count("queries_stopped")
             raise QueryTooSlow(allowed) from error
         raise
     finally:
         _current.reset(token)
-
-
-@contextmanager
-def _limit_sqlite(budget: _Budget) -> Iterator[None]:
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    raw.set_progress_handler(lambda: time.monotonic() > budget.deadline, PROGRESS_STEPS)
-    try:
-        yield
-    finally:
-        if connection.connection is raw:
-            raw.set_progress_handler(None, 0)
-
-
-@contextmanager
-def _limit_postgres(seconds: float) -> Iterator[None]:
-    # Set for the session instead of with SET LOCAL: a transaction around all reads would hold back VACUUM.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(max(1, int(seconds * 1000)))])
-    try:
-        yield
-    finally:
-        # In a failed transaction this statement fails, too. The rollback of the transaction then resets the timeout.
-        with suppress(DatabaseError), connection.cursor() as cursor:
-            cursor.execute("SET statement_timeout TO DEFAULT")
-
-
-def _was_stopped(error: OperationalError) -> bool:
-    return "interrupted" in str(error) or "statement timeout" in str(error)

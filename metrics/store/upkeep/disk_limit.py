@@ -28,7 +28,9 @@ from django.core.cache import caches
 from django.db import connection, models
 
 from metrics.models import InferenceMetrics
-from metrics.store.disk import DELETION_SHARE, format_bytes, sqlite_pragma
+from metrics.sizes.database import sqlite_pragma
+from metrics.sizes.words import format_bytes
+from metrics.store.disk import DELETION_SHARE
 from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, table_name
 

@@ -30,13 +30,14 @@ from metrics.models import (
     MonitorOutage,
     RecentId,
     Series,
+    TableSize,
 )
 from metrics.readings import MINUTE
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
 from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import disk_limit, level_hours, sdk_queues
+from metrics.store.upkeep import disk_limit, level_hours, sdk_queues, table_sizes
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
 
@@ -80,6 +81,10 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
         disk_limit.shrink_file(steps)
         return {}
 
+    def measure_sizes() -> dict[str, int]:
+        table_sizes.measure_each_hour(now)
+        return {}
+
     # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps))
     for model, kind in RAW_TABLES:
@@ -99,6 +104,7 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
     attempt("free pages", shrink_file)
+    attempt("sizes", measure_sizes)
     if failed:
         raise failed
     return counts
@@ -116,6 +122,7 @@ def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySe
     """Return queries for the other rows that are too old, in the order of an index. They are not run yet."""
     yield manager(RecentId).filter(at__lt=now - policy.recent_ids).order_by("at")
     yield manager(MonitorOutage).filter(end__lt=now - policy.rollups[HOUR]).order_by("end")
+    yield manager(TableSize).filter(at__lt=now - policy.rollups[HOUR]).order_by("at")
     yield from _unused_labels(policy, now)
 
 

@@ -137,6 +137,7 @@ ROWS: dict[str, dict[str, str]] = {
     "annotations": {"GET": READ, "POST": OPERATE},
     "annotations/<int:number>": {"DELETE": OPERATE},
     "export/<str:kind>.<str:extension>": API,
+    "storage": API,
     "alerts": API,
     "alerts/health": API,
     "alerts/history": API,

@@ -100,6 +100,7 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         "error-groups": [("/errors/groups", window) for window in windows],
         "export": exports,
         "annotations": [("/annotations", window) for window in windows],
+        "storage": [("/storage", {})],
         "health-ready": [("/health/ready", {})],
         "overview-page": [("/", window) for window in windows],
         "overview-data": [("/dashboard/data/overview", window) for window in windows],

@@ -135,5 +135,5 @@ class TheSchema:
 
             responds_as_described()
             operations.append(operation.label)
-        assert len(operations) == 43
+        assert len(operations) == 44
         assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(operations)
