@@ -9,6 +9,7 @@ import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
 import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
 import { linkedParts, shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
+import { headValue } from "../../dashboard/static/dashboard/js/widgets/head-value.js";
 import { spanOfNewestStep } from "../../dashboard/static/dashboard/js/widgets/head-span.js";
 import { viewQuery } from "../../dashboard/static/dashboard/js/page/view-query.js";
 
@@ -46,6 +47,28 @@ describe("A page", () => {
       assert.equal(title, "Disconnected. The state is not known.");
       assert.equal(text, `At ${timeOfDay(0)}: All is well. 2 requests.`);
     }
+  });
+});
+
+describe("The head of a chart", () => {
+  const page = () => {
+    globalThis.window ??= /** @type {any} */ (new EventTarget());
+    const series = (name, values) => ({ metric: `inference.${name}`, stat: "rate", labels: {}, values });
+    const history = {
+      step_seconds: 30, start: 0, series: [series("timeouts", [1, 2, 9]), series("cancelled", [0, 3, 9]), series("failed_requests", [1, 5, 18])],
+    };
+    return new Page(/** @type {any} */ ({
+      settings: { ranges: [{ name: "1h", seconds: 3600 }] }, data: { now: 65_000, params: { range: "1h" }, history, has_events: true },
+    }));
+  };
+  const shown = (of, time = null) => ["timeouts", "cancelled", "failed_requests"].map((name) => headValue(of, of.series.get(`inference.${name}`, "rate"), time));
+
+  it("has the values of the newest whole step, so that a sum is that of its parts", () => {
+    const live = page();
+    assert.deepEqual(shown(live), [2, 3, 5]);
+    assert.deepEqual(shown(live, 10_000), [1, 0, 1]); // under the crosshair
+    live.applyTick(/** @type {any} */ ({ type: "tick", seq: 89, overall: {} }));
+    assert.deepEqual(shown(live), [9, 9, 18]);
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import "./support.js";
 import { linesByHost, valuesAt, withComparison } from "../../dashboard/static/dashboard/js/charts/lines.js";
-import { OTHERS, SeriesStore, gaps, lastValue, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
+import { OTHERS, SeriesStore, gaps, lastValue, lastWhole, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
 
 const points = (...pairs) => pairs.map(([x, y]) => ({ x, y }));
 
@@ -27,6 +27,13 @@ describe("The points of a series", () => {
   it("have a last value only where one of the newest buckets has one", () => {
     assert.equal(lastValue(points([0, 5], [1, null], [2, null])), 5);
     assert.equal(lastValue(points([0, 5], [1, null], [2, null], [3, null])), null);
+  });
+
+  it("have a newest value of a whole bucket, or of the open one where the others have none", () => {
+    assert.equal(lastWhole(points([0, 5], [30, 6], [60, 1]), 30, 75), 6);
+    assert.equal(lastWhole(points([0, 5], [30, 6], [60, 1]), 30, 90), 1);
+    assert.equal(lastWhole(points([0, null], [30, null], [60, 1]), 30, 75), 1);
+    assert.equal(lastWhole([], 30, 75), null);
   });
 
   it("are averaged for a sparkline, with its gaps", () => {

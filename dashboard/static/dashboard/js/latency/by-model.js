@@ -3,9 +3,9 @@
 import { durationLabel } from "../charts/axis-labels.js";
 import { linesByGroup } from "../charts/lines.js";
 import { lineStyle } from "../charts/palette.js";
-import { lastValue, valueAt } from "../live/series.js";
 import { duration, text } from "../page/format.js";
 import { mountChart } from "../widgets/card.js";
+import { headValue } from "../widgets/head-value.js";
 
 const FIRST_TOKEN = "inference.ttft_ms";
 const PER_TOKEN = "inference.time_per_output_token_ms";
@@ -15,10 +15,7 @@ const format = (value) => text(duration(value));
 // `stats`: the first is drawn solid, and is that of the head; the others are thin.
 function mountByModel(root, page, { metric, stats, help, spansOf = [metric], emptyText }) {
   const models = () => page.series.labels(metric, stats[0]).slice(0, MOST_MODELS);
-  const values = (time) => models().map((model) => {
-    const points = page.series.get(metric, stats[0], model);
-    return [model, format(time === null ? lastValue(points) : valueAt(points, time, page.series.step))];
-  });
+  const values = (time) => models().map((model) => [model, format(headValue(page, page.series.get(metric, stats[0], model), time))]);
   mountChart(root, page, {
     type: "line",
     legend: true,

@@ -195,7 +195,7 @@ export class Page {
   pauseNow() {
     if (!this.live) return;
     const rates = this.series.get("inference.requests", "rate");
-    this.pause = new Pause(this.window, this.now(), rates, this.series.step, this.#endOfTick(), this.#newestHosts);
+    this.pause = new Pause(this.window, this.now(), rates, this.series.step, this.dataUntil, this.#newestHosts);
     this.topics.emit("pause");
   }
 
@@ -206,6 +206,11 @@ export class Page {
 
   #endOfTick() {
     return ((this.tick?.seq ?? 0) + 1) * 1000;
+  }
+
+  // The end of the newest second that the series include.
+  get dataUntil() {
+    return this.pause?.dataUntil ?? Math.max(this.data.now, this.#endOfTick());
   }
 
   // A paused page does not store the ticks it receives, so it loads its data to continue.

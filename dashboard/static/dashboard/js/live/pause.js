@@ -6,14 +6,17 @@ export class Pause {
   window;
   at;
   hosts;
+  dataUntil;
   #requests; // null where ticks were missed
 
-  // `rates`: the points of the rate of requests; `endOfTick`: the end of the newest tick, in epoch milliseconds.
-  constructor(window, at, rates, step, endOfTick, hosts) {
+  // `rates`: the points of the rate of requests; `dataUntil`: the end of the newest second that they include, in epoch
+  // milliseconds.
+  constructor(window, at, rates, step, dataUntil, hosts) {
     this.window = window;
     this.at = at;
     this.hosts = hosts;
-    this.#requests = new RequestsSincePause(rates, step, window.to, endOfTick);
+    this.dataUntil = dataUntil;
+    this.#requests = new RequestsSincePause(rates, step, window.to, dataUntil);
   }
 
   add(buckets) {

@@ -105,6 +105,16 @@ export function lastValue(points, within = 3) {
   return points.slice(-within).findLast(({ y }) => y !== null)?.y ?? null;
 }
 
+// The newest value of the buckets that ended before the data do, `until`, because the sum of a part of a bucket is not that
+// of a bucket; where the newest of them have none, that of the bucket that is still open.
+/** @param {Point[]} points
+ *  @param {number} step
+ *  @param {number} until */
+export function lastWhole(points, step, until) {
+  const whole = points.slice(0, points.findLastIndex(({ x }) => x + step <= until) + 1);
+  return lastValue(whole) ?? lastValue(points);
+}
+
 // The value of the bucket that contains this time; null where there is none.
 /** @param {Point[]} points
  *  @param {number} time

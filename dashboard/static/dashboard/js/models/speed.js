@@ -1,9 +1,9 @@
 // The generation speed of one model: output tokens per second of one request, on average.
 
 import { numberLabel } from "../charts/axis-labels.js";
-import { lastValue, valueAt } from "../live/series.js";
 import { compact, text } from "../page/format.js";
 import { mountChart } from "../widgets/card.js";
+import { headValue } from "../widgets/head-value.js";
 
 const METRIC = ["inference.tokens_per_second", "avg"];
 
@@ -18,10 +18,7 @@ export function mount(root, page) {
     thresholdsOf: [METRIC[0]],
     format,
     lines: () => [{ label: "Speed", colour: "series-1", points: page.series.get(...METRIC), fill: true }],
-    currentValues: (time) => {
-      const points = page.series.get(...METRIC);
-      return [["", format(time === null ? lastValue(points) : valueAt(points, time, page.series.step))]];
-    },
+    currentValues: (time) => [["", format(headValue(page, page.series.get(...METRIC), time))]],
     emptyText: "No generation speed in this time range",
   });
 }

@@ -2,8 +2,8 @@
 // is left of the total.
 
 import { linesByGroup, stacked } from "../charts/lines.js";
-import { valueAt } from "../live/series.js";
 import { mountChart } from "./card.js";
+import { headValue } from "./head-value.js";
 
 // A sum by model, as areas. `spec` is that of mountChart with `metric`: [metric, stat], and
 // `current`: [read, summaryName] of the head's value, see `page.currentValue`; without it, the head shows the newest total.
@@ -21,9 +21,8 @@ export function mountSumByModel(root, page, { metric, current, ...spec }) {
     lines: () => stacked(linesByGroup(page, ...metric, "model", { total: true, known: page.data.models_known })),
     namesSpan: current !== undefined,
     currentValues: (time) => {
-      const points = page.series.get(...metric);
       const { value, fromWindow } = time !== null || !current
-        ? { value: valueAt(points, time ?? points.at(-2)?.x ?? 0, page.series.step) }
+        ? { value: headValue(page, page.series.get(...metric), time) }
         : page.currentValue(...current);
       return [["", spec.format(value), fromWindow]];
     },

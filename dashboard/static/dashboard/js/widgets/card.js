@@ -6,12 +6,12 @@ import { describeMarks } from "../charts/alert-marks.js";
 import { annotationsAt, describeAnnotations, tableText } from "../charts/annotation-lines.js";
 import { valuesAt } from "../charts/lines.js";
 import { TimeChart } from "../charts/time-chart.js";
-import { lastValue, valueAt } from "../live/series.js";
 import { announce } from "../page/announce.js";
 import { disclosure } from "../page/disclosure.js";
 import { element, find, setText } from "../page/dom.js";
 import { NO_DATA, moment, timeOfDay } from "../page/format.js";
 import { drawLegend, mountFrame, valueTable } from "./chart-frame.js";
+import { headValue } from "./head-value.js";
 import { spanOfNewestStep, stepText } from "./head-span.js";
 import { mountSwitch } from "./switch.js";
 
@@ -78,10 +78,7 @@ function headValues(page, spec, chart, time) {
 
 // The newest value of each line, or the value under the crosshair.
 function lineValues(page, { lines, spec }, time) {
-  return lines.filter(({ isBefore }) => !isBefore).slice(0, MAX_VALUES).map(({ label, points }) => {
-    const value = time === null ? lastValue(points) : valueAt(points, time, page.series.step);
-    return [label, spec.format(value)];
-  });
+  return lines.filter(({ isBefore }) => !isBefore).slice(0, MAX_VALUES).map(({ label, points }) => [label, spec.format(headValue(page, points, time))]);
 }
 
 // Draw [label, value] pairs. A label that starts with a space continues the pair before.

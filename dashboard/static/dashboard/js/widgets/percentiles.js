@@ -2,8 +2,8 @@
 
 import { numberLabel } from "../charts/axis-labels.js";
 import { lineStyle } from "../charts/palette.js";
-import { lastValue, valueAt } from "../live/series.js";
 import { mountChart } from "./card.js";
+import { headValue } from "./head-value.js";
 
 const LOOKS = {
   p99: { width: 1.4, dash: [1.5, 3] },
@@ -35,10 +35,7 @@ export function mountPercentiles(root, page, { metric, stats, inHead = stats, be
       compared: stat === before ? { metric, stat, label: model?.() } : null,
     })),
     counts: count ? () => pointsOf("count") : undefined,
-    currentValues: (time) => inHead.toReversed().map((stat) => {
-      const points = pointsOf(stat);
-      return [stat.toUpperCase(), spec.format(time === null ? lastValue(points) : valueAt(points, time, page.series.step))];
-    }),
+    currentValues: (time) => inHead.toReversed().map((stat) => [stat.toUpperCase(), spec.format(headValue(page, pointsOf(stat), time))]),
     ...spec,
   });
 }

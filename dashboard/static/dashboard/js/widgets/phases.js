@@ -1,9 +1,9 @@
 // The phases of a request: queue, prompt, decode. It shows averages, because averages add up to the response time.
 
 import { durationLabel } from "../charts/axis-labels.js";
-import { lastValue, valueAt } from "../live/series.js";
 import { duration, text } from "../page/format.js";
 import { mountChart } from "./card.js";
+import { headValue } from "./head-value.js";
 import { FIRST_TOKEN, QUEUE, RESPONSE, partsOfTime } from "./parts-of-time.js";
 
 export function mount(root, page) {
@@ -30,7 +30,7 @@ export function mount(root, page) {
     lines,
     currentValues: (time) => {
       const values = lines().toReversed().map(({ label, points }) => [
-        label.toLowerCase(), format(time === null ? lastValue(points) : valueAt(points, time, page.series.step)),
+        label.toLowerCase(), format(headValue(page, points, time)),
       ]);
       if (time === null) values[0][0] = `average per request: ${values[0][0]}`;
       return values;

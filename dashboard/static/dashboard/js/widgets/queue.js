@@ -1,9 +1,9 @@
 // Requests that wait in the queues, and requests that are being processed.
 
 import { numberLabel } from "../charts/axis-labels.js";
-import { lastValue, valueAt } from "../live/series.js";
 import { compact, text, whole } from "../page/format.js";
 import { mountChart } from "./card.js";
+import { headValue } from "./head-value.js";
 import { spanOfNewestStep } from "./head-span.js";
 
 // `name` is the name in the `queue` of a tick.
@@ -28,11 +28,8 @@ export function mount(root, page) {
     namesSpan: true,
     currentValues: (time) => {
       const current = time === null && page.live && !page.isFiltered ? page.tick?.queue : null;
-      const values = LINES.map(({ label, name, metric }) => {
-        const points = page.series.get(...metric);
-        const value = time === null ? (current?.[name] ?? lastValue(points)) : valueAt(points, time, page.series.step);
-        return [label, formatCount(value)];
-      });
+      const values = LINES.map(({ label, name, metric }) =>
+        [label, formatCount(current?.[name] ?? headValue(page, page.series.get(...metric), time))]);
       const span = current ? "now" : spanOfNewestStep({ live: page.live, step: page.series.step });
       return time === null ? [[span, ""], ...values] : values;
     },
