@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tests.support.server import Server
 
 pytestmark = pytest.mark.browser
+LONG = "meta-llama/Meta-Llama-3.1-405B-Instruct-FP8"
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -23,7 +24,10 @@ def server(module_server: Server) -> Server:
         {"success": False, "error_type": HOSTILE, "error_message": HOSTILE + " again" * 9, "request_id": f"hostile-{n}"}
         for n in range(3)
     ]
-    failed.append({"success": False, "error_type": "ReadTimeout", "error_message": "no token", "request_id": "slow"})
+    failed.append(
+        {"success": False, "error_type": "ReadTimeout", "error_message": "no token", "request_id": "slow" * 9,
+         "model_name": LONG}
+    )  # fmt: skip
     times = [{"timestamp": (at + timedelta(seconds=n)).isoformat()} for n in range(5)]
     requests = [*failed, {"success": True, "request_id": "fine"}]
     module_server.post(
@@ -40,8 +44,8 @@ class TheErrorsPage:
         page = open_page(f"{server.url}/dashboard/errors/")
         groups = page.locator("a[data-group]")
         expect(groups).to_have_count(3)
-        # The key of an area has the colour of its model.
-        expect(page.locator("[data-widget=failures-by-model] [data-legend] rect.key")).to_have_count(1)
+        # The keys of the areas have the colours of their models.
+        expect(page.locator("[data-widget=failures-by-model] [data-legend] rect.key")).to_have_count(2)
         page.locator("[data-filter=severity] button").first.click()
         page.locator("[data-filter=severity] label", has_text="warning").click()
         expect(groups).to_have_text(["Retried"])
@@ -75,3 +79,17 @@ class TheErrorsPage:
         row.scroll_into_view_if_needed()
         for cell in (row.locator("td.figure").first, row.locator("td").last):
             expect(cell).to_be_in_viewport(ratio=0.9)
+
+    @pytest.mark.parametrize("width", [1024, 1440])
+    def test_cuts_long_names_and_keeps_times_in_one_line(self, server: Server, open_page: Any, width: int) -> None:
+        page = open_page(f"{server.url}/dashboard/errors/?range=15m", width=width, height=1100)
+        groups = page.locator("[data-table=groups]")
+        row = groups.locator("tr", has_text="ReadTimeout")
+        expect(row.get_by_title(LONG)).to_be_visible()
+        row.locator("a[data-group]").click()
+        newest = page.locator("[data-table=group] .error-list")
+        expect(newest.get_by_title(LONG)).to_be_visible()
+        for table in (groups.locator("table"), newest):
+            assert table.evaluate("node => node.scrollWidth <= node.parentElement.clientWidth")
+        for time in (row.locator("time").first, newest.locator("time").first):
+            assert time.evaluate("node => node.getClientRects().length") == 1
