@@ -255,16 +255,31 @@ class APage:
 
     def test_pauses_and_resumes_with_a_key(self, module_server: Server, open_page: Any) -> None:
         send(module_server, request())
-        page = open_page(module_server.url)
+        page = open_page(f"{module_server.url}?range=15m")
         wait_live(page)
+        entries = page.evaluate("history.length")
         page.keyboard.press("l")
         expect(page.locator("#live")).to_contain_text("Paused at")
+        expect(page).to_have_url(re.compile(r"/\?from=[^&]+Z&to=[^&]+Z$"))
         expect(page.locator("#connection")).to_have_text("Connected")
         expect(page.locator(".machines [data-values]")).to_contain_text(" up at ")
         send(module_server, request(), request())
         expect(page.locator("#live")).to_contain_text("new")
         page.keyboard.press("l")
         expect(page.locator("#live")).to_have_text("Pause")
+        expect(page).to_have_url(re.compile(r"/\?range=15m$"))
+        assert page.evaluate("history.length") == entries
+
+    def test_shows_after_a_reload_what_it_was_paused_on(self, module_server: Server, open_page: Any) -> None:
+        page = open_page(f"{module_server.url}?range=15m")
+        wait_live(page)
+        page.keyboard.press("l")
+        expect(page).to_have_url(re.compile("from="))
+        shown = page.url
+        page.reload()
+        expect(page.locator("#live")).to_have_text("Go live")
+        assert page.url == shown
+        assert page.evaluate("JSON.parse(document.getElementById('page-data').textContent).params.range") is None
 
     def test_opens_the_list_of_keys(self, module_server: Server, open_page: Any) -> None:
         page = open_page(module_server.url)

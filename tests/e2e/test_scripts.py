@@ -475,6 +475,32 @@ class APausedPage:
             return [await page.load({ quiet: true }), Boolean(page.pause), shown()];"""
         assert run("live/page.js", within(AN_HOUR, body)) == ["failed", True, 120]
 
+    def test_has_its_window_in_the_address_until_it_is_resumed(self, run: Any) -> None:
+        body = """
+            const addresses = [], note = () => addresses.push(location.search);
+            page.pauseNow();
+            note();
+            answer = async () => new Response("{}", { status: 503 });
+            await page.resume();
+            note();
+            answer = async () => Response.json(hour());
+            await page.resume();
+            note();
+            return [page.pause?.window, ...addresses];"""
+        _, paused, failed, resumed = run("live/page.js", within(AN_HOUR, body))
+        assert re.fullmatch(r"\?from=[^&]+Z&to=[^&]+Z", paused)
+        assert (failed, resumed) == (paused, "")
+
+    def test_is_live_again_after_a_load_that_began_before(self, run: Any) -> None:
+        body = """
+            let respond;
+            answer = () => new Promise((done) => { respond = done; });
+            const reading = page.load();
+            page.pauseNow();
+            respond(Response.json(hour()));
+            return [await reading, page.live, location.search];"""
+        assert run("live/page.js", within(AN_HOUR, body)) == ["loaded", True, ""]
+
     def test_counts_the_requests_since_in_bounded_memory(self, run: Any) -> None:
         body = """
             page.tick = { seq: now / 1000 - 1 };

@@ -4,7 +4,7 @@
 // (a change of an alert), "alerts-changed" (read them again), "firing" (see alerting/open-alerts.js), "sound", "sound-played",
 // "mute", "go-to-toasts".
 
-import { pushAddress } from "../page/address.js";
+import { parameter, pushAddress, replaceAddress } from "../page/address.js";
 import { announce } from "../page/announce.js";
 import { Clock } from "./clock.js";
 import { Loader } from "./loader.js";
@@ -35,6 +35,7 @@ export class Page {
   #clock;
   #loader;
   #lastRange = null;
+  #pausedRange = null; // the range in the address when the page was paused
   #machineStates = null; // in the newest tick
   #machinesChanged = false;
 
@@ -192,11 +193,19 @@ export class Page {
     this.topics.emit("cursor");
   }
 
+  // The address gets the window, so that a reload or a link shows it, and the range again when the page resumes.
   pauseNow() {
     if (!this.live) return;
     const rates = this.series.get("inference.requests", "rate");
     this.pause = new Pause(this.window, this.now(), rates, this.series.step, this.dataUntil, this.#newestHosts);
+    this.#lastRange = this.params.range;
+    this.#pausedRange = parameter("range");
+    replaceAddress(this.pause.window);
     this.topics.emit("pause");
+  }
+
+  #restoreAddress() {
+    replaceAddress({ set: { range: this.#pausedRange, from: null, to: null } });
   }
 
   // The number of requests that finished since the pause; null where it is unknown.
@@ -214,9 +223,12 @@ export class Page {
   }
 
   // A paused page does not store the ticks it receives, so it loads its data to continue.
-  resume() {
-    if (this.pause) this.load();
-    else if (!this.rolling) this.navigate({ range: this.#lastRange ?? this.settings.default_range });
+  async resume() {
+    if (this.pause) {
+      this.#restoreAddress();
+      await this.load();
+      if (this.pause) replaceAddress(this.pause.window); // the present could not be read
+    } else if (!this.rolling) await this.navigate({ range: this.#lastRange ?? this.settings.default_range });
   }
 
   // Change the address and load its data. `change`: see `changedQuery`.
@@ -256,6 +268,7 @@ export class Page {
   showLoaded(data, { took, quiet }) {
     const resumed = this.pause !== null;
     this.pause = null;
+    if (resumed && data.params.range && parameter("from")) this.#restoreAddress(); // the load began before the pause
     this.#clock.set(data.now, took);
     this.setData(data);
     if (resumed) this.topics.emit("pause");

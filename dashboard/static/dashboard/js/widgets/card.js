@@ -59,7 +59,7 @@ export function mountChart(root, page, spec) {
     },
     save: (extension) => saveHistory(extension, spec, page, titleOf(), chart.lines),
     links: [
-      { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.rolling },
+      { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.live },
       { label: "Copy link to this moment", onClick: () => copyLink(page, true) },
     ],
   });
