@@ -48,11 +48,15 @@ class FileProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row, the line where it begins, and its size in bytes. The values of CSV are text."""
+    """A row, the line where it begins, and its size in bytes. The values of CSV are text.
+
+    numbered: what `line` is. The lines of a JSON document mean little, so its rows are numbered.
+    """
 
     line: int
     value: dict[str, Any] | Unreadable
     size: int
+    numbered: Literal["line", "row"] = "line"
 
 
 @contextmanager
@@ -210,10 +214,10 @@ def _document_rows(first: bytes, lines: Lines) -> Iterator[Row]:
         if error.code == "empty_batch":
             return
         raise FileProblem(f"is not valid JSON: {error.detail.removeprefix('The body is not JSON: ')}") from None
-    for number, item in enumerate(items, 1):
-        # Lines of a document mean little, so rows are numbered.
-        for row in _rows_of(number, item, size // len(items)):
-            yield row if isinstance(row.value, dict) else Row(number, Unreadable("is not an object"), 0)
+    rows = (row for item in items for row in _rows_of(0, item, size // len(items)))
+    for number, row in enumerate(rows, 1):
+        value = row.value if isinstance(row.value, dict) else Unreadable("is not an object")
+        yield Row(number, value, row.size, "row")
 
 
 def _csv_rows(number: int, first: bytes, lines: Lines) -> Iterator[Row]:

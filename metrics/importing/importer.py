@@ -98,6 +98,7 @@ class Importer:
         """Map a row. None: it is skipped or rejected."""
         report, source = self.report, self._source
         report.read += 1
+        report.numbered = row.numbered
         if isinstance(row.value, Unreadable):
             report.reject(row.line, None, row.value.error)
             return None

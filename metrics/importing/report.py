@@ -16,14 +16,15 @@ OF_ROW = re.compile(r", got .*| at character \d+$| \(and \d+ more\)$", re.DOTALL
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A rejected row: the line where it begins, its field, and the error."""
+    """A rejected row: the line where it begins, or its number, its field, and the error."""
 
+    numbered: str
     line: int
     field: str | None
     error: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {f'{self.field} ' if self.field else ''}{self.error}"
+        return f"{self.numbered} {self.line}: {f'{self.field} ' if self.field else ''}{self.error}"
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Report:
 
     valid: rows of a dry run that would be stored, or that are duplicates. dropped, corrected: rows by path of a field,
     as in the response to a post. not_imported: rows by column that the source does not import. last_line: the line of
-    the last row that is in the figures.
+    the last row that is in the figures; numbered: whether lines or rows are counted.
     """
 
     read: int = 0
@@ -41,6 +42,7 @@ class Report:
     valid: int = 0
     rejected: int = 0
     last_line: int = 0
+    numbered: str = "line"
     examples: list[RejectedRow] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -52,7 +54,7 @@ class Report:
         """Count a rejected row."""
         self.rejected += 1
         if len(self.examples) < MAX_EXAMPLES:
-            self.examples.append(RejectedRow(line, name, error))
+            self.examples.append(RejectedRow(self.numbered, line, name, error))
         add(self.reasons, f"{name or 'row'} {OF_ROW.sub('', error)}")
 
     def lines(self) -> Iterator[str]:

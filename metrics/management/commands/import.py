@@ -88,7 +88,9 @@ class Command(StoreCommand):
                 break
         if read:
             assert isinstance(read[0].value, Unreadable)  # noqa: S101
-            raise FileProblem(f"has no row that can be read. Line {read[0].line} {read[0].value.error}.")
+            raise FileProblem(
+                f"has no row that can be read. {read[0].numbered.capitalize()} {read[0].line} {read[0].value.error}."
+            )
         return None, rows
 
     def run(self, importer: Importer, rows: Iterator[Row]) -> None:
@@ -97,12 +99,15 @@ class Command(StoreCommand):
             importer.run(rows, self.show_progress)
         except KeyboardInterrupt:
             self.print_report(importer)
-            line = importer.report.last_line
-            raise CommandError(f"Stopped after line {line:,}. {AGAIN}", returncode=130) from None
+            raise CommandError(f"Stopped after {self.place(importer)}. {AGAIN}", returncode=130) from None
         except StoreUnavailable as error:
             self.print_report(importer)
-            raise CommandError(f"Stopped after line {importer.report.last_line:,}: {error.detail} {AGAIN}") from None
+            raise CommandError(f"Stopped after {self.place(importer)}: {error.detail} {AGAIN}") from None
         self.print_report(importer)
+
+    def place(self, importer: Importer) -> str:
+        """Return the place of the last row in the report."""
+        return f"{importer.report.numbered} {importer.report.last_line:,}"
 
     def show_progress(self, report: Report) -> None:
         """Print the number of rows, on a terminal only."""

@@ -63,6 +63,12 @@ class AnImport:
         assert "1  request_id is missing; without it, another import would store the row again" in report
         assert InferenceMetrics.objects.count() == 2
 
+    def test_names_the_number_of_a_row_in_a_document(self, api: AsgiClient, tmp_path: Path) -> None:
+        path = tmp_path / "rows.json"
+        path.write_text(json.dumps([row(0), row(1, model_name=""), row(2)], indent=2))
+
+        assert "row 2: model_name must not be empty" in failed_import(path)[0]
+
     def test_skips_rows_older_than_raw_rows_are_kept_and_names_the_setting(
         self, api: AsgiClient, tmp_path: Path
     ) -> None:
