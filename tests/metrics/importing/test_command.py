@@ -8,14 +8,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from metrics.importing import sources
+from metrics.importing.files import Row
+from metrics.importing.importer import Importer
 from metrics.models import GPUMetrics, InferenceMetrics, RawFloor, SystemMetrics
 from metrics.store.availability import StoreUnavailable
+from metrics.store.commit_result import CommitResult
 from metrics.store.writing.transaction import Store
 from tests.metrics.api.asgi_client import AsgiClient
 from tests.metrics.importing.instances import ago, failed_import, run_import
@@ -233,6 +238,26 @@ class AStoppedImport:
         assert "1,000 stored" in report
         monkeypatch.setattr(Store, "commit", commit)
         assert "2,500 rows read: 1,500 stored, 1,000 duplicates, 0 rejected" in run_import(path)
+
+    def test_counts_the_commit_during_which_it_was_stopped(self, api: AsgiClient) -> None:
+        class Stopped(Future[CommitResult]):
+            """A commit that is running when the person presses Ctrl-C."""
+
+            waits = 0
+
+            def result(self, timeout: float | None = None) -> CommitResult:
+                self.waits += 1
+                if self.waits == 1:
+                    raise KeyboardInterrupt
+                return CommitResult(1, 1)
+
+        source = sources.recognize(frozenset(row()))
+        importer = Importer(source, False, lambda: datetime.now(UTC), lambda events, size: Stopped())
+
+        with pytest.raises(KeyboardInterrupt):
+            importer.run([Row(7, row(0), 1), Row(8, row(1), 1)])
+
+        assert (importer.report.stored, importer.report.duplicates, importer.report.last_line) == (1, 1, 8)
 
     def test_keeps_what_is_stored_and_says_how_far_it_came(self, prepared_data_dir: Path, tmp_path: Path) -> None:
         data_dir = copy_prepared(prepared_data_dir, tmp_path / "data")
