@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.formatting import SPACE, Figure, duration, percent, whole
+from dashboard.formatting import NO_FIGURE, SPACE, Figure, ago, duration, percent, significant, whole
 from dashboard.sentence import Sentence, listed
 from llmmonitor.infra.telemetry import Totals
 from metrics.queries import Availability
@@ -38,6 +38,16 @@ class Part:
     works: bool
     text: str
     took: Figure | None = None
+
+
+def bytes_figure(value: float | None) -> Figure:
+    """Return a number of bytes: 512 bytes, 46.3 MiB, 3.70 GiB."""
+    if value is None:
+        return NO_FIGURE
+    for limit, unit in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if abs(value) >= limit:
+            return Figure(significant(value / limit), unit)
+    return whole(value, "bytes")
 
 
 @dataclass(frozen=True)
@@ -84,10 +94,15 @@ def describe(
     totals: Totals,
     availability: Sequence[Availability],
     late_tasks: Sequence[str],
+    last_backup_seconds: float | None = None,
 ) -> Sentence:
-    """Return whether the monitor is well, what it takes of its machine, what it lost and when it was down."""
+    """Return whether the monitor is well, what it takes of its machine, what it lost and when it was down.
+
+    last_backup_seconds: the age of the last backup; None without one.
+    """
     failing = [FAILS.get(name, name) for name, part in report["parts"].items() if part["status"] != "ok"]
-    text = " ".join(filter(None, (_events(totals), _downtime(availability))))
+    backup = "" if last_backup_seconds is None else f"Last backup: {ago(last_backup_seconds)}."
+    text = " ".join(filter(None, (_events(totals), _downtime(availability), backup)))
     if failing:
         return Sentence("critical", f"The monitor is not well: {listed(failing)}.", text)
     if late_tasks:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.template.loader import render_to_string
 
 from dashboard.page_spec import RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from dashboard.system import health, work
+from dashboard.system.backup import Backup
+from llmmonitor.backup.last import last_backup, last_scheduled
 from llmmonitor.infra.telemetry import Totals, telemetry
 from metrics import queries, readiness
 from metrics.queries import SeriesSpec
@@ -52,22 +57,43 @@ def figures(reading: Reading) -> Row:
     hosts = reading.current["hosts"] if reading.current else []
     load = health.load_of(hosts)
     late = work.late_tasks(totals, now)
+    backup = read_backup(reading.now)
+    age = None if backup.last_at is None else (reading.now - backup.last_at).total_seconds()
+    more = [_scheduler(late), *filter(None, [backup.part()])]
     return {
-        "sentence": health.describe(report, load, totals, available, late).as_dict(),
+        "sentence": health.describe(report, load, totals, available, late, age).as_dict(),
         "availability": [one.as_dict() for one in available],
         "load": None if load is None else {"cores": load.cores, "host": load.host},
         "tables": {
-            "parts": render_to_string("system/parts.html", {"parts": health.parts_of(report, _more_parts(late))}),
+            "parts": render_to_string("system/parts.html", {"parts": health.parts_of(report, more)}),
             "refused": render_to_string("system/refused.html", {"rows": work.refused_rows(totals)}),
             "tasks": render_to_string("system/tasks.html", {"rows": work.task_rows(totals, now)}),
+            "backup": render_to_string("system/backup.html", {"rows": backup.rows_of_card()}),
             "responses": render_to_string("system/responses.html", {"rows": work.response_rows(totals, TITLES)}),
         },
     }
 
 
-def _more_parts(late: list[str]) -> list[health.Part]:
+def _scheduler(late: list[str]) -> health.Part:
     text = f"late: {', '.join(late)}" if late else f"{len(work.TASKS)} tasks, none late"
-    return [health.Part("Scheduler", not late, text)]
+    return health.Part("Scheduler", not late, text)
+
+
+def read_backup(now: datetime) -> Backup:
+    """Return what is known of backups."""
+    own, last, scheduled = settings.LLMMONITOR, last_backup(), last_scheduled()
+    return Backup(
+        now,
+        every=timedelta(hours=own.backup_hours) if own.backup_dir is not None else None,
+        kept=own.backup_keep,
+        last_at=last.succeeded_at if last else None,
+        size_bytes=last.size_bytes if last else None,
+        rows=last.row_count if last else None,
+        duration_seconds=last.duration_seconds if last else None,
+        has_secrets=bool(last and last.has_secrets),
+        scheduled_at=scheduled.succeeded_at if scheduled else None,
+        error=scheduled.error if scheduled else "",
+    )
 
 
 PAGE = PageSpec(

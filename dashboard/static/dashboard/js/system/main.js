@@ -71,6 +71,7 @@ const WIDGETS = {
   }),
   refused: (root, page) => mountServerTable(root, page),
   tasks: (root, page) => mountServerTable(root, page),
+  backup: (root, page) => mountServerTable(root, page),
   responses: (root, page) => mountServerTable(root, page, {
     onDraw: () => {
       for (const bar of findAll("[data-width]", root)) bar.style.width = `${bar.dataset.width}%`;

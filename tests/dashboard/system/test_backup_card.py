@@ -1,0 +1,46 @@
+"""The card of backups."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from dashboard.system.backup import Backup
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def lines(backup: Backup) -> dict[str, str]:
+    return {name: str(value).replace("\u00a0", " ") for name, value in backup.rows_of_card()}
+
+
+class TheCard:
+    def test_says_how_to_turn_the_schedule_on(self) -> None:
+        assert lines(Backup(NOW)) == {"Last": "never", "Schedule": "off: set LLMMONITOR_BACKUP_DIR"}
+
+    def test_has_the_last_backup_and_the_next(self) -> None:
+        made = NOW - timedelta(hours=10)
+        backup = Backup(NOW, DAY, 7, made, 1_200_000_000, 18_300_000, 48.0, True, made)
+
+        assert lines(backup) == {
+            "Last": str(made),
+            "Took": "48.0 s",
+            "Size": "1.12 GiB",
+            "Rows": "18,300,000",
+            "Secrets": "encrypted, in it",
+            "Kept": "the newest 7",
+            "Next": str(made + DAY),
+        }
+        assert not backup.is_late
+
+    def test_names_the_error_of_the_newest_attempt(self) -> None:
+        backup = Backup(NOW, DAY, 7, error="disk full")
+
+        assert lines(backup)["Error"] == "disk full"
+        part = backup.part()
+        assert part is not None
+        assert (part.works, part.text) == (False, "the newest attempt failed")
+
+    def test_is_late_an_hour_after_a_backup_was_due(self) -> None:
+        for hours, late in ((24.9, False), (25.1, True)):
+            assert Backup(NOW, DAY, 7, scheduled_at=NOW - timedelta(hours=hours)).is_late is late
