@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 
 from dashboard.page_spec import RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
-from dashboard.system import health, work
+from dashboard.system import health, storage, work
 from dashboard.system.backup import Backup
 from llmmonitor.backup.last import last_backup, last_scheduled
 from llmmonitor.infra.telemetry import Totals, telemetry
@@ -68,6 +68,7 @@ def figures(reading: Reading) -> Row:
             "parts": render_to_string("system/parts.html", {"parts": health.parts_of(report, more)}),
             "refused": render_to_string("system/refused.html", {"rows": work.refused_rows(totals)}),
             "tasks": render_to_string("system/tasks.html", {"rows": work.task_rows(totals, now)}),
+            "storage": reading.read("The storage statistics", lambda: storage_table(reading.now)) or "",
             "backup": render_to_string("system/backup.html", {"rows": backup.rows_of_card()}),
             "responses": render_to_string("system/responses.html", {"rows": work.response_rows(totals, TITLES)}),
         },
@@ -77,6 +78,19 @@ def figures(reading: Reading) -> Row:
 def _scheduler(late: list[str]) -> health.Part:
     text = f"late: {', '.join(late)}" if late else f"{len(work.TASKS)} tasks, none late"
     return health.Part("Scheduler", not late, text)
+
+
+def storage_table(now: datetime) -> str:
+    """Return the table of the store. Raises QueryStopped."""
+    stored = queries.storage(now)
+    return render_to_string(
+        "system/storage.html",
+        {
+            "rows": storage.table_rows(stored.tables),
+            "summary": storage.summary_of(stored),
+            "measured_at": stored.measured_at,
+        },
+    )
 
 
 def read_backup(now: datetime) -> Backup:

@@ -28,6 +28,13 @@ const lines = (of, spec) => (root, page) => mountChart(root, page, {
   ...spec,
 });
 
+// A table with bars, whose widths are in percent.
+const mountBars = (root, page) => mountServerTable(root, page, {
+  onDraw: () => {
+    for (const bar of findAll("[data-width]", root)) bar.style.width = `${bar.dataset.width}%`;
+  },
+});
+
 const WIDGETS = {
   sentence: (root, page) => sentence.mount(root, page, aside),
   parts: (root, page) => mountServerTable(root, page),
@@ -72,11 +79,8 @@ const WIDGETS = {
   refused: (root, page) => mountServerTable(root, page),
   tasks: (root, page) => mountServerTable(root, page),
   backup: (root, page) => mountServerTable(root, page),
-  responses: (root, page) => mountServerTable(root, page, {
-    onDraw: () => {
-      for (const bar of findAll("[data-width]", root)) bar.style.width = `${bar.dataset.width}%`;
-    },
-  }),
+  responses: mountBars,
+  storage: mountBars,
 };
 
 startPage(WIDGETS);

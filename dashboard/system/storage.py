@@ -1,0 +1,80 @@
+"""The card of the store: the size of each table, how it grows, and when the disk is full. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dashboard.formatting import NO_DATA, NO_FIGURE, Figure, whole
+from dashboard.system.health import bytes_figure
+from metrics.queries import Storage, TableStorage
+
+COLOURS = 6  # of the bar; the tables with the most bytes have one each
+LEAST_GROWTH = 1_024.0  # bytes a day; less is shown as none
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A table. share: of the bytes of all tables, in percent. colour: its number in the bar; 0 for none."""
+
+    title: str
+    rows: Figure
+    size: Figure
+    per_row: Figure
+    oldest: datetime | None
+    kept: str
+    growth: str
+    share: float
+    colour: int
+
+
+def table_rows(tables: Sequence[TableStorage]) -> list[TableRow]:
+    """Return the tables that have rows, the largest first."""
+    known = sorted((table for table in tables if table.rows), key=lambda table: -(table.bytes or 0))
+    total = sum(table.bytes or 0 for table in known)
+    return [
+        TableRow(
+            table.title,
+            whole(table.rows),
+            bytes_figure(table.bytes),
+            NO_FIGURE if table.bytes_per_row is None else whole(round(table.bytes_per_row)),
+            table.oldest,
+            _kept(table.kept),
+            growth_text(table.growth_bytes_per_day),
+            round(100 * (table.bytes or 0) / total, 2) if total else 0.0,
+            number if number <= COLOURS else 0,
+        )
+        for number, table in enumerate(known, 1)
+    ]
+
+
+def summary_of(storage: Storage) -> str:
+    """Return `3.70 GiB, +145 MiB a day, full in 42 days`."""
+    parts = [str(bytes_figure(storage.used_bytes))]
+    if storage.growth_bytes_per_day is not None:
+        parts.append(f"{growth_text(storage.growth_bytes_per_day)} a day")
+    if storage.room_bytes <= 0:
+        parts.append("full")
+    elif storage.days_until_full is not None:
+        days = round(storage.days_until_full)
+        parts.append(f"full in {'less than a day' if days < 1 else '1 day' if days == 1 else f'{days:,} days'}")
+    return ", ".join(parts)
+
+
+def growth_text(bytes_per_day: float | None) -> str:
+    """Return `+116 MiB`, `0` or `-2 MiB`."""
+    if bytes_per_day is None:
+        return NO_DATA
+    if abs(bytes_per_day) < LEAST_GROWTH:
+        return "0"
+    return f"{'+' if bytes_per_day > 0 else '−'}{bytes_figure(abs(bytes_per_day))}"
+
+
+def _kept(kept: timedelta | None) -> str:
+    if kept is None:
+        return "for ever"
+    if kept >= timedelta(days=2):
+        return f"{kept.days} days"
+    hours = kept.total_seconds() / 3_600
+    return f"{hours:g} h" if hours >= 1 else f"{60 * hours:g} min"
