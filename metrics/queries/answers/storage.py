@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,8 @@ from metrics.sizes.redis_memory import redis_memory_bytes
 from metrics.sizes.tables import TOTAL, StoredTable, stored_tables
 
 CACHE_SECONDS = 10
+# Longer where counting takes long, as of many rows on PostgreSQL, so that an open page takes a twentieth of its time.
+CACHE_TIMES = 20
 KEY = "storage"
 ALERT_HISTORY = "alert_changes"  # in the register of tables; alerts are above this package
 MIB = 2**20
@@ -122,18 +125,20 @@ class Storage:
 
 
 def storage(now: datetime, measured: Mapping[str, Measured] | None = None) -> Storage:
-    """Return the statistics, at most CACHE_SECONDS old. Raises QueryStopped.
+    """Return the statistics, at most CACHE_SECONDS or CACHE_TIMES the time of their query old. Raises QueryStopped.
 
     With a measurement that was just taken, they are read now, without a limit of time.
     """
     if measured is not None:
         return _compute(now, measured)
-    entry: Storage | None = caches["queries"].get(KEY)
-    if entry is not None and timedelta(0) <= now - entry.at <= timedelta(seconds=CACHE_SECONDS):
-        return entry
+    entry: tuple[float, Storage] | None = caches["queries"].get(KEY)
+    if entry is not None and timedelta(0) <= now - entry[1].at <= timedelta(seconds=entry[0]):
+        return entry[1]
+    started = monotonic()
     with query_budget():
         result = _compute(now, {})
-    caches["queries"].set(KEY, result, CACHE_SECONDS)
+    seconds = max(CACHE_SECONDS, CACHE_TIMES * (monotonic() - started))
+    caches["queries"].set(KEY, (seconds, result), seconds)
     return result
 
 

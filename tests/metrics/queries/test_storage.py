@@ -93,6 +93,16 @@ class TheSixStatistics:
         assert queries.storage(NOW + timedelta(seconds=9)).inference_metrics_count == 0
         assert queries.storage(NOW + timedelta(seconds=11)).inference_metrics_count == 1
 
+    def test_are_read_less_often_where_that_takes_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        times = iter([100.0, 102.0])
+        monkeypatch.setattr(answer, "monotonic", lambda: next(times))
+        queries.storage(NOW)
+        monkeypatch.undo()
+        record([request(NOW, "r")])
+
+        assert queries.storage(NOW + timedelta(seconds=39)).inference_metrics_count == 0
+        assert queries.storage(NOW + timedelta(seconds=41)).inference_metrics_count == 1
+
 
 class ATable:
     def test_has_its_newest_measurement(self) -> None:
