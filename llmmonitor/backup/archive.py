@@ -119,10 +119,19 @@ class Writer:
         self._file.flush()
         os.fsync(self._file.fileno())
         size = self._file.tell()
-        self._refuse_to_overwrite()
-        os.replace(self._partial, self._path)
+        self._name()
         _sync_directory(self._path.parent)
         return size
+
+    def _name(self) -> None:
+        """Give the file its name. Raises Refused if another file has got it meanwhile, unless `overwrite`."""
+        if not self._overwrite:
+            try:
+                os.link(self._partial, self._path)  # unlike a rename, it never replaces a file
+                return
+            except OSError:  # the file exists, or the file system has no hard links
+                self._refuse_to_overwrite()
+        os.replace(self._partial, self._path)
 
     def _open(self, name: str) -> IO[bytes]:
         entry = zipfile.ZipInfo(name, self._time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.db import OperationalError, connection
 
@@ -28,6 +29,8 @@ def exclusive_use() -> Iterator[None]:
         yield
         return
     options = connection.settings_dict["OPTIONS"]
+    path = Path(str(connection.settings_dict["NAME"]))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     connection.close()
     connection.settings_dict["OPTIONS"] = {**options, "factory": ExclusiveConnection, "timeout": WAIT_SECONDS}
     try:
@@ -36,7 +39,6 @@ def exclusive_use() -> Iterator[None]:
         except OperationalError as error:
             if reason_of(error) != "locked":
                 raise
-            path = connection.settings_dict["NAME"]
             raise Refused(f"Another program uses {path}. {STOP}") from None
         yield
     finally:

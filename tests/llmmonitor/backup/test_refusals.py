@@ -11,23 +11,18 @@ import psycopg
 import pytest
 
 from llmmonitor.backup.archive import Reader, Writer
-from tests.support.instances import EVERY_TABLE, Instance, MakeInstance
+from tests.llmmonitor.backup.source import WITH_PASSPHRASE, Source
+from tests.support.instances import Instance, MakeInstance
 from tests.support.rounds import rounds
 from tests.support.server import MakeServer
 
-PASSPHRASE = {"LLMMONITOR_BACKUP_PASSPHRASE": "a long passphrase for tests"}
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def backup(make_module_instance: MakeInstance, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A backup with secrets, of 60 events."""
-    instance = make_module_instance()
-    instance.run(EVERY_TABLE, "60")
-    path = tmp_path_factory.mktemp("backup") / "monitor.zip"
-    done = instance.manage("backup", path, **PASSPHRASE)
-    assert done.returncode == 0, done.stderr
-    return path
+@pytest.fixture
+def backup(sqlite_source: Source) -> Path:
+    """A backup with secrets."""
+    return sqlite_source.sealed
 
 
 @pytest.fixture
@@ -60,7 +55,7 @@ class ADamagedFile:
         data = bytearray(backup.read_bytes())
         data[int(len(data) * share)] ^= 1
         (tmp_path / "damaged.zip").write_bytes(data)
-        assert "Use another backup." in refused(target, tmp_path / "damaged.zip", **PASSPHRASE)
+        assert "Use another backup." in refused(target, tmp_path / "damaged.zip", **WITH_PASSPHRASE)
         assert dump(target) == before
 
     def test_whose_end_is_missing_is_refused(self, backup: Path, target: Instance, tmp_path: Path) -> None:
@@ -137,6 +132,27 @@ class AnInstanceWithData:
         assert "This instance is not empty" in refused(target, backup)
 
 
+OPEN_DURING_EXCLUSIVE_USE = """
+import subprocess, sys
+from django.db import connection
+from llmmonitor.backup.exclusive import exclusive_use
+program = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT * FROM auth_user')"
+command = [sys.executable, "-c", program, str(connection.settings_dict["NAME"])]
+with exclusive_use():
+    print(subprocess.run(command, capture_output=True, text=True).stderr)
+print("after:", subprocess.run(command, capture_output=True, text=True).stderr)
+"""
+
+
+class ADataDirectoryThatDoesNotExist:
+    def test_is_made_for_its_owner_alone(self, make_instance: MakeInstance, backup: Path) -> None:
+        target = make_instance(empty=True, LLMMONITOR_SECRET_KEY="k" * 50)
+        target.data_dir.rmdir()
+        done = target.manage("restore", backup)
+        assert done.returncode == 0, done.stderr
+        assert target.data_dir.stat().st_mode & 0o777 == 0o700
+
+
 class AServerThatRuns:
     def test_refuses_a_restore_on_sqlite(self, make_server: MakeServer, backup: Path) -> None:
         server = make_server()
@@ -153,6 +169,12 @@ class AServerThatRuns:
             assert "1 other client uses this database of PostgreSQL" in refused(target, backup)
         assert target.manage("restore", backup).returncode == 0
 
+    def test_cannot_open_sqlite_during_a_restore(self, target: Instance) -> None:
+        done = target.manage("shell", "-v0", "-c", OPEN_DURING_EXCLUSIVE_USE)
+        during, _, after = done.stdout.partition("after:")
+        assert "sqlite3.OperationalError: database is locked" in during
+        assert after.strip() == ""
+
     def test_does_not_refuse_a_backup(self, make_server: MakeServer, tmp_path: Path) -> None:
         server = make_server()
         done = Instance(server.data_dir).manage("backup", tmp_path / "monitor.zip")
@@ -164,7 +186,7 @@ STEPS_OF_A_BACKUP = [
     "llmmonitor.backup.archive:Writer.add*20",
     "llmmonitor.backup.archive:Writer.finish",
     "llmmonitor.backup.archive:_digest",
-    "llmmonitor.backup.archive:os.replace",
+    "llmmonitor.backup.archive:os.link",
 ]
 STEPS_OF_A_RESTORE = [
     "llmmonitor.backup.restoring:_empty",
@@ -176,7 +198,7 @@ KILLED = -9
 
 
 def killed(instance: Instance, step: str, *command: str | Path) -> None:
-    process = instance.start(["-m", "tests.support.killed_in_backup", step, *command], **PASSPHRASE)
+    process = instance.start(["-m", "tests.support.killed_in_backup", step, *command], **WITH_PASSPHRASE)
     output, errors = process.communicate()
     assert process.returncode == KILLED, f"it ended before {step}: {output}{errors}"
 
