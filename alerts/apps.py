@@ -15,6 +15,7 @@ class AlertsConfig(AppConfig):
         from alerts.channels import secrets
         from alerts.demo_history import remove_alerts, store_history
         from alerts.exports import export_alerts, export_history
+        from alerts.exposition import alert_families
         from alerts.health import monitor_fields as health_fields
         from alerts.hot_numbers import numbers_of_alerts
         from alerts.retention import delete_expired
@@ -24,6 +25,7 @@ class AlertsConfig(AppConfig):
             demo_filled,
             demo_removed,
             exports,
+            exposition,
             monitor_fields,
             retention,
             stored_tables,
@@ -34,6 +36,7 @@ class AlertsConfig(AppConfig):
         monitor_fields.add("alerts", health_fields)
         retention.add("alerts", delete_expired)
         stored_tables.add("alerts", tables)
+        exposition.add("alerts", alert_families)
         exports.add("alerts", export_alerts)
         exports.add("alert_history", export_history)
         demo_filled.add("alerts", store_history)

@@ -6,7 +6,7 @@ An app adds its functions in `AppConfig.ready`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -54,3 +54,5 @@ stored_tables: Register[Callable[[], list[Any]]] = Register()
 demo_filled: Register[Callable[..., None]] = Register()
 # name of a table -> function(now) that deletes its rows of demo data and returns their number
 demo_removed: Register[Callable[..., int]] = Register()
+# name -> function(at) that returns families of `prometheus_client`, for `GET /metrics`
+exposition: Register[Callable[..., Iterable[Any]]] = Register()

@@ -50,6 +50,8 @@ SEEDED = (
     "metrics.RecentId",
     "metrics.RawFloor",
     "metrics.RollupFloor",
+    "metrics.RequestTotal",
+    "metrics.TotalsBoundary",
 )
 STORED = SEEDED + DATA
 # A restore empties these tables.

@@ -12,11 +12,11 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from metrics import catalogue
-from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
+from metrics.admin.base import DemoFilter, InternalAdmin, LargeTableAdmin, ModelFilter
 from metrics.admin.columns import shown
 from metrics.aggregation import FINISH_COLUMNS, HISTOGRAM_COLUMNS, OUTCOME_COLUMNS, SUM_COLUMNS
 from metrics.histogram import Histogram
-from metrics.models import GaugeRollup, InferenceRollup
+from metrics.models import GaugeRollup, InferenceRollup, RequestTotal, TotalsBoundary
 from metrics.models.rollups import LENGTHS, start_of
 
 
@@ -89,8 +89,45 @@ class RollupAdmin(LargeTableAdmin):
         return LENGTHS[row.resolution]
 
 
+class RequestSumsAdmin(LargeTableAdmin):
+    """Sums of requests."""
+
+    SUMS: Any = (
+        ("Requests by outcome", {"fields": OUTCOME_COLUMNS}),
+        ("Requests by finish reason", {"fields": FINISH_COLUMNS}),
+        ("Sums", {"fields": SUM_COLUMNS}),
+        ("Histograms", {"fields": ("histograms",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read one of the histograms, that of the list."""
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        return queryset.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
+
+    @admin.display
+    def requests(self, row: Any) -> int:
+        """Return the number of requests."""
+        return sum(getattr(row, name) for name in OUTCOME_COLUMNS)
+
+    @admin.display
+    def failed(self, row: Any) -> int:
+        """Return the number of failed requests."""
+        return self.requests(row) - int(row.ok)
+
+    @admin.display(description="response time p50, p95 (ms)", empty_value="–")
+    def response_time(self, row: Any) -> str:
+        """Return the percentiles p50 and p95."""
+        p50, p95 = Histogram.unpack(row.response_time_ms).quantiles((0.5, 0.95))
+        return "" if p50 is None else f"{p50:.4g}, {p95:.4g}"
+
+    @admin.display(empty_value="–")
+    def histograms(self, row: Any) -> SafeString:
+        """Return a line for each histogram with values."""
+        return format_html_join("", "<div>{}: {}</div>", ((name, _line(getattr(row, name))) for name in _filled(row)))
+
+
 @admin.register(InferenceRollup)
-class InferenceRollupAdmin(RollupAdmin):
+class InferenceRollupAdmin(RequestSumsAdmin, RollupAdmin):
     """Rollups of requests."""
 
     list_display = ("start", "length", "series", "requests", "failed", "completion_tokens", "response_time")
@@ -100,40 +137,33 @@ class InferenceRollupAdmin(RollupAdmin):
     search_fields = ("series__model_name", "series__provider", "series__service")
     fieldsets = (
         ("Bucket", {"fields": ("start", "length", "series")}),
-        ("Requests by outcome", {"fields": OUTCOME_COLUMNS}),
-        ("Requests by finish reason", {"fields": FINISH_COLUMNS}),
-        ("Sums", {"fields": SUM_COLUMNS}),
-        ("Histograms", {"fields": ("histograms",)}),
+        *RequestSumsAdmin.SUMS,
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[InferenceRollup]:
-        """Read one of the histograms, that of the list."""
-        queryset: QuerySet[InferenceRollup] = super().get_queryset(request)
-        return queryset.defer(*(name for name in HISTOGRAM_COLUMNS if name != "response_time_ms"))
 
-    @admin.display
-    def requests(self, row: InferenceRollup) -> int:
-        """Return the number of requests."""
-        return sum(getattr(row, name) for name in OUTCOME_COLUMNS)
+@admin.register(RequestTotal)
+class RequestTotalAdmin(RequestSumsAdmin):
+    """The totals of requests before the boundary."""
 
-    @admin.display
-    def failed(self, row: InferenceRollup) -> int:
-        """Return the number of failed requests."""
-        return self.requests(row) - row.ok
-
-    @admin.display(description="response time p50, p95 (ms)", empty_value="–")
-    def response_time(self, row: InferenceRollup) -> str:
-        """Return the percentiles p50 and p95."""
-        p50, p95 = Histogram.unpack(row.response_time_ms).quantiles((0.5, 0.95))
-        return "" if p50 is None else f"{p50:.4g}, {p95:.4g}"
-
-    @admin.display(empty_value="–")
-    def histograms(self, row: InferenceRollup) -> SafeString:
-        """Return a line for each histogram with values."""
-        return format_html_join("", "<div>{}: {}</div>", ((name, _line(getattr(row, name))) for name in _filled(row)))
+    list_display = ("model_name", "provider", "service", "requests", "failed", "completion_tokens", "response_time")
+    ordering = ("pk",)
+    search_fields = ("model_name", "provider", "service")
+    fieldsets = (
+        ("Labels", {"fields": ("model_name", "provider", "service", "is_demo")}),
+        *RequestSumsAdmin.SUMS,
+    )
 
 
-def _filled(row: InferenceRollup) -> list[str]:
+@admin.register(TotalsBoundary)
+class TotalsBoundaryAdmin(InternalAdmin):
+    """The oldest hour that is not in the totals of requests."""
+
+    list_display = ("__str__",)
+    ordering = ("pk",)
+    search_fields = ("bucket__exact",)
+
+
+def _filled(row: Any) -> list[str]:
     return [name for name in HISTOGRAM_COLUMNS if len(getattr(row, name))]
 
 

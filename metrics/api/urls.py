@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from metrics.api import demo, export, figures, health, lists, storage, track
+from metrics.api import demo, export, figures, health, lists, prometheus, storage, track
 from metrics.api.annotations import AnnotationsView, AnnotationView
 
 
@@ -40,6 +40,7 @@ urlpatterns = [
     path("track/error", track.TrackErrorView.as_view(), name="track-error"),
     path("track/queue", track.TrackQueueView.as_view(), name="track-queue"),
     path("track/system", track.TrackSystemView.as_view(), name="track-system"),
+    path("metrics", prometheus.PrometheusView.as_view(), name="prometheus"),
     path("metrics/current", figures.CurrentView.as_view(), name="metrics-current"),
     path("metrics/summary", figures.SummaryView.as_view(), name="metrics-summary"),
     path("metrics/history", figures.HistoryView.as_view(), name="metrics-history"),

@@ -87,6 +87,10 @@ class HistogramGroups(Sequence[Histogram]):
             cells, counts, [sum(self._sums)], minimum, self._maxima.max(initial=-np.inf, keepdims=True)
         )
 
+    def sums_thousandths(self) -> list[int]:
+        """The sums of the recorded values in thousandths, which are exact; 0 if nothing was recorded."""
+        return list(self._sums)
+
     def sums(self) -> list[float | None]:
         """The sums of the recorded values."""
         return [total / 1000 if count else None for total, count in zip(self._sums, self.counts, strict=True)]

@@ -17,6 +17,7 @@ from metrics.models.samples import (
     QueueMetrics,
     SystemMetrics,
 )
+from metrics.models.totals import RequestTotal, TotalsBoundary
 
 __all__ = [
     "Annotation",
@@ -35,8 +36,10 @@ __all__ = [
     "QueueMetrics",
     "RawFloor",
     "RecentId",
+    "RequestTotal",
     "RollupFloor",
     "Series",
     "SystemMetrics",
     "TableSize",
+    "TotalsBoundary",
 ]

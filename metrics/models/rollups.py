@@ -19,12 +19,9 @@ def start_of(bucket: int) -> str:
     return f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-class InferenceRollup(models.Model):
-    """The requests of a series in a bucket of 1 s, 1 min or 1 h. Each BinaryField is a packed histogram."""
+class RequestSums(models.Model):
+    """The sums of requests, as columns. Each BinaryField is a packed histogram."""
 
-    resolution = models.IntegerField(help_text="Seconds: 1, 60 or 3600.")
-    bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
     ok = models.BigIntegerField(default=0)
     client_error = models.BigIntegerField(default=0)
     rate_limited = models.BigIntegerField(default=0)
@@ -55,6 +52,17 @@ class InferenceRollup(models.Model):
     tokens_per_second = models.BinaryField(default=b"")
     failed_response_time_ms = models.BinaryField(default=b"")
     timeout_response_time_ms = models.BinaryField(default=b"")
+
+    class Meta:
+        abstract = True
+
+
+class InferenceRollup(RequestSums):
+    """The requests of a series in a bucket of 1 s, 1 min or 1 h."""
+
+    resolution = models.IntegerField(help_text="Seconds: 1, 60 or 3600.")
+    bucket = models.BigIntegerField(help_text="Start of the bucket, unix seconds.")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="+")
 
     class Meta:
         # Not unique: commits add rows, which are merged later. Queries read a range of buckets at a resolution.

@@ -38,6 +38,7 @@ from metrics.queries.answers.presence import (
     names_by_age,
     newest_demo,
 )
+from metrics.queries.answers.request_totals import request_totals
 from metrics.queries.answers.resource_heatmap import DeviceHeatmap, WeekHeatmap, device_heatmap, week_heatmap
 from metrics.queries.answers.results import Ranking, SeriesCounts
 from metrics.queries.answers.senders import Position, arrived, position, senders
@@ -121,6 +122,7 @@ __all__ = [
     "presence",
     "real_hosts",
     "request",
+    "request_totals",
     "requests",
     "requests_around",
     "resolution_of",

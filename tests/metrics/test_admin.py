@@ -20,6 +20,7 @@ from llmmonitor.access.models import AuditEntry
 from metrics.admin import base
 from metrics.admin import labels as labels_admin
 from metrics.admin.base import MAX_LISTED, LimitedPaginator
+from metrics.histogram import Histogram
 from metrics.models import (
     Annotation,
     DemoClaim,
@@ -30,8 +31,10 @@ from metrics.models import (
     ModelAlias,
     MonitorOutage,
     RawFloor,
+    RequestTotal,
     Series,
     SystemMetrics,
+    TotalsBoundary,
 )
 from metrics.queries.exceptions import QueryTooSlow
 from tests.llmmonitor.access.asgi_requests import CSRF, ELSEWHERE, Reply, send_request, session_of
@@ -89,6 +92,8 @@ def rows() -> None:
     EngineMetrics.objects.create(timestamp=NOW, source="vllm:8000", series=series, labels=labels, running=2)
     RawFloor.objects.create(kind="inference", at=NOW - timedelta(days=30))
     MonitorOutage.objects.create(start=NOW - timedelta(minutes=1), end=NOW)
+    RequestTotal.objects.create(model_name="chatty", ok=3, response_time_ms=Histogram.of([120.0]).pack())
+    TotalsBoundary.objects.create(bucket=3_600)
     DemoClaim.objects.create(owner="0f" * 16, heartbeat_at=NOW)
 
 

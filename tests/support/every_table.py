@@ -56,6 +56,7 @@ def store_configuration(at: datetime) -> None:
     from llmmonitor.access.login_link import create_login_link
     from llmmonitor.access.models import APIKey
     from llmmonitor.backup.models import LastBackup
+    from metrics.histogram import Histogram
     from metrics.models import (
         Annotation,
         EngineMetrics,
@@ -63,8 +64,10 @@ def store_configuration(at: datetime) -> None:
         ModelAlias,
         MonitorOutage,
         RawFloor,
+        RequestTotal,
         Series,
         TableSize,
+        TotalsBoundary,
     )
     from metrics.store.demo_claim import Claim, Progress
 
@@ -106,6 +109,9 @@ def store_configuration(at: datetime) -> None:
     Annotation.objects.create(at=at, kind="deploy", text="deploy 1.4 🚀")
     MonitorOutage.objects.create(start=at - timedelta(minutes=9), end=at - timedelta(minutes=8))
     TableSize.objects.create(at=at, table="requests", rows=7, bytes=4096, oldest=at - timedelta(days=3))
+    times = Histogram.of([0.0, 12.5, 1e6])
+    RequestTotal.objects.create(model_name="m 🐢", service="s", ok=3, response_time_ms=times.pack())
+    TotalsBoundary.objects.create(bucket=3_600 * 400_000)
     ModelAlias.objects.create(name="gpt-4o-2024-08-06", group="gpt-4o")
     RawFloor.objects.get_or_create(kind="system", defaults={"at": at - timedelta(days=30)})
     labels = GaugeLabels.objects.create(model_name="m", kind="engine", source="vllm")

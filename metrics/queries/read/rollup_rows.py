@@ -124,12 +124,15 @@ class Selection:
 
     series_ids: tuple[int, ...] | None
 
-    def rows(self, segments: Sequence[Segment], names: Sequence[str]) -> Iterator[RowBlock]:
-        """Yield the rows of segments with these columns, in the order of buckets, series and ids, by one statement."""
+    def rows(self, segments: Sequence[Segment], names: Sequence[str], is_held: bool = True) -> Iterator[RowBlock]:
+        """Yield the rows of segments with these columns, in the order of buckets, series and ids, by one statement.
+
+        is_held: the caller keeps them until the end of its query.
+        """
         read = self._values(segments, names).iterator(CHECK_ROWS)
         while chunk := list(islice(read, CHECK_ROWS)):
             block = RowBlock.of(chunk, names)
-            count_rows(len(chunk), block.nbytes)
+            count_rows(len(chunk), block.nbytes if is_held else 0)
             yield block
 
     def checksums(self, segment: Segment, seconds: int) -> dict[int, Checksum]:

@@ -28,11 +28,21 @@ from django.db.models import Max, Min
 from django.dispatch import Signal
 
 from metrics.aggregation import bucket_start
-from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics, GaugeLabels, InferenceMetrics, RecentId, Series
+from metrics.models import (
+    ErrorGroup,
+    ErrorGroupRollup,
+    ErrorMetrics,
+    GaugeLabels,
+    InferenceMetrics,
+    RecentId,
+    RequestTotal,
+    Series,
+)
 from metrics.registers import demo_removed
 from metrics.store.compaction import merge_keys
 from metrics.store.rollup_floors import current_floors
 from metrics.store.upkeep.deleting import Step, Steps, delete_keys, matching_rows
+from metrics.store.upkeep.request_totals import delete_totals
 from metrics.store.upkeep.tables import manager, referring_tables, table_name
 from metrics.store.write_lock import upkeep_transaction
 from metrics.store.writing.error_rows import HOUR
@@ -146,7 +156,10 @@ def forget(
         counts.update(_finish(label_sets))
         hosts_removed.send(sender=None)
     counts.update(_tidy_groups(groups))
+    if model is not None:
+        counts[table_name(RequestTotal)] += delete_totals(model_name=model)
     if demo:
+        counts[table_name(RequestTotal)] += delete_totals(is_demo=True)
         for name, remove in demo_removed:
             counts[name] += remove(datetime.now(UTC))
     forgotten = Forgotten({name: rows for name, rows in counts.items() if rows}, in_other)

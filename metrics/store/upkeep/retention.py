@@ -37,7 +37,7 @@ from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
 from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import disk_limit, level_hours, sdk_queues, table_sizes
+from metrics.store.upkeep import disk_limit, level_hours, request_totals, sdk_queues, table_sizes
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
 
@@ -89,8 +89,12 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps))
     for model, kind in RAW_TABLES:
         run(table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps))
+    attempt("totals of requests", lambda: _add_to_totals(now, steps, policy))
+    in_totals = request_totals.boundary()
     for resolution in RESOLUTIONS:
         of_resolution = manager(InferenceRollup).filter(resolution=resolution)
+        if resolution == HOUR:
+            of_resolution = of_resolution.filter(bucket__lt=in_totals)
         run(table_name(InferenceRollup), partial(steps.run, _old_buckets(of_resolution, resolution, policy, now)))
     hours = manager(ErrorGroupRollup).all()
     run(table_name(ErrorGroupRollup), partial(steps.run, _old_buckets(hours, 3600, policy, now)))
@@ -116,6 +120,12 @@ def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: S
     Not while demo data is filled in: the raised floor would reject the older samples that follow.
     """
     return 0 if is_filling() else steps.run(oldest_raw_rows(model, kind, before))
+
+
+def _add_to_totals(now: datetime, steps: Steps, policy: RetentionPolicy) -> dict[str, int]:
+    """Add the hours that do not change any more to the totals of requests. No row counts as deleted."""
+    request_totals.add_ended_hours(now - READERS_GRACE, steps, policy)
+    return {}
 
 
 def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySet[Any]]:

@@ -123,6 +123,7 @@ ROWS: dict[str, dict[str, str]] = {
     "dashboard/data/connect/arrived": PAGE,
     "docs": PAGE,
     "schema": API,
+    "metrics": API,
     "metrics/current": API,
     "metrics/summary": API,
     "metrics/history": API,

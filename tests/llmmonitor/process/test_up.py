@@ -103,6 +103,7 @@ class AStartOnSQLite:
         assert not imported & {
             "redis",
             "psycopg",
+            "prometheus_client",
             "drf_spectacular",
             "channels_redis",
             "requests.api",

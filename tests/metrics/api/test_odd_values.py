@@ -84,6 +84,7 @@ def addresses(api: AsgiClient, at: datetime) -> dict[str, list[tuple[str, dict[s
         for params in ([{**windows[2]}] if kind != "history" else series[:4])
     ]
     return {
+        "prometheus": [("/metrics", {})],
         "metrics-current": [("/metrics/current", {})],
         "metrics-summary": [("/metrics/summary", window) for window in windows],
         "metrics-history": [("/metrics/history", params) for params in series],

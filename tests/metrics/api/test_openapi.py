@@ -58,6 +58,7 @@ def described(api: AsgiClient) -> Any:
 
 WINDOW = {"range": "1h"}
 REQUESTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("/metrics", {}, {}),
     ("/metrics/current", {}, {}),
     ("/metrics/summary", {}, {"range": "30d", "model": ["a/b", "m"], "outcome": "all"}),
     ("/metrics/history", {}, {**WINDOW, "metric": ["ttft_ms", "error.count", "gpu.temperature"], "group_by": "model"}),
@@ -135,5 +136,5 @@ class TheSchema:
 
             responds_as_described()
             operations.append(operation.label)
-        assert len(operations) == 44
+        assert len(operations) == 45
         assert {"POST /track/inference", "GET /metrics/summary", "GET /requests"} <= set(operations)
