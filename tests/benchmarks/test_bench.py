@@ -24,6 +24,7 @@ class TheBenchmark:
             ("posts", "Single posts compared with a bare ASGI application under daphne", 3),
             ("percentile", "p99 of the response time over 30 days", 6),
             ("readers", "Single posts beside eight clients that read 30 days", 5),
+            ("retention", "Batches of 1,000 while upkeep deletes old requests", 5),
             ("alerts", "Alert rules: the evaluation, and the delay of an alert", 6),
             ("backtest", "Backtest of an alert rule over days", 6),
             ("sdk", "The SDK: a tracked call compared with a span of OpenTelemetry", 6),
