@@ -6,8 +6,6 @@ import logging
 from contextlib import closing
 
 from django.conf import settings
-from redis import Redis
-from redis.exceptions import RedisError
 
 from llmmonitor.infra.throttled_log import log_throttled
 
@@ -21,6 +19,9 @@ def redis_memory_bytes() -> int | None:
     url = settings.LLMMONITOR.redis_url
     if not url:
         return None
+    from redis import Redis  # a server without Redis does not load it
+    from redis.exceptions import RedisError
+
     client = Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
     try:
         with closing(client):
