@@ -54,6 +54,28 @@ class AServer:
     def test_counts_what_was_sent(self, busy: Server, field: str, expected: float) -> None:
         wait_for(lambda: monitor(busy).get(f"monitor_{field}"), expected)
 
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ('llmmonitor_events_total{result="duplicate"}', 2),
+            ("llmmonitor_rejected_events_total", 3),
+            ("llmmonitor_refused_posts_total", 1),
+            ("llmmonitor_live_clients", 2),
+        ],
+    )
+    def test_has_the_same_figures_for_prometheus(self, busy: Server, name: str, expected: float) -> None:
+        lines = busy.get("/metrics").body.decode().splitlines()
+
+        assert sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name)) == expected
+
+    def test_shows_them_on_the_system_page(self, busy: Server) -> None:
+        page = busy.get("/dashboard/system/").body.decode()
+
+        refused = page.split('data-table="refused">')[1].split("</table>")[0]
+        assert 'sent again, stored once</th><td class="figure">2</td>' in refused
+        assert 'not JSON (400)</th><td class="figure">1</td>' in refused
+        assert "invalid model_name" in refused
+
     def test_counts_the_events_that_it_stores_and_those_alone(self, busy: Server) -> None:
         def stored() -> int:
             exported = (busy.get(f"/export/{kind}.ndjson?range=1h").body for kind in ("inference", "system"))
