@@ -83,3 +83,13 @@ class TheTheme:
 
 def test_dark_is_the_same_whether_chosen_or_the_systems() -> None:
     assert colours("auto") == colours("dark")
+
+
+class ThePartsOfAResponseTime:
+    def test_have_the_same_colours_on_all_pages_which_no_model_has(self) -> None:
+        folder = Path(__file__).parents[2] / "dashboard/static/dashboard"
+        split, latency = ((folder / f"css/{name}.css").read_text(encoding="utf-8") for name in ("split", "latency"))
+        for part, name in (("queue", "series-4"), ("prompt", "phase-prompt"), ("decode", "phase-decode")):
+            assert re.search(rf"\.{part}_ms\b[^{{]*{{ --phase: var\(--{name}\)", split)
+            assert re.search(rf"\.part(-{part})? {{[^}}]*background: var\(--{name}\)", latency)
+            assert f'colour: "{name}"' in (folder / "js/widgets/phases.js").read_text(encoding="utf-8")

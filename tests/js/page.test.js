@@ -5,6 +5,7 @@ import { sharedCases } from "./support.js"; // first
 
 import { rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
 import { logLimits, roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
+import { colourOf, lineStyle } from "../../dashboard/static/dashboard/js/charts/palette.js";
 import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
 import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
@@ -69,6 +70,15 @@ describe("The head of a chart", () => {
     assert.deepEqual(shown(live, 10_000), [1, 0, 1]); // under the crosshair
     live.applyTick(/** @type {any} */ ({ type: "tick", seq: 89, overall: {} }));
     assert.deepEqual(shown(live), [9, 9, 18]);
+  });
+});
+
+describe("What a page shows as a whole", () => {
+  it("has the colour of the model where it is of one", () => {
+    const { colour } = lineStyle("model", "llama-3-70b");
+    assert.notEqual(colour, "series-1");
+    const filters = [{}, { model: ["llama-3-70b"] }, { model: ["llama-3-70b", "b"] }, { host: ["a"] }, { model: [""] }];
+    assert.deepEqual(filters.map((chosen) => colourOf({ filters: chosen })), ["series-1", colour, "series-1", "series-1", "series-1"]);
   });
 });
 

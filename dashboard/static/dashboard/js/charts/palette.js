@@ -64,3 +64,7 @@ export function lineStyle(group, name) {
   const { slot, round } = assign(group, name);
   return { colour: `series-${slot}`, dash: round % 2 ? SECOND_DASH : [] };
 }
+
+// The colour of what a page shows as a whole: that of the model, where it shows one.
+/** @param {{ filters: Record<string, string[]> }} page */
+export const colourOf = ({ filters: { model = [] } }) => (model.length === 1 && model[0] ? lineStyle("model", model[0]).colour : "series-1");

@@ -1,6 +1,7 @@
 // The entry script of the Errors page.
 
 import { percentLabel } from "../charts/axis-labels.js";
+import { colourOf } from "../charts/palette.js";
 import { requestRates } from "../charts/rates.js";
 import { startPage } from "../frame/start.js";
 import { percent, text } from "../page/format.js";
@@ -38,7 +39,7 @@ const WIDGETS = {
   rate: (root, page) => mountChart(root, page, {
     type: "line", format: formatPercent, formatTick: percentLabel, metrics: [RATE], spansOf: [RATE[0]], thresholdsOf: [RATE[0]], suggestedMax: 5,
     help: "Failed requests as a share of all requests.",
-    lines: () => [{ label: "error rate", colour: "series-1", points: page.series.get(...RATE), compared: { metric: RATE[0], stat: RATE[1] } }],
+    lines: () => [{ label: "error rate", colour: colourOf(page), points: page.series.get(...RATE), compared: { metric: RATE[0], stat: RATE[1] } }],
     emptyText: "No requests in this time range",
   }),
   groups: mountGroups,

@@ -1,6 +1,7 @@
 // The generation speed of one model: output tokens per second of one request, on average.
 
 import { numberLabel } from "../charts/axis-labels.js";
+import { colourOf } from "../charts/palette.js";
 import { compact, text } from "../page/format.js";
 import { mountChart } from "../widgets/card.js";
 import { headValue } from "../widgets/head-value.js";
@@ -17,7 +18,7 @@ export function mount(root, page) {
     spansOf: [METRIC[0]],
     thresholdsOf: [METRIC[0]],
     format,
-    lines: () => [{ label: "Speed", colour: "series-1", points: page.series.get(...METRIC), fill: true }],
+    lines: () => [{ label: "Speed", colour: colourOf(page), points: page.series.get(...METRIC), fill: true }],
     currentValues: (time) => [["", format(headValue(page, page.series.get(...METRIC), time))]],
     emptyText: "No generation speed in this time range",
   });

@@ -1,7 +1,7 @@
 // Percentiles of a distribution over time, as lines of one colour.
 
 import { numberLabel } from "../charts/axis-labels.js";
-import { lineStyle } from "../charts/palette.js";
+import { colourOf } from "../charts/palette.js";
 import { mountChart } from "./card.js";
 import { headValue } from "./head-value.js";
 
@@ -19,7 +19,7 @@ const LOOKS = {
  *  @param {import("../live/page.js").Page} page
  *  @param {{ metric: string, stats: string[], inHead?: string[], before?: string | null, count?: boolean, colour?: string,
  *    model?: () => string, [name: string]: any }} spec */
-export function mountPercentiles(root, page, { metric, stats, inHead = stats, before = null, count = true, colour = "series-1", model, ...spec }) {
+export function mountPercentiles(root, page, { metric, stats, inHead = stats, before = null, count = true, colour, model, ...spec }) {
   const pointsOf = (stat) => page.series.get(metric, stat, model?.());
   mountChart(root, page, {
     type: "line",
@@ -30,7 +30,7 @@ export function mountPercentiles(root, page, { metric, stats, inHead = stats, be
     spansOf: [metric],
     thresholdsOf: [metric],
     lines: () => stats.map((stat) => ({
-      ...LOOKS[stat], label: stat.toUpperCase(), colour: model?.() ? lineStyle("model", model()).colour : colour, points: pointsOf(stat),
+      ...LOOKS[stat], label: stat.toUpperCase(), colour: colour ?? colourOf(page), points: pointsOf(stat),
       counts: count && stat === "p99" ? pointsOf("count") : null,
       compared: stat === before ? { metric, stat, label: model?.() } : null,
     })),

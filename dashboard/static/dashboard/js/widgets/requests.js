@@ -1,6 +1,7 @@
 // Requests per second: successful ones, with failed ones on top.
 
 import { rest } from "../charts/lines.js";
+import { colourOf } from "../charts/palette.js";
 import { requestRates } from "../charts/rates.js";
 import { valueAt } from "../live/series.js";
 import { percent, requestRate, text } from "../page/format.js";
@@ -29,7 +30,7 @@ export function mount(root, page) {
     lines: () => {
       const failed = page.series.get(...FAILED);
       return [
-        { label: "successful", colour: "series-1", square: true, points: rest(page.series.get(...ALL), [{ points: failed }]) },
+        { label: "successful", colour: colourOf(page), square: true, points: rest(page.series.get(...ALL), [{ points: failed }]) },
         { label: "failed", colour: "critical", square: true, points: failed },
       ];
     },
