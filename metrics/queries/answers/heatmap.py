@@ -18,7 +18,7 @@ from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.read.request_rollups import GroupedRollups, histogram_columns
 from metrics.queries.read.rollup_cache import read_rows
-from metrics.queries.time.plan import Plan, plan_steps
+from metrics.queries.time.plan import Plan, Retention, plan_steps, within
 from metrics.queries.time.window import Window
 
 MAX_COLUMNS = 120
@@ -29,11 +29,12 @@ MAX_ROWS = 40
 class Heatmap:
     """`counts[time][row]`: row i has the values above `edges[i]`, up to `edges[i + 1]`.
 
-    Values of 0 are in the first row.
+    Values of 0 are in the first row. The first and the last time have the part of their step that is in the window.
     """
 
     metric: Metric
     plan: Plan
+    window: Window
     edges: list[float]
     counts: list[list[int]]
     age_seconds: float = 0.0
@@ -41,7 +42,7 @@ class Heatmap:
     def as_dict(self) -> dict[str, Any]:
         """Return the heatmap ready for JSON."""
         return {
-            **self.plan.window.as_dict(),
+            **self.window.as_dict(),
             "step_seconds": self.plan.step_seconds,
             "metric": self.metric.name,
             "unit": self.metric.unit,
@@ -54,7 +55,8 @@ class Heatmap:
 
 def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | None = None, now: datetime) -> Heatmap:
     """Return the heatmap of a metric that is stored as a histogram. Raises BadQuery and QueryTooSlow."""
-    plan = plan_steps(window, now, step, max_points=MAX_COLUMNS)
+    retention = Retention.current()
+    plan = plan_steps(window, now, step, retention, max_points=MAX_COLUMNS)
     if plan.points > MAX_COLUMNS + 1:
         raise BadQuery(
             "step", f"must be longer: {step} s would make {plan.points:,} columns, and the maximum is {MAX_COLUMNS}."
@@ -63,7 +65,8 @@ def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | Non
     def compute() -> Heatmap:
         with query_budget():
             columns = histogram_columns(metric, filters.outcome)
-            rows = read_rows([plan.segment], columns, filters.series_ids())
+            split = within(plan, window, now, retention)
+            rows = read_rows(split.segments, columns, filters.series_ids())
             groups = GroupedRollups(rows, (rows.buckets - plan.start) // plan.step_seconds, plan.points)
             times, indexes, numbers = groups.histograms(metric, filters.outcome).buckets()
         is_zero = indexes < MIN_INDEX
@@ -81,6 +84,6 @@ def heatmap(metric: Metric, window: Window, filters: Filters, *, step: int | Non
         counts = np.zeros((plan.points, max(0, len(edges) - 1)), dtype=np.int64)
         rows_of = np.where(is_zero, 0, indexes // width - first + has_zeros)
         np.add.at(counts, (times, rows_of), numbers.astype(np.int64))
-        return Heatmap(metric, plan, edges, counts.tolist())
+        return Heatmap(metric, plan, split.window, edges, counts.tolist())
 
     return cached(("heatmap", metric.name, filters, plan), window, now, compute)

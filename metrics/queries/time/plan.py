@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 from metrics.aggregation import RESOLUTIONS
@@ -191,6 +192,22 @@ def plan_steps(
         _round_up(window.end_s, step),
         at_second(oldest) if window.start_s < oldest else None,
     )
+
+
+def within(plan: Plan, window: Window, now: datetime, retention: Retention) -> SplitWindow:
+    """Return the window as buckets that each belong to one step of the plan, with the finer ones at its edges.
+
+    What they hold is that of `split_window` of the window, while the steps at the edges of a plan extend beyond it.
+    """
+    whole = _round_up(window.start_s, plan.step_seconds), _round_down(window.end_s, plan.step_seconds)
+    edges = [window.start_s, *(whole if whole[0] <= whole[1] else ()), window.end_s]
+    segments: list[Segment] = []
+    for start, end in pairwise(edges):
+        if (start, end) == whole:
+            segments += [plan.segment._replace(start=start, end=end)] if start < end else []
+        elif start < end:
+            segments += split_window(Window.of_seconds(start, end), now, retention).segments
+    return replace(split_window(window, now, retention), segments=tuple(segments))
 
 
 def check_kept(step: int, now: datetime, retention: Retention) -> None:

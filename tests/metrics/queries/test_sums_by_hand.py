@@ -441,13 +441,28 @@ class AHeatmap:
         assert len(result["edges"]) <= 41
         total = 0
         for start, counts in zip(result["times"], result["counts"], strict=True):
-            window = Window.of_seconds(start / 1000, start / 1000 + 300)
+            step = start // 1000
+            window = Window.of_seconds(max(step, HOUR.start_s), min(step + 300, HOUR.end_s))
             recorded = values(known.within(window), "response_time_ms")
             for row, count in enumerate(counts):
                 lower, upper = result["edges"][row], result["edges"][row + 1]
                 assert count == sum(lower < value <= upper for value in recorded)
             total += sum(counts)
         assert total > 80
+
+    @pytest.mark.parametrize("seconds", [(-3_571, -157), (-3_600, -300), (-290, -20), (-520, -290)])
+    def test_counts_the_window_that_it_names_as_a_distribution_does(
+        self, known: Known, seconds: tuple[int, int]
+    ) -> None:
+        metric = catalogue.get("inference.response_time_ms")
+        window = Window.of_seconds(*(int(NOW.timestamp()) + second for second in seconds))
+
+        result = queries.heatmap(metric, window, EVERYTHING, step=300, now=NOW).as_dict()
+
+        assert {name: result[name] for name in ("from", "to")} == window.as_dict()
+        total = sum(map(sum, result["counts"]))
+        assert total == len(values(known.within(window), "response_time_ms"))
+        assert total == queries.distribution(metric, window, EVERYTHING, NOW).count > 0
 
 
 class TheModels:

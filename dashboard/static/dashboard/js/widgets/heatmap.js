@@ -18,7 +18,7 @@ const count = (value) => value.toLocaleString("en-US");
 const shade = ({ share }) => mix(colour("card"), colour("series-1"), share);
 
 // The distribution of a value over time. The colour is the square root of the number of requests. `spec`:
-//   read(): {times, step_seconds, edges, counts} of the API; format(value): a value as text; help; metrics; emptyText;
+//   read(): {from, to, times, step_seconds, edges, counts} of the API; format(value): a value as text; help; metrics; emptyText;
 //   noun: [singular, plural] of what is counted; onCell({from, to, low, high}): a click on a cell.
 export function mountHeatmap(root, page, spec) {
   const [one, many] = spec.noun ?? ["request", "requests"];
@@ -38,7 +38,7 @@ export function mountHeatmap(root, page, spec) {
       cells, step, min, max: top, steps: countSteps(max),
       ticks: ticks.map((value) => ({ value: Math.log10(value), label: spec.format(value) })),
       rows: edges.slice(1).map((high, row) => ({ name: `${spec.format(edges[row])} to ${spec.format(high)}`, low: edges[row], high })),
-      columns: data.times, table: counts, total: cells.reduce((sum, { v }) => sum + v, 0),
+      window: { from: Date.parse(data.from), to: Date.parse(data.to) }, columns: data.times, table: counts, total: cells.reduce((sum, { v }) => sum + v, 0),
     };
   };
   mountMatrix(root, page, spec, {
@@ -113,16 +113,19 @@ function mountMatrix(root, page, spec, kind) {
   let hasPointer = false;
   let view = kind.view();
   const span = () => (spec.hours ? { from: 0, to: 24 } : page.window);
+  // The outer columns have the part of their step that is in the window.
+  const spanOf = (x) => ({ from: Math.max(x, view.window?.from ?? x), to: Math.min(x + view.step, view.window?.to ?? x + view.step) });
   const at = (x) => {
     if (spec.hours) return `${String(x).padStart(2, "0")}:00 – ${String(x + 1).padStart(2, "0")}:00`;
     const withDay = page.window.to - page.window.from > DAY_MS;
-    return `${moment(x, withDay)} – ${moment(x + view.step, withDay)}`;
+    const { from, to } = spanOf(x);
+    return `${moment(from, withDay)} – ${moment(to, withDay)}`;
   };
   const annotations = () => (spec.hours ? [] : annotationsOf(page));
   const notes = (x) => tooltipRows(annotationsAt(annotations(), x, view.step).filter(({ time }) => time >= x));
   const open = ({ x, row }) => {
     const { low, high, name } = view.rows[row];
-    spec.onCell({ from: x, to: x + view.step, low, high, row: name, column: x });
+    spec.onCell({ ...spanOf(x), low, high, row: name, column: x });
   };
 
   const config = () => ({
