@@ -30,6 +30,7 @@ class Tile:
     series: SeriesSpec
     worse: str | None = None  # "up" or "down"; None where a change means nothing for health, and is grey
     help: str = ""
+    share_of: SeriesSpec | None = None  # the sparkline is the share of `series` in this one, in percent
     page: str = ""  # the name of the page that has more about it; empty for none
 
     @property
@@ -114,6 +115,7 @@ def specs(tiles: Sequence[Tile]) -> list[dict[str, Any]]:
             "summary": tile.summary,
             "tick": tile.tick,
             "series": tile.series.as_dict(),
+            "share_of": tile.share_of and tile.share_of.as_dict(),
             "worse": tile.worse,
         }
         for tile in tiles

@@ -35,7 +35,7 @@ SERIES = (
     series("inference.failed_requests", "rate"),
     *(series(f"inference.{name}", "rate") for name in OUTCOMES),
     *(series(f"inference.finish_{name}", "rate") for name in FINISH_REASONS),
-    series("inference.tokens_per_second", "p50"),
+    series("inference.tokens_per_second", "avg"),
 )
 HISTOGRAMS = {
     "prompt_length": "inference.prompt_tokens",
@@ -50,10 +50,11 @@ TILES = (
     Tile("output", "Output tokens", "throughput", "tokens_per_second", "",
          series("inference.completion_tokens", "rate"), None, "Output tokens per second, all requests together."),
     Tile("cached", "From the cache", "percent", "cached_percent", "", series("inference.cached_tokens", "rate"), "down",
-         "The share of the input tokens that were read from a prompt cache; the line is their number per second."),
+         "The share of the input tokens that were read from a prompt cache.",
+         share_of=series("inference.prompt_tokens", "rate")),
     Tile("speed", "Speed, mean", "throughput", "avg_tokens_per_second", "",
-         series("inference.tokens_per_second", "p50"), "down",
-         "Output tokens per second of one request, after the first; the line is the median."),
+         series("inference.tokens_per_second", "avg"), "down",
+         "Output tokens per second of one request, after the first."),
 )  # fmt: skip
 
 

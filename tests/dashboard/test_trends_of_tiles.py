@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dashboard.overview import page as overview
@@ -17,3 +19,10 @@ TILES = [(module.PAGE, tile) for module in (overview, throughput, queue) for til
 class ATile:
     def test_has_its_trend_among_the_series_of_the_page(self, page: PageSpec, tile: Tile) -> None:
         assert tile.series in page.series
+        assert tile.share_of is None or tile.share_of in page.series
+
+    def test_has_the_trend_of_its_own_figure(self, page: PageSpec, tile: Tile) -> None:
+        if statistic := re.match(r"(avg|p\d+)_", tile.summary):
+            assert tile.series.stat == statistic[1]
+        if tile.format == "percent":
+            assert tile.share_of or tile.series.metric.unit == "%"

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import "./support.js";
 import { linesByHost, valuesAt, withComparison } from "../../dashboard/static/dashboard/js/charts/lines.js";
-import { OTHERS, SeriesStore, gaps, lastValue, lastWhole, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
+import { OTHERS, SeriesStore, gaps, lastValue, lastWhole, percentOf, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
 
 const points = (...pairs) => pairs.map(([x, y]) => ({ x, y }));
 
@@ -27,6 +27,11 @@ describe("The points of a series", () => {
   it("have a last value only where one of the newest buckets has one", () => {
     assert.equal(lastValue(points([0, 5], [1, null], [2, null])), 5);
     assert.equal(lastValue(points([0, 5], [1, null], [2, null], [3, null])), null);
+  });
+
+  it("have shares in those of a whole", () => {
+    assert.deepEqual(percentOf(points([0, 1], [10, null], [20, 3], [40, 1]), points([0, 4], [10, 2], [20, 0], [30, 5])),
+      points([0, 25], [10, null], [20, null], [30, null]));
   });
 
   it("have a newest value of a whole bucket, or of the open one where the others have none", () => {

@@ -132,6 +132,15 @@ export function valueAt(points, time, step) {
   return null;
 }
 
+// The share of the values in those of a whole, in percent; null where one is not known or the whole is 0.
+/** @param {Point[]} points
+ *  @param {Point[]} whole
+ *  @returns {Point[]} */
+export function percentOf(points, whole) {
+  const at = new Map(points.map(({ x, y }) => [x, y]));
+  return whole.map(({ x, y }) => ({ x, y: y && typeof at.get(x) === "number" ? (100 * at.get(x)) / y : null }));
+}
+
 // Gaps of at least two buckets between the first and the last bucket with a value: [{from, to}].
 /** @param {Point[]} points
  *  @param {number} step

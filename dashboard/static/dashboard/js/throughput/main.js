@@ -4,6 +4,7 @@ import { numberLabel, percentLabel } from "../charts/axis-labels.js";
 import { linesByGroup, rest } from "../charts/lines.js";
 import { requestRates, tokenRates } from "../charts/rates.js";
 import { startPage } from "../frame/start.js";
+import { percentOf } from "../live/series.js";
 import { compact, percent, text } from "../page/format.js";
 import { mountSumByModel } from "../widgets/by-model.js";
 import { mountChart } from "../widgets/card.js";
@@ -25,10 +26,8 @@ function successful(page) {
 // The share of cached input tokens of each model.
 function cachedLines(page) {
   const cached = Object.fromEntries(linesByGroup(page, ...rateOf("cached_tokens"), "model").map((line) => [line.label, line.points]));
-  return linesByGroup(page, ...rateOf("prompt_tokens"), "model").map((line) => {
-    const at = new Map((cached[line.label] ?? []).map(({ x, y }) => [x, y]));
-    return { ...line, compared: null, points: line.points.map(({ x, y }) => ({ x, y: y && at.get(x) !== undefined && at.get(x) !== null ? (100 * at.get(x)) / y : null })) };
-  });
+  return linesByGroup(page, ...rateOf("prompt_tokens"), "model")
+    .map((line) => ({ ...line, compared: null, points: percentOf(cached[line.label] ?? [], line.points) }));
 }
 
 const OUTCOMES = [{ label: "successful", colour: "series-1", metric: rateOf("requests"), points: successful }, ...FAILURES];

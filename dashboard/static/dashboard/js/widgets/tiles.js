@@ -2,7 +2,7 @@
 // window. See dashboard/tiles.py.
 
 import { drawSparkline } from "../charts/sparkline.js";
-import { thin } from "../live/series.js";
+import { percentOf, thin } from "../live/series.js";
 import { find, findAll, setText } from "../page/dom.js";
 import { NO_DATA, SPACE, whole } from "../page/format.js";
 import { perFrame } from "../page/scheduling.js";
@@ -64,7 +64,9 @@ function drawTile(node, spec, page) {
   const firing = page.rolling ? page.data.alerts.tiles?.[spec.id] : undefined;
   node.className = `tile ${firing ?? (about === spec.id ? state : "")}`;
   const { from, to } = page.window;
-  const values = thin(page.series.get(spec.series.metric, spec.series.stat, host ?? undefined), from, to, SPARKLINE_POINTS);
+  const points = page.series.get(spec.series.metric, spec.series.stat, host ?? undefined);
+  const whole = spec.share_of && page.series.get(spec.share_of.metric, spec.share_of.stat);
+  const values = thin(whole ? percentOf(points, whole) : points, from, to, SPARKLINE_POINTS);
   drawSparkline(find("[data-spark]", node), values, { max: spec.format === "percent" && spec.id !== "errors" ? 100 : null });
 }
 
