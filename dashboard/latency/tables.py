@@ -8,9 +8,10 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from dashboard.formatting import NO_CHANGE, NO_FIGURE, Change, Figure, change, duration, whole
+from dashboard.formatting import NO_FIGURE, Change, Figure, duration, whole
 from dashboard.health import ENOUGH_REQUESTS
 from dashboard.latency.parts_of_time import parts_of
+from dashboard.models.table import p95_change
 
 Row = dict[str, Any]
 
@@ -72,10 +73,7 @@ def percentile_rows(summary: Row, models: Sequence[Row], recent: Recent) -> list
 
 
 def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> PercentileRow:
-    before = row.get("previous") or {}
     enough = row["total_requests"] >= ENOUGH_REQUESTS
-    is_compared = comparable and enough and (before.get("total_requests") or 0) >= ENOUGH_REQUESTS
-    p95 = "p95_response_time_ms"
 
     def shown(figure: str) -> Figure:
         return duration(row.get(figure)) if enough else NO_FIGURE
@@ -84,7 +82,7 @@ def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> Pe
         name,
         whole(row["total_requests"]),
         [("" if column in NARROW else "wide", shown(figure)) for figure, column in PERCENTILES.items()],
-        change("duration", row.get(p95), before.get(p95), "up") if is_compared else NO_CHANGE,
+        p95_change(row, comparable),
         recent.p95(name),
         name in recent.firing,
         [shown(figure) for figure in FURTHER],

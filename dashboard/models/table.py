@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dashboard.formatting import (
+    NO_CHANGE,
     NO_FIGURE,
     Change,
     Figure,
@@ -22,6 +23,7 @@ from dashboard.health import ENOUGH_REQUESTS, SLOW, error_rate
 Row = dict[str, Any]
 DEFAULT_SORT = "-requests"
 ENOUGH_FOR_P99 = 100  # requests
+JUDGED_SHARE = 0.2  # of P95, from which on a change is worse or better
 MAX_NAMES = 4
 
 
@@ -156,10 +158,17 @@ def _cell(column: Column, row: Mapping[str, Any], comparable: bool) -> Cell:
 
 
 def p95_change(row: Mapping[str, Any], comparable: bool) -> Change:
-    """Return the change of P95; only one of more than 20 % is judged."""
-    before = row["previous"].get("p95_response_time_ms") if comparable else None
-    shown = change("duration", row.get("p95_response_time_ms"), before, "up")
-    return shown if abs(row.get("p95_change") or 0) > 20 else Change(shown.text, "")
+    """Return the change of P95 where both windows have enough requests; only one of more than 20 % is judged.
+
+    All tables of models have it from here, so that it is judged alike.
+    """
+    previous = row.get("previous") or {}
+    enough = all((figures.get("total_requests") or 0) >= ENOUGH_REQUESTS for figures in (row, previous))
+    now, before = row.get("p95_response_time_ms"), previous.get("p95_response_time_ms")
+    if not (comparable and enough) or now is None or before is None:
+        return NO_CHANGE
+    shown = change("duration", now, before, "up")
+    return shown if abs(now - before) > JUDGED_SHARE * before else Change(shown.text, "")
 
 
 def heads(sort: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from dashboard.formatting import compact, duration, percent, whole
-from dashboard.models.table import Column, model_row
+from dashboard.models.table import Column, model_row, with_shares
 
 COLUMNS = (
     Column("requests", "Requests", "total_requests", whole),
@@ -31,12 +31,11 @@ def render(
     slow models are marked. omitted: the number of further models. span: "the last hour". no_rows: what it says
     without rows.
     """
-    shares = ({**row, "share": 100 * row["total_requests"] / total if total else None} for row in models)
     return render_to_string(
         "overview/models.html",
         {
             "columns": COLUMNS,
-            "rows": [model_row(row, comparable, COLUMNS) for row in shares],
+            "rows": [model_row(row, comparable, COLUMNS) for row in with_shares(models, total)],
             "omitted": omitted,
             "span": span,
             "no_rows": no_rows,

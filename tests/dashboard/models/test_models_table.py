@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from dashboard.latency.tables import Recent, percentile_rows
 from dashboard.models import table
+from dashboard.overview import model_table
 
 
 def row(name: str, requests: int = 100, **figures: Any) -> dict[str, Any]:
@@ -33,6 +37,27 @@ class TheTableOfModels:
             "75\u00a0%",
             "25\u00a0%",
         ]
+
+    def test_has_no_percentile_of_fewer_than_20_requests_also_on_the_overview(self) -> None:
+        html = model_table.render(
+            [row("few", 19), row("enough", 20)], total=39, comparable=True, omitted=0, span="the last hour", no_rows=""
+        )
+        few, enough = html.split("<bdi>enough")
+        assert "1.00" not in few
+        assert "1.00" in enough
+
+    @pytest.mark.parametrize(
+        ("p95", "words"),
+        [
+            (1_090.0, ("▲\u00a09\u00a0%", "")),
+            (1_300.0, ("▲\u00a030\u00a0%", "worse")),
+            (700.0, ("▼\u00a030\u00a0%", "better")),
+        ],
+    )
+    def test_judges_a_change_of_p95_as_that_of_the_latency_page_does(self, p95: float, words: tuple[str, str]) -> None:
+        changed = row("a", p95_response_time_ms=p95)
+        assert shown([changed], "change")[0].change == words
+        assert percentile_rows(row("", comparable=True), [changed], Recent())[0].change == words
 
     def test_has_no_percentile_of_fewer_than_20_requests(self) -> None:
         cells = shown([row("few", 19), row("enough", 20)], "p95")

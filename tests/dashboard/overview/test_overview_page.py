@@ -197,7 +197,7 @@ class ThePage:
             "\u00a0", " "
         )
         assert "3 requests in the last 15 minutes." in html
-        assert re.search(r"<bdi>llama-3-8b</bdi>.*?1\.2\d s", html, re.DOTALL)
+        assert re.search(r"<bdi>llama-3-8b</bdi>.*?67 %", html, re.DOTALL)
         assert re.search(r'data-tile="p50".*?<span data-number>1\.2\d</span>', html, re.DOTALL)
 
     def test_marks_modelled_times(self, visitor: Client) -> None:
