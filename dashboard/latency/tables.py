@@ -25,6 +25,7 @@ PERCENTILES = {
 }
 FURTHER = {"p95_ttft_ms": "First token P95", "p50_time_per_output_token_ms": "Per output token P50"}
 NARROW = ("P50", "P95")  # shown on a phone
+SPLIT_MODELS = 7  # the busiest, as in the charts
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,11 @@ def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> Pe
 
 
 def split_rows(summary: Row, models: Sequence[Row]) -> list[SplitRow]:
-    """Return the parts of each model's mean response time."""
+    """Return the parts of the mean response time of each of the busiest models."""
     comparable = bool(summary.get("comparable"))
     known = [
         (str(row["model_name"]), parts, parts_of(row["previous"]) if comparable else {})
-        for row in models
+        for row in models[:SPLIT_MODELS]
         if (parts := parts_of(row))
     ]
     widest = max((sum(parts.values()) for _, *both in known for parts in both), default=0.0) or 1.0
@@ -121,6 +122,11 @@ def render(
         ),
         "split": render_to_string(
             "latency/split.html",
-            {"rows": split_rows(summary, models), "span": span, "span_before": span_before},
+            {
+                "rows": split_rows(summary, models),
+                "span": span,
+                "span_before": span_before,
+                "omitted": omitted + max(0, len(models) - SPLIT_MODELS),
+            },
         ),
     }

@@ -28,3 +28,11 @@ class TheColumnOfTheLastMinutes:
         html = render(row(""), [row("a"), row("b")], 0, "the last hour", "the previous hour", recent)["percentiles"]
         assert "P95, 5 min" in html
         assert html.count("▲") == 1
+
+
+class TheSplitByModel:
+    def test_has_the_busiest_models_and_the_number_of_the_others(self) -> None:
+        models = [row(f"model-{number}") | {"avg_response_time_ms": 900.0} for number in range(18)]
+        html = render(row(""), models, 2, "the last hour", "the previous hour", Recent())["split"]
+        assert [f"<bdi>model-{number}</bdi>" in html for number in (0, 6, 7, 17)] == [True, True, False, False]
+        assert "Not shown: 13 models with fewer requests." in html
