@@ -71,15 +71,24 @@ class PageAlerts:
         }
 
     def marks(self, metrics: Iterable[str]) -> list[Row]:
-        """Return the spans of each rule that has some, and the thresholds of those of the metrics that charts show."""
+        """Return the spans of each rule that has some, and the thresholds of those of the metrics that charts show.
+
+        `by_model` has the spans of the alerts for each model, for the charts of one model.
+        """
         shown_metrics = set(metrics)
         marks: dict[tuple[str, str], Row] = {}
         for span in self.spans:
             mark = marks.setdefault((span["rule"], span["metric_name"]), _mark(span))
-            mark[span["state"]].append((_ms(span["from"]), None if span["to"] is None else _ms(span["to"])))
+            times = _ms(span["from"]), None if span["to"] is None else _ms(span["to"])
+            mark[span["state"]].append(times)
+            if model := span["labels"].get("model"):
+                of_model = mark["by_model"].setdefault(model, {"firing": [], "pending": []})
+                of_model[span["state"]].append(times)
+        gap_ms = 1000 * self._window.seconds / SHARE_OF_WINDOW
         for mark in marks.values():
-            for state in ("firing", "pending"):
-                mark[state] = _joined(mark[state], 1000 * self._window.seconds / SHARE_OF_WINDOW)
+            for spans in (mark, *mark["by_model"].values()):
+                for state in ("firing", "pending"):
+                    spans[state] = _joined(spans[state], gap_ms)
         for rule in self.rules.values():
             metric = f"{rule['metric_type']}.{rule['metric_name']}"
             key = (rule["id"], metric)
@@ -109,6 +118,7 @@ def _mark(row: Row) -> Row:
         "stat": row["stat"],
         "firing": [],
         "pending": [],
+        "by_model": {},
     }
 
 

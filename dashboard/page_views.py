@@ -32,6 +32,7 @@ from dashboard.tiles import describe_values, show, specs
 from dashboard.view_query import view_query
 from llmmonitor.access.identity import identify_request
 from metrics import queries
+from metrics.queries import SeriesSpec
 from metrics.queries.parameters import WINDOW_PARAMETERS
 from metrics.queries.time.window import DEFAULT_RANGE
 
@@ -126,9 +127,9 @@ def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[st
         data["history"] = reading.read(
             "The charts", lambda: chart_series(spec.series, reading, models=models, busiest=HOSTS_SHOWN)
         )
-        if spec.compared and reading.query.compares:
+        if reading.query.compares and (compared := _compared(spec, reading)):
             data["before"] = reading.read(
-                "The charts of the time before", lambda: series_before(spec.compared, reading, models)
+                "The charts of the time before", lambda: series_before(compared, reading, models)
             )
     if spec.filters is not None:
         data["options"] = spec.options(reading)
@@ -138,6 +139,15 @@ def page_data(request: HttpRequest, spec: PageSpec, reading: Reading) -> dict[st
         "can": sorted(identify_request(request).rights),
         "version": settings.VERSION,
     }
+
+
+def _compared(spec: PageSpec, reading: Reading) -> list[SeriesSpec]:
+    """Return the series that are also read for the window before: those of requests where it has enough to compare."""
+    return [
+        one
+        for one in spec.compared
+        if one.metric.type != "inference" or reading.requests.summary.get("comparable") is not False
+    ]
 
 
 def page_figures(spec: PageSpec, reading: Reading) -> dict[str, Any]:

@@ -37,12 +37,12 @@ def describe_latency(
         if slower:
             return _risen(slower, len(models) + not_assessed, window, before, past)
     p95 = summary.get("p95_response_time_ms")
-    evidence = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}, P95 {duration(p95)}."
+    requests = f"{whole(count)} {'request' if count == 1 else 'requests'} in {window}"
     if p95 is None:
         return Sentence("quiet", f"No response times in {window}.", "No request succeeded with a response time.")
     p95_before = (summary.get("previous") or {}).get("p95_response_time_ms")
     if not summary.get("comparable") or p95_before is None:
-        text = f"{evidence} There are too few requests in {before} to compare with."
+        text = f"{requests}. There are too few requests in {before} to compare with."
         return Sentence("quiet", f"P95 {'was' if past else 'is'} {duration(p95)}.", text)
     few = [row for row in models if (row.get("total_requests") or 0) < ENOUGH_REQUESTS]
     names = f" Too few requests to judge {listed([row['model_name'] for row in few])}." if few else ""
@@ -50,7 +50,7 @@ def describe_latency(
     title = f"Response times {verb} as in {before}."
     if p95 < p95_before / SLOW.least_ratio:
         title = f"Response times {verb} shorter than in {before}."
-    return Sentence("ok", title, f"{evidence} P95 in {before}: {duration(p95_before)}.{names}")
+    return Sentence("ok", title, f"{requests}, P95 {duration(p95)}. P95 in {before}: {duration(p95_before)}.{names}")
 
 
 def _risen(slower: Sequence[Row], models: int, window: str, before: str, past: bool) -> Sentence:

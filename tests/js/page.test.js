@@ -4,10 +4,10 @@ import { describe, it } from "node:test";
 import { sharedCases } from "./support.js"; // first
 
 import { rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
-import { logLimits, roundStep } from "../../dashboard/static/dashboard/js/charts/options.js";
+import { logLimits, roundStep, timeTicks } from "../../dashboard/static/dashboard/js/charts/options.js";
 import { colourOf, lineStyle } from "../../dashboard/static/dashboard/js/charts/palette.js";
 import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
-import { requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
+import { dayOfMonth, requestRate, timeOfDay, timeOfRate, tokenRate } from "../../dashboard/static/dashboard/js/page/format.js";
 import { collected } from "../../dashboard/static/dashboard/js/page/scheduling.js";
 import { linkedParts, shownSentence } from "../../dashboard/static/dashboard/js/page/sentence-text.js";
 import { headValue } from "../../dashboard/static/dashboard/js/widgets/head-value.js";
@@ -87,6 +87,17 @@ describe("An axis", () => {
     const steps = [[14.5, false, 5], [0.9, false, 0.25], [41, false, 20], [103_000, true, 30_000], [420, true, 200], [9_000, true, 5_000]];
     for (const [most, isDuration, step] of steps) {
       assert.ok(Math.abs(roundStep(most, isDuration) - step) < 1e-9, `${most}: ${roundStep(most, isDuration)}`);
+    }
+  });
+});
+
+describe("An axis of days", () => {
+  it("names each day once", () => {
+    const to = Date.UTC(2026, 10, 30, 16, 7);
+    for (const [days, most] of [[7, 16], [2, 12], [3, 5], [30, 12]]) {
+      const ticks = timeTicks(to - days * 86_400_000, to, most).map(({ value }) => dayOfMonth(value));
+      assert.ok(ticks.length >= Math.min(days, 4) - 1 && ticks.length <= most, `${days} days: ${ticks}`);
+      assert.equal(new Set(ticks).size, ticks.length);
     }
   });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import "./support.js";
-import { linesByHost, valuesAt, withComparison } from "../../dashboard/static/dashboard/js/charts/lines.js";
+import { linesByGroup, linesByHost, valuesAt, withComparison } from "../../dashboard/static/dashboard/js/charts/lines.js";
+import { marksOfModel } from "../../dashboard/static/dashboard/js/charts/marks-of-model.js";
 import { OTHERS, SeriesStore, gaps, lastValue, lastWhole, percentOf, place, thin, valueAt } from "../../dashboard/static/dashboard/js/live/series.js";
 
 const points = (...pairs) => pairs.map(([x, y]) => ({ x, y }));
@@ -124,5 +125,22 @@ describe("The lines of a chart", () => {
     const points = [0, 10, 20, 30].map((x) => ({ x, y: x + 1 }));
     const lines = withComparison([{ label: "A", points, compared: { metric: "a", stat: "avg" } }], before);
     assert.deepEqual(points.map(({ x }) => valuesAt(lines, x, 10)), [[1, 7], [11, 7], [21, 8], [31, 8]]);
+  });
+});
+
+describe("The lines of models", () => {
+  it("have a name for those that have a line together, which is the last", () => {
+    const store = { labels: () => [OTHERS, "a"], get: (metric, stat, label) => points([0, label === OTHERS ? 9 : 1]) };
+    const lines = linesByGroup({ series: store }, "queue.pending", "avg", "model");
+    assert.deepEqual(lines.map(({ label, colour }) => [label, colour === "series-other"]), [["a", false], ["other models", true]]);
+  });
+});
+
+describe("The marks of the chart of one model", () => {
+  it("are those of the alerts for it", () => {
+    const mark = { threshold: 5, firing: [[1, 2], [3, 4]], pending: [], by_model: { a: { firing: [[3, 4]], pending: [] } } };
+    const spans = (model) => marksOfModel([mark], model).map(({ threshold, firing }) => [threshold, firing]);
+    assert.deepEqual(spans("a"), [[5, [[3, 4]]]]);
+    assert.deepEqual(spans("b"), [[5, []]]);
   });
 });

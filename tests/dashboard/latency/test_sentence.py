@@ -101,6 +101,7 @@ class TheSentence:
         state, title, text = sentence(slow, comparable=False)
         assert (state, title) == ("quiet", "P95 is 2.00 s.")
         assert "too few requests in the previous hour" in text
+        assert "P95" not in text  # the title has it
 
     def test_names_the_models_with_too_few_requests_to_judge(self) -> None:
         assert sentence(STEADY, model("rare", figures(9000, count=3)))[2].endswith("Too few requests to judge rare.")

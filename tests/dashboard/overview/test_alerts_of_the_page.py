@@ -222,6 +222,16 @@ class TheTiles:
 
 
 class TheMarks:
+    def test_have_the_spans_of_each_model_for_the_charts_of_one(self) -> None:
+        alert(30, 29, 20)
+        alert(10, 9, labels={"model": "gpt-4o"})
+        slow = mark("Slow Response Time")
+        assert len(slow["firing"]) == 2
+        assert slow["by_model"] == {
+            "llama-3-70b": {"pending": [[ms(30), ms(29)]], "firing": [[ms(29), ms(20)]]},
+            "gpt-4o": {"pending": [[ms(10), ms(9)]], "firing": [[ms(9), None]]},
+        }
+
     def test_have_the_spans_of_a_rule_those_of_all_models_together(self) -> None:
         alert(50, 45, 40)
         alert(48, 43, 38, labels={"model": "b"})

@@ -54,13 +54,17 @@ const sumOf = (points) => points.reduce((sum, { y }) => sum + (y ?? 0), 0);
 // series of all groups; `known`: the number of
 // all groups, where the page has series of some of them only.
 export function linesByGroup(page, metric, stat, groupLabel, { limit = MOST_GROUPS, total = false, known = 0 } = {}) {
-  const groups = page.series.labels(metric, stat)
+  const labels = page.series.labels(metric, stat);
+  const groups = labels.filter((label) => label !== OTHERS)
     .map((label) => ({ label, points: page.series.get(metric, stat, label) }))
     .map((group) => ({ ...group, sum: sumOf(group.points) }))
     .toSorted((a, b) => b.sum - a.sum || a.label.localeCompare(b.label));
   const lines = groups.slice(0, limit).map(({ label, points }) => ({
     label, points, ...lineStyle(groupLabel, label), compared: { metric, stat, label },
   }));
+  if (labels.includes(OTHERS) && !total) {
+    lines.push({ label: `other ${groupLabel}s`, points: page.series.get(metric, stat, OTHERS), colour: "series-other", dash: [4, 3] });
+  }
   const others = Math.max(known, groups.length) - lines.length;
   if (total && others > 0 && lines.length) {
     lines.push({

@@ -10,6 +10,7 @@ const TEN_MINUTES = 600_000;
 const TWO_DAYS = 172_800_000;
 const ROUND_SECONDS = [5, 10, 15, 30];
 const ROUND_MINUTES = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 4320, 7200, 10_080];
+const DAY_MINUTES = 1_440;
 const TWO_WEEKS_SECONDS = 1_209_600;
 const ROUND_FACTORS = [1, 2, 2.5, 5, 10];
 const ROUND_DURATION_SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
@@ -18,11 +19,12 @@ const MAX_STEPS = 4;
 const font = (size = 11.5, weight = 450) => ({ family: "Inter", size, weight });
 
 // The ticks of a time axis, about `max`: whole minutes, hours or days in the time zone of the browser. Where the clocks are
-// set forward or back, the distance of two ticks differs, and their labels are whole on both sides.
+// set forward or back, the distance of two ticks differs, and their labels are whole on both sides. Where labels are days,
+// ticks are.
 export function timeTicks(from, to, max) {
   const span = to - from;
   const seconds = span < TEN_MINUTES ? ROUND_SECONDS : [];
-  const steps = [...seconds, ...ROUND_MINUTES.map((minutes) => minutes * 60)];
+  const steps = [...seconds, ...ROUND_MINUTES.filter((minutes) => span < TWO_DAYS || minutes >= DAY_MINUTES).map((minutes) => minutes * 60)];
   const step = (steps.find((length) => span / (length * 1000) <= max) ?? TWO_WEEKS_SECONDS) * 1000;
   const [first, last] = [localTime(from), localTime(to)];
   const change = Math.abs(last - first - span); // by how much the clocks are set within the window

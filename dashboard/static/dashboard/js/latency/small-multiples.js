@@ -2,6 +2,7 @@
 
 import { durationLabel } from "../charts/axis-labels.js";
 import { linesByGroup } from "../charts/lines.js";
+import { marksOfModel } from "../charts/marks-of-model.js";
 import { logLimits } from "../charts/options.js";
 import { slotOf } from "../charts/palette.js";
 import { pageWith } from "../live/page-with.js";
@@ -31,7 +32,11 @@ export function mount(root, page) {
   choose();
   cards.forEach((card, index) => {
     const model = () => names[index] ?? ""; // a hidden card has none
-    mountPercentiles(card, pageWith(page, { filters: () => ({ ...page.filters, model: [model()] }) }), {
+    const ofModel = pageWith(page, {
+      filters: () => ({ ...page.filters, model: [model()] }),
+      data: () => ({ ...page.data, alerts: { ...page.data.alerts, marks: marksOfModel(page.data.alerts?.marks ?? [], model()) } }),
+    });
+    mountPercentiles(card, ofModel, {
       metric: RESPONSE,
       stats: STATS,
       inHead: ["p95"],
@@ -41,7 +46,6 @@ export function mount(root, page) {
       limits,
       format: (value) => text(duration(value)),
       formatTick: durationLabel,
-      spansOf: [], // a rule may fire for another model
       emptyText: "No successful requests in this time range",
     });
   });
