@@ -39,8 +39,12 @@ NAMED = {
         )
     },
 }  # fmt: skip
+MAX_TAGS = 12  # in a message
 FLAGS = {"yes": "true", "no": "false", "true": "true", "false": "false", "1": "true", "0": "false"}
-EXAMPLES = "Try ttft>2s, response>5s, tokens>1k, status:429, error:Timeout, trace:ID or a part of an error message."
+FIELDS = (
+    "Fields: response, ttft and tokens with >; status, error, outcome, finish, model, provider, service, endpoint,"
+    " operation, stream, has_error, trace, id and group with :."
+)
 
 
 @dataclass
@@ -91,7 +95,12 @@ def _add(search: Search, name: str, operator: str, value: str, tags: Sequence[st
             value = FLAGS.get(value.lower(), value)
         search.parameters[parameter] = value
     else:
-        search.problems.append(f"{shown}: {name} is not a field that can be searched. {EXAMPLES}")
+        search.problems.append(f"{shown}: {name} is not a field that can be searched. {FIELDS} {_of_metadata(tags)}")
+
+
+def _of_metadata(tags: Sequence[str]) -> str:
+    shown = f"{', '.join(tags[:MAX_TAGS])}{' and others' if len(tags) > MAX_TAGS else ''}"
+    return f"Of metadata, the promoted tags can be searched: {shown or 'none is promoted'}."
 
 
 def _number(text: str, units: dict[str, int]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.requests.search import parse
+from dashboard.requests.search import FIELDS, NAMED, parse
 
 
 class ASearch:
@@ -49,3 +49,20 @@ class ASearch:
         assert search.parameters == {}
         assert len(search.problems) == 1
         assert search.problems[0].startswith(problem)
+
+    @pytest.mark.parametrize(
+        ("tags", "ending"),
+        [
+            ((), "the promoted tags can be searched: none is promoted."),
+            (("tenant", "team"), "the promoted tags can be searched: tenant, team."),
+        ],
+    )
+    def test_of_another_field_names_those_that_can_be_searched(self, tags: tuple[str, ...], ending: str) -> None:
+        (problem,) = parse("temperature:0.7", tags).problems
+        assert "temperature is not a field that can be searched. Fields: response, ttft and tokens with >;" in problem
+        assert problem.endswith(ending)
+
+    def test_has_the_fields_that_a_message_names(self) -> None:
+        named = FIELDS.split("; ")[1].removesuffix(" with :.").replace(" and ", ", ").split(", ")
+        assert set(named) <= set(NAMED)
+        assert {NAMED[name] for name in named} == set(NAMED.values())
