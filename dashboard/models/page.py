@@ -7,12 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import reverse
 
 from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.chart_series import chart_series
 from dashboard.formatting import percent
 from dashboard.models import opened, sentence, table
+from dashboard.models.address import has_page, model_url
 from dashboard.page_alerts import PageAlerts
 from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row
 from dashboard.reading import UNREAD, Reading
@@ -132,8 +132,9 @@ def _head(reading: Reading, card: Row) -> str:
             "figures": opened.figures(row, card["comparable"]),
             "share": percent(row["share"]) if row.get("total_requests") and row["share"] is not None else None,
             "no_rows": "" if row.get("total_requests") else reading.no_rows(reading.requests.models),
-            "page_url": reverse("model-page", args=[card["name"]])
-            + opened.query(reading.params, {}, opened.OWN_PARAMETERS),
+            "page_url": model_url(card["name"], opened.query(reading.params, {}, opened.OWN_PARAMETERS))
+            if has_page(card["name"])
+            else "",
             "close_url": opened.query(reading.params, {"open": None}),
             "links": opened.links(reading.params, card["name"]),
         },

@@ -12,6 +12,7 @@ from django.urls import reverse
 from dashboard.alert_words import Alert
 from dashboard.chart_series import chart_heatmap, chart_series
 from dashboard.health import ENOUGH_REQUESTS
+from dashboard.models.address import model_url
 from dashboard.overview import model_table, sentence, tiles
 from dashboard.overview.last_minute import last_minute
 from dashboard.overview.machines import SERIES_BY_HOST, machines_at_end, with_busiest
@@ -209,8 +210,6 @@ def _links(shown: Sentence, reading: Reading, models: Sequence[Row], hosts: Sequ
     named_models = [*_names(models), *(span["labels"].get("model") for span in spans)]
     named_hosts = [*(host["host"] for host in hosts), *(span["labels"].get("host") for span in spans)]
     links = {host: reverse("machines-page") + view_query(params, {"host": host}) for host in named_hosts if host} | {
-        model: reverse("model-page", args=[model]) + view_query(params, {"model": None})
-        for model in named_models
-        if model
+        model: model_url(model, view_query(params, {"model": None})) for model in named_models if model
     }
     return only_named(links | alerts, shown.title, shown.text)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from dashboard.formatting import compact, duration, money, whole
 from dashboard.health import ENOUGH_REQUESTS
+from dashboard.models.address import model_url
 from dashboard.page_query import read
 from dashboard.reading import Reading
 from dashboard.requests.rows import BAR, Part, Status, bar, end_of, nice_scale, start_of, status_of
@@ -95,6 +96,7 @@ def detail(number: int, now: datetime | None = None) -> dict[str, Any] | None:
     status = status_of(row)
     return {
         "row": row,
+        "model_url": model_url(row["model_name"]),
         "status": status,
         "failed": not row["success"],
         "response": duration(total),

@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
+from dashboard.models.address import model_url
 from metrics.events import validate_many
 from metrics.models import ModelAlias
 from metrics.store.writing.transaction import Store
@@ -116,3 +117,23 @@ class ThePageOfAModel:
         assert "100\u00a0% of the requests" in html
         assert 'data-widget="models"' not in html
         assert 'data-filter="model"' not in html
+
+
+class TheAddressOfAModel:
+    @pytest.mark.parametrize(
+        ("name", "address"),
+        [
+            ("llama", "/dashboard/models/llama/?range=1h"),
+            ("a/b", "/dashboard/models/a%2Fb/?range=1h"),
+            ("..", "/dashboard/models/?open=..&range=1h"),
+            (".", "/dashboard/models/?open=.&range=1h"),
+        ],
+    )
+    def test_is_of_its_page_or_of_its_card_where_a_browser_would_change_the_path(self, name: str, address: str) -> None:
+        assert model_url(name, "?range=1h").replace("a/b", "a%2Fb") == address
+
+    def test_is_not_in_the_card_of_a_model_without_a_page(self, visitor: Client) -> None:
+        requests("..", 20)
+        requests("a", 20)
+        heads = [visitor.get(f"/dashboard/data/models?open={name}").json()["tables"]["opened"] for name in ("a", "..")]
+        assert ["Open its page" in head for head in heads] == [True, False]

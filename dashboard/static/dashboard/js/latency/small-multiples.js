@@ -61,7 +61,7 @@ function nameCard(card, name) {
   const link = find("a", title) ?? element("a", { class: "link" }, element("bdi"));
   if (!link.isConnected) title.replaceChildren(element("i", { class: "swatch", "aria-hidden": "true" }), link);
   find(".swatch", title).className = `swatch slot-${slotOf("model", name)}`;
-  Object.assign(link, { href: modelPageUrl(name) + location.search, title: `The page of ${name}` });
+  Object.assign(link, { href: modelPageUrl(name, location.search), title: `The page of ${name}` });
   setText(find("bdi", link), name);
   find("[data-info]", card).setAttribute("aria-label", `About ${name}`);
   find("[data-menu]", card).setAttribute("aria-label", `${name} menu`);

@@ -85,4 +85,7 @@ export const signInUrl = (search = location.search) => `${urls().loginUrl}?next=
 export const adminUrl = (path) => urls().adminUrl + path;
 export const rulesAdminUrl = (rest = "") => adminUrl(`alerts/alertrule/${rest}`);
 export const requestsPageUrl = () => urls().requestsPageUrl;
-export const modelPageUrl = (name) => `${urls().modelsPageUrl}${encodeURIComponent(name)}/`;
+// As dashboard/models/address.py has it. `search`: "?range=1h", or empty.
+export const modelPageUrl = (name, search = "") => ([".", ".."].includes(name)
+  ? `${urls().modelsPageUrl}?${new URLSearchParams({ open: name })}${search.replace("?", "&")}`
+  : `${urls().modelsPageUrl}${encodeURIComponent(name)}/${search}`);
