@@ -60,6 +60,8 @@ BOUNDED = {
     "metrics.Annotation": "at most 10,000 (`metrics.store.annotations`)",
     "metrics.RawFloor": "a row for each kind of event",
     "metrics.RollupFloor": "a row for each resolution",
+    "metrics.RequestTotal": "at most 101 rows, and as many of demo data (`metrics.label_sets`)",
+    "metrics.TotalsBoundary": "one row",
     "metrics.DemoClaim": "one row",
     "alerts.Evaluation": "one row",
     "alerts.Channel": "made by people, one by one",

@@ -18,7 +18,7 @@ MIN_BYTES = 1_000  # a shorter body fits into one packet anyway
 LEVEL = 6
 MAX_NAME_BYTES = 100
 THREAD_BYTES = 32 * 2**10  # compressing a larger part would hold up the event loop for a millisecond or more
-COMPRESSED_TYPES = re.compile(rb"text/|application/(json|x-ndjson|javascript|[\w.-]+\+json)\b")
+COMPRESSED_TYPES = re.compile(rb"text/|application/(json|x-ndjson|javascript|openmetrics-text|[\w.-]+\+json)\b")
 REFUSED = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 Headers = list[tuple[bytes, bytes]]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from llmmonitor import __version__
+from llmmonitor.backup.last import last_backup
 from llmmonitor.infra.telemetry import Totals, telemetry
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.exposition.families import Histogram, counter, gauge
@@ -71,6 +72,7 @@ def monitor_families(tick: Mapping[str, Any], at: datetime) -> Iterator[Any]:
     memory = [((host["host"],), _bytes(host.get("monitor_memory_mb"))) for host in own]
     yield gauge("memory_bytes", "Resident memory of the monitor, on the host that it runs on.", ("host",), memory)
     yield from _availability(at)
+    yield from _backups()
 
 
 def telemetry_families(totals: Totals) -> Iterator[Any]:
@@ -108,6 +110,15 @@ def _availability(at: datetime) -> Iterator[Any]:
     down_hosts = [((one.name,), one.down_seconds) for one in hosts]
     text = "How long a host sent no samples in the last 30 days."
     yield gauge("host_down_seconds", text, ("host",), down_hosts)
+
+
+def _backups() -> Iterator[Any]:
+    last = last_backup()
+    at = last.succeeded_at if last else None
+    text = "The moment whose state the newest complete backup has, Unix time."
+    yield gauge("last_backup_timestamp_seconds", text, (), [((), at.timestamp() if at else None)])
+    size = last.size_bytes if last else None
+    yield gauge("last_backup_size_bytes", "Size of the newest complete backup.", (), [((), size)])
 
 
 def _ratio(percent: float | None) -> float | None:

@@ -66,6 +66,7 @@ class AResponse:
             "application/json",
             "text/csv; charset=utf-8",
             "application/x-ndjson",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
             "application/problem+json",
             "application/vnd.oai.openapi+json; charset=utf-8",
         ],

@@ -10,6 +10,7 @@ import pytest
 from django.test import override_settings
 
 from llmmonitor import __version__
+from llmmonitor.backup.models import LastBackup
 from llmmonitor.environment import read_environment
 from llmmonitor.infra.telemetry import Telemetry
 from metrics import registers
@@ -231,6 +232,14 @@ class TheFiguresOfTheMonitor:
         assert read.sum("llmmonitor_down_seconds") == 40
         assert read.sum("llmmonitor_availability_ratio") == pytest.approx(1 - 40 / 3_600, abs=0.001)
         assert read.values("llmmonitor_host_down_seconds", "host") == {"own"}
+
+    def test_have_the_last_backup(self, api: AsgiClient) -> None:
+        assert not [name for name, _ in scrape(api).samples if "backup" in name]
+        at = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+        LastBackup.objects.create(by=LastBackup.By.SCHEDULE, succeeded_at=at, size_bytes=12_345)
+        read = scrape(api)
+        assert read.sum("llmmonitor_last_backup_timestamp_seconds") == at.timestamp()
+        assert read.sum("llmmonitor_last_backup_size_bytes") == 12_345
 
     def test_have_the_number_of_alerts(self, api: AsgiClient) -> None:
         read = scrape(api)

@@ -15,7 +15,9 @@ from metrics import catalogue, exposition, queries
 from metrics.events import InferenceEvent
 from metrics.label_sets import MAX_SHOWN
 from metrics.queries import Filters, Window
+from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read import request_totals
+from metrics.queries.time.plan import Segment
 from metrics.store.upkeep.forgetting import forget
 from metrics.store.writing.transaction import Store
 from tests.metrics.exposition.scraped import OPENMETRICS, Scrape, fallen
@@ -178,6 +180,54 @@ class ThePercentiles:
         assert counts == {"0.25": 1, "0.5": 2, "1.0": 3}
         assert scrape.sum("llmmonitor_response_time_seconds_sum") == pytest.approx(4.753)
         assert scrape.sum("llmmonitor_response_time_seconds_count") == 5
+
+
+class AScrapeThatIsStopped:
+    def test_continues_the_next_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        draw = random.Random(9)
+        commit(*[event(draw, NOW - timedelta(hours=6 * number)) for number in range(20)])
+        read: list[Segment] = []
+        read_block = request_totals._read_block
+
+        def stop_after_three(selection: Any, segment: Segment, slots: Any) -> Any:
+            if read and len(read) % 4 == 3:
+                read.append(segment)
+                raise QueryTooSlow(1.0)
+            read.append(segment)
+            return read_block(selection, segment, slots)
+
+        monkeypatch.setattr(request_totals, "_read_block", stop_after_three)
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                scrape = Scrape.at(NOW)
+            except QueryTooSlow:
+                continue
+            break
+        assert scrape.sum("llmmonitor_requests_total") == 20
+        assert attempts == 7
+        blocks = set(read)
+        assert len(blocks) == 20
+        assert len(read) == len(blocks) + attempts - 1  # each block once, and those at which it was stopped
+
+    def test_reads_only_what_has_changed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        draw = random.Random(10)
+        commit(*[event(draw, NOW - timedelta(hours=6 * number)) for number in range(20)])
+        Scrape.at(NOW)
+        read: list[Segment] = []
+        read_block = request_totals._read_block
+
+        def note(selection: Any, segment: Segment, slots: Any) -> Any:
+            read.append(segment)
+            return read_block(selection, segment, slots)
+
+        monkeypatch.setattr(request_totals, "_read_block", note)
+        Scrape.at(NOW)
+        assert not read
+        commit(event(draw, NOW - timedelta(hours=50), model_name="new"))
+        assert Scrape.at(NOW).sum("llmmonitor_requests_total") == 21
+        assert len(read) == 1
 
 
 class TheLabelSets:
