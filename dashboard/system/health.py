@@ -52,13 +52,13 @@ def bytes_figure(value: float | None) -> Figure:
 
 @dataclass(frozen=True)
 class Load:
-    """What the monitor takes of its machine, in percent, and in the units of the samples; None where not known."""
+    """What the monitor takes of its machine, in percent, and what the machine has; None where not known."""
 
     host: str
     cpu_percent: float | None
     memory_percent: float | None
-    memory_mb: float | None
     cores: float | None
+    machine_mb: float | None
 
 
 def parts_of(report: Mapping[str, Any], more: Sequence[Part]) -> list[Part]:
@@ -82,8 +82,8 @@ def load_of(hosts: Sequence[Mapping[str, Any]]) -> Load | None:
             host["host"],
             cpu / cores if cores else None,
             100 * memory / (1024 * total) if memory is not None and total else None,
-            memory,
             cores,
+            1024 * total if total is not None else None,
         )
     return None
 

@@ -38,7 +38,6 @@ SERIES = (
     series("monitor.commit_p99_ms", "max"),
     series("monitor.queued_events", "max"),
     series("monitor.query_p95_ms", "avg"),
-    series("monitor.cache_hit_percent", "avg"),
     series("monitor.tick_lag_ms", "max"),
     series("monitor.task_lateness_ms", "max"),
     series("monitor.live_clients", "max"),
@@ -63,14 +62,16 @@ def figures(reading: Reading) -> Row:
     return {
         "sentence": health.describe(report, load, totals, available, late, age).as_dict(),
         "availability": [one.as_dict() for one in available],
-        "load": None if load is None else {"cores": load.cores, "host": load.host},
+        "load": None if load is None else {"cores": load.cores, "host": load.host, "machine_mb": load.machine_mb},
         "tables": {
             "parts": render_to_string("system/parts.html", {"parts": health.parts_of(report, more)}),
             "refused": render_to_string("system/refused.html", {"rows": work.refused_rows(totals)}),
             "tasks": render_to_string("system/tasks.html", {"rows": work.task_rows(totals, now)}),
             "storage": reading.read("The storage statistics", lambda: storage_table(reading.now)) or "",
             "backup": render_to_string("system/backup.html", {"rows": backup.rows_of_card()}),
-            "responses": render_to_string("system/responses.html", {"rows": work.response_rows(totals, TITLES)}),
+            "responses": render_to_string(
+                "system/responses.html", {"rows": work.response_rows(totals, TITLES), "hits": work.hit_share(totals)}
+            ),
         },
     }
 

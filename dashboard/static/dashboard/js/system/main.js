@@ -28,6 +28,12 @@ const lines = (of, spec) => (root, page) => mountChart(root, page, {
   ...spec,
 });
 
+// What the monitor takes of its machine, in percent of it.
+const LOAD = [
+  { label: "CPU", colour: "series-1", metric: "monitor.cpu_percent", percentOf: (value, { cores }) => (cores ? value / cores : null) },
+  { label: "memory", colour: "series-2", metric: "monitor.memory_mb", percentOf: (value, { machine_mb: all }) => (all ? (100 * value) / all : null) },
+];
+
 // A table with bars, whose widths are in percent.
 const mountBars = (root, page) => mountServerTable(root, page, {
   onDraw: () => {
@@ -64,12 +70,11 @@ const WIDGETS = {
   }),
   load: (root, page) => mountChart(root, page, {
     type: "line", legend: true, emptyText, format: (value) => text(percent(value)), formatTick: percentLabel,
-    metrics: [["monitor.cpu_percent", "avg"]], spansOf: [], thresholdsOf: [],
-    help: "The CPU time of the monitor: 100 % is all cores of its machine.",
-    lines: () => [{
-      label: "CPU", colour: "series-1",
-      points: page.series.get("monitor.cpu_percent", "avg").map(({ x, y }) => ({ x, y: y === null ? null : y / (page.data.load?.cores || 1) })),
-    }],
+    metrics: LOAD.map(({ metric }) => [metric, "avg"]), spansOf: [], thresholdsOf: [],
+    help: "The CPU time and the memory of the monitor, as a share of all cores and of the memory of its machine.",
+    lines: () => LOAD.map(({ label, colour, metric, percentOf }) => ({
+      label, colour, points: page.series.get(metric, "avg").map(({ x, y }) => ({ x, y: y === null || !page.data.load ? null : percentOf(y, page.data.load) })),
+    })),
     currentValues: () => {
       const host = page.tick?.hosts.find(({ host: name }) => name === page.data.load?.host);
       if (!host) return [];
