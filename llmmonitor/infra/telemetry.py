@@ -34,6 +34,7 @@ SCALE = 4  # buckets for each doubling
 SHORTEST_SECONDS = 1e-4  # shorter ones share a bucket
 LONGEST_SECONDS = 2_000.0
 MAX_LABELS = 200  # of a name; further ones share OTHER
+MAX_LABEL = 80  # characters
 OTHER = "other"
 SEPARATOR = "\x1f"
 TOTALS_KEY, LATEST_KEY, LEVELS_KEY = (
@@ -214,6 +215,8 @@ class Telemetry:
             self._start()
 
     def _bounded(self, name: str, label: str) -> str:
+        """Return the label, short and without the separator, or OTHER if the name has too many. It may be of a client."""
+        label = label.replace(SEPARATOR, " ")[:MAX_LABEL]
         labels = self._labels.setdefault(name, set())
         if label not in labels:
             if len(labels) >= MAX_LABELS:

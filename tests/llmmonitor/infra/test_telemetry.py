@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from llmmonitor.infra.telemetry import (
     LONGEST_SECONDS,
+    MAX_LABEL,
     MAX_LABELS,
     OTHER,
     SHORTEST_SECONDS,
@@ -61,6 +62,14 @@ class TestCounters:
         counts = own.totals().by_label("rejected")
         assert len(counts) == MAX_LABELS + 1
         assert counts[OTHER] == 10
+
+    def test_have_short_labels_without_the_separator(self) -> None:
+        own = Telemetry()
+        own.count("rejected", "a\x1fb" + "x" * 200)
+
+        [label] = own.totals().by_label("rejected")
+        assert label.startswith("a bx")
+        assert len(label) == MAX_LABEL
 
     def test_begin_at_zero_in_a_forked_process(self) -> None:
         telemetry.count("fork", "parent")
