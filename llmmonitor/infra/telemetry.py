@@ -215,7 +215,7 @@ class Telemetry:
             self._start()
 
     def _bounded(self, name: str, label: str) -> str:
-        """Return the label, short and without the separator, or OTHER if the name has too many. It may be of a client."""
+        """Return the label, which may be a client's: short, without the separator, OTHER if the name has too many."""
         label = label.replace(SEPARATOR, " ")[:MAX_LABEL]
         labels = self._labels.setdefault(name, set())
         if label not in labels:

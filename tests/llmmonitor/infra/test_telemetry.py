@@ -132,6 +132,11 @@ def count_in_another_process(url: str) -> None:
 class TestSeveralProcesses:
     """With Redis."""
 
+    @pytest.fixture(autouse=True)
+    def _without_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Publish at given moments only. A thread would go on after the test."""
+        monkeypatch.setattr(Telemetry, "_start", lambda self: None)
+
     @pytest.fixture
     def url(self) -> str:
         with services.redis() as redis:
