@@ -7,6 +7,8 @@ import re
 import socket
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
@@ -95,5 +97,15 @@ class TheSeparateProcesses:
             assert ticks[0][-1]["hosts"]
             assert {tick["seq"] for tick in ticks[0]} & {tick["seq"] for tick in ticks[1]}
             assert second.get("/metrics/summary").json()["total_requests"] == 1
+            # The worker's sample has what all processes did.
+            stamped = {**EVENT, "request_id": "twice", "timestamp": datetime.now(UTC).isoformat()}
+            assert [one.post("/track/inference", stamped).status for one in (first, second)] == [200, 200]
+            until = time.monotonic() + 60
+            own: dict[str, Any] = {}
+            while (own.get("monitor_events_duplicate"), own.get("monitor_live_clients")) != (1, 2):
+                assert time.monotonic() < until, own
+                hosts = first.get("/metrics/current").json()["hosts"]
+                own = next((host for host in hosts if host.get("monitor_cpu_percent") is not None), {})
+                time.sleep(0.2)
             worker.terminate()
             assert worker.wait(30) == 0
