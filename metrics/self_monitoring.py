@@ -6,10 +6,15 @@ sample before, so they are the same whichever worker takes the sample, but for t
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+import psutil
+from django.conf import settings
 
 from llmmonitor.infra.telemetry import Durations, Totals, telemetry
 from metrics.sizes.database import database_bytes
@@ -71,12 +76,26 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(1000 * seconds, 3)
 
 
+@lru_cache(maxsize=1)
+def _process(pid: int) -> psutil.Process:
+    """Return this process, which knows the CPU time of the reading before."""
+    return psutil.Process(pid)
+
+
 _monitor = SelfMonitor()
+# With several processes, each publishes its own; the host's sample alone would have those of the worker that takes it.
+telemetry.level("process_memory_mb", lambda: psutil.Process().memory_info().rss / MIB)
+telemetry.level("process_cpu_percent", lambda: _process(os.getpid()).cpu_percent())
 
 
 def monitor_fields(at: datetime) -> dict[str, Any]:
     """Return the figures of the monitor as fields of a sample."""
-    fields = _monitor.fields(at.timestamp(), telemetry.totals())
+    totals = telemetry.totals()
+    fields = _monitor.fields(at.timestamp(), totals)
+    if settings.LLMMONITOR.redis_url:
+        for field, level in (("cpu_percent", "process_cpu_percent"), ("memory_mb", "process_memory_mb")):
+            if level in totals.levels:
+                fields[f"monitor_{field}"] = round(totals.levels[level], 2)
     if at.second % 10 == 0:  # it changes slowly
         fields["monitor_database_mb"] = round(database_bytes() / MIB, 3)
     return fields

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
@@ -107,5 +108,7 @@ class TheSeparateProcesses:
                 hosts = first.get("/metrics/current").json()["hosts"]
                 own = next((host for host in hosts if host.get("monitor_cpu_percent") is not None), {})
                 time.sleep(0.2)
+            processes = [psutil.Process(pid) for pid in (first.pid, second.pid, worker.pid)]
+            assert own["monitor_memory_mb"] > 0.6 * sum(process.memory_info().rss for process in processes) / 2**20
             worker.terminate()
             assert worker.wait(30) == 0
