@@ -208,6 +208,12 @@ class Environment(BaseSettings):
         256 * 2**20, description="Minimum free disk space. Below it, new events are rejected with 503."
     )
 
+    archive_dir: Path | None = Field(
+        None,
+        description="Existing directory to which single requests and errors are written before they are deleted. If "
+        "empty, they are deleted without it.",
+    )
+
     # Backup.
     backup_dir: Path | None = Field(
         None, description="Existing directory for backups at intervals. If empty, none are written."
@@ -226,7 +232,7 @@ class Environment(BaseSettings):
         5.0, gt=0, description="Maximum duration of a query. A longer query is stopped with 503."
     )
 
-    @field_validator("data_dir", "backup_dir")
+    @field_validator("data_dir", "archive_dir", "backup_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().absolute()

@@ -109,12 +109,13 @@ def _ticks() -> str | None:
 
 def _disk() -> str | None:
     from metrics.store.disk import low_space_message
+    from metrics.store.upkeep.archiving import archive_notice
     from metrics.store.upkeep.disk_limit import limit_notice
 
     message = low_space_message()
     if message is not None:
         raise RuntimeError(message)
-    return limit_notice()
+    return " ".join(notice for notice in (archive_notice(), limit_notice()) if notice) or None
 
 
 PARTS: dict[str, Callable[[], str | None]] = {

@@ -51,10 +51,11 @@ def broadcast() -> None:
 @shared_task(name="metrics.tasks.maintain", expires=60.0)
 def maintain() -> None:
     """Delete expired rows and keep the store within its disk limit."""
+    from metrics.archive.writing import DirectoryArchive
     from metrics.store.upkeep.retention import maintain as keep_within_policy
 
     try:
-        keep_within_policy(_now(), MAINTAIN_SECONDS)
+        keep_within_policy(_now(), MAINTAIN_SECONDS, archive=DirectoryArchive.from_settings())
     except Exception as error:  # noqa: BLE001 (the task runs again in a minute)
         log_throttled(logger, "maintain", error)
 

@@ -1,5 +1,8 @@
 """Keeps the store below `LLMMONITOR_MAX_DISK`: deletes the oldest raw rows, and returns free pages of SQLite's file.
 
+Requests and errors are archived before, if there is an archive that can be written; if not, they are deleted all the
+same, because a full store rejects new events.
+
 Only single requests, errors and samples are deleted. Rollups stay, so charts and figures of the past do not change.
 Rows of the last five minutes stay too, because without them the raw floor would reject new events.
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -31,6 +35,7 @@ from metrics.models import InferenceMetrics
 from metrics.sizes.database import sqlite_pragma
 from metrics.sizes.words import format_bytes
 from metrics.store.disk import DELETION_SHARE
+from metrics.store.upkeep.archiving import Archive, ArchiveBusy, ArchiveProblem, archive_and_delete, note_problem
 from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, table_name
 
@@ -46,13 +51,16 @@ NOTICE = "store:disk-limit"
 NOTICE_SECONDS = 86_400
 
 
-def enforce_max_disk(now: datetime, steps: Steps) -> dict[str, int]:
+def enforce_max_disk(now: datetime, steps: Steps, archive: Archive | None = None) -> dict[str, int]:
     """Delete the oldest raw rows if the store is near its limit. Return the number of rows by table."""
     limit = int(settings.LLMMONITOR.max_disk)
     if used_bytes() <= limit * DELETION_SHARE:
         return {}
     delete = _delete_by_time if connection.vendor == "sqlite" else _delete_from_full_tables
-    counts = delete(limit * TARGET_SHARE, now - MIN_KEPT, steps)
+    try:
+        counts = delete(limit * TARGET_SHARE, now - MIN_KEPT, steps, archive)
+    except ArchiveBusy:  # another process deletes rows; the next run continues
+        return {}
     _report(limit, counts.total())
     return dict(+counts)
 
@@ -72,7 +80,7 @@ def limit_notice() -> str | None:
     return notice
 
 
-def _delete_by_time(target: float, newest: datetime, steps: Steps) -> Counter[str]:
+def _delete_by_time(target: float, newest: datetime, steps: Steps, archive: Archive | None) -> Counter[str]:
     counts: Counter[str] = Counter()
 
     def is_enough() -> bool:
@@ -80,10 +88,33 @@ def _delete_by_time(target: float, newest: datetime, steps: Steps) -> Counter[st
 
     while not is_enough() and not steps.is_over and (end := _end_of_oldest_slice(newest)) is not None:
         for model, kind in RAW_TABLES:
-            counts[table_name(model)] += steps.run(oldest_raw_rows(model, kind, end), until=is_enough)
+            counts[table_name(model)] += _delete_oldest(model, kind, end, steps, archive, is_enough=is_enough)
             if is_enough() or steps.is_over:
                 break
     return counts
+
+
+def _delete_oldest(
+    model: type[models.Model],
+    kind: str,
+    before: datetime,
+    steps: Steps,
+    archive: Archive | None,
+    *,
+    most: int | None = None,
+    is_enough: Callable[[], bool] = lambda: False,
+) -> int:
+    """Delete the oldest raw rows before a time, at most `most`, until it is enough. Return their number.
+
+    They are archived before, if possible. Raises ArchiveBusy.
+    """
+    if archive is not None and archive.has(kind):
+        try:
+            return archive_and_delete(archive, model, kind, before, steps, is_due=lambda: not is_enough(), most=most)
+        except ArchiveProblem as problem:
+            note_problem(problem)
+    step = oldest_raw_rows(model, kind, before)
+    return steps.run(step if most is None else _limited(step, most), until=is_enough)
 
 
 def _end_of_oldest_slice(newest: datetime) -> datetime | None:
@@ -98,7 +129,7 @@ def _end_of_oldest_slice(newest: datetime) -> datetime | None:
     return min(datetime.fromtimestamp(start, UTC) + SLICE, newest)
 
 
-def _delete_from_full_tables(target: float, newest: datetime, steps: Steps) -> Counter[str]:
+def _delete_from_full_tables(target: float, newest: datetime, steps: Steps, archive: Archive | None) -> Counter[str]:
     tables = [(model, kind, _postgres_table(model)) for model, kind in RAW_TABLES]
     raw_bytes = sum(table.size for _, _, table in tables)
     share = min(1.0, (used_bytes() - target) / max(1, raw_bytes))
@@ -108,7 +139,7 @@ def _delete_from_full_tables(target: float, newest: datetime, steps: Steps) -> C
             continue
         rows = math.ceil((manager(model).count() + table.dead_rows) * share) - table.dead_rows
         if rows > 0:
-            counts[table_name(model)] = steps.run(_limited(oldest_raw_rows(model, kind, newest), rows))
+            counts[table_name(model)] = _delete_oldest(model, kind, newest, steps, archive, most=rows)
         if (counts[table_name(model)] or table.dead_rows) and not connection.in_atomic_block:
             with connection.cursor() as cursor:
                 cursor.execute(f"VACUUM (ANALYZE) {connection.ops.quote_name(model._meta.db_table)}")

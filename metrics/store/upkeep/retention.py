@@ -38,6 +38,7 @@ from metrics.store import compaction
 from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
 from metrics.store.upkeep import disk_limit, level_hours, request_totals, sdk_queues, table_sizes
+from metrics.store.upkeep.archiving import Archive, archive_old
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
 
@@ -54,8 +55,12 @@ _gauge_labels_clean_at: datetime | None = None
 _compacted_at: datetime | None = None
 
 
-def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | None = None) -> dict[str, int]:
+def maintain(
+    now: datetime, budget_seconds: float, policy: RetentionPolicy | None = None, archive: Archive | None = None
+) -> dict[str, int]:
     """Delete rows that are too old or too many for the disk limit. Return the number of rows by table.
+
+    With an archive, requests and errors are archived before they are deleted (`metrics.store.upkeep.archiving`).
 
     It stops after `budget_seconds` and continues at the next call; each table gets at least one step. Any number of
     processes may run it at the same time. After all tables, it raises the first error of the database.
@@ -86,9 +91,9 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
         return {}
 
     # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
-    attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps))
+    attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps, archive))
     for model, kind in RAW_TABLES:
-        run(table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps))
+        run(table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps, archive))
     attempt("totals of requests", lambda: _add_to_totals(now, steps, policy))
     in_totals = request_totals.boundary()
     for resolution in RESOLUTIONS:
@@ -114,12 +119,16 @@ def maintain(now: datetime, budget_seconds: float, policy: RetentionPolicy | Non
     return counts
 
 
-def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: Steps) -> int:
+def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: Steps, archive: Archive | None) -> int:
     """Delete the raw rows of a kind that are too old. Return their number.
 
     Not while demo data is filled in: the raised floor would reject the older samples that follow.
     """
-    return 0 if is_filling() else steps.run(oldest_raw_rows(model, kind, before))
+    if is_filling():
+        return 0
+    if archive is not None and archive.has(kind):
+        return archive_old(archive, model, kind, before, steps)
+    return steps.run(oldest_raw_rows(model, kind, before))
 
 
 def _add_to_totals(now: datetime, steps: Steps, policy: RetentionPolicy) -> dict[str, int]:

@@ -1,0 +1,89 @@
+"""`manage.py archive query`: print rows of the archive."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from llmmonitor.infra.commands import StoreCommand
+from metrics import queries
+from metrics.api.export import write_csv, write_ndjson
+from metrics.archive.chunks import ID
+from metrics.archive.files import KINDS
+from metrics.archive.reading import BadArchive, Row, read_archive
+
+FILTERS = {"model": "model_name", "provider": "provider", "service": "service", "request_id": "request_id"}
+
+
+class Command(StoreCommand):
+    """Read the archive of requests and errors."""
+
+    help = "Print the requests or errors in the archive (LLMMONITOR_ARCHIVE_DIR)."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        query = actions.add_parser("query", help="print rows of the archive, a JSON object a line")
+        _add_selection(query)
+        query.add_argument("--kind", choices=tuple(KINDS.values()), default="inference", help="default: inference")
+        for name in FILTERS:
+            option = f"--{name.replace('_', '-')}"
+            query.add_argument(option, action="append", default=[], metavar="NAME", help="may be given several times")
+        form = query.add_mutually_exclusive_group()
+        form.add_argument("--json", action="store_true", help="a JSON object a line, as by default")
+        form.add_argument("--csv", action="store_true", help="CSV with a header row")
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        """Run the action."""
+        directory = options["dir"] or settings.LLMMONITOR.archive_dir
+        if directory is None:
+            raise CommandError("There is no archive. Set LLMMONITOR_ARCHIVE_DIR, or use --dir DIR.")
+        try:
+            self.query(directory, **options)
+        except BadArchive as error:
+            raise CommandError(str(error)) from None
+        except BrokenPipeError:  # the reader, such as `head`, has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def query(
+        self, directory: Path, *, kind: str, start: datetime | None, end: datetime | None, **options: Any
+    ) -> None:
+        """Print the rows that match."""
+        rows = _matching(read_archive(directory, kind, start, end), options)
+        write = write_csv if options["csv"] else write_ndjson
+        for block in write(rows, columns(kind)):
+            self.stdout.write(block.decode(), ending="")
+
+
+def columns(kind: str) -> tuple[str, ...]:
+    """Return the columns of a kind of export without the id."""
+    now = datetime.now(UTC)
+    table = queries.export(kind, queries.Window.last(1, now), queries.Filters(), now=now)
+    return tuple(name for name in table.columns if name != ID)
+
+
+def _matching(rows: Iterator[Row], options: dict[str, Any]) -> Iterator[Row]:
+    wanted = {column: frozenset(options[name]) for name, column in FILTERS.items() if options[name]}
+    return (row for row in rows if all(row.get(column) in values for column, values in wanted.items()))
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="start", type=_time, metavar="TIME", help="such as 2026-03-01T12:00:00Z")
+    parser.add_argument("--to", dest="end", type=_time, metavar="TIME", help="rows of this time are not included")
+    parser.add_argument("--dir", type=Path, help="another directory than LLMMONITOR_ARCHIVE_DIR")
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-03-01 or 2026-03-01T12:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
