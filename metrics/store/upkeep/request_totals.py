@@ -53,12 +53,12 @@ class _Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class _Hours:
-    """Hours to add, from `start` to `end` in unix seconds, their rows, and the sums by label set."""
+    """Hours to add, from `start` to `end` in unix seconds, their rows, and the totals with them by label set."""
 
     start: int
     end: int
     rows: _Rows
-    sums: Mapping[Key, Row]
+    totals: Mapping[Key, Row]
 
 
 def boundary() -> int:
@@ -121,7 +121,7 @@ def _register_label_sets() -> None:
 
 
 def _read(start: int, until: int) -> _Hours | None:
-    """Return the next hours and their sums; None if they have a label set that has not been registered yet."""
+    """Return the next hours and the totals with them; None if they have a label set that is not registered yet."""
     of_hour = _rows(start, until).values("bucket").annotate(Count("pk")).order_by("bucket")
     counts = list(of_hour.values_list("bucket", "pk__count")[:MAX_HOURS])
     end, number = until, 0
@@ -134,7 +134,8 @@ def _read(start: int, until: int) -> _Hours | None:
         if len(counts) == MAX_HOURS:
             end = counts[-1][0] + HOUR
     rows = list(_rows(start, end).values_list("pk", "series", *SUMS))
-    of_series, known = _keys_of_series(), {labels for labels, _ in _label_sets_with_totals()}
+    of_series, totals = _keys_of_series(), _totals()
+    known = {labels for labels, _ in totals}
     keys: dict[Key, int] = {}
     numbered: list[Row] = []
     for _, series_id, *sums in rows:
@@ -144,25 +145,26 @@ def _read(start: int, until: int) -> _Hours | None:
                 return None
             labels = REST
         numbered.append((0, 0, keys.setdefault((labels, is_demo), len(keys)), *sums))
+    numbered += [(0, 0, number, *totals[key]) for key, number in keys.items() if key in totals]
     key_of = {number: key for key, number in keys.items()}
     merged = {key_of[number]: tuple(sums) for _, _, number, *sums in merge_rows(numbered)}
     return _Hours(start, end, _Rows(len(rows), sum(pk for pk, *_ in rows)), merged)
 
 
+def _totals() -> dict[Key, Row]:
+    rows = manager(RequestTotal).values_list(*LABELS, *SUMS)
+    return {(LabelSet(*row[: len(LABELS) - 1]), row[len(LABELS) - 1]): row[len(LABELS) :] for row in rows}
+
+
 def _add(hours: _Hours, _: int) -> int:
-    """Add the sums of hours, in a transaction. Return 1, or 0 if the hours or the boundary are not what was read."""
+    """Store the totals with the hours, in a transaction. Return 1, or 0 if the hours or the boundary have changed.
+
+    Only this function changes totals, and it raises the boundary. `forget` deletes totals after the rows of its hours.
+    """
     found = _rows(hours.start, hours.end).aggregate(number=Count("pk"), ids=Sum("pk"))
     if boundary() != hours.start or _Rows(found["number"], int(found["ids"] or 0)) != hours.rows:
         return 0
-    keys = list(hours.sums)
-    stored = {
-        (LabelSet(*labels), is_demo): tuple(sums)
-        for *labels, is_demo, sums in (
-            (*row[: len(LABELS)], row[len(LABELS) :]) for row in manager(RequestTotal).values_list(*LABELS, *SUMS)
-        )
-    }
-    numbered = [(0, 0, number, *of[key]) for of in (stored, hours.sums) for number, key in enumerate(keys) if key in of]
-    _upsert.run([(*keys[number][0], keys[number][1], *sums) for _, _, number, *sums in merge_rows(numbered)])
+    _upsert.run([(*labels, is_demo, *sums) for (labels, is_demo), sums in hours.totals.items()])
     if not manager(TotalsBoundary).update(bucket=hours.end):
         manager(TotalsBoundary).create(bucket=hours.end)
     return 1

@@ -247,6 +247,18 @@ class TheLabelSets:
         assert after.values("llmmonitor_requests_total", "model") == scrape.values("llmmonitor_requests_total", "model")
         assert after.sum("llmmonitor_requests_total") == 3_500
 
+    def test_get_the_place_of_one_that_a_person_removed(self) -> None:
+        names = [f"model-{number:03}" for number in range(MAX_SHOWN + 2)]
+        commit(*[request(f"{name}-0", model_name=name) for name in names], at=OF_STORED)
+        old = OF_STORED - timedelta(hours=30)  # rows that stay what they are
+        commit(*[request(f"{name}-30", old, name) for name in names if name != names[3]], at=OF_STORED)
+        assert Scrape.at(OF_STORED).sum("llmmonitor_requests_total", model="__other__") == 4
+        forget(model=names[3], at=OF_STORED)
+        scrape = Scrape.at(OF_STORED)
+        assert scrape.sum("llmmonitor_requests_total", model="__other__") == 2
+        for name in (*names[:3], *names[4:-1]):
+            assert scrape.sum("llmmonitor_requests_total", model=name) == 2, name
+
     @pytest.mark.parametrize("accept", ["", OPENMETRICS])
     def test_may_have_any_characters(self, accept: str) -> None:
         draw = random.Random(6)

@@ -234,6 +234,24 @@ class WhenOldRowsAreDeleted:
 
 
 class TheUpkeepOfSeveralProcesses:
+    def test_does_not_lower_the_boundary_that_another_one_has_raised_meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = request_totals._read
+
+        def read_before_another_adds(start: int, until: int) -> Any:
+            hours = read(start, start + HOUR)  # without rows
+            monkeypatch.setattr(request_totals, "_read", read)
+            maintain()
+            return hours
+
+        record([*some(random.Random(7), ago(days=4), 50), request(ago(days=2.1), "last")], at=ago(days=2.1))
+        monkeypatch.setattr(request_totals, "_read", read_before_another_adds)
+        maintain()
+        assert TotalsBoundary.objects.get().bucket > HOUR
+        assert rolled_up(HOUR) == 51
+        assert scraped_total() == 51
+
     def test_adds_each_hour_once(self) -> None:
         record([*some(random.Random(5), ago(days=5), 400), request(ago(days=2.1), "last")], at=ago(days=2.1))
         assert run_together(start(UPKEEP), start(UPKEEP)) == [0, 0]
