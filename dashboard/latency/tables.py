@@ -75,6 +75,7 @@ def percentile_rows(summary: Row, models: Sequence[Row], recent: Recent) -> list
 
 def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> PercentileRow:
     enough = row["total_requests"] >= ENOUGH_REQUESTS
+    change = p95_change(row, comparable)
 
     def shown(figure: str) -> Figure:
         return duration(row.get(figure)) if enough else NO_FIGURE
@@ -83,7 +84,7 @@ def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> Pe
         name,
         whole(row["total_requests"]),
         [("" if column in NARROW else "wide", shown(figure)) for figure, column in PERCENTILES.items()],
-        p95_change(row, comparable),
+        change if name else change._replace(judgement=""),  # the models have different speeds
         recent.p95(name),
         name in recent.firing,
         [shown(figure) for figure in FURTHER],

@@ -71,6 +71,11 @@ describe("The head of a chart", () => {
     live.applyTick(/** @type {any} */ ({ type: "tick", seq: 89, overall: {} }));
     assert.deepEqual(shown(live), [9, 9, 18]);
   });
+
+  it("has the newest value of a level, whose step need not be whole", () => {
+    const live = page();
+    assert.equal(headValue(live, live.series.get("inference.timeouts", "rate"), null, { isLevel: true }), 9);
+  });
 });
 
 describe("What a page shows as a whole", () => {

@@ -57,7 +57,8 @@ class TheTableOfModels:
     def test_judges_a_change_of_p95_as_that_of_the_latency_page_does(self, p95: float, words: tuple[str, str]) -> None:
         changed = row("a", p95_response_time_ms=p95)
         assert shown([changed], "change")[0].change == words
-        assert percentile_rows(row("", comparable=True), [changed], Recent())[0].change == words
+        of_model, of_all = percentile_rows({**changed, "comparable": True}, [changed], Recent())
+        assert (of_model.change, of_all.change) == (words, (words[0], ""))
 
     def test_has_no_percentile_of_fewer_than_20_requests(self) -> None:
         cells = shown([row("few", 19), row("enough", 20)], "p95")

@@ -24,6 +24,7 @@ const WIDGETS = {
   levels: queue.mount,
   pending: (root, page) => mountLinesByModel(root, page, {
     ...counts,
+    isLevel: true,
     metric: ["queue.pending", "avg"],
     help: "Requests that wait, by model.",
     emptyText: "No queue data in this time range",
@@ -60,6 +61,7 @@ const WIDGETS = {
   oldest: (root, page) => mountChart(root, page, {
     ...times,
     type: "line",
+    isLevel: true,
     metrics: [["queue.oldest_seconds", "max"]],
     spansOf: ["queue.oldest_seconds"],
     thresholdsOf: [],

@@ -21,6 +21,7 @@ const DESCRIPTION_INTERVAL_MS = 5_000;
 const MAX_VALUES = 4; // in the head and in the description
 
 // Mount a chart over time with its card. `spec` is that of charts/time-chart.js, with:
+//   isLevel: whether its values are levels, see head-value.js;
 //   help: what the chart shows, in a few sentences; metrics: [[metric, stat], …], for the help and the files; groupBy,
 //   currentValues(time): [[label, value, fromWindow], …] for the head; `time` is that of the crosshair, or null. Without a
 //   time they are those of the newest step, which the head says, unless `namesSpan` is true: then they are of the span of
@@ -78,7 +79,7 @@ function headValues(page, spec, chart, time) {
 
 // The newest value of each line, or the value under the crosshair.
 function lineValues(page, { lines, spec }, time) {
-  return lines.filter(({ isBefore }) => !isBefore).slice(0, MAX_VALUES).map(({ label, points }) => [label, spec.format(headValue(page, points, time))]);
+  return lines.filter(({ isBefore }) => !isBefore).slice(0, MAX_VALUES).map(({ label, points }) => [label, spec.format(headValue(page, points, time, spec))]);
 }
 
 // Draw [label, value] pairs. A label that starts with a space continues the pair before.

@@ -29,7 +29,7 @@ export function mount(root, page) {
     currentValues: (time) => {
       const current = time === null && page.live && !page.isFiltered ? page.tick?.queue : null;
       const values = LINES.map(({ label, name, metric }) =>
-        [label, formatCount(current?.[name] ?? headValue(page, page.series.get(...metric), time))]);
+        [label, formatCount(current?.[name] ?? headValue(page, page.series.get(...metric), time, { isLevel: true }))]);
       const span = current ? "now" : spanOfNewestStep({ live: page.live, step: page.series.step });
       return time === null ? [[span, ""], ...values] : values;
     },
