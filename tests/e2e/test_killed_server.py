@@ -56,6 +56,7 @@ class AKilledServer:
         expect(connection).to_have_attribute("data-state", "live", timeout=60_000)
         expect(page.locator("#connection-banner")).to_be_hidden()
         expect(page.locator("main")).to_contain_text("after", timeout=30_000)
+        address = page.url
         page.keyboard.press("l")  # paused, so that nothing moves while it is read
         lines = points(page, widget)
         assert lines
@@ -68,7 +69,7 @@ class AKilledServer:
         shown = settled(lines, killed)
         assert any(shown.values())
 
-        page.reload()
+        page.goto(address)  # a reload would show the paused window
         wait_live(page)
         first = min(at for line in points(page, widget).values() for at, _ in line)  # the window has moved
         again = settled(points(page, widget), killed)

@@ -195,7 +195,7 @@ class APage:
         expect(page.locator('[data-tile="requests"] [data-change]')).to_have_text(re.compile(r"^\s*$"))
 
         send(server, *(request(ago_seconds=3_700 + 60 * n) for n in range(58)))
-        page.reload()
+        page.goto(f"{server.url}/?range=1h")
         wait_live(page)
         page.locator("#live").click()
 
