@@ -27,6 +27,7 @@ COMMIT_SECONDS = 60.0  # that an interrupted import waits for its last commit
 ANY_AGE = timedelta(days=36_500)
 SETTINGS = {Kind.INFERENCE: "LLMMONITOR_RAW_INFERENCE_DAYS", Kind.ERROR: "LLMMONITOR_ERRORS_DAYS"}
 OF_SAMPLES = "LLMMONITOR_SAMPLES_HOURS"
+NOT_DELETED = "of a time whose rows this instance has not deleted; use `manage.py import` for rows of another one"
 
 Submit = Callable[[Sequence[Event], int], "Future[CommitResult]"]
 
@@ -42,9 +43,20 @@ class Prepared:
 
 
 class Importer:
-    """Imports the rows of one source. `submit` queues events and returns the future of their commit; None: dry run."""
+    """Imports the rows of one source. `submit` queues events and returns the future of their commit; None: dry run.
 
-    def __init__(self, source: Source, is_text: bool, clock: Callable[[], datetime], submit: Submit | None) -> None:
+    is_restore: the rows are those that upkeep has deleted, so only rows before the raw floor are stored.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        is_text: bool,
+        clock: Callable[[], datetime],
+        submit: Submit | None,
+        *,
+        is_restore: bool = False,
+    ) -> None:
         self.report = Report()
         self.problem: str | None = None
         self.first_events: list[Event] = []
@@ -52,6 +64,7 @@ class Importer:
         self._is_text = is_text
         self._clock = clock
         self._submit = submit
+        self._is_restore = is_restore
 
     @property
     def is_dry_run(self) -> bool:
@@ -121,7 +134,8 @@ class Importer:
     def _record(self, batch: list[Prepared]) -> None:
         kind, report, at = self._source.kind, self.report, self._clock()
         policy = ingest_policy(kind)
-        oldest = _OldestTime.of(kind, at, policy.max_age, policy.raw_floor)
+        floor = policy.raw_floor
+        oldest = _OldestTime.of(kind, at, policy.max_age, None if self._is_restore else floor)
         # The age is judged here, so that the report names the setting.
         policy = replace(policy, max_age=ANY_AGE, raw_floor=None)
         validated = validate_many(kind, [prepared.item for prepared in batch], at, policy)
@@ -137,6 +151,9 @@ class Importer:
             prepared = batch[index]
             if event.timestamp < oldest.at:
                 add(report.skipped, oldest.reason)
+                continue
+            if self._is_restore and (floor is None or event.timestamp >= floor):
+                add(report.skipped, NOT_DELETED)
                 continue
             events.append(event if prepared.stamped else event.model_copy(update={"stamped": False}))
             lines.append(prepared.line)

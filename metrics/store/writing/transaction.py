@@ -72,13 +72,24 @@ class Store:
         Raise StoreUnavailable when the database cannot commit now, or the database's error when it does not accept the
         data. In both cases no event is stored.
         """
+        return self._commit(events, is_restored=False)
+
+    def restore(self, events: Sequence[Event]) -> CommitResult:
+        """Store requests and errors again that upkeep has deleted, each once, and do not count them.
+
+        Their rollups were not deleted, so they count them. Only events before the raw floor are such events; the caller
+        checks this. Raises as `commit` does.
+        """
+        return self._commit(events, is_restored=True)
+
+    def _commit(self, events: Sequence[Event], *, is_restored: bool) -> CommitResult:
         if not events:
             return CommitResult(0, 0)
         for part in (self._series, self._samples, self._errors):
             part.begin()
         with write_lock(), translate_database_errors(disk_limit_message), transaction.atomic():
             enforce_disk_limits()
-            result = self._write(events, self._clock())
+            result = self._write(events, self._clock(), is_restored=is_restored)
         for part in (self._series, self._samples, self._errors):
             part.remember()
         self._compactor.add(self._appended, self._clock())
@@ -88,12 +99,12 @@ class Store:
         """Merge some of the rollup rows that commits have added. Return whether more are due. Raise database errors."""
         return self._compactor.step(self._clock())
 
-    def _write(self, events: Sequence[Event], now: datetime) -> CommitResult:
+    def _write(self, events: Sequence[Event], now: datetime, *, is_restored: bool) -> CommitResult:
         by_kind: dict[str, list[Indexed]] = {kind: [] for kind in Kind}
         for index, event in enumerate(events):
             by_kind[KINDS[type(event)]].append((index, event))
         raw_floors = locked_floors()
-        rejected = _remove_too_old(by_kind, raw_floors)
+        rejected = [] if is_restored else _remove_too_old(by_kind, raw_floors)
         labels, over_limit = self._samples.intern(by_kind[Kind.SYSTEM], by_kind[Kind.QUEUE], now)
         _remove(by_kind, over_limit)
         rejected += over_limit
@@ -124,11 +135,13 @@ class Store:
 
         requests = [(event, series_refs[index].series) for index, event in new]
         floors = current_floors(now)
-        self._append(
-            (rollup_rows.INFERENCE, aggregation.rollup_rows(requests, changes.failure_counts, floors)),
-            (rollup_rows.GAUGES, rollup_rows.rows_of_gauges(gauges)),
-            (rollup_rows.GROUPS, rollup_rows.rows_of_groups(changes.group_counts, floors)),
-        )
+        self._appended = ()
+        if not is_restored:
+            self._append(
+                (rollup_rows.INFERENCE, aggregation.rollup_rows(requests, changes.failure_counts, floors)),
+                (rollup_rows.GAUGES, rollup_rows.rows_of_gauges(gauges)),
+                (rollup_rows.GROUPS, rollup_rows.rows_of_groups(changes.group_counts, floors)),
+            )
         self._series.touch(times)
         self._errors.touch(changes.group_times)
         rejected.sort(key=attrgetter("index"))
