@@ -20,6 +20,7 @@ from metrics.models import (
     RecentId,
     RollupFloor,
     SystemMetrics,
+    TableSize,
 )
 from metrics.retention_policy import RetentionPolicy
 
@@ -146,6 +147,15 @@ class RollupFloorAdmin(InternalAdmin):
     list_display = ("__str__",)
     ordering = ("resolution",)
     search_fields = ("resolution__exact",)
+
+
+@admin.register(TableSize)
+class TableSizeAdmin(InternalAdmin):
+    """The measured sizes of the tables."""
+
+    list_display = ("table", "at", "rows", "bytes", "oldest")
+    ordering = ("-at", "table")
+    search_fields = ("table",)
 
 
 @admin.register(MonitorOutage)

@@ -34,6 +34,7 @@ from metrics.models import (
     RequestTotal,
     Series,
     SystemMetrics,
+    TableSize,
     TotalsBoundary,
 )
 from metrics.queries.exceptions import QueryTooSlow
@@ -94,6 +95,7 @@ def rows() -> None:
     MonitorOutage.objects.create(start=NOW - timedelta(minutes=1), end=NOW)
     RequestTotal.objects.create(model_name="chatty", ok=3, response_time_ms=Histogram.of([120.0]).pack())
     TotalsBoundary.objects.create(bucket=3_600)
+    TableSize.objects.create(at=NOW, table="requests", rows=3, bytes=4_096, oldest=NOW)
     DemoClaim.objects.create(owner="0f" * 16, heartbeat_at=NOW)
 
 
