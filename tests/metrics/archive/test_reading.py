@@ -104,7 +104,7 @@ class AWindow:
         assert archived(tmp_path, "errors") == [row()]
 
 
-class RowsInSeveralFiles:
+class TheRowsOfSeveralFiles:
     def test_of_one_day_are_returned_once(self, tmp_path: Path) -> None:
         def at(second: int, name: str = "r") -> dict[str, Any]:
             return row(f"2026-03-01T12:00:{second:02}Z", request_id=name)
