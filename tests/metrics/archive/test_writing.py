@@ -17,6 +17,7 @@ from django.core.cache import caches
 
 from metrics import queries, readiness, tasks
 from metrics.archive import writing
+from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, InferenceMetrics, SystemMetrics
 from metrics.store.raw_floors import raw_floor
 from metrics.store.upkeep import archiving, disk_limit
@@ -133,6 +134,7 @@ class AnArchiveOfDemoData:
     def test_is_small_and_equal_to_the_export(self, tmp_path: Path) -> None:
         noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
         fill(Workload(noon, days=0.06), noon)
+        close_recorder(10)
         rows = exported("inference")
 
         counts = maintain(tmp_path, noon + timedelta(days=31))
