@@ -265,7 +265,7 @@ class TheFiguresOfTheMonitor:
             registers.exposition.remove("broken")
 
 
-class TwoScrapes:
+class TestTwoScrapes:
     def test_have_what_was_posted_between_them(self, api: AsgiClient) -> None:
         api.post("/track/inference", [{"model_name": "m", "response_time_ms": 100.0, "prompt_tokens": 7}] * 1)
         before = scrape(api)
