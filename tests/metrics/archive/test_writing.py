@@ -276,7 +276,10 @@ class AnArchiveThatCannotBeWritten:
 
 class TheDiskLimit:
     @pytest.fixture(autouse=True)
-    def _limit(self, settings: Any) -> None:
+    def _limit(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        # PostgreSQL's table may have free space of earlier tests, and is then not full.
+        full = disk_limit._PostgresTable(1, True, 0)
+        monkeypatch.setattr(disk_limit, "_postgres_table", lambda model: full)
         record([request(ago(hours=3, minutes=n), f"r{n}", metadata={"text": "x" * 900}) for n in range(900)])
         limit = disk_limit.used_bytes() - 400_000
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"max_disk": limit})

@@ -30,7 +30,8 @@ from metrics.models import (
 from tests.metrics.api.asgi_client import AsgiClient
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-START, END = NOW - timedelta(hours=2), NOW + timedelta(minutes=1)
+# The module may be imported long before its tests run, and events without a time get that of the test.
+START, END = NOW - timedelta(hours=2), NOW + timedelta(hours=2)
 WINDOW = {"from": START.isoformat(), "to": NOW.isoformat()}  # of figures: an end in the future would move
 RAW = {"inference": InferenceMetrics, "errors": ErrorMetrics, "system": SystemMetrics, "gpu": GPUMetrics}
 RAW |= {"queue": QueueMetrics}
