@@ -48,6 +48,6 @@ class TheBenchmark:
         finished = bench("speed")
         assert finished.returncode == 2
         assert (
-            "unknown: speed; choose from ingest, posts, percentile, readers, writers, alerts, backtest, sdk"
+            "unknown: speed; choose from ingest, posts, percentile, readers, retention, writers, alerts, backtest, sdk"
             in finished.stderr
         )
