@@ -6,13 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin.models import LogEntry
-from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils.text import camel_case_to_spaces
 
-from llmmonitor.access.models import AuditEntry
-from llmmonitor.access.retention import KEPT
 from metrics.models import EngineMetrics, ErrorMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
 from metrics.sizes.tables import StoredTable
 
@@ -29,6 +25,12 @@ RAW_TABLES: tuple[tuple[type[models.Model], str], ...] = (
 
 def tables_of_access() -> list[StoredTable]:
     """Return the tables of access for the storage statistics."""
+    from django.contrib.admin.models import LogEntry  # programs that only query need no user accounts
+    from django.contrib.sessions.models import Session
+
+    from llmmonitor.access.models import AuditEntry
+    from llmmonitor.access.retention import KEPT
+
     return [
         StoredTable("audit_log", "Audit log", (AuditEntry,), KEPT, "at"),
         StoredTable("admin_history", "History of the admin", (LogEntry,), KEPT, "action_time"),

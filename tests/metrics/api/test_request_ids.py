@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +49,23 @@ class ARequest:
 
         assert len(ids) == 4
 
-    def test_has_its_id_in_the_lines_of_its_log(
-        self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_has_its_id_in_the_lines_of_its_log(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail() -> None:
             raise OSError("the disk is gone")
 
         monkeypatch.setitem(readiness.PARTS, "disk", fail)
         monkeypatch.setattr(readiness, "_cached_report", None)
-        monkeypatch.setattr(logging.getLogger("metrics"), "propagate", True)
-        caplog.handler.addFilter(RequestIdFilter(current_request_id.get))
-        caplog.handler.setFormatter(JSONFormatter())
+        handler = logging.StreamHandler(StringIO())
+        handler.addFilter(RequestIdFilter(current_request_id.get))
+        handler.setFormatter(JSONFormatter())
+        logger = logging.getLogger("metrics.readiness")
+        logger.addHandler(handler)
+        try:
+            reply = api.get("/health/ready")
+        finally:
+            logger.removeHandler(handler)
 
-        reply = api.get("/health/ready")
-
-        lines = [json.loads(line) for line in caplog.text.splitlines()]
+        lines = [json.loads(line) for line in handler.stream.getvalue().splitlines()]
         [line] = [line for line in lines if "the disk is gone" in line["message"]]
         assert line["request_id"] == reply.headers["x-request-id"]
 

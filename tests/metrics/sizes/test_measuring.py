@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -59,8 +58,10 @@ def copy(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         pytest.skip("of SQLite")
     fill()
     sqlite_pragma("wal_checkpoint(TRUNCATE)")
-    shutil.copy(sqlite_file(), tmp_path / "copy.sqlite3")
     with closing(sqlite3.connect(tmp_path / "copy.sqlite3", isolation_level=None)) as opened:
+        # Page by page. To open and close the file itself would drop the locks of this process, and another process
+        # would then delete the write-ahead log under it.
+        connection.connection.backup(opened)
         yield opened
 
 
