@@ -91,14 +91,14 @@ def load_of(hosts: Sequence[Mapping[str, Any]]) -> Load | None:
 def describe(
     report: Mapping[str, Any],
     load: Load | None,
-    totals: Totals,
+    totals: Totals | None,
     availability: Sequence[Availability],
     late_tasks: Sequence[str],
     last_backup_seconds: float | None = None,
 ) -> Sentence:
     """Return whether the monitor is well, what it takes of its machine, what it lost and when it was down.
 
-    last_backup_seconds: the age of the last backup; None without one.
+    totals: None where they could not be read. last_backup_seconds: the age of the last backup; None without one.
     """
     failing = [FAILS.get(name, name) for name, part in report["parts"].items() if part["status"] != "ok"]
     backup = "" if last_backup_seconds is None else f"Last backup: {ago(last_backup_seconds)}."
@@ -113,7 +113,9 @@ def describe(
     return Sentence("ok", f"The monitor is well.{takes}", text)
 
 
-def _events(totals: Totals) -> str:
+def _events(totals: Totals | None) -> str:
+    if totals is None:
+        return ""
     accepted, refused = totals.count("events", "accepted"), totals.count("rejected_events")
     lost = sum(totals.by_label("refused_posts").values())
     duplicates = totals.count("events", "duplicate")

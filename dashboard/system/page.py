@@ -12,7 +12,7 @@ from dashboard.reading import Reading
 from dashboard.system import health, storage, work
 from dashboard.system.backup import Backup
 from llmmonitor.backup.last import last_backup, last_scheduled
-from llmmonitor.infra.telemetry import Totals, telemetry
+from llmmonitor.infra.telemetry import TelemetryUnavailable, Totals, telemetry
 from metrics import queries, readiness
 from metrics.queries import SeriesSpec
 
@@ -50,7 +50,8 @@ SERIES = (
 def figures(reading: Reading) -> Row:
     """Return the sentence, the parts, the availability, and the tables of what the monitor did since its start."""
     report = readiness.current_report()
-    totals = reading.read("The figures of the processes", telemetry.totals) or Totals()
+    known = read_totals(reading)
+    totals = known or Totals()
     now = reading.now.timestamp()
     available = reading.read("The availability", lambda: queries.availability(reading.now)) or []
     hosts = reading.current["hosts"] if reading.current else []
@@ -60,7 +61,7 @@ def figures(reading: Reading) -> Row:
     age = None if backup.last_at is None else (reading.now - backup.last_at).total_seconds()
     more = [_scheduler(late), *filter(None, [backup.part()])]
     return {
-        "sentence": health.describe(report, load, totals, available, late, age).as_dict(),
+        "sentence": health.describe(report, load, known, available, late, age).as_dict(),
         "availability": [one.as_dict() for one in available],
         "load": None if load is None else {"cores": load.cores, "host": load.host, "machine_mb": load.machine_mb},
         "tables": {
@@ -74,6 +75,15 @@ def figures(reading: Reading) -> Row:
             ),
         },
     }
+
+
+def read_totals(reading: Reading) -> Totals | None:
+    """Return what all processes did; None, with a notice, while Redis does not respond."""
+    try:
+        return telemetry.totals()
+    except TelemetryUnavailable as error:
+        reading.note(f"What the monitor did since its start could not be read: {error}")
+        return None
 
 
 def _scheduler(late: list[str]) -> health.Part:

@@ -48,6 +48,10 @@ SUM = "sum"
 _Part = tuple[str, str, str]  # name, label, and of a duration its bucket or SUM (microseconds)
 
 
+class TelemetryUnavailable(Exception):
+    """Raised when the work of all processes cannot be read, because Redis does not respond."""
+
+
 @dataclass(frozen=True)
 class Durations:
     """Durations in buckets: `counts[i]` are those of more than 2^((i-1)/4) and at most 2^(i/4) seconds."""
@@ -173,11 +177,22 @@ class Telemetry:
         self._readers[name] = read
 
     def totals(self) -> Totals:
-        """Return the work of all processes. With Redis, it is up to two seconds old."""
+        """Return the work of all processes. With Redis, it is up to two seconds old.
+
+        Raises TelemetryUnavailable. The work of this process alone would look like counters that begin again.
+        """
         if not self._redis_url:
             with self._lock:
                 totals, latest = dict(self._totals), dict(self._latest)
             return _totals_of(totals, self._own_levels(), latest)
+        from redis.exceptions import RedisError
+
+        try:
+            return self._shared_totals()
+        except RedisError as error:
+            raise TelemetryUnavailable("Redis does not respond.") from error
+
+    def _shared_totals(self) -> Totals:
         client = _client(self._redis_url, os.getpid())
         counted = {_part(name): int(value) for name, value in client.hgetall(TOTALS_KEY).items()}
         newest = {_key(name): float(value) for name, value in client.hgetall(LATEST_KEY).items()}

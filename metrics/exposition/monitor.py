@@ -9,7 +9,7 @@ from typing import Any
 
 from llmmonitor import __version__
 from llmmonitor.backup.last import last_backup
-from llmmonitor.infra.telemetry import Totals, telemetry
+from llmmonitor.infra.telemetry import TelemetryUnavailable, Totals, telemetry
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.exposition.families import Histogram, counter, gauge
 from metrics.queries import availability
@@ -61,7 +61,7 @@ def monitor_families(tick: Mapping[str, Any], at: datetime) -> Iterator[Any]:
     yield InfoMetricFamily("llmmonitor_build", "The version of the monitor.", {"version": __version__})
     try:
         totals = telemetry.totals()
-    except Exception as error:  # noqa: BLE001 (Redis is down; the other figures are shown)
+    except TelemetryUnavailable as error:  # the other figures are shown
         log_throttled(logger, "the totals of all processes", error)
     else:
         yield from telemetry_families(totals)

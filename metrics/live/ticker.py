@@ -10,7 +10,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
-from llmmonitor.infra.telemetry import telemetry
+from llmmonitor.infra.telemetry import TelemetryUnavailable, telemetry
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring
 
@@ -57,7 +57,10 @@ def broadcast(at: datetime) -> bool:
 def state(at: datetime) -> str:
     """Describe the ticks for readiness: the age of the newest and the number of late ones."""
     seq = ring.latest_seq()
-    late = telemetry.totals().count("tasks_skipped", BROADCAST)
+    try:
+        late = telemetry.totals().count("tasks_skipped", BROADCAST)
+    except TelemetryUnavailable:
+        late = 0  # not known
     if seq is None:
         text = "no tick yet: is a worker running?"
     else:

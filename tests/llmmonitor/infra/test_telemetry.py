@@ -18,6 +18,7 @@ from llmmonitor.infra.telemetry import (
     SHORTEST_SECONDS,
     Durations,
     Telemetry,
+    TelemetryUnavailable,
     telemetry,
 )
 from tests import services
@@ -170,6 +171,10 @@ class TestSeveralProcesses:
         now += 2
 
         assert own.totals().levels == {"clients": 3.0}
+
+    def test_cannot_be_read_while_redis_does_not_respond(self) -> None:
+        with pytest.raises(TelemetryUnavailable):
+            Telemetry("redis://127.0.0.1:1/0").totals()
 
     def test_keep_what_they_could_not_publish(self, url: str) -> None:
         own = Telemetry("redis://127.0.0.1:1/0")
