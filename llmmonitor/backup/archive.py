@@ -22,6 +22,7 @@ from typing import IO, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llmmonitor.backup.errors import BadFile, Refused
+from llmmonitor.infra.files import sync_directory
 
 FORMAT = 1
 PRODUCT = "LLM Monitor"
@@ -120,7 +121,7 @@ class Writer:
         os.fsync(self._file.fileno())
         size = self._file.tell()
         self._name()
-        _sync_directory(self._path.parent)
+        sync_directory(self._path.parent)
         return size
 
     def _name(self) -> None:
@@ -238,15 +239,6 @@ def _digest(file: Any) -> bytes:
         digest.update(data)
         left -= len(data)
     return digest.hexdigest().encode()
-
-
-def _sync_directory(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems cannot sync a directory
-            os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _first_line(error: BaseException) -> str:

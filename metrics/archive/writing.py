@@ -7,7 +7,6 @@ transaction. One process writes at a time: it holds a lock on a file in the dire
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import lzma
 import os
@@ -22,6 +21,7 @@ from typing import IO
 import orjson
 from django.conf import settings
 
+from llmmonitor.infra.files import sync_directory
 from metrics import queries
 from metrics.archive.chunks import encode, in_chunks
 from metrics.archive.files import KINDS, NAME, PARTIAL, next_path
@@ -105,7 +105,7 @@ class DirectoryArchive:
             _name(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     def _check_free_space(self) -> None:
         # The archive may be on the disk of the store, which rejects events below this limit.
@@ -146,15 +146,6 @@ def _name(partial: Path, path: Path) -> None:
         if path.exists():
             raise
         os.rename(partial, path)
-
-
-def _sync_directory(directory: Path) -> None:
-    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems cannot sync a directory
-            os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _time(text: str) -> datetime:

@@ -196,7 +196,7 @@ class ARowThatArrivesWhileAFileIsWritten:
         record([request(ago(days=35, minutes=n), f"r{n}") for n in range(3)])
         with monkeypatch.context() as patch:
             late = [request(ago(days=35, minutes=1.5), "late")]
-            patch.setattr(writing, "_sync_directory", lambda directory: record(late))
+            patch.setattr(writing, "sync_directory", lambda directory: record(late))
             due = iter([True, False, False])
             patch.setattr(archiving, "_is_due", lambda *args: next(due))
             maintain(tmp_path)
