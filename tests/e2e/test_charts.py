@@ -166,7 +166,13 @@ def size(page: Page, widget: str) -> dict[str, int]:
     return found
 
 
-WIDGETS = {"latency": "Response time", "histogram": "Histogram", "heatmap": "Heatmap"}
+# The title of a picture: that of the card, or a complete one where the card has it from its page.
+WIDGETS = {
+    "latency": "Response time",
+    "of-model-1": "Response time",
+    "histogram": "Histogram of response times",
+    "heatmap": "Heatmap of response times",
+}
 
 
 @pytest.mark.parametrize(("widget", "title"), WIDGETS.items())
@@ -203,7 +209,7 @@ class ASavedChart:
         assert not tags & {"image", "foreignObject", "script"}
         assert len(list(drawing.iter(f"{SVG}path"))) > 10
         assert title in texts
-        head = "".join(texts)
+        head = " ".join(texts)  # a line may be wrapped between two words
         assert "CET" in head or "CEST" in head
         assert "model qwen, 7b" in head
         assert "includes demo data" in head

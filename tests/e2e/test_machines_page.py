@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import expect
@@ -132,6 +133,36 @@ class ThePage:
         card.get_by_role("menuitem", name="View as table").click()
         cells = card.locator("td").all_text_contents()
         assert [cell for cell in cells if cell != "—"] in (["55\u00a0%"], ["55\u00a0%"] * 2)
+
+    @pytest.mark.parametrize(
+        ("widget", "title", "span"),
+        [
+            ("device-heatmap", "Temperature of each device", "15m"),
+            ("week-heatmap", "GPU temperature by hour and weekday", "4w"),
+        ],
+    )
+    def test_names_in_a_picture_what_it_shows_and_of_which_time(
+        self, server: Server, open_page: Any, widget: str, title: str, span: str
+    ) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=15m&heatmap=temperature&model=m&host=gpu-box")
+        card = page.locator(f"[data-widget={widget}]")
+        expect(card.locator("[data-legend]")).to_contain_text("°C")
+        card.locator("[data-menu]").click()
+        with page.expect_download() as download:
+            card.get_by_role("menuitem", name="Save as SVG").click()
+        drawing = ElementTree.fromstring(download.value.path().read_bytes())  # noqa: S314 (our own drawing)
+        head, caption, *_ = (node.text or "" for node in drawing.iter("{http://www.w3.org/2000/svg}text"))
+
+        assert head == title
+        assert "host gpu-box" in caption
+        assert "model" not in caption, "that filter does not apply to machines"
+        start, end = (
+            datetime.strptime(f"{day} 2000 +0000", "%d %b, %H:%M %Y %z")
+            for day in re.findall(r"\d+ \w+, \d+:\d+", caption)
+        )
+        assert {"15m": timedelta(minutes=15), "4w": timedelta(days=28)}[span] <= (end - start) % timedelta(days=366)
+        assert "_gpu-box_" in download.value.suggested_filename
+        assert download.value.suggested_filename.endswith(f"_{span}.svg")
 
     def test_shows_the_last_values_of_a_window_that_has_passed(self, server: Server, open_page: Any) -> None:
         at = datetime.now(UTC) - timedelta(minutes=5)

@@ -19,6 +19,7 @@ export const mountHistogramCard = (root, page) => mountHistogram(root, page, {
   formatTick: formatEdge,
   help: "How the response times of successful requests are spread, for the five models with the most requests. The height is the share of the model's requests; the outline is the window before. A click on a bar opens its requests.",
   metric: METRICS[0][0],
+  fileTitle: () => "Histogram of response times",
   onBar: ({ model, low, high }) => openRequests(page, {
     window: { from: Date.parse(page.data.histogram.from), to: Date.parse(page.data.histogram.to) },
     filters: { model: [model], outcome: outcome(page) },
@@ -32,6 +33,7 @@ export const mountHeatmapCard = (root, page) => mountHeatmap(root, page, {
   format: formatEdge,
   help: "The number of successful requests by response time, over time. Darker means more requests (on a square-root scale). Two separate bands mean two kinds of requests, which percentiles do not show. A click on a cell opens its requests.",
   metrics: METRICS,
+  fileTitle: () => "Heatmap of response times",
   onCell: ({ from, to, low, high }) => openRequests(page, { window: { from, to }, filters: { outcome: outcome(page) }, bounds: bounds(low, high) }),
   emptyText: "No successful requests in this time range",
 });

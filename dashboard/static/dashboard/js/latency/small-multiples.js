@@ -42,6 +42,7 @@ export function mount(root, page) {
       inHead: ["p95"],
       before: "p95",
       model,
+      fileTitle: () => "Response time", // of the model, which is among the filters
       help: HELP,
       limits,
       format: (value) => text(duration(value)),

@@ -1,5 +1,6 @@
 // The heatmaps of the page: the use of each device over time, and the mean of each hour of the week.
 
+import { pageWith } from "../live/page-with.js";
 import { resourceHeatmap } from "../page/api.js";
 import { find } from "../page/dom.js";
 import { percent, significant, text, whole } from "../page/format.js";
@@ -26,6 +27,8 @@ const largest = (values) => values.flat().reduce((most, value) => Math.max(most,
 /** @param {{unit?: string}} view */
 const formatOf = ({ unit }) => (value) => text(unit ? { number: value < 10 ? significant(value) : String(Math.round(value)), unit } : percent(value));
 const endOf = ({ name }, values) => (name === "power" ? niceCeiling(largest(values)) : 100);
+// The page as pictures and files name it: with the filter that applies to machines.
+const ofMachines = (page, own = {}) => pageWith(page, { filters: () => (page.filters.host ? { host: page.filters.host } : {}), ...own });
 const notApplied = (page) => filtersNotApplied(page.filters, page.settings.filters).map((words) => [words, ""]);
 
 export function mountDeviceHeatmap(root, page) {
@@ -35,7 +38,7 @@ export function mountDeviceHeatmap(root, page) {
   mountSwitch(root, {
     name: PARAMETER, label: "What the heatmap shows", options: VIEWS, onChange: () => page.load({ quiet: true }),
   });
-  mountResourceHeatmap(root, page, {
+  mountResourceHeatmap(root, ofMachines(page), {
     read: () => {
       const { rows, columns, step_seconds } = data();
       plot.style.height = `${Math.max(LEAST_PX, rows.length * ROW_PX + FRAME_PX)}px`;
@@ -47,6 +50,7 @@ export function mountDeviceHeatmap(root, page) {
     max: () => endOf(view(), data().rows.map(({ values }) => values)),
     values: () => [...(data().rows_omitted ? [["", `${whole(data().rows_omitted).number} more devices`], [" are not shown", ""]] : []), ...notApplied(page)],
     help: "The mean of each device in each step. Darker means more. GPUs come first, then hosts.",
+    fileTitle: () => `${view().label} of each device`,
     metrics: VIEWS.flatMap(({ metric, ofHosts }) => [[metric, "avg"], ...(ofHosts ? [[ofHosts, "avg"]] : [])]),
     emptyText: "No samples in this time range",
   });
@@ -73,13 +77,16 @@ export function mountWeekHeatmap(root, page) {
     shown = { view: wanted, metric, result };
     redraw();
   };
-  const redraw = mountResourceHeatmap(root, page, {
+  const window = () => (shown.result ? { from: Date.parse(shown.result.from), to: Date.parse(shown.result.to) } : page.window);
+  const ofFourWeeks = ofMachines(page, { window, params: () => ({ ...page.params, range: "4w", span: "the last four weeks" }) });
+  const redraw = mountResourceHeatmap(root, ofFourWeeks, {
     read: () => shown.result,
     hours: true,
     format: (value) => formatOf(shown.view)(value),
     max: () => endOf(shown.view, shown.result?.values ?? []),
     values: () => [["", page.catalogue[shown.metric]?.title ?? ""], [` · mean of ${lengthOf(shown.result?.hours ?? [])}`, ""], ...notApplied(page)],
     help: "The mean of each hour of the week over the last four weeks, in the time zone of this browser.",
+    fileTitle: () => `${page.catalogue[shown.metric]?.title ?? "Use"} by hour and weekday`,
     metrics: VIEWS.map(({ metric }) => [metric, "avg"]),
     emptyText: "No samples in the last four weeks",
   });

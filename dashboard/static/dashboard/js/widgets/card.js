@@ -22,7 +22,8 @@ const MAX_VALUES = 4; // in the head and in the description
 
 // Mount a chart over time with its card. `spec` is that of charts/time-chart.js, with:
 //   isLevel: whether its values are levels, see head-value.js;
-//   help: what the chart shows, in a few sentences; metrics: [[metric, stat], …], for the help and the files; groupBy,
+//   help: what the chart shows, in a few sentences; metrics: [[metric, stat], …], for the help and the files; groupBy;
+//   fileTitle(): see chart-frame.js;
 //   currentValues(time): [[label, value, fromWindow], …] for the head; `time` is that of the crosshair, or null. Without a
 //   time they are those of the newest step, which the head says, unless `namesSpan` is true: then they are of the span of
 //   the tiles, or say their own.
@@ -58,7 +59,8 @@ export function mountChart(root, page, spec) {
       tableAt = performance.now();
       target.replaceChildren(tableOf(page, spec, chart));
     },
-    save: (extension) => saveHistory(extension, spec, page, titleOf(), chart.lines),
+    save: (extension, title) => saveHistory(extension, spec, page, title, chart.lines),
+    fileTitle: spec.fileTitle,
     links: [
       { label: "Copy link to this range", onClick: () => copyLink(page, false), when: () => page.live },
       { label: "Copy link to this moment", onClick: () => copyLink(page, true) },

@@ -7,16 +7,16 @@ import { nextFrame, whenIdle } from "../page/scheduling.js";
 import { mountMenu } from "./menu.js";
 
 // `source`: {chart, config(), legend, rebuild()}, see charts/export.js; drawTable(target): the table of all values;
-// save(extension): save them as "csv" or "json"; links: further items of the menu. Returns the table.
-export function mountFrame(root, page, { source, drawTable, save, links = [] }) {
-  const titleOf = () => find(".card-title", root).textContent;
+// save(extension, title): save them as "csv" or "json"; fileTitle(): the title of pictures and files, where that of the card
+// is complete only beside the other cards of the page; links: further items of the menu. Returns the table.
+export function mountFrame(root, page, { source, drawTable, save, fileTitle = () => find(".card-title", root).textContent, links = [] }) {
   const table = chartTable(find("[data-table]", root), drawTable);
   const larger = () => enlarge(root, source);
   mountMenu(root, [
-    { label: "Save as PNG", onClick: () => savePng(source, titleOf(), page) },
-    { label: "Save as SVG", onClick: () => saveSvg(source, titleOf(), page) },
-    { label: "Save as CSV", onClick: () => save("csv") },
-    { label: "Save as JSON", onClick: () => save("json") },
+    { label: "Save as PNG", onClick: () => savePng(source, fileTitle(), page) },
+    { label: "Save as SVG", onClick: () => saveSvg(source, fileTitle(), page) },
+    { label: "Save as CSV", onClick: () => save("csv", fileTitle()) },
+    { label: "Save as JSON", onClick: () => save("json", fileTitle()) },
     null,
     ...(links.length ? [...links, null] : []),
     { label: () => (table.isOpen ? "Hide the table" : "View as table"), onClick: table.toggle },

@@ -19,7 +19,7 @@ const shade = ({ share }) => mix(colour("card"), colour("series-1"), share);
 
 // The distribution of a value over time. The colour is the square root of the number of requests. `spec`:
 //   read(): {from, to, times, step_seconds, edges, counts} of the API; format(value): a value as text; help; metrics; emptyText;
-//   noun: [singular, plural] of what is counted; onCell({from, to, low, high}): a click on a cell.
+//   noun: [singular, plural] of what is counted; fileTitle(): see chart-frame.js; onCell({from, to, low, high}): a click on a cell.
 export function mountHeatmap(root, page, spec) {
   const [one, many] = spec.noun ?? ["request", "requests"];
   const noun = (number) => `${count(number)} ${number === 1 ? one : many}`;
@@ -63,7 +63,7 @@ export function mountHeatmap(root, page, spec) {
 
 // The use of a resource. `spec`: read(): {rows: names, columns: times in ms, or hours from 0 to 23 with `hours`, values:
 // values[row][column], step_seconds}; format(value); max: the end of the colour scale (100), or a function that
-// returns it; hours; help; metrics; emptyText;
+// returns it; hours; help; metrics; emptyText; fileTitle();
 // onCell({row, column}). Returns a function that draws it again.
 export function mountResourceHeatmap(root, page, spec) {
   const view = () => {
@@ -213,7 +213,8 @@ function mountMatrix(root, page, spec, kind) {
   const table = mountFrame(root, page, {
     source: { get chart() { return chart; }, get legend() { return legend(); }, legendTitle: kind.legendTitle, config, rebuild: drawSoon },
     drawTable,
-    save: (extension) => (extension === "csv" ? saveRows(kind.file(), title, page) : saveJson(spec.read(), title, page)),
+    save: (extension, name) => (extension === "csv" ? saveRows(kind.file(), name, page) : saveJson(spec.read(), name, page)),
+    fileTitle: spec.fileTitle,
   });
   return drawSoon;
 }

@@ -19,7 +19,7 @@ const count = (value) => value.toLocaleString("en-US");
 const share = (value) => text(percent(value));
 
 // `spec`: read(): the histograms of the server, {models, log, linear}; format(value); formatTick(value); help; metric;
-// noun: [singular, plural] of what is counted; emptyText;
+// noun: [singular, plural] of what is counted; emptyText; fileTitle(): see chart-frame.js;
 // onBar({model, low, high}): a click on a bar. The last bar of the linear scale has all larger values, so its `high` is null.
 export function mountHistogram(root, page, spec) {
   const [one, many] = spec.noun ?? ["request", "requests"];
@@ -214,6 +214,7 @@ export function mountHistogram(root, page, spec) {
   const table = mountFrame(root, page, {
     source: { get chart() { return chart; }, get legend() { return legend(); }, config, rebuild: redraw },
     drawTable,
-    save: (extension) => (extension === "csv" ? saveRows(rows(), title, page) : saveJson(spec.read(), title, page)),
+    save: (extension, name) => (extension === "csv" ? saveRows(rows(), name, page) : saveJson(spec.read(), name, page)),
+    fileTitle: spec.fileTitle,
   });
 }
