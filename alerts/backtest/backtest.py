@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from alerts.backtest.firings import Firing, firings_of, totals_of
 from alerts.backtest.hours import Hours, firings_in_hours, is_total, lookback_of
 from alerts.backtest.moments import EXACT, Stretch, stretches
-from alerts.backtest.readings import Track, read_tracks
+from alerts.backtest.readings import Track, is_judged, read_tracks
 from alerts.backtest.replay import Replay
 from alerts.backtest.result import Backtest, Line, is_certain
 from alerts.evaluation.demo_groups import DemoGroups
@@ -135,7 +135,7 @@ def _line(
     worst: dict[Labels, float] = {}
     for _, tracks in drawn:
         for labels, track in tracks.items():
-            if (known := _judged(rule, track)).any():
+            if (known := is_judged(rule, track)).any():
                 own = float((sign * track.values[known]).max())
                 worst[labels] = max(own, worst.get(labels, own))
     if not worst:
@@ -148,15 +148,10 @@ def _line(
     for stretch, tracks in drawn:
         if labels in tracks:
             place = (stretch.moments - origin) // step
-            inside = (place >= 0) & (place < len(values)) & _judged(rule, tracks[labels])
+            inside = (place >= 0) & (place < len(values)) & is_judged(rule, tracks[labels])
             np.maximum.at(values, place[inside], sign * tracks[labels].values[inside])
     points = [
         (origin + number * step, None if value == -np.inf else sign * value)
         for number, value in enumerate(values.tolist())
     ]
     return Line(labels, step, points)
-
-
-def _judged(rule: RuleSpec, track: Track) -> NDArray[np.bool_]:
-    known: NDArray[np.bool_] = ~np.isnan(track.values) & (track.counts >= rule.min_count)
-    return known

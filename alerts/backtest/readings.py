@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alerts.backtest.moments import Stretch
 from alerts.evaluation.judging import Labels
 from alerts.evaluation.values import expects_groups
-from alerts.rules.spec import RuleKind, RuleSpec, filters_of
+from alerts.rules.spec import RuleKind, RuleSpec, filters_of_group
 from metrics import queries
 from metrics.queries import SeriesSpec
 
@@ -24,9 +24,13 @@ class Track(NamedTuple):
     present: NDArray[np.bool_]
 
 
-def read_tracks(rule: RuleSpec, stretch: Stretch) -> dict[Labels, Track]:
-    """Return the readings of each group, as `read_values` would return them. Raises QueryStopped, TooManyGroups."""
-    spec, filters = SeriesSpec(rule.metric, rule.stat, rule.group_by or ()), filters_of(rule.filters)
+def read_tracks(rule: RuleSpec, stretch: Stretch, group: Mapping[str, str] | None = None) -> dict[Labels, Track]:
+    """Return the readings of each group, as `read_values` would return them. Raises QueryStopped, TooManyGroups.
+
+    group: the labels of the only group that is read; by default, all are.
+    """
+    spec = SeriesSpec(rule.metric, rule.stat, rule.group_by or ())
+    filters = filters_of_group(rule.filters, group or {})
     now = queries.moving(spec, stretch.windows(rule), filters)
     before: Mapping[Labels, queries.Moving] = {}
     if rule.kind is RuleKind.CHANGE and rule.compare_to_seconds is not None:
@@ -42,6 +46,12 @@ def read_tracks(rule: RuleSpec, stretch: Stretch) -> dict[Labels, Track]:
             values = _change(values, before.get(labels, nothing).values)
         tracks[labels] = Track(values, own.requests, own.present | expected.get(labels, nothing.present))
     return tracks
+
+
+def is_judged(rule: RuleSpec, track: Track) -> NDArray[np.bool_]:
+    """Return at which moments the rule judges: those with a value, of as many requests as it needs."""
+    known: NDArray[np.bool_] = ~np.isnan(track.values) & (track.counts >= rule.min_count)
+    return known
 
 
 def _change(values: NDArray[np.float64], before: NDArray[np.float64]) -> NDArray[np.float64]:

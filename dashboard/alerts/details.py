@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerts.backtest.group import judged_values_of
 from alerts.context import context_of_number
 from alerts.evaluation.newest_values import share_of_threshold
-from alerts.rules.spec import filters_of, filters_of_group
+from alerts.rules.spec import BadRule, filters_of
 from alerts.spans import read_spans
 from metrics import queries
 from metrics.queries import BadQuery, SeriesSpec, Window
@@ -19,16 +20,16 @@ from metrics.queries.time.window import STEPS
 logger = logging.getLogger(__name__)
 
 SECONDS = 1_800
-STEP_SECONDS = 30
+STEP_SECONDS = 15
 POINTS = 150  # at most, of a line of the history
 
 
-def add_charts(alerts: Sequence[dict[str, Any]], rules: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
+def add_charts(alerts: Sequence[dict[str, Any]], now: datetime) -> None:
     """Add their charts to the alerts, within one budget. Raises QueryStopped."""
     with query_budget():
         spans = read_spans(now - timedelta(seconds=SECONDS), now).results
         for alert in alerts:
-            alert["chart"] = _chart_of(alert, rules.get(alert["rule"]), now)
+            alert["chart"] = _chart_of(alert, now)
             if alert["chart"]:
                 alert["chart"]["earlier"] = _earlier(alert, spans)
 
@@ -49,22 +50,17 @@ def _earlier(alert: Mapping[str, Any], spans: Sequence[Mapping[str, Any]]) -> li
     ]
 
 
-def _chart_of(alert: Mapping[str, Any], rule: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
-    """Return `{"start", "step", "values"}`, times in epoch milliseconds; None if the series cannot be read."""
-    labels: dict[str, str] = alert["labels"]
+def _chart_of(alert: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+    """Return what the rule judged: `{"start", "step", "values"}`, times in epoch milliseconds; None if it cannot."""
     try:
-        spec = SeriesSpec.of(alert["metric_name"], alert["stat"], *labels)
-        selected = filters_of_group(rule["filters"] if rule else {}, labels)
-        result = queries.series([spec], Window.last(SECONDS, now), selected, step=STEP_SECONDS, now=now)
-    except (BadQuery, ValueError) as error:
+        judged = judged_values_of(alert["rule"], alert["labels"], SECONDS, STEP_SECONDS, now)
+    except BadRule as error:
         logger.warning("alerts: the chart of %s: %s", alert["name"], error)
         return None
-    line = next((line for line in result.lines if line.labels == labels), None)
-    starts = result.plan.starts
-    if line is None or not len(starts):
+    if judged is None:
         return None
-    values = [float(f"{value:.6g}") if value is not None else None for value in line.values]
-    return {"start": int(starts[0]) * 1000, "step": STEP_SECONDS * 1000, "values": values}
+    values = [float(f"{value:.6g}") if value is not None else None for value in judged.values]
+    return {"start": judged.start * 1000, "step": judged.step * 1000, "values": values}
 
 
 def add_lines(

@@ -68,7 +68,7 @@ def figures(reading: Reading) -> Row:
     )
     number, number_shown = (len(read.results) + read.omitted for read in (everything, selected))
     now = reading.now
-    reading.read("The charts of the alerts", lambda: add_charts(shown[:MAX_CHARTS], by_id, now))
+    reading.read("The charts of the alerts", lambda: add_charts(shown[:MAX_CHARTS], now))
     reading.read("The context of the alerts", lambda: add_contexts(shown[:MAX_CONTEXTS], now))
     evaluation = alert_queries.newest_evaluation()
     judged_at = datetime.fromisoformat(evaluation["at"]) if evaluation["at"] else None
@@ -151,6 +151,7 @@ def _with_rule(alert: Row, rule: Row | None) -> Row:
             "for_seconds",
             "window_seconds",
             "kind",
+            "compare_to_seconds",
             "runbook_url",
             "filters",
         )

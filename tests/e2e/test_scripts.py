@@ -194,6 +194,22 @@ class TheScripts:
         spans = [["firing", 51], ["pending", 10], ["pending", 10], ["firing", 194]]
         assert run("alerts-page/chart.js", body) == [True, spans, "20 ms", True]
 
+    def test_draw_the_chart_of_a_change_below_and_above_zero(self, run: Any) -> None:
+        body = """(m) => {
+          const now = Date.parse("2026-03-01T12:30:00Z");
+          const chart = { start: now - 60_000, step: 30_000, values: [20, 0, -60] };
+          const alert = { unit: "%", kind: "change", severity: "warning", value: -60, threshold: -50,
+            clear_threshold: null, chart, comparison: "lt", since: "2026-03-01T12:29:00Z", started_at: null };
+          const target = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+          m.drawChart(target, alert, now, { width: 400, height: 150 });
+          const heights = target.querySelector(".chart-line").getAttribute("d").match(/[0-9.]+(?=L|$)/g).map(Number);
+          const limit = Number(target.querySelector(".chart-limit").getAttribute("y1"));
+          const labels = [...target.querySelectorAll(".chart-label[text-anchor=end]")].map((node) => node.textContent);
+          const isInOrder = heights[0] < heights[1] && heights[1] < limit && limit < heights[2];
+          return [isInOrder, labels.map((text) => text.replace("\u00a0", " "))];
+        }"""
+        assert run("alerts-page/chart.js", body) == [True, ["-60 %", "-40 %", "-20 %", "0 %", "20 %"]]
+
     def test_draw_one_line_with_one_label_for_rules_with_the_same_threshold(self, run: Any) -> None:
         body = """(m) => {
           const mark = { metric: "x", severity: "warning", firing: [], pending: [], threshold: 5 };

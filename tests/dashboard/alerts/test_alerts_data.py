@@ -126,18 +126,41 @@ class TheActiveAlerts:
 
     def test_have_a_chart_of_their_own_group_and_their_context(self) -> None:
         Evaluation.objects.all().delete()
+        at = NOW - timedelta(seconds=1)  # an evaluation reads its own second, which has ended when it is read
         for host, percent in (("a", 90), ("b", 30)):
-            Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host=host, cpu_percent=percent)])
-        evaluate(NOW)
+            Store(clock=lambda: NOW).commit([SystemEvent(timestamp=at, host=host, cpu_percent=percent)])
+        evaluate(at)
 
         (alert,) = gather()["alerts"]
 
         assert [value for value in alert["chart"]["values"] if value is not None] == [90.0]
-        assert alert["chart"]["step"] == 30_000
         assert alert["context"]["firing"] == []
 
+    def test_have_in_their_chart_what_the_rule_judged(self) -> None:
+        Evaluation.objects.all().delete()
+        add_rule(window_seconds=300)
+        newest_first = [95, 90, 100, 95, 100, 20, 20, 20, 20, 20]  # percent, a minute each
+        samples = [
+            SystemEvent(
+                timestamp=NOW - timedelta(seconds=5 * number + 1), host="a", cpu_percent=newest_first[number // 12]
+            )
+            for number in range(120)
+        ]
+        Store(clock=lambda: NOW).commit(samples)
+        evaluate(NOW - timedelta(seconds=1))
+
+        (alert,) = gather()["alerts"]
+
+        chart = alert["chart"]
+        known = [value for value in chart["values"] if value is not None]
+        assert alert["value"] == pytest.approx(96), "the mean of five minutes"
+        assert known[-1] == pytest.approx(alert["value"], abs=0.1)
+        four_minutes = 240_000 // chart["step"]
+        assert known[-1 - four_minutes] == pytest.approx((4 * 20 + 100) / 5, abs=2)
+
     def test_have_in_their_chart_when_the_same_alert_fired_before(self) -> None:
-        Store(clock=lambda: NOW).commit([SystemEvent(timestamp=NOW, host="a", cpu_percent=90)])
+        at = NOW - timedelta(seconds=1)
+        Store(clock=lambda: NOW).commit([SystemEvent(timestamp=at, host="a", cpu_percent=90)])
         before = add_alert("hot", "a", 20, 5)
         add_alert("hot", "b", 20, 5)
         add_alert("hot", "a", 60, 5)
@@ -295,7 +318,7 @@ class ASlowPart:
         ("name", "notice"),
         [
             ("metrics.queries.choices", "The choices of the filters"),
-            ("metrics.queries.series", "The charts of the alerts"),
+            ("metrics.queries.moving", "The charts of the alerts"),
             ("dashboard.alerts.details.context_of_number", "The context of the alerts"),
             ("alerts.queries.alerts_between", "The history"),
         ],

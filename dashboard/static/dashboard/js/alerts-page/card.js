@@ -7,10 +7,9 @@ import { timeOfDay, inUnit, thresholdText, valueText } from "../page/format.js";
 import { DEFAULT_SILENCE, SILENCES, acknowledge, describe, endSilence, silence } from "../alerts/actions.js";
 import { drawChart } from "./chart.js";
 import { drawContext } from "./context.js";
-import { beyond, elapsed, glyph, group, length, since, stateOf, statistic } from "../alerts/words.js";
+import { beyond, comparedWith, elapsed, glyph, group, length, since, stateOf, statistic } from "../alerts/words.js";
 
 const CHART_HEIGHT = 150;
-const CHART_STEP_SECONDS = 30;
 const ROW_CHART = { width: 120, height: 34, compact: true };
 
 // What of the alert decides which elements the card has; other changes are drawn into them.
@@ -41,7 +40,7 @@ export function createCard(alert, page, isLarge, onToggle) {
         element("div", { class: "alert-facts" }, head, element("div", { class: "alert-now" }, value, element("p", {}, element("b", { "data-beyond": true }), element("span", { class: "muted" }, `${measured} over ${length(alert.window_seconds ?? 60)}`))),
           element("dl", { "data-facts": true })),
         element("figure", { class: "alert-chart" },
-          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, ` 30 min, every 30 s${alert.window_seconds > 2 * CHART_STEP_SECONDS ? ` (value: ${length(alert.window_seconds)})` : ""}`), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
+          element("figcaption", {}, element("b", {}, measured[0].toUpperCase() + measured.slice(1)), element("span", { class: "muted" }, ` over ${length(alert.window_seconds ?? 60)}${comparedWith(alert)}, last 30 min`), element("a", { class: "alert-link", "data-link": true, href: document.body.dataset.homeUrl }, "Open in Overview →")),
           svg("svg", { role: "img", "data-chart": true, height: CHART_HEIGHT, "aria-label": `${measured} in the last 30 minutes` })),
         element("div", { class: "alert-context", "data-context": true, hidden: true })),
       element("form", { class: "alert-actions", on: { submit: (event) => {

@@ -1,4 +1,4 @@
-// The chart of an alert: the last half hour of its group's value, with the threshold, below which value the alert clears,
+// The chart of an alert: what its rule judged of the group in the last half hour, with the threshold, below which value the alert clears,
 // and when it was pending (hatched) and firing (a coloured background that begins with a line). A drawing as SVG.
 
 import { durationLabel, numberLabel, percentLabel } from "../charts/axis-labels.js";
@@ -16,15 +16,17 @@ export function drawChart(target, alert, now, { width, height, compact = false }
   const margin = compact ? { left: 0, right: 0, top: 2, bottom: 2 } : MARGIN;
   const area = { left: margin.left, right: width - margin.right, top: margin.top, bottom: height - margin.bottom };
   const values = points(alert, now);
-  const limits = [alert.threshold, alert.clear_threshold].filter((value) => value !== null && alert.kind !== "change");
+  const limits = [alert.threshold, alert.clear_threshold].filter((value) => value !== null);
   const known = values.filter(({ y }) => y !== null).map(({ y }) => y);
   const room = alert.unit === "%" ? 1 : 1.05; // above the highest value
   const highest = Math.max(1e-9, ...known.map((value) => value * room), ...limits.map((value) => value * 1.15));
-  const step = roundStep(highest, alert.unit === "ms");
+  const lowest = Math.min(0, ...known, ...limits.map((value) => value * 1.15)); // a change may be below 0
+  const step = roundStep(Math.max(highest, -lowest), alert.unit === "ms");
   const top = compact ? highest * 1.1 : Math.ceil(highest / step - 1e-9) * step;
+  const bottom = compact ? lowest : Math.floor(lowest / step + 1e-9) * step;
   const x = (ms) => area.left + ((ms - (now - SPAN_MS)) / SPAN_MS) * (area.right - area.left);
-  const y = (value) => area.bottom - (Math.max(0, value) / top) * (area.bottom - area.top);
-  const scale = { x, y, area, top, now };
+  const y = (value) => area.bottom - ((value - bottom) / (top - bottom)) * (area.bottom - area.top);
+  const scale = { x, y, area, top, bottom, now };
   target.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const parts = [
     ...(compact ? [] : axes(scale, step, alert, width)),
@@ -41,12 +43,12 @@ function points(alert, now) {
   return values.map((value, index) => ({ x: start + index * step, y: value })).filter(({ x }) => x >= now - SPAN_MS && x <= now);
 }
 
-function axes({ x, y, area, top, now }, step, alert, width) {
+function axes({ x, y, area, top, bottom, now }, step, alert, width) {
   const label = (value) => {
     if (alert.unit === "ms") return durationLabel(value, top);
     return alert.unit === "%" ? percentLabel(value) : numberLabel(value, top);
   };
-  const rows = Array.from({ length: Math.round(top / step) + 1 }, (_, index) => index * step);
+  const rows = Array.from({ length: Math.round((top - bottom) / step) + 1 }, (_, index) => bottom + index * step);
   const ticks = timeTicks(now - SPAN_MS, now, Math.max(2, Math.floor(width / LABEL_WIDTH)));
   return [
     ...rows.flatMap((value) => [

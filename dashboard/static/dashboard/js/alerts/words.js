@@ -86,9 +86,11 @@ export function condition(rule, page) {
   if (rule.kind === "no_data") return `no ${titleOf(metric, page)} for ${length(rule.window_seconds)}`;
   const hold = rule.for_seconds ? ` for ${length(rule.for_seconds)}` : "";
   const limit = `${SIGNS[rule.comparison]}${SPACE}${thresholdText(rule.threshold, rule.unit)}`;
-  const compared = rule.kind === "change" ? ` against ${COMPARED[rule.compare_to_seconds]}` : "";
-  return `${statistic(metric, rule.stat, page, rule.filters)} over ${length(rule.window_seconds)}${compared} ${limit}${hold}`;
+  return `${statistic(metric, rule.stat, page, rule.filters)} over ${length(rule.window_seconds)}${comparedWith(rule)} ${limit}${hold}`;
 }
+
+// " against the day before" of a rule on a change.
+export const comparedWith = ({ kind, compare_to_seconds: seconds }) => (kind === "change" ? ` against ${COMPARED[seconds]}` : "");
 
 // "22 % over 5 s": how far the value of a firing alert is beyond its threshold.
 export function beyond(alert) {
