@@ -1,4 +1,4 @@
-"""The periodic tasks. Each reads the clock, calls a function and logs its errors."""
+"""The periodic tasks. Each reads the clock and calls a function."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from celery.signals import task_prerun
 from django.conf import settings
 
 from llmmonitor.infra.databases import close_failed_connections
+from llmmonitor.infra.task_times import periodic
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.registers import monitor_fields
@@ -29,35 +30,30 @@ MAINTAIN_SECONDS = 20.0
 
 
 @shared_task(name="metrics.tasks.sample", expires=1.0)
+@periodic("sample", logged=StoreUnavailable)  # by the recorder
 def sample() -> None:
     """Sample this host and record it, once a second, regardless of the number of schedulers and workers."""
-    try:
-        at = _now()
-        if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
-            record_sample(at)
-            note_sample(at)
-    except StoreUnavailable:
-        pass  # logged by the recorder
-    except Exception as error:  # noqa: BLE001 (the task runs again in a second)
-        log_throttled(logger, "sample", error)
+    at = _now()
+    if ring.claim(int(at.timestamp()), f"sample:{quote(platform.node())}"):
+        record_sample(at)
+        note_sample(at)
 
 
 @shared_task(name="metrics.tasks.broadcast", expires=1.0)
+@periodic("broadcast")
 def broadcast() -> None:
     """Send the tick of this second."""
     ticker.broadcast(_now())
 
 
 @shared_task(name="metrics.tasks.maintain", expires=60.0)
+@periodic("maintain")
 def maintain() -> None:
     """Delete expired rows and keep the store within its disk limit."""
     from metrics.archive.writing import DirectoryArchive
     from metrics.store.upkeep.retention import maintain as keep_within_policy
 
-    try:
-        keep_within_policy(_now(), MAINTAIN_SECONDS, archive=DirectoryArchive.from_settings())
-    except Exception as error:  # noqa: BLE001 (the task runs again in a minute)
-        log_throttled(logger, "maintain", error)
+    keep_within_policy(_now(), MAINTAIN_SECONDS, archive=DirectoryArchive.from_settings())
 
 
 @task_prerun.connect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import datetime
 from typing import Any
@@ -11,10 +10,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
 from llmmonitor.infra.telemetry import TelemetryUnavailable, telemetry
-from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring
-
-logger = logging.getLogger(__name__)
 
 GROUP = "ticks"
 STALE_SECONDS = 3.0
@@ -39,18 +35,14 @@ def newest_tick(at: datetime) -> dict[str, Any]:
 
 
 def broadcast(at: datetime) -> bool:
-    """Send the tick of this second unless another process does. Return whether it was sent; errors are logged."""
-    try:
-        seq = int(at.timestamp())
-        if not ring.claim(seq):
-            return False
-        tick = build_tick(at)
-        encoded = ring.put(tick)
-        telemetry.observe("tick_lag", max(0.0, time.time() - at.timestamp()))
-        send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
-    except Exception as error:  # noqa: BLE001 (a failed tick must not end the worker)
-        log_throttled(logger, "broadcast", error)
+    """Send the tick of this second unless another process does. Return whether it was sent."""
+    seq = int(at.timestamp())
+    if not ring.claim(seq):
         return False
+    tick = build_tick(at)
+    encoded = ring.put(tick)
+    telemetry.observe("tick_lag", max(0.0, time.time() - at.timestamp()))
+    send_to_group({"type": "live.tick", "seq": seq, "at": tick["at"], "text": encoded.decode()})
     return True
 
 

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -35,13 +34,6 @@ class ABroadcast:
         assert not ticker.broadcast(NOW + timedelta(milliseconds=500))
         assert ticker.broadcast(NOW + timedelta(seconds=1))
         assert ring.latest_seq() == int(NOW.timestamp()) + 1
-
-    def test_that_fails_raises_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*_: Any) -> None:
-            raise RuntimeError("no store")
-
-        monkeypatch.setattr(ticker, "build_tick", fail)
-        assert not ticker.broadcast(NOW)
 
 
 class TheNewestTick:
@@ -102,20 +94,6 @@ class ASampleTask:
         monkeypatch.setattr(tasks, "_now", lambda: NOW)
         tasks.sample()
         assert ticker.broadcast(NOW)
-
-    def test_leaves_a_store_that_refuses_to_the_recorder_to_say(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        from metrics.store.availability import StoreUnavailable
-
-        monkeypatch.setattr(tasks, "_now", lambda: NOW)
-
-        def refuse(at: datetime) -> None:
-            raise StoreUnavailable("disk_full")
-
-        monkeypatch.setattr(tasks, "record_sample", refuse)
-        tasks.sample()
-        assert caplog.records == []
 
 
 class ATickThatIsLate:
