@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import caches
+from django.db import OperationalError
 
 from metrics.events import SystemEvent
 from metrics.models import MonitorOutage
@@ -24,6 +25,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(outages, "_known", None)
+    monkeypatch.setattr(outages, "_waiting", set())
     caches["queries"].clear()
     yield
     caches["queries"].clear()
@@ -98,6 +100,34 @@ class TheMonitor:
         outages.note_sample(before(200))
 
         assert MonitorOutage.objects.count() == 1
+
+    def test_records_an_outage_with_the_next_sample_if_the_database_fails(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(at: datetime) -> datetime:
+            raise OperationalError("database is locked")
+
+        store_own_samples(200)
+        with monkeypatch.context() as failing, pytest.raises(OperationalError):
+            failing.setattr(outages, "newest_sample", fail)
+            store_own_samples(100)
+        store_own_samples(99)
+
+        assert [(outage.start, outage.end) for outage in MonitorOutage.objects.all()] == [(before(200), before(100))]
+
+    @pytest.mark.parametrize("second", [0, 15])
+    def test_knows_an_outage_whose_samples_before_have_become_minutes(self, second: int) -> None:
+        policy = RetentionPolicy.from_settings()
+        end = NOW + timedelta(seconds=second)
+        start = NOW - policy.samples - timedelta(hours=1)
+        write([monitor_sample((NOW - start).total_seconds())], now=start)
+        maintain(NOW, 5.0)
+        write([monitor_sample(-second)], now=end)
+        outages.note_sample(end)
+
+        assert [(outage.start, outage.end) for outage in MonitorOutage.objects.all()] == [
+            (start + timedelta(minutes=1), end)
+        ]
 
     def test_is_not_known_before_its_first_sample(self) -> None:
         assert availability(NOW) == []
