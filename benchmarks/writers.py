@@ -35,7 +35,7 @@ def write(seed: int, count: int) -> None:
 
     django.setup()
     from metrics.events import InferenceEvent
-    from metrics.store.availability import StoreUnavailable
+    from metrics.store.unavailable import StoreUnavailable
     from metrics.store.writing.transaction import Store
 
     with connection.cursor() as cursor:

@@ -20,8 +20,8 @@ from llmmonitor.infra.task_times import periodic
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.registers import monitor_fields
-from metrics.store.availability import StoreUnavailable
 from metrics.store.outages import note_sample
+from metrics.store.unavailable import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 

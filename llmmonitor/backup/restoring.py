@@ -12,9 +12,9 @@ from django.core.management.color import no_style
 from django.db import DataError, IntegrityError, connection, transaction
 
 from llmmonitor.backup import secrets, tables
-from llmmonitor.backup.archive import Manifest, Reader
 from llmmonitor.backup.errors import BadFile, Refused
 from llmmonitor.backup.exclusive import exclusive_use, refuse_other_clients
+from llmmonitor.backup.file import Manifest, Reader
 from llmmonitor.backup.migrations_of import applied_migrations, known_migrations
 from llmmonitor.backup.rows import Table, table_names
 from llmmonitor.backup.secrets import Secrets

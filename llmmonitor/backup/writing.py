@@ -9,8 +9,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from llmmonitor.backup import archive, secrets, tables
-from llmmonitor.backup.archive import Manifest
+from llmmonitor.backup import file, secrets, tables
+from llmmonitor.backup.file import Manifest
 from llmmonitor.backup.migrations_of import applied_migrations
 from llmmonitor.backup.rows import Table
 from llmmonitor.backup.snapshot import snapshot
@@ -39,7 +39,7 @@ def write_backup(path: Path, *, at: datetime, passphrase: str | None, overwrite:
     labels = [label for label in tables.STORED if passphrase is not None or label not in tables.ONLY_WITH_SECRETS]
     unreadable: list[str] = []
     salt = None
-    with archive.Writer(path, at=at, overwrite=overwrite) as writer:
+    with file.Writer(path, at=at, overwrite=overwrite) as writer:
         with snapshot():
             migrations = applied_migrations()
             stored = [Table(label) for label in labels]
@@ -50,8 +50,8 @@ def write_backup(path: Path, *, at: datetime, passphrase: str | None, overwrite:
             salt = secrets.new_salt()
             writer.add(SECRETS_MEMBER, [[secrets.seal(found, passphrase, salt)]])
         manifest = Manifest(
-            product=archive.PRODUCT,
-            format=archive.FORMAT,
+            product=file.PRODUCT,
+            format=file.FORMAT,
             version=settings.VERSION,
             database=connection.vendor,
             written_at=at,

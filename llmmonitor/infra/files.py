@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
+
+
+def name_file(partial: Path, path: Path) -> None:
+    """Give a complete file its name. Raises FileExistsError if another file has it."""
+    try:
+        os.link(partial, path)  # unlike a rename, it never replaces a file
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.rename(partial, path)
 
 
 def sync_directory(path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import IO
 import orjson
 from django.conf import settings
 
-from llmmonitor.infra.files import sync_directory
+from llmmonitor.infra.files import name_file, sync_directory
 from metrics import queries
 from metrics.archive.chunks import encode, in_chunks
 from metrics.archive.files import KINDS, NAME, PARTIAL, next_path
@@ -102,7 +102,7 @@ class DirectoryArchive:
                     yield stream
                 file.flush()
                 os.fsync(file.fileno())
-            _name(partial, path)
+            name_file(partial, path)
         finally:
             partial.unlink(missing_ok=True)
         sync_directory(self._directory)
@@ -134,18 +134,6 @@ class DirectoryArchive:
 
 def _for_owner(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
-def _name(partial: Path, path: Path) -> None:
-    """Give a file its name. Raises OSError if another file has it."""
-    try:
-        os.link(partial, path)  # unlike a rename, it never replaces a file
-    except FileExistsError:
-        raise
-    except OSError:  # the file system has no hard links; the lock keeps other processes away
-        if path.exists():
-            raise
-        os.rename(partial, path)
 
 
 def _time(text: str) -> datetime:

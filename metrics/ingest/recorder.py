@@ -26,8 +26,8 @@ from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
 from metrics.events import Event
 from metrics.store import disk
-from metrics.store.availability import StoreUnavailable
 from metrics.store.commit_result import CommitResult
+from metrics.store.unavailable import StoreUnavailable
 
 __all__ = [
     "CommitResult",

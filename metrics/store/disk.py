@@ -15,7 +15,7 @@ from django.db import connection
 
 from metrics.sizes.database import free_bytes, sqlite_file, sqlite_pragma
 from metrics.sizes.words import format_bytes
-from metrics.store.availability import StoreUnavailable
+from metrics.store.unavailable import StoreUnavailable
 
 # Upkeep starts to delete raw rows at this share of LLMMONITOR_MAX_DISK. The rest is for the events of one minute, which
 # is the time between two runs.

@@ -14,8 +14,8 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from metrics.models import RecentId
-from metrics.store.availability import StoreUnavailable, translate_database_errors
 from metrics.store.disk import disk_limit_message, enforce_disk_limits
+from metrics.store.unavailable import StoreUnavailable, translate_database_errors
 from metrics.store.write_lock import busy_timeout, write_lock
 
 TEST_BYTES = 2**20  # about as many as a commit of some thousand events needs

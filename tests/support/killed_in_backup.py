@@ -3,7 +3,7 @@
     python -m tests.support.killed_in_backup STEP backup FILE
     python -m tests.support.killed_in_backup STEP restore FILE
 
-STEP is the name of a function of the backup, as in `llmmonitor.backup.archive:Writer.finish`. The process is killed
+STEP is the name of a function of the backup, as in `llmmonitor.backup.file:Writer.finish`. The process is killed
 when the function is called, or with `*3` behind it at the third call.
 """
 

@@ -25,8 +25,8 @@ from metrics.archive.reading import BadArchive, Row, read_archive
 from metrics.events import Event
 from metrics.importing import export_files, files
 from metrics.importing.importer import Importer
-from metrics.store.availability import StoreUnavailable
 from metrics.store.commit_result import CommitResult
+from metrics.store.unavailable import StoreUnavailable
 from metrics.store.writing.transaction import Store
 
 AGAIN = "What is stored stays. Run it again to continue: rows that are stored are not stored again."

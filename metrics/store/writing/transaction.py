@@ -23,13 +23,13 @@ from metrics.aggregation import Row
 from metrics.events import ErrorEvent, Event, InferenceEvent, Kind, QueueEvent, Rejection, SystemEvent
 from metrics.events.rejections import before_floor
 from metrics.retention_policy import RetentionPolicy
-from metrics.store.availability import translate_database_errors
 from metrics.store.commit_result import CommitResult
 from metrics.store.compaction import Compactor
 from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.labels.interning import SeriesInterner, SeriesLabels, SeriesRef, Times, labels_of_key, series_labels
 from metrics.store.raw_floors import locked_floors
 from metrics.store.rollup_floors import current_floors
+from metrics.store.unavailable import translate_database_errors
 from metrics.store.write_lock import write_lock
 from metrics.store.writing import rollup_rows
 from metrics.store.writing.error_rows import ErrorRows

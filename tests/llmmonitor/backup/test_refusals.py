@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from llmmonitor.backup.archive import Reader, Writer
+from llmmonitor.backup.file import Reader, Writer
 from tests.llmmonitor.backup.source import WITH_PASSPHRASE, Source
 from tests.support.instances import Instance, MakeInstance
 from tests.support.rounds import rounds
@@ -182,11 +182,11 @@ class AServerThatRuns:
 
 
 STEPS_OF_A_BACKUP = [
-    "llmmonitor.backup.archive:Writer.add",
-    "llmmonitor.backup.archive:Writer.add*20",
-    "llmmonitor.backup.archive:Writer.finish",
-    "llmmonitor.backup.archive:_digest",
-    "llmmonitor.backup.archive:os.link",
+    "llmmonitor.backup.file:Writer.add",
+    "llmmonitor.backup.file:Writer.add*20",
+    "llmmonitor.backup.file:Writer.finish",
+    "llmmonitor.backup.file:_digest",
+    "llmmonitor.backup.file:os.link",
 ]
 STEPS_OF_A_RESTORE = [
     "llmmonitor.backup.restoring:_empty",

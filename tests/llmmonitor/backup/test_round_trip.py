@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmmonitor.backup import tables
-from llmmonitor.backup.archive import Reader
+from llmmonitor.backup.file import Reader
 from llmmonitor.backup.secrets import unseal
 from llmmonitor.backup.writing import SECRETS_MEMBER
 from tests import services
@@ -120,7 +120,7 @@ from django.contrib.auth import authenticate
 from django.db.models import AutoField, Max
 from llmmonitor.access.keys import find_key
 from llmmonitor.backup import tables
-from llmmonitor.backup.archive import Reader
+from llmmonitor.backup.file import Reader
 from llmmonitor.backup.secrets import unseal
 from llmmonitor.backup.writing import SECRETS_MEMBER
 from metrics.models import Annotation, ModelAlias

@@ -16,8 +16,8 @@ from django.test import override_settings
 
 from llmmonitor import celery_settings
 from llmmonitor.backup import schedule
-from llmmonitor.backup.archive import Reader
 from llmmonitor.backup.errors import Refused
+from llmmonitor.backup.file import Reader
 from llmmonitor.backup.last import last_backup, last_scheduled
 from llmmonitor.backup.models import LastBackup
 from llmmonitor.backup.schedule import back_up_if_due, file_name, is_due, superseded

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from llmmonitor.backup import tables
-from llmmonitor.backup.archive import Manifest, Reader
+from llmmonitor.backup.file import Manifest, Reader
 from tests.support.instances import CONTENTS, Instance, MakeInstance
 from tests.support.many_requests import SERVICE
 from tests.support.server import MakeServer, Server
@@ -36,7 +36,7 @@ from django.core.management import execute_from_command_line
 os.environ["DJANGO_SETTINGS_MODULE"] = "llmmonitor.settings"
 if url := os.environ.get("POST_TO"):
     from urllib.request import Request, urlopen
-    from llmmonitor.backup.archive import Writer
+    from llmmonitor.backup.file import Writer
     add = Writer.add
     def add_after_a_post(self, *arguments):
         body = b'{"model_name": "m", "service": "load", "response_time_ms": 10, "completion_tokens": 7}'

@@ -18,7 +18,7 @@ from llmmonitor.celery import app
 from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import LogThrottle
 from metrics.live import ring
-from metrics.store.availability import StoreUnavailable
+from metrics.store.unavailable import StoreUnavailable
 from tests.metrics.exposition.scraped import Scrape
 
 # task -> what it calls, and its arguments

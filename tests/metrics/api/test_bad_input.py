@@ -234,7 +234,7 @@ class AServerThatIsNotReached:
         api.post("/track/inference", GOOD).problem(429, "queue_full")
 
     def test_with_a_full_disk_sends_the_reason(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        from metrics.store.availability import StoreUnavailable
+        from metrics.store.unavailable import StoreUnavailable
         from metrics.store.writing.transaction import Store
 
         def down(self: Store, events: Any) -> None:

@@ -19,7 +19,7 @@ from llmmonitor.environment import read_environment
 from llmmonitor.http.path_prefix import add_prefix
 from metrics.api.fast_lane import KINDS, MAX_BODY_BYTES, fast_lane
 from metrics.models import InferenceMetrics
-from metrics.store.availability import StoreUnavailable
+from metrics.store.unavailable import StoreUnavailable
 from metrics.store.writing.transaction import Store
 from tests.metrics.api.asgi_client import AsgiClient, Reply
 

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from metrics import queries
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup, RawFloor
-from metrics.store.availability import StoreUnavailable
+from metrics.store.unavailable import StoreUnavailable
 from metrics.store.upkeep import retention
 from metrics.store.writing.transaction import Store
 from tests.metrics.archive.stored_rows import exported, maintain, names, raising

@@ -156,7 +156,7 @@ class WhenAProcessIsKilled:
         self, tmp_path: Path, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(writing, "_name", raising(KeyboardInterrupt()))
+            patch.setattr(writing, "name_file", raising(KeyboardInterrupt()))
             patch.setattr(Path, "unlink", lambda *args, **options: None)  # a killed process removes nothing
             with pytest.raises(KeyboardInterrupt):
                 maintain(tmp_path)

@@ -19,8 +19,8 @@ from metrics.importing import sources
 from metrics.importing.files import Row
 from metrics.importing.importer import Importer
 from metrics.models import GPUMetrics, InferenceMetrics, RawFloor, SystemMetrics
-from metrics.store.availability import StoreUnavailable
 from metrics.store.commit_result import CommitResult
+from metrics.store.unavailable import StoreUnavailable
 from metrics.store.writing.transaction import Store
 from tests.metrics.api.asgi_client import AsgiClient
 from tests.metrics.importing.instances import ago, failed_import, run_import

@@ -25,7 +25,7 @@ from metrics.ingest.post import ingest
 from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, GPUMetrics, InferenceMetrics, RecentId, SystemMetrics
 from metrics.store import disk, raw_floors, write_check
-from metrics.store.availability import StoreUnavailable
+from metrics.store.unavailable import StoreUnavailable
 from metrics.store.upkeep import disk_limit, retention
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, record, request, rolled_up
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llmmonitor.backup.archive import FORMAT, PRODUCT, Manifest, Reader, Writer
 from llmmonitor.backup.errors import BadFile, Refused
+from llmmonitor.backup.file import FORMAT, PRODUCT, Manifest, Reader, Writer
 
 AT = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
 LINES = [b'[1,"a"]', b'[2,"b"]', b'[3,"\xc3\xbc"]']

@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llmmonitor.backup.errors import BadFile, Refused
-from llmmonitor.infra.files import sync_directory
+from llmmonitor.infra.files import name_file, sync_directory
 
 FORMAT = 1
 PRODUCT = "LLM Monitor"
@@ -126,13 +126,13 @@ class Writer:
 
     def _name(self) -> None:
         """Give the file its name. Raises Refused if another file has got it meanwhile, unless `overwrite`."""
-        if not self._overwrite:
-            try:
-                os.link(self._partial, self._path)  # unlike a rename, it never replaces a file
-                return
-            except OSError:  # the file exists, or the file system has no hard links
-                self._refuse_to_overwrite()
-        os.replace(self._partial, self._path)
+        if self._overwrite:
+            os.replace(self._partial, self._path)
+            return
+        try:
+            name_file(self._partial, self._path)
+        except FileExistsError:
+            raise self._refusal() from None
 
     def _open(self, name: str) -> IO[bytes]:
         entry = zipfile.ZipInfo(name, self._time)
@@ -143,7 +143,10 @@ class Writer:
 
     def _refuse_to_overwrite(self) -> None:
         if not self._overwrite and self._path.exists():
-            raise Refused(f"{self._path} exists. Choose another name, or use --force to replace it.")
+            raise self._refusal()
+
+    def _refusal(self) -> Refused:
+        return Refused(f"{self._path} exists. Choose another name, or use --force to replace it.")
 
 
 class Reader:
