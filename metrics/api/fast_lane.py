@@ -38,13 +38,15 @@ CONTENT_TYPES = frozenset(
     for charset in ("", ";charset=utf-8", "; charset=utf-8", "; charset=UTF-8")
 )
 # A request with another header is passed to Django: Cookie, Origin, Sec-Fetch-Site, Expect, Transfer-Encoding,
-# Content-Encoding. The headers of proxies are listed, because keys are sent through proxies; `identify_scope` checks
-# them.
+# Content-Encoding. The headers that nginx, Caddy, Traefik, Envoy and the load balancers of AWS add are listed, because
+# keys are sent through proxies; `identify_scope` checks those that name the sender of a request.
 PLAIN_HEADERS = frozenset(
     [
         b"host", b"content-type", b"content-length", b"authorization", b"user-agent", b"accept", b"accept-encoding",
         b"accept-language", b"connection", b"keep-alive", b"traceparent", b"tracestate", b"x-forwarded-for",
-        b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded", b"via",
+        b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-server", b"x-real-ip",
+        b"forwarded", b"via", b"x-request-id", b"x-amzn-trace-id", b"x-envoy-expected-rq-timeout-ms",
+        b"x-envoy-external-address", b"x-envoy-internal", b"x-envoy-attempt-count",
     ]
 )  # fmt: skip
 

@@ -220,6 +220,30 @@ class ThePage:
         assert page["options"]["model"]["total"] == 3
         assert re.search(r"<bdi>c</bdi>.*?>50\u00a0%</td>", html, re.DOTALL)  # the share of all requests
 
+    @pytest.mark.parametrize(
+        ("name", "table"),
+        [("overview", "models"), ("latency", "percentiles"), ("queue", "waits"), ("throughput", "totals")],
+    )
+    def test_lists_no_model_whose_requests_were_all_before(self, visitor: Client, name: str, table: str) -> None:
+        before = (datetime.now(UTC) - timedelta(minutes=20)).isoformat()
+        requests("used")
+        requests("earlier", timestamp=before)
+
+        page = visitor.get(f"/dashboard/data/{name}?range=15m").json()
+
+        assert "used" in page["tables"][table]
+        assert "earlier" not in page["tables"][table]
+        assert "Not shown" not in page["tables"][table]
+        hour = visitor.get(f"/dashboard/data/{name}?range=1h").json()
+        assert "earlier" in hour["tables"][table]
+
+    def test_finds_a_model_whose_requests_were_all_before(self, visitor: Client) -> None:
+        requests("earlier", timestamp=(datetime.now(UTC) - timedelta(minutes=20)).isoformat())
+
+        found = visitor.get("/dashboard/data/overview/models?range=15m&search=earl").json()
+
+        assert "earlier" in found["table"]
+
     def test_assesses_the_busiest_models_and_says_so(self, visitor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         requests(*["a"] * 40, *["b"] * 30, *["c"] * 25)
         monkeypatch.setattr(reading, "MODELS_ASSESSED", 2)
