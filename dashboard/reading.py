@@ -104,9 +104,14 @@ class Reading(Parts):
         return f"No model matches “{searched}”." if searched else f"No requests in {self.query.span}."
 
     @cached_property
+    def used_models(self) -> Sequence[dict[str, Any]]:
+        """The rows of the models with requests in the window, the busiest first; the ranking has others, too."""
+        return [row for row in self.requests.models.results if row["total_requests"]]
+
+    @property
     def shown_models(self) -> Sequence[dict[str, Any]]:
         """The rows of the busiest models, at most MODELS_SHOWN."""
-        return self.requests.models.results[:MODELS_SHOWN]
+        return self.used_models[:MODELS_SHOWN]
 
     @property
     def model_names(self) -> tuple[str, ...]:
@@ -116,8 +121,7 @@ class Reading(Parts):
     @property
     def models_known(self) -> int:
         """The number of models with requests, of which the busiest are shown."""
-        ranking = self.requests.models
-        return ranking.omitted + len(ranking.results)
+        return self.requests.models.omitted + len(self.used_models)
 
     @cached_property
     def alerts(self) -> PageAlerts:

@@ -47,7 +47,6 @@ def figures(reading: Reading) -> Row:
     """Return what ticks do not carry: the sentence, the tables, the histogram and the heatmap."""
     query, ranking = reading.query, reading.requests.models
     shown = reading.shown_models
-    omitted = ranking.omitted + len(ranking.results) - len(shown)
     metric = catalogue.get(RESPONSE)
     described = describe_latency(
         reading.requests.summary,
@@ -63,7 +62,7 @@ def figures(reading: Reading) -> Row:
         "tables": tables.render(
             reading.requests.summary,
             shown,
-            omitted,
+            reading.models_known - len(shown),
             query.span,
             query.span_before,
             _recent(reading, len(shown)),

@@ -133,9 +133,13 @@ def search_models(reading: Reading, text: str) -> Row:
 
 
 def _table(ranking: Ranking, reading: Reading, searched: str = "") -> Row:
-    """Return the table of models, and how many further models have requests."""
-    shown = ranking.results[:MODELS_SHOWN]
-    omitted = ranking.omitted + len(ranking.results) - len(shown)
+    """Return the table of models, and how many further models have requests.
+
+    A model without requests in the window is in the ranking for those before it. A search shows it.
+    """
+    listed = ranking.results if searched else [row for row in ranking.results if row["total_requests"]]
+    shown = listed[:MODELS_SHOWN]
+    omitted = ranking.omitted + len(listed) - len(shown)
     html = model_table.render(
         shown,
         total=reading.requests.summary["total_requests"],
