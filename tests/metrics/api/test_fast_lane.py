@@ -232,6 +232,23 @@ class AKey:
         assert [api.post(PATH, GOOD, **headers).status for _ in range(4)] == [200] * 4
         assert api.seen_by_django == [PATH] * 2  # the key is looked up, and then the headers of its responses are kept
 
+    @pytest.mark.parametrize(
+        "added",
+        [
+            {"x-real-ip": "203.0.113.7", "x-forwarded-proto": "https", "x-request-id": "from-nginx"},
+            {"x-forwarded-host": "monitor.example", "x-forwarded-port": "443", "x-forwarded-server": "traefik"},
+            {"x-request-id": "from-envoy", "x-envoy-expected-rq-timeout-ms": "15000", "x-envoy-internal": "true"},
+            {"x-forwarded-port": "443", "x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678"},
+        ],
+        ids=["nginx", "Traefik", "Envoy", "AWS"],
+    )
+    def test_that_a_proxy_passes_on_is_known_here(self, api: AsgiClient, added: dict[str, str]) -> None:
+        _, headers = self.make("ingest")
+        replies = [api.post(PATH, GOOD, **headers | added) for _ in range(4)]
+        assert [reply.status for reply in replies] == [200] * 4
+        assert api.seen_by_django == [PATH] * 2
+        assert replies[3].headers["x-request-id"] == added.get("x-request-id", replies[3].headers["x-request-id"])
+
     def test_gets_the_headers_of_django(self, api: AsgiClient, django: AsgiClient) -> None:
         _, of_key = self.make("ingest")
         for headers in (of_key, of_key, of_key, {}, of_key):
