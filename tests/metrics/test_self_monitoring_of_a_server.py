@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from metrics.readings import MIN_VALID_SECONDS
 from tests.support.server import MakeServer, Server
 
 SECONDS = 60.0
+# Longer than a reading is held in a chart.
+OUTAGE_SECONDS, LONG_OUTAGE_SECONDS = MIN_VALID_SECONDS + 3, 40
 
 
 def monitor(server: Server) -> dict[str, Any]:
@@ -31,6 +34,19 @@ def wait_for(read: Callable[[], Any], expected: Any) -> None:
 def series(server: Server, metric: str, stat: str) -> list[float | None]:
     reply = server.get(f"/metrics/history?metric=monitor.{metric}&stat={stat}&range=5m&step=1").json()
     return [value for one in reply["series"] for _, value in one["points"]]
+
+
+def system_page(server: Server) -> dict[str, Any]:
+    """Return the data of the System page."""
+    page: dict[str, Any] = server.get("/dashboard/data/system?range=5m").json()
+    return page
+
+
+def chart_of(page: dict[str, Any], metric: str) -> dict[int, float | None]:
+    """Return the values of a chart by the unix second at which their step begins."""
+    history = page["history"]
+    values = next(series["values"] for series in history["series"] if series["metric"] == metric)
+    return {history["start"] // 1000 + number * history["step_seconds"]: value for number, value in enumerate(values)}
 
 
 @pytest.fixture(scope="module")
@@ -103,23 +119,26 @@ class AServer:
 
 
 class AServerThatWasKilled:
-    def test_knows_how_long_it_was_down(self, make_server: MakeServer) -> None:
+    def test_knows_how_long_it_was_down_and_has_a_gap_in_its_charts(self, make_server: MakeServer, full: bool) -> None:
         server = make_server()
         wait_for(lambda: bool(monitor(server)), True)
         server.kill()
-        down_since = time.time()
-        time.sleep(12)  # shorter gaps are those of a busy machine
+        killed_at = time.time()
+        time.sleep(LONG_OUTAGE_SECONDS if full else OUTAGE_SECONDS)
+        down_until = time.time()
         server.start()
-        up_again = time.time()
 
-        def outages() -> list[list[int]]:
-            rows = server.get("/dashboard/data/system?range=5m").json()["availability"]
-            return rows[0]["down"] if rows else []
-
-        wait_for(lambda: len(outages()), 1)
-        [(start, end)] = outages()
-        assert down_since - 3 <= start / 1000 <= down_since + 1
-        assert up_again - 12 <= end / 1000 <= up_again + 5
-        # The charts have a gap.
-        points = series(server, "cpu_percent", "avg")
-        assert points.count(None) >= 10
+        wait_for(lambda: [len(row["down"]) for row in system_page(server)["availability"][:1]], [1])
+        page = system_page(server)
+        own = page["availability"][0]
+        [(start, end)] = [(start // 1000, end // 1000) for start, end in own["down"]]
+        assert killed_at - 3 <= start <= killed_at  # the last sample
+        assert end >= down_until - 1  # the first sample
+        assert own["down_seconds"] == end - start
+        assert own["percent"] == pytest.approx(100 * (1 - 1000 * (end - start) / (own["until"] - own["since"])))
+        assert "It was down once in 30" in page["sentence"]["text"]
+        cpu_percent = chart_of(page, "monitor.cpu_percent")
+        assert None not in (cpu_percent[start], cpu_percent[end])
+        gap = [value for at, value in cpu_percent.items() if start + MIN_VALID_SECONDS < at < end]
+        assert gap == [None] * (end - start - MIN_VALID_SECONDS - 1)
+        assert gap
