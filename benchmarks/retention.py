@@ -1,7 +1,8 @@
 """How long posts take while upkeep deletes a million requests whose retention has ended.
 
 Batches arrive at half the rate that one client reaches, first while nothing is deleted, then while upkeep deletes. The
-first posts after each start are not counted.
+first posts after each start are not counted. Then upkeep runs to its end without posts, to see how much of the file it
+gives back to the disk.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from benchmarks import report, workload
 from benchmarks.monitor_server import server, status_of
 from metrics.events import InferenceEvent
 from metrics.models import InferenceMetrics
-from metrics.sizes.database import database_bytes
+from metrics.sizes.database import DatabaseSize, database_bytes, database_size
+from metrics.store.upkeep.retention import maintain
 from metrics.store.writing.transaction import Store
 
 REQUESTS = 1_000_000
 BATCH = 1_000
 COMMITTED_TOGETHER = 10_000
 QUIET_SECONDS, MOST_SECONDS = 30.0, 480.0
+UPKEEP_SECONDS, MOST_UPKEEP_SECONDS = 20.0, 240.0  # of a run of upkeep, and of all runs together after the posts
 KEPT_DAYS = "LLMMONITOR_RAW_INFERENCE_DAYS"
 OLDEST_DAYS, NEWEST_DAYS = 75, 45  # of the old requests
 MIB = 2**20
@@ -64,6 +67,23 @@ def for_seconds(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() < until
 
 
+def run_upkeep_to_its_end() -> DatabaseSize:
+    """Run upkeep until it deletes nothing and the file no longer shrinks. Return the size of the database."""
+    goes_on = for_seconds(MOST_UPKEEP_SECONDS)
+    size = database_size()
+    while goes_on():
+        before, deleted = size, sum(maintain(datetime.now(UTC), UPKEEP_SECONDS).values())
+        size = database_size()
+        if not deleted and size.total == before.total:
+            break
+    return size
+
+
+def sizes(database: DatabaseSize) -> str:
+    """Return the size of the database and that of its free pages."""
+    return f"{database.total / MIB:.0f} MiB with {(database.free or 0) / MIB:.0f} MiB free"
+
+
 def measure(quick: bool = False) -> str:
     """Return the table. `quick` uses few requests, which only shows that the benchmark works."""
     count, quiet_seconds, most = (2_000, 1.0, 1.0) if quick else (REQUESTS, QUIET_SECONDS, MOST_SECONDS)
@@ -86,6 +106,8 @@ def measure(quick: bool = False) -> str:
         begin, first = time.monotonic(), old.count()
         beside = post_while(lambda: old.exists() and time.monotonic() < until, port, rate, 7)
         seconds, left = time.monotonic() - begin, old.count()
+    after = database_size()
+    at_end, left_at_end = run_upkeep_to_its_end(), old.count()
     p99_quiet, p99_beside = (
         statistics.quantiles(times, n=100)[-1] if len(times) > 1 else times[0] for times in (quiet, beside or quiet)
     )
@@ -98,7 +120,11 @@ def measure(quick: bool = False) -> str:
             ("a batch, 99th percentile (ms)", f"{p99_quiet:.1f}", f"{p99_beside:.1f}", f"{p99_beside / p99_quiet:.2f}"),
             ("requests deleted, per second", "", f"{(first - left) / max(seconds, 0.001):,.0f}", ""),
             ("requests left", f"{count:,}", f"{left:,}", ""),
-            ("size of the database (MiB)", f"{before / MIB:.0f}", f"{database_bytes() / MIB:.0f}", ""),
+            ("size of the database (MiB)", f"{before / MIB:.0f}", f"{after.total / MIB:.0f}", ""),
         ],
-        [f"{report.machine()}. {rate:,.0f} events/s, half of what one client reaches; {count:,} old requests."],
+        [
+            f"{report.machine()}. {rate:,.0f} events/s, half of what one client reaches; {count:,} old requests.",
+            f"When upkeep had run to its end without posts, {left_at_end:,} of them were left.",
+            f"Size, and free pages in it: before {sizes(after)}, then {sizes(at_end)}.",
+        ],
     )

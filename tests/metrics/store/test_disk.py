@@ -24,6 +24,7 @@ from metrics import readiness
 from metrics.ingest.post import ingest
 from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, GPUMetrics, InferenceMetrics, RecentId, SystemMetrics
+from metrics.sizes.database import sqlite_file
 from metrics.store import disk, raw_floors, write_check
 from metrics.store.unavailable import StoreUnavailable
 from metrics.store.upkeep import disk_limit, retention
@@ -32,6 +33,7 @@ from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, record
 GIB, MIB = 2**30, 2**20
 FAR_TOO_MUCH = 2**60
 KINDS = ("over", "deleted")
+FILLED_TOGETHER = 1_000
 
 
 class TheFreeSpace:
@@ -119,6 +121,11 @@ def checkpoint() -> None:
 
 def file_bytes() -> int:
     return disk.sqlite_pragma("page_count") * disk.sqlite_pragma("page_size")
+
+
+def bytes_on_disk() -> int:
+    """The size of SQLite's file, without its write-ahead log."""
+    return sqlite_file().stat().st_size
 
 
 def vacuumed(queries: CaptureQueriesContext) -> list[str]:
@@ -233,6 +240,39 @@ class AStoreOverItsLimit:
         limits(max_disk=disk_limit.used_bytes() // 2)
 
         assert fill_until_refused() == "disk_full"
+
+
+@pytest.mark.store
+@pytest.mark.django_db(transaction=True)
+class AFileWhoseRowsAreTooOld:
+    def test_is_little_larger_than_the_other_rows_need(
+        self, full: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """With `--full`, of 100,000 requests, and free pages are given back from the 64 MiB of a server on."""
+        only_on("sqlite")
+        old, young, least = (100_000, 10_000, disk_limit.FREE_BYTES) if full else (3_000, 200, MIB // 4)
+        monkeypatch.setattr(disk_limit, "FREE_BYTES", least)
+        last_day = ago(days=31)
+        for first in range(0, old, FILLED_TOGETHER):
+            fill(min(FILLED_TOGETHER, old - first), minutes=60, prefix=f"old{first}-", end=last_day)
+        fill(young, minutes=300)
+        checkpoint()
+        before = bytes_on_disk()
+
+        is_over = False
+        while not is_over:
+            size = bytes_on_disk()
+            deleted = sum(retention.maintain(NOW, 1.0).values())
+            is_over = not deleted and bytes_on_disk() == size
+
+        assert InferenceMetrics.objects.count() == young
+        connection.connection.execute("VACUUM INTO ?", [str(tmp_path / "packed.sqlite3")])
+        needed, after = (tmp_path / "packed.sqlite3").stat().st_size, bytes_on_disk()
+        free = disk.sqlite_pragma("freelist_count") * disk.sqlite_pragma("page_size")
+        print(f"MiB: {before / MIB:.1f}, then {after / MIB:.1f} with {free / MIB:.1f} free; needed: {needed / MIB:.1f}")
+        assert free <= max(least, after * disk_limit.FREE_SHARE)
+        assert after - free <= 1.1 * needed
+        assert after < before / 2
 
 
 @pytest.mark.store
