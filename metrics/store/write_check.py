@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
+from llmmonitor.infra.lock_timeout import lock_timeout
 from metrics.models import RecentId
 from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.unavailable import StoreUnavailable, translate_database_errors
@@ -67,13 +68,8 @@ def _lock_timeout(seconds: float) -> Iterator[None]:
         if connection.in_atomic_block:
             yield
             return
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = '{max(1, int(seconds * 1000))}ms'")
-        try:
+        with lock_timeout(seconds):
             yield
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = DEFAULT")
         return
     with busy_timeout(int(seconds * 1000)):
         yield
