@@ -28,6 +28,7 @@ from llmmonitor.backup.last import last_scheduled, store_error, store_success
 from llmmonitor.backup.models import LastBackup
 from llmmonitor.backup.writing import Written, write_backup
 from llmmonitor.environment import CHECKOUT, Environment
+from llmmonitor.infra.byte_sizes import format_bytes
 
 RETRY = timedelta(minutes=15)  # after the beginning of an attempt that failed
 BY = LastBackup.By.SCHEDULE
@@ -135,6 +136,6 @@ def _check_space(own: Environment) -> None:
     free = shutil.disk_usage(str(own.backup_dir)).free
     if free < needed:
         raise Refused(
-            f"The disk of LLMMONITOR_BACKUP_DIR={own.backup_dir} has {free / 2**20:,.0f} MiB free, and a backup needs "
-            f"{needed / 2**20:,.0f} MiB. Free space, or keep fewer backups (LLMMONITOR_BACKUP_KEEP)."
+            f"The disk of LLMMONITOR_BACKUP_DIR={own.backup_dir} has {format_bytes(free)} free, and a backup needs "
+            f"{format_bytes(needed)}. Free space, or keep fewer backups (LLMMONITOR_BACKUP_KEEP)."
         )

@@ -31,9 +31,9 @@ from django.conf import settings
 from django.core.cache import caches
 from django.db import connection, models
 
+from llmmonitor.infra.byte_sizes import format_bytes
 from metrics.models import InferenceMetrics
 from metrics.sizes.database import sqlite_pragma
-from metrics.sizes.words import format_bytes
 from metrics.store.disk import DELETION_SHARE
 from metrics.store.upkeep.archiving import Archive, ArchiveBusy, ArchiveProblem, archive_and_delete, note_problem
 from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
