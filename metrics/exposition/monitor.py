@@ -35,7 +35,7 @@ COUNTERS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("hit", "miss"),
     ),
     "queries_stopped": ("queries_stopped_total", "Queries that exceeded their time.", "", ()),
-    "error_responses": ("error_responses_total", "Responses with an error status.", "status", ("4xx", "5xx")),
+    "error_responses": ("error_responses_total", "HTTP responses with an error status.", "status", ("4xx", "5xx")),
     "tasks_failed": ("tasks_failed_total", "Periodic tasks that failed.", "task", ()),
     "tasks_skipped": ("tasks_skipped_total", "Periodic tasks that were skipped because they were late.", "task", ()),
 }
