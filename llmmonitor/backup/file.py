@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import secrets
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,8 @@ class Manifest(Strict):
 class Writer:
     """Writes a backup to a new file, which has its name only when it is complete and on the disk.
 
-    Raises Refused if the file exists, unless `overwrite`; OSError if it cannot be written.
+    Raises Refused if the file exists, unless `overwrite`, or if something else than a regular file has its name, such as
+    a device or a symbolic link; OSError if it cannot be written.
     """
 
     def __init__(self, path: Path, *, at: datetime, overwrite: bool = False) -> None:
@@ -127,6 +129,7 @@ class Writer:
     def _name(self) -> None:
         """Give the file its name. Raises Refused if another file has got it meanwhile, unless `overwrite`."""
         if self._overwrite:
+            self._refuse_to_overwrite()
             os.replace(self._partial, self._path)
             return
         try:
@@ -142,10 +145,15 @@ class Writer:
         return self._zip.open(entry, "w", force_zip64=True)
 
     def _refuse_to_overwrite(self) -> None:
-        if not self._overwrite and self._path.exists():
+        if os.path.lexists(self._path) and not (self._overwrite and self._is_regular_file()):
             raise self._refusal()
 
+    def _is_regular_file(self) -> bool:
+        return stat.S_ISREG(self._path.lstat().st_mode)
+
     def _refusal(self) -> Refused:
+        if not self._is_regular_file():
+            return Refused(f"{self._path} is not a regular file. Choose another name.")
         return Refused(f"{self._path} exists. Choose another name, or use --force to replace it.")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,6 +129,38 @@ class AnExistingFile:
         file.write_text("old")
         with Reader(write(file, overwrite=True)) as reader:
             assert reader.manifest.version == "0.1.0"
+
+
+def make_link_without_target(path: Path) -> None:
+    path.symlink_to(path.with_name("none"))
+
+
+def make_link_to_a_file(path: Path) -> None:
+    target = path.with_name("target.zip")
+    target.write_text("old")
+    path.symlink_to(target)
+
+
+class APathOfSomethingElse:
+    """As a device: its node would be replaced by the file."""
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, make_link_without_target, make_link_to_a_file])
+    def test_is_refused(self, make: Callable[[Path], None], overwrite: bool, tmp_path: Path) -> None:
+        path = tmp_path / "monitor.zip"
+        make(path)
+        before = path.lstat()
+        with pytest.raises(Refused, match=r"monitor\.zip is not a regular file\. Choose another name\."):
+            write(path, overwrite=overwrite)
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+
+    def test_is_refused_if_it_appears_meanwhile(self, tmp_path: Path) -> None:
+        path = tmp_path / "monitor.zip"
+        with Writer(path, at=AT, overwrite=True) as writer:
+            os.mkfifo(path)
+            with pytest.raises(Refused, match="is not a regular file"):
+                writer.finish(manifest_of(writer))
+        assert path.is_fifo()
 
 
 class AWriterThatFails:
