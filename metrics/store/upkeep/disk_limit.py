@@ -45,7 +45,7 @@ TARGET_SHARE = 0.8  # of the limit: a run deletes many rows at once, and most ru
 SLICE = timedelta(minutes=10)
 MIN_KEPT = timedelta(minutes=5)
 FREE_SHARE = 0.25  # of SQLite's file: more free pages than this are given back, if they are more than FREE_BYTES
-FREE_BYTES = 64 * 2**20
+FREE_BYTES = 4 * 2**20
 VACUUM_BYTES = 2**20  # in one transaction
 NOTICE = "store:disk-limit"
 NOTICE_SECONDS = 86_400
