@@ -31,6 +31,7 @@ from llmmonitor.environment import CHECKOUT, Environment
 from llmmonitor.infra.byte_sizes import format_bytes
 
 RETRY = timedelta(minutes=15)  # after the beginning of an attempt that failed
+CLOCKS_DIFFER = timedelta(minutes=15)  # at most, between hosts; a later time is of a clock that was once ahead
 BY = LastBackup.By.SCHEDULE
 
 _children: list[subprocess.Popen[bytes]] = []  # that have not been waited for
@@ -97,8 +98,10 @@ def _mark() -> str:
 
 def _due(now: datetime) -> Q:
     interval = timedelta(hours=settings.LLMMONITOR.backup_hours)
-    is_old = Q(succeeded_at=None) | Q(succeeded_at__lte=now - interval)
-    return is_old & (Q(attempted_at=None) | Q(attempted_at__lte=now - min(RETRY, interval)))
+    wrong = now + CLOCKS_DIFFER
+    is_old = Q(succeeded_at=None) | Q(succeeded_at__lte=now - interval) | Q(succeeded_at__gt=wrong)
+    retry = now - min(RETRY, interval)
+    return is_old & (Q(attempted_at=None) | Q(attempted_at__lte=retry) | Q(attempted_at__gt=wrong))
 
 
 def _claim(now: datetime) -> bool:
