@@ -214,7 +214,7 @@ class AFullQueue:
 
 class AStoreThatCannotCommit:
     def test_is_told_to_everyone_who_waits(self, store: FakeStore, recorder: Recorder) -> None:
-        """A post would otherwise wait for a locked store twice as long as the database does: for the batch before, too."""
+        """A post would otherwise wait for a locked store twice: for the batch before, too."""
         hold(store, recorder)
         futures = [recorder.submit(events("a")), recorder.submit(events("b", "c"))]
         store.failures = [StoreUnavailable("locked")]
