@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -122,26 +122,28 @@ def alerting_health(now: datetime) -> AlertingHealth:
     )
 
 
+def health_since_start(now: datetime) -> AlertingHealth:
+    """Return the health. Its lag begins with this process: the rules were not judged while it was stopped."""
+    health = alerting_health(now)
+    lag = health.lag_seconds
+    return replace(health, lag_seconds=None if lag is None else min(lag, time.monotonic() - _begin))
+
+
 def _without_people(reason: str) -> str:
     """Return a reason without e-mail addresses, for those who may read and not operate."""
     return ADDRESS.sub("…", reason)
 
 
 def monitor_fields(at: datetime) -> dict[str, Any]:
-    """Return the health as fields of a sample; none in seconds in which it is not sampled.
-
-    The lag begins with this process: that the rules were not judged while it was stopped is no problem.
-    """
+    """Return the health as fields of a sample; none in seconds in which it is not sampled."""
     if at.second % EVERY_SECONDS:
         return {}
-    health = alerting_health(at)
-    lag = None if health.lag_seconds is None else min(health.lag_seconds, time.monotonic() - _begin)
-    was_stopped = health.is_late and lag is not None and lag <= LATE_SECONDS
+    health = health_since_start(at)
     return {
         "monitor_alert_evaluation_ms": health.duration_ms,
-        "monitor_alert_lag_seconds": lag,
+        "monitor_alert_lag_seconds": health.lag_seconds,
         "monitor_alert_rules_in_error": len(health.rules_in_error),
         "monitor_messages_waiting": health.waiting,
         "monitor_messages_dead": health.dead,
-        "monitor_alerting_problems": health.problems - was_stopped,
+        "monitor_alerting_problems": health.problems,
     }

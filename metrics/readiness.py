@@ -2,6 +2,8 @@
 
 Each check uses its part: it runs a query, begins a write and rolls it back, or writes a value to the cache and reads
 it.
+
+A part is `ok`, `warning` or `failing`. With a warning it works, and a person should look at it: the server stays ready.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ CACHE_SECONDS = 2.0
 # When the last report expires (monotonic clock), and the report. It is about this process, so it is in no shared cache.
 _cached_report: tuple[float, dict[str, Any]] | None = None
 _check_lock = threading.Lock()  # callers without a current report wait for one check
+
+
+class Warned(Exception):
+    """The part works; the message says what a person should look at."""
 
 
 def current_report() -> dict[str, Any]:
@@ -59,6 +65,8 @@ def _run(name: str, part_check: Callable[[], str | None]) -> dict[str, Any]:
     try:
         detail = part_check()
         status = "ok"
+    except Warned as warning:
+        detail, status = str(warning), "warning"
     except Exception as error:  # noqa: BLE001 - any exception means that the part is failing
         logger.warning("Readiness check %s failed: %s", name, error)
         detail, status = str(error)[:300] or type(error).__name__, "failing"
@@ -115,7 +123,11 @@ def _disk() -> str | None:
     message = low_space_message()
     if message is not None:
         raise RuntimeError(message)
-    return " ".join(notice for notice in (archive_notice(), limit_notice()) if notice) or None
+    not_archived, limited = archive_notice(), limit_notice()
+    detail = " ".join(notice for notice in (not_archived, limited) if notice)
+    if not_archived:
+        raise Warned(detail)
+    return detail or None
 
 
 PARTS: dict[str, Callable[[], str | None]] = {

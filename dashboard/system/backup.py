@@ -44,8 +44,11 @@ class Backup:
         """Return the part of the monitor; None without a schedule."""
         if not self.every:
             return None
-        text = "the newest attempt failed" if self.error else "no backup when it was due" if self.is_late else "on time"
-        return Part("Backup", not self.is_late, text)
+        if not self.is_late:
+            return Part("Backup", "on time")
+        if self.error:
+            return Part("Backup", "the newest attempt failed", problem="the newest backup failed")
+        return Part("Backup", "no backup when it was due", problem="no backup was made when it was due")
 
     def rows_of_card(self) -> Iterator[tuple[str, datetime | Figure | str]]:
         """Yield the lines of the card: a name and its value."""

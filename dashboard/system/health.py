@@ -20,7 +20,7 @@ TITLES = {
     "disk": "Disk",
     "cache": "Cache",
 }
-FAILS = {
+PROBLEMS = {
     "write": "the store accepts no events",
     "recorder": "events wait and are not committed",
     "query": "the store cannot be read",
@@ -28,16 +28,22 @@ FAILS = {
     "disk": "the disk is full",
     "cache": "the cache does not work",
 }
+WARNINGS = {"disk": "requests and errors cannot be archived"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the monitor: its name, whether it works, what is known of it, and how long its check took."""
+    """A part of the monitor: its name, what is known of it, and how long its check took.
+
+    problem: what does not work, for the sentence; empty if all of it works. is_critical: whether the monitor cannot do
+    its work without it.
+    """
 
     title: str
-    works: bool
     text: str
     took: Figure | None = None
+    problem: str = ""
+    is_critical: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,14 @@ class Load:
 
 def parts_of(report: Mapping[str, Any], more: Sequence[Part]) -> list[Part]:
     """Return the parts of a readiness report in the order of TITLES, and those that it does not have."""
-    known = report["parts"]
-    parts = [
-        Part(TITLES.get(name, name), part["status"] == "ok", part.get("detail") or "works", duration(part["ms"]))
-        for name, part in sorted(known.items(), key=lambda item: [*TITLES, item[0]].index(item[0]))
-    ]
-    return [*parts, *more]
+    known = sorted(report["parts"].items(), key=lambda item: [*TITLES, item[0]].index(item[0]))
+    return [*(_part_of(name, part) for name, part in known), *more]
+
+
+def _part_of(name: str, part: Mapping[str, Any]) -> Part:
+    fails = part["status"] == "failing"
+    problem = "" if part["status"] == "ok" else (PROBLEMS if fails else WARNINGS).get(name, name)
+    return Part(TITLES.get(name, name), part.get("detail") or "works", duration(part["ms"]), problem, fails)
 
 
 def load_of(hosts: Sequence[Mapping[str, Any]]) -> Load | None:
@@ -79,24 +87,22 @@ def load_of(hosts: Sequence[Mapping[str, Any]]) -> Load | None:
 
 
 def describe(
-    report: Mapping[str, Any],
+    parts: Sequence[Part],
     load: Load | None,
     totals: Totals | None,
     availability: Sequence[Availability],
-    late_tasks: Sequence[str],
     last_backup_seconds: float | None = None,
 ) -> Sentence:
     """Return whether the monitor is well, what it takes of its machine, what it lost and when it was down.
 
     totals: None where they could not be read. last_backup_seconds: the age of the last backup; None without one.
     """
-    failing = [FAILS.get(name, name) for name, part in report["parts"].items() if part["status"] != "ok"]
     backup = "" if last_backup_seconds is None else f"Last backup: {ago(last_backup_seconds)}."
     text = " ".join(filter(None, (_events(totals), _downtime(availability), backup)))
-    if failing:
-        return Sentence("critical", f"The monitor is not well: {listed(failing)}.", text)
-    if late_tasks:
-        return Sentence("warning", f"The monitor is late: {listed(late_tasks)} should have run again by now.", text)
+    problems = [part for part in sorted(parts, key=lambda part: not part.is_critical) if part.problem]
+    if problems:
+        state = "critical" if problems[0].is_critical else "warning"
+        return Sentence(state, f"The monitor is not well: {listed([part.problem for part in problems])}.", text)
     takes = ""
     if load is not None and load.cpu_percent is not None:
         takes = f" It takes {percent(load.cpu_percent)} of {load.host}."

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.template.loader import render_to_string
 
+from alerts.health import health_since_start
+from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.page_spec import RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
-from dashboard.system import health, storage, work
+from dashboard.sentence import listed
+from dashboard.system import alerting, health, storage, work
 from dashboard.system.backup import Backup
 from llmmonitor.backup.last import last_backup, last_scheduled
 from llmmonitor.infra.telemetry import TelemetryUnavailable, Totals, telemetry
-from metrics import queries, readiness
+from metrics import catalogue, queries, readiness
 from metrics.queries import SeriesSpec
 
 TITLES = {
@@ -29,6 +32,8 @@ TITLES = {
     "connect": "Connect",
     "system": "System",
 }
+# Alerts about any metric of the monitor are about this page, and no tile shows one.
+ALERTED = {metric.name: "" for metric in catalogue.of_type("monitor")}
 series = SeriesSpec.of
 SERIES = (
     series("monitor.events_accepted", "rate"),
@@ -59,13 +64,15 @@ def figures(reading: Reading) -> Row:
     late = work.late_tasks(totals, now)
     backup = read_backup(reading.now)
     age = None if backup.last_at is None else (reading.now - backup.last_at).total_seconds()
-    more = [_scheduler(late), *filter(None, [backup.part()])]
+    alerts = alerting.part_of(health_since_start(reading.now))
+    parts = health.parts_of(report, [_scheduler(late), alerts, *filter(None, [backup.part()])])
+    described = health.describe(parts, load, known, available, age)
     return {
-        "sentence": health.describe(report, load, known, available, late, age).as_dict(),
+        "sentence": with_alerts_of(reading, described, ALERTED).as_dict(),
         "availability": [one.as_dict() for one in available],
         "load": None if load is None else {"cores": load.cores, "host": load.host, "machine_mb": load.machine_mb},
         "tables": {
-            "parts": render_to_string("system/parts.html", {"parts": health.parts_of(report, more)}),
+            "parts": render_to_string("system/parts.html", {"parts": parts}),
             "refused": render_to_string("system/refused.html", {"rows": work.refused_rows(totals)}),
             "tasks": render_to_string("system/tasks.html", {"rows": work.task_rows(totals, now)}),
             "storage": reading.read("The storage statistics", lambda: storage_table(reading.now)) or "",
@@ -87,8 +94,9 @@ def read_totals(reading: Reading) -> Totals | None:
 
 
 def _scheduler(late: list[str]) -> health.Part:
-    text = f"late: {', '.join(late)}" if late else f"{len(work.TASKS)} tasks, none late"
-    return health.Part("Scheduler", not late, text)
+    if not late:
+        return health.Part("Scheduler", f"{len(work.TASKS)} tasks, none late")
+    return health.Part("Scheduler", f"late: {', '.join(late)}", problem=f"{listed(late)} should have run again by now")
 
 
 def storage_table(now: datetime) -> str:

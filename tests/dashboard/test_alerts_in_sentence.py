@@ -114,6 +114,7 @@ class APage:
             ("models", "inference.response_time_ms"),
             ("models", "inference.error_rate_percent"),
             ("errors", "inference.error_rate_percent"),
+            ("system", "monitor.alerting_problems"),
         ],
     )
     @pytest.mark.parametrize("past", [False, True])

@@ -31,7 +31,7 @@ class TheSystemPage:
         page = open_page(f"{busy.url}/dashboard/system/?range=5m")
 
         expect(page.locator("h1")).to_have_text(re.compile(r"The monitor is well\. It takes .* of "), timeout=30_000)
-        expect(page.locator("[data-table=parts] .part")).to_have_count(7)
+        expect(page.locator("[data-table=parts] .part")).to_have_count(8)
         expect(page.locator("[data-table=parts] .down")).to_have_count(0)
 
     def test_counts_what_was_refused_and_what_was_sent_again(

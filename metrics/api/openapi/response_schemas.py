@@ -337,7 +337,9 @@ STORAGE = object_schema(
     }
 )
 HEALTH = object_schema({"status": {"type": "string", "enum": ["ok"]}, "version": STRING})
-PART = object_schema({"status": {"type": "string", "enum": ["ok", "failing"]}, "ms": NUMBER}, {"detail": STRING})
+PART = object_schema(
+    {"status": {"type": "string", "enum": ["ok", "warning", "failing"]}, "ms": NUMBER}, {"detail": STRING}
+)
 READY = object_schema(
     {"status": {"type": "string", "enum": ["ok", "failing"]}},
     {

@@ -39,7 +39,7 @@ class TheCard:
         assert lines(backup)["Error"] == "disk full"
         part = backup.part()
         assert part is not None
-        assert (part.works, part.text) == (False, "the newest attempt failed")
+        assert (part.problem, part.text) == ("the newest backup failed", "the newest attempt failed")
 
     def test_is_late_an_hour_after_a_backup_was_due(self) -> None:
         for hours, late in ((24.9, False), (25.1, True)):

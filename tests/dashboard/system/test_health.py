@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.formatting import SPACE
-from dashboard.system.health import describe, load_of, parts_of
+from dashboard.system.health import Part, describe, load_of, parts_of
 from llmmonitor.infra.telemetry import Telemetry, Totals
 from metrics.queries import Availability
 from metrics.readiness import PARTS
@@ -20,23 +20,24 @@ HOST = {
 DAY = 86_400
 
 
-def report(**failing: str) -> dict[str, Any]:
+def report(status: str = "failing", **details: str) -> dict[str, Any]:
+    """Return a report of readiness in which these parts have another status than `ok`."""
     parts = {
-        name: {"status": "failing", "ms": 2_000.0, "detail": failing[name]}
-        if name in failing
+        name: {"status": status, "ms": 2_000.0, "detail": details[name]}
+        if name in details
         else {"status": "ok", "ms": 1.0}
         for name in PARTS
     }
-    return {"status": "failing" if failing else "ok", "parts": parts}
+    return {"status": "failing" if details and status == "failing" else "ok", "parts": parts}
 
 
 def sentence(
     of_parts: dict[str, Any] | None = None,
+    *more: Part,
     totals: Totals = Totals(),  # noqa: B008 (frozen)
     availability: tuple[Availability, ...] = (),
-    late: tuple[str, ...] = (),
 ) -> tuple[str, str, str]:
-    described = describe(of_parts or report(), load_of([HOST]), totals, availability, late)
+    described = describe(parts_of(of_parts or report(), more), load_of([HOST]), totals, availability)
     return described.state, described.title.replace(SPACE, " "), described.text.replace(SPACE, " ")
 
 
@@ -50,11 +51,21 @@ class TheSentence:
         assert state == "critical"
         assert title == ("The monitor is not well: the store accepts no events and events wait and are not committed.")
 
-    def test_names_the_tasks_that_are_late(self) -> None:
-        assert sentence(late=("tick", "upkeep"))[:2] == (
+    def test_names_the_parts_that_need_attention_while_events_are_stored(self) -> None:
+        late = Part("Scheduler", "late: tick", problem="tick is late")
+        backup = Part("Backup", "the newest attempt failed", problem="the backup failed")
+
+        assert sentence(report("warning", disk="No such directory"), late, backup)[:2] == (
             "warning",
-            "The monitor is late: tick and upkeep should have run again by now.",
+            "The monitor is not well: requests and errors cannot be archived, tick is late and the backup failed.",
         )
+
+    def test_begins_with_what_the_monitor_cannot_work_without(self) -> None:
+        backup = Part("Backup", "the newest attempt failed", problem="the newest backup failed")
+        state, title, _ = sentence(report(cache="lost"), backup)
+
+        assert state == "critical"
+        assert title == "The monitor is not well: the cache does not work and the newest backup failed."
 
     def test_tells_what_became_of_the_events(self) -> None:
         work = Telemetry()
@@ -84,7 +95,7 @@ class TheParts:
         shown = parts_of(report(disk="Only 1 GiB are free"), [])
 
         assert len(shown) == len(PARTS)
-        assert [(part.title, part.text) for part in shown if not part.works] == [("Disk", "Only 1 GiB are free")]
+        assert [(part.title, part.text) for part in shown if part.problem] == [("Disk", "Only 1 GiB are free")]
         assert shown[0].title == "Store"
 
     def test_that_are_new_come_last_under_their_own_name(self) -> None:
