@@ -43,7 +43,7 @@ class Reply:
     """What the server answered."""
 
     status: int
-    headers: Message
+    headers: Message[str, str]
     body: bytes
 
     def json(self) -> Any:
