@@ -36,6 +36,9 @@ TOKEN_METRICS = tuple(metric for metric in catalogue.of_type("inference") if met
 TOKEN_COLUMNS = tuple(metric.field for metric in TOKEN_METRICS)
 SUM_COLUMNS = ("streamed", *TOKEN_COLUMNS, "cost_nanodollars", "unpriced_requests")
 INTEGER_COLUMNS = OUTCOME_COLUMNS + FINISH_COLUMNS + SUM_COLUMNS
+# What the rows of a request are computed from, beside its series. `finish_class` follows from the finish reason.
+_COUNTED_FIELDS = ("timestamp", "success", "outcome", "finish_class", "stream", "cost_usd", *TOKEN_COLUMNS)
+REQUEST_FIELDS = tuple(dict.fromkeys([*_COUNTED_FIELDS, *(metric.field for metric in HISTOGRAMS)]))
 
 # Between two samples of a counter that are further apart, in seconds, the host or the engine was down. Sources that
 # send every five minutes, such as cron jobs, may be half a minute late.
@@ -80,7 +83,15 @@ def rollup_rows(
 
     Each is added at every resolution whose floor is not later than its bucket.
     """
-    rows = _request_rows(requests, floors) if requests else []
+    fields = [event.__dict__ for event, _ in requests]
+    return rollup_rows_of_fields(fields, [series_id for _, series_id in requests], failures, floors)
+
+
+def rollup_rows_of_fields(
+    fields: Sequence[Mapping[str, Any]], series_ids: Sequence[int], failures: Iterable[FailureCount], floors: Floors
+) -> list[Row]:
+    """Do the same with requests that are given as the values of REQUEST_FIELDS by name."""
+    rows = _request_rows(fields, series_ids, floors) if fields else []
     counts: dict[tuple[int, int, int], dict[str, int]] = {}
     for series, epoch_seconds, outcome, number in failures:
         for resolution in RESOLUTIONS:
@@ -130,10 +141,9 @@ def _key_of(row: Row) -> Row:
     return row[:KEY_LENGTH]
 
 
-def _request_rows(requests: Sequence[tuple[InferenceEvent, int]], floors: Floors) -> list[Row]:
-    fields = [event.__dict__ for event, _ in requests]
+def _request_rows(fields: Sequence[Mapping[str, Any]], series_ids: Sequence[int], floors: Floors) -> list[Row]:
     seconds = np.array([int(own["timestamp"].timestamp()) for own in fields], dtype=np.int64)
-    series = np.array([series_id for _, series_id in requests], dtype=np.int64)
+    series = np.array(series_ids, dtype=np.int64)
     integers = _integers_of(fields)
     values, event_of_value, column_of_value = _values_of(fields)
     n_columns = len(HISTOGRAM_COLUMNS)
@@ -192,7 +202,7 @@ def _values_of(fields: Sequence[Mapping[str, Any]]) -> tuple[Values, Integers, I
         Population.ALL: np.ones(len(fields), dtype=bool),
         Population.SUCCESSFUL: successful,
         Population.FAILED: ~successful,
-        Population.TIMED_OUT: np.array([own["outcome"] is Outcome.TIMEOUT for own in fields], dtype=bool),
+        Population.TIMED_OUT: np.array([own["outcome"] == Outcome.TIMEOUT for own in fields], dtype=bool),
     }
     values, events, columns = [], [], []
     for number, metric in enumerate(HISTOGRAMS):

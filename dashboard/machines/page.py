@@ -111,6 +111,5 @@ PAGE = PageSpec(
     path="dashboard/machines/",
     figures=figures,
     data=data,
-    compares_devices=True,
     filters={"host": "Machine"},
 )

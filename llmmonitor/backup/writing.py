@@ -13,7 +13,7 @@ from llmmonitor.backup import file, secrets, tables
 from llmmonitor.backup.file import Manifest
 from llmmonitor.backup.migrations_of import applied_migrations
 from llmmonitor.backup.rows import Table
-from llmmonitor.backup.snapshot import snapshot
+from llmmonitor.infra.snapshot import snapshot
 
 SECRETS_MEMBER = "secrets.fernet"
 
@@ -45,10 +45,10 @@ def write_backup(path: Path, *, at: datetime, passphrase: str | None, overwrite:
             stored = [Table(label) for label in labels]
             rows = sum(writer.add(table.member, table.read(), table.columns).rows for table in stored)
             if passphrase is not None:
-                collected, unreadable = secrets.collect(stored)
+                found, unreadable = secrets.collect(stored)
         if passphrase is not None:
             salt = secrets.new_salt()
-            writer.add(SECRETS_MEMBER, [[secrets.seal(collected, passphrase, salt)]])
+            writer.add(SECRETS_MEMBER, [[secrets.seal(found, passphrase, salt)]])
         manifest = Manifest(
             product=file.PRODUCT,
             format=file.FORMAT,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -32,3 +34,12 @@ class StoreCommand(BaseCommand):
             else:
                 raise
             raise CommandError(f"Cannot write to {path} ({error.strerror}). {todo}") from error
+
+
+def time_argument(text: str) -> datetime:
+    """Return the time that an argument of a command gives, in UTC unless it has a zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-03-01 or 2026-03-01T12:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

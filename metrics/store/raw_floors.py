@@ -45,6 +45,11 @@ def locked_floors() -> dict[str, datetime]:
     return _read()
 
 
+def stored_floors() -> dict[str, datetime]:
+    """Return the floors by kind as the transaction of the caller reads them. Raise database errors."""
+    return _read()
+
+
 def exclude_upkeep() -> None:
     """Wait for a running step of upkeep, and block new ones until this transaction ends. On SQLite it does nothing."""
     _lock("pg_advisory_xact_lock_shared")

@@ -27,12 +27,17 @@ def current_floors(now: datetime) -> dict[int, int]:
     this one has seen was then added with a floor that is not later.
     """
     policy = RetentionPolicy.from_settings()
-    floors: dict[int, int] = dict(execute(f"SELECT resolution, bucket FROM {table_of(RollupFloor)}", (), True))
+    floors = stored_rollup_floors()
     for resolution in RESOLUTIONS:
         oldest = policy.oldest_bucket(resolution, now)
         if resolution not in floors or floors[resolution] < oldest - LAG_SECONDS:
             floors[resolution] = raise_rollup_floor(resolution, oldest)
     return floors
+
+
+def stored_rollup_floors() -> dict[int, int]:
+    """Return the floor of each resolution as the transaction of the caller reads it. Raise database errors."""
+    return dict(execute(f"SELECT resolution, bucket FROM {table_of(RollupFloor)}", (), True))
 
 
 def raise_rollup_floor(resolution: int, bucket: int) -> int:

@@ -16,7 +16,7 @@ import orjson
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from llmmonitor.infra.commands import StoreCommand
+from llmmonitor.infra.commands import StoreCommand, time_argument
 from metrics import queries
 from metrics.api.export import write_csv, write_ndjson
 from metrics.archive.chunks import ID
@@ -134,14 +134,8 @@ def _matching(rows: Iterator[Row], options: dict[str, Any]) -> Iterator[Row]:
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--from", dest="start", type=_time, metavar="TIME", help="such as 2026-03-01T12:00:00Z")
-    parser.add_argument("--to", dest="end", type=_time, metavar="TIME", help="rows of this time are not included")
+    parser.add_argument("--from", dest="start", type=time_argument, metavar="TIME", help="such as 2026-03-01T12:00:00Z")
+    parser.add_argument(
+        "--to", dest="end", type=time_argument, metavar="TIME", help="rows of this time are not included"
+    )
     parser.add_argument("--dir", type=Path, help="another directory than LLMMONITOR_ARCHIVE_DIR")
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-03-01 or 2026-03-01T12:00:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

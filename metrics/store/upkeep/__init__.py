@@ -1,1 +1,1 @@
-"""What runs each minute: retention with its archive, the disk limit, totals, measured sizes, and unused labels."""
+"""Deletes rows: retention, removal on request and the disk limit."""

@@ -1,5 +1,7 @@
 """Deletes rows that are older than their retention, and keeps the store below its disk limit.
 
+Beside that, it merges rollup rows that other processes have left, and checks rollups against raw rows.
+
 `maintain` deletes rows in short steps (`metrics.store.upkeep.deleting`). Raw rows are deleted oldest first, and the raw
 floor of their kind rises in the same transaction (`metrics.store.raw_floors`). Rollups keep their figures when the raw
 rows of their bucket are deleted.
@@ -37,7 +39,7 @@ from metrics.retention_policy import RetentionPolicy
 from metrics.store import compaction
 from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import disk_limit, level_hours, request_totals, sdk_queues, table_sizes
+from metrics.store.upkeep import disk_limit, level_hours, request_totals, rollup_checks, sdk_queues, table_sizes
 from metrics.store.upkeep.archiving import Archive, archive_old
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
@@ -90,6 +92,10 @@ def maintain(
         table_sizes.measure_each_hour(now)
         return {}
 
+    def check_rollups() -> dict[str, int]:
+        rollup_checks.check_due_hours(now, steps)
+        return {}
+
     # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps, archive))
     for model, kind in RAW_TABLES:
@@ -110,6 +116,7 @@ def maintain(
     run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
     attempt("access", lambda: _delete_access_rows(now, steps))
     attempt("compaction", lambda: _merge_leftovers(now, steps))
+    attempt("check of rollups", check_rollups)
     for name, function in registers.retention:
         run(name, partial(function, now, steps.deadline))
     attempt("free pages", shrink_file)

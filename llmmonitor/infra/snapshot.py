@@ -13,8 +13,12 @@ def snapshot() -> Iterator[None]:
     """Read one state of the whole database in the block. Nothing may be written in it.
 
     On SQLite the file of the WAL grows during the block, because no commit after its beginning can be checkpointed
-    completely. On PostgreSQL, rows that are deleted meanwhile are vacuumed later.
+    completely. On PostgreSQL, rows that are deleted meanwhile are vacuumed later. In a transaction of the caller, the
+    block reads in that transaction.
     """
+    if connection.in_atomic_block:
+        yield
+        return
     if connection.vendor == "postgresql":
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
