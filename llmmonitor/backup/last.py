@@ -1,4 +1,4 @@
-"""When the last backup was made, for all processes: the schedule, the pages and the readiness."""
+"""When the last backup was made, for all processes: the schedule, the pages and the figures."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def last_scheduled() -> LastBackup | None:
     return LastBackup.objects.filter(by=LastBackup.By.SCHEDULE).first()
 
 
-def store_success(by: LastBackup.By, written: Written, *, at: datetime, seconds: float) -> None:
-    """Store a complete backup. If it cannot be stored, only the log has that."""
+def store_success(by: LastBackup.By, written: Written, *, at: datetime, seconds: float) -> bool:
+    """Store a complete backup. Return False if it cannot be stored; only the log has that."""
     values = {
         "attempted_at": at, "error": "", "succeeded_at": at, "duration_seconds": seconds,
         "path": str(written.path.absolute()), "size_bytes": written.bytes, "row_count": written.rows,
@@ -38,6 +38,8 @@ def store_success(by: LastBackup.By, written: Written, *, at: datetime, seconds:
         LastBackup.objects.update_or_create(by=by, defaults=values)
     except DatabaseError as error:
         logger.warning("Cannot store that the backup %s was made: %s", written.path, error)
+        return False
+    return True
 
 
 @contextmanager

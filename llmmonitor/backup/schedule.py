@@ -8,9 +8,11 @@ at a time, regardless of the number of schedulers, workers and hosts.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +31,9 @@ from llmmonitor.backup.models import LastBackup
 from llmmonitor.backup.writing import Written, write_backup
 from llmmonitor.environment import CHECKOUT, Environment
 
+logger = logging.getLogger("llmmonitor.backup")
+
+LONGEST_SECONDS = 6 * 3600  # a backup of the schedule that takes longer is ended
 RETRY = timedelta(minutes=15)  # after the beginning of an attempt that failed
 BY = LastBackup.By.SCHEDULE
 
@@ -43,11 +48,26 @@ def is_due(now: datetime) -> bool:
 
 
 def start_in_child() -> None:
-    """Start `manage.py backup --scheduled`. It logs to the server's log, and ends by itself."""
-    _children[:] = [child for child in _children if child.poll() is None]
+    """Start `manage.py backup --scheduled`. It logs to the server's log, and ends by itself.
+
+    If the one before failed, it has logged why, unless a signal has ended it, such as that of LONGEST_SECONDS.
+    """
+    ended = [child for child in _children if child.poll() is not None]
+    _children[:] = [child for child in _children if child not in ended]
+    for child in ended:
+        if child.returncode < 0:
+            _note_signal(-child.returncode)
     if not _children:
         command = [sys.executable, str(CHECKOUT / "manage.py"), "backup", "--scheduled"]
         _children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+
+
+def _note_signal(number: int) -> None:
+    text = f"The process of the scheduled backup was ended by {signal.Signals(number).name}."
+    if number == signal.SIGALRM:
+        text += f" It took longer than {LONGEST_SECONDS // 3600} hours."
+    logger.error("%s", text)
+    LastBackup.objects.filter(by=BY).update(error=text)
 
 
 def back_up_if_due(now: datetime) -> Written | None:
@@ -72,8 +92,9 @@ def back_up_if_due(now: datetime) -> Written | None:
             _check_space(own)
             path = own.backup_dir / file_name(now)
             written = write_backup(path, at=now, passphrase=own.backup_passphrase)
-            store_success(BY, written, at=now, seconds=time.monotonic() - began)
-            for old in superseded(own.backup_dir, path, own.backup_keep):
+            is_stored = store_success(BY, written, at=now, seconds=time.monotonic() - began)
+            # Otherwise the attempt is repeated, and each repetition would delete a backup of another day.
+            for old in superseded(own.backup_dir, path, own.backup_keep) if is_stored else ():
                 old.unlink(missing_ok=True)
     return written
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.test import override_settings
 
 from llmmonitor import celery_settings
@@ -166,6 +170,48 @@ class AnAttemptThatFails:
         last = last_scheduled()
         assert last is not None
         assert "Create it" in last.error
+
+    def test_because_its_success_cannot_be_stored_deletes_no_older_backup(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        days = [NOON - number * 24 * HOUR for number in (3, 2, 1)]
+        for day in days:
+            (folder / file_name(day)).write_text("of another day")
+        with monkeypatch.context() as context:
+            context.setattr(schedule, "store_success", lambda *arguments, **options: False)
+            attempts = [NOON + number * schedule.RETRY for number in range(3)]
+            assert all(back_up_if_due(at) for at in attempts)
+        assert names(folder) == [file_name(at) for at in (*days, *attempts)]
+
+        repeated = NOON + 3 * schedule.RETRY
+        back_up_if_due(repeated)
+        assert names(folder) == [file_name(at) for at in (*attempts[1:], repeated)]
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGALRM])
+    def test_because_a_signal_ended_it_has_a_sentence(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: signal.Signals
+    ) -> None:
+        child = subprocess.Popen([sys.executable, "-c", f"import os; os.kill(os.getpid(), {number:d})"])
+        child.wait()
+        monkeypatch.setattr(schedule, "_children", [child])
+        monkeypatch.setattr(schedule.subprocess, "Popen", lambda *arguments, **options: child)
+        LastBackup.objects.create(by=LastBackup.By.SCHEDULE, attempted_at=NOON)
+
+        schedule.start_in_child()
+
+        text = f"The process of the scheduled backup was ended by {number.name}."
+        last = last_scheduled()
+        assert last is not None
+        assert last.error.startswith(text)
+        assert ("6 hours" in last.error) == (number is signal.SIGALRM)
+        assert text in caplog.text
+
+    def test_leaves_no_alarm_in_its_process(self, folder: Path) -> None:
+        niceness = os.nice(0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "nice", lambda _: niceness)
+            call_command("backup", "--scheduled")
+        assert signal.alarm(0) == 0
 
 
 class TheLastBackup:

@@ -17,13 +17,12 @@ from llmmonitor.backup import passphrase
 from llmmonitor.backup.errors import Refused
 from llmmonitor.backup.last import store_success
 from llmmonitor.backup.models import LastBackup
-from llmmonitor.backup.schedule import back_up_if_due
+from llmmonitor.backup.schedule import LONGEST_SECONDS, back_up_if_due
 from llmmonitor.backup.writing import Written, write_backup
 from llmmonitor.infra.commands import StoreCommand
 
 logger = logging.getLogger("llmmonitor.backup")
 
-LONGEST_SECONDS = 6 * 3600  # a backup of the schedule that takes longer is ended
 NICENESS = 10  # of a backup of the schedule, beside the server
 
 
@@ -77,6 +76,8 @@ class Command(StoreCommand):
         except (Refused, OSError, DatabaseError) as error:
             logger.error("The scheduled backup failed: %s", error)
             raise
+        finally:
+            signal.alarm(0)
         if written is not None:
             logger.info("%s", describe(written, time.monotonic() - began).replace("\n", " "))
         return written
