@@ -121,6 +121,16 @@ def whole(value: float | None, unit: str = "") -> Figure:
     return Figure(fixed(value, 0 if value == int(value) or abs(value) >= 9.95 else 1), unit)
 
 
+def bytes_figure(value: float | None) -> Figure:
+    """Return a number of bytes: 512 bytes, 46.3 MiB, 3.70 GiB."""
+    if value is None:
+        return NO_FIGURE
+    for limit, unit in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if abs(value) >= limit:
+            return Figure(significant(value / limit), unit)
+    return whole(value, "bytes")
+
+
 def money(value: float | None) -> Figure:
     """Return dollars: two decimals from 1 on, three significant digits below. An unknown price is no data, not $0."""
     if value is None:

@@ -55,6 +55,7 @@ class PageSpec:
     tiles: at its top, of the figures in `summary` of the data
     series: those of its charts, which ticks carry on
     compared: those of them that are also read for the window before, drawn as faint lines
+    compares_devices: whether `data` also reads the window before
     filters: in its header, with their labels; None: it has no time range and no filters
     figure_set: the figures of requests in `Reading.requests`
     options: reads the choices of the filters, {name: {"choices": [{"value", "count"}, …], "total"}}
@@ -75,6 +76,7 @@ class PageSpec:
     tiles: tuple[Tile, ...] = ()
     series: tuple[SeriesSpec, ...] = ()
     compared: tuple[SeriesSpec, ...] = ()
+    compares_devices: bool = False
     filters: Mapping[str, str] | None = None
     figure_set: FigureSet = TIMES
     options: Callable[[Reading], Row] = Reading.choices
@@ -89,6 +91,11 @@ class PageSpec:
     def template(self) -> str:
         """The name of its template."""
         return f"dashboard/{self.name}.html"
+
+    @property
+    def has_comparison(self) -> bool:
+        """Whether it shows the window before, which a button in its header hides."""
+        return bool(self.compared) or self.compares_devices
 
     @property
     def url_name(self) -> str:

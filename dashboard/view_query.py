@@ -1,4 +1,5 @@
-"""The part of an address that all pages share: its time range and its filters. Links between pages keep it.
+"""The part of an address that all pages share, which links between them keep: its time range, whether the window before
+is shown, and its filters.
 
 `static/dashboard/js/page/view-query.js` has the same rules, because the address changes while a page is open.
 """
@@ -15,7 +16,7 @@ from metrics.queries.parameters import WINDOW_PARAMETERS, filter_names
 def view_query(params: QueryDict, change: Mapping[str, str | None] | None = None) -> str:
     """Return `?range=1h&model=a`, or an empty text for neither. `change` sets filters; None removes one."""
     kept = QueryDict(mutable=True)
-    for name in (*WINDOW_PARAMETERS, *filter_names()):
+    for name in (*WINDOW_PARAMETERS, "compare", *filter_names()):
         if name in params:
             kept.setlist(name, params.getlist(name))
     for name, value in (change or {}).items():

@@ -22,12 +22,13 @@ from llmmonitor.http.compression import compress_responses  # noqa: E402
 from llmmonitor.http.head import omit_bodies_of_head  # noqa: E402
 from llmmonitor.http.path_prefix import add_prefix  # noqa: E402
 from llmmonitor.http.request_ids import with_request_ids  # noqa: E402
+from llmmonitor.http.response_times import with_response_times  # noqa: E402
 from llmmonitor.http.static import serve_static  # noqa: E402
 from metrics.api.fast_lane import fast_lane  # noqa: E402
 from metrics.live.routing import websocket_application  # noqa: E402
 
 _http = limit_bodies(compress_responses(fast_lane(_http)), settings.LLMMONITOR.max_body_bytes)
-_http = with_request_ids(_http)
+_http = with_response_times(with_request_ids(_http))
 _http = omit_bodies_of_head(serve_static(_http))
 
 DRAIN_SECONDS = 5.0

@@ -12,9 +12,9 @@ from typing import Any
 
 from celery import Celery
 
-from llmmonitor.infra import task_times
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "llmmonitor.settings")
+
+from llmmonitor.infra import task_times
 
 
 def make_app(**options: Any) -> Celery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 # Beat runs up to 10 ms early, and a task that starts before the second would belong to the second before.
 MARGIN_SECONDS = 0.012
+
+SET_BACK_SECONDS = 1.0  # a clock that is slewed goes back by less
 
 
 class WallClock(schedule):
@@ -51,7 +54,23 @@ class WallClock(schedule):
 
 
 class MemoryScheduler(Scheduler):
-    """Celery's scheduler without the file that stores when each task last ran."""
+    """Celery's scheduler without the file that stores when each task last ran.
+
+    It orders tasks by the clock: after that was set back, those that were sent before would wait for the old time.
+    """
+
+    _ticked_at = 0.0  # unix seconds
+
+    def tick(self, *args: Any, **options: Any) -> Any:
+        """Send a task if one is due. Return the seconds until the next one."""
+        now = time.time()
+        if now < self._ticked_at - SET_BACK_SECONDS:
+            logger.warning("the clock was set back by %.1f s; the schedule begins anew", self._ticked_at - now)
+            self._heap = None
+            for entry in self.schedule.values():
+                entry.last_run_at = min(entry.last_run_at, entry.default_now())
+        self._ticked_at = now
+        return super().tick(*args, **options)
 
     def setup_schedule(self) -> None:
         """Read the schedule from the settings."""

@@ -56,7 +56,7 @@ INSTALLED_APPS = [
 
 # All asynchronous, because a synchronous middleware costs a thread switch for every request.
 MIDDLEWARE = [
-    "llmmonitor.http.response_times.ResponseTimeMiddleware",
+    "llmmonitor.http.response_times.RouteMiddleware",
     "llmmonitor.access.async_middleware.SecurityMiddleware",
     "llmmonitor.access.async_middleware.CSPMiddleware",
     "llmmonitor.access.async_middleware.SessionMiddleware",

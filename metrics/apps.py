@@ -19,7 +19,7 @@ class MetricsConfig(AppConfig):
         from metrics.queries.answers.hosts import clear_host_cache
         from metrics.registers import monitor_fields, stored_tables
         from metrics.self_monitoring import monitor_fields as own_fields
-        from metrics.store.upkeep.forgetting import hosts_removed
+        from metrics.store.forgetting import hosts_removed
         from metrics.store.upkeep.tables import tables_of_access
 
         monitor_fields.add("monitor", own_fields)

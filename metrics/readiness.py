@@ -82,8 +82,8 @@ def _query() -> str | None:
 
 
 def _write() -> str | None:
+    from llmmonitor.infra.byte_sizes import format_bytes
     from metrics.sizes.database import database_bytes
-    from metrics.sizes.words import format_bytes
     from metrics.store.write_check import write_check
 
     write_check()

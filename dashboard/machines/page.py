@@ -111,5 +111,6 @@ PAGE = PageSpec(
     path="dashboard/machines/",
     figures=figures,
     data=data,
+    compares_devices=True,
     filters={"host": "Machine"},
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard.formatting import Figure, duration, whole
-from dashboard.system.health import Part, bytes_figure
+from dashboard.formatting import Figure, bytes_figure, duration, whole
+from dashboard.system.health import Part
 
 LATE = timedelta(hours=1)  # after a backup was due
 

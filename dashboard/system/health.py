@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.formatting import NO_FIGURE, SPACE, Figure, ago, duration, percent, significant, whole
+from dashboard.formatting import SPACE, Figure, ago, duration, percent, whole
 from dashboard.sentence import Sentence, listed
 from llmmonitor.infra.telemetry import Totals
 from metrics.queries import Availability
@@ -44,16 +44,6 @@ class Part:
     took: Figure | None = None
     problem: str = ""
     is_critical: bool = False
-
-
-def bytes_figure(value: float | None) -> Figure:
-    """Return a number of bytes: 512 bytes, 46.3 MiB, 3.70 GiB."""
-    if value is None:
-        return NO_FIGURE
-    for limit, unit in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if abs(value) >= limit:
-            return Figure(significant(value / limit), unit)
-    return whole(value, "bytes")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard.formatting import NO_DATA, NO_FIGURE, Figure, whole
-from dashboard.system.health import bytes_figure
+from dashboard.formatting import NO_DATA, NO_FIGURE, Figure, bytes_figure, whole
 from metrics.queries import Storage, TableStorage
 
 COLOURS = 6  # of the bar; the tables with the most bytes have one each
@@ -73,7 +72,7 @@ def growth_text(bytes_per_day: float | None) -> str:
 
 def _kept(kept: timedelta | None) -> str:
     if kept is None:
-        return "for ever"
+        return "not deleted by age"
     if kept >= timedelta(days=2):
         return f"{kept.days} days"
     hours = kept.total_seconds() / 3_600

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import secrets
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,8 @@ class Manifest(Strict):
 class Writer:
     """Writes a backup to a new file, which has its name only when it is complete and on the disk.
 
-    Raises Refused if the file exists, unless `overwrite`; OSError if it cannot be written.
+    Raises Refused if the file exists, unless `overwrite`, or if its name is that of a device, a link or a directory;
+    OSError, which names the directory, if it cannot be written.
     """
 
     def __init__(self, path: Path, *, at: datetime, overwrite: bool = False) -> None:
@@ -78,15 +80,23 @@ class Writer:
 
     def __enter__(self) -> Self:
         self._refuse_to_overwrite()
-        file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        if not self._path.parent.is_dir():
+            raise Refused(f"{self._path.parent} is not a directory. Create it, or choose another one.")
+        try:
+            file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self._name_directory(error)
+            raise
         self._file = open(file, "w+b")  # closed in __exit__
         self._zip = zipfile.ZipFile(
             self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL, strict_timestamps=False
         )
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Remove what is not complete."""
+        if isinstance(error, OSError):
+            self._name_directory(error)
         with contextlib.suppress(Exception):  # of a full disk: the error that is on its way has the reason
             self._zip.close()
         with contextlib.suppress(OSError):
@@ -127,6 +137,7 @@ class Writer:
     def _name(self) -> None:
         """Give the file its name. Raises Refused if another file has got it meanwhile, unless `overwrite`."""
         if self._overwrite:
+            self._refuse_to_overwrite()
             os.replace(self._partial, self._path)
             return
         try:
@@ -141,11 +152,20 @@ class Writer:
         entry.external_attr = 0o600 << 16
         return self._zip.open(entry, "w", force_zip64=True)
 
+    def _name_directory(self, error: OSError) -> None:
+        """Make the error name the directory: that of a full disk names no file, others a name that nobody gave."""
+        error.filename = str(self._path.parent.absolute())
+
     def _refuse_to_overwrite(self) -> None:
-        if not self._overwrite and self._path.exists():
+        if os.path.lexists(self._path) and not (self._overwrite and self._is_regular_file()):
             raise self._refusal()
 
+    def _is_regular_file(self) -> bool:
+        return stat.S_ISREG(self._path.lstat().st_mode)
+
     def _refusal(self) -> Refused:
+        if not self._is_regular_file():
+            return Refused(f"{self._path} is not a regular file. Choose another name.")
         return Refused(f"{self._path} exists. Choose another name, or use --force to replace it.")
 
 
@@ -156,6 +176,8 @@ class Reader:
         self._path = path
 
     def __enter__(self) -> Self:
+        if self._path.exists() and not self._path.is_file():
+            raise BadFile(f"{self._path} is not a regular file.")
         self._file = self._path.open("rb")
         try:
             self._check_digest()

@@ -49,10 +49,10 @@ def restore_backup(
         manifest = reader.manifest
         _check_migrations(path, manifest)
         stored = _tables_of(path, manifest)
-        found: Secrets | None = None
+        sealed: Secrets | None = None
         if passphrase is not None and manifest.salt is not None:
-            found = secrets.unseal(next(reader.lines(SECRETS_MEMBER)), passphrase, manifest.salt)
-        if found is None:
+            sealed = secrets.unseal(next(reader.lines(SECRETS_MEMBER)), passphrase, manifest.salt)
+        if sealed is None:
             stored = [table for table in stored if table.label not in tables.ONLY_WITH_SECRETS]
         with exclusive_use():
             refuse_if_not_empty()
@@ -65,15 +65,15 @@ def restore_backup(
                 _empty()
                 for table in stored:
                     report(f"Loading {table.label}")
-                    _load(table, reader, found)
+                    _load(table, reader, sealed)
                 _raise_sequences(stored)
                 for table in stored:
                     report(f"Comparing {table.label}")
                     _compare(table, reader)
-                if found is not None and secrets.collect(stored)[0] != found:
+                if sealed is not None and secrets.collect(stored)[0] != sealed:
                     raise Refused("The secrets that were read back differ from those of the file. Nothing was changed.")
     rows = {table.label: manifest.members[table.member].rows for table in stored}
-    return Restored(manifest, rows, found is None)
+    return Restored(manifest, rows, sealed is None)
 
 
 def refuse_if_not_empty() -> None:
@@ -146,9 +146,9 @@ def _all_labels() -> list[str]:
     return [*tables.STORED, *tables.OMITTED]
 
 
-def _load(table: Table, reader: Reader, found: Secrets | None) -> None:
+def _load(table: Table, reader: Reader, sealed: Secrets | None) -> None:
     try:
-        table.load(reader.lines(table.member), secrets.column_of(table, found))
+        table.load(reader.lines(table.member), secrets.column_of(table, sealed))
     except (DataError, IntegrityError) as error:
         raise Refused(f"A row of {table.label} cannot be stored in this database ({error}).") from error
 

@@ -30,11 +30,13 @@ from llmmonitor.backup.last import last_scheduled, store_error, store_success
 from llmmonitor.backup.models import LastBackup
 from llmmonitor.backup.writing import Written, write_backup
 from llmmonitor.environment import CHECKOUT, Environment
+from llmmonitor.infra.byte_sizes import format_bytes
 
 logger = logging.getLogger("llmmonitor.backup")
 
 LONGEST_SECONDS = 6 * 3600  # a backup of the schedule that takes longer is ended
 RETRY = timedelta(minutes=15)  # after the beginning of an attempt that failed
+CLOCKS_DIFFER = timedelta(minutes=15)  # at most, between hosts; a later time is of a clock that was once ahead
 BY = LastBackup.By.SCHEDULE
 
 _children: list[subprocess.Popen[bytes]] = []  # that have not been waited for
@@ -117,8 +119,10 @@ def _mark() -> str:
 
 def _due(now: datetime) -> Q:
     interval = timedelta(hours=settings.LLMMONITOR.backup_hours)
-    is_old = Q(succeeded_at=None) | Q(succeeded_at__lte=now - interval)
-    return is_old & (Q(attempted_at=None) | Q(attempted_at__lte=now - min(RETRY, interval)))
+    wrong = now + CLOCKS_DIFFER
+    is_old = Q(succeeded_at=None) | Q(succeeded_at__lte=now - interval) | Q(succeeded_at__gt=wrong)
+    retry = now - min(RETRY, interval)
+    return is_old & (Q(attempted_at=None) | Q(attempted_at__lte=retry) | Q(attempted_at__gt=wrong))
 
 
 def _claim(now: datetime) -> bool:
@@ -156,6 +160,6 @@ def _check_space(own: Environment) -> None:
     free = shutil.disk_usage(str(own.backup_dir)).free
     if free < needed:
         raise Refused(
-            f"The disk of LLMMONITOR_BACKUP_DIR={own.backup_dir} has {free / 2**20:,.0f} MiB free, and a backup needs "
-            f"{needed / 2**20:,.0f} MiB. Free space, or keep fewer backups (LLMMONITOR_BACKUP_KEEP)."
+            f"The disk of LLMMONITOR_BACKUP_DIR={own.backup_dir} has {format_bytes(free)} free, and a backup needs "
+            f"{format_bytes(needed)}. Free space, or keep fewer backups (LLMMONITOR_BACKUP_KEEP)."
         )

@@ -41,19 +41,19 @@ def check_passphrase(passphrase: str) -> str:
 
 def collect(tables: Iterable[Table]) -> tuple[Secrets, list[str]]:
     """Return the secrets of the tables, decrypted, and the names of the rows whose secrets cannot be decrypted."""
-    found: Secrets = {}
+    collected: Secrets = {}
     unreadable: list[str] = []
     for table in tables:
         if table.secret is None:
             continue
         decrypt = cipher_of(table.label).decrypt
-        values = found[table.label] = {}
+        values = collected[table.label] = {}
         for key, value in table.read_secrets().items():
             try:
                 values[key] = decrypt(value)
             except CannotDecrypt:
                 unreadable.append(f"{table.label} {key}")
-    return found, unreadable
+    return collected, unreadable
 
 
 def column_of(table: Table, secrets: Secrets | None) -> Callable[[Any], str]:

@@ -45,10 +45,10 @@ def write_backup(path: Path, *, at: datetime, passphrase: str | None, overwrite:
             stored = [Table(label) for label in labels]
             rows = sum(writer.add(table.member, table.read(), table.columns).rows for table in stored)
             if passphrase is not None:
-                found, unreadable = secrets.collect(stored)
+                collected, unreadable = secrets.collect(stored)
         if passphrase is not None:
             salt = secrets.new_salt()
-            writer.add(SECRETS_MEMBER, [[secrets.seal(found, passphrase, salt)]])
+            writer.add(SECRETS_MEMBER, [[secrets.seal(collected, passphrase, salt)]])
         manifest = Manifest(
             product=file.PRODUCT,
             format=file.FORMAT,

@@ -1,4 +1,8 @@
-"""Counts the time of each response by its view, for the figures of the monitor about itself."""
+"""Counts the time of each HTTP response by its route, for the figures of the monitor about itself.
+
+An ASGI application counts, because posts on the fast lane and bodies that are too large do not reach Django. Django
+notes the name of its route in the scope of the request.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,35 @@ from django.http.response import HttpResponseBase
 
 from llmmonitor.infra.telemetry import telemetry
 
+ROUTE = "llmmonitor.route"  # item of the scope
+NOT_FOUND = "not found"
+NO_ROUTE = "none"  # of a response that was made before a route was looked for, such as that to a wrong Host
 
-class ResponseTimeMiddleware:
-    """Counts durations "response" and counters "responses", both by view; the latter also by status class.
+
+def with_response_times(application: Any) -> Any:
+    """Return an ASGI application that counts durations "response" by route, and "error_responses" by status class.
 
     The time of a streamed response ends where its stream begins.
     """
+
+    async def timed(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        begin = time.perf_counter()
+
+        def send_and_count(message: dict[str, Any]) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                telemetry.observe("response", time.perf_counter() - begin, scope.get(ROUTE, NO_ROUTE))
+                if message["status"] >= 400:
+                    telemetry.count("error_responses", f"{message['status'] // 100}xx")
+            sent: Awaitable[None] = send(message)
+            return sent
+
+        await application(scope, receive, send_and_count)
+
+    return timed
+
+
+class RouteMiddleware:
+    """Notes the name of the route in the scope of a request. Without ASGI, a request has no scope."""
 
     sync_capable = True
     async_capable = True
@@ -32,21 +59,13 @@ class ResponseTimeMiddleware:
         """Return the response."""
         if self._is_async:
             return self._async_call(request)
-        begin = time.perf_counter()
         response: HttpResponseBase = self.get_response(request)
-        _count(request, response, begin)
         return response
 
-    async def _async_call(self, request: HttpRequest) -> HttpResponseBase:
-        begin = time.perf_counter()
+    async def _async_call(self, request: Any) -> HttpResponseBase:  # an ASGIRequest
         response: HttpResponseBase = await self.get_response(request)
-        _count(request, response, begin)
+        if match := request.resolver_match:
+            request.scope[ROUTE] = match.view_name or NO_ROUTE
+        elif response.status_code == 404:
+            request.scope[ROUTE] = NOT_FOUND
         return response
-
-
-def _count(request: HttpRequest, response: HttpResponseBase, begin: float) -> None:
-    match = request.resolver_match
-    name = (match and match.view_name) or "not found"
-    telemetry.observe("response", time.perf_counter() - begin, name)
-    if response.status_code >= 400:
-        telemetry.count("error_responses", f"{response.status_code // 100}xx")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def name_file(partial: Path, path: Path) -> None:
-    """Give a complete file its name. Raises FileExistsError if another file has it."""
+    """Give a complete file its name. Raises FileExistsError if a file, a link or a directory has it."""
     try:
         os.link(partial, path)  # unlike a rename, it never replaces a file
     except FileExistsError:
         raise
     except OSError:  # the file system has no hard links
-        if path.exists():
+        if os.path.lexists(path):  # also a symbolic link without a target, which a rename would replace
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         os.rename(partial, path)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-
-import orjson
 
 
 class RequestIdFilter(logging.Filter):
@@ -54,4 +53,5 @@ class JSONFormatter(logging.Formatter):
             fields["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             fields["stack"] = self.formatStack(record.stack_info)
-        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        # A file name that is not UTF-8 has surrogates, which no encoding has. In JSON, their escapes are the same text.
+        return json.dumps(fields, ensure_ascii=False).encode(errors="backslashreplace").decode()

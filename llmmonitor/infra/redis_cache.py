@@ -3,9 +3,6 @@
 Everything in the caches can be computed again: rate limits start from zero, keys and figures are read from the
 database. So an outage of Redis fails no request. Readiness detects the outage, because it does not read back what it
 wrote.
-
-A Redis that is stopped or unreachable makes each call wait for its timeout, and a page makes several calls. So after a
-timeout, no cache of the process calls Redis for some seconds.
 """
 
 from __future__ import annotations
@@ -13,20 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import wraps
-from time import monotonic
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from llmmonitor.infra import redis_client
 from llmmonitor.infra.throttled_log import log_throttled
 
 logger = logging.getLogger(__name__)
-
-PAUSE_SECONDS = 5.0
-
-_paused_until = 0.0  # monotonic clock; global, because Django creates the caches again for each thread
 
 # What each operation returns for an empty cache; it has the arguments of the operation.
 EMPTY_CACHE: dict[str, Callable[..., Any]] = {
@@ -53,13 +46,12 @@ def _or_as_if_empty(operation: Callable[..., Any], empty: Callable[..., Any]) ->
 
     @wraps(operation)
     def method(self: RedisCache, *args: Any, **kwargs: Any) -> Any:
-        global _paused_until
-        if monotonic() >= _paused_until:
+        if not redis_client.is_paused():
             try:
                 return operation(self, *args, **kwargs)
             except RedisError as error:
                 if isinstance(error, RedisTimeoutError):
-                    _paused_until = monotonic() + PAUSE_SECONDS
+                    redis_client.begin_pause()
                 log_throttled(logger, "The cache in Redis (the server continues without it)", error)
         return empty(*args, **kwargs)
 

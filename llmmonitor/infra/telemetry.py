@@ -10,20 +10,20 @@ Prometheus' native histograms and scale 2 of OpenTelemetry's.
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import os
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.conf import settings
 
+from llmmonitor.infra import redis_client
 from llmmonitor.infra.throttled_log import log_throttled
 
 logger = logging.getLogger(__name__)
@@ -37,10 +37,12 @@ MAX_LABELS = 200  # of a name; further ones share OTHER
 MAX_LABEL = 80  # characters
 OTHER = "other"
 SEPARATOR = "\x1f"
-TOTALS_KEY, LATEST_KEY, LEVELS_KEY = (
+BATCH_KEPT_SECONDS = 86_400
+TOTALS_KEY, LATEST_KEY, LEVELS_KEY, BATCH_KEY = (
     "llmmonitor:telemetry",
     "llmmonitor:telemetry:latest",
     "llmmonitor:telemetry:levels",
+    "llmmonitor:telemetry:batch",
 )
 
 Key = tuple[str, str]  # name, label
@@ -123,6 +125,17 @@ class Totals:
         return {label: value for (own, label), value in self.durations.items() if own == name}
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What a process adds to the totals in one transaction, and its number among those of the process."""
+
+    number: int
+    counted: Mapping[_Part, int]
+    latest: Mapping[Key, float]
+    levels: Mapping[str, float]
+    slot: int
+
+
 class Telemetry:
     """The work of this process, and with Redis that of all."""
 
@@ -133,6 +146,10 @@ class Telemetry:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        self._publish_lock = threading.Lock()
+        self._process = uuid.uuid4().hex
+        self._batch: _Batch | None = None  # may or may not be among the totals
+        self._batches = 0
         self._totals: Counter[_Part] = Counter()
         self._unpublished: Counter[_Part] = Counter()
         self._latest: dict[Key, float] = {}
@@ -193,34 +210,53 @@ class Telemetry:
             raise TelemetryUnavailable("Redis does not respond.") from error
 
     def _shared_totals(self) -> Totals:
-        client = _client(self._redis_url, os.getpid())
-        counted = {_part(name): int(value) for name, value in client.hgetall(TOTALS_KEY).items()}
-        newest = {_key(name): float(value) for name, value in client.hgetall(LATEST_KEY).items()}
-        slot = _slot(time.time()) - 1  # the newest that all processes have written
-        levels = {name.decode(): float(value) for name, value in client.hgetall(f"{LEVELS_KEY}:{slot}").items()}
+        # The processes write the levels of the current slot just now. One that is late is missing.
+        slot = _slot(time.time()) - 1
+        with redis_client.connected(self._redis_url) as client:
+            counted = {_part(name): int(value) for name, value in client.hgetall(TOTALS_KEY).items()}
+            newest = {_key(name): float(value) for name, value in client.hgetall(LATEST_KEY).items()}
+            levels = {name.decode(): float(value) for name, value in client.hgetall(f"{LEVELS_KEY}:{slot}").items()}
         return _totals_of(counted, levels, newest)
 
     def publish(self) -> None:
-        """Add what was counted to the totals of all processes. Raises RedisError; it is then added next time."""
+        """Add what was counted to the totals of all processes. Raises RedisError; it is then added next time, once."""
+        with self._publish_lock:
+            if self._batch is not None:
+                self._send(self._batch)
+            self._batch = self._next_batch()
+            self._send(self._batch)
+            self._batch = None
+
+    def _next_batch(self) -> _Batch:
+        levels = self._own_levels()
         with self._lock:
             counted, self._unpublished = self._unpublished, Counter()
             latest, self._unpublished_latest = self._unpublished_latest, {}
-        try:
-            pipe = _client(self._redis_url, os.getpid()).pipeline()
-            for part, amount in counted.items():
+        self._batches += 1
+        return _Batch(self._batches, counted, latest, levels, _slot(time.time()))
+
+    def _send(self, batch: _Batch) -> None:
+        """Add a batch to the totals, unless it is among them.
+
+        Redis may have stored a batch whose transaction ended with a timeout here, or may store it later. So the
+        transaction also stores its number, and fails if that was changed by another.
+        """
+        number_key = f"{BATCH_KEY}:{self._process}"
+        with redis_client.connected(self._redis_url) as client, client.pipeline() as pipe:
+            pipe.watch(number_key)
+            if int(pipe.get(number_key) or 0) >= batch.number:
+                return
+            pipe.multi()
+            pipe.set(number_key, batch.number, ex=BATCH_KEPT_SECONDS)
+            for part, amount in batch.counted.items():
                 pipe.hincrby(TOTALS_KEY, SEPARATOR.join(part), amount)
-            if latest:
-                pipe.hset(LATEST_KEY, mapping={SEPARATOR.join(key): value for key, value in latest.items()})
-            levels = f"{LEVELS_KEY}:{_slot(time.time())}"
-            for name, value in self._own_levels().items():
+            if batch.latest:
+                pipe.hset(LATEST_KEY, mapping={SEPARATOR.join(key): value for key, value in batch.latest.items()})
+            levels = f"{LEVELS_KEY}:{batch.slot}"
+            for name, value in batch.levels.items():
                 pipe.hincrbyfloat(levels, name, value)
             pipe.expire(levels, LEVEL_SLOT_KEPT_SECONDS)
             pipe.execute()
-        except Exception:
-            with self._lock:
-                self._unpublished.update(counted)
-                self._unpublished_latest = latest | self._unpublished_latest
-            raise
 
     def _add(self, part: _Part, amount: int) -> None:
         """Add to a total. The caller holds the lock."""
@@ -285,14 +321,6 @@ def _part(name: bytes) -> _Part:
 def _key(name: bytes) -> Key:
     first, label = name.decode().split(SEPARATOR)
     return first, label
-
-
-@functools.lru_cache(maxsize=1)
-def _client(url: str, pid: int) -> Any:
-    """Return the Redis client of this process. `pid`: a forked process needs its own connections."""
-    from redis import Redis
-
-    return Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
 
 
 telemetry = Telemetry(settings.LLMMONITOR.redis_url or "")

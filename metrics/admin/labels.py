@@ -15,7 +15,7 @@ from django.utils import timezone
 from llmmonitor.access.audit import log_action
 from metrics.admin.base import DemoFilter, LargeTableAdmin, ModelFilter
 from metrics.models import GaugeLabels, Series
-from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
+from metrics.store.forgetting import Forgotten, SharedName, forget
 
 CONFIRMED = "confirmed"
 

@@ -20,6 +20,7 @@ from llmmonitor.access.connection import connection_of_scope
 from llmmonitor.access.identity import Identity, identify_scope, needs_database
 from llmmonitor.access.throttles import IngestThrottle
 from llmmonitor.http.path_prefix import path_below_prefix
+from llmmonitor.http.response_times import ROUTE
 from metrics.api.renderers import dump
 from metrics.events import Kind
 from metrics.ingest.body import JSON_TYPES, LINE_TYPES
@@ -88,6 +89,7 @@ def fast_lane(application: Any) -> Any:
         changed = {b"Content-Type": response.content_type.encode(), b"Content-Length": str(len(content)).encode()}
         all_headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
         all_headers += [(name, changed.get(name, value)) for name, value in django_headers[like]]
+        scope[ROUTE] = f"track-{kind}"
         await send({"type": "http.response.start", "status": response.status, "headers": all_headers})
         await send({"type": "http.response.body", "body": content})
 

@@ -21,12 +21,12 @@ from typing import IO
 import orjson
 from django.conf import settings
 
+from llmmonitor.infra.byte_sizes import format_bytes
 from llmmonitor.infra.files import name_file, sync_directory
 from metrics import queries
 from metrics.archive.chunks import encode, in_chunks
 from metrics.archive.files import KINDS, NAME, PARTIAL, next_path
 from metrics.queries.time.window import EPOCH
-from metrics.sizes.words import format_bytes
 from metrics.store.upkeep.archiving import ArchiveBusy, ArchiveProblem, RowKey
 
 # Of xz: 50 bytes an event of the demo data, 20,000 events a second and 48 MiB of memory; with 6, the usual one,

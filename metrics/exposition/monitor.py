@@ -35,7 +35,7 @@ COUNTERS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("hit", "miss"),
     ),
     "queries_stopped": ("queries_stopped_total", "Queries that exceeded their time.", "", ()),
-    "error_responses": ("error_responses_total", "Responses with an error status.", "status", ("4xx", "5xx")),
+    "error_responses": ("error_responses_total", "HTTP responses with an error status.", "status", ("4xx", "5xx")),
     "tasks_failed": ("tasks_failed_total", "Periodic tasks that failed.", "task", ()),
     "tasks_skipped": ("tasks_skipped_total", "Periodic tasks that were skipped because they were late.", "task", ()),
 }
@@ -68,7 +68,7 @@ def monitor_families(tick: Mapping[str, Any], at: datetime) -> Iterator[Any]:
     yield gauge("database_size_bytes", "Size of the database with its indexes.", (), [((), database_bytes())])
     own = [host for host in tick["hosts"] if host.get("monitor_cpu_percent") is not None]
     cpu = [((host["host"],), host["monitor_cpu_percent"] / 100) for host in own]
-    yield gauge("cpu_cores", "CPU cores that the monitor uses, on the host that it runs on.", ("host",), cpu)
+    yield gauge("cpu_used_cores", "CPU cores that the monitor uses, on the host that it runs on.", ("host",), cpu)
     memory = [((host["host"],), _bytes(host.get("monitor_memory_mb"))) for host in own]
     yield gauge("memory_bytes", "Resident memory of the monitor, on the host that it runs on.", ("host",), memory)
     yield from _availability(at)

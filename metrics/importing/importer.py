@@ -75,7 +75,7 @@ class Importer:
         """Yield the report as lines of text, with the columns that the source omits."""
         yield from self.report.lines()
         if self.is_dry_run and self._source.omitted:
-            yield "Columns that are left out:"
+            yield "Columns that are not imported, if the file has them:"
             for reason in dict.fromkeys(self._source.omitted.values()):
                 names = [name for name, its_reason in self._source.omitted.items() if its_reason == reason]
                 yield f"  {', '.join(names)}: {reason}"

@@ -1,4 +1,4 @@
-"""What an import has read, stored and left out, as figures and as lines of text."""
+"""What an import has read, stored and skipped, as figures and as lines of text."""
 
 from __future__ import annotations
 

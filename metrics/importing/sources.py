@@ -21,11 +21,11 @@ def recognize(columns: frozenset[str], kind: str | None = None, origin: str | No
         return phoenix.source()
     if origin == LITELLM or (origin is None and litellm.recognize(columns)):
         return litellm.source()
-    found = export_files.recognize(columns)
-    if found in export_files.NOT_IMPORTED:
-        raise FileProblem(f"is an export of {found}, which is not imported: {export_files.NOT_IMPORTED[found]}")
-    if found is not None:
-        return export_files.source(found)
+    kind = export_files.recognize(columns)
+    if kind in export_files.NOT_IMPORTED:
+        raise FileProblem(f"is an export of {kind}, which is not imported: {export_files.NOT_IMPORTED[kind]}")
+    if kind is not None:
+        return export_files.source(kind)
     raise FileProblem(
         f"has no known columns. Known are exports of {KINDS}, spans of Phoenix and logs of LiteLLM; for rows like "
         f"those that are posted, use --kind. The columns are: {_shortened(columns)}"

@@ -344,6 +344,7 @@ class Recorder:
                 submission.future.set_result(part)
 
     def _reject(self, batch: Sequence[_Submission], error: StoreUnavailable) -> None:
+        """Fail the batch and the whole queue: each further batch would wait for a locked store as long as this one."""
         if self._failures.failed(error.reason, time.monotonic()):
             log.warning(
                 "Events are rejected (%s): %s The store is %s.", error.reason, error.detail, disk.store_location()
@@ -351,9 +352,17 @@ class Recorder:
         if error.reason != "locked":
             _reconnect()
         with self._changed:
-            self._rejected += sum(len(submission.events) for submission in batch)
-        for submission in batch:
+            queue = list(self._waiting)
+            self._waiting.clear()
+            rejected = [
+                *batch,
+                *(submission for submission in queue if submission.future.set_running_or_notify_cancel()),
+            ]
+            self._rejected += sum(len(submission.events) for submission in rejected)
+        for submission in rejected:
             _fail(submission, error)
+        with self._changed:
+            self._finish(queue)
 
 
 def _commit_with_retry(store: Committer, events: Sequence[Event]) -> CommitResult:

@@ -1,10 +1,10 @@
 """Measures the rows, bytes and oldest row of each table.
 
 On SQLite, `dbstat` walks all pages of a table or an index: 0.5 s for 700 MiB that the system has in memory; otherwise
-it takes as long as to read the file. So each is a statement of its own, which is stopped at a deadline; between two of
-them no read transaction is open, and none takes a lock that writers wait for. SQLite may be compiled without `dbstat`;
-bytes are then unknown. On PostgreSQL, `pg_total_relation_size` asks for the sizes of files. Rows are counted exactly:
-SQLite reads only the number of cells of each page of the smallest index, 14 ms for three million rows.
+it takes as long as to read the file. So each is a statement of its own, which is stopped after its share of the time;
+between two of them no read transaction is open, and none takes a lock that writers wait for. SQLite may be compiled
+without `dbstat`; bytes are then unknown. On PostgreSQL, `pg_total_relation_size` asks for the sizes of files. Rows are
+counted exactly: SQLite reads only the number of cells of each page of the smallest index, 14 ms for three million rows.
 
 Rollups of several resolutions share one table. Its bytes are split by the number of rows and the mean size of a row,
 which is estimated from the oldest and the newest rows of each resolution.
@@ -13,10 +13,10 @@ which is estimated from the oldest and the newest rows of each resolution.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ from metrics.sizes.growth import Measured, split
 from metrics.sizes.tables import BUCKET, OTHER, TOTAL, StoredTable
 
 FIXED_BYTES = 150  # of a rollup beside its histograms, with its part of the index
+TRIES = 2
 SAMPLE_ROWS = 200  # at both ends of a resolution
 # Pages of SQLite's file without rows: one at this offset, and with auto_vacuum, those with a pointer for each page.
 LOCK_OFFSET = 2**30
@@ -37,25 +38,43 @@ POINTER_BYTES = 5
 
 
 def measure(tables: Iterable[StoredTable], now: datetime, seconds: float) -> dict[str, Measured]:
-    """Return the measurement of each table by name, in the order given, then that of the TOTAL.
+    """Return the measurement of each table by name, and that of the TOTAL.
 
-    Tables that would need more than `seconds` together are missing. The bytes of the TOTAL are without free pages.
+    Together they take at most `seconds`. Each table has an equal share of the time that is left, so that one that needs
+    longer does not take that of the others. It is tried again after them, with the time that they did not need. Tables
+    that would need more are missing. The bytes of the TOTAL are without free pages.
     """
     deadline = time.monotonic() + seconds
-    tables = list(tables)
-    measuring = _Measuring(tables)
+    missing = list(tables)
+    measuring = _Measuring(list(missing))
     measured: dict[str, Measured] = {}
+    for _ in range(TRIES):
+        for number, table in enumerate(missing):
+            now_measured = _within(deadline, len(missing) - number, partial(_measure_table, measuring, table, now))
+            if now_measured is not None:
+                measured[table.name] = now_measured
+        missing = [table for table in missing if table.name not in measured]
+    rows = sum(table.rows for table in measured.values())
+    return {**measured, TOTAL: Measured(now, rows, database_size().used)}
+
+
+def _measure_table(measuring: _Measuring, table: StoredTable, now: datetime) -> Measured:
+    return Measured(now, measuring.rows(table), measuring.bytes(table), table.oldest())
+
+
+def _within(deadline: float, shares: int, task: Callable[[], Measured]) -> Measured | None:
+    """Return the result of a task; None if it needs longer than one of the shares of the time until the deadline."""
+    started = time.monotonic()
+    seconds = (deadline - started) / shares
+    if seconds <= 0:
+        return None
     try:
-        for table in tables:
-            with limit_statements(max(0.001, deadline - time.monotonic()), lambda: time.monotonic() > deadline):
-                measured[table.name] = Measured(now, measuring.rows(table), measuring.bytes(table), table.oldest())
-            if time.monotonic() > deadline:
-                break
+        with limit_statements(seconds, lambda: time.monotonic() > started + seconds):
+            return task()
     except OperationalError as error:
         if not was_stopped(error):
             raise
-    rows = sum(table.rows for table in measured.values())
-    return {**measured, TOTAL: Measured(now, rows, database_size().used)}
+        return None
 
 
 class _Files(Protocol):
@@ -69,24 +88,26 @@ class _Files(Protocol):
 
 class _SqliteFiles:
     def __init__(self) -> None:
-        self._bytes: dict[str, int] = {}
+        self._bytes: dict[str, int] = {}  # of a tree, so that a table that was stopped continues with the next
         self._trees: dict[str, list[str]] = {"sqlite_schema": ["sqlite_schema"]}  # table -> itself and its indexes
         for table, tree in _fetch("SELECT tbl_name, name FROM sqlite_schema WHERE rootpage > 0"):
             self._trees.setdefault(table, []).append(tree)
         self._has_dbstat = bool(_fetch("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'"))
 
     def sum_of(self, tables: Iterable[str]) -> int | None:
-        return sum(self._of_table(table) for table in tables) if self._has_dbstat else None
+        if not self._has_dbstat:
+            return None
+        return sum(self._of_tree(tree) for table in tables for tree in self._trees[table])
 
     def others(self, tables: Iterable[str]) -> int | None:
         rest = self.sum_of(self._trees.keys() - set(tables))
         return None if rest is None else rest + _own_pages() * sqlite_pragma("page_size")
 
-    def _of_table(self, table: str) -> int:
-        if table not in self._bytes:
-            sizes = [_fetch("SELECT sum(pgsize) FROM dbstat WHERE name = %s", tree) for tree in self._trees[table]]
-            self._bytes[table] = sum(size or 0 for ((size,),) in sizes)
-        return self._bytes[table]
+    def _of_tree(self, tree: str) -> int:
+        if tree not in self._bytes:
+            ((size,),) = _fetch("SELECT sum(pgsize) FROM dbstat WHERE name = %s", tree)
+            self._bytes[tree] = size or 0
+        return self._bytes[tree]
 
 
 def _own_pages() -> int:

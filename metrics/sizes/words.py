@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmmonitor.infra.byte_sizes import format_bytes
+
 COLUMNS = ("", "rows", "size", "bytes/row", "growth/day", "oldest (UTC)", "kept")
 SIX = (
     "inference_metrics_count",
@@ -39,16 +41,6 @@ def as_text(statistics: Mapping[str, Any]) -> Iterator[str]:
         ("Full in", UNKNOWN if days is None else f"{days:,} days"),
     ):
         yield f"{name:<24}{text}"
-
-
-def format_bytes(number: int) -> str:
-    """Return a number of bytes for people: `1.5 GiB`."""
-    value = float(number)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:.3g} {unit}"
-        value /= 1024
-    raise AssertionError
 
 
 def _bytes(number: int | None) -> str:

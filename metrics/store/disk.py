@@ -13,8 +13,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import connection
 
+from llmmonitor.infra.byte_sizes import format_bytes
 from metrics.sizes.database import free_bytes, sqlite_file, sqlite_pragma
-from metrics.sizes.words import format_bytes
 from metrics.store.unavailable import StoreUnavailable
 
 # Upkeep starts to delete raw rows at this share of LLMMONITOR_MAX_DISK. The rest is for the events of one minute, which

@@ -17,8 +17,8 @@ from alerts.spans import read_spans
 from llmmonitor.environment import read_environment
 from metrics import queries
 from metrics.events import IngestPolicy, Kind, validate_many
-from metrics.store.upkeep import forgetting
-from metrics.store.upkeep.forgetting import forget
+from metrics.store import forgetting
+from metrics.store.forgetting import forget
 from metrics.store.writing.transaction import Store
 from metrics.traffic.demo import filling
 from metrics.traffic.demo.filling import fill

@@ -17,7 +17,7 @@ from alerts.rules.manager import alert_manager
 from alerts.rules.spec import check_rule
 from metrics import queries
 from metrics.events import Event, InferenceEvent, SystemEvent
-from metrics.store.upkeep.forgetting import forget
+from metrics.store.forgetting import forget
 from metrics.store.writing.transaction import Store
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]

@@ -40,6 +40,9 @@ class TheQueryOfAView:
 
         assert view_query(params) == "?range=1h&model=a&model=b&host=g"
 
+    def test_has_whether_the_window_before_is_shown(self) -> None:
+        assert view_query(QueryDict("range=1h&compare=none&model=a")) == "?range=1h&compare=none&model=a"
+
     def test_is_empty_where_the_address_names_neither(self) -> None:
         assert view_query(QueryDict("kiosk=1")) == ""
 

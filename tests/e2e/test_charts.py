@@ -102,6 +102,44 @@ class AChart:
         expect(page).to_have_url(re.compile("from="))
 
 
+class TheWindowBefore:
+    def test_is_hidden_and_shown_by_a_button_and_a_key(
+        self, server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        page = open_page(f"{server.url}/dashboard/latency/?range=1h", height=1400)
+        button = page.get_by_role("button", name="Window before")
+        legends = [drawn(page, widget).locator("[data-legend]") for widget in ("latency", "histogram")]
+        expect(button).to_have_attribute("aria-pressed", "true")
+        for legend in legends:
+            expect(legend).to_contain_text("window before")
+
+        page.locator("#annotations").focus()
+        page.keyboard.press("Tab")
+        expect(button).to_be_focused()
+        page.keyboard.press("Enter")
+
+        expect(page).to_have_url(re.compile(r"\?range=1h&compare=none$"))
+        expect(button).to_have_attribute("aria-pressed", "false")
+        for legend in legends:
+            expect(legend).not_to_contain_text("window before")
+        expect(page.locator(".tab", has_text="Queue")).to_have_attribute("href", re.compile("compare=none"))
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("data-ready", "true")
+        expect(button).to_have_attribute("aria-pressed", "false")
+        drawn(page, "latency")
+        expect(legends[0]).not_to_contain_text("window before")
+
+        page.keyboard.press("c")
+        expect(page).to_have_url(re.compile(r"\?range=1h$"))
+        for legend in legends:
+            expect(legend).to_contain_text("window before")
+        assert console_errors == []
+
+    def test_has_no_button_on_a_page_that_does_not_show_it(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/")
+        assert page.get_by_role("button", name="Window before").count() == 0
+
+
 class AnEnlargedChart:
     def test_has_its_close_button_above_its_head(self, server: Server, open_page: Any) -> None:
         page = open_page(f"{server.url}/dashboard/latency/?range=1h")

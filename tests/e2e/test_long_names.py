@@ -40,3 +40,27 @@ class ALongName:
         if view == "dashboard/alerts/":  # once the rules are evaluated
             expect(page.locator(".rules")).to_contain_text(NAME, timeout=60_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    @pytest.mark.parametrize(
+        ("view", "table"),
+        [
+            ("", "models"),
+            ("dashboard/latency/", "percentiles"),
+            ("dashboard/throughput/", "totals"),
+            ("dashboard/throughput/", "finish_reasons"),
+            ("dashboard/queue/", "waits"),
+            ("dashboard/models/", "models"),
+        ],
+    )
+    def test_of_a_model_is_one_line_in_a_table_with_the_whole_name_at_hand(
+        self, server: Server, open_page: Any, view: str, table: str
+    ) -> None:
+        page = open_page(f"{server.url}/{view}?range=1h", width=1440)
+        name = page.locator(f"[data-table={table}] tbody th bdi").first
+        expect(name).to_have_text(NAME)
+        box, is_cut = name.evaluate(
+            "(node) => [node.getBoundingClientRect().height, node.scrollWidth > node.clientWidth]"
+        )
+        assert box < 24
+        assert is_cut
+        assert NAME in (name.evaluate("(node) => node.closest('[title]').title"))

@@ -105,6 +105,18 @@ class TheFirstScreenOfAPhone:
         assert page.locator("#demo-banner").bounding_box()["height"] < 50
         expect(page.get_by_role("button", name="Remove demo data")).to_be_visible()
 
+    def test_shows_the_filters_in_rows_of_their_own(self, open_at: Any) -> None:
+        page = open_at("/dashboard/latency/")
+        ranges = page.locator(".head-controls .segmented").bounding_box()
+        page.locator("#filters-toggle").click()
+        for name in ("model", "provider", "service", "host"):
+            box = page.locator(f"[data-filter={name}] button").bounding_box()
+            assert box["width"] > 390 / 3
+            assert box["y"] > ranges["y"] + ranges["height"] / 2
+        assert page.locator(".head-controls .segmented").bounding_box()["width"] == pytest.approx(
+            ranges["width"], abs=1
+        )
+
     def test_has_the_filters_behind_one_button(self, open_at: Any) -> None:
         page = open_at("/")
         model = page.locator("[data-filter=model] button")

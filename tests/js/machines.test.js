@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import "./support.js";
+import { axisLabels } from "../../dashboard/static/dashboard/js/machines/axis.js";
 import { changeText } from "../../dashboard/static/dashboard/js/machines/cell.js";
 import { GPU_COLUMNS, niceCeiling, throttleText } from "../../dashboard/static/dashboard/js/machines/columns.js";
 import { gpusOf, hostsInOrder, hostsOfLines } from "../../dashboard/static/dashboard/js/machines/devices.js";
@@ -21,6 +22,32 @@ describe("The picture of a device", () => {
   it("has a threshold where the scale has it", () => {
     assert.equal(heightOf(85, [20, 100]), 7.5);
     assert.equal(heightOf(120, [0, 100]), null);
+  });
+});
+
+describe("The time axis of the pictures of devices", () => {
+  const HOUR = 3_600_000;
+  const to = Date.UTC(2026, 10, 30, 16, 7);
+
+  it("names each day once, and each hour of a day", () => {
+    for (const hours of [0.25, 1, 6, 24, 36, 40, 47, 48, 60, 72, 80, 96, 168, 720]) {
+      const labels = axisLabels(to - hours * HOUR, to);
+      const texts = labels.map(({ text }) => text);
+      const repeated = texts.filter((text, index) => texts.indexOf(text) !== index && (hours <= 24 || !text.includes(":")));
+      assert.ok(texts.length >= 1 && texts.length <= 5, `${hours} hours: ${texts}`);
+      assert.deepEqual(repeated, [], `${hours} hours: ${texts}`);
+      assert.ok(labels.every(({ share }) => share > 0 && share < 1));
+    }
+  });
+
+  it("has days for two days and more, and hours and midnights for less", () => {
+    const first = (hours) => axisLabels(to - hours * HOUR, to)[0].text;
+    assert.match(first(1), /^\d\d:\d\d$/);
+    assert.doesNotMatch(first(96), /:/);
+  });
+
+  it("is empty without data", () => {
+    assert.deepEqual(axisLabels(0, 0), []);
   });
 });
 

@@ -158,7 +158,7 @@ describe("A linked text", () => {
 
 describe("The query of a view", () => {
   it("has the time range and the filters and nothing else", () => {
-    assert.equal(viewQuery("?range=1h&model=a&model=b&y=log&kiosk=1", ["model", "host"]), "?range=1h&model=a&model=b");
+    assert.equal(viewQuery("?range=1h&model=a&model=b&y=log&kiosk=1&compare=none", ["model", "host"]), "?range=1h&compare=none&model=a&model=b");
     assert.equal(viewQuery("?kiosk=1", ["model"]), "");
   });
 });

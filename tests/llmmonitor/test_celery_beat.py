@@ -13,6 +13,7 @@ from celery.beat import ScheduleEntry
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmmonitor import celery_beat
 from llmmonitor.celery import make_app
 from llmmonitor.celery_beat import MARGIN_SECONDS, MemoryScheduler, WallClock
 from llmmonitor.infra import throttled_log
@@ -71,6 +72,43 @@ class ATaskThatCannotBeSent:
             scheduler.apply_entry(entry)
 
         assert [record.getMessage()[:21] for record in caplog.records] == ["sending sample failed"]
+
+
+class AClockThatIsSetBack:
+    def test_does_not_stop_the_schedule(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = make_app()
+        at = 1_800_000_000.5
+
+        def set_clock(seconds: float) -> None:
+            nonlocal at
+            at += seconds
+            monkeypatch.setattr(app, "now", lambda: datetime.fromtimestamp(at, UTC))
+
+        set_clock(0)
+        monkeypatch.setattr(celery_beat.time, "time", lambda: at)
+        schedule = {"each second": {"task": "a", "schedule": WallClock(1, app=app)}, "each minute": {"task": "b"}}
+        schedule["each minute"]["schedule"] = 60.0
+        app.conf.beat_schedule = schedule
+        scheduler = MemoryScheduler(app)
+        sent: list[str] = []
+        monkeypatch.setattr(scheduler, "apply_async", lambda entry, **options: sent.append(entry.task))
+
+        def ticks(seconds: int) -> list[str]:
+            sent.clear()
+            for _ in range(seconds):
+                set_clock(1)
+                for _ in range(3):
+                    scheduler.tick()
+            return sorted(sent)
+
+        assert ticks(60) == ["a"] * 60 + ["b"]
+        set_clock(-300)
+        assert ticks(61) == ["a"] * 60 + ["b"]  # in the first second, the schedule begins anew
+        assert [record.getMessage() for record in caplog.records] == [
+            "the clock was set back by 299.0 s; the schedule begins anew"
+        ]
 
 
 class TheSchedule:

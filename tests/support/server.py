@@ -43,7 +43,7 @@ class Reply:
     """What the server answered."""
 
     status: int
-    headers: Message[str, str]
+    headers: Message
     body: bytes
 
     def json(self) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from llmmonitor.infra.commands import StoreCommand
-from metrics.store.upkeep.forgetting import Forgotten, SharedName, forget
+from metrics.store.forgetting import Forgotten, SharedName, forget
 from metrics.traffic.demo.control import claim_removal, forget_demo
 
 

@@ -1,6 +1,7 @@
 """When the monitor and the hosts were up, down or not known, over some days.
 
-The monitor records its outages to the second (`metrics.store.outages`). A host is down in the minutes in which none of
+The monitor records its outages to the second when they end (`metrics.store.outages`); one that lasts began with its
+newest sample. A host is down in the minutes in which none of
 its samples arrived, if they are at least three and longer than three of its intervals; while the monitor itself was
 down, nothing is known of hosts. In days whose minutes have become hours, a host is down only after its last reading has
 become invalid (`metrics.readings`).
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from metrics import catalogue
 from metrics.levels import HOUR, MINUTES_OF_HOUR
 from metrics.models import GaugeLabels, GaugeRollup, MonitorOutage
+from metrics.models.own_samples import LONGEST_GAP, OWN_METRIC, newest_own_sample
 from metrics.queries.answers.hosts import host_states
 from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauge_cache import read_rows
@@ -30,9 +32,9 @@ from metrics.retention_policy import RetentionPolicy
 DAYS = 30
 LEAST_MINUTES = 3
 MAX_HOSTS = 7
-MAX_OUTAGES = 500
+MAX_OUTAGES = 10_000
+MAX_DRAWN = 500  # of the outages
 CACHE_SECONDS = 30
-OF_MONITOR = "monitor.cpu_percent"
 # A level, whose rows of hours have a bit for each minute.
 OF_HOSTS = "system.memory_used_gb"
 
@@ -43,7 +45,7 @@ Span = tuple[int, int]  # from and to, unix seconds
 class Availability:
     """Of the monitor (`name` is empty) or a host. Times are unix seconds; spans are in their order.
 
-    since: when it was first watched in these days.
+    since: when it was first watched in these days, or the oldest of MAX_OUTAGES outages.
     """
 
     name: str
@@ -70,16 +72,17 @@ class Availability:
         return 100.0 * max(0, known - self.down_seconds) / known if known > 0 else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it ready for JSON; times in milliseconds."""
+        """Return it ready for JSON; times in milliseconds. Of many spans, it has the MAX_DRAWN longest."""
         return {
             "name": self.name,
             "since": self.since * 1000,
             "until": self.until * 1000,
             "percent": self.percent,
+            "outages": len(self.down),
             "down_seconds": self.down_seconds,
             "unknown_seconds": self.unknown_seconds,
-            "down": [[start * 1000, end * 1000] for start, end in self.down],
-            "unknown": [[start * 1000, end * 1000] for start, end in self.unknown],
+            "down": _drawn(self.down),
+            "unknown": _drawn(self.unknown),
             "is_demo": self.is_demo,
         }
 
@@ -102,26 +105,38 @@ def availability(now: datetime, days: int = DAYS) -> list[Availability]:
 def _compute(now: datetime, days: int) -> list[Availability]:
     end = int(now.timestamp())
     start = end - days * 86_400
-    first = _first_watched(start)
-    if first is None:
+    newest, first = newest_own_sample(now + timedelta.resolution), _first_watched()
+    if newest is None or first is None:
         return []
-    outages = MonitorOutage.objects.filter(end__gt=datetime.fromtimestamp(start, UTC)).order_by("-start")[:MAX_OUTAGES]
-    down = tuple(
-        (max(first, int(outage.start.timestamp())), min(end, int(outage.end.timestamp()))) for outage in outages
-    )[::-1]
-    monitor = Availability("", first, end, tuple(span for span in down if span[0] < span[1]))
+    down = _outages(start, end)
+    if len(down) == MAX_OUTAGES:
+        start = down[0][0]  # older ones are not read
+    if now - newest > LONGEST_GAP:
+        down.append((max(start, int(newest.timestamp())), end))  # it lasts
+    monitor = Availability("", min(end, max(start, first)), end, tuple(down))
     return [monitor, *_of_hosts(now, start, end, monitor.down)]
 
 
-def _first_watched(start: int) -> int | None:
-    """Return when the monitor was first up since `start`, to the minute or, days ago, to the hour."""
-    rows = GaugeRollup.objects.filter(metric=OF_MONITOR, bucket__gte=start)
+def _outages(start: int, end: int) -> list[Span]:
+    """Return the newest MAX_OUTAGES outages that ended after `start`, in their order."""
+    query = MonitorOutage.objects.filter(end__gt=datetime.fromtimestamp(start, UTC)).order_by("-start")
+    newest = query.values_list("start", "end")[:MAX_OUTAGES]
+    spans = [(max(start, int(first.timestamp())), min(end, int(last.timestamp()))) for first, last in newest]
+    return [span for span in reversed(spans) if span[0] < span[1]]
+
+
+def _first_watched() -> int | None:
+    """Return when the monitor was first watched, to the minute or, days ago, to the hour."""
+    rows = GaugeRollup.objects.filter(metric=OWN_METRIC).order_by("bucket")
     firsts = [
-        rows.filter(resolution=resolution).order_by("bucket").values_list("bucket", flat=True).first()
+        bucket
         for resolution in (MINUTE, HOUR)
+        for bucket in rows.filter(resolution=resolution).values_list("bucket", flat=True)[:1]
     ]
-    known = [bucket for bucket in firsts if bucket is not None]
-    return min(known) if known else None
+    outage = MonitorOutage.objects.order_by("start").first()
+    if outage is not None:  # the samples before it may have been deleted
+        firsts.append(int(outage.start.timestamp()))
+    return min(firsts, default=None)
 
 
 def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> list[Availability]:
@@ -131,14 +146,14 @@ def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> l
     )
     origin = start - start % MINUTE
     minutes = _minutes_with_samples(origin, end, sorted(labels), now)
+    is_unknown = _minutes_of(unknown, origin, end)
     result = []
     for host in hosts:
         own = [minutes[number] for number, name in labels.items() if name == host["host"] and number in minutes]
         if own:
             has_samples = np.any(own, axis=0)
             since = origin + int(np.argmax(has_samples)) * MINUTE
-            silent = _silences(has_samples, origin)
-            down = [span for one in silent if one[0] >= since for span in _without(one, unknown)]
+            down = _spans(_is_silent(has_samples) & ~is_unknown, origin)
             within = [(max(since, first), last) for first, last in unknown if last > since]
             result.append(Availability(host["host"], since, end, tuple(down), tuple(within), host["is_demo"]))
     return result
@@ -165,35 +180,38 @@ def _minutes_with_samples(origin: int, end: int, ids: Sequence[int], now: dateti
     return {number: own[:length] for number, own in has_samples.items() if own[:length].any()}
 
 
-def _silences(has_samples: NDArray[np.bool_], origin: int) -> list[Span]:
-    """Return the spans without a sample, after the first one, that are longer than three intervals of the source.
+def _is_silent(has_samples: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the minutes without a sample, after the first one, in spans longer than three intervals of the source.
 
     The interval is the distance of the two samples before the span.
     """
     sampled = np.append(np.flatnonzero(has_samples), len(has_samples))
     distances = np.diff(sampled)
     intervals = np.append(distances[:1], distances[:-1])  # the first is not known
-    silent = distances > np.maximum(LEAST_MINUTES, VALID_INTERVALS * intervals)
-    return [
-        (origin + (int(last) + 1) * MINUTE, origin + int(following) * MINUTE)
-        for last, following in zip(sampled[:-1][silent], sampled[1:][silent], strict=True)
-    ]
+    is_long = distances > np.maximum(LEAST_MINUTES, VALID_INTERVALS * intervals)
+    silent = np.zeros(len(has_samples), dtype=bool)
+    silent[sampled[0] :] = np.repeat(is_long, distances)
+    return silent & ~has_samples
 
 
-def _without(span: Span, others: Iterable[Span]) -> list[Span]:
-    """Return the parts of a span that are in none of the others, widened to the minutes that they are a part of."""
-    parts, start = [], span[0]
-    for first, last in others:
-        first, last = first // MINUTE * MINUTE, -(-last // MINUTE) * MINUTE
-        if last <= start or first >= span[1]:
-            continue
-        if first > start:
-            parts.append((start, first))
-        start = max(start, last)
-    if start < span[1]:
-        parts.append((start, span[1]))
-    return parts
+def _minutes_of(spans: Iterable[Span], origin: int, end: int) -> NDArray[np.bool_]:
+    """Return for each minute from `origin` to `end` whether a part of it is in a span."""
+    minutes = np.zeros((end - origin) // MINUTE, dtype=bool)
+    for first, last in spans:
+        minutes[max(0, first - origin) // MINUTE : max(0, -((origin - last) // MINUTE))] = True
+    return minutes
+
+
+def _spans(minutes: NDArray[np.bool_], origin: int) -> list[Span]:
+    """Return the spans of the minutes that are True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], minutes, [False]))))
+    return [(origin + int(first) * MINUTE, origin + int(last) * MINUTE) for first, last in edges.reshape(-1, 2)]
 
 
 def _seconds(spans: Iterable[Span]) -> int:
     return sum(end - start for start, end in spans)
+
+
+def _drawn(spans: Sequence[Span]) -> list[list[int]]:
+    longest = sorted(spans, key=lambda span: span[0] - span[1])[:MAX_DRAWN]
+    return [[start * 1000, end * 1000] for start, end in sorted(longest)]

@@ -1,1 +1,1 @@
-"""Deletes rows: retention, removal on request and the disk limit."""
+"""What runs each minute: retention with its archive, the disk limit, totals, measured sizes, and unused labels."""

@@ -31,9 +31,9 @@ from django.conf import settings
 from django.core.cache import caches
 from django.db import connection, models
 
+from llmmonitor.infra.byte_sizes import format_bytes
 from metrics.models import InferenceMetrics
 from metrics.sizes.database import sqlite_pragma
-from metrics.sizes.words import format_bytes
 from metrics.store.disk import DELETION_SHARE
 from metrics.store.upkeep.archiving import Archive, ArchiveBusy, ArchiveProblem, archive_and_delete, note_problem
 from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
@@ -45,7 +45,7 @@ TARGET_SHARE = 0.8  # of the limit: a run deletes many rows at once, and most ru
 SLICE = timedelta(minutes=10)
 MIN_KEPT = timedelta(minutes=5)
 FREE_SHARE = 0.25  # of SQLite's file: more free pages than this are given back, if they are more than FREE_BYTES
-FREE_BYTES = 64 * 2**20
+FREE_BYTES = 4 * 2**20
 VACUUM_BYTES = 2**20  # in one transaction
 NOTICE = "store:disk-limit"
 NOTICE_SECONDS = 86_400

@@ -161,8 +161,8 @@ def _add(hours: _Hours, _: int) -> int:
 
     Only this function changes totals, and it raises the boundary. `forget` deletes totals after the rows of its hours.
     """
-    found = _rows(hours.start, hours.end).aggregate(number=Count("pk"), ids=Sum("pk"))
-    if boundary() != hours.start or _Rows(found["number"], int(found["ids"] or 0)) != hours.rows:
+    counted = _rows(hours.start, hours.end).aggregate(number=Count("pk"), ids=Sum("pk"))
+    if boundary() != hours.start or _Rows(counted["number"], int(counted["ids"] or 0)) != hours.rows:
         return 0
     _upsert.run([(*labels, is_demo, *sums) for (labels, is_demo), sums in hours.totals.items()])
     if not manager(TotalsBoundary).update(bucket=hours.end):

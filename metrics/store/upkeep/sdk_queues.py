@@ -58,8 +58,8 @@ def _fold_some(now: datetime, rows: int) -> int:
 def _silent(label_sets: list[int], now: datetime) -> list[tuple[int, str, int]]:
     """Return (label set, metric, number of rollups) of those without a rollup of the last day."""
     newest = Max("bucket", filter=Q(resolution=MINUTE))
-    found = manager(GaugeRollup).filter(labels__in=label_sets).values_list("labels", "metric").order_by()
-    counts = list(found.annotate(Count("pk"), newest=newest))
+    rows = manager(GaugeRollup).filter(labels__in=label_sets).values_list("labels", "metric").order_by()
+    counts = list(rows.annotate(Count("pk"), newest=newest))
     since = int((now - SILENT).timestamp())
     recent = {labels for labels, *_, bucket in counts if bucket is not None and bucket >= since}
     return [(labels, metric, count) for labels, metric, count, _ in counts if labels not in recent]
@@ -118,7 +118,7 @@ def _fold_hours(metric: str, label_sets: list[int], target: int) -> None:
 
 def _rows(metric: str, resolution: int, label_sets: list[int], *buckets: int) -> list[tuple[Any, ...]]:
     """Return (key, label set, bucket, …, minutes) of the rows, between two buckets if they are given."""
-    found = manager(GaugeRollup).filter(metric=metric, resolution=resolution, labels__in=label_sets)
+    rows = manager(GaugeRollup).filter(metric=metric, resolution=resolution, labels__in=label_sets)
     if buckets:
-        found = found.filter(bucket__range=buckets)
-    return list(found.values_list("pk", *columns_of(metric), "minutes"))
+        rows = rows.filter(bucket__range=buckets)
+    return list(rows.values_list("pk", *columns_of(metric), "minutes"))

@@ -18,7 +18,7 @@ from django.db import DatabaseError, connection
 from llmmonitor.access.keys import temporary_key
 from metrics import queries
 from metrics.store.demo_claim import EXPIRES_SECONDS, Claim, Progress, current_progress, stop_owner
-from metrics.store.upkeep.forgetting import Forgotten, forget
+from metrics.store.forgetting import Forgotten, forget
 from metrics.traffic.demo.filling import FillingFailed, fill
 from metrics.traffic.demo.live import Live
 from metrics.traffic.demo.workload import Workload

@@ -46,7 +46,7 @@ class TheTables:
             (timedelta(hours=24), "24 h"),
             (timedelta(minutes=135), "2.25 h"),
             (timedelta(minutes=15), "15 min"),
-            (None, "for ever"),
+            (None, "not deleted by age"),
         ],
     )
     def test_say_how_long_rows_are_kept(self, kept: timedelta | None, text: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import zipfile
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,6 +91,11 @@ class AForeignFile:
             archive.writestr("manifest.json", "{}")
         assert "photos.zip is not a backup of LLM Monitor" in problem_of(tmp_path / "photos.zip")
 
+    def test_that_is_no_regular_file_is_refused(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.zip")
+        for path in (tmp_path, tmp_path / "pipe.zip"):
+            assert problem_of(path) == f"{path} is not a regular file."
+
     def test_of_a_later_format_is_refused_with_its_version(self, tmp_path: Path) -> None:
         file = write(tmp_path / "later.zip", number=FORMAT + 1)
         assert "was written by LLM Monitor 0.1.0 in format 2. This version reads format 1." in problem_of(file)
@@ -127,6 +135,67 @@ class AnExistingFile:
         file.write_text("old")
         with Reader(write(file, overwrite=True)) as reader:
             assert reader.manifest.version == "0.1.0"
+
+
+def make_link_without_target(path: Path) -> None:
+    path.symlink_to(path.with_name("none"))
+
+
+def make_link_to_a_file(path: Path) -> None:
+    target = path.with_name("target.zip")
+    target.write_text("old")
+    path.symlink_to(target)
+
+
+class APathOfSomethingElse:
+    """As a device: its node would be replaced by the file."""
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, make_link_without_target, make_link_to_a_file])
+    def test_is_refused(self, make: Callable[[Path], None], overwrite: bool, tmp_path: Path) -> None:
+        path = tmp_path / "monitor.zip"
+        make(path)
+        before = path.lstat()
+        with pytest.raises(Refused, match=r"monitor\.zip is not a regular file\. Choose another name\."):
+            write(path, overwrite=overwrite)
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+
+    def test_is_refused_if_it_appears_meanwhile(self, tmp_path: Path) -> None:
+        path = tmp_path / "monitor.zip"
+        with Writer(path, at=AT, overwrite=True) as writer:
+            os.mkfifo(path)
+            with pytest.raises(Refused, match="is not a regular file"):
+                writer.finish(manifest_of(writer))
+        assert path.is_fifo()
+
+
+class ADirectoryThatIsMissing:
+    @pytest.mark.parametrize("parent", ["none", "file"])
+    def test_is_named(self, parent: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(Refused, match=f"{tmp_path / parent} is not a directory. Create it, or choose another one."):
+            write(tmp_path / parent / "monitor.zip")
+
+
+class AFullDisk:
+    """A limit of the size of files fails a write in the same way."""
+
+    @pytest.fixture
+    def largest(self) -> Iterator[int]:
+        """The largest file that this process can write."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest := 2**20, hard))
+        yield largest
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    def test_is_named_by_the_directory_of_the_file(self, largest: int, tmp_path: Path) -> None:
+        with (
+            pytest.raises(OSError, match="File too large") as caught,
+            Writer(tmp_path / "monitor.zip", at=AT) as writer,
+        ):
+            writer.add("tables/a.jsonl", ([os.urandom(2**16)] for _ in range(2 * largest // 2**16)))
+        assert caught.value.filename == str(tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
 
 class AWriterThatFails:

@@ -65,6 +65,9 @@ class ADamagedFile:
     def test_that_does_not_exist_is_refused(self, target: Instance, tmp_path: Path) -> None:
         assert f"There is no file {tmp_path / 'none.zip'}." in refused(target, tmp_path / "none.zip")
 
+    def test_that_is_a_directory_is_refused(self, target: Instance, tmp_path: Path) -> None:
+        assert f"{tmp_path} is not a regular file." in refused(target, tmp_path)
+
     def test_is_refused_before_an_instance_is_made(
         self, make_instance: MakeInstance, backup: Path, tmp_path: Path
     ) -> None:
@@ -81,6 +84,24 @@ def rewrite(backup: Path, path: Path, **changes: object) -> Path:
             writer.add(name, [[line] for line in reader.lines(name)], member.columns)
         writer.finish(reader.manifest.model_copy(update={"members": writer.members, **changes}))
     return path
+
+
+class ABackup:
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            (["none/monitor.zip"], "none is not a directory. Create it"),
+            (["."], "is not a regular file. Choose another name."),
+            ([".", "--force"], "is not a regular file. Choose another name."),
+        ],
+    )
+    def test_that_cannot_be_written_ends_with_a_sentence(
+        self, arguments: list[str], problem: str, target: Instance, tmp_path: Path
+    ) -> None:
+        done = target.manage("backup", tmp_path / arguments[0], *arguments[1:])
+        assert (done.returncode, done.stdout) == (1, "")
+        assert problem in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 class AFileOfAnotherSchema:

@@ -66,6 +66,18 @@ class TheSchedule:
         assert not is_due(NOON + 6 * HOUR - MINUTE)
         assert is_due(NOON + 6 * HOUR)
 
+    @pytest.mark.parametrize("ahead", [HOUR, 365 * 24 * HOUR])
+    def test_continues_after_the_clock_was_ahead(self, ahead: timedelta, folder: Path) -> None:
+        assert back_up_if_due(NOON + ahead)
+        assert is_due(NOON)
+        assert back_up_if_due(NOON)
+        assert not is_due(NOON + MINUTE)
+        assert back_up_if_due(NOON + 6 * HOUR)
+
+    def test_does_not_repeat_a_backup_of_a_host_whose_clock_is_a_little_ahead(self, folder: Path) -> None:
+        assert back_up_if_due(NOON + MINUTE)
+        assert not is_due(NOON)
+
     def test_is_a_task_of_the_queue_of_upkeep(self) -> None:
         entry = celery_settings.beat_schedule["back_up"]
         app.loader.import_default_modules()
@@ -154,7 +166,7 @@ class AnAttemptThatFails:
         back_up_if_due(NOON)
         before = last_backup()
         needs_more = override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"disk_floor": 2**60}))
-        with needs_more, pytest.raises(Refused, match="MiB free, and a backup needs") as caught:
+        with needs_more, pytest.raises(Refused, match="free, and a backup needs") as caught:
             back_up_if_due(NOON + 6 * HOUR)
         after = last_backup()
         assert before is not None

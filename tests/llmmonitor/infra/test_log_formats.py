@@ -37,6 +37,15 @@ class TestJSON:
         assert "\n" not in line
         assert "ValueError: a\nb" in json.loads(line)["exception"]
 
+    def test_keeps_a_file_name_that_is_not_utf_8(self) -> None:
+        name = b"/data/\xff\xe9.json".decode("utf-8", "surrogateescape")
+
+        line = JSONFormatter().format(record("“%s” cannot be read", name))
+
+        assert line.encode()
+        assert json.loads(line)["message"] == f"“{name}” cannot be read"
+        assert "“" in line
+
     def test_has_no_request_id_outside_of_requests(self) -> None:
         assert "request_id" not in json.loads(JSONFormatter().format(record("x")))
 

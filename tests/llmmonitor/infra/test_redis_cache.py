@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
-import redis
 from django.core.cache.backends.redis import RedisCacheClient
 
-from llmmonitor.infra import redis_cache, throttled_log
+from llmmonitor.infra import redis_client, throttled_log
 from llmmonitor.infra.redis_cache import ForgivingRedisCache
 from tests import services
-from tests.conftest import require
+from tests.support.redis_server import own_redis
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The caches' time, in seconds, at which none of them has met with silence."""
     now = [1_000.0]
-    monkeypatch.setattr(redis_cache, "_paused_until", 0.0)
-    monkeypatch.setattr(redis_cache, "monotonic", lambda: now[0])
+    monkeypatch.setattr(redis_client, "_paused_until", 0.0)
+    monkeypatch.setattr(redis_client, "monotonic", lambda: now[0])
     return now
 
 
@@ -95,15 +93,8 @@ class ARedisThatDoesNotAnswer:
     @pytest.fixture
     def server(self) -> Iterator[psutil.Process]:
         """A Redis of this test's own; `suspend` stops it, with its socket open."""
-        if os.environ.get("LLMMONITOR_TEST_REDIS_URL"):
-            pytest.skip("the Redis that is named is not the test's to stop")
-        with services.redis() as service:
-            self.url = require(service)
-            process = psutil.Process(redis.Redis.from_url(self.url).info("server")["process_id"])
-            try:
-                yield process
-            finally:
-                process.resume()
+        with own_redis() as (self.url, process):
+            yield process
 
     @pytest.fixture
     def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -136,7 +127,7 @@ class ARedisThatDoesNotAnswer:
         assert asked == [":1:a"]
 
         server.resume()
-        clock[0] += redis_cache.PAUSE_SECONDS
+        clock[0] += redis_client.PAUSE_SECONDS
         assert self.cache().get("a", "gone") == 1
 
     def test_is_another_thing_than_one_that_refuses(self, away: ForgivingRedisCache, asked: list[str]) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
+from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.client import Pipeline
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from llmmonitor.infra import redis_client
+from llmmonitor.infra.redis_cache import ForgivingRedisCache
 from llmmonitor.infra.telemetry import (
     LONGEST_SECONDS,
     MAX_LABEL,
@@ -21,7 +28,9 @@ from llmmonitor.infra.telemetry import (
     TelemetryUnavailable,
     telemetry,
 )
+from metrics.sizes.redis_memory import redis_memory_bytes
 from tests import services
+from tests.support.redis_server import own_redis
 
 times = st.floats(SHORTEST_SECONDS, LONGEST_SECONDS)
 
@@ -130,13 +139,15 @@ def count_in_another_process(url: str) -> None:
     own.publish()
 
 
+@pytest.fixture
+def _without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish at given moments only. A thread would continue after the test."""
+    monkeypatch.setattr(Telemetry, "_start", lambda self: None)
+
+
+@pytest.mark.usefixtures("_without_threads")
 class TestSeveralProcesses:
     """With Redis."""
-
-    @pytest.fixture(autouse=True)
-    def _without_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Publish at given moments only. A thread would go on after the test."""
-        monkeypatch.setattr(Telemetry, "_start", lambda self: None)
 
     @pytest.fixture
     def url(self) -> str:
@@ -187,3 +198,82 @@ class TestSeveralProcesses:
 
         assert own.totals().count("events", "new") == 2
         assert own.totals().latest == {("ended_at", ""): 7.0}
+
+
+@pytest.mark.usefixtures("_without_threads")
+class ARedisThatDoesNotRespond:
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """The time of the client, in seconds, at which there was no timeout."""
+        now = [1_000.0]
+        monkeypatch.setattr(redis_client, "_paused_until", 0.0)
+        monkeypatch.setattr(redis_client, "monotonic", lambda: now[0])
+        monkeypatch.setattr(redis_client, "TIMEOUT_SECONDS", 0.2)
+        return now
+
+    @pytest.fixture
+    def server(self) -> Iterator[psutil.Process]:
+        with own_redis() as (self.url, process):
+            yield process
+
+    def test_after_a_transaction_was_sent_adds_it_once(
+        self, server: psutil.Process, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        execute = Pipeline.execute
+
+        def execute_during_a_stop(self: Pipeline, *args: Any, **more: Any) -> Any:
+            server.suspend()
+            try:
+                return execute(self, *args, **more)
+            finally:
+                server.resume()
+
+        own = Telemetry(self.url)
+        own.count("events", "new", 100)
+        monkeypatch.setattr(Pipeline, "execute", execute_during_a_stop)
+        with pytest.raises(RedisTimeoutError):
+            own.publish()
+        monkeypatch.setattr(Pipeline, "execute", execute)
+        clock[0] += redis_client.PAUSE_SECONDS
+        own.count("events", "new", 7)
+        for _ in range(2):
+            own.publish()
+
+        assert own.totals().count("events") == 107
+
+    def test_before_a_transaction_was_sent_gets_it_later(self, server: psutil.Process, clock: list[float]) -> None:
+        own = Telemetry(self.url)
+        own.count("events", "new", 100)
+        server.suspend()
+        with pytest.raises(RedisTimeoutError):
+            own.publish()
+        server.resume()
+        clock[0] += redis_client.PAUSE_SECONDS
+        own.publish()
+
+        assert own.totals().count("events") == 100
+
+    def test_is_waited_for_once_in_some_seconds_by_all_parts(
+        self, server: psutil.Process, clock: list[float], settings: Any
+    ) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"redis_url": self.url})
+        own, cache = Telemetry(self.url), ForgivingRedisCache(self.url, {})
+        cache.set("a", 1, 60)
+        own.publish()
+        assert redis_memory_bytes()
+        server.suspend()
+
+        with pytest.raises(TelemetryUnavailable):
+            own.totals()
+        server.resume()  # none of the others notices
+        with pytest.raises(TelemetryUnavailable):
+            own.totals()
+        with pytest.raises(RedisTimeoutError):
+            own.publish()
+        assert redis_memory_bytes() is None
+        assert cache.get("a") is None
+
+        clock[0] += redis_client.PAUSE_SECONDS
+        assert own.totals().counts == {}
+        assert redis_memory_bytes()
+        assert cache.get("a") == 1

@@ -20,6 +20,7 @@ from django.core.cache import caches
 
 from llmmonitor.http.body_limit import limit_bodies
 from llmmonitor.http.request_ids import with_request_ids
+from llmmonitor.http.response_times import with_response_times
 from metrics.api.fast_lane import KINDS, fast_lane
 
 JSON = "application/json"
@@ -71,7 +72,7 @@ class AsgiClient:
             await django(scope, receive, send)
 
         limited = limit_bodies(fast_lane(application) if lane else application, settings.LLMMONITOR.max_body_bytes)
-        self._application = with_request_ids(limited)
+        self._application = with_response_times(with_request_ids(limited))
         self._headers = {"host": "127.0.0.1:8899"}
         if lane:
             for path in KINDS:  # the lane uses the headers of an earlier response of Django

@@ -216,7 +216,7 @@ class TheFiguresOfTheMonitor:
         read = scrape(api)
         assert read.samples["llmmonitor_build_info", frozenset({("version", __version__)})] == 1
         assert read.sum("llmmonitor_database_size_bytes") > 10_000
-        assert read.sum("llmmonitor_cpu_cores", host="own") == 1.5
+        assert read.sum("llmmonitor_cpu_used_cores", host="own") == 1.5
         assert read.sum("llmmonitor_memory_bytes", host="own") == 2**26
 
     def test_count_an_outage_of_forty_seconds(self, api: AsgiClient, monkeypatch: pytest.MonkeyPatch) -> None:

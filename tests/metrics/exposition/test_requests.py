@@ -18,7 +18,7 @@ from metrics.queries import Filters, Window
 from metrics.queries.exceptions import QueryTooSlow
 from metrics.queries.read import request_totals
 from metrics.queries.time.plan import Segment
-from metrics.store.upkeep.forgetting import forget
+from metrics.store.forgetting import forget
 from metrics.store.writing.transaction import Store
 from tests.metrics.exposition.scraped import OPENMETRICS, Scrape, fallen
 from tests.metrics.store.stored import NOW as OF_STORED

@@ -12,6 +12,7 @@ from django.db import OperationalError
 from metrics.events import SystemEvent
 from metrics.models import MonitorOutage
 from metrics.queries import Availability, availability
+from metrics.queries.answers import availability as availability_module
 from metrics.retention_policy import RetentionPolicy
 from metrics.store import outages
 from metrics.store.upkeep.retention import maintain
@@ -20,6 +21,7 @@ from tests.metrics.queries.known_events import write
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+DAY = 86_400
 
 
 @pytest.fixture(autouse=True)
@@ -58,13 +60,13 @@ def of(name: str, now: datetime = NOW) -> Availability:
 
 class TheMonitor:
     def test_was_never_down_without_a_gap(self) -> None:
-        store_own_samples(60, 59, 58, 49, 40, 31, 30)
+        store_own_samples(60, 59, 58, 49, 40, 31, 30, 21, 12, 3)
 
         assert not MonitorOutage.objects.exists()
         assert of("").percent == 100.0
 
     def test_was_down_between_two_samples_that_are_forty_seconds_apart(self) -> None:
-        store_own_samples(300, 299, 259, 258)
+        store_own_samples(300, 299, *range(259, 0, -9))
 
         monitor = of("")
         assert monitor.down == ((int(before(299).timestamp()), int(before(259).timestamp())),)
@@ -74,9 +76,62 @@ class TheMonitor:
     def test_knows_an_outage_from_before_it_was_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         store_own_samples(300, 299)
         monkeypatch.setattr(outages, "_known", None)  # another process
-        store_own_samples(200)
+        store_own_samples(*range(200, 0, -9))
 
         assert of("").down_seconds == 99
+
+    def test_is_down_now_if_its_newest_sample_is_more_than_ten_seconds_old(self) -> None:
+        store_own_samples(*range(10_810, 10_800, -1))
+
+        monitor = of("")
+        assert monitor.down == ((int(before(10_801).timestamp()), int(NOW.timestamp())),)
+        assert monitor.percent == pytest.approx(0.0, abs=1.0)
+
+    def test_is_up_with_a_sample_of_this_second(self) -> None:
+        store_own_samples(18, 9, 0)
+
+        assert of("").down == ()
+
+    def test_was_down_all_the_time_after_samples_that_are_older_than_the_days(self) -> None:
+        store_own_samples(35 * DAY)
+
+        monitor = of("")
+        assert (monitor.since, monitor.percent) == (int(before(30 * DAY).timestamp()), 0.0)
+
+    @pytest.mark.parametrize("has_samples_before", [True, False], ids=["with samples", "samples deleted"])
+    def test_was_down_in_the_part_of_an_outage_that_is_in_these_days(self, has_samples_before: bool) -> None:
+        if has_samples_before:
+            write([monitor_sample(35 * DAY)], now=before(35 * DAY))
+        MonitorOutage.objects.create(start=before(35 * DAY), end=before(5 * DAY))
+        write([monitor_sample(5 * DAY), monitor_sample(1)], now=NOW)
+
+        monitor = of("")
+        assert monitor.since == int(before(30 * DAY).timestamp())
+        assert monitor.down_seconds == 25 * DAY
+        assert monitor.percent == pytest.approx(100 * 5 / 30)
+
+    def test_adds_all_outages_and_draws_the_longest(self) -> None:
+        write([monitor_sample(30 * DAY - 3600)], now=before(30 * DAY - 3600))
+        spans = [(before(1800 + 2_400 * number), 1_800 + number) for number in range(1_000)]
+        MonitorOutage.objects.bulk_create(
+            MonitorOutage(start=end - timedelta(seconds=seconds), end=end) for end, seconds in spans
+        )
+        write([monitor_sample(1)])
+
+        monitor = of("")
+        shown = monitor.as_dict()
+        assert monitor.down_seconds == shown["down_seconds"] == sum(seconds for _, seconds in spans)
+        assert shown["outages"] == 1_000
+        assert len(shown["down"]) == availability_module.MAX_DRAWN
+        assert shown["down"][0][0] == 1000 * monitor.down[0][0]
+        assert min(end - start for start, end in shown["down"]) == 1000 * (1_800 + 500)
+
+    def test_is_watched_since_the_oldest_outage_that_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(availability_module, "MAX_OUTAGES", 2)
+        store_own_samples(900, 800, 600, 400, 391)
+
+        monitor = of("")
+        assert (monitor.since, monitor.down_seconds) == (int(before(800).timestamp()), 200 + 200 + 391)
 
     def test_knows_an_outage_that_is_longer_than_the_retention_of_samples(self) -> None:
         policy = RetentionPolicy.from_settings()
@@ -109,7 +164,7 @@ class TheMonitor:
 
         store_own_samples(200)
         with monkeypatch.context() as failing, pytest.raises(OperationalError):
-            failing.setattr(outages, "newest_sample", fail)
+            failing.setattr(outages, "newest_own_sample", fail)
             store_own_samples(100)
         store_own_samples(99)
 
@@ -160,6 +215,13 @@ class AHost:
         assert [(NOW.timestamp() - start) / 60 for span in host.down for start in span] == [40, 30]
         assert host.percent == pytest.approx(100 * 50 / 60, abs=0.1)
 
+    def test_was_down_in_the_minutes_before_and_after_an_outage_of_the_monitor(self) -> None:
+        store_own_samples(*range(3600, 2400, -9), *range(1805, 0, -9))
+        self.store(*range(60, 50, -1), *range(20, 0, -1))
+
+        spans = [[(NOW.timestamp() - time) / 60 for time in span] for span in of("gpu-box").down]
+        assert spans == [[50, 41], [30, 20]]
+
     def test_was_not_down_between_two_samples_of_a_slow_source(self) -> None:
         store_own_samples(*range(3600, 0, -9))
         self.store(*range(120, 60, -5), *range(60, 0, -2))
@@ -185,12 +247,14 @@ class AHost:
         first = days * 1440
         then = NOW - timedelta(days=days) + timedelta(hours=2)
         store_own_samples(first * 60, now=then)
+        write([monitor_sample((NOW - then).total_seconds())], now=then)
         self.store(*(first - minute for minute in (*range(60), *range(90, 120))))
         earlier = of("gpu-box", then).down
 
         maintain(NOW, 20.0)
         caches["queries"].clear()
         self.store(1)
+        write([monitor_sample(1)])
 
         assert (earlier[0][1] - earlier[0][0]) / 60 == 30
         start, end = of("gpu-box").down[0]

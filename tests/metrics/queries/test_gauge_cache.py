@@ -21,9 +21,9 @@ from metrics.queries.read.gauge_cache import read_rows
 from metrics.queries.time.plan import Segment
 from metrics.readings import MINUTE
 from metrics.store.compaction import merge_leftovers
+from metrics.store.forgetting import forget
 from metrics.store.upkeep import level_hours
 from metrics.store.upkeep.deleting import Steps
-from metrics.store.upkeep.forgetting import forget
 from metrics.store.writing.transaction import Store
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]

@@ -25,7 +25,7 @@ from metrics.models import (
     SystemMetrics,
 )
 from metrics.queries import Filters, SeriesSpec, Window
-from metrics.store.upkeep import forgetting
+from metrics.store import forgetting
 from tests.metrics.queries.known_events import NOW
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]

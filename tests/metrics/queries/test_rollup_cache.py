@@ -21,8 +21,8 @@ from metrics.queries.read.rollup_cache import read_rows
 from metrics.queries.read.rollup_rows import RowBlock, Selection
 from metrics.queries.time.plan import Segment
 from metrics.store.compaction import merge_leftovers
+from metrics.store.forgetting import forget
 from metrics.store.upkeep.deleting import Steps
-from metrics.store.upkeep.forgetting import forget
 from metrics.store.writing.transaction import Store
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]

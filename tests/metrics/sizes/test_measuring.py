@@ -223,6 +223,9 @@ class TheTables:
         assert kept["labels"] is kept[OTHER] is None
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0"
+
+
 class AMeasurement:
     def test_omits_the_tables_that_its_time_does_not_suffice_for(self) -> None:
         fill()
@@ -233,10 +236,37 @@ class AMeasurement:
         assert sizes[TOTAL].bytes == database_size().used
 
     def test_stops_a_statement_at_the_end_of_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0"
-        monkeypatch.setattr(StoredTable, "count", lambda self: measuring._fetch(endless))
+        monkeypatch.setattr(StoredTable, "count", lambda self: measuring._fetch(ENDLESS))
 
         assert list(measure(stored_tables(), NOW, 0.3)) == [TOTAL]
+
+    def test_measures_the_tables_behind_one_that_takes_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        count = StoredTable.count
+
+        def slow_count(self: StoredTable) -> Any:
+            return measuring._fetch(ENDLESS) if self.name == "requests" else count(self)
+
+        monkeypatch.setattr(StoredTable, "count", slow_count)
+        tables = sorted(stored_tables(), key=lambda table: table.name != "requests")
+
+        sizes = measure(tables, NOW, 4.0)
+
+        assert set(sizes) == {table.name for table in tables[1:]} | {TOTAL}
+
+    def test_tries_a_table_again_with_the_time_that_the_others_did_not_need(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        count, tries = StoredTable.count, []
+
+        def first_slow_count(self: StoredTable) -> Any:
+            if self.name == "requests":
+                tries.append(self.name)
+            return measuring._fetch(ENDLESS) if len(tries) == 1 and self.name == "requests" else count(self)
+
+        monkeypatch.setattr(StoredTable, "count", first_slow_count)
+
+        assert "requests" in measure(stored_tables(), NOW, 20.0)
+        assert len(tries) == 2
 
     def test_leaves_no_transaction_open(self) -> None:
         fill()

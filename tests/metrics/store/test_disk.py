@@ -248,7 +248,7 @@ class AFileWhoseRowsAreTooOld:
     def test_is_little_larger_than_the_other_rows_need(
         self, full: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """With `--full`, of 100,000 requests, and free pages are given back from the 64 MiB of a server on."""
+        """With `--full`, of 100,000 requests, and free pages are given back from as many on as those of a server."""
         only_on("sqlite")
         old, young, least = (100_000, 10_000, disk_limit.FREE_BYTES) if full else (3_000, 200, MIB // 4)
         monkeypatch.setattr(disk_limit, "FREE_BYTES", least)

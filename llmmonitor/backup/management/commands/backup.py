@@ -19,6 +19,7 @@ from llmmonitor.backup.last import store_success
 from llmmonitor.backup.models import LastBackup
 from llmmonitor.backup.schedule import LONGEST_SECONDS, back_up_if_due
 from llmmonitor.backup.writing import Written, write_backup
+from llmmonitor.infra.byte_sizes import format_bytes
 from llmmonitor.infra.commands import StoreCommand
 
 logger = logging.getLogger("llmmonitor.backup")
@@ -85,7 +86,7 @@ class Command(StoreCommand):
 
 def describe(written: Written, seconds: float) -> str:
     """Return what was written, in sentences."""
-    lines = [f"Wrote {written.path}: {written.rows:,} rows, {written.bytes / 2**20:,.1f} MiB, in {seconds:,.1f} s."]
+    lines = [f"Wrote {written.path}: {written.rows:,} rows, {format_bytes(written.bytes)}, in {seconds:,.1f} s."]
     if written.has_secrets:
         lines.append("Its secrets are encrypted with the passphrase. Without it they cannot be restored.")
     else:

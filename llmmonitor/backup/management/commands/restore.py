@@ -30,6 +30,10 @@ class Command(StoreCommand):
             restored = restore_backup(file, passphrase=passphrase.read(passphrase_file), report=report)
         except FileNotFoundError:
             raise CommandError(f"There is no file {file}.") from None
+        except PermissionError as error:
+            if error.filename != str(file):
+                raise
+            raise CommandError(f"Cannot read {file} ({error.strerror}).") from None
         except Refused as error:
             raise CommandError(str(error)) from None
         for label, rows in restored.rows.items():

@@ -20,8 +20,8 @@ from metrics.levels import HOUR
 from metrics.models import InferenceMetrics, InferenceRollup, RequestTotal, Series, TotalsBoundary
 from metrics.queries.read import request_totals as reading
 from metrics.store import raw_floors
+from metrics.store.forgetting import forget
 from metrics.store.upkeep import request_totals, retention
-from metrics.store.upkeep.forgetting import forget
 from tests.metrics.exposition.scraped import Scrape, fallen
 from tests.metrics.store.kept import NOW, ago, record, request, rolled_up
 

@@ -34,11 +34,11 @@ from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, Inf
 from metrics.queries import Filters, SeriesSpec, Window
 from metrics.queries.read import rollup_cache
 from metrics.store import raw_floors
+from metrics.store.forgetting import forget
 from metrics.store.raw_floors import raise_floor
 from metrics.store.rollup_floors import raise_rollup_floor
 from metrics.store.upkeep import retention, rollup_checks, rollup_repair
 from metrics.store.upkeep.deleting import Steps, oldest_raw_rows
-from metrics.store.upkeep.forgetting import forget
 from metrics.store.upkeep.rollup_checks import check_hour, due_hours
 from metrics.store.upkeep.rollup_repair import OF_GROUPS, Repaired
 from metrics.store.writing.transaction import Store

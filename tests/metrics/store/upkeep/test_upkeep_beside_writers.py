@@ -15,8 +15,8 @@ from django.db import connection
 from metrics.aggregation import RESOLUTIONS
 from metrics.models import ErrorMetrics, GaugeRollup, InferenceMetrics, Series, SystemMetrics
 from metrics.store import raw_floors
+from metrics.store.forgetting import forget
 from metrics.store.upkeep import retention
-from metrics.store.upkeep.forgetting import forget
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.kept import NOW, ago, failure, machine, queue, record, request, rolled_up
 

@@ -17,7 +17,7 @@ from django.db import OperationalError
 from metrics import queries
 from metrics.models import GaugeLabels, InferenceMetrics, RawFloor, Series, SystemMetrics
 from metrics.store.demo_claim import Claim, Progress, current_progress, stop_owner
-from metrics.store.upkeep.forgetting import forget
+from metrics.store.forgetting import forget
 from metrics.traffic.demo import control, filling
 from metrics.traffic.demo.filling import fill
 from metrics.traffic.demo.live import Live

@@ -62,6 +62,7 @@ function ofRangeAndCharts(page) {
     "-": () => page.zoom(2),
     "=": () => page.zoom(0.5),
     "+": () => page.zoom(0.5),
+    c: () => document.getElementById("compare")?.click(),
     "/": () => find('[data-filter="model"] button').click(),
     e: () => focusedMenu()?.click(),
     f: () => focusedCard()?.dispatchEvent(new Event("card-enlarge")),

@@ -3,6 +3,7 @@
 import { mountAlerting } from "../alerting/mount.js";
 import { forgetColours, setColourOrder } from "../charts/palette.js";
 import { mountAnnotations } from "../header/annotations.js";
+import { mountCompare } from "../header/compare.js";
 import { mountConnectionPill } from "../header/connection-pill.js";
 import { mountFilters } from "../header/filters.js";
 import { mountNotices } from "../header/notices.js";
@@ -52,6 +53,7 @@ export async function startPage(widgets, options = {}) {
   mountTheme(page);
   if (find(".head-controls")) {
     mountRange(page);
+    mountCompare(page);
     mountFilters(page);
     mountAnnotations(page);
     mountCaption(page);

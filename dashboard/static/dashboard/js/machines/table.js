@@ -8,10 +8,10 @@ import { perFrame } from "../page/scheduling.js";
 import { machineUrl } from "../page/api.js";
 import { mountHelp } from "../widgets/card.js";
 import { mountMenu } from "../widgets/menu.js";
+import { axisLabels } from "./axis.js";
 import { Cell } from "./cell.js";
 import { extent } from "./lines.js";
 
-const AXIS_LABELS = 4;
 const DAY_MS = 86_400_000;
 const STATES = { up: "up", stale: "▲ stale", down: "■ down", past: "" };
 
@@ -95,13 +95,12 @@ export function mountTable(root, page, state, spec) {
     });
     showMeasured(devices);
     const { start, step, count } = state.lines;
-    const isLong = count * step > 1.5 * DAY_MS;
+    const labels = axisLabels(start, start + count * step);
+    const drawn = JSON.stringify(labels);
     for (const cell of [...axis.children].slice(1)) {
-      const times = Array.from({ length: AXIS_LABELS }, (_, index) => start + ((index + 0.5) / AXIS_LABELS) * count * step);
-      const texts = times.map((time) => (isLong ? moment(time, true).split(",")[0] : hourAndMinute(time)));
-      if (cell.dataset.drawn === texts.join()) continue;
-      cell.dataset.drawn = texts.join();
-      cell.replaceChildren(element("div", {}, ...(count ? texts : []).map((text) => element("span", {}, text))));
+      if (cell.dataset.drawn === drawn) continue;
+      cell.dataset.drawn = drawn;
+      cell.replaceChildren(element("div", {}, ...labels.map(labelOf)));
     }
   }
 
@@ -191,6 +190,12 @@ export function mountTable(root, page, state, spec) {
     order = [];
     draw();
   };
+}
+
+function labelOf({ text, share }) {
+  const label = element("span", {}, text);
+  label.style.left = `${(100 * share).toFixed(1)}%`;
+  return label;
 }
 
 // "12 s old", "▲ stale · 12 s old", "■ no sample since 14:03".

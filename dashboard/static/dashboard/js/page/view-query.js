@@ -1,9 +1,9 @@
-// The part of an address that all pages share: its time range and its filters. Links between pages keep it. The rules are
+// The part of an address that all pages share: its time range, whether the window before is shown, and its filters. Links between pages keep it. The rules are
 // those of dashboard/view_query.py.
 
 import { findAll } from "./dom.js";
 
-const WINDOW = ["range", "from", "to"];
+const WINDOW = ["range", "from", "to", "compare"];
 
 // "?range=1h&model=a" of the address of a page; empty for neither. Pure.
 /** @param {string} query

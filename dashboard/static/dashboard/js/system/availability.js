@@ -51,9 +51,9 @@ function exactPercent(value) {
   return value > 99.99 && value < 100 ? "99.99\u00a0%" : value === 100 ? "100\u00a0%" : `${value.toFixed(2)}\u00a0%`;
 }
 
-function describe({ down, down_seconds: downSeconds, unknown_seconds: unknownSeconds }) {
-  const times = down.length === 1 ? "once" : `${down.length} times`;
-  const parts = down.length ? [times, lengthOf(1000 * downSeconds)] : ["never down"];
+function describe({ outages, down_seconds: downSeconds, unknown_seconds: unknownSeconds }) {
+  const times = outages === 1 ? "once" : `${outages} times`;
+  const parts = outages ? [times, lengthOf(1000 * downSeconds)] : ["never down"];
   if (unknownSeconds) parts.push(`${lengthOf(1000 * unknownSeconds)} not known`);
   return parts.join(", ");
 }

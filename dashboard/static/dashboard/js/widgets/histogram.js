@@ -148,7 +148,7 @@ export function mountHistogram(root, page, spec) {
   const draw = (always) => {
     if (!root.checkVisibility()) return;
     const data = spec.read();
-    const key = JSON.stringify([data, scale.value]);
+    const key = JSON.stringify([data, scale.value, page.params.compares]);
     if (key === drawn && always !== true) return; // a drawing closes the tooltip
     drawn = key;
     panes = data ? barsOf(data, isLog() ? "log" : "linear") : [];

@@ -26,9 +26,10 @@ from metrics.models import (
     Series,
     SystemMetrics,
 )
+from metrics.store import forgetting
 from metrics.store.commit_result import CommitResult
-from metrics.store.upkeep import deleting, forgetting
-from metrics.store.upkeep.forgetting import SharedName, forget
+from metrics.store.forgetting import SharedName, forget
+from metrics.store.upkeep import deleting
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
 
