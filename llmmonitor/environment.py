@@ -16,6 +16,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    TypeAdapter,
     ValidationError,
     field_validator,
 )
@@ -191,15 +192,20 @@ class Environment(BaseSettings):
         64 * 2**20, description="Maximum size of the posts that wait for a commit. Further posts get 429."
     )
 
-    # Retention and disk.
-    raw_inference_days: float = Field(30, gt=0, description="Days to keep single requests.")
-    errors_days: float = Field(90, gt=0, description="Days to keep single errors.")
-    samples_hours: float = Field(24, gt=0, description="Hours to keep single host, GPU, queue and engine samples.")
-    one_second_minutes: float = Field(135, gt=0, description="Minutes to keep one-second rollups.")
-    one_minute_days: float = Field(8, gt=0, description="Days to keep one-minute rollups.")
-    one_hour_days: float = Field(400, gt=0, description="Days to keep one-hour rollups.")
+    # Retention (`metrics.retention_policy`) and disk. Longer than a century is beyond the dates of Python.
+    raw_inference_days: float = Field(30, gt=0, le=36_500, description="Days to keep single requests.")
+    errors_days: float = Field(90, gt=0, le=36_500, description="Days to keep single errors.")
+    samples_hours: float = Field(
+        24, gt=0, le=876_000, description="Hours to keep single host, GPU, queue and engine samples."
+    )
+    one_second_minutes: float = Field(135, gt=0, le=525_600, description="Minutes to keep one-second rollups.")
+    one_minute_days: float = Field(8, gt=0, le=36_500, description="Days to keep one-minute rollups.")
+    one_hour_days: float = Field(400, gt=0, le=36_500, description="Days to keep one-hour rollups.")
     recent_id_minutes: float = Field(
-        15, gt=0, description="Minutes in which a repeated event without a timestamp is detected."
+        15,
+        gt=0,
+        le=525_600,
+        description="Minutes to keep the ids of events without a timestamp, to detect repeated ones.",
     )
     max_disk: Bytes = Field(
         5 * 2**30, description="Maximum size of the store. Above 90 % of it, the oldest raw rows are deleted."
@@ -322,5 +328,21 @@ def read_environment() -> Environment:
         field = str(first["loc"][0]).lower()
         value = first["input"]
         shown = "…" if field in HIDDEN else ",".join(value) if isinstance(value, tuple) else value
-        expected = EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-        raise BadEnvironment(f"{variable_name(field)}={shown}: {expected.format(**first.get('ctx', {}))}") from None
+        raise BadEnvironment(f"{variable_name(field)}={shown}: {_expected(error)}") from None
+
+
+def check_value(field: str, value: Any) -> None:
+    """Raise ValueError, with what is expected, if the setting of a field does not accept a value."""
+    info = Environment.model_fields[field]
+    accepted: Any = Annotated[(info.annotation, *info.metadata)]
+    try:
+        TypeAdapter(accepted).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(_expected(error)) from None
+
+
+def _expected(error: ValidationError) -> str:
+    """Return what the first error expected."""
+    first = error.errors()[0]
+    expected = EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    return expected.format(**first.get("ctx", {}))

@@ -1,16 +1,99 @@
-"""The retention of each kind of row, and which rollups an event is counted in."""
+"""The retention of each kind of row, and which rollups an event is counted in.
+
+The retention in force is that of the settings, unless a person has changed it in the admin (`RetentionChange`). A
+process reads the changes at most every CACHE_SECONDS, so a commit makes no query of its own. A change is in force at
+once in the process that stores it, and after at most CACHE_SECONDS in others; upkeep reads it each time.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.conf import settings
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import transaction
 
-from llmmonitor.environment import Environment
+from llmmonitor.environment import Environment, variable_name
 from metrics.aggregation import RESOLUTIONS
+from metrics.models import RetentionChange
+
+# The settings with a retention. Their names end with their unit.
+SETTINGS = (
+    "raw_inference_days",
+    "errors_days",
+    "samples_hours",
+    "one_second_minutes",
+    "one_minute_days",
+    "one_hour_days",
+    "recent_id_minutes",
+)
+CACHE_SECONDS = 10.0
+
+
+class _Changes(NamedTuple):
+    """Changed values by setting, in the unit of each, and until when they are used (monotonic clock)."""
+
+    until: float
+    values: tuple[tuple[str, float], ...]
+
+
+_changes = _Changes(0.0, ())
+
+
+def kept(setting: str) -> timedelta:
+    """Return the retention in force of a setting."""
+    return _retentions(settings.LLMMONITOR, _changed_values())[setting]
+
+
+def unit(setting: str) -> str:
+    """Return the unit of a setting: days, hours or minutes."""
+    return setting.rpartition("_")[2]
+
+
+def set_by(setting: str) -> str:
+    """Return what the retention in force of a setting is set by."""
+    return "Retention in the admin" if setting in dict(_changed_values()) else variable_name(setting)
+
+
+def change_retention(setting: str, value: float | None, at: datetime) -> None:
+    """Store the retention of a setting in its unit. None: that of the setting is in force."""
+    RetentionChange(setting, value, at).save()
+    _forget_changes()
+    transaction.on_commit(_forget_changes)  # another thread may have read the row before
+
+
+def changed_within(start: datetime, end: datetime) -> bool:
+    """Return whether a person has changed a retention in this time."""
+    return RetentionChange.objects.filter(at__gt=start, at__lte=end).exists()
+
+
+def _forget_changes() -> None:
+    global _changes
+    _changes = _Changes(0.0, _changes.values)
+
+
+def _changed_values(fresh: bool = False) -> tuple[tuple[str, float], ...]:
+    """Return the changes. On an event loop, where no query may run, they are those that this process read last.
+
+    An error of the database is raised: with the settings instead, upkeep would delete what a person wants to keep.
+    """
+    global _changes
+    before = _changes
+    if not fresh and time.monotonic() < before.until:
+        return before.values
+    rows = RetentionChange.objects.filter(setting__in=SETTINGS).order_by("setting").values_list("setting", "value")
+    try:
+        values = tuple((setting, value) for setting, value in rows if value is not None)
+    except SynchronousOnlyOperation:
+        return before.values
+    if _changes is before:  # else they may have been read before a change
+        _changes = _Changes(time.monotonic() + CACHE_SECONDS, values)
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +107,9 @@ class RetentionPolicy:
     recent_ids: timedelta
 
     @classmethod
-    def from_settings(cls) -> RetentionPolicy:
-        """Return the policy that the settings describe."""
-        return _policy_of(settings.LLMMONITOR)
+    def current(cls, *, fresh: bool = False) -> RetentionPolicy:
+        """Return the policy in force. fresh: read the changes from the database."""
+        return _policy_of(settings.LLMMONITOR, _changed_values(fresh))
 
     def raw(self, kind: str) -> timedelta:
         """Return the retention of raw rows of a kind of event (inference, error, queue, system, engine)."""
@@ -57,15 +140,19 @@ class RetentionPolicy:
 
 
 @lru_cache(maxsize=1)
-def _policy_of(values: Environment) -> RetentionPolicy:
+def _retentions(values: Environment, changes: tuple[tuple[str, float], ...]) -> Mapping[str, timedelta]:
+    """Return the retention by setting."""
+    in_force = {setting: getattr(values, setting) for setting in SETTINGS} | dict(changes)
+    return {setting: timedelta(**{unit(setting): value}) for setting, value in in_force.items()}
+
+
+@lru_cache(maxsize=1)
+def _policy_of(values: Environment, changes: tuple[tuple[str, float], ...]) -> RetentionPolicy:
+    kept = _retentions(values, changes)
     return RetentionPolicy(
-        raw_inferences=timedelta(days=values.raw_inference_days),
-        errors=timedelta(days=values.errors_days),
-        samples=timedelta(hours=values.samples_hours),
-        rollups={
-            1: timedelta(minutes=values.one_second_minutes),
-            60: timedelta(days=values.one_minute_days),
-            3600: timedelta(days=values.one_hour_days),
-        },
-        recent_ids=timedelta(minutes=values.recent_id_minutes),
+        raw_inferences=kept["raw_inference_days"],
+        errors=kept["errors_days"],
+        samples=kept["samples_hours"],
+        rollups={1: kept["one_second_minutes"], 60: kept["one_minute_days"], 3600: kept["one_hour_days"]},
+        recent_ids=kept["recent_id_minutes"],
     )

@@ -120,6 +120,11 @@ An invalid value stops the start with an error message that names the variable, 
 
 A size is a number of bytes, or has a unit, such as `5GiB` or `500MB`. The items of a list are separated by commas. An
 empty variable counts as not set.
+
+An admin can change the retention (the variables of days, hours and minutes to keep something) without a restart: in the
+admin, *Retention* lists each with its variable, the value in force, and the rows that are stored. A value that was set
+there is used instead of the variable until it is emptied. Before a shorter retention is saved, the page shows how many
+rows it deletes.
 """
 
 CONFIGURATION_END = """\
@@ -228,9 +233,11 @@ def accepted(field: FieldInfo) -> str:
         return "`true`, `false`"
     if "int" in annotation or "float" in annotation:
         kind = "whole number" if "int" in annotation else "number"
+        if "gt" in bounds:
+            return f"{kind} above {bounds['gt']}" + (f", at most {bounds['le']:,}" if "le" in bounds else "")
         if "le" in bounds:
             return f"{kind}, {bounds['ge']:,} to {bounds['le']:,}"
-        return f"{kind} above {bounds['gt']}" if "gt" in bounds else f"{kind}, {bounds['ge']} or more"
+        return f"{kind}, {bounds['ge']} or more"
     return "path" if "Path" in annotation else "text"
 
 

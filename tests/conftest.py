@@ -68,6 +68,14 @@ def forget_the_numbers_of_alerts() -> None:
 
 
 @pytest.fixture(autouse=True)
+def retention_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No person has changed it before the test, and no test reads this from a database that it may not have."""
+    from metrics import retention_policy
+
+    monkeypatch.setattr(retention_policy, "_changes", retention_policy._Changes(float("inf"), ()))
+
+
+@pytest.fixture(autouse=True)
 def channel_layer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has an event loop of its own, and the layer on Redis keeps locks of the loop that it was used on."""
     from channels.layers import channel_layers

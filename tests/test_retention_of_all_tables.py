@@ -63,6 +63,7 @@ BOUNDED = {
     "metrics.RequestTotal": "at most 101 rows, and as many of demo data (`metrics.label_sets`)",
     "metrics.TotalsBoundary": "one row",
     "metrics.DemoClaim": "one row",
+    "metrics.RetentionChange": "a row for each setting of a retention",
     "alerts.Evaluation": "one row",
     "alerts.Channel": "made by people, one by one",
     "alerts.AlertRule": "made by people, or a rules file",

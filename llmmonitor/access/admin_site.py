@@ -70,7 +70,12 @@ class MonitorAdminSite(AdminSite):
     def _tasks_and_tables(self, request: HttpRequest, app_label: str | None = None) -> dict[str, Any]:
         pages: dict[Any, Any] = {model: page for model, page in self._registry.items() if hasattr(page, "task")}
         tasks = [
-            {"task": page.task, "count": page.task_count(), "opts": model._meta}
+            {
+                "task": page.task,
+                "count": page.task_count(),
+                "opts": model._meta,
+                "can_add": page.has_add_permission(request),
+            }
             for model, page in sorted(pages.items(), key=lambda item: item[1].task.order)
             if app_label in (None, model._meta.app_label)
         ]

@@ -52,6 +52,7 @@ SEEDED = (
     "metrics.RollupFloor",
     "metrics.RequestTotal",
     "metrics.TotalsBoundary",
+    "metrics.RetentionChange",
 )
 STORED = SEEDED + DATA
 # A restore empties these tables.

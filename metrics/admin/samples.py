@@ -135,8 +135,8 @@ class RawFloorAdmin(InternalAdmin):
 
     @admin.display(description="retention")
     def policy(self, row: RawFloor) -> str:
-        """Return the retention of the settings. The disk limit may have removed more."""
-        hours = RetentionPolicy.from_settings().raw(row.kind).total_seconds() / 3600
+        """Return the retention in force. The disk limit may have removed more."""
+        hours = RetentionPolicy.current().raw(row.kind).total_seconds() / 3600
         return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
 
 

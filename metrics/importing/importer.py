@@ -19,14 +19,14 @@ from metrics.importing.report import Report, add
 from metrics.importing.source import Skip, Source
 from metrics.ingest.policy import ingest_policy
 from metrics.ingest.recorder import CommitResult
-from metrics.retention_policy import RetentionPolicy
+from metrics.retention_policy import RetentionPolicy, set_by
 
 BATCH_ROWS = 1_000
 FIRST_EVENTS = 5  # that a dry run shows
 COMMIT_SECONDS = 60.0  # that an interrupted import waits for its last commit
 ANY_AGE = timedelta(days=36_500)
-SETTINGS = {Kind.INFERENCE: "LLMMONITOR_RAW_INFERENCE_DAYS", Kind.ERROR: "LLMMONITOR_ERRORS_DAYS"}
-OF_SAMPLES = "LLMMONITOR_SAMPLES_HOURS"
+SETTINGS = {Kind.INFERENCE: "raw_inference_days", Kind.ERROR: "errors_days"}
+OF_SAMPLES = "samples_hours"
 NOT_DELETED = "of a time whose rows this instance has not deleted; use `manage.py import` for rows of another one"
 
 Submit = Callable[[Sequence[Event], int], "Future[CommitResult]"]
@@ -188,15 +188,15 @@ class _OldestTime:
 
     @classmethod
     def of(cls, kind: Kind, at: datetime, max_age: timedelta, floor: datetime | None) -> _OldestTime:
-        kept = RetentionPolicy.from_settings().raw(kind)
-        setting = SETTINGS.get(kind, OF_SAMPLES)
+        kept = RetentionPolicy.current().raw(kind)
+        setting = set_by(SETTINGS.get(kind, OF_SAMPLES))
         limits = [
             cls(at - kept, f"older than {_days(kept)}, which {setting} keeps"),
             cls(at - max_age, f"older than {_days(max_age)}, which LLMMONITOR_MAX_AGE_DAYS accepts"),
         ]
         if floor is not None:
             # Requests and errors share a floor.
-            settings = "LLMMONITOR_RAW_INFERENCE_DAYS" if kind is Kind.ERROR else setting
+            settings = set_by(SETTINGS[Kind.INFERENCE]) if kind is Kind.ERROR else setting
             reason = f"before {iso(floor)}: rows of that time are deleted already ({settings}, or the disk limit)"
             limits.append(cls(floor, reason))
         return max(limits, key=lambda limit: limit.at)

@@ -2,7 +2,15 @@
 
 from metrics.models.aliases import ModelAlias
 from metrics.models.annotations import Annotation
-from metrics.models.bookkeeping import DemoClaim, MonitorOutage, RawFloor, RecentId, RollupFloor, TableSize
+from metrics.models.bookkeeping import (
+    DemoClaim,
+    MonitorOutage,
+    RawFloor,
+    RecentId,
+    RetentionChange,
+    RollupFloor,
+    TableSize,
+)
 from metrics.models.labels import GaugeLabels, Series
 from metrics.models.requests import (
     ErrorGroup,
@@ -37,6 +45,7 @@ __all__ = [
     "RawFloor",
     "RecentId",
     "RequestTotal",
+    "RetentionChange",
     "RollupFloor",
     "Series",
     "SystemMetrics",

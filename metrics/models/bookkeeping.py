@@ -1,10 +1,11 @@
-"""Small tables of the store itself: recent ids, floors, the claim on the demo data, outages of the monitor,
-and measured sizes."""
+"""Small tables of the store itself: recent ids, floors, changes of the retention, the claim on the demo data, outages
+of the monitor, and measured sizes."""
 
 from __future__ import annotations
 
 from django.db import models
 
+from llmmonitor.environment import Environment
 from metrics.events.types import ID_LENGTH
 from metrics.models.rollups import LENGTHS, start_of
 
@@ -48,6 +49,21 @@ class RollupFloor(models.Model):
 
     def __str__(self) -> str:
         return f"{LENGTHS[self.resolution]}s from {start_of(self.bucket)} UTC"
+
+
+class RetentionChange(models.Model):
+    """The retention of a kind of row that a person has changed in the admin (`metrics.retention_policy`)."""
+
+    setting = models.CharField(max_length=32, primary_key=True, help_text="A field of the settings.")
+    value = models.FloatField(null=True, blank=True, help_text="In the unit of the setting; null: as in the setting.")
+    at = models.DateTimeField(help_text="When it was changed.")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "retention"
+
+    def __str__(self) -> str:
+        field = Environment.model_fields.get(self.setting)
+        return ((field and field.description) or self.setting).rstrip(".")
 
 
 class DemoClaim(models.Model):

@@ -336,7 +336,7 @@ def parse_live_step(value: Any, specs: Sequence[SeriesSpec], now: datetime) -> i
     step = parse_step(value)
     if step is None:
         raise BadQuery("step", "is required: the length of a bucket in seconds.")
-    check_kept(step, now, Retention.from_settings(raw_samples=only_gauges(specs)))
+    check_kept(step, now, Retention.without_floors(raw_samples=only_gauges(specs)))
     check_step_of_levels(specs, step)
     return step
 

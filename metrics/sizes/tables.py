@@ -21,12 +21,14 @@ from metrics.models import (
     InferenceMetrics,
     InferenceRollup,
     QueueMetrics,
+    RecentId,
     Series,
     SystemMetrics,
 )
-from metrics.retention_policy import RetentionPolicy
+from metrics.retention_policy import kept
 
 BUCKET = "bucket"
+HOUR = 3600  # the length of a bucket of a table with one resolution
 OTHER = "other"
 TOTAL = "database"  # the name of all tables together among measurements
 
@@ -38,6 +40,7 @@ class StoredTable:
     kept: how long a row is kept, the longest if it depends on the row; None if rows are not deleted by age.
     time: the field with the time of a row; None if there is none.
     parts: tables whose bytes belong to it, but whose rows are not counted.
+    setting: that of its retention (`metrics.retention_policy`); None if it has none.
     """
 
     name: str
@@ -47,6 +50,7 @@ class StoredTable:
     time: str | None = None
     resolution: int | None = None
     parts: tuple[type[Model], ...] = ()
+    setting: str | None = None
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -59,6 +63,15 @@ class StoredTable:
         oldest = self._rows(self.models[0]).aggregate(oldest=Min(self.time))["oldest"]
         return datetime.fromtimestamp(oldest, UTC) if self.time == BUCKET and oldest is not None else oldest
 
+    def count_before(self, at: datetime, limit: int) -> int:
+        """Return the number of rows that are older than a time, at most `limit`."""
+        before: Any = at
+        if self.time == BUCKET:
+            length = self.resolution or HOUR
+            before = int(at.timestamp()) // length * length
+        older = (self._rows(model).filter(**{f"{self.time}__lt": before}) for model in self.models)
+        return min(limit, sum(rows[:limit].count() for rows in older))
+
     def tables(self) -> tuple[str, ...]:
         """Return the names of its tables in the database."""
         return tuple(model._meta.db_table for model in (*self.models, *self.parts))
@@ -70,8 +83,7 @@ class StoredTable:
 
 def stored_tables() -> list[StoredTable]:
     """Return all tables, each in one of the rows; the last is for those that no other names."""
-    policy = RetentionPolicy.from_settings()
-    tables = _measurements(policy)
+    tables = _measurements()
     for _, of_app in registers.stored_tables:
         tables += of_app()
     named = {name for table in tables for name in table.tables()}
@@ -79,25 +91,32 @@ def stored_tables() -> list[StoredTable]:
     return [*tables, StoredTable(OTHER, "Everything else", tuple(others))]
 
 
-def _measurements(policy: RetentionPolicy) -> list[StoredTable]:
+def _measurements() -> list[StoredTable]:
     samples = (
         ("host_samples", "Samples of hosts", SystemMetrics),
         ("gpu_samples", "Samples of GPUs", GPUMetrics),
         ("queue_samples", "Samples of queues", QueueMetrics),
         ("engine_samples", "Samples of engines", EngineMetrics),
     )
-    requests, gauges = ((InferenceRollup,), (GaugeRollup,))
-    kept = policy.rollups
+    second, minute, hour = "one_second_minutes", "one_minute_days", "one_hour_days"
+    requests, gauges = InferenceRollup, GaugeRollup
     return [
-        StoredTable("requests", "Requests", (InferenceMetrics,), policy.raw_inferences, "timestamp"),
-        StoredTable("errors", "Errors", (ErrorMetrics,), policy.errors, "timestamp"),
-        *(StoredTable(name, title, (model,), policy.samples, "timestamp") for name, title, model in samples),
-        StoredTable("rollups_1s", "Rollups of requests, 1 s", requests, kept[1], BUCKET, 1),
-        StoredTable("rollups_1min", "Rollups of requests, 1 min", requests, kept[60], BUCKET, 60),
-        StoredTable("rollups_1h", "Rollups of requests, 1 h", requests, kept[3600], BUCKET, 3600),
-        StoredTable("gauge_rollups_1min", "Rollups of samples, 1 min", gauges, kept[60], BUCKET, 60),
-        StoredTable("gauge_rollups_1h", "Rollups of samples, 1 h", gauges, kept[3600], BUCKET, 3600),
-        StoredTable("error_rollups", "Errors by hour", (ErrorGroupRollup,), kept[3600], BUCKET),
+        _kept("requests", "Requests", InferenceMetrics, "raw_inference_days", "timestamp"),
+        _kept("errors", "Errors", ErrorMetrics, "errors_days", "timestamp"),
+        *(_kept(name, title, model, "samples_hours", "timestamp") for name, title, model in samples),
+        _kept("rollups_1s", "Rollups of requests, 1 s", requests, second, BUCKET, 1),
+        _kept("rollups_1min", "Rollups of requests, 1 min", requests, minute, BUCKET, 60),
+        _kept("rollups_1h", "Rollups of requests, 1 h", requests, hour, BUCKET, HOUR),
+        _kept("gauge_rollups_1min", "Rollups of samples, 1 min", gauges, minute, BUCKET, 60),
+        _kept("gauge_rollups_1h", "Rollups of samples, 1 h", gauges, hour, BUCKET, HOUR),
+        _kept("error_rollups", "Errors by hour", ErrorGroupRollup, hour, BUCKET),
+        _kept("recent_ids", "Ids of events without a timestamp", RecentId, "recent_id_minutes", "at"),
         # They are deleted when no row refers to them.
         StoredTable("labels", "Label sets and groups of errors", (Series, GaugeLabels, ErrorGroup)),
     ]
+
+
+def _kept(
+    name: str, title: str, model: type[Model], setting: str, time: str, resolution: int | None = None
+) -> StoredTable:
+    return StoredTable(name, title, (model,), kept(setting), time, resolution, setting=setting)

@@ -26,7 +26,7 @@ def current_floors(now: datetime) -> dict[int, int]:
     Read them after the other rows of the transaction: on PostgreSQL, a count that another transaction has committed and
     this one has seen was then added with a floor that is not later.
     """
-    policy = RetentionPolicy.from_settings()
+    policy = RetentionPolicy.current()
     floors = stored_rollup_floors()
     for resolution in RESOLUTIONS:
         oldest = policy.oldest_bucket(resolution, now)

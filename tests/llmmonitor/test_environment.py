@@ -65,6 +65,8 @@ class AValue:
             ("LLMMONITOR_PORT", "abc", "LLMMONITOR_PORT=abc: expected a whole number"),
             ("LLMMONITOR_PORT", "70000", "LLMMONITOR_PORT=70000: expected 65535 or less"),
             ("LLMMONITOR_ERRORS_DAYS", "0", "LLMMONITOR_ERRORS_DAYS=0: expected a number above 0"),
+            ("LLMMONITOR_ERRORS_DAYS", "36501", "LLMMONITOR_ERRORS_DAYS=36501: expected 36500 or less"),
+            ("LLMMONITOR_SAMPLES_HOURS", "inf", "LLMMONITOR_SAMPLES_HOURS=inf: expected 876000 or less"),
             ("LLMMONITOR_RAW_INFERENCE_DAYS", "ten", "LLMMONITOR_RAW_INFERENCE_DAYS=ten: expected a number"),
             ("LLMMONITOR_DEBUG", "maybe", "LLMMONITOR_DEBUG=maybe: expected true or false"),
             ("LLMMONITOR_MAX_DISK", "much", "LLMMONITOR_MAX_DISK=much: expected a size such as 5GiB"),

@@ -32,6 +32,7 @@ from metrics.models import (
     MonitorOutage,
     RawFloor,
     RequestTotal,
+    RetentionChange,
     Series,
     SystemMetrics,
     TableSize,
@@ -44,7 +45,7 @@ from tests.metrics.store.kept import failure, machine, queue, record, request
 pytestmark = pytest.mark.django_db
 
 NOW = timezone.now().replace(microsecond=0)
-WRITTEN_BY_PEOPLE = (Annotation, ModelAlias)
+WRITTEN_BY_PEOPLE = (Annotation, ModelAlias, RetentionChange)
 MEASUREMENTS = [model for model in apps.get_app_config("metrics").get_models() if model not in WRITTEN_BY_PEOPLE]
 NAMES = [model._meta.model_name for model in MEASUREMENTS]
 

@@ -65,6 +65,7 @@ def store_configuration(at: datetime) -> None:
         MonitorOutage,
         RawFloor,
         RequestTotal,
+        RetentionChange,
         Series,
         TableSize,
         TotalsBoundary,
@@ -112,6 +113,8 @@ def store_configuration(at: datetime) -> None:
     times = Histogram.of([0.0, 12.5, 1e6])
     RequestTotal.objects.create(model_name="m 🐢", service="s", ok=3, response_time_ms=times.pack())
     TotalsBoundary.objects.create(bucket=3_600 * 400_000)
+    RetentionChange.objects.create(setting="errors_days", value=100.5, at=at)
+    RetentionChange.objects.create(setting="samples_hours", at=at)
     ModelAlias.objects.create(name="gpt-4o-2024-08-06", group="gpt-4o")
     RawFloor.objects.get_or_create(kind="system", defaults={"at": at - timedelta(days=30)})
     labels = GaugeLabels.objects.create(model_name="m", kind="engine", source="vllm")

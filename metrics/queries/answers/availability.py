@@ -27,7 +27,6 @@ from metrics.queries.read.budget import query_budget
 from metrics.queries.read.gauge_cache import read_rows
 from metrics.queries.time.plan import Segment
 from metrics.readings import INSTANCE, MINUTE, START, VALID_INTERVALS
-from metrics.retention_policy import RetentionPolicy
 
 DAYS = 30
 LEAST_MINUTES = 3
@@ -145,7 +144,7 @@ def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> l
         GaugeLabels.objects.filter(host__in=[host["host"] for host in hosts], gpu_id="").values_list("id", "host")
     )
     origin = start - start % MINUTE
-    minutes = _minutes_with_samples(origin, end, sorted(labels), now)
+    minutes = _minutes_with_samples(origin, end, sorted(labels))
     is_unknown = _minutes_of(unknown, origin, end)
     result = []
     for host in hosts:
@@ -159,15 +158,12 @@ def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> l
     return result
 
 
-def _minutes_with_samples(origin: int, end: int, ids: Sequence[int], now: datetime) -> dict[int, NDArray[np.bool_]]:
+def _minutes_with_samples(origin: int, end: int, ids: Sequence[int]) -> dict[int, NDArray[np.bool_]]:
     """Return for each label set whether each minute from `origin` to `end` has a sample."""
     metric, length = catalogue.get(OF_HOSTS), (end - origin) // MINUTE
-    minutes_from = max(origin, RetentionPolicy.from_settings().oldest_bucket(MINUTE, now) // HOUR * HOUR)
     has_samples = {number: np.zeros(length + MINUTES_OF_HOUR, dtype=bool) for number in ids}
-    segments = [Segment(HOUR, origin // HOUR * HOUR, minutes_from), Segment(MINUTE, minutes_from, end)]
-    for segment in segments:
-        if not ids or segment.start >= segment.end:
-            continue
+    # An hour is stored when its minutes are deleted, so it is read after them.
+    for segment in (Segment(MINUTE, origin, end), Segment(HOUR, origin // HOUR * HOUR, end)) if ids else ():
         rows = read_rows([metric], segment, ids)[OF_HOSTS]
         for values, bits in zip(rows.values.tolist(), rows.minutes.tolist(), strict=True):
             first = (int(values[START]) - origin) // MINUTE

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import caches
 from django.db.models import Max
 
@@ -30,6 +29,7 @@ from metrics.queries.read.newest_samples import newest_samples
 from metrics.queries.read.raw_rows import gpu_number
 from metrics.queries.read.sql import chunks
 from metrics.queries.time.window import EPOCH, iso
+from metrics.retention_policy import RetentionPolicy
 
 STATES = ("up", "stale", "down")
 DOWN_AFTER = timedelta(seconds=60)
@@ -135,7 +135,7 @@ def _newest_in_rollups(at: datetime) -> Mapping[str, datetime]:
     entry = cache.get(SILENT_KEY)
     if entry is not None and abs((at - entry[0]).total_seconds()) < SILENT_CACHE_SECONDS:
         return entry[1]  # type: ignore[no-any-return]
-    begin = int(at.timestamp() - settings.LLMMONITOR.samples_hours * 3600)
+    begin = int((at - RetentionPolicy.current().samples).timestamp())
     rows = GaugeRollup.objects.filter(bucket__gte=begin - begin % 3600, bucket__lte=int(at.timestamp())).order_by()
 
     def newest_of(resolution: int, metrics: Sequence[str], **labels: Any) -> dict[int, int]:

@@ -6,7 +6,6 @@ the number of rows and of moments, not with the length of the window times the n
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from metrics.aggregation import RESOLUTIONS
 from metrics.catalogue import Metric
-from metrics.models import RawFloor
 from metrics.queries.answers.evaluation import Labels
 from metrics.queries.answers.series import error_values, label_names, read_errors
 from metrics.queries.read import gauges
@@ -96,12 +94,7 @@ def kept_from(metric: Metric, now: datetime) -> dict[int, int]:
     """
     is_gauge = metric.type in gauges.TABLES
     retention, now_s = Retention.current(raw_samples=is_gauge), end_of_now(now) - 1
-    kept = {resolution: retention.oldest_complete(resolution, now_s) for resolution in RESOLUTIONS}
-    if is_gauge:  # near the disk limit, samples are deleted before their time
-        kind = metric.type if metric.type in ("queue", "engine") else "system"
-        floor = RawFloor.objects.filter(kind=kind).values_list("at", flat=True).first()
-        kept[1] = max(kept[1], math.ceil(floor.timestamp()) if floor else 0)
-    return kept
+    return {resolution: retention.oldest_complete(resolution, now_s) for resolution in RESOLUTIONS}
 
 
 def _check_size(groups: int, moments: int) -> None:

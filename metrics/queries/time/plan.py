@@ -7,19 +7,23 @@ resolution that is still kept at that time. The response names the window that w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from django.db.models import Max
+
 from metrics.aggregation import RESOLUTIONS
-from metrics.models import RollupFloor
+from metrics.models import RawFloor, RollupFloor
 from metrics.queries.exceptions import BadQuery
 from metrics.queries.time.window import STEPS, Window, at_second, end_of_now
 from metrics.retention_policy import RetentionPolicy
 
 COARSEST = RESOLUTIONS[-1]
+KINDS_OF_SAMPLES = ("system", "queue", "engine")
 MAX_POINTS = 400  # if the client sets no step: about one point for two pixels of a chart
 MAX_POINTS_OF_STEP = 2_000  # if the client sets the step
 
@@ -35,19 +39,20 @@ class Retention:
     floors: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, raw_samples: bool = False) -> Retention:
-        """Return the configured retention. `raw_samples`: of gauges, which are read from raw samples below a minute."""
-        policy = RetentionPolicy.from_settings()
+    def without_floors(cls, raw_samples: bool = False) -> Retention:
+        """Return the retention in force. `raw_samples`: of gauges, which are read from raw samples below a minute."""
+        policy = RetentionPolicy.current()
         kept = {**policy.rollups, **({1: policy.samples} if raw_samples else {})}
         return cls({resolution: int(age.total_seconds()) for resolution, age in kept.items()})
 
     @classmethod
     def current(cls, raw_samples: bool = False) -> Retention:
-        """Return the configured retention with the stored floors."""
+        """Return the retention in force with the stored floors. That of raw samples is their raw floor."""
         floors = dict(RollupFloor.objects.values_list("resolution", "bucket"))
         if raw_samples:
-            floors.pop(1, None)
-        return replace(cls.from_settings(raw_samples), floors=floors)
+            of_samples = RawFloor.objects.filter(kind__in=KINDS_OF_SAMPLES).aggregate(latest=Max("at"))["latest"]
+            floors[1] = math.ceil(of_samples.timestamp()) if of_samples else 0
+        return replace(cls.without_floors(raw_samples), floors=floors)
 
     def oldest_complete(self, resolution: int, now_s: int) -> int:
         """Return the start of the oldest bucket that is complete, in unix seconds."""

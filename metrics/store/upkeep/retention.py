@@ -35,7 +35,7 @@ from metrics.models import (
     TableSize,
 )
 from metrics.readings import MINUTE
-from metrics.retention_policy import RetentionPolicy
+from metrics.retention_policy import RetentionPolicy, changed_within
 from metrics.store import compaction
 from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
@@ -66,8 +66,12 @@ def maintain(
 
     It stops after `budget_seconds` and continues at the next call; each table gets at least one step. Any number of
     processes may run it at the same time. After all tables, it raises the first error of the database.
+
+    In the minute after a person has changed a retention, it keeps only to the disk limit: other processes do not know
+    the change yet, and a query that began before still reads complete buckets.
     """
-    policy = policy or RetentionPolicy.from_settings()
+    waits = policy is None and changed_within(now - READERS_GRACE, now)
+    policy = policy or RetentionPolicy.current(fresh=True)
     steps = Steps(time.monotonic() + budget_seconds)
     counts: dict[str, int] = {}
     failed: DatabaseError | None = None
@@ -98,6 +102,10 @@ def maintain(
 
     # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
     attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps, archive))
+    if waits:
+        if failed:
+            raise failed
+        return counts
     for model, kind in RAW_TABLES:
         run(table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps, archive))
     attempt("totals of requests", lambda: _add_to_totals(now, steps, policy))

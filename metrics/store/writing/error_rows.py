@@ -173,7 +173,7 @@ class ErrorRows:
         """Return the errors of the batch that are new, settled with its failed requests and with the stored rows."""
         # One that is imported has the time of its arrival at another instance. Those of one id are different errors
         # there, if they are further apart than ids are kept.
-        oldest = now - RetentionPolicy.from_settings().recent_ids
+        oldest = now - RetentionPolicy.current().recent_ids
         unstamped = [
             (index, (event.request_id, event.model_key, event.content_key))
             for index, event in errors

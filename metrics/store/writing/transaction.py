@@ -109,7 +109,7 @@ class Store:
         _remove(by_kind, over_limit)
         rejected += over_limit
         inference, errors, queues = by_kind[Kind.INFERENCE], by_kind[Kind.ERROR], by_kind[Kind.QUEUE]
-        resolutions_for = RetentionPolicy.from_settings().resolver(now)
+        resolutions_for = RetentionPolicy.current().resolver(now)
 
         failed = [event for _, event in inference if not event.success]
         _lock_requests({event.request_id for event in (*failed, *(event for _, event in errors))})

@@ -25,12 +25,20 @@ class TheFirstPage:
         create_key("wall", ["read"], at=now)
         create_key("old", ["read"], at=now, expires_at=now - timedelta(days=1))
 
-        tasks = re.findall(r'<h2><a href="([^"]*)">(.*?)</a>.*?task-count">(.*?) <a', first_page(admin), re.DOTALL)
+        tasks = re.findall(r'<h2><a href="([^"]*)">(.*?)</a>.*?task-count">([^<]*?) *<', first_page(admin), re.DOTALL)
 
         listed = [(title, count) for _, title, count in tasks if title not in ("Silences", "Channels")]
-        assert [title for title, _ in listed] == ["Alert rules", "API keys", "People", "Annotations", "Model aliases"]
+        assert [title for title, _ in listed] == [
+            "Alert rules",
+            "API keys",
+            "People",
+            "Annotations",
+            "Model aliases",
+            "Retention",
+        ]
         assert listed[1:3] == [("API keys", "1 active"), ("People", "1 active")]
-        assert listed[3:] == [("Annotations", "0 stored"), ("Model aliases", "0 stored")]
+        assert listed[3:5] == [("Annotations", "0 stored"), ("Model aliases", "0 stored")]
+        assert listed[5] == ("Retention", "0 of 7 changed")
         assert re.fullmatch(r"\d+ of \d+ enabled", listed[0][1])
 
     def test_has_the_other_tables_below_without_those_of_the_store_itself(self, admin: User) -> None:

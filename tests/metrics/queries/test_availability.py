@@ -13,7 +13,7 @@ from metrics.events import SystemEvent
 from metrics.models import MonitorOutage
 from metrics.queries import Availability, availability
 from metrics.queries.answers import availability as availability_module
-from metrics.retention_policy import RetentionPolicy
+from metrics.retention_policy import RetentionPolicy, change_retention
 from metrics.store import outages
 from metrics.store.upkeep.retention import maintain
 from tests.metrics.queries.known_events import write
@@ -134,7 +134,7 @@ class TheMonitor:
         assert (monitor.since, monitor.down_seconds) == (int(before(800).timestamp()), 200 + 200 + 391)
 
     def test_knows_an_outage_that_is_longer_than_the_retention_of_samples(self) -> None:
-        policy = RetentionPolicy.from_settings()
+        policy = RetentionPolicy.current()
         long_ago = policy.samples.total_seconds() + 7_200
         store_own_samples(long_ago, now=before(long_ago))
         maintain(NOW, 5.0)
@@ -172,7 +172,7 @@ class TheMonitor:
 
     @pytest.mark.parametrize("second", [0, 15])
     def test_knows_an_outage_whose_samples_before_have_become_minutes(self, second: int) -> None:
-        policy = RetentionPolicy.from_settings()
+        policy = RetentionPolicy.current()
         end = NOW + timedelta(seconds=second)
         start = NOW - policy.samples - timedelta(hours=1)
         write([monitor_sample((NOW - start).total_seconds())], now=start)
@@ -188,7 +188,7 @@ class TheMonitor:
         assert availability(NOW) == []
 
     def test_keeps_its_outages_as_long_as_hours(self) -> None:
-        policy = RetentionPolicy.from_settings()
+        policy = RetentionPolicy.current()
         for days in (policy.rollups[3600].days + 1, policy.rollups[3600].days - 1):
             start = NOW - timedelta(days=days)
             MonitorOutage.objects.create(start=start, end=start + timedelta(minutes=1))
@@ -243,7 +243,7 @@ class AHost:
         assert [(NOW.timestamp() - start) / 60 for span in host.down for start in span] == [30, 20]
 
     def test_has_nearly_the_same_minutes_after_they_have_become_hours(self) -> None:
-        days = RetentionPolicy.from_settings().rollups[60].days + 1
+        days = RetentionPolicy.current().rollups[60].days + 1
         first = days * 1440
         then = NOW - timedelta(days=days) + timedelta(hours=2)
         store_own_samples(first * 60, now=then)
@@ -260,6 +260,24 @@ class AHost:
         start, end = of("gpu-box").down[0]
         # The last reading is held for three intervals, here of a minute.
         assert (start - earlier[0][0], end) == (120, earlier[0][1])
+
+    def test_has_the_same_minutes_after_minutes_are_kept_for_longer(self) -> None:
+        days = RetentionPolicy.current().rollups[60].days + 1
+        first = days * 1440
+        then = NOW - timedelta(days=days) + timedelta(hours=2)
+        store_own_samples(first * 60, now=then)
+        write([monitor_sample((NOW - then).total_seconds())], now=then)
+        self.store(*(first - minute for minute in (*range(60), *range(90, 120))))
+        maintain(NOW, 20.0)
+        self.store(1)
+        write([monitor_sample(1)])
+        of_hours = of("gpu-box")
+        assert of_hours.down[0][1] - of_hours.down[0][0] == (30 - 2) * 60  # the last reading is held
+
+        change_retention("one_minute_days", days + 5, NOW)
+        caches["queries"].clear()
+
+        assert of("gpu-box") == of_hours
 
     def test_comes_after_the_monitor_and_before_demo_hosts(self) -> None:
         store_own_samples(60)

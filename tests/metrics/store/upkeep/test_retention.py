@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+from django.db.models import Sum
 
 from metrics import queries, registers
 from metrics.levels import LEVELS
@@ -24,11 +25,12 @@ from metrics.models import (
     QueueMetrics,
     RawFloor,
     RecentId,
+    RetentionChange,
     Series,
     SystemMetrics,
 )
 from metrics.queries.time.plan import Retention
-from metrics.retention_policy import RetentionPolicy
+from metrics.retention_policy import RetentionPolicy, change_retention
 from metrics.store import raw_floors
 from metrics.store.demo_claim import Claim, Progress
 from metrics.store.upkeep import retention
@@ -81,6 +83,10 @@ def hour_summary() -> dict[str, Any]:
     """The figures of the last hour, freshly computed."""
     answer = queries.summary(queries.Window.last(3600, NOW), queries.Filters(), NOW).as_dict()
     return {name: value for name, value in answer.items() if name != "age_seconds"}
+
+
+def gauge_series(window: queries.Window) -> Any:
+    return queries.series([queries.SeriesSpec.of("system.cpu_percent", "avg")], window, queries.Filters(), now=NOW)
 
 
 class TheRetention:
@@ -151,7 +157,7 @@ class TheRetention:
         assert not ErrorGroupRollup.objects.exists()
 
     def test_never_takes_a_bucket_that_a_reader_counts_on(self) -> None:
-        policy = RetentionPolicy.from_settings()
+        policy = RetentionPolicy.current()
         for second in range(0, 7200, 7):
             at = NOW + timedelta(seconds=second)
             for resolution, seconds in Retention.current().seconds.items():
@@ -172,6 +178,57 @@ class TheRetention:
                 [queries.SeriesSpec.of("inference.requests", "sum")], window, queries.Filters(), now=NOW
             )
             assert total == sum(value or 0 for value in series.lines[0].values) == {151: 3, 41: 2}[minutes]
+
+    def test_of_samples_that_was_lengthened_does_not_hide_what_minutes_have(self) -> None:
+        record([machine(ago(minutes=minutes)) for minutes in (40, 30, 1)])
+        maintain()
+        window = queries.Window(ago(minutes=45), ago(minutes=20))
+        before = gauge_series(window)
+
+        change_retention("samples_hours", 2.0, ago(days=1))
+
+        assert [value for value in before.lines[0].values if value is not None] == [20.0, 20.0]
+        assert gauge_series(window) == before
+
+    def test_that_was_lengthened_and_shortened_makes_no_bucket_negative(self) -> None:
+        record([failure(ago(minutes=minutes), f"f{minutes}") for minutes in (30, 9)])
+        for minutes in (5.0, 60.0, 12.0):
+            change_retention("one_second_minutes", minutes, ago(days=1))
+            maintain()
+        record([request(ago(minutes=9), "f9", status_code=503)])  # the error belongs to it
+
+        change_retention("one_second_minutes", 60.0, ago(days=1))
+        maintain()
+
+        buckets = InferenceRollup.objects.values("resolution", "bucket").annotate(total=Sum("timeout"))
+        assert [bucket for bucket in buckets if bucket["total"] < 0] == []
+        assert hour_summary()["total_requests"] == 2
+
+    def test_waits_for_a_minute_after_a_person_has_changed_it(self) -> None:
+        record([request(ago(minutes=9), "old")])
+        change_retention("raw_inference_days", 5 / 1440, ago(seconds=59))
+
+        assert maintain() == {}
+        assert list(by_hand()) == ["old"]
+        maintain(NOW + timedelta(seconds=2))
+
+        assert list(by_hand()) == []
+
+    def test_does_not_wait_for_a_change_in_the_future(self) -> None:
+        record([request(ago(minutes=9), "old")])
+        change_retention("raw_inference_days", 5 / 1440, NOW + timedelta(days=1))  # the clock was wrong
+
+        maintain()
+
+        assert list(by_hand()) == []
+
+    def test_is_read_anew_before_rows_are_deleted(self) -> None:
+        record([request(ago(minutes=11), "wanted")])
+        RetentionChange.objects.create(setting="raw_inference_days", value=1.0, at=ago(days=1))  # by another process
+
+        maintain()
+
+        assert list(by_hand()) == ["wanted"]
 
     def test_takes_label_sets_and_groups_that_nothing_refers_to(self) -> None:
         record(one_of_each(NOW, "only"))
@@ -361,7 +418,7 @@ class TheRawFloor:
 
 class TheResolutionsOfAnEvent:
     def test_are_those_that_still_hold_its_bucket(self) -> None:
-        resolutions_for = RetentionPolicy.from_settings().resolver(NOW)
+        resolutions_for = RetentionPolicy.current().resolver(NOW)
 
         assert resolutions_for(NOW) == (1, 60, 3600)
         assert resolutions_for(ago(minutes=14)) == (1, 60, 3600)
@@ -371,7 +428,7 @@ class TheResolutionsOfAnEvent:
         assert resolutions_for(ago(days=4)) == ()
 
     def test_include_those_of_the_future_that_the_door_lets_in(self) -> None:
-        assert RetentionPolicy.from_settings().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
+        assert RetentionPolicy.current().resolver(NOW)(NOW + timedelta(minutes=5)) == (1, 60, 3600)
 
     def test_keep_old_events_out_of_the_one_second_table(self) -> None:
         record([request(ago(minutes=30), "replayed")])
