@@ -115,7 +115,7 @@ def _events(totals: Totals | None) -> str:
     accepted, refused = totals.count("events", "accepted"), totals.count("rejected_events")
     lost = sum(totals.by_label("refused_posts").values())
     duplicates = totals.count("events", "duplicate")
-    parts = [f"{whole(accepted)} events stored since its start"]
+    parts = [f"{whole(accepted)} events stored since the start"]
     parts += [f"{whole(refused)} refused as invalid"] if refused else []
     parts += [f"{whole(lost)} post{'s' if lost != 1 else ''} refused as a whole"] if lost else []
     parts += [f"{whole(duplicates)} sent again and stored once"] if duplicates else []

@@ -89,7 +89,7 @@ def read_totals(reading: Reading) -> Totals | None:
     try:
         return telemetry.totals()
     except TelemetryUnavailable as error:
-        reading.note(f"What the monitor did since its start could not be read: {error}")
+        reading.note(f"What the monitor did since the start could not be read: {error}")
         return None
 
 

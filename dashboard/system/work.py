@@ -1,4 +1,4 @@
-"""What the monitor did since its start, as rows of tables: what it refused, its tasks, its responses. Pure functions.
+"""What the monitor did since the start, as rows of tables: what it refused, its tasks, its responses. Pure functions.
 
 They are made of the totals of all its processes (`llmmonitor.infra.telemetry`).
 """
@@ -13,6 +13,7 @@ from llmmonitor.infra.telemetry import Durations, Totals
 
 LATE_AFTER = 3.0  # intervals of a task
 LATE_SECONDS = 5.0  # and this
+START_SECONDS = 30.0  # in which a worker starts
 MAX_REASONS = 8
 MAX_RESPONSES = 10
 
@@ -64,7 +65,7 @@ class ReasonRow:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A task. `late` is whether it should have run again by now."""
+    """A task. `late` is whether it should have run by now: again, or for the first time since the start."""
 
     title: str
     every: Figure
@@ -110,18 +111,20 @@ def task_rows(totals: Totals, now: float) -> list[TaskRow]:
 
 
 def late_tasks(totals: Totals, now: float) -> list[str]:
-    """Return the titles of the tasks that should have run again by now."""
+    """Return the titles of the tasks that should have run by now."""
     return [row.title for row in task_rows(totals, now) if row.late]
 
 
 def _task_row(name: str, task: Task, totals: Totals, now: float) -> TaskRow:
     ended = totals.latest.get(("task_ended_at", name))
+    began = None if totals.began_at is None else totals.began_at + START_SECONDS
+    ran = began if ended is None else ended
     times, lateness = totals.duration("task", name), totals.duration("task_lateness", name)
     return TaskRow(
         task.title,
         duration(1000 * task.every_seconds),
         NO_DATA if ended is None else ago(now - ended),
-        ended is not None and now - ended > LATE_AFTER * task.every_seconds + LATE_SECONDS,
+        ran is not None and now - ran > LATE_AFTER * task.every_seconds + LATE_SECONDS,
         _shown(times.mean_seconds),
         _shown(times.quantile(0.95)),
         _shown(lateness.quantile(0.95)),

@@ -47,6 +47,7 @@ TOTALS_KEY, LATEST_KEY, LEVELS_KEY, BATCH_KEY = (
 
 Key = tuple[str, str]  # name, label
 SUM = "sum"
+BEGAN_AT: Key = ("began_at", "")  # beside the newest values in Redis
 _Part = tuple[str, str, str]  # name, label, and of a duration its bucket or SUM (microseconds)
 
 
@@ -101,12 +102,16 @@ class Durations:
 
 @dataclass(frozen=True)
 class Totals:
-    """The work of all processes. Names of counters and durations have labels, "" for none."""
+    """The work of all processes. Names of counters and durations have labels, "" for none.
+
+    began_at: when they were 0, in unix seconds; None if that is not known.
+    """
 
     counts: Mapping[Key, int] = field(default_factory=dict)
     durations: Mapping[Key, Durations] = field(default_factory=dict)
     levels: Mapping[str, float] = field(default_factory=dict)
     latest: Mapping[Key, float] = field(default_factory=dict)
+    began_at: float | None = None
 
     def count(self, name: str, label: str | None = None) -> int:
         """Return a counter; without a label, the sum over its labels."""
@@ -146,6 +151,7 @@ class Telemetry:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        self._began_at = time.time()
         self._publish_lock = threading.Lock()
         self._process = uuid.uuid4().hex
         self._batch: _Batch | None = None  # may or may not be among the totals
@@ -201,7 +207,7 @@ class Telemetry:
         if not self._redis_url:
             with self._lock:
                 totals, latest = dict(self._totals), dict(self._latest)
-            return _totals_of(totals, self._own_levels(), latest)
+            return _totals_of(totals, self._own_levels(), latest, self._began_at)
         from redis.exceptions import RedisError
 
         try:
@@ -216,7 +222,7 @@ class Telemetry:
             counted = {_part(name): int(value) for name, value in client.hgetall(TOTALS_KEY).items()}
             newest = {_key(name): float(value) for name, value in client.hgetall(LATEST_KEY).items()}
             levels = {name.decode(): float(value) for name, value in client.hgetall(f"{LEVELS_KEY}:{slot}").items()}
-        return _totals_of(counted, levels, newest)
+        return _totals_of(counted, levels, newest, newest.pop(BEGAN_AT, None))
 
     def publish(self) -> None:
         """Add what was counted to the totals of all processes. Raises RedisError; it is then added next time, once."""
@@ -248,6 +254,7 @@ class Telemetry:
                 return
             pipe.multi()
             pipe.set(number_key, batch.number, ex=BATCH_KEPT_SECONDS)
+            pipe.hsetnx(LATEST_KEY, SEPARATOR.join(BEGAN_AT), time.time())
             for part, amount in batch.counted.items():
                 pipe.hincrby(TOTALS_KEY, SEPARATOR.join(part), amount)
             if batch.latest:
@@ -294,7 +301,9 @@ class Telemetry:
                 log_throttled(logger, "telemetry", error)
 
 
-def _totals_of(parts: Mapping[_Part, int], levels: Mapping[str, float], latest: Mapping[Key, float]) -> Totals:
+def _totals_of(
+    parts: Mapping[_Part, int], levels: Mapping[str, float], latest: Mapping[Key, float], began_at: float | None
+) -> Totals:
     counts: dict[Key, int] = {}
     buckets: dict[Key, dict[int, int]] = {}
     sums: dict[Key, int] = {}
@@ -306,7 +315,7 @@ def _totals_of(parts: Mapping[_Part, int], levels: Mapping[str, float], latest: 
         else:
             buckets.setdefault((name, label), {})[int(part)] = value
     durations = {key: Durations(of, sums.get(key, 0) / 1e6) for key, of in buckets.items()}
-    return Totals(counts, durations, levels, latest)
+    return Totals(counts, durations, levels, latest, began_at)
 
 
 def _slot(at: float) -> int:

@@ -75,7 +75,7 @@ class TheSentence:
         work.count("refused_posts", "queue_full")
 
         assert sentence(totals=work.totals())[2] == (
-            "997,880 events stored since its start, 18 refused as invalid, 1 post refused as a whole, "
+            "997,880 events stored since the start, 18 refused as invalid, 1 post refused as a whole, "
             "1,204 sent again and stored once."
         )
 

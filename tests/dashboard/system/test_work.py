@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.pages import PAGES
 from dashboard.system.page import TITLES
-from dashboard.system.work import MAX_REASONS, TASKS, late_tasks, refused_rows, response_rows, task_rows
+from dashboard.system.work import MAX_REASONS, START_SECONDS, TASKS, late_tasks, refused_rows, response_rows, task_rows
 from llmmonitor import celery_settings
 from llmmonitor.infra.telemetry import Telemetry, Totals
 
@@ -78,7 +78,15 @@ class TheTasks:
         assert late_tasks(work.totals(), 109.0) == ["sample"]
         assert late_tasks(work.totals(), 286.0) == ["sample", "upkeep"]
 
-    def test_that_never_ran_are_not_late(self) -> None:
+    def test_that_never_ran_are_late_after_three_intervals_since_the_start_of_a_worker(self) -> None:
+        totals = Totals(began_at=100.0)
+        every_second = ["sample", "tick", "messages"]
+
+        assert late_tasks(totals, 100.0 + START_SECONDS + 7.0) == []
+        assert late_tasks(totals, 100.0 + START_SECONDS + 9.0) == every_second
+        assert late_tasks(totals, 100.0 + START_SECONDS + 186.0) == [task.title for task in TASKS.values()]
+
+    def test_are_not_late_while_the_start_is_not_known(self) -> None:
         assert late_tasks(Totals(), 1_000.0) == []
 
 

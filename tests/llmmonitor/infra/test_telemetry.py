@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,6 +81,11 @@ class TestCounters:
         [label] = own.totals().by_label("rejected")
         assert label.startswith("a bx")
         assert len(label) == MAX_LABEL
+
+    def test_have_the_time_at_which_they_began(self) -> None:
+        before = time.time()
+
+        assert before <= (Telemetry().totals().began_at or 0) <= time.time()
 
     def test_begin_at_zero_in_a_forked_process(self) -> None:
         telemetry.count("fork", "parent")
@@ -171,6 +177,18 @@ class TestSeveralProcesses:
         assert totals.duration("work").count == 2
         assert totals.duration("work").sum_seconds == 2.5
         assert totals.latest["ended_at", "task"] == 7.0
+
+    def test_began_when_the_first_published(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 1_000.0
+        monkeypatch.setattr("llmmonitor.infra.telemetry.time.time", lambda: now)
+        own, other = Telemetry(url), Telemetry(url)
+        began = [own.totals().began_at]
+        for process in (own, other, own):
+            now += 2
+            process.publish()
+            began.append(other.totals().began_at)
+
+        assert began == [None, 1_002.0, 1_002.0, 1_002.0]
 
     def test_add_up_their_levels(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1_000.0

@@ -253,6 +253,8 @@ class AnAnswer:
         rejected = {rejection["index"] for rejection in answer.payload["rejected"]}
         assert answer.payload["accepted"] + len(rejected) == len(items)
         assert not {0, len(items) - 1} & rejected
+        # Rejections are counted by field, so a client must not be able to choose the name of one.
+        assert {rejection["field"] for rejection in answer.payload["rejected"]} <= ACCEPTED_FIELDS[kind]
         for event in recorder.events:
             json.dumps(event.model_dump(), allow_nan=False, default=str)
 
