@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ("ingest", "posts", "percentile", "readers", "retention", "writers", "alerts", "backtest", "sdk")
-TIMEOUT_SECONDS = 900  # of each benchmark
+TIMEOUT_SECONDS = 1_200  # of each benchmark
 
 
 def run(benchmark: str, quick: bool) -> int:

@@ -62,13 +62,13 @@ def fill(number: int) -> None:
     store, random, step = Store(clock=lambda: NOW), Random(1), timedelta(days=29) / number
     for first in range(0, number, TOGETHER):
         numbers = range(first, min(number, first + TOGETHER))
-        times = {index: NOW - step * (number - index) for index in numbers}
-        store.commit([build_event(InferenceEvent, fields_of(random, index, at), []) for index, at in times.items()])
-        store.commit([failure(at, f"error-{index}") for index, at in times.items() if index % 50 == 0])
-    hours = timedelta(hours=23) / number
-    for index in range(0, number, 50):
-        at = NOW - hours * index
-        store.commit([machine(at), queue(at)])
+        at = {index: NOW - step * (number - index) for index in numbers}
+        store.commit([build_event(InferenceEvent, fields_of(random, index, at[index]), []) for index in numbers])
+        store.commit([failure(at[index], f"error-{index}") for index in numbers if index % 50 == 0])
+    step_of_samples = timedelta(hours=23) / number
+    for first in range(0, number, TOGETHER):
+        times = [NOW - step_of_samples * index for index in range(first, min(number, first + TOGETHER), 50)]
+        store.commit([sample for at in times for sample in (machine(at), queue(at))])
 
 
 def store_alerts(apps: Any, number: int) -> None:
@@ -272,6 +272,22 @@ class AnUpdate:
             "cpu_percent": 20.0,
         }
         assert SystemMetrics.objects.filter(host=OLD, monitor_commit_ms=None).count() == old.stored
+
+    def test_lets_writers_of_sqlite_continue_after_each_migration(
+        self, small_before: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("about SQLite, whose writers have no queue")
+        old, pauses = VersionBefore(small_before), []
+        monkeypatch.setattr(migrate, "LONG_SECONDS", 0.0)
+        executor = MigrationExecutor(connection)
+        migrations = executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+        with old.stores_while() as running:
+            monkeypatch.setattr(migrate, "pause", lambda: pauses.append(old.wait_for(2, running)))
+            call_command("migrate", verbosity=0)
+
+        assert len(pauses) == len(migrations) > 1
 
     def test_continues_while_a_long_transaction_reads_the_tables(
         self, small_before: Any, monkeypatch: pytest.MonkeyPatch

@@ -1,8 +1,11 @@
-"""Django's `migrate`, which on PostgreSQL does not keep the other processes waiting.
+"""Django's `migrate`, which does not keep the other processes waiting for long.
 
-To add a column, PostgreSQL waits until the transactions end that have read the table, such as that of a backup. All
+On PostgreSQL, a new column waits until the transactions end that have read the table, such as that of a backup. All
 later reads and writes of the table wait behind it. A migration therefore waits for a lock for LOCK_SECONDS only. It
 then fails and changes nothing, the statements behind it continue, and it is tried again.
+
+On SQLite, each migration holds the write lock while it checks the references of all tables. Writers try to get the lock
+every 100 ms, so they would wait until the last migration has ended. There is a pause after each that took long.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from llmmonitor.infra.database_errors import reason_of
 from llmmonitor.infra.lock_timeout import lock_timeout
 
 LOCK_SECONDS = 0.5
-PAUSE_SECONDS = 1.0
 TRIED_SECONDS = 600.0  # a backup of ten million requests takes less
+LONG_SECONDS = 0.1
+PAUSE_SECONDS = 0.5
 
 
 def pause() -> None:
-    """Let the statements continue that have waited behind the migration."""
+    """Let the statements of other processes continue that have waited for a migration."""
     time.sleep(PAUSE_SECONDS)
 
 
@@ -30,7 +34,7 @@ class Command(migrate.Command):
     """Migrations that are applied before one fails stay applied, so another try continues with that one."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate. Raises OperationalError if a lock was not available for TRIED_SECONDS."""
+        """Migrate. Raises OperationalError if a lock of PostgreSQL was not available for TRIED_SECONDS."""
         if connection.vendor != "postgresql":
             super().handle(*args, **options)
             return
@@ -46,3 +50,14 @@ class Command(migrate.Command):
             if options["verbosity"]:
                 self.stdout.write("\n  Another process holds a lock. The migration waits for it.")
             pause()
+
+    def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
+        """Report the progress as Django does, and pause after a long migration on SQLite."""
+        super().migration_progress_callback(action, migration, fake)
+        if action == "apply_start":
+            self._begin = time.monotonic()
+        elif action == "apply_success" and connection.vendor == "sqlite" and self._seconds() >= LONG_SECONDS:
+            pause()
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._begin
