@@ -26,7 +26,7 @@ FIGURES = FigureSet(
 SOURCES = tuple(
     SeriesSpec.of(f"queue.{name}", "last", "model", "source") for name in ("pending", "processing", "oldest_seconds")
 )
-NOW_SECONDS = 300  # a source without a sample in these is not listed
+NOW_SECONDS = 300  # a source without a sample in the last ones is not listed
 MAX_SOURCES = 50
 MAX_SERVICES = 100
 series = SeriesSpec.of
@@ -109,8 +109,15 @@ def read_services(reading: Reading) -> Ranking:
 
 
 def read_sources(reading: Reading) -> list[Row]:
-    """Return the newest levels of each model and source that sent some in the last minutes. Raises QueryStopped."""
-    result = queries.series(SOURCES, Window.last(NOW_SECONDS, reading.now), reading.filters, now=reading.now)
+    """Return the last levels of each model and source that sent some in the last minutes of the window.
+
+    Raises QueryStopped.
+    """
+    end = reading.window.end_s
+    minutes = (
+        Window.last(NOW_SECONDS, reading.now) if reading.query.range else Window.of_seconds(end - NOW_SECONDS, end)
+    )
+    result = queries.series(SOURCES, minutes, reading.filters, now=reading.now)
     rows: dict[tuple[str, str], Row] = {}
     for line in result.lines:
         value = next((value for value in reversed(line.values) if value is not None), None)

@@ -15,17 +15,18 @@ LONG_SECONDS = 120.0  # a request in flight for so long may hang
 
 
 def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: str, *, past: bool = False) -> Sentence:
-    """Return what waits now and how long requests waited in the window.
+    """Return what waits at the end of the window, which is now unless it is past, and how long requests waited in it.
 
     models: rows with `p50_queue_time_ms`, `p95_queue_time_ms` and `total_requests`; sources: rows with `model`,
-    `pending`, `processing` and `oldest` (seconds). Of a window in the past, only the waits are described.
+    `pending`, `processing` and `oldest` (seconds), as they are at that time.
     """
-    waiting = [] if past else [row for row in sources if row["pending"]]
+    waiting = [row for row in sources if row["pending"]]
     known = [
         row for row in models if row.get("p50_queue_time_ms") is not None and row["total_requests"] >= ENOUGH_REQUESTS
     ]
     slowest = max(known, key=lambda row: row["p50_queue_time_ms"], default=None)
-    hanging = [] if past else [row for row in sources if (row["oldest"] or 0) >= LONG_SECONDS]
+    hanging = [row for row in sources if (row["oldest"] or 0) >= LONG_SECONDS]
+    then = f" at the end of {span}" if past else ""
     text = _text(summary, slowest, span)
     if waiting:
         by_model: dict[str, float] = {}
@@ -34,9 +35,9 @@ def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: 
         model, count = max(by_model.items(), key=lambda item: item[1])
         total = sum(by_model.values())
         name = model or "all models together"
-        where = f"for {name}" if len(by_model) == 1 else f", {whole(count)} of them for {name}"
-        title = f"{whole(total)} request{'s' if round(total) != 1 else ''} wait{'s' if round(total) == 1 else ''}"
-        title = f"{title} {where}." if len(by_model) == 1 else f"{title}{where}."
+        is_one = round(total) == 1
+        title = f"{whole(total)} request{'' if is_one else 's'} {'waited' if past else 'waits' if is_one else 'wait'}"
+        title += f" for {name}{then}." if len(by_model) == 1 else f"{then}, {whole(count)} of them for {name}."
         is_slow = slowest is not None and slowest["p50_queue_time_ms"] > SHORT_MS
         # The median of the window is low while a queue has just begun to grow.
         is_long = total > sum(row.get("processing") or 0 for row in sources)
@@ -44,9 +45,10 @@ def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: 
     if hanging:
         oldest = max(hanging, key=lambda row: row["oldest"])
         title = (
-            f"A request of {oldest['model'] or oldest['source']} is in flight for {duration(1000 * oldest['oldest'])}."
+            f"A request of {oldest['model'] or oldest['source']} {'was' if past else 'is'} in flight for"
+            f" {duration(1000 * oldest['oldest'])}{then}."
         )
-        return Sentence("warning", title, f"It may hang. {text}", "processing")
+        return Sentence("warning", title, f"It may {'have hung' if past else 'hang'}. {text}", "processing")
     if slowest is not None and slowest["p50_queue_time_ms"] > SHORT_MS:
         title = f"Requests of {slowest['model_name']} waited {duration(slowest['p50_queue_time_ms'])} at the median."
         return Sentence("warning", title, text, "wait-p95")
@@ -57,7 +59,9 @@ def describe(summary: Row, models: Sequence[Row], sources: Sequence[Row], span: 
             "Queues appear when a client sends its requests in flight, a service posts to /track/queue, or requests"
             " have a queue time.",
         )
-    return Sentence("ok", "Nothing waits." if not past else "Most requests hardly waited in this time range.", text)
+    if past and not sources:
+        return Sentence("ok", f"Most requests hardly waited in {span}.", text)
+    return Sentence("ok", f"Nothing waited{then}." if past else "Nothing waits.", text)
 
 
 def _text(summary: Row, slowest: Row | None, span: str) -> str:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from dashboard.formatting import duration
 from dashboard.queue.page import PROCESSING, WAIT
-from metrics.events import InferenceEvent
+from metrics.events import InferenceEvent, QueueEvent
 from metrics.store.writing.transaction import Store
 
 pytestmark = pytest.mark.django_db
@@ -89,3 +89,20 @@ class APercentileOfThePage:
                 percentiles = visitor.get("/metrics/distribution", query).json()["percentiles"]
                 for stat in stats:
                     assert str(duration(percentiles[stat])) in table
+
+
+class TheSourcesOfAPastWindow:
+    def test_have_the_levels_of_its_end(self, visitor: Client) -> None:
+        end = AN_HOUR_AGO + timedelta(hours=1)
+        levels = ((timedelta(minutes=40), 7), (timedelta(minutes=1), 41), (timedelta(seconds=-1), 99))
+        Store().commit(
+            [
+                QueueEvent(timestamp=end - before, source="engine", model_name="llama", pending=pending, processing=2)
+                for before, pending in levels
+            ]
+        )
+
+        page = visitor.get("/dashboard/data/queue", WINDOW).json()
+
+        assert page["sentence"]["title"] == "41 requests waited for llama at the end of this time range."
+        assert '<td class="figure">41</td>' in page["tables"]["sources"]

@@ -43,8 +43,32 @@ class TheSentence:
     def test_says_that_nothing_waits(self) -> None:
         assert described(source("a")).title == "Nothing waits."
 
-    def test_of_the_past_does_not_speak_of_now(self) -> None:
-        assert described(source("a", 41), past=True).title == "Most requests hardly waited in this time range."
+    def test_judges_a_past_window_by_the_state_at_its_end_as_the_present(self) -> None:
+        for sources in (
+            (source("a", 41),),
+            (source("a", 1),),
+            (source("a", 3), source("b", 5)),
+            (source("a", 0, oldest=300),),
+            (source("a"),),
+        ):
+            for models in ((), (waits("a", 12),), (waits("a", 3_880),)):
+                now, then = described(*sources, models=models), described(*sources, models=models, past=True)
+                assert (then.state, then.about) == (now.state, now.about)
+
+    def test_speaks_of_the_end_of_a_past_window(self) -> None:
+        end = "at the end of the last hour"
+        assert described(source("a", 41), past=True).title == f"41 requests waited for a {end}."
+        assert described(source("a", 1), past=True).title == f"1 request waited for a {end}."
+        assert (
+            described(source("a", 3), source("b", 5), past=True).title == f"8 requests waited {end}, 5 of them for b."
+        )
+        assert described(source("a"), past=True).title == f"Nothing waited {end}."
+        hanging = described(source("a", 0, oldest=300), past=True)
+        assert hanging.title.replace("\u00a0", " ") == f"A request of a was in flight for 5 m 0 s {end}."
+        assert hanging.text.startswith("It may have hung.")
+
+    def test_judges_a_past_window_without_sources_by_its_waits(self) -> None:
+        assert described(models=(waits("a", 12),), past=True).title == "Most requests hardly waited in the last hour."
 
     def test_says_where_queues_come_from_while_none_is_known(self) -> None:
         sentence = described(p95=None)
