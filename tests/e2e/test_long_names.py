@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,3 +65,14 @@ class ALongName:
         assert box < 24
         assert is_cut
         assert NAME in (name.evaluate("(node) => node.closest('[title]').title"))
+
+    def test_of_a_machine_is_one_line_and_leaves_room_for_its_values(self, server: Server, open_page: Any) -> None:
+        page = open_page(f"{server.url}/dashboard/machines/?range=1h", width=1440)
+        name = page.locator(f"[data-widget=hosts] .device-name a[title='{NAME}']")
+        assert name.bounding_box()["height"] < 30
+        canvas = page.locator("[data-widget=device-heatmap] canvas")
+        expect(canvas).to_have_attribute("aria-label", re.compile(":"))
+        share = canvas.evaluate(
+            "(node) => { const { chartArea, width } = Chart.getChart(node); return chartArea.width / width; }"
+        )
+        assert share > 0.6

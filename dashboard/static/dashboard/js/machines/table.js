@@ -49,7 +49,7 @@ export function mountTable(root, page, state, spec) {
 
   function makeRow(device, key) {
     const host = spec.hostOf(device).host;
-    const name = element("a", { href: machineUrl(host) }, element("bdi", {}, spec.nameOf(device)));
+    const name = element("a", { href: machineUrl(host), title: host }, element("bdi", {}, spec.nameOf(device)));
     const row = { key, device, cells: columns.map((column) => new Cell(column)), isVisible: true, drawnLines: null };
     row.dot = element("span", { class: "dot", "aria-hidden": "true" });
     row.about = element("p", { class: "muted" });

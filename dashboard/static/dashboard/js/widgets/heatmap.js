@@ -15,6 +15,8 @@ import { stepText } from "./head-span.js";
 
 const DAY_MS = 86_400_000;
 const count = (value) => value.toLocaleString("en-US");
+const MAX_NAME = 22; // characters of a row's name on the axis; the table and the tooltip have it whole
+const withoutMiddle = (name) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 13)}…${name.slice(-12)}` : name);
 const shade = ({ share }) => mix(colour("card"), colour("series-1"), share);
 
 // The distribution of a value over time. The colour is the square root of the number of requests. `spec`:
@@ -73,7 +75,7 @@ export function mountResourceHeatmap(root, page, spec) {
       .filter(({ v }) => v !== null);
     return {
       cells, columns, steps, step: spec.hours ? 1 : seconds * 1000, min: 0, max: Math.max(1, rows.length),
-      ticks: rows.map((label, row) => ({ value: rows.length - row - 0.5, label })),
+      ticks: rows.map((label, row) => ({ value: rows.length - row - 0.5, label: withoutMiddle(label) })),
       rows: rows.map((name) => ({ name })),
       table: columns.map((_, index) => rows.map((__, row) => values[row]?.[index] ?? null)),
     };
