@@ -3,7 +3,7 @@
 import { durationLabel, numberLabel, percentLabel, rateLabel } from "../charts/axis-labels.js";
 import { startPage } from "../frame/start.js";
 import { findAll } from "../page/dom.js";
-import { compact, duration, percent, rate, text, timeOfDay, whole, zoneName } from "../page/format.js";
+import { SPACE, compact, duration, percent, rate, text, timeOfDay, whole, zoneName } from "../page/format.js";
 import { mountChart } from "../widgets/card.js";
 import * as sentence from "../widgets/sentence.js";
 import { mountServerTable } from "../widgets/server-table.js";
@@ -12,6 +12,8 @@ import { mountAvailability } from "./availability.js";
 const times = { format: (value) => text(duration(value)), formatTick: durationLabel, isDuration: true };
 const counts = { format: (value) => text(whole(value)), formatTick: numberLabel, suggestedMax: 4 };
 const aside = (page) => `LLM Monitor ${page.data.version} · charts: ${page.params.span} · ${timeOfDay(page.now())} ${zoneName(page.now())}`;
+// The label of a tick: "250 MiB", and from a maximum of a GiB on "1.5 GiB".
+const sizeLabel = (value, max) => (max >= 1024 ? `${Number((value / 1024).toPrecision(3))}${SPACE}GiB` : `${value}${SPACE}MiB`);
 const emptyText = "No sample of the monitor in this time range";
 
 // A chart of lines: [[label, metric, stat, look], …].
@@ -65,7 +67,7 @@ const WIDGETS = {
     ...counts, help: "Browsers and programs that are connected to the live stream.",
   }),
   size: lines([["database", "database_mb", "last"]], {
-    format: (value) => text(compact(value, "MiB")), formatTick: numberLabel, suggestedMax: 4,
+    format: (value) => text(compact(value, "MiB")), formatTick: sizeLabel, suggestedMax: 4,
     help: "The size of the database with its indexes and, on SQLite, its write-ahead log.",
   }),
   load: (root, page) => mountChart(root, page, {
