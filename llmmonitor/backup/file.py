@@ -1,8 +1,9 @@
 """The file of a backup: a zip with a compressed member for each table and `manifest.json`.
 
-A member has a line for each row: a JSON array of the columns that the manifest lists. The manifest has the number of
-rows, the bytes and the SHA-256 of each member. The comment of the zip has the SHA-256 of the file up to it, so that
-every byte is covered, also those of the zip's own headers, which no checksum of the format covers.
+A member has a line for each row, of at most LINE_BYTES: a JSON array of the columns that the manifest lists. The
+manifest has the number of rows, the bytes and the SHA-256 of each member. The comment of the zip has the SHA-256 of
+the file up to it, so that every byte is covered, also those of the zip's own headers, which no checksum of the format
+covers.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import io
 import os
 import secrets
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmmonitor.backup.errors import BadFile, Refused
 from llmmonitor.infra.files import name_file, sync_directory
@@ -34,6 +36,13 @@ DIGEST_CHARACTERS = 64
 # Level 6 takes twice the time of level 3 for a file that is 7 % smaller.
 COMPRESSION_LEVEL = 3
 BLOCK_BYTES = 2**20
+# Of a row. Posts, texts and metadata have limits, so that the longest row is far below 1 MiB.
+LINE_BYTES = 64 * 2**20
+# What bytes raise that are no zip, no rows or no manifest, though their checksums are right.
+DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class Strict(BaseModel):
@@ -60,7 +69,7 @@ class Manifest(Strict):
     database: str
     written_at: datetime
     migrations: tuple[tuple[str, str], ...]
-    salt: str | None
+    salt: Annotated[str, Field(pattern="^([0-9a-f]{2})+$")] | None
     members: dict[str, Member]
 
 
@@ -181,11 +190,11 @@ class Reader:
         self._file = self._path.open("rb")
         try:
             self._check_digest()
-            try:
+            with self.damage_in(MANIFEST):
                 self._zip = zipfile.ZipFile(self._file)
+                if any(entry.header_offset < 0 for entry in self._zip.infolist()):
+                    raise zipfile.BadZipFile("a member begins before the file")
                 self.manifest = self._read_manifest()
-            except (zipfile.BadZipFile, KeyError, ValidationError) as error:
-                raise BadFile(f"{self._path} cannot be read as a backup ({_first_line(error)}).") from None
             self._check_members()
         except BaseException:
             self._file.close()
@@ -201,6 +210,14 @@ class Reader:
         with self._zip.open(name) as stream:
             for line in io.BufferedReader(stream, BLOCK_BYTES):  # type: ignore[type-var]  # ZipExtFile is a raw stream
                 yield line[:-1]
+
+    @contextlib.contextmanager
+    def damage_in(self, name: str) -> Iterator[None]:
+        """Raise BadFile if the content of a member cannot be used in the block."""
+        try:
+            yield
+        except DAMAGE as error:
+            raise BadFile(f"{self._path} is damaged in {name} ({_first_line(error)}).") from error
 
     def _check_digest(self) -> None:
         size = self._file.seek(0, os.SEEK_END)
@@ -228,18 +245,30 @@ class Reader:
         if {*self._zip.namelist()} != {*self.manifest.members, MANIFEST}:
             raise BadFile(f"{self._path} is damaged: it has other members than its {MANIFEST} lists.")
         for name, member in self.manifest.members.items():
-            digest = hashlib.sha256()
-            size = rows = 0
-            try:
-                with self._zip.open(name) as stream:
-                    while data := stream.read(BLOCK_BYTES):
-                        digest.update(data)
-                        size += len(data)
-                        rows += data.count(b"\n")
-            except (zipfile.BadZipFile, zlib.error) as error:
-                raise BadFile(f"{self._path} is damaged in {name} ({_first_line(error)}).") from None
-            if (rows, size, digest.hexdigest()) != (member.rows, member.bytes, member.sha256):
+            with self.damage_in(name):
+                is_equal = self._measure(name) == (member.rows, member.bytes, member.sha256)
+            if not is_equal:
                 raise BadFile(f"{self._path} is damaged: {name} does not match its {MANIFEST}.")
+
+    def _measure(self, name: str) -> tuple[int, int, str]:
+        """Return the rows, the bytes and the SHA-256 of a member. Raises an error of DAMAGE."""
+        if self._zip.getinfo(name).compress_type != zipfile.ZIP_DEFLATED:
+            raise ValueError("it is compressed in another way")
+        digest = hashlib.sha256()
+        size = rows = line = 0  # line: the bytes of the last line so far
+        with self._zip.open(name) as stream:
+            while data := stream.read(BLOCK_BYTES):
+                digest.update(data)
+                size += len(data)
+                rows += data.count(b"\n")
+                line += data.find(b"\n") + 1 or len(data)
+                if line > LINE_BYTES:
+                    raise ValueError(f"a line is longer than {LINE_BYTES / 2**20:,.0f} MiB")
+                if b"\n" in data:
+                    line = len(data) - data.rfind(b"\n") - 1
+        if line:
+            raise ValueError("its last line has no end")
+        return rows, size, digest.hexdigest()
 
 
 class _Header(BaseModel):
@@ -267,4 +296,7 @@ def _digest(file: Any) -> bytes:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

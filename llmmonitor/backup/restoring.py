@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.core.management import call_command
 from django.core.management.color import no_style
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
 
 from llmmonitor.backup import secrets, tables
 from llmmonitor.backup.errors import BadFile, Refused
@@ -51,7 +51,9 @@ def restore_backup(
         stored = _tables_of(path, manifest)
         sealed: Secrets | None = None
         if passphrase is not None and manifest.salt is not None:
-            sealed = secrets.unseal(next(reader.lines(SECRETS_MEMBER)), passphrase, manifest.salt)
+            with reader.damage_in(SECRETS_MEMBER):
+                [line] = reader.lines(SECRETS_MEMBER)
+                sealed = secrets.unseal(line, passphrase, manifest.salt)
         if sealed is None:
             stored = [table for table in stored if table.label not in tables.ONLY_WITH_SECRETS]
         with exclusive_use():
@@ -148,8 +150,9 @@ def _all_labels() -> list[str]:
 
 def _load(table: Table, reader: Reader, sealed: Secrets | None) -> None:
     try:
-        table.load(reader.lines(table.member), secrets.column_of(table, sealed))
-    except (DataError, IntegrityError) as error:
+        with reader.damage_in(table.member):
+            table.load(reader.lines(table.member), secrets.column_of(table, sealed))
+    except (DataError, IntegrityError, ProgrammingError) as error:  # ProgrammingError: a value of no column's type
         raise Refused(f"A row of {table.label} cannot be stored in this database ({error}).") from error
 
 
@@ -166,7 +169,9 @@ def _compare(table: Table, reader: Reader) -> None:
     number = 0
     for number, line in enumerate(reader.lines(table.member), 1):
         other = next(read_back, None)
-        if other is None or not table.is_same(line, other):
+        with reader.damage_in(table.member):
+            is_same = other is not None and table.is_same(line, other)
+        if not is_same:
             raise Refused(f"Row {number:,} of {table.label} differs from the file after loading. Nothing was changed.")
     if next(read_back, None) is not None:
         raise Refused(

@@ -78,7 +78,8 @@ class Table:
     def load(self, lines: Iterable[bytes], secret_of: Converter) -> None:
         """Insert rows. secret_of: primary key -> value of the secret column. Call it in a transaction.
 
-        Raises DatabaseError for a row that the table does not accept.
+        Raises DatabaseError for a row that the table does not accept, and other errors for a line that is no row
+        (`file.DAMAGE`).
         """
         columns = (*self.columns, *((self.secret,) if self.secret else ()))
         rows = self._rows(lines, secret_of)
@@ -125,8 +126,10 @@ class Table:
 
     def _rows(self, lines: Iterable[bytes], secret_of: Converter) -> Iterator[list[Any]]:
         converters = self._converters()
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             row: list[Any] = orjson.loads(line)
+            if not isinstance(row, list) or len(row) != len(self.columns):
+                raise ValueError(f"row {number:,} is not an array of {len(self.columns)} values")
             for position, convert in converters:
                 if row[position] is not None:
                     row[position] = convert(row[position])

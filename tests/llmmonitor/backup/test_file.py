@@ -8,12 +8,13 @@ import resource
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from llmmonitor.backup.errors import BadFile, Refused
-from llmmonitor.backup.file import FORMAT, PRODUCT, Manifest, Reader, Writer
+from llmmonitor.backup.file import COMMENT, DIGEST_CHARACTERS, FORMAT, PRODUCT, Manifest, Reader, Writer
 
 AT = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
 LINES = [b'[1,"a"]', b'[2,"b"]', b'[3,"\xc3\xbc"]']
@@ -83,6 +84,56 @@ class AFile:
     def test_is_refused_with_bytes_behind_it(self, file: Path) -> None:
         file.write_bytes(file.read_bytes() + b"\n")
         assert "is not a backup" in problem_of(file)
+
+
+def sign(data: bytes) -> bytes:
+    """Return the file with the digest of its bytes."""
+    return data[:-DIGEST_CHARACTERS] + sha256(data[:-DIGEST_CHARACTERS]).hexdigest().encode()
+
+
+class AForgedFile:
+    """A file whose digest is right."""
+
+    def test_with_any_byte_flipped_is_read_or_refused(self, file: Path) -> None:
+        data = file.read_bytes()
+        refused = 0
+        for position in range(len(data) - len(COMMENT) - DIGEST_CHARACTERS):
+            for bit in (0x01, 0x20):
+                file.write_bytes(sign(data[:position] + bytes([data[position] ^ bit]) + data[position + 1 :]))
+                try:
+                    with Reader(file):
+                        pass
+                except BadFile:
+                    refused += 1
+        assert refused > len(data) / 2
+
+    def test_with_a_line_that_is_too_long_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def forge(*lines: bytes) -> Path:
+            with Writer(path := tmp_path / f"{len(lines)}.zip", at=AT) as writer:
+                writer.add("tables/a.jsonl", [[b"[1]", line] for line in lines])
+                writer.finish(manifest_of(writer))
+            return path
+
+        monkeypatch.setattr("llmmonitor.backup.file.LINE_BYTES", 3 * 2**20)
+        with Reader(forge(*[b"2" * (3 * 2**20 - 1)] * 3)):
+            pass
+        problem = problem_of(forge(b"2", b"2" * 3 * 2**20))
+        assert "is damaged in tables/a.jsonl (a line is longer than 3 MiB)." in problem
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_that_is_compressed_in_another_way_is_refused(self, method: int, file: Path, tmp_path: Path) -> None:
+        with zipfile.ZipFile(file) as original, zipfile.ZipFile(tmp_path / "other.zip", "w", method) as other:
+            for name in original.namelist():
+                other.writestr(name, original.read(name))
+            other.comment = original.comment
+        (tmp_path / "other.zip").write_bytes(sign((tmp_path / "other.zip").read_bytes()))
+        assert "is damaged in tables/a.jsonl (it is compressed in another way)." in problem_of(tmp_path / "other.zip")
+
+    @pytest.mark.parametrize("salt", ["no hex", "abc", ""])
+    def test_with_a_salt_that_is_not_hex_is_refused(self, salt: str, tmp_path: Path) -> None:
+        with Writer(tmp_path / "salt.zip", at=AT) as writer:
+            writer.finish(manifest_of(writer).model_copy(update={"salt": salt}))
+        assert "is damaged in manifest.json (salt: " in problem_of(tmp_path / "salt.zip")
 
 
 class AForeignFile:

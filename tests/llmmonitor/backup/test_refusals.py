@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from llmmonitor.backup.file import Reader, Writer
+from llmmonitor.backup.writing import SECRETS_MEMBER
 from tests.llmmonitor.backup.source import WITH_PASSPHRASE, Source
 from tests.support.instances import Instance, MakeInstance
 from tests.support.rounds import rounds
@@ -77,11 +79,12 @@ class ADamagedFile:
         assert not target.sqlite.exists()
 
 
-def rewrite(backup: Path, path: Path, **changes: object) -> Path:
-    """Write the backup again, valid, with other values in the manifest."""
+def rewrite(backup: Path, path: Path, members: Mapping[str, Sequence[bytes]] | None = None, **changes: object) -> Path:
+    """Write the backup again, valid, with other lines in members and other values in the manifest."""
     with Reader(backup) as reader, Writer(path, at=NOW) as writer:
         for name, member in reader.manifest.members.items():
-            writer.add(name, [[line] for line in reader.lines(name)], member.columns)
+            lines = (members or {}).get(name, reader.lines(name))
+            writer.add(name, [[line] for line in lines], member.columns)
         writer.finish(reader.manifest.model_copy(update={"members": writer.members, **changes}))
     return path
 
@@ -261,6 +264,41 @@ class ARestoreThatIsKilled:
 
 
 class AMember:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b'{"a":1}',
+            b"[1]",
+            b"",
+            b"1",
+            b"null",
+            b"\xff",
+            b"[" * 5_000,
+            b'[1,"a","b","c"]',
+            b'[1,{},"b"]',
+            b'[18446744073709551615,"a","b"]',
+        ],
+    )
+    def test_with_a_line_that_is_no_row_is_refused(
+        self, line: bytes, backup: Path, target: Instance, tmp_path: Path
+    ) -> None:
+        """All checksums of the file are right."""
+        path = rewrite(backup, tmp_path / "forged.zip", {"tables/metrics.ModelAlias.jsonl": [line]})
+        before = dump(target)
+        message = refused(target, path)
+        assert (
+            f"{path} is damaged in tables/metrics.ModelAlias.jsonl (" in message
+            or "A row of metrics.ModelAlias cannot be stored" in message
+        )
+        assert dump(target) == before
+
+    @pytest.mark.parametrize("lines", [[], [b"a", b"b"]])
+    def test_of_the_secrets_with_other_lines_is_refused(
+        self, lines: list[bytes], backup: Path, target: Instance, tmp_path: Path
+    ) -> None:
+        path = rewrite(backup, tmp_path / "forged.zip", {SECRETS_MEMBER: lines})
+        assert f"is damaged in {SECRETS_MEMBER} (" in refused(target, path, **WITH_PASSPHRASE)
+
     def test_of_more_than_the_known_tables_is_refused(self, backup: Path, target: Instance, tmp_path: Path) -> None:
         path = tmp_path / "more.zip"
         with Reader(backup) as reader, Writer(path, at=NOW) as writer:
