@@ -96,7 +96,7 @@ def read_totals(reading: Reading) -> Totals | None:
 def _scheduler(late: list[str]) -> health.Part:
     if not late:
         return health.Part("Scheduler", f"{len(work.TASKS)} tasks, none late")
-    return health.Part("Scheduler", f"late: {', '.join(late)}", problem=f"{listed(late)} should have run again by now")
+    return health.Part("Scheduler", f"late: {', '.join(late)}", problem=f"{listed(late)} should have run by now")
 
 
 def storage_table(now: datetime) -> str:
