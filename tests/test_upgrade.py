@@ -21,8 +21,8 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 
-from llmmonitor.backup.snapshot import snapshot
 from llmmonitor.infra.management.commands import migrate
+from llmmonitor.infra.snapshot import snapshot
 from metrics import queries
 from metrics.events import InferenceEvent, build_event
 from metrics.histogram import Histogram
