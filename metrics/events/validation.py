@@ -30,8 +30,10 @@ EVENT_TYPES: dict[Kind, type[Event]] = {
     Kind.QUEUE: QueueEvent,
     Kind.SYSTEM: SystemEvent,
 }
-# Set by our own code only. From a client they are unknown fields.
-INTERNAL_FIELDS = frozenset({"stamped", "is_demo", "tags", "outcome", "finish_class", "sent_with_request"})
+# Set by our own code only. From a client they are unknown fields. Those of the monitor itself are of this instance: the
+# samples of another one, sent or imported, would hide its gaps.
+OWN_SAMPLE_FIELDS = frozenset(name for name in SystemEvent.model_fields if name.startswith("monitor_"))
+INTERNAL_FIELDS = OWN_SAMPLE_FIELDS | {"stamped", "is_demo", "tags", "outcome", "finish_class", "sent_with_request"}
 ACCEPTED_FIELDS: dict[Kind, frozenset[str]] = {
     kind: frozenset(event_type.model_fields) - INTERNAL_FIELDS for kind, event_type in EVENT_TYPES.items()
 }

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from metrics.events import DEMO_KEY, EVENT_TYPES, GPUSample, Kind, Outcome
+from metrics.events.validation import OWN_SAMPLE_FIELDS
 from metrics.importing.cells import types_of, value_of
 from metrics.importing.source import Mapped, RowValues, Skip, Source
 
@@ -48,7 +49,7 @@ INTERNAL = "is a number of the other database"
 OMITTED: dict[str, dict[str, str]] = {
     "inference": {"id": INTERNAL, "outcome": DERIVED},
     "errors": {"id": INTERNAL, "group_id": INTERNAL},
-    "system": {},
+    "system": dict.fromkeys(sorted(OWN_SAMPLE_FIELDS), "is about the other monitor"),
     "gpu": {},
     "queue": {"endpoint": "is always empty"},
 }

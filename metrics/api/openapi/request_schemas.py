@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from metrics.events import EVENT_TYPES, Kind
+from metrics.events.validation import ACCEPTED_FIELDS
 
 EXAMPLES: dict[Kind, dict[str, Any]] = {
     Kind.INFERENCE: {
@@ -55,6 +56,7 @@ def event_schema(kind: Kind) -> dict[str, Any]:
     event["required"] = [name for name in event["required"] if name not in GENERATED_FIELDS]
     # Unknown fields are allowed: they are stored in `metadata`.
     event["additionalProperties"] = True
+    event["properties"] = {name: field for name, field in event["properties"].items() if name in ACCEPTED_FIELDS[kind]}
     event["properties"]["timestamp"] = {
         "description": "Time of the event: ISO 8601 (UTC if it has no offset), or Unix time in seconds, or in "
         "milliseconds above 2e10. Default: the time when the server receives the event.",

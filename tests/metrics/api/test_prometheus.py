@@ -14,7 +14,9 @@ from llmmonitor.backup.models import LastBackup
 from llmmonitor.environment import read_environment
 from llmmonitor.infra.telemetry import Telemetry
 from metrics import registers
+from metrics.events import SystemEvent
 from metrics.exposition import machines, monitor
+from metrics.ingest.recorder import get_recorder
 from metrics.queries.answers.queue_levels import Level
 from metrics.queries.read import request_totals
 from metrics.store import outages
@@ -212,7 +214,8 @@ class TheFiguresOfTheMonitor:
         assert "llmmonitor_events" not in {family.name for family in read.families}
 
     def test_have_its_version_size_and_load(self, api: AsgiClient) -> None:
-        api.post("/track/system", {"host": "own", "monitor_cpu_percent": 150, "monitor_memory_mb": 64})
+        own = {"monitor_cpu_percent": 150, "monitor_memory_mb": 64}
+        get_recorder().record([SystemEvent(timestamp=datetime.now(UTC), host="own", **own)], timeout=10)
         read = scrape(api)
         assert read.samples["llmmonitor_build_info", frozenset({("version", __version__)})] == 1
         assert read.sum("llmmonitor_database_size_bytes") > 10_000
@@ -224,8 +227,8 @@ class TheFiguresOfTheMonitor:
         now = datetime.now(UTC)
         for seconds in (3_600, 3_599, 3_559, 3_558, 0):
             at = now - timedelta(seconds=seconds)
-            sample = {"host": "own", "timestamp": at.isoformat(), "monitor_cpu_percent": 1, "memory_used_gb": 1}
-            assert api.post("/track/system", sample).json()["accepted"] == 1
+            sample = SystemEvent(timestamp=at, host="own", monitor_cpu_percent=1, memory_used_gb=1)
+            assert get_recorder().record([sample], timeout=10).accepted == 1
             if seconds:
                 outages.note_sample(at)
         read = scrape(api)

@@ -12,7 +12,9 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from metrics.models import ErrorMetrics, InferenceMetrics
+from metrics.events import SystemEvent
+from metrics.models import ErrorMetrics, InferenceMetrics, SystemMetrics
+from metrics.store.writing.transaction import Store
 from tests.metrics.api.asgi_client import AsgiClient
 from tests.metrics.importing.instances import (
     NOW,
@@ -151,7 +153,6 @@ def machines() -> list[dict[str, Any]]:
             "network_bytes_sent": 10**9 - number * 1_000,
             "disk_read_bytes": None if number % 3 else 12,
             "gpu_count": 2,
-            "monitor_memory_mb": 88.5,
             "llmmonitor.demo": host == "demo-host",
             "gpu_metrics": [
                 {
@@ -230,6 +231,17 @@ def write(folder: Path, api: AsgiClient, extension: str, kinds: list[str] = KIND
 
 
 class AnImportedExport:
+    def test_has_no_figures_of_the_other_monitor(self, api: AsgiClient, tmp_path: Path) -> None:
+        own = SystemEvent(timestamp=NOW - timedelta(seconds=5), host="other", cpu_percent=5.0, monitor_cpu_percent=9.0)
+        Store(clock=lambda: NOW).commit([own])
+        [path] = write(tmp_path, api, "csv", ["system"])
+        empty()
+
+        report = run_import(path)
+
+        assert " 0 rejected" in report
+        assert list(SystemMetrics.objects.values_list("cpu_percent", "monitor_cpu_percent")) == [(5.0, None)]
+
     @pytest.mark.parametrize("extension", EXTENSIONS)
     @pytest.mark.parametrize("order", [KINDS, KINDS[::-1]], ids=["in order", "in reverse order"])
     def test_stores_the_same_rows_sums_and_histograms(

@@ -442,6 +442,12 @@ class TheViews:
             assert self.send("inference", b'{"model_name": "m"}', **headers).status_code in (401, 403)
         assert recorder.events == []
 
+    def test_drop_figures_of_another_monitor(self, recorder: FakeRecorder) -> None:
+        sent = self.send("system", b'{"host": "h", "cpu_percent": 3, "monitor_cpu_percent": 5, "monitor_commit_ms": 1}')
+        assert orjson.loads(sent.content)["dropped"] == {"monitor_cpu_percent": 1, "monitor_commit_ms": 1}
+        [event] = recorder.events
+        assert (event.cpu_percent, event.monitor_cpu_percent, event.monitor_commit_ms) == (3, None, None)
+
     @pytest.mark.parametrize("kind", Kind)
     def test_describe_what_they_take(self, kind: Kind) -> None:
         from metrics.api.openapi.request_schemas import EXAMPLES, event_schema
