@@ -54,6 +54,7 @@ class Command(StoreCommand):
             raise CommandError(f"--kind is for exports of LLM Monitor, not with --from {origin}")
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as with Ctrl-C, after the running commit
         recorder = None if dry_run else Recorder()
+        importer: Importer | None = None
         try:
             with open_file(file) as stream:
                 file_format, rows = read_rows(stream)
@@ -67,6 +68,10 @@ class Command(StoreCommand):
                 self.run(importer, rows)
         except FileProblem as problem:
             raise CommandError(f"{file}: {problem}") from None
+        except KeyboardInterrupt:
+            if importer is not None:  # the report is printed
+                raise
+            raise CommandError("Stopped before the first row. Nothing is stored.", returncode=130) from None
         finally:
             if recorder is not None:
                 recorder.close()

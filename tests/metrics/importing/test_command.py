@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -281,6 +282,27 @@ class AStoppedImport:
         assert "1,000 stored" in out
         assert "Stopped after line 1,000. What is stored stays." in error
         assert self.stored(data_dir) == 1_000
+
+    def test_before_the_first_row_ends_with_a_sentence(self, prepared_data_dir: Path, tmp_path: Path) -> None:
+        """The file is a pipe, which the command has opened and nobody writes to."""
+        data_dir = copy_prepared(prepared_data_dir, tmp_path / "data")
+        os.mkfifo(pipe := tmp_path / "rows.json")
+        command = [sys.executable, "manage.py", "import", pipe]
+        with (
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment(data_dir, 1),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process,
+            pipe.open("w"),
+        ):  # returns when the command opens it
+            process.send_signal(signal.SIGTERM)
+            out, error = process.communicate(timeout=DEADLINE_SECONDS)
+        assert (process.returncode, out) == (130, "")
+        assert error == "CommandError: Stopped before the first row. Nothing is stored.\n"
 
     def stored(self, data_dir: Path) -> int:
         with sqlite3.connect(f"file:{data_dir / 'llmmonitor.sqlite3'}?mode=ro", uri=True) as database:
