@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import caches
 from django.db import connection
 
@@ -104,6 +105,8 @@ def _recorder() -> str | None:
 def _cache() -> str | None:
     caches["ring"].set("readiness", 1, 5)
     if caches["ring"].get("readiness") != 1:
+        if settings.LLMMONITOR.redis_url:  # the cache in Redis raises no error: see llmmonitor.infra.redis_cache
+            raise RuntimeError("Redis does not keep a value. Check REDIS_URL, and that Redis is running.")
         raise RuntimeError("A value that was written to the cache cannot be read.")
     return None
 

@@ -10,14 +10,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache.backends.dummy import DummyCache
 from django.db import connection
+from django.test import override_settings
 
+from llmmonitor.infra.redis_cache import ForgivingRedisCache
 from metrics import readiness
 from metrics.events import InferenceEvent
 from metrics.ingest.recorder import Recorder, Stats, get_recorder
 from metrics.store import write_check, write_lock
 from tests.metrics.api.asgi_client import AsgiClient
+from tests.services import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +160,10 @@ class ACheck:
     def test_of_a_cache_fails_if_the_cache_keeps_nothing(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(readiness, "caches", {"ring": DummyCache("", {})})
         assert readiness.check()["parts"]["cache"]["status"] == "failing"
+
+    def test_of_a_cache_names_a_redis_that_is_stopped(self, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        monkeypatch.setattr(readiness, "caches", {"ring": ForgivingRedisCache(url, {})})
+        with override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update={"redis_url": url})):
+            detail = readiness.check()["parts"]["cache"]["detail"]
+        assert detail == "Redis does not keep a value. Check REDIS_URL, and that Redis is running."
