@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import catalogue
-from metrics.catalogue import Kind, Population
+from metrics.catalogue import Kind, Metric, Population
 from metrics.events.derive import FinishReason, Outcome
 from metrics.histogram.bulk import Values, merge_blobs
 
@@ -43,6 +43,7 @@ REQUEST_FIELDS = tuple(dict.fromkeys([*_COUNTED_FIELDS, *(metric.field for metri
 # Between two samples of a counter that are further apart, in seconds, the host or the engine was down. Sources that
 # send every five minutes, such as cron jobs, may be half a minute late.
 MAX_COUNTER_GAP = 330
+MAX_OWN_GAP = 10  # of the monitor, which samples itself each second; less is a busy machine
 MAX_SUM = 2**63 - 1  # of a BIGINT; a larger sum is stored as this, so that it does not fail the commit of other events
 NANO = 1_000_000_000
 
@@ -56,6 +57,11 @@ KEY_LENGTH = 3
 _INTEGERS_END = KEY_LENGTH + len(INTEGER_COLUMNS)
 _POSITION = {column: position for position, column in enumerate(INTEGER_COLUMNS)}
 _BUCKET_BITS = 36  # of unix seconds, in an integer that also has the series
+
+
+def max_counter_gap(metric: Metric) -> int:
+    """Return how far apart two samples of a counter are at most, in seconds, if its growth between them is known."""
+    return MAX_OWN_GAP if metric.type == "monitor" else MAX_COUNTER_GAP
 
 
 def bucket_start(epoch_seconds: float, resolution: int) -> int:

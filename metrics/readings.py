@@ -124,14 +124,18 @@ def _key(instance: Integers, start: Integers) -> Integers:
     return (instance << _TIME_BITS) + start
 
 
-def spread_growth(instance: Integers, at: Integers, value: Floats, origin: int, length: int) -> Floats:
+def spread_growth(
+    instance: Integers, at: Integers, value: Floats, origin: int, length: int, max_gap: int = MAX_COUNTER_GAP
+) -> Floats:
     """Return rows for `spans_of`: the growth of counters between samples, spread over the spans between them.
 
     at: unix microseconds. The samples are ordered by instance and time. origin: the start of a span, unix seconds.
-    length: of the spans, seconds. A lower value is a reset: the counter began again at 0, so its value is the growth.
+    length: of the spans, seconds. max_gap: the longest between two samples whose growth is known, seconds.
+
+    A lower value is a reset: the counter began again at 0, so its value is the growth.
     """
     whole = np.diff(at)
-    pair = np.flatnonzero((np.diff(instance) == 0) & (whole > 0) & (whole <= MAX_COUNTER_GAP * 1_000_000))
+    pair = np.flatnonzero((np.diff(instance) == 0) & (whole > 0) & (whole <= max_gap * 1_000_000))
     whole, begin, end, earlier, later = whole[pair], at[pair], at[pair + 1], value[pair], value[pair + 1]
     growth = np.where(later >= earlier, later - earlier, later)
     zero, size = origin * 1_000_000, length * 1_000_000

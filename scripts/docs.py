@@ -63,6 +63,7 @@ applies to waiting times, too. Of minutes that are no longer stored, averages an
 
 The rate of a counter is the growth between two samples, at most five and a half minutes apart, spread over the time
 between them. After a reset, the counter has grown from 0. The rates of several hosts are added minute by minute, too.
+The monitor samples itself each second: after ten seconds without a sample, the rates of its own counters are not known.
 """
 WORSE = {"up": "higher is worse", "down": "lower is worse", None: "–"}
 

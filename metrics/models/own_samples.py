@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from metrics.aggregation import MAX_OWN_GAP
 from metrics.models.rollups import GaugeRollup
 from metrics.models.samples import SystemMetrics
 from metrics.readings import MINUTE
 
 OWN_METRIC = "monitor.cpu_percent"
-# It samples itself each second. A shorter time without a sample is a busy machine.
-LONGEST_GAP = timedelta(seconds=10)
+LONGEST_GAP = timedelta(seconds=MAX_OWN_GAP)
 
 
 def newest_own_sample(before: datetime) -> datetime | None:

@@ -142,3 +142,5 @@ class AServerThatWasKilled:
         gap = [value for at, value in cpu_percent.items() if start + MIN_VALID_SECONDS < at < end]
         assert gap == [None] * (end - start - MIN_VALID_SECONDS - 1)
         assert gap
+        stored = chart_of(page, "monitor.events_accepted")
+        assert [value for at, value in stored.items() if start < at < end] == [None] * (end - start - 1)

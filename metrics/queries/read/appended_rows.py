@@ -31,7 +31,7 @@ KEPT_LOOKS = 60
 APPENDED = (InferenceRollup, *dict.fromkeys((ErrorMetrics, *TABLES.values())))
 # One statement for all tables, because a look is made each second and most tables have no new rows.
 NEWEST_IDS = "SELECT " + ", ".join(f"(SELECT max(id) FROM {table._meta.db_table})" for table in APPENDED)  # noqa: S608
-COUNTERS = [metric.column for metric in catalogue.of_type("system") if metric.kind is Kind.COUNTER]
+COUNTERS = [metric.column for metric in catalogue.of_type("system", "monitor") if metric.kind is Kind.COUNTER]
 CHUNK_ROWS = 4_000
 GAP = timedelta(seconds=MAX_COUNTER_GAP)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from metrics.aggregation import MAX_COUNTER_GAP
+from metrics.aggregation import MAX_COUNTER_GAP, max_counter_gap
 from metrics.catalogue import Metric
 from metrics.levels import COUNTERS
 from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
@@ -51,7 +51,9 @@ def read_steps(metrics: Sequence[Metric], plan: Plan, ids: Sequence[int] | None,
     counters = [metric for metric in metrics if metric.name in COUNTERS]
     others = [metric for metric in metrics if metric.name not in COUNTERS]
     earlier = read_minutes(counters, start - LOOKBACK_SECONDS, start, ids) if counters else {}
-    steps = {metric.name: _steps_of_counter(samples[metric.name], earlier[metric.name], plan) for metric in counters}
+    steps = {
+        metric.name: _steps_of_counter(metric, samples[metric.name], earlier[metric.name], plan) for metric in counters
+    }
     minutes = read_minutes(others, start - LOOKBACK_SECONDS, plan.end, ids) if others and hold else {}
     for metric in others:
         rows = _rows(samples[metric.name], plan)
@@ -93,13 +95,18 @@ def _rows(samples: Floats, plan: Plan) -> Floats:
     return rows_of_samples(instance, plan.start + step * plan.step_seconds, value, at)
 
 
-def _steps_of_counter(samples: Floats, earlier: Spans, plan: Plan) -> Spans:
+def _steps_of_counter(metric: Metric, samples: Floats, earlier: Spans, plan: Plan) -> Spans:
     """Return the steps of a counter. earlier: the minutes before the samples."""
     before = np.column_stack((earlier.instance, earlier.last_at, earlier.last))
     instance, at, value = np.concatenate((before, samples)).T
     order = np.lexsort((at, instance))
     growth = spread_growth(
-        instance[order].astype(np.int64), at[order].astype(np.int64), value[order], plan.start, plan.step_seconds
+        instance[order].astype(np.int64),
+        at[order].astype(np.int64),
+        value[order],
+        plan.start,
+        plan.step_seconds,
+        max_counter_gap(metric),
     )
     rows = _rows(samples, plan)
     rows[:, [COUNT, SUM]] = 0.0  # only the time and the growth between samples count

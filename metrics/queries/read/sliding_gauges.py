@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.aggregation import MAX_COUNTER_GAP
+from metrics.aggregation import max_counter_gap
 from metrics.catalogue import Combine, Metric
 from metrics.histogram.sliding import reduced
 from metrics.levels import COUNTERS, LEVELS, MINUTES_OF_HOUR
@@ -73,7 +74,7 @@ def read_moving_gauges(
         samples = _samples_by_instance(metric, windows.plan, filters)
         labels = read_labels(samples)
         check_size(len(labels), count)
-        figure = _of_counter if metric.name in COUNTERS else _of_samples
+        figure = partial(_of_counter, max_counter_gap(metric)) if metric.name in COUNTERS else _of_samples
         figures = {number: figure(samples[number], windows, stat) for number in labels}
         if metric.type == "queue":
             figures = _of_preferred_kind(figures, labels)
@@ -173,7 +174,7 @@ def _of_samples(samples: tuple[Integers, Floats], windows: Windows, stat: str) -
     return _Figure(values, known)
 
 
-def _of_counter(samples: tuple[Integers, Floats], windows: Windows, stat: str) -> _Figure:
+def _of_counter(max_gap: int, samples: tuple[Integers, Floats], windows: Windows, stat: str) -> _Figure:
     """Return the growth of a counter per second in each window, up to the last sample that was known at its end.
 
     Of `last`, return the value of this sample.
@@ -184,7 +185,7 @@ def _of_counter(samples: tuple[Integers, Floats], windows: Windows, stat: str) -
         first, end = np.searchsorted(at, windows.starts * 1_000_000), np.searchsorted(at, windows.ends * 1_000_000)
         return _Figure(value[np.maximum(end - 1, 0)], end > first)
     whole = np.diff(at) / 1e6
-    counts = (whole > 0) & (whole <= MAX_COUNTER_GAP)
+    counts = (whole > 0) & (whole <= max_gap)
     grown = np.where(np.diff(value) >= 0, np.diff(value), value[1:])  # a lower value is a reset to 0
     growth = np.concatenate(([0.0], np.cumsum(np.where(counts, grown, 0.0))))
     covered = np.concatenate(([0.0], np.cumsum(np.where(counts, whole, 0.0))))

@@ -1,6 +1,6 @@
 """The growth of counters, such as the bytes that a host has sent, in each minute.
 
-The growth between two samples, at most MAX_COUNTER_GAP apart, is spread over the minutes between them. A sample may
+The growth between two samples, at most `max_counter_gap` apart, is spread over the minutes between them. A sample may
 arrive between two that are stored, so a commit reads the neighbours of its new samples, adds what is between the
 samples now, and takes back what was between them before.
 """
@@ -17,15 +17,15 @@ import numpy as np
 from django.db import connection
 
 from metrics import catalogue
-from metrics.aggregation import MAX_COUNTER_GAP, GaugeBucket
+from metrics.aggregation import MAX_COUNTER_GAP, GaugeBucket, max_counter_gap
 from metrics.catalogue import Kind
 from metrics.models import SystemMetrics
 from metrics.readings import COUNT, INSTANCE, LAST, LAST_AT, MINUTE, START, SUM, spread_growth
 from metrics.store.writing.rollup_rows import GaugeBucketKey
 from metrics.store.writing.statements import column_of, db_time, execute, mark, table_of
 
-COUNTERS = {metric.field: metric.name for metric in catalogue.of_type("system") if metric.kind is Kind.COUNTER}
-GAP = timedelta(seconds=MAX_COUNTER_GAP)
+COUNTERS = {metric.field: metric for metric in catalogue.of_type("system", "monitor") if metric.kind is Kind.COUNTER}
+GAP = timedelta(seconds=MAX_COUNTER_GAP)  # the longest of any counter
 LOCK_SPACE = 0x4C4C4D06  # a number that no other code uses in this database
 LOCKS = 256  # PostgreSQL has room for a limited number
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,6 +106,8 @@ def _changes(labels: int, new: Sequence[Sample], floor: datetime | None) -> Iter
     is_new = {_microseconds(at) for at, *_ in new}
     is_complete = begin == first - GAP
     for number, field in enumerate(fields):
+        metric = COUNTERS[field]
+        max_gap = max_counter_gap(metric) * 1_000_000
         inside = [Reading(_microseconds(at), float(row[number])) for at, *row in rows if row[number] is not None]
         # The growth up to the next sample may have been counted from a sample before the floor.
         following = after.get(field, ()) if is_complete or field in before else ()
@@ -113,7 +115,9 @@ def _changes(labels: int, new: Sequence[Sample], floor: datetime | None) -> Iter
         now = set(pairwise(chain))
         then = set(pairwise([reading for reading in chain if reading.at not in is_new]))
         for sign, pairs in ((1, now - then), (-1, then - now)):
-            yield from (Change(COUNTERS[field], labels, pair, sign) for pair in sorted(pairs))
+            for pair in sorted(pairs):
+                if pair[1].at - pair[0].at <= max_gap:
+                    yield Change(metric.name, labels, pair, sign)
 
 
 def _nearest(

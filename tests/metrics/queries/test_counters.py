@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from django.core.cache import caches
 from django.db import transaction
@@ -19,7 +20,7 @@ from metrics import catalogue
 from metrics.catalogue import Kind
 from metrics.events import SystemEvent
 from metrics.models import GaugeRollup
-from metrics.queries import Filters, Window
+from metrics.queries import Filters, SeriesSpec, Window, Windows, moving
 from metrics.store.raw_floors import raise_floor
 from metrics.store.upkeep import level_hours
 from metrics.store.upkeep.deleting import Steps
@@ -136,6 +137,50 @@ class ACounter:
         (line,) = series_of([(SENT, "last")], window, Filters(), step=3_600, now=NOW).lines
 
         assert line.values == [39]
+
+
+class ACounterOfTheMonitor:
+    """The monitor samples itself each second, so a longer time without a sample is an outage."""
+
+    STORED = catalogue.get("monitor.events_accepted")
+
+    def write_samples(self, start: int, end: int) -> None:
+        """Two events are stored each second, after a start at `start` seconds before NOW."""
+        write(*(sample(s, 2 * (start - s), "monitor", self.STORED.field) for s in range(start, end, -1)))
+
+    @pytest.mark.parametrize("step", [10, 60, 600])
+    def test_has_a_rate_at_every_step(self, step: int) -> None:
+        self.write_samples(600, -1)
+
+        assert rates(step, 600, self.STORED) == [pytest.approx(2)] * (600 // step)
+
+    def test_has_a_rate_in_hours(self) -> None:
+        self.write_samples(3_600, 3_000)
+        convert(self.STORED.name)
+
+        assert rates(3_600, 3_600, self.STORED) == [pytest.approx(2)]
+
+    @pytest.mark.parametrize(("step", "down"), [(10, 50), (60, 240)])
+    def test_is_not_known_while_the_monitor_was_down(self, step: int, down: int) -> None:
+        self.write_samples(600, 299)
+        self.write_samples(300 - down, -1)
+
+        values = rates(step, 600, self.STORED)
+
+        begin, end = 300 // step, (300 + down) // step
+        assert values[:begin] == [pytest.approx(2)] * begin
+        assert values[begin:end] == [None] * (end - begin)
+        assert values[end:] == [pytest.approx(2)] * (len(values) - end)
+
+    def test_of_a_window_around_an_outage_is_that_of_the_time_before_and_after(self) -> None:
+        self.write_samples(600, 299)
+        self.write_samples(250, -1)
+        end = int(NOW.timestamp()) - 240
+        windows = Windows(np.array([end - 80]), np.array([end]), 1)
+
+        [values] = moving(SeriesSpec(self.STORED, "rate"), windows, Filters()).values()
+
+        assert list(values.values) == [pytest.approx(2)]
 
 
 class Reading(NamedTuple):
