@@ -30,7 +30,7 @@ MAINTAIN_SECONDS = 20.0
 
 
 @shared_task(name="metrics.tasks.sample", expires=1.0)
-@periodic("sample", logged=StoreUnavailable)  # by the recorder
+@periodic("sample", logged=StoreUnavailable, expected=TimeoutError)  # logged by the recorder
 def sample() -> None:
     """Sample this host and record it, once a second, regardless of the number of schedulers and workers."""
     at = _now()

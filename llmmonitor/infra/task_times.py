@@ -26,12 +26,16 @@ _running = threading.local()  # .begin
 
 
 def periodic(
-    action: str, *, logged: type[Exception] | tuple[type[Exception], ...] = ()
+    action: str,
+    *,
+    logged: type[Exception] | tuple[type[Exception], ...] = (),
+    expected: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Return a decorator for the function of a task that runs again soon: a failure is logged and counted, not raised.
 
     Celery would log each failure with a traceback, each second. action: what failed, in the log line, formatted with
     the arguments of the task. logged: errors that another part logs; they are counted only.
+    expected: errors whose message is enough, logged without a traceback.
     """
 
     def decorate(function: Callable[P, None]) -> Callable[P, None]:
@@ -44,7 +48,8 @@ def periodic(
             except Exception as error:  # noqa: BLE001 (the task runs again)
                 telemetry.count("tasks_failed", f"{function.__module__}.{function.__name__}")
                 if not isinstance(error, logged):
-                    log_throttled(logger, action.format(*args, **kwargs), error)
+                    has_traceback = not isinstance(error, expected)
+                    log_throttled(logger, action.format(*args, **kwargs), error, traceback=has_traceback)
 
         return run
 

@@ -46,9 +46,14 @@ class LogThrottle:
 _throttle = LogThrottle()
 
 
-def log_throttled(logger: logging.Logger, action: str, error: BaseException) -> None:
-    """Log that `action` failed: the first error of its type with a traceback, then at most one line a minute."""
+def log_throttled(logger: logging.Logger, action: str, error: BaseException, *, traceback: bool = True) -> None:
+    """Log that `action` failed: the first error of its type with a traceback, then at most one line a minute.
+
+    traceback: False for an error that is no bug and whose message is enough.
+    """
     name = type(error).__name__
     state = _throttle.failed((action, name), time.monotonic())
     if state:
-        logger.error("%s failed: %s: %s", action, name, error, exc_info=error if state == "first" else None)
+        logger.error(
+            "%s failed: %s: %s", action, name, error, exc_info=error if state == "first" and traceback else None
+        )

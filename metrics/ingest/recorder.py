@@ -188,7 +188,15 @@ class Recorder:
     def record(self, events: Sequence[Event], timeout: float | None = None) -> CommitResult:
         """`submit`, and wait for the commit. Raises TimeoutError after `timeout` seconds; the events may still be
         stored."""
-        return self.submit(events).result(timeout)
+        try:
+            return self.submit(events).result(timeout)
+        except TimeoutError:
+            if timeout is None:  # an error of the commit itself
+                raise
+            raise TimeoutError(
+                f"The commit has not ended after {timeout:g} s. Another program holds the store's write lock, or the "
+                "database or its disk is slow."
+            ) from None
 
     def drain(self, timeout: float) -> bool:
         """Wait until the queue is empty, for at most `timeout` seconds. Returns whether it is."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,10 @@ from llmmonitor import celery_settings
 from llmmonitor.celery import app
 from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import LogThrottle
+from metrics.events import Event
+from metrics.ingest.recorder import Recorder
 from metrics.live import ring
+from metrics.store.commit_result import CommitResult
 from metrics.store.unavailable import StoreUnavailable
 from tests.metrics.exposition.scraped import Scrape
 
@@ -54,6 +58,41 @@ def run(name: str, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
     monkeypatch.setattr(called, fail)
     app.tasks[name].apply(arguments)
+
+
+@pytest.mark.django_db
+class ASampleThatWaitsForItsCommit:
+    def test_is_logged_in_a_sentence_without_a_traceback(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        begun, ends = threading.Event(), threading.Event()
+
+        class Locked:
+            """A store whose write lock another program holds."""
+
+            def commit(self, events: Sequence[Event]) -> CommitResult:
+                begun.set()
+                ends.wait()
+                return CommitResult(len(events), 0)
+
+            def compact(self) -> bool:
+                return False
+
+        recorder = Recorder(store=Locked)
+        monkeypatch.setattr("metrics.ingest.recorder.get_recorder", lambda: recorder)
+        monkeypatch.setattr("metrics.tasks.RECORD_SECONDS", 0.5)
+        app.tasks["metrics.tasks.sample"].apply()
+        ends.set()
+        recorder.close()
+
+        assert begun.is_set()
+        [record] = [record for record in caplog.records if record.name == "metrics.tasks"]
+        assert record.getMessage() == (
+            "sample failed: TimeoutError: The commit has not ended after 0.5 s. Another program holds the store's "
+            "write lock, or the database or its disk is slow."
+        )
+        assert record.exc_info is None
+        assert telemetry.totals().by_label("tasks_failed") == {"metrics.tasks.sample": 1}
 
 
 @pytest.mark.django_db
