@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.server import Server
+from tests.support.server import MakeServer, Server
 
 pytestmark = pytest.mark.browser
 
@@ -67,3 +67,13 @@ class TheSystemPage:
             expect(page.locator(f"[data-widget={widget}] [data-values]")).to_contain_text(
                 re.compile(r"\d"), timeout=30_000
             )
+
+
+class ASystemPageWithoutRequests:
+    def test_reads_its_tables_again_before_it_loads_all_data_again_after_a_minute(
+        self, make_server: MakeServer, open_page: Callable[[str], Page]
+    ) -> None:
+        page = open_page(f"{make_server().url}/dashboard/system/?range=5m")
+        tasks = page.locator("[data-table=tasks]")
+
+        expect(tasks).not_to_have_js_property("innerHTML", tasks.inner_html(), timeout=20_000)

@@ -99,7 +99,7 @@ export class Loader {
 
   #mayRefresh() {
     const isConnected = ["live", "polling"].includes(this.#page.connection.state);
-    const isNeeded = this.#always || (this.#page.live && this.#page.hasEvents && !this.#page.isIdle);
+    const isNeeded = this.#always || (this.#page.live && !this.#page.isIdle);
     return isNeeded && !document.hidden && !this.#inProgress && isConnected;
   }
 

@@ -34,6 +34,7 @@ export class Page {
   pause = null;
   #clock;
   #loader;
+  #refreshIdle;
   #lastRange = null;
   #pausedRange = null; // the range in the address when the page was paused
   #machineStates = null; // in the newest tick
@@ -41,14 +42,16 @@ export class Page {
 
   // `settings`: the ranges and the filters, as the server defines them in dashboard/page_context.py.
   // `alwaysRefresh`: refresh the figures also while the window is paused or fixed, and while nothing is measured.
+  // `refreshIdle`: only while nothing is measured, too.
   /** @param {{ data: PageData, settings: PageSettings, catalogue?: Record<string, CatalogueEntry>, tiles?: any[],
-   *   specs?: SeriesSpec[], alwaysRefresh?: boolean }} options */
-  constructor({ data, settings, catalogue = {}, tiles = [], specs = [], alwaysRefresh = false }) {
+   *   specs?: SeriesSpec[], alwaysRefresh?: boolean, refreshIdle?: boolean }} options */
+  constructor({ data, settings, catalogue = {}, tiles = [], specs = [], alwaysRefresh = false, refreshIdle = false }) {
     this.settings = settings;
     this.catalogue = catalogue;
     this.tiles = tiles;
     this.specs = specs;
     this.#clock = new Clock(data.now);
+    this.#refreshIdle = refreshIdle;
     this.#loader = new Loader(this, alwaysRefresh);
     this.setData(data);
     window.addEventListener("popstate", () => this.load());
@@ -99,7 +102,8 @@ export class Page {
 
   // Whether nothing is measured that the figures would show.
   get isIdle() {
-    return this.tick?.overall?.requests_per_second === null && !this.#machinesChanged;
+    if (this.#refreshIdle) return false;
+    return !this.hasEvents || (this.tick?.overall?.requests_per_second === null && !this.#machinesChanged);
   }
 
   // The values of the last minute for the chosen filters; null without a tick.

@@ -90,4 +90,4 @@ const WIDGETS = {
   storage: mountBars,
 };
 
-startPage(WIDGETS);
+startPage(WIDGETS, { refreshIdle: true }); // the monitor works without requests
