@@ -16,8 +16,10 @@ from typing import Any
 import psutil
 from django.conf import settings
 
+from llmmonitor.backup.last import last_backup
 from llmmonitor.infra.telemetry import Durations, Totals, telemetry
 from metrics.sizes.database import database_bytes
+from metrics.store.upkeep.archiving import archive_notice
 
 WINDOW_SECONDS = 60.0  # of percentiles and shares
 MIB = 2**20
@@ -96,6 +98,20 @@ def monitor_fields(at: datetime) -> dict[str, Any]:
         for field, level in (("cpu_percent", "process_cpu_percent"), ("memory_mb", "process_memory_mb")):
             if level in totals.levels:
                 fields[f"monitor_{field}"] = round(totals.levels[level], 2)
-    if at.second % 10 == 0:  # it changes slowly
+    if at.second % 10 == 0:  # these change slowly
         fields["monitor_database_mb"] = round(database_bytes() / MIB, 3)
+        fields |= _copies(at)
+    return fields
+
+
+def _copies(at: datetime) -> dict[str, Any]:
+    """Return how old the last backup is and whether the archive fails, of those that are configured."""
+    fields: dict[str, Any] = {}
+    if settings.LLMMONITOR.backup_dir is not None:
+        last = last_backup()
+        # A schedule whose first backup fails becomes overdue, too.
+        since = last.succeeded_at.timestamp() if last and last.succeeded_at else _process(os.getpid()).create_time()
+        fields["monitor_backup_age_seconds"] = max(0.0, round(at.timestamp() - since, 1))
+    if settings.LLMMONITOR.archive_dir is not None:
+        fields["monitor_archive_problems"] = int(archive_notice() is not None)
     return fields

@@ -144,6 +144,8 @@ class SystemEvent(Event):
     monitor_query_p95_ms: Amount | None = None
     monitor_cache_hit_percent: Percent | None = None
     monitor_database_mb: Amount | None = None
+    monitor_backup_age_seconds: Amount | None = None
+    monitor_archive_problems: Amount | None = None
     monitor_alert_evaluation_ms: Amount | None = None
     monitor_alert_lag_seconds: Amount | None = None
     monitor_alert_rules_in_error: Amount | None = None

@@ -52,6 +52,8 @@ class SystemMetrics(models.Model):
     monitor_query_p95_ms = models.FloatField(null=True)
     monitor_cache_hit_percent = models.FloatField(null=True)
     monitor_database_mb = models.FloatField(null=True)
+    monitor_backup_age_seconds = models.FloatField(null=True)
+    monitor_archive_problems = models.FloatField(null=True)
     monitor_alert_evaluation_ms = models.FloatField(null=True)
     monitor_alert_lag_seconds = models.FloatField(null=True)
     monitor_alert_rules_in_error = models.FloatField(null=True)

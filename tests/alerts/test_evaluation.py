@@ -64,13 +64,34 @@ class TheDefaultRules:
             "Events Waiting": (10_000, None, 30),
             "Late Ticks": (3000, None, 60),
             "Disk Almost Full": (90, 88, 60),
+            "Backup Overdue": (172_800, None, 60),
+            "Archive Failing": (0, None, 300),
         }
-        assert len(alert_manager.get_alert_rules()) == 12  # all are valid
+        assert len(alert_manager.get_alert_rules()) == 14  # all are valid
         assert [rule.id for rule in stored if not rule.enabled] == ["hanging-request"]
 
 
 def add(**fields: Any) -> None:
     alert_manager.add_alert_rule(check_rule({"id": "r", "name": "R"} | fields))
+
+
+class TheRulesOnCopies:
+    def test_fire_for_a_backup_that_is_two_days_old_and_an_archive_that_fails_for_five_minutes(self) -> None:
+        write(
+            [
+                host(second, monitor_backup_age_seconds=172_700 + second, monitor_archive_problems=float(second >= 0))
+                for second in range(-60, 420, 10)
+            ]
+        )
+
+        changes = [(rule, to) for _, rule, to in follow(400)]
+
+        assert changes == [
+            ("archive-failing", "pending"),
+            ("backup-overdue", "pending"),
+            ("backup-overdue", "firing"),
+            ("archive-failing", "firing"),
+        ]
 
 
 class ARuleWithoutData:

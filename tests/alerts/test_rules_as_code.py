@@ -47,7 +47,7 @@ class TheExample:
         for _ in range(2):
             call_command("shell", command=EXAMPLE, verbosity=0)
 
-        assert len(alert_manager.get_alert_rules()) == 13
+        assert len(alert_manager.get_alert_rules()) == 15
 
 
 class ARuleWithAnotherMetric:

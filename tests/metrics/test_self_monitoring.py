@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from django.conf import settings
+from django.core.cache import caches
+from django.test import override_settings
 
+from llmmonitor.backup.models import LastBackup
 from llmmonitor.infra.telemetry import Telemetry
 from metrics import catalogue
 from metrics.events import EVENT_TYPES
-from metrics.self_monitoring import WINDOW_SECONDS, SelfMonitor
+from metrics.self_monitoring import WINDOW_SECONDS, SelfMonitor, monitor_fields
+from metrics.store.upkeep import archiving
 
 
 class TheFieldsOfASample:
@@ -105,3 +114,43 @@ class TheFieldsOfASample:
         fields = self.sample(monitor, work, 0)
 
         assert fields.keys() <= EVENT_TYPES["system"].model_fields.keys()
+
+
+@pytest.mark.store
+@pytest.mark.django_db
+class TheSampleOfAMonitorWithCopies:
+    AT = datetime(2026, 3, 1, 12, 0, 10, tzinfo=UTC)
+
+    @pytest.fixture(autouse=True)
+    def _no_problem(self) -> Iterator[None]:
+        caches["default"].clear()
+        yield
+        caches["default"].clear()
+
+    def fields(self, at: datetime = AT, **changes: Any) -> dict[str, Any]:
+        with override_settings(LLMMONITOR=settings.LLMMONITOR.model_copy(update=changes)):
+            fields = monitor_fields(at)
+        return {name: value for name, value in fields.items() if "backup" in name or "archive" in name}
+
+    def test_has_none_of_their_figures_if_they_are_not_configured(self) -> None:
+        LastBackup.objects.create(by=LastBackup.By.COMMAND, succeeded_at=self.AT)
+
+        assert self.fields() == {}
+
+    def test_has_the_age_of_the_newest_backup(self, tmp_path: Path) -> None:
+        LastBackup.objects.create(by=LastBackup.By.SCHEDULE, succeeded_at=self.AT - timedelta(hours=30))
+
+        assert self.fields(backup_dir=tmp_path) == {"monitor_backup_age_seconds": 108_000}
+
+    def test_has_the_time_since_the_start_before_the_first_backup(self, tmp_path: Path) -> None:
+        start = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
+        tenth = (start + timedelta(days=3)).replace(second=10, microsecond=0)
+
+        age = self.fields(tenth, backup_dir=tmp_path)["monitor_backup_age_seconds"]
+
+        assert age == pytest.approx((tenth - start).total_seconds(), abs=0.1)
+
+    def test_has_whether_the_archive_fails(self, tmp_path: Path) -> None:
+        assert self.fields(archive_dir=tmp_path) == {"monitor_archive_problems": 0}
+        archiving.note_problem(archiving.ArchiveProblem("Read-only file system"))
+        assert self.fields(archive_dir=tmp_path) == {"monitor_archive_problems": 1}

@@ -90,7 +90,7 @@ class TheKeyOfSamplesByLabelSet:
     def test_still_recognises_what_was_stored_before(self, models: Any) -> None:
         sampled(models)
 
-        migrate_to("0016_self_monitoring")
+        migrate_to("0020_backup_age_and_archive")
 
         same = SystemEvent(timestamp=NOW, host="big", cpu_percent=20.0, gpu_metrics=(GPUSample(gpu_id="0"),))
         only_pending = queue(NOW).model_copy(update={"processing": None})

@@ -71,6 +71,8 @@ FULL_SYSTEM = {
     "monitor_query_p95_ms": 14.0,
     "monitor_cache_hit_percent": 15.0,
     "monitor_database_mb": 16.0,
+    "monitor_backup_age_seconds": 17.0,
+    "monitor_archive_problems": 1.0,
     "monitor_alert_evaluation_ms": 41.0,
     "monitor_alert_lag_seconds": 3.0,
     "monitor_alert_rules_in_error": 1.0,
