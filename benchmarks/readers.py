@@ -24,7 +24,7 @@ from django.utils.timezone import now
 from benchmarks import report, workload
 from benchmarks.monitor_server import server, status_of
 from metrics.events import InferenceEvent
-from metrics.store.upkeep.retention import maintain
+from metrics.store.upkeep.maintenance import maintain
 from metrics.store.writing.transaction import Store
 
 REQUESTS = 200_000

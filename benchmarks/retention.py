@@ -22,7 +22,7 @@ from benchmarks.monitor_server import server, status_of
 from metrics.events import InferenceEvent
 from metrics.models import InferenceMetrics
 from metrics.sizes.database import DatabaseSize, database_bytes, database_size
-from metrics.store.upkeep.retention import maintain
+from metrics.store.upkeep.maintenance import maintain
 from metrics.store.writing.transaction import Store
 
 REQUESTS = 1_000_000

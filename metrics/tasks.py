@@ -51,9 +51,9 @@ def broadcast() -> None:
 def maintain() -> None:
     """Delete expired rows and keep the store within its disk limit."""
     from metrics.archive.writing import DirectoryArchive
-    from metrics.store.upkeep.retention import maintain as keep_within_policy
+    from metrics.store.upkeep.maintenance import maintain as run_upkeep
 
-    keep_within_policy(_now(), MAINTAIN_SECONDS, archive=DirectoryArchive.from_settings())
+    run_upkeep(_now(), MAINTAIN_SECONDS, archive=DirectoryArchive.from_settings())
 
 
 @task_prerun.connect

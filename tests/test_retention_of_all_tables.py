@@ -37,7 +37,7 @@ from metrics.models import (
     TableSize,
 )
 from metrics.store import raw_floors
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -244,6 +244,6 @@ class ATable:
         old, young = add(NOW - kept - tolerance), add(NOW - kept + tolerance)
         keys = [old.pk, young.pk]
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert list(model._default_manager.filter(pk__in=keys).values_list("pk", flat=True)) == [young.pk]

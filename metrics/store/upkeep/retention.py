@@ -1,26 +1,21 @@
-"""Deletes rows that are older than their retention, and keeps the store below its disk limit.
+"""Deletes rows that are older than their retention.
 
-Beside that, it merges rollup rows that other processes have left, and checks rollups against raw rows.
-
-`maintain` deletes rows in short steps (`metrics.store.upkeep.deleting`). Raw rows are deleted oldest first, and the raw
+Rows are deleted in short steps (`metrics.store.upkeep.deleting`). Raw rows are deleted oldest first, and the raw
 floor of their kind rises in the same transaction (`metrics.store.raw_floors`). Rollups keep their figures when the raw
 rows of their bucket are deleted.
 """
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, models
+from django.db import models
 from django.db.models import Exists, OuterRef
 
 from llmmonitor.access.retention import expired_rows
-from metrics import registers
 from metrics.aggregation import GAUGE_RESOLUTIONS, RESOLUTIONS
 from metrics.levels import HOUR, LEVELS
 from metrics.models import (
@@ -31,107 +26,49 @@ from metrics.models import (
     InferenceRollup,
     MonitorOutage,
     RecentId,
+    RequestTotal,
     Series,
     TableSize,
 )
 from metrics.readings import MINUTE
-from metrics.retention_policy import RetentionPolicy, changed_within
-from metrics.store import compaction
+from metrics.retention_policy import RetentionPolicy
 from metrics.store.demo_claim import is_filling
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import disk_limit, level_hours, request_totals, rollup_checks, sdk_queues, table_sizes
+from metrics.store.upkeep import level_hours, request_totals, sdk_queues
 from metrics.store.upkeep.archiving import Archive, archive_old
 from metrics.store.upkeep.deleting import Step, Steps, matching_rows, oldest_raw_rows
 from metrics.store.upkeep.tables import RAW_TABLES, manager, referring_tables, table_name
-
-logger = logging.getLogger(__name__)
 
 # Rollups are deleted this much later, so that a query that began before still reads complete buckets.
 READERS_GRACE = timedelta(minutes=1)
 GAUGE_LABELS_EVERY = timedelta(hours=1)
 
-COMPACTION_EVERY = timedelta(minutes=10)
-
-# When this process last saw that all label sets of gauges are in use, and that no ended bucket has several rows.
+# When this process last saw that all label sets of gauges are in use.
 _gauge_labels_clean_at: datetime | None = None
-_compacted_at: datetime | None = None
 
 
-def maintain(
-    now: datetime, budget_seconds: float, policy: RetentionPolicy | None = None, archive: Archive | None = None
-) -> dict[str, int]:
-    """Delete rows that are too old or too many for the disk limit. Return the number of rows by table.
-
-    With an archive, requests and errors are archived before they are deleted (`metrics.store.upkeep.archiving`).
-
-    It stops after `budget_seconds` and continues at the next call; each table gets at least one step. Any number of
-    processes may run it at the same time. After all tables, it raises the first error of the database.
-
-    In the minute after a person has changed a retention, it keeps only to the disk limit: other processes do not know
-    the change yet, and a query that began before still reads complete buckets.
-    """
-    waits = policy is None and changed_within(now - READERS_GRACE, now)
-    policy = policy or RetentionPolicy.current(fresh=True)
-    steps = Steps(time.monotonic() + budget_seconds)
-    counts: dict[str, int] = {}
-    failed: DatabaseError | None = None
-
-    def attempt(subject: str, task: Callable[[], Mapping[str, int]]) -> None:
-        nonlocal failed
-        try:
-            for name, rows in task().items():
-                counts[name] = counts.get(name, 0) + rows
-        except DatabaseError as error:
-            logger.warning("retention: %s: %s", subject, error)
-            failed = failed or error
-
-    def run(name: str, task: Callable[[], int]) -> None:
-        attempt(name, lambda: {name: task()})
-
-    def shrink_file() -> dict[str, int]:
-        disk_limit.shrink_file(steps)
-        return {}
-
-    def measure_sizes() -> dict[str, int]:
-        table_sizes.measure_each_hour(now)
-        return {}
-
-    def check_rollups() -> dict[str, int]:
-        rollup_checks.check_due_hours(now, steps)
-        return {}
-
-    # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
-    attempt("disk limit", lambda: disk_limit.enforce_max_disk(now, steps, archive))
-    if waits:
-        if failed:
-            raise failed
-        return counts
+def deletions(
+    now: datetime, policy: RetentionPolicy, steps: Steps, archive: Archive | None
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Yield each table with the task that deletes its old rows and returns their number. Run one before the next."""
     for model, kind in RAW_TABLES:
-        run(table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps, archive))
-    attempt("totals of requests", lambda: _add_to_totals(now, steps, policy))
+        yield table_name(model), partial(_delete_raw, model, kind, now - policy.raw(kind), steps, archive)
+    yield table_name(RequestTotal), partial(_add_to_totals, now, steps, policy)
     in_totals = request_totals.boundary()
     for resolution in RESOLUTIONS:
         of_resolution = manager(InferenceRollup).filter(resolution=resolution)
         if resolution == HOUR:
             of_resolution = of_resolution.filter(bucket__lt=in_totals)
-        run(table_name(InferenceRollup), partial(steps.run, _old_buckets(of_resolution, resolution, policy, now)))
+        yield table_name(InferenceRollup), partial(steps.run, _old_buckets(of_resolution, resolution, policy, now))
     hours = manager(ErrorGroupRollup).all()
-    run(table_name(ErrorGroupRollup), partial(steps.run, _old_buckets(hours, 3600, policy, now)))
+    yield table_name(ErrorGroupRollup), partial(steps.run, _old_buckets(hours, HOUR, policy, now))
     for query in _outdated(policy, now):
-        run(table_name(query.model), partial(steps.run, matching_rows(query)))
+        yield table_name(query.model), partial(steps.run, matching_rows(query))
     for resolution in GAUGE_RESOLUTIONS:
-        run(table_name(GaugeRollup), partial(_clean_gauges, resolution, policy, now, steps))
-    run(table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps))
-    attempt("access", lambda: _delete_access_rows(now, steps))
-    attempt("compaction", lambda: _merge_leftovers(now, steps))
-    attempt("check of rollups", check_rollups)
-    for name, function in registers.retention:
-        run(name, partial(function, now, steps.deadline))
-    attempt("free pages", shrink_file)
-    attempt("sizes", measure_sizes)
-    if failed:
-        raise failed
-    return counts
+        yield table_name(GaugeRollup), partial(_clean_gauges, resolution, policy, now, steps)
+    yield table_name(GaugeLabels), partial(_clean_gauge_labels, now, steps)
+    for query in expired_rows(now):
+        yield table_name(query.model), partial(steps.run, matching_rows(query))
 
 
 def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: Steps, archive: Archive | None) -> int:
@@ -146,10 +83,10 @@ def _delete_raw(model: type[models.Model], kind: str, before: datetime, steps: S
     return steps.run(oldest_raw_rows(model, kind, before))
 
 
-def _add_to_totals(now: datetime, steps: Steps, policy: RetentionPolicy) -> dict[str, int]:
-    """Add the hours that do not change any more to the totals of requests. No row counts as deleted."""
+def _add_to_totals(now: datetime, steps: Steps, policy: RetentionPolicy) -> int:
+    """Add the hours that do not change any more to the totals of requests. No row is deleted."""
     request_totals.add_ended_hours(now - READERS_GRACE, steps, policy)
-    return {}
+    return 0
 
 
 def _outdated(policy: RetentionPolicy, now: datetime) -> Iterator[models.QuerySet[Any]]:
@@ -206,11 +143,6 @@ def _unused_labels(policy: RetentionPolicy, now: datetime) -> Iterator[models.Qu
     yield _without_references(groups)
 
 
-def _delete_access_rows(now: datetime, steps: Steps) -> dict[str, int]:
-    """Delete expired sessions and login links, and old entries of the logs. Return the number of rows by table."""
-    return {table_name(query.model): steps.run(matching_rows(query)) for query in expired_rows(now)}
-
-
 def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
     """Delete the label sets of gauges that no row refers to. Return the number of rows.
 
@@ -225,16 +157,6 @@ def _clean_gauge_labels(now: datetime, steps: Steps) -> int:
     if not sdk_queues.fold(now, steps) and not deleted:
         _gauge_labels_clean_at = now
     return deleted
-
-
-def _merge_leftovers(now: datetime, steps: Steps) -> dict[str, int]:
-    """Merge the rollup rows that other processes have left, once in COMPACTION_EVERY. No row counts as deleted."""
-    global _compacted_at
-    if _compacted_at is None or abs(now - _compacted_at) >= COMPACTION_EVERY:
-        compaction.merge_leftovers(now, steps)
-        if not steps.is_over:
-            _compacted_at = now
-    return {}
 
 
 def _without_references(query: models.QuerySet[Any]) -> models.QuerySet[Any]:

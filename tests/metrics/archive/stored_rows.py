@@ -11,7 +11,7 @@ from metrics import queries
 from metrics.archive.reading import read_archive
 from metrics.archive.writing import DirectoryArchive
 from metrics.queries.time.window import EPOCH
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance
 from tests.metrics.store.kept import NOW
 
 LATER = NOW + timedelta(days=500)
@@ -30,7 +30,7 @@ def archived(directory: Path, kind: str = "inference", **window: datetime) -> li
 
 def maintain(directory: Path, at: datetime = NOW) -> dict[str, int]:
     """Run upkeep with an archive in the directory."""
-    return retention.maintain(at, 10.0, archive=DirectoryArchive(directory))
+    return maintenance.maintain(at, 10.0, archive=DirectoryArchive(directory))
 
 
 def names(directory: Path) -> list[str]:

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from metrics import queries
 from metrics.models import ErrorGroupRollup, ErrorMetrics, InferenceMetrics, InferenceRollup, RawFloor
 from metrics.store.unavailable import StoreUnavailable
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance
 from metrics.store.writing.transaction import Store
 from tests.metrics.archive.stored_rows import exported, maintain, names, raising
 from tests.metrics.importing.test_round_trip import HARD_TEXTS
@@ -116,7 +116,7 @@ class ARestore:
     ) -> None:
         keep(settings, 400)
         restore(tmp_path)
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
         assert InferenceMetrics.objects.count() == COUNT  # they are kept as long as the setting says
         keep(settings, 30)
         maintain(tmp_path, NOW)

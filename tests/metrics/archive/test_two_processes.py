@@ -32,13 +32,13 @@ settings.DATABASES["default"]["NAME"] = sys.argv[1]
 django.setup()
 from metrics.archive.writing import DirectoryArchive
 from metrics.models import InferenceMetrics
-from metrics.store.upkeep import archiving, retention
+from metrics.store.upkeep import archiving, maintenance
 archiving.FILE_ROWS = 50
 print("ready", flush=True)
 now = datetime.fromisoformat(sys.stdin.readline().strip())
 until = time.monotonic() + {SECONDS}
 while InferenceMetrics.objects.exists() and time.monotonic() < until:
-    retention.maintain(now, 0.0, archive=DirectoryArchive(Path(sys.argv[2])))
+    maintenance.maintain(now, 0.0, archive=DirectoryArchive(Path(sys.argv[2])))
 """
 
 

@@ -15,7 +15,7 @@ from metrics.queries import Availability, availability
 from metrics.queries.answers import availability as availability_module
 from metrics.retention_policy import RetentionPolicy, change_retention
 from metrics.store import outages
-from metrics.store.upkeep.retention import maintain
+from metrics.store.upkeep.maintenance import maintain
 from tests.metrics.queries.known_events import write
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]

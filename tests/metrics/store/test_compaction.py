@@ -16,7 +16,7 @@ from metrics.events import ErrorEvent
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup, RollupFloor
 from metrics.store import compaction
 from metrics.store.rollup_floors import LAG_SECONDS
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.write_lock import upkeep_transaction
 from metrics.store.writing.rollup_rows import INFERENCE
@@ -318,10 +318,10 @@ class TheRowsThatAProcessHasLeft:
 
     def test_are_searched_every_ten_minutes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         searched: list[datetime] = []
-        monkeypatch.setattr(retention, "_compacted_at", None)
+        monkeypatch.setattr(maintenance, "_compacted_at", None)
         monkeypatch.setattr(compaction, "merge_leftovers", lambda now, steps: searched.append(now))
         for minutes in (0, 1, 9, 11):
-            retention.maintain(NOW + timedelta(minutes=minutes), 10.0)
+            maintenance.maintain(NOW + timedelta(minutes=minutes), 10.0)
         assert searched == [NOW, NOW + timedelta(minutes=11)]
 
 
@@ -347,7 +347,7 @@ class ABucketBelowTheFloor:
     def test_gets_no_correction_after_its_deletion(self, keep_seconds: Callable[[float], None]) -> None:
         keep_seconds(15.0)
         commit(error("a", before(minutes=10)))
-        retention.maintain(NOW + timedelta(minutes=30), 10.0)
+        maintenance.maintain(NOW + timedelta(minutes=30), 10.0)
         keep_seconds(600.0)
         commit(failed("a", before(minutes=10)), at=NOW + timedelta(minutes=30))
         assert outcomes(1) == {}
@@ -357,7 +357,7 @@ class ABucketBelowTheFloor:
         keep_seconds(15.0)
         commit(request("a"))
         keep_seconds(600.0)
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
         commit(request("b", before(minutes=100)))
         assert RollupFloor.objects.get(resolution=1).bucket == int(before(minutes=15).timestamp())
         assert requests(1) == 1

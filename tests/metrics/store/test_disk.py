@@ -27,7 +27,7 @@ from metrics.models import ErrorMetrics, GPUMetrics, InferenceMetrics, RecentId,
 from metrics.sizes.database import sqlite_file
 from metrics.store import disk, raw_floors, write_check
 from metrics.store.unavailable import StoreUnavailable
-from metrics.store.upkeep import disk_limit, retention
+from metrics.store.upkeep import disk_limit, maintenance
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, record, request, rolled_up
 
 GIB, MIB = 2**30, 2**20
@@ -140,7 +140,7 @@ class AStoreOverItsLimit:
         limits(max_disk=disk_limit.used_bytes() - 400_000)
         caplog.set_level(logging.WARNING, "metrics")
 
-        counts = retention.maintain(NOW, 10.0)
+        counts = maintenance.maintain(NOW, 10.0)
 
         left = list(by_hand())
         assert 0 < len(left) < 1_000
@@ -154,9 +154,9 @@ class AStoreOverItsLimit:
         limit = disk_limit.used_bytes() + 200_000  # near its limit, because PostgreSQL's files do not shrink
         limits(max_disk=limit)
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
         left = InferenceMetrics.objects.count()
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert left < 1_000
         assert disk_limit.used_bytes() <= limit
@@ -167,14 +167,14 @@ class AStoreOverItsLimit:
         before = rolled_up(60), rolled_up(3600)
         limits(max_disk=disk_limit.used_bytes() - 300_000)
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert (rolled_up(60), rolled_up(3600)) == before == (500, 500)
 
     def test_moves_the_raw_floor_and_rejects_what_is_older(self, limits: Any) -> None:
         fill(1_000, minutes=300)
         limits(max_disk=disk_limit.used_bytes() - 400_000)
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
         limits(max_disk=5 * GIB)
 
         recorded = record([request(ago(minutes=299), "r00001")])
@@ -189,7 +189,7 @@ class AStoreOverItsLimit:
         fill(1_000, minutes=300)
         limits(max_disk=disk_limit.used_bytes() - 400_000)
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert not ErrorMetrics.objects.exists()
         assert SystemMetrics.objects.get().timestamp == ago(minutes=2)
@@ -202,7 +202,7 @@ class AStoreOverItsLimit:
         limits(max_disk=1)
         caplog.set_level(logging.WARNING, "metrics")
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         kept = InferenceMetrics.objects.order_by("timestamp").values_list("timestamp", flat=True)
         assert kept[0] >= NOW - disk_limit.MIN_KEPT
@@ -215,12 +215,12 @@ class AStoreOverItsLimit:
         caplog.set_level(logging.WARNING, "metrics")
 
         for _ in range(3):
-            retention.maintain(NOW, 10.0)
+            maintenance.maintain(NOW, 10.0)
         assert caplog.text.count("Raise the limit") == 1
         assert "none of its raw rows could be deleted" in str(disk_limit.limit_notice())
 
         caches["default"].delete(f"{disk_limit.NOTICE}:over-logged")  # as it expires
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
         assert caplog.text.count("Raise the limit") == 2
 
     def test_gives_the_pages_back(self, limits: Any) -> None:
@@ -229,7 +229,7 @@ class AStoreOverItsLimit:
         limit = disk_limit.used_bytes() - 1_000_000
         limits(max_disk=limit)
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert file_bytes() <= limit
 
@@ -262,7 +262,7 @@ class AFileWhoseRowsAreTooOld:
         is_over = False
         while not is_over:
             size = bytes_on_disk()
-            deleted = sum(retention.maintain(NOW, 1.0).values())
+            deleted = sum(maintenance.maintain(NOW, 1.0).values())
             is_over = not deleted and bytes_on_disk() == size
 
         assert InferenceMetrics.objects.count() == young
@@ -297,9 +297,9 @@ class AStoreOnPostgresql:
         limits(max_disk=1)
 
         with CaptureQueriesContext(connection) as first:
-            retention.maintain(NOW, 10.0)
+            maintenance.maintain(NOW, 10.0)
         with CaptureQueriesContext(connection) as second:
-            retention.maintain(NOW, 10.0)
+            maintenance.maintain(NOW, 10.0)
 
         assert vacuumed(first) == [f'VACUUM (ANALYZE) "{InferenceMetrics._meta.db_table}"']
         assert vacuumed(second) == []
@@ -317,7 +317,7 @@ class AStoreOnPostgresql:
             end += timedelta(minutes=4)
             fill(25, minutes=4, prefix=f"more{number}-", end=end)
             before = InferenceMetrics.objects.count()
-            retention.maintain(end, 10.0)
+            maintenance.maintain(end, 10.0)
             removals += InferenceMetrics.objects.count() < before
             sizes.append(self.table_bytes())
 
@@ -339,13 +339,13 @@ class AStoreOnPostgresql:
             with reader.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 cursor.execute("SELECT count(*) FROM metrics_series")
-            retention.maintain(NOW, 10.0)
+            maintenance.maintain(NOW, 10.0)
             left = InferenceMetrics.objects.count()
             for number in range(5):
                 with connection.cursor() as cursor:  # without it a session reports its deleted rows after a second
                     cursor.execute("SELECT pg_stat_force_next_flush()")
                 fill(25, minutes=4, prefix=f"more{number}-", end=NOW)
-                retention.maintain(NOW, 10.0)
+                maintenance.maintain(NOW, 10.0)
         finally:
             reader.close()
 
@@ -377,7 +377,7 @@ class AStoreAtItsLimit:
         limits(max_disk=file_bytes())
         assert fill_until_refused() == "disk_full"
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
         fill(10, minutes=5, prefix="after-")
 
         assert InferenceMetrics.objects.filter(request_id__startswith="after-").count() == 10
@@ -416,7 +416,7 @@ class WhenOtherProgramsFillTheDisk:
         fill(300, minutes=300)
         limits(disk_floor=FAR_TOO_MUCH)
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert InferenceMetrics.objects.count() == 300
 

@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from metrics.models import ErrorGroup, ErrorGroupRollup, ErrorMetrics
 from metrics.store.labels.interning import COUNT_INTERVAL
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance
 from metrics.store.writing.fingerprint import MAX_MESSAGE, OTHER
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.stored import NOW, assert_raw_and_rollups_agree, before, commit, error, limited, outcomes
@@ -72,7 +72,7 @@ class TheRoomForGroups:
             store = Store(clock=lambda: at)
             store.commit([error("old", error_type="A")])
             store.commit([error("beyond", error_type="B")])
-            retention.maintain(later, 10.0)
+            maintenance.maintain(later, 10.0)
             assert not ErrorGroup.objects.exists()
             at = later + COUNT_INTERVAL
             store.commit([error("new", later, error_type="C"), error("over", later, error_type="D")])

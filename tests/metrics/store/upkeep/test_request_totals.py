@@ -21,7 +21,7 @@ from metrics.models import InferenceMetrics, InferenceRollup, RequestTotal, Seri
 from metrics.queries.read import request_totals as reading
 from metrics.store import raw_floors
 from metrics.store.forgetting import forget
-from metrics.store.upkeep import request_totals, retention
+from metrics.store.upkeep import maintenance, request_totals
 from tests.metrics.exposition.scraped import Scrape, fallen
 from tests.metrics.store.kept import NOW, ago, record, request, rolled_up
 
@@ -45,11 +45,11 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"raw_inference_days": 2.0, "one_hour_days": 6.0})
 django.setup()
-from metrics.store.upkeep import request_totals, retention
+from metrics.store.upkeep import maintenance, request_totals
 request_totals.MAX_ROWS = 20
 print("ready", flush=True)
 sys.stdin.readline()
-retention.maintain(datetime.fromisoformat(sys.argv[2]), 30.0)
+maintenance.maintain(datetime.fromisoformat(sys.argv[2]), 30.0)
 """
 KILLED = UPKEEP.replace(
     "print(",
@@ -71,7 +71,7 @@ print(""",
 def _policies_of_days(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update=DAYS)
     monkeypatch.setattr(raw_floors, "_last_read", {})
-    monkeypatch.setattr(retention, "_compacted_at", None)
+    monkeypatch.setattr(maintenance, "_compacted_at", None)
     for cache in caches.all():
         cache.clear()
     reading.cache.clear()
@@ -80,7 +80,7 @@ def _policies_of_days(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def maintain(at: datetime = NOW) -> None:
-    retention.maintain(at, 30.0)
+    maintenance.maintain(at, 30.0)
 
 
 def some(draw: random.Random, at: datetime, number: int, models: str = "abc") -> list[Any]:

@@ -33,7 +33,7 @@ from metrics.queries.time.plan import Retention
 from metrics.retention_policy import RetentionPolicy, change_retention
 from metrics.store import raw_floors
 from metrics.store.demo_claim import Claim, Progress
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance, retention
 from metrics.store.upkeep.deleting import MICROSECOND, Steps, matching_rows, oldest_raw_rows
 from tests.metrics.store.kept import NOW, ago, by_hand, failure, machine, one_of_each, queue, record, request, rolled_up
 
@@ -56,7 +56,7 @@ def _policies_of_minutes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     # As in a new process.
     monkeypatch.setattr(raw_floors, "_last_read", {})
     monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
-    monkeypatch.setattr(retention, "_compacted_at", None)
+    monkeypatch.setattr(maintenance, "_compacted_at", None)
 
 
 class WhenDemoDataIsFilledIn:
@@ -76,7 +76,7 @@ class WhenDemoDataIsFilledIn:
 
 
 def maintain(at: Any = NOW) -> dict[str, int]:
-    return retention.maintain(at, 10.0)
+    return maintenance.maintain(at, 10.0)
 
 
 def hour_summary() -> dict[str, Any]:
@@ -294,14 +294,14 @@ class TheRetention:
         assert asked[0][0] == NOW
         assert asked[0][1] > time.monotonic()
 
-    @pytest.mark.parametrize("broken", ["disk_limit.enforce_max_disk", "_metrics", "disk_limit.shrink_file"])
+    @pytest.mark.parametrize("broken", ["disk_limit.enforce_max_disk", "retention._metrics", "disk_limit.shrink_file"])
     def test_goes_on_with_the_other_tables_when_one_fails_and_says_so_at_the_end(
         self, broken: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: Any) -> Any:
             raise DatabaseError("no such table")
 
-        monkeypatch.setattr(f"metrics.store.upkeep.retention.{broken}", fail)
+        monkeypatch.setattr(f"metrics.store.upkeep.{broken}", fail)
         asked: list[str] = []
         registers.retention.add("history", lambda now, deadline: asked.append("history") or 0)
         record([request(ago(minutes=40), "old")])
@@ -319,9 +319,9 @@ class TheRetention:
     def test_stops_when_its_time_is_used_up_and_goes_on_the_next_time(self) -> None:
         record([request(ago(minutes=40, seconds=-number / 10), f"r{number}") for number in range(500)])
 
-        retention.maintain(NOW, 0.0)
+        maintenance.maintain(NOW, 0.0)
         left = InferenceMetrics.objects.count()
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert 0 < left < 500
         assert not InferenceMetrics.objects.exists()

@@ -37,7 +37,7 @@ from metrics.store import raw_floors
 from metrics.store.forgetting import forget
 from metrics.store.raw_floors import raise_floor
 from metrics.store.rollup_floors import raise_rollup_floor
-from metrics.store.upkeep import retention, rollup_checks, rollup_repair
+from metrics.store.upkeep import maintenance, rollup_checks, rollup_repair
 from metrics.store.upkeep.deleting import Steps, oldest_raw_rows
 from metrics.store.upkeep.rollup_checks import check_hour, due_hours
 from metrics.store.upkeep.rollup_repair import OF_GROUPS, Repaired
@@ -406,9 +406,9 @@ class TheChecksOfUpkeep:
         InferenceRollup.objects.filter(resolution=60).delete()
         due = datetime.fromtimestamp(THIS_HOUR + 5 * 60, UTC)
 
-        retention.maintain(due - timedelta(minutes=1), 10.0)
+        maintenance.maintain(due - timedelta(minutes=1), 10.0)
         assert requests(60) == 0
-        retention.maintain(due, 10.0)
+        maintenance.maintain(due, 10.0)
         assert requests(60) == 1
         assert "minutes from 2026-03-01 11:" in caplog.text
 
@@ -563,7 +563,7 @@ import django
 from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 django.setup()
-from metrics.store.upkeep import rollup_repair
+from metrics.store.upkeep import maintenance, rollup_repair
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.upkeep.rollup_checks import check_hour
 delete = rollup_repair.delete_keys

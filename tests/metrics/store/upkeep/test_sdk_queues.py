@@ -15,7 +15,7 @@ from metrics.events import GPUSample, QueueEvent, SystemEvent
 from metrics.levels import LEVELS
 from metrics.models import GaugeLabels, GaugeRollup, QueueMetrics
 from metrics.queries import Filters, Window
-from metrics.store.upkeep import level_hours, retention, sdk_queues
+from metrics.store.upkeep import level_hours, maintenance, retention, sdk_queues
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.writing.transaction import Store
 from tests.metrics.queries.series_of import series_of
@@ -105,7 +105,7 @@ class TheSourcesThatWereSilentForADay:
         monkeypatch.setattr(retention, "_gauge_labels_clean_at", None)
         store(sources())
         for minute in range(2):
-            retention.maintain(NOW + timedelta(minutes=minute), budget_seconds=60)
+            maintenance.maintain(NOW + timedelta(minutes=minute), budget_seconds=60)
         assert names() == {("sdk", "openai"), ("sdk", "azure")}
 
     def test_keep_their_figures_by_minute_and_their_sums_at_every_step(self) -> None:

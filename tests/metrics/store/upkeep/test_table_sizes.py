@@ -8,7 +8,7 @@ import pytest
 
 from metrics.models import TableSize
 from metrics.sizes.tables import TOTAL, stored_tables
-from metrics.store.upkeep import retention, table_sizes
+from metrics.store.upkeep import maintenance, table_sizes
 from tests.metrics.store.kept import NOW, record, request
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
@@ -25,7 +25,7 @@ class TheUpkeep:
     def test_measures_all_tables_at_its_first_run(self) -> None:
         record([request(NOW, "one"), request(NOW, "two")])
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         measured = {one.table: one for one in TableSize.objects.all()}
         assert set(measured) == {table.name for table in stored_tables()} | {TOTAL}
@@ -35,13 +35,13 @@ class TheUpkeep:
 
     def test_measures_again_after_an_hour(self) -> None:
         for minutes in (130, 125, 75, 71, 69, 10):
-            retention.maintain(NOW - timedelta(minutes=minutes), 10.0)
+            maintenance.maintain(NOW - timedelta(minutes=minutes), 10.0)
 
         assert times() == [timedelta(minutes=69), timedelta(minutes=130)]
 
     def test_measures_again_when_the_clock_was_set_back(self) -> None:
-        retention.maintain(NOW + 2 * DAY, 10.0)
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW + 2 * DAY, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert len(times()) == 2
 
@@ -52,7 +52,7 @@ class TheUpkeep:
             for table in (TOTAL, "requests")
         )
 
-        retention.maintain(NOW, 10.0)
+        maintenance.maintain(NOW, 10.0)
 
         assert times("requests") == times()
         assert times()[: 7 * 24 + 1] == [number * HOUR for number in range(7 * 24 + 1)]

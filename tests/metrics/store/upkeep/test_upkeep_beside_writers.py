@@ -16,7 +16,7 @@ from metrics.aggregation import RESOLUTIONS
 from metrics.models import ErrorMetrics, GaugeRollup, InferenceMetrics, Series, SystemMetrics
 from metrics.store import raw_floors
 from metrics.store.forgetting import forget
-from metrics.store.upkeep import retention
+from metrics.store.upkeep import maintenance
 from metrics.store.writing.transaction import Store
 from tests.metrics.store.kept import NOW, ago, failure, machine, queue, record, request, rolled_up
 
@@ -103,7 +103,7 @@ class WhenRowsPassTheirRetentionWhileTheyAreSentAgain:
 
         with writing(lambda number: [*old[:50], request(ago(seconds=number % 60), f"new-{number}")]) as wait_for:
             wait_for(5)
-            retention.maintain(NOW, 10.0)
+            maintenance.maintain(NOW, 10.0)
             wait_for(5)
 
         assert rolled_up(60, bucket=int(ago(minutes=40).timestamp()) // 60 * 60) == 300
