@@ -1,15 +1,14 @@
 """When the monitor and the hosts were up, down or not known, over some days.
 
 The monitor records its outages to the second when they end (`metrics.store.outages`); one that lasts began with its
-newest sample. A host is down in the minutes in which none of
-its samples arrived, if they are at least three and longer than three of its intervals; while the monitor itself was
-down, nothing is known of hosts. In days whose minutes have become hours, a host is down only after its last reading has
-become invalid (`metrics.readings`).
+newest sample. A host is down in the minutes in which none of its samples arrived, if they are at least three and longer
+than three of its intervals; while the monitor itself was down, nothing is known of hosts. In days whose minutes have
+become hours, a host is down only after its last reading has become invalid (`metrics.readings`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +29,7 @@ from metrics.readings import INSTANCE, MINUTE, START, VALID_INTERVALS
 
 DAYS = 30
 LEAST_MINUTES = 3
-MAX_HOSTS = 7
+MAX_HOSTS = 20
 MAX_OUTAGES = 10_000
 MAX_DRAWN = 500  # of the outages
 CACHE_SECONDS = 30
@@ -87,7 +86,9 @@ class Availability:
 
 
 def availability(now: datetime, days: int = DAYS) -> list[Availability]:
-    """Return that of the monitor, then of up to MAX_HOSTS hosts, one's own first. Raises QueryStopped.
+    """Return that of the monitor, then of up to MAX_HOSTS hosts that send `memory_used_gb`. Raises QueryStopped.
+
+    The host that the monitor runs on is the first of them, then the others by name, then those of demo data.
 
     It is computed every half minute. Without a sample of the monitor the list is empty.
     """
@@ -139,14 +140,28 @@ def _first_watched() -> int | None:
 
 
 def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> list[Availability]:
-    hosts = sorted(host_states(now), key=lambda host: (host["is_demo"], host["host"]))[:MAX_HOSTS]
+    own = (
+        GaugeRollup.objects.filter(metric=OWN_METRIC).order_by("-bucket").values_list("labels__host", flat=True).first()
+    )
+    hosts = sorted(host_states(now), key=lambda host: (host["is_demo"], host["host"] != own, host["host"]))
+    result: list[Availability] = []
+    for first in range(0, len(hosts), MAX_HOSTS):
+        result += _with_samples(hosts[first : first + MAX_HOSTS], start, end, unknown)
+        if len(result) >= MAX_HOSTS:
+            break
+    return result[:MAX_HOSTS]
+
+
+def _with_samples(
+    hosts: Sequence[Mapping[str, Any]], start: int, end: int, unknown: Sequence[Span]
+) -> Iterator[Availability]:
+    """Yield that of the hosts that have samples of OF_HOSTS."""
     labels = dict(
         GaugeLabels.objects.filter(host__in=[host["host"] for host in hosts], gpu_id="").values_list("id", "host")
     )
     origin = start - start % MINUTE
     minutes = _minutes_with_samples(origin, end, sorted(labels))
     is_unknown = _minutes_of(unknown, origin, end)
-    result = []
     for host in hosts:
         own = [minutes[number] for number, name in labels.items() if name == host["host"] and number in minutes]
         if own:
@@ -154,8 +169,7 @@ def _of_hosts(now: datetime, start: int, end: int, unknown: Sequence[Span]) -> l
             since = origin + int(np.argmax(has_samples)) * MINUTE
             down = _spans(_is_silent(has_samples) & ~is_unknown, origin)
             within = [(max(since, first), last) for first, last in unknown if last > since]
-            result.append(Availability(host["host"], since, end, tuple(down), tuple(within), host["is_demo"]))
-    return result
+            yield Availability(host["host"], since, end, tuple(down), tuple(within), host["is_demo"])
 
 
 def _minutes_with_samples(origin: int, end: int, ids: Sequence[int]) -> dict[int, NDArray[np.bool_]]:

@@ -279,9 +279,16 @@ class AHost:
 
         assert of("gpu-box") == of_hours
 
+    def test_is_of_those_that_send_their_memory_and_of_no_more_than_twenty(self) -> None:
+        store_own_samples(60)
+        write([SystemEvent(timestamp=before(30), host=f"a{number:02}", cpu_percent=1.0) for number in range(30)])
+        write([SystemEvent(timestamp=before(30), host=f"b{number:02}", memory_used_gb=1.0) for number in range(30)])
+
+        assert [one.name for one in availability(NOW)] == ["", "own", *(f"b{number:02}" for number in range(19))]
+
     def test_comes_after_the_monitor_and_before_demo_hosts(self) -> None:
         store_own_samples(60)
-        self.store(1, host="z")
+        self.store(1, host="b")
         write([SystemEvent(timestamp=before(30), host="a", memory_used_gb=1.0, is_demo=True)])
 
-        assert [one.name for one in availability(NOW)] == ["", "own", "z", "a"]
+        assert [one.name for one in availability(NOW)] == ["", "own", "b", "a"]
