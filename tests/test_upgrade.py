@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -34,6 +35,7 @@ from metrics.store.writing.transaction import Store
 from tests.metrics.store.kept import NOW, failure, machine, queue, record, request
 from tests.support.contents import figures
 from tests.support.many_requests import fields_of
+from tests.support.programs import run_program
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
 
@@ -310,3 +312,20 @@ class AnUpdate:
 
         executor = MigrationExecutor(connection)
         assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
+
+
+class AFirstStart:
+    def test_does_not_pause_for_writers_that_there_cannot_be(self, tmp_path: Path) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("about SQLite, where migrations pause")
+        code = (
+            "import django; django.setup()\n"
+            "from django.core.management import call_command\n"
+            "from llmmonitor.infra.management.commands import migrate\n"
+            "migrate.LONG_SECONDS, migrate.pause = 0.0, lambda: print('a pause')\n"
+            "call_command('migrate', verbosity=0)\n"
+        )
+        program = run_program(code, data_dir=str(tmp_path))
+
+        assert (program.returncode, program.stdout) == (0, ""), program.stderr
+        assert (tmp_path / "llmmonitor.sqlite3").exists()

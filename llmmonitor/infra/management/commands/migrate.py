@@ -5,7 +5,8 @@ later reads and writes of the table wait behind it. A migration therefore waits 
 then fails and changes nothing, the statements behind it continue, and it is tried again.
 
 On SQLite, each migration holds the write lock while it checks the references of all tables. Writers try to get the lock
-every 100 ms, so they would wait until the last migration has ended. There is a pause after each that took long.
+every 100 ms, so they would wait until the last migration has ended. There is a pause after each that took long, unless
+the database is new.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from llmmonitor.infra.database_errors import reason_of
 from llmmonitor.infra.lock_timeout import lock_timeout
@@ -35,6 +37,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate. Raises OperationalError if a lock of PostgreSQL was not available for TRIED_SECONDS."""
+        self._is_update = bool(MigrationRecorder(connection).applied_migrations())
         if connection.vendor != "postgresql":
             super().handle(*args, **options)
             return
@@ -54,9 +57,11 @@ class Command(migrate.Command):
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
         """Report the progress as Django does, and pause after a long migration on SQLite."""
         super().migration_progress_callback(action, migration, fake)
+        if connection.vendor != "sqlite" or not self._is_update:
+            return
         if action == "apply_start":
             self._begin = time.monotonic()
-        elif action == "apply_success" and connection.vendor == "sqlite" and self._seconds() >= LONG_SECONDS:
+        elif action == "apply_success" and self._seconds() >= LONG_SECONDS:
             pause()
 
     def _seconds(self) -> float:
