@@ -105,7 +105,8 @@ def storage_table(now: datetime) -> str:
     return render_to_string(
         "system/storage.html",
         {
-            "rows": storage.table_rows(stored.tables),
+            "rows": storage.table_rows(stored.tables, storage.counts_of(stored)),
+            "totals": storage.totals_of(stored),
             "summary": storage.summary_of(stored),
             "measured_at": stored.measured_at,
         },

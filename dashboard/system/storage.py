@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,14 +28,25 @@ class TableRow:
     colour: int
 
 
-def table_rows(tables: Sequence[TableStorage]) -> list[TableRow]:
-    """Return the tables that have rows, the largest first."""
-    known = sorted((table for table in tables if table.rows), key=lambda table: -(table.bytes or 0))
+@dataclass(frozen=True)
+class Totals:
+    """The lines below the tables. rest: what no table had when they were measured; it may be newer rows."""
+
+    rows: Figure
+    rest: Figure
+    size: Figure
+    growth: str
+
+
+def table_rows(tables: Sequence[TableStorage], counts: Mapping[str, int] | None = None) -> list[TableRow]:
+    """Return the tables that have rows, the largest first. counts: the rows now of some tables, by their name."""
+    now = {table.name: table.rows for table in tables} | dict(counts or {})
+    known = sorted((table for table in tables if now[table.name]), key=lambda table: -(table.bytes or 0))
     total = sum(table.bytes or 0 for table in known)
     return [
         TableRow(
             table.title,
-            whole(table.rows),
+            whole(now[table.name]),
             bytes_figure(table.bytes),
             NO_FIGURE if table.bytes_per_row is None else whole(round(table.bytes_per_row)),
             table.oldest,
@@ -48,9 +59,33 @@ def table_rows(tables: Sequence[TableStorage]) -> list[TableRow]:
     ]
 
 
+def counts_of(storage: Storage) -> dict[str, int]:
+    """Return the rows that the statistics count now, by the name of their table."""
+    return {
+        "requests": storage.inference_metrics_count,
+        "errors": storage.error_metrics_count,
+        "host_samples": storage.system_metrics_count,
+        "alert_changes": storage.alert_history_count,
+    }
+
+
+def totals_of(storage: Storage) -> Totals | None:
+    """Return the totals; None before the first measurement. They add up to the size on the disk."""
+    if storage.measured_at is None:
+        return None
+    counts = counts_of(storage)
+    in_tables = sum(table.bytes or 0 for table in storage.tables)
+    return Totals(
+        whole(sum(counts.get(table.name, table.rows or 0) for table in storage.tables)),
+        bytes_figure(max(0, round(storage.size_bytes) - in_tables)),
+        bytes_figure(storage.size_bytes),
+        growth_text(storage.growth_bytes_per_day),
+    )
+
+
 def summary_of(storage: Storage) -> str:
-    """Return `3.70 GiB, +145 MiB a day, full in 42 days`."""
-    parts = [str(bytes_figure(storage.used_bytes))]
+    """Return `3.70 GiB on the disk, +145 MiB a day, full in 42 days`."""
+    parts = [f"{bytes_figure(storage.size_bytes)} on the disk"]
     if storage.growth_bytes_per_day is not None:
         parts.append(f"{growth_text(storage.growth_bytes_per_day)} a day")
     if storage.room_bytes <= 0:
@@ -58,6 +93,10 @@ def summary_of(storage: Storage) -> str:
     elif storage.days_until_full is not None:
         days = round(storage.days_until_full)
         parts.append(f"full in {'less than a day' if days < 1 else '1 day' if days == 1 else f'{days:,} days'}")
+    elif storage.growth_bytes_per_day is None:
+        parts.append("growth is known after six hours")
+    else:
+        parts.append("does not become full")
     return ", ".join(parts)
 
 

@@ -314,7 +314,10 @@ STORAGE = object_schema(
             "nullable": True,
             "description": "`used_memory` of Redis, in 2^20 bytes. Null without Redis.",
         },
-        "measured_at": {**NULLABLE_TIME, "description": "When the tables were measured. Upkeep does it once an hour."},
+        "measured_at": {
+            **NULLABLE_TIME,
+            "description": "When the tables were measured. Upkeep does it about once an hour.",
+        },
         "tables": list_of(TABLE_STORAGE),
         "used_bytes": {"type": "integer", "description": "Without free pages."},
         "free_page_bytes": {**NULLABLE_INTEGER, "description": "Pages of SQLite's file that new rows use."},

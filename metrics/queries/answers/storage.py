@@ -1,7 +1,7 @@
 """The storage statistics: how many rows are stored, how much space they take, and when the store is full.
 
 The six figures of the first part are read now. Rows and bytes of each table are those of the newest measurement, which
-upkeep takes once an hour (`metrics.sizes`), because measuring reads the whole database.
+upkeep takes about once an hour (`metrics.sizes`), because measuring reads the whole database.
 """
 
 from __future__ import annotations
@@ -98,6 +98,11 @@ class Storage:
     growth_bytes_per_day: float | None
     days_until_full: float | None
     history: tuple[tuple[datetime, int], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """The size on the disk, with indexes, free pages and, on SQLite, the write-ahead log."""
+        return round(self.database_size_mb * MIB)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""

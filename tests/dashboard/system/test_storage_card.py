@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.system.storage import COLOURS, growth_text, summary_of, table_rows
+from dashboard.system.storage import COLOURS, counts_of, growth_text, summary_of, table_rows, totals_of
 from metrics import queries
 from metrics.queries import TableStorage
 
@@ -28,6 +28,11 @@ class TheTables:
             ("Errors", "10", 25.0, 2),
         ]
         assert (str(rows[0].size), str(rows[0].per_row), rows[0].kept) == ("3.00\u00a0MiB", "3,146", "30 days")
+
+    def test_have_the_rows_that_are_counted_now(self) -> None:
+        rows = table_rows([table("Requests", 10, MIB), table("Errors", 0, 0)], {"requests": 15, "errors": 2})
+
+        assert [(row.title, str(row.rows)) for row in rows] == [("Requests", "15"), ("Errors", "2")]
 
     def test_beyond_the_colours_have_none(self) -> None:
         rows = table_rows([table(f"T{number}", 1, 1_000 - number) for number in range(COLOURS + 2)])
@@ -70,13 +75,44 @@ class TheSummary:
             (MIB, 42.4, "full in 42 days"),
             (MIB, 0.2, "full in less than a day"),
             (0, None, "full"),
-            (MIB, None, "a day"),
+            (MIB, None, "does not become full"),
         ],
     )
     def test_says_when_the_store_is_full(self, room: int, days: float | None, end: str) -> None:
         stored = replace(
-            queries.storage(NOW), used_bytes=3 * MIB, growth_bytes_per_day=MIB, room_bytes=room, days_until_full=days
+            queries.storage(NOW), database_size_mb=4.0, growth_bytes_per_day=MIB, room_bytes=room, days_until_full=days
         )
 
-        assert summary_of(stored).replace("\u00a0", " ").startswith("3.00 MiB, +1.00 MiB a day")
+        assert summary_of(stored).replace("\u00a0", " ").startswith("4.00 MiB on the disk, +1.00 MiB a day")
         assert summary_of(stored).endswith(end)
+
+    def test_says_when_growth_will_be_known(self) -> None:
+        stored = replace(queries.storage(NOW), growth_bytes_per_day=None, room_bytes=MIB, days_until_full=None)
+
+        assert summary_of(stored).endswith("growth is known after six hours")
+
+
+@pytest.mark.django_db
+class TheTotals:
+    def test_are_those_of_the_disk(self) -> None:
+        stored = replace(
+            queries.storage(NOW),
+            measured_at=NOW,
+            tables=(table("Requests", 10, 2 * MIB), table("Labels", 5, MIB)),
+            inference_metrics_count=12,
+            database_size_mb=4.0,
+            growth_bytes_per_day=None,
+        )
+
+        totals = totals_of(stored)
+
+        assert totals is not None
+        assert (str(totals.rows), str(totals.rest), str(totals.size)) == ("17", "1.00\u00a0MiB", "4.00\u00a0MiB")
+
+    def test_are_not_known_before_the_first_measurement(self) -> None:
+        assert totals_of(replace(queries.storage(NOW), measured_at=None)) is None
+
+    def test_count_tables_that_exist(self) -> None:
+        stored = queries.storage(NOW)
+
+        assert set(counts_of(stored)) <= {table.name for table in stored.tables}

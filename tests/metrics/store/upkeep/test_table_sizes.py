@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from metrics.models import TableSize
+from metrics.sizes.database import DatabaseSize
 from metrics.sizes.tables import TOTAL, stored_tables
 from metrics.store.upkeep import maintenance, table_sizes
 from tests.metrics.store.kept import NOW, record, request
@@ -38,6 +39,20 @@ class TheUpkeep:
             maintenance.maintain(NOW - timedelta(minutes=minutes), 10.0)
 
         assert times() == [timedelta(minutes=69), timedelta(minutes=130)]
+
+    def test_measures_again_sooner_where_the_database_has_grown_by_a_quarter(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        maintenance.maintain(NOW - timedelta(minutes=10), 10.0)
+        size = TableSize.objects.get(table=TOTAL).bytes
+        assert size is not None
+
+        for minutes, grown in ((9, 2.0), (8, 1.2), (7, 1.3), (6, 1.3)):
+            used = DatabaseSize(total=size, used=int(grown * size))
+            monkeypatch.setattr("metrics.store.upkeep.table_sizes.database_size", lambda used=used: used)
+            maintenance.maintain(NOW - timedelta(minutes=minutes), 10.0)
+
+        assert times() == [timedelta(minutes=7), timedelta(minutes=10)]
 
     def test_measures_again_when_the_clock_was_set_back(self) -> None:
         maintenance.maintain(NOW + 2 * DAY, 10.0)

@@ -68,7 +68,7 @@ const WIDGETS = {
   }),
   size: lines([["database", "database_mb", "last"]], {
     format: (value) => text(compact(value, "MiB")), formatTick: sizeLabel, suggestedMax: 4,
-    help: "The size of the database with its indexes and, on SQLite, its write-ahead log.",
+    help: "The size on the disk: the database with its indexes and free pages and, on SQLite, its write-ahead log.",
   }),
   load: (root, page) => mountChart(root, page, {
     type: "line", legend: true, emptyText, format: (value) => text(percent(value)), formatTick: percentLabel,
