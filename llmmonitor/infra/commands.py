@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +22,12 @@ class StoreCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run `handle` as Django does. Raises CommandError for a full disk or a database error."""
         try:
-            return super().execute(*args, **options)
+            result = super().execute(*args, **options)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:  # the reader, such as `head`, has read enough; Python would report it again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
         except (DataError, IntegrityError):  # a bug, so show the traceback
             raise
         except (DatabaseError, InterfaceError) as error:

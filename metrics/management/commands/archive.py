@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -66,8 +64,6 @@ class Command(StoreCommand):
                 self.restore(directory, **options)
         except BadArchive as error:
             raise CommandError(str(error)) from None
-        except BrokenPipeError:  # the reader, such as `head`, has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def query(
         self, directory: Path, *, kind: str, start: datetime | None, end: datetime | None, **options: Any

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +30,34 @@ class Failing(StoreCommand):
         raise self.error
 
 
+LINES = """
+from llmmonitor.infra.commands import StoreCommand
+
+class Lines(StoreCommand):
+    requires_system_checks = ()
+    stealth_options = ('number',)
+    def handle(self, number, **options):
+        for _ in range(number):
+            self.stdout.write("line")
+
+import django
+from django.core.management import call_command
+django.setup()
+call_command(Lines(), number={number})
+"""
+
+
 class ACommand:
+    @pytest.mark.parametrize("number", [1, 100_000])  # also what is written when it ends
+    def test_ends_without_a_word_where_its_reader_has_ended(self, number: int) -> None:
+        read, write = os.pipe()
+        os.close(read)
+        command = [sys.executable, "-c", LINES.format(number=number)]
+        ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False, timeout=60)
+        os.close(write)
+
+        assert (ended.returncode, ended.stderr) == (0, b"")
+
     @pytest.mark.parametrize("name", ["up", "serve", "login-link", "create-key", "forget", "demo"])
     def test_that_needs_the_store_is_one_of_them(self, name: str) -> None:
         assert isinstance(load_command_class(get_commands()[name], name), StoreCommand)
