@@ -43,7 +43,8 @@ Span = tuple[int, int]  # from and to, unix seconds
 class Availability:
     """Of the monitor (`name` is empty) or a host. Times are unix seconds; spans are in their order.
 
-    since: when it was first watched in these days, or the oldest of MAX_OUTAGES outages.
+    since: when it was first watched in these days, or the oldest of MAX_OUTAGES outages. until: now, or of demo data
+    that has ended, its last sample.
     """
 
     name: str
@@ -168,8 +169,14 @@ def _with_samples(
             has_samples = np.any(own, axis=0)
             since = origin + int(np.argmax(has_samples)) * MINUTE
             down = _spans(_is_silent(has_samples) & ~is_unknown, origin)
-            within = [(max(since, first), last) for first, last in unknown if last > since]
-            yield Availability(host["host"], since, end, tuple(down), tuple(within), host["is_demo"])
+            until = end
+            if host["is_demo"] and host["state"] == "down":  # its data has ended, no machine has
+                until = origin + (int(np.flatnonzero(has_samples)[-1]) + 1) * MINUTE
+                down = [span for span in down if span[1] <= until]
+            within = [
+                (max(since, first), min(until, last)) for first, last in unknown if last > since and first < until
+            ]
+            yield Availability(host["host"], since, until, tuple(down), tuple(within), host["is_demo"])
 
 
 def _minutes_with_samples(origin: int, end: int, ids: Sequence[int]) -> dict[int, NDArray[np.bool_]]:

@@ -292,3 +292,17 @@ class AHost:
         write([SystemEvent(timestamp=before(30), host="a", memory_used_gb=1.0, is_demo=True)])
 
         assert [one.name for one in availability(NOW)] == ["", "own", "b", "a"]
+
+
+class AHostOfDemoData:
+    def test_is_not_down_after_its_data_has_ended(self) -> None:
+        store_own_samples(*range(3_600, 0, -9))
+        ended = [
+            SystemEvent(timestamp=before(s), host="demo", memory_used_gb=1.0, is_demo=True) for s in (3_500, 3_000)
+        ]
+        write([*ended, *(SystemEvent(timestamp=before(s), host="real", memory_used_gb=1.0) for s in (3_500, 3_000))])
+
+        demo, real = of("demo"), of("real")
+
+        assert (demo.until, demo.down) == (int(before(2_940).timestamp()) // 60 * 60, ())
+        assert (real.until, bool(real.down)) == (int(NOW.timestamp()), True)

@@ -16,20 +16,21 @@ export function mountAvailability(root, page) {
     const state = JSON.stringify(rows.map((row) => ({ ...row, until: Math.floor(row.until / 60_000) })));
     if (state === drawn) return;
     drawn = state;
-    target.replaceChildren(...(rows.length ? [...rows.map(rowOf), axis(rows[0]), legend()] : [element("p", { class: "muted" }, "Nothing is known yet.")]));
+    target.replaceChildren(...(rows.length ? [...rows.map((row) => rowOf(row, rows[0].until)), axis(rows[0]), legend()] : [element("p", { class: "muted" }, "Nothing is known yet.")]));
   };
   for (const topic of ["data", "figures"]) page.topics.on(topic, draw);
   draw();
 }
 
-function rowOf(row) {
+// `until`: the end of the days, which is later than that of the row where its demo data has ended.
+function rowOf(row, until) {
   const name = row.name || "Monitor";
   const share = row.percent === null ? "—" : exactPercent(row.percent);
   const downtime = describe(row);
   return element("div", { class: "availability-row" },
     element("span", { class: "availability-name" }, element("bdi", { title: name }, name), row.is_demo ? element("span", { class: "muted" }, " demo") : ""),
     element("div", { class: "availability-days", role: "img", "aria-label": `${name}: ${share} available, ${downtime}` },
-      ...daysUntil(row.until, DAYS).map((day) => boxOf(day, row))),
+      ...daysUntil(until, DAYS).map((day) => boxOf(day, row))),
     element("b", { class: "figure" }, share),
     element("span", { class: "muted availability-text" }, downtime));
 }
