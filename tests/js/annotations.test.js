@@ -3,13 +3,29 @@ import { describe, it } from "node:test";
 
 import "./support.js";
 import {
-  annotationsAt, describeAnnotations, placeTags, shortened, subjectOf, tagsOf, tooltipRows, wrapped,
+  annotationsAt, describeAnnotations, placeTags, shortened, subjectOf, tagsOf, tooltipRows, topOfTags, wrapped,
 } from "../../dashboard/static/dashboard/js/charts/annotation-lines.js";
+import { placeLabels } from "../../dashboard/static/dashboard/js/charts/alert-labels.js";
 import { belongs } from "../../dashboard/static/dashboard/js/header/annotations.js";
 
 const note = (time, text = "x") => ({ time, text, kind: "note", model_name: "", host: "" });
 
 describe("The tags of annotations", () => {
+  it("are at the upper edge, or below the labels of alerts", () => {
+    const area = { top: 10, bottom: 200 };
+    const labels = (thresholds, spans = []) => {
+      const placed = placeLabels({ thresholds: thresholds.map((value) => ({ value })) }, area, (value) => 200 - value);
+      return [...placed.rows.map(({ y }) => y), ...spans.map(() => placed.spans)];
+    };
+    assert.equal(topOfTags([], area), 10);
+    assert.equal(topOfTags(labels([50]), area), 10);
+    assert.deepEqual(labels([500, 600]), [18, 33]); // above the axis, in two rows
+    assert.equal(topOfTags(labels([500, 600]), area), 42);
+    assert.equal(topOfTags(labels([500], [{}]), area), 42);
+    assert.equal(topOfTags(labels([185]), area), 34); // its label is below its line, at 24
+    assert.equal(topOfTags([18, 26], { top: 10, bottom: 30 }), 10); // no place is free
+  });
+
   it("are left of their lines, or right at the left edge", () => {
     const placed = placeTags([{ x: 300, width: 50 }, { x: 20, width: 50 }], { left: 0, right: 400 });
     assert.deepEqual(placed, [{ left: 250, width: 50, index: 0 }, { left: 20, width: 50, index: 1 }]);

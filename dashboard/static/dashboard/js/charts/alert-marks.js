@@ -3,12 +3,12 @@
 // `chart.overlays.alerts`, which `marksOf` returns.
 
 import { GLYPHS } from "../page/severities.js";
+import { placeLabels } from "./alert-labels.js";
 import { colour, withAlpha } from "./palette.js";
 import { clipped, drawHatching } from "./plugins.js";
 
 const COLOURS = { critical: "critical", warning: "warning", info: "accent" };
 const FONT = "600 10.5px Inter";
-const ROW_PX = 15;
 const LEAST_PX = { firing: 3, pending: 2 };
 const LABEL_PX = 56; // a narrower span has no label
 const MAX_THRESHOLDS = 3;
@@ -69,17 +69,12 @@ export const alertMarks = {
       ctx.font = FONT;
       ctx.textBaseline = "middle";
       ctx.textAlign = "left";
-      let atEdge = 0;
-      for (const threshold of thresholds) {
-        const y = chart.scales.y.getPixelForValue(threshold.value);
-        const isAbove = y < area.top;
-        if (!(y <= area.bottom)) continue;
-        const above = y - 8 > area.top + 8 + ROW_PX ? y - 8 : y + 9; // the upper edge has the words of the spans
+      const placed = placeLabels({ thresholds }, area, (value) => chart.scales.y.getPixelForValue(value));
+      for (const { threshold, y, isAbove } of placed.rows) {
         const label = area.height < LOW_PX ? threshold.short : fitting(ctx, area, threshold.label);
-        text(ctx, `${label}${isAbove ? " ↑" : ""}`, area.left + 5, isAbove ? area.top + 8 + ROW_PX * atEdge : above, thresholdColour(threshold));
-        if (isAbove) atEdge += 1;
+        text(ctx, `${label}${isAbove ? " ↑" : ""}`, area.left + 5, y, thresholdColour(threshold));
       }
-      for (const span of spans) labelSpan(ctx, area, chart.scales.x, span, area.top + 8 + ROW_PX * atEdge);
+      for (const span of spans) labelSpan(ctx, area, chart.scales.x, span, placed.spans);
     });
   },
 };

@@ -2,6 +2,7 @@
 // The plugin reads `chart.overlays.annotations`, which `annotationsOf` returns. Its functions without a canvas are pure.
 
 import { NO_DATA, moment } from "../page/format.js";
+import { labelHeights } from "./alert-labels.js";
 import { colour, withAlpha } from "./palette.js";
 import { clipped } from "./plugins.js";
 
@@ -34,6 +35,15 @@ export function placeTags(lines, { left, right }) {
     if (start !== undefined) placed.push({ left: start, width, index });
   });
   return placed;
+}
+
+// The top of the tags: the highest place that no label of an alert has, or the upper edge where there is none. `labels`: their
+// middles.
+export function topOfTags(labels, { top, bottom }) {
+  for (let at = top; at + TAG_PX <= bottom; at += TAG_PX / 2) {
+    if (labels.every((middle) => Math.abs(middle - (at + TAG_PX / 2)) >= TAG_PX)) return at;
+  }
+  return top;
 }
 
 // The tags: {left, width, text}. One without a place is counted in the nearest tag: "deploy 1.4 +1". `lines`: [{x, tag}],
@@ -121,11 +131,12 @@ export const annotationLines = {
       if (!hasTags || area.width < LEAST_AREA.width || area.height < LEAST_AREA.height) return;
       ctx.textAlign = "left";
       ctx.textBaseline = "middle";
+      const top = topOfTags(labelHeights(chart), area);
       for (const { left, width, text } of tagsOf(lines, area, (tag) => ctx.measureText(tag).width + 2 * PADDING_PX)) {
         ctx.fillStyle = colour("line-soft");
-        ctx.fillRect(left, area.top, width, TAG_PX);
+        ctx.fillRect(left, top, width, TAG_PX);
         ctx.fillStyle = colour("text");
-        ctx.fillText(text, left + PADDING_PX, area.top + TAG_PX / 2 + 0.5);
+        ctx.fillText(text, left + PADDING_PX, top + TAG_PX / 2 + 0.5);
       }
     });
   },
