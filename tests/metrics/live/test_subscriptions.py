@@ -59,9 +59,9 @@ class TheSubscriptionsOfTwoPages:
         with pytest.raises(BadQuery, match="groups"):
             parse({"step": 10, "series": [series | {"groups": ["a"]}]}, NOW)
 
-    @pytest.mark.parametrize("other", [subscription("b"), subscription(step=60)])
-    def test_that_ask_otherwise_have_one_each(self, other: Subscription) -> None:
-        assert subscription().key != other.key
+    @pytest.mark.parametrize("other", [{"model": "b"}, {"step": 60}])
+    def test_that_ask_otherwise_have_one_each(self, other: dict[str, Any]) -> None:
+        assert subscription().key != subscription(**other).key
 
 
 class TheSubscriptions:
