@@ -105,10 +105,10 @@ def _availability(at: datetime) -> Iterator[Any]:
     down = [((), one.down_seconds) for one in own]
     yield gauge("down_seconds", "How long the monitor did not run in the last 30 days.", (), down)
     share_of_hosts = [((one.name,), _ratio(one.percent)) for one in hosts]
-    text = "Share of the last 30 days in which a host sent samples, 0 to 1; of up to 20 hosts that send memory_used_gb."
+    text = "Share of the last 30 days in which a host sent samples, 0 to 1; of up to 20 hosts that send their memory."
     yield gauge("host_availability_ratio", text, ("host",), share_of_hosts)
     down_hosts = [((one.name,), one.down_seconds) for one in hosts]
-    text = "How long a host sent no samples in the last 30 days; of up to 20 hosts that send memory_used_gb."
+    text = "How long a host sent no samples in the last 30 days; of up to 20 hosts that send their memory."
     yield gauge("host_down_seconds", text, ("host",), down_hosts)
 
 

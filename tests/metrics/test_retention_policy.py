@@ -96,6 +96,6 @@ class TheRetentionInForce:
         assert asyncio.run(kept_on_the_event_loop()) == DAY
 
 
-class EverySetting:
+class TheSettings:
     def test_names_the_tables_that_it_applies_to(self) -> None:
         assert {table.setting for table in stored_tables()} - {None} == set(SETTINGS)
