@@ -10,7 +10,6 @@ import csv
 import gzip
 import sys
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from metrics.ingest.body import BOM, BodyError, Limits, read_items
 MAX_LINE_BYTES = 16 * 2**20  # as a post
 MAX_DOCUMENT_BYTES = 64 * 2**20  # parsed, it takes several times as much memory
 MAX_DOCUMENT_ROWS = 50_000
-MAX_NAME = 100  # characters of a column, in a message
 SKIP_BYTES = 65_536  # read at once of a line that is too long
 NDJSON = "application/x-ndjson"
 
@@ -236,11 +234,6 @@ def _csv_rows(number: int, first: bytes, lines: Lines) -> Iterator[Row]:
             raise FileProblem(f"line {number + reader.line_num - 1} is not CSV: {error}.") from None
         if not columns:
             columns = [cell.strip() for cell in cells]
-            repeated = next((name for name, times in Counter(columns).items() if name and times > 1), None)
-            if repeated:
-                raise FileProblem(
-                    f'has the column "{repeated[:MAX_NAME]}" more than once. Rename or remove the others.'
-                )
         elif cells:
             size = sum(map(len, cells))
             if len(cells) == len(columns):

@@ -145,15 +145,6 @@ class AFileOfCsv:
             Unreadable("has 3 cells, but the header has 2"),
         ]
 
-    def test_with_a_column_twice_is_refused_and_the_column_named(self) -> None:
-        """Which of the two values is the right one cannot be known."""
-        message = problem(b"id,model_name, model_name\n1,a,b\n")
-        assert message == 'has the column "model_name" more than once. Rename or remove the others.'
-
-    def test_may_have_several_columns_without_a_name(self) -> None:
-        """As of a spreadsheet that has empty columns at its end."""
-        assert values(b"a,,\n1,,\n") == [{"a": "1", "": ""}]
-
     def test_that_is_not_utf8_is_a_problem_of_a_line(self) -> None:
         assert "line 3 is not UTF-8" in problem(b"a\nx\n\xff\xfe\n")
 
