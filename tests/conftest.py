@@ -76,6 +76,14 @@ def retention_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def each_failure_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that a test before has logged: a server logs the same failure once a minute."""
+    from llmmonitor.infra import throttled_log
+
+    monkeypatch.setattr(throttled_log, "_throttle", throttled_log.LogThrottle())
+
+
+@pytest.fixture(autouse=True)
 def channel_layer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has an event loop of its own, and the layer on Redis keeps locks of the loop that it was used on."""
     from channels.layers import channel_layers

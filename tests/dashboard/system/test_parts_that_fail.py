@@ -12,7 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from alerts.models import AlertRule, Evaluation
+from dashboard.system import page
 from llmmonitor.backup.models import LastBackup
+from llmmonitor.infra.telemetry import Telemetry
 from metrics import readiness
 from metrics.store.upkeep.archiving import NOTICE, ArchiveProblem, note_problem
 
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _without_an_earlier_report(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Later, it would be late that no task has run."""
+    monkeypatch.setattr(page, "telemetry", Telemetry())
     monkeypatch.setattr(readiness, "_cached_report", None)
     yield
     caches["default"].delete(NOTICE)
@@ -28,26 +32,26 @@ def _without_an_earlier_report(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 def read_page() -> dict[str, Any]:
     client = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1")
-    page: dict[str, Any] = client.get(reverse("system-figures")).json()
-    return page
+    figures: dict[str, Any] = client.get(reverse("system-figures")).json()
+    return figures
 
 
 class ThePage:
     def test_is_green_while_all_parts_work(self) -> None:
-        page = read_page()
+        figures = read_page()
 
-        assert page["sentence"]["state"] == "ok"
-        assert "needs attention" not in page["tables"]["parts"]
+        assert figures["sentence"]["state"] == "ok"
+        assert "needs attention" not in figures["tables"]["parts"]
 
     def test_names_an_archive_that_cannot_be_written(self) -> None:
         note_problem(ArchiveProblem("No such file or directory"))
 
-        page = read_page()
+        figures = read_page()
 
-        assert page["sentence"]["state"] == "warning"
-        assert page["sentence"]["title"] == "The monitor is not well: requests and errors cannot be archived."
-        assert "Disk<span" in page["tables"]["parts"]
-        assert page["tables"]["parts"].count("needs attention") == 1
+        assert figures["sentence"]["state"] == "warning"
+        assert figures["sentence"]["title"] == "The monitor is not well: requests and errors cannot be archived."
+        assert "Disk<span" in figures["tables"]["parts"]
+        assert figures["tables"]["parts"].count("needs attention") == 1
 
     def test_names_a_backup_that_failed(self, settings: Any, tmp_path: Any) -> None:
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"backup_dir": tmp_path / "missing"})
