@@ -65,7 +65,7 @@ class TheQueryLayer:
             "import os, sys, django\n"
             "os.environ['DJANGO_SETTINGS_MODULE'] = 'llmmonitor.settings'\n"
             "from django.conf import settings\n"
-            "settings.INSTALLED_APPS = ['metrics']\n"
+            "settings.INSTALLED_APPS = ['llmmonitor.backup', 'metrics']\n"
             "django.setup()\n"
             "import metrics.queries\n"
             "modules = [name for name, module in sys.modules.items() if name.startswith('metrics.queries')]\n"
