@@ -108,7 +108,7 @@ class TheLatencyPage:
         chart.locator("[data-menu]").click()
         with page.expect_download() as saved:
             chart.get_by_role("menuitem", name="Save as CSV").click()
-        assert saved.value.suggested_filename.startswith("llmmonitor_steady_steady_")
+        assert saved.value.suggested_filename.startswith("llmmonitor_response-time_steady_")
         text = Path(saved.value.path()).read_text(encoding="utf-8")
         assert "steady" in text
         assert "slow" not in text
