@@ -21,6 +21,8 @@ pytestmark = [
 WITH_RANGE = {f"/{spec.path}": spec for spec in PAGES if spec.filters is not None}
 MODEL_PAGE = "/dashboard/models/mistral-7b/"
 ADDRESSES = [*WITH_RANGE, MODEL_PAGE]
+WITH_FILTERS = [*(path for path, spec in WITH_RANGE.items() if spec.filters), MODEL_PAGE]
+ALWAYS = ("/", "/dashboard/latency/", MODEL_PAGE)
 CHARTS = "() => Object.values(Chart.instances).filter((chart) => chart.options.scales.x?.type === 'time')"
 
 
@@ -57,23 +59,8 @@ def reloads(page: Page) -> None:
     assert page.url == address
 
 
-@pytest.mark.parametrize("path", rounds(ADDRESSES, always=("/", "/dashboard/latency/", MODEL_PAGE)))
-class APage:
-    def test_shows_the_range_that_is_chosen(
-        self, path: str, server: Server, open_page: Any, console_errors: list[str]
-    ) -> None:
-        page = open_page(f"{server.url}{path}?range=1h")
-        for name in [name for name in RANGES if name != "1h"]:
-            button = page.locator(f"[data-range='{name}']")
-            parameters = changes_data(page, button.click)
-            assert parameters["range"] == name
-            expect(button).to_have_attribute("aria-pressed", "true")
-            assert query(page)["range"] == [name]
-        reloads(page)
-        expect(button).to_have_attribute("aria-pressed", "true")
-        assert changes_data(page, page.go_back)["range"] == list(RANGES)[-2]
-        assert console_errors == []
-
+@pytest.mark.parametrize("path", rounds(WITH_FILTERS, always=ALWAYS))
+class APageWithFilters:
     def test_shows_what_its_filters_select(
         self, path: str, server: Server, open_page: Any, console_errors: list[str]
     ) -> None:
@@ -105,6 +92,24 @@ class APage:
         last, _ = chosen.popitem()
         assert changes_data(page, page.go_back)["filters"] == chosen
         assert last not in query(page)
+        assert console_errors == []
+
+
+@pytest.mark.parametrize("path", rounds(ADDRESSES, always=ALWAYS))
+class APage:
+    def test_shows_the_range_that_is_chosen(
+        self, path: str, server: Server, open_page: Any, console_errors: list[str]
+    ) -> None:
+        page = open_page(f"{server.url}{path}?range=1h")
+        for name in [name for name in RANGES if name != "1h"]:
+            button = page.locator(f"[data-range='{name}']")
+            parameters = changes_data(page, button.click)
+            assert parameters["range"] == name
+            expect(button).to_have_attribute("aria-pressed", "true")
+            assert query(page)["range"] == [name]
+        reloads(page)
+        expect(button).to_have_attribute("aria-pressed", "true")
+        assert changes_data(page, page.go_back)["range"] == list(RANGES)[-2]
         assert console_errors == []
 
     def test_zooms_by_a_drag_and_back(
