@@ -65,7 +65,7 @@ class MemoryScheduler(Scheduler):
         """Send a task if one is due. Return the seconds until the next one."""
         now = time.time()
         if now < self._ticked_at - SET_BACK_SECONDS:
-            logger.warning("the clock was set back by %.1f s; the schedule begins anew", self._ticked_at - now)
+            logger.warning("the clock was set back by %.1f s; the schedule starts again", self._ticked_at - now)
             self._heap = None
             for entry in self.schedule.values():
                 entry.last_run_at = min(entry.last_run_at, entry.default_now())

@@ -105,9 +105,9 @@ class AClockThatIsSetBack:
 
         assert ticks(60) == ["a"] * 60 + ["b"]
         set_clock(-300)
-        assert ticks(61) == ["a"] * 60 + ["b"]  # in the first second, the schedule begins anew
+        assert ticks(61) == ["a"] * 60 + ["b"]  # in the first second, the schedule starts again
         assert [record.getMessage() for record in caplog.records] == [
-            "the clock was set back by 299.0 s; the schedule begins anew"
+            "the clock was set back by 299.0 s; the schedule starts again"
         ]
 
 
