@@ -1,6 +1,6 @@
 """Runs the benchmarks and prints a table for each; `make bench` runs all of them, in a few minutes.
 
-    python benchmarks/run.py [ingest] [posts] [percentile] [readers] [retention] [writers] [alerts]
+    python benchmarks/run.py [ingest] [posts] [percentile] [earlier] [readers] [retention] [writers] [alerts]
                              [backtest] [sdk] [--quick]
 
 Each benchmark runs in its own process, on SQLite in a temporary data directory; `writers` runs on PostgreSQL. Compare
@@ -18,7 +18,18 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("ingest", "posts", "percentile", "readers", "retention", "writers", "alerts", "backtest", "sdk")
+BENCHMARKS = (
+    "ingest",
+    "posts",
+    "percentile",
+    "earlier",
+    "readers",
+    "retention",
+    "writers",
+    "alerts",
+    "backtest",
+    "sdk",
+)
 TIMEOUT_SECONDS = 1_200  # of each benchmark
 
 
