@@ -12,15 +12,14 @@ class MetricsConfig(AppConfig):
     verbose_name = "Measurements"  # in the admin
 
     def ready(self) -> None:
-        """Connect the queries' receivers to the store's signals, and add the figures of the monitor to its samples.
-
-        Add the tables of access to the storage statistics: access is below this package and cannot do it.
+        """Connect the queries' receivers to the store's signals, and add the figures of the monitor and the tables of
+        access to the registers.
         """
         from metrics.queries.answers.hosts import clear_host_cache
         from metrics.registers import monitor_fields, stored_tables
         from metrics.self_monitoring import monitor_fields as own_fields
+        from metrics.sizes.tables_of_access import tables_of_access
         from metrics.store.forgetting import hosts_removed
-        from metrics.store.upkeep.tables import tables_of_access
 
         monitor_fields.add("monitor", own_fields)
         stored_tables.add("access", tables_of_access)

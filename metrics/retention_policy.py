@@ -148,11 +148,11 @@ def _retentions(values: Environment, changes: tuple[tuple[str, float], ...]) -> 
 
 @lru_cache(maxsize=1)
 def _policy_of(values: Environment, changes: tuple[tuple[str, float], ...]) -> RetentionPolicy:
-    kept = _retentions(values, changes)
+    of = _retentions(values, changes)
     return RetentionPolicy(
-        raw_inferences=kept["raw_inference_days"],
-        errors=kept["errors_days"],
-        samples=kept["samples_hours"],
-        rollups={1: kept["one_second_minutes"], 60: kept["one_minute_days"], 3600: kept["one_hour_days"]},
-        recent_ids=kept["recent_id_minutes"],
+        raw_inferences=of["raw_inference_days"],
+        errors=of["errors_days"],
+        samples=of["samples_hours"],
+        rollups={1: of["one_second_minutes"], 60: of["one_minute_days"], 3600: of["one_hour_days"]},
+        recent_ids=of["recent_id_minutes"],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from metrics.aggregation import MAX_OWN_GAP
+from metrics.levels import HOUR
 from metrics.models.rollups import GaugeRollup
 from metrics.models.samples import SystemMetrics
 from metrics.readings import MINUTE
@@ -25,7 +26,7 @@ def newest_own_sample(before: datetime) -> datetime | None:
     rollups = GaugeRollup.objects.filter(metric=OWN_METRIC, bucket__lt=int(minute.timestamp()))
     buckets = [
         (bucket, resolution)
-        for resolution in (MINUTE, 3600)
+        for resolution in (MINUTE, HOUR)
         for bucket in rollups.filter(resolution=resolution).order_by("-bucket").values_list("bucket", flat=True)[:1]
     ]
     if not buckets:

@@ -40,14 +40,14 @@ class DatabaseSize:
 
 def database_size() -> DatabaseSize:
     """Return the sizes now."""
-    total = database_bytes()
+    total, used = database_bytes(), used_bytes()
     if connection.vendor == "postgresql":
-        return DatabaseSize(total, total)
-    page, free_pages = sqlite_pragma("page_size"), sqlite_pragma("freelist_count")
+        return DatabaseSize(total, used)
+    free_pages = sqlite_pragma("freelist_count")
     return DatabaseSize(
         total=total,
-        used=(sqlite_pragma("page_count") - free_pages) * page,
-        free=free_pages * page,
+        used=used,
+        free=free_pages * sqlite_pragma("page_size"),
         free_pages=free_pages,
         write_ahead_log=_file_bytes(WRITE_AHEAD_LOG),
         disk_free=free_bytes(),
@@ -61,6 +61,13 @@ def database_bytes() -> int:
             cursor.execute("SELECT pg_database_size(current_database())")
             return int(cursor.fetchone()[0])
     return sum(_file_bytes(suffix) for suffix in SQLITE_FILES)
+
+
+def used_bytes() -> int:
+    """Return the size of SQLite's file without its free pages and log, or the size of the PostgreSQL database."""
+    if connection.vendor == "postgresql":
+        return database_bytes()
+    return (sqlite_pragma("page_count") - sqlite_pragma("freelist_count")) * sqlite_pragma("page_size")
 
 
 def free_bytes() -> int | None:

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db.models import Min, Model, QuerySet
 
 from metrics import registers
+from metrics.levels import HOUR
 from metrics.models import (
     EngineMetrics,
     ErrorGroup,
@@ -28,7 +29,6 @@ from metrics.models import (
 from metrics.retention_policy import kept
 
 BUCKET = "bucket"
-HOUR = 3600  # the length of a bucket of a table with one resolution
 OTHER = "other"
 TOTAL = "database"  # the name of all tables together among measurements
 
@@ -67,7 +67,7 @@ class StoredTable:
         """Return the number of rows that are older than a time, at most `limit`."""
         before: Any = at
         if self.time == BUCKET:
-            length = self.resolution or HOUR
+            length = self.resolution or HOUR  # a table without resolutions has hours
             before = int(at.timestamp()) // length * length
         older = (self._rows(model).filter(**{f"{self.time}__lt": before}) for model in self.models)
         return min(limit, sum(rows[:limit].count() for rows in older))

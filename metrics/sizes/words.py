@@ -1,4 +1,4 @@
-"""Sizes in words, and the storage statistics as a table of text."""
+"""The storage statistics as a table of text."""
 
 from __future__ import annotations
 

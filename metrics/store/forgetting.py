@@ -28,6 +28,7 @@ from django.db.models import Max, Min
 from django.dispatch import Signal
 
 from metrics.aggregation import bucket_start
+from metrics.levels import HOUR
 from metrics.models import (
     ErrorGroup,
     ErrorGroupRollup,
@@ -45,7 +46,6 @@ from metrics.store.upkeep.deleting import Step, Steps, delete_keys, matching_row
 from metrics.store.upkeep.request_totals import delete_totals
 from metrics.store.upkeep.tables import manager, referring_tables, table_name
 from metrics.store.write_lock import upkeep_transaction
-from metrics.store.writing.error_rows import HOUR
 from metrics.store.writing.rollup_rows import GROUPS, GroupKey, rows_of_groups
 
 logger = logging.getLogger(__name__)

@@ -33,7 +33,7 @@ from django.db import connection, models
 
 from llmmonitor.infra.byte_sizes import format_bytes
 from metrics.models import InferenceMetrics
-from metrics.sizes.database import sqlite_pragma
+from metrics.sizes.database import sqlite_pragma, used_bytes
 from metrics.store.disk import DELETION_SHARE
 from metrics.store.upkeep.archiving import Archive, ArchiveBusy, ArchiveProblem, archive_and_delete, note_problem
 from metrics.store.upkeep.deleting import Step, Steps, oldest_raw_rows
@@ -63,15 +63,6 @@ def enforce_max_disk(now: datetime, steps: Steps, archive: Archive | None = None
         return {}
     _report(limit, counts.total())
     return dict(+counts)
-
-
-def used_bytes() -> int:
-    """Return the size of SQLite's file without its free pages, or the size of the PostgreSQL database."""
-    if connection.vendor == "sqlite":
-        return (sqlite_pragma("page_count") - sqlite_pragma("freelist_count")) * sqlite_pragma("page_size")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
-        return int(cursor.fetchone()[0])
 
 
 def limit_notice() -> str | None:

@@ -26,6 +26,7 @@ from metrics.aggregation import INTEGER_COLUMNS, NANO, OUTCOME_COLUMNS, TOKEN_CO
 from metrics.events import finish_class
 from metrics.levels import HOUR
 from metrics.models import ErrorMetrics, InferenceMetrics, Series
+from metrics.readings import MINUTE
 from metrics.store.upkeep import rollup_repair
 from metrics.store.upkeep.deleting import Steps
 from metrics.store.upkeep.rollup_repair import (
@@ -42,7 +43,6 @@ from metrics.store.upkeep.tables import manager
 
 logger = logging.getLogger(__name__)
 
-MINUTE = 60
 MINUTES_OF_A_DAY = 1_440
 SOON_MINUTES = 5  # after its end, while its seconds are stored
 MOST_MINUTES = 30  # that are made up for after a run that took long

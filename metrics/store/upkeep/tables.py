@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.utils.text import camel_case_to_spaces
 
 from metrics.models import EngineMetrics, ErrorMetrics, GPUMetrics, InferenceMetrics, QueueMetrics, SystemMetrics
-from metrics.sizes.tables import StoredTable
 
 # The tables of raw rows, with the kind of event whose raw floor they share.
 RAW_TABLES: tuple[tuple[type[models.Model], str], ...] = (
@@ -21,22 +18,6 @@ RAW_TABLES: tuple[tuple[type[models.Model], str], ...] = (
     (QueueMetrics, "queue"),
     (EngineMetrics, "engine"),
 )
-
-
-def tables_of_access() -> list[StoredTable]:
-    """Return the tables of access for the storage statistics."""
-    from django.contrib.admin.models import LogEntry  # programs that only query need no user accounts
-    from django.contrib.sessions.models import Session
-
-    from llmmonitor.access.models import AuditEntry
-    from llmmonitor.access.retention import KEPT
-
-    return [
-        StoredTable("audit_log", "Audit log", (AuditEntry,), KEPT, "at"),
-        StoredTable("admin_history", "History of the admin", (LogEntry,), KEPT, "action_time"),
-        # Since the last change of the session; the row has only the time of its end.
-        StoredTable("sessions", "Sessions", (Session,), timedelta(seconds=settings.SESSION_COOKIE_AGE)),
-    ]
 
 
 def referring_tables(model: type[models.Model]) -> list[tuple[type[models.Model], str]]:

@@ -22,6 +22,7 @@ from django.db.models import Q
 from metrics.aggregation import FailureCount, bucket_start
 from metrics.events import ErrorEvent, InferenceEvent, Kind, Severity
 from metrics.events.settling import SAME_FAILURE, UNSTAMPED, FailedRequest, SettledError, settle
+from metrics.levels import HOUR
 from metrics.models import ErrorMetrics, InferenceMetrics
 from metrics.retention_policy import RetentionPolicy
 from metrics.store.labels.error_groups import ErrorGroupInterner
@@ -31,7 +32,6 @@ from metrics.store.writing.recent_ids import RecentIds
 from metrics.store.writing.rollup_rows import GroupKey
 from metrics.store.writing.statements import Insert, db_time, shared_fields
 
-HOUR = 3600
 _MAX_KEYS = 500  # in one SELECT
 _KEY = ("request_id", "timestamp", "model_key", "content_key")
 _FIELDS = tuple(name for name in shared_fields(ErrorMetrics, ErrorEvent) if name not in _KEY)

@@ -12,13 +12,12 @@ from django.db import models
 
 from metrics import aggregation
 from metrics.aggregation import Floors, GaugeBucket, Row
+from metrics.levels import HOUR
 from metrics.models import ErrorGroupRollup, GaugeRollup, InferenceRollup
 from metrics.store.writing.statements import Insert
 
 GaugeBucketKey = tuple[int, str, int, int]  # resolution, metric, bucket, labels
 GroupKey = tuple[int, int, int]  # bucket, group, series
-
-HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.core.management import call_command
 
 from metrics.models import InferenceMetrics
 from metrics.sizes import words
-from metrics.sizes.words import as_text, format_bytes
+from metrics.sizes.words import as_text
 from metrics.store.upkeep import table_sizes
 from tests.metrics.api.asgi_client import AsgiClient
 
@@ -139,11 +139,3 @@ class TheText:
     @pytest.mark.parametrize(("seconds", "text"), [(None, "–"), (86_400, "1 d"), (7200, "2 h"), (90, "90 s")])
     def test_has_a_length_in_whole_units(self, seconds: int | None, text: str) -> None:
         assert words._length(seconds) == text
-
-    def test_has_bytes_in_three_digits(self) -> None:
-        assert [format_bytes(number) for number in (0, 1023, 1536, 200 * 2**20)] == [
-            "0 bytes",
-            "1023 bytes",
-            "1.5 KiB",
-            "200 MiB",
-        ]

@@ -19,6 +19,7 @@ from metrics import queries, readiness, tasks
 from metrics.archive import writing
 from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, InferenceMetrics, SystemMetrics
+from metrics.sizes.database import used_bytes
 from metrics.store.raw_floors import raw_floor
 from metrics.store.upkeep import archiving, disk_limit
 from metrics.traffic.demo.filling import fill
@@ -281,7 +282,7 @@ class TheDiskLimit:
         full = disk_limit._PostgresTable(1, True, 0)
         monkeypatch.setattr(disk_limit, "_postgres_table", lambda model: full)
         record([request(ago(hours=3, minutes=n), f"r{n}", metadata={"text": "x" * 900}) for n in range(900)])
-        limit = disk_limit.used_bytes() - 400_000
+        limit = used_bytes() - 400_000
         settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"max_disk": limit})
 
     def test_deletes_rows_after_they_are_archived(self, tmp_path: Path) -> None:

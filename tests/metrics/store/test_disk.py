@@ -24,7 +24,7 @@ from metrics import readiness
 from metrics.ingest.post import ingest
 from metrics.ingest.recorder import close_recorder
 from metrics.models import ErrorMetrics, GPUMetrics, InferenceMetrics, RecentId, SystemMetrics
-from metrics.sizes.database import sqlite_file
+from metrics.sizes.database import sqlite_file, used_bytes
 from metrics.store import disk, raw_floors, write_check
 from metrics.store.unavailable import StoreUnavailable
 from metrics.store.upkeep import disk_limit, maintenance
@@ -137,7 +137,7 @@ def vacuumed(queries: CaptureQueriesContext) -> list[str]:
 class AStoreOverItsLimit:
     def test_removes_its_oldest_raw_rows_first_and_logs_it(self, limits: Any, caplog: pytest.LogCaptureFixture) -> None:
         fill(1_000, minutes=300)
-        limits(max_disk=disk_limit.used_bytes() - 400_000)
+        limits(max_disk=used_bytes() - 400_000)
         caplog.set_level(logging.WARNING, "metrics")
 
         counts = maintenance.maintain(NOW, 10.0)
@@ -151,7 +151,7 @@ class AStoreOverItsLimit:
 
     def test_is_below_it_afterwards_and_removes_no_more(self, limits: Any) -> None:
         fill(1_000, minutes=300)
-        limit = disk_limit.used_bytes() + 200_000  # near its limit, because PostgreSQL's files do not shrink
+        limit = used_bytes() + 200_000  # near its limit, because PostgreSQL's files do not shrink
         limits(max_disk=limit)
 
         maintenance.maintain(NOW, 10.0)
@@ -159,13 +159,13 @@ class AStoreOverItsLimit:
         maintenance.maintain(NOW, 10.0)
 
         assert left < 1_000
-        assert disk_limit.used_bytes() <= limit
+        assert used_bytes() <= limit
         assert InferenceMetrics.objects.count() == left
 
     def test_keeps_all_rollups(self, limits: Any) -> None:
         fill(500, minutes=300)
         before = rolled_up(60), rolled_up(3600)
-        limits(max_disk=disk_limit.used_bytes() - 300_000)
+        limits(max_disk=used_bytes() - 300_000)
 
         maintenance.maintain(NOW, 10.0)
 
@@ -173,7 +173,7 @@ class AStoreOverItsLimit:
 
     def test_moves_the_raw_floor_and_rejects_what_is_older(self, limits: Any) -> None:
         fill(1_000, minutes=300)
-        limits(max_disk=disk_limit.used_bytes() - 400_000)
+        limits(max_disk=used_bytes() - 400_000)
         maintenance.maintain(NOW, 10.0)
         limits(max_disk=5 * GIB)
 
@@ -187,7 +187,7 @@ class AStoreOverItsLimit:
     def test_removes_all_kinds_of_raw_rows_by_age(self, limits: Any) -> None:
         record([failure(ago(hours=7), "f-old"), machine(ago(hours=6)), machine(ago(minutes=2))])
         fill(1_000, minutes=300)
-        limits(max_disk=disk_limit.used_bytes() - 400_000)
+        limits(max_disk=used_bytes() - 400_000)
 
         maintenance.maintain(NOW, 10.0)
 
@@ -226,7 +226,7 @@ class AStoreOverItsLimit:
     def test_gives_the_pages_back(self, limits: Any) -> None:
         only_on("sqlite")
         fill(1_500, minutes=300)
-        limit = disk_limit.used_bytes() - 1_000_000
+        limit = used_bytes() - 1_000_000
         limits(max_disk=limit)
 
         maintenance.maintain(NOW, 10.0)
@@ -237,7 +237,7 @@ class AStoreOverItsLimit:
         only_on("sqlite")
         fill(300, minutes=3)
         checkpoint()
-        limits(max_disk=disk_limit.used_bytes() // 2)
+        limits(max_disk=used_bytes() // 2)
 
         assert fill_until_refused() == "disk_full"
 
