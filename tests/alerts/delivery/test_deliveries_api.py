@@ -76,7 +76,8 @@ class TheDeliveries:
         assert ids(client, "?state=dead&channel=ops") == []
 
     @pytest.mark.parametrize(
-        "query", ["state=gone", "before=5", "before=00000000-0000-4000-8000-000000000000", "limit=0", "colour=red", "rule=%00"]
+        "query",
+        ["state=gone", "before=5", "before=00000000-0000-4000-8000-000000000000", "limit=0", "colour=red", "rule=%00"],
     )
     def test_refuse_what_they_do_not_know(self, client: Client, query: str) -> None:
         response = client.get(f"/alerts/deliveries?{query}")
