@@ -73,7 +73,7 @@ def figures(reading: Reading) -> Row:
         "load": None if load is None else {"cores": load.cores, "host": load.host, "machine_mb": load.machine_mb},
         "tables": {
             "parts": render_to_string("system/parts.html", {"parts": parts}),
-            "refused": render_to_string("system/refused.html", {"rows": work.refused_rows(totals)}),
+            "refused": render_to_string("system/refused.html", {"rows": work.refused_rows(totals, now)}),
             "tasks": render_to_string("system/tasks.html", {"rows": work.task_rows(totals, now)}),
             "storage": reading.read("The storage statistics", lambda: storage_table(reading.now)) or "",
             "backup": render_to_string("system/backup.html", {"rows": backup.rows_of_card()}),

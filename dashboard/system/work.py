@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboard.formatting import NO_DATA, Figure, ago, duration, percent, whole
+from llmmonitor.infra import refusals
 from llmmonitor.infra.telemetry import Durations, Totals
 
 LATE_AFTER = 3.0  # intervals of a task
@@ -56,11 +57,13 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class ReasonRow:
-    """Why events or posts were not stored, and how many."""
+    """Why events or posts were not stored, how many, who sent most of them, and when the last one arrived."""
 
     reason: str
     count: Figure
     what: str
+    sender: str = NO_DATA
+    last: str = NO_DATA
 
 
 @dataclass(frozen=True)
@@ -89,20 +92,39 @@ class ResponseRow:
     width: float
 
 
-def refused_rows(totals: Totals) -> list[ReasonRow]:
-    """Return the reasons for which events and posts were refused, the most frequent first, then the duplicates."""
-    events = totals.by_label("rejected_events")
+def refused_rows(totals: Totals, now: float) -> list[ReasonRow]:
+    """Return the reasons for which events and posts were refused, the most frequent first, then the duplicates.
+
+    now: unix seconds.
+    """
     counts = [
-        (f"invalid {field}" if field != "event" else "invalid event", count, "events")
-        for field, count in events.items()
+        *((count, refusals.REJECTED_EVENTS, field) for field, count in totals.by_label("rejected_events").items()),
+        *((count, refusals.REFUSED_POSTS, code) for code, count in totals.by_label("refused_posts").items()),
     ]
-    counts += [(REFUSALS.get(code, code), count, "posts") for code, count in totals.by_label("refused_posts").items()]
-    counts.sort(key=lambda row: -row[1])
-    rows = [ReasonRow(reason, whole(count), what) for reason, count, what in counts[:MAX_REASONS]]
-    if more := sum(count for _, count, _ in counts[MAX_REASONS:]):
+    counts.sort(key=lambda row: -row[0])
+    rows = [_reason_row(totals, now, name, reason) for _, name, reason in counts[:MAX_REASONS]]
+    if more := sum(count for count, _, _ in counts[MAX_REASONS:]):
         rows.append(ReasonRow("other reasons", whole(more), "events and posts"))
-    duplicates = totals.count("events", "duplicate")
-    return [*rows, ReasonRow("sent again, stored once", whole(duplicates), "events")] if duplicates else rows
+    if totals.count(refusals.EVENTS, refusals.DUPLICATE):
+        rows.append(_reason_row(totals, now, refusals.EVENTS, refusals.DUPLICATE))
+    return rows
+
+
+def _reason_row(totals: Totals, now: float, name: str, reason: str) -> ReasonRow:
+    last = refusals.last_at(totals, name, reason)
+    return ReasonRow(
+        _reason(name, reason),
+        whole(totals.count(name, reason)),
+        "posts" if name == refusals.REFUSED_POSTS else "events",
+        refusals.main_sender(totals, name, reason) or NO_DATA,
+        NO_DATA if last is None else ago(now - last),
+    )
+
+
+def _reason(name: str, reason: str) -> str:
+    if name == refusals.REFUSED_POSTS:
+        return REFUSALS.get(reason, reason)
+    return "sent again, stored once" if name == refusals.EVENTS else f"invalid {reason}"
 
 
 def task_rows(totals: Totals, now: float) -> list[TaskRow]:

@@ -22,6 +22,7 @@ from llmmonitor.access.throttles import IngestThrottle
 from llmmonitor.http.path_prefix import path_below_prefix
 from llmmonitor.http.response_times import ROUTE
 from metrics.api.renderers import dump
+from metrics.api.sender import sender_of
 from metrics.events import Kind
 from metrics.ingest.body import JSON_TYPES, LINE_TYPES
 from metrics.ingest.post import aingest
@@ -81,7 +82,9 @@ def fast_lane(application: Any) -> Any:
             await application(scope, again, send)
             return
         try:
-            response = await aingest(kind, body, headers[b"content-type"].decode(), None)
+            response = await aingest(
+                kind, body, headers[b"content-type"].decode(), None, sender=sender_of(identity, kind)
+            )
         except Exception:  # noqa: BLE001 - a failed commit stores nothing; the view reports the error
             await application(scope, again, send)
             return

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from llmmonitor.access.identity import identify_request
 from llmmonitor.access.permissions import CanIngest
 from llmmonitor.access.throttles import IngestThrottle
 from metrics.api.base_views import AsyncView
@@ -18,6 +19,7 @@ from metrics.api.openapi.description import describe
 from metrics.api.openapi.request_schemas import EXAMPLES, request_schema
 from metrics.api.openapi.response_schemas import TRACK_RESULT, problems
 from metrics.api.renderers import dump
+from metrics.api.sender import sender_of
 from metrics.events import Kind
 from metrics.ingest.post import IngestResponse, aingest
 
@@ -37,7 +39,10 @@ class _TrackView(AsyncView):
         """Store the events of the body. The status 200 means that they are committed."""
         body = request._request.read()  # llmmonitor.http has rejected a body that is too large
         meta = request._request.META
-        response = await aingest(self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING"))
+        sender = sender_of(identify_request(request._request), self.kind)
+        response = await aingest(
+            self.kind, body, meta.get("CONTENT_TYPE"), meta.get("HTTP_CONTENT_ENCODING"), sender=sender
+        )
         return _response(response)
 
 

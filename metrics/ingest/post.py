@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 
-from llmmonitor.infra.telemetry import telemetry
+from llmmonitor.infra import refusals
 from metrics.events import Event, Kind, Validated, validate_many
 from metrics.ingest.body import MAX_LOOP_BYTES, BodyError, read_items
 from metrics.ingest.policy import body_limits, ingest_policy
@@ -43,6 +43,7 @@ class _PendingCommit:
 
     validated: Validated
     future: concurrent.futures.Future[CommitResult]
+    sender: str
 
 
 def ingest(
@@ -52,10 +53,14 @@ def ingest(
     content_encoding: str | None,
     at: datetime | None = None,
     *,
+    sender: str = "",
     recorder: EventSink | None = None,
 ) -> IngestResponse:
-    """Record posted events and return the response after their commit. `at`: the time of arrival."""
-    pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder)
+    """Record posted events and return the response after their commit.
+
+    at: the time of arrival. sender: a name for the counts of what is not stored, of a bounded set.
+    """
+    pending = _submit(kind, body, content_type, content_encoding, at or datetime.now(UTC), sender, recorder)
     if isinstance(pending, IngestResponse):
         return pending
     concurrent.futures.wait([pending.future], COMMIT_TIMEOUT_SECONDS)
@@ -69,10 +74,11 @@ async def aingest(
     content_encoding: str | None,
     at: datetime | None = None,
     *,
+    sender: str = "",
     recorder: EventSink | None = None,
 ) -> IngestResponse:
     """`ingest` for an event loop. A large body, or one that is large after decompression, is validated in a thread."""
-    arguments = kind, body, content_type, content_encoding, at or datetime.now(UTC), recorder
+    arguments = kind, body, content_type, content_encoding, at or datetime.now(UTC), sender, recorder
     is_small = len(body) <= MAX_LOOP_BYTES and not content_encoding
     pending = _submit(*arguments) if is_small else await _submit_in_thread(*arguments)
     if isinstance(pending, IngestResponse):
@@ -87,6 +93,7 @@ def _submit(
     content_type: str | None,
     content_encoding: str | None,
     at: datetime,
+    sender: str,
     recorder: EventSink | None,
 ) -> IngestResponse | _PendingCommit:
     """Parse, validate and submit events. Returns a response if there is nothing to wait for."""
@@ -94,18 +101,18 @@ def _submit(
     try:
         items, size = read_items(body, content_type, content_encoding, body_limits())
     except BodyError as error:
-        return _refused(error.status, error.code, error.detail)
+        return _refused(sender, error.status, error.code, error.detail)
     validated = validate_many(kind, items, at, ingest_policy(kind))
-    for rejection in validated.rejected:
-        telemetry.count("rejected_events", rejection.field or "event")
+    for field, number in refusals.by_reason(item.field for item in validated.rejected).items():
+        refusals.count(refusals.REJECTED_EVENTS, field, number, sender=sender)
     if not validated.events:
         return commit_response(validated, None)
     try:
-        return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events, size))
+        return _PendingCommit(validated, (recorder or get_recorder()).submit(validated.events, size), sender)
     except QueueFull:
-        return _refused(429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
+        return _refused(sender, 429, "queue_full", "Too many events are waiting; try again.", retry_after=1)
     except StoreUnavailable as error:
-        return _unavailable(error)
+        return _unavailable(sender, error)
 
 
 _submit_in_thread = sync_to_async(_submit, thread_sensitive=False)
@@ -114,22 +121,29 @@ _submit_in_thread = sync_to_async(_submit, thread_sensitive=False)
 def _result(pending: _PendingCommit) -> IngestResponse:
     """The response after waiting for the commit."""
     try:
-        return commit_response(pending.validated, pending.future.result(timeout=0))
+        recorded = pending.future.result(timeout=0)
     except StoreUnavailable as error:
-        return _unavailable(error)
+        return _unavailable(pending.sender, error)
     except TimeoutError:
         detail = "The commit takes too long. The events may still be stored: a retry with the same ids is safe."
-        return _refused(503, "store_busy", detail, retry_after=3)
+        return _refused(pending.sender, 503, "store_busy", detail, retry_after=3)
     except concurrent.futures.CancelledError:
-        return _refused(503, "shutting_down", "The server is stopping; nothing was stored.", retry_after=2)
+        detail = "The server is stopping; nothing was stored."
+        return _refused(pending.sender, 503, "shutting_down", detail, retry_after=2)
+    # The recorder has counted them.
+    for field, number in refusals.by_reason(item.field for item in recorded.rejected).items():
+        refusals.count_sender(refusals.REJECTED_EVENTS, field, number, sender=pending.sender)
+    if recorded.duplicates:
+        refusals.count_sender(refusals.EVENTS, refusals.DUPLICATE, recorded.duplicates, sender=pending.sender)
+    return commit_response(pending.validated, recorded)
 
 
-def _refused(status: int, code: str, *details: Any, **more: Any) -> IngestResponse:
+def _refused(sender: str, status: int, code: str, *details: Any, **more: Any) -> IngestResponse:
     """Return the response to a post of which nothing was stored, and count it by its code."""
-    telemetry.count("refused_posts", code)
+    refusals.count(refusals.REFUSED_POSTS, code, sender=sender)
     return error_response(status, code, *details, **more)
 
 
-def _unavailable(error: StoreUnavailable) -> IngestResponse:
+def _unavailable(sender: str, error: StoreUnavailable) -> IngestResponse:
     retry_after = min(3, max(1, error.retry_after_seconds))
-    return _refused(503, "store_unavailable", error.detail, retry_after, reason=error.reason)
+    return _refused(sender, 503, "store_unavailable", error.detail, retry_after, reason=error.reason)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from llmmonitor.infra import refusals
 from llmmonitor.infra.database_errors import is_transient
 from llmmonitor.infra.telemetry import telemetry
 from llmmonitor.infra.throttled_log import LogThrottle, log_throttled
@@ -340,9 +341,9 @@ class Recorder:
                 log.warning("Events are stored again")
             telemetry.observe("commit", time.perf_counter() - begin)
             telemetry.count("events", "accepted", recorded.accepted)
-            telemetry.count("events", "duplicate", recorded.duplicates)
-            for rejection in recorded.rejected:
-                telemetry.count("rejected_events", rejection.field or "event")
+            refusals.count(refusals.EVENTS, refusals.DUPLICATE, recorded.duplicates)
+            for field, number in refusals.by_reason(item.field for item in recorded.rejected).items():
+                refusals.count(refusals.REJECTED_EVENTS, field, number)
             with self._changed:
                 self._commits += 1
                 self._committed += recorded.accepted

@@ -91,6 +91,7 @@ class AServer:
         assert 'sent again, stored once</th><td class="figure">2</td>' in refused
         assert 'not JSON (400)</th><td class="figure">1</td>' in refused
         assert "invalid model_name" in refused
+        assert refused.count("<bdi>requests without a key</bdi>") == 3
 
     def test_counts_the_events_that_it_stores_and_those_alone(self, busy: Server) -> None:
         def stored() -> int:

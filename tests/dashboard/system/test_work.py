@@ -8,6 +8,7 @@ from dashboard.pages import PAGES
 from dashboard.system.page import TITLES
 from dashboard.system.work import MAX_REASONS, START_SECONDS, TASKS, late_tasks, refused_rows, response_rows, task_rows
 from llmmonitor import celery_settings
+from llmmonitor.infra import refusals
 from llmmonitor.infra.telemetry import Telemetry, Totals
 
 
@@ -23,7 +24,7 @@ class TheRefused:
         work.count("refused_posts", "queue_full", 5)
         work.count("refused_posts", "a_new_code", 3)
 
-        rows = [(row.reason, str(row.count), row.what) for row in refused_rows(work.totals())]
+        rows = [(row.reason, str(row.count), row.what) for row in refused_rows(work.totals(), 100.0)]
 
         assert rows == [
             ("queue full (429)", "5", "posts"),
@@ -36,7 +37,7 @@ class TheRefused:
         for number in range(MAX_REASONS + 3):
             work.count("rejected_events", f"field_{number:02}")
 
-        rows = refused_rows(work.totals())
+        rows = refused_rows(work.totals(), 100.0)
 
         assert len(rows) == MAX_REASONS + 1
         assert (rows[-1].reason, str(rows[-1].count)) == ("other reasons", "3")
@@ -44,11 +45,24 @@ class TheRefused:
     def test_end_with_the_duplicates(self, work: Telemetry) -> None:
         work.count("events", "duplicate", 1_204)
 
-        [row] = refused_rows(work.totals())
+        [row] = refused_rows(work.totals(), 100.0)
         assert (row.reason, str(row.count)) == ("sent again, stored once", "1,204")
 
+    def test_have_their_main_sender_and_the_time_of_the_last(
+        self, work: Telemetry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(refusals, "telemetry", work)
+        monkeypatch.setattr(refusals.time, "time", lambda: 97.0)
+        refusals.count("refused_posts", "queue_full", 2, sender="batch-eval")
+        refusals.count("events", "duplicate", sender="chat-api")
+        work.count("rejected_events", "timestamp")
+
+        rows = [(row.sender, row.last.replace("\u00a0", " ")) for row in refused_rows(work.totals(), 100.0)]
+
+        assert rows == [("batch-eval", "3 s ago"), ("—", "—"), ("chat-api", "3 s ago")]
+
     def test_are_none_at_the_start(self) -> None:
-        assert refused_rows(Totals()) == []
+        assert refused_rows(Totals(), 100.0) == []
 
 
 class TheTasks:
