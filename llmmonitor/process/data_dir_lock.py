@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from llmmonitor.infra.data_dir_lock_file import NAME
 from llmmonitor.process.preflight import CannotStart
 
 
@@ -20,7 +21,7 @@ class DataDirectoryLock:
 
     def __enter__(self) -> Self:
         """Acquire the lock. Raises CannotStart if another process holds it, OSError if the file cannot be created."""
-        file = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(self._data_dir / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -13,6 +13,10 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
+from django.conf import settings
+
+from llmmonitor.infra.data_dir_lock_file import running_url
+
 RETRYABLE = frozenset({408, 429, 502, 503, 504})
 ATTEMPTS = 8
 TIMEOUT_SECONDS = 30.0
@@ -28,6 +32,12 @@ class SendingFailed(Exception):
     def __init__(self, text: str, wait_seconds: float | None = None) -> None:
         super().__init__(text)
         self.wait_seconds = wait_seconds
+
+
+def address_here(url: str | None = None) -> str:
+    """Return `url`, or the address of the monitor on this machine: of the data directory, else of LLMMONITOR_PORT."""
+    own = settings.LLMMONITOR
+    return url or running_url(own.data_dir) or f"http://127.0.0.1:{own.port}"
 
 
 class Sender:

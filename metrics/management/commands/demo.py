@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
 
 from llmmonitor.infra.commands import StoreCommand
@@ -17,7 +16,7 @@ from metrics.store.demo_claim import Claim, Progress
 from metrics.traffic.demo.filling import FillingFailed, fill
 from metrics.traffic.demo.live import Live
 from metrics.traffic.demo.workload import DAYS, Workload
-from metrics.traffic.sender import Sender, SendingFailed
+from metrics.traffic.sender import Sender, SendingFailed, address_here
 
 
 class Command(StoreCommand):
@@ -48,7 +47,7 @@ class Command(StoreCommand):
         try:
             if not claim.acquire(Progress(0, workload.story)):
                 raise CommandError("The server or another command is already sending or removing demo data.")
-            sender = Sender(url or f"http://127.0.0.1:{settings.LLMMONITOR.port}", api_key)
+            sender = Sender(address_here(url), api_key)
             live = Live(workload, sender) if options["live"] else None
             self.fill(workload, claim, now, live)
             if live:

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from metrics.traffic.replay import formats
 from metrics.traffic.replay.player import Plan, Played, play, run_name
-from metrics.traffic.sender import Sender, SendingFailed
+from metrics.traffic.sender import Sender, SendingFailed, address_here
 
 
 class Command(BaseCommand):
@@ -46,7 +45,7 @@ class Command(BaseCommand):
             start,
         )
         try:
-            sender = Sender(options["url"] or f"http://127.0.0.1:{settings.LLMMONITOR.port}", options["api_key"])
+            sender = Sender(address_here(options["url"]), options["api_key"])
             with open(file, encoding="utf-8-sig", newline="") as lines:
                 played = play(formats.read(lines, options["format"]), plan, sender, progress=self.show_progress)
         except OSError as error:

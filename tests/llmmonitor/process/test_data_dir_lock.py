@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmmonitor.infra.data_dir_lock_file import running_url
 from llmmonitor.process.data_dir_lock import DataDirectoryLock
 from llmmonitor.process.preflight import CannotStart
 
@@ -31,6 +32,15 @@ class TheLock:
                 DataDirectoryLock(tmp_path),
             ):
                 pass
+
+    def test_tells_other_commands_the_address_while_it_is_held(self, tmp_path: Path) -> None:
+        assert running_url(tmp_path) is None
+        with DataDirectoryLock(tmp_path) as lock:
+            assert running_url(tmp_path) is None
+            lock.publish("http://127.0.0.1:9000")
+            assert running_url(tmp_path) == "http://127.0.0.1:9000"
+        (tmp_path / "lock").write_text("1 http://127.0.0.1:9000/")  # of a process that was killed
+        assert running_url(tmp_path) is None
 
     def test_holds_on_a_full_disk_where_it_cannot_name_its_process(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

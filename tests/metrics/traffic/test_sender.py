@@ -7,11 +7,13 @@ import json
 import urllib.error
 import urllib.request
 from email.message import Message
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from metrics.traffic.sender import ATTEMPTS, Sender, SendingFailed
+from llmmonitor.process.data_dir_lock import DataDirectoryLock
+from metrics.traffic.sender import ATTEMPTS, Sender, SendingFailed, address_here
 
 URL = "http://127.0.0.1:1"
 
@@ -92,3 +94,20 @@ class ASender:
         first.with_key("llmm_x").post("/", [])
         first.post("/", [])
         assert [request.headers.get("Authorization") for request in monitor.requests] == ["Bearer llmm_x", None]
+
+
+class TheAddress:
+    @pytest.fixture(autouse=True)
+    def own(self, settings: Any, tmp_path: Path) -> None:
+        settings.LLMMONITOR = settings.LLMMONITOR.model_copy(update={"data_dir": tmp_path, "port": 9001})
+
+    def test_is_the_given_one(self) -> None:
+        assert address_here("http://monitor:80") == "http://monitor:80"
+
+    def test_is_that_of_the_server_of_the_data_directory_whatever_port_it_was_given(self, tmp_path: Path) -> None:
+        with DataDirectoryLock(tmp_path) as lock:
+            lock.publish("http://127.0.0.1:9377")
+            assert address_here() == "http://127.0.0.1:9377"
+
+    def test_is_at_the_port_of_the_settings_where_no_server_has_locked_the_directory(self) -> None:
+        assert address_here() == "http://127.0.0.1:9001"
