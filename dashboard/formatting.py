@@ -148,6 +148,8 @@ def in_unit(value: float | None, unit: str) -> Figure:
     """Return a value in the unit of its metric: 1.84 s, 12 %, 1,500 requests, 85.4 °C."""
     if unit == "ms":
         return duration(value)
+    if unit == "s":
+        return duration(None if value is None else 1000 * value)
     if unit == "%":
         return percent(value)
     if unit in COUNTED:
@@ -156,10 +158,10 @@ def in_unit(value: float | None, unit: str) -> Figure:
 
 
 def threshold_text(value: float | None, unit: str) -> str:
-    """Return a threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of counted things the number."""
+    """Return a threshold in its unit without trailing zeros: 5 s, 48 h, 10 %, 85 °C; of counted things the number."""
     number, shown = in_unit(value, unit)
     if number.endswith(f"{SPACE}0"):
-        return number.removesuffix(f"{SPACE}0")  # of 1 m 0 s
+        return number.removesuffix(f"{SPACE}0")  # of 1 m 0 s and 48 h 0 m
     number = number.rstrip("0").rstrip(".") if "." in number else number
     return str(Figure(number, "" if unit in COUNTED else shown))
 

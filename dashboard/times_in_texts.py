@@ -19,7 +19,7 @@ def time_in_text(time: str) -> str:
 def in_utc(text: str, now: datetime) -> str:
     """Return a text with its times as `14:21 UTC`, of other days as `1 Mar 14:21 UTC`, for a page without scripts.
 
-    A span that begins and ends in one minute has the seconds.
+    A span within a day has the day once, and one that begins and ends in one minute has the seconds.
     """
 
     def shown(time: str, form: str = "%H:%M") -> str:
@@ -30,6 +30,7 @@ def in_utc(text: str, now: datetime) -> str:
     def shown_span(match: re.Match[str]) -> str:
         start, end = match.groups()
         form = "%H:%M:%S" if shown(start) == shown(end) else "%H:%M"
-        return f"from {shown(start, form)} to {shown(end, form)}"
+        day = f"{datetime.fromisoformat(start):%-d %b} ".replace(" ", SPACE)
+        return f"from {shown(start, form)} to {shown(end, form).removeprefix(day)}"
 
     return TIME.sub(lambda match: shown(match.group()), SPAN.sub(shown_span, text))

@@ -66,6 +66,9 @@ def value_in_words(value: float, unit: str) -> str:
 
 def measured_in_words(value: float, unit: str) -> str:
     """Return a measured value with its unit, in four significant digits; a mean number of requests with one decimal."""
+    if unit == "s" and value >= 60:  # of 52 hours the seconds mean nothing
+        size = 3_600 if value >= 36_000 else 60 if value >= 600 else 1
+        return seconds_in_words(round(value / size) * size)
     return value_in_words(round(value, 1) if unit == "requests" else float(f"{value:.4g}"), unit)
 
 

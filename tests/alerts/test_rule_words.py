@@ -93,6 +93,9 @@ class ANumber:
             (1.04, "requests"),
             (1.0, "tokens/s"),
             (1.0, "ms"),
+            (45.5, "s"),
+            (756.4, "s"),
+            (190_123.4, "s"),
         ]
         assert [measured_in_words(*value) for value in measured] == [
             "0 %",
@@ -104,4 +107,7 @@ class ANumber:
             "1 request",
             "1 tokens/s",
             "1 ms",
+            "45.5 s",
+            "13 minutes",
+            "53 hours",
         ]

@@ -18,6 +18,8 @@ class ATimeInAText:
             ("since 2026-03-02T08:21:00Z.", "since 08:21 UTC."),
             ("since 2026-03-01T14:21:00Z.", "since 1 Mar 14:21 UTC."),
             ("from 2026-03-02T08:21:00Z to 2026-03-02T08:23:10Z.", "from 08:21 UTC to 08:23 UTC."),
+            ("from 2026-03-01T08:21:00Z to 2026-03-01T08:23:10Z.", "from 1 Mar 08:21 UTC to 08:23 UTC."),
+            ("from 2026-02-28T23:50:00Z to 2026-03-01T00:10:00Z.", "from 28 Feb 23:50 UTC to 1 Mar 00:10 UTC."),
             ("from 2026-03-02T08:21:05Z to 2026-03-02T08:21:50Z.", "from 08:21:05 UTC to 08:21:50 UTC."),
         ],
     )

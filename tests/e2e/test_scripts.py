@@ -429,6 +429,8 @@ class TheScripts:
         assert run("page/sentence-text.js", body, text) == "It fired from 1 Mar, 23:30 to 00:30."
         short = "It fired from 2026-03-02T08:30:05Z to 2026-03-02T08:30:50Z."
         assert run("page/sentence-text.js", body, short) == "It fired from 09:30:05 to 09:30:50."
+        yesterday = "It fired from 2026-03-01T12:30:00Z to 2026-03-01T13:30:00Z."
+        assert run("page/sentence-text.js", body, yesterday) == "It fired from 1 Mar, 13:30 to 14:30."
 
 
 def within(setting: str, body: str) -> str:

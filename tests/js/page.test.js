@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { sharedCases } from "./support.js"; // first
 
-import { rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
+import { durationLabel, rateLabel } from "../../dashboard/static/dashboard/js/charts/axis-labels.js";
 import { logLimits, roundStep, timeTicks } from "../../dashboard/static/dashboard/js/charts/options.js";
 import { colourOf, lineStyle } from "../../dashboard/static/dashboard/js/charts/palette.js";
 import { Page } from "../../dashboard/static/dashboard/js/live/page.js";
@@ -48,6 +48,12 @@ describe("A page", () => {
       assert.equal(title, "Disconnected. The state is not known.");
       assert.equal(text, `At ${timeOfDay(0)}: All is well. 2 requests.`);
     }
+  });
+});
+
+describe("The axis of times", () => {
+  it("has hours where its maximum is some", () => {
+    assert.deepEqual([[90_000, 300_000], [86_400_000, 172_800_000]].map(([value, max]) => durationLabel(value, max)), ["1.5\u00a0m", "24\u00a0h"]);
   });
 });
 

@@ -46,6 +46,7 @@ function points(alert, now) {
 function axes({ x, y, area, top, bottom, now }, step, alert, width) {
   const label = (value) => {
     if (alert.unit === "ms") return durationLabel(value, top);
+    if (alert.unit === "s") return durationLabel(1000 * value, 1000 * top);
     return alert.unit === "%" ? percentLabel(value) : numberLabel(value, top);
   };
   const rows = Array.from({ length: Math.round((top - bottom) / step) + 1 }, (_, index) => bottom + index * step);

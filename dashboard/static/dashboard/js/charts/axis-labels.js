@@ -5,6 +5,7 @@ import { SPACE, significant } from "../page/format.js";
 const withoutTrailingZeros = (value) => significant(value, 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 
 export function durationLabel(milliseconds, max) {
+  if (max >= 10_800_000) return `${withoutTrailingZeros(milliseconds / 3_600_000)}${SPACE}h`;
   if (max >= 300_000) return `${withoutTrailingZeros(milliseconds / 60_000)}${SPACE}m`;
   if (max >= 1_000) return `${withoutTrailingZeros(milliseconds / 1_000)}${SPACE}s`;
   return `${withoutTrailingZeros(milliseconds)}${SPACE}ms`;

@@ -83,15 +83,16 @@ const COUNTED = ["requests", "errors", "GPUs", "problems", "rules", "messages"];
 // A value in the unit of its metric: 1.84 s, 12 %, 1,500 requests, 85.4 °C.
 export function inUnit(value, unit) {
   if (unit === "ms") return duration(value);
+  if (unit === "s") return duration(isMissing(value) ? null : 1000 * value);
   if (unit === "%") return percent(value);
   if (COUNTED.includes(unit)) return whole(value, value === 1 ? unit.slice(0, -1) : unit);
   return compact(value, (unit ?? "").replace("tokens", "tok"));
 }
 
-// A threshold in its unit without trailing zeros: 5 s, 1 m, 10 %, 85 °C; of counted things the number.
+// A threshold in its unit without trailing zeros: 5 s, 1 m, 48 h, 10 %, 85 °C; of counted things the number.
 export function thresholdText(value, unit) {
   const { number, unit: shown } = inUnit(value, unit);
-  if (number.endsWith(`${SPACE}0`)) return number.slice(0, -2); // of 1 m 0 s
+  if (number.endsWith(`${SPACE}0`)) return number.slice(0, -2); // of 1 m 0 s and 48 h 0 m
   return text({ number: number.includes(".") ? number.replace(/\.?0+$/, "") : number, unit: COUNTED.includes(unit) ? "" : shown });
 }
 

@@ -5,8 +5,8 @@ import { dayOfMonth, hourAndMinute, moment, timeOfDay } from "./format.js";
 const SPAN = /from (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) to (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
 
-// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`, and with
-// seconds where a span begins and ends in one minute.
+// The text of the server with its times in the time zone of the browser, with the day where it is not that of `now`, of a
+// span within a day once, and with seconds where a span begins and ends in one minute.
 export function withLocalTimes(text, now) {
   const shown = (time) => {
     const ms = Date.parse(time);
@@ -14,9 +14,10 @@ export function withLocalTimes(text, now) {
   };
   const short = text.replace(SPAN, (span, from, to) => {
     const [start, end] = [Date.parse(from), Date.parse(to)];
-    if (shown(from) !== shown(to)) return span;
+    if (dayOfMonth(start) !== dayOfMonth(end)) return span;
     const day = dayOfMonth(start) === dayOfMonth(now) ? "" : `${dayOfMonth(start)}, `;
-    return `from ${day}${timeOfDay(start)} to ${timeOfDay(end)}`;
+    const time = shown(from) === shown(to) ? timeOfDay : hourAndMinute;
+    return `from ${day}${time(start)} to ${time(end)}`;
   });
   return short.replace(TIME, shown);
 }
