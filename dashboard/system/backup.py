@@ -8,32 +8,39 @@ from datetime import datetime, timedelta
 
 from dashboard.formatting import Figure, bytes_figure, duration, whole
 from dashboard.system.health import Part
+from llmmonitor.backup.models import LastBackup
 
 LATE = timedelta(hours=1)  # after a backup was due
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What is known of backups. `last_at` and the rest of the last complete one are None if there is none.
+    """What is known of backups.
 
-    every: None without a schedule. error: of the newest attempt of the schedule, if it failed.
+    every: None without a schedule. last: the newest complete backup. scheduled: that of the schedule.
     """
 
     now: datetime
     every: timedelta | None = None
     kept: int = 0
-    last_at: datetime | None = None
-    size_bytes: int | None = None
-    rows: int | None = None
-    duration_seconds: float | None = None
-    has_secrets: bool = False
-    scheduled_at: datetime | None = None
-    error: str = ""
+    last: LastBackup | None = None
+    scheduled: LastBackup | None = None
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When the newest complete backup was made; None without one."""
+        return self.last.succeeded_at if self.last else None
+
+    @property
+    def error(self) -> str:
+        """Why the newest attempt of the schedule failed; empty if it did not."""
+        return self.scheduled.error if self.scheduled else ""
 
     @property
     def next_at(self) -> datetime | None:
         """When the schedule is due; None without one, or before its first backup."""
-        return self.scheduled_at + self.every if self.every and self.scheduled_at else None
+        made = self.scheduled.succeeded_at if self.scheduled else None
+        return made + self.every if self.every and made else None
 
     @property
     def is_late(self) -> bool:
@@ -52,14 +59,15 @@ class Backup:
 
     def rows_of_card(self) -> Iterator[tuple[str, datetime | Figure | str]]:
         """Yield the lines of the card: a name and its value."""
-        if self.last_at is None:
+        last = self.last
+        if last is None or last.succeeded_at is None:
             yield "Last", "never"
         else:
-            yield "Last", self.last_at
-            yield "Took", duration(None if self.duration_seconds is None else 1000 * self.duration_seconds)
-            yield "Size", bytes_figure(self.size_bytes)
-            yield "Rows", whole(self.rows)
-            yield "Secrets", "encrypted, in it" if self.has_secrets else "not in it"
+            yield "Last", last.succeeded_at
+            yield "Took", duration(None if last.duration_seconds is None else 1000 * last.duration_seconds)
+            yield "Size", bytes_figure(last.size_bytes)
+            yield "Rows", whole(last.row_count)
+            yield "Secrets", "encrypted, in it" if last.has_secrets else "not in it"
         if not self.every:
             yield "Schedule", "off: set LLMMONITOR_BACKUP_DIR"
             return

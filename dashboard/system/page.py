@@ -19,19 +19,6 @@ from llmmonitor.infra.telemetry import TelemetryUnavailable, Totals, telemetry
 from metrics import catalogue, queries, readiness
 from metrics.queries import SeriesSpec
 
-TITLES = {
-    "overview": "Overview",
-    "latency": "Latency",
-    "throughput": "Throughput",
-    "queue": "Queue",
-    "machines": "Machines",
-    "models": "Models",
-    "requests": "Requests",
-    "errors": "Errors",
-    "alerts": "Alerts",
-    "connect": "Connect",
-    "system": "System",
-}
 # Alerts about any metric of the monitor are about this page, and no tile shows one.
 ALERTED = {metric.name: "" for metric in catalogue.of_type("monitor")}
 series = SeriesSpec.of
@@ -54,6 +41,8 @@ SERIES = (
 
 def figures(reading: Reading) -> Row:
     """Return the sentence, the parts, the availability, and the tables of what the monitor did since its start."""
+    from dashboard.pages import PAGES  # it has this page
+
     report = readiness.current_report()
     known = read_totals(reading)
     totals = known or Totals()
@@ -78,7 +67,11 @@ def figures(reading: Reading) -> Row:
             "storage": reading.read("The storage statistics", lambda: storage_table(reading.now)) or "",
             "backup": render_to_string("system/backup.html", {"rows": backup.rows_of_card()}),
             "responses": render_to_string(
-                "system/responses.html", {"rows": work.response_rows(totals, TITLES), "hits": work.hit_share(totals)}
+                "system/responses.html",
+                {
+                    "rows": work.response_rows(totals, {page.name: page.title for page in PAGES}),
+                    "hits": work.hit_share(totals),
+                },
             ),
         },
     }
@@ -115,19 +108,9 @@ def storage_table(now: datetime) -> str:
 
 def read_backup(now: datetime) -> Backup:
     """Return what is known of backups."""
-    own, last, scheduled = settings.LLMMONITOR, last_backup(), last_scheduled()
-    return Backup(
-        now,
-        every=timedelta(hours=own.backup_hours) if own.backup_dir is not None else None,
-        kept=own.backup_keep,
-        last_at=last.succeeded_at if last else None,
-        size_bytes=last.size_bytes if last else None,
-        rows=last.row_count if last else None,
-        duration_seconds=last.duration_seconds if last else None,
-        has_secrets=bool(last and last.has_secrets),
-        scheduled_at=scheduled.succeeded_at if scheduled else None,
-        error=scheduled.error if scheduled else "",
-    )
+    own = settings.LLMMONITOR
+    every = timedelta(hours=own.backup_hours) if own.backup_dir is not None else None
+    return Backup(now, every, own.backup_keep, last_backup(), last_scheduled())
 
 
 PAGE = PageSpec(

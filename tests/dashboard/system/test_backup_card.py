@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from dashboard.system.backup import Backup
+from llmmonitor.backup.models import LastBackup
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,7 +21,10 @@ class TheCard:
 
     def test_has_the_last_backup_and_the_next(self) -> None:
         made = NOW - timedelta(hours=10)
-        backup = Backup(NOW, DAY, 7, made, 1_200_000_000, 18_300_000, 48.0, True, made)
+        last = LastBackup(
+            succeeded_at=made, size_bytes=1_200_000_000, row_count=18_300_000, duration_seconds=48.0, has_secrets=True
+        )
+        backup = Backup(NOW, DAY, 7, last, scheduled=last)
 
         assert lines(backup) == {
             "Last": str(made),
@@ -34,7 +38,7 @@ class TheCard:
         assert not backup.is_late
 
     def test_names_the_error_of_the_newest_attempt(self) -> None:
-        backup = Backup(NOW, DAY, 7, error="disk full")
+        backup = Backup(NOW, DAY, 7, scheduled=LastBackup(error="disk full"))
 
         assert lines(backup)["Error"] == "disk full"
         part = backup.part()
@@ -43,4 +47,5 @@ class TheCard:
 
     def test_is_late_an_hour_after_a_backup_was_due(self) -> None:
         for hours, late in ((24.9, False), (25.1, True)):
-            assert Backup(NOW, DAY, 7, scheduled_at=NOW - timedelta(hours=hours)).is_late is late
+            made = LastBackup(succeeded_at=NOW - timedelta(hours=hours))
+            assert Backup(NOW, DAY, 7, scheduled=made).is_late is late

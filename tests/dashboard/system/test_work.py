@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.pages import PAGES
-from dashboard.system.page import TITLES
 from dashboard.system.work import MAX_REASONS, START_SECONDS, TASKS, late_tasks, refused_rows, response_rows, task_rows
 from llmmonitor import celery_settings
 from llmmonitor.infra import refusals
@@ -110,10 +108,7 @@ class TheResponses:
             work.observe("response", 0.1, view)
         work.observe("response", 0.05, "metrics-history")
 
-        rows = response_rows(work.totals(), TITLES)
+        rows = response_rows(work.totals(), {"latency": "Latency"})
 
         assert [(row.title, str(row.count)) for row in rows] == [("Latency", "3"), ("metrics history", "1")]
         assert [row.width for row in rows] == [100.0, pytest.approx(50, abs=10)]
-
-    def test_have_the_titles_of_the_pages(self) -> None:
-        assert {spec.name: spec.title for spec in PAGES} == TITLES
