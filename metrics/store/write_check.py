@@ -6,8 +6,7 @@ import errno
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,15 +60,8 @@ def check_disk(directory: Path) -> None:
         raise StoreUnavailable(reason) from error
 
 
-@contextmanager
-def _lock_timeout(seconds: float) -> Iterator[None]:
+def _lock_timeout(seconds: float) -> AbstractContextManager[None]:
     """Let statements in the block wait at most this long for a lock, so that readiness responds soon."""
-    if connection.vendor != "sqlite":
-        if connection.in_atomic_block:
-            yield
-            return
-        with lock_timeout(seconds):
-            yield
-        return
-    with busy_timeout(int(seconds * 1000)):
-        yield
+    if connection.vendor == "sqlite":
+        return busy_timeout(int(seconds * 1000))
+    return nullcontext() if connection.in_atomic_block else lock_timeout(seconds)

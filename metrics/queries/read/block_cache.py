@@ -12,21 +12,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from django.db import connection
 
+from metrics.models.checksum import Checksum
 from metrics.queries.time.plan import Segment
 
 BLOCK_SECONDS = {60: 3_600, 3_600: 21_600}  # by resolution; what is outside of whole blocks is read each time
 BLOCK_OVERHEAD = 4_096  # of the objects of a block beside its arrays, in bytes
-
-
-class Checksum(NamedTuple):
-    """What tells whether some rows are those that were read before."""
-
-    rows: int
-    sum_of_ids: int
 
 
 class Block(Protocol):

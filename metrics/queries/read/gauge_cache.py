@@ -13,7 +13,8 @@ from llmmonitor.infra.telemetry import telemetry
 from metrics.catalogue import Metric
 from metrics.levels import columns_of
 from metrics.models import GaugeRollup
-from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, Checksum, edges, whole_blocks
+from metrics.models.checksum import Checksum
+from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, edges, whole_blocks
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
 from metrics.queries.read.sql import in_segments, one_of
 from metrics.queries.time.plan import Segment

@@ -23,7 +23,8 @@ from metrics.histogram import DecodedHistograms, merge_decoded_groups
 from metrics.label_sets import MAX_SHOWN, REST, LabelSet, shown_label_sets
 from metrics.levels import HOUR
 from metrics.models import InferenceRollup, RequestTotal, Series, TotalsBoundary
-from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, Checksum
+from metrics.models.checksum import Checksum
+from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache
 from metrics.queries.read.budget import check_budget
 from metrics.queries.read.rollup_rows import RowBlock, Selection
 from metrics.queries.time.plan import Segment

@@ -18,7 +18,7 @@ from django.db.models import Count, ExpressionWrapper, F, Field, Func, IntegerFi
 from metrics.aggregation import HISTOGRAM_COLUMNS, OUTCOME_COLUMNS
 from metrics.histogram import DecodedHistograms
 from metrics.models import InferenceRollup
-from metrics.queries.read.block_cache import Checksum
+from metrics.models.checksum import Checksum
 from metrics.queries.read.budget import CHECK_ROWS, count_rows
 from metrics.queries.read.sql import in_segments, one_of
 from metrics.queries.time.plan import Segment

@@ -16,10 +16,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Count, Max, Min, Sum
+from django.db.models import Max, Min
 
 from metrics.levels import COUNTERS, HOUR, columns_of, hour_rows
 from metrics.models import GaugeLabels, GaugeRollup
+from metrics.models.checksum import Checksum
 from metrics.readings import LOOKBACK_SECONDS, MINUTE, of_preferred_kind, spans_of, with_held
 from metrics.store.raw_floors import raise_floor, raw_floor
 from metrics.store.upkeep.deleting import Steps, matching_rows
@@ -36,15 +37,13 @@ LEVEL_ROWS = Insert(
 class _Hour(NamedTuple):
     """An hour to convert.
 
-    end_of_converted: that of the metric when it was read. number, sum_of_ids: what tells whether its minutes are those
-    that were read. rows: to store.
+    end_of_converted: that of the metric when it was read. minutes: those that were read. rows: to store.
     """
 
     metric: str
     start: int
     end_of_converted: int | None
-    number: int
-    sum_of_ids: int
+    minutes: Checksum
     rows: tuple[Row, ...]
 
 
@@ -85,7 +84,7 @@ def _read_next(metric: str, before: int) -> _Hour | None:
         queues = manager(GaugeLabels).exclude(model_name="").values_list("id", "model_name", "kind")
         values = of_preferred_kind(values, {labels: (model, name) for labels, model, name in queues})
     hours = tuple((HOUR, metric, start, *row) for row in hour_rows(values, start))
-    return _Hour(metric, start, end, len(rows), sum(pk for pk, *_ in rows), hours)
+    return _Hour(metric, start, end, Checksum.of(pk for pk, *_ in rows), hours)
 
 
 def _raise_floor(kind: str, at: datetime) -> None:
@@ -97,8 +96,7 @@ def _raise_floor(kind: str, at: datetime) -> None:
 
 def _store(hour: _Hour, rows: int) -> int:
     """Store the rows of an hour, in a transaction. Return 1, or 0 if its minutes have changed."""
-    minutes = _minutes_of(hour.metric, hour.start).aggregate(number=Count("pk"), ids=Sum("pk"))
-    is_same = (minutes["number"], minutes["ids"] or 0) == (hour.number, hour.sum_of_ids)
+    is_same = Checksum.stored(_minutes_of(hour.metric, hour.start)) == hour.minutes
     if not is_same or _end_of_converted(hour.metric) != hour.end_of_converted:
         return 0
     LEVEL_ROWS.run(hour.rows)

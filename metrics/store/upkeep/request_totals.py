@@ -14,14 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, QuerySet
 
 from metrics.aggregation import HISTOGRAM_COLUMNS, INTEGER_COLUMNS, Row, merge_rows
 from metrics.label_sets import MAX_SHOWN, REST, LabelSet, shown_label_sets
 from metrics.levels import HOUR
 from metrics.models import InferenceRollup, RequestTotal, RollupFloor, Series, TotalsBoundary
+from metrics.models.checksum import Checksum
 from metrics.retention_policy import RetentionPolicy
 from metrics.store.raw_floors import raw_floor
 from metrics.store.rollup_floors import raise_rollup_floor
@@ -44,20 +45,13 @@ _upsert = Insert(RequestTotal, LABELS + SUMS, conflict=LABELS, update=SUMS)
 Key = tuple[LabelSet, bool]  # and whether it is demo data
 
 
-class _Rows(NamedTuple):
-    """What tells whether the rows of some hours are those that were read."""
-
-    number: int
-    sum_of_ids: int
-
-
 @dataclass(frozen=True)
 class _Hours:
     """Hours to add, from `start` to `end` in unix seconds, their rows, and the totals with them by label set."""
 
     start: int
     end: int
-    rows: _Rows
+    rows: Checksum
     totals: Mapping[Key, Row]
 
 
@@ -148,7 +142,7 @@ def _read(start: int, until: int) -> _Hours | None:
     numbered += [(0, 0, number, *totals[key]) for key, number in keys.items() if key in totals]
     key_of = {number: key for key, number in keys.items()}
     merged = {key_of[number]: tuple(sums) for _, _, number, *sums in merge_rows(numbered)}
-    return _Hours(start, end, _Rows(len(rows), sum(pk for pk, *_ in rows)), merged)
+    return _Hours(start, end, Checksum.of(pk for pk, *_ in rows), merged)
 
 
 def _totals() -> dict[Key, Row]:
@@ -161,8 +155,7 @@ def _add(hours: _Hours, _: int) -> int:
 
     Only this function changes totals, and it raises the boundary. `forget` deletes totals after the rows of its hours.
     """
-    counted = _rows(hours.start, hours.end).aggregate(number=Count("pk"), ids=Sum("pk"))
-    if boundary() != hours.start or _Rows(counted["number"], int(counted["ids"] or 0)) != hours.rows:
+    if boundary() != hours.start or Checksum.stored(_rows(hours.start, hours.end)) != hours.rows:
         return 0
     _upsert.run([(*labels, is_demo, *sums) for (labels, is_demo), sums in hours.totals.items()])
     if not manager(TotalsBoundary).update(bucket=hours.end):
