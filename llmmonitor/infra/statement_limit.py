@@ -7,10 +7,12 @@ opened: the settings make every transaction on SQLite an immediate one, which ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from django.db import DatabaseError, OperationalError, connection
+from django.db import OperationalError, connection
+
+from llmmonitor.infra.postgres_timeout import postgres_timeout
 
 # SQLite calls the progress handler after this number of virtual-machine instructions, about 0.2 ms.
 PROGRESS_STEPS = 20_000
@@ -21,7 +23,9 @@ def limit_statements(seconds: float, is_over: Callable[[], bool]) -> AbstractCon
 
     A stopped statement raises an OperationalError for which `was_stopped` is true.
     """
-    return _limit_postgres(seconds) if connection.vendor == "postgresql" else _limit_sqlite(is_over)
+    if connection.vendor == "postgresql":
+        return postgres_timeout("statement_timeout", seconds)
+    return _limit_sqlite(is_over)
 
 
 def was_stopped(error: OperationalError) -> bool:
@@ -39,16 +43,3 @@ def _limit_sqlite(is_over: Callable[[], bool]) -> Iterator[None]:
     finally:
         if connection.connection is raw:
             raw.set_progress_handler(None, 0)
-
-
-@contextmanager
-def _limit_postgres(seconds: float) -> Iterator[None]:
-    # Set for the session instead of with SET LOCAL: a transaction around all reads would hold back VACUUM.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(max(1, int(seconds * 1000)))])
-    try:
-        yield
-    finally:
-        # In a failed transaction this statement fails, too. The rollback of the transaction then resets the timeout.
-        with suppress(DatabaseError), connection.cursor() as cursor:
-            cursor.execute("SET statement_timeout TO DEFAULT")

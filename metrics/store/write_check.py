@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from llmmonitor.infra.lock_timeout import lock_timeout
+from llmmonitor.infra.postgres_timeout import postgres_timeout
 from metrics.models import RecentId
 from metrics.store.disk import disk_limit_message, enforce_disk_limits
 from metrics.store.unavailable import StoreUnavailable, translate_database_errors
@@ -64,4 +64,4 @@ def _lock_timeout(seconds: float) -> AbstractContextManager[None]:
     """Let statements in the block wait at most this long for a lock, so that readiness responds soon."""
     if connection.vendor == "sqlite":
         return busy_timeout(int(seconds * 1000))
-    return nullcontext() if connection.in_atomic_block else lock_timeout(seconds)
+    return nullcontext() if connection.in_atomic_block else postgres_timeout("lock_timeout", seconds)

@@ -19,7 +19,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from llmmonitor.infra.database_errors import reason_of
-from llmmonitor.infra.lock_timeout import lock_timeout
+from llmmonitor.infra.postgres_timeout import postgres_timeout
 
 LOCK_SECONDS = 0.5
 TRIED_SECONDS = 600.0  # a backup of ten million requests takes less
@@ -44,7 +44,7 @@ class Command(migrate.Command):
         until = time.monotonic() + TRIED_SECONDS
         while True:
             try:
-                with lock_timeout(LOCK_SECONDS):
+                with postgres_timeout("lock_timeout", LOCK_SECONDS):
                     super().handle(*args, **options)
                 return
             except OperationalError as error:

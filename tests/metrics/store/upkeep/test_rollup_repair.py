@@ -12,8 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -55,6 +54,7 @@ from tests.metrics.store.stored import (
     request,
     requests,
 )
+from tests.support.writers import two_writers
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db]
 
@@ -492,7 +492,7 @@ class TheRepairBesideOthers:
     def test_loses_nothing_that_is_committed_and_merged_meanwhile(self) -> None:
         fill(random.Random(11))
         draw = random.Random(12)
-        with writing() as wait_for:
+        with two_writers(commit_and_merge, NOW) as wait_for:
             for _ in range(6):
                 wait_for(3)
                 rows = list(InferenceRollup.objects.filter(resolution__gte=60).values_list("pk", flat=True))
@@ -575,41 +575,11 @@ check_hour(int(sys.argv[2]), Steps(float("inf")))
 """
 
 
-@contextmanager
-def writing() -> Iterator[Callable[[int], None]]:
-    """Two writers commit requests and errors of the last minutes and merge. Gives a wait for so many more commits."""
-    stop = threading.Event()
-    commits = threading.Condition()
-    done = 0
-
-    def write(writer: int) -> None:
-        nonlocal done
-        with closing(connection):
-            store, number, at = Store(clock=lambda: NOW), writer, NOW
-            while not stop.is_set():
-                at = before(seconds=number % 300)
-                name = f"w{number}"
-                store.commit([request(name, at), failed(f"{name}f", at), error(f"{name}e", at)])
-                store.commit([failed(f"{name}e", at)])  # takes the count of the error back
-                store.compact()
-                number += 2
-                with commits:
-                    done += 1
-                    commits.notify_all()
-
-    def wait_for(more: int) -> None:
-        with commits:
-            until = done + more
-            assert commits.wait_for(lambda: done >= until, 60)
-
-    with ThreadPoolExecutor(2) as pool:
-        writers = [pool.submit(write, number) for number in range(2)]
-        try:
-            yield wait_for
-        finally:
-            stop.set()
-        for writer in writers:
-            writer.result(60)
+def commit_and_merge(store: Store, number: int) -> None:
+    at, name = before(seconds=number % 300), f"w{number}"
+    store.commit([request(name, at), failed(f"{name}f", at), error(f"{name}e", at)])
+    store.commit([failed(f"{name}e", at)])  # takes the count of the error back
+    store.compact()
 
 
 class TheCommand:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from metrics.aggregation import RESOLUTIONS
 from metrics.models import ErrorMetrics, GaugeRollup, InferenceMetrics, Series, SystemMetrics
 from metrics.store import raw_floors
 from metrics.store.forgetting import forget
 from metrics.store.upkeep import maintenance
-from metrics.store.writing.transaction import Store
 from tests.metrics.store.kept import NOW, ago, failure, machine, queue, record, request, rolled_up
+from tests.support.writers import two_writers
 
 pytestmark = [pytest.mark.store, pytest.mark.django_db(transaction=True)]
 
@@ -30,40 +27,9 @@ def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw_floors, "_last_read", {})
 
 
-@contextmanager
-def writing(batch: Callable[[int], list[Any]]) -> Iterator[Callable[[int], None]]:
-    """Two writers with stores of their own commit batch after batch. Gives a wait for so many more commits."""
-    stop = threading.Event()
-    commits = threading.Condition()
-    done = 0
-
-    def write(writer: int) -> None:
-        nonlocal done
-        store = Store(clock=lambda: NOW)
-        try:
-            number = writer
-            while not stop.is_set():
-                store.commit(batch(number))
-                number += 2
-                with commits:
-                    done += 1
-                    commits.notify_all()
-        finally:
-            connection.close()
-
-    def wait_for(more: int) -> None:
-        with commits:
-            until = done + more
-            assert commits.wait_for(lambda: done >= until, 30)
-
-    with ThreadPoolExecutor(2) as pool:
-        writers = [pool.submit(write, number) for number in range(2)]
-        try:
-            yield wait_for
-        finally:
-            stop.set()
-        for writer in writers:
-            writer.result(30)
+def writing(batch: Callable[[int], list[Any]]) -> AbstractContextManager[Callable[[int], None]]:
+    """Two writers commit batch after batch. Gives a wait for so many more commits."""
+    return two_writers(lambda store, number: store.commit(batch(number)), NOW)
 
 
 class WhenAModelIsForgottenWhileItIsWritten:
