@@ -59,6 +59,28 @@ def quick_passwords() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rows_of_the_migrations() -> Iterator[None]:
+    """A database that a test with ``transaction=True`` has emptied has the default rules again, as a new one does."""
+    from django.apps import apps
+    from django.db.models.signals import post_migrate
+
+    from alerts.models import AlertRule
+
+    stored: list[AlertRule] = []
+
+    def restore(**_arguments: object) -> None:
+        if not stored:  # after the migrations; later, after each `flush`
+            stored.extend(AlertRule.objects.all())
+        elif not AlertRule.objects.exists():
+            AlertRule.objects.bulk_create(stored)
+
+    alerts = apps.get_app_config("alerts")
+    post_migrate.connect(restore, sender=alerts)
+    yield
+    post_migrate.disconnect(restore, sender=alerts)
+
+
 @pytest.fixture(autouse=True)
 def forget_the_numbers_of_alerts() -> None:
     """They are those of the test before: the database is emptied after each test, the cache is not."""
