@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from metrics import registers
 from metrics.retention_policy import RetentionPolicy, changed_within
 from metrics.store import compaction
-from metrics.store.upkeep import disk_limit, retention, rollup_checks, table_sizes
+from metrics.store.upkeep import clock, disk_limit, retention, rollup_checks, table_sizes
 from metrics.store.upkeep.archiving import Archive
 from metrics.store.upkeep.deleting import Steps
 
@@ -44,7 +44,8 @@ def maintain(
     policy = policy or RetentionPolicy.current(fresh=True)
     steps = Steps(time.monotonic() + budget_seconds)
     tasks = _Tasks()
-    # The disk limit comes first: a full store rejects events, but a row that is a minute too old does no harm.
+    tasks.run_other("floors", partial(clock.lower_future_floors, now))
+    # The disk limit comes before ages: a full store rejects events, but a row that is a minute too old does no harm.
     tasks.run_counting("disk limit", partial(disk_limit.enforce_max_disk, now, steps, archive))
     if is_settled:
         for name, task in retention.deletions(now, policy, steps, archive):
