@@ -6,8 +6,13 @@ An app adds its functions in `AppConfig.ready`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
+
+from llmmonitor.infra.throttled_log import log_throttled
+
+logger = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,6 +34,19 @@ class Register(Generic[Function]):
     def get(self, name: str) -> Function | None:
         """Return the function of this name; None if there is none."""
         return self._functions.get(name)
+
+    def results(self, whole: str, *arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Call each function, and yield its name and result. One that fails is logged and left out.
+
+        whole: what the results are parts of, in the log.
+        """
+        for name, function in self:
+            try:
+                result = function(*arguments)
+            except Exception as error:  # noqa: BLE001 (the other parts do not need this one)
+                log_throttled(logger, f"the part {name!r} of {whole}", error)
+            else:
+                yield name, result
 
     def __iter__(self) -> Iterator[tuple[str, Function]]:
         return iter(list(self._functions.items()))
@@ -55,4 +73,4 @@ demo_filled: Register[Callable[..., None]] = Register()
 # name of a table -> function(now) that deletes its rows of demo data and returns their number
 demo_removed: Register[Callable[..., int]] = Register()
 # name -> function(at) that returns families of `prometheus_client`, for `GET /metrics`
-exposition: Register[Callable[..., Iterable[Any]]] = Register()
+exposition: Register[Callable[..., list[Any]]] = Register()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import platform
 import time
@@ -17,13 +16,10 @@ from django.conf import settings
 
 from llmmonitor.infra.databases import close_failed_connections
 from llmmonitor.infra.task_times import periodic
-from llmmonitor.infra.throttled_log import log_throttled
 from metrics.live import ring, ticker
 from metrics.registers import monitor_fields
 from metrics.store.outages import note_sample
 from metrics.store.unavailable import StoreUnavailable
-
-logger = logging.getLogger(__name__)
 
 RECORD_SECONDS = 5.0  # longest wait for the commit of a sample
 MAINTAIN_SECONDS = 20.0
@@ -62,23 +58,15 @@ def _reset_connections(**_: Any) -> None:
     close_failed_connections()
 
 
-def _monitor_fields(at: datetime) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, read in monitor_fields:
-        try:
-            fields |= read(at)
-        except Exception as error:  # noqa: BLE001 (the sample of the host is recorded without them)
-            log_throttled(logger, f"sampling {name}", error)
-    return fields
-
-
 def record_sample(at: datetime) -> None:
     """Record a sample of this host and of this monitor, with the timestamp `at`."""
     from metrics.events import SystemEvent, build_event
     from metrics.ingest.recorder import get_recorder
 
+    fields = _sampler(os.getpid()).sample()
+    for _, own in monitor_fields.results("the sample of the monitor", at):
+        fields |= own
     # A driver may report odd values, too.
-    fields = _sampler(os.getpid()).sample() | _monitor_fields(at)
     event = build_event(SystemEvent, {**fields, "timestamp": at, "stamped": True}, [])
     get_recorder().record([event], timeout=RECORD_SECONDS)
 

@@ -6,19 +6,14 @@ Every figure is read from the database or from the totals of all processes, so e
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.http.request import MediaType
 
-from llmmonitor.infra.throttled_log import log_throttled
 from metrics import registers
 from metrics.queries.read.budget import query_budget
-
-logger = logging.getLogger(__name__)
-
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -59,16 +54,8 @@ def collect(at: datetime) -> list[Any]:
             *request_families(),
             *machine_families(tick, at),
             *monitor_families(tick, at),
-            *_families_of_other_apps(at),
+            *chain.from_iterable(families for _, families in registers.exposition.results("/metrics", at)),
         ]
-
-
-def _families_of_other_apps(at: datetime) -> Iterator[Any]:
-    for name, function in registers.exposition:
-        try:
-            yield from list(function(at))
-        except Exception as error:  # noqa: BLE001 (the other figures are shown)
-            log_throttled(logger, f"the part {name!r} of /metrics", error)
 
 
 class _Collected:

@@ -6,7 +6,6 @@ hosts and queues by their times. Other apps add parts to it through `metrics.reg
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +17,6 @@ from metrics.queries.read.budget import query_budget
 from metrics.queries.read.filters import Filters
 from metrics.queries.time.window import iso
 from metrics.registers import tick_parts
-
-logger = logging.getLogger(__name__)
-
-_failed_parts: set[str] = set()
 
 
 def current(at: datetime) -> dict[str, Any]:
@@ -53,18 +48,4 @@ def current(at: datetime) -> dict[str, Any]:
             **tick_hosts(at),
             "alerts": {"firing": 0, "pending": 0},
         }
-    return body | _parts_of_other_apps(at)
-
-
-def _parts_of_other_apps(at: datetime) -> dict[str, Any]:
-    """Return the parts of other apps. A part that fails is omitted, and logged once until it works again."""
-    parts = {}
-    for name, function in tick_parts:
-        try:
-            parts[name] = function(at)
-            _failed_parts.discard(name)
-        except Exception:
-            if name not in _failed_parts:
-                _failed_parts.add(name)
-                logger.exception("The part %r of the tick failed. Ticks are sent without it until it works.", name)
-    return parts
+    return body | dict(tick_parts.results("the tick", at))
