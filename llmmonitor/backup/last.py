@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from django.db import DatabaseError
 
@@ -34,12 +35,7 @@ def store_success(by: LastBackup.By, written: Written, *, at: datetime, seconds:
         "path": str(written.path.absolute()), "size_bytes": written.bytes, "row_count": written.rows,
         "has_secrets": written.has_secrets,
     }  # fmt: skip
-    try:
-        LastBackup.objects.update_or_create(by=by, defaults=values)
-    except DatabaseError as error:
-        logger.warning("Cannot store that the backup %s was made: %s", written.path, error)
-        return False
-    return True
+    return _store(by, values, f"the backup {written.path} was made")
 
 
 @contextmanager
@@ -48,9 +44,14 @@ def store_error(by: LastBackup.By, at: datetime) -> Iterator[None]:
     try:
         yield
     except (Refused, OSError, DatabaseError) as error:
-        values = {"attempted_at": at, "error": f"{error}"[:ERROR_CHARACTERS]}
-        try:
-            LastBackup.objects.update_or_create(by=by, defaults=values)
-        except DatabaseError as second:
-            logger.warning("Cannot store that the backup failed: %s", second)
+        _store(by, {"attempted_at": at, "error": f"{error}"[:ERROR_CHARACTERS]}, "the backup failed")
         raise
+
+
+def _store(by: LastBackup.By, values: Mapping[str, Any], what: str) -> bool:
+    try:
+        LastBackup.objects.update_or_create(by=by, defaults=values)
+    except DatabaseError as error:
+        logger.warning("Cannot store that %s: %s", what, error)
+        return False
+    return True

@@ -39,7 +39,7 @@ RETRY = timedelta(minutes=15)  # after the beginning of an attempt that failed
 CLOCKS_DIFFER = timedelta(minutes=15)  # at most, between hosts; a later time is of a clock that was once ahead
 BY = LastBackup.By.SCHEDULE
 
-_children: list[subprocess.Popen[bytes]] = []  # that have not been waited for
+_child: subprocess.Popen[bytes] | None = None  # the newest one
 
 
 def is_due(now: datetime) -> bool:
@@ -54,14 +54,14 @@ def start_in_child() -> None:
 
     If the one before failed, it has logged why, unless a signal has ended it, such as that of LONGEST_SECONDS.
     """
-    ended = [child for child in _children if child.poll() is not None]
-    _children[:] = [child for child in _children if child not in ended]
-    for child in ended:
-        if child.returncode < 0:
-            _note_signal(-child.returncode)
-    if not _children:
-        command = [sys.executable, str(CHECKOUT / "manage.py"), "backup", "--scheduled"]
-        _children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    global _child
+    if _child is not None:
+        if _child.poll() is None:
+            return
+        if _child.returncode < 0:
+            _note_signal(-_child.returncode)
+    command = [sys.executable, str(CHECKOUT / "manage.py"), "backup", "--scheduled"]
+    _child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 def _note_signal(number: int) -> None:

@@ -205,7 +205,7 @@ class AnAttemptThatFails:
     ) -> None:
         child = subprocess.Popen([sys.executable, "-c", f"import os; os.kill(os.getpid(), {number:d})"])
         child.wait()
-        monkeypatch.setattr(schedule, "_children", [child])
+        monkeypatch.setattr(schedule, "_child", child)
         monkeypatch.setattr(schedule.subprocess, "Popen", lambda *arguments, **options: child)
         LastBackup.objects.create(by=LastBackup.By.SCHEDULE, attempted_at=NOON)
 
@@ -259,13 +259,13 @@ class TheTask:
         instance = make_instance(LLMMONITOR_BACKUP_DIR=str(folder), LLMMONITOR_BACKUP_PASSPHRASE="a long passphrase")
         code = (
             "from llmmonitor.backup import schedule, tasks\n"
-            "tasks.back_up(); [child] = schedule._children; print(child.wait())\n"
-            "tasks.back_up(); print(len(schedule._children))\n"
+            "tasks.back_up(); child = schedule._child; print(child.wait())\n"
+            "tasks.back_up(); print(schedule._child is child)\n"
             "from llmmonitor.backup.last import last_backup; print(last_backup().path, last_backup().has_secrets)"
         )
         done = instance.manage("shell", "-v0", "-c", code)
         [path] = folder.iterdir()
-        assert done.stdout.splitlines() == ["0", "1", f"{path} True"], done.stderr
+        assert done.stdout.splitlines() == ["0", "True", f"{path} True"], done.stderr
         assert f"INFO llmmonitor.backup: Wrote {path}" in done.stderr
 
     def test_is_done_once_by_many_processes(self, make_instance: MakeInstance, tmp_path: Path) -> None:
