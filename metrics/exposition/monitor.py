@@ -13,6 +13,7 @@ from llmmonitor.infra.telemetry import TelemetryUnavailable, Totals, telemetry
 from llmmonitor.infra.throttled_log import log_throttled
 from metrics.exposition.families import Histogram, counter, gauge
 from metrics.queries import availability
+from metrics.queries.answers.availability import MAX_HOSTS
 from metrics.sizes.database import database_bytes
 
 logger = logging.getLogger(__name__)
@@ -105,10 +106,11 @@ def _availability(at: datetime) -> Iterator[Any]:
     down = [((), one.down_seconds) for one in own]
     yield gauge("down_seconds", "How long the monitor did not run in the last 30 days.", (), down)
     share_of_hosts = [((one.name,), _ratio(one.percent)) for one in hosts]
-    text = "Share of the last 30 days in which a host sent samples, 0 to 1; of up to 20 hosts that send their memory."
+    which = f"of up to {MAX_HOSTS} hosts that send their memory."
+    text = f"Share of the last 30 days in which a host sent samples, 0 to 1; {which}"
     yield gauge("host_availability_ratio", text, ("host",), share_of_hosts)
     down_hosts = [((one.name,), one.down_seconds) for one in hosts]
-    text = "How long a host sent no samples in the last 30 days; of up to 20 hosts that send their memory."
+    text = f"How long a host sent no samples in the last 30 days; {which}"
     yield gauge("host_down_seconds", text, ("host",), down_hosts)
 
 
