@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.formatting import SPACE, Figure, ago, duration, percent, whole
+from dashboard.formatting import SPACE, ago, percent, threshold_text, whole
 from dashboard.sentence import Sentence, listed
 from llmmonitor.infra.telemetry import Totals
 from metrics.queries import Availability
@@ -41,7 +41,7 @@ class Part:
 
     title: str
     text: str
-    took: Figure | None = None
+    took: str = ""
     problem: str = ""
     is_critical: bool = False
 
@@ -66,7 +66,13 @@ def parts_of(report: Mapping[str, Any], more: Sequence[Part]) -> list[Part]:
 def _part_of(name: str, part: Mapping[str, Any]) -> Part:
     fails = part["status"] == "failing"
     problem = "" if part["status"] == "ok" else (PROBLEMS if fails else WARNINGS).get(name, name)
-    return Part(TITLES.get(name, name), part.get("detail") or "works", duration(part["ms"]), problem, fails)
+    return Part(TITLES.get(name, name), part.get("detail") or "works", _took(part["ms"]), problem, fails)
+
+
+def _took(milliseconds: float) -> str:
+    """Return how long a check took in whole units: `<1 ms`, `12 ms`, `2 s`. Parts of a millisecond mean nothing."""
+    whole_ms = round(milliseconds)
+    return threshold_text(whole_ms, "ms") if whole_ms else f"<1{SPACE}ms"
 
 
 def load_of(hosts: Sequence[Mapping[str, Any]]) -> Load | None:
@@ -116,8 +122,8 @@ def _events(totals: Totals | None) -> str:
     lost = sum(totals.by_label("refused_posts").values())
     duplicates = totals.count("events", "duplicate")
     parts = [f"{whole(accepted)} events stored since the start"]
-    parts += [f"{whole(refused)} refused as invalid"] if refused else []
-    parts += [f"{whole(lost)} post{'s' if lost != 1 else ''} refused as a whole"] if lost else []
+    parts += [f"{whole(refused)} rejected as invalid"] if refused else []
+    parts += [f"{whole(lost)} post{'s' if lost != 1 else ''} rejected as a whole"] if lost else []
     parts += [f"{whole(duplicates)} sent again and stored once"] if duplicates else []
     return f"{', '.join(parts)}."
 
@@ -130,4 +136,4 @@ def _downtime(availability: Sequence[Availability]) -> str:
         return "It was never down in 30 days." if monitor.until - monitor.since > 86_400 else ""
     number = len(monitor.down)
     times = "once" if number == 1 else "twice" if number == 2 else f"{number} times"
-    return f"It was down {times} in 30{SPACE}days, for {duration(1000 * monitor.down_seconds)}."
+    return f"It was down {times} in 30{SPACE}days, for {threshold_text(monitor.down_seconds, 's')}."

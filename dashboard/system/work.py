@@ -1,4 +1,4 @@
-"""What the monitor did since the start, as rows of tables: what it refused, its tasks, its responses. Pure functions.
+"""What the monitor did since the start, as rows of tables: what it rejected, its tasks, its responses. Pure functions.
 
 They are made of the totals of all its processes (`llmmonitor.infra.telemetry`).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboard.formatting import NO_DATA, Figure, ago, duration, percent, whole
+from dashboard.formatting import NO_DATA, Figure, ago, duration, percent, threshold_text, whole
 from llmmonitor.infra import refusals
 from llmmonitor.infra.telemetry import Durations, Totals
 
@@ -34,7 +34,7 @@ TASKS: dict[str, Task] = {
     "alerts.tasks.find_messages": Task("messages", 1.0),
     "alerts.tasks.watch_alerting": Task("watch", 10.0),
     "metrics.tasks.maintain": Task("upkeep", 60.0),
-    "llmmonitor.backup.tasks.back_up": Task("backup due?", 60.0),
+    "llmmonitor.backup.tasks.back_up": Task("backup check", 60.0),
 }
 REFUSALS = {
     "queue_full": "queue full (429)",
@@ -71,7 +71,7 @@ class TaskRow:
     """A task. `late` is whether it should have run by now: again, or for the first time since the start."""
 
     title: str
-    every: Figure
+    every: str
     last: str
     late: bool
     mean: Figure
@@ -93,7 +93,7 @@ class ResponseRow:
 
 
 def refused_rows(totals: Totals, now: float) -> list[ReasonRow]:
-    """Return the reasons for which events and posts were refused, the most frequent first, then the duplicates.
+    """Return the reasons for which events and posts were rejected, the most frequent first, then the duplicates.
 
     now: unix seconds.
     """
@@ -144,7 +144,7 @@ def _task_row(name: str, task: Task, totals: Totals, now: float) -> TaskRow:
     times, lateness = totals.duration("task", name), totals.duration("task_lateness", name)
     return TaskRow(
         task.title,
-        duration(1000 * task.every_seconds),
+        threshold_text(task.every_seconds, "s"),
         NO_DATA if ended is None else ago(now - ended),
         ran is not None and now - ran > LATE_AFTER * task.every_seconds + LATE_SECONDS,
         _shown(times.mean_seconds),

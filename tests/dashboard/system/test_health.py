@@ -75,7 +75,7 @@ class TheSentence:
         work.count("refused_posts", "queue_full")
 
         assert sentence(totals=work.totals())[2] == (
-            "997,880 events stored since the start, 18 refused as invalid, 1 post refused as a whole, "
+            "997,880 events stored since the start, 18 rejected as invalid, 1 post rejected as a whole, "
             "1,204 sent again and stored once."
         )
 
@@ -85,6 +85,7 @@ class TheSentence:
         never = Availability("", 0, 10 * DAY)
 
         assert sentence(availability=(once,))[2].endswith("It was down once in 30 days, for 1 m 20 s.")
+        assert sentence(availability=(Availability("", 0, 10 * DAY, ((100, 149),)),))[2].endswith("for 49 s.")
         assert sentence(availability=(often,))[2].endswith("It was down 3 times in 30 days, for 2 m 1 s.")
         assert sentence(availability=(never,))[2].endswith("It was never down in 30 days.")
         assert "never" not in sentence(availability=(Availability("", 0, 600),))[2]
@@ -97,6 +98,15 @@ class TheParts:
         assert len(shown) == len(PARTS)
         assert [(part.title, part.text) for part in shown if part.problem] == [("Disk", "Only 1 GiB are free")]
         assert shown[0].title == "Store"
+
+    def test_have_the_time_of_their_check_in_whole_units(self) -> None:
+        of_parts = report()
+        for part, ms in zip(of_parts["parts"].values(), (0.0, 0.3, 9.0, 69.5, 2_000.0, 12.34), strict=False):
+            part["ms"] = ms
+
+        took = {part.took.replace(SPACE, " ") for part in parts_of(of_parts, [])}
+
+        assert took == {"<1 ms", "9 ms", "70 ms", "2 s", "12 ms"}
 
     def test_that_are_new_come_last_under_their_own_name(self) -> None:
         of_parts = report()

@@ -79,6 +79,12 @@ class TheTasks:
 
         row = task_rows(work.totals(), 100.0)[0]
 
+        assert [one.every.replace("\u00a0", " ") for one in task_rows(work.totals(), 100.0)][2:6] == [
+            "5 s",
+            "1 s",
+            "10 s",
+            "1 m",
+        ]
         assert (row.title, row.last, row.late) == ("sample", "3\u00a0s ago", False)
         assert (str(row.mean), str(row.failed)) == ("100\u00a0ms", "1")
 

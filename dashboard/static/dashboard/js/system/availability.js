@@ -1,12 +1,12 @@
 // When the monitor and the machines were up: a row of boxes for each, one box a day.
 
 import { element, find } from "../page/dom.js";
-import { dayOfMonth, duration, moment, text } from "../page/format.js";
+import { dayOfMonth, moment, thresholdText } from "../page/format.js";
 import { daysUntil, partsOfDay } from "./days.js";
 
 const DAYS = 30;
 const WORDS = { up: "up", down: "down", unknown: "not known" };
-const lengthOf = (ms) => text(duration(ms));
+const lengthOf = (ms) => thresholdText(ms, "ms"); // "49 s", not "49.0 s"
 
 export function mountAvailability(root, page) {
   const target = find("[data-rows]", root);
