@@ -97,6 +97,20 @@ def only_on(vendor: str) -> None:
         pytest.skip(f"about {vendor}")
 
 
+@pytest.fixture
+def without_autovacuum() -> Iterator[None]:
+    """On PostgreSQL, a table is full when it has grown since it was vacuumed or analyzed, which tests do themselves."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    table = InferenceMetrics._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled, toast.autovacuum_enabled)")
+
+
 def fill(rows: int, minutes: int, prefix: str = "r", end: datetime = NOW) -> None:
     """Requests over the last minutes, each with about 1.5 kB of metadata."""
     step = timedelta(minutes=minutes) / rows
@@ -134,6 +148,7 @@ def vacuumed(queries: CaptureQueriesContext) -> list[str]:
 
 @pytest.mark.store
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("without_autovacuum")
 class AStoreOverItsLimit:
     def test_removes_its_oldest_raw_rows_first_and_logs_it(self, limits: Any, caplog: pytest.LogCaptureFixture) -> None:
         fill(1_000, minutes=300)
@@ -277,16 +292,11 @@ class AFileWhoseRowsAreTooOld:
 
 @pytest.mark.store
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("without_autovacuum")
 class AStoreOnPostgresql:
     @pytest.fixture(autouse=True)
-    def _without_autovacuum(self) -> Iterator[None]:
+    def _of_postgresql(self) -> None:
         only_on("postgresql")
-        table = InferenceMetrics._meta.db_table
-        with connection.cursor() as cursor:  # a table is full when it has grown since it was vacuumed
-            cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)")
-        yield
-        with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled, toast.autovacuum_enabled)")
 
     @staticmethod
     def table_bytes() -> int:
