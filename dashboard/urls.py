@@ -12,6 +12,7 @@ from dashboard.page_views import page_urls
 from dashboard.pages import PAGES
 from dashboard.requests import views as requests
 from dashboard.searching import filter_choices
+from dashboard.system.views import BackUpView
 
 register_converter(models.AnyName, "any-name")
 
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/start/", connect.start_page, name="start"),
     path("dashboard/connect/key", connect.KeyView.as_view(), name="connect-key"),
     path("dashboard/data/connect/arrived", connect.connect_arrived, name="connect-arrived"),
+    path("dashboard/system/backup", BackUpView.as_view(), name="back-up"),
     path("sdk/", sdk.index, name="sdk"),
     path("sdk/<str:name>", sdk.wheel, name="sdk-wheel"),
 ]

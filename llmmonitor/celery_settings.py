@@ -70,8 +70,8 @@ beat_schedule = {
     },
     "back_up": {
         "task": "llmmonitor.backup.tasks.back_up",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
     },
     "maintain": {
         "task": "metrics.tasks.maintain",

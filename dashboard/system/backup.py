@@ -43,6 +43,17 @@ class Backup:
         return made + self.every if self.every and made else None
 
     @property
+    def state(self) -> str:
+        """Whether a backup that a person asked for is about to begin, or one is being written; empty if neither."""
+        scheduled = self.scheduled
+        if scheduled is None or scheduled.asked_at is not None:
+            return "begins within 10 seconds" if scheduled else ""
+        if scheduled.attempted_at is None or scheduled.error:
+            return ""
+        is_new = scheduled.succeeded_at is None or scheduled.attempted_at > scheduled.succeeded_at
+        return "being written" if is_new else ""
+
+    @property
     def is_late(self) -> bool:
         """Whether the schedule has failed or made no backup when it was due."""
         return bool(self.every) and (bool(self.error) or (self.next_at is not None and self.now > self.next_at + LATE))
@@ -69,9 +80,11 @@ class Backup:
             yield "Rows", whole(last.row_count)
             yield "Secrets", "encrypted, in it" if last.has_secrets else "not in it"
         if not self.every:
-            yield "Schedule", "off: set LLMMONITOR_BACKUP_DIR"
+            yield "Schedule", "off: set LLMMONITOR_BACKUP_DIR to a directory and start the server again"
             return
         yield "Kept", f"the newest {self.kept}"
+        if self.state:
+            yield "Now", self.state
         if self.next_at is not None:
             yield "Next", self.next_at
         if self.error:

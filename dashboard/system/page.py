@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from alerts.health import health_since_start
@@ -14,6 +15,7 @@ from dashboard.reading import Reading
 from dashboard.sentence import listed
 from dashboard.system import alerting, health, storage, work
 from dashboard.system.backup import Backup
+from llmmonitor.access import rights
 from llmmonitor.backup.last import last_backup, last_scheduled
 from llmmonitor.infra.telemetry import TelemetryUnavailable, Totals, telemetry
 from metrics import catalogue, queries, readiness
@@ -113,6 +115,11 @@ def read_backup(now: datetime) -> Backup:
     return Backup(now, every, own.backup_keep, last_backup(), last_scheduled())
 
 
+def template_context(request: HttpRequest, data: Row, reading: Reading) -> Row:
+    """Return whether the visitor can start a backup."""
+    return {"may_back_up": rights.MANAGE in data["can"] and settings.LLMMONITOR.backup_dir is not None}
+
+
 PAGE = PageSpec(
     name="system",
     title="System",
@@ -120,6 +127,7 @@ PAGE = PageSpec(
     path="dashboard/system/",
     figures=figures,
     data=newest_tick,
+    context=template_context,
     series=(*SERIES, RECORDED),
     filters={},
     options=lambda reading: {},

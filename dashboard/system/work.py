@@ -34,7 +34,7 @@ TASKS: dict[str, Task] = {
     "alerts.tasks.find_messages": Task("messages", 1.0),
     "alerts.tasks.watch_alerting": Task("watch", 10.0),
     "metrics.tasks.maintain": Task("upkeep", 60.0),
-    "llmmonitor.backup.tasks.back_up": Task("backup check", 60.0),
+    "llmmonitor.backup.tasks.back_up": Task("backup check", 10.0),
 }
 REFUSALS = {
     "queue_full": "queue full (429)",

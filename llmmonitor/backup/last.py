@@ -44,7 +44,7 @@ def store_error(by: LastBackup.By, at: datetime) -> Iterator[None]:
     try:
         yield
     except (Refused, OSError, DatabaseError) as error:
-        _store(by, {"attempted_at": at, "error": f"{error}"[:ERROR_CHARACTERS]}, "the backup failed")
+        _store(by, {"attempted_at": at, "asked_at": None, "error": f"{error}"[:ERROR_CHARACTERS]}, "the backup failed")
         raise
 
 

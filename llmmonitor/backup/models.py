@@ -19,6 +19,7 @@ class LastBackup(models.Model):
 
     by = models.CharField(primary_key=True, max_length=8, choices=By.choices)
     attempted_at = models.DateTimeField(null=True, help_text="When the newest attempt began.")
+    asked_at = models.DateTimeField(null=True, help_text="When a person asked for one that has not begun.")
     error = models.TextField(blank=True, default="", help_text="Why the newest attempt failed; empty if it did not.")
     succeeded_at = models.DateTimeField(null=True, help_text="The moment whose state it has.")
     duration_seconds = models.FloatField(null=True)

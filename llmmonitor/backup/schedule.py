@@ -1,8 +1,8 @@
 """Backups at intervals, into one directory, of which the newest are kept.
 
-A task asks each minute whether a backup is due, and starts it in a process of its own, so that it costs the server
-neither memory nor the time of its interpreter. A lock on the directory and a claim in the table make one process do it
-at a time, regardless of the number of schedulers, workers and hosts.
+A task asks every few seconds whether a backup is due, also because a person wants one now. It starts it in a process of
+its own, so that it costs the server neither memory nor the time of its interpreter. A lock on the directory and a claim
+in the table make one process do it at a time, regardless of the number of schedulers, workers and hosts.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ LONGEST_SECONDS = 6 * 3600  # a backup of the schedule that takes longer is ende
 RETRY = timedelta(minutes=15)  # after the beginning of an attempt that failed
 CLOCKS_DIFFER = timedelta(minutes=15)  # at most, between hosts; a later time is of a clock that was once ahead
 BY = LastBackup.By.SCHEDULE
+NOT_CONFIGURED = "Set LLMMONITOR_BACKUP_DIR to the directory of scheduled backups."
 
 _child: subprocess.Popen[bytes] | None = None  # the newest one
 
@@ -47,6 +48,13 @@ def is_due(now: datetime) -> bool:
     if settings.LLMMONITOR.backup_dir is None:
         return False
     return last_scheduled() is None or LastBackup.objects.filter(_due(now), by=BY).exists()
+
+
+def ask(at: datetime) -> None:
+    """Make a backup due now. The one that runs then is also that of the schedule. Raises Refused without a schedule."""
+    if settings.LLMMONITOR.backup_dir is None:
+        raise Refused(NOT_CONFIGURED)
+    LastBackup.objects.update_or_create(by=BY, defaults={"asked_at": at})
 
 
 def start_in_child() -> None:
@@ -79,7 +87,7 @@ def back_up_if_due(now: datetime) -> Written | None:
     """
     own: Environment = settings.LLMMONITOR
     if own.backup_dir is None:
-        raise Refused("Set LLMMONITOR_BACKUP_DIR to the directory of scheduled backups.")
+        raise Refused(NOT_CONFIGURED)
     if not own.backup_dir.is_dir():
         # Not created: the disk for it may not be mounted.
         error = Refused(f"LLMMONITOR_BACKUP_DIR={own.backup_dir} is not a directory. Create it.")
@@ -122,13 +130,14 @@ def _due(now: datetime) -> Q:
     wrong = now + CLOCKS_DIFFER
     is_old = Q(succeeded_at=None) | Q(succeeded_at__lte=now - interval) | Q(succeeded_at__gt=wrong)
     retry = now - min(RETRY, interval)
-    return is_old & (Q(attempted_at=None) | Q(attempted_at__lte=retry) | Q(attempted_at__gt=wrong))
+    may_try = Q(attempted_at=None) | Q(attempted_at__lte=retry) | Q(attempted_at__gt=wrong)
+    return is_old & may_try | Q(asked_at__isnull=False)
 
 
 def _claim(now: datetime) -> bool:
     """Return whether this process is to write the backup: the first one to store its attempt."""
     LastBackup.objects.get_or_create(by=BY)
-    return LastBackup.objects.filter(_due(now), by=BY).update(attempted_at=now) == 1
+    return LastBackup.objects.filter(_due(now), by=BY).update(attempted_at=now, asked_at=None) == 1
 
 
 @contextmanager

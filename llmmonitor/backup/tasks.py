@@ -9,7 +9,7 @@ from celery import shared_task
 from llmmonitor.infra.task_times import periodic
 
 
-@shared_task(name="llmmonitor.backup.tasks.back_up", expires=60.0)
+@shared_task(name="llmmonitor.backup.tasks.back_up", expires=10.0)
 @periodic("backup")
 def back_up() -> None:
     """Start a backup if one is due."""

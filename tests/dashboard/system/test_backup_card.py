@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from dashboard.system.backup import Backup
 from llmmonitor.backup.models import LastBackup
@@ -17,7 +18,8 @@ def lines(backup: Backup) -> dict[str, str]:
 
 class TheCard:
     def test_says_how_to_turn_the_schedule_on(self) -> None:
-        assert lines(Backup(NOW)) == {"Last": "never", "Schedule": "off: set LLMMONITOR_BACKUP_DIR"}
+        off = "off: set LLMMONITOR_BACKUP_DIR to a directory and start the server again"
+        assert lines(Backup(NOW)) == {"Last": "never", "Schedule": off}
 
     def test_has_the_last_backup_and_the_next(self) -> None:
         made = NOW - timedelta(hours=10)
@@ -36,6 +38,18 @@ class TheCard:
             "Next": str(made + DAY),
         }
         assert not backup.is_late
+
+    def test_says_that_a_backup_begins_or_is_being_written(self) -> None:
+        made = NOW - timedelta(hours=10)
+
+        def now(**state: Any) -> str | None:
+            return lines(Backup(NOW, DAY, 7, scheduled=LastBackup(**state))).get("Now")
+
+        assert now(succeeded_at=made, attempted_at=made) is None
+        assert now(succeeded_at=made, attempted_at=made, asked_at=NOW) == "begins within 10 seconds"
+        assert now(succeeded_at=made, attempted_at=NOW) == "being written"
+        assert now(succeeded_at=made, attempted_at=NOW, error="disk full") is None
+        assert now(attempted_at=NOW) == "being written"
 
     def test_names_the_error_of_the_newest_attempt(self) -> None:
         backup = Backup(NOW, DAY, 7, scheduled=LastBackup(error="disk full"))

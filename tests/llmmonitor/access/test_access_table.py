@@ -89,6 +89,7 @@ ROWS: dict[str, dict[str, str]] = {
     "dashboard/data/latency": PAGE,
     "dashboard/data/latency/figures": PAGE,
     "dashboard/system/": PAGE,
+    "dashboard/system/backup": {"POST": MANAGE},
     "dashboard/data/system": PAGE,
     "dashboard/data/system/figures": PAGE,
     "dashboard/throughput/": PAGE,

@@ -99,6 +99,55 @@ class TheSchedule:
         assert names(folder) == []
 
 
+class ABackupThatAPersonAskedFor:
+    def test_is_due_at_once_and_made_once(self, folder: Path) -> None:
+        back_up_if_due(NOON)
+        schedule.ask(NOON + MINUTE)
+
+        assert is_due(NOON + MINUTE)
+        assert back_up_if_due(NOON + 2 * MINUTE)
+        assert not is_due(NOON + 3 * MINUTE)
+        assert back_up_if_due(NOON + 3 * MINUTE) is None
+        assert names(folder) == [file_name(NOON), file_name(NOON + 2 * MINUTE)]
+
+    def test_is_that_of_the_schedule(self, folder: Path) -> None:
+        back_up_if_due(NOON)
+        schedule.ask(NOON + HOUR)
+        back_up_if_due(NOON + HOUR)
+
+        assert not is_due(NOON + 7 * HOUR - MINUTE)
+        assert is_due(NOON + 7 * HOUR)
+
+    def test_does_not_wait_after_an_attempt_that_failed(self, folder: Path) -> None:
+        LastBackup.objects.create(by=LastBackup.By.SCHEDULE, attempted_at=NOON, error="disk full")
+        schedule.ask(NOON + MINUTE)
+
+        assert back_up_if_due(NOON + MINUTE)
+
+    def test_is_not_repeated_at_once_if_it_fails(self, folder: Path) -> None:
+        folder.rmdir()
+        schedule.ask(NOON)
+        with pytest.raises(Refused, match="Create it"):
+            back_up_if_due(NOON)
+
+        assert not is_due(NOON + MINUTE)
+
+    def test_waits_for_the_one_that_is_being_written(self, folder: Path) -> None:
+        schedule.ask(NOON)
+        file = os.open(folder, os.O_RDONLY)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert back_up_if_due(NOON) is None
+        os.close(file)
+
+        assert is_due(NOON)
+        assert back_up_if_due(NOON)
+
+    def test_is_refused_without_a_directory(self) -> None:
+        with pytest.raises(Refused, match="Set LLMMONITOR_BACKUP_DIR"):
+            schedule.ask(NOON)
+        assert not LastBackup.objects.exists()
+
+
 class TheDirectory:
     def test_has_the_newest_files_alone(self, folder: Path) -> None:
         for number in range(5):

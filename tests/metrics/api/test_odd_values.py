@@ -33,7 +33,7 @@ pytestmark = pytest.mark.store
 GROUPS = {"inference": "model,endpoint", "error": "model", "queue": "model,source", "engine": "model,source"}
 # Addresses that read no measurements.
 OTHERS = {"track-inference", "track-error", "track-queue", "track-system", "demo", "health", "schema", "docs", "robots"}
-OTHERS |= {"start", "connect-key", "sdk", "sdk-wheel", "annotation"}
+OTHERS |= {"start", "connect-key", "back-up", "sdk", "sdk-wheel", "annotation"}
 
 
 def post(api: AsgiClient, kind: Kind, events: list[Any]) -> None:
