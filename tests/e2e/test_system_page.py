@@ -53,6 +53,26 @@ class TheSystemPage:
         expect(tick.locator("td").nth(1)).to_have_text(re.compile("now|ago"), timeout=30_000)
         expect(tick.locator("td").last).to_have_text("0")
 
+    @pytest.mark.parametrize("width", [1440, 390])
+    def test_has_the_names_of_the_backup_card_on_one_line(
+        self, busy: Server, open_page: Callable[..., Page], width: int
+    ) -> None:
+        page = open_page(f"{busy.url}/dashboard/system/?range=5m", width=width)
+        name = page.locator(".backup-table tbody th").first
+
+        # The text of the server may be a path without a space, which takes all of the width that it gets.
+        page.locator(".backup-table tbody td").first.evaluate(
+            "cell => { cell.textContent = '/a/long/path'.repeat(20) }"
+        )
+        name.evaluate("header => { header.textContent = 'Secrets' }")
+
+        lines = """header => {
+            const range = document.createRange();
+            range.selectNodeContents(header);
+            return range.getClientRects().length;
+        }"""
+        assert name.evaluate(lines) == 1
+
     def test_has_a_box_for_each_of_thirty_days(self, busy: Server, open_page: Callable[[str], Page]) -> None:
         page = open_page(f"{busy.url}/dashboard/system/?range=5m")
         monitor = page.locator(".availability-row").first
