@@ -184,6 +184,15 @@ class TheMonitor:
             (start + timedelta(minutes=1), end)
         ]
 
+    def test_is_computed_every_half_minute(self) -> None:
+        store_own_samples(20, 10)
+        assert of("").percent == 100
+
+        store_own_samples(-25, now=before(-25))  # after a gap
+
+        assert of("", before(-availability_module.CACHE_SECONDS)).percent == 100
+        assert of("", before(-availability_module.CACHE_SECONDS - 1)).down_seconds == 35
+
     def test_is_not_known_before_its_first_sample(self) -> None:
         assert availability(NOW) == []
 
