@@ -19,6 +19,35 @@ from metrics.sizes.database import database_bytes
 logger = logging.getLogger(__name__)
 
 MIB = 2**20
+# Labels that a counter has from the beginning, so that `increase()` has the first count. Tests compare them.
+TASKS = (
+    "alerts.tasks.evaluate_alerts",
+    "alerts.tasks.find_messages",
+    "alerts.tasks.send_heartbeat",
+    "alerts.tasks.send_messages",
+    "alerts.tasks.watch_alerting",
+    "llmmonitor.backup.tasks.back_up",
+    "metrics.tasks.broadcast",
+    "metrics.tasks.maintain",
+    "metrics.tasks.sample",
+)
+REFUSALS = (
+    "bad_batch",
+    "bad_gzip",
+    "bad_json",
+    "empty_batch",
+    "empty_body",
+    "queue_full",
+    "shutting_down",
+    "store_busy",
+    "store_unavailable",
+    "too_large",
+    "too_many_events",
+    "too_many_values",
+    "unsupported_charset",
+    "unsupported_encoding",
+    "unsupported_media_type",
+)
 # counter -> its name, its text, its label, and the values of the label that are shown from the beginning
 COUNTERS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "events": (
@@ -28,7 +57,7 @@ COUNTERS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("accepted", "duplicate"),
     ),
     "rejected_events": ("rejected_events_total", "Events that were invalid or too old, by field.", "field", ()),
-    "refused_posts": ("refused_posts_total", "Posts of which nothing was stored, by reason.", "reason", ()),
+    "refused_posts": ("refused_posts_total", "Posts of which nothing was stored, by reason.", "reason", REFUSALS),
     "cache_reads": (
         "cache_reads_total",
         "Answers and blocks of rows that queries looked for in memory.",
@@ -37,8 +66,8 @@ COUNTERS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "queries_stopped": ("queries_stopped_total", "Queries that exceeded their time.", "", ()),
     "error_responses": ("error_responses_total", "HTTP responses with an error status.", "status", ("4xx", "5xx")),
-    "tasks_failed": ("tasks_failed_total", "Periodic tasks that failed.", "task", ()),
-    "tasks_skipped": ("tasks_skipped_total", "Periodic tasks that were skipped because they were late.", "task", ()),
+    "tasks_failed": ("tasks_failed_total", "Periodic tasks that failed.", "task", TASKS),
+    "tasks_skipped": ("tasks_skipped_total", "Periodic tasks that were skipped because they were late.", "task", TASKS),
 }
 # durations -> their name, their text, their label
 DURATIONS = {

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dashboard.system.work import REFUSALS
+from llmmonitor import celery_settings
 from llmmonitor.infra.telemetry import SHORTEST_SECONDS, Telemetry
 from metrics.exposition import _Collected
 from metrics.exposition.families import counter, gauge
@@ -41,6 +43,10 @@ class TheCountersOfTheMonitor:
         scrape = scraped_work(Telemetry())
         assert scrape.samples["llmmonitor_events_total", frozenset({("result", "accepted")})] == 0
         assert scrape.samples["llmmonitor_queries_stopped_total", frozenset()] == 0
+        for name in ("tasks_failed_total", "tasks_skipped_total"):
+            assert scrape.values(f"llmmonitor_{name}", "task") == set(celery_settings.task_routes)
+            assert scrape.sum(f"llmmonitor_{name}") == 0
+        assert scrape.values("llmmonitor_refused_posts_total", "reason") == set(REFUSALS)
         assert scrape.samples["llmmonitor_commit_seconds_count", frozenset()] == 0
 
 
