@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dashboard.alerts_in_sentence import with_alerts_of
 from dashboard.chart_series import chart_heatmap, chart_histogram
 from dashboard.latency import tables
 from dashboard.latency.sentence import describe_latency
 from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
-from dashboard.reading import Reading
+from dashboard.reading import MODELS_ASSESSED, Reading
 from metrics import catalogue, queries
 from metrics.queries import TIMES, FigureSet, SeriesSpec, Window
 
@@ -65,7 +63,7 @@ def figures(reading: Reading) -> Row:
             reading.models_known - len(shown),
             query.span,
             query.span_before,
-            _recent(reading, len(shown)),
+            _recent(reading),
             reading.no_rows(ranking),
         ),
         "histogram": reading.read("The histogram", lambda: chart_histogram(metric, reading)),
@@ -73,22 +71,27 @@ def figures(reading: Reading) -> Row:
     }
 
 
-def _recent(reading: Reading, models: int) -> tables.Recent:
+def _recent(reading: Reading) -> tables.Recent:
     """Return the figures of the last minutes of the window, and the models whose response time an alert is about."""
     end = reading.window.end_s
     window = Window.of_seconds(max(reading.window.start_s, end - RECENT_SECONDS), end)
-    filters = replace(reading.filters, model=reading.model_names)
-    ranking = None
-    if models:
-        ranking = reading.read(
-            "The last minutes", lambda: queries.models(window, filters, reading.now, limit=models, figure_set=FIGURES)
+    read = None
+    if reading.shown_models:
+        read = reading.read(
+            "The last minutes",
+            lambda: queries.summary_and_models(
+                window, reading.filters, reading.now, limit=MODELS_ASSESSED, figure_set=FIGURES
+            ),
         )
     fires = {
         alert["labels"].get("model")
         for alert in (reading.alerts.firing.results if reading.query.range else ())
         if alert["metric_name"] == RESPONSE
     }
-    rows = {row["model_name"]: row for row in ranking.results} if ranking else {}
+    rows: dict[str, Row] = {}
+    if read is not None:
+        summary, ranking, _ = read
+        rows = {tables.ALL_MODELS: summary.as_dict(), **{row["model_name"]: row for row in ranking.results}}
     return tables.Recent(rows, frozenset(name for name in fires if name))
 
 

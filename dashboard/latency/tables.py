@@ -25,12 +25,16 @@ PERCENTILES = {
 }
 FURTHER = {"p95_ttft_ms": "First token P95", "p50_time_per_output_token_ms": "Per output token P50"}
 NARROW = ("P50", "P95")  # shown on a phone
+ALL_MODELS = ""  # the name of the row of all models together
 SPLIT_MODELS = 7  # the busiest, as in the charts
 
 
 @dataclass(frozen=True)
 class Recent:
-    """The figures of the models in the last minutes of the window, by name, and those for which an alert fires."""
+    """The figures of the models in the last minutes of the window, by name, and those for which an alert fires.
+
+    `rows` has those of all models together as ALL_MODELS.
+    """
 
     rows: Mapping[str, Row] = field(default_factory=dict)
     firing: frozenset[str] = frozenset()
@@ -44,7 +48,7 @@ class Recent:
 
 @dataclass(frozen=True)
 class PercentileRow:
-    """A row of the table. `name` is empty for all models together."""
+    """A row of the table; that of all models together is named ALL_MODELS."""
 
     name: str
     requests: Figure
@@ -70,7 +74,7 @@ def percentile_rows(summary: Row, models: Sequence[Row], recent: Recent) -> list
     """Return the rows of the models, then that of all of them."""
     comparable = bool(summary.get("comparable"))
     rows = [_percentile_row(str(row["model_name"]), row, comparable, recent) for row in models if row["total_requests"]]
-    return [*rows, _percentile_row("", summary, comparable, recent)] if rows else []
+    return [*rows, _percentile_row(ALL_MODELS, summary, comparable, recent)] if rows else []
 
 
 def _percentile_row(name: str, row: Row, comparable: bool, recent: Recent) -> PercentileRow:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { change } from "../../dashboard/static/dashboard/js/page/change.js";
-import { FORMATS, ago, minutesAndSeconds, thresholdText, valueText } from "../../dashboard/static/dashboard/js/page/format.js";
+import { FORMATS, ago, betweenMoments, dayOfMonth, hourAndMinute, minutesAndSeconds, timeOfDay, thresholdText, valueText } from "../../dashboard/static/dashboard/js/page/format.js";
 import { sharedCases } from "./support.js";
 
 describe("The pages", () => {
@@ -30,5 +30,25 @@ describe("The pages", () => {
 
   it("count minutes and seconds, and hours from the first on", () => {
     assert.deepEqual([-1, 7, 750, 3900].map(minutesAndSeconds), ["0:00", "0:07", "12:30", "1 h 5 m"]);
+  });
+});
+
+describe("A span of time", () => {
+  const at = (day, hour, minute, second) => new Date(2026, 10, day, hour, minute, second).getTime();
+  const from = at(24, 13, 30, 5);
+
+  it("within a day names the day once", () => {
+    const to = at(24, 14, 30, 0);
+    assert.equal(betweenMoments(from, to), `${dayOfMonth(from)}, ${hourAndMinute(from)} to ${hourAndMinute(to)}`);
+  });
+
+  it("within a minute has seconds", () => {
+    const to = at(24, 13, 30, 45);
+    assert.equal(betweenMoments(from, to), `${dayOfMonth(from)}, ${timeOfDay(from)} to ${timeOfDay(to)}`);
+  });
+
+  it("over days names both", () => {
+    const to = at(25, 14, 30, 0);
+    assert.equal(betweenMoments(from, to), `${dayOfMonth(from)}, ${hourAndMinute(from)} to ${dayOfMonth(to)}, ${hourAndMinute(to)}`);
   });
 });

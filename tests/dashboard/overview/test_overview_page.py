@@ -237,6 +237,15 @@ class ThePage:
         hour = visitor.get(f"/dashboard/data/{name}?range=1h").json()
         assert "earlier" in hour["tables"][table]
 
+    def test_has_the_p95_of_the_last_minutes_of_each_model_and_of_all_together(self, visitor: Client) -> None:
+        requests(*["a"] * 30, *["b"] * 30)
+
+        table = visitor.get("/dashboard/data/latency?range=1h").json()["tables"]["percentiles"]
+
+        column = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table).index("P95, 5 min") - 1
+        rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tbody>")[1].split("</tr>")[:3]]
+        assert [bool(re.search(r"\d", row[column])) for row in rows] == [True, True, True]
+
     def test_finds_a_model_whose_requests_were_all_before(self, visitor: Client) -> None:
         requests("earlier", timestamp=(datetime.now(UTC) - timedelta(minutes=20)).isoformat())
 

@@ -133,10 +133,11 @@ export function moment(ms, withDay) {
   return withDay ? `${day.format(ms)}, ${shortClock.format(ms)}` : clock.format(ms);
 }
 
-// "24 Nov, 13:30 to 24 Nov, 14:30"; within one minute with the seconds.
+// "24 Nov, 13:30 to 14:30", "24 Nov, 13:30 to 25 Nov, 14:30"; within one minute with the seconds.
 export function betweenMoments(from, to) {
-  const [start, end] = [moment(from, true), moment(to, true)];
-  return start === end ? `${day.format(from)}, ${clock.format(from)} to ${clock.format(to)}` : `${start} to ${end}`;
+  if (day.format(from) !== day.format(to)) return `${moment(from, true)} to ${moment(to, true)}`;
+  const time = shortClock.format(from) === shortClock.format(to) ? clock : shortClock;
+  return `${day.format(from)}, ${time.format(from)} to ${time.format(to)}`;
 }
 
 // "0:07", "12:30", and from an hour on "1 h 5 m".
