@@ -124,7 +124,9 @@ class TheSentence:
         alert(10, 9)
 
         html = Client(SERVER_NAME="127.0.0.1", REMOTE_ADDR="127.0.0.1").get("/?range=1h").content.decode()
-        since = f"{ago(10):%H:%M}\u00a0UTC"
+        started = ago(10)
+        day = "" if started.date() == ago(0).date() else f"{started.day}\u00a0{started:%b}\u00a0"
+        since = f"{day}{started:%H:%M}\u00a0UTC"
         value = "P95 5.38\u00a0s including timeouts, over 5\u00a0s"
         model = '<a href="/dashboard/models/llama-3-70b/?range=1h">llama-3-70b</a>'
         assert f"<h1 data-title>{model} is slow: {value} since {since}.</h1>" in html
