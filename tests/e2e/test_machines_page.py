@@ -156,9 +156,12 @@ class ThePage:
         assert head == title
         assert "host gpu-box" in caption
         assert "model" not in caption, "that filter does not apply to machines"
+        times = re.search(r"(\d+ \w+), (\d+:\d+) to (?:(\d+ \w+), )?(\d+:\d+)", caption)
+        assert times is not None, caption
+        first_day, first, last_day, last = times.groups()  # a span within a day names it once
         start, end = (
-            datetime.strptime(f"{day} 2000 +0000", "%d %b, %H:%M %Y %z")
-            for day in re.findall(r"\d+ \w+, \d+:\d+", caption)
+            datetime.strptime(f"{day} {time} 2000 +0000", "%d %b %H:%M %Y %z")
+            for day, time in ((first_day, first), (last_day or first_day, last))
         )
         assert {"15m": timedelta(minutes=15), "4w": timedelta(days=28)}[span] <= (end - start) % timedelta(days=366)
         assert "_gpu-box_" in download.value.suggested_filename
