@@ -10,7 +10,7 @@ help: ## List the targets
 run: setup ## Install the server's dependencies and start it
 	@exec .venv/bin/python manage.py up
 
-test: setup-dev ## Run all tests, the long ones in short rounds; about 15 minutes on two cores
+test: setup-dev ## Run all tests, the long ones in short rounds; about 30 minutes on two cores
 	@exec .venv/bin/python scripts/test.py
 
 test-full: setup-dev ## Run all tests in full

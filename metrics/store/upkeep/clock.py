@@ -3,6 +3,10 @@
 Upkeep deletes by the clock. If the clock of its host was ahead for a while, the floors are later than now: events would
 be rejected, and not be counted, until that time has come. What was deleted is lost, but floors that are later than any
 event can be are lowered.
+
+A clock that is behind, such as one that starts in 1970 before it is set, makes right floors look like such ones. To
+lower these would count hours twice that are in the totals, so nothing is lowered before the time when the database was
+made.
 """
 
 from __future__ import annotations
@@ -11,6 +15,9 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Min
 
 from metrics.levels import HOUR
 from metrics.models import MonitorOutage, RawFloor, RollupFloor, TotalsBoundary
@@ -35,6 +42,9 @@ def lower_future_floors(now: datetime) -> None:
     rollups = [floor for floor in manager(RollupFloor).all() if floor.bucket > _next(seconds, floor.resolution)]
     if not rollups and not any(rows.exists() for rows in (raw, outages, totals)):
         return
+    if now < database_made_at():
+        logger.warning("upkeep: the clock is behind: the database was made after %s.", f"{now:%Y-%m-%d %H:%M} UTC")
+        return
     with upkeep_transaction():
         raw.update(at=now)
         for floor in rollups:
@@ -46,6 +56,12 @@ def lower_future_floors(now: datetime) -> None:
         "upkeep: the clock of a host that runs upkeep was ahead. Rows that were too old by it are deleted. "
         "Events from now on are accepted again."
     )
+
+
+def database_made_at() -> datetime:
+    """Return when the first migration was applied."""
+    made: datetime = MigrationRecorder(connection).migration_qs.aggregate(at=Min("applied"))["at"]
+    return made
 
 
 def _next(seconds: int, resolution: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import caches
@@ -11,6 +11,7 @@ from metrics.aggregation import RESOLUTIONS
 from metrics.models import InferenceMetrics, MonitorOutage, RawFloor
 from metrics.queries.read import request_totals as reading
 from metrics.store import raw_floors
+from metrics.store.upkeep import clock
 from metrics.store.upkeep.maintenance import maintain
 from tests.metrics.exposition.scraped import Scrape
 from tests.metrics.store.kept import NOW, ago, machine, record, request, rolled_up
@@ -26,6 +27,7 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for cache in caches.all():
         cache.clear()
     reading.cache.clear()
+    monkeypatch.setattr(clock, "database_made_at", lambda: ago(days=400))
 
 
 def counts() -> list[float]:
@@ -70,3 +72,20 @@ class AClockThatIsRight:
         upkeep(NOW + timedelta(days=1))
         assert list(RawFloor.objects.values_list("kind", "at")) == floors
         assert InferenceMetrics.objects.count() == 1
+
+
+class AClockThatIsBehind:
+    def test_counts_no_hour_twice_and_keeps_the_outages(self) -> None:
+        record([request(ago(days=29, hours=23), "old"), request(NOW, "young")])
+        MonitorOutage.objects.create(start=ago(hours=2), end=ago(hours=1))
+        upkeep(NOW + timedelta(days=3))
+        before = counts()
+
+        upkeep(datetime(1970, 1, 1, tzinfo=UTC))
+        upkeep(NOW + timedelta(days=3))
+
+        assert (counts(), MonitorOutage.objects.count()) == (before, 1)
+
+    def test_is_before_the_database_was_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+        assert datetime(1970, 1, 1, tzinfo=UTC) < clock.database_made_at() <= datetime.now(UTC)
