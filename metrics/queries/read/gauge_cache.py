@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Count, F, Sum
+from django.db import connection
 
 from llmmonitor.infra.telemetry import telemetry
 from metrics.catalogue import Metric
@@ -16,7 +16,7 @@ from metrics.models import GaugeRollup
 from metrics.models.checksum import Checksum
 from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, edges, whole_blocks
 from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
-from metrics.queries.read.sql import in_segments, one_of
+from metrics.queries.read.rollup_statements import Condition, in_segments, one_of, select
 from metrics.queries.time.plan import Segment
 from metrics.readings import COLUMNS, MINUTE, START, Floats, Integers
 
@@ -88,10 +88,10 @@ def read_rows(metrics: Sequence[Metric], segment: Segment, ids: Sequence[int] | 
     return {name: GaugeBlock(*map(np.concatenate, zip(*own, strict=True))) for name, own in parts.items()}
 
 
-def stored_rows(metrics: Sequence[Metric], segments: Iterable[Segment], ids: Sequence[int] | None) -> Any:
-    """Return the stored rows of metrics in at least one segment, of some label sets (None: of all)."""
-    rows = GaugeRollup.objects.filter(in_segments(segments), metric__in=[metric.name for metric in metrics])
-    return rows if ids is None else rows.filter(one_of("labels_id", ids))
+def condition(metrics: Iterable[Metric], segments: Iterable[Segment], ids: Sequence[int] | None) -> Condition:
+    """Return the condition for the rows of metrics in at least one segment, of some label sets (None: of all)."""
+    rows = one_of("metric", [metric.name for metric in metrics]) & in_segments(segments)
+    return rows if ids is None else rows & one_of("labels_id", ids)
 
 
 def chunks_of(rows: Any) -> Iterator[list[Any]]:
@@ -105,11 +105,11 @@ def _checksums(
     metrics: Sequence[Metric], segment: Segment, seconds: int, ids: Sequence[int] | None
 ) -> dict[tuple[str, int], Checksum]:
     """Return the checksum of each block with rows by the metric and the start. Only the index is read."""
-    by_block = stored_rows(metrics, [segment], ids).annotate(block=F("bucket") / seconds).values("metric", "block")
-    sums = by_block.annotate(rows=Count("id"), sum_of_ids=Sum("id")).order_by()
+    columns = ("metric", f"bucket / {seconds}", "COUNT(*)", "SUM(id)")
     return {
         (name, block * seconds): Checksum(rows, int(sum_of_ids))
-        for name, block, rows, sum_of_ids in sums.values_list("metric", "block", "rows", "sum_of_ids")
+        for chunk in select(GaugeRollup, columns, condition(metrics, [segment], ids), "GROUP BY 1, 2")
+        for name, block, rows, sum_of_ids in chunk
     }
 
 
@@ -130,7 +130,8 @@ def _read(
     names = columns_of(metrics[0].name) if segments[0].resolution == MINUTE else OF_HOURS
     number_of = {metric.name: number for number, metric in enumerate(metrics)}
     read: list[tuple[Integers, GaugeBlock]] = []
-    for chunk in chunks_of(stored_rows(metrics, segments, ids).values_list(*names, "minutes", "id", "metric")):
+    wanted = (*map(connection.ops.quote_name, names), "minutes", "id", "metric")
+    for chunk in select(GaugeRollup, wanted, condition(metrics, segments, ids)):
         *columns, minutes, row_ids, of_metric = zip(*chunk, strict=True)
         values = np.array(columns, dtype=np.float64).T  # None becomes NaN
         masks = np.fromiter((bits or 0 for bits in minutes), dtype=np.int64, count=len(chunk))

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from django.db.models import Max, Min, Sum
+from django.db import connection
 
 from metrics.catalogue import Metric
 from metrics.levels import COUNTERS, HOUR, LEVELS, columns_of
-from metrics.queries.read.gauge_cache import NO_ROWS, GaugeBlock, read_rows, stored_rows
+from metrics.models import GaugeRollup
+from metrics.queries.read.gauge_cache import NO_ROWS, GaugeBlock, condition, read_rows
+from metrics.queries.read.rollup_statements import select
 from metrics.queries.time.plan import Plan, Segment
 from metrics.readings import (
     COLUMNS,
@@ -40,7 +41,7 @@ from metrics.readings import (
 BASE = (INSTANCE, START, COUNT, SUM)
 # The columns that a statistic of a whole window needs besides these.
 OF_STAT: dict[str, tuple[int, ...]] = {"min": (MIN,), "max": (MAX,)}
-WHOLE: dict[int, Any] = {START: Min, COUNT: Sum, SUM: Sum, MIN: Min, MAX: Max}
+WHOLE = {START: "MIN", COUNT: "SUM", SUM: "SUM", MIN: "MIN", MAX: "MAX"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,12 @@ def read_whole(
     of_stats = (OF_STAT.get(stat, ()) for own in stats.values() for stat in own)
     columns = sorted(set(BASE).union(*of_stats))  # the first is INSTANCE
     names = columns_of(next(iter(stats)).name)
-    values = {f"whole_{names[column]}": WHOLE[column](names[column]) for column in columns[1:]}
-    found = stored_rows(list(stats), segments, ids).values("metric", "labels_id").order_by()
+    sums = [f"{WHOLE[column]}({connection.ops.quote_name(names[column])})" for column in columns[1:]]
+    where = condition(stats, segments, ids)
     rows: dict[str, list[Sequence[float]]] = {metric.name: [] for metric in stats}
-    for name, *row in found.annotate(**values).values_list("metric", "labels_id", *values):
-        rows[name].append(row)
+    for chunk in select(GaugeRollup, ("metric", "labels_id", *sums), where, "GROUP BY 1, 2"):
+        for name, *row in chunk:
+            rows[name].append(row)
     read: dict[str, Spans] = {}
     for name, own in rows.items():
         array = np.full((len(own), COLUMNS), np.nan)

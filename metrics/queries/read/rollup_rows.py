@@ -8,25 +8,24 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from itertools import islice, pairwise
+from itertools import pairwise
 from operator import add
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db.models import Count, ExpressionWrapper, F, Field, Func, IntegerField, Sum
+from django.db.models import F
 
 from metrics.aggregation import HISTOGRAM_COLUMNS, OUTCOME_COLUMNS
 from metrics.histogram import DecodedHistograms
 from metrics.models import InferenceRollup
 from metrics.models.checksum import Checksum
-from metrics.queries.read.budget import CHECK_ROWS, count_rows
-from metrics.queries.read.sql import in_segments, one_of
+from metrics.queries.read.budget import count_rows
+from metrics.queries.read.rollup_statements import Condition, in_segments, one_of, select
 from metrics.queries.time.plan import Segment
 
 # The successful and the failed requests of a row. The database adds up the outcomes of the latter.
 COUNTS = ("ok", "failed")
 FAILED = reduce(add, (F(column) for column in OUTCOME_COLUMNS if column != "ok"))
-_FAILED_AS_READ = ExpressionWrapper(FAILED, output_field=Field())  # without a type, whose conversion costs 1 µs a row
 # Before the name of a histogram: whether it has values, which is read without its bytes.
 HAS = "has_"
 DECODED_TOGETHER = 2_000  # histograms: the arrays of more need much memory, and fewer as much time as these
@@ -34,7 +33,7 @@ DECODED_TOGETHER = 2_000  # histograms: the arrays of more need much memory, and
 Group = TypeVar("Group", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowBlock:
     """Consecutive rows: ids, starts of buckets, ids of series, and the columns that were read. Nothing changes it."""
 
@@ -97,15 +96,22 @@ class RowBlock:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def checksum(self) -> Checksum:
         """That of its rows."""
         return Checksum(len(self.ids), int(self.ids.sum()))
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """The size of the arrays."""
         return 3 * self.ids.nbytes + sum(values.nbytes for values in self.columns.values())
+
+
+def _as_read(name: str) -> str:
+    """Return the SQL of a column."""
+    if name == "failed":
+        return " + ".join(column for column in OUTCOME_COLUMNS if column != "ok")
+    return f"LENGTH({name.removeprefix(HAS)})" if name.startswith(HAS) else name
 
 
 def _integers(values: Sequence[int]) -> np.ndarray:
@@ -129,33 +135,24 @@ class Selection:
 
         is_held: the caller keeps them until the end of its query.
         """
-        read = self._values(segments, names).iterator(CHECK_ROWS)
-        while chunk := list(islice(read, CHECK_ROWS)):
+        columns = ("bucket", "series_id", "id", *map(_as_read, names))
+        for chunk in select(InferenceRollup, columns, self._condition(segments), "ORDER BY bucket, series_id, id"):
             block = RowBlock.of(chunk, names)
             count_rows(len(chunk), block.nbytes if is_held else 0)
             yield block
 
     def checksums(self, segment: Segment, seconds: int) -> dict[int, Checksum]:
         """Return the checksum of each block of so many seconds that has rows, oldest first. Only the index is read."""
-        blocks = self._stored([segment]).annotate(block=F("bucket") / seconds).order_by("block").values_list("block")
+        columns = (f"bucket / {seconds}", "COUNT(*)", "SUM(id)")
         return {
             block * seconds: Checksum(rows, int(sum_of_ids))
-            for block, rows, sum_of_ids in blocks.annotate(rows=Count("id"), sum_of_ids=Sum("id"))
+            for chunk in select(InferenceRollup, columns, self._condition([segment]), "GROUP BY 1 ORDER BY 1")
+            for block, rows, sum_of_ids in chunk
         }
 
-    def _stored(self, segments: Sequence[Segment]) -> Any:
-        queryset = InferenceRollup.objects.filter(in_segments(segments))
-        return queryset if self.series_ids is None else queryset.filter(one_of("series_id", self.series_ids))
-
-    def _values(self, segments: Sequence[Segment], names: Sequence[str]) -> Any:
-        lengths = {
-            name: Func(F(name.removeprefix(HAS)), function="LENGTH", output_field=IntegerField())
-            for name in names
-            if name.startswith(HAS)
-        }
-        annotated = {**lengths, **({"failed": _FAILED_AS_READ} if "failed" in names else {})}
-        queryset = self._stored(segments).order_by("bucket", "series_id", "id").annotate(**annotated)
-        return queryset.values_list("bucket", "series_id", "id", *names)
+    def _condition(self, segments: Sequence[Segment]) -> Condition:
+        condition = in_segments(segments)
+        return condition if self.series_ids is None else condition & one_of("series_id", self.series_ids)
 
 
 class RollupRows:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
-from operator import or_
 from typing import Any, TypeVar
 
 import numpy as np
 from django.db.models import BigIntegerField, BooleanField, F, Func, Q, TextField
 from numpy.typing import NDArray
-
-from metrics.queries.time.plan import Segment
 
 MAX_IDS_IN_SQL = 500  # SQLite limits the number of parameters of a statement
 
@@ -47,12 +43,6 @@ def one_of(column: str, ids: Iterable[int]) -> Any:
     """Return the condition that a column has one of these ids, of which there may be any number."""
     listed = list(ids)
     return Q(**{f"{column}__in": listed}) if len(listed) <= MAX_IDS_IN_SQL else _OneOf(F(column), listed)
-
-
-def in_segments(segments: Iterable[Segment]) -> Q:
-    """Return the condition that a row of rollups is in one of these segments, of which there is at least one."""
-    conditions = (Q(resolution=resolution, bucket__gte=start, bucket__lt=end) for resolution, start, end in segments)
-    return reduce(or_, conditions)
 
 
 def filter_without_index(rows: Any, column: str, ids: Iterable[int]) -> Any:
