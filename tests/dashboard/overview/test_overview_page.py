@@ -452,17 +452,13 @@ class TheQueriesOfThePage:
     )
 
     @pytest.mark.parametrize("path", PATHS)
-    def test_are_the_same_number_for_any_number_of_models(self, visitor: Client, path: str) -> None:
-        numbers = []
-        requests("model-0")
+    def test_are_few_for_many_models(self, visitor: Client, path: str) -> None:
+        requests(*(f"model-{number}" for number in range(150)), request_id=None)
         visitor.get(path)  # remembers that there are events
-        for models in (25, 150):  # enough requests for the same step
-            requests(*(f"model-{number}" for number in range(models)), request_id=None)
-            empty_caches()  # some hold results for five seconds, and whether those are over depends on the machine
-            with CaptureQueriesContext(connection) as captured:
-                assert visitor.get(path).status_code == 200
-            numbers.append(len(captured))
-        assert numbers[0] == numbers[1] < 69
+        empty_caches()
+        with CaptureQueriesContext(connection) as captured:
+            assert visitor.get(path).status_code == 200
+        assert len(captured) < 69
 
     @pytest.mark.parametrize("path", PATHS)
     def test_read_the_percentiles_of_summary_and_models_once(self, visitor: Client, path: str) -> None:
