@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +14,12 @@ from metrics.levels import columns_of
 from metrics.models import GaugeRollup
 from metrics.models.checksum import Checksum
 from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, edges, whole_blocks
-from metrics.queries.read.budget import CHECK_ROWS, check_budget, count_rows
+from metrics.queries.read.budget import check_budget, count_rows
 from metrics.queries.read.rollup_statements import Condition, in_segments, one_of, select
 from metrics.queries.time.plan import Segment
 from metrics.readings import COLUMNS, MINUTE, START, Floats, Integers
 
 MAX_BYTES = 16 * 2**20  # that a process keeps; a day of ten hosts has 5 MB on the Overview
-CHUNK_ROWS = 4_000
 ROWS_PER_ROW = 4  # of these rows take about as long as a row of requests, which has histograms
 OF_HOURS = columns_of("")  # also of counters, whose rows of hours have the sum of their rates
 
@@ -92,13 +90,6 @@ def condition(metrics: Iterable[Metric], segments: Iterable[Segment], ids: Seque
     """Return the condition for the rows of metrics in at least one segment, of some label sets (None: of all)."""
     rows = one_of("metric", [metric.name for metric in metrics]) & in_segments(segments)
     return rows if ids is None else rows & one_of("labels_id", ids)
-
-
-def chunks_of(rows: Any) -> Iterator[list[Any]]:
-    """Yield the rows of a query in lists."""
-    iterator = rows.iterator(CHUNK_ROWS)
-    while chunk := list(islice(iterator, CHECK_ROWS)):
-        yield chunk
 
 
 def _checksums(

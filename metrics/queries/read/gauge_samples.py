@@ -7,6 +7,7 @@ are few: raw samples from so long before the window would be more than those of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from metrics.aggregation import MAX_COUNTER_GAP, max_counter_gap
 from metrics.catalogue import Metric
 from metrics.levels import COUNTERS
 from metrics.models import EngineMetrics, GPUMetrics, QueueMetrics, SystemMetrics
-from metrics.queries.read.budget import count_rows
-from metrics.queries.read.gauge_cache import NO_ROWS, ROWS_PER_ROW, chunks_of
+from metrics.queries.read.budget import CHECK_ROWS, count_rows
+from metrics.queries.read.gauge_cache import NO_ROWS, ROWS_PER_ROW
 from metrics.queries.read.gauge_rollups import read_minutes
 from metrics.queries.read.sql import Microseconds, one_of, unix_microseconds
 from metrics.queries.time.plan import Plan
@@ -34,6 +35,7 @@ from metrics.readings import (
     with_held_in_steps,
 )
 
+FETCHED_ROWS = 4_000  # from the database at once
 TABLES: dict[str, Any] = {
     "system": SystemMetrics,
     "monitor": SystemMetrics,
@@ -74,7 +76,8 @@ def read_samples(metrics: Sequence[Metric], plan: Plan, start: int, ids: Sequenc
     columns = [metric.column for metric in metrics]
     found = rows.annotate(at=Microseconds("timestamp")).values_list("labels_id", "at", *columns)
     samples: dict[str, list[Floats]] = {metric.name: [np.empty((0, 3))] for metric in metrics}
-    for chunk in chunks_of(found):
+    rows_read = found.iterator(FETCHED_ROWS)
+    while chunk := list(islice(rows_read, CHECK_ROWS)):
         instance, at, *values = zip(*chunk, strict=True)
         size = 0
         for metric, column in zip(metrics, values, strict=True):

@@ -13,14 +13,8 @@ from typing import Any, NamedTuple
 from django.db import connection, models
 
 from metrics.queries.read.budget import CHECK_ROWS
-from metrics.queries.read.sql import MAX_IDS_IN_SQL
+from metrics.queries.read.sql import MAX_IDS_IN_SQL, one_of_many
 from metrics.queries.time.plan import Segment
-
-# Many integers are one parameter: a statement of SQLite has a limited number of them.
-_ONE_OF_MANY = {
-    "sqlite": ("{} IN (SELECT value FROM json_each(%s))", "[{}]"),
-    "postgresql": ("{} = ANY(%s::bigint[])", "{{{}}}"),
-}
 
 
 class Condition(NamedTuple):
@@ -46,8 +40,8 @@ def one_of(column: str, values: Sequence[int] | Sequence[str]) -> Condition:
         return Condition("FALSE", [])
     if len(values) <= MAX_IDS_IN_SQL:
         return Condition(f"{column} IN ({', '.join(['%s'] * len(values))})", list(values))
-    sql, parameter = _ONE_OF_MANY[connection.vendor]
-    return Condition(sql.format(column), [parameter.format(",".join(map(str, values)))])
+    condition, parameter = one_of_many(column, values)
+    return Condition(condition, [parameter])
 
 
 def select(

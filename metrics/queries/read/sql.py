@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from django.db import connection
 from django.db.models import BigIntegerField, BooleanField, F, Func, Q, TextField
 from numpy.typing import NDArray
 
@@ -21,22 +22,27 @@ def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
         yield listed[start : start + MAX_IDS_IN_SQL]
 
 
+def one_of_many(column: str, values: Iterable[Any]) -> tuple[str, str]:
+    """Return the condition that a column has one of these integers, which are its only parameter, and the parameter."""
+    listed = ",".join(map(str, values))
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s::bigint[])", f"{{{listed}}}"
+    return f"{column} IN (SELECT value FROM json_each(%s))", f"[{listed}]"  # noqa: S608 (a column of a model)
+
+
 class _OneOf(Func):
-    """Whether an integer is one of many, which are one parameter of the statement."""
+    """Whether an integer is one of many."""
 
     output_field = BooleanField()
 
     def __init__(self, expression: Any, values: Iterable[int]) -> None:
         super().__init__(expression)
-        self._values = ",".join(map(str, values))
+        self._values = list(values)
 
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **context: Any) -> Any:
         column, parameters = compiler.compile(self.source_expressions[0])
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, f"[{self._values}]"]  # noqa: S608
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        column, parameters = compiler.compile(self.source_expressions[0])
-        return f"{column} = ANY(%s::bigint[])", [*parameters, f"{{{self._values}}}"]
+        condition, parameter = one_of_many(column, self._values)
+        return condition, [*parameters, parameter]
 
 
 def one_of(column: str, ids: Iterable[int]) -> Any:
