@@ -7,7 +7,7 @@ Tests check both against one file of cases, `tests/dashboard/format_cases.json`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import NamedTuple
 
@@ -95,12 +95,26 @@ def rate(value: float | None, per: str) -> Figure:
 
     `per` is the unit without its time, such as "tok/". Less than one in a day is shown as "<1".
     """
-    if not value:
-        return compact(value, f"{per}s")
-    for time, seconds in (("s", 1), ("min", 60), ("h", 3_600), ("day", 86_400)):
-        if value * seconds >= 1:
-            return compact(value * seconds, f"{per}{time}")
-    return Figure("<1", f"{per}day")
+    if value and value * 86_400 < 1:
+        return Figure("<1", f"{per}day")
+    return _rate_in(_time_of_rate(value), value, per)
+
+
+def rates(values: Sequence[float | None], per: str) -> list[Figure]:
+    """Return the rates of a column in one unit, that of the highest, so that they can be compared and added up."""
+    unit = _time_of_rate(max((value for value in values if value), default=None))
+    return [_rate_in(unit, value, per) for value in values]
+
+
+def _time_of_rate(value: float | None) -> tuple[str, int]:
+    """Return the shortest time in which the rate is at least 1, and its seconds; a day where it is less."""
+    times = (("s", 1), ("min", 60), ("h", 3_600), ("day", 86_400))
+    return next((time for time in times if not value or value * time[1] >= 1), times[-1])
+
+
+def _rate_in(unit: tuple[str, int], value: float | None, per: str) -> Figure:
+    time, seconds = unit
+    return compact(value and value * seconds, f"{per}{time}")
 
 
 def percent(value: float | None) -> Figure:

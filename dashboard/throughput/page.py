@@ -7,7 +7,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from dashboard.chart_series import chart_histogram
-from dashboard.formatting import Figure, compact, percent, rate, whole
+from dashboard.formatting import Figure, compact, percent, rates, whole
 from dashboard.page_spec import FILTERS, RECORDED, PageSpec, Row, newest_tick
 from dashboard.reading import Reading
 from dashboard.throughput import sentence
@@ -63,6 +63,7 @@ def figures(reading: Reading) -> Row:
     models = reading.shown_models
     no_rows = reading.no_rows(reading.requests.models)
     summary = _with_tokens(reading.requests.summary)
+    of_all, *of_models = rates([figures.get("requests_per_second") for figures in (summary, *models)], "per ")
     return {
         "summary": summary,
         "sentence": sentence.describe(summary, reading.query.span, reading.query.span_before).as_dict(),
@@ -74,9 +75,9 @@ def figures(reading: Reading) -> Row:
             "totals": render_to_string(
                 "throughput/totals.html",
                 {
-                    "rows": [_row(row) for row in models],
+                    "rows": [_row(row, rate) for row, rate in zip(models, of_models, strict=True)],
                     "no_rows": no_rows,
-                    "all": _cells(summary),
+                    "all": _cells(summary, of_all),
                     "omitted": reading.models_known - len(models),
                 },
             ),
@@ -116,11 +117,11 @@ PAGE = PageSpec(
 )
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, rate: Figure) -> dict[str, Any]:
     return {
         "name": row["model_name"],
         "figures": [
-            *_cells(row),
+            *_cells(row, rate),
             compact(row.get("avg_prompt_tokens")),
             compact(row.get("avg_completion_tokens")),
             compact(row.get("p50_tokens_per_second"), "tok/s"),
@@ -128,11 +129,11 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _cells(figures: Row) -> list[Figure]:
+def _cells(figures: Row, rate: Figure) -> list[Figure]:
     """Return the figures that add up over models."""
     return [
         whole(figures["total_requests"]),
-        rate(figures.get("requests_per_second"), "per "),
+        rate,
         compact(figures.get("prompt_tokens")),
         percent(_of_tokens(figures)["cached_percent"]),
         compact(figures.get("completion_tokens")),

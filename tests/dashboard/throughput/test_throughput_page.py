@@ -35,8 +35,8 @@ def requests(*items: dict[str, Any]) -> None:
     Store().commit(validate_many("inference", rows, at, make_ingest_policy()).events)
 
 
-def cells(visitor: Client, table: str) -> list[list[str]]:
-    html = visitor.get("/dashboard/data/throughput").json()["tables"][table].split("<tbody>")[1]
+def cells(visitor: Client, table: str, query: str = "") -> list[list[str]]:
+    html = visitor.get(f"/dashboard/data/throughput{query}").json()["tables"][table].split("<tbody>")[1]
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in html.split("<tr>")[1:]]
     return [[cell.replace("\u00a0", " ") for cell in row] for row in rows]
 
@@ -52,6 +52,14 @@ class TheEndingsOfAModel:
         requests({})
         (row,) = cells(visitor, "finish_reasons")
         assert row == ["0", *["—"] * 6, "0 %"]
+
+
+class TheRates:
+    def test_have_one_unit_so_that_they_add_up_to_that_of_all_models(self, visitor: Client) -> None:
+        requests(*({"model_name": "often"} for _ in range(330)), *({"model_name": "seldom"} for _ in range(20)))
+        rates = [row[1] for row in cells(visitor, "totals", "?range=5m")]
+        assert len(rates) == 3
+        assert len({rate.split(" ", 1)[1] for rate in rates}) == 1, rates
 
 
 class TheTilesOfTokens:
