@@ -175,5 +175,7 @@ describe("The head of a chart", () => {
     assert.equal(spanOfNewestStep({ live: true, step: 600_000 }), "last 10 minutes");
     assert.equal(spanOfNewestStep({ live: true, step: 3_600_000 }), "last hour");
     assert.equal(spanOfNewestStep({ live: false, step: 60_000 }), "last minute");
+    assert.equal(spanOfNewestStep({ live: false, step: 30_000 }), "last 30\u00a0s");
+    assert.equal(spanOfNewestStep({ live: false, step: 1000 }), "last second");
   });
 });

@@ -84,20 +84,21 @@ function lineValues(page, { lines, spec }, time) {
   return lines.filter(({ isBefore }) => !isBefore).slice(0, MAX_VALUES).map(({ label, points }) => [label, spec.format(headValue(page, points, time, spec))]);
 }
 
-// Draw [label, value] pairs. A label that starts with a space continues the pair before.
+// Draw [label, value] pairs. A label that starts with a space continues the pair before. Each pair is an element of its own, so that
+// one without room is left out as a whole: half a figure would be a wrong one.
 export function drawValues(target, values, time, page) {
-  const parts = values.flatMap(([label, value], index) => [
-    index && !label.startsWith(" ") ? " · " : "",
-    label,
-    label && value ? " " : "",
-    value ? element("b", {}, value) : "",
-  ]);
+  const pairs = [];
+  for (const [label, value] of values) {
+    if (!pairs.length) pairs.push(element("span", { class: "pair" }));
+    else if (!label.startsWith(" ")) pairs.push(element("span", { class: "pair" }, " · "));
+    pairs.at(-1).append(label, label && value ? " " : "", value ? element("b", {}, value) : "");
+  }
   if (time !== null) {
     const { from, to } = page.window;
-    parts.push(` at ${moment(time, to - from > DAY_MS)}`);
+    pairs.push(element("span", { class: "pair" }, ` at ${moment(time, to - from > DAY_MS)}`));
   }
-  const text = parts.map((part) => part.textContent ?? part).join("");
-  if (target.textContent !== text) target.replaceChildren(...parts);
+  const text = pairs.map((pair) => pair.textContent).join("");
+  if (target.textContent !== text) target.replaceChildren(...pairs);
 }
 
 function describe(root, canvas, title, page, chart) {

@@ -1,8 +1,11 @@
 // The time that the values in the head of a chart are of, where they are those of its newest step. Pure.
 
-// "now" on a live page, else "last minute", "last 10 minutes" of the time range. `step` is in milliseconds.
+// "now" on a live page, else "last 30 s", "last minute", "last 10 minutes" of the time range. `step` is in milliseconds.
 /** @param {{ live: boolean, step: number }} shown */
-export const spanOfNewestStep = ({ live, step }) => (live && step <= 60_000 ? "now" : `last ${stepText(step / 1000)}`);
+export function spanOfNewestStep({ live, step }) {
+  if (live && step <= 60_000) return "now";
+  return step > 1000 && step < 60_000 ? `last ${step / 1000}\u00a0s` : `last ${stepText(step / 1000)}`;
+}
 
 // "minute", "30 seconds", to follow "per".
 export function stepText(seconds) {

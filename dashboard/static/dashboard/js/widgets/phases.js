@@ -32,7 +32,7 @@ export function mount(root, page) {
       const values = lines().toReversed().map(({ label, points }) => [
         label.toLowerCase(), format(headValue(page, points, time)),
       ]);
-      if (time === null) values[0][0] = `average per request: ${values[0][0]}`;
+      if (time === null) values[0][0] = `mean ${values[0][0]}`;
       return values;
     },
     emptyText: "No successful requests in this time range",
