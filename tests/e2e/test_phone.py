@@ -53,7 +53,9 @@ def server(module_server: Server) -> Server:
         "/track/system",
         {"host": "box", "cpu_percent": 20, "gpu_metrics": [{"gpu_id": "0", "utilization_percent": 50}]},
     )
-    module_server.post("/track/queue", {"model_name": "llama-3-70b", "source": "s", "pending": 1, "processing": 2})
+    module_server.post(
+        "/track/queue", {"model_name": "llama-3-70b", "source": "gpu-box-1:8000", "pending": 1, "processing": 2}
+    )
     return module_server
 
 
@@ -105,6 +107,18 @@ class TheFirstScreenOfAPhone:
         assert page.locator("#demo-banner").bounding_box()["height"] < 50
         expect(page.get_by_role("button", name="Remove demo data")).to_be_visible()
 
+    def test_has_room_between_the_tabs_and_the_controls(self, open_at: Any) -> None:
+        page = open_at("/")
+        tabs = page.locator(".tabs").bounding_box()
+        assert page.locator(".live-button").bounding_box()["y"] >= tabs["y"] + tabs["height"] + 4
+
+    def test_shows_the_chosen_time_range_beside_the_wider_button_of_a_pause(self, open_at: Any) -> None:
+        page = open_at("/?from=2026-11-24T13:00:00Z&to=2026-11-24T14:00:00Z")
+        ranges = page.locator(".head-controls .segmented").bounding_box()
+        chosen = page.locator(".head-controls .segment[aria-pressed=true]").bounding_box()
+        assert chosen["x"] >= ranges["x"]
+        assert chosen["x"] + chosen["width"] <= ranges["x"] + ranges["width"] + 1
+
     def test_shows_the_filters_in_rows_of_their_own(self, open_at: Any) -> None:
         page = open_at("/dashboard/latency/")
         ranges = page.locator(".head-controls .segmented").bounding_box()
@@ -128,3 +142,25 @@ class TheFirstScreenOfAPhone:
         expect(page.locator("#chips")).to_contain_text("llama-3-70b")
         page.get_by_role("button", name="Filters").click()
         expect(model).to_be_hidden()
+
+
+class ATable:
+    def test_of_the_sources_of_queues_fits_its_card(self, open_at: Any) -> None:
+        table = open_at("/dashboard/queue/").locator(".table-scroll:has(.sources-table)")
+        assert table.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
+
+
+class TheBarOfARule:
+    def test_is_as_wide_as_its_row(self, open_at: Any) -> None:
+        bar = open_at("/dashboard/alerts/").locator(".bullet").first
+        width = bar.bounding_box()["width"]
+        assert width > 390 / 2
+        assert bar.locator(".track").bounding_box()["width"] == pytest.approx(width, abs=1)
+
+
+class TheSplitByModel:
+    def test_explains_no_bar_that_is_not_there(self, open_at: Any) -> None:
+        page = open_at("/dashboard/latency/")
+        expect(page.locator(".split-line").first).to_be_visible()
+        expect(page.locator(".split-line.is-before")).to_have_count(0)
+        assert page.locator("section:has(#split-title) .card-values").inner_text() == "mean of successful requests"

@@ -86,7 +86,8 @@ export function updateCard(node, alert, page, { withChart = true } = {}) {
     return;
   }
   drawProgress(node, alert, now);
-  if (withChart) drawChart(find("[data-chart]", node), alert, now, ROW_CHART);
+  const chart = find("[data-chart]", node);
+  if (withChart) drawChart(chart, alert, now, { ...ROW_CHART, width: chart.clientWidth }); // on a phone, that of the card
 }
 
 function facts(alert, now) {

@@ -75,11 +75,11 @@ function row(rule, page) {
 // The value as a share of its threshold, whose tick has the same place in all rows.
 function bar(rule, isFiring) {
   const share = rule.share_of_threshold;
-  const drawing = svg("svg", { class: `bullet ${isFiring ? rule.severity : ""}`, viewBox: "0 0 90 14", role: "img",
+  const drawing = svg("svg", { class: `bullet ${isFiring ? rule.severity : ""}`, role: "img",
     "aria-label": share === null ? "share of the threshold unknown" : `${Math.round(100 * share)} % of the threshold` },
-  svg("rect", { class: "track", x: 0, y: 4, width: 90, height: 6, rx: 3 }));
-  if (share !== null) drawing.append(svg("rect", { class: "fill", x: 0, y: 4, width: Math.min(90, 90 * TICK * share).toFixed(1), height: 6, rx: 3 }));
-  drawing.append(svg("rect", { class: "tick", x: 90 * TICK - 0.75, y: 0, width: 1.5, height: 14 }));
+  svg("rect", { class: "track", x: 0, y: 4, width: "100%", height: 6, rx: 3 }));
+  if (share !== null) drawing.append(svg("rect", { class: "fill", x: 0, y: 4, width: `${Math.min(100, 100 * TICK * share).toFixed(1)}%`, height: 6, rx: 3 }));
+  drawing.append(svg("rect", { class: "tick", x: `${100 * TICK}%`, transform: "translate(-0.75)", y: 0, width: 1.5, height: 14 }));
   return drawing;
 }
 

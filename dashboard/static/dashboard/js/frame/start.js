@@ -47,8 +47,6 @@ export async function startPage(widgets, options = {}) {
   };
   page.topics.on("data", showLayout);
   showLayout();
-  find(".tab[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // where the tabs scroll
-  find(".segment[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   mountScrollEdges();
   mountTheme(page);
   if (find(".head-controls")) {

@@ -1,6 +1,7 @@
-// Fades at the edges of what scrolls sideways in the header, where it continues: the tabs and the time ranges.
+// What scrolls sideways in the header, the tabs and the time ranges: the chosen one is in the middle, and the edges fade where it
+// continues.
 
-import { findAll } from "../page/dom.js";
+import { find, findAll } from "../page/dom.js";
 
 const LEAST_PX = 2; // hidden
 
@@ -16,8 +17,16 @@ export function mountScrollEdges() {
     const update = () => {
       node.dataset.continues = hiddenEdges(node);
     };
+    const centre = () => {
+      const chosen = find("[aria-current], [aria-pressed=true]", node)?.getBoundingClientRect();
+      if (chosen) {
+        const box = node.getBoundingClientRect();
+        node.scrollLeft += chosen.left + chosen.width / 2 - box.left - box.width / 2;
+      }
+      update();
+    };
     node.addEventListener("scroll", update, { passive: true });
-    new ResizeObserver(update).observe(node);
-    update();
+    new ResizeObserver(centre).observe(node); // "Go live" beside the time ranges takes more room than "Pause"
+    centre();
   }
 }
