@@ -95,9 +95,7 @@ def rate(value: float | None, per: str) -> Figure:
 
     `per` is the unit without its time, such as "tok/". Less than one in a day is shown as "<1".
     """
-    if value and value * 86_400 < 1:
-        return Figure("<1", f"{per}day")
-    return _rate_in(_time_of_rate(value), value, per)
+    return rates([value], per)[0]
 
 
 def rates(values: Sequence[float | None], per: str) -> list[Figure]:
@@ -114,6 +112,8 @@ def _time_of_rate(value: float | None) -> tuple[str, int]:
 
 def _rate_in(unit: tuple[str, int], value: float | None, per: str) -> Figure:
     time, seconds = unit
+    if value and time == "day" and value * seconds < 1:
+        return Figure("<1", f"{per}day")
     return compact(value and value * seconds, f"{per}{time}")
 
 

@@ -15,7 +15,7 @@ from metrics.models import GaugeRollup
 from metrics.models.checksum import Checksum
 from metrics.queries.read.block_cache import BLOCK_SECONDS, BlockCache, edges, whole_blocks
 from metrics.queries.read.budget import check_budget, count_rows
-from metrics.queries.read.rollup_statements import Condition, in_segments, one_of, select
+from metrics.queries.read.rollup_statements import Condition, groups, in_segments, one_of, rows_in_lists
 from metrics.queries.time.plan import Segment
 from metrics.readings import COLUMNS, MINUTE, START, Floats, Integers
 
@@ -86,7 +86,7 @@ def read_rows(metrics: Sequence[Metric], segment: Segment, ids: Sequence[int] | 
     return {name: GaugeBlock(*map(np.concatenate, zip(*own, strict=True))) for name, own in parts.items()}
 
 
-def condition(metrics: Iterable[Metric], segments: Iterable[Segment], ids: Sequence[int] | None) -> Condition:
+def condition_of(metrics: Iterable[Metric], segments: Iterable[Segment], ids: Sequence[int] | None) -> Condition:
     """Return the condition for the rows of metrics in at least one segment, of some label sets (None: of all)."""
     rows = one_of("metric", [metric.name for metric in metrics]) & in_segments(segments)
     return rows if ids is None else rows & one_of("labels_id", ids)
@@ -99,8 +99,7 @@ def _checksums(
     columns = ("metric", f"bucket / {seconds}", "COUNT(*)", "SUM(id)")
     return {
         (name, block * seconds): Checksum(rows, int(sum_of_ids))
-        for chunk in select(GaugeRollup, columns, condition(metrics, [segment], ids), "GROUP BY 1, 2")
-        for name, block, rows, sum_of_ids in chunk
+        for name, block, rows, sum_of_ids in groups(GaugeRollup, columns, condition_of(metrics, [segment], ids), "1, 2")
     }
 
 
@@ -122,7 +121,7 @@ def _read(
     number_of = {metric.name: number for number, metric in enumerate(metrics)}
     read: list[tuple[Integers, GaugeBlock]] = []
     wanted = (*map(connection.ops.quote_name, names), "minutes", "id", "metric")
-    for chunk in select(GaugeRollup, wanted, condition(metrics, segments, ids)):
+    for chunk in rows_in_lists(GaugeRollup, wanted, condition_of(metrics, segments, ids)):
         *columns, minutes, row_ids, of_metric = zip(*chunk, strict=True)
         values = np.array(columns, dtype=np.float64).T  # None becomes NaN
         masks = np.fromiter((bits or 0 for bits in minutes), dtype=np.int64, count=len(chunk))

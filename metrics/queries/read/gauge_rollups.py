@@ -16,8 +16,8 @@ from django.db import connection
 from metrics.catalogue import Metric
 from metrics.levels import COUNTERS, HOUR, LEVELS, columns_of
 from metrics.models import GaugeRollup
-from metrics.queries.read.gauge_cache import NO_ROWS, GaugeBlock, condition, read_rows
-from metrics.queries.read.rollup_statements import select
+from metrics.queries.read.gauge_cache import NO_ROWS, GaugeBlock, condition_of, read_rows
+from metrics.queries.read.rollup_statements import groups
 from metrics.queries.time.plan import Plan, Segment
 from metrics.readings import (
     COLUMNS,
@@ -113,11 +113,10 @@ def read_whole(
     columns = sorted(set(BASE).union(*of_stats))  # the first is INSTANCE
     names = columns_of(next(iter(stats)).name)
     sums = [f"{WHOLE[column]}({connection.ops.quote_name(names[column])})" for column in columns[1:]]
-    where = condition(stats, segments, ids)
+    where = condition_of(stats, segments, ids)
     rows: dict[str, list[Sequence[float]]] = {metric.name: [] for metric in stats}
-    for chunk in select(GaugeRollup, ("metric", "labels_id", *sums), where, "GROUP BY 1, 2"):
-        for name, *row in chunk:
-            rows[name].append(row)
+    for name, *row in groups(GaugeRollup, ("metric", "labels_id", *sums), where, "1, 2"):
+        rows[name].append(row)
     read: dict[str, Spans] = {}
     for name, own in rows.items():
         array = np.full((len(own), COLUMNS), np.nan)

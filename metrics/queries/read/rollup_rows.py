@@ -20,7 +20,7 @@ from metrics.histogram import DecodedHistograms
 from metrics.models import InferenceRollup
 from metrics.models.checksum import Checksum
 from metrics.queries.read.budget import count_rows
-from metrics.queries.read.rollup_statements import Condition, in_segments, one_of, select
+from metrics.queries.read.rollup_statements import Condition, groups, in_segments, one_of, rows_in_lists
 from metrics.queries.time.plan import Segment
 
 # The successful and the failed requests of a row. The database adds up the outcomes of the latter.
@@ -136,7 +136,7 @@ class Selection:
         is_held: the caller keeps them until the end of its query.
         """
         columns = ("bucket", "series_id", "id", *map(_as_read, names))
-        for chunk in select(InferenceRollup, columns, self._condition(segments), "ORDER BY bucket, series_id, id"):
+        for chunk in rows_in_lists(InferenceRollup, columns, self._condition(segments), "bucket, series_id, id"):
             block = RowBlock.of(chunk, names)
             count_rows(len(chunk), block.nbytes if is_held else 0)
             yield block
@@ -146,8 +146,7 @@ class Selection:
         columns = (f"bucket / {seconds}", "COUNT(*)", "SUM(id)")
         return {
             block * seconds: Checksum(rows, int(sum_of_ids))
-            for chunk in select(InferenceRollup, columns, self._condition([segment]), "GROUP BY 1 ORDER BY 1")
-            for block, rows, sum_of_ids in chunk
+            for block, rows, sum_of_ids in sorted(groups(InferenceRollup, columns, self._condition([segment]), "1"))
         }
 
     def _condition(self, segments: Sequence[Segment]) -> Condition:

@@ -44,16 +44,31 @@ def one_of(column: str, values: Sequence[int] | Sequence[str]) -> Condition:
     return Condition(condition, [parameter])
 
 
-def select(
-    model: type[models.Model], columns: Iterable[str], where: Condition, then: str = ""
+def rows_in_lists(
+    model: type[models.Model], columns: Iterable[str], where: Condition, order_by: str = ""
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the values of columns of the rows, in lists of at most CHECK_ROWS. `then` is GROUP BY or ORDER BY.
+    """Yield the values of columns of the rows, in lists of at most CHECK_ROWS.
 
     On PostgreSQL the rows come from a cursor of the server, so that only those of a list are in memory.
     """
-    table = connection.ops.quote_name(model._meta.db_table)
-    statement = f"SELECT {', '.join(columns)} FROM {table} WHERE {where.sql} {then}"  # noqa: S608
     with connection.chunked_cursor() as cursor:
-        cursor.execute(statement, where.parameters)
+        cursor.execute(_select(model, columns, where, order_by and f"ORDER BY {order_by}"), where.parameters)
         while rows := cursor.fetchmany(CHECK_ROWS):
             yield rows
+
+
+def groups(model: type[models.Model], columns: Iterable[str], where: Condition, group_by: str) -> list[tuple[Any, ...]]:
+    """Return the values of columns of each group of rows.
+
+    Not from a cursor of the server: PostgreSQL plans its statement for the first rows, and outside of a transaction
+    without a limit of time.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_select(model, columns, where, f"GROUP BY {group_by}"), where.parameters)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def _select(model: type[models.Model], columns: Iterable[str], where: Condition, then: str) -> str:
+    table = connection.ops.quote_name(model._meta.db_table)
+    return f"SELECT {', '.join(columns)} FROM {table} WHERE {where.sql} {then}"  # noqa: S608

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def bytes_of_the_store() -> bytes:
     """Return the bytes of the database files and of the write-ahead log. For PostgreSQL, return all rows as text."""
     if connection.vendor == "sqlite":
         path = Path(connection.settings_dict["NAME"])
-        return b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
+        # By another process: a process that closes one of these files loses the locks of its connections to it.
+        return subprocess.run(["cat", *path.parent.glob(path.name + "*")], stdout=subprocess.PIPE, check=True).stdout
     rows = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names():
