@@ -22,7 +22,7 @@ from metrics.store.raw_floors import raise_floor
 from metrics.store.upkeep.tables import manager
 from metrics.store.write_lock import upkeep_transaction, write_lock
 
-STEP_SECONDS = 0.025
+STEP_SECONDS = 0.015
 FIRST_ROWS, MIN_ROWS, MAX_ROWS = 200, 20, 5_000
 MIN_PAUSE_SECONDS = 0.002
 MAX_TRIES = 3
