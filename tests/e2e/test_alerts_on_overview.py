@@ -35,10 +35,11 @@ def send(server: Server, model: str, response_time_ms: float) -> None:
 
 
 def marks(page: Page, widget: str) -> dict[str, Any]:
-    """The marks of alerts that a chart draws."""
-    drawn: dict[str, Any] = page.evaluate(
-        "(widget) => Chart.getChart(document.querySelector(`[data-widget=${widget}] canvas`))?.overlays.alerts", widget
-    )
+    """The marks of alerts that a chart draws, when it is drawn."""
+    drawn: dict[str, Any] = page.wait_for_function(
+        "(widget) => Chart.getChart(document.querySelector(`[data-widget=${widget}] canvas`))?.overlays?.alerts",
+        arg=widget,
+    ).json_value()
     return drawn
 
 
